@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * channel.h - one channel as the host sees it
+ *
+ * Between the guest object (which attaches memory and carries notifications) and the endpoint
+ * (which moves the bytes). channel_next() is the whole state machine, a pure function; the rest
+ * carries its actions out. Everything here runs on the guest's worker.
+ */
+#ifndef OKL4FS_CHANNEL_H
+#define OKL4FS_CHANNEL_H
+
+#include <libfs/socketpair.h>
+
+#include "config.h"
+#include "loop.h"
+
+/** enum channel_state - where the channel's memory is */
+enum channel_state {
+	CHANNEL_DETACHED,  /* no memory known */
+	CHANNEL_ATTACHED,  /* memory in use */
+	CHANNEL_SUSPENDED, /* memory away (reset, remap, lost socket), its instance may come back */
+	CHANNEL_FAILED,	   /* the peer broke the protocol; that instance is refused */
+	N_CHANNEL_STATES,
+};
+
+/** enum channel_event - what can happen to it */
+enum channel_event {
+	CHANNEL_EV_ATTACH_FRESH, /* checked memory of an instance that is new here */
+	CHANNEL_EV_ATTACH_SAME,	 /* checked memory of the instance that was last attached */
+	CHANNEL_EV_DETACH,	 /* the guest takes its memory back */
+	CHANNEL_EV_SUSPEND,	 /* device reset or memory table about to change */
+	CHANNEL_EV_GUEST_GONE,	 /* the frontend has left */
+	CHANNEL_EV_FAIL,	 /* a violation was found */
+	N_CHANNEL_EVENTS,
+};
+
+/** enum channel_action - what follows, as bits */
+enum channel_action {
+	CHANNEL_ACT_ENDPOINT_DOWN = 1,	/* memory away for now: endpoint stops touching it */
+	CHANNEL_ACT_ENDPOINT_GONE = 2,	/* for good: endpoint ends its client's streams */
+	CHANNEL_ACT_ENDPOINT_UP = 4,	/* memory there: endpoint goes on where the cursors are */
+	CHANNEL_ACT_ENDPOINT_FRESH = 8, /* memory there, a new stream begins */
+	CHANNEL_ACT_TELL_GUEST = 16,	/* CHANNEL_FAILED event */
+};
+
+/**
+ * channel_next() - the state machine
+ * @state: now
+ * @event: what happened
+ * @actions: out: channel_action bits, in the order of their values
+ *
+ * Return: the next state.
+ */
+enum channel_state channel_next(enum channel_state state, enum channel_event event,
+				unsigned int *actions);
+
+/** channel_state_name() - "detached", ...; static memory */
+const char *channel_state_name(enum channel_state state);
+
+/**
+ * struct channel_way_stats - counters of one direction
+ * @bytes: moved by the host
+ * @messages: commits (one a piece moved)
+ * @wakes_sent: notifications to the guest on account of this direction
+ * @wakes_received: times the endpoint was woken and this direction had moved
+ * @full_stalls: the host slept because the ring was full (bwd)
+ * @empty_stalls: the host slept because the ring was empty (fwd)
+ * @opens: times the host end was opened
+ */
+struct channel_way_stats {
+	uint64_t bytes, messages, wakes_sent, wakes_received, full_stalls, empty_stalls, opens;
+};
+
+struct channel;
+
+/**
+ * struct channel_guest_ops - what a channel asks of its guest
+ * @ring: set the bell bit of channel @id and send a WAKE if the word was zero
+ * @tell: queue an event (CHANNEL_FAILED) for the guest
+ */
+struct channel_guest_ops {
+	void (*ring)(void *guest, uint32_t id);
+	void (*tell)(void *guest, const struct channel *ch, enum fs_status status);
+};
+
+/**
+ * struct channel_endpoint_ops - what a channel tells its endpoint
+ * @up: the ends can be used; @fresh: a new stream begins, else go on where the cursors are.
+ *	The endpoint opens or closes the host ends to match what it is joined to (phases in the
+ *	shared memory may say otherwise after a restart)
+ * @down: the ends cannot be used until up(); @gone: they will not come back: end the stream
+ * @woken: the guest rang: bytes, room, or a phase changed. Move a bounded amount; use
+ *	channel_again() for the rest
+ */
+struct channel_endpoint_ops {
+	void (*up)(void *ep, bool fresh);
+	void (*down)(void *ep, bool gone);
+	void (*woken)(void *ep);
+};
+
+/**
+ * struct channel - one channel; read-only to everybody but channel.c
+ * @cfg: its configuration; borrowed from the guest's
+ * @guest_name: for log lines; borrowed
+ * @id: id in the guest
+ * @loop: the guest's worker
+ * @state: state
+ * @sp: the host's end, valid in CHANNEL_ATTACHED; rx is fwd, tx is bwd
+ * @sec: the memsections under it, and the chunk arrays that they point to (owned)
+ * @instance: the instance last attached; 0: none
+ * @failed_status: why, in CHANNEL_FAILED
+ * @fwd: counters of guest to host
+ * @bwd: counters of host to guest
+ * @attaches: times memory was attached
+ * @errors: violations by fs_status
+ */
+struct channel {
+	const struct channel_config *cfg;
+	const char *guest_name;
+	uint32_t id;
+	struct loop *loop;
+	enum channel_state state;
+	struct socketpair sp;
+	struct memsec sec[OKL4FS_N_SECS];
+	void **chunk[OKL4FS_N_SECS];
+	uint64_t instance;
+	enum fs_status failed_status;
+	struct channel_way_stats fwd, bwd;
+	uint64_t attaches;
+	uint32_t errors[FS_STATUS_END];
+	/* private */
+	const struct channel_guest_ops *guest_ops;
+	void *guest;
+	const struct channel_endpoint_ops *endpoint_ops;
+	void *endpoint;
+	struct loop_task task;
+};
+
+/** channel_init() - @cfg, @guest_name borrowed; the endpoint is bound afterwards; Return: 0 */
+int channel_init(struct channel *ch, const struct channel_config *cfg, const char *guest_name,
+		 uint32_t id, struct loop *loop, const struct channel_guest_ops *ops, void *guest);
+
+/** channel_deinit() - endpoint must be gone; memory is let go */
+void channel_deinit(struct channel *ch);
+
+/** channel_bind() - join the endpoint's callbacks; up() comes at the next attach */
+void channel_bind(struct channel *ch, const struct channel_endpoint_ops *ops, void *endpoint);
+
+/**
+ * channel_attach() - memory that was translated and checked by the guest object
+ * @ch: channel
+ * @sec: geometry of each memsection, checked (FS_SEC_BYTES...)
+ * @chunk: three arrays of host pointers, malloc'ed; ownership passes here in every case
+ * @instance: as in the request
+ *
+ * Detaches what was attached before, attaches the socketpair, tells the endpoint.
+ *
+ * Return: 0 or a negated fs_status for the reply (-FS_CHANNEL_FAILED for the failed instance).
+ */
+int channel_attach(struct channel *ch, const struct memsec sec[OKL4FS_N_SECS],
+		   void **chunk[OKL4FS_N_SECS], uint64_t instance);
+
+/** channel_detach() - the guest takes its memory back; what the endpoint can take at once is moved before */
+void channel_detach(struct channel *ch);
+
+/** channel_suspend() - no access to the memory after this returns */
+void channel_suspend(struct channel *ch);
+
+/** channel_guest_gone() - likewise, and the instance will not come back */
+void channel_guest_gone(struct channel *ch);
+
+/** channel_fail() - the peer broke the protocol (@status > 0 or negated): logs, tells guest and endpoint */
+void channel_fail(struct channel *ch, int status);
+
+/** channel_rung() - the guest's bell bit was set, or the device has just come up */
+void channel_rung(struct channel *ch);
+
+/* For endpoints; only between up() and down(). Errors (< 0, a negated fs_status other than AGAIN and
+ * PIPE) have already failed the channel, and down() was called: return from the callback at once. */
+
+/** channel_usable() - whether the ends can be used */
+bool channel_usable(const struct channel *ch);
+
+/** channel_set_open() - bring the host's ends to these states; wakes the guest when a phase changes */
+void channel_set_open(struct channel *ch, bool rx, bool tx);
+
+/** channel_peek_read() - as pipe_peek_read() on fwd */
+int64_t channel_peek_read(struct channel *ch, struct pipe_seg seg[2]);
+
+/** channel_commit_read() - as pipe_commit_read(); counts, and wakes the guest if need be */
+void channel_commit_read(struct channel *ch, uint64_t bytes);
+
+/** channel_peek_write() - as pipe_peek_write() on bwd */
+int64_t channel_peek_write(struct channel *ch, struct pipe_seg seg[2]);
+
+/** channel_commit_write() - as pipe_commit_write(); counts, and wakes the guest if need be */
+void channel_commit_write(struct channel *ch, uint64_t bytes);
+
+/** channel_wait_read() - arm before sleeping; Return: 0 sleep, 1 look again, or an error */
+int channel_wait_read(struct channel *ch);
+
+/** channel_wait_write() - likewise for @bytes of room */
+int channel_wait_write(struct channel *ch, uint64_t bytes);
+
+/** channel_again() - call woken() again on a later turn: this turn's share is used up */
+void channel_again(struct channel *ch);
+
+/** CHANNEL_TURN_BYTES - what an endpoint moves a turn, per direction */
+#define CHANNEL_TURN_BYTES (1U << 20)
+
+#endif

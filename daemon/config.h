@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * config.h - the configuration file as structures
+ *
+ * JSON with // comments. Unknown keys, wrong types, values out of range, duplicate names and paths
+ * are refused; every error says FILE:LINE:COLUMN and the path of the key
+ * ("guests[0].channels[1].ring_bytes"), and all errors of a file are reported in one go.
+ */
+#ifndef OKL4FS_CONFIG_H
+#define OKL4FS_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/** enum socket_mode - who listens on the vhost-user socket */
+enum socket_mode { SOCKET_LISTEN, SOCKET_CONNECT };
+
+/** enum endpoint_type - see daemon/endpoint/ */
+enum endpoint_type { ENDPOINT_INTERVM, ENDPOINT_ECHO, ENDPOINT_DISCARD, ENDPOINT_UNIX_LISTEN, N_ENDPOINT_TYPES };
+
+/** endpoint_type_name() - "intervm", "echo", "discard", "unix-listen"; static memory */
+const char *endpoint_type_name(enum endpoint_type type);
+
+/**
+ * struct endpoint_config - what the host end of a channel is joined to
+ * @type: kind
+ * @file: (intervm) path of the file to send
+ * @rounds: (intervm) how many times it is sent; 2 by default as in the OKL4 example, 0: for ever
+ * @path: (unix-listen) socket path
+ * @mode: (unix-listen) permission bits, 0600 by default
+ */
+struct endpoint_config {
+	enum endpoint_type type;
+	char *file;
+	uint32_t rounds;
+	char *path;
+	unsigned int mode;
+};
+
+/**
+ * struct channel_config - one channel
+ * @name: 1 to OKL4FS_NAME_MAX bytes, no '/', not "." or ".."
+ * @ring_bytes: power of two, 4 KiB to 64 MiB; 1 MiB by default
+ * @exclusive: one opener an end in the guest
+ * @endpoint: host end
+ */
+struct channel_config {
+	char *name;
+	uint64_t ring_bytes;
+	bool exclusive;
+	struct endpoint_config endpoint;
+};
+
+/**
+ * struct guest_config - one guest
+ * @name: [A-Za-z0-9._-], at most 63
+ * @socket: vhost-user socket path
+ * @socket_mode: who listens; SOCKET_LISTEN by default
+ * @socket_perm: permission bits of a listening socket, 0660 by default
+ * @socket_group: group of a listening socket, or NULL
+ * @channels: array
+ * @n_channels: 1 to OKL4FS_MAX_CHANNELS
+ */
+struct guest_config {
+	char *name;
+	char *socket;
+	enum socket_mode socket_mode;
+	unsigned int socket_perm;
+	char *socket_group;
+	struct channel_config *channels;
+	size_t n_channels;
+};
+
+/**
+ * struct config - all of it; owned by whoever called config_load()
+ * @control_path: control socket
+ * @control_mode: its permission bits, 0660 by default
+ * @control_group: its group, or NULL
+ * @guests: array
+ * @n_guests: 0 or more
+ */
+struct config {
+	char *control_path;
+	unsigned int control_mode;
+	char *control_group;
+	struct guest_config *guests;
+	size_t n_guests;
+};
+
+/**
+ * config_load() - read and check a file
+ * @cfg: out; nothing to free after an error
+ * @path: file
+ * @errors: each error is written here as a line
+ *
+ * Return: 0, -EINVAL when the content was refused, or the negated errno of reading it (told too).
+ */
+int config_load(struct config **cfg, const char *path, FILE *errors);
+
+/**
+ * config_default() - what runs without a file: guest `default`, channel `intervm_test`, endpoint
+ * `unix-listen`, all sockets under config_runtime_dir()
+ * @cfg: out
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int config_default(struct config **cfg);
+
+/** config_runtime_dir() - $XDG_RUNTIME_DIR/okl4fs for a user, /run/okl4fs else; static memory */
+const char *config_runtime_dir(void);
+
+/** config_free() - NULL is allowed; Return: NULL */
+struct config *config_free(struct config *cfg);
+
+/** guest_config_equal() - whether two guests are configured alike in everything */
+bool guest_config_equal(const struct guest_config *a, const struct guest_config *b);
+
+#endif

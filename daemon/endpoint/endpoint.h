@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * endpoint.h - what the host end of a channel is joined to
+ *
+ * One file a type behind one table. An endpoint lives on the guest's worker and reaches the ring
+ * only through channel.h: it moves bytes between the ring and its own side without a copy in
+ * between (readv/writev on peeked segments) and holds no buffer of its own.
+ */
+#ifndef OKL4FS_ENDPOINT_H
+#define OKL4FS_ENDPOINT_H
+
+#include "channel.h"
+
+struct endpoint;
+
+/**
+ * struct endpoint_info - for `status` and `channel.list`
+ * @joined: somebody is there (echo, discard: always; unix-listen: a client is connected)
+ * @clients: clients served so far
+ * @refused: clients turned away because one was there already
+ */
+struct endpoint_info {
+	bool joined;
+	uint64_t clients, refused;
+};
+
+/**
+ * struct endpoint_ops - one type of endpoint
+ * @type: type
+ * @new: make one, bind it to @ch (channel_bind()); Return: 0 or -errno, with a log line that says
+ *	what and where
+ * @info: fill @info
+ * @free: end all streams, close all descriptors, remove what was created in the file system
+ */
+struct endpoint_ops {
+	enum endpoint_type type;
+	int (*new)(struct endpoint **ep, const struct endpoint_config *cfg, struct channel *ch);
+	void (*info)(const struct endpoint *ep, struct endpoint_info *info);
+	void (*free)(struct endpoint *ep);
+};
+
+/** struct endpoint - first member of every type's own structure */
+struct endpoint {
+	const struct endpoint_ops *ops;
+};
+
+extern const struct endpoint_ops endpoint_intervm, endpoint_echo, endpoint_discard,
+	endpoint_unix_listen;
+
+/** endpoint_new() - of the type that @ch is configured for; loop's thread or before it runs; Return: 0 or -errno */
+int endpoint_new(struct endpoint **ep, struct channel *ch);
+
+/** endpoint_free() - NULL is allowed; Return: NULL */
+struct endpoint *endpoint_free(struct endpoint *ep);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * fd.h - file descriptors and other things that clean themselves up
+ */
+#ifndef OKL4FS_FD_H
+#define OKL4FS_FD_H
+
+#include <stdlib.h>
+#include <unistd.h>
+
+/** fd_close() - close a descriptor if it is one; Return: -1, to be assigned back */
+static inline int fd_close(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+static inline void fd_closep(int *fd)
+{
+	*fd = fd_close(*fd);
+}
+
+static inline void freep(void *p)
+{
+	free(*(void **)p);
+}
+
+#define _cleanup_(f)  __attribute__((cleanup(f)))
+#define _cleanup_fd_  _cleanup_(fd_closep)
+#define _cleanup_free_ _cleanup_(freep)
+
+/**
+ * fd_listen_unix() - a listening, non-blocking, close-on-exec unix stream socket
+ * @path: where; a stale socket file (nobody listens) is replaced, a live one is -EADDRINUSE
+ * @mode: permission bits, in force from the first moment (umask)
+ * @group: group name for the file, or NULL
+ *
+ * Return: the descriptor, or a negated errno (-ENAMETOOLONG when @path does not fit sun_path).
+ */
+int fd_listen_unix(const char *path, unsigned int mode, const char *group);
+
+/** fd_connect_unix() - a connected, non-blocking, close-on-exec unix stream socket; Return: it or -errno */
+int fd_connect_unix(const char *path);
+
+#endif

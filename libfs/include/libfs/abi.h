@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause */
+/*
+ * abi.h - ABI v1: all that guest and host share, and nothing else
+ *
+ * Three kinds of structures live here: what lies in the control memsection of a channel (ctl_shm,
+ * pipe_shm), what lies in the bell page of a device (bell_shm), and what travels over the
+ * virtqueues (okl4fs_*). Everything is little-endian (virtio 1.2, section 1.4). Everything that
+ * says `reserved` is written as zero. docs/ABI.md draws these structures byte by byte.
+ *
+ * Each word in shared memory has exactly one writer, named beside it. There is no lock in shared
+ * memory, and no pointer.
+ */
+#ifndef LIBFS_ABI_H
+#define LIBFS_ABI_H
+
+#include <libfs/platform.h>
+
+#define OKL4FS_ABI_VERSION 1
+
+/* "OKL4" as bytes in memory */
+#define OKL4FS_MAGIC 0x344c4b4fU
+
+/* The carrier `fs`: virtio id 26 whose tag begins with this (virtio 1.2, section 5.11) */
+#define OKL4FS_TAG_PREFIX "okl4fs"
+
+/* Queues: 0 is `control`, 1 + k is `event` k */
+#define OKL4FS_QUEUE_CONTROL 0
+#define OKL4FS_QUEUE_EVENT   1
+
+#define OKL4FS_MAX_CHANNELS   1024
+#define OKL4FS_NAME_MAX	      63 /* bytes of a channel's name, without NUL */
+#define OKL4FS_PAGE_BYTES     4096
+#define OKL4FS_RING_BYTES_MIN 4096ULL
+#define OKL4FS_RING_BYTES_MAX (64ULL << 20)
+#define OKL4FS_CTL_BYTES_MIN  4096ULL
+#define OKL4FS_CTL_BYTES_MAX  (1ULL << 20)
+
+/* ------------------------------------------------------------------------------------------- */
+/* The control memsection                                                                      */
+
+/**
+ * struct ctl_shm - head of a control memsection, at its offset 0
+ * @magic: OKL4FS_MAGIC
+ * @version: OKL4FS_ABI_VERSION
+ * @header_bytes: sizeof(struct ctl_shm)
+ * @ctl_bytes: bytes of this memsection
+ * @ring_bytes: bytes of fwd, and of bwd: a power of two
+ * @instance: random, not zero; new memory, new instance. An ATTACH that names the instance which
+ *	the host knows goes on where the cursors are; any other starts afresh
+ * @heap_offset: first byte of memsec_malloc's heap
+ * @heap_bytes: its bytes
+ * @pipe_offset: offset of the pipe_shm of fwd (0) and of bwd (1), both inside the heap
+ * @reserved: zero
+ *
+ * Written by the guest before ATTACH, never after. Read once by the host.
+ */
+struct ctl_shm {
+	le32 magic;
+	le32 version;
+	le32 header_bytes;
+	le32 ctl_bytes;
+	le64 ring_bytes;
+	le64 instance;
+	le32 heap_offset;
+	le32 heap_bytes;
+	le32 pipe_offset[2];
+	uint8_t reserved[80];
+};
+static_assert(sizeof(struct ctl_shm) == 128, "ABI v1");
+
+/**
+ * struct pipe_producer_shm - what the writing end publishes; the producer writes all of it
+ * @head: bytes ever written, free-running
+ * @space_event: wake me when @tail moves from at most this value to past it
+ * @phase: 0 never opened, odd open, even closed; one more at each open and each close, so it is
+ *	state and epoch in one word
+ * @reserved: zero
+ */
+struct pipe_producer_shm {
+	le64 head;
+	le64 space_event;
+	le64 phase;
+	uint8_t reserved[104];
+};
+
+/**
+ * struct pipe_consumer_shm - what the reading end publishes; the consumer writes all of it
+ * @tail: bytes ever read, free-running; 0 <= head - tail <= ring_bytes
+ * @data_event: wake me when @head moves from at most this value to past it
+ * @phase: as the producer's
+ * @eof_seen: the producer's phase whose end-of-file an earlier opening of this end has taken; a
+ *	later opening waits for the next one instead of seeing the same end again
+ * @reserved: zero
+ */
+struct pipe_consumer_shm {
+	le64 tail;
+	le64 data_event;
+	le64 phase;
+	le64 eof_seen;
+	uint8_t reserved[96];
+};
+
+/**
+ * struct pipe_shm - one direction; each end has its own 128 bytes (two cache lines, since adjacent
+ *	lines are fetched in pairs)
+ * @producer: the writing end's words
+ * @consumer: the reading end's words
+ */
+struct pipe_shm {
+	struct pipe_producer_shm producer;
+	struct pipe_consumer_shm consumer;
+};
+static_assert(sizeof(struct pipe_producer_shm) == 128, "ABI v1");
+static_assert(sizeof(struct pipe_consumer_shm) == 128, "ABI v1");
+static_assert(sizeof(struct pipe_shm) == 256, "ABI v1");
+
+#define OKL4FS_PIPE_ALIGN 128
+
+/* ------------------------------------------------------------------------------------------- */
+/* The bell page                                                                               */
+
+#define OKL4FS_BELL_WORDS 16
+
+/**
+ * struct bell_shm - which channels want attention, one bit a channel and way; one page
+ * @to_host: set by the guest, taken by the host
+ * @to_guest: set by the host, taken by the guest
+ * @reserved: zero
+ * @reserved2: zero
+ *
+ * Channel c is bit c / 16 of word c % 16, and word w is announced over event queue w % M (M event
+ * queues), so a word belongs to one queue. Ringing: set the bit with an atomic OR; if the word was
+ * zero before, notify (kick, or a WAKE event). Answering: exchange each word with zero *after* the
+ * notification was taken (and, in the guest, after the event buffer was posted again), then look
+ * after the channels whose bits were set. A peer that lies here can lose its own wake-ups only.
+ */
+struct bell_shm {
+	le64 to_host[OKL4FS_BELL_WORDS];
+	uint8_t reserved[1920];
+	le64 to_guest[OKL4FS_BELL_WORDS];
+	uint8_t reserved2[1920];
+};
+static_assert(sizeof(struct bell_shm) == OKL4FS_PAGE_BYTES, "ABI v1");
+static_assert(OKL4FS_BELL_WORDS * 64 == OKL4FS_MAX_CHANNELS, "ABI v1");
+
+/* ------------------------------------------------------------------------------------------- */
+/* The control queue: chains of readable (request) and then writable (reply) descriptors         */
+
+/** enum okl4fs_req_type - requests; all are idempotent */
+enum okl4fs_req_type {
+	OKL4FS_REQ_HELLO = 1,	     /* okl4fs_hello_req -> okl4fs_hello_rep */
+	OKL4FS_REQ_CHANNEL_INFO = 2, /* okl4fs_info_req -> okl4fs_info_rep */
+	OKL4FS_REQ_ATTACH = 3,	     /* okl4fs_attach_req -> okl4fs_rep_hdr */
+	OKL4FS_REQ_DETACH = 4,	     /* okl4fs_detach_req -> okl4fs_rep_hdr */
+	OKL4FS_REQ_PING = 5,	     /* okl4fs_req_hdr -> okl4fs_rep_hdr */
+};
+
+/**
+ * struct okl4fs_req_hdr - head of every request
+ * @magic: OKL4FS_MAGIC: no FUSE request begins so (its first word is its length)
+ * @type: enum okl4fs_req_type
+ * @reserved: zero
+ * @bytes: bytes of the whole request with this header: all readable bytes of the chain
+ * @cookie: the guest's own, returned in the reply
+ */
+struct okl4fs_req_hdr {
+	le32 magic;
+	le16 type;
+	le16 reserved;
+	le32 bytes;
+	le32 cookie;
+};
+
+/**
+ * struct okl4fs_rep_hdr - head of every reply
+ * @magic: OKL4FS_MAGIC
+ * @type: the request's type
+ * @status: enum fs_status; unless it is FS_OK nothing but this header follows
+ * @bytes: bytes of the whole reply with this header
+ * @cookie: the request's
+ */
+struct okl4fs_rep_hdr {
+	le32 magic;
+	le16 type;
+	le16 status;
+	le32 bytes;
+	le32 cookie;
+};
+
+/**
+ * struct okl4fs_hello_req - the driver introduces itself; ends whatever was attached before
+ * @hdr: header
+ * @version: highest ABI version that the driver speaks
+ * @n_event_queues: M; at most one less than the queues that were set up
+ * @bell_gpa: address of the bell page, a multiple of 4096
+ * @driver_instance: random, new at each load of the driver; for logs
+ */
+struct okl4fs_hello_req {
+	struct okl4fs_req_hdr hdr;
+	le32 version;
+	le32 n_event_queues;
+	le64 bell_gpa;
+	le64 driver_instance;
+};
+
+/**
+ * struct okl4fs_hello_rep - and the host does
+ * @hdr: header
+ * @version: the version that both use from here on
+ * @max_channels: channel ids are below this; at most OKL4FS_MAX_CHANNELS
+ * @host_instance: random, new at each start of the daemon; for logs
+ */
+struct okl4fs_hello_rep {
+	struct okl4fs_rep_hdr hdr;
+	le32 version;
+	le32 max_channels;
+	le64 host_instance;
+};
+
+/**
+ * struct okl4fs_info_req - asks for the first channel whose id is @first_id or more
+ * @hdr: header
+ * @first_id: 0 to begin
+ * @reserved: zero
+ */
+struct okl4fs_info_req {
+	struct okl4fs_req_hdr hdr;
+	le32 first_id;
+	le32 reserved;
+};
+
+#define OKL4FS_CHANNEL_EXCLUSIVE 1U /* one opener an end in the guest */
+
+/**
+ * struct okl4fs_info_rep - tells of one channel; FS_NO_CHANNEL when there is none any more
+ * @hdr: header
+ * @id: the channel's id; stays the same while the channel is offered
+ * @flags: OKL4FS_CHANNEL_*
+ * @ring_bytes: bytes that fwd and bwd must have
+ * @name_bytes: 1 to OKL4FS_NAME_MAX
+ * @reserved: zero
+ * @name: any byte but '/' and NUL; padded with NUL
+ */
+struct okl4fs_info_rep {
+	struct okl4fs_rep_hdr hdr;
+	le32 id;
+	le32 flags;
+	le64 ring_bytes;
+	le32 name_bytes;
+	le32 reserved;
+	uint8_t name[OKL4FS_NAME_MAX + 1];
+};
+
+/** enum okl4fs_sec - the memsections of a channel, in the order of okl4fs_attach_req.sec */
+enum okl4fs_sec {
+	OKL4FS_SEC_CTL,
+	OKL4FS_SEC_FWD, /* guest to host */
+	OKL4FS_SEC_BWD, /* host to guest */
+	OKL4FS_N_SECS,
+};
+
+/**
+ * struct okl4fs_sec_geometry - the shape of one memsection
+ * @bytes: its size, a power of two
+ * @chunk_bytes: size of each of its chunks, a power of two, 4096 to @bytes
+ * @n_chunks: @bytes / @chunk_bytes
+ */
+struct okl4fs_sec_geometry {
+	le64 bytes;
+	le32 chunk_bytes;
+	le32 n_chunks;
+};
+
+/**
+ * struct okl4fs_attach_req - hands the memsections of a channel to the host
+ * @hdr: header
+ * @channel: the channel's id
+ * @reserved: zero
+ * @instance: as in ctl_shm
+ * @sec: the three shapes
+ * @chunk_gpa: address of each chunk, a multiple of 4096: first those of ctl, then fwd, then bwd
+ *
+ * Attaching again replaces the earlier attachment. Until DETACH, a new HELLO or a reset of the
+ * device, the memory is the host's to use.
+ */
+struct okl4fs_attach_req {
+	struct okl4fs_req_hdr hdr;
+	le32 channel;
+	le32 reserved;
+	le64 instance;
+	struct okl4fs_sec_geometry sec[OKL4FS_N_SECS];
+	le64 chunk_gpa[];
+};
+
+/* The largest ATTACH: 64 MiB each way in pages, ctl in pages */
+#define OKL4FS_MAX_CHUNKS                                                                          \
+	((2 * OKL4FS_RING_BYTES_MAX + OKL4FS_CTL_BYTES_MAX) / OKL4FS_PAGE_BYTES)
+#define OKL4FS_MAX_REQ_BYTES (sizeof(struct okl4fs_attach_req) + OKL4FS_MAX_CHUNKS * sizeof(le64))
+
+/**
+ * struct okl4fs_detach_req - takes the memory back; done when the reply comes
+ * @hdr: header
+ * @channel: the channel's id; one that is not attached is no error
+ * @reserved: zero
+ */
+struct okl4fs_detach_req {
+	struct okl4fs_req_hdr hdr;
+	le32 channel;
+	le32 reserved;
+};
+
+static_assert(sizeof(struct okl4fs_req_hdr) == 16, "ABI v1");
+static_assert(sizeof(struct okl4fs_rep_hdr) == 16, "ABI v1");
+static_assert(sizeof(struct okl4fs_hello_req) == 40, "ABI v1");
+static_assert(sizeof(struct okl4fs_hello_rep) == 32, "ABI v1");
+static_assert(sizeof(struct okl4fs_info_req) == 24, "ABI v1");
+static_assert(sizeof(struct okl4fs_info_rep) == 104, "ABI v1");
+static_assert(sizeof(struct okl4fs_sec_geometry) == 16, "ABI v1");
+static_assert(sizeof(struct okl4fs_attach_req) == 80, "ABI v1");
+static_assert(sizeof(struct okl4fs_detach_req) == 24, "ABI v1");
+
+/* ------------------------------------------------------------------------------------------- */
+/* Event queues: the driver posts buffers of one writable okl4fs_event; the host fills and returns */
+/* one. A kick of the same queue is the guest's doorbell.                                       */
+
+/** enum okl4fs_event_type - what the host tells unasked */
+enum okl4fs_event_type {
+	OKL4FS_EVENT_WAKE = 1,		  /* look into bell_shm.to_guest; channel is 0 */
+	OKL4FS_EVENT_CHANNEL_ADDED = 2,	  /* a channel is offered from now on */
+	OKL4FS_EVENT_CHANNEL_REMOVED = 3, /* a channel is not offered any more */
+	OKL4FS_EVENT_CHANNEL_FAILED = 4,  /* its memory is no longer used; status says why */
+};
+
+/**
+ * struct okl4fs_event - one event
+ * @type: enum okl4fs_event_type
+ * @status: enum fs_status, for CHANNEL_FAILED
+ * @channel: the channel's id
+ * @arg: for CHANNEL_FAILED, the instance that failed; else zero
+ */
+struct okl4fs_event {
+	le16 type;
+	le16 status;
+	le32 channel;
+	le64 arg;
+};
+static_assert(sizeof(struct okl4fs_event) == 16, "ABI v1");
+
+#endif /* LIBFS_ABI_H */

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause */
+/*
+ * memsec.h - a memsection: chunks of memory seen as one range of bytes
+ *
+ * A memsection is made of equal, power-of-two chunks that need not be adjacent. Everything else
+ * speaks of offsets into it; only memsec_at() and memsec_span() make pointers, and they check.
+ * A struct memsec is immutable after memsec_init(), so any number of threads may use it.
+ */
+#ifndef LIBFS_MEMSEC_H
+#define LIBFS_MEMSEC_H
+
+#include <libfs/platform.h>
+
+/**
+ * struct memsec - one memsection; private memory, its fields are read-only to users
+ * @chunk: base pointer of each chunk; the caller's array, kept by the caller while this is in use
+ * @n_chunks: entries of @chunk
+ * @chunk_shift: log2 of the bytes of a chunk, 12 or more
+ * @bytes: @n_chunks << @chunk_shift
+ */
+struct memsec {
+	void *const *chunk;
+	uint32_t n_chunks;
+	uint32_t chunk_shift;
+	uint64_t bytes;
+};
+
+/**
+ * memsec_init() - lay a memsection over chunks
+ * @m: to be filled
+ * @chunk: base of each chunk, not NULL; stays the caller's and must outlive @m
+ * @n_chunks: entries of @chunk, 1 or more
+ * @chunk_bytes: bytes of each chunk: a power of two, at least OKL4FS_PAGE_BYTES
+ *
+ * Return: 0, -FS_MEMSEC_CHUNK_BYTES or -FS_MEMSEC_CHUNK_COUNT.
+ */
+int memsec_init(struct memsec *m, void *const *chunk, uint32_t n_chunks, uint64_t chunk_bytes);
+
+/**
+ * memsec_at() - the pointer of a range that lies in one chunk
+ * @m: memsection
+ * @offset: first byte
+ * @bytes: length; not 0
+ *
+ * Return: the pointer, valid for @bytes; NULL when the range is empty, not inside the memsection
+ * or crosses a chunk's end.
+ */
+void *memsec_at(const struct memsec *m, uint64_t offset, uint64_t bytes);
+
+/**
+ * memsec_span() - the longest contiguous piece that begins at an offset
+ * @m: memsection
+ * @offset: first byte
+ * @bytes: in: how many are wanted; out: how many are contiguous from there on. Chunks that happen
+ *	to be adjacent in memory count as contiguous
+ *
+ * Return: the pointer; NULL (and *@bytes = 0) when @offset is not inside the memsection.
+ */
+void *memsec_span(const struct memsec *m, uint64_t offset, uint64_t *bytes);
+
+#endif /* LIBFS_MEMSEC_H */

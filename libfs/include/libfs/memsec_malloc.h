@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause */
+/*
+ * memsec_malloc.h - the allocator inside a control memsection
+ *
+ * The creator of a channel (the guest) allocates the channel's shared structures from a heap that
+ * lies in the memsection itself. Blocks are named by offset, never by pointer. The peer can write
+ * over the heap, so every word of it is checked on each use: a damaged heap is an error, never a
+ * crash, a hang or an access outside of the memsection. Only the creator's side calls this, one thread at a time.
+ */
+#ifndef LIBFS_MEMSEC_MALLOC_H
+#define LIBFS_MEMSEC_MALLOC_H
+
+#include <libfs/memsec.h>
+
+/* Blocks begin at multiples of this and have a multiple of it (one pipe_shm line) */
+#define MEMSEC_MALLOC_ALIGN 128
+
+/**
+ * struct memsec_heap - private handle of a heap; what the peer cannot change
+ * @sec: the memsection; borrowed
+ * @offset: first byte of the heap, a multiple of MEMSEC_MALLOC_ALIGN
+ * @bytes: its bytes, a multiple of MEMSEC_MALLOC_ALIGN
+ */
+struct memsec_heap {
+	const struct memsec *sec;
+	uint32_t offset;
+	uint32_t bytes;
+};
+
+/**
+ * memsec_malloc_create() - make an empty heap in a part of a memsection
+ * @h: handle to be filled
+ * @sec: memsection; borrowed while @h is used
+ * @offset: first byte, a multiple of MEMSEC_MALLOC_ALIGN
+ * @bytes: bytes of the heap, a multiple of MEMSEC_MALLOC_ALIGN; room for one block at least
+ *
+ * Return: 0 or -FS_HEAP_BOUNDS.
+ */
+int memsec_malloc_create(struct memsec_heap *h, const struct memsec *sec, uint32_t offset,
+			 uint32_t bytes);
+
+/**
+ * memsec_malloc() - allocate a block
+ * @h: heap
+ * @bytes: how many; 0 is an error
+ * @offset: out: the block's offset in the memsection, a multiple of MEMSEC_MALLOC_ALIGN. The block
+ *	is zeroed and does not cross the end of a chunk
+ *
+ * Return: 0, -FS_ARG (no bytes asked for), -FS_HEAP_FULL or -FS_HEAP_CORRUPT.
+ */
+int memsec_malloc(struct memsec_heap *h, uint32_t bytes, uint32_t *offset);
+
+/**
+ * memsec_free() - give a block back; free neighbours become one
+ * @h: heap
+ * @offset: what memsec_malloc() gave
+ *
+ * Return: 0, -FS_HEAP_FREE_TWICE, -FS_HEAP_FREE_WILD or -FS_HEAP_CORRUPT.
+ */
+int memsec_free(struct memsec_heap *h, uint32_t offset);
+
+/**
+ * memsec_malloc_check() - walk the whole heap
+ * @h: heap
+ * @free_bytes: out: bytes in free blocks; may be NULL
+ *
+ * Return: 0 or -FS_HEAP_CORRUPT.
+ */
+int memsec_malloc_check(struct memsec_heap *h, uint64_t *free_bytes);
+
+#endif /* LIBFS_MEMSEC_MALLOC_H */

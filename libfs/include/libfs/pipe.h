@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause */
+/*
+ * pipe.h - one direction of a channel: a byte ring with one producer and one consumer
+ *
+ * The two ends share a pipe_shm (abi.h) and a ring memsection. Each end has a private struct pipe:
+ * its own cursor lives there and is only published; the peer's words are loaded once a call,
+ * checked, and worked on as a copy. A violation puts the end into a failed state that names it
+ * (pipe_error()); every later call returns it, and nothing else is touched.
+ *
+ * Concurrency: calls on one struct pipe are serialised by the caller (a mutex in the guest, the
+ * owner thread in the daemon). The peer may do anything at any time.
+ *
+ * Sleeping: pipe_arm_*() publishes the cursor value at which this end wants to be woken, fences and
+ * looks again; only when it returns 0 may the caller sleep. The mover's commit publishes, fences,
+ * and tells its caller to notify if it crossed that value. So no wake-up is lost, and a bulk
+ * stream wakes rarely (cf. virtio 1.2, section 2.7.10, event index).
+ *
+ * Opening: each end of each direction has a phase (abi.h). Calls that change it always make the
+ * peer worth waking.
+ */
+#ifndef LIBFS_PIPE_H
+#define LIBFS_PIPE_H
+
+#include <libfs/abi.h>
+#include <libfs/memsec.h>
+#include <libfs/status.h>
+
+/** enum pipe_state - what a phase says */
+enum pipe_state { PIPE_NEVER_OPENED, PIPE_OPEN, PIPE_CLOSED };
+
+/**
+ * struct pipe_seg - a contiguous piece of the ring
+ * @base: first byte; NULL when @bytes is 0
+ * @bytes: length
+ */
+struct pipe_seg {
+	uint8_t *base;
+	uint64_t bytes;
+};
+
+/**
+ * struct pipe - one end of one direction; private memory, private fields
+ * @shm: the shared words
+ * @ring: the ring's memsection; borrowed
+ * @mask: ring bytes - 1; a private copy
+ * @cursor: own cursor: head of a producer, tail of a consumer
+ * @peer_cursor: the peer's cursor as last checked
+ * @phase: own phase
+ * @peer_phase: the peer's phase as last checked
+ * @event: own wake value, as last published
+ * @eof_pending: (consumer) the peer's phase whose end-of-file was reported since this end opened
+ * @eof_seen: (consumer) as in pipe_consumer_shm
+ * @error: 0 or the negated status that failed this end
+ */
+struct pipe {
+	struct pipe_shm *shm;
+	const struct memsec *ring;
+	uint64_t mask;
+	uint64_t cursor;
+	uint64_t peer_cursor;
+	uint64_t phase;
+	uint64_t peer_phase;
+	uint64_t event;
+	uint64_t eof_pending;
+	uint64_t eof_seen;
+	int error;
+};
+
+/**
+ * pipe_producer_init() - take up the writing end
+ * @p: to be filled
+ * @shm: the shared words: valid, zeroed when fresh; borrowed
+ * @ring: ring; its size is a power of two; borrowed
+ *
+ * Own head, phase and wake value are taken from @shm: zero in fresh memory, else they say where an
+ * earlier holder of this end stopped. It had either published a move or not made it.
+ *
+ * Return: 0, -FS_ARG (ring size), -FS_RESUME_CURSORS.
+ */
+int pipe_producer_init(struct pipe *p, struct pipe_shm *shm, const struct memsec *ring);
+
+/**
+ * pipe_consumer_init() - take up the reading end
+ * @p: to be filled
+ * @shm: the shared words; borrowed
+ * @ring: ring; borrowed
+ *
+ * As pipe_producer_init().
+ *
+ * Return: 0, -FS_ARG, -FS_RESUME_CURSORS.
+ */
+int pipe_consumer_init(struct pipe *p, struct pipe_shm *shm, const struct memsec *ring);
+
+/**
+ * pipe_producer_open() - the writing end gets its first opener
+ * @p: writing end that is not open
+ *
+ * Publishes the next (odd) phase. Wake the peer afterwards.
+ */
+void pipe_producer_open(struct pipe *p);
+
+/**
+ * pipe_producer_close() - the writing end loses its last opener
+ * @p: writing end that is open
+ *
+ * Publishes the next (even) phase, after all that was written. Wake the peer afterwards.
+ */
+void pipe_producer_close(struct pipe *p);
+
+/**
+ * pipe_consumer_open() - the reading end gets its first opener
+ * @p: reading end that is not open
+ *
+ * Wake the peer afterwards. An end-of-file that an earlier opening took is not seen again.
+ */
+void pipe_consumer_open(struct pipe *p);
+
+/**
+ * pipe_consumer_close() - the reading end loses its last opener
+ * @p: reading end that is open
+ *
+ * Bytes not read stay in the ring for the next opener. Wake the peer afterwards.
+ */
+void pipe_consumer_close(struct pipe *p);
+
+/**
+ * pipe_is_open() - whether this end is open
+ * @p: either end
+ *
+ * Return: true after an open without a close.
+ */
+bool pipe_is_open(const struct pipe *p);
+
+/**
+ * pipe_producer_peer() - the reading end's state, looked up now
+ * @p: writing end
+ * @state: out
+ *
+ * Return: 0 or the error of a failed end.
+ */
+int pipe_producer_peer(struct pipe *p, enum pipe_state *state);
+
+/**
+ * pipe_consumer_peer() - the writing end's state, looked up now
+ * @p: reading end
+ * @state: out
+ *
+ * Return: 0 or the error of a failed end.
+ */
+int pipe_consumer_peer(struct pipe *p, enum pipe_state *state);
+
+/**
+ * pipe_writable() - how many bytes can be written now
+ * @p: writing end
+ *
+ * Whether anybody reads is not looked at (pipe_producer_peer()).
+ *
+ * Return: free bytes, 0 to the ring's size, or a negated status.
+ */
+int64_t pipe_writable(struct pipe *p);
+
+/**
+ * pipe_readable() - how many bytes can be read now
+ * @p: reading end
+ *
+ * Return: bytes, 0 to the ring's size, or a negated status.
+ */
+int64_t pipe_readable(struct pipe *p);
+
+/**
+ * pipe_write() - copy bytes into the ring and publish them
+ * @p: writing end
+ * @buf: bytes
+ * @bytes: how many; 0 writes nothing
+ * @notify: out: the peer must be woken
+ *
+ * Return: bytes written (fewer than @bytes when the ring fills), -FS_AGAIN when it is full, -FS_PIPE
+ * when the peer's reader has closed, or the error of a failed end.
+ */
+int64_t pipe_write(struct pipe *p, const void *buf, uint64_t bytes, bool *notify);
+
+/**
+ * pipe_read() - copy bytes out of the ring and give the room back
+ * @p: reading end
+ * @buf: room
+ * @bytes: how many at most; 0 reads nothing and returns 0
+ * @notify: out: the peer must be woken
+ *
+ * Return: bytes read; 0 at end-of-file (the peer's writer has closed, all is read, and this end
+ * has not taken this end-of-file in an earlier opening); -FS_AGAIN when there is nothing; or the
+ * error of a failed end.
+ */
+int64_t pipe_read(struct pipe *p, void *buf, uint64_t bytes, bool *notify);
+
+/**
+ * pipe_peek_write() - the free part of the ring, to be filled in place
+ * @p: writing end
+ * @seg: out: first and second piece; the second begins where the first ends (ring end, chunk end).
+ *	In a ring of many chunks the two may be less than all that is free
+ *
+ * Return: bytes in both (> 0), -FS_AGAIN, -FS_PIPE or an error, as pipe_write().
+ */
+int64_t pipe_peek_write(struct pipe *p, struct pipe_seg seg[2]);
+
+/**
+ * pipe_commit_write() - publish bytes that were filled in after pipe_peek_write()
+ * @p: writing end
+ * @bytes: how many, at most what the peek gave
+ *
+ * Return: true when the peer must be woken.
+ */
+bool pipe_commit_write(struct pipe *p, uint64_t bytes);
+
+/**
+ * pipe_peek_read() - the filled part of the ring, to be used in place
+ * @p: reading end
+ * @seg: out: as pipe_peek_write()'s. The peer may change these bytes while they are used
+ *
+ * Return: bytes in both (> 0), 0 at end-of-file, -FS_AGAIN or an error, as pipe_read().
+ */
+int64_t pipe_peek_read(struct pipe *p, struct pipe_seg seg[2]);
+
+/**
+ * pipe_commit_read() - give back bytes that were used after pipe_peek_read()
+ * @p: reading end
+ * @bytes: how many, at most what the peek gave
+ *
+ * Return: true when the peer must be woken.
+ */
+bool pipe_commit_read(struct pipe *p, uint64_t bytes);
+
+/**
+ * pipe_arm_read() - ask to be woken, before sleeping
+ * @p: reading end
+ *
+ * Asks for any byte; a change of the peer's phase wakes in any case.
+ *
+ * Return: 0: sleep until woken. 1: do not sleep: there are bytes or an end-of-file. Or an error.
+ */
+int pipe_arm_read(struct pipe *p);
+
+/**
+ * pipe_arm_write() - ask to be woken, before sleeping
+ * @p: writing end
+ * @bytes: room that is waited for: 1 to the ring's size. Of several sleepers that ask, the one that
+ *	wants least is served: an earlier wake value that is still ahead is not put further off
+ *
+ * Return: 0: sleep until woken. 1: do not sleep: there is room, or nobody reads any more. Or an
+ * error.
+ */
+int pipe_arm_write(struct pipe *p, uint64_t bytes);
+
+/**
+ * pipe_error() - why this end failed
+ * @p: either end
+ *
+ * Return: 0 or the negated status.
+ */
+int pipe_error(const struct pipe *p);
+
+#endif /* LIBFS_PIPE_H */

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause */
+/*
+ * platform.h - all that libfs takes from the world around it
+ *
+ * This is the only file of libfs that knows whether it is compiled for the Linux kernel or for a
+ * process. It gives the rest: the stdint types, bool, size_t, memcpy() and memset(), the
+ * little-endian types with their conversions, the barriers, and static_assert(). Nothing else is
+ * used, and no other symbol is left undefined in the objects of libfs (a test holds this).
+ *
+ * The barriers order our accesses against the *other* side of the shared memory, which is another
+ * virtual machine. So the kernel's virt_*() forms are used: the smp_*() forms vanish on a kernel
+ * built for one CPU, where the host still is a second one.
+ */
+#ifndef LIBFS_PLATFORM_H
+#define LIBFS_PLATFORM_H
+
+#ifdef __KERNEL__
+
+#include <asm/barrier.h>
+#include <asm/byteorder.h>
+#include <linux/atomic.h>
+#include <linux/bug.h>
+#include <linux/build_bug.h>
+#include <linux/compiler.h>
+#include <linux/limits.h>
+#include <linux/stddef.h>
+#include <linux/string.h>
+#include <linux/types.h>
+
+typedef __le16 le16;
+typedef __le32 le32;
+typedef __le64 le64;
+
+#ifndef UINT64_MAX
+#define UINT64_MAX U64_MAX
+#endif
+
+#define fs_load(p)		READ_ONCE(*(p))
+#define fs_store(p, v)		WRITE_ONCE(*(p), (v))
+#define fs_load_acquire(p)	virt_load_acquire(p)
+#define fs_store_release(p, v)	virt_store_release((p), (v))
+#define fs_fence()		virt_mb()
+#define fs_xchg64(p, v)		xchg((p), (v))
+
+/* fs_fetch_or64() - set bits in a shared word; Return: the word before. A full barrier. */
+static inline le64 fs_fetch_or64(le64 *p, le64 bits)
+{
+	le64 old = READ_ONCE(*p), seen;
+
+	while ((seen = cmpxchg(p, old, old | bits)) != old)
+		old = seen;
+	return old;
+}
+
+#define fs_cpu_to_le16(v) cpu_to_le16(v)
+#define fs_cpu_to_le32(v) cpu_to_le32(v)
+#define fs_cpu_to_le64(v) cpu_to_le64(v)
+#define fs_le16_to_cpu(v) le16_to_cpu(v)
+#define fs_le32_to_cpu(v) le32_to_cpu(v)
+#define fs_le64_to_cpu(v) le64_to_cpu(v)
+
+#else /* a process */
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+typedef uint16_t le16;
+typedef uint32_t le32;
+typedef uint64_t le64;
+
+#define fs_load(p)		__atomic_load_n((p), __ATOMIC_RELAXED)
+#define fs_store(p, v)		__atomic_store_n((p), (v), __ATOMIC_RELAXED)
+#define fs_load_acquire(p)	__atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define fs_store_release(p, v)	__atomic_store_n((p), (v), __ATOMIC_RELEASE)
+#define fs_fence()		__atomic_thread_fence(__ATOMIC_SEQ_CST)
+#define fs_xchg64(p, v)		__atomic_exchange_n((p), (v), __ATOMIC_SEQ_CST)
+#define fs_fetch_or64(p, bits)	__atomic_fetch_or((p), (bits), __ATOMIC_SEQ_CST)
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define fs_cpu_to_le16(v) ((le16)(v))
+#define fs_cpu_to_le32(v) ((le32)(v))
+#define fs_cpu_to_le64(v) ((le64)(v))
+#else
+#define fs_cpu_to_le16(v) ((le16)__builtin_bswap16(v))
+#define fs_cpu_to_le32(v) ((le32)__builtin_bswap32(v))
+#define fs_cpu_to_le64(v) ((le64)__builtin_bswap64(v))
+#endif
+#define fs_le16_to_cpu(v) ((uint16_t)fs_cpu_to_le16(v))
+#define fs_le32_to_cpu(v) ((uint32_t)fs_cpu_to_le32(v))
+#define fs_le64_to_cpu(v) ((uint64_t)fs_cpu_to_le64(v))
+
+#endif
+
+#endif /* LIBFS_PLATFORM_H */
