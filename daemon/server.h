@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * server.h - the set of guests and the workers that serve them
+ *
+ * The server is what main() runs: it turns a configuration into guests, spreads them over worker
+ * loops, and makes a new configuration out of an old one on reload. All of it is for the main
+ * thread; what a guest is doing right now is asked of guest_snapshot(), which crosses threads.
+ */
+#ifndef OKL4FS_SERVER_H
+#define OKL4FS_SERVER_H
+
+#include "config.h"
+#include "guest.h"
+#include "loop.h"
+
+/* OKL4FS_VERSION_STRING - "0.1.0"; CMake has it from project() */
+
+struct server;
+
+/**
+ * server_new() - start the workers and the guests of a configuration
+ * @server: out
+ * @main_loop: the loop of the calling thread
+ * @cfg: ownership passes here in every case
+ * @config_path: the file that it came from, for server_reload(); NULL: the built-in default
+ *
+ * Return: 0 or -errno, with a log line. A guest that cannot be started is an error.
+ */
+int server_new(struct server **server, struct loop *main_loop, struct config *cfg,
+	       const char *config_path);
+
+/** server_free() - leave all frontends, end the workers; NULL is allowed; Return: NULL */
+struct server *server_free(struct server *server);
+
+/**
+ * server_reload() - read the configuration file again and become what it says
+ * @server: server
+ * @errors: each error of the file is written here as a line (as config_load())
+ *
+ * Guests that are configured as before go on undisturbed; new ones are started, gone ones ended,
+ * changed ones replaced; each with a log line. With an error in the file nothing changes at all. A
+ * guest that cannot be started is left out, and told. `control` cannot be changed by a reload: a
+ * warning says so.
+ *
+ * Return: 0; -ENOENT when there is no file (built-in default); or what config_load() refused.
+ */
+int server_reload(struct server *server, FILE *errors);
+
+/** server_config() - the configuration in force; valid until the next server_reload() */
+const struct config *server_config(const struct server *server);
+
+/** server_guest() - the @idx-th guest, in the order of the configuration; NULL past the last */
+struct guest *server_guest(struct server *server, size_t idx);
+
+/** server_n_workers() - worker threads */
+unsigned int server_n_workers(const struct server *server);
+
+/** server_uptime_ms() - milliseconds since server_new() */
+uint64_t server_uptime_ms(const struct server *server);
+
+/** server_instance() - what HELLO replies give as host_instance: random, one a process */
+uint64_t server_instance(void);
+
+#endif
