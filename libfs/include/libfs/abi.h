@@ -28,7 +28,7 @@
 #define OKL4FS_QUEUE_EVENT   1
 
 #define OKL4FS_MAX_CHANNELS   1024
-#define OKL4FS_NAME_MAX	      63 /* bytes of a channel's name, without NUL */
+#define OKL4FS_NAME_MAX       63 /* bytes of a channel's name, without NUL */
 #define OKL4FS_PAGE_BYTES     4096
 #define OKL4FS_RING_BYTES_MIN 4096ULL
 #define OKL4FS_RING_BYTES_MAX (64ULL << 20)
@@ -148,11 +148,11 @@ static_assert(OKL4FS_BELL_WORDS * 64 == OKL4FS_MAX_CHANNELS, "ABI v1");
 
 /** enum okl4fs_req_type - requests; all are idempotent */
 enum okl4fs_req_type {
-	OKL4FS_REQ_HELLO = 1,	     /* okl4fs_hello_req -> okl4fs_hello_rep */
+	OKL4FS_REQ_HELLO = 1, /* okl4fs_hello_req -> okl4fs_hello_rep */
 	OKL4FS_REQ_CHANNEL_INFO = 2, /* okl4fs_info_req -> okl4fs_info_rep */
-	OKL4FS_REQ_ATTACH = 3,	     /* okl4fs_attach_req -> okl4fs_rep_hdr */
-	OKL4FS_REQ_DETACH = 4,	     /* okl4fs_detach_req -> okl4fs_rep_hdr */
-	OKL4FS_REQ_PING = 5,	     /* okl4fs_req_hdr -> okl4fs_rep_hdr */
+	OKL4FS_REQ_ATTACH = 3, /* okl4fs_attach_req -> okl4fs_rep_hdr */
+	OKL4FS_REQ_DETACH = 4, /* okl4fs_detach_req -> okl4fs_rep_hdr */
+	OKL4FS_REQ_PING = 5, /* okl4fs_req_hdr -> okl4fs_rep_hdr */
 };
 
 /**
@@ -293,8 +293,7 @@ struct okl4fs_attach_req {
 };
 
 /* The largest ATTACH: 64 MiB each way in pages, ctl in pages */
-#define OKL4FS_MAX_CHUNKS                                                                          \
-	((2 * OKL4FS_RING_BYTES_MAX + OKL4FS_CTL_BYTES_MAX) / OKL4FS_PAGE_BYTES)
+#define OKL4FS_MAX_CHUNKS    ((2 * OKL4FS_RING_BYTES_MAX + OKL4FS_CTL_BYTES_MAX) / OKL4FS_PAGE_BYTES)
 #define OKL4FS_MAX_REQ_BYTES (sizeof(struct okl4fs_attach_req) + OKL4FS_MAX_CHUNKS * sizeof(le64))
 
 /**
@@ -325,10 +324,10 @@ static_assert(sizeof(struct okl4fs_detach_req) == 24, "ABI v1");
 
 /** enum okl4fs_event_type - what the host tells unasked */
 enum okl4fs_event_type {
-	OKL4FS_EVENT_WAKE = 1,		  /* look into bell_shm.to_guest; channel is 0 */
-	OKL4FS_EVENT_CHANNEL_ADDED = 2,	  /* a channel is offered from now on */
+	OKL4FS_EVENT_WAKE = 1, /* look into bell_shm.to_guest; channel is 0 */
+	OKL4FS_EVENT_CHANNEL_ADDED = 2, /* a channel is offered from now on */
 	OKL4FS_EVENT_CHANNEL_REMOVED = 3, /* a channel is not offered any more */
-	OKL4FS_EVENT_CHANNEL_FAILED = 4,  /* its memory is no longer used; status says why */
+	OKL4FS_EVENT_CHANNEL_FAILED = 4, /* its memory is no longer used; status says why */
 };
 
 /**

@@ -5,7 +5,8 @@
  * The creator of a channel (the guest) allocates the channel's shared structures from a heap that
  * lies in the memsection itself. Blocks are named by offset, never by pointer. The peer can write
  * over the heap, so every word of it is checked on each use: a damaged heap is an error, never a
- * crash, a hang or an access outside of the memsection. Only the creator's side calls this, one thread at a time.
+ * crash, a hang or an access outside of the memsection. Only the creator's side calls this, one
+ * thread at a time.
  */
 #ifndef LIBFS_MEMSEC_MALLOC_H
 #define LIBFS_MEMSEC_MALLOC_H
@@ -55,14 +56,16 @@ int memsec_malloc(struct memsec_heap *h, uint32_t bytes, uint32_t *offset);
  * @h: heap
  * @offset: what memsec_malloc() gave
  *
- * Return: 0, -FS_HEAP_FREE_TWICE, -FS_HEAP_FREE_WILD or -FS_HEAP_CORRUPT.
+ * Return: 0, -FS_HEAP_FREE_TWICE (what lies at @offset is free already), -FS_HEAP_FREE_WILD (misaligned,
+ * outside of the heap, or inside of an allocated block) or -FS_HEAP_CORRUPT.
  */
 int memsec_free(struct memsec_heap *h, uint32_t offset);
 
 /**
  * memsec_malloc_check() - walk the whole heap
  * @h: heap
- * @free_bytes: out: bytes in free blocks; may be NULL
+ * @free_bytes: out: bytes in free blocks, with the MEMSEC_MALLOC_ALIGN bytes before each payload; may
+ *	be NULL
  *
  * Return: 0 or -FS_HEAP_CORRUPT.
  */

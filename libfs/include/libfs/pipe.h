@@ -75,7 +75,8 @@ struct pipe {
  * Own head, phase and wake value are taken from @shm: zero in fresh memory, else they say where an
  * earlier holder of this end stopped. It had either published a move or not made it.
  *
- * Return: 0, -FS_ARG (ring size), -FS_RESUME_CURSORS.
+ * Return: 0, -FS_ARG (ring size: not a power of two, or not OKL4FS_RING_BYTES_MIN to _MAX),
+ * -FS_RESUME_CURSORS.
  */
 int pipe_producer_init(struct pipe *p, struct pipe_shm *shm, const struct memsec *ring);
 
@@ -205,7 +206,7 @@ int64_t pipe_peek_write(struct pipe *p, struct pipe_seg seg[2]);
 /**
  * pipe_commit_write() - publish bytes that were filled in after pipe_peek_write()
  * @p: writing end
- * @bytes: how many, at most what the peek gave
+ * @bytes: how many, at most what the peek gave; more is our own fault and fails the end (-FS_ARG)
  *
  * Return: true when the peer must be woken.
  */
@@ -223,7 +224,7 @@ int64_t pipe_peek_read(struct pipe *p, struct pipe_seg seg[2]);
 /**
  * pipe_commit_read() - give back bytes that were used after pipe_peek_read()
  * @p: reading end
- * @bytes: how many, at most what the peek gave
+ * @bytes: how many, at most what the peek gave; more is our own fault and fails the end (-FS_ARG)
  *
  * Return: true when the peer must be woken.
  */

@@ -31,16 +31,19 @@ typedef __le16 le16;
 typedef __le32 le32;
 typedef __le64 le64;
 
+#ifndef UINT32_MAX
+#define UINT32_MAX U32_MAX
+#endif
 #ifndef UINT64_MAX
 #define UINT64_MAX U64_MAX
 #endif
 
-#define fs_load(p)		READ_ONCE(*(p))
-#define fs_store(p, v)		WRITE_ONCE(*(p), (v))
-#define fs_load_acquire(p)	virt_load_acquire(p)
-#define fs_store_release(p, v)	virt_store_release((p), (v))
-#define fs_fence()		virt_mb()
-#define fs_xchg64(p, v)		xchg((p), (v))
+#define fs_load(p)             READ_ONCE(*(p))
+#define fs_store(p, v)         WRITE_ONCE(*(p), (v))
+#define fs_load_acquire(p)     virt_load_acquire(p)
+#define fs_store_release(p, v) virt_store_release((p), (v))
+#define fs_fence()             virt_mb()
+#define fs_xchg64(p, v)        xchg((p), (v))
 
 /* fs_fetch_or64() - set bits in a shared word; Return: the word before. A full barrier. */
 static inline le64 fs_fetch_or64(le64 *p, le64 bits)
@@ -71,13 +74,13 @@ typedef uint16_t le16;
 typedef uint32_t le32;
 typedef uint64_t le64;
 
-#define fs_load(p)		__atomic_load_n((p), __ATOMIC_RELAXED)
-#define fs_store(p, v)		__atomic_store_n((p), (v), __ATOMIC_RELAXED)
-#define fs_load_acquire(p)	__atomic_load_n((p), __ATOMIC_ACQUIRE)
-#define fs_store_release(p, v)	__atomic_store_n((p), (v), __ATOMIC_RELEASE)
-#define fs_fence()		__atomic_thread_fence(__ATOMIC_SEQ_CST)
-#define fs_xchg64(p, v)		__atomic_exchange_n((p), (v), __ATOMIC_SEQ_CST)
-#define fs_fetch_or64(p, bits)	__atomic_fetch_or((p), (bits), __ATOMIC_SEQ_CST)
+#define fs_load(p)             __atomic_load_n((p), __ATOMIC_RELAXED)
+#define fs_store(p, v)         __atomic_store_n((p), (v), __ATOMIC_RELAXED)
+#define fs_load_acquire(p)     __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define fs_store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+#define fs_fence()             __sync_synchronize() /* a full fence, also for ThreadSanitizer */
+#define fs_xchg64(p, v)        __atomic_exchange_n((p), (v), __ATOMIC_SEQ_CST)
+#define fs_fetch_or64(p, bits) __atomic_fetch_or((p), (bits), __ATOMIC_SEQ_CST)
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define fs_cpu_to_le16(v) ((le16)(v))

@@ -12,55 +12,56 @@
 #include <libfs/platform.h>
 
 /* X(name, number, sentence) */
-#define FS_STATUS_LIST(X)                                                                          \
-	X(OK, 0, "done")                                                                           \
-	/* outcomes a caller must handle; never on the wire */                                     \
-	X(AGAIN, 1, "nothing can be moved now")                                                    \
-	X(PIPE, 2, "the peer's last reader has closed")                                            \
-	X(ARG, 3, "the caller's argument is out of range")                                         \
-	/* memsections and the allocator */                                                        \
-	X(MEMSEC_CHUNK_BYTES, 16, "chunk size is not a power of two of at least 4096 bytes")       \
-	X(MEMSEC_CHUNK_COUNT, 17, "number of chunks does not make up the memsection")              \
-	X(MEMSEC_RANGE, 18, "range is outside its memsection or crosses a chunk")                  \
-	X(HEAP_FULL, 19, "the heap has no free block that large")                                  \
-	X(HEAP_BOUNDS, 20, "the heap does not fit its memsection")                                 \
-	X(HEAP_CORRUPT, 21, "the heap's block list is damaged")                                    \
-	X(HEAP_FREE_TWICE, 22, "the block is free already")                                        \
-	X(HEAP_FREE_WILD, 23, "the offset is not that of an allocated block")                      \
-	/* the header of a control memsection */                                                   \
-	X(CTL_MAGIC, 32, "control memsection: wrong magic")                                        \
-	X(CTL_VERSION, 33, "control memsection: unknown version")                                  \
-	X(CTL_HEADER_BYTES, 34, "control memsection: wrong header size")                           \
-	X(CTL_BYTES, 35, "control memsection: its size is not the attached one")                   \
-	X(CTL_RING_BYTES, 36, "control memsection: its ring size is not the attached one")         \
-	X(CTL_INSTANCE, 37, "control memsection: its instance is not the attached one")            \
-	X(CTL_HEAP, 38, "control memsection: the heap lies outside")                               \
-	X(CTL_PIPE_OFFSET, 39, "control memsection: a pipe lies outside the heap or is misaligned") \
-	X(CTL_PIPE_OVERLAP, 40, "control memsection: the two pipes overlap")                       \
-	/* a pipe's shared words */                                                                \
-	X(HEAD_PAST_RING, 48, "head is more than the ring's size past tail")                       \
-	X(HEAD_BACK, 49, "head moved back")                                                        \
-	X(TAIL_PAST_HEAD, 50, "tail is past head")                                                 \
-	X(TAIL_BACK, 51, "tail moved back")                                                        \
-	X(PHASE_BACK, 52, "phase moved back")                                                      \
-	X(RESUME_CURSORS, 53, "head and tail found at attach do not fit the ring")                 \
-	/* control requests */                                                                     \
-	X(REQ_CHAIN, 64, "descriptor chain is malformed")                                          \
-	X(REQ_MAGIC, 65, "request: wrong magic")                                                   \
-	X(REQ_TYPE, 66, "request: unknown type")                                                   \
-	X(REQ_LENGTH, 67, "request: wrong length for its type")                                    \
-	X(REQ_REPLY_SPACE, 68, "request: no room for the reply")                                   \
-	X(REQ_VERSION, 69, "request: no common ABI version")                                       \
-	X(REQ_NO_HELLO, 70, "request: HELLO must come first")                                      \
-	X(REQ_RESERVED, 71, "request: a reserved field is not zero")                               \
-	X(BELL_ADDRESS, 72, "bell page is misaligned or not in guest memory")                      \
-	X(NO_CHANNEL, 73, "no such channel")                                                       \
-	X(CHANNEL_FAILED, 74, "the channel failed; attach fresh memory")                           \
-	X(SEC_BYTES, 75, "memsection size is not what the channel asks for")                       \
-	X(CHUNK_ALIGN, 76, "chunk address is misaligned")                                          \
-	X(CHUNK_UNMAPPED, 77, "chunk is not wholly inside one region of guest memory")             \
-	X(CHUNK_OVERLAP, 78, "chunk overlaps another attached chunk or the bell page")             \
-	X(NO_MEMORY, 79, "out of memory on the host")                                              \
+#define FS_STATUS_LIST(X)                                                                    \
+	X(OK, 0, "done")                                                                     \
+	/* outcomes a caller must handle; never on the wire */                               \
+	X(AGAIN, 1, "nothing can be moved now")                                              \
+	X(PIPE, 2, "the peer's last reader has closed")                                      \
+	X(ARG, 3, "the caller's argument is out of range")                                   \
+	/* memsections and the allocator */                                                  \
+	X(MEMSEC_CHUNK_BYTES, 16, "chunk size is not a power of two of at least 4096 bytes") \
+	X(MEMSEC_CHUNK_COUNT, 17, "number of chunks does not make up the memsection")        \
+	X(MEMSEC_RANGE, 18, "range is outside its memsection or crosses a chunk")            \
+	X(HEAP_FULL, 19, "the heap has no free block that large")                            \
+	X(HEAP_BOUNDS, 20, "the heap does not fit its memsection")                           \
+	X(HEAP_CORRUPT, 21, "the heap's block list is damaged")                              \
+	X(HEAP_FREE_TWICE, 22, "the block is free already")                                  \
+	X(HEAP_FREE_WILD, 23, "the offset is not that of an allocated block")                \
+	/* the header of a control memsection */                                             \
+	X(CTL_MAGIC, 32, "control memsection: wrong magic")                                  \
+	X(CTL_VERSION, 33, "control memsection: unknown version")                            \
+	X(CTL_HEADER_BYTES, 34, "control memsection: wrong header size")                     \
+	X(CTL_BYTES, 35, "control memsection: its size is not the attached one")             \
+	X(CTL_RING_BYTES, 36, "control memsection: its ring size is not the attached one")   \
+	X(CTL_INSTANCE, 37, "control memsection: its instance is not the attached one")      \
+	X(CTL_HEAP, 38, "control memsection: the heap lies outside")                         \
+	X(CTL_PIPE_OFFSET, 39,                                                               \
+	  "control memsection: a pipe lies outside the heap or is misaligned")               \
+	X(CTL_PIPE_OVERLAP, 40, "control memsection: the two pipes overlap")                 \
+	/* a pipe's shared words */                                                          \
+	X(HEAD_PAST_RING, 48, "head is more than the ring's size past tail")                 \
+	X(HEAD_BACK, 49, "head moved back")                                                  \
+	X(TAIL_PAST_HEAD, 50, "tail is past head")                                           \
+	X(TAIL_BACK, 51, "tail moved back")                                                  \
+	X(PHASE_BACK, 52, "phase moved back")                                                \
+	X(RESUME_CURSORS, 53, "head and tail found at attach do not fit the ring")           \
+	/* control requests */                                                               \
+	X(REQ_CHAIN, 64, "descriptor chain is malformed")                                    \
+	X(REQ_MAGIC, 65, "request: wrong magic")                                             \
+	X(REQ_TYPE, 66, "request: unknown type")                                             \
+	X(REQ_LENGTH, 67, "request: wrong length for its type")                              \
+	X(REQ_REPLY_SPACE, 68, "request: no room for the reply")                             \
+	X(REQ_VERSION, 69, "request: no common ABI version")                                 \
+	X(REQ_NO_HELLO, 70, "request: HELLO must come first")                                \
+	X(REQ_RESERVED, 71, "request: a reserved field is not zero")                         \
+	X(BELL_ADDRESS, 72, "bell page is misaligned or not in guest memory")                \
+	X(NO_CHANNEL, 73, "no such channel")                                                 \
+	X(CHANNEL_FAILED, 74, "the channel failed; attach fresh memory")                     \
+	X(SEC_BYTES, 75, "memsection size is not what the channel asks for")                 \
+	X(CHUNK_ALIGN, 76, "chunk address is misaligned")                                    \
+	X(CHUNK_UNMAPPED, 77, "chunk is not wholly inside one region of guest memory")       \
+	X(CHUNK_OVERLAP, 78, "chunk overlaps another attached chunk or the bell page")       \
+	X(NO_MEMORY, 79, "out of memory on the host")                                        \
 	X(MEMORY_LOST, 80, "guest memory went away under the channel")
 
 #define FS_STATUS_ENUM(name, number, sentence) FS_##name = (number),

@@ -1,0 +1,638 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause
+/*
+ * pipe.c - one direction of a channel
+ *
+ * How it works
+ * ============
+ *
+ * Cursors. The ring is a memsection of a power of two bytes. `head` counts the bytes ever written,
+ * `tail` those ever read; neither is ever reduced to the ring, so `head - tail` is the fill (also
+ * when they wrap at 2^64), empty and full differ, and no byte of the ring is wasted. A byte's place
+ * is its count & mask. head is written by the producer only, tail by the consumer only. An end keeps
+ * its own cursor in private memory and only publishes it: what a peer scribbles over it is never
+ * read. The peer's cursor is loaded once a call; it must lie between where it was last seen and
+ * where it can have come to, else the end fails with the name of what it saw. So at every moment
+ *
+ *	producer: peer_cursor (tail as seen) <= cursor (head) <= peer_cursor + size
+ *	consumer: cursor (tail) <= peer_cursor (head as seen) <= cursor + size
+ *
+ * hold for the private copies whatever the peer does, and all lengths follow from private copies.
+ *
+ * Data. The bytes need no atomics: a byte of the ring belongs to one end at a time, and the cursors
+ * hand it over. Two pairs of barriers do it:
+ *
+ *	(A) producer: bytes, then head by store-release	  - consumer: head by load-acquire, then bytes
+ *	(B) consumer: bytes, then tail by store-release	  - producer: tail by load-acquire, then bytes
+ *
+ * (A) lets no byte be read before it was written, (B) lets none be overwritten before it was read.
+ *
+ * Waking. A notification costs thousands of bytes' worth of copying, so each end publishes the value
+ * at which it wants one (its `event`), and the other notifies only when its cursor moves from at
+ * most that value to past it. An end that does not sleep leaves its event in the past and gets
+ * none. The reader asks for any byte, the writer for a good part of the ring. Sleeping and moving
+ * race, and each side must see the other's store or be seen:
+ *
+ *	sleeper: event = e; (C) fence; look at the peer's cursor again; sleep if it is not past e
+ *	mover:   cursor = c; (C) fence; look at the peer's event; notify if c went past it
+ *
+ * Both fences are full ones, since each orders a store before a later load. Whichever comes second
+ * in their single order sees what was stored before the first: either the sleeper sees c and stays
+ * awake, or the mover sees e and notifies. A wake-up cannot fall between.
+ *
+ * Opening. Each end has a `phase`: 0 never opened, odd open, even closed; it counts up by one at each
+ * open and close, so it tells both the state and that there was a change. There is no rendezvous:
+ * an end may be opened, used and closed before the other one is.
+ *
+ *	(D) producer: head by store-release, then phase by store-release at close
+ *	    consumer: phase by load-acquire, then head
+ *
+ * End-of-file is that order read backwards: a phase that says closed, and a head *loaded after it*
+ * that says empty. Looking at head first could miss what was written between the two loads, and the
+ * last bytes of a stream would be lost. An end-of-file stays for as long as the reading end is open
+ * (as with a fifo, every read returns 0); when that end closes, the phase goes to `eof_seen`, and a
+ * later opening waits for the next end-of-file.
+ *
+ *	(E) consumer: eof_seen, then phase by store-release at close; read back by the same side only
+ *
+ * A consumer's phase that says closed is EPIPE for the writer, though the ring may have room. Bytes
+ * that lie in the ring stay there for the next opener. A change of phase is always notified by the
+ * caller, so no fence is needed for it: who sleeps gets the notification after the store.
+ *
+ * No lock. A lock in shared memory would be held for ever by an end that died or lies. One producer
+ * and one consumer need none; several threads of one end are serialised by a lock of their own side.
+ *
+ * Resuming. All that an end needs is in the shared words that it wrote itself, so a new process can
+ * take up where another was killed: a move was either published or not made.
+ */
+#include <libfs/checked.h>
+#include <libfs/pipe.h>
+
+/**
+ * ring_bytes() - size of the ring
+ * @p: either end
+ *
+ * Return: bytes.
+ */
+static uint64_t ring_bytes(const struct pipe *p)
+{
+	return p->mask + 1;
+}
+
+/**
+ * fail() - put an end into its failed state
+ * @p: either end
+ * @status: why, not negated
+ *
+ * Return: the negated status.
+ */
+static int fail(struct pipe *p, enum fs_status status)
+{
+	p->error = -(int)status;
+	return p->error;
+}
+
+/**
+ * phase_closed() - whether a phase says that there was an opener and is none
+ * @phase: a phase
+ *
+ * Return: true when it does.
+ */
+static bool phase_closed(uint64_t phase)
+{
+	return phase && !(phase & 1);
+}
+
+/**
+ * crossed() - whether a cursor went past a wake value
+ * @event: the wake value
+ * @from: cursor before
+ * @to: cursor after
+ *
+ * Return: true when @event lies in [@from, @to), counted modulo 2^64.
+ */
+static bool crossed(uint64_t event, uint64_t from, uint64_t to)
+{
+	return to - event - 1 < to - from;
+}
+
+/**
+ * load_tail() - look at the reader's cursor
+ * @p: writing end
+ *
+ * Return: 0, with @p->peer_cursor up to date, or the error that failed the end.
+ */
+static int load_tail(struct pipe *p)
+{
+	/* (B): what the reader did with its bytes is over. Pairs with publish_tail() */
+	uint64_t tail = fs_le64_to_cpu(fs_load_acquire(&p->shm->consumer.tail));
+
+	if (tail - p->peer_cursor > p->cursor - p->peer_cursor)
+		return fail(p, (int64_t)(tail - p->peer_cursor) < 0 ? FS_TAIL_BACK :
+								      FS_TAIL_PAST_HEAD);
+	p->peer_cursor = tail;
+	return 0;
+}
+
+/**
+ * load_head() - look at the writer's cursor
+ * @p: reading end
+ *
+ * Return: 0, with @p->peer_cursor up to date, or the error that failed the end.
+ */
+static int load_head(struct pipe *p)
+{
+	/* (A): the bytes below head are there. Pairs with publish_head() */
+	uint64_t head = fs_le64_to_cpu(fs_load_acquire(&p->shm->producer.head));
+
+	if (head - p->peer_cursor > p->cursor + ring_bytes(p) - p->peer_cursor)
+		return fail(p, (int64_t)(head - p->peer_cursor) < 0 ? FS_HEAD_BACK :
+								      FS_HEAD_PAST_RING);
+	p->peer_cursor = head;
+	return 0;
+}
+
+/**
+ * load_phase() - look at the peer's phase
+ * @p: either end
+ * @word: the peer's phase
+ *
+ * Return: 0, with @p->peer_phase up to date, or the error that failed the end.
+ */
+static int load_phase(struct pipe *p, const le64 *word)
+{
+	/* (D): what a closing writer wrote is in the head loaded next. Pairs with step_phase() */
+	uint64_t phase = fs_le64_to_cpu(fs_load_acquire(word));
+
+	if (phase < p->peer_phase)
+		return fail(p, FS_PHASE_BACK);
+	p->peer_phase = phase;
+	return 0;
+}
+
+/**
+ * look_at_reader() - the reader's phase and cursor
+ * @p: writing end
+ *
+ * Return: 0, -FS_PIPE when it has closed, or the error of a failed end.
+ */
+static int look_at_reader(struct pipe *p)
+{
+	if (p->error)
+		return p->error;
+	if (load_phase(p, &p->shm->consumer.phase))
+		return p->error;
+	if (phase_closed(p->peer_phase))
+		return -FS_PIPE;
+	return load_tail(p);
+}
+
+/**
+ * look_at_writer() - the writer's phase, then its cursor
+ * @p: reading end
+ *
+ * Return: 0 or the error of a failed end.
+ */
+static int look_at_writer(struct pipe *p)
+{
+	if (p->error)
+		return p->error;
+	if (load_phase(p, &p->shm->producer.phase))
+		return p->error;
+	return load_head(p);
+}
+
+/**
+ * at_eof() - whether what look_at_writer() saw is an end-of-file
+ * @p: reading end
+ *
+ * Return: true when the ring was empty after the writer had closed, and no earlier opening of this
+ * end has taken that end-of-file.
+ */
+static bool at_eof(const struct pipe *p)
+{
+	return p->peer_cursor == p->cursor && phase_closed(p->peer_phase) &&
+	       p->peer_phase != p->eof_seen;
+}
+
+/**
+ * room() - free bytes by the last look
+ * @p: writing end
+ *
+ * Return: bytes.
+ */
+static uint64_t room(const struct pipe *p)
+{
+	return ring_bytes(p) - (p->cursor - p->peer_cursor);
+}
+
+/**
+ * fill() - filled bytes by the last look
+ * @p: reading end
+ *
+ * Return: bytes.
+ */
+static uint64_t fill(const struct pipe *p)
+{
+	return p->peer_cursor - p->cursor;
+}
+
+/**
+ * init() - what both ends have in common
+ * @p: to be filled
+ * @shm: the shared words
+ * @ring: ring
+ *
+ * Return: 0 or -FS_ARG.
+ */
+static int init(struct pipe *p, struct pipe_shm *shm, const struct memsec *ring)
+{
+	if (!fs_is_pow2(ring->bytes) || ring->bytes < OKL4FS_RING_BYTES_MIN ||
+	    ring->bytes > OKL4FS_RING_BYTES_MAX)
+		return -FS_ARG;
+
+	memset(p, 0, sizeof(*p));
+	p->shm = shm;
+	p->ring = ring;
+	p->mask = ring->bytes - 1;
+	return 0;
+}
+
+int pipe_producer_init(struct pipe *p, struct pipe_shm *shm, const struct memsec *ring)
+{
+	int r = init(p, shm, ring);
+
+	if (r)
+		return r;
+	p->cursor = fs_le64_to_cpu(fs_load(&shm->producer.head));
+	p->event = fs_le64_to_cpu(fs_load(&shm->producer.space_event));
+	p->phase = fs_le64_to_cpu(fs_load(&shm->producer.phase));
+	p->peer_phase = fs_le64_to_cpu(fs_load_acquire(&shm->consumer.phase));
+	/* (B), as in load_tail() */
+	p->peer_cursor = fs_le64_to_cpu(fs_load_acquire(&shm->consumer.tail));
+	if (p->cursor - p->peer_cursor > ring_bytes(p))
+		return fail(p, FS_RESUME_CURSORS);
+	return 0;
+}
+
+int pipe_consumer_init(struct pipe *p, struct pipe_shm *shm, const struct memsec *ring)
+{
+	int r = init(p, shm, ring);
+
+	if (r)
+		return r;
+	p->cursor = fs_le64_to_cpu(fs_load(&shm->consumer.tail));
+	p->event = fs_le64_to_cpu(fs_load(&shm->consumer.data_event));
+	p->phase = fs_le64_to_cpu(fs_load(&shm->consumer.phase));
+	p->eof_seen = fs_le64_to_cpu(fs_load(&shm->consumer.eof_seen));
+	/* (D), (A), as in load_phase() and load_head() */
+	p->peer_phase = fs_le64_to_cpu(fs_load_acquire(&shm->producer.phase));
+	p->peer_cursor = fs_le64_to_cpu(fs_load_acquire(&shm->producer.head));
+	if (p->peer_cursor - p->cursor > ring_bytes(p))
+		return fail(p, FS_RESUME_CURSORS);
+	return 0;
+}
+
+/**
+ * step_phase() - publish the next phase
+ * @p: either end
+ * @word: its phase
+ */
+static void step_phase(struct pipe *p, le64 *word)
+{
+	p->phase++;
+	if (p->error)
+		return;
+	/* (D), (E): after all that this end stored before. Pairs with load_phase() */
+	fs_store_release(word, fs_cpu_to_le64(p->phase));
+}
+
+void pipe_producer_open(struct pipe *p)
+{
+	if (!pipe_is_open(p))
+		step_phase(p, &p->shm->producer.phase);
+}
+
+void pipe_producer_close(struct pipe *p)
+{
+	if (pipe_is_open(p))
+		step_phase(p, &p->shm->producer.phase);
+}
+
+void pipe_consumer_open(struct pipe *p)
+{
+	if (!pipe_is_open(p))
+		step_phase(p, &p->shm->consumer.phase);
+}
+
+void pipe_consumer_close(struct pipe *p)
+{
+	if (!pipe_is_open(p))
+		return;
+	if (p->eof_pending) {
+		p->eof_seen = p->eof_pending;
+		p->eof_pending = 0;
+		if (!p->error)
+			fs_store(&p->shm->consumer.eof_seen, fs_cpu_to_le64(p->eof_seen));
+	}
+	step_phase(p, &p->shm->consumer.phase);
+}
+
+bool pipe_is_open(const struct pipe *p)
+{
+	return p->phase & 1;
+}
+
+/**
+ * peer_state() - the peer's state, looked up now
+ * @p: either end
+ * @word: the peer's phase
+ * @state: out
+ *
+ * Return: 0 or the error of a failed end.
+ */
+static int peer_state(struct pipe *p, const le64 *word, enum pipe_state *state)
+{
+	if (p->error || load_phase(p, word))
+		return p->error;
+	if (!p->peer_phase)
+		*state = PIPE_NEVER_OPENED;
+	else
+		*state = phase_closed(p->peer_phase) ? PIPE_CLOSED : PIPE_OPEN;
+	return 0;
+}
+
+int pipe_producer_peer(struct pipe *p, enum pipe_state *state)
+{
+	return peer_state(p, &p->shm->consumer.phase, state);
+}
+
+int pipe_consumer_peer(struct pipe *p, enum pipe_state *state)
+{
+	return peer_state(p, &p->shm->producer.phase, state);
+}
+
+int64_t pipe_writable(struct pipe *p)
+{
+	if (p->error || load_tail(p))
+		return p->error;
+	return (int64_t)room(p);
+}
+
+int64_t pipe_readable(struct pipe *p)
+{
+	if (p->error || load_head(p))
+		return p->error;
+	return (int64_t)fill(p);
+}
+
+/**
+ * publish_head() - hand bytes over to the reader
+ * @p: writing end
+ * @bytes: how many, at most room()
+ *
+ * Return: true when the peer must be woken.
+ */
+static bool publish_head(struct pipe *p, uint64_t bytes)
+{
+	uint64_t from = p->cursor;
+	uint64_t event;
+
+	p->cursor += bytes;
+	/* (A): after the bytes themselves. Pairs with load_head() */
+	fs_store_release(&p->shm->producer.head, fs_cpu_to_le64(p->cursor));
+	/* (C): head before the look at the event. Pairs with the fence in pipe_arm_read() */
+	fs_fence();
+	event = fs_le64_to_cpu(fs_load(&p->shm->consumer.data_event));
+	return crossed(event, from, p->cursor);
+}
+
+/**
+ * publish_tail() - give room back to the writer
+ * @p: reading end
+ * @bytes: how many, at most fill()
+ *
+ * Return: true when the peer must be woken.
+ */
+static bool publish_tail(struct pipe *p, uint64_t bytes)
+{
+	uint64_t from = p->cursor;
+	uint64_t event;
+
+	p->cursor += bytes;
+	/* (B): after the bytes were used. Pairs with load_tail() */
+	fs_store_release(&p->shm->consumer.tail, fs_cpu_to_le64(p->cursor));
+	/* (C): tail before the look at the event. Pairs with the fence in want_room() */
+	fs_fence();
+	event = fs_le64_to_cpu(fs_load(&p->shm->producer.space_event));
+	return crossed(event, from, p->cursor);
+}
+
+int64_t pipe_write(struct pipe *p, const void *buf, uint64_t bytes, bool *notify)
+{
+	const uint8_t *from = buf;
+	uint64_t done = 0;
+	int r;
+
+	*notify = false;
+	if (!bytes)
+		return p->error;
+	r = look_at_reader(p);
+	if (r)
+		return r;
+	bytes = fs_min(bytes, room(p));
+	if (!bytes)
+		return -FS_AGAIN;
+
+	while (done < bytes) {
+		uint64_t piece = bytes - done;
+		void *to = memsec_span(p->ring, (p->cursor + done) & p->mask, &piece);
+
+		memcpy(to, from + done, piece);
+		done += piece;
+	}
+	*notify = publish_head(p, bytes);
+	return (int64_t)bytes;
+}
+
+/**
+ * look_for_bytes() - look at the writer, as a read does
+ * @p: reading end
+ *
+ * Notes an end-of-file as reported.
+ *
+ * Return: 1 when there are bytes, 0 at end-of-file, -FS_AGAIN, or the error of a failed end.
+ */
+static int look_for_bytes(struct pipe *p)
+{
+	int r = look_at_writer(p);
+
+	if (r)
+		return r;
+	if (fill(p))
+		return 1;
+	if (!at_eof(p))
+		return -FS_AGAIN;
+	p->eof_pending = p->peer_phase;
+	return 0;
+}
+
+int64_t pipe_read(struct pipe *p, void *buf, uint64_t bytes, bool *notify)
+{
+	uint8_t *to = buf;
+	uint64_t done = 0;
+	int r;
+
+	*notify = false;
+	if (!bytes)
+		return p->error;
+	r = look_for_bytes(p);
+	if (r <= 0)
+		return r;
+
+	bytes = fs_min(bytes, fill(p));
+	while (done < bytes) {
+		uint64_t piece = bytes - done;
+		const void *from = memsec_span(p->ring, (p->cursor + done) & p->mask, &piece);
+
+		memcpy(to + done, from, piece);
+		done += piece;
+	}
+	*notify = publish_tail(p, bytes);
+	return (int64_t)bytes;
+}
+
+/**
+ * two_segs() - the first two contiguous pieces of a part of the ring
+ * @p: either end
+ * @bytes: from the own cursor on, 1 to the ring's size
+ * @seg: out
+ *
+ * Return: bytes in both.
+ */
+static int64_t two_segs(const struct pipe *p, uint64_t bytes, struct pipe_seg seg[2])
+{
+	seg[0].bytes = bytes;
+	seg[0].base = memsec_span(p->ring, p->cursor & p->mask, &seg[0].bytes);
+	seg[1].base = NULL;
+	seg[1].bytes = bytes - seg[0].bytes;
+	if (seg[1].bytes)
+		seg[1].base =
+			memsec_span(p->ring, (p->cursor + seg[0].bytes) & p->mask, &seg[1].bytes);
+	return (int64_t)(seg[0].bytes + seg[1].bytes);
+}
+
+int64_t pipe_peek_write(struct pipe *p, struct pipe_seg seg[2])
+{
+	int r;
+
+	memset(seg, 0, 2 * sizeof(seg[0]));
+	r = look_at_reader(p);
+	if (r)
+		return r;
+	if (!room(p))
+		return -FS_AGAIN;
+	return two_segs(p, room(p), seg);
+}
+
+bool pipe_commit_write(struct pipe *p, uint64_t bytes)
+{
+	if (!bytes || p->error)
+		return false;
+	if (bytes > room(p)) {
+		fail(p, FS_ARG);
+		return false;
+	}
+	return publish_head(p, bytes);
+}
+
+int64_t pipe_peek_read(struct pipe *p, struct pipe_seg seg[2])
+{
+	int r;
+
+	memset(seg, 0, 2 * sizeof(seg[0]));
+	r = look_for_bytes(p);
+	if (r <= 0)
+		return r;
+	return two_segs(p, fill(p), seg);
+}
+
+bool pipe_commit_read(struct pipe *p, uint64_t bytes)
+{
+	if (!bytes || p->error)
+		return false;
+	if (bytes > fill(p)) {
+		fail(p, FS_ARG);
+		return false;
+	}
+	return publish_tail(p, bytes);
+}
+
+int pipe_arm_read(struct pipe *p)
+{
+	if (p->error)
+		return p->error;
+
+	p->event = p->cursor;
+	fs_store(&p->shm->consumer.data_event, fs_cpu_to_le64(p->event));
+	/* (C): the event before the look at head. Pairs with the fence in publish_head() */
+	fs_fence();
+	if (look_at_writer(p))
+		return p->error;
+	return fill(p) || at_eof(p);
+}
+
+/**
+ * event_ahead() - whether the own wake value is still to come
+ * @p: writing end
+ *
+ * Return: true when the reader, as last seen, has not gone past it.
+ */
+static bool event_ahead(const struct pipe *p)
+{
+	return p->event - p->peer_cursor < p->cursor - p->peer_cursor;
+}
+
+/**
+ * want_room() - publish a wake value and look at the reader again
+ * @p: writing end
+ * @event: wake value that lies ahead of the reader as last seen; an earlier one that does too
+ *	stays, since somebody else waits for it
+ *
+ * Return: 0, -FS_PIPE or the error of a failed end.
+ */
+static int want_room(struct pipe *p, uint64_t event)
+{
+	if (!event_ahead(p) || event - p->peer_cursor < p->event - p->peer_cursor)
+		p->event = event;
+	fs_store(&p->shm->producer.space_event, fs_cpu_to_le64(p->event));
+	/* (C): the event before the look at tail. Pairs with the fence in publish_tail() */
+	fs_fence();
+	return look_at_reader(p);
+}
+
+int pipe_arm_write(struct pipe *p, uint64_t bytes)
+{
+	uint64_t event;
+	int r;
+
+	bytes = bytes ? fs_min(bytes, ring_bytes(p)) : 1;
+	/* Past this value of tail the ring has that much room */
+	event = p->cursor + bytes - ring_bytes(p) - 1;
+
+	r = look_at_reader(p);
+	/*
+	 * Once more when the reader went past an earlier wake value in between, and so has notified
+	 * whoever waited for it, but not yet past ours. Then ours is published, so twice is enough.
+	 */
+	while (!r && room(p) < bytes) {
+		r = want_room(p, event);
+		if (!r && room(p) < bytes && event_ahead(p))
+			return 0;
+	}
+	return p->error ? p->error : 1;
+}
+
+int pipe_error(const struct pipe *p)
+{
+	return p->error;
+}

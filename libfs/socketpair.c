@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause
+/*
+ * socketpair.c - a channel end over three memsections
+ *
+ * The creator lays out the control memsection so:
+ *
+ *	0	ctl_shm
+ *	128	heap of memsec_malloc to the end; in it the pipe_shm of fwd and that of bwd
+ *
+ * Where in the heap the two lie is the creator's business: the header tells their offsets. The
+ * attacher takes each field of the header once into private memory (take_geometry()), checks the
+ * copies (check_geometry()), and never looks at the header again.
+ */
+#include <libfs/checked.h>
+#include <libfs/socketpair.h>
+
+enum { FWD, BWD };
+
+/**
+ * struct geometry - private copy of a ctl_shm
+ * @magic: as in ctl_shm
+ * @version: as in ctl_shm
+ * @header_bytes: as in ctl_shm
+ * @ctl_bytes: as in ctl_shm
+ * @ring_bytes: as in ctl_shm
+ * @instance: as in ctl_shm
+ * @heap_offset: as in ctl_shm
+ * @heap_bytes: as in ctl_shm
+ * @pipe_offset: as in ctl_shm
+ */
+struct geometry {
+	uint32_t magic;
+	uint32_t version;
+	uint32_t header_bytes;
+	uint32_t ctl_bytes;
+	uint64_t ring_bytes;
+	uint64_t instance;
+	uint32_t heap_offset;
+	uint32_t heap_bytes;
+	uint32_t pipe_offset[2];
+};
+
+/**
+ * init() - check the memsections and fill in what both ends have in common
+ * @s: to be filled
+ * @ctl: control memsection
+ * @fwd: ring
+ * @bwd: ring
+ * @instance: not zero
+ *
+ * Return: 0 or -FS_ARG.
+ */
+static int init(struct socketpair *s, const struct memsec *ctl, const struct memsec *fwd,
+		const struct memsec *bwd, uint64_t instance)
+{
+	if (ctl->bytes < OKL4FS_CTL_BYTES_MIN || ctl->bytes > OKL4FS_CTL_BYTES_MAX)
+		return -FS_ARG;
+	if (fwd->bytes < OKL4FS_RING_BYTES_MIN || fwd->bytes > OKL4FS_RING_BYTES_MAX)
+		return -FS_ARG;
+	if (!fs_is_pow2(fwd->bytes) || fwd->bytes != bwd->bytes || !instance)
+		return -FS_ARG;
+
+	memset(s, 0, sizeof(*s));
+	s->ctl = ctl;
+	s->instance = instance;
+	s->ring_bytes = fwd->bytes;
+	return 0;
+}
+
+/**
+ * zero() - clear a memsection
+ * @m: memsection
+ */
+static void zero(const struct memsec *m)
+{
+	uint64_t offset = 0;
+
+	while (offset < m->bytes) {
+		uint64_t bytes = m->bytes - offset;
+
+		memset(memsec_span(m, offset, &bytes), 0, bytes);
+		offset += bytes;
+	}
+}
+
+/**
+ * write_header() - publish the geometry
+ * @s: an end that is complete
+ * @pipe_offset: where the two pipe_shm lie
+ */
+static void write_header(const struct socketpair *s, const uint32_t pipe_offset[2])
+{
+	struct ctl_shm *shm = memsec_at(s->ctl, 0, sizeof(*shm));
+
+	fs_store(&shm->version, fs_cpu_to_le32(OKL4FS_ABI_VERSION));
+	fs_store(&shm->header_bytes, fs_cpu_to_le32((uint32_t)sizeof(*shm)));
+	fs_store(&shm->ctl_bytes, fs_cpu_to_le32((uint32_t)s->ctl->bytes));
+	fs_store(&shm->ring_bytes, fs_cpu_to_le64(s->ring_bytes));
+	fs_store(&shm->instance, fs_cpu_to_le64(s->instance));
+	fs_store(&shm->heap_offset, fs_cpu_to_le32(s->heap.offset));
+	fs_store(&shm->heap_bytes, fs_cpu_to_le32(s->heap.bytes));
+	fs_store(&shm->pipe_offset[FWD], fs_cpu_to_le32(pipe_offset[FWD]));
+	fs_store(&shm->pipe_offset[BWD], fs_cpu_to_le32(pipe_offset[BWD]));
+	/* The magic last: who sees it sees all of the above. Pairs with take_geometry() */
+	fs_store_release(&shm->magic, fs_cpu_to_le32(OKL4FS_MAGIC));
+}
+
+int socketpair_create(struct socketpair *s, const struct memsec *ctl, const struct memsec *fwd,
+		      const struct memsec *bwd, uint64_t instance)
+{
+	uint32_t heap_bytes, pipe_offset[2];
+	int r = init(s, ctl, fwd, bwd, instance);
+
+	if (r)
+		return r;
+	zero(ctl);
+
+	heap_bytes = (uint32_t)(ctl->bytes - sizeof(struct ctl_shm));
+	r = memsec_malloc_create(&s->heap, ctl, sizeof(struct ctl_shm), heap_bytes);
+	if (!r)
+		r = memsec_malloc(&s->heap, sizeof(struct pipe_shm), &pipe_offset[FWD]);
+	if (!r)
+		r = memsec_malloc(&s->heap, sizeof(struct pipe_shm), &pipe_offset[BWD]);
+	if (!r)
+		r = pipe_producer_init(
+			&s->tx, memsec_at(ctl, pipe_offset[FWD], sizeof(struct pipe_shm)), fwd);
+	if (!r)
+		r = pipe_consumer_init(
+			&s->rx, memsec_at(ctl, pipe_offset[BWD], sizeof(struct pipe_shm)), bwd);
+	if (!r)
+		write_header(s, pipe_offset);
+	return r;
+}
+
+/**
+ * take_geometry() - copy the header, each field once
+ * @ctl: control memsection
+ * @g: to be filled
+ */
+static void take_geometry(const struct memsec *ctl, struct geometry *g)
+{
+	const struct ctl_shm *shm = memsec_at(ctl, 0, sizeof(*shm));
+
+	/* Before all other fields. Pairs with write_header() */
+	g->magic = fs_le32_to_cpu(fs_load_acquire(&shm->magic));
+	g->version = fs_le32_to_cpu(fs_load(&shm->version));
+	g->header_bytes = fs_le32_to_cpu(fs_load(&shm->header_bytes));
+	g->ctl_bytes = fs_le32_to_cpu(fs_load(&shm->ctl_bytes));
+	g->ring_bytes = fs_le64_to_cpu(fs_load(&shm->ring_bytes));
+	g->instance = fs_le64_to_cpu(fs_load(&shm->instance));
+	g->heap_offset = fs_le32_to_cpu(fs_load(&shm->heap_offset));
+	g->heap_bytes = fs_le32_to_cpu(fs_load(&shm->heap_bytes));
+	g->pipe_offset[FWD] = fs_le32_to_cpu(fs_load(&shm->pipe_offset[FWD]));
+	g->pipe_offset[BWD] = fs_le32_to_cpu(fs_load(&shm->pipe_offset[BWD]));
+}
+
+/**
+ * pipe_at() - the pipe_shm at an offset that the peer told
+ * @ctl: control memsection
+ * @g: geometry whose heap is checked
+ * @offset: the offset
+ *
+ * Return: the pointer; NULL when it is misaligned, outside of the heap or crosses a chunk.
+ */
+static struct pipe_shm *pipe_at(const struct memsec *ctl, const struct geometry *g, uint32_t offset)
+{
+	if (offset % OKL4FS_PIPE_ALIGN || offset < g->heap_offset)
+		return NULL;
+	if (!fs_range_ok(offset - g->heap_offset, sizeof(struct pipe_shm), g->heap_bytes))
+		return NULL;
+	return memsec_at(ctl, offset, sizeof(struct pipe_shm));
+}
+
+/**
+ * check_geometry() - check a private copy of the header
+ * @s: the end that it is for
+ * @g: the copy
+ *
+ * Return: 0 or -FS_CTL_*.
+ */
+static int check_geometry(const struct socketpair *s, const struct geometry *g)
+{
+	if (g->magic != OKL4FS_MAGIC)
+		return -FS_CTL_MAGIC;
+	if (g->version != OKL4FS_ABI_VERSION)
+		return -FS_CTL_VERSION;
+	if (g->header_bytes != sizeof(struct ctl_shm))
+		return -FS_CTL_HEADER_BYTES;
+	if (g->ctl_bytes != s->ctl->bytes)
+		return -FS_CTL_BYTES;
+	if (g->ring_bytes != s->ring_bytes)
+		return -FS_CTL_RING_BYTES;
+	if (g->instance != s->instance)
+		return -FS_CTL_INSTANCE;
+	if (g->heap_offset < sizeof(struct ctl_shm) || g->heap_offset % MEMSEC_MALLOC_ALIGN ||
+	    !fs_range_ok(g->heap_offset, g->heap_bytes, s->ctl->bytes))
+		return -FS_CTL_HEAP;
+	if (!pipe_at(s->ctl, g, g->pipe_offset[FWD]) || !pipe_at(s->ctl, g, g->pipe_offset[BWD]))
+		return -FS_CTL_PIPE_OFFSET;
+	if (fs_overlap(g->pipe_offset[FWD], sizeof(struct pipe_shm), g->pipe_offset[BWD],
+		       sizeof(struct pipe_shm)))
+		return -FS_CTL_PIPE_OVERLAP;
+	return 0;
+}
+
+int socketpair_attach(struct socketpair *s, const struct memsec *ctl, const struct memsec *fwd,
+		      const struct memsec *bwd, uint64_t instance)
+{
+	struct geometry g;
+	int r = init(s, ctl, fwd, bwd, instance);
+
+	if (r)
+		return r;
+	take_geometry(ctl, &g);
+	r = check_geometry(s, &g);
+	if (!r)
+		r = pipe_consumer_init(&s->rx, pipe_at(ctl, &g, g.pipe_offset[FWD]), fwd);
+	if (!r)
+		r = pipe_producer_init(&s->tx, pipe_at(ctl, &g, g.pipe_offset[BWD]), bwd);
+	return r;
+}
