@@ -20,8 +20,8 @@
  * - each step of the walk goes forward by at least one line and stays inside the heap, whose bounds
  *   are private. So a walk ends after at most bytes / 128 steps, whatever the tags say.
  *
- * A peer that forges consistent tags can make two blocks share memory inside the heap. It could have
- * written over both anyway.
+ * A peer that forges consistent tags can make two blocks share memory inside the heap. It could
+ * have written over both anyway.
  *
  * A payload does not cross the end of a chunk, since its user wants one pointer: where a free block
  * does, it is split so that the payload begins with the next chunk.

@@ -8,10 +8,11 @@
  * Cursors. The ring is a memsection of a power of two bytes. `head` counts the bytes ever written,
  * `tail` those ever read; neither is ever reduced to the ring, so `head - tail` is the fill (also
  * when they wrap at 2^64), empty and full differ, and no byte of the ring is wasted. A byte's place
- * is its count & mask. head is written by the producer only, tail by the consumer only. An end keeps
- * its own cursor in private memory and only publishes it: what a peer scribbles over it is never
- * read. The peer's cursor is loaded once a call; it must lie between where it was last seen and
- * where it can have come to, else the end fails with the name of what it saw. So at every moment
+ * is its count & mask. head is written by the producer only, tail by the consumer only. An end
+ * keeps its own cursor in private memory and only publishes it: what a peer scribbles over it is
+ * never read. The peer's cursor is loaded once a call; it must lie between where it was last seen
+ * and where it can have come to, else the end fails with the name of what it saw. So at every
+ * moment
  *
  *	producer: peer_cursor (tail as seen) <= cursor (head) <= peer_cursor + size
  *	consumer: cursor (tail) <= peer_cursor (head as seen) <= cursor + size
@@ -26,9 +27,9 @@
  *
  * (A) lets no byte be read before it was written, (B) lets none be overwritten before it was read.
  *
- * Waking. A notification costs thousands of bytes' worth of copying, so each end publishes the value
- * at which it wants one (its `event`), and the other notifies only when its cursor moves from at
- * most that value to past it. An end that does not sleep leaves its event in the past and gets
+ * Waking. A notification costs as much as copying some hundred kilobytes, so each end publishes the
+ * value at which it wants one (its `event`), and the other notifies only when its cursor moves from
+ * at most that value to past it. An end that does not sleep leaves its event in the past and gets
  * none. The reader asks for any byte, the writer for a good part of the ring. Sleeping and moving
  * race, and each side must see the other's store or be seen:
  *
@@ -39,9 +40,9 @@
  * in their single order sees what was stored before the first: either the sleeper sees c and stays
  * awake, or the mover sees e and notifies. A wake-up cannot fall between.
  *
- * Opening. Each end has a `phase`: 0 never opened, odd open, even closed; it counts up by one at each
- * open and close, so it tells both the state and that there was a change. There is no rendezvous:
- * an end may be opened, used and closed before the other one is.
+ * Opening. Each end has a `phase`: 0 never opened, odd open, even closed; it counts up by one at
+ * each open and close, so it tells both the state and that there was a change. There is no
+ * rendezvous: an end may be opened, used and closed before the other one is.
  *
  *	(D) producer: head by store-release, then phase by store-release at close
  *	    consumer: phase by load-acquire, then head
@@ -59,48 +60,15 @@
  * caller, so no fence is needed for it: who sleeps gets the notification after the store.
  *
  * No lock. A lock in shared memory would be held for ever by an end that died or lies. One producer
- * and one consumer need none; several threads of one end are serialised by a lock of their own side.
+ * and one consumer need none; several threads of one end are serialised by a lock of their own
+ * side.
  *
  * Resuming. All that an end needs is in the shared words that it wrote itself, so a new process can
  * take up where another was killed: a move was either published or not made.
  */
 #include <libfs/checked.h>
-#include <libfs/pipe.h>
 
-/**
- * ring_bytes() - size of the ring
- * @p: either end
- *
- * Return: bytes.
- */
-static uint64_t ring_bytes(const struct pipe *p)
-{
-	return p->mask + 1;
-}
-
-/**
- * fail() - put an end into its failed state
- * @p: either end
- * @status: why, not negated
- *
- * Return: the negated status.
- */
-static int fail(struct pipe *p, enum fs_status status)
-{
-	p->error = -(int)status;
-	return p->error;
-}
-
-/**
- * phase_closed() - whether a phase says that there was an opener and is none
- * @phase: a phase
- *
- * Return: true when it does.
- */
-static bool phase_closed(uint64_t phase)
-{
-	return phase && !(phase & 1);
-}
+#include "pipe_look.h"
 
 /**
  * crossed() - whether a cursor went past a wake value
@@ -113,262 +81,6 @@ static bool phase_closed(uint64_t phase)
 static bool crossed(uint64_t event, uint64_t from, uint64_t to)
 {
 	return to - event - 1 < to - from;
-}
-
-/**
- * load_tail() - look at the reader's cursor
- * @p: writing end
- *
- * Return: 0, with @p->peer_cursor up to date, or the error that failed the end.
- */
-static int load_tail(struct pipe *p)
-{
-	/* (B): what the reader did with its bytes is over. Pairs with publish_tail() */
-	uint64_t tail = fs_le64_to_cpu(fs_load_acquire(&p->shm->consumer.tail));
-
-	if (tail - p->peer_cursor > p->cursor - p->peer_cursor)
-		return fail(p, (int64_t)(tail - p->peer_cursor) < 0 ? FS_TAIL_BACK :
-								      FS_TAIL_PAST_HEAD);
-	p->peer_cursor = tail;
-	return 0;
-}
-
-/**
- * load_head() - look at the writer's cursor
- * @p: reading end
- *
- * Return: 0, with @p->peer_cursor up to date, or the error that failed the end.
- */
-static int load_head(struct pipe *p)
-{
-	/* (A): the bytes below head are there. Pairs with publish_head() */
-	uint64_t head = fs_le64_to_cpu(fs_load_acquire(&p->shm->producer.head));
-
-	if (head - p->peer_cursor > p->cursor + ring_bytes(p) - p->peer_cursor)
-		return fail(p, (int64_t)(head - p->peer_cursor) < 0 ? FS_HEAD_BACK :
-								      FS_HEAD_PAST_RING);
-	p->peer_cursor = head;
-	return 0;
-}
-
-/**
- * load_phase() - look at the peer's phase
- * @p: either end
- * @word: the peer's phase
- *
- * Return: 0, with @p->peer_phase up to date, or the error that failed the end.
- */
-static int load_phase(struct pipe *p, const le64 *word)
-{
-	/* (D): what a closing writer wrote is in the head loaded next. Pairs with step_phase() */
-	uint64_t phase = fs_le64_to_cpu(fs_load_acquire(word));
-
-	if (phase < p->peer_phase)
-		return fail(p, FS_PHASE_BACK);
-	p->peer_phase = phase;
-	return 0;
-}
-
-/**
- * look_at_reader() - the reader's phase and cursor
- * @p: writing end
- *
- * Return: 0, -FS_PIPE when it has closed, or the error of a failed end.
- */
-static int look_at_reader(struct pipe *p)
-{
-	if (p->error)
-		return p->error;
-	if (load_phase(p, &p->shm->consumer.phase))
-		return p->error;
-	if (phase_closed(p->peer_phase))
-		return -FS_PIPE;
-	return load_tail(p);
-}
-
-/**
- * look_at_writer() - the writer's phase, then its cursor
- * @p: reading end
- *
- * Return: 0 or the error of a failed end.
- */
-static int look_at_writer(struct pipe *p)
-{
-	if (p->error)
-		return p->error;
-	if (load_phase(p, &p->shm->producer.phase))
-		return p->error;
-	return load_head(p);
-}
-
-/**
- * at_eof() - whether what look_at_writer() saw is an end-of-file
- * @p: reading end
- *
- * Return: true when the ring was empty after the writer had closed, and no earlier opening of this
- * end has taken that end-of-file.
- */
-static bool at_eof(const struct pipe *p)
-{
-	return p->peer_cursor == p->cursor && phase_closed(p->peer_phase) &&
-	       p->peer_phase != p->eof_seen;
-}
-
-/**
- * room() - free bytes by the last look
- * @p: writing end
- *
- * Return: bytes.
- */
-static uint64_t room(const struct pipe *p)
-{
-	return ring_bytes(p) - (p->cursor - p->peer_cursor);
-}
-
-/**
- * fill() - filled bytes by the last look
- * @p: reading end
- *
- * Return: bytes.
- */
-static uint64_t fill(const struct pipe *p)
-{
-	return p->peer_cursor - p->cursor;
-}
-
-/**
- * init() - what both ends have in common
- * @p: to be filled
- * @shm: the shared words
- * @ring: ring
- *
- * Return: 0 or -FS_ARG.
- */
-static int init(struct pipe *p, struct pipe_shm *shm, const struct memsec *ring)
-{
-	if (!fs_is_pow2(ring->bytes) || ring->bytes < OKL4FS_RING_BYTES_MIN ||
-	    ring->bytes > OKL4FS_RING_BYTES_MAX)
-		return -FS_ARG;
-
-	memset(p, 0, sizeof(*p));
-	p->shm = shm;
-	p->ring = ring;
-	p->mask = ring->bytes - 1;
-	return 0;
-}
-
-int pipe_producer_init(struct pipe *p, struct pipe_shm *shm, const struct memsec *ring)
-{
-	int r = init(p, shm, ring);
-
-	if (r)
-		return r;
-	p->cursor = fs_le64_to_cpu(fs_load(&shm->producer.head));
-	p->event = fs_le64_to_cpu(fs_load(&shm->producer.space_event));
-	p->phase = fs_le64_to_cpu(fs_load(&shm->producer.phase));
-	p->peer_phase = fs_le64_to_cpu(fs_load_acquire(&shm->consumer.phase));
-	/* (B), as in load_tail() */
-	p->peer_cursor = fs_le64_to_cpu(fs_load_acquire(&shm->consumer.tail));
-	if (p->cursor - p->peer_cursor > ring_bytes(p))
-		return fail(p, FS_RESUME_CURSORS);
-	return 0;
-}
-
-int pipe_consumer_init(struct pipe *p, struct pipe_shm *shm, const struct memsec *ring)
-{
-	int r = init(p, shm, ring);
-
-	if (r)
-		return r;
-	p->cursor = fs_le64_to_cpu(fs_load(&shm->consumer.tail));
-	p->event = fs_le64_to_cpu(fs_load(&shm->consumer.data_event));
-	p->phase = fs_le64_to_cpu(fs_load(&shm->consumer.phase));
-	p->eof_seen = fs_le64_to_cpu(fs_load(&shm->consumer.eof_seen));
-	/* (D), (A), as in load_phase() and load_head() */
-	p->peer_phase = fs_le64_to_cpu(fs_load_acquire(&shm->producer.phase));
-	p->peer_cursor = fs_le64_to_cpu(fs_load_acquire(&shm->producer.head));
-	if (p->peer_cursor - p->cursor > ring_bytes(p))
-		return fail(p, FS_RESUME_CURSORS);
-	return 0;
-}
-
-/**
- * step_phase() - publish the next phase
- * @p: either end
- * @word: its phase
- */
-static void step_phase(struct pipe *p, le64 *word)
-{
-	p->phase++;
-	if (p->error)
-		return;
-	/* (D), (E): after all that this end stored before. Pairs with load_phase() */
-	fs_store_release(word, fs_cpu_to_le64(p->phase));
-}
-
-void pipe_producer_open(struct pipe *p)
-{
-	if (!pipe_is_open(p))
-		step_phase(p, &p->shm->producer.phase);
-}
-
-void pipe_producer_close(struct pipe *p)
-{
-	if (pipe_is_open(p))
-		step_phase(p, &p->shm->producer.phase);
-}
-
-void pipe_consumer_open(struct pipe *p)
-{
-	if (!pipe_is_open(p))
-		step_phase(p, &p->shm->consumer.phase);
-}
-
-void pipe_consumer_close(struct pipe *p)
-{
-	if (!pipe_is_open(p))
-		return;
-	if (p->eof_pending) {
-		p->eof_seen = p->eof_pending;
-		p->eof_pending = 0;
-		if (!p->error)
-			fs_store(&p->shm->consumer.eof_seen, fs_cpu_to_le64(p->eof_seen));
-	}
-	step_phase(p, &p->shm->consumer.phase);
-}
-
-bool pipe_is_open(const struct pipe *p)
-{
-	return p->phase & 1;
-}
-
-/**
- * peer_state() - the peer's state, looked up now
- * @p: either end
- * @word: the peer's phase
- * @state: out
- *
- * Return: 0 or the error of a failed end.
- */
-static int peer_state(struct pipe *p, const le64 *word, enum pipe_state *state)
-{
-	if (p->error || load_phase(p, word))
-		return p->error;
-	if (!p->peer_phase)
-		*state = PIPE_NEVER_OPENED;
-	else
-		*state = phase_closed(p->peer_phase) ? PIPE_CLOSED : PIPE_OPEN;
-	return 0;
-}
-
-int pipe_producer_peer(struct pipe *p, enum pipe_state *state)
-{
-	return peer_state(p, &p->shm->consumer.phase, state);
-}
-
-int pipe_consumer_peer(struct pipe *p, enum pipe_state *state)
-{
-	return peer_state(p, &p->shm->producer.phase, state);
 }
 
 int64_t pipe_writable(struct pipe *p)

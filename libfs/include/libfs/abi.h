@@ -293,7 +293,8 @@ struct okl4fs_attach_req {
 };
 
 /* The largest ATTACH: 64 MiB each way in pages, ctl in pages */
-#define OKL4FS_MAX_CHUNKS    ((2 * OKL4FS_RING_BYTES_MAX + OKL4FS_CTL_BYTES_MAX) / OKL4FS_PAGE_BYTES)
+#define OKL4FS_MAX_ATTACHED  (2 * OKL4FS_RING_BYTES_MAX + OKL4FS_CTL_BYTES_MAX)
+#define OKL4FS_MAX_CHUNKS    (OKL4FS_MAX_ATTACHED / OKL4FS_PAGE_BYTES)
 #define OKL4FS_MAX_REQ_BYTES (sizeof(struct okl4fs_attach_req) + OKL4FS_MAX_CHUNKS * sizeof(le64))
 
 /**
@@ -319,8 +320,8 @@ static_assert(sizeof(struct okl4fs_attach_req) == 80, "ABI v1");
 static_assert(sizeof(struct okl4fs_detach_req) == 24, "ABI v1");
 
 /* ------------------------------------------------------------------------------------------- */
-/* Event queues: the driver posts buffers of one writable okl4fs_event; the host fills and returns */
-/* one. A kick of the same queue is the guest's doorbell.                                       */
+/* Event queues: the driver posts buffers of one writable okl4fs_event; the host fills one and  */
+/* returns it. A kick of the same queue is the guest's doorbell.                                */
 
 /** enum okl4fs_event_type - what the host tells unasked */
 enum okl4fs_event_type {

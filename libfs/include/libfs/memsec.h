@@ -28,13 +28,13 @@ struct memsec {
 /**
  * memsec_init() - lay a memsection over chunks
  * @m: to be filled
- * @chunk: base of each chunk, not NULL, aligned to OKL4FS_PAGE_BYTES (to 128 bytes at least, for the
- *	shared words in it); stays the caller's and must outlive @m
+ * @chunk: base of each chunk, not NULL, aligned to OKL4FS_PAGE_BYTES (to 128 bytes at least, for
+ *	the shared words in it); stays the caller's and must outlive @m
  * @n_chunks: entries of @chunk, 1 or more
  * @chunk_bytes: bytes of each chunk: a power of two, at least OKL4FS_PAGE_BYTES
  *
- * Return: 0, -FS_MEMSEC_CHUNK_BYTES, -FS_MEMSEC_CHUNK_COUNT (also when all of it would not stay below
- * 2^63 bytes), or -FS_ARG for a chunk that is NULL.
+ * Return: 0, -FS_MEMSEC_CHUNK_BYTES, -FS_MEMSEC_CHUNK_COUNT (also when all of it would not stay
+ * below 2^63 bytes), or -FS_ARG for a chunk that is NULL.
  */
 int memsec_init(struct memsec *m, void *const *chunk, uint32_t n_chunks, uint64_t chunk_bytes);
 

@@ -56,16 +56,16 @@ int memsec_malloc(struct memsec_heap *h, uint32_t bytes, uint32_t *offset);
  * @h: heap
  * @offset: what memsec_malloc() gave
  *
- * Return: 0, -FS_HEAP_FREE_TWICE (what lies at @offset is free already), -FS_HEAP_FREE_WILD (misaligned,
- * outside of the heap, or inside of an allocated block) or -FS_HEAP_CORRUPT.
+ * Return: 0, -FS_HEAP_FREE_TWICE (what lies at @offset is free already), -FS_HEAP_FREE_WILD
+ * (misaligned, outside of the heap, or inside of an allocated block) or -FS_HEAP_CORRUPT.
  */
 int memsec_free(struct memsec_heap *h, uint32_t offset);
 
 /**
  * memsec_malloc_check() - walk the whole heap
  * @h: heap
- * @free_bytes: out: bytes in free blocks, with the MEMSEC_MALLOC_ALIGN bytes before each payload; may
- *	be NULL
+ * @free_bytes: out: bytes in free blocks, with the MEMSEC_MALLOC_ALIGN bytes before each payload;
+ *	may be NULL
  *
  * Return: 0 or -FS_HEAP_CORRUPT.
  */

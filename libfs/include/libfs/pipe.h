@@ -175,8 +175,8 @@ int64_t pipe_readable(struct pipe *p);
  * @bytes: how many; 0 writes nothing
  * @notify: out: the peer must be woken
  *
- * Return: bytes written (fewer than @bytes when the ring fills), -FS_AGAIN when it is full, -FS_PIPE
- * when the peer's reader has closed, or the error of a failed end.
+ * Return: bytes written (fewer than @bytes when the ring fills), -FS_AGAIN when it is full,
+ * -FS_PIPE when the peer's reader has closed, or the error of a failed end.
  */
 int64_t pipe_write(struct pipe *p, const void *buf, uint64_t bytes, bool *notify);
 

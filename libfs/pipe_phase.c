@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause
+/*
+ * pipe_phase.c - taking up an end of a pipe, opening and closing it
+ *
+ * The essay at the head of pipe.c says what a phase is, and explains the barriers (A) to (E).
+ */
+#include <libfs/checked.h>
+
+#include "pipe_look.h"
+
+/**
+ * init() - what both ends have in common
+ * @p: to be filled
+ * @shm: the shared words
+ * @ring: ring
+ *
+ * Return: 0 or -FS_ARG.
+ */
+static int init(struct pipe *p, struct pipe_shm *shm, const struct memsec *ring)
+{
+	if (!fs_is_pow2(ring->bytes) || ring->bytes < OKL4FS_RING_BYTES_MIN ||
+	    ring->bytes > OKL4FS_RING_BYTES_MAX)
+		return -FS_ARG;
+
+	memset(p, 0, sizeof(*p));
+	p->shm = shm;
+	p->ring = ring;
+	p->mask = ring->bytes - 1;
+	return 0;
+}
+
+int pipe_producer_init(struct pipe *p, struct pipe_shm *shm, const struct memsec *ring)
+{
+	int r = init(p, shm, ring);
+
+	if (r)
+		return r;
+	p->cursor = fs_le64_to_cpu(fs_load(&shm->producer.head));
+	p->event = fs_le64_to_cpu(fs_load(&shm->producer.space_event));
+	p->phase = fs_le64_to_cpu(fs_load(&shm->producer.phase));
+	p->peer_phase = fs_le64_to_cpu(fs_load_acquire(&shm->consumer.phase));
+	/* (B), as in load_tail() */
+	p->peer_cursor = fs_le64_to_cpu(fs_load_acquire(&shm->consumer.tail));
+	if (p->cursor - p->peer_cursor > ring_bytes(p))
+		return fail(p, FS_RESUME_CURSORS);
+	return 0;
+}
+
+int pipe_consumer_init(struct pipe *p, struct pipe_shm *shm, const struct memsec *ring)
+{
+	int r = init(p, shm, ring);
+
+	if (r)
+		return r;
+	p->cursor = fs_le64_to_cpu(fs_load(&shm->consumer.tail));
+	p->event = fs_le64_to_cpu(fs_load(&shm->consumer.data_event));
+	p->phase = fs_le64_to_cpu(fs_load(&shm->consumer.phase));
+	p->eof_seen = fs_le64_to_cpu(fs_load(&shm->consumer.eof_seen));
+	/* (D), (A), as in load_phase() and load_head() */
+	p->peer_phase = fs_le64_to_cpu(fs_load_acquire(&shm->producer.phase));
+	p->peer_cursor = fs_le64_to_cpu(fs_load_acquire(&shm->producer.head));
+	if (p->peer_cursor - p->cursor > ring_bytes(p))
+		return fail(p, FS_RESUME_CURSORS);
+	return 0;
+}
+
+/**
+ * step_phase() - publish the next phase
+ * @p: either end
+ * @word: its phase
+ */
+static void step_phase(struct pipe *p, le64 *word)
+{
+	p->phase++;
+	if (p->error)
+		return;
+	/* (D), (E): after all that this end stored before. Pairs with load_phase() */
+	fs_store_release(word, fs_cpu_to_le64(p->phase));
+}
+
+void pipe_producer_open(struct pipe *p)
+{
+	if (!pipe_is_open(p))
+		step_phase(p, &p->shm->producer.phase);
+}
+
+void pipe_producer_close(struct pipe *p)
+{
+	if (pipe_is_open(p))
+		step_phase(p, &p->shm->producer.phase);
+}
+
+void pipe_consumer_open(struct pipe *p)
+{
+	if (!pipe_is_open(p))
+		step_phase(p, &p->shm->consumer.phase);
+}
+
+void pipe_consumer_close(struct pipe *p)
+{
+	if (!pipe_is_open(p))
+		return;
+	if (p->eof_pending) {
+		p->eof_seen = p->eof_pending;
+		p->eof_pending = 0;
+		if (!p->error)
+			fs_store(&p->shm->consumer.eof_seen, fs_cpu_to_le64(p->eof_seen));
+	}
+	step_phase(p, &p->shm->consumer.phase);
+}
+
+bool pipe_is_open(const struct pipe *p)
+{
+	return p->phase & 1;
+}
+
+/**
+ * peer_state() - the peer's state, looked up now
+ * @p: either end
+ * @word: the peer's phase
+ * @state: out
+ *
+ * Return: 0 or the error of a failed end.
+ */
+static int peer_state(struct pipe *p, const le64 *word, enum pipe_state *state)
+{
+	if (p->error || load_phase(p, word))
+		return p->error;
+	if (!p->peer_phase)
+		*state = PIPE_NEVER_OPENED;
+	else
+		*state = phase_closed(p->peer_phase) ? PIPE_CLOSED : PIPE_OPEN;
+	return 0;
+}
+
+int pipe_producer_peer(struct pipe *p, enum pipe_state *state)
+{
+	return peer_state(p, &p->shm->consumer.phase, state);
+}
+
+int pipe_consumer_peer(struct pipe *p, enum pipe_state *state)
+{
+	return peer_state(p, &p->shm->producer.phase, state);
+}
