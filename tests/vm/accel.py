@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""KVM or TCG? /dev/kvm may exist and still be unable to run a kernel: so a guest is tried, once."""
+import os
+from pathlib import Path
+
+from . import paths, qemu
+from .process import Timeout
+
+PROBE_LIMIT_S = 20
+
+
+def choose() -> str:
+    """The accelerator to use: OKL4FS_ACCEL, or kvm if a guest is known to run on it here."""
+    wish = os.environ.get("OKL4FS_ACCEL")
+    if wish:
+        return wish
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return "tcg"
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    key = f"{boot} {' '.join(qemu.program())} {qemu.version()}"
+    memory = paths.cache_dir() / "accel"
+    if memory.exists():
+        answer, _, known = memory.read_text(encoding="utf-8").strip().partition(" ")
+        if known == key:
+            return answer
+    answer = "kvm" if _kvm_runs() else "tcg"
+    temp = memory.with_suffix(f".{os.getpid()}")
+    temp.write_text(f"{answer} {key}\n", encoding="utf-8")
+    temp.rename(memory)
+    return answer
+
+
+def _kvm_runs() -> bool:
+    """Boot a guest under KVM and have it say something."""
+    from .guest import Guest, GuestError
+    from .kernel import say
+    say("trying whether KVM runs a guest here (once a boot)")
+    try:
+        with Guest(driver=False, accel="kvm", boot_timeout=PROBE_LIMIT_S) as guest:
+            return guest.run("echo here", timeout=5) == (0, "here\n")
+    except (GuestError, Timeout):
+        return False

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Debian packages for a guest, fetched without installing anything on this machine.
+
+A private apt root verifies the archive's signatures with Debian's keyring and uses the mirror this
+machine's own apt uses, but has its own lists and state, so it needs no privileges and may follow
+another suite than the machine.
+"""
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+
+
+class AptError(Exception):
+    """apt could not do what was asked."""
+
+
+def _output(argv, env=None) -> str:
+    try:
+        return subprocess.run(argv, env=env, check=True, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, text=True).stdout
+    except subprocess.CalledProcessError as error:
+        raise AptError(f"{' '.join(map(str, argv[:3]))}: exit status {error.returncode}") from error
+
+
+def mirror() -> str:
+    """The site of a Debian main suite in this machine's apt configuration."""
+    sites = _output(["/usr/bin/apt-get", "indextargets", "--format", "$(CODENAME) $(SITE)",
+                     "Created-By: Packages", "Origin: Debian"]).split("\n")
+    for line in sites:
+        codename, _, site = line.partition(" ")
+        if site and "-" not in codename:
+            return site
+    raise AptError("no Debian suite in the lists of apt: run apt-get update (as root) first")
+
+
+class PrivateApt:
+    """apt with a root of its own in `base`, for one suite and architecture of Debian."""
+
+    def __init__(self, base: Path, suite: str, arch: str = "amd64"):
+        self.base = base.resolve()
+        self.suite = suite
+        for part in ("state/lists/partial", "cache/archives/partial", "debs"):
+            (self.base / part).mkdir(parents=True, exist_ok=True)
+        (self.base / "state/status").touch()
+        (self.base / "sources.list").write_text(
+            f"deb [signed-by={KEYRING}] {mirror()} {suite} main\n")
+        (self.base / "apt.conf").write_text(f'''\
+Dir::State "{self.base}/state";
+Dir::State::status "{self.base}/state/status";
+Dir::Cache "{self.base}/cache";
+Dir::Etc::sourcelist "{self.base}/sources.list";
+Dir::Etc::sourceparts "/dev/null";
+Dir::Etc::preferences "/dev/null";
+Dir::Etc::preferencesparts "/dev/null";
+Dir::Etc::trusted "/dev/null";
+Dir::Etc::trustedparts "/dev/null";
+APT::Architecture "{arch}";
+APT::Architectures "{arch}";
+APT::Install-Recommends "false";
+APT::Sandbox::User "";
+Acquire::Languages "none";
+Acquire::Retries "3";
+Debug::NoLocking "true";
+''')
+        self.env = {**os.environ, "APT_CONFIG": str(self.base / "apt.conf"), "LC_ALL": "C"}
+
+    def update(self) -> None:
+        """Fetch the suite's package lists."""
+        _output(["/usr/bin/apt-get", "-qq", "update"], self.env)
+
+    def depends(self, package: str) -> list[str]:
+        """The packages that `package` depends on, as its record in the suite names them."""
+        text = _output(["/usr/bin/apt-cache", "--no-recommends", "--no-suggests",
+                        "--no-conflicts", "--no-breaks", "--no-replaces", "--no-enhances",
+                        "depends", package], self.env)
+        return re.findall(r"^ +\|?Depends: ([^<\s]+)", text, re.M)
+
+    def download(self, packages) -> list[Path]:
+        """Fetch packages; those that a run before this one has fetched whole are kept."""
+        debs = self.base / "debs"
+        uris = _output(["/usr/bin/apt-get", "--print-uris", "download", *packages], self.env)
+        names = re.findall(r"^'[^']*' (\S+)", uris, re.M)
+        if len(names) != len(packages):
+            raise AptError(f"suite {self.suite} does not offer all of {' '.join(packages)}")
+        process = subprocess.run(["/usr/bin/apt-get", "-q", "download", *packages], cwd=debs,
+                                 env=self.env, stdin=subprocess.DEVNULL, stdout=sys.stderr,
+                                 check=False)
+        if process.returncode:
+            raise AptError(f"apt-get download: exit status {process.returncode}")
+        return [debs / name for name in names]
+
+
+def unpack(debs, root: Path) -> None:
+    """Unpack packages into `root` without running anything of theirs."""
+    for deb in debs:
+        _output(["/usr/bin/dpkg-deb", "-x", deb, root])

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A daemon of a test's own: okl4fsd with a configuration, its control socket and its log."""
+import json
+import select
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+from . import paths
+from .process import Deadline, Process, Timeout, remove_scratch, scratch_dir
+
+
+class DaemonError(Exception):
+    """The daemon did not start, or refused a request."""
+
+
+def guest_config(name: str, socket_path, channels: dict[str, dict], **more) -> dict:
+    """A guest of a configuration; channels: {name: endpoint, or a whole channel}."""
+    listed = []
+    for channel, what in channels.items():
+        entry = what if "endpoint" in what else {"endpoint": what}
+        listed.append({"name": channel, **entry})
+    return {"name": name, "socket": str(socket_path), "channels": listed, **more}
+
+
+class Daemon:
+    """okl4fsd with the configuration `config`, ready when the constructor returns.
+
+    Its control socket, log and configuration lie in `scratch`, where there is room for other
+    sockets too. A configuration that names no control socket gets one there.
+    """
+
+    def __init__(self, config: dict, *, args=(), env=None, prefix=(), timeout: float = 20,
+                 scratch: Path | None = None, start: bool = True):
+        self.scratch = scratch or scratch_dir()
+        self.config = config
+        self.timeout = timeout
+        self.log_path = self.scratch / "okl4fsd.log"
+        self.config_path = self.scratch / "okl4fsd.json"
+        self._args, self._env, self._prefix = list(args), env, list(prefix)
+        self._process: Process | None = None
+        if "control" not in config:
+            config["control"] = {"path": str(self.scratch / "control.sock")}
+        self.control_path = config["control"]["path"]
+        self.write_config()
+        if start:
+            try:
+                self.start()
+            except BaseException:
+                self.stop()
+                raise
+
+    def write_config(self) -> None:
+        """Write self.config for the next start or reload."""
+        self.config_path.write_text(json.dumps(self.config, indent=1) + "\n", encoding="utf-8")
+
+    def start(self) -> None:
+        """Start it and wait until it answers on its control socket."""
+        with open(self.log_path, "ab") as log:
+            self._process = Process(self._prefix + [paths.BUILD / "okl4fsd", "--config",
+                                                    self.config_path, *self._args],
+                                    stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                    env=self._env)
+        deadline = Deadline(self.timeout)
+        poller = select.poll()
+        poller.register(self._process.pidfd, select.POLLIN)
+        while True:
+            try:
+                self.rpc("version")
+                return
+            except OSError:  # not there yet; its end is an event, its start is not
+                if poller.poll(10):
+                    status = self._process.kill()
+                    raise DaemonError(f"okl4fsd ended with status {status}: {self.log()[-3000:]}")
+                deadline.check(f"okl4fsd to answer (log: {self.log()[-1000:]})")
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def running(self) -> bool:
+        """It has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        self._process.signal(number)
+
+    def wait(self, timeout: float = 20) -> int:
+        """Wait for its end; the exit status."""
+        return self._process.wait(timeout)
+
+    def kill(self) -> None:
+        """SIGKILL, as a crash."""
+        self._process.kill()
+
+    def restart(self) -> None:
+        """Start it again after kill() or a clean end (which this waits for)."""
+        if self.running():
+            self._process.signal(signal.SIGTERM)
+            self.wait()
+        self.start()
+
+    def stop(self) -> int | None:
+        """End it properly and remove what was its own; the exit status, None if it never ran."""
+        status = None
+        if self._process is not None:
+            status = self._process.stop()
+        remove_scratch(self.scratch)
+        return status
+
+    def log(self) -> str:
+        """What it has logged since the first start."""
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def wait_log(self, text: str, timeout: float = 20, since: int = 0) -> str:
+        """Wait until the log, from its character `since` on, holds `text`; that part of it."""
+        deadline = Deadline(timeout)
+        poller = select.poll()
+        poller.register(self._process.pidfd, select.POLLIN)
+        while text not in self.log()[since:]:
+            deadline.check(f"okl4fsd to log {text!r} (log: {self.log()[-2000:]})")
+            if poller.poll(20) and text not in self.log()[since:]:
+                raise DaemonError(f"okl4fsd ended without logging {text!r}: {self.log()[-2000:]}")
+        return self.log()[since:]
+
+    # Requests
+
+    def rpc(self, method: str, params: dict | None = None, timeout: float = 20):
+        """Call a method on the control socket; its result."""
+        deadline = Deadline(timeout)
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(timeout)
+            sock.connect(self.control_path)
+            request = {"jsonrpc": "2.0", "id": 1, "method": method}
+            if params is not None:
+                request["params"] = params
+            sock.sendall(json.dumps(request).encode() + b"\n")
+            received = b""
+            while not received.endswith(b"\n"):
+                sock.settimeout(max(0.001, deadline.left()))
+                try:
+                    piece = sock.recv(65536)
+                except TimeoutError:
+                    raise Timeout(f"{method}: no answer within {timeout:g} s") from None
+                if not piece:
+                    raise ConnectionError(f"{method}: the daemon closed the connection")
+                received += piece
+        reply = json.loads(received)
+        if "error" in reply:
+            raise DaemonError(f"{method}: {reply['error'].get('message')}")
+        return reply["result"]
+
+    def ctl(self, *args, timeout: float = 20, stdin: bytes = b"") -> tuple[int, str, str]:
+        """Run okl4fsctl; (status, stdout, stderr)."""
+        done = subprocess.run([paths.BUILD / "okl4fsctl", "-s", self.control_path, *map(str, args)],
+                              input=stdin, capture_output=True, timeout=timeout, check=False)
+        return (done.returncode, done.stdout.decode(errors="replace"),
+                done.stderr.decode(errors="replace"))
+
+    def __enter__(self) -> "Daemon":
+        return self
+
+    def __exit__(self, *_unused) -> None:
+        self.stop()

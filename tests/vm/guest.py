@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A guest: QEMU with a stock kernel, our driver, and an agent that runs commands."""
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+from . import accel as accelerators
+from . import initramfs, kernel as kernels, paths, qemu
+from .agent import Agent, Command, CommandFailed
+from .process import Deadline, Process, Timeout, remove_scratch, scratch_dir
+from .pump import Pump
+from .qmp import Qmp, QmpError
+
+
+class GuestError(Exception):
+    """The guest or its QEMU came to grief."""
+
+
+class Guest:
+    """A running guest. Use it as a context manager, or call stop().
+
+    socket: the daemon's vhost-user socket; None boots without our device
+    serve: QEMU listens on the socket and waits for the daemon (the daemon's mode `connect`)
+    way: the virtio device that carries us (qemu.WAYS)
+    kernel: a key of kernel.SOURCES
+    driver: load okl4fs.ko; mount: and mount okl4fs on /okl4
+    overlays: folders copied over the root file system
+    qmp_path: one more QMP socket, for somebody else
+    qemu_args: more arguments of QEMU; append: more arguments of the kernel
+    verbose: show the console on stderr
+    boot_timeout: seconds to wait for the guest; wait=False returns before that (see wait_ready())
+    """
+
+    def __init__(self, socket: str | os.PathLike | None = None, *, serve: bool = False,
+                 way: str = "fs", kernel: str = kernels.DEFAULT, driver: bool = True,
+                 mount: bool = True, module_args: str = "", overlays=(), mem_mib: int = 512,
+                 smp: int = 1, qmp_path=None, qemu_args=(), append: str = "",
+                 accel: str | None = None, boot_timeout: float = 90, wait: bool = True,
+                 verbose: bool = False):
+        self.scratch = scratch_dir()
+        self.console_path = self.scratch / "console"
+        self._pump = Pump()
+        self._process: Process | None = None
+        self._tail: Process | None = None
+        self._driver, self._mount, self._module_args = driver, driver and mount, module_args
+        self._boot_timeout = boot_timeout
+        self._up = False
+        self._boot_console = self._boot_event = 0
+        try:
+            self.kernel = kernels.get(kernel)
+            module = kernels.module(self.kernel) if driver else None
+            image = self.scratch / "initramfs"
+            image.write_bytes(initramfs.build(self.kernel, module, overlays))
+            accel = accel or accelerators.choose()
+            argv = qemu.program() + qemu.machine_args(accel, mem_mib, smp) + [
+                "-kernel", str(self.kernel.vmlinuz), "-initrd", str(image), "-append",
+                f"console=ttyS0 loglevel=7 oops=panic panic=-1 {append}".strip(),
+                "-chardev", f"file,id=console,path={self.console_path},append=on",
+                "-serial", "chardev:console"]
+            if verbose:
+                self.console_path.touch()
+                self._tail = Process(["tail", "-f", self.console_path], stdout=sys.stderr)
+            if socket is not None:
+                argv += qemu.way_args(way, os.fspath(socket), serve)
+            if qmp_path is not None:
+                argv += ["-qmp", f"unix:{os.fspath(qmp_path)},server=on,wait=off"]
+            self._start(argv + [str(arg) for arg in qemu_args])
+            if wait:
+                self.wait_ready()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self, argv: list[str]) -> None:
+        """Start QEMU with sockets for the agent and for QMP."""
+        ours, theirs = zip(*(socket.socketpair() for _ in range(2)))
+        fds = [end.fileno() for end in theirs]
+        argv += ["-device", "virtio-serial-pci,id=agentbus",
+                 "-chardev", f"socket,id=agent,fd={fds[0]}",
+                 "-device", "virtserialport,bus=agentbus.0,nr=1,chardev=agent,name=okl4fs.agent",
+                 "-chardev", f"socket,id=qmp,fd={fds[1]}", "-mon", "chardev=qmp,mode=control"]
+        with open(self.scratch / "qemu.log", "wb") as log:
+            self._process = Process(argv, pass_fds=fds, stdin=subprocess.DEVNULL, stdout=log,
+                                    stderr=log)
+        for end in theirs:
+            end.close()
+        self._agent, self._qmp = Agent(self._pump), Qmp(self._pump, self._on_event)
+        self._pump.add(self._agent, ours[0])
+        self._pump.add(self._qmp, ours[1])
+        self._agent.synchronise()
+        self._pump.start()
+
+    def wait_ready(self, timeout: float | None = None) -> None:
+        """Wait until the guest runs commands, then load the driver and mount, as asked for."""
+        deadline = Deadline(timeout or self._boot_timeout)
+        try:
+            self._wait_agent(deadline)
+        except Timeout as error:
+            raise GuestError(f"the guest does not start ({error})\n{self._what_it_said()}") from None
+        if self._driver:
+            self.check(f"insmod /lib/okl4fs.ko {self._module_args}", timeout=deadline.left() + 5)
+        if self._mount:
+            self.check("mkdir -p /okl4 && mount -t okl4fs okl4fs /okl4", timeout=30)
+
+    def _wait_agent(self, deadline: Deadline) -> None:
+        """Wait for the agent, and notice a kernel that panics over and over."""
+        def ready_or_panicked():
+            return self._agent.ready or self._panicked()
+        self._agent.wait(ready_or_panicked, deadline.left(), "boot")
+        if not self._agent.ready:
+            raise GuestError(f"the guest panicked\n{self._what_it_said()}")
+        self._up = True
+
+    def _panicked(self) -> bool:
+        """The kernel panicked since the last boot (it then resets the machine: panic=-1)."""
+        if len(self._qmp.events) == self._boot_event:
+            return False
+        return "Kernel panic" in self.console()[self._boot_console:]
+
+    def _expect_boot(self) -> int:
+        """The machine is about to start again; the number of events until now."""
+        with self._pump.changed:
+            self._up = False
+            self._boot_console = len(self.console())
+            self._boot_event = len(self._qmp.events)
+            return self._boot_event
+
+    def _on_event(self, event: dict) -> None:
+        """A QMP event, in the pump's thread. (Firmware may reset once more before it boots.)"""
+        if event["event"] == "RESET" and self._up:
+            self._agent.drop_commands("the guest has reset itself: see its console")
+
+    def _what_it_said(self) -> str:
+        log = (self.scratch / "qemu.log").read_text(errors="replace")
+        return f"QEMU says: {log.strip() or '(nothing)'}\nthe console ends:\n{self.console()[-3000:]}"
+
+    # Commands
+
+    def spawn(self, command: str, *, stdin: bool = False, tty: bool = False,
+              on_output=None) -> Command:
+        """Start a command; it runs beside others until Command.wait()."""
+        return self._agent.start(command, stdin, tty, on_output)
+
+    def run(self, command: str, timeout: float = 60, stdin: bytes | None = None) -> tuple[int, str]:
+        """Run a command with sh; (status, output). One that takes too long is killed."""
+        handle = self.spawn(command, stdin=stdin is not None)
+        deadline = Deadline(timeout)
+        try:
+            if stdin is not None:
+                handle.write(stdin, deadline.left())
+                handle.close_input()
+            return handle.wait(deadline.left())
+        except Timeout as error:
+            if not self._agent.closed:
+                handle.signal(signal.SIGKILL)
+            if self._panicked():
+                raise GuestError(f"`{command}`: the guest panicked\n{self._what_it_said()}") \
+                    from error
+            raise
+
+    def check(self, command: str, timeout: float = 60, stdin: bytes | None = None) -> str:
+        """Run a command that must succeed; its output."""
+        status, output = self.run(command, timeout, stdin)
+        if status:
+            raise CommandFailed(f"`{command}`: status {status}: {output}")
+        return output
+
+    # The machine
+
+    @property
+    def pid(self) -> int:
+        """QEMU's process id."""
+        return self._process.pid
+
+    def console(self) -> str:
+        """What the kernel has written to the serial port so far."""
+        if not self.console_path.exists():
+            return ""
+        return self.console_path.read_text(errors="replace").replace("\r", "")
+
+    def wait_console(self, text: str, timeout: float, since: int = 0) -> str:
+        """Wait until the console, from its character `since` on, shows `text`; that part of it."""
+        deadline = Deadline(timeout)
+        while text not in self.console()[since:]:
+            deadline.check(f"console to show {text!r}")
+            with self._pump.changed:  # a file tells nobody that it grew: look again, soon
+                self._pump.changed.wait(min(0.05, deadline.left()))
+        return self.console()[since:]
+
+    def qmp(self, command: str, timeout: float = 30, **arguments):
+        """Run a QMP command (underscores in argument names stand for dashes); what it returns."""
+        return self._qmp.call(command, {key.replace("_", "-"): value
+                                        for key, value in arguments.items()}, timeout)
+
+    def n_events(self) -> int:
+        """How many QMP events there were, for wait_event()."""
+        return len(self._qmp.events)
+
+    def wait_event(self, name: str, since: int, timeout: float = 30) -> dict:
+        """Wait for a QMP event after the first `since` ones."""
+        return self._qmp.wait_event(name, since, timeout)
+
+    def reset(self, timeout: float | None = None) -> None:
+        """Reset the machine as its button does, and wait until it is ready again."""
+        since = self._expect_boot()
+        self.qmp("system_reset")
+        self.wait_event("RESET", since)
+        self._agent.synchronise()
+        self.wait_ready(timeout)
+
+    def reboot(self, timeout: float | None = None) -> None:
+        """Have the guest reboot itself, and wait until it is ready again."""
+        since = self._expect_boot()
+        self.spawn("sync; reboot -f")
+        self.wait_event("RESET", since)
+        self._agent.synchronise()
+        self.wait_ready(timeout)
+
+    def running(self) -> bool:
+        """QEMU has not ended."""
+        return self._process.poll() is None
+
+    def signal(self, number: int) -> None:
+        """Send QEMU a signal."""
+        self._process.signal(number)
+
+    def kill(self) -> None:
+        """End QEMU as a crash does."""
+        self._process.kill()
+
+    def power_off(self, timeout: float = 30) -> None:
+        """Have the guest end properly: unmount, unload, power off."""
+        self.spawn("umount /okl4; rmmod okl4fs; sync; poweroff -f")
+        self._process.wait(timeout)
+
+    def stop(self) -> None:
+        """End QEMU, whatever the guest is doing, and remove what was its own."""
+        if self._process and self._process.poll() is None:
+            try:
+                self.qmp("quit", timeout=5)
+                self._process.wait(5)
+            except (QmpError, Timeout):
+                self._process.kill()
+        if self._tail:
+            self._tail.kill()
+        if self._pump is not None:
+            self._pump.close()
+            self._pump = None
+        remove_scratch(self.scratch)
+
+    def __enter__(self) -> "Guest":
+        return self
+
+    def __exit__(self, *_unused) -> None:
+        self.stop()

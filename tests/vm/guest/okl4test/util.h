@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * util.h - what every part of okl4test uses: failing, time, whole reads and writes, threads that block
+ */
+#ifndef OKL4TEST_UTIL_H
+#define OKL4TEST_UTIL_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+/* Nothing in a test may take longer (seconds); the whole program ends with a message then */
+#define LIMIT_SECONDS 60
+
+/** fail_at() - print where and why, and exit(1); @fmt may use %m */
+__attribute__((format(printf, 3, 4), noreturn)) void fail_at(const char *file, int line,
+							      const char *fmt, ...);
+
+#define fail(...) fail_at(__FILE__, __LINE__, __VA_ARGS__)
+
+/* expect() - the condition holds, or the test fails with the text */
+#define expect(cond, ...)                                                                          \
+	do {                                                                                       \
+		if (!(cond))                                                                       \
+			fail_at(__FILE__, __LINE__, __VA_ARGS__);                                  \
+	} while (0)
+
+/* expect_errno() - the call returned -1 with just this error */
+#define expect_errno(call, error)                                                                  \
+	do {                                                                                       \
+		long got_ = (long)(call);                                                          \
+		if (got_ != -1 || errno != (error))                                                \
+			fail_at(__FILE__, __LINE__, "%s: returned %ld (%m), not %s", #call, got_,  \
+				#error);                                                           \
+	} while (0)
+
+/** now_ns() - monotonic time; Return: nanoseconds */
+uint64_t now_ns(void);
+
+/** parse_bytes() - "65536", "64K", "256M", "1G"; fails the program on anything else */
+uint64_t parse_bytes(const char *text);
+
+/** write_all() - write every byte to a blocking descriptor, or fail */
+void write_all(int fd, const void *buf, size_t bytes);
+
+/** read_all() - read exactly @bytes from a blocking descriptor, or fail (an early end too) */
+void read_all(int fd, void *buf, size_t bytes);
+
+/** set_nonblock() - turn O_NONBLOCK on or off */
+void set_nonblock(int fd, bool on);
+
+/** wait_poll() - poll one descriptor, LIMIT_SECONDS at most; Return: revents, never 0 */
+short wait_poll(int fd, short events);
+
+/** poll_now() - what poll(2) says at this moment; Return: revents, 0 for nothing */
+short poll_now(int fd, short events);
+
+/**
+ * struct async - a read or write that another thread makes, so that it may block
+ * @fd: descriptor
+ * @buf: buffer
+ * @bytes: length
+ * @writes: write(2), else read(2)
+ * @result: what it returned, when @done
+ * @error: errno, when @result is negative
+ * @done: it has returned
+ */
+struct async {
+	int fd;
+	void *buf;
+	size_t bytes;
+	bool writes;
+	ssize_t result;
+	int error;
+	bool done;
+	/* private */
+	pthread_t thread;
+	pid_t tid;
+};
+
+/** async_start() - start read(2) or write(2) in a thread; @a is in use until async_join() */
+void async_start(struct async *a, bool writes, int fd, void *buf, size_t bytes);
+
+/** async_wait_blocked() - wait until the thread sleeps in its system call; fails if it has returned */
+void async_wait_blocked(struct async *a);
+
+/** async_join() - wait for the call to return, within the limit; Return: its result, errno set */
+ssize_t async_join(struct async *a);
+
+#endif

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Child processes that never outlive us, scratch folders that go away, waits with a limit."""
+import atexit
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+
+class Timeout(Exception):
+    """Something that was waited for did not come in time."""
+
+
+class Deadline:
+    """A point in time by which something must have happened."""
+
+    def __init__(self, seconds: float):
+        self.seconds = seconds
+        self._end = time.monotonic() + seconds
+
+    def left(self) -> float:
+        """Seconds that remain, never negative."""
+        return max(0.0, self._end - time.monotonic())
+
+    def check(self, what: str) -> None:
+        """Raise Timeout naming `what` when the time is over."""
+        if self.left() <= 0:
+            raise Timeout(f"{what}: not within {self.seconds:g} s")
+
+
+class Process:
+    """A child in a process group of its own, ended with its whole group at the latest at exit."""
+
+    _alive: set["Process"] = set()
+
+    def __init__(self, argv, **popen_options):
+        self.argv = [str(arg) for arg in argv]
+        self._popen = subprocess.Popen(self.argv, process_group=0, **popen_options)
+        self._pidfd = os.pidfd_open(self._popen.pid)
+        Process._alive.add(self)
+
+    @property
+    def pid(self) -> int:
+        """The child's process id."""
+        return self._popen.pid
+
+    @property
+    def pidfd(self) -> int:
+        """A descriptor that becomes readable when the child has ended."""
+        return self._pidfd
+
+    def poll(self):
+        """The exit status, or None while the child runs."""
+        status = self._popen.poll()
+        if status is not None:
+            self._forget()
+        return status
+
+    def wait(self, timeout: float) -> int:
+        """The exit status (negative for a signal); Timeout when the child goes on running."""
+        if self._pidfd >= 0:
+            poller = select.poll()
+            poller.register(self._pidfd, select.POLLIN)
+            if not poller.poll(timeout * 1000):
+                raise Timeout(f"{self.argv[0]} (pid {self.pid}) still runs after {timeout:g} s")
+        status = self._popen.wait()
+        self._forget()
+        return status
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the child alone, if it still runs."""
+        if self._popen.poll() is None:
+            self._popen.send_signal(number)
+
+    def kill(self) -> int:
+        """End the whole group at once and reap the child; its exit status."""
+        if self._popen.returncode is None:
+            try:
+                os.killpg(self.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            self._popen.wait()
+        self._forget()
+        return self._popen.returncode
+
+    def stop(self, timeout: float = 10) -> int:
+        """SIGTERM, then SIGKILL for one that does not listen; the exit status."""
+        self.signal(signal.SIGTERM)
+        try:
+            return self.wait(timeout)
+        except Timeout:
+            return self.kill()
+
+    def _forget(self) -> None:
+        Process._alive.discard(self)
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
+            self._pidfd = -1
+
+    @classmethod
+    def kill_all(cls) -> None:
+        """End every child that still runs."""
+        for process in list(cls._alive):
+            process.kill()
+
+
+_scratch: set[Path] = set()
+
+
+def scratch_dir() -> Path:
+    """A new private folder with a short name (sockets allow 107 bytes), removed at exit."""
+    path = Path(tempfile.mkdtemp(prefix="okl4fs-", dir=os.environ.get("TMPDIR") or "/tmp"))
+    _scratch.add(path)
+    return path
+
+
+def remove_scratch(path: Path) -> None:
+    """Remove a folder that scratch_dir() made."""
+    shutil.rmtree(path, ignore_errors=True)
+    _scratch.discard(path)
+
+
+@atexit.register
+def _clean_up() -> None:
+    Process.kill_all()
+    for path in list(_scratch):
+        remove_scratch(path)
+
+
+def exit_on_signals() -> None:
+    """Make SIGTERM and SIGHUP end this program as an exception does: with clean-up."""
+    def leave(number, _frame):
+        sys.exit(128 + number)
+
+    signal.signal(signal.SIGTERM, leave)
+    signal.signal(signal.SIGHUP, leave)
