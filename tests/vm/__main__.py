@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """`./dev vm`: boot a guest with okl4fs, run a command in it, exit with its status."""
 import argparse
+import os
 import sys
 
 from . import (Daemon, DaemonError, CommandFailed, Guest, GuestError, QmpError, Timeout,
@@ -29,7 +30,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--qmp", metavar="PATH", help="make a QMP socket there")
     parser.add_argument("--qemu-arg", action="append", default=[], metavar="ARG",
                         help="one more argument of QEMU; write --qemu-arg=-x for one with a dash")
-    parser.add_argument("--tty", action="store_true", help="give the command a terminal")
+    parser.add_argument("--tty", action="store_true", default=os.isatty(0) and os.isatty(1),
+                        help="give the command a terminal (as by default on a terminal)")
     parser.add_argument("--no-driver", action="store_true", help="boot only: no device, no driver")
     parser.add_argument("--verbose", action="store_true", help="show the console on stderr")
     parser.add_argument("command", nargs="*", metavar="COMMAND")

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from . import accel as accelerators
-from . import initramfs, kernel as kernels, paths, qemu
+from . import initramfs, kernel as kernels, qemu
 from .agent import Agent, Command, CommandFailed
 from .process import Deadline, Process, Timeout, remove_scratch, scratch_dir
 from .pump import Pump

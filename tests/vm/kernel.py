@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Guest kernels: fetched from Debian, kept in the cache, with headers to build the driver against.
-
-    python3 -m vm.kernel [VERSION]      fetches a kernel and prints where it lies
-"""
+"""Guest kernels: fetched from Debian, kept in the cache, with headers to build the driver against."""
 import fcntl
 import json
 import os
@@ -161,17 +158,3 @@ def module(kernel: Kernel) -> Path:
 
 def _files(path: Path) -> list[Path]:
     return [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-
-
-def main() -> None:
-    """Fetch a kernel and print what is known of it."""
-    kernel = get(sys.argv[1] if len(sys.argv) > 1 else DEFAULT)
-    for key in ("release", "vmlinuz", "modules", "headers"):
-        print(f"{key}={getattr(kernel, key)}")
-
-
-if __name__ == "__main__":
-    try:
-        main()
-    except (apt.AptError, subprocess.CalledProcessError) as error:
-        sys.exit(f"okl4fs: {error}")

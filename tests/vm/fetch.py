@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Prepare a guest kernel: `python3 -m vm.fetch [--module] [VERSION]`."""
+import argparse
+import subprocess
+import sys
+
+from . import kernel
+from .apt import AptError
+from .process import exit_on_signals
+
+
+def main() -> None:
+    """Fetch a kernel if it is not in the cache; with --module, build the driver for it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--module", action="store_true", help="build okl4fs.ko for it too")
+    parser.add_argument("--print", action="store_true", help="print where its parts lie")
+    parser.add_argument("version", nargs="?", choices=kernel.SOURCES, default=kernel.DEFAULT)
+    args = parser.parse_args()
+    exit_on_signals()
+    found = kernel.get(args.version)
+    if args.module:
+        kernel.module(found)
+    if args.print:
+        for key in ("release", "vmlinuz", "modules", "headers"):
+            print(f"{key}={getattr(found, key)}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (AptError, subprocess.CalledProcessError) as error:
+        sys.exit(f"okl4fs: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
