@@ -33,7 +33,7 @@ static inline void freep(void *p)
 /**
  * fd_listen_unix() - a listening, non-blocking, close-on-exec unix stream socket
  * @path: where; a stale socket file (nobody listens) is replaced, a live one is -EADDRINUSE
- * @mode: permission bits, in force from the first moment (umask)
+ * @mode: permission bits; from the first moment on the file never has more than these
  * @group: group name for the file, or NULL
  *
  * Return: the descriptor, or a negated errno (-ENAMETOOLONG when @path does not fit sun_path).
@@ -42,5 +42,24 @@ int fd_listen_unix(const char *path, unsigned int mode, const char *group);
 
 /** fd_connect_unix() - a connected, non-blocking, close-on-exec unix stream socket; Return: it or -errno */
 int fd_connect_unix(const char *path);
+
+/**
+ * fd_unlink_stale() - remove a socket file that nobody listens on
+ * @path: where
+ *
+ * Return: 0 when the path is free now, -EADDRINUSE when somebody listens, -EEXIST when it is no
+ * socket, or a negated errno.
+ */
+int fd_unlink_stale(const char *path);
+
+/**
+ * fd_set_access() - give a file its group and then its permission bits
+ * @path: file
+ * @mode: permission bits
+ * @group: group name, or NULL to leave it
+ *
+ * Return: 0, -ESRCH when there is no such group, or a negated errno.
+ */
+int fd_set_access(const char *path, unsigned int mode, const char *group);
 
 #endif

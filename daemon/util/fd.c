@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "fd.h"
+
+/**
+ * unix_address() - make a socket address of a path
+ * @un: out
+ * @path: path
+ *
+ * Return: 0, or -ENAMETOOLONG when @path and its NUL do not fit sun_path.
+ */
+static int unix_address(struct sockaddr_un *un, const char *path)
+{
+	memset(un, 0, sizeof(*un));
+	un->sun_family = AF_UNIX;
+	if (!*path)
+		return -EINVAL;
+	if (strlen(path) >= sizeof(un->sun_path))
+		return -ENAMETOOLONG;
+	strcpy(un->sun_path, path);
+	return 0;
+}
+
+int fd_connect_unix(const char *path)
+{
+	_cleanup_fd_ int fd = -1;
+	struct sockaddr_un un;
+	int r;
+
+	r = unix_address(&un, path);
+	if (r)
+		return r;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&un, sizeof(un)))
+		return -errno;
+	r = fd;
+	fd = -1;
+	return r;
+}
+
+int fd_unlink_stale(const char *path)
+{
+	struct stat st;
+	int fd;
+
+	if (lstat(path, &st))
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -EEXIST;
+	fd = fd_connect_unix(path);
+	/* -EAGAIN: somebody listens whose backlog is full */
+	if (fd >= 0 || fd == -EAGAIN) {
+		fd_close(fd);
+		return -EADDRINUSE;
+	}
+	if (fd != -ECONNREFUSED && fd != -ENOENT)
+		return fd;
+	return unlink(path) && errno != ENOENT ? -errno : 0;
+}
+
+int fd_set_access(const char *path, unsigned int mode, const char *group)
+{
+	struct group gr, *found = NULL;
+	char buf[4096];
+	int r;
+
+	if (group) {
+		r = getgrnam_r(group, &gr, buf, sizeof(buf), &found);
+		if (r)
+			return -r;
+		if (!found)
+			return -ESRCH;
+		if (chown(path, (uid_t)-1, found->gr_gid))
+			return -errno;
+	}
+	return chmod(path, mode & 0777) ? -errno : 0;
+}
+
+int fd_listen_unix(const char *path, unsigned int mode, const char *group)
+{
+	_cleanup_fd_ int fd = -1;
+	struct sockaddr_un un;
+	int r;
+
+	r = unix_address(&un, path);
+	if (r)
+		return r;
+	r = fd_unlink_stale(path);
+	if (r)
+		return r;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	/* bind(2) gives the file the socket's own mode (Linux): closed to others until it is right. */
+	if (fchmod(fd, 0600) || bind(fd, (struct sockaddr *)&un, sizeof(un)))
+		return -errno;
+	r = fd_set_access(path, mode, group);
+	if (!r && listen(fd, SOMAXCONN))
+		r = -errno;
+	if (r) {
+		unlink(path);
+		return r;
+	}
+	r = fd;
+	fd = -1;
+	return r;
+}
