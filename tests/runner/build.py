@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Building what a suite tests."""
+import fcntl
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from vm import kernel, paths
+from vm.apt import AptError
+
+
+class BuildFailed(Exception):
+    """What was to be tested does not build."""
+
+
+def _run(argv) -> None:
+    sys.stdout.flush()
+    done = subprocess.run([str(arg) for arg in argv], cwd=paths.ROOT, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode:
+        raise BuildFailed(f"{' '.join(map(str, argv))}\n{done.stdout[-6000:]}")
+
+
+def _configure_and_build(name: str, directory: Path) -> Path:
+    print(f"building {name}", flush=True)
+    directory.mkdir(parents=True, exist_ok=True)
+    with open(directory / ".dev.lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        command = ["cmake", "--preset", name, "-B", directory, "-DOKL4FS_WERROR=ON"]
+        try:
+            _run(command)
+        except BuildFailed:
+            _run(command + ["--fresh"])
+        _run(["ninja", "-C", directory])
+    return directory
+
+
+def release() -> Path:
+    """Build everything for the host and for guests; the build directory."""
+    return _configure_and_build("release", paths.BUILD)
+
+
+def preset(name: str) -> Path:
+    """Build a preset; its build directory."""
+    return _configure_and_build(name, paths.BUILD / name)
+
+
+def module() -> None:
+    """Build the driver for the default guest kernel."""
+    try:
+        kernel.module(kernel.get())
+    except (AptError, subprocess.CalledProcessError) as error:
+        raise BuildFailed(str(error)) from error
+
+
+def environment() -> dict[str, str]:
+    """What every test finds in its environment."""
+    return {"PYTHONPATH": str(paths.ROOT / "tests"), "PYTHONDONTWRITEBYTECODE": "1",
+            "OKL4FS_BUILD": str(paths.BUILD), "LC_ALL": "C.UTF-8",
+            "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "detect_leaks=1"),
+            "UBSAN_OPTIONS": os.environ.get("UBSAN_OPTIONS", "print_stacktrace=1")}

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Running one test program: with a limit, in a group of its own, and nothing left behind."""
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+PR_SET_CHILD_SUBREAPER = 36
+
+
+@dataclass
+class Outcome:
+    """How a test program ended."""
+    status: int
+    output: str
+    timed_out: bool
+    left_behind: list[str]
+
+    def trouble(self) -> str:
+        """What went wrong beside its tests, or an empty string."""
+        if self.timed_out:
+            return "did not end in time"
+        if self.status < 0:
+            return f"killed by {signal.Signals(-self.status).name}"
+        if self.left_behind:
+            return "left processes behind: " + "; ".join(self.left_behind)
+        return ""
+
+
+def become_reaper() -> None:
+    """Orphans of the tests become our children, so that none gets away; signals end us cleanly."""
+    if ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
+        raise OSError("prctl(PR_SET_CHILD_SUBREAPER)")
+
+    def leave(_number, _frame):
+        raise KeyboardInterrupt
+    signal.signal(signal.SIGTERM, leave)
+    signal.signal(signal.SIGHUP, leave)
+
+
+def _children() -> list[int]:
+    return [int(pid) for task in Path("/proc/self/task").iterdir()
+            for pid in (task / "children").read_text(encoding="ascii").split()]
+
+
+def _end_orphans() -> list[str]:
+    """Kill and reap what the last test left; the command lines of those that still ran."""
+    names = []
+    while pids := _children():
+        for pid in pids:
+            try:
+                state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2]
+                if state.split()[0] != "Z":
+                    words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+                    names.append(b" ".join(words).decode(errors="replace")[:120].strip())
+                    os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+            except (FileNotFoundError, ProcessLookupError, ChildProcessError):
+                pass
+    return names
+
+
+def _copy(pipe, parts: list[bytes], show) -> None:
+    for line in pipe:
+        parts.append(line)
+        if show:
+            show(line.decode(errors="replace").rstrip("\n"))
+
+
+def run(argv, timeout: float, show=None, cwd=None, env=None) -> Outcome:
+    """Run a program; show, if given, is called with each line of its output as it comes."""
+    child = subprocess.Popen([str(arg) for arg in argv], stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=cwd,
+                             env={**os.environ, **(env or {})}, process_group=0)
+    parts: list[bytes] = []
+    reader = threading.Thread(target=_copy, args=(child.stdout, parts, show), daemon=True)
+    reader.start()
+    timed_out = False
+    try:
+        child.wait(timeout)
+    except subprocess.TimeoutExpired:
+        timed_out = True
+        child.terminate()  # it may want to clean up
+        try:
+            child.wait(10)
+        except subprocess.TimeoutExpired:
+            pass
+    finally:
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+        left_behind = _end_orphans()
+        reader.join(10)
+    sys.stdout.flush()
+    return Outcome(child.returncode, b"".join(parts).decode(errors="replace"), timed_out,
+                   left_behind)

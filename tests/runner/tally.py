@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Counting tests and telling how they went."""
+
+
+class Tally:
+    """Counts of passed, failed and skipped tests."""
+
+    def __init__(self, only: str = ""):
+        self.only = only
+        self.n_passed = 0
+        self._failures: list[str] = []
+        self._skips: dict[str, int] = {}
+
+    def wants(self, name: str) -> bool:
+        """Whether the user asked for this file or program."""
+        return self.only in name
+
+    def passed(self, count: int = 1) -> None:
+        """Tests have passed."""
+        self.n_passed += count
+
+    def failed(self, suite: str, name: str, why: str) -> None:
+        """A test has failed; `why` is shown now, its name again at the end."""
+        self._failures.append(f"{suite}: {name}")
+        print(f"FAIL {suite}: {name}", flush=True)
+        for line in why.rstrip().splitlines():
+            print(f"     {line}", flush=True)
+
+    def skipped(self, suite: str, name: str, why: str) -> None:
+        """A test was left out."""
+        reason = f"{suite}: {why or 'no reason given'}"
+        self._skips[reason] = self._skips.get(reason, 0) + 1
+        print(f"skip {suite}: {name}: {why}", flush=True)
+
+    def finish(self) -> int:
+        """Print the summary, whose last line is the count; the exit status."""
+        if self._skips:
+            print("\nSkipped:")
+            for reason, count in self._skips.items():
+                print(f"  {count} x {reason}")
+        if self._failures:
+            print("\nFailed:")
+            for failure in self._failures:
+                print(f"  {failure}")
+        n_failed, n_skipped = len(self._failures), sum(self._skips.values())
+        print(f"\n{self.n_passed} passed, {n_failed} failed, {n_skipped} skipped", flush=True)
+        return 1 if n_failed or not self.n_passed else 0
