@@ -64,7 +64,8 @@
  * side.
  *
  * Resuming. All that an end needs is in the shared words that it wrote itself, so a new process can
- * take up where another was killed: a move was either published or not made.
+ * take up where another was killed: a move was either published or not made. The other may have died
+ * between publishing and notifying, so who takes up an end wakes the peer once.
  */
 #include <libfs/checked.h>
 

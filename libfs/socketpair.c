@@ -77,8 +77,9 @@ static void zero(const struct memsec *m)
 
 	while (offset < m->bytes) {
 		uint64_t bytes = m->bytes - offset;
+		void *at = memsec_span(m, offset, &bytes);
 
-		memset(memsec_span(m, offset, &bytes), 0, bytes);
+		memset(at, 0, bytes);
 		offset += bytes;
 	}
 }

@@ -73,7 +73,8 @@ struct pipe {
  * @ring: ring; its size is a power of two; borrowed
  *
  * Own head, phase and wake value are taken from @shm: zero in fresh memory, else they say where an
- * earlier holder of this end stopped. It had either published a move or not made it.
+ * earlier holder of this end stopped. It had either published a move or not made it; but it may
+ * have died before it notified, so wake the peer once after taking up an end that was used before.
  *
  * Return: 0, -FS_ARG (ring size: not a power of two, or not OKL4FS_RING_BYTES_MIN to _MAX),
  * -FS_RESUME_CURSORS.
