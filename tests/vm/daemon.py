@@ -24,26 +24,37 @@ def guest_config(name: str, socket_path, channels: dict[str, dict], **more) -> d
     return {"name": name, "socket": str(socket_path), "channels": listed, **more}
 
 
+def _without_comments(text: str) -> dict:
+    """Read JSON whose comments stand on lines of their own."""
+    return json.loads("".join(line for line in text.splitlines(keepends=True)
+                              if not line.lstrip().startswith("//")))
+
+
 class Daemon:
     """okl4fsd with the configuration `config`, ready when the constructor returns.
 
-    Its control socket, log and configuration lie in `scratch`, where there is room for other
-    sockets too. A configuration that names no control socket gets one there.
+    config is what the file is to hold, or an existing file. Control socket, log and configuration
+    lie in `scratch`, which is the daemon's working directory too. A configuration that names no
+    control socket gets one there.
     """
 
-    def __init__(self, config: dict, *, args=(), env=None, prefix=(), timeout: float = 20,
+    def __init__(self, config: dict | Path, *, args=(), env=None, prefix=(), timeout: float = 20,
                  scratch: Path | None = None, start: bool = True):
         self.scratch = scratch or scratch_dir()
-        self.config = config
         self.timeout = timeout
         self.log_path = self.scratch / "okl4fsd.log"
         self.config_path = self.scratch / "okl4fsd.json"
+        if isinstance(config, Path):
+            self.config_path.write_text(config.read_text(encoding="utf-8"), encoding="utf-8")
+            config = _without_comments(config.read_text(encoding="utf-8"))
         self._args, self._env, self._prefix = list(args), env, list(prefix)
         self._process: Process | None = None
+        self.config = config
         if "control" not in config:
             config["control"] = {"path": str(self.scratch / "control.sock")}
-        self.control_path = config["control"]["path"]
-        self.write_config()
+        self.control_path = str(self.scratch / config["control"]["path"])
+        if not self.config_path.exists():
+            self.write_config()
         if start:
             try:
                 self.start()
@@ -61,7 +72,7 @@ class Daemon:
             self._process = Process(self._prefix + [paths.BUILD / "okl4fsd", "--config",
                                                     self.config_path, *self._args],
                                     stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                    env=self._env)
+                                    env=self._env, cwd=self.scratch)
         deadline = Deadline(self.timeout)
         poller = select.poll()
         poller.register(self._process.pidfd, select.POLLIN)
