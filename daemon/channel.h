@@ -13,34 +13,35 @@
 
 #include "config.h"
 #include "loop.h"
+#include "util/log_limit.h"
 
 /** enum channel_state - where the channel's memory is */
 enum channel_state {
-	CHANNEL_DETACHED,  /* no memory known */
-	CHANNEL_ATTACHED,  /* memory in use */
+	CHANNEL_DETACHED, /* no memory known */
+	CHANNEL_ATTACHED, /* memory in use */
 	CHANNEL_SUSPENDED, /* memory away (reset, remap, lost socket), its instance may come back */
-	CHANNEL_FAILED,	   /* the peer broke the protocol; that instance is refused */
+	CHANNEL_FAILED, /* the peer broke the protocol; that instance is refused */
 	N_CHANNEL_STATES,
 };
 
 /** enum channel_event - what can happen to it */
 enum channel_event {
 	CHANNEL_EV_ATTACH_FRESH, /* checked memory of an instance that is new here */
-	CHANNEL_EV_ATTACH_SAME,	 /* checked memory of the instance that was last attached */
-	CHANNEL_EV_DETACH,	 /* the guest takes its memory back */
-	CHANNEL_EV_SUSPEND,	 /* device reset or memory table about to change */
-	CHANNEL_EV_GUEST_GONE,	 /* the frontend has left */
-	CHANNEL_EV_FAIL,	 /* a violation was found */
+	CHANNEL_EV_ATTACH_SAME, /* checked memory of the instance that was last attached */
+	CHANNEL_EV_DETACH, /* the guest takes its memory back */
+	CHANNEL_EV_SUSPEND, /* device reset or memory table about to change */
+	CHANNEL_EV_GUEST_GONE, /* the frontend has left */
+	CHANNEL_EV_FAIL, /* a violation was found */
 	N_CHANNEL_EVENTS,
 };
 
 /** enum channel_action - what follows, as bits */
 enum channel_action {
-	CHANNEL_ACT_ENDPOINT_DOWN = 1,	/* memory away for now: endpoint stops touching it */
-	CHANNEL_ACT_ENDPOINT_GONE = 2,	/* for good: endpoint ends its client's streams */
-	CHANNEL_ACT_ENDPOINT_UP = 4,	/* memory there: endpoint goes on where the cursors are */
+	CHANNEL_ACT_ENDPOINT_DOWN = 1, /* memory away for now: endpoint stops touching it */
+	CHANNEL_ACT_ENDPOINT_GONE = 2, /* for good: endpoint ends its client's streams */
+	CHANNEL_ACT_ENDPOINT_UP = 4, /* memory there: endpoint goes on where the cursors are */
 	CHANNEL_ACT_ENDPOINT_FRESH = 8, /* memory there, a new stream begins */
-	CHANNEL_ACT_TELL_GUEST = 16,	/* CHANNEL_FAILED event */
+	CHANNEL_ACT_TELL_GUEST = 16, /* CHANNEL_FAILED event */
 };
 
 /**
@@ -134,6 +135,7 @@ struct channel {
 	const struct channel_endpoint_ops *endpoint_ops;
 	void *endpoint;
 	struct loop_task task;
+	struct log_limit log_limit;
 };
 
 /** channel_init() - @cfg, @guest_name borrowed; the endpoint is bound afterwards; Return: 0 */
@@ -196,6 +198,12 @@ int64_t channel_peek_write(struct channel *ch, struct pipe_seg seg[2]);
 /** channel_commit_write() - as pipe_commit_write(); counts, and wakes the guest if need be */
 void channel_commit_write(struct channel *ch, uint64_t bytes);
 
+/** channel_readable() - bytes that lie in fwd now; Return: them or an error */
+int64_t channel_readable(struct channel *ch);
+
+/** channel_writable() - room in bwd now, whether anybody reads or not; Return: bytes or an error */
+int64_t channel_writable(struct channel *ch);
+
 /** channel_wait_read() - arm before sleeping; Return: 0 sleep, 1 look again, or an error */
 int channel_wait_read(struct channel *ch);
 
@@ -205,7 +213,46 @@ int channel_wait_write(struct channel *ch, uint64_t bytes);
 /** channel_again() - call woken() again on a later turn: this turn's share is used up */
 void channel_again(struct channel *ch);
 
-/** CHANNEL_TURN_BYTES - what an endpoint moves a turn, per direction */
+/**
+ * struct channel_peer - the guest's end of one direction, looked up now
+ * @state: never opened, open, closed
+ * @phase: its phase, which tells also of openings that came and went between two looks
+ */
+struct channel_peer {
+	enum pipe_state state;
+	uint64_t phase;
+};
+
+/** channel_guest_writer() - the guest's end of fwd; Return: 0 or an error */
+int channel_guest_writer(struct channel *ch, struct channel_peer *peer);
+
+/** channel_guest_reader() - the guest's end of bwd; Return: 0 or an error */
+int channel_guest_reader(struct channel *ch, struct channel_peer *peer);
+
+/*
+ * What follows from the shared words alone, so that an endpoint which keeps no other state goes on
+ * exactly where a killed daemon was.
+ */
+
+/** channel_read_pos() - bytes ever taken from fwd, by this process and its predecessors */
+uint64_t channel_read_pos(const struct channel *ch);
+
+/** channel_write_pos() - bytes ever put into bwd, likewise */
+uint64_t channel_write_pos(const struct channel *ch);
+
+/** channel_write_phase() - phase of the host's end of bwd: n openings so far are 2n - 1 or 2n */
+uint64_t channel_write_phase(const struct channel *ch);
+
+/**
+ * channel_eof_taken() - whether the end-of-file of the present write phase has been used up
+ *
+ * Return: true when the host's end of bwd is closed and an opening of the guest's reader took that
+ * end-of-file and has closed. The guest's own word: a lie confuses nobody but the guest.
+ */
+bool channel_eof_taken(const struct channel *ch);
+
+/* What an endpoint does a turn and direction: bytes, and commits, since pieces may be tiny */
 #define CHANNEL_TURN_BYTES (1U << 20)
+#define CHANNEL_TURN_MOVES 256U
 
 #endif

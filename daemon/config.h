@@ -18,7 +18,13 @@
 enum socket_mode { SOCKET_LISTEN, SOCKET_CONNECT };
 
 /** enum endpoint_type - see daemon/endpoint/ */
-enum endpoint_type { ENDPOINT_INTERVM, ENDPOINT_ECHO, ENDPOINT_DISCARD, ENDPOINT_UNIX_LISTEN, N_ENDPOINT_TYPES };
+enum endpoint_type {
+	ENDPOINT_INTERVM,
+	ENDPOINT_ECHO,
+	ENDPOINT_DISCARD,
+	ENDPOINT_UNIX_LISTEN,
+	N_ENDPOINT_TYPES
+};
 
 /** endpoint_type_name() - "intervm", "echo", "discard", "unix-listen"; static memory */
 const char *endpoint_type_name(enum endpoint_type type);

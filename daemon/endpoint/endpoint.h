@@ -30,7 +30,8 @@ struct endpoint_info {
  * @new: make one, bind it to @ch (channel_bind()); Return: 0 or -errno, with a log line that says
  *	what and where
  * @info: fill @info
- * @free: end all streams, close all descriptors, remove what was created in the file system
+ * @free: end all streams, close all descriptors, remove what was created in the file system. The
+ *	shared memory is not touched: a guest waits for the next daemon as if this one was killed
  */
 struct endpoint_ops {
 	enum endpoint_type type;
@@ -39,9 +40,14 @@ struct endpoint_ops {
 	void (*free)(struct endpoint *ep);
 };
 
-/** struct endpoint - first member of every type's own structure */
+/**
+ * struct endpoint - first member of every type's own structure
+ * @ops: its type
+ * @ch: the channel that it is bound to; borrowed
+ */
 struct endpoint {
 	const struct endpoint_ops *ops;
+	struct channel *ch;
 };
 
 extern const struct endpoint_ops endpoint_intervm, endpoint_echo, endpoint_discard,
@@ -52,5 +58,15 @@ int endpoint_new(struct endpoint **ep, struct channel *ch);
 
 /** endpoint_free() - NULL is allowed; Return: NULL */
 struct endpoint *endpoint_free(struct endpoint *ep);
+
+/**
+ * endpoint_drain() - take what the guest wrote and drop it, one turn's share
+ * @ch: usable channel
+ *
+ * Sleeps (channel_wait_read()) when there is nothing more, or calls channel_again() for the rest.
+ *
+ * Return: 0, or an error after which the channel is not usable.
+ */
+int endpoint_drain(struct channel *ch);
 
 #endif

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * channel.c - one channel: its memory, its endpoint, and the counters between them
+ *
+ * All changes of state go through channel_move(), which asks channel_next() (channel_state.c) what
+ * follows and does it: first the endpoint leaves the memory, then the memory is let go, then the
+ * guest is told, then the endpoint may use new memory. Whoever returns from channel_move() has to
+ * look at the state again: the endpoint's up() may have found a violation and failed the channel.
+ */
+#include "channel.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "util/log.h"
+
+/**
+ * run_again() - the turn that channel_again() asked for
+ * @arg: channel
+ */
+static void run_again(void *arg)
+{
+	struct channel *ch = arg;
+
+	if (channel_usable(ch) && ch->endpoint_ops)
+		ch->endpoint_ops->woken(ch->endpoint);
+}
+
+int channel_init(struct channel *ch, const struct channel_config *cfg, const char *guest_name,
+		 uint32_t id, struct loop *loop, const struct channel_guest_ops *ops, void *guest)
+{
+	*ch = (struct channel){
+		.cfg = cfg,
+		.guest_name = guest_name,
+		.id = id,
+		.loop = loop,
+		.state = CHANNEL_DETACHED,
+		.guest_ops = ops,
+		.guest = guest,
+		.task = { .fn = run_again, .arg = ch },
+	};
+	return 0;
+}
+
+/**
+ * release() - let the memory go
+ * @ch: channel; nobody uses its ends any more
+ */
+static void release(struct channel *ch)
+{
+	for (int i = 0; i < OKL4FS_N_SECS; i++) {
+		free(ch->chunk[i]);
+		ch->chunk[i] = NULL;
+	}
+	memset(ch->sec, 0, sizeof(ch->sec));
+	memset(&ch->sp, 0, sizeof(ch->sp));
+}
+
+void channel_deinit(struct channel *ch)
+{
+	loop_cancel(ch->loop, &ch->task);
+	release(ch);
+	ch->state = CHANNEL_DETACHED;
+}
+
+void channel_bind(struct channel *ch, const struct channel_endpoint_ops *ops, void *endpoint)
+{
+	ch->endpoint_ops = ops;
+	ch->endpoint = endpoint;
+}
+
+/**
+ * channel_move() - the one place where the state changes
+ * @ch: channel; new memory is in place before an attach
+ * @event: what happened
+ */
+static void channel_move(struct channel *ch, enum channel_event event)
+{
+	unsigned int actions;
+	enum channel_state before = ch->state;
+
+	ch->state = channel_next(before, event, &actions);
+	if (ch->state != before)
+		log_debug("guest %s: channel %s: %s, was %s", ch->guest_name, ch->cfg->name,
+			  channel_state_name(ch->state), channel_state_name(before));
+
+	if (actions & (CHANNEL_ACT_ENDPOINT_DOWN | CHANNEL_ACT_ENDPOINT_GONE)) {
+		loop_cancel(ch->loop, &ch->task);
+		if (ch->endpoint_ops)
+			ch->endpoint_ops->down(ch->endpoint, actions & CHANNEL_ACT_ENDPOINT_GONE);
+	}
+	if (ch->state != CHANNEL_ATTACHED)
+		release(ch);
+	if (actions & CHANNEL_ACT_TELL_GUEST)
+		ch->guest_ops->tell(ch->guest, ch, ch->failed_status);
+	if (actions & (CHANNEL_ACT_ENDPOINT_UP | CHANNEL_ACT_ENDPOINT_FRESH) && ch->endpoint_ops)
+		ch->endpoint_ops->up(ch->endpoint, actions & CHANNEL_ACT_ENDPOINT_FRESH);
+}
+
+/**
+ * note() - a line that the guest can cause, so not more of them than somebody can read
+ * @ch: channel
+ * @level: as log_line()
+ * @fmt: sentence
+ */
+__attribute__((format(printf, 3, 4))) static void note(struct channel *ch, enum log_level level,
+						       const char *fmt, ...)
+{
+	char line[256], before[64] = "";
+	struct timespec now;
+	uint64_t suppressed;
+	va_list ap;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (!log_limit_take(&ch->log_limit,
+			    (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000,
+			    &suppressed))
+		return;
+	if (suppressed)
+		snprintf(before, sizeof(before), " (%" PRIu64 " lines left out)", suppressed);
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	log_line(level, "guest %s: channel %s: %s%s", ch->guest_name, ch->cfg->name, line, before);
+}
+
+/**
+ * take_memory() - make memory the channel's and take the host's end over it
+ * @ch: channel without memory
+ * @sec: geometry
+ * @chunk: pointers; owned from here on
+ * @instance: as in the request
+ *
+ * Return: 0 or a negated fs_status.
+ */
+static int take_memory(struct channel *ch, const struct memsec sec[OKL4FS_N_SECS],
+		       void **chunk[OKL4FS_N_SECS], uint64_t instance)
+{
+	for (int i = 0; i < OKL4FS_N_SECS; i++) {
+		ch->chunk[i] = chunk[i];
+		ch->sec[i] = sec[i];
+		ch->sec[i].chunk = chunk[i];
+	}
+	return socketpair_attach(&ch->sp, &ch->sec[OKL4FS_SEC_CTL], &ch->sec[OKL4FS_SEC_FWD],
+				 &ch->sec[OKL4FS_SEC_BWD], instance);
+}
+
+/**
+ * note_failure() - count and log a violation
+ * @ch: channel
+ * @status: fs_status, not negated
+ * @what: what it broke: "failed", "refused"
+ */
+static void note_failure(struct channel *ch, enum fs_status status, const char *what)
+{
+	ch->failed_status = status;
+	if (status < FS_STATUS_END)
+		ch->errors[status]++;
+	note(ch, LOG_LEVEL_WARNING, "%s: %s (%s)", what, fs_status_text((int)status),
+	     fs_status_name((int)status));
+}
+
+int channel_attach(struct channel *ch, const struct memsec sec[OKL4FS_N_SECS],
+		   void **chunk[OKL4FS_N_SECS], uint64_t instance)
+{
+	bool same = instance == ch->instance && ch->state != CHANNEL_DETACHED;
+	int r;
+
+	if (same && ch->state == CHANNEL_FAILED) {
+		for (int i = 0; i < OKL4FS_N_SECS; i++)
+			free(chunk[i]);
+		return -FS_CHANNEL_FAILED;
+	}
+	if (ch->state == CHANNEL_ATTACHED)
+		channel_move(ch, same ? CHANNEL_EV_SUSPEND : CHANNEL_EV_DETACH);
+
+	ch->instance = instance;
+	r = take_memory(ch, sec, chunk, instance);
+	if (r) {
+		note_failure(ch, (enum fs_status) - r, "attach refused");
+		channel_move(ch, CHANNEL_EV_FAIL);
+		return r;
+	}
+	ch->attaches++;
+	note(ch, LOG_LEVEL_INFO, "attached%s, %" PRIu64 " bytes each way, instance %016" PRIx64,
+	     same ? " again" : "", ch->sp.ring_bytes, instance);
+	channel_move(ch, same ? CHANNEL_EV_ATTACH_SAME : CHANNEL_EV_ATTACH_FRESH);
+	if (ch->state != CHANNEL_ATTACHED)
+		return -(int)ch->failed_status;
+	/* A predecessor may have been killed between a move and its notification. */
+	ch->guest_ops->ring(ch->guest, ch->id);
+	return 0;
+}
+
+/**
+ * last_turns() - let the endpoint take what it can take at once
+ * @ch: attached channel
+ *
+ * At most as many turns as a full ring needs: the guest may go on writing.
+ */
+static void last_turns(struct channel *ch)
+{
+	uint64_t turns = ch->sp.ring_bytes / CHANNEL_TURN_BYTES + 1;
+	uint64_t before;
+
+	do {
+		before = channel_read_pos(ch);
+		ch->endpoint_ops->woken(ch->endpoint);
+	} while (channel_usable(ch) && channel_read_pos(ch) != before && --turns);
+}
+
+void channel_detach(struct channel *ch)
+{
+	if (ch->state == CHANNEL_ATTACHED && ch->endpoint_ops)
+		last_turns(ch);
+	if (ch->state == CHANNEL_ATTACHED || ch->state == CHANNEL_SUSPENDED)
+		note(ch, LOG_LEVEL_INFO, "detached");
+	channel_move(ch, CHANNEL_EV_DETACH);
+}
+
+void channel_suspend(struct channel *ch)
+{
+	channel_move(ch, CHANNEL_EV_SUSPEND);
+}
+
+void channel_guest_gone(struct channel *ch)
+{
+	channel_move(ch, CHANNEL_EV_GUEST_GONE);
+	ch->instance = 0;
+}
+
+void channel_fail(struct channel *ch, int status)
+{
+	if (ch->state != CHANNEL_ATTACHED)
+		return;
+	note_failure(ch, (enum fs_status)(status < 0 ? -status : status), "failed");
+	channel_move(ch, CHANNEL_EV_FAIL);
+}
+
+void channel_rung(struct channel *ch)
+{
+	uint64_t head = ch->sp.rx.peer_cursor, tail = ch->sp.tx.peer_cursor;
+
+	if (!channel_usable(ch) || !ch->endpoint_ops)
+		return;
+	if (channel_readable(ch) < 0 || channel_writable(ch) < 0)
+		return;
+	ch->fwd.wakes_received += ch->sp.rx.peer_cursor != head;
+	ch->bwd.wakes_received += ch->sp.tx.peer_cursor != tail;
+	ch->endpoint_ops->woken(ch->endpoint);
+}
+
+void channel_again(struct channel *ch)
+{
+	loop_schedule(ch->loop, &ch->task);
+}

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * config.c - configurations: from a file, built in, compared, freed
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "config_read.h"
+#include "util/fd.h"
+
+#define SYSTEM_RUNTIME_DIR "/run/okl4fs"
+
+const char *config_runtime_dir(void)
+{
+	static _Thread_local char dir[256];
+	const char *user = getenv("XDG_RUNTIME_DIR");
+	int n;
+
+	if (!geteuid() || !user || user[0] != '/')
+		return SYSTEM_RUNTIME_DIR;
+	n = snprintf(dir, sizeof(dir), "%s/okl4fs", user);
+	return n < (int)sizeof(dir) ? dir : SYSTEM_RUNTIME_DIR;
+}
+
+/**
+ * runtime_path() - a file in the runtime directory
+ * @name: its name
+ *
+ * Return: the path, to be freed; NULL when there is no memory.
+ */
+static char *runtime_path(const char *name)
+{
+	char *path;
+
+	return asprintf(&path, "%s/%s", config_runtime_dir(), name) < 0 ? NULL : path;
+}
+
+/**
+ * config_new() - a configuration with defaults and no guest
+ *
+ * Return: it, or NULL when there is no memory.
+ */
+static struct config *config_new(void)
+{
+	struct config *cfg = calloc(1, sizeof(*cfg));
+
+	if (!cfg)
+		return NULL;
+	cfg->control_mode = 0660;
+	cfg->control_path = runtime_path("control.sock");
+	return cfg->control_path ? cfg : config_free(cfg);
+}
+
+int config_default(struct config **out)
+{
+	struct config *cfg = config_new();
+	struct guest_config *guest;
+	struct channel_config *channel;
+
+	*out = NULL;
+	if (!cfg)
+		return -ENOMEM;
+	cfg->guests = guest = calloc(1, sizeof(*guest));
+	if (!guest)
+		goto no_memory;
+	cfg->n_guests = 1;
+	guest->name = strdup("default");
+	guest->socket = runtime_path("default.sock");
+	guest->socket_mode = SOCKET_LISTEN;
+	guest->socket_perm = 0660;
+	guest->channels = channel = calloc(1, sizeof(*channel));
+	if (!guest->name || !guest->socket || !channel)
+		goto no_memory;
+	guest->n_channels = 1;
+	channel->name = strdup("intervm_test");
+	channel->ring_bytes = 1U << 20;
+	channel->endpoint.type = ENDPOINT_UNIX_LISTEN;
+	channel->endpoint.path = runtime_path("default.intervm_test.sock");
+	channel->endpoint.mode = 0600;
+	if (!channel->name || !channel->endpoint.path)
+		goto no_memory;
+	*out = cfg;
+	return 0;
+
+no_memory:
+	config_free(cfg);
+	return -ENOMEM;
+}
+
+struct config *config_free(struct config *cfg)
+{
+	if (!cfg)
+		return NULL;
+	for (size_t i = 0; i < cfg->n_guests; i++) {
+		struct guest_config *guest = &cfg->guests[i];
+
+		for (size_t j = 0; j < guest->n_channels; j++) {
+			free(guest->channels[j].name);
+			free(guest->channels[j].endpoint.file);
+			free(guest->channels[j].endpoint.path);
+		}
+		free(guest->channels);
+		free(guest->name);
+		free(guest->socket);
+		free(guest->socket_group);
+	}
+	free(cfg->guests);
+	free(cfg->control_path);
+	free(cfg->control_group);
+	free(cfg);
+	return NULL;
+}
+
+/**
+ * read_file() - a file's content
+ * @path: the file
+ * @text: out: to be freed
+ * @bytes: out: its length
+ * @errors: told when it cannot be read
+ *
+ * Return: 0, -EFBIG or another negated errno.
+ */
+static int read_file(const char *path, char **text, size_t *bytes, struct conf_errors *errors)
+{
+	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	_cleanup_free_ char *buf = malloc(CONF_MAX_BYTES + 1);
+	ssize_t n = fd < 0 || !buf ? -1 : 1;
+	size_t at = 0;
+	int r = 0;
+
+	while (n > 0 && at <= CONF_MAX_BYTES) {
+		n = read(fd, buf + at, CONF_MAX_BYTES + 1 - at);
+		at += n > 0 ? (size_t)n : 0;
+	}
+	if (n < 0)
+		r = -errno;
+	else if (at > CONF_MAX_BYTES)
+		r = -EFBIG;
+	if (r) {
+		errors->n++;
+		fprintf(errors->out, "%s: %s\n", path,
+			r == -EFBIG ? "a configuration has at most 1 MiB" : strerror(-r));
+		return r;
+	}
+	*text = buf;
+	*bytes = at;
+	buf = NULL;
+	return 0;
+}
+
+int config_load(struct config **out, const char *path, FILE *out_errors)
+{
+	struct conf_errors errors = { .out = out_errors, .file = path };
+	_cleanup_free_ char *text = NULL;
+	struct conf_node *root = NULL;
+	struct config *cfg = NULL;
+	size_t bytes = 0;
+	int r;
+
+	*out = NULL;
+	r = read_file(path, &text, &bytes, &errors);
+	if (!r)
+		r = conf_parse(&root, text, bytes, &errors);
+	if (!r) {
+		cfg = config_new();
+		r = cfg ? config_read(cfg, root, &errors) : -ENOMEM;
+	}
+	if (!r)
+		r = config_check_unique(root, &errors);
+	if (!r && errors.n)
+		r = -EINVAL;
+	if (r == -ENOMEM)
+		fprintf(out_errors, "%s: out of memory\n", path);
+	conf_free(root);
+	*out = r ? config_free(cfg) : cfg;
+	return r;
+}
+
+/**
+ * same() - whether two strings are equal
+ * @a: one, or NULL
+ * @b: the other, or NULL
+ *
+ * Return: true when both are NULL or equal.
+ */
+static bool same(const char *a, const char *b)
+{
+	return a == b || (a && b && !strcmp(a, b));
+}
+
+/**
+ * channel_config_equal() - whether two channels are configured alike in everything
+ * @a: one
+ * @b: the other
+ *
+ * Return: true when they are.
+ */
+static bool channel_config_equal(const struct channel_config *a, const struct channel_config *b)
+{
+	return same(a->name, b->name) && a->ring_bytes == b->ring_bytes &&
+	       a->exclusive == b->exclusive && a->endpoint.type == b->endpoint.type &&
+	       same(a->endpoint.file, b->endpoint.file) &&
+	       a->endpoint.rounds == b->endpoint.rounds &&
+	       same(a->endpoint.path, b->endpoint.path) && a->endpoint.mode == b->endpoint.mode;
+}
+
+bool guest_config_equal(const struct guest_config *a, const struct guest_config *b)
+{
+	if (!same(a->name, b->name) || !same(a->socket, b->socket) ||
+	    a->socket_mode != b->socket_mode || a->socket_perm != b->socket_perm ||
+	    !same(a->socket_group, b->socket_group) || a->n_channels != b->n_channels)
+		return false;
+	for (size_t i = 0; i < a->n_channels; i++)
+		if (!channel_config_equal(&a->channels[i], &b->channels[i]))
+			return false;
+	return true;
+}

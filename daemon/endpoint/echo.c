@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * echo.c - gives back what it gets, ring to ring
+ *
+ * Killed at any instant
+ * ---------------------
+ * Nothing is lost and nothing doubled, because the two cursors of the host determine each other: in
+ * fresh memory both are 0, and every byte taken from fwd is a byte put into bwd. A piece goes by in
+ * three steps: copy; publish bwd's head; publish fwd's tail. A daemon that dies
+ *	- before the second step has changed nothing that counts: the bytes are copied again, to the
+ *	  same place;
+ *	- between the second and the third leaves head - tail = d > 0: d bytes are in bwd already and
+ *	  have not been given back in fwd. The next daemon gives them back without copying.
+ * A difference that is more than what lies in fwd was not made by an echo, and fails the channel.
+ *
+ * Opening and closing
+ * -------------------
+ * The reading end is open all the time: a writer in the guest never gets EPIPE. The writing end is
+ * open too, unless the guest's writers have closed and all their bytes are echoed: then it closes,
+ * so the guest's reader takes the bytes and sees an end-of-file. It opens again with the first
+ * sign of a new writer, which is its phase or its bytes, whichever is seen first:
+ *
+ *	fwd, as seen from here			bwd
+ *	never opened, empty			open (a reader waits)
+ *	bytes, writer open or closed		open, while the bytes go over
+ *	writer open, empty			open
+ *	writer closed, empty			closed
+ *	closed again at a later phase, empty	opened and closed: an opening that wrote nothing (or
+ *						whose bytes went over before) ends the reader too
+ *
+ * When the guest's reader closes, the bytes wait in fwd, and a full fwd holds up the writer, until
+ * a reader opens again. Nobody's bytes are dropped. An end-of-file behind them waits with them.
+ *
+ * After a restart the table holds with the phases that are found. Only one thing cannot be known:
+ * whether the phase of a closed, empty fwd was passed on already. If bwd is found closed, it was.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <libfs/checked.h>
+
+#include "endpoint/endpoint.h"
+#include "util/log.h"
+
+/**
+ * struct echo - endpoint
+ * @ep: common part
+ * @eof_phase: phase of the guest's writer whose end was passed on last; 0: none
+ */
+struct echo {
+	struct endpoint ep;
+	uint64_t eof_phase;
+};
+
+/**
+ * copy() - from ring to ring
+ * @to: where to
+ * @from: where from
+ * @bytes: how many; both have as many
+ */
+static void copy(const struct pipe_seg to[2], const struct pipe_seg from[2], uint64_t bytes)
+{
+	uint64_t done = 0;
+
+	while (done < bytes) {
+		const struct pipe_seg *t = &to[done >= to[0].bytes];
+		const struct pipe_seg *f = &from[done >= from[0].bytes];
+		uint64_t t_at = t == to ? done : done - to[0].bytes;
+		uint64_t f_at = f == from ? done : done - from[0].bytes;
+		uint64_t n = fs_min(fs_min(t->bytes - t_at, f->bytes - f_at), bytes - done);
+
+		memcpy(t->base + t_at, f->base + f_at, n);
+		done += n;
+	}
+}
+
+/**
+ * pass_eof() - the guest's writers have closed and nothing is left
+ * @e: echo
+ */
+static void pass_eof(struct echo *e)
+{
+	struct channel *ch = e->ep.ch;
+	struct channel_peer writer;
+
+	if (channel_guest_writer(ch, &writer))
+		return;
+	if (writer.phase != e->eof_phase)
+		channel_set_open(ch, true, true);
+	channel_set_open(ch, true, false);
+	e->eof_phase = writer.phase;
+}
+
+/**
+ * move() - echo one piece
+ * @e: echo
+ * @max: bytes at most
+ *
+ * Return: bytes moved; 0 when there is nothing to do before the next wake-up; -FS_AGAIN to look
+ * again; or another negated status when the channel has failed.
+ */
+static int64_t move(struct echo *e, uint64_t max)
+{
+	struct channel *ch = e->ep.ch;
+	struct pipe_seg from[2], to[2];
+	int64_t filled = channel_peek_read(ch, from), room;
+	int r;
+
+	if (!filled) {
+		pass_eof(e);
+		return 0;
+	}
+	if (filled < 0 && filled != -FS_AGAIN)
+		return filled;
+	channel_set_open(ch, true, true);
+	if (filled == -FS_AGAIN) {
+		r = channel_wait_read(ch);
+		return r == 1 ? -FS_AGAIN : r;
+	}
+
+	room = channel_peek_write(ch, to);
+	if (room == -FS_PIPE)
+		return 0; /* a new reader wakes us */
+	if (room == -FS_AGAIN) {
+		r = channel_wait_write(ch, ch->sp.ring_bytes / 2);
+		return r == 1 ? -FS_AGAIN : r;
+	}
+	if (room < 0)
+		return room;
+
+	max = fs_min(max, fs_min((uint64_t)filled, (uint64_t)room));
+	copy(to, from, max);
+	channel_commit_write(ch, max);
+	channel_commit_read(ch, max);
+	return channel_usable(ch) ? (int64_t)max : -FS_CHANNEL_FAILED;
+}
+
+/**
+ * woken() - echo a turn's share
+ * @arg: echo
+ */
+static void woken(void *arg)
+{
+	struct echo *e = arg;
+	uint64_t moved = 0;
+
+	for (unsigned int moves = 0; moves < CHANNEL_TURN_MOVES && moved < CHANNEL_TURN_BYTES;
+	     moves++) {
+		int64_t n = move(e, CHANNEL_TURN_BYTES - moved);
+
+		if (n > 0)
+			moved += (uint64_t)n;
+		else if (n != -FS_AGAIN)
+			return;
+	}
+	channel_again(e->ep.ch);
+}
+
+/**
+ * give_back() - end the move that a killed predecessor had begun
+ * @ch: channel
+ *
+ * Return: 0, or an error after which the channel is not usable.
+ */
+static int give_back(struct channel *ch)
+{
+	uint64_t copied = channel_write_pos(ch) - channel_read_pos(ch);
+	int64_t filled = channel_readable(ch);
+	struct pipe_seg seg[2];
+
+	if (filled < 0)
+		return (int)filled;
+	if (copied > (uint64_t)filled) {
+		log_warning("guest %s: channel %s: echo: %" PRIu64 " bytes written and %" PRIu64
+			    " read do not belong together",
+			    ch->guest_name, ch->cfg->name, channel_write_pos(ch),
+			    channel_read_pos(ch));
+		channel_fail(ch, FS_RESUME_CURSORS);
+		return -FS_RESUME_CURSORS;
+	}
+	while (copied) {
+		int64_t n = channel_peek_read(ch, seg);
+
+		if (n <= 0)
+			return (int)n;
+		n = (int64_t)fs_min((uint64_t)n, copied);
+		channel_commit_read(ch, (uint64_t)n);
+		copied -= (uint64_t)n;
+	}
+	return 0;
+}
+
+/**
+ * up() - take up where the cursors are
+ * @arg: echo
+ * @fresh: no difference: the cursors tell
+ */
+static void up(void *arg, bool fresh)
+{
+	struct echo *e = arg;
+	struct channel_peer writer;
+	uint64_t phase = channel_write_phase(e->ep.ch);
+
+	e->eof_phase = 0;
+	if (give_back(e->ep.ch) || channel_guest_writer(e->ep.ch, &writer))
+		return;
+	if (phase && !(phase & 1) && writer.state == PIPE_CLOSED)
+		e->eof_phase = writer.phase;
+	woken(e);
+}
+
+/**
+ * down() - nothing is kept
+ * @arg: echo
+ * @gone: no difference
+ */
+static void down(void *arg, bool gone)
+{
+}
+
+static const struct channel_endpoint_ops channel_ops = { up, down, woken };
+
+/**
+ * echo_new() - see struct endpoint_ops
+ * @out: out
+ * @cfg: nothing in it is of use
+ * @ch: channel
+ *
+ * Return: 0 or -ENOMEM.
+ */
+static int echo_new(struct endpoint **out, const struct endpoint_config *cfg, struct channel *ch)
+{
+	struct echo *e = calloc(1, sizeof(*e));
+
+	if (!e)
+		return -ENOMEM;
+	e->ep.ops = &endpoint_echo;
+	e->ep.ch = ch;
+	channel_bind(ch, &channel_ops, e);
+	*out = &e->ep;
+	return 0;
+}
+
+/**
+ * echo_info() - somebody is always there
+ * @ep: endpoint
+ * @info: to be filled
+ */
+static void echo_info(const struct endpoint *ep, struct endpoint_info *info)
+{
+	*info = (struct endpoint_info){ .joined = true };
+}
+
+/**
+ * echo_free() - see struct endpoint_ops
+ * @ep: endpoint
+ */
+static void echo_free(struct endpoint *ep)
+{
+	free(ep);
+}
+
+const struct endpoint_ops endpoint_echo = {
+	.type = ENDPOINT_ECHO,
+	.new = echo_new,
+	.info = echo_info,
+	.free = echo_free,
+};

@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * intervm.c - the OKL4 example: send a file, wait for the other end, send it again
+ *
+ * A round is: open the writing end, send the file in pieces of 4096 bytes, close. The next round
+ * begins when a reader in the guest has taken everything and has closed too. After `rounds` rounds
+ * the endpoint says "Intervm test done" and stays closed; 0 rounds means for ever. The pieces are
+ * read from the file into the ring itself.
+ *
+ * The reading end is open all the time, and what the guest writes is counted and dropped: the
+ * original's channel went both ways, its example one.
+ *
+ * Where it is
+ * -----------
+ * stands in the shared words, so that a daemon that was killed goes on in the middle of a piece.
+ * The phase p of the host's writing end says how many rounds have begun, (p + 1) / 2, and whether
+ * the last one is going on (p is odd). All rounds are the whole file, so round r begins at byte
+ * (r - 1) * size of the stream, and the present position in the file follows from bwd's head. If
+ * that is no position in the file (it has another size now), the torn round ends there, and the
+ * next one begins with the file's first byte.
+ *
+ * "The reader has closed" cannot be asked of its state alone: `cat f; cat f` may close and open
+ * again between two looks. So the guest's reader says which end-of-file it has used up (eof_seen in
+ * abi.h). A reader that counts the bytes and closes without looking for the end is as good, if it
+ * has taken all of them. One that leaves in the middle holds the round up until another one takes
+ * the rest; the stream is the file, whoever reads how much of it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <libfs/checked.h>
+
+#include "endpoint/endpoint.h"
+#include "util/fd.h"
+#include "util/log.h"
+
+#define PIECE_BYTES 4096
+
+/**
+ * struct intervm - endpoint
+ * @ep: common part
+ * @fd: the file
+ * @size: its bytes when the endpoint was made, which is what each round sends
+ * @base: bwd's position at which the present round began
+ * @done: all rounds are over, and that was said
+ */
+struct intervm {
+	struct endpoint ep;
+	int fd;
+	uint64_t size;
+	uint64_t base;
+	bool done;
+};
+
+/**
+ * cfg_of() - the endpoint's configuration
+ * @iv: endpoint
+ *
+ * Return: it.
+ */
+static const struct endpoint_config *cfg_of(const struct intervm *iv)
+{
+	return &iv->ep.ch->cfg->endpoint;
+}
+
+/**
+ * reader_done() - whether a reader has taken all of the last round and has closed
+ * @ch: channel whose writing end is closed
+ *
+ * Return: 1 or 0, or an error after which the channel is not usable.
+ */
+static int reader_done(struct channel *ch)
+{
+	struct channel_peer reader;
+	int64_t room;
+
+	if (channel_eof_taken(ch))
+		return 1;
+	if (channel_guest_reader(ch, &reader))
+		return -FS_CHANNEL_FAILED;
+	room = channel_writable(ch);
+	if (room < 0)
+		return (int)room;
+	return reader.state == PIPE_CLOSED && (uint64_t)room == ch->sp.ring_bytes;
+}
+
+/**
+ * between_rounds() - begin the next round, if its time has come
+ * @iv: endpoint whose writing end is not open
+ *
+ * Return: 1 when it has begun, 0 when there is nothing to do before the next wake-up, or an error.
+ */
+static int between_rounds(struct intervm *iv)
+{
+	struct channel *ch = iv->ep.ch;
+	uint64_t begun = channel_write_phase(ch) / 2;
+	uint32_t rounds = cfg_of(iv)->rounds;
+	int r;
+
+	if (iv->done)
+		return 0;
+	if (begun) {
+		r = reader_done(ch);
+		if (r <= 0)
+			return r;
+	}
+	if (rounds && begun >= rounds) {
+		iv->done = true;
+		log_info("guest %s: channel %s: Intervm test done", ch->guest_name, ch->cfg->name);
+		return 0;
+	}
+	iv->base = channel_write_pos(ch);
+	channel_set_open(ch, true, true);
+	log_debug("guest %s: channel %s: round %" PRIu64 " begins", ch->guest_name, ch->cfg->name,
+		  begun + 1);
+	return 1;
+}
+
+/**
+ * end_round() - close, as the example does after the last piece
+ * @iv: endpoint whose writing end is open
+ */
+static void end_round(struct intervm *iv)
+{
+	struct channel *ch = iv->ep.ch;
+
+	log_debug("guest %s: channel %s: round %" PRIu64 " ends after %" PRIu64 " bytes",
+		  ch->guest_name, ch->cfg->name, (channel_write_phase(ch) + 1) / 2,
+		  channel_write_pos(ch) - iv->base);
+	channel_set_open(ch, true, false);
+}
+
+/**
+ * read_piece() - read from the file into the ring
+ * @iv: endpoint
+ * @seg: the ring's free part
+ * @bytes: how many; they fit
+ * @pos: position in the file
+ *
+ * Return: bytes; 0 when the round ends here, since the file does; or -FS_MEMORY_LOST.
+ */
+static int64_t read_piece(struct intervm *iv, const struct pipe_seg seg[2], uint64_t bytes,
+			  uint64_t pos)
+{
+	struct channel *ch = iv->ep.ch;
+	uint64_t first = fs_min(bytes, seg[0].bytes);
+	struct iovec iov[2] = {
+		{ seg[0].base, first },
+		{ seg[1].base, bytes - first },
+	};
+	ssize_t n;
+
+	do
+		n = preadv(iv->fd, iov, bytes > first ? 2 : 1, (off_t)pos);
+	while (n < 0 && errno == EINTR);
+	if (n > 0)
+		return n;
+	if (n < 0 && errno == EFAULT) {
+		channel_fail(ch, FS_MEMORY_LOST);
+		return -FS_MEMORY_LOST;
+	}
+	log_warning("guest %s: channel %s: %s: %s at byte %" PRIu64 " of %" PRIu64
+		    "; the round ends here",
+		    ch->guest_name, ch->cfg->name, cfg_of(iv)->file,
+		    n ? strerror(errno) : "the file has become shorter", pos, iv->size);
+	return 0;
+}
+
+/**
+ * send_piece() - send one piece, or end the round
+ * @iv: endpoint whose writing end is open
+ * @max: bytes at most
+ *
+ * Return: bytes sent; -FS_AGAIN to look again; 0 when there is nothing to do before the next
+ * wake-up; or another negated status when the channel has failed.
+ */
+static int64_t send_piece(struct intervm *iv, uint64_t max)
+{
+	struct channel *ch = iv->ep.ch;
+	uint64_t pos = channel_write_pos(ch) - iv->base;
+	struct pipe_seg seg[2];
+	int64_t n;
+	int r;
+
+	if (pos >= iv->size) {
+		end_round(iv);
+		return -FS_AGAIN;
+	}
+	n = channel_peek_write(ch, seg);
+	if (n == -FS_PIPE)
+		return 0; /* a new reader wakes us */
+	if (n == -FS_AGAIN) {
+		r = channel_wait_write(ch, ch->sp.ring_bytes / 2);
+		return r == 1 ? -FS_AGAIN : r;
+	}
+	if (n < 0)
+		return n;
+
+	max = fs_min(fs_min(max, PIECE_BYTES), fs_min((uint64_t)n, iv->size - pos));
+	n = read_piece(iv, seg, max, pos);
+	if (n > 0) {
+		channel_commit_write(ch, (uint64_t)n);
+	} else if (!n) {
+		end_round(iv);
+		n = -FS_AGAIN;
+	}
+	return channel_usable(ch) ? n : -FS_CHANNEL_FAILED;
+}
+
+/**
+ * send_turn() - send a turn's share
+ * @iv: endpoint
+ */
+static void send_turn(struct intervm *iv)
+{
+	struct channel *ch = iv->ep.ch;
+	uint64_t moved = 0;
+
+	for (unsigned int moves = 0; moves < CHANNEL_TURN_MOVES && moved < CHANNEL_TURN_BYTES;
+	     moves++) {
+		int64_t n;
+
+		if (!(channel_write_phase(ch) & 1)) {
+			if (between_rounds(iv) <= 0)
+				return;
+		}
+		n = send_piece(iv, CHANNEL_TURN_BYTES - moved);
+		if (n > 0)
+			moved += (uint64_t)n;
+		else if (n != -FS_AGAIN)
+			return;
+	}
+	channel_again(ch);
+}
+
+/**
+ * woken() - a turn both ways
+ * @arg: endpoint
+ */
+static void woken(void *arg)
+{
+	struct intervm *iv = arg;
+
+	if (!endpoint_drain(iv->ep.ch))
+		send_turn(iv);
+}
+
+/**
+ * find_base() - where in the stream the present round began, from the shared words
+ * @iv: endpoint
+ */
+static void find_base(struct intervm *iv)
+{
+	struct channel *ch = iv->ep.ch;
+	uint64_t phase = channel_write_phase(ch);
+	uint64_t head = channel_write_pos(ch);
+
+	if (!(phase & 1))
+		return; /* between rounds: the next one begins at head */
+	iv->base = phase / 2 * iv->size;
+	if (head - iv->base <= iv->size) {
+		log_info("guest %s: channel %s: going on at byte %" PRIu64 " of round %" PRIu64,
+			 ch->guest_name, ch->cfg->name, head - iv->base, phase / 2 + 1);
+		return;
+	}
+	log_warning("guest %s: channel %s: %" PRIu64 " bytes were sent by round %" PRIu64
+		    ", which does not fit a file of %" PRIu64 " bytes; the round ends here",
+		    ch->guest_name, ch->cfg->name, head, phase / 2 + 1, iv->size);
+	channel_set_open(ch, true, false);
+}
+
+/**
+ * find_done() - whether all rounds were over before this daemon came
+ * @iv: endpoint
+ *
+ * Return: true when nothing is left to be done or said; errors are for the first turn to find.
+ */
+static bool find_done(struct intervm *iv)
+{
+	uint64_t phase = channel_write_phase(iv->ep.ch);
+	uint32_t rounds = cfg_of(iv)->rounds;
+
+	return rounds && phase / 2 >= rounds && !(phase & 1) && channel_eof_taken(iv->ep.ch);
+}
+
+/**
+ * up() - go on where the shared words say
+ * @arg: endpoint
+ * @fresh: false: it is the memory that @base is known of
+ */
+static void up(void *arg, bool fresh)
+{
+	struct intervm *iv = arg;
+	struct channel *ch = iv->ep.ch;
+
+	channel_set_open(ch, true, channel_write_phase(ch) & 1);
+	if (fresh) {
+		find_base(iv);
+		iv->done = find_done(iv);
+	}
+	woken(iv);
+}
+
+/**
+ * down() - nothing is to be stopped
+ * @arg: endpoint
+ * @gone: no difference
+ */
+static void down(void *arg, bool gone)
+{
+}
+
+static const struct channel_endpoint_ops channel_ops = { up, down, woken };
+
+/**
+ * open_file() - open the file and look at it
+ * @ch: channel
+ * @path: the file
+ * @size: out: its bytes
+ *
+ * Return: the descriptor or -errno, with a log line.
+ */
+static int open_file(const struct channel *ch, const char *path, uint64_t *size)
+{
+	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	const char *why = NULL;
+	struct stat st;
+	int r = 0;
+
+	if (fd < 0 || fstat(fd, &st)) {
+		r = -errno;
+		why = strerror(errno);
+	} else if (!S_ISREG(st.st_mode)) {
+		r = -EINVAL;
+		why = "not a regular file";
+	} else if (!st.st_size) {
+		r = -EINVAL;
+		why = "the file is empty, there is nothing to send";
+	}
+	if (r) {
+		log_err("guest %s: channel %s: intervm: %s: %s", ch->guest_name, ch->cfg->name,
+			path, why);
+		return r;
+	}
+	*size = (uint64_t)st.st_size;
+	r = fd;
+	fd = -1;
+	return r;
+}
+
+/**
+ * intervm_new() - see struct endpoint_ops
+ * @out: out
+ * @cfg: the file
+ * @ch: channel
+ *
+ * Return: 0 or -errno.
+ */
+static int intervm_new(struct endpoint **out, const struct endpoint_config *cfg, struct channel *ch)
+{
+	struct intervm *iv = calloc(1, sizeof(*iv));
+
+	if (!iv)
+		return -ENOMEM;
+	iv->ep.ops = &endpoint_intervm;
+	iv->ep.ch = ch;
+	iv->fd = open_file(ch, cfg->file, &iv->size);
+	if (iv->fd < 0) {
+		int r = iv->fd;
+
+		free(iv);
+		return r;
+	}
+	channel_bind(ch, &channel_ops, iv);
+	*out = &iv->ep;
+	return 0;
+}
+
+/**
+ * intervm_info() - joined while its script goes
+ * @ep: endpoint
+ * @info: to be filled
+ */
+static void intervm_info(const struct endpoint *ep, struct endpoint_info *info)
+{
+	const struct intervm *iv = (const struct intervm *)ep;
+
+	*info = (struct endpoint_info){ .joined = !iv->done };
+}
+
+/**
+ * intervm_free() - see struct endpoint_ops
+ * @ep: endpoint
+ */
+static void intervm_free(struct endpoint *ep)
+{
+	struct intervm *iv = (struct intervm *)ep;
+
+	fd_close(iv->fd);
+	free(iv);
+}
+
+const struct endpoint_ops endpoint_intervm = {
+	.type = ENDPOINT_INTERVM,
+	.new = intervm_new,
+	.info = intervm_info,
+	.free = intervm_free,
+};

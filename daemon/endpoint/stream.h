@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * stream.h - a connected stream socket joined to a channel
+ *
+ * What every endpoint that speaks to a socket has in common: moving bytes both ways without a
+ * buffer, half-closes, back-pressure, noticing that the other side is gone. The endpoint says how
+ * a connection comes about, and what follows its end.
+ */
+#ifndef OKL4FS_ENDPOINT_STREAM_H
+#define OKL4FS_ENDPOINT_STREAM_H
+
+#include "channel.h"
+
+struct event;
+
+/**
+ * struct stream - a connection; read-only to everybody but stream.c
+ * @ch: the channel
+ * @fd: the connection; -1: there is none
+ * @hup_fd: epoll set that tells when the client has hung up
+ * @read_ev: the client has written; on while there is room in bwd
+ * @write_ev: the client has room; on while bytes wait for it
+ * @hup_ev: the client has hung up
+ * @joined: the host's ends of the channel are this connection's
+ * @hung_up: the client is gone; what it wrote may still be there
+ * @in_open: the direction in has not ended
+ * @out_open: the direction out has not ended
+ * @ended: called when the connection is over and closed
+ * @arg: its argument
+ */
+struct stream {
+	struct channel *ch;
+	int fd;
+	int hup_fd;
+	struct event *read_ev, *write_ev, *hup_ev;
+	bool joined, hung_up, in_open, out_open;
+	void (*ended)(void *arg);
+	void *arg;
+};
+
+/** stream_init() - without a connection; @ch, @arg borrowed */
+void stream_init(struct stream *s, struct channel *ch, void (*ended)(void *arg), void *arg);
+
+/** stream_is_open() - whether there is a connection */
+bool stream_is_open(const struct stream *s);
+
+/**
+ * stream_open() - take a connection, and join it if the channel is usable
+ * @s: stream without a connection
+ * @fd: connected, non-blocking stream socket; owned from here on in every case
+ *
+ * Return: 0 or -errno. ended() may have been called before this returns 0.
+ */
+int stream_open(struct stream *s, int fd);
+
+/** stream_close() - close the connection, if there is one; the channel's ends are not touched */
+void stream_close(struct stream *s);
+
+/** stream_look() - notice now whether the client has gone; ended() may be called */
+void stream_look(struct stream *s);
+
+/** stream_up(), stream_down(), stream_woken() - pass on the channel's calls (channel.h) */
+void stream_up(struct stream *s);
+void stream_down(struct stream *s, bool gone);
+void stream_woken(struct stream *s);
+
+#endif
