@@ -1,0 +1,443 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * channel.c - the registry of channels, and what devices and nodes do to them
+ *
+ * When is a channel's memory given back? Once no node names the channel (an open file holds its
+ * node, so then it is closed, too) and the host has taken all that was written to it; and when
+ * the memory has failed, at the last close. Memory that a device holds goes through that device's
+ * retire(), which asks the host for it first.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/hashtable.h>
+#include <linux/poll.h>
+#include <linux/slab.h>
+#include <linux/stringhash.h>
+
+#include "channel.h"
+
+#define REGISTRY_BITS 8
+
+static DEFINE_HASHTABLE(registry, REGISTRY_BITS); /* protected by registry_lock */
+static DEFINE_MUTEX(registry_lock);
+
+/**
+ * bucket_of() - where in the registry a name belongs
+ * @name: name
+ * @name_bytes: its length
+ *
+ * Return: the key of its bucket.
+ */
+static u32 bucket_of(const char *name, unsigned int name_bytes)
+{
+	return full_name_hash(NULL, name, name_bytes);
+}
+
+/**
+ * find() - look a channel up
+ * @name: name
+ * @name_bytes: its length
+ *
+ * Context: registry_lock held.
+ * Return: the channel, without a reference for the caller, or NULL.
+ */
+static struct okl4_channel *find(const char *name, unsigned int name_bytes)
+{
+	struct okl4_channel *ch;
+
+	hash_for_each_possible(registry, ch, link, bucket_of(name, name_bytes))
+	{
+		if (ch->name_bytes == name_bytes && !memcmp(ch->name, name, name_bytes))
+			return ch;
+	}
+	return NULL;
+}
+
+/**
+ * okl4_channel_find() - look up a channel that a device offers
+ * @name: name
+ * @name_bytes: its length
+ *
+ * Return: the channel with a reference for the caller, or NULL.
+ */
+struct okl4_channel *okl4_channel_find(const char *name, unsigned int name_bytes)
+{
+	struct okl4_channel *ch;
+
+	mutex_lock(&registry_lock);
+	ch = find(name, name_bytes);
+	if (ch && okl4_channel_offered(ch))
+		kref_get(&ch->ref);
+	else
+		ch = NULL;
+	mutex_unlock(&registry_lock);
+	return ch;
+}
+
+/**
+ * okl4_channel_list() - all channels that are offered
+ * @list: out: the channels, with a reference each; to be freed by kvfree()
+ * @n: out: how many
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int okl4_channel_list(struct okl4_channel ***list, unsigned int *n)
+{
+	struct okl4_channel *ch;
+	unsigned int all = 0;
+	int i;
+
+	*n = 0;
+	mutex_lock(&registry_lock);
+	hash_for_each(registry, i, ch, link) all++;
+	*list = kvcalloc(all ? all : 1, sizeof(**list), GFP_KERNEL);
+	if (*list) {
+		hash_for_each(registry, i, ch, link)
+		{
+			if (!okl4_channel_offered(ch))
+				continue;
+			kref_get(&ch->ref);
+			(*list)[(*n)++] = ch;
+		}
+	}
+	mutex_unlock(&registry_lock);
+	return *list ? 0 : -ENOMEM;
+}
+
+/**
+ * release() - free a channel
+ * @ref: its reference count, now zero
+ *
+ * Context: registry_lock held; released.
+ */
+static void release(struct kref *ref)
+{
+	struct okl4_channel *ch = container_of(ref, struct okl4_channel, ref);
+
+	hash_del(&ch->link);
+	mutex_unlock(&registry_lock);
+
+	WARN_ON(ch->mem && ch->mem->holder);
+	okl4_mem_free(ch->mem);
+	kfree(ch);
+}
+
+/**
+ * okl4_channel_put() - give a reference back
+ * @ch: channel
+ *
+ * Context: may sleep.
+ */
+void okl4_channel_put(struct okl4_channel *ch)
+{
+	kref_put_mutex(&ch->ref, release, &registry_lock);
+}
+
+/**
+ * make() - make a channel and enter it into the registry
+ * @name: name
+ * @name_bytes: its length
+ *
+ * Context: registry_lock held.
+ * Return: the channel with one reference, or NULL when out of memory.
+ */
+static struct okl4_channel *make(const char *name, unsigned int name_bytes)
+{
+	struct okl4_channel *ch = kzalloc(sizeof(*ch), GFP_KERNEL);
+
+	if (!ch)
+		return NULL;
+	kref_init(&ch->ref);
+	memcpy(ch->name, name, name_bytes);
+	ch->name_bytes = name_bytes;
+	mutex_init(&ch->setup_lock);
+	mutex_init(&ch->lock);
+	mutex_init(&ch->rx_lock);
+	mutex_init(&ch->tx_lock);
+	init_waitqueue_head(&ch->rx_wait);
+	init_waitqueue_head(&ch->tx_wait);
+	hash_add(registry, &ch->link, bucket_of(name, name_bytes));
+	return ch;
+}
+
+/**
+ * okl4_channel_drop_mem() - let go of a channel's memory
+ * @ch: channel that has memory and is not open
+ *
+ * Context: @ch->lock held.
+ */
+void okl4_channel_drop_mem(struct okl4_channel *ch)
+{
+	struct okl4_mem *mem = ch->mem;
+
+	ch->mem = NULL;
+	if (mem->holder)
+		mem->holder->ops->retire(mem->holder, mem);
+	else
+		okl4_mem_free(mem);
+}
+
+/**
+ * take_offer() - note what a device says of a channel
+ * @ch: channel
+ * @port: device
+ * @offer: what it says
+ *
+ * Context: @ch->lock held.
+ * Return: 0, or -EBUSY when another device offers this name.
+ */
+static int take_offer(struct okl4_channel *ch, struct okl4_port *port,
+		      const struct okl4_offer *offer)
+{
+	struct okl4_port *now = rcu_dereference_protected(ch->port, lockdep_is_held(&ch->lock));
+
+	if (now && now != port)
+		return -EBUSY;
+	if (ch->mem && ch->mem->pair.ring_bytes != offer->ring_bytes) {
+		if (ch->n_readers || ch->n_writers)
+			okl4_channel_break(ch, ch->mem, FS_SEC_BYTES);
+		else
+			okl4_channel_drop_mem(ch);
+	}
+	WRITE_ONCE(ch->id, offer->id);
+	ch->exclusive = offer->exclusive;
+	ch->ring_bytes = offer->ring_bytes;
+	rcu_assign_pointer(ch->port, port);
+	return 0;
+}
+
+/**
+ * okl4_channel_offer() - a device offers a channel, or does so again
+ * @port: device
+ * @offer: what it says of the channel
+ *
+ * Context: may sleep.
+ * Return: the channel with a reference for the caller, or an error pointer: -EBUSY when another
+ * device offers this name, -ENOMEM.
+ */
+struct okl4_channel *okl4_channel_offer(struct okl4_port *port, const struct okl4_offer *offer)
+{
+	struct okl4_channel *ch;
+	int err;
+
+	mutex_lock(&registry_lock);
+	ch = find(offer->name, offer->name_bytes);
+	if (ch)
+		kref_get(&ch->ref);
+	else
+		ch = make(offer->name, offer->name_bytes);
+	mutex_unlock(&registry_lock);
+	if (!ch)
+		return ERR_PTR(-ENOMEM);
+
+	mutex_lock(&ch->lock);
+	err = take_offer(ch, port, offer);
+	mutex_unlock(&ch->lock);
+	if (err) {
+		okl4_channel_put(ch);
+		return ERR_PTR(err);
+	}
+	return ch;
+}
+
+/**
+ * okl4_channel_withdraw() - a device does not offer a channel any more
+ * @ch: channel
+ * @port: device
+ * @id: the number it had there; nothing is done when it has another one meanwhile
+ *
+ * Sleepers wake up. After an RCU grace period no ring() or watch() of @port runs for @ch.
+ */
+void okl4_channel_withdraw(struct okl4_channel *ch, struct okl4_port *port, u32 id)
+{
+	mutex_lock(&ch->lock);
+	if (rcu_access_pointer(ch->port) == port && ch->id == id)
+		RCU_INIT_POINTER(ch->port, NULL);
+	mutex_unlock(&ch->lock);
+	okl4_channel_wake(ch);
+}
+
+/**
+ * okl4_channel_returned() - a device has no channel's memory any more: it was reset or answered
+ * @ch: channel
+ * @port: device
+ */
+void okl4_channel_returned(struct okl4_channel *ch, struct okl4_port *port)
+{
+	mutex_lock(&ch->lock);
+	if (ch->mem && ch->mem->holder == port)
+		ch->mem->holder = NULL;
+	mutex_unlock(&ch->lock);
+}
+
+/**
+ * okl4_channel_fail() - the host says that it uses some memory no longer
+ * @ch: channel
+ * @instance: which memory; if it is not the present one, nothing happens
+ * @status: why
+ */
+void okl4_channel_fail(struct okl4_channel *ch, u64 instance, int status)
+{
+	mutex_lock(&ch->lock);
+	if (ch->mem && ch->mem->instance == instance) {
+		okl4_channel_break(ch, ch->mem, status ? status : FS_CHANNEL_FAILED);
+		if (!ch->n_readers && !ch->n_writers)
+			okl4_channel_drop_mem(ch);
+	}
+	mutex_unlock(&ch->lock);
+}
+
+/**
+ * okl4_channel_break() - a channel's memory has failed: files get EIO from here on
+ * @ch: channel
+ * @mem: its memory
+ * @status: why (enum fs_status), either sign
+ *
+ * Context: any lock of the channel may be held.
+ */
+void okl4_channel_break(struct okl4_channel *ch, struct okl4_mem *mem, int status)
+{
+	if (cmpxchg(&mem->failed, 0, abs(status)))
+		return;
+	pr_warn_ratelimited("channel %*pE failed: %s\n", (int)ch->name_bytes, ch->name,
+			    fs_status_text(status));
+	okl4_channel_wake(ch);
+}
+
+/**
+ * undelivered() - whether the host still has something to take, and ask to be woken when it has not
+ * @ch: channel that is not open
+ *
+ * Context: @ch->lock held.
+ * Return: true when written bytes are left that the host can take and may want.
+ */
+static bool undelivered(struct okl4_channel *ch)
+{
+	struct okl4_mem *mem = ch->mem;
+	bool left;
+
+	if (okl4_channel_error(ch, mem))
+		return false;
+	mutex_lock(&ch->tx_lock);
+	left = pipe_arm_write(&mem->pair.tx, mem->pair.ring_bytes) == 0;
+	mutex_unlock(&ch->tx_lock);
+	return left;
+}
+
+/**
+ * settle() - give memory back that is of no use any more
+ * @ch: channel
+ *
+ * Context: @ch->lock held.
+ */
+static void settle(struct okl4_channel *ch)
+{
+	WRITE_ONCE(ch->lingering, false);
+	if (!ch->mem || ch->n_nodes)
+		return;
+	/* Seen by okl4_channel_wake()'s callers from before the wake-up is asked for */
+	WRITE_ONCE(ch->lingering, true);
+	if (undelivered(ch))
+		return;
+	WRITE_ONCE(ch->lingering, false);
+	okl4_channel_drop_mem(ch);
+}
+
+/**
+ * okl4_channel_settle() - look again whether a lingering channel's memory can be given back
+ * @ch: channel
+ */
+void okl4_channel_settle(struct okl4_channel *ch)
+{
+	mutex_lock(&ch->lock);
+	settle(ch);
+	mutex_unlock(&ch->lock);
+}
+
+/**
+ * okl4_channel_add_node() - a node names a channel
+ * @ch: channel; the caller's reference becomes the node's
+ */
+void okl4_channel_add_node(struct okl4_channel *ch)
+{
+	mutex_lock(&ch->lock);
+	ch->n_nodes++;
+	mutex_unlock(&ch->lock);
+}
+
+/**
+ * okl4_channel_drop_node() - a node is gone: unlinked and closed, or unmounted
+ * @ch: channel; the node's reference is given back
+ */
+void okl4_channel_drop_node(struct okl4_channel *ch)
+{
+	mutex_lock(&ch->lock);
+	ch->n_nodes--;
+	settle(ch);
+	mutex_unlock(&ch->lock);
+	okl4_channel_put(ch);
+}
+
+/**
+ * okl4_channel_wake() - let everybody who waits on a channel look again
+ * @ch: channel
+ *
+ * Context: any.
+ */
+void okl4_channel_wake(struct okl4_channel *ch)
+{
+	atomic_inc(&ch->wakes);
+	/* The count before the look at the wait queues. Pairs with prepare_to_wait() */
+	smp_mb__after_atomic();
+	if (waitqueue_active(&ch->rx_wait))
+		wake_up_interruptible_poll(&ch->rx_wait,
+					   EPOLLIN | EPOLLRDNORM | EPOLLHUP | EPOLLERR);
+	if (waitqueue_active(&ch->tx_wait))
+		wake_up_interruptible_poll(&ch->tx_wait,
+					   EPOLLOUT | EPOLLWRNORM | EPOLLHUP | EPOLLERR);
+}
+
+/**
+ * okl4_channel_waited_for() - whether somebody waits for the host on a channel
+ * @ch: channel
+ *
+ * Context: any.
+ * Return: true when a reader, writer or poller sleeps, or bytes of a closed channel are left.
+ */
+bool okl4_channel_waited_for(struct okl4_channel *ch)
+{
+	return waitqueue_active(&ch->rx_wait) || waitqueue_active(&ch->tx_wait) ||
+	       READ_ONCE(ch->lingering);
+}
+
+/**
+ * okl4_channel_ring() - tell the host to look after a channel
+ * @ch: channel
+ */
+void okl4_channel_ring(struct okl4_channel *ch)
+{
+	struct okl4_port *port;
+
+	rcu_read_lock();
+	port = rcu_dereference(ch->port);
+	if (port)
+		port->ops->ring(port, READ_ONCE(ch->id));
+	rcu_read_unlock();
+}
+
+/**
+ * okl4_channel_watch() - somebody waits on a channel: see that the host is alive
+ * @ch: channel
+ *
+ * Call it when already on the wait queue.
+ */
+void okl4_channel_watch(struct okl4_channel *ch)
+{
+	struct okl4_port *port;
+
+	rcu_read_lock();
+	port = rcu_dereference(ch->port);
+	if (port)
+		port->ops->watch(port);
+	rcu_read_unlock();
+}

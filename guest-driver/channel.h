@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * channel.h - a channel: where the device that offers it and the files that use it meet
+ *
+ * A channel is known by its name. It is there as long as a device offers it or a node of a mounted
+ * okl4fs names it, so it survives either. It owns the memsections and the guest's end in them; a
+ * device (a "port" here) only borrows them, and gives them back when it is reset or goes away.
+ *
+ * Lock order, outermost first:
+ *	okl4_channel.setup_lock		one opener at a time makes memory and has it attached
+ *	okl4_dev.mutex			the control queue of a device
+ *	okl4_channel.lock		who offers, who has opened, which memory
+ *	okl4_channel.rx_lock, tx_lock	the two pipes of the guest's end (never both)
+ *	okl4_dev's spinlocks, the wait queues' locks
+ * The registry's mutex is taken with none of these held but a device's mutex, and no other lock is
+ * taken inside it.
+ */
+#ifndef OKL4FS_CHANNEL_H
+#define OKL4FS_CHANNEL_H
+
+#include <linux/kref.h>
+#include <linux/mutex.h>
+#include <linux/rcupdate.h>
+#include <linux/wait.h>
+
+#include "memory.h"
+
+struct okl4_channel;
+struct okl4_port;
+
+/**
+ * struct okl4_port_ops - what a device does for a channel
+ * @ring: tell the host to look after a channel. Inside an RCU read section, must not sleep
+ * @watch: somebody waits, or will, for the host: see that it is alive. As @ring
+ * @attach: hand the channel's memory to the host, unless it has it. May sleep. Return: 0, also when
+ *	the host does not answer (it gets the memory when it does), or a negative errno when the host
+ *	refuses; the memory has failed then
+ * @retire: take memory back from the host and free it. Under the channel's lock; must not wait
+ * @release: free the port, its last reference is gone
+ */
+struct okl4_port_ops {
+	void (*ring)(struct okl4_port *port, u32 id);
+	void (*watch)(struct okl4_port *port);
+	int (*attach)(struct okl4_port *port, struct okl4_channel *ch);
+	void (*retire)(struct okl4_port *port, struct okl4_mem *mem);
+	void (*release)(struct kref *ref);
+};
+
+/**
+ * struct okl4_port - a device as channels see it; part of a larger structure
+ * @ops: what it does
+ * @ref: references; the memory is freed after an RCU grace period
+ */
+struct okl4_port {
+	const struct okl4_port_ops *ops;
+	struct kref ref;
+};
+
+/**
+ * struct okl4_offer - what a device says of a channel
+ * @id: its number on that device
+ * @exclusive: only one opener at a time
+ * @ring_bytes: bytes of each ring, checked
+ * @name: name, checked; ends with NUL
+ * @name_bytes: its length
+ */
+struct okl4_offer {
+	u32 id;
+	bool exclusive;
+	u64 ring_bytes;
+	const char *name;
+	unsigned int name_bytes;
+};
+
+/**
+ * struct okl4_channel - a channel
+ * @ref: references: the device's table, each node, and whoever looked it up
+ * @link: in the registry, protected by its mutex
+ * @name: name, constant; ends with NUL
+ * @name_bytes: its length, constant
+ * @setup_lock: see the lock order above
+ * @lock: protects the fields from here to @n_writers
+ * @port: the device that offers the channel, or NULL; read under RCU
+ * @id: its number on @port; also read without the lock
+ * @exclusive: only one opener at a time
+ * @lingering: nobody uses the channel, but the host has not taken all yet; also read without the lock
+ * @ring_bytes: bytes that each ring must have
+ * @mem: memory, or NULL. Stays what it is while somebody has the channel open
+ * @n_nodes: inodes that name the channel; an open file is held by its inode
+ * @n_readers: open files that read
+ * @n_writers: open files that write
+ * @rx_lock: protects @mem->pair.rx
+ * @tx_lock: protects @mem->pair.tx
+ * @rx_wait: who waits for bytes
+ * @tx_wait: who waits for room
+ * @wakes: counts the wake-ups, so that a sleeper sees that one came before it slept
+ */
+struct okl4_channel {
+	struct kref ref;
+	struct hlist_node link;
+	char name[OKL4FS_NAME_MAX + 1];
+	unsigned int name_bytes;
+
+	struct mutex setup_lock;
+	struct mutex lock;
+	struct okl4_port __rcu *port;
+	u32 id;
+	bool exclusive;
+	bool lingering;
+	u64 ring_bytes;
+	struct okl4_mem *mem;
+	unsigned int n_nodes;
+	unsigned int n_readers;
+	unsigned int n_writers;
+
+	struct mutex rx_lock;
+	struct mutex tx_lock;
+	wait_queue_head_t rx_wait;
+	wait_queue_head_t tx_wait;
+	atomic_t wakes;
+};
+
+/* The registry, and nodes (channel.c) */
+struct okl4_channel *okl4_channel_find(const char *name, unsigned int name_bytes);
+int okl4_channel_list(struct okl4_channel ***list, unsigned int *n);
+void okl4_channel_put(struct okl4_channel *ch);
+void okl4_channel_add_node(struct okl4_channel *ch);
+void okl4_channel_drop_node(struct okl4_channel *ch);
+
+/* For the device (channel.c) */
+struct okl4_channel *okl4_channel_offer(struct okl4_port *port, const struct okl4_offer *offer);
+void okl4_channel_withdraw(struct okl4_channel *ch, struct okl4_port *port, u32 id);
+void okl4_channel_returned(struct okl4_channel *ch, struct okl4_port *port);
+void okl4_channel_fail(struct okl4_channel *ch, u64 instance, int status);
+void okl4_channel_settle(struct okl4_channel *ch);
+void okl4_channel_wake(struct okl4_channel *ch);
+bool okl4_channel_waited_for(struct okl4_channel *ch);
+
+/* For both (channel.c) */
+void okl4_channel_ring(struct okl4_channel *ch);
+void okl4_channel_watch(struct okl4_channel *ch);
+void okl4_channel_break(struct okl4_channel *ch, struct okl4_mem *mem, int status);
+void okl4_channel_drop_mem(struct okl4_channel *ch);
+
+/* For files (channel_open.c) */
+int okl4_channel_open(struct okl4_channel *ch, bool reads, bool writes);
+void okl4_channel_close(struct okl4_channel *ch, bool reads, bool writes);
+
+/**
+ * okl4_channel_offered() - whether a device offers a channel
+ * @ch: channel
+ *
+ * Return: true when one does. It may have lost contact to the host, and be healing.
+ */
+static inline bool okl4_channel_offered(const struct okl4_channel *ch)
+{
+	return rcu_access_pointer(ch->port);
+}
+
+/**
+ * okl4_channel_error() - whether files can use a channel
+ * @ch: channel
+ * @mem: its memory
+ *
+ * Return: 0, or -EIO when the memory has failed or no device offers the channel any more.
+ */
+static inline int okl4_channel_error(const struct okl4_channel *ch, const struct okl4_mem *mem)
+{
+	return READ_ONCE(mem->failed) || !okl4_channel_offered(ch) ? -EIO : 0;
+}
+
+#endif /* OKL4FS_CHANNEL_H */

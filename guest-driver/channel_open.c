@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * channel_open.c - opening and closing a channel's end
+ *
+ * The first open makes the memory and has the device hand it to the host. Open does not wait for
+ * the peer, and a host that is silent just now does not hold it up: the memory is handed over when
+ * the host is back. What counts for the peer is the first reader and the last, the first writer
+ * and the last.
+ */
+#include <linux/err.h>
+
+#include "channel.h"
+
+/**
+ * take_port() - the device that offers a channel
+ * @ch: channel
+ *
+ * Context: @ch->lock held.
+ * Return: the device, with a reference for the caller, or NULL.
+ */
+static struct okl4_port *take_port(struct okl4_channel *ch)
+{
+	struct okl4_port *port = rcu_dereference_protected(ch->port, lockdep_is_held(&ch->lock));
+
+	if (port)
+		kref_get(&port->ref);
+	return port;
+}
+
+/**
+ * discard_failed() - drop memory that has failed, once nobody has it open
+ * @ch: channel
+ *
+ * Context: @ch->lock held.
+ */
+static void discard_failed(struct okl4_channel *ch)
+{
+	if (ch->mem && READ_ONCE(ch->mem->failed) && !ch->n_readers && !ch->n_writers)
+		okl4_channel_drop_mem(ch);
+}
+
+/**
+ * need_mem() - see that a channel has memory
+ * @ch: channel
+ *
+ * Context: @ch->setup_lock held, so nobody else gives it memory.
+ * Return: 0, -ENOMEM, or -ENXIO when the channel has changed meanwhile.
+ */
+static int need_mem(struct okl4_channel *ch)
+{
+	struct okl4_mem *mem;
+	u64 ring_bytes;
+	int err = 0;
+
+	mutex_lock(&ch->lock);
+	discard_failed(ch);
+	ring_bytes = ch->mem ? 0 : ch->ring_bytes;
+	mutex_unlock(&ch->lock);
+	if (!ring_bytes)
+		return 0;
+
+	mem = okl4_mem_new(ring_bytes);
+	if (IS_ERR(mem))
+		return PTR_ERR(mem);
+	mutex_lock(&ch->lock);
+	if (ch->ring_bytes == ring_bytes)
+		ch->mem = mem;
+	else
+		err = -ENXIO;
+	mutex_unlock(&ch->lock);
+	if (err)
+		okl4_mem_free(mem);
+	return err;
+}
+
+/**
+ * make_ready() - see that a channel has memory and the host has it, too
+ * @ch: channel
+ *
+ * Context: @ch->setup_lock held.
+ * Return: 0 or a negative errno.
+ */
+static int make_ready(struct okl4_channel *ch)
+{
+	struct okl4_port *port;
+	int err;
+
+	mutex_lock(&ch->lock);
+	port = take_port(ch);
+	mutex_unlock(&ch->lock);
+	if (!port)
+		return -ENXIO;
+
+	err = need_mem(ch);
+	if (!err)
+		err = port->ops->attach(port, ch);
+	kref_put(&port->ref, port->ops->release);
+
+	if (err) {
+		mutex_lock(&ch->lock);
+		discard_failed(ch);
+		mutex_unlock(&ch->lock);
+	}
+	return err;
+}
+
+/**
+ * may_join() - whether one more opener is allowed
+ * @ch: channel
+ *
+ * Context: @ch->lock held.
+ * Return: 0 or a negative errno.
+ */
+static int may_join(const struct okl4_channel *ch)
+{
+	if (!okl4_channel_offered(ch))
+		return -ENXIO;
+	if (ch->exclusive && (ch->n_readers || ch->n_writers))
+		return -EBUSY;
+	return !ch->mem || READ_ONCE(ch->mem->failed) ? -EIO : 0;
+}
+
+/**
+ * join() - count an opener, and tell the peer of the first
+ * @ch: channel, ready
+ * @reads: the opener reads
+ * @writes: the opener writes
+ *
+ * Return: 0 or a negative errno.
+ */
+static int join(struct okl4_channel *ch, bool reads, bool writes)
+{
+	int err;
+
+	mutex_lock(&ch->lock);
+	err = may_join(ch);
+	if (err)
+		goto out;
+	if (reads && !ch->n_readers++) {
+		mutex_lock(&ch->rx_lock);
+		pipe_consumer_open(&ch->mem->pair.rx);
+		mutex_unlock(&ch->rx_lock);
+	}
+	if (writes && !ch->n_writers++) {
+		mutex_lock(&ch->tx_lock);
+		pipe_producer_open(&ch->mem->pair.tx);
+		mutex_unlock(&ch->tx_lock);
+	}
+out:
+	mutex_unlock(&ch->lock);
+	if (!err)
+		okl4_channel_ring(ch);
+	return err;
+}
+
+/**
+ * okl4_channel_open() - open a channel's end
+ * @ch: channel
+ * @reads: for reading
+ * @writes: for writing; at least one of the two
+ *
+ * Return: 0; -ENXIO: no device offers the channel; -EBUSY: it is exclusive and open; -ENOMEM; -EIO:
+ * it has failed and others have it open still, or the host refuses it; -ERESTARTSYS.
+ */
+int okl4_channel_open(struct okl4_channel *ch, bool reads, bool writes)
+{
+	int err = mutex_lock_interruptible(&ch->setup_lock);
+
+	if (err)
+		return -ERESTARTSYS;
+	err = make_ready(ch);
+	if (!err)
+		err = join(ch, reads, writes);
+	mutex_unlock(&ch->setup_lock);
+	return err;
+}
+
+/**
+ * okl4_channel_close() - undo one okl4_channel_open()
+ * @ch: channel
+ * @reads: as it was opened
+ * @writes: as it was opened
+ */
+void okl4_channel_close(struct okl4_channel *ch, bool reads, bool writes)
+{
+	mutex_lock(&ch->lock);
+	if (writes && !--ch->n_writers) {
+		mutex_lock(&ch->tx_lock);
+		pipe_producer_close(&ch->mem->pair.tx);
+		mutex_unlock(&ch->tx_lock);
+	}
+	if (reads && !--ch->n_readers) {
+		mutex_lock(&ch->rx_lock);
+		pipe_consumer_close(&ch->mem->pair.rx);
+		mutex_unlock(&ch->rx_lock);
+	}
+	discard_failed(ch);
+	mutex_unlock(&ch->lock);
+	okl4_channel_ring(ch);
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * memory.c - memory that guest and host share
+ *
+ * A memsection is asked for as few, large chunks: the host then copies over long stretches and
+ * ATTACH is short. When memory is fragmented the chunks get smaller, down to a page; only when there
+ * are not enough single pages is it an error, and then one for the opener alone: no warning, no
+ * OOM killer. The pages are not compound, since an I/O may run from one chunk into an adjacent one
+ * and hardened usercopy would take that for an overrun.
+ */
+#include <linux/gfp.h>
+#include <linux/mm.h>
+#include <linux/random.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+
+#include "compat.h"
+#include "memory.h"
+
+/**
+ * free_first() - free the chunks that were allocated so far
+ * @c: chunks
+ * @n: how many of them
+ */
+static void free_first(struct okl4_chunks *c, u32 n)
+{
+	while (n--)
+		free_pages((unsigned long)c->base[n], c->order);
+}
+
+/**
+ * alloc_in_order() - allocate all chunks in one size
+ * @c: to be filled; its array has room for them
+ * @bytes: bytes of all chunks together
+ * @order: size of a chunk
+ *
+ * Return: true when all are there; else none is.
+ */
+static bool alloc_in_order(struct okl4_chunks *c, u64 bytes, unsigned int order)
+{
+	gfp_t gfp = GFP_KERNEL | __GFP_NOWARN | (order ? __GFP_NORETRY : __GFP_RETRY_MAYFAIL);
+	u32 i;
+
+	c->order = order;
+	c->chunk_bytes = min_t(u64, bytes, PAGE_SIZE << order);
+	c->n = div_u64(bytes, c->chunk_bytes);
+
+	for (i = 0; i < c->n; i++) {
+		c->base[i] = (void *)__get_free_pages(gfp, order);
+		if (!c->base[i]) {
+			free_first(c, i);
+			return false;
+		}
+		cond_resched();
+	}
+	return true;
+}
+
+/**
+ * okl4_chunks_alloc() - allocate zeroed memory in equal chunks, as large as can be got
+ * @c: to be filled
+ * @bytes: a power of two, at least OKL4FS_PAGE_BYTES
+ *
+ * Context: may sleep.
+ * Return: 0, or -ENOMEM with @c empty (it may be given to okl4_chunks_free()).
+ */
+int okl4_chunks_alloc(struct okl4_chunks *c, u64 bytes)
+{
+	int order = min_t(int, get_order(bytes), OKL4_MAX_ORDER);
+	u32 most = max_t(u64, bytes >> PAGE_SHIFT, 1);
+	u32 i;
+
+	memset(c, 0, sizeof(*c));
+	c->base = kvcalloc(most, sizeof(*c->base), GFP_KERNEL | __GFP_NOWARN);
+	if (!c->base)
+		return -ENOMEM;
+
+	while (order >= 0 && !alloc_in_order(c, bytes, order))
+		order--;
+	if (order < 0) {
+		c->n = 0;
+		okl4_chunks_free(c);
+		return -ENOMEM;
+	}
+	for (i = 0; i < c->n; i++) {
+		memset(c->base[i], 0, PAGE_SIZE << c->order);
+		cond_resched();
+	}
+	return 0;
+}
+
+/**
+ * okl4_chunks_free() - free what okl4_chunks_alloc() gave
+ * @c: chunks, may be empty; empty afterwards
+ *
+ * Context: process context.
+ */
+void okl4_chunks_free(struct okl4_chunks *c)
+{
+	free_first(c, c->n);
+	kvfree(c->base);
+	memset(c, 0, sizeof(*c));
+}
+
+/**
+ * lay_out() - allocate the three memsections and make the guest's end in them
+ * @mem: memory with an instance
+ * @ring_bytes: bytes of fwd, and of bwd
+ *
+ * Return: 0, -ENOMEM or -EINVAL; in each case @mem is to be freed by okl4_mem_free().
+ */
+static int lay_out(struct okl4_mem *mem, u64 ring_bytes)
+{
+	int i, err;
+
+	for (i = 0; i < OKL4FS_N_SECS; i++) {
+		struct okl4_chunks *c = &mem->chunks[i];
+
+		err = okl4_chunks_alloc(c, i == OKL4FS_SEC_CTL ? OKL4FS_CTL_BYTES_MIN : ring_bytes);
+		if (err)
+			return err;
+		if (memsec_init(&mem->sec[i], c->base, c->n, c->chunk_bytes))
+			return -EINVAL;
+	}
+	if (socketpair_create(&mem->pair, &mem->sec[OKL4FS_SEC_CTL], &mem->sec[OKL4FS_SEC_FWD],
+			      &mem->sec[OKL4FS_SEC_BWD], mem->instance))
+		return -EINVAL;
+	return 0;
+}
+
+/**
+ * okl4_mem_new() - make the memory of a channel
+ * @ring_bytes: a power of two, OKL4FS_RING_BYTES_MIN to OKL4FS_RING_BYTES_MAX
+ *
+ * Context: may sleep.
+ * Return: the memory, nobody's yet, or an error pointer.
+ */
+struct okl4_mem *okl4_mem_new(u64 ring_bytes)
+{
+	struct okl4_mem *mem = kzalloc(sizeof(*mem), GFP_KERNEL);
+	int err;
+
+	if (!mem)
+		return ERR_PTR(-ENOMEM);
+	INIT_LIST_HEAD(&mem->retired);
+	do {
+		mem->instance = get_random_u64();
+	} while (!mem->instance);
+
+	err = lay_out(mem, ring_bytes);
+	if (err) {
+		okl4_mem_free(mem);
+		return ERR_PTR(err);
+	}
+	return mem;
+}
+
+/**
+ * okl4_mem_free() - free the memory of a channel
+ * @mem: memory that no device and no file uses; NULL is allowed
+ *
+ * Context: process context.
+ */
+void okl4_mem_free(struct okl4_mem *mem)
+{
+	int i;
+
+	if (!mem)
+		return;
+	for (i = 0; i < OKL4FS_N_SECS; i++)
+		okl4_chunks_free(&mem->chunks[i]);
+	kfree(mem);
+}

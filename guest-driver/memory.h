@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * memory.h - memory that guest and host share: chunks, and the three memsections of a channel
+ */
+#ifndef OKL4FS_MEMORY_H
+#define OKL4FS_MEMORY_H
+
+#include <linux/list.h>
+#include <linux/types.h>
+
+#include <libfs/socketpair.h>
+
+struct okl4_port;
+
+/**
+ * struct okl4_chunks - equal, physically contiguous, naturally aligned pieces of kernel memory
+ * @base: where each begins
+ * @n: how many
+ * @order: pages of each, as a power of two
+ * @chunk_bytes: bytes of each that are used: a power of two, at least OKL4FS_PAGE_BYTES
+ */
+struct okl4_chunks {
+	void **base;
+	u32 n;
+	unsigned int order;
+	u32 chunk_bytes;
+};
+
+/**
+ * struct okl4_mem - the memory of one channel, and the guest's end that lives in it
+ * @chunks: the memory of ctl, fwd and bwd
+ * @sec: the memsections over it
+ * @pair: the guest's end: tx is serialised by the channel's tx_lock, rx by its rx_lock
+ * @instance: random name of this memory; no two have the same
+ * @failed: 0, or the status (not negated) for which nobody uses this memory any more; set once,
+ *	by cmpxchg
+ * @holder: the device that may be using this memory, or NULL. Protected by the channel's lock; once
+ *	the memory is retired, by the device's control mutex
+ * @holder_id: the channel id under which @holder has it
+ * @retired: link in the holder's list of memory to be detached and freed
+ */
+struct okl4_mem {
+	struct okl4_chunks chunks[OKL4FS_N_SECS];
+	struct memsec sec[OKL4FS_N_SECS];
+	struct socketpair pair;
+	u64 instance;
+	int failed;
+	struct okl4_port *holder;
+	u32 holder_id;
+	struct list_head retired;
+};
+
+int okl4_chunks_alloc(struct okl4_chunks *c, u64 bytes);
+void okl4_chunks_free(struct okl4_chunks *c);
+
+struct okl4_mem *okl4_mem_new(u64 ring_bytes);
+void okl4_mem_free(struct okl4_mem *mem);
+
+#endif /* OKL4FS_MEMORY_H */

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * okl4fs.h - the file system: what its files share
+ *
+ * A mount is a directory of fifos, each a channel by its name. Every mount has a superblock and
+ * nodes of its own; the channels behind them are the same.
+ */
+#ifndef OKL4FS_OKL4FS_H
+#define OKL4FS_OKL4FS_H
+
+#include <linux/fs.h>
+
+#include "channel.h"
+
+/* "OKL4" in statfs's f_type */
+#define OKL4FS_SUPER_MAGIC 0x4f4b4c34
+
+/**
+ * struct okl4fs_options - mount options; sb->s_fs_info
+ * @uid: owner of the root directory and of the nodes that populate makes
+ * @gid: their group
+ * @mode: their permissions: a node has no x; the directory has x where @mode has r
+ * @populate: make a node for every channel that is offered
+ */
+struct okl4fs_options {
+	kuid_t uid;
+	kgid_t gid;
+	umode_t mode;
+	bool populate;
+};
+
+/* okl4fs_inode.c */
+extern const struct super_operations okl4fs_super_ops;
+struct inode *okl4fs_root_inode(struct super_block *sb);
+int okl4fs_populate(struct super_block *sb);
+
+/* okl4fs_file.c */
+extern const struct file_operations okl4fs_file_ops;
+
+/* okl4fs_poll.c */
+__poll_t okl4fs_poll(struct file *file, struct poll_table_struct *table);
+void okl4fs_rearm_read(struct okl4_channel *ch);
+void okl4fs_rearm_write(struct okl4_channel *ch);
+
+/* okl4fs_super.c */
+int okl4fs_register(void);
+void okl4fs_unregister(void);
+
+#endif /* OKL4FS_OKL4FS_H */

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * okl4fs_poll.c - readiness, and the wake-ups of those who wait for it
+ *
+ * The host wakes us only for what was asked for. So a direction that is reported as not ready is
+ * armed first. Edge-triggered epoll does not ask again before the next wake-up, and so poll() cannot
+ * arm for it; instead every read or write that leaves its direction not ready arms it, if somebody
+ * is on the wait queue. That covers who reads until EAGAIN, and who takes a short count for it.
+ */
+#include <linux/limits.h>
+#include <linux/poll.h>
+
+#include "okl4fs.h"
+
+/**
+ * may_write() - whether an atomic write would not wait
+ * @tx: writing end
+ *
+ * Return: true when there is room for PIPE_BUF bytes. (No ring is smaller.)
+ */
+static bool may_write(struct pipe *tx)
+{
+	return pipe_writable(tx) >= PIPE_BUF;
+}
+
+/**
+ * okl4fs_rearm_read() - after a read: see that pollers learn of the next byte
+ * @ch: channel
+ *
+ * Context: @ch->rx_lock held.
+ */
+void okl4fs_rearm_read(struct okl4_channel *ch)
+{
+	struct pipe *rx = &ch->mem->pair.rx;
+
+	if (!wq_has_sleeper(&ch->rx_wait) || pipe_readable(rx) != 0)
+		return;
+	/* Something came before the arming: nobody else will tell them */
+	if (pipe_arm_read(rx) > 0)
+		wake_up_interruptible_poll(&ch->rx_wait, EPOLLIN | EPOLLRDNORM);
+}
+
+/**
+ * okl4fs_rearm_write() - after a write: see that pollers learn when there is room again
+ * @ch: channel
+ *
+ * Context: @ch->tx_lock held.
+ */
+void okl4fs_rearm_write(struct okl4_channel *ch)
+{
+	struct pipe *tx = &ch->mem->pair.tx;
+
+	if (!wq_has_sleeper(&ch->tx_wait) || pipe_error(tx) || may_write(tx))
+		return;
+	if (pipe_arm_write(tx, PIPE_BUF) > 0)
+		wake_up_interruptible_poll(&ch->tx_wait, EPOLLOUT | EPOLLWRNORM);
+}
+
+/**
+ * poll_read() - readiness of the reading direction
+ * @ch: channel
+ *
+ * As with a fifo, HUP means that there was a writer and is none. An end-of-file that an earlier
+ * opening has taken does not count (libfs/pipe.h).
+ *
+ * Return: mask.
+ */
+static __poll_t poll_read(struct okl4_channel *ch)
+{
+	struct pipe *rx = &ch->mem->pair.rx;
+	enum pipe_state writer;
+	__poll_t mask = 0;
+	int ready;
+
+	mutex_lock(&ch->rx_lock);
+	ready = pipe_readable(rx) > 0 ? 1 : pipe_arm_read(rx);
+	if (ready > 0) {
+		if (pipe_readable(rx) > 0)
+			mask |= EPOLLIN | EPOLLRDNORM;
+		if (!pipe_consumer_peer(rx, &writer) && writer == PIPE_CLOSED)
+			mask |= EPOLLHUP;
+	}
+	if (pipe_error(rx))
+		okl4_channel_break(ch, ch->mem, pipe_error(rx));
+	mutex_unlock(&ch->rx_lock);
+	return mask;
+}
+
+/**
+ * poll_write() - readiness of the writing direction
+ * @ch: channel
+ *
+ * As with a fifo, ERR means that there was a reader and is none.
+ *
+ * Return: mask.
+ */
+static __poll_t poll_write(struct okl4_channel *ch)
+{
+	struct pipe *tx = &ch->mem->pair.tx;
+	enum pipe_state reader;
+	__poll_t mask = 0;
+
+	mutex_lock(&ch->tx_lock);
+	if (!pipe_error(tx) && (may_write(tx) || pipe_arm_write(tx, PIPE_BUF) > 0)) {
+		if (may_write(tx))
+			mask |= EPOLLOUT | EPOLLWRNORM;
+		if (!pipe_producer_peer(tx, &reader) && reader == PIPE_CLOSED)
+			mask |= EPOLLERR;
+	}
+	if (pipe_error(tx))
+		okl4_channel_break(ch, ch->mem, pipe_error(tx));
+	mutex_unlock(&ch->tx_lock);
+	return mask;
+}
+
+/**
+ * okl4fs_poll() - poll(2) and its relatives
+ * @file: file
+ * @table: who waits
+ *
+ * Return: mask of what would not wait.
+ */
+__poll_t okl4fs_poll(struct file *file, struct poll_table_struct *table)
+{
+	struct okl4_channel *ch = file->private_data;
+	__poll_t mask = 0;
+
+	if (file->f_mode & FMODE_READ)
+		poll_wait(file, &ch->rx_wait, table);
+	if (file->f_mode & FMODE_WRITE)
+		poll_wait(file, &ch->tx_wait, table);
+
+	if (file->f_mode & FMODE_READ)
+		mask |= poll_read(ch);
+	if (file->f_mode & FMODE_WRITE)
+		mask |= poll_write(ch);
+	if (okl4_channel_error(ch, ch->mem))
+		mask = (mask & ~(EPOLLOUT | EPOLLWRNORM)) | EPOLLHUP | EPOLLERR;
+	else if (!poll_does_not_wait(table))
+		okl4_channel_watch(ch);
+	return mask;
+}

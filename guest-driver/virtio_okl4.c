@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * virtio_okl4.c - the virtio driver: carriers, coming and going
+ *
+ * Any virtio device that has a queue for requests and one that can be kicked and called can carry
+ * the protocol. The carrier `fs` has virtio's number of a shared file system, and is ours if its tag
+ * says so; every other such device is left to Linux's virtiofs, by refusing it before FEATURES_OK.
+ */
+#include <linux/gfp.h>
+#include <linux/module.h>
+#include <linux/random.h>
+#include <linux/slab.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_ids.h>
+#include <uapi/linux/virtio_fs.h>
+
+#include "virtio_okl4.h"
+
+/* A virtio id without a driver in Linux: QEMU's generic vhost-user device is given this one */
+#define OKL4_VIRTIO_ID_GENERIC 38
+
+/* More event queues than bell words are of no use, but a device may have them */
+#define OKL4_MAX_EVENT_QUEUES 1023
+
+unsigned int okl4_ping_ms = 1000;
+module_param_named(ping_ms, okl4_ping_ms, uint, 0644);
+MODULE_PARM_DESC(ping_ms, "ask the host whether it is alive when somebody waits and nothing came "
+			  "for so long, in ms; 0: never (default 1000)");
+
+unsigned int okl4_request_ms = 3000;
+module_param_named(request_ms, okl4_request_ms, uint, 0644);
+MODULE_PARM_DESC(request_ms,
+		 "take the host for dead when it does not answer a request for so long, "
+		 "in ms (default 3000)");
+
+u64 okl4_driver_instance;
+
+/**
+ * fs_claim() - whether a file system device is ours
+ * @vdev: device
+ *
+ * Return: true when its tag begins with OKL4FS_TAG_PREFIX.
+ */
+static bool fs_claim(struct virtio_device *vdev)
+{
+	char tag[sizeof_field(struct virtio_fs_config, tag)];
+
+	virtio_cread_bytes(vdev, offsetof(struct virtio_fs_config, tag), tag, sizeof(tag));
+	return !memcmp(tag, OKL4FS_TAG_PREFIX, strlen(OKL4FS_TAG_PREFIX));
+}
+
+/**
+ * fs_n_event_queues() - how many event queues a file system device has
+ * @vdev: device
+ *
+ * Its first queue is our control queue, its request queues are our event queues.
+ *
+ * Return: how many.
+ */
+static unsigned int fs_n_event_queues(struct virtio_device *vdev)
+{
+	u32 n;
+
+	virtio_cread_le(vdev, struct virtio_fs_config, num_request_queues, &n);
+	return n;
+}
+
+/**
+ * generic_n_event_queues() - how many event queues a generic device has
+ * @vdev: device
+ *
+ * Return: 1: it has no configuration that could tell.
+ */
+static unsigned int generic_n_event_queues(struct virtio_device *vdev)
+{
+	return 1;
+}
+
+static const struct okl4_carrier carriers[] = {
+	{ VIRTIO_ID_FS, "fs", fs_claim, fs_n_event_queues },
+	{ OKL4_VIRTIO_ID_GENERIC, "generic", NULL, generic_n_event_queues },
+};
+
+static const struct virtio_device_id id_table[] = {
+	{ VIRTIO_ID_FS, VIRTIO_DEV_ANY_ID },
+	{ OKL4_VIRTIO_ID_GENERIC, VIRTIO_DEV_ANY_ID },
+	{},
+};
+MODULE_DEVICE_TABLE(virtio, id_table);
+
+/**
+ * carrier_of() - the carrier that a device is
+ * @vdev: device
+ *
+ * Return: the carrier, or NULL when the device is not ours.
+ */
+static const struct okl4_carrier *carrier_of(struct virtio_device *vdev)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(carriers); i++) {
+		if (carriers[i].device_id == vdev->id.device)
+			return !carriers[i].claim || carriers[i].claim(vdev) ? &carriers[i] : NULL;
+	}
+	return NULL;
+}
+
+/**
+ * okl4_validate() - decide whether we take a device; before FEATURES_OK
+ * @vdev: device
+ *
+ * Return: 0, or -ENODEV: other drivers may have it.
+ */
+static int okl4_validate(struct virtio_device *vdev)
+{
+	if (!carrier_of(vdev))
+		return -ENODEV;
+	if (!virtio_has_feature(vdev, VIRTIO_F_VERSION_1)) {
+		dev_err(&vdev->dev, "is not a virtio 1 device\n");
+		return -ENODEV;
+	}
+	/* The host finds our rings by guest-physical addresses: nothing translates them */
+	__virtio_clear_bit(vdev, VIRTIO_F_ACCESS_PLATFORM);
+	return 0;
+}
+
+/**
+ * dev_release() - free a device
+ * @ref: its port's reference count, now zero
+ */
+static void dev_release(struct kref *ref)
+{
+	struct okl4_dev *dev = container_of(ref, struct okl4_dev, port.ref);
+	unsigned int i;
+
+	for (i = 0; dev->event && i < dev->n_event; i++)
+		kfree(dev->event[i].buffer);
+	kfree(dev->event);
+	kvfree(dev->slot);
+	free_page((unsigned long)dev->bell);
+	kfree(dev);
+}
+
+static const struct okl4_port_ops port_ops = {
+	.ring = okl4_dev_ring,
+	.watch = okl4_dev_watch,
+	.attach = okl4_dev_attach,
+	.retire = okl4_dev_retire,
+	.release = dev_release,
+};
+
+/**
+ * init_dev() - give a device its first state
+ * @dev: zeroed
+ * @vdev: as virtio sees it
+ */
+static void init_dev(struct okl4_dev *dev, struct virtio_device *vdev)
+{
+	dev->port.ops = &port_ops;
+	kref_init(&dev->port.ref);
+	dev->vdev = vdev;
+	dev->carrier = carrier_of(vdev);
+	mutex_init(&dev->mutex);
+	INIT_DELAYED_WORK(&dev->manage, okl4_dev_manage);
+	spin_lock_init(&dev->ctl_lock);
+	init_waitqueue_head(&dev->ctl_wait);
+	INIT_LIST_HEAD(&dev->ctl_abandoned);
+	spin_lock_init(&dev->slot_lock);
+	spin_lock_init(&dev->retired_lock);
+	INIT_LIST_HEAD(&dev->retired);
+	dev->heard = jiffies;
+	dev->watched = jiffies;
+}
+
+/**
+ * new_dev() - make a device
+ * @vdev: as virtio sees it
+ *
+ * Return: the device, or an error pointer.
+ */
+static struct okl4_dev *new_dev(struct virtio_device *vdev)
+{
+	struct okl4_dev *dev = kzalloc(sizeof(*dev), GFP_KERNEL);
+	unsigned int i, n;
+
+	if (!dev)
+		return ERR_PTR(-ENOMEM);
+	init_dev(dev, vdev);
+	n = dev->carrier ? dev->carrier->n_event_queues(vdev) : 0;
+	if (!n || n > OKL4_MAX_EVENT_QUEUES) {
+		dev_err(&vdev->dev, "has %u event queues\n", n);
+		kref_put(&dev->port.ref, dev_release);
+		return ERR_PTR(-EINVAL);
+	}
+
+	dev->event = kcalloc(n, sizeof(*dev->event), GFP_KERNEL);
+	dev->slot = kvcalloc(OKL4FS_MAX_CHANNELS, sizeof(*dev->slot), GFP_KERNEL);
+	dev->bell = (void *)get_zeroed_page(GFP_KERNEL);
+	if (!dev->event || !dev->slot || !dev->bell) {
+		kref_put(&dev->port.ref, dev_release);
+		return ERR_PTR(-ENOMEM);
+	}
+	dev->n_event = n;
+	for (i = 0; i < n; i++) {
+		dev->event[i].dev = dev;
+		dev->event[i].index = i;
+		spin_lock_init(&dev->event[i].lock);
+	}
+	return dev;
+}
+
+/**
+ * take_down() - end what a device does, so that it can go or sleep
+ * @dev: device
+ * @withdraw: it goes: its channels are not offered any more
+ *
+ * Unpublish, stop, reset, detach buffers, delete queues, and then no work is left.
+ */
+static void take_down(struct okl4_dev *dev, bool withdraw)
+{
+	/* A request that waits for an answer gives up, so the mutex is free soon */
+	WRITE_ONCE(dev->stopped, true);
+	wake_up_all(&dev->ctl_wait);
+
+	mutex_lock(&dev->mutex);
+	WRITE_ONCE(dev->up, false);
+	if (withdraw)
+		okl4_slots_withdraw(dev);
+	okl4_queues_stop(dev);
+	okl4_slots_returned(dev);
+	okl4_retired_free(dev);
+	if (withdraw)
+		okl4_slots_clear(dev);
+	mutex_unlock(&dev->mutex);
+	cancel_delayed_work_sync(&dev->manage);
+}
+
+/**
+ * okl4_probe() - a device is there
+ * @vdev: device
+ *
+ * The host is greeted at once, so that its channels can be used when the module has been loaded;
+ * if it is silent, the device's work goes on trying.
+ *
+ * Return: 0 or a negative errno.
+ */
+static int okl4_probe(struct virtio_device *vdev)
+{
+	struct okl4_dev *dev = new_dev(vdev);
+	int err;
+
+	if (IS_ERR(dev))
+		return PTR_ERR(dev);
+	vdev->priv = dev;
+
+	mutex_lock(&dev->mutex);
+	err = okl4_dev_bring_up(dev);
+	dev_info(&vdev->dev, "%s carrier, %u queues, %u channels%s\n", dev->carrier->name,
+		 OKL4FS_QUEUE_EVENT + dev->n_event, okl4_slots_count(dev),
+		 err ? "; the host does not answer yet" : "");
+	mutex_unlock(&dev->mutex);
+	if (err && !dev->has_queues) {
+		take_down(dev, true);
+		vdev->priv = NULL;
+		kref_put(&dev->port.ref, dev_release);
+		return err;
+	}
+	okl4_dev_poke(dev);
+	return 0;
+}
+
+/**
+ * okl4_remove() - a device goes, or we do
+ * @vdev: device
+ */
+static void okl4_remove(struct virtio_device *vdev)
+{
+	struct okl4_dev *dev = vdev->priv;
+
+	take_down(dev, true);
+	vdev->priv = NULL;
+	kref_put(&dev->port.ref, dev_release);
+}
+
+#ifdef CONFIG_PM_SLEEP
+/**
+ * okl4_freeze() - the machine goes to sleep
+ * @vdev: device
+ *
+ * Files stay open and sleepers asleep.
+ *
+ * Return: 0.
+ */
+static int okl4_freeze(struct virtio_device *vdev)
+{
+	take_down(vdev->priv, false);
+	return 0;
+}
+
+/**
+ * okl4_restore() - the machine has woken up
+ * @vdev: device
+ *
+ * Return: 0; the device's work sets it up again.
+ */
+static int okl4_restore(struct virtio_device *vdev)
+{
+	struct okl4_dev *dev = vdev->priv;
+
+	WRITE_ONCE(dev->stopped, false);
+	okl4_dev_poke(dev);
+	return 0;
+}
+#endif
+
+static struct virtio_driver okl4_driver = {
+	.driver.name = KBUILD_MODNAME,
+	.driver.owner = THIS_MODULE,
+	.id_table = id_table,
+	.validate = okl4_validate,
+	.probe = okl4_probe,
+	.remove = okl4_remove,
+#ifdef CONFIG_PM_SLEEP
+	.freeze = okl4_freeze,
+	.restore = okl4_restore,
+#endif
+};
+
+/* How many of our devices virtiofs may have had first */
+#define MAX_FOUND 16
+
+/**
+ * struct found - devices that are ours and have virtiofs as their driver
+ * @device: them, with a reference each
+ * @n: how many
+ */
+struct found {
+	struct device *device[MAX_FOUND];
+	unsigned int n;
+};
+
+/**
+ * look_at() - note a device if virtiofs has it and it is ours
+ * @device: any virtio device
+ * @data: struct found
+ *
+ * Return: 0: go on.
+ */
+static int look_at(struct device *device, void *data)
+{
+	struct virtio_device *vdev = dev_to_virtio(device);
+	struct found *found = data;
+
+	if (vdev->id.device != VIRTIO_ID_FS || !device->driver ||
+	    strcmp(device->driver->name, "virtiofs"))
+		return 0;
+	if (found->n < MAX_FOUND && fs_claim(vdev))
+		found->device[found->n++] = get_device(device);
+	return 0;
+}
+
+/**
+ * take_over() - take our devices from virtiofs
+ *
+ * When virtiofs was loaded first it has them, though it can do nothing with them but know their tag.
+ */
+static void take_over(void)
+{
+	struct found found = { .n = 0 };
+
+	bus_for_each_dev(okl4_driver.driver.bus, NULL, &found, look_at);
+	while (found.n--) {
+		struct device *device = found.device[found.n];
+
+		device_release_driver(device);
+		if (device_driver_attach(&okl4_driver.driver, device))
+			dev_err(device, "cannot be taken over from virtiofs\n");
+		put_device(device);
+	}
+}
+
+/**
+ * okl4_virtio_register() - take the devices that are there, and those that come
+ *
+ * Return: 0 or a negative errno.
+ */
+int okl4_virtio_register(void)
+{
+	int err;
+
+	okl4_driver_instance = get_random_u64();
+	okl4_workqueue = alloc_workqueue("okl4fs", WQ_UNBOUND | WQ_FREEZABLE, 0);
+	if (!okl4_workqueue)
+		return -ENOMEM;
+	err = register_virtio_driver(&okl4_driver);
+	if (err) {
+		destroy_workqueue(okl4_workqueue);
+		return err;
+	}
+	take_over();
+	return 0;
+}
+
+/**
+ * okl4_virtio_unregister() - let go of all devices
+ */
+void okl4_virtio_unregister(void)
+{
+	unregister_virtio_driver(&okl4_driver);
+	destroy_workqueue(okl4_workqueue);
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * virtio_okl4.h - the device: what its files share
+ *
+ * Lock order: see channel.h. Of the spinlocks here none is taken inside another one.
+ */
+#ifndef OKL4FS_VIRTIO_OKL4_H
+#define OKL4FS_VIRTIO_OKL4_H
+
+#include <linux/scatterlist.h>
+#include <linux/virtio.h>
+#include <linux/workqueue.h>
+
+#include "channel.h"
+
+/* Event buffers that are posted on each event queue, if it is large enough */
+#define OKL4_EVENT_BUFFERS 16
+
+struct okl4_dev;
+
+/**
+ * struct okl4_carrier - a virtio device type that can carry the protocol of libfs/abi.h
+ * @device_id: its virtio id
+ * @name: its name in the log
+ * @claim: whether this very device is ours; NULL: each is. Before FEATURES_OK
+ * @n_event_queues: how many event queues it has
+ */
+struct okl4_carrier {
+	u32 device_id;
+	const char *name;
+	bool (*claim)(struct virtio_device *vdev);
+	unsigned int (*n_event_queues)(struct virtio_device *vdev);
+};
+
+/**
+ * struct okl4_event_queue - queue 1 + @index
+ * @dev: device
+ * @index: k of the bell words w with w mod M = k
+ * @vq: queue; NULL while the device is reset
+ * @lock: protects @vq's ring. Taken in interrupts
+ * @buffer: event buffers
+ * @n_buffers: how many
+ */
+struct okl4_event_queue {
+	struct okl4_dev *dev;
+	unsigned int index;
+	struct virtqueue *vq;
+	spinlock_t lock;
+	struct okl4fs_event *buffer;
+	unsigned int n_buffers;
+};
+
+/* What is to be done about a slot */
+#define OKL4_SLOT_CHANGED BIT(0) /* ask the host what the channel is now */
+#define OKL4_SLOT_FAILED  BIT(1) /* the host uses the channel's memory no longer */
+#define OKL4_SLOT_DRAINED BIT(2) /* a lingering channel moved */
+
+/**
+ * struct okl4_slot - a channel id of a device; protected by slot_lock
+ * @ch: channel with a reference, or NULL. Written by the holder of the device's mutex only
+ * @todo: OKL4_SLOT_*
+ * @failed_status: for OKL4_SLOT_FAILED: why
+ * @failed_instance: and which memory
+ */
+struct okl4_slot {
+	struct okl4_channel *ch;
+	u16 todo;
+	u16 failed_status;
+	u64 failed_instance;
+};
+
+/**
+ * struct okl4_dev - a device
+ * @port: as channels see it
+ * @vdev: as virtio sees it
+ * @carrier: how it came
+ * @n_event: M, event queues
+ * @mutex: serialises control requests, setting up, and taking down
+ * @up: the host has answered HELLO, and has not been found silent since. Written under @mutex
+ * @stopped: the device goes or sleeps: no new request, and a waiting one gives up. Written once or
+ *	under @mutex
+ * @was_set_up: features must be negotiated anew before the next set-up, under @mutex
+ * @n_failures: set-ups that failed in a row, under @mutex
+ * @manage: all that needs patience: setting up, healing, PING, events that need requests
+ * @heard: when something last came from the host, jiffies
+ * @watched: when somebody began to wait, jiffies
+ * @ctl_vq: control queue; NULL while the device is reset. Changed under @mutex and @ctl_lock
+ * @ctl_lock: protects @ctl_vq's ring and okl4_req.done. Taken in interrupts
+ * @ctl_wait: who waits for a reply
+ * @ctl_abandoned: requests that were not answered in time; the host may still write to them. Under
+ *	@mutex
+ * @cookie: of the last request, under @mutex
+ * @has_queues: virtio has set up our queues, under @mutex
+ * @live: event queues can be kicked; read under RCU
+ * @event: @n_event event queues
+ * @bell: bell page
+ * @slot_lock: protects @slot and @n_slots. Taken in interrupts
+ * @slot: OKL4FS_MAX_CHANNELS slots
+ * @n_slots: highest id with a channel, and one
+ * @todo: ids whose slot has something to be done
+ * @retired_lock: protects @retired
+ * @retired: memory to be detached and freed
+ */
+struct okl4_dev {
+	struct okl4_port port;
+	struct virtio_device *vdev;
+	const struct okl4_carrier *carrier;
+	unsigned int n_event;
+
+	struct mutex mutex;
+	bool up;
+	bool stopped;
+	bool was_set_up;
+	unsigned int n_failures;
+	struct delayed_work manage;
+	unsigned long heard;
+	unsigned long watched;
+
+	struct virtqueue *ctl_vq;
+	spinlock_t ctl_lock;
+	wait_queue_head_t ctl_wait;
+	struct list_head ctl_abandoned;
+	u32 cookie;
+
+	bool has_queues;
+	bool live;
+	struct okl4_event_queue *event;
+	struct bell_shm *bell;
+
+	spinlock_t slot_lock;
+	struct okl4_slot *slot;
+	u32 n_slots;
+	DECLARE_BITMAP(todo, OKL4FS_MAX_CHANNELS);
+
+	spinlock_t retired_lock;
+	struct list_head retired;
+};
+
+/**
+ * okl4_dev_of() - the device of a port
+ * @port: port
+ *
+ * Return: the device.
+ */
+static inline struct okl4_dev *okl4_dev_of(struct okl4_port *port)
+{
+	return container_of(port, struct okl4_dev, port);
+}
+
+/* virtio_okl4.c */
+extern unsigned int okl4_ping_ms;
+extern unsigned int okl4_request_ms;
+extern u64 okl4_driver_instance;
+int okl4_virtio_register(void);
+void okl4_virtio_unregister(void);
+
+/* virtio_okl4_queue.c */
+int okl4_queues_start(struct okl4_dev *dev);
+void okl4_queues_stop(struct okl4_dev *dev);
+void okl4_queues_kick(struct okl4_dev *dev);
+int okl4_queues_renew(struct okl4_dev *dev);
+bool okl4_bell_unanswered(struct okl4_dev *dev);
+void okl4_dev_ring(struct okl4_port *port, u32 id);
+
+/* virtio_okl4_ctl.c */
+int okl4_ctl_hello(struct okl4_dev *dev, unsigned int limit_ms, u32 *max_channels);
+int okl4_ctl_info(struct okl4_dev *dev, u32 first_id, struct okl4fs_info_rep *info);
+int okl4_ctl_attach(struct okl4_dev *dev, struct okl4_channel *ch);
+int okl4_ctl_detach(struct okl4_dev *dev, u32 id);
+int okl4_ctl_ping(struct okl4_dev *dev);
+void okl4_ctl_done(struct virtqueue *vq);
+void okl4_ctl_reclaim(struct okl4_dev *dev);
+
+/* virtio_okl4_manage.c */
+extern struct workqueue_struct *okl4_workqueue;
+int okl4_dev_bring_up(struct okl4_dev *dev);
+void okl4_dev_poke(struct okl4_dev *dev);
+void okl4_dev_watch(struct okl4_port *port);
+int okl4_dev_attach(struct okl4_port *port, struct okl4_channel *ch);
+void okl4_retired_free(struct okl4_dev *dev);
+void okl4_dev_retire(struct okl4_port *port, struct okl4_mem *mem);
+void okl4_dev_manage(struct work_struct *work);
+
+/* virtio_okl4_slot.c */
+int okl4_slots_enumerate(struct okl4_dev *dev, u32 max_channels);
+int okl4_slots_tend(struct okl4_dev *dev);
+int okl4_slots_attach(struct okl4_dev *dev);
+void okl4_slots_returned(struct okl4_dev *dev);
+void okl4_slots_withdraw(struct okl4_dev *dev);
+void okl4_slots_clear(struct okl4_dev *dev);
+unsigned int okl4_slots_count(struct okl4_dev *dev);
+bool okl4_slots_waited_for(struct okl4_dev *dev);
+void okl4_slot_event(struct okl4_dev *dev, const struct okl4fs_event *event);
+void okl4_slots_wake(struct okl4_dev *dev, unsigned int word, u64 bits);
+
+#endif /* OKL4FS_VIRTIO_OKL4_H */

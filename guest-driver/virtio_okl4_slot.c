@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * virtio_okl4_slot.c - the channels of a device, by their ids
+ *
+ * Interrupts look channels up here to wake who sleeps on them, so the table has a spinlock; it is
+ * written under the device's mutex only, whose holder may therefore read it without the spinlock.
+ * What an event says that needs a request is noted in the slot, to be done by the device's work.
+ */
+#include <linux/slab.h>
+
+#include "virtio_okl4.h"
+
+/**
+ * set_slot() - put a channel into a slot
+ * @dev: device
+ * @id: slot
+ * @ch: channel, whose reference passes to the slot; NULL empties it
+ *
+ * Context: @dev->mutex held.
+ * Return: what was there, with its reference, or NULL.
+ */
+static struct okl4_channel *set_slot(struct okl4_dev *dev, u32 id, struct okl4_channel *ch)
+{
+	struct okl4_channel *old;
+
+	spin_lock_irq(&dev->slot_lock);
+	old = dev->slot[id].ch;
+	dev->slot[id].ch = ch;
+	if (ch && id >= dev->n_slots)
+		dev->n_slots = id + 1;
+	spin_unlock_irq(&dev->slot_lock);
+	return old;
+}
+
+/**
+ * vacate() - a channel is not offered any more under some id; the host has not its memory
+ * @dev: device
+ * @id: id
+ *
+ * Context: @dev->mutex held.
+ */
+static void vacate(struct okl4_dev *dev, u32 id)
+{
+	struct okl4_channel *ch = set_slot(dev, id, NULL);
+
+	if (!ch)
+		return;
+	okl4_channel_withdraw(ch, &dev->port, id);
+	okl4_channel_put(ch);
+}
+
+/**
+ * take_back() - get the memory of a slot's channel back from the host
+ * @dev: device
+ * @id: slot with a channel
+ *
+ * Context: @dev->mutex held.
+ * Return: 0 or a negative errno, after which the device must be reset.
+ */
+static int take_back(struct okl4_dev *dev, u32 id)
+{
+	int r = okl4_ctl_detach(dev, id);
+
+	if (r >= 0)
+		okl4_channel_returned(dev->slot[id].ch, &dev->port);
+	return min(r, 0);
+}
+
+/**
+ * check_info() - whether what the host says of a channel makes sense
+ * @dev: device
+ * @info: what it says
+ * @first_id: what it was asked for
+ * @offer: out: the same, for channels; refers to @info
+ *
+ * Return: true when it does.
+ */
+static bool check_info(struct okl4_dev *dev, struct okl4fs_info_rep *info, u32 first_id,
+		       struct okl4_offer *offer)
+{
+	char *name = (char *)info->name;
+
+	offer->id = le32_to_cpu(info->id);
+	offer->exclusive = le32_to_cpu(info->flags) & OKL4FS_CHANNEL_EXCLUSIVE;
+	offer->ring_bytes = le64_to_cpu(info->ring_bytes);
+	offer->name = name;
+	offer->name_bytes = le32_to_cpu(info->name_bytes);
+
+	if (offer->id < first_id || offer->id >= OKL4FS_MAX_CHANNELS)
+		return false;
+	if (!is_power_of_2(offer->ring_bytes) || offer->ring_bytes < OKL4FS_RING_BYTES_MIN ||
+	    offer->ring_bytes > OKL4FS_RING_BYTES_MAX)
+		return false;
+	if (!offer->name_bytes || offer->name_bytes > OKL4FS_NAME_MAX)
+		return false;
+	name[OKL4FS_NAME_MAX] = '\0';
+	if (memchr(name, '/', offer->name_bytes) || strlen(name) != offer->name_bytes)
+		return false;
+	return strcmp(name, ".") && strcmp(name, "..");
+}
+
+/**
+ * take_offer() - put a channel that the host offers into its slot
+ * @dev: device
+ * @offer: channel
+ *
+ * Context: @dev->mutex held.
+ * Return: 0, also when the offer is of no use; or a negative errno.
+ */
+static int take_offer(struct okl4_dev *dev, const struct okl4_offer *offer)
+{
+	struct okl4_channel *ch, *old = dev->slot[offer->id].ch;
+	int err;
+
+	if (old && (old->name_bytes != offer->name_bytes ||
+		    memcmp(old->name, offer->name, old->name_bytes))) {
+		err = take_back(dev, offer->id);
+		if (err)
+			return err;
+		vacate(dev, offer->id);
+	}
+	ch = okl4_channel_offer(&dev->port, offer);
+	if (ch == ERR_PTR(-EBUSY)) {
+		dev_warn(&dev->vdev->dev, "channel %*pE is offered by another device already\n",
+			 (int)offer->name_bytes, offer->name);
+		return 0;
+	}
+	if (IS_ERR(ch))
+		return PTR_ERR(ch);
+	old = set_slot(dev, offer->id, ch);
+	if (old)
+		okl4_channel_put(old);
+	return 0;
+}
+
+/**
+ * ask() - ask the host for the first channel from an id on, and take it
+ * @dev: device
+ * @first_id: id
+ * @exact: take it only if it has this very id
+ *
+ * Context: @dev->mutex held.
+ * Return: the channel's id; -ENOENT: there is none; -EPROTO or another negative errno, after which
+ * the device must be reset.
+ */
+static int ask(struct okl4_dev *dev, u32 first_id, bool exact)
+{
+	struct okl4fs_info_rep info;
+	struct okl4_offer offer;
+	int r = okl4_ctl_info(dev, first_id, &info);
+
+	if (r == FS_NO_CHANNEL)
+		return -ENOENT;
+	if (r)
+		return r > 0 ? -EPROTO : r;
+	if (!check_info(dev, &info, first_id, &offer)) {
+		dev_err_ratelimited(&dev->vdev->dev, "host offers a malformed channel\n");
+		return -EPROTO;
+	}
+	if (exact && offer.id != first_id)
+		return -ENOENT;
+	r = take_offer(dev, &offer);
+	return r ? r : offer.id;
+}
+
+/**
+ * okl4_slots_enumerate() - learn which channels a host offers that was just greeted
+ * @dev: device whose host has no memory of ours
+ * @max_channels: ids are below this
+ *
+ * Context: @dev->mutex held.
+ * Return: 0 or a negative errno.
+ */
+int okl4_slots_enumerate(struct okl4_dev *dev, u32 max_channels)
+{
+	u32 n_old = dev->n_slots, next = 0;
+
+	while (next < max_channels) {
+		int id = ask(dev, next, false);
+
+		if (id == -ENOENT)
+			break;
+		if (id < 0)
+			return id;
+		for (; next < id; next++)
+			vacate(dev, next);
+		next = id + 1;
+	}
+	for (; next < n_old; next++)
+		vacate(dev, next);
+	return 0;
+}
+
+/**
+ * tend_slot() - do what is to be done about a slot
+ * @dev: device
+ * @id: slot
+ *
+ * Context: @dev->mutex held.
+ * Return: 0 or a negative errno, after which the device must be reset.
+ */
+static int tend_slot(struct okl4_dev *dev, u32 id)
+{
+	struct okl4_slot todo;
+	int r = 0;
+
+	spin_lock_irq(&dev->slot_lock);
+	todo = dev->slot[id];
+	dev->slot[id].todo = 0;
+	spin_unlock_irq(&dev->slot_lock);
+
+	if ((todo.todo & OKL4_SLOT_FAILED) && todo.ch)
+		okl4_channel_fail(todo.ch, todo.failed_instance, todo.failed_status);
+	if ((todo.todo & OKL4_SLOT_DRAINED) && todo.ch)
+		okl4_channel_settle(todo.ch);
+	if (todo.todo & OKL4_SLOT_CHANGED)
+		r = ask(dev, id, true);
+	if (r != -ENOENT)
+		return min(r, 0);
+	r = todo.ch ? take_back(dev, id) : 0;
+	if (!r)
+		vacate(dev, id);
+	return r;
+}
+
+/**
+ * okl4_slots_tend() - do what events have asked for
+ * @dev: device
+ *
+ * Context: @dev->mutex held.
+ * Return: 0 or a negative errno, after which the device must be reset.
+ */
+int okl4_slots_tend(struct okl4_dev *dev)
+{
+	unsigned long id;
+	int err = 0;
+
+	for_each_set_bit(id, dev->todo, OKL4FS_MAX_CHANNELS) {
+		clear_bit(id, dev->todo);
+		/* What is noted after this is seen, or sets the bit again */
+		smp_mb__after_atomic();
+		err = tend_slot(dev, id);
+		if (err)
+			break;
+	}
+	return err;
+}
+
+/**
+ * okl4_slots_attach() - hand the memory of all channels that have some to the host
+ * @dev: device
+ *
+ * Context: @dev->mutex held.
+ * Return: 0, also when the host refuses one (that channel has failed then), or a negative errno.
+ */
+int okl4_slots_attach(struct okl4_dev *dev)
+{
+	u32 id;
+
+	for (id = 0; id < dev->n_slots; id++) {
+		struct okl4_channel *ch = dev->slot[id].ch;
+		int r = ch ? okl4_ctl_attach(dev, ch) : 0;
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/**
+ * okl4_slots_returned() - the device was reset: the host has no memory of ours
+ * @dev: device
+ *
+ * Context: @dev->mutex held.
+ */
+void okl4_slots_returned(struct okl4_dev *dev)
+{
+	u32 id;
+
+	for (id = 0; id < dev->n_slots; id++) {
+		if (dev->slot[id].ch)
+			okl4_channel_returned(dev->slot[id].ch, &dev->port);
+	}
+}
+
+/**
+ * okl4_slots_withdraw() - the device goes: its channels are not offered any more
+ * @dev: device
+ *
+ * Context: @dev->mutex held.
+ */
+void okl4_slots_withdraw(struct okl4_dev *dev)
+{
+	u32 id;
+
+	for (id = 0; id < dev->n_slots; id++) {
+		if (dev->slot[id].ch)
+			okl4_channel_withdraw(dev->slot[id].ch, &dev->port, id);
+	}
+}
+
+/**
+ * okl4_slots_clear() - forget all channels
+ * @dev: device that was reset, its memory returned
+ *
+ * Context: @dev->mutex held.
+ */
+void okl4_slots_clear(struct okl4_dev *dev)
+{
+	u32 id;
+
+	for (id = 0; id < dev->n_slots; id++)
+		vacate(dev, id);
+}
+
+/**
+ * okl4_slots_count() - how many channels a device offers
+ * @dev: device
+ *
+ * Context: @dev->mutex held.
+ * Return: how many.
+ */
+unsigned int okl4_slots_count(struct okl4_dev *dev)
+{
+	unsigned int n = 0;
+	u32 id;
+
+	for (id = 0; id < dev->n_slots; id++)
+		n += dev->slot[id].ch != NULL;
+	return n;
+}
+
+/**
+ * okl4_slots_waited_for() - whether somebody waits for the host on any channel
+ * @dev: device
+ *
+ * Context: @dev->mutex held.
+ * Return: true when somebody does.
+ */
+bool okl4_slots_waited_for(struct okl4_dev *dev)
+{
+	u32 id;
+
+	for (id = 0; id < dev->n_slots; id++) {
+		if (dev->slot[id].ch && okl4_channel_waited_for(dev->slot[id].ch))
+			return true;
+	}
+	return false;
+}
+
+/**
+ * note() - note that something is to be done about a slot
+ * @dev: device
+ * @id: slot
+ * @what: OKL4_SLOT_*
+ *
+ * Context: @dev->slot_lock held; any.
+ */
+static void note(struct okl4_dev *dev, u32 id, u16 what)
+{
+	dev->slot[id].todo |= what;
+	set_bit(id, dev->todo);
+	okl4_dev_poke(dev);
+}
+
+/**
+ * okl4_slot_event() - take note of an event that is no WAKE
+ * @dev: device
+ * @event: private copy of the event
+ *
+ * Context: interrupt.
+ */
+void okl4_slot_event(struct okl4_dev *dev, const struct okl4fs_event *event)
+{
+	u32 id = le32_to_cpu(event->channel);
+	unsigned long flags;
+
+	if (id >= OKL4FS_MAX_CHANNELS)
+		return;
+	spin_lock_irqsave(&dev->slot_lock, flags);
+	switch (le16_to_cpu(event->type)) {
+	case OKL4FS_EVENT_CHANNEL_ADDED:
+	case OKL4FS_EVENT_CHANNEL_REMOVED:
+		note(dev, id, OKL4_SLOT_CHANGED);
+		break;
+	case OKL4FS_EVENT_CHANNEL_FAILED:
+		dev->slot[id].failed_instance = le64_to_cpu(event->arg);
+		dev->slot[id].failed_status = le16_to_cpu(event->status);
+		note(dev, id, OKL4_SLOT_FAILED);
+		break;
+	}
+	spin_unlock_irqrestore(&dev->slot_lock, flags);
+}
+
+/**
+ * okl4_slots_wake() - wake who sleeps on the channels that a bell word names
+ * @dev: device
+ * @word: which word
+ * @bits: what was in it
+ *
+ * Context: interrupt.
+ */
+void okl4_slots_wake(struct okl4_dev *dev, unsigned int word, u64 bits)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&dev->slot_lock, flags);
+	while (bits) {
+		u32 id = __ffs64(bits) * OKL4FS_BELL_WORDS + word;
+		struct okl4_channel *ch = dev->slot[id].ch;
+
+		bits &= bits - 1;
+		if (!ch)
+			continue;
+		okl4_channel_wake(ch);
+		if (READ_ONCE(ch->lingering))
+			note(dev, id, OKL4_SLOT_DRAINED);
+	}
+	spin_unlock_irqrestore(&dev->slot_lock, flags);
+}
