@@ -100,20 +100,15 @@ static void channel_move(struct channel *ch, enum channel_event event)
 		ch->endpoint_ops->up(ch->endpoint, actions & CHANNEL_ACT_ENDPOINT_FRESH);
 }
 
-/**
- * note() - a line that the guest can cause, so not more of them than somebody can read
- * @ch: channel
- * @level: as log_line()
- * @fmt: sentence
- */
-__attribute__((format(printf, 3, 4))) static void note(struct channel *ch, enum log_level level,
-						       const char *fmt, ...)
+void channel_log(struct channel *ch, enum log_level level, const char *fmt, ...)
 {
 	char line[256], before[64] = "";
 	struct timespec now;
 	uint64_t suppressed;
 	va_list ap;
 
+	if (level > log_get_level())
+		return;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	if (!log_limit_take(&ch->log_limit,
 			    (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000,
@@ -151,16 +146,17 @@ static int take_memory(struct channel *ch, const struct memsec sec[OKL4FS_N_SECS
 /**
  * note_failure() - count and log a violation
  * @ch: channel
- * @status: fs_status, not negated
+ * @status: fs_status, or its negation
  * @what: what it broke: "failed", "refused"
  */
-static void note_failure(struct channel *ch, enum fs_status status, const char *what)
+static void note_failure(struct channel *ch, int status, const char *what)
 {
-	ch->failed_status = status;
+	status = abs(status);
+	ch->failed_status = (enum fs_status)status;
 	if (status < FS_STATUS_END)
 		ch->errors[status]++;
-	note(ch, LOG_LEVEL_WARNING, "%s: %s (%s)", what, fs_status_text((int)status),
-	     fs_status_name((int)status));
+	channel_log(ch, LOG_LEVEL_WARNING, "%s: %s (%s)", what, fs_status_text(status),
+		    fs_status_name(status));
 }
 
 int channel_attach(struct channel *ch, const struct memsec sec[OKL4FS_N_SECS],
@@ -180,13 +176,14 @@ int channel_attach(struct channel *ch, const struct memsec sec[OKL4FS_N_SECS],
 	ch->instance = instance;
 	r = take_memory(ch, sec, chunk, instance);
 	if (r) {
-		note_failure(ch, (enum fs_status) - r, "attach refused");
+		note_failure(ch, r, "attach refused");
 		channel_move(ch, CHANNEL_EV_FAIL);
 		return r;
 	}
 	ch->attaches++;
-	note(ch, LOG_LEVEL_INFO, "attached%s, %" PRIu64 " bytes each way, instance %016" PRIx64,
-	     same ? " again" : "", ch->sp.ring_bytes, instance);
+	channel_log(ch, LOG_LEVEL_INFO,
+		    "attached%s, %" PRIu64 " bytes each way, instance %016" PRIx64,
+		    same ? " again" : "", ch->sp.ring_bytes, instance);
 	channel_move(ch, same ? CHANNEL_EV_ATTACH_SAME : CHANNEL_EV_ATTACH_FRESH);
 	if (ch->state != CHANNEL_ATTACHED)
 		return -(int)ch->failed_status;
@@ -217,7 +214,7 @@ void channel_detach(struct channel *ch)
 	if (ch->state == CHANNEL_ATTACHED && ch->endpoint_ops)
 		last_turns(ch);
 	if (ch->state == CHANNEL_ATTACHED || ch->state == CHANNEL_SUSPENDED)
-		note(ch, LOG_LEVEL_INFO, "detached");
+		channel_log(ch, LOG_LEVEL_INFO, "detached");
 	channel_move(ch, CHANNEL_EV_DETACH);
 }
 
@@ -236,7 +233,7 @@ void channel_fail(struct channel *ch, int status)
 {
 	if (ch->state != CHANNEL_ATTACHED)
 		return;
-	note_failure(ch, (enum fs_status)(status < 0 ? -status : status), "failed");
+	note_failure(ch, status, "failed");
 	channel_move(ch, CHANNEL_EV_FAIL);
 }
 

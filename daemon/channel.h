@@ -13,6 +13,7 @@
 
 #include "config.h"
 #include "loop.h"
+#include "util/log.h"
 #include "util/log_limit.h"
 
 /** enum channel_state - where the channel's memory is */
@@ -176,6 +177,17 @@ void channel_fail(struct channel *ch, int status);
 
 /** channel_rung() - the guest's bell bit was set, or the device has just come up */
 void channel_rung(struct channel *ch);
+
+/**
+ * channel_log() - a line about the channel: "guest vm1: channel intervm_test: ..."
+ * @ch: channel
+ * @level: as log_line()
+ * @fmt: the rest of the line
+ *
+ * What the guest can cause is limited in number, so these lines are.
+ */
+__attribute__((format(printf, 3, 4))) void channel_log(struct channel *ch, enum log_level level,
+						       const char *fmt, ...);
 
 /* For endpoints; only between up() and down(). Errors (< 0, a negated fs_status other than AGAIN and
  * PIPE) have already failed the channel, and down() was called: return from the callback at once. */

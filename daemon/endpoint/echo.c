@@ -42,7 +42,6 @@
 #include <libfs/checked.h>
 
 #include "endpoint/endpoint.h"
-#include "util/log.h"
 
 /**
  * struct echo - endpoint
@@ -173,10 +172,10 @@ static int give_back(struct channel *ch)
 	if (filled < 0)
 		return (int)filled;
 	if (copied > (uint64_t)filled) {
-		log_warning("guest %s: channel %s: echo: %" PRIu64 " bytes written and %" PRIu64
+		channel_log(ch, LOG_LEVEL_WARNING,
+			    "echo: %" PRIu64 " bytes written and %" PRIu64
 			    " read do not belong together",
-			    ch->guest_name, ch->cfg->name, channel_write_pos(ch),
-			    channel_read_pos(ch));
+			    channel_write_pos(ch), channel_read_pos(ch));
 		channel_fail(ch, FS_RESUME_CURSORS);
 		return -FS_RESUME_CURSORS;
 	}

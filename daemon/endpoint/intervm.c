@@ -112,13 +112,12 @@ static int between_rounds(struct intervm *iv)
 	}
 	if (rounds && begun >= rounds) {
 		iv->done = true;
-		log_info("guest %s: channel %s: Intervm test done", ch->guest_name, ch->cfg->name);
+		channel_log(ch, LOG_LEVEL_INFO, "Intervm test done");
 		return 0;
 	}
 	iv->base = channel_write_pos(ch);
 	channel_set_open(ch, true, true);
-	log_debug("guest %s: channel %s: round %" PRIu64 " begins", ch->guest_name, ch->cfg->name,
-		  begun + 1);
+	channel_log(ch, LOG_LEVEL_DEBUG, "round %" PRIu64 " begins", begun + 1);
 	return 1;
 }
 
@@ -130,9 +129,8 @@ static void end_round(struct intervm *iv)
 {
 	struct channel *ch = iv->ep.ch;
 
-	log_debug("guest %s: channel %s: round %" PRIu64 " ends after %" PRIu64 " bytes",
-		  ch->guest_name, ch->cfg->name, (channel_write_phase(ch) + 1) / 2,
-		  channel_write_pos(ch) - iv->base);
+	channel_log(ch, LOG_LEVEL_DEBUG, "round %" PRIu64 " ends after %" PRIu64 " bytes",
+		    (channel_write_phase(ch) + 1) / 2, channel_write_pos(ch) - iv->base);
 	channel_set_open(ch, true, false);
 }
 
@@ -165,10 +163,10 @@ static int64_t read_piece(struct intervm *iv, const struct pipe_seg seg[2], uint
 		channel_fail(ch, FS_MEMORY_LOST);
 		return -FS_MEMORY_LOST;
 	}
-	log_warning("guest %s: channel %s: %s: %s at byte %" PRIu64 " of %" PRIu64
-		    "; the round ends here",
-		    ch->guest_name, ch->cfg->name, cfg_of(iv)->file,
-		    n ? strerror(errno) : "the file has become shorter", pos, iv->size);
+	channel_log(ch, LOG_LEVEL_WARNING,
+		    "%s: %s at byte %" PRIu64 " of %" PRIu64 "; the round ends here",
+		    cfg_of(iv)->file, n ? strerror(errno) : "the file has become shorter", pos,
+		    iv->size);
 	return 0;
 }
 
@@ -265,13 +263,14 @@ static void find_base(struct intervm *iv)
 		return; /* between rounds: the next one begins at head */
 	iv->base = phase / 2 * iv->size;
 	if (head - iv->base <= iv->size) {
-		log_info("guest %s: channel %s: going on at byte %" PRIu64 " of round %" PRIu64,
-			 ch->guest_name, ch->cfg->name, head - iv->base, phase / 2 + 1);
+		channel_log(ch, LOG_LEVEL_INFO, "going on at byte %" PRIu64 " of round %" PRIu64,
+			    head - iv->base, phase / 2 + 1);
 		return;
 	}
-	log_warning("guest %s: channel %s: %" PRIu64 " bytes were sent by round %" PRIu64
+	channel_log(ch, LOG_LEVEL_WARNING,
+		    "%" PRIu64 " bytes were sent by round %" PRIu64
 		    ", which does not fit a file of %" PRIu64 " bytes; the round ends here",
-		    ch->guest_name, ch->cfg->name, head, phase / 2 + 1, iv->size);
+		    head, phase / 2 + 1, iv->size);
 	channel_set_open(ch, true, false);
 }
 
