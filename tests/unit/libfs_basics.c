@@ -36,23 +36,19 @@ Test(libfs_status, names_and_texts)
 		for (i = 0; i < n; i++)
 			is_known = is_known || status == known[i] || status == -known[i];
 		require(is_known != !strcmp(fs_status_name(status), "?"), "%d", status);
-		require(is_known != !strcmp(fs_status_text(status), "unknown status"), "%d", status);
+		require(is_known != !strcmp(fs_status_text(status), "unknown status"), "%d",
+			status);
 	}
 	cr_assert_str_eq(fs_status_name(INT32_MIN), "?");
 	cr_assert_str_eq(fs_status_name(INT32_MAX), "?");
 }
 
 /* Numbers at which 64-bit arithmetic goes wrong, if it does */
-static const uint64_t edge[] = { 0,
-				 1,
-				 2,
-				 127,
-				 4096,
-				 (1ULL << 32) - 1,
-				 1ULL << 32,
-				 (1ULL << 63) - 1,
-				 1ULL << 63,
-				 UINT64_MAX - 1,
+static const uint64_t edge[] = { 0,          1,
+				 2,          127,
+				 4096,       (1ULL << 32) - 1,
+				 1ULL << 32, (1ULL << 63) - 1,
+				 1ULL << 63, UINT64_MAX - 1,
 				 UINT64_MAX };
 #define N_EDGES (sizeof(edge) / sizeof(edge[0]))
 

@@ -69,8 +69,12 @@ static void two_threads(uint64_t ring_bytes, uint64_t most, uint64_t total, enum
 	for (i = 0; i < 2; i++)
 		fd[i] = eventfd(0, EFD_CLOEXEC);
 	for (i = 0; i < 2; i++)
-		party[i] = (struct party){ .end = &end[i], .wake_me = fd[i], .wake_peer = fd[1 - i],
-					   .total = total, .most = most, .seed = rng_next(rng),
+		party[i] = (struct party){ .end = &end[i],
+					   .wake_me = fd[i],
+					   .wake_peer = fd[1 - i],
+					   .total = total,
+					   .most = most,
+					   .seed = rng_next(rng),
 					   .report = &report[i] };
 	cr_assert_eq(pthread_create(&thread, NULL, party_thread, &party[1]), 0);
 	party_run(&party[0]);
@@ -144,9 +148,12 @@ Test(libfs_busy, two_processes_over_a_memfd, .timeout = 240)
 	for (i = 0; i < 2; i++)
 		fd[i] = eventfd(0, EFD_CLOEXEC);
 	for (i = 0; i < 2; i++)
-		party[i] = (struct party){ .wake_me = fd[i], .wake_peer = fd[1 - i],
-					   .total = PROCESS_BYTES, .most = 65536,
-					   .seed = rng_next(&rng), .report = &report[i] };
+		party[i] = (struct party){ .wake_me = fd[i],
+					   .wake_peer = fd[1 - i],
+					   .total = PROCESS_BYTES,
+					   .most = 65536,
+					   .seed = rng_next(&rng),
+					   .report = &report[i] };
 	party[0].end = map_end(memfd, ring_bytes, false);
 	cr_assert_not_null(party[0].end);
 

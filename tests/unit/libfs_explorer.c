@@ -2,9 +2,9 @@
 /*
  * libfs_explorer.c - every interleaving of two threads, at each access to shared memory
  *
- * A run goes from the start to an end by a list of choices. explore() runs again and again, each time
- * with the next list in depth-first order, until there is none. A coroutine is a function of what
- * it loaded, so a hash of all that a thread has loaded stands for its local state.
+ * A run goes from the start to an end by a list of choices. explore() runs again and again, each
+ * time with the next list in depth-first order, until there is none. A coroutine is a function of
+ * what it loaded, so a hash of all that a thread has loaded stands for its local state.
  */
 #include <criterion/criterion.h>
 #include <inttypes.h>
@@ -43,7 +43,7 @@ struct thread {
 	uint64_t seen;
 };
 
-/* struct choice - one way on: thread @who makes its step, or its buffered store @drain reaches memory */
+/* struct choice - one way on: thread @who steps, or its buffered store @drain reaches memory */
 struct choice {
 	unsigned int who;
 	int drain;

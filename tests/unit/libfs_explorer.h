@@ -2,13 +2,13 @@
 /*
  * libfs_explorer.h - runs two threads of libfs calls through every interleaving
  *
- * The threads are coroutines. Each access to shared memory is a step (stepped/libfs/platform.h), and
- * before each the explorer chooses who goes on. A store first lies in its thread's store buffer, seen
- * by that thread only; when it reaches memory is another choice. A release store waits for all
- * earlier stores of its thread, other stores may overtake (as no hardware stronger than x86 has to
- * prevent), and a fence or a notification waits for the buffer to be empty. Loads are in program
- * order. Every choice is tried, depth first; a state that was met before (memory, buffers, and
- * what each thread has seen so far) is not entered again.
+ * The threads are coroutines. Each access to shared memory is a step, and before each the explorer
+ * chooses who goes on (stepped/libfs/platform.h). A store first lies in its thread's store buffer,
+ * seen by that thread only; when it reaches memory is another choice. A release store waits for all
+ * earlier stores of its thread, a plain store may overtake those to other places (x86 does not do
+ * that, other processors do), and a fence or a notification waits for the buffer to be empty. Loads
+ * are in program order. Every choice is tried, depth first; a state that was met before (memory,
+ * buffers, and what each thread has seen so far) is not entered again.
  */
 #ifndef TESTS_UNIT_LIBFS_EXPLORER_H
 #define TESTS_UNIT_LIBFS_EXPLORER_H
@@ -51,6 +51,6 @@ void explore(const struct scenario *scenario, struct outcome *outcome);
 
 /* For the threads of a scenario */
 void explorer_notify(void); /* wake the other thread, or let its next sleep return at once */
-void explorer_sleep(void);  /* until notified */
+void explorer_sleep(void); /* until notified */
 
 #endif /* TESTS_UNIT_LIBFS_EXPLORER_H */

@@ -71,9 +71,9 @@ static const call tx_call[] = { call_write, call_peek_write, call_arm_write, pip
 				call_producer_peer };
 static const call rx_call[] = { call_read, call_peek_read, call_arm_read, pipe_readable,
 				call_consumer_peer };
-#define N_CALLS	    5
+#define N_CALLS      5
 #define LOOKS_CURSOR 4
-#define PIPE_START  (UINT64_MAX - 1000)
+#define PIPE_START   (UINT64_MAX - 1000)
 
 /* A ring with 3000 bytes written and 1000 read, each end having seen the other's cursor */
 static void busy_pipe(struct rig_pipe *r, uint64_t start)

@@ -44,7 +44,7 @@ static void check_block(const struct model *m, uint32_t i, uint8_t mark)
 		require_eq(at[k], mark);
 }
 
-/* Every promise about one new block: aligned, inside, in one chunk, zeroed, apart from all others */
+/* All that is promised of a new block: aligned, inside, in one chunk, zeroed, apart from others */
 static void check_new_block(const struct model *m, uint32_t i)
 {
 	uint32_t offset = m->block[i].offset, bytes = m->block[i].bytes, k;
@@ -55,7 +55,8 @@ static void check_new_block(const struct model *m, uint32_t i)
 	require(memsec_at(m->heap.sec, offset, bytes));
 	check_block(m, i, 0);
 	for (k = 0; k < m->n_blocks; k++)
-		require(k == i || !fs_overlap(offset, bytes, m->block[k].offset, m->block[k].bytes));
+		require(k == i ||
+			!fs_overlap(offset, bytes, m->block[k].offset, m->block[k].bytes));
 }
 
 static void check_accounts(struct model *m)
@@ -107,8 +108,7 @@ static void model_free_wild(struct model *m, struct rng *rng)
 
 	if (rng_below(rng, 2))
 		offset = offset / 128 * 128;
-	if (offset % 128 || offset < m->heap.offset ||
-	    offset - m->heap.offset >= m->heap.bytes)
+	if (offset % 128 || offset < m->heap.offset || offset - m->heap.offset >= m->heap.bytes)
 		want = -FS_HEAP_FREE_WILD;
 	for (i = 0; i < m->n_blocks; i++) {
 		if (offset == m->block[i].offset)
@@ -193,7 +193,8 @@ Test(libfs_malloc, refuses_heaps_that_do_not_fit)
 
 	rig_sec_init(&s, 8192, 4096, LAYOUT_ADJACENT, &rng);
 	for (i = 0; i < sizeof(c) / sizeof(c[0]); i++)
-		require_status(memsec_malloc_create(&h, &s.sec, c[i].offset, c[i].bytes), c[i].want);
+		require_status(memsec_malloc_create(&h, &s.sec, c[i].offset, c[i].bytes),
+			       c[i].want);
 	rig_sec_deinit(&s);
 }
 
@@ -304,8 +305,9 @@ static size_t tags_of(const struct memsec_heap *h, uint32_t *tag)
 
 Test(libfs_malloc, any_word_of_a_tag_damaged, .timeout = 60)
 {
-	static const uint32_t value[] = { 0,	  1,	      127,	  128,	      129,	  256,
-					  4096,	  8064,	      8192,	  0x7fffff80, 0x80000000, 0xffffff00,
+	static const uint32_t value[] = { 0,          1,          127,        128,
+					  129,        256,        4096,       8064,
+					  8192,       0x7fffff80, 0x80000000, 0xffffff00,
 					  0xffffff80, 0xffffffff, 0x44455355, 0x45455246 };
 	struct rng rng = { 1 };
 	uint32_t offset[4], tag[64];
@@ -376,7 +378,8 @@ Test(libfs_malloc, a_payload_cannot_pose_as_a_block)
 
 	rig_sec_init(&s, 8192, 4096, LAYOUT_ADJACENT, &rng);
 	some_blocks(&h, &s.sec, offset);
-	memcpy(memsec_at(&s.sec, offset[2] + 128, 128), memsec_at(&s.sec, offset[2] - 128, 128), 128);
+	memcpy(memsec_at(&s.sec, offset[2] + 128, 128), memsec_at(&s.sec, offset[2] - 128, 128),
+	       128);
 	require_status(memsec_free(&h, offset[2] + 256), -FS_HEAP_FREE_WILD);
 	require_status(memsec_malloc_check(&h, NULL), 0);
 	rig_sec_deinit(&s);

@@ -2,8 +2,8 @@
 /*
  * libfs_party.h - one side of a busy channel: sends a random stream and takes the other's, at once
  *
- * Two of them, in two threads or two processes, wake each other by eventfds. What each sent and what
- * each got is a hash over the bytes, however they were cut.
+ * Two of them, in two threads or two processes, wake each other by eventfds. What each sent and
+ * what each got is a hash over the bytes, however they were cut.
  */
 #ifndef TESTS_UNIT_LIBFS_PARTY_H
 #define TESTS_UNIT_LIBFS_PARTY_H

@@ -213,8 +213,8 @@ static void random_stream(struct rig_pipe *r, uint64_t total, struct rng *rng)
 			break;
 		case 1:
 			n = pipe_read(&r->rx, buf, most, &notify);
-			require_status(n, sent == got ? -FS_AGAIN :
-							(int64_t)fs_min(most, sent - got));
+			require_status(n,
+				       sent == got ? -FS_AGAIN : (int64_t)fs_min(most, sent - got));
 			stream_check(buf, n > 0 ? (uint64_t)n : 0, got);
 			got += n > 0 ? (uint64_t)n : 0;
 			break;
@@ -233,8 +233,9 @@ Test(libfs_pipe, random_stream_through_every_layout, .timeout = 120)
 {
 	static const struct {
 		uint64_t bytes, chunk_bytes;
-	} shape[] = { { 4096, 4096 }, { 8192, 4096 }, { 65536, 4096 }, { 65536, 32768 },
-		      { 1 << 20, 4096 } };
+	} shape[] = {
+		{ 4096, 4096 }, { 8192, 4096 }, { 65536, 4096 }, { 65536, 32768 }, { 1 << 20, 4096 }
+	};
 	enum layout layout;
 	struct rig_pipe r;
 	struct rng rng;

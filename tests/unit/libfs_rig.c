@@ -12,7 +12,7 @@
 
 #include "libfs_rig.h"
 
-#define CANARY	     0xa5
+#define CANARY       0xa5
 #define CANARY_BYTES 4096ULL
 
 #ifdef __SANITIZE_ADDRESS__

@@ -12,28 +12,28 @@
  * Criterion reports every assertion to its parent process, which is too slow for the inner loops
  * here; these speak up only when they fail.
  */
-#define require(cond, ...)                                                                         \
-	do {                                                                                       \
-		if (!(cond))                                                                       \
-			rig_fail(__FILE__, __LINE__, #cond, " " __VA_ARGS__);                      \
+#define require(cond, ...)                                                    \
+	do {                                                                  \
+		if (!(cond))                                                  \
+			rig_fail(__FILE__, __LINE__, #cond, " " __VA_ARGS__); \
 	} while (0)
 
-#define require_eq(got, want)                                                                      \
-	do {                                                                                       \
-		int64_t got_ = (int64_t)(got), want_ = (int64_t)(want);                            \
-		if (got_ != want_)                                                                 \
-			rig_fail(__FILE__, __LINE__, #got " == " #want, "%lld, not %lld",          \
-				 (long long)got_, (long long)want_);                               \
+#define require_eq(got, want)                                                             \
+	do {                                                                              \
+		int64_t got_ = (int64_t)(got), want_ = (int64_t)(want);                   \
+		if (got_ != want_)                                                        \
+			rig_fail(__FILE__, __LINE__, #got " == " #want, "%lld, not %lld", \
+				 (long long)got_, (long long)want_);                      \
 	} while (0)
 
 /* A status, printed by name */
-#define require_status(got, want)                                                                  \
-	do {                                                                                       \
-		int64_t got_ = (int64_t)(got), want_ = (int64_t)(want);                            \
-		if (got_ != want_)                                                                 \
-			rig_fail(__FILE__, __LINE__, #got " == " #want, "%lld (%s), not %s",       \
-				 (long long)got_, fs_status_name((int)got_),                       \
-				 fs_status_name((int)want_));                                      \
+#define require_status(got, want)                                                            \
+	do {                                                                                 \
+		int64_t got_ = (int64_t)(got), want_ = (int64_t)(want);                      \
+		if (got_ != want_)                                                           \
+			rig_fail(__FILE__, __LINE__, #got " == " #want, "%lld (%s), not %s", \
+				 (long long)got_, fs_status_name((int)got_),                 \
+				 fs_status_name((int)want_));                                \
 	} while (0)
 
 _Noreturn void rig_fail(const char *file, int line, const char *cond, const char *format, ...)
@@ -50,8 +50,8 @@ uint64_t rng_below(struct rng *rng, uint64_t limit);
 
 /* How the chunks of a memsection lie in memory */
 enum layout {
-	LAYOUT_ADJACENT,  /* one after the other */
-	LAYOUT_REVERSED,  /* the last one first */
+	LAYOUT_ADJACENT, /* one after the other */
+	LAYOUT_REVERSED, /* the last one first */
 	LAYOUT_SCATTERED, /* in any order, with canaries between them */
 	N_LAYOUTS,
 };

@@ -160,7 +160,7 @@ struct hostile_header {
 	int want;
 };
 
-#define FIELD(name)	 offsetof(struct ctl_shm, name), sizeof(((struct ctl_shm *)NULL)->name)
+#define FIELD(name)      offsetof(struct ctl_shm, name), sizeof(((struct ctl_shm *)NULL)->name)
 #define PIPE_OFFSET(way) (offsetof(struct ctl_shm, pipe_offset) + 4 * (way)), 4
 
 static const struct hostile_header hostile_header[] = {
@@ -211,7 +211,8 @@ static const struct hostile_header hostile_header[] = {
 	{ PIPE_OFFSET(1), 384, -FS_CTL_PIPE_OVERLAP },
 	{ PIPE_OFFSET(1), 128, -FS_CTL_PIPE_OVERLAP },
 	{ PIPE_OFFSET(0), 768, -FS_CTL_PIPE_OVERLAP },
-	{ PIPE_OFFSET(1), 512, -FS_RESUME_CURSORS }, /* apart and inside, but on a tag of the heap's */
+	{ PIPE_OFFSET(1), 512,
+	  -FS_RESUME_CURSORS }, /* apart and inside, but on a tag of the heap's */
 	{ PIPE_OFFSET(1), 8192 - 256, 0 },
 };
 
@@ -318,7 +319,7 @@ Test(libfs_socketpair, half_close_each_way)
 	channel_deinit(&c);
 }
 
-/* The host dies and comes back: cursors, phases and the end-of-file it took are where it left them */
+/* The host dies and comes back: cursors, phases and the end-of-file it took are as it left them */
 Test(libfs_socketpair, attached_again)
 {
 	struct rng rng = { 1 };

@@ -25,10 +25,10 @@ static struct pipe tx, rx;
 /* What a scenario is made of */
 static uint64_t first_cursor;
 static unsigned int fill_at_start; /* bytes that lie in the ring */
-static unsigned int n_moves;	   /* calls of the mover */
-static unsigned int move_bytes;	   /* bytes of each */
-static unsigned int want_bytes;	   /* room that a writing sleeper asks for */
-static unsigned int want_bytes2;   /* and a second one that shares its end */
+static unsigned int n_moves; /* calls of the mover */
+static unsigned int move_bytes; /* bytes of each */
+static unsigned int want_bytes; /* room that a writing sleeper asks for */
+static unsigned int want_bytes2; /* and a second one that shares its end */
 
 static void must(bool ok, const char *what)
 {
@@ -220,8 +220,11 @@ static void write_until_epipe(void)
 
 static void run(const char *name, void (*sleeper)(void), void (*mover)(void), bool needs_fences)
 {
-	struct scenario s = { .setup = setup, .thread = { sleeper, mover }, .shared = &shm,
-			      .shared_bytes = sizeof(shm), .fences = true };
+	struct scenario s = { .setup = setup,
+			      .thread = { sleeper, mover },
+			      .shared = &shm,
+			      .shared_bytes = sizeof(shm),
+			      .fences = true };
 	struct outcome *o = malloc(sizeof(*o));
 
 	must(o, "memory");
@@ -249,8 +252,8 @@ static void scene(uint64_t cursor, unsigned int fill, unsigned int moves, unsign
 }
 
 /*
- * The cursors do not begin at 0, except for "fresh memory": the wake values there are 0 and ask for the
- * first wake-up, which would hide that it can be lost. Elsewhere setup() puts them behind.
+ * The cursors do not begin at 0, except for "fresh memory": the wake values there are 0 and ask for
+ * the first wake-up, which would hide that it can be lost. Elsewhere setup() puts them behind.
  */
 Test(libfs_wake, a_reader_sleeps, .timeout = 120)
 {

@@ -23,13 +23,14 @@ uint64_t step_load(const void *at, unsigned int bytes);
 void step_store(void *at, unsigned int bytes, uint64_t value, bool release);
 void step_fence(void);
 
-#define fs_load(p)	       ((__typeof__(*(p)))step_load((p), sizeof(*(p))))
+#define fs_load(p)             ((__typeof__(*(p)))step_load((p), sizeof(*(p))))
 #define fs_load_acquire(p)     ((__typeof__(*(p)))step_load((p), sizeof(*(p))))
-#define fs_store(p, v)	       step_store((p), sizeof(*(p)), (v), false)
+#define fs_store(p, v)         step_store((p), sizeof(*(p)), (v), false)
 #define fs_store_release(p, v) step_store((p), sizeof(*(p)), (v), true)
-#define fs_fence()	       step_fence()
+#define fs_fence()             step_fence()
 
-static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the explorer runs on little-endian hosts");
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+	      "the explorer runs on little-endian hosts");
 #define fs_cpu_to_le16(v) ((le16)(v))
 #define fs_cpu_to_le32(v) ((le32)(v))
 #define fs_cpu_to_le64(v) ((le64)(v))
