@@ -151,8 +151,9 @@ def module(kernel: Kernel) -> Path:
         if built <= max(path.stat().st_mtime for path in sources):
             say(f"building okl4fs.ko for {kernel.release}")
             subprocess.run([paths.ROOT / "cmake/build-module", kernel.headers,
-                            paths.BUILD / "module", *kernel.make_args],
+                            paths.BUILD / "module", f"-j{os.cpu_count()}", *kernel.make_args],
                            check=True, stdout=sys.stderr)
+            os.utime(result)  # make leaves it alone when nothing that matters has changed
     return result
 
 
