@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -114,6 +115,14 @@ short poll_now(int fd, short events)
 	return pfd.revents;
 }
 
+void *mmap_shared(size_t bytes)
+{
+	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	expect(memory != MAP_FAILED, "mmap: %m");
+	return memory;
+}
+
 /* async_main() - the thread of an async */
 static void *async_main(void *arg)
 {
@@ -135,13 +144,15 @@ void async_start(struct async *a, bool writes, int fd, void *buf, size_t bytes)
 	expect(errno == 0, "pthread_create: %m");
 }
 
-/* sleeps_in() - whether thread @tid sleeps in system call @number (proc(5), /proc/pid/syscall) */
-static bool sleeps_in(pid_t tid, long number)
+bool thread_sleeps_in(pid_t tid, long number)
 {
 	char path[64], line[64] = "";
 	FILE *file;
 	bool sleeps;
 
+	if (!tid)
+		return false;
+	/* proc(5), /proc/pid/syscall */
 	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", (int)tid);
 	file = fopen(path, "re");
 	if (!file)
@@ -164,7 +175,7 @@ void async_wait_blocked(struct async *a)
 		expect(!__atomic_load_n(&a->done, __ATOMIC_ACQUIRE),
 		       "%s should block, but returned %zd (%s)", a->writes ? "write" : "read",
 		       a->result, strerror(a->error));
-		if (tid && sleeps_in(tid, number))
+		if (thread_sleeps_in(tid, number))
 			return;
 		sched_yield();
 	}

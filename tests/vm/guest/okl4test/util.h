@@ -5,6 +5,7 @@
 #ifndef OKL4TEST_UTIL_H
 #define OKL4TEST_UTIL_H
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,24 +18,24 @@
 
 /** fail_at() - print where and why, and exit(1); @fmt may use %m */
 __attribute__((format(printf, 3, 4), noreturn)) void fail_at(const char *file, int line,
-							      const char *fmt, ...);
+							     const char *fmt, ...);
 
 #define fail(...) fail_at(__FILE__, __LINE__, __VA_ARGS__)
 
 /* expect() - the condition holds, or the test fails with the text */
-#define expect(cond, ...)                                                                          \
-	do {                                                                                       \
-		if (!(cond))                                                                       \
-			fail_at(__FILE__, __LINE__, __VA_ARGS__);                                  \
+#define expect(cond, ...)                                         \
+	do {                                                      \
+		if (!(cond))                                      \
+			fail_at(__FILE__, __LINE__, __VA_ARGS__); \
 	} while (0)
 
 /* expect_errno() - the call returned -1 with just this error */
-#define expect_errno(call, error)                                                                  \
-	do {                                                                                       \
-		long got_ = (long)(call);                                                          \
-		if (got_ != -1 || errno != (error))                                                \
-			fail_at(__FILE__, __LINE__, "%s: returned %ld (%m), not %s", #call, got_,  \
-				#error);                                                           \
+#define expect_errno(call, error)                                                                 \
+	do {                                                                                      \
+		long got_ = (long)(call);                                                         \
+		if (got_ != -1 || errno != (error))                                               \
+			fail_at(__FILE__, __LINE__, "%s: returned %ld (%m), not %s", #call, got_, \
+				#error);                                                          \
 	} while (0)
 
 /** now_ns() - monotonic time; Return: nanoseconds */
@@ -57,6 +58,12 @@ short wait_poll(int fd, short events);
 
 /** poll_now() - what poll(2) says at this moment; Return: revents, 0 for nothing */
 short poll_now(int fd, short events);
+
+/** mmap_shared() - zeroed memory that children share */
+void *mmap_shared(size_t bytes);
+
+/** thread_sleeps_in() - whether thread @tid (0: none yet) sleeps in system call @number */
+bool thread_sleeps_in(pid_t tid, long number);
 
 /**
  * struct async - a read or write that another thread makes, so that it may block

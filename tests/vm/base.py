@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the tests on real guests share."""
+import contextlib
+import re
+import unittest
+from pathlib import Path
+
+from . import Daemon, Guest, guest_config, remove_scratch, scratch_dir
+
+# A kernel that says one of these is not well.
+TROUBLE = re.compile(r"WARNING:|BUG:|Oops|general protection|Call Trace|hung task|soft lockup|"
+                     r"refcount_t|use-after-free|possible circular|unreferenced object")
+
+
+def echo() -> dict:
+    """An endpoint."""
+    return {"type": "echo"}
+
+
+def listens(path: Path) -> dict:
+    """An endpoint."""
+    return {"type": "unix-listen", "path": str(path)}
+
+
+class VmTest(unittest.TestCase):
+    """Daemons and guests of a class: they are started by setUpClass, and end with the class.
+
+    A test that fails shows what the daemon and the guests said meanwhile. At the end the guests'
+    kernels must not have complained, and the daemon must end cleanly.
+    """
+    daemon: Daemon
+    guest: Guest
+    scratch: Path
+    _guests: list[Guest]
+    _stack: contextlib.ExitStack
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.scratch = scratch_dir()
+        cls._guests = []
+        cls._stack = contextlib.ExitStack()
+        cls.addClassCleanup(cls._end_class)
+
+    @classmethod
+    def start_daemon(cls, guests: list[dict], **options) -> Daemon:
+        """Start the class's daemon; its configuration's control socket lies in `scratch`."""
+        cls.daemon = Daemon({"guests": guests}, **options)
+        cls._stack.callback(cls.daemon.stop)
+        return cls.daemon
+
+    @classmethod
+    def one_guest(cls, channels: dict[str, dict], **options) -> None:
+        """A daemon with one guest `vm`, as most tests want it."""
+        socket = cls.scratch / "vm.sock"
+        cls.start_daemon([guest_config("vm", socket, channels)])
+        cls.guest = cls.start_guest(socket, **options)
+
+    @classmethod
+    def start_guest(cls, socket: Path | None, **options) -> Guest:
+        """Start a guest of the class."""
+        guest = cls._stack.enter_context(Guest(socket, **{"smp": 2, **options}))
+        cls._guests.append(guest)
+        return guest
+
+    @classmethod
+    def _end_class(cls) -> None:
+        """Everybody must end as they should; whatever happens, everybody ends."""
+        try:
+            for guest in cls._guests:
+                complaint = TROUBLE.search(guest.console())
+                if complaint:
+                    start = max(0, complaint.start() - 200)
+                    raise AssertionError("a guest's kernel complains:\n"
+                                         + guest.console()[start:start + 4000])
+            daemon = getattr(cls, "daemon", None)
+            if daemon and daemon.running():
+                daemon.signal(15)
+                status = daemon.wait(20)
+                if status:
+                    raise AssertionError(f"okl4fsd ended with status {status}\n"
+                                         + daemon.log()[-3000:])
+        finally:
+            cls._stack.close()
+            remove_scratch(cls.scratch)
+
+    def setUp(self) -> None:
+        self._log_from = len(self.daemon.log()) if hasattr(self, "daemon") else 0
+        self._console_from = [len(guest.console()) for guest in self._guests]
+
+    def tearDown(self) -> None:
+        result = self._outcome.result
+        if not any(test is self for test, _ in result.errors + result.failures):
+            return
+        print(f"-- {self.id()}: the daemon said:")
+        print(self.daemon.log()[self._log_from:][-3000:])
+        for i, guest in enumerate(self._guests):
+            start = self._console_from[i] if i < len(self._console_from) else 0
+            print(f"-- guest {i} said:\n{guest.console()[start:][-3000:]}")

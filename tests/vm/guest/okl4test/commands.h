@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * commands.h - the subcommands of okl4test; each takes the arguments after its name
+ */
+#ifndef OKL4TEST_COMMANDS_H
+#define OKL4TEST_COMMANDS_H
+
+/** argument() - the value of KEY=VALUE among @argv; Return: it, or @fallback when it is not given */
+const char *argument(char **argv, const char *key, const char *fallback);
+
+/** cmd_stream() - move a pattern one way or both ways, with SHA-256 of what was moved */
+int cmd_stream(char **argv);
+
+/** cmd_seq() - records with sequence numbers through an echo: order, loss, doubling */
+int cmd_seq(char **argv);
+
+/** cmd_peer() - obey measuring commands from stdin over one open target */
+int cmd_peer(char **argv);
+
+/** cmd_row() - one row of the table of the fifo's behaviour */
+int cmd_row(char **argv);
+
+/** cmd_evil() - misbehave on the device */
+int cmd_evil(char **argv);
+
+#endif

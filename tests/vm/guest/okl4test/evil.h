@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * evil.h - the kinds of hostility (evil_*.c) and what they share
+ */
+#ifndef OKL4TEST_EVIL_H
+#define OKL4TEST_EVIL_H
+
+#include "evildev.h"
+
+/**
+ * struct evil_entry - a kind in a table; a table ends with a NULL name
+ * @name: what it is called
+ * @run: does it to a fresh device; fails the program when the host does not answer as it must
+ */
+struct evil_entry {
+	const char *name;
+	void (*run)(struct evil_dev *dev);
+};
+
+extern const struct evil_entry evil_shm[], evil_header_fields[], evil_requests[], evil_rings[];
+
+/** evil_refused() - the status is the wanted one, or the program fails */
+void evil_refused(int status, enum fs_status wanted);
+
+/** evil_channel_fails() - ring, wait for CHANNEL_FAILED with this status, tell what the log must say */
+void evil_channel_fails(struct evil_dev *dev, enum fs_status wanted);
+
+#endif

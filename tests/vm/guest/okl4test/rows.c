@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * rows.c - running one row, and what rows share
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "pattern.h"
+#include "rows.h"
+
+/* The pattern between a row and its peer; tests/vm/fifo_peer.py makes the same bytes */
+#define ROW_SEED 7
+
+static const struct row_entry *const tables[] = { rows_node, rows_open,  rows_read, rows_write,
+						  rows_poll, rows_close, rows_io };
+
+#define N_TABLES (sizeof(tables) / sizeof(tables[0]))
+
+void row_make(struct row *r)
+{
+	expect(mkfifo(r->path, 0600) == 0 || errno == EEXIST, "mkfifo %s: %m", r->path);
+}
+
+int row_open(struct row *r, int flags)
+{
+	int fd;
+
+	row_make(r);
+	fd = open(r->path, flags | O_CLOEXEC);
+	expect(fd >= 0, "open %s with %#x: %m", r->path, (unsigned int)flags);
+	return fd;
+}
+
+const char *row_path(struct row *r, const char *channel)
+{
+	static char path[256];
+
+	snprintf(path, sizeof(path), "%s/%s", r->dir, channel);
+	expect(mkfifo(path, 0600) == 0 || errno == EEXIST, "mkfifo %s: %m", path);
+	return path;
+}
+
+/* open_control() - the channel to the peer's director */
+static void open_control(struct row *r)
+{
+	r->control = open(row_path(r, "peer_ctl"), O_RDWR | O_CLOEXEC);
+	expect(r->control >= 0, "peer_ctl: %m");
+}
+
+/* read_line() - the next line of peer_ctl, without its end */
+static void read_line(int fd, char *line, size_t size)
+{
+	size_t n = 0;
+
+	for (;;) {
+		read_all(fd, line + n, 1);
+		if (line[n] == '\n')
+			break;
+		expect(++n < size, "the peer's reply is too long");
+	}
+	line[n] = '\0';
+}
+
+void peer(struct row *r, const char *fmt, ...)
+{
+	static unsigned int n_commands;
+	char line[512], reply[512], tag[32];
+	size_t length;
+	va_list args;
+
+	if (r->control < 0)
+		open_control(r);
+	/* Replies to a row that failed before this one are told apart by the tag. */
+	snprintf(tag, sizeof(tag), "%d.%u ", (int)getpid(), ++n_commands);
+	length = (size_t)snprintf(line, sizeof(line), "%s%s ", tag, r->name);
+	va_start(args, fmt);
+	vsnprintf(line + length, sizeof(line) - length - 1, fmt, args);
+	va_end(args);
+	length = strlen(line);
+	line[length] = '\n';
+	write_all(r->control, line, length + 1);
+	line[length] = '\0';
+	do {
+		read_line(r->control, reply, sizeof(reply));
+	} while (strncmp(reply, tag, strlen(tag)) != 0);
+	expect(strcmp(reply + strlen(tag), "ok") == 0, "peer: %s: %s", line, reply);
+}
+
+size_t fill_ring(int fd)
+{
+	static char zeros[65536];
+	size_t filled = 0;
+
+	set_nonblock(fd, true);
+	for (size_t piece = sizeof(zeros); piece; piece /= 2) {
+		ssize_t n;
+
+		while ((n = write(fd, zeros, piece)) > 0)
+			filled += (size_t)n;
+		expect(errno == EAGAIN, "filling the ring: %m");
+	}
+	set_nonblock(fd, false);
+	return filled;
+}
+
+void expect_pattern(const void *buf, uint64_t offset, size_t bytes)
+{
+	size_t good = pattern_check(buf, ROW_SEED, offset, bytes);
+
+	expect(good == bytes, "byte %llu is wrong", (unsigned long long)offset + good);
+}
+
+void send_pattern(int fd, uint64_t offset, size_t bytes)
+{
+	char *buf = malloc(bytes + 1);
+
+	pattern_fill(buf, ROW_SEED, offset, bytes);
+	write_all(fd, buf, bytes);
+	free(buf);
+}
+
+static volatile int n_signals;
+
+static void count_signal(int number)
+{
+	(void)number;
+	n_signals++;
+}
+
+volatile int *catch_signal(int number)
+{
+	struct sigaction action = { .sa_handler = count_signal };
+
+	n_signals = 0;
+	expect(sigaction(number, &action, NULL) == 0, "sigaction: %m");
+	return &n_signals;
+}
+
+int in_child(void (*fn)(struct row *r), struct row *r)
+{
+	pid_t pid = fork();
+	int status;
+
+	expect(pid >= 0, "fork: %m");
+	if (pid == 0) {
+		alarm(LIMIT_SECONDS);
+		fn(r);
+		_exit(0);
+	}
+	expect(waitpid(pid, &status, 0) == pid, "waitpid: %m");
+	expect(WIFEXITED(status), "the child died of signal %d", WTERMSIG(status));
+	return WEXITSTATUS(status);
+}
+
+/* list_rows() - print the names of all rows */
+static int list_rows(void)
+{
+	for (size_t i = 0; i < N_TABLES; i++) {
+		for (const struct row_entry *entry = tables[i]; entry->name; entry++)
+			puts(entry->name);
+	}
+	return 0;
+}
+
+int cmd_row(char **argv)
+{
+	struct row row = { .name = argv[0], .dir = argument(argv, "dir", "/okl4"), .control = -1 };
+
+	if (strcmp(argv[0], "list") == 0)
+		return list_rows();
+	snprintf(row.path, sizeof(row.path), "%s/%s", row.dir, row.name);
+	for (size_t i = 0; i < N_TABLES; i++) {
+		for (const struct row_entry *entry = tables[i]; entry->name; entry++) {
+			if (strcmp(entry->name, row.name))
+				continue;
+			alarm(LIMIT_SECONDS);
+			entry->run(&row);
+			printf("ok %s\n", row.name);
+			return 0;
+		}
+	}
+	fail("no such row: %s", row.name);
+}

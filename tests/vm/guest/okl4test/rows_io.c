@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * rows_io.c - the other ways to read and write
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "pattern.h"
+#include "rows.h"
+
+static char buf[ROW_RING_BYTES];
+
+static void fionread(struct row *r)
+{
+	int fd = row_open(r, O_RDONLY), n = -1;
+
+	expect(ioctl(fd, FIONREAD, &n) == 0 && n == 0, "FIONREAD: %d: %m", n);
+	peer(r, "connect");
+	peer(r, "send 1000");
+	peer(r, "taken");
+	expect(ioctl(fd, FIONREAD, &n) == 0 && n == 1000, "FIONREAD: %d: %m", n);
+	read_all(fd, buf, 300);
+	expect(ioctl(fd, FIONREAD, &n) == 0 && n == 700, "FIONREAD: %d: %m", n);
+	expect_errno(ioctl(fd, FIOCLEX + 1000, &n), ENOTTY);
+}
+
+static void readv_writev(struct row *r)
+{
+	int rx = row_open(r, O_RDONLY), tx = row_open(r, O_WRONLY);
+	struct iovec iov[3] = { { buf, 1 }, { buf + 1, 4095 }, { buf + 4096, 1904 } };
+
+	peer(r, "connect");
+	pattern_fill(buf, 7, 0, 6000);
+	expect(writev(tx, iov, 3) == 6000, "writev: %m");
+	peer(r, "expect 6000");
+	peer(r, "send 6000");
+	peer(r, "taken");
+	memset(buf, 0, sizeof(buf));
+	expect(readv(rx, iov, 3) == 6000, "readv: %m");
+	expect_pattern(buf, 0, 6000);
+}
+
+static void seek_espipe(struct row *r)
+{
+	int fd = row_open(r, O_RDWR);
+	char byte = 0;
+
+	expect_errno(lseek(fd, 0, SEEK_SET), ESPIPE);
+	expect_errno(lseek(fd, 0, SEEK_CUR), ESPIPE);
+	expect_errno(pread(fd, &byte, 1, 0), ESPIPE);
+	expect_errno(pwrite(fd, &byte, 1, 0), ESPIPE);
+	expect_errno(lseek(row_open(r, O_RDONLY), 0, SEEK_END), ESPIPE);
+}
+
+static void bad_address(struct row *r)
+{
+	void *nowhere = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int fd = row_open(r, O_RDWR);
+
+	expect(nowhere != MAP_FAILED, "mmap: %m");
+	peer(r, "connect");
+	expect_errno(write(fd, nowhere, 100), EFAULT);
+	peer(r, "send 100");
+	peer(r, "taken");
+	expect_errno(read(fd, nowhere, 100), EFAULT);
+	read_all(fd, buf, 100); /* nothing was lost */
+	expect_pattern(buf, 0, 100);
+	send_pattern(fd, 0, 100); /* nothing was sent */
+	peer(r, "expect 100");
+}
+
+static void splice_out(struct row *r)
+{
+	int fd = row_open(r, O_RDONLY), ends[2];
+	size_t done = 0;
+
+	expect(pipe(ends) == 0, "pipe: %m");
+	peer(r, "connect");
+	peer(r, "send 50000");
+	while (done < 50000) {
+		ssize_t n = splice(fd, NULL, ends[1], NULL, 50000 - done, 0);
+
+		expect(n > 0, "splice from okl4fs returned %zd: %m", n);
+		read_all(ends[0], buf + done, (size_t)n);
+		done += (size_t)n;
+	}
+	expect_pattern(buf, 0, done);
+}
+
+static void splice_in(struct row *r)
+{
+	int fd = row_open(r, O_WRONLY), ends[2];
+	size_t done = 0;
+
+	expect(pipe(ends) == 0, "pipe: %m");
+	peer(r, "connect");
+	send_pattern(ends[1], 0, 50000);
+	while (done < 50000) {
+		ssize_t n = splice(ends[0], NULL, fd, NULL, 50000 - done, 0);
+
+		expect(n > 0, "splice to okl4fs returned %zd: %m", n);
+		done += (size_t)n;
+	}
+	peer(r, "expect 50000");
+}
+
+static void sendfile_in(struct row *r)
+{
+	char path[] = "/tmp/okl4test.XXXXXX";
+	int fd = row_open(r, O_WRONLY), file = mkstemp(path);
+	size_t done = 0;
+
+	expect(file >= 0, "mkstemp: %m");
+	unlink(path);
+	send_pattern(file, 0, 300000); /* several rings */
+	expect(lseek(file, 0, SEEK_SET) == 0, "lseek: %m");
+	peer(r, "connect");
+	peer(r, "drain 300000");
+	while (done < 300000) {
+		ssize_t n = sendfile(fd, file, NULL, 300000 - done);
+
+		expect(n > 0, "sendfile returned %zd: %m", n);
+		done += (size_t)n;
+	}
+	peer(r, "drained");
+}
+
+static void large_calls(struct row *r)
+{
+	size_t bytes = 3000001;
+	char *whole = malloc(bytes);
+	int fd = open(row_path(r, "echo"), O_RDWR | O_CLOEXEC);
+	struct async a;
+
+	expect(fd >= 0, "echo: %m");
+	pattern_fill(whole, 7, 0, bytes);
+	async_start(&a, true, fd, whole, bytes); /* one call, three rings */
+	for (size_t done = 0; done < bytes;) {
+		ssize_t n = read(fd, buf, sizeof(buf));
+
+		expect(n > 0, "read returned %zd: %m", n);
+		expect_pattern(buf, done, (size_t)n);
+		done += (size_t)n;
+	}
+	expect(async_join(&a) == (ssize_t)bytes, "write returned %zd: %m", a.result);
+}
+
+const struct row_entry rows_io[] = {
+	{ "fionread", fionread },
+	{ "readv_writev", readv_writev },
+	{ "seek_espipe", seek_espipe },
+	{ "bad_address", bad_address },
+	{ "splice_out", splice_out },
+	{ "splice_in", splice_in },
+	{ "sendfile_in", sendfile_in },
+	{ "large_calls", large_calls },
+	{ NULL, NULL },
+};

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * rows_node.c - making, naming and removing nodes; what the file system forbids
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "rows.h"
+
+/* listed() - whether the directory shows a name as a fifo */
+static bool listed(struct row *r, const char *name)
+{
+	DIR *dir = opendir(r->dir);
+	struct dirent *entry;
+	bool found = false;
+
+	expect(dir, "%s: %m", r->dir);
+	while ((entry = readdir(dir))) {
+		if (strcmp(entry->d_name, name) == 0) {
+			expect(entry->d_type == DT_FIFO || entry->d_type == DT_UNKNOWN,
+			       "readdir says type %d", entry->d_type);
+			found = true;
+		}
+	}
+	closedir(dir);
+	return found;
+}
+
+/* elsewhere() - a path in the mount that does not exist */
+static const char *elsewhere(struct row *r, const char *name)
+{
+	static char path[512];
+
+	snprintf(path, sizeof(path), "%s/%s", r->dir, name);
+	return path;
+}
+
+static void mknod_fifo(struct row *r)
+{
+	struct stat st;
+
+	expect(mknod(r->path, S_IFIFO | 0640, 0) == 0, "mknod: %m");
+	expect(stat(r->path, &st) == 0, "stat: %m");
+	expect(S_ISFIFO(st.st_mode), "mode is %#o", st.st_mode);
+	expect((st.st_mode & 07777) == 0640, "permissions are %#o", st.st_mode);
+	expect(st.st_nlink == 1, "%u links", (unsigned int)st.st_nlink);
+	expect(listed(r, r->name), "readdir does not show it");
+}
+
+static void mknod_twice(struct row *r)
+{
+	expect(mkfifo(r->path, 0600) == 0, "mkfifo: %m");
+	expect_errno(mkfifo(r->path, 0600), EEXIST);
+	expect_errno(mknod(r->path, S_IFIFO | 0600, 0), EEXIST);
+}
+
+static void mknod_unknown_channel(struct row *r)
+{
+	expect_errno(mkfifo(elsewhere(r, "no_such_channel"), 0600), ENXIO);
+	expect(!listed(r, "no_such_channel"), "a refused node is listed");
+}
+
+static void mknod_other_types(struct row *r)
+{
+	expect_errno(mknod(r->path, S_IFREG | 0600, 0), EPERM);
+	expect_errno(mknod(r->path, S_IFCHR | 0600, makedev(1, 3)), EPERM);
+	expect_errno(mknod(r->path, S_IFBLK | 0600, makedev(1, 0)), EPERM);
+	expect_errno(mknod(r->path, S_IFSOCK | 0600, 0), EPERM);
+	expect(!listed(r, r->name), "a refused node is listed");
+}
+
+static void creat_eperm(struct row *r)
+{
+	expect_errno(creat(r->path, 0600), EPERM);
+	expect_errno(open(r->path, O_RDWR | O_CREAT | O_EXCL, 0600), EPERM);
+}
+
+static void mkdir_eperm(struct row *r)
+{
+	expect_errno(mkdir(r->path, 0700), EPERM);
+}
+
+static void symlink_eperm(struct row *r)
+{
+	expect_errno(symlink("target", r->path), EPERM);
+}
+
+static void link_eperm(struct row *r)
+{
+	char other[512];
+
+	row_make(r);
+	snprintf(other, sizeof(other), "%s", elsewhere(r, "other_name"));
+	expect_errno(link(r->path, other), EPERM);
+}
+
+static void rename_eperm(struct row *r)
+{
+	char other[512];
+
+	row_make(r);
+	snprintf(other, sizeof(other), "%s", elsewhere(r, "other_name"));
+	expect_errno(rename(r->path, other), EPERM);
+	expect(listed(r, r->name), "the node is gone");
+}
+
+static void name_too_long(struct row *r)
+{
+	char name[300];
+
+	for (size_t length = 64; length <= 256; length *= 2) {
+		memset(name, 'x', length);
+		name[length] = '\0';
+		expect_errno(mkfifo(elsewhere(r, name), 0600), ENAMETOOLONG);
+	}
+}
+
+static void unlink_while_open(struct row *r)
+{
+	int rx = row_open(r, O_RDONLY), tx = row_open(r, O_WRONLY);
+	struct stat st;
+	char buf[100];
+
+	peer(r, "connect");
+	expect(unlink(r->path) == 0, "unlink: %m");
+	expect(!listed(r, r->name), "still listed");
+	expect_errno(open(r->path, O_RDONLY), ENOENT);
+	expect(fstat(rx, &st) == 0 && S_ISFIFO(st.st_mode), "fstat: %m");
+	peer(r, "send 100");
+	read_all(rx, buf, sizeof(buf));
+	expect_pattern(buf, 0, sizeof(buf));
+	send_pattern(tx, 0, 100);
+	peer(r, "expect 100");
+	expect(mkfifo(r->path, 0600) == 0, "making it again: %m");
+}
+
+static void chmod_chown_touch(struct row *r)
+{
+	struct timeval times[2] = { { .tv_sec = 1000000 }, { .tv_sec = 2000000 } };
+	struct stat st;
+
+	row_make(r);
+	expect(chmod(r->path, 0751) == 0, "chmod: %m");
+	expect(chown(r->path, 123, 456) == 0, "chown: %m");
+	expect(utimes(r->path, times) == 0, "utimes: %m");
+	expect(stat(r->path, &st) == 0, "stat: %m");
+	expect((st.st_mode & 07777) == 0751, "permissions are %#o", st.st_mode);
+	expect(st.st_uid == 123 && st.st_gid == 456, "owner is %u:%u", st.st_uid, st.st_gid);
+	expect(st.st_atime == 1000000 && st.st_mtime == 2000000, "times were not kept");
+}
+
+const struct row_entry rows_node[] = {
+	{ "mknod_fifo", mknod_fifo },
+	{ "mknod_twice", mknod_twice },
+	{ "mknod_unknown_channel", mknod_unknown_channel },
+	{ "mknod_other_types", mknod_other_types },
+	{ "creat_eperm", creat_eperm },
+	{ "mkdir_eperm", mkdir_eperm },
+	{ "symlink_eperm", symlink_eperm },
+	{ "link_eperm", link_eperm },
+	{ "rename_eperm", rename_eperm },
+	{ "name_too_long", name_too_long },
+	{ "unlink_while_open", unlink_while_open },
+	{ "chmod_chown_touch", chmod_chown_touch },
+	{ NULL, NULL },
+};

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * rows_poll.c - poll(2), select(2), epoll(7), as fifo(7) and pipe(7) have them
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "pattern.h"
+#include "rows.h"
+
+#define ALL_EVENTS (POLLIN | POLLOUT | POLLERR | POLLHUP)
+
+static char buf[ROW_RING_BYTES];
+
+/* expect_poll() - poll says just @wanted at this moment */
+static void expect_poll(int fd, short wanted)
+{
+	short seen = poll_now(fd, POLLIN | POLLOUT);
+
+	expect((seen & ALL_EVENTS) == wanted, "poll says %#x, not %#x", (unsigned int)seen,
+	       (unsigned int)wanted);
+}
+
+/**
+ * struct poller - a thread that sleeps in poll(2)
+ * @thread: it
+ * @fd: what it polls
+ * @events: for what
+ * @tid: its thread id, once it runs
+ * @seen: what poll said
+ */
+struct poller {
+	pthread_t thread;
+	int fd;
+	short events;
+	pid_t tid;
+	short seen;
+};
+
+static void poll_before_first_open(struct row *r)
+{
+	expect_poll(row_open(r, O_RDONLY), 0); /* not even HUP */
+	expect_poll(row_open(r, O_WRONLY), POLLOUT);
+	expect_poll(row_open(r, O_RDWR), POLLOUT);
+}
+
+static void poll_in(struct row *r)
+{
+	int fd = row_open(r, O_RDONLY);
+
+	peer(r, "connect");
+	expect_poll(fd, 0);
+	peer(r, "send 10");
+	expect(wait_poll(fd, POLLIN) == POLLIN, "poll does not tell just POLLIN");
+	read_all(fd, buf, 10);
+	expect_poll(fd, 0);
+}
+
+static void poll_out(struct row *r)
+{
+	int fd = row_open(r, O_WRONLY);
+
+	expect(fill_ring(fd) == ROW_RING_BYTES, "the ring has another size");
+	expect_poll(fd, 0);
+	peer(r, "connect");
+	peer(r, "skip %u", ROW_RING_BYTES);
+	expect(wait_poll(fd, POLLOUT) == POLLOUT, "poll does not tell just POLLOUT");
+}
+
+static void poll_hup(struct row *r)
+{
+	int fd = row_open(r, O_RDONLY);
+
+	peer(r, "connect");
+	peer(r, "send 10");
+	peer(r, "close");
+	expect(wait_poll(fd, 0) == POLLHUP, "poll does not tell POLLHUP");
+	expect_poll(fd, POLLIN | POLLHUP); /* there are bytes still */
+	read_all(fd, buf, 10);
+	expect(poll_now(fd, POLLIN) & POLLHUP, "POLLHUP goes away");
+	peer(r, "connect");
+	peer(r, "send 10");
+	peer(r, "taken");
+	expect_poll(fd, POLLIN); /* the peer is back */
+}
+
+static void poll_err(struct row *r)
+{
+	int fd = row_open(r, O_WRONLY);
+
+	peer(r, "connect");
+	peer(r, "close");
+	expect(wait_poll(fd, 0) == POLLERR, "poll does not tell POLLERR");
+	peer(r, "connect");
+	while (poll_now(fd, 0) & POLLERR)
+		sched_yield(); /* ends by alarm(2) if POLLERR stays */
+	expect_poll(fd, POLLOUT);
+}
+
+/* poll_thread() - sleep in poll(2) */
+static void *poll_thread(void *arg)
+{
+	struct poller *p = arg;
+
+	__atomic_store_n(&p->tid, gettid(), __ATOMIC_RELEASE);
+	p->seen = wait_poll(p->fd, p->events);
+	return NULL;
+}
+
+/* poll_wakes() - a sleeper in poll(2) is woken by what the peer does */
+static void poll_wakes(struct row *r, int fd, short events, const char *what)
+{
+	struct poller p = { .fd = fd, .events = events };
+
+	expect(!pthread_create(&p.thread, NULL, poll_thread, &p), "pthread_create");
+	while (!thread_sleeps_in(__atomic_load_n(&p.tid, __ATOMIC_ACQUIRE), SYS_poll))
+		sched_yield(); /* ends by alarm(2) */
+	peer(r, "%s", what);
+	pthread_join(p.thread, NULL);
+	expect(p.seen, "poll returned nothing");
+}
+
+static void poll_wakes_sleepers(struct row *r)
+{
+	int rx = row_open(r, O_RDONLY), tx = row_open(r, O_WRONLY);
+
+	expect(fill_ring(tx) == ROW_RING_BYTES, "the ring has another size");
+	peer(r, "connect");
+	poll_wakes(r, rx, POLLIN, "send 10");
+	read_all(rx, buf, 10);
+	peer(r, "skip %u", ROW_RING_BYTES);
+	poll_wakes(r, rx, 0, "close");
+}
+
+static void select_works(struct row *r)
+{
+	struct timeval limit = { .tv_sec = LIMIT_SECONDS }, none = { 0 };
+	int rx = row_open(r, O_RDONLY), tx = row_open(r, O_WRONLY);
+	fd_set in, out;
+
+	peer(r, "connect");
+	FD_ZERO(&in);
+	FD_SET(rx, &in);
+	FD_ZERO(&out);
+	FD_SET(tx, &out);
+	expect(select(tx + 1, &in, &out, NULL, &none) == 1, "select: %m");
+	expect(FD_ISSET(tx, &out) && !FD_ISSET(rx, &in), "not writable, or readable");
+	peer(r, "send 10");
+	FD_ZERO(&in);
+	FD_SET(rx, &in);
+	expect(select(rx + 1, &in, NULL, NULL, &limit) == 1 && FD_ISSET(rx, &in), "not readable");
+}
+
+/* epoll_edge() - an edge-triggered epoll on one descriptor */
+static int epoll_edge(int fd, uint32_t events)
+{
+	struct epoll_event event = { .events = events | EPOLLET };
+	int ep = epoll_create1(EPOLL_CLOEXEC);
+
+	expect(ep >= 0 && epoll_ctl(ep, EPOLL_CTL_ADD, fd, &event) == 0, "epoll: %m");
+	return ep;
+}
+
+/* wait_edge() - the next edge, or the end of the test */
+static void wait_edge(int ep, uint64_t done)
+{
+	struct epoll_event event;
+	int n = epoll_wait(ep, &event, 1, LIMIT_SECONDS / 2 * 1000);
+
+	expect(n == 1, "after %llu bytes no edge came: %d: %m", (unsigned long long)done, n);
+}
+
+#define EDGE_BYTES (2U << 20)
+
+static void epoll_edge_in(struct row *r)
+{
+	int fd = row_open(r, O_RDONLY | O_NONBLOCK), ep = epoll_edge(fd, EPOLLIN);
+	uint64_t done = 0;
+
+	peer(r, "connect");
+	peer(r, "flood %u", EDGE_BYTES); /* answers at once, sends odd pieces with pauses */
+	while (done < EDGE_BYTES) {
+		ssize_t n;
+
+		wait_edge(ep, done);
+		while ((n = read(fd, buf, sizeof(buf))) > 0) {
+			expect_pattern(buf, done, (size_t)n);
+			done += (uint64_t)n;
+		}
+		expect(n < 0 && errno == EAGAIN, "read returned %zd: %m", n);
+	}
+}
+
+static void epoll_edge_out(struct row *r)
+{
+	int fd = row_open(r, O_WRONLY | O_NONBLOCK), ep = epoll_edge(fd, EPOLLOUT);
+	uint64_t done = 0, random = 1;
+
+	peer(r, "connect");
+	peer(r, "drain %u", EDGE_BYTES); /* answers at once, reads odd pieces with pauses */
+	while (done < EDGE_BYTES) {
+		ssize_t n = 0;
+
+		wait_edge(ep, done);
+		while (done < EDGE_BYTES && n >= 0) {
+			size_t piece = random_size(&random, sizeof(buf));
+
+			if (piece > EDGE_BYTES - done)
+				piece = (size_t)(EDGE_BYTES - done);
+			pattern_fill(buf, 7, done, piece);
+			n = write(fd, buf, piece);
+			expect(n > 0 || errno == EAGAIN, "write returned %zd: %m", n);
+			done += n > 0 ? (uint64_t)n : 0;
+		}
+	}
+	peer(r, "drained");
+}
+
+static void epoll_edge_hup(struct row *r)
+{
+	int fd = row_open(r, O_RDONLY | O_NONBLOCK), ep = epoll_edge(fd, EPOLLIN);
+
+	peer(r, "connect");
+	peer(r, "close");
+	wait_edge(ep, 0);
+	while (read(fd, buf, 1) < 0) {
+		expect(errno == EAGAIN, "read: %m");
+		wait_edge(ep, 0);
+	}
+}
+
+const struct row_entry rows_poll[] = {
+	{ "poll_before_first_open", poll_before_first_open },
+	{ "poll_in", poll_in },
+	{ "poll_out", poll_out },
+	{ "poll_hup", poll_hup },
+	{ "poll_err", poll_err },
+	{ "poll_wakes_sleepers", poll_wakes_sleepers },
+	{ "select_works", select_works },
+	{ "epoll_edge_in", epoll_edge_in },
+	{ "epoll_edge_out", epoll_edge_out },
+	{ "epoll_edge_hup", epoll_edge_hup },
+	{ NULL, NULL },
+};

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * seq.c - records with sequence numbers through an echo
+ *
+ * A writer sends records 0, 1, 2, ... of random lengths; a reader takes them back and holds each
+ * against what it must be. A byte that is lost, doubled or out of order breaks the framing or the
+ * number of the next record, and that is told. `progress` lines let somebody outside do harm at a
+ * known place in the stream.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "pattern.h"
+#include "target.h"
+#include "util.h"
+
+#define RECORD_MAGIC 0x5345514fU
+#define MAX_RECORD   (64U << 10)
+
+/** struct record - head of a record; its payload is the pattern of (seed + number) */
+struct record {
+	uint32_t magic;
+	uint32_t bytes;
+	uint64_t number;
+};
+
+/**
+ * struct seq - one run
+ * @target: open both ways
+ * @records: how many
+ * @max: longest payload
+ * @seed: of lengths and payloads
+ * @progress: print a line each so many records; 0: never
+ */
+struct seq {
+	struct target target;
+	uint64_t records;
+	size_t max;
+	uint64_t seed;
+	uint64_t progress;
+};
+
+/* seq_write() - the writing thread */
+static void *seq_write(void *arg)
+{
+	struct seq *seq = arg;
+	uint64_t random = seq->seed;
+	char *buf = malloc(sizeof(struct record) + MAX_RECORD);
+	struct record *head = (struct record *)buf;
+
+	for (uint64_t i = 0; i < seq->records; i++) {
+		*head = (struct record){ .magic = RECORD_MAGIC, .number = i };
+		head->bytes = (uint32_t)random_size(&random, seq->max);
+		pattern_fill(buf + sizeof(*head), seq->seed + i, 0, head->bytes);
+		write_all(seq->target.tx, buf, sizeof(*head) + head->bytes);
+	}
+	free(buf);
+	return NULL;
+}
+
+/* seq_read() - the reading thread's work */
+static void seq_read(struct seq *seq)
+{
+	uint64_t random = seq->seed, bytes = 0;
+	char *buf = malloc(MAX_RECORD);
+	struct record head;
+
+	for (uint64_t i = 0; i < seq->records; i++) {
+		size_t want = random_size(&random, seq->max);
+
+		read_all(seq->target.rx, &head, sizeof(head));
+		expect(head.magic == RECORD_MAGIC,
+		       "record %llu at byte %llu: no record begins here", (unsigned long long)i,
+		       (unsigned long long)bytes);
+		expect(head.number == i, "record %llu came instead of %llu",
+		       (unsigned long long)head.number, (unsigned long long)i);
+		expect(head.bytes == want, "record %llu: %u bytes, not %zu", (unsigned long long)i,
+		       head.bytes, want);
+		read_all(seq->target.rx, buf, want);
+		expect(pattern_check(buf, seq->seed + i, 0, want) == want,
+		       "record %llu: wrong payload", (unsigned long long)i);
+		bytes += sizeof(head) + want;
+		if (seq->progress && (i + 1) % seq->progress == 0)
+			printf("progress %llu.\n", (unsigned long long)i + 1);
+	}
+	printf("records %llu bytes %llu\n", (unsigned long long)seq->records,
+	       (unsigned long long)bytes);
+	free(buf);
+}
+
+int cmd_seq(char **argv)
+{
+	struct seq seq = {
+		.records = parse_bytes(argument(argv, "records", "1000")),
+		.max = (size_t)parse_bytes(argument(argv, "max", "4K")),
+		.seed = parse_bytes(argument(argv, "seed", "1")),
+		.progress = parse_bytes(argument(argv, "progress", "0")),
+	};
+	pthread_t writer;
+
+	expect(seq.max >= 1 && seq.max <= MAX_RECORD, "max: 1 to %u", MAX_RECORD);
+	target_open(&seq.target, argv[0], true, true);
+	expect(!pthread_create(&writer, NULL, seq_write, &seq), "pthread_create");
+	seq_read(&seq);
+	pthread_join(writer, NULL);
+	target_close(&seq.target);
+	return 0;
+}

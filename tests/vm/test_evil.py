@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A hostile guest: nonsense on the queues, scribbling over shared memory. Its channel fails; the
+daemon and the other guest do not notice. (The kinds: tests/vm/guest/okl4test/evil_*.c)"""
+import re
+import unittest
+
+from vm import evilmodule, guest_config, kernel
+from vm.base import VmTest, echo
+from vm.hostend import listing
+
+RING_BYTES = 65536
+
+
+class Evil(VmTest):
+    """A guest that misbehaves, and one that streams all the while."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.start_daemon([guest_config(name, cls.scratch / f"{name}.sock", {
+            "target": {"ring_bytes": RING_BYTES, "endpoint": echo()}}) for name in ("evil", "good")])
+        overlay = evilmodule.overlay(kernel.get(), cls.scratch)
+        cls.good = cls.start_guest(cls.scratch / "good.sock", smp=1, mem_mib=256, wait=False)
+        cls.evil = cls.start_guest(cls.scratch / "evil.sock", smp=1, mem_mib=256,
+                                   overlays=[overlay])
+        cls.good.wait_ready()
+        cls.evil.check("umount /okl4 && rmmod okl4fs && insmod /lib/okl4evil.ko")
+        cls.stream = cls.good.spawn("okl4test seq /okl4/target records=1000000000 progress=500")
+        cls.stream.wait_output("progress 1000.", 60)
+
+    def good_goes_on(self) -> None:
+        """The other guest's stream moves, from now on."""
+        self.assertFalse(self.stream.done(), self.stream.output[-500:])
+        seen = int(re.findall(rb"progress (\d+)\.", self.stream.output)[-1])
+        self.stream.wait_output(f"progress {seen + 1000}.", 60)
+
+    def run_evil(self, name: str) -> None:
+        """Do it, and look at what everybody says."""
+        pid, since = self.daemon.pid, len(self.daemon.log())
+        status, output = self.evil.run(f"okl4test evil {name}", 120)
+        self.assertEqual(status, 0, output)
+        self.assertIn(f"ok {name}\n", output)
+        self.assertTrue(self.daemon.running() and self.daemon.pid == pid)
+        log = self.daemon.log()[since:]
+        for reason in re.findall("^log (.*)$", output, re.M):
+            self.assertRegex(log, rf"guest evil: channel target: .*{re.escape(reason)}")
+        self.assertNotIn("guest good", log)
+        self.good_goes_on()
+
+    def test_zz_the_good_driver_again(self):
+        """The same guest, with the real driver loaded again."""
+        self.evil.check("rmmod okl4evil && insmod /lib/okl4fs.ko && "
+                        "mount -t okl4fs okl4fs /okl4", 30)
+        self.evil.check("okl4test seq /okl4/target records=2000", 60)
+        self.good_goes_on()
+
+
+def _add_kinds() -> None:
+    """Make a test method of each kind."""
+    for name in listing("evil"):
+        def test(self, name=name):
+            self.run_evil(name)
+        test.__doc__ = f"Hostility of the kind {name}."
+        setattr(Evil, f"test_evil_{name}", test)
+
+
+_add_kinds()
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Nothing moves: nobody wakes up."""
+import re
+import select
+import unittest
+from pathlib import Path
+
+from vm import Deadline
+from vm.base import VmTest, echo, listens
+
+WINDOW_S = 6
+
+
+class Idle(VmTest):
+    """A guest with open files and nothing to do."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.one_guest({"echo": echo(), "out": listens(cls.scratch / "out.sock")})
+        cls.guest.check("okl4test seq /okl4/echo records=2000", 60)
+        cls.guest.check("mkfifo /okl4/out")
+
+    def switches(self) -> dict[str, int]:
+        """How often each thread of the daemon was scheduled: {name and id: context switches}."""
+        found = {}
+        for task in Path(f"/proc/{self.daemon.pid}/task").iterdir():
+            status = (task / "status").read_text()
+            name = re.search(r"^Name:\s*(.*)$", status, re.M)[1]
+            found[f"{name} {task.name}"] = sum(
+                int(n) for n in re.findall(r"^\w*voluntary_ctxt_switches:\s*(\d+)", status, re.M))
+        return found
+
+    def window(self) -> None:
+        """Let a while pass; the daemon must live through it."""
+        poller = select.poll()
+        poller.register(self.daemon._process.pidfd, select.POLLIN)
+        self.assertEqual(poller.poll(WINDOW_S * 1000), [], "the daemon ended")
+
+    def requests(self) -> int:
+        """Control requests that the daemon has served for the guest."""
+        return self.daemon.rpc("guest.list")["guests"][0]["requests"]
+
+    def assert_no_wake_up(self) -> None:
+        """No thread of the daemon runs at all during the window."""
+        before = self.switches()
+        self.window()
+        self.assertEqual(self.switches(), before)
+
+    def test_daemon_sleeps(self):
+        """With files open in the guest that nobody reads or writes."""
+        holder = self.guest.spawn("exec sleep 1000 <>/okl4/echo")
+        self.guest.check("true")
+        self.requests()
+        self.assert_no_wake_up()
+        holder.signal(9)
+        holder.wait(10)
+
+    def test_no_ping_when_nobody_waits(self):
+        """The driver asks for the host's health only on behalf of somebody who waits."""
+        holder = self.guest.spawn("exec sleep 1000 <>/okl4/echo")
+        self.guest.check("true")
+        before = self.requests()
+        self.window()
+        self.assertEqual(self.requests(), before)
+        holder.signal(9)
+        holder.wait(10)
+
+    def test_ping_while_somebody_waits(self):
+        """And then it does."""
+        reader = self.guest.spawn("cat /okl4/echo")
+        before, deadline = self.requests(), Deadline(30)
+        while self.requests() < before + 2:
+            deadline.check("two more requests of the driver")
+        reader.signal(9)
+        reader.wait(10)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The daemon is killed and comes back: the guest heals by itself, nothing is lost or doubled."""
+import os
+import random
+import re
+import unittest
+
+from vm import Daemon, Deadline, guest_config
+from vm.base import VmTest, echo, listens
+from vm.hostend import HostTool, moved
+
+# A healed guest goes on within this: the driver looks once a second, and backs off
+HEALING_S = 30
+
+
+class Connect(VmTest):
+    """QEMU listens, the daemon connects and keeps trying."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.socket = cls.scratch / "vm.sock"
+        cls.start_daemon([guest_config("vm", cls.socket, {
+            "echo": echo(), "quiet": echo(), "out": listens(cls.scratch / "out.sock"),
+            "in": listens(cls.scratch / "in.sock")}, socket_mode="connect")])
+        cls.guest = cls.start_guest(cls.socket, serve=True)  # the daemon came first
+        cls.seed = int(os.environ.get("OKL4FS_SEED") or random.SystemRandom().randrange(1 << 32))
+
+    def kill_and_restart(self) -> None:
+        """SIGKILL, and a new process."""
+        self.daemon.kill()
+        self.daemon.start()
+
+    def test_killed_in_mid_stream_several_times(self):
+        """Records with sequence numbers through an echo go on after every kill."""
+        print(f"seed {self.seed} (OKL4FS_SEED)")
+        source = random.Random(self.seed)
+        records, step = 60000, 200
+        kills = sorted(source.sample(range(step, records - 5000, step), 6))
+        command = self.guest.spawn(f"okl4test seq /okl4/echo records={records} "
+                                   f"progress={step} seed={self.seed}")
+        for at in kills:
+            command.wait_output(f"progress {at}.", HEALING_S + 60)
+            self.kill_and_restart()
+        status, output = command.wait(HEALING_S + 120)
+        self.assertEqual(status, 0, output[-500:])
+        self.assertIn(f"records {records} ", output)
+
+    def test_blocked_reader_and_writer_go_on(self):
+        """A reader with nothing to read and a writer on a full ring sleep through a restart."""
+        self.guest.check("mkfifo /okl4/quiet")
+        reader = self.guest.spawn("head -c 6 /okl4/quiet")
+        writer = self.guest.spawn("okl4test stream /okl4/out write=5M seed=9 progress=64K")
+        self.wait_fill("out", 1 << 20)  # nobody reads: the ring is full
+        self.kill_and_restart()
+        self.assertFalse(reader.done() or writer.done())
+        self.guest.check("echo hello > /okl4/quiet", HEALING_S)
+        self.assertEqual(reader.wait(HEALING_S), (0, "hello\n"))
+        status, output = HostTool(self.scratch, "stream", f"unix:{self.scratch}/out.sock",
+                                  "read=5M", "seed=9").wait(HEALING_S + 30)
+        self.assertEqual(status, 0, output)
+        status, text = writer.wait(HEALING_S)
+        self.assertEqual(status, 0, text)
+        self.assertEqual(moved(text)["written"], moved(output)["read"])
+
+    def wait_fill(self, channel: str, fill: int) -> None:
+        """Wait until so many bytes lie in the ring to the host."""
+        deadline = Deadline(60)
+        while True:
+            state = {c["name"]: c for c in self.daemon.rpc("channel.list")["channels"]}[channel]
+            if state["fwd"]["fill"] == fill:
+                return
+            deadline.check(f"{channel} to hold {fill} bytes ({state})")
+
+    def test_what_lay_in_the_ring_is_delivered(self):
+        """Written, closed, killed: the bytes come to the next client, once."""
+        self.guest.check("okl4test stream /okl4/in write=1M seed=4", 60)
+        self.kill_and_restart()
+        status, output = HostTool(self.scratch, "stream", f"unix:{self.scratch}/in.sock",
+                                  "read=eof", "seed=4").wait(HEALING_S + 30)
+        self.assertEqual(status, 0, output)
+        self.assertEqual(moved(output)["read"][0], 1 << 20)
+
+    def test_stopped_for_a_while(self):
+        """A daemon that stays away for several of the driver's looks."""
+        command = self.guest.spawn("okl4test seq /okl4/echo records=40000 progress=200")
+        command.wait_output("progress 1000.", 60)
+        self.daemon.kill()
+        resets = len(re.findall("does not answer", self.guest.console()))
+        self.guest.check("cat /okl4/echo & sleep 7; kill $!", 30)
+        self.assertGreaterEqual(len(re.findall("does not answer", self.guest.console())), resets)
+        self.daemon.start()
+        status, output = command.wait(HEALING_S + 90)
+        self.assertEqual(status, 0, output[-500:])
+
+
+class QemuFirst(VmTest):
+    """The other order of start: QEMU waits for the daemon."""
+
+    def test_qemu_first(self):
+        """The guest starts when the daemon comes."""
+        socket = self.scratch / "vm.sock"
+        guest = self.start_guest(socket, serve=True, wait=False)
+        deadline = Deadline(30)
+        while not socket.exists():
+            deadline.check("QEMU's socket")
+        self.start_daemon([guest_config("vm", socket, {"echo": echo()}, socket_mode="connect")])
+        guest.wait_ready()
+        guest.check("okl4test seq /okl4/echo records=2000", 60)
+
+
+class Listen(VmTest):
+    """The daemon listens. QEMU's plain chardev does not come back by itself: the device does,
+    when it is unplugged and plugged in again (docs of the way `fs`)."""
+
+    CHARDEV = "okl4fs"
+    DEVICE = "okl4fs0"
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.socket = cls.scratch / "vm.sock"
+        cls.start_daemon([guest_config("vm", cls.socket, {"echo": echo()})])
+        cls.guest = cls.start_guest(None, qemu_args=[
+            "-device", "pcie-root-port,id=port,chassis=1"])
+        cls.plug("first")
+
+    @classmethod
+    def plug(cls, chardev: str) -> None:
+        """Attach the guest to the daemon."""
+        cls.guest.qmp("chardev-add", id=chardev, backend={"type": "socket", "data": {
+            "addr": {"type": "unix", "data": {"path": str(cls.socket)}}, "server": False}})
+        cls.guest.qmp("device_add", driver="vhost-user-fs-pci", id=cls.DEVICE, chardev=chardev,
+                      tag="okl4fs0", bus="port")
+        cls.wait_device()
+
+    @classmethod
+    def wait_device(cls) -> None:
+        """Wait until the driver has the device: the channel can be made."""
+        deadline = Deadline(30)
+        while cls.guest.run("rm -f /okl4/echo; mkfifo /okl4/echo")[0]:
+            deadline.check("the device in the guest")
+
+    def test_plugged_again_after_a_kill(self):
+        """device_del, a new daemon, device_add: the driver attaches what it has kept."""
+        command = self.guest.spawn("okl4test seq /okl4/echo records=1000000000 progress=500")
+        command.wait_output("progress 1000.", 60)
+        self.daemon.kill()
+        since = self.guest.n_events()
+        self.guest.qmp("device_del", id=self.DEVICE)
+        while self.guest.wait_event("DEVICE_DELETED", since, 30)["data"].get("device") != self.DEVICE:
+            since += 1
+        status, output = command.wait(30)
+        self.assertNotEqual(status, 0, output)
+        self.assertIn("Input/output error", output)
+        self.guest.qmp("chardev-remove", id="first")
+        self.daemon.start()
+        self.plug("second")
+        self.guest.check("okl4test seq /okl4/echo records=2000", 60)
+
+    def test_new_qemu_after_a_kill(self):
+        """A restarted daemon takes over its stale socket and serves whoever comes."""
+        socket = self.scratch / "again.sock"
+        config = {"guests": [guest_config("vm", socket, {"echo": echo()})]}
+        daemon = Daemon(config)
+        self.addCleanup(daemon.stop)
+        daemon.kill()
+        daemon.start()
+        guest = self.start_guest(socket, smp=1, mem_mib=256)
+        guest.check("okl4test seq /okl4/echo records=2000", 60)
+
+
+if __name__ == "__main__":
+    unittest.main()

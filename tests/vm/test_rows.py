@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The table of the fifo's behaviour, a row a test (the rows: tests/vm/guest/okl4test/rows_*.c)."""
+import unittest
+
+from vm.base import VmTest, echo, listens
+from vm.fifo_peer import FifoPeer
+from vm.hostend import listing
+
+RING_BYTES = 65536
+
+
+class Rows(VmTest):
+    """One guest; each row has a channel of its own."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        channels = {name: {"ring_bytes": RING_BYTES, "exclusive": name == "exclusive_ebusy",
+                           "endpoint": listens(cls.scratch / f"{name}.sock")}
+                    for name in [*listing("row"), "peer_ctl"]}
+        channels["echo"] = echo()
+        channels["small_echo"] = {"ring_bytes": 4096, "endpoint": echo()}
+        cls.one_guest(channels)
+        cls.peer = FifoPeer(cls.scratch)
+        cls.addClassCleanup(cls.peer.close)
+        # One opener that stays: else the peer's stream would end with each row.
+        cls.guest.check("mkfifo /okl4/peer_ctl")
+        cls.guest.spawn("exec sleep 100000 <>/okl4/peer_ctl")
+
+    def run_row(self, name: str) -> None:
+        """Run a row in the guest."""
+        try:
+            status, output = self.guest.run(f"okl4test row {name}", 90)
+        finally:
+            self.peer.reset()
+        self.assertEqual((status, output), (0, f"ok {name}\n"))
+
+    def test_shell_tools(self):
+        """What one does first: ls, stat, test, echo, cat."""
+        self.guest.check("mkfifo -m 640 /okl4/echo")
+        self.assertRegex(self.guest.check("ls -l /okl4/echo"), r"^prw-r-----")
+        self.assertEqual(self.guest.check("stat -c %F /okl4/echo"), "fifo\n")
+        self.guest.check("test -p /okl4/echo")
+        self.assertEqual(self.guest.check("exec 3<>/okl4/echo; echo hello >&3; head -n1 <&3"),
+                         "hello\n")
+        self.guest.check("rm /okl4/echo && test ! -e /okl4/echo")
+
+
+def _add_rows() -> None:
+    """Make a test method of each row."""
+    for name in listing("row"):
+        def test(self, name=name):
+            self.run_row(name)
+        test.__doc__ = f"The row {name}."
+        setattr(Rows, f"test_row_{name}", test)
+
+
+_add_rows()
+
+
+class WithoutDevice(VmTest):
+    """A guest whose QEMU has no device of ours: okl4fs mounts, and offers nothing."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.start_daemon([])
+        cls.guest = cls.start_guest(None)
+
+    def test_mounts_and_offers_nothing(self):
+        """Mounting works; there is no channel to make a node of."""
+        self.assertIn("okl4fs", self.guest.check("grep /okl4 /proc/mounts"))
+        status, output = self.guest.run("mkfifo /okl4/intervm_test")
+        self.assertNotEqual(status, 0)
+        self.assertIn("No such device or address", output)
+        self.guest.check("umount /okl4 && rmmod okl4fs && insmod /lib/okl4fs.ko && "
+                         "mount -t okl4fs okl4fs /okl4")
+
+
+if __name__ == "__main__":
+    unittest.main()
