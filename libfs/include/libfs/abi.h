@@ -191,7 +191,7 @@ struct okl4fs_rep_hdr {
  * struct okl4fs_hello_req - the driver introduces itself; ends whatever was attached before
  * @hdr: header
  * @version: highest ABI version that the driver speaks
- * @n_event_queues: M; at most one less than the queues that were set up
+ * @n_event_queues: M, 1 to OKL4FS_BELL_WORDS; at most one less than the queues that were set up
  * @bell_gpa: address of the bell page, a multiple of 4096
  * @driver_instance: random, new at each load of the driver; for logs
  */
