@@ -401,13 +401,28 @@ void okl4_channel_wake(struct okl4_channel *ch)
  * okl4_channel_waited_for() - whether somebody waits for the host on a channel
  * @ch: channel
  *
- * Context: any.
- * Return: true when a reader, writer or poller sleeps, or bytes of a closed channel are left.
+ * Bytes that the host has not taken wait, too: who wrote them may be gone, but they are to be
+ * delivered.
+ *
+ * Context: may sleep.
+ * Return: true when a reader, a writer, a poller or bytes wait.
  */
 bool okl4_channel_waited_for(struct okl4_channel *ch)
 {
-	return waitqueue_active(&ch->rx_wait) || waitqueue_active(&ch->tx_wait) ||
-	       READ_ONCE(ch->lingering);
+	struct okl4_mem *mem;
+	bool waits = waitqueue_active(&ch->rx_wait) || waitqueue_active(&ch->tx_wait);
+
+	if (waits)
+		return true;
+	mutex_lock(&ch->lock);
+	mem = ch->mem;
+	if (mem && !READ_ONCE(mem->failed)) {
+		mutex_lock(&ch->tx_lock);
+		waits = pipe_writable(&mem->pair.tx) < (s64)mem->pair.ring_bytes;
+		mutex_unlock(&ch->tx_lock);
+	}
+	mutex_unlock(&ch->lock);
+	return waits;
 }
 
 /**

@@ -59,7 +59,7 @@ struct okl4_port {
 /**
  * struct okl4_offer - what a device says of a channel
  * @id: its number on that device
- * @exclusive: only one opener at a time
+ * @exclusive: only one opener a direction at a time
  * @ring_bytes: bytes of each ring, checked
  * @name: name, checked; ends with NUL
  * @name_bytes: its length
@@ -82,7 +82,7 @@ struct okl4_offer {
  * @lock: protects the fields from here to @n_writers
  * @port: the device that offers the channel, or NULL; read under RCU
  * @id: its number on @port; also read without the lock
- * @exclusive: only one opener at a time
+ * @exclusive: only one opener a direction at a time
  * @lingering: nobody uses the channel, but the host has not taken all yet; also read without the lock
  * @ring_bytes: bytes that each ring must have
  * @mem: memory, or NULL. Stays what it is while somebody has the channel open

@@ -107,15 +107,17 @@ static int make_ready(struct okl4_channel *ch)
 /**
  * may_join() - whether one more opener is allowed
  * @ch: channel
+ * @reads: the opener reads
+ * @writes: the opener writes
  *
  * Context: @ch->lock held.
  * Return: 0 or a negative errno.
  */
-static int may_join(const struct okl4_channel *ch)
+static int may_join(const struct okl4_channel *ch, bool reads, bool writes)
 {
 	if (!okl4_channel_offered(ch))
 		return -ENXIO;
-	if (ch->exclusive && (ch->n_readers || ch->n_writers))
+	if (ch->exclusive && ((reads && ch->n_readers) || (writes && ch->n_writers)))
 		return -EBUSY;
 	return !ch->mem || READ_ONCE(ch->mem->failed) ? -EIO : 0;
 }
@@ -133,7 +135,7 @@ static int join(struct okl4_channel *ch, bool reads, bool writes)
 	int err;
 
 	mutex_lock(&ch->lock);
-	err = may_join(ch);
+	err = may_join(ch, reads, writes);
 	if (err)
 		goto out;
 	if (reads && !ch->n_readers++) {
@@ -159,7 +161,7 @@ out:
  * @reads: for reading
  * @writes: for writing; at least one of the two
  *
- * Return: 0; -ENXIO: no device offers the channel; -EBUSY: it is exclusive and open; -ENOMEM; -EIO:
+ * Return: 0; -ENXIO: no device offers the channel; -EBUSY: it is exclusive and that direction is open; -ENOMEM; -EIO:
  * it has failed and others have it open still, or the host refuses it; -ERESTARTSYS.
  */
 int okl4_channel_open(struct okl4_channel *ch, bool reads, bool writes)

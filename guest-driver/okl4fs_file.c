@@ -153,8 +153,10 @@ static ssize_t read_there(struct okl4_channel *ch, struct iov_iter *to)
 		if (done && pipe_readable(&pair->rx) <= 0)
 			break;
 		n = pipe_peek_read(&pair->rx, seg);
-		if (n <= 0)
-			return done ? done : n ? to_errno(ch, n) : 0;
+		if (n == 0)
+			return done;
+		if (n < 0)
+			return done ? done : to_errno(ch, n);
 		want = min3((u64)n, (u64)iov_iter_count(to), piece_bytes(pair));
 		copied = copy_out(seg, want, to);
 		if (pipe_commit_read(&pair->rx, copied))

@@ -201,6 +201,7 @@ static struct okl4_dev *new_dev(struct virtio_device *vdev)
 		return ERR_PTR(-ENOMEM);
 	}
 	dev->n_event = n;
+	dev->n_bells = min_t(unsigned int, n, OKL4FS_BELL_WORDS);
 	for (i = 0; i < n; i++) {
 		dev->event[i].dev = dev;
 		dev->event[i].index = i;

@@ -74,7 +74,8 @@ struct okl4_slot {
  * @port: as channels see it
  * @vdev: as virtio sees it
  * @carrier: how it came
- * @n_event: M, event queues
+ * @n_event: event queues; all are set up, as the host expects
+ * @n_bells: M: the first so many of them are used; no more than there are bell words
  * @mutex: serialises control requests, setting up, and taking down
  * @up: the host has answered HELLO, and has not been found silent since. Written under @mutex
  * @stopped: the device goes or sleeps: no new request, and a waiting one gives up. Written once or
@@ -106,6 +107,7 @@ struct okl4_dev {
 	struct virtio_device *vdev;
 	const struct okl4_carrier *carrier;
 	unsigned int n_event;
+	unsigned int n_bells;
 
 	struct mutex mutex;
 	bool up;
@@ -181,8 +183,14 @@ void okl4_retired_free(struct okl4_dev *dev);
 void okl4_dev_retire(struct okl4_port *port, struct okl4_mem *mem);
 void okl4_dev_manage(struct work_struct *work);
 
+/* virtio_okl4_offer.c */
+int okl4_offers_enumerate(struct okl4_dev *dev, u32 max_channels);
+int okl4_offers_ask_again(struct okl4_dev *dev, u32 id);
+
 /* virtio_okl4_slot.c */
-int okl4_slots_enumerate(struct okl4_dev *dev, u32 max_channels);
+struct okl4_channel *okl4_slot_set(struct okl4_dev *dev, u32 id, struct okl4_channel *ch);
+void okl4_slot_vacate(struct okl4_dev *dev, u32 id);
+int okl4_slot_take_back(struct okl4_dev *dev, u32 id);
 int okl4_slots_tend(struct okl4_dev *dev);
 int okl4_slots_attach(struct okl4_dev *dev);
 void okl4_slots_returned(struct okl4_dev *dev);

@@ -276,7 +276,7 @@ int okl4_ctl_hello(struct okl4_dev *dev, unsigned int limit_ms, u32 *max_channel
 	if (req) {
 		body = req_at(req, 0);
 		body->version = cpu_to_le32(OKL4FS_ABI_VERSION);
-		body->n_event_queues = cpu_to_le32(dev->n_event);
+		body->n_event_queues = cpu_to_le32(dev->n_bells);
 		body->bell_gpa = cpu_to_le64(virt_to_phys(dev->bell));
 		body->driver_instance = cpu_to_le64(okl4_driver_instance);
 	}

@@ -4,7 +4,8 @@
  *
  * It sets the device up, does what events ask for, takes memory back, and minds that the host is
  * alive. Nothing tells us that a host has died. But while somebody waits (sleeps on a channel, or
- * rang a bell that nobody answers) and nothing has come for ping_ms, the host is asked with PING. If
+ * rang a bell that nobody answers, or has left bytes that nobody takes) and nothing has come for
+ * ping_ms, the host is asked with PING. If
  * it does not answer, the device is reset and set up again, each time with more patience for
  * HELLO's answer, until there is one; then the host gets the memory of all channels again, and
  * what lies in them says where to go on. When nobody waits, nothing is asked and nothing runs.
@@ -193,7 +194,7 @@ static int greet(struct okl4_dev *dev)
 				    fs_status_text(r));
 	if (r)
 		return r > 0 ? -EPROTO : r;
-	r = okl4_slots_enumerate(dev, max_channels);
+	r = okl4_offers_enumerate(dev, max_channels);
 	if (r)
 		return r;
 	/* From here on openers attach by themselves, if they come too late for this round */

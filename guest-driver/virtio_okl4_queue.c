@@ -77,7 +77,7 @@ static void answer_bell(struct okl4_event_queue *q)
 	struct okl4_dev *dev = q->dev;
 	unsigned int word;
 
-	for (word = q->index; word < OKL4FS_BELL_WORDS; word += dev->n_event) {
+	for (word = q->index; word < OKL4FS_BELL_WORDS; word += dev->n_bells) {
 		le64 *to_guest = &dev->bell->to_guest[word];
 
 		if (!fs_load(to_guest))
@@ -119,7 +119,7 @@ void okl4_dev_ring(struct okl4_port *port, u32 id)
 		return;
 	/* Pairs with okl4_queues_start() */
 	if (smp_load_acquire(&dev->live))
-		virtqueue_notify(dev->event[word % dev->n_event].vq);
+		virtqueue_notify(dev->event[word % dev->n_bells].vq);
 	/* A bell that is not answered is a sign of a dead host */
 	okl4_dev_watch(port);
 }
@@ -236,7 +236,7 @@ void okl4_queues_kick(struct okl4_dev *dev)
 {
 	unsigned int i;
 
-	for (i = 0; i < dev->n_event; i++)
+	for (i = 0; i < dev->n_bells; i++)
 		virtqueue_notify(dev->event[i].vq);
 }
 

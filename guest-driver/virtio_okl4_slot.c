@@ -11,7 +11,7 @@
 #include "virtio_okl4.h"
 
 /**
- * set_slot() - put a channel into a slot
+ * okl4_slot_set() - put a channel into a slot
  * @dev: device
  * @id: slot
  * @ch: channel, whose reference passes to the slot; NULL empties it
@@ -19,7 +19,7 @@
  * Context: @dev->mutex held.
  * Return: what was there, with its reference, or NULL.
  */
-static struct okl4_channel *set_slot(struct okl4_dev *dev, u32 id, struct okl4_channel *ch)
+struct okl4_channel *okl4_slot_set(struct okl4_dev *dev, u32 id, struct okl4_channel *ch)
 {
 	struct okl4_channel *old;
 
@@ -33,15 +33,15 @@ static struct okl4_channel *set_slot(struct okl4_dev *dev, u32 id, struct okl4_c
 }
 
 /**
- * vacate() - a channel is not offered any more under some id; the host has not its memory
+ * okl4_slot_vacate() - a channel is not offered any more under some id; the host has not its memory
  * @dev: device
  * @id: id
  *
  * Context: @dev->mutex held.
  */
-static void vacate(struct okl4_dev *dev, u32 id)
+void okl4_slot_vacate(struct okl4_dev *dev, u32 id)
 {
-	struct okl4_channel *ch = set_slot(dev, id, NULL);
+	struct okl4_channel *ch = okl4_slot_set(dev, id, NULL);
 
 	if (!ch)
 		return;
@@ -50,145 +50,20 @@ static void vacate(struct okl4_dev *dev, u32 id)
 }
 
 /**
- * take_back() - get the memory of a slot's channel back from the host
+ * okl4_slot_take_back() - get the memory of a slot's channel back from the host
  * @dev: device
  * @id: slot with a channel
  *
  * Context: @dev->mutex held.
  * Return: 0 or a negative errno, after which the device must be reset.
  */
-static int take_back(struct okl4_dev *dev, u32 id)
+int okl4_slot_take_back(struct okl4_dev *dev, u32 id)
 {
 	int r = okl4_ctl_detach(dev, id);
 
 	if (r >= 0)
 		okl4_channel_returned(dev->slot[id].ch, &dev->port);
 	return min(r, 0);
-}
-
-/**
- * check_info() - whether what the host says of a channel makes sense
- * @dev: device
- * @info: what it says
- * @first_id: what it was asked for
- * @offer: out: the same, for channels; refers to @info
- *
- * Return: true when it does.
- */
-static bool check_info(struct okl4_dev *dev, struct okl4fs_info_rep *info, u32 first_id,
-		       struct okl4_offer *offer)
-{
-	char *name = (char *)info->name;
-
-	offer->id = le32_to_cpu(info->id);
-	offer->exclusive = le32_to_cpu(info->flags) & OKL4FS_CHANNEL_EXCLUSIVE;
-	offer->ring_bytes = le64_to_cpu(info->ring_bytes);
-	offer->name = name;
-	offer->name_bytes = le32_to_cpu(info->name_bytes);
-
-	if (offer->id < first_id || offer->id >= OKL4FS_MAX_CHANNELS)
-		return false;
-	if (!is_power_of_2(offer->ring_bytes) || offer->ring_bytes < OKL4FS_RING_BYTES_MIN ||
-	    offer->ring_bytes > OKL4FS_RING_BYTES_MAX)
-		return false;
-	if (!offer->name_bytes || offer->name_bytes > OKL4FS_NAME_MAX)
-		return false;
-	name[OKL4FS_NAME_MAX] = '\0';
-	if (memchr(name, '/', offer->name_bytes) || strlen(name) != offer->name_bytes)
-		return false;
-	return strcmp(name, ".") && strcmp(name, "..");
-}
-
-/**
- * take_offer() - put a channel that the host offers into its slot
- * @dev: device
- * @offer: channel
- *
- * Context: @dev->mutex held.
- * Return: 0, also when the offer is of no use; or a negative errno.
- */
-static int take_offer(struct okl4_dev *dev, const struct okl4_offer *offer)
-{
-	struct okl4_channel *ch, *old = dev->slot[offer->id].ch;
-	int err;
-
-	if (old && (old->name_bytes != offer->name_bytes ||
-		    memcmp(old->name, offer->name, old->name_bytes))) {
-		err = take_back(dev, offer->id);
-		if (err)
-			return err;
-		vacate(dev, offer->id);
-	}
-	ch = okl4_channel_offer(&dev->port, offer);
-	if (ch == ERR_PTR(-EBUSY)) {
-		dev_warn(&dev->vdev->dev, "channel %*pE is offered by another device already\n",
-			 (int)offer->name_bytes, offer->name);
-		return 0;
-	}
-	if (IS_ERR(ch))
-		return PTR_ERR(ch);
-	old = set_slot(dev, offer->id, ch);
-	if (old)
-		okl4_channel_put(old);
-	return 0;
-}
-
-/**
- * ask() - ask the host for the first channel from an id on, and take it
- * @dev: device
- * @first_id: id
- * @exact: take it only if it has this very id
- *
- * Context: @dev->mutex held.
- * Return: the channel's id; -ENOENT: there is none; -EPROTO or another negative errno, after which
- * the device must be reset.
- */
-static int ask(struct okl4_dev *dev, u32 first_id, bool exact)
-{
-	struct okl4fs_info_rep info;
-	struct okl4_offer offer;
-	int r = okl4_ctl_info(dev, first_id, &info);
-
-	if (r == FS_NO_CHANNEL)
-		return -ENOENT;
-	if (r)
-		return r > 0 ? -EPROTO : r;
-	if (!check_info(dev, &info, first_id, &offer)) {
-		dev_err_ratelimited(&dev->vdev->dev, "host offers a malformed channel\n");
-		return -EPROTO;
-	}
-	if (exact && offer.id != first_id)
-		return -ENOENT;
-	r = take_offer(dev, &offer);
-	return r ? r : offer.id;
-}
-
-/**
- * okl4_slots_enumerate() - learn which channels a host offers that was just greeted
- * @dev: device whose host has no memory of ours
- * @max_channels: ids are below this
- *
- * Context: @dev->mutex held.
- * Return: 0 or a negative errno.
- */
-int okl4_slots_enumerate(struct okl4_dev *dev, u32 max_channels)
-{
-	u32 n_old = dev->n_slots, next = 0;
-
-	while (next < max_channels) {
-		int id = ask(dev, next, false);
-
-		if (id == -ENOENT)
-			break;
-		if (id < 0)
-			return id;
-		for (; next < id; next++)
-			vacate(dev, next);
-		next = id + 1;
-	}
-	for (; next < n_old; next++)
-		vacate(dev, next);
-	return 0;
 }
 
 /**
@@ -202,7 +77,6 @@ int okl4_slots_enumerate(struct okl4_dev *dev, u32 max_channels)
 static int tend_slot(struct okl4_dev *dev, u32 id)
 {
 	struct okl4_slot todo;
-	int r = 0;
 
 	spin_lock_irq(&dev->slot_lock);
 	todo = dev->slot[id];
@@ -213,14 +87,7 @@ static int tend_slot(struct okl4_dev *dev, u32 id)
 		okl4_channel_fail(todo.ch, todo.failed_instance, todo.failed_status);
 	if ((todo.todo & OKL4_SLOT_DRAINED) && todo.ch)
 		okl4_channel_settle(todo.ch);
-	if (todo.todo & OKL4_SLOT_CHANGED)
-		r = ask(dev, id, true);
-	if (r != -ENOENT)
-		return min(r, 0);
-	r = todo.ch ? take_back(dev, id) : 0;
-	if (!r)
-		vacate(dev, id);
-	return r;
+	return todo.todo & OKL4_SLOT_CHANGED ? okl4_offers_ask_again(dev, id) : 0;
 }
 
 /**
@@ -232,8 +99,9 @@ static int tend_slot(struct okl4_dev *dev, u32 id)
  */
 int okl4_slots_tend(struct okl4_dev *dev)
 {
+	bool any = false;
 	unsigned long id;
-	int err = 0;
+	int err;
 
 	for_each_set_bit(id, dev->todo, OKL4FS_MAX_CHANNELS) {
 		clear_bit(id, dev->todo);
@@ -241,9 +109,11 @@ int okl4_slots_tend(struct okl4_dev *dev)
 		smp_mb__after_atomic();
 		err = tend_slot(dev, id);
 		if (err)
-			break;
+			return err;
+		any = true;
 	}
-	return err;
+	/* A channel that came back may have kept its memory, and sleepers */
+	return any ? okl4_slots_attach(dev) : 0;
 }
 
 /**
@@ -310,7 +180,7 @@ void okl4_slots_clear(struct okl4_dev *dev)
 	u32 id;
 
 	for (id = 0; id < dev->n_slots; id++)
-		vacate(dev, id);
+		okl4_slot_vacate(dev, id);
 }
 
 /**
