@@ -68,7 +68,7 @@ class Connect(VmTest):
         deadline = Deadline(60)
         while True:
             state = {c["name"]: c for c in self.daemon.rpc("channel.list")["channels"]}[channel]
-            if state["fwd"]["fill"] == fill:
+            if state["fwd"]["fill_bytes"] == fill:
                 return
             deadline.check(f"{channel} to hold {fill} bytes ({state})")
 

@@ -3,12 +3,12 @@
  * speed.c - measuring over one open target, by commands from stdin
  *
  * Both ends run `okl4test peer TARGET` and get matching commands, one a line:
- *   source PIECE BYTES     write BYTES in calls of PIECE
- *   sink PIECE BYTES       read BYTES in calls of at most PIECE; answers with the rate
+ *   source PIECE BYTES     write BYTES in calls of PIECE; answers with the rate of the writer
+ *   sink PIECE BYTES       read BYTES in calls of at most PIECE; answers with that of the reader
  *   ping PIECE COUNT       COUNT times: write PIECE, read PIECE; answers with the round trip
  *   pong PIECE COUNT       COUNT times: read PIECE, write PIECE
- * Each answers one line: "done", "done MIBS mib_s" or "done P50 P99 us". A rate is taken by the
- * reader, from its first bytes to its last, so that the start of the other end is not in it.
+ * Each answers one line: "done", "done MIBS mib_s" or "done P50 P99 us". The reader takes the rate
+ * from its first bytes to its last, so that the start of the other end is not in it.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -24,12 +24,21 @@
 
 static char buffer[MAX_PIECE];
 
-/* source() - write @bytes in calls of @piece */
+/* tell_rate() - answer with @bytes since @start */
+static void tell_rate(uint64_t bytes, uint64_t start)
+{
+	printf("done %.2f mib_s\n",
+	       (double)bytes / 1048576.0 * 1e9 / (double)(now_ns() - start + 1));
+}
+
+/* source() - write @bytes in calls of @piece, and tell the rate */
 static void source(struct target *t, size_t piece, uint64_t bytes)
 {
+	uint64_t start = now_ns();
+
 	for (uint64_t done = 0; done < bytes; done += piece)
 		write_all(t->tx, buffer, piece);
-	puts("done");
+	tell_rate(bytes, start);
 }
 
 /* sink() - read @bytes in calls of at most @piece, and tell the rate */
@@ -48,8 +57,7 @@ static void sink(struct target *t, size_t piece, uint64_t bytes)
 			first = done;
 		}
 	}
-	printf("done %.2f mib_s\n",
-	       (double)(done - first) / 1048576.0 * 1e9 / (double)(now_ns() - start + 1));
+	tell_rate(done - first, start);
 }
 
 /* by_value() - for qsort() */

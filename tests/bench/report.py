@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The table of what was measured in a guest."""
+
+ROWS = (
+    ("64 KiB, guest to host", "to_host_65536_mib_s", "MiB/s"),
+    ("64 KiB, host to guest", "to_guest_65536_mib_s", "MiB/s"),
+    ("4 KiB, guest to host", "to_host_4096_mib_s", "MiB/s"),
+    ("4 KiB, host to guest", "to_guest_4096_mib_s", "MiB/s"),
+    ("64 B round trip, p50", "round_trip_64_p50_us", "us"),
+    ("64 B round trip, p99", "round_trip_64_p99_us", "us"),
+)
+ALONE = (
+    ("64 KiB to discard", "discard_65536_mib_s", "MiB/s"),
+    ("64 B echo, p50", "echo_64_p50_us", "us"),
+    ("64 B echo, p99", "echo_64_p99_us", "us"),
+)
+
+
+def show(result: dict) -> None:
+    """Print the guest's part (ring_native prints its own) and on what it was measured."""
+    if "guest" in result:
+        median, ratio = result["guest"]["median"], result["guest"]["ratio"]
+        print("\nIn one guest, medians; the ratio says how many times better okl4fs is\n")
+        print(f"{'':24}{'okl4fs':>10}{'virtio-serial':>16}{'ratio':>9}")
+        for label, key, unit in ROWS:
+            print(f"{label:24}{median['okl4fs'][key]:10.1f}{median['virtio-serial'][key]:16.1f}"
+                  f"{ratio[key]:8.1f}x  {unit}")
+        print("\nWithout a process behind the daemon\n")
+        for label, key, unit in ALONE:
+            print(f"{label:24}{median['daemon'][key]:10.1f}{'':25}  {unit}")
+    machine = result["machine"]
+    print(f"\n{machine['cpus']} CPUs: {machine['cpu']}; Linux {machine['kernel']}; "
+          f"QEMU {machine['qemu']} ({machine['accelerator']}, {machine['guest_cpus']} CPUs); "
+          f"{machine['rounds']} rounds; okl4fs {machine['version']}; {machine['date']}")
