@@ -136,7 +136,7 @@ __poll_t okl4fs_poll(struct file *file, struct poll_table_struct *table)
 		mask |= poll_write(ch);
 	if (okl4_channel_error(ch, ch->mem))
 		mask = (mask & ~(EPOLLOUT | EPOLLWRNORM)) | EPOLLHUP | EPOLLERR;
-	else if (!poll_does_not_wait(table))
+	else
 		okl4_channel_watch(ch);
 	return mask;
 }

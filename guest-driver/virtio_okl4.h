@@ -81,6 +81,7 @@ struct okl4_slot {
  * @stopped: the device goes or sleeps: no new request, and a waiting one gives up. Written once or
  *	under @mutex
  * @was_set_up: features must be negotiated anew before the next set-up, under @mutex
+ * @greeted: the host has answered HELLO once, under @mutex
  * @n_failures: set-ups that failed in a row, under @mutex
  * @manage: all that needs patience: setting up, healing, PING, events that need requests
  * @heard: when something last came from the host, jiffies
@@ -113,6 +114,7 @@ struct okl4_dev {
 	bool up;
 	bool stopped;
 	bool was_set_up;
+	bool greeted;
 	unsigned int n_failures;
 	struct delayed_work manage;
 	unsigned long heard;

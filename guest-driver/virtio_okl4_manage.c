@@ -186,7 +186,8 @@ static int greet(struct okl4_dev *dev)
 	u32 max_channels;
 	int r;
 
-	if (dev->n_failures < 8)
+	/* Once it was there, it is probably gone now, and then comes back with queues to be set up */
+	if (dev->greeted && dev->n_failures < 8)
 		limit_ms = min_t(unsigned int, limit_ms, FIRST_HELLO_MS << dev->n_failures);
 	r = okl4_ctl_hello(dev, limit_ms, &max_channels);
 	if (r > 0)
@@ -194,6 +195,7 @@ static int greet(struct okl4_dev *dev)
 				    fs_status_text(r));
 	if (r)
 		return r > 0 ? -EPROTO : r;
+	dev->greeted = true;
 	r = okl4_offers_enumerate(dev, max_channels);
 	if (r)
 		return r;
