@@ -14,20 +14,6 @@
 #include "config_read.h"
 #include "util/fd.h"
 
-#define SYSTEM_RUNTIME_DIR "/run/okl4fs"
-
-const char *config_runtime_dir(void)
-{
-	static _Thread_local char dir[256];
-	const char *user = getenv("XDG_RUNTIME_DIR");
-	int n;
-
-	if (!geteuid() || !user || user[0] != '/')
-		return SYSTEM_RUNTIME_DIR;
-	n = snprintf(dir, sizeof(dir), "%s/okl4fs", user);
-	return n < (int)sizeof(dir) ? dir : SYSTEM_RUNTIME_DIR;
-}
-
 /**
  * runtime_path() - a file in the runtime directory
  * @name: its name

@@ -114,6 +114,9 @@ int config_load(struct config **cfg, const char *path, FILE *errors);
  */
 int config_default(struct config **cfg);
 
+/* Where sockets lie by default, for the system's daemon */
+#define CONFIG_SYSTEM_DIR "/run/okl4fs"
+
 /** config_runtime_dir() - $XDG_RUNTIME_DIR/okl4fs for a user, /run/okl4fs else; static memory */
 const char *config_runtime_dir(void);
 

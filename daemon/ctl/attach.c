@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * attach.c - `attach GUEST/CHANNEL`: stdin and stdout become the host end of a channel
+ *
+ * Two directions, a buffer each, and one poll(2) that asks only for what can be used. The end of
+ * stdin is a half-close; the end of what the guest sends ends the program. Standard descriptors are
+ * shared with other programs, so they stay in blocking mode; a pipe that poll(2) calls writable
+ * takes PIPE_BUF bytes without blocking, so no more is written at a time.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <json-c/json.h>
+
+#include "ctl/ctl.h"
+#include "util/fd.h"
+
+#define BUFFER_BYTES 65536
+
+/**
+ * struct way - one direction
+ * @from: read from here
+ * @to: write to here
+ * @to_max: bytes a write
+ * @at: first byte of @buf that is not written
+ * @end: behind its last byte
+ * @eof: nothing more comes
+ * @dead: nothing more is taken
+ * @total: bytes read
+ * @buf: buffer
+ */
+struct way {
+	int from, to;
+	size_t to_max;
+	size_t at, end;
+	bool eof, dead;
+	unsigned long long total;
+	char buf[BUFFER_BYTES];
+};
+
+/**
+ * way_read() - fill the empty buffer
+ * @w: direction
+ */
+static void way_read(struct way *w)
+{
+	ssize_t n = read(w->from, w->buf, sizeof(w->buf));
+
+	if (n > 0) {
+		w->at = 0;
+		w->end = (size_t)n;
+		w->total += (size_t)n;
+	} else if (!n || (errno != EAGAIN && errno != EINTR)) {
+		w->eof = true;
+	}
+}
+
+/**
+ * way_write() - write some of the buffer
+ * @w: direction
+ */
+static void way_write(struct way *w)
+{
+	size_t bytes = w->end - w->at;
+	ssize_t n = write(w->to, w->buf + w->at, bytes < w->to_max ? bytes : w->to_max);
+
+	if (n >= 0)
+		w->at += (size_t)n;
+	else if (errno != EAGAIN && errno != EINTR)
+		w->dead = w->eof = true;
+}
+
+/**
+ * way_done() - whether the direction has ended
+ * @w: direction
+ *
+ * Return: true when nothing comes and nothing is left to be written.
+ */
+static bool way_done(const struct way *w)
+{
+	return w->dead || (w->eof && w->at == w->end);
+}
+
+/**
+ * way_poll() - what to ask for
+ * @w: direction
+ * @from: to be filled: a negative descriptor asks for nothing
+ * @to: likewise
+ */
+static void way_poll(const struct way *w, struct pollfd *from, struct pollfd *to)
+{
+	*from = *to = (struct pollfd){ .fd = -1 };
+	if (w->dead)
+		return;
+	if (w->at < w->end)
+		*to = (struct pollfd){ .fd = w->to, .events = POLLOUT };
+	else if (!w->eof)
+		*from = (struct pollfd){ .fd = w->from, .events = POLLIN };
+}
+
+/**
+ * way_turn() - do what poll(2) says can be done
+ * @w: direction
+ * @from: as way_poll() filled it
+ * @to: likewise
+ */
+static void way_turn(struct way *w, const struct pollfd *from, const struct pollfd *to)
+{
+	if (to->fd >= 0 && to->revents)
+		way_write(w);
+	if (from->fd >= 0 && from->revents)
+		way_read(w);
+}
+
+/**
+ * join() - pump until the guest's end of file
+ * @fd: connection
+ * @received: out: bytes that came from the guest
+ *
+ * Return: CTL_DONE, or CTL_REFUSED when stdout could not be written.
+ */
+static enum ctl_exit join(int fd, unsigned long long *received)
+{
+	static struct way up, down;
+	bool half_closed = false;
+	struct pollfd p[4];
+
+	up.from = STDIN_FILENO;
+	up.to = down.from = fd;
+	up.to_max = BUFFER_BYTES;
+	down.to = STDOUT_FILENO;
+	down.to_max = PIPE_BUF;
+	while (!way_done(&down)) {
+		if (way_done(&up) && !half_closed) {
+			shutdown(fd, SHUT_WR);
+			half_closed = true;
+		}
+		way_poll(&up, &p[0], &p[1]);
+		way_poll(&down, &p[2], &p[3]);
+		if (poll(p, 4, -1) < 0)
+			continue;
+		way_turn(&up, &p[0], &p[1]);
+		way_turn(&down, &p[2], &p[3]);
+	}
+	*received = down.total;
+	if (!down.dead)
+		return CTL_DONE;
+	ctl_error("cannot write what the guest sends: %s", strerror(errno));
+	return CTL_REFUSED;
+}
+
+/**
+ * find_channel() - ask the daemon for a channel
+ * @ctl: the daemon
+ * @name: GUEST/CHANNEL
+ * @result: out: keeps @channel; json_object_put() it
+ * @channel: out: borrowed
+ *
+ * Return: CTL_DONE or another ctl_exit, with a line on stderr.
+ */
+static enum ctl_exit find_channel(const struct ctl *ctl, const char *name,
+				  struct json_object **result, struct json_object **channel)
+{
+	const char *slash = strchr(name, '/');
+	_cleanup_free_ char *guest = slash ? strndup(name, (size_t)(slash - name)) : NULL;
+	struct json_object *list;
+	enum ctl_exit r;
+
+	*result = NULL;
+	if (!guest || !*guest || !slash[1]) {
+		ctl_error("attach: GUEST/CHANNEL is wanted, not \"%s\"", name);
+		return CTL_USAGE;
+	}
+	r = ctl_call(ctl, "channel.list", guest, result);
+	if (r)
+		return r;
+	list = ctl_object(*result, "channels");
+	for (size_t i = 0; i < json_object_array_length(list); i++) {
+		*channel = json_object_array_get_idx(list, i);
+		if (!strcmp(ctl_string(*channel, "name"), slash + 1))
+			return CTL_DONE;
+	}
+	ctl_error("guest \"%s\" has no channel \"%s\"", guest, slash + 1);
+	return CTL_REFUSED;
+}
+
+/**
+ * was_refused() - whether the daemon has turned a client away since
+ * @ctl: the daemon
+ * @name: GUEST/CHANNEL
+ * @before: clients_refused before
+ *
+ * Return: true when it has.
+ */
+static bool was_refused(const struct ctl *ctl, const char *name, unsigned long long before)
+{
+	struct json_object *result, *channel;
+	bool refused = false;
+
+	if (find_channel(ctl, name, &result, &channel) == CTL_DONE)
+		refused = ctl_number(ctl_object(channel, "endpoint"), "clients_refused") > before;
+	json_object_put(result);
+	return refused;
+}
+
+/**
+ * attach_to() - attach to a channel that was found
+ * @ctl: the daemon
+ * @name: GUEST/CHANNEL
+ * @channel: the channel
+ *
+ * Return: ctl_exit, with a line on stderr unless CTL_DONE.
+ */
+static enum ctl_exit attach_to(const struct ctl *ctl, const char *name, struct json_object *channel)
+{
+	struct json_object *endpoint = ctl_object(channel, "endpoint");
+	unsigned long long refused = ctl_number(endpoint, "clients_refused"), received;
+	const char *path = ctl_string(endpoint, "path");
+	_cleanup_fd_ int fd = -1;
+	enum ctl_exit r;
+
+	if (strcmp(ctl_string(endpoint, "type"), "unix-listen") != 0) {
+		ctl_error("%s: its endpoint is %s; only unix-listen can be attached to", name,
+			  ctl_string(endpoint, "type"));
+		return CTL_REFUSED;
+	}
+	if (strcmp(ctl_string(channel, "state"), "attached") != 0)
+		ctl_error("%s: the guest is not there yet (%s); waiting", name,
+			  ctl_string(channel, "state"));
+	fd = fd_connect_unix(path);
+	if (fd < 0) {
+		ctl_error("%s: %s: %s", name, path, strerror(-fd));
+		return CTL_REFUSED;
+	}
+	r = join(fd, &received);
+	if (r == CTL_DONE && !received && was_refused(ctl, name, refused)) {
+		ctl_error("%s: somebody is attached already", name);
+		return CTL_REFUSED;
+	}
+	return r;
+}
+
+enum ctl_exit ctl_attach(const struct ctl *ctl, const char *name)
+{
+	struct json_object *result, *channel;
+	enum ctl_exit r = find_channel(ctl, name, &result, &channel);
+
+	if (r == CTL_DONE)
+		r = attach_to(ctl, name, channel);
+	json_object_put(result);
+	return r;
+}

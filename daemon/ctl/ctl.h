@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * ctl.h - what the parts of okl4fsctl share
+ */
+#ifndef OKL4FS_CTL_H
+#define OKL4FS_CTL_H
+
+#include <stdbool.h>
+
+struct json_object;
+
+/** enum ctl_exit - exit statuses, part of the interface */
+enum ctl_exit { CTL_DONE, CTL_REFUSED, CTL_USAGE, CTL_NO_DAEMON };
+
+/**
+ * struct ctl - how to reach the daemon, and how to speak to the user
+ * @socket: path of the control socket; NULL: look in the usual places
+ * @json: print results as they are
+ */
+struct ctl {
+	const char *socket;
+	bool json;
+};
+
+/** ctl_error() - a line on stderr that begins with the program's name */
+__attribute__((format(printf, 1, 2))) void ctl_error(const char *fmt, ...);
+
+/**
+ * ctl_call() - call a method of the daemon
+ * @ctl: where it is
+ * @method: name
+ * @guest: parameter `guest`, or NULL
+ * @result: out: json_object_put() it
+ *
+ * Return: CTL_DONE, or another ctl_exit with a line on stderr.
+ */
+enum ctl_exit ctl_call(const struct ctl *ctl, const char *method, const char *guest,
+		       struct json_object **result);
+
+/* Readers of results; a member that is not there is "", 0 or false */
+const char *ctl_string(struct json_object *object, const char *key);
+unsigned long long ctl_number(struct json_object *object, const char *key);
+bool ctl_boolean(struct json_object *object, const char *key);
+struct json_object *ctl_object(struct json_object *object, const char *key);
+
+/* Printers of results, for people */
+void ctl_show_status(struct json_object *result);
+void ctl_show_guests(struct json_object *result);
+void ctl_show_channels(struct json_object *result);
+void ctl_show_version(struct json_object *result);
+void ctl_show_json(struct json_object *result);
+
+/** ctl_qemu_args() - `qemu-args GUEST` */
+enum ctl_exit ctl_qemu_args(const struct ctl *ctl, const char *guest);
+
+/** ctl_attach() - `attach GUEST/CHANNEL` */
+enum ctl_exit ctl_attach(const struct ctl *ctl, const char *channel);
+
+#endif

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * rpc_call.c - from a line of JSON-RPC 2.0 to the line that answers it
+ *
+ * Decode, act, one exit: check the envelope, find the method in the table, check its parameters
+ * against the names it declares, call it, wrap the result. No I/O.
+ */
+#include "rpc_call.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <json-c/json.h>
+
+/**
+ * error_object() - an error response
+ * @id: the request's id, or NULL for null; a reference is taken
+ * @code: enum rpc_error
+ * @sentence: what is wrong
+ *
+ * Return: a new object.
+ */
+static struct json_object *error_object(struct json_object *id, int code, const char *sentence)
+{
+	struct json_object *response = json_object_new_object();
+	struct json_object *error = json_object_new_object();
+
+	json_object_object_add(error, "code", json_object_new_int(code));
+	json_object_object_add(error, "message", json_object_new_string(sentence));
+	json_object_object_add(response, "jsonrpc", json_object_new_string("2.0"));
+	json_object_object_add(response, "id", json_object_get(id));
+	json_object_object_add(response, "error", error);
+	return response;
+}
+
+/**
+ * to_line() - a response as a line
+ * @response: consumed; NULL: none
+ *
+ * Return: the line, to be freed, or NULL.
+ */
+static char *to_line(struct json_object *response)
+{
+	char *line = NULL;
+	size_t bytes;
+	const char *text;
+
+	if (!response)
+		return NULL;
+	text = json_object_to_json_string_length(
+		response, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &bytes);
+	if (text)
+		line = malloc(bytes + 2);
+	if (line) {
+		memcpy(line, text, bytes);
+		memcpy(line + bytes, "\n", 2);
+	}
+	json_object_put(response);
+	return line;
+}
+
+char *rpc_error_line(enum rpc_error code, const char *sentence)
+{
+	return to_line(error_object(NULL, code, sentence));
+}
+
+/**
+ * find_method() - look a method up
+ * @name: its name
+ *
+ * Return: it or NULL.
+ */
+static const struct rpc_method *find_method(const char *name)
+{
+	const struct rpc_method *m;
+
+	for (m = rpc_methods; m->name; m++)
+		if (!strcmp(m->name, name))
+			return m;
+	return NULL;
+}
+
+/**
+ * check_params() - every parameter is one that the method has, and a string
+ * @m: method
+ * @req: request; its error is filled
+ *
+ * Return: 0 or RPC_INVALID_PARAMS.
+ */
+static int check_params(const struct rpc_method *m, struct rpc_request *req)
+{
+	if (!req->params)
+		return 0;
+	json_object_object_foreach(req->params, key, value) {
+		const char *const *name = m->params;
+
+		while (*name && strcmp(*name, key) != 0)
+			name++;
+		if (!*name) {
+			snprintf(req->error, sizeof(req->error), "%s has no parameter \"%.64s\"",
+				 m->name, key);
+			return RPC_INVALID_PARAMS;
+		}
+		if (!json_object_is_type(value, json_type_string)) {
+			snprintf(req->error, sizeof(req->error), "\"%s\" must be a string", *name);
+			return RPC_INVALID_PARAMS;
+		}
+	}
+	return 0;
+}
+
+/**
+ * check_envelope() - whether a value is a request
+ * @value: the value
+ * @id: out: its id, where there is one; borrowed
+ * @is_notification: out: it has none
+ * @params: out: its parameters, an object; NULL for none; borrowed
+ *
+ * Return: NULL, or a sentence that says why it is no request.
+ */
+static const char *check_envelope(struct json_object *value, struct json_object **id,
+				  bool *is_notification, struct json_object **params)
+{
+	struct json_object *member;
+
+	*id = *params = NULL;
+	*is_notification = false;
+	if (!json_object_is_type(value, json_type_object))
+		return "a request is an object";
+	*is_notification = !json_object_object_get_ex(value, "id", id);
+	if (*id && !json_object_is_type(*id, json_type_string) &&
+	    !json_object_is_type(*id, json_type_int) &&
+	    !json_object_is_type(*id, json_type_double)) {
+		*id = NULL;
+		return "\"id\" must be a string, a number or null";
+	}
+	if (!json_object_object_get_ex(value, "jsonrpc", &member) ||
+	    !json_object_is_type(member, json_type_string) ||
+	    strcmp(json_object_get_string(member), "2.0") != 0)
+		return "\"jsonrpc\" must be \"2.0\"";
+	if (!json_object_object_get_ex(value, "method", &member) ||
+	    !json_object_is_type(member, json_type_string))
+		return "\"method\" must be a string";
+	if (!json_object_object_get_ex(value, "params", &member))
+		return NULL;
+	if (json_object_is_type(member, json_type_array) && !json_object_array_length(member))
+		return NULL; /* as good as none */
+	*params = member;
+	if (!json_object_is_type(member, json_type_object))
+		return "\"params\" must be an object: parameters go by name";
+	return NULL;
+}
+
+/**
+ * call() - carry out one request
+ * @server: what the methods look at
+ * @value: the request
+ *
+ * Return: the response, or NULL for a notification.
+ */
+static struct json_object *call(struct server *server, struct json_object *value)
+{
+	struct rpc_request req = { .server = server };
+	struct json_object *id, *result = NULL, *response;
+	const struct rpc_method *m;
+	bool is_notification;
+	const char *why;
+	int code;
+
+	why = check_envelope(value, &id, &is_notification, &req.params);
+	if (why) /* not known to be a notification: JSON-RPC 2.0, section 5 */
+		return error_object(id, RPC_INVALID_REQUEST, why);
+
+	m = find_method(json_object_get_string(json_object_object_get(value, "method")));
+	if (!m) {
+		code = RPC_METHOD_NOT_FOUND;
+		snprintf(req.error, sizeof(req.error), "there is no such method");
+	} else {
+		code = check_params(m, &req);
+		if (!code)
+			code = m->call(&req, &result);
+	}
+	if (is_notification) {
+		json_object_put(result);
+		return NULL;
+	}
+	if (code)
+		return error_object(id, code, req.error);
+	response = json_object_new_object();
+	json_object_object_add(response, "jsonrpc", json_object_new_string("2.0"));
+	json_object_object_add(response, "id", json_object_get(id));
+	json_object_object_add(response, "result", result);
+	return response;
+}
+
+/**
+ * call_batch() - carry out an array of requests
+ * @server: what the methods look at
+ * @batch: the array
+ *
+ * Return: the array of responses; an error when it is no batch; or NULL when all are notifications.
+ */
+static struct json_object *call_batch(struct server *server, struct json_object *batch)
+{
+	size_t n = json_object_array_length(batch);
+	struct json_object *responses;
+
+	if (!n)
+		return error_object(NULL, RPC_INVALID_REQUEST, "an empty batch");
+	if (n > RPC_MAX_BATCH)
+		return error_object(NULL, RPC_INVALID_REQUEST, "a batch has at most 16 requests");
+
+	responses = json_object_new_array();
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *r = call(server, json_object_array_get_idx(batch, i));
+
+		if (r)
+			json_object_array_add(responses, r);
+	}
+	if (json_object_array_length(responses))
+		return responses;
+	json_object_put(responses);
+	return NULL;
+}
+_Static_assert(RPC_MAX_BATCH == 16, "the sentence above says so");
+
+char *rpc_answer(struct server *server, const char *line, size_t bytes)
+{
+	struct json_tokener *tokener = json_tokener_new_ex(RPC_MAX_DEPTH);
+	struct json_object *value, *response;
+	enum json_tokener_error e;
+	char sentence[160];
+
+	if (!tokener)
+		return rpc_error_line(RPC_INTERNAL_ERROR, "out of memory");
+	if (memchr(line, 0, bytes)) {
+		json_tokener_free(tokener);
+		return rpc_error_line(RPC_PARSE_ERROR, "the line holds a NUL");
+	}
+	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	value = json_tokener_parse_ex(tokener, line, (int)bytes);
+	e = json_tokener_get_error(tokener);
+	if (e == json_tokener_continue) /* a number alone, or the line is cut */
+		value = json_tokener_parse_ex(tokener, "", 1);
+	if (e == json_tokener_continue)
+		e = json_tokener_get_error(tokener);
+	snprintf(sentence, sizeof(sentence), "byte %zu: %s",
+		 json_tokener_get_parse_end(tokener) + 1,
+		 e == json_tokener_continue ? "the line ends too early" :
+					      json_tokener_error_desc(e));
+	json_tokener_free(tokener);
+	if (e != json_tokener_success)
+		return rpc_error_line(RPC_PARSE_ERROR, sentence);
+
+	if (json_object_is_type(value, json_type_array))
+		response = call_batch(server, value);
+	else
+		response = call(server, value);
+	json_object_put(value);
+	return to_line(response);
+}
