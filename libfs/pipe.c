@@ -40,6 +40,15 @@
  * in their single order sees what was stored before the first: either the sleeper sees c and stays
  * awake, or the mover sees e and notifies. A wake-up cannot fall between.
  *
+ * Several may sleep on one writing end and want different room, and there is one word for it: the
+ * nearest value stands in it, and who is woken asks again. But a value must not be replaced unseen
+ * while somebody sleeps on it. Between the reader's move and its look at the event, a second writer
+ * may find the first one's value passed and publish its own; then the reader finds only that one,
+ * and the first sleeps on. So whoever takes the place of a value that has passed, or publishes one
+ * that passes at once, says so (pipe_take_overdue()), and the sleepers of its own side are woken
+ * there. Readers have no such trouble: all of them want any byte, and a value is replaced by a
+ * later one only after the bytes before it are gone.
+ *
  * Opening. Each end has a `phase`: 0 never opened, odd open, even closed; it counts up by one at
  * each open and close, so it tells both the state and that there was a change. There is no
  * rendezvous: an end may be opened, used and closed before the other one is.
@@ -64,8 +73,8 @@
  * side.
  *
  * Resuming. All that an end needs is in the shared words that it wrote itself, so a new process can
- * take up where another was killed: a move was either published or not made. The other may have died
- * between publishing and notifying, so who takes up an end wakes the peer once.
+ * take up where another was killed: a move was either published or not made. The other may have
+ * died between publishing and notifying, so who takes up an end wakes the peer once.
  */
 #include <libfs/checked.h>
 
@@ -306,6 +315,19 @@ static bool event_ahead(const struct pipe *p)
 }
 
 /**
+ * note_overdue() - somebody who sleeps on the published wake value may not be notified
+ * @p: writing end
+ * @passed: the reader has gone past that value, as last seen
+ */
+static void note_overdue(struct pipe *p, bool passed)
+{
+	if (!p->armed || !passed)
+		return;
+	p->armed = false;
+	p->overdue = true;
+}
+
+/**
  * want_room() - publish a wake value and look at the reader again
  * @p: writing end
  * @event: wake value that lies ahead of the reader as last seen; an earlier one that does too
@@ -333,16 +355,29 @@ int pipe_arm_write(struct pipe *p, uint64_t bytes)
 	event = p->cursor + bytes - ring_bytes(p) - 1;
 
 	r = look_at_reader(p);
-	/*
-	 * Once more when the reader went past an earlier wake value in between, and so has notified
-	 * whoever waited for it, but not yet past ours. Then ours is published, so twice is enough.
-	 */
 	while (!r && room(p) < bytes) {
+		/* The reader may just have passed it, and look for an event that is overwritten now */
+		note_overdue(p, !event_ahead(p));
 		r = want_room(p, event);
-		if (!r && room(p) < bytes && event_ahead(p))
+		if (!r && room(p) < bytes && event_ahead(p)) {
+			p->armed = true;
 			return 0;
+		}
+		/*
+		 * The reader passed what is published now, be it ours or an earlier one that was
+		 * nearer. If there still is not enough room, ours is ahead: twice is enough.
+		 */
+		note_overdue(p, true);
 	}
 	return p->error ? p->error : 1;
+}
+
+bool pipe_take_overdue(struct pipe *p)
+{
+	bool overdue = p->overdue;
+
+	p->overdue = false;
+	return overdue;
 }
 
 int pipe_error(const struct pipe *p)

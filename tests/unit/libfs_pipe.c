@@ -313,6 +313,82 @@ Test(libfs_pipe, a_commit_of_more_than_was_given_fails_the_end)
 	rig_pipe_deinit(&r);
 }
 
+static bool write_notifies(struct rig_pipe *r, uint64_t bytes)
+{
+	static const uint8_t buf[4096];
+	bool notify;
+
+	require_eq(pipe_write(&r->tx, buf, bytes, &notify), bytes);
+	return notify;
+}
+
+static bool read_notifies(struct rig_pipe *r, uint64_t bytes)
+{
+	uint8_t buf[4096];
+	bool notify;
+
+	require_eq(pipe_read(&r->rx, buf, bytes, &notify), bytes);
+	return notify;
+}
+
+/* A notification for what was asked, and for nothing else */
+Test(libfs_pipe, notifies_exactly_when_a_wake_value_is_crossed)
+{
+	static const uint64_t start[] = { 1, 4096, NEAR_WRAP, UINT64_MAX - 1, 1ULL << 63 };
+	struct rng rng = { 1 };
+	struct rig_pipe r;
+	uint64_t i;
+
+	for (i = 0; i < sizeof(start) / sizeof(start[0]); i++) {
+		rig_pipe_init(&r, 4096, 4096, LAYOUT_ADJACENT, start[i], &rng);
+		/* Nobody waits yet: wake values in the past, taken up from there */
+		r.shm->producer.space_event = fs_cpu_to_le64(start[i] - 1);
+		r.shm->consumer.data_event = fs_cpu_to_le64(start[i] - 1);
+		require_status(pipe_producer_init(&r.tx, r.shm, &r.ring.sec), 0);
+		require_status(pipe_consumer_init(&r.rx, r.shm, &r.ring.sec), 0);
+		require(!write_notifies(&r, 1) && !read_notifies(&r, 1));
+
+		require_eq(pipe_arm_read(&r.rx), 0);
+		require(write_notifies(&r, 1));
+		require(!write_notifies(&r, 1));
+		require_eq(pipe_arm_read(&r.rx), 1);
+		require(!write_notifies(&r, 98) && !read_notifies(&r, 100));
+		require_eq(pipe_arm_read(&r.rx), 0);
+		require(write_notifies(&r, 4096));
+
+		/* 1500 bytes of room: not for 1499, for the next one, and then no more */
+		require_eq(pipe_arm_write(&r.tx, 1500), 0);
+		require(!read_notifies(&r, 700));
+		require(!read_notifies(&r, 799));
+		require(read_notifies(&r, 1));
+		require(!read_notifies(&r, 1000));
+		require_eq(pipe_arm_write(&r.tx, 2500), 1);
+		require_eq(pipe_arm_write(&r.tx, 2501), 0);
+		require(read_notifies(&r, 1596));
+		/* Any byte of room, and all of it */
+		require(!write_notifies(&r, 4096));
+		require_eq(pipe_arm_write(&r.tx, 1), 0);
+		require(read_notifies(&r, 1));
+		require_eq(pipe_arm_write(&r.tx, 4096), 0);
+		require(!read_notifies(&r, 4094));
+		require(read_notifies(&r, 1));
+		rig_pipe_deinit(&r);
+	}
+}
+
+/* Fresh memory asks for a wake-up at the first byte, so that nobody has to arm before it */
+Test(libfs_pipe, the_first_byte_in_fresh_memory_notifies)
+{
+	struct rng rng = { 1 };
+	struct rig_pipe r;
+
+	rig_pipe_init(&r, 4096, 4096, LAYOUT_ADJACENT, 0, &rng);
+	require(write_notifies(&r, 10));
+	require(!write_notifies(&r, 10));
+	require(read_notifies(&r, 20));
+	rig_pipe_deinit(&r);
+}
+
 /* Both ends are dropped and taken up again in the middle: nothing is lost, nothing comes twice */
 Test(libfs_pipe, taken_up_again_in_mid_stream)
 {

@@ -102,10 +102,23 @@ static void read_sleeper(void)
 	}
 }
 
+/*
+ * Who may sleep has a wake value ahead of the reader as last seen, so a notification for what was
+ * seen may well have gone to somebody else.
+ */
+static int arm_write(unsigned int bytes)
+{
+	int r = pipe_arm_write(&tx, bytes);
+
+	must(r || tx.event - tx.peer_cursor < tx.cursor - tx.peer_cursor,
+	     "sleeps on a wake value that has passed");
+	return r;
+}
+
 static void write_sleeper(void)
 {
 	while (pipe_writable(&tx) < (int64_t)want_bytes) {
-		if (!pipe_arm_write(&tx, want_bytes))
+		if (!arm_write(want_bytes))
 			explorer_sleep();
 	}
 }
@@ -120,11 +133,38 @@ static void two_write_sleepers(void)
 		two = two || pipe_writable(&tx) >= (int64_t)want_bytes2;
 		if (one && two)
 			return;
-		if (!one && pipe_arm_write(&tx, want_bytes))
+		if (!one && arm_write(want_bytes))
 			continue;
-		if (!two && pipe_arm_write(&tx, want_bytes2))
+		if (!two && arm_write(want_bytes2))
 			continue;
-		explorer_sleep();
+		if (!pipe_take_overdue(&tx))
+			explorer_sleep();
+	}
+}
+
+/*
+ * The first sleeps; a second one comes, is satisfied or sleeps too, and has no part in the rest.
+ * The first must not pay for it. What pipe_take_overdue() says wakes the first, as its side would.
+ */
+static void first_write_sleeper(void)
+{
+	while (pipe_writable(&tx) < (int64_t)want_bytes) {
+		if (arm_write(want_bytes))
+			continue;
+		pipe_take_overdue(&tx);
+		arm_write(want_bytes2);
+		if (!pipe_take_overdue(&tx))
+			explorer_sleep();
+	}
+}
+
+/* The other one sleeps already when the first comes */
+static void last_write_sleeper(void)
+{
+	while (pipe_writable(&tx) < (int64_t)want_bytes) {
+		arm_write(want_bytes2);
+		if (!arm_write(want_bytes))
+			explorer_sleep();
 	}
 }
 
@@ -143,7 +183,7 @@ static void stream_writer(void)
 			left -= (unsigned int)r;
 			if (notify)
 				explorer_notify();
-		} else if (!pipe_arm_write(&tx, want_bytes)) {
+		} else if (!arm_write(want_bytes)) {
 			explorer_sleep();
 		}
 	}
@@ -213,7 +253,7 @@ static void write_until_epipe(void)
 		if (r == -FS_PIPE)
 			return;
 		must(r == -FS_AGAIN, "a write into a full ring");
-		if (!pipe_arm_write(&tx, 1))
+		if (!arm_write(1))
 			explorer_sleep();
 	}
 }
@@ -289,6 +329,17 @@ Test(libfs_wake, two_writers_sleep, .timeout = 120)
 	run("large, small", two_write_sleepers, read_moves, true);
 	scene(UINT64_MAX - 1500, SIZE, 4, 1000, 500, 4000);
 	run("over 2^64", two_write_sleepers, read_moves, true);
+	scene(77, SIZE, 2, 1000, 1500, 4000);
+	run("modest, then greedy", first_write_sleeper, read_moves, true);
+	run("greedy, then modest", last_write_sleeper, read_moves, true);
+	scene(77, SIZE, 3, 1000, 2500, 500);
+	run("greedy, then modest and gone", first_write_sleeper, read_moves, true);
+	run("modest and gone, then greedy", last_write_sleeper, read_moves, true);
+	scene(UINT64_MAX - 1200, SIZE, 3, 500, 1500, 1501);
+	run("by one byte, over 2^64", first_write_sleeper, read_moves, true);
+	run("the other way round", last_write_sleeper, read_moves, true);
+	scene(77, SIZE, 3, 500, 1500, 1499);
+	run("by one byte less", first_write_sleeper, read_moves, true);
 }
 
 Test(libfs_wake, both_sleep, .timeout = 240)

@@ -50,6 +50,8 @@ struct pipe_seg {
  * @event: own wake value, as last published
  * @eof_pending: (consumer) the peer's phase whose end-of-file was reported since this end opened
  * @eof_seen: (consumer) as in pipe_consumer_shm
+ * @armed: (producer) somebody may sleep on @event
+ * @overdue: (producer) for pipe_take_overdue()
  * @error: 0 or the negated status that failed this end
  */
 struct pipe {
@@ -63,6 +65,8 @@ struct pipe {
 	uint64_t event;
 	uint64_t eof_pending;
 	uint64_t eof_seen;
+	bool armed;
+	bool overdue;
 	int error;
 };
 
@@ -247,10 +251,25 @@ int pipe_arm_read(struct pipe *p);
  * @bytes: room that is waited for: 1 to the ring's size. Of several sleepers that ask, the one that
  *	wants least is served: an earlier wake value that is still ahead is not put further off
  *
+ * Where several can sleep on one end, ask pipe_take_overdue() after each call, whatever came of it.
+ *
  * Return: 0: sleep until woken. 1: do not sleep: there is room, or nobody reads any more. Or an
  * error.
  */
 int pipe_arm_write(struct pipe *p, uint64_t bytes);
+
+/**
+ * pipe_take_overdue() - whether other sleepers of this end must be woken by their own side
+ * @p: writing end
+ *
+ * pipe_arm_write() may have to take the place of a wake value that the peer has just passed, and
+ * then cannot know whether the peer notified for it. True once after that happened (and at times
+ * when it did not matter): wake all who sleep on this end; they look and arm again. An end with at
+ * most one sleeper at a time need not ask.
+ *
+ * Return: true when they must be woken.
+ */
+bool pipe_take_overdue(struct pipe *p);
 
 /**
  * pipe_error() - why this end failed

@@ -62,7 +62,7 @@
 	X(CHUNK_UNMAPPED, 77, "chunk is not wholly inside one region of guest memory")       \
 	X(CHUNK_OVERLAP, 78, "chunk overlaps another attached chunk or the bell page")       \
 	X(NO_MEMORY, 79, "out of memory on the host")                                        \
-	X(MEMORY_LOST, 80, "guest memory went away under the channel")                             \
+	X(MEMORY_LOST, 80, "guest memory went away under the channel")                       \
 	X(REQ_QUEUES, 81, "request: the number of event queues is not 1 to 16")
 
 #define FS_STATUS_ENUM(name, number, sentence) FS_##name = (number),
