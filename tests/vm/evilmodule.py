@@ -8,7 +8,9 @@ from pathlib import Path
 from . import paths
 from .kernel import Kernel, locked
 
-SOURCE = Path(__file__).parent / "okl4evil"
+FOLDER = Path(__file__).parent
+SOURCES = (FOLDER / "okl4evil/Kbuild", FOLDER / "okl4evil/okl4evil.c",
+           FOLDER / "guest/okl4test/okl4evil.h")
 
 
 def module(kernel: Kernel) -> Path:
@@ -16,10 +18,10 @@ def module(kernel: Kernel) -> Path:
     folder = paths.BUILD / "evil" / kernel.release
     folder.mkdir(parents=True, exist_ok=True)
     result = folder / "okl4evil.ko"
-    sources = list(SOURCE.iterdir())
     with locked(folder / ".lock"):
-        if not result.exists() or result.stat().st_mtime <= max(s.stat().st_mtime for s in sources):
-            for source in sources:
+        newest = max(source.stat().st_mtime for source in SOURCES)
+        if not result.exists() or result.stat().st_mtime <= newest:
+            for source in SOURCES:
                 shutil.copy(source, folder)
             subprocess.run(["make", "-s", "-C", kernel.headers, f"M={folder}", "W=1",
                             *kernel.make_args, "modules"], check=True, stdout=sys.stderr)

@@ -12,7 +12,7 @@
 #include <libfs/status.h>
 #include <linux/virtio_ring.h>
 
-#include "../../okl4evil/okl4evil.h"
+#include "okl4evil.h"
 #include "util.h"
 
 /* What lies where in the arena */

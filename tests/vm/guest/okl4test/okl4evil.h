@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause */
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * okl4evil.h - what okl4evil.ko offers a program: the bare device
  *
