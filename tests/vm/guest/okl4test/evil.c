@@ -78,7 +78,7 @@ int cmd_evil(char **argv)
 	dev.random = parse_bytes(argument(argv, "seed", "1"));
 	for (size_t i = 0; i < N_TABLES; i++) {
 		for (const struct evil_entry *entry = tables[i]; entry->name; entry++) {
-			if (strcmp(entry->name, argv[0]))
+			if (strcmp(entry->name, argv[0]) != 0)
 				continue;
 			evil_open(&dev);
 			entry->run(&dev);

@@ -15,31 +15,30 @@ static void refuse(struct evil_dev *dev, uint32_t bytes, enum fs_status wanted)
 
 static void no_hello(struct evil_dev *dev)
 {
-	struct okl4fs_detach_req *req;
-
 	evil_lay_out(dev);
 	evil_attach_request(dev);
 	refuse(dev, ATTACH_BYTES, FS_REQ_NO_HELLO);
-	req = evil_header(dev, OKL4FS_REQ_DETACH, sizeof(*req));
-	refuse(dev, sizeof(*req), FS_REQ_NO_HELLO);
+	evil_header(dev, OKL4FS_REQ_DETACH, sizeof(struct okl4fs_detach_req));
+	refuse(dev, sizeof(struct okl4fs_detach_req), FS_REQ_NO_HELLO);
 }
 
 static void headers(struct evil_dev *dev)
 {
+	const uint32_t bytes = sizeof(struct okl4fs_req_hdr);
 	struct okl4fs_req_hdr *hdr;
 
 	evil_hello(dev);
-	hdr = evil_header(dev, 99, sizeof(*hdr));
-	refuse(dev, sizeof(*hdr), FS_REQ_TYPE);
-	hdr = evil_header(dev, OKL4FS_REQ_PING, sizeof(*hdr));
+	evil_header(dev, 99, bytes);
+	refuse(dev, bytes, FS_REQ_TYPE);
+	hdr = evil_header(dev, OKL4FS_REQ_PING, bytes);
 	hdr->reserved = 1;
-	refuse(dev, sizeof(*hdr), FS_REQ_RESERVED);
-	hdr = evil_header(dev, OKL4FS_REQ_PING, sizeof(*hdr) + 8);
-	refuse(dev, sizeof(*hdr) + 8, FS_REQ_LENGTH);
-	hdr = evil_header(dev, OKL4FS_REQ_PING, 1000); /* says more than the chain has */
-	refuse(dev, sizeof(*hdr), FS_REQ_LENGTH);
-	hdr = evil_header(dev, OKL4FS_REQ_ATTACH, sizeof(*hdr));
-	refuse(dev, sizeof(*hdr), FS_REQ_LENGTH);
+	refuse(dev, bytes, FS_REQ_RESERVED);
+	evil_header(dev, OKL4FS_REQ_PING, bytes + 8);
+	refuse(dev, bytes + 8, FS_REQ_LENGTH);
+	evil_header(dev, OKL4FS_REQ_PING, 1000); /* says more than the chain has */
+	refuse(dev, bytes, FS_REQ_LENGTH);
+	evil_header(dev, OKL4FS_REQ_ATTACH, bytes);
+	refuse(dev, bytes, FS_REQ_LENGTH);
 }
 
 static void hello_fields(struct evil_dev *dev)
@@ -91,12 +90,14 @@ static void attach_fields(struct evil_dev *dev)
 
 static void no_room_for_the_reply(struct evil_dev *dev)
 {
-	struct okl4fs_req_hdr *hdr = evil_header(dev, OKL4FS_REQ_PING, sizeof(*hdr));
-	uint32_t got = evil_send(dev, sizeof(*hdr), 0);
+	const uint32_t bytes = sizeof(struct okl4fs_req_hdr);
+	uint32_t got;
 
+	evil_header(dev, OKL4FS_REQ_PING, bytes);
+	got = evil_send(dev, bytes, 0);
 	expect(got == 0, "%u bytes were written where there is no room", got);
-	evil_header(dev, OKL4FS_REQ_PING, sizeof(*hdr));
-	got = evil_send(dev, sizeof(*hdr), 8);
+	evil_header(dev, OKL4FS_REQ_PING, bytes);
+	got = evil_send(dev, bytes, 8);
 	expect(got <= 8, "%u bytes were written into 8", got);
 	evil_hello(dev); /* and it goes on */
 }

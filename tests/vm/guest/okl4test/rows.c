@@ -179,7 +179,7 @@ int cmd_row(char **argv)
 	snprintf(row.path, sizeof(row.path), "%s/%s", row.dir, row.name);
 	for (size_t i = 0; i < N_TABLES; i++) {
 		for (const struct row_entry *entry = tables[i]; entry->name; entry++) {
-			if (strcmp(entry->name, row.name))
+			if (strcmp(entry->name, row.name) != 0)
 				continue;
 			alarm(LIMIT_SECONDS);
 			entry->run(&row);

@@ -71,7 +71,7 @@ static int by_value(const void *a, const void *b)
 /* ping() - @count round trips of @piece bytes */
 static void ping(struct target *t, size_t piece, uint64_t count)
 {
-	uint64_t *ns = calloc(count, sizeof(*ns));
+	uint64_t *ns = calloc(count, sizeof(*ns)), p50, p99;
 
 	expect(ns && count, "ping: out of memory, or no count");
 	for (uint64_t i = 0; i < count; i++) {
@@ -82,8 +82,9 @@ static void ping(struct target *t, size_t piece, uint64_t count)
 		ns[i] = now_ns() - start;
 	}
 	qsort(ns, count, sizeof(*ns), by_value);
-	printf("done %.1f %.1f us\n", (double)ns[count / 2] / 1000.0,
-	       (double)ns[count * 99 / 100] / 1000.0);
+	p50 = ns[count / 2];
+	p99 = ns[count * 99 / 100];
+	printf("done %.1f %.1f us\n", (double)p50 / 1000.0, (double)p99 / 1000.0);
 	free(ns);
 }
 
