@@ -18,14 +18,19 @@ struct guest;
  * guest_new() - make a guest, its channels and endpoints, and its vhost-user socket
  * @guest: out
  * @cfg: borrowed until guest_free()
+ * @main_loop: loop of the calling thread
  * @worker: the loop that it belongs to
  *
  * Main thread. Return: 0 or -errno, with a log line.
  */
-int guest_new(struct guest **guest, const struct guest_config *cfg, struct loop *worker);
+int guest_new(struct guest **guest, const struct guest_config *cfg, struct loop *main_loop,
+	      struct loop *worker);
 
 /** guest_free() - leave the frontend, end the streams, remove the sockets; main thread; Return: NULL */
 struct guest *guest_free(struct guest *guest);
+
+/** guest_host_instance() - what HELLO replies give as host_instance: random, one a process, not zero */
+uint64_t guest_host_instance(void);
 
 /** guest_config() - its configuration */
 const struct guest_config *guest_config(const struct guest *guest);

@@ -13,8 +13,6 @@
 #include "guest.h"
 #include "loop.h"
 
-/* OKL4FS_VERSION_STRING - "0.1.0"; CMake has it from project() */
-
 struct server;
 
 /**
@@ -55,10 +53,13 @@ struct guest *server_guest(struct server *server, size_t idx);
 /** server_n_workers() - worker threads */
 unsigned int server_n_workers(const struct server *server);
 
+/** server_instance() - what HELLO replies give as host_instance */
+uint64_t server_instance(void);
+
+/** server_version() - "0.1.0"; static memory */
+const char *server_version(void);
+
 /** server_uptime_ms() - milliseconds since server_new() */
 uint64_t server_uptime_ms(const struct server *server);
-
-/** server_instance() - what HELLO replies give as host_instance: random, one a process */
-uint64_t server_instance(void);
 
 #endif

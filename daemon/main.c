@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * okl4fsd: argv, set up, run.
+ *
+ * Signals are main's, taken by its loop; every other thread blocks them.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#ifdef HAVE_SYSTEMD
+#include <systemd/sd-daemon.h>
+#endif
+
+#include "rpc.h"
+#include "server.h"
+#include "sigbus.h"
+#include "util/fd.h"
+#include "util/log.h"
+
+#define EXIT_USAGE 2
+
+/**
+ * struct options - the command line
+ * @config: configuration file, or NULL
+ * @check: only check it
+ */
+struct options {
+	const char *config;
+	bool check;
+};
+
+/**
+ * struct daemon - what runs
+ * @loop: main loop
+ * @server: guests and workers
+ * @rpc: control socket
+ * @signal: events on SIGTERM, SIGINT and SIGHUP
+ */
+struct daemon {
+	struct loop *loop;
+	struct server *server;
+	struct rpc *rpc;
+	struct event *signal[3];
+};
+
+static const char usage[] =
+	"Usage: okl4fsd [--config FILE] [--check] [--log-level LEVEL]\n"
+	"The host end of okl4fs: serves QEMU guests over vhost-user.\n"
+	"\n"
+	"  -c, --config FILE      what to serve; without it one guest `default` with one channel\n"
+	"                         `intervm_test`, under $XDG_RUNTIME_DIR/okl4fs or /run/okl4fs\n"
+	"      --check            check the configuration, say what is wrong with it, and exit\n"
+	"  -l, --log-level LEVEL  err, warning, notice, info (default) or debug\n"
+	"  -V, --version          print the version and exit\n"
+	"  -h, --help             print this and exit\n"
+	"\n"
+	"SIGHUP reloads the configuration, SIGTERM and SIGINT end the daemon.\n"
+	"Exit status: 0 ended cleanly, 1 an error that was told, 2 usage.\n";
+
+/**
+ * notify_systemd() - tell the service manager, if there is one
+ * @state: as sd_notify(3)
+ */
+static void notify_systemd(const char *state)
+{
+#ifdef HAVE_SYSTEMD
+	sd_notify(0, state);
+#else
+	(void)state;
+#endif
+}
+
+/**
+ * parse() - read the command line
+ * @argc: as main's
+ * @argv: as main's
+ * @opt: out
+ *
+ * Return: -1 to go on, else the exit status.
+ */
+static int parse(int argc, char **argv, struct options *opt)
+{
+	static const struct option options[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "check", no_argument, NULL, 'k' },
+		{ "log-level", required_argument, NULL, 'l' },
+		{ "version", no_argument, NULL, 'V' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	enum log_level level;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "c:l:Vh", options, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			opt->config = optarg;
+			break;
+		case 'k':
+			opt->check = true;
+			break;
+		case 'l':
+			if (log_level_parse(optarg, &level)) {
+				fprintf(stderr, "okl4fsd: no such log level: %s\n", optarg);
+				return EXIT_USAGE;
+			}
+			log_set_level(level);
+			break;
+		case 'V':
+			printf("okl4fsd %s\n", server_version());
+			return EXIT_SUCCESS;
+		case 'h':
+			fputs(usage, stdout);
+			return EXIT_SUCCESS;
+		default:
+			fputs(usage, stderr);
+			return EXIT_USAGE;
+		}
+	}
+	if (optind == argc)
+		return -1;
+	fprintf(stderr, "okl4fsd: unexpected argument: %s\n%s", argv[optind], usage);
+	return EXIT_USAGE;
+}
+
+/**
+ * make_runtime_dir() - make the directory that the default sockets lie in
+ *
+ * Below $XDG_RUNTIME_DIR it is the user's alone, below /run everybody may look in: the sockets have
+ * modes of their own. If it cannot be made, whoever needs it will say so.
+ */
+static void make_runtime_dir(void)
+{
+	const char *dir = config_runtime_dir();
+
+	if (mkdir(dir, strncmp(dir, "/run/okl4fs", 11) ? 0700 : 0755) && errno != EEXIST)
+		log_debug("cannot make %s: %s", dir, strerror(errno));
+}
+
+/**
+ * raise_limits() - as many descriptors as we may have; a guest takes some eighty
+ */
+static void raise_limits(void)
+{
+	struct rlimit lim;
+
+	if (!getrlimit(RLIMIT_NOFILE, &lim) && lim.rlim_cur < lim.rlim_max) {
+		lim.rlim_cur = lim.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &lim);
+	}
+}
+
+/**
+ * on_stop() - SIGTERM, SIGINT
+ * @sig: which
+ * @what: EV_SIGNAL
+ * @arg: daemon
+ */
+static void on_stop(evutil_socket_t sig, short what, void *arg)
+{
+	struct daemon *d = arg;
+
+	log_notice("ending, by %s", strsignal(sig));
+	notify_systemd("STOPPING=1");
+	loop_stop(d->loop);
+}
+
+/**
+ * on_reload() - SIGHUP
+ * @sig: which
+ * @what: EV_SIGNAL
+ * @arg: daemon
+ */
+static void on_reload(evutil_socket_t sig, short what, void *arg)
+{
+	struct daemon *d = arg;
+	char *text = NULL, *line, *rest;
+	size_t bytes = 0;
+	FILE *errors = open_memstream(&text, &bytes);
+	int r;
+
+	if (!errors)
+		return;
+	r = server_reload(d->server, errors);
+	fclose(errors);
+	for (rest = text; (line = strsep(&rest, "\n"));) {
+		if (*line)
+			log_err("%s", line);
+	}
+	free(text);
+	if (r)
+		log_err("reload: nothing was changed");
+	else
+		log_notice("reloaded, %zu guests", server_config(d->server)->n_guests);
+}
+
+/**
+ * watch_signals() - let the main loop take the signals
+ * @d: daemon
+ *
+ * Return: 0 or -ENOMEM.
+ */
+static int watch_signals(struct daemon *d)
+{
+	static const int sig[] = { SIGTERM, SIGINT, SIGHUP };
+	struct event_base *base = loop_base(d->loop);
+
+	for (int i = 0; i < 3; i++) {
+		d->signal[i] = evsignal_new(base, sig[i], sig[i] == SIGHUP ? on_reload : on_stop, d);
+		if (!d->signal[i] || event_add(d->signal[i], NULL))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/**
+ * run() - set up, run, take down
+ * @cfg: configuration; ownership passes here
+ * @path: where it came from, or NULL
+ *
+ * Return: 0 or -errno.
+ */
+static int run(struct config *cfg, const char *path)
+{
+	struct daemon d = { 0 };
+	size_t n = cfg->n_guests;
+	int r;
+
+	r = loop_new(&d.loop, "main");
+	if (r) {
+		config_free(cfg);
+		return r;
+	}
+	r = watch_signals(&d);
+	if (r)
+		config_free(cfg);
+	else
+		r = server_new(&d.server, d.loop, cfg, path);
+	if (!r)
+		r = rpc_new(&d.rpc, d.loop, d.server);
+	if (!r) {
+		log_notice("okl4fsd %s: ready, %zu guest%s, control socket %s", server_version(), n,
+			   n == 1 ? "" : "s", server_config(d.server)->control_path);
+		notify_systemd("READY=1");
+		r = loop_run(d.loop);
+	}
+	rpc_free(d.rpc);
+	server_free(d.server);
+	for (int i = 0; i < 3; i++) {
+		if (d.signal[i])
+			event_free(d.signal[i]);
+	}
+	loop_free(d.loop);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct options opt = { 0 };
+	struct config *cfg = NULL;
+	int r = parse(argc, argv, &opt);
+
+	if (r >= 0)
+		return r;
+	r = opt.config ? config_load(&cfg, opt.config, stderr) : config_default(&cfg);
+	if (r) {
+		if (!opt.config)
+			log_err("the default configuration: %s", strerror(-r));
+		return EXIT_FAILURE;
+	}
+	if (opt.check) {
+		printf("%s: %zu guests, no errors\n", opt.config ? opt.config : "default",
+		       cfg->n_guests);
+		config_free(cfg);
+		return EXIT_SUCCESS;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	raise_limits();
+	r = sigbus_init();
+	if (r) {
+		config_free(cfg);
+		return EXIT_FAILURE;
+	}
+	make_runtime_dir();
+	return run(cfg, opt.config) ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "server.h"
+#include "util/log.h"
+#include "vhost_backend.h"
+
+/**
+ * struct generation - a configuration that somebody still borrows from
+ * @cfg: it
+ * @users: guests that were made of it, and the server itself for the one in force
+ */
+struct generation {
+	struct config *cfg;
+	unsigned int users;
+};
+
+/**
+ * struct member - a guest of the server
+ * @guest: it
+ * @gen: the generation that it borrows its configuration from
+ * @worker: index of its worker
+ */
+struct member {
+	struct guest *guest;
+	struct generation *gen;
+	unsigned int worker;
+};
+
+/**
+ * struct worker - a worker loop
+ * @loop: it
+ * @n_guests: guests that it serves
+ */
+struct worker {
+	struct loop *loop;
+	unsigned int n_guests;
+};
+
+/**
+ * struct server - see server.h
+ * @main_loop: loop of the thread that all of this is for
+ * @config_path: configuration file, or NULL
+ * @gen: the configuration in force
+ * @member: guests, in its order
+ * @n_members: how many
+ * @worker: workers
+ * @n_workers: how many
+ * @started_ms: when, by the monotonic clock
+ */
+struct server {
+	struct loop *main_loop;
+	char *config_path;
+	struct generation *gen;
+	struct member *member;
+	size_t n_members;
+	struct worker *worker;
+	unsigned int n_workers;
+	uint64_t started_ms;
+};
+
+/**
+ * now_ms() - the monotonic clock
+ *
+ * Return: milliseconds.
+ */
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/**
+ * generation_new() - take over a configuration
+ * @cfg: configuration; freed when this fails
+ *
+ * Return: a generation with one user; NULL: out of memory.
+ */
+static struct generation *generation_new(struct config *cfg)
+{
+	struct generation *gen = calloc(1, sizeof(*gen));
+
+	if (!gen) {
+		config_free(cfg);
+		return NULL;
+	}
+	gen->cfg = cfg;
+	gen->users = 1;
+	return gen;
+}
+
+/**
+ * generation_unuse() - one user less
+ * @gen: generation; NULL is allowed
+ */
+static void generation_unuse(struct generation *gen)
+{
+	if (!gen || --gen->users)
+		return;
+	config_free(gen->cfg);
+	free(gen);
+}
+
+/**
+ * count_cpus() - CPUs that this process may run on
+ *
+ * Return: 1 or more.
+ */
+static unsigned int count_cpus(void)
+{
+	cpu_set_t cpus;
+
+	return sched_getaffinity(0, sizeof(cpus), &cpus) ? 1 : (unsigned int)CPU_COUNT(&cpus);
+}
+
+/**
+ * add_workers() - have a worker a guest, but no more than CPUs
+ * @s: server
+ * @n_guests: guests that there will be
+ *
+ * Return: 0 or -errno, with a log line; some may have been added.
+ */
+static int add_workers(struct server *s, size_t n_guests)
+{
+	unsigned int want = count_cpus();
+	struct worker *worker;
+	char name[16];
+	int r;
+
+	if (want > n_guests)
+		want = n_guests ? (unsigned int)n_guests : 1;
+	if (want <= s->n_workers)
+		return 0;
+	worker = realloc(s->worker, want * sizeof(*worker));
+	if (!worker)
+		return -ENOMEM;
+	s->worker = worker;
+	while (s->n_workers < want) {
+		struct worker *w = &s->worker[s->n_workers];
+
+		memset(w, 0, sizeof(*w));
+		snprintf(name, sizeof(name), "worker-%u", s->n_workers);
+		r = loop_new(&w->loop, name);
+		if (!r)
+			r = loop_start(w->loop);
+		if (r) {
+			w->loop = loop_free(w->loop);
+			log_err("cannot start a worker: %s", strerror(-r));
+			return r;
+		}
+		s->n_workers++;
+	}
+	return 0;
+}
+
+/**
+ * member_start() - make a guest on the least busy worker
+ * @s: server with workers
+ * @m: out
+ * @gen: generation
+ * @idx: which guest of it
+ *
+ * Return: 0 or -errno, with a log line.
+ */
+static int member_start(struct server *s, struct member *m, struct generation *gen, size_t idx)
+{
+	int r;
+
+	memset(m, 0, sizeof(*m));
+	for (unsigned int i = 1; i < s->n_workers; i++) {
+		if (s->worker[i].n_guests < s->worker[m->worker].n_guests)
+			m->worker = i;
+	}
+	r = guest_new(&m->guest, &gen->cfg->guests[idx], s->main_loop, s->worker[m->worker].loop);
+	if (r) {
+		log_err("guest %s: cannot be served: %s", gen->cfg->guests[idx].name, strerror(-r));
+		return r;
+	}
+	m->gen = gen;
+	gen->users++;
+	s->worker[m->worker].n_guests++;
+	return 0;
+}
+
+/**
+ * member_stop() - end a guest
+ * @s: server
+ * @m: member; a member without a guest is allowed
+ */
+static void member_stop(struct server *s, struct member *m)
+{
+	if (!m->guest)
+		return;
+	m->guest = guest_free(m->guest);
+	s->worker[m->worker].n_guests--;
+	generation_unuse(m->gen);
+}
+
+int server_new(struct server **out, struct loop *main_loop, struct config *cfg,
+	       const char *config_path)
+{
+	struct generation *gen = generation_new(cfg);
+	struct server *s = calloc(1, sizeof(*s));
+	int r = -ENOMEM;
+
+	*out = NULL;
+	if (!s || !gen) {
+		generation_unuse(gen);
+		free(s);
+		return -ENOMEM;
+	}
+	s->main_loop = main_loop;
+	s->gen = gen;
+	s->started_ms = now_ms();
+	s->member = calloc(cfg->n_guests + 1, sizeof(*s->member));
+	if (config_path)
+		s->config_path = strdup(config_path);
+	if (s->member && (s->config_path || !config_path))
+		r = vhost_backend_init();
+	if (!r)
+		r = add_workers(s, cfg->n_guests);
+	for (size_t i = 0; i < cfg->n_guests && !r; i++) {
+		r = member_start(s, &s->member[i], gen, i);
+		s->n_members += !r;
+	}
+	if (r)
+		s = server_free(s);
+	*out = s;
+	return r;
+}
+
+struct server *server_free(struct server *s)
+{
+	if (!s)
+		return NULL;
+	for (size_t i = 0; i < s->n_members; i++)
+		member_stop(s, &s->member[i]);
+	for (unsigned int i = 0; i < s->n_workers; i++) {
+		loop_stop(s->worker[i].loop);
+		loop_free(s->worker[i].loop);
+	}
+	generation_unuse(s->gen);
+	free(s->worker);
+	free(s->member);
+	free(s->config_path);
+	free(s);
+	return NULL;
+}
+
+/**
+ * keep_member() - whether a guest is configured as before; then it moves to the new list
+ * @s: server
+ * @to: its place in the new list
+ * @cfg: its new configuration
+ *
+ * Return: true when it was moved.
+ */
+static bool keep_member(struct server *s, struct member *to, const struct guest_config *cfg)
+{
+	for (size_t i = 0; i < s->n_members; i++) {
+		struct member *m = &s->member[i];
+
+		if (!m->guest || !guest_config_equal(guest_config(m->guest), cfg))
+			continue;
+		*to = *m;
+		m->guest = NULL;
+		return true;
+	}
+	return false;
+}
+
+/**
+ * warn_fixed() - tell what a reload does not change
+ * @old: configuration in force
+ * @new: configuration to come
+ */
+static void warn_fixed(const struct config *old, const struct config *new)
+{
+	bool group = old->control_group && new->control_group ?
+			     !strcmp(old->control_group, new->control_group) :
+			     old->control_group == new->control_group;
+
+	if (strcmp(old->control_path, new->control_path) != 0 || !group ||
+	    old->control_mode != new->control_mode)
+		log_warning("reload: \"control\" has changed; that takes a restart");
+}
+
+/**
+ * become() - end, keep and start guests as a configuration says
+ * @s: server
+ * @gen: the configuration
+ * @list: room for a member each; becomes the server's
+ */
+static void become(struct server *s, struct generation *gen, struct member *list)
+{
+	const struct config *cfg = gen->cfg;
+	size_t n = 0;
+
+	for (size_t i = 0; i < cfg->n_guests; i++)
+		keep_member(s, &list[i], &cfg->guests[i]);
+	/* The old ones first: a new one may want the socket of an old one. */
+	for (size_t i = 0; i < s->n_members; i++) {
+		if (s->member[i].guest)
+			log_notice("guest %s: gone or changed by the reload",
+				   guest_config(s->member[i].guest)->name);
+		member_stop(s, &s->member[i]);
+	}
+	for (size_t i = 0; i < cfg->n_guests; i++) {
+		if (!list[i].guest && !member_start(s, &list[i], gen, i))
+			log_notice("guest %s: new or changed by the reload", cfg->guests[i].name);
+		if (list[i].guest)
+			list[n++] = list[i];
+	}
+	free(s->member);
+	s->member = list;
+	s->n_members = n;
+}
+
+int server_reload(struct server *s, FILE *errors)
+{
+	struct generation *gen, *old = s->gen;
+	struct config *cfg = NULL;
+	struct member *list;
+	int r;
+
+	if (!s->config_path) {
+		fprintf(errors, "there is no configuration file to reload\n");
+		return -ENOENT;
+	}
+	r = config_load(&cfg, s->config_path, errors);
+	if (r)
+		return r;
+	list = calloc(cfg->n_guests + 1, sizeof(*list));
+	gen = generation_new(cfg);
+	if (!list || !gen) {
+		free(list);
+		generation_unuse(gen);
+		return -ENOMEM;
+	}
+	warn_fixed(old->cfg, cfg);
+	add_workers(s, cfg->n_guests); /* fewer than wanted will do */
+	become(s, gen, list);
+	s->gen = gen;
+	generation_unuse(old);
+	return 0;
+}
+
+const struct config *server_config(const struct server *s)
+{
+	return s->gen->cfg;
+}
+
+struct guest *server_guest(struct server *s, size_t idx)
+{
+	return idx < s->n_members ? s->member[idx].guest : NULL;
+}
+
+unsigned int server_n_workers(const struct server *s)
+{
+	return s->n_workers;
+}
+
+uint64_t server_instance(void)
+{
+	return guest_host_instance();
+}
+
+const char *server_version(void)
+{
+	return OKL4FS_VERSION_STRING;
+}
+
+uint64_t server_uptime_ms(const struct server *s)
+{
+	return now_ms() - s->started_ms;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * sigbus.h - guest memory that is taken away under us costs that guest its device, and no more
+ *
+ * A frontend can shorten the file behind a region at any time; the next touch is SIGBUS, wherever
+ * in the process it happens. Mappings that are watched here get zero pages in place of what is
+ * gone, so that whoever was touching them goes on, and their owner is told. SIGBUS from anywhere
+ * else does what it always does.
+ */
+#ifndef OKL4FS_SIGBUS_H
+#define OKL4FS_SIGBUS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+/** sigbus_init() - install the handler; once, before any thread; Return: 0 or -errno */
+int sigbus_init(void);
+
+/**
+ * sigbus_watch() - from now on survive the loss of a mapping
+ * @map: first byte of the mapping
+ * @bytes: its size, a multiple of @page_bytes
+ * @page_bytes: page size of the mapping, a power of two
+ * @lost: set when memory was lost; must stay until sigbus_unwatch()
+ * @event_fd: eventfd that is written then; likewise
+ *
+ * Any thread. Return: 0, or -ENOSPC when the table is full.
+ */
+int sigbus_watch(void *map, uint64_t bytes, uint64_t page_bytes, atomic_bool *lost, int event_fd);
+
+/** sigbus_unwatch() - forget the mapping at @map, which nobody touches any more; any thread */
+void sigbus_unwatch(void *map);
+
+/**
+ * sigbus_here() - from now on memory lost under this thread is the given owner's, watched or not
+ * @lost: as sigbus_watch(); NULL: nobody's
+ * @event_fd: as sigbus_watch()
+ */
+void sigbus_here(atomic_bool *lost, int event_fd);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "log_limit.h"
+
+#define LINE_COST_MS (1000 / LOG_LIMIT_RATE)
+
+bool log_limit_take(struct log_limit *limit, uint64_t now_ms, uint64_t *suppressed)
+{
+	uint64_t passed = now_ms - limit->last_ms;
+
+	limit->spent_ms -= passed < limit->spent_ms ? passed : limit->spent_ms;
+	limit->last_ms = now_ms;
+	if (limit->spent_ms > (LOG_LIMIT_BURST - 1) * LINE_COST_MS) {
+		limit->suppressed++;
+		return false;
+	}
+	limit->spent_ms += LINE_COST_MS;
+	*suppressed = limit->suppressed;
+	limit->suppressed = 0;
+	return true;
+}
+
+void log_limited(struct log_limit *limit, enum log_level level, const char *subject,
+		 const char *fmt, ...)
+{
+	struct timespec now;
+	uint64_t suppressed;
+	char text[1024];
+	va_list ap;
+
+	if (level > log_get_level())
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (!log_limit_take(limit, (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000,
+			    &suppressed))
+		return;
+	if (suppressed)
+		log_line(level, "%s: %" PRIu64 " lines were left out before this one", subject,
+			 suppressed);
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	log_line(level, "%s: %s", subject, text);
+}

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Sockets and connections. new_device() of DPDK is not used: it comes only when every queue that
+ * was ever mentioned is ready, and a firmware sets up one of two.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <limits.h>
+#include <pthread.h>
+#include <rte_vhost.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "util/fd.h"
+#include "util/log.h"
+#include "vhost_eal.h"
+#include "vhost_private.h"
+#include "vhost_syscalls.h"
+
+#define VIRTIO_F_VERSION_1_BIT 32
+#define RETRY_MS	       500
+
+static pthread_mutex_t backends_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct vhost_backend *backends;
+static _Atomic(struct vhost_backend *) by_vid[MAX_VIDS];
+
+struct vhost_backend *vhost_of(int vid)
+{
+	return vid >= 0 && vid < MAX_VIDS ? by_vid[vid] : NULL;
+}
+
+/**
+ * new_connection() - a frontend has connected, or we to it
+ * @vid: DPDK's number
+ *
+ * Return: 0, or -1 to turn it away.
+ */
+static int new_connection(int vid)
+{
+	struct vhost_backend *b;
+	char path[PATH_MAX];
+
+	if (vid < 0 || vid >= MAX_VIDS || rte_vhost_get_ifname(vid, path, sizeof(path)))
+		return -1;
+	pthread_mutex_lock(&backends_lock);
+	for (b = backends; b && strcmp(b->cfg->socket, path) != 0; b = b->next)
+		;
+	pthread_mutex_unlock(&backends_lock);
+	if (!b || b->closing)
+		return -1;
+	if (b->vid >= 0) {
+		log_limited(&b->limit, LOG_LEVEL_WARNING, b->subject,
+			    "a second frontend is turned away");
+		return -1;
+	}
+	if (rte_vhost_extern_callback_register(vid, &vhost_message_ops, NULL))
+		return -1;
+	vhost_message_reset(b);
+	b->lost = false;
+	b->vid = vid;
+	by_vid[vid] = b;
+	vhost_call(b, b->ops->connected);
+	return 0;
+}
+
+/**
+ * destroy_connection() - the connection has ended; DPDK unmaps when this returns
+ * @vid: DPDK's number
+ */
+static void destroy_connection(int vid)
+{
+	struct vhost_backend *b = by_vid[vid];
+
+	if (!b)
+		return;
+	by_vid[vid] = NULL;
+	if (!b->closing)
+		vhost_call_disconnected(b);
+	vhost_message_reset(b);
+	if (b->gone_fd >= 0)
+		eventfd_write(b->gone_fd, 1);
+}
+
+static const struct rte_vhost_device_ops device_ops = {
+	.vring_state_changed = vhost_vring_state_changed,
+	.new_connection = new_connection,
+	.destroy_connection = destroy_connection,
+};
+
+/**
+ * unregister() - DPDK forgets the socket
+ * @b: backend
+ */
+static void unregister(struct vhost_backend *b)
+{
+	if (b->registered)
+		rte_vhost_driver_unregister(b->cfg->socket);
+	b->registered = false;
+	vhost_poke();
+}
+
+/**
+ * start() - DPDK gets the socket
+ * @b: backend
+ * @flags: RTE_VHOST_USER_*
+ *
+ * Return: 0, or -EIO: nothing listens (connect), bind(2) failed (listen), out of memory.
+ */
+static int start(struct vhost_backend *b, uint64_t flags)
+{
+	const char *path = b->cfg->socket;
+	sigset_t signals;
+	mode_t mask;
+	int r;
+
+	if (rte_vhost_driver_register(path, flags))
+		return -EIO;
+	b->registered = true;
+	vhost_eal_mask_signals(&signals);
+	/* bind(2) makes the file for its owner only; listen_start() opens it to others */
+	mask = umask(0177);
+	r = rte_vhost_driver_set_features(path, 1ULL << VIRTIO_F_VERSION_1_BIT |
+							1ULL << VHOST_USER_F_PROTOCOL_FEATURES) ||
+	    rte_vhost_driver_set_protocol_features(path,
+						   1ULL << VHOST_USER_PROTOCOL_F_MQ |
+							   1ULL << VHOST_USER_PROTOCOL_F_REPLY_ACK) ||
+	    rte_vhost_driver_callback_register(path, &device_ops) || rte_vhost_driver_start(path);
+	umask(mask);
+	pthread_sigmask(SIG_SETMASK, &signals, NULL);
+	if (r)
+		unregister(b);
+	vhost_poke();
+	return r ? -EIO : 0;
+}
+
+/**
+ * listen_start() - listen mode
+ * @b: backend
+ *
+ * Return: 0 or -errno, with a log line.
+ */
+static int listen_start(struct vhost_backend *b)
+{
+	const char *path = b->cfg->socket;
+	int r;
+
+	r = fd_unlink_stale(path);
+	if (!r)
+		r = start(b, 0);
+	if (!r) {
+		r = fd_set_access(path, b->cfg->socket_perm, b->cfg->socket_group);
+		if (r)
+			unregister(b);
+	}
+	if (r)
+		log_err("%s: socket %s: %s", b->subject, path, strerror(-r));
+	else
+		log_info("%s: waiting for a frontend at %s", b->subject, path);
+	return r;
+}
+
+/**
+ * connect_try() - connect mode: try to reach the frontend, or try again later
+ * @fd: unused
+ * @what: unused
+ * @arg: backend
+ */
+static void connect_try(evutil_socket_t fd, short what, void *arg)
+{
+	static const struct timeval later = { .tv_usec = RETRY_MS * 1000 };
+	struct vhost_backend *b = arg;
+
+	if (!start(b, RTE_VHOST_USER_CLIENT | RTE_VHOST_USER_NO_RECONNECT)) {
+		b->waiting = false;
+		return;
+	}
+	if (!b->waiting)
+		log_info("%s: no frontend listens at %s; trying again every %d ms", b->subject,
+			 b->cfg->socket, RETRY_MS);
+	b->waiting = true;
+	event_add(b->retry, &later);
+}
+
+/**
+ * connect_gone() - connect mode: the connection has ended
+ * @fd: the eventfd
+ * @what: EV_READ
+ * @arg: backend
+ *
+ * Not tried at once: a frontend that we drop as soon as it is there would keep us busy.
+ */
+static void connect_gone(evutil_socket_t fd, short what, void *arg)
+{
+	static const struct timeval later = { .tv_usec = RETRY_MS * 1000 };
+	struct vhost_backend *b = arg;
+	eventfd_t n;
+
+	(void)eventfd_read(fd, &n);
+	unregister(b);
+	event_add(b->retry, &later);
+}
+
+/**
+ * connect_start() - connect mode
+ * @b: backend
+ *
+ * Return: 0 or -ENOMEM.
+ */
+static int connect_start(struct vhost_backend *b)
+{
+	struct event_base *base = loop_base(b->main_loop);
+
+	b->gone_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	b->retry = evtimer_new(base, connect_try, b);
+	if (b->gone_fd >= 0)
+		b->gone = event_new(base, b->gone_fd, EV_READ | EV_PERSIST, connect_gone, b);
+	if (!b->retry || !b->gone || event_add(b->gone, NULL))
+		return -ENOMEM;
+	connect_try(-1, 0, b);
+	return 0;
+}
+
+int vhost_backend_init(void)
+{
+	return vhost_eal_init();
+}
+
+/**
+ * memory_lost() - guest memory was taken away under somebody
+ * @fd: the eventfd
+ * @what: EV_READ
+ * @arg: backend
+ */
+static void memory_lost(evutil_socket_t fd, short what, void *arg)
+{
+	struct vhost_backend *b = arg;
+	eventfd_t n;
+
+	(void)eventfd_read(fd, &n);
+	if (b->lost && b->vid >= 0)
+		b->ops->memory_lost(b->device);
+}
+
+/**
+ * watch_lost() - have memory_lost() called
+ * @arg: backend; without @lost_event afterwards if that failed
+ *
+ * Worker.
+ */
+static void watch_lost(void *arg)
+{
+	struct vhost_backend *b = arg;
+
+	b->lost_event = event_new(loop_base(b->worker), b->lost_fd, EV_READ | EV_PERSIST,
+				  memory_lost, b);
+	if (b->lost_event && event_add(b->lost_event, NULL)) {
+		event_free(b->lost_event);
+		b->lost_event = NULL;
+	}
+}
+
+static void unwatch_lost(void *arg)
+{
+	struct vhost_backend *b = arg;
+
+	if (b->lost_event)
+		event_free(b->lost_event);
+}
+
+int vhost_backend_new(struct vhost_backend **out, const struct guest_config *cfg,
+		      struct loop *main_loop, struct loop *worker,
+		      const struct vhost_device_ops *ops, void *device)
+{
+	struct vhost_backend *b = calloc(1, sizeof(*b));
+	int r = -ENOMEM;
+
+	if (!b)
+		return -ENOMEM;
+	b->cfg = cfg;
+	b->main_loop = main_loop;
+	b->worker = worker;
+	b->ops = ops;
+	b->device = device;
+	b->gone_fd = -1;
+	b->vid = -1;
+	b->socket = -1;
+	snprintf(b->subject, sizeof(b->subject), "guest %s", cfg->name);
+	pthread_mutex_lock(&backends_lock);
+	b->next = backends;
+	backends = b;
+	pthread_mutex_unlock(&backends_lock);
+	/* The device's calls need *out from the first connection on. */
+	*out = b;
+	b->lost_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (b->lost_fd >= 0)
+		loop_call(worker, watch_lost, b);
+	if (b->lost_event)
+		r = cfg->socket_mode == SOCKET_LISTEN ? listen_start(b) : connect_start(b);
+	if (r)
+		*out = vhost_backend_free(b);
+	return r;
+}
+
+struct vhost_backend *vhost_backend_free(struct vhost_backend *b)
+{
+	struct vhost_backend **at;
+
+	if (!b)
+		return NULL;
+	if (b->retry)
+		event_free(b->retry);
+	if (b->gone)
+		event_free(b->gone);
+	vhost_call_closing(b);
+	unregister(b);
+	/* No callback comes any more; the last one may have seen us a moment before closing. */
+	for (int vid = 0; vid < MAX_VIDS; vid++) {
+		if (by_vid[vid] == b)
+			by_vid[vid] = NULL;
+	}
+	vhost_message_reset(b);
+	loop_call(b->worker, unwatch_lost, b);
+	pthread_mutex_lock(&backends_lock);
+	for (at = &backends; *at != b; at = &(*at)->next)
+		;
+	*at = b->next;
+	pthread_mutex_unlock(&backends_lock);
+	fd_close(b->socket);
+	fd_close(b->gone_fd);
+	fd_close(b->lost_fd);
+	free(b);
+	return NULL;
+}
+
+int vhost_backend_call(struct vhost_backend *b, unsigned int queue)
+{
+	int vid = b->vid;
+
+	if (vid < 0 || rte_vhost_vring_call_nonblock(vid, (uint16_t)queue) != -EAGAIN)
+		return 0;
+	return -EAGAIN;
+}
+
+void vhost_backend_drop(struct vhost_backend *b)
+{
+	if (b->socket >= 0)
+		shutdown(b->socket, SHUT_RDWR);
+}

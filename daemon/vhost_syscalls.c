@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Two calls of librte_vhost are caught:
+ *
+ * __poll_chk(): its poll set is an array of 1024 entries, waited for 1000 ms at a time, since its
+ * entries may change without the thread being told. We wait without a limit, on one descriptor
+ * more, which vhost_poke() writes to whenever we change the set; then we report a timeout.
+ *
+ * recvmsg(): reads the head of a message with its descriptors. DPDK loses descriptors of a message
+ * whose queue number is out of range before any callback of ours is asked, so descriptors that a
+ * message has no right to are closed here. And since it then waits for the payload for as long as
+ * it takes, with every other frontend waiting behind, the socket gets a receive timeout.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "sigbus.h"
+#include "vhost_check.h"
+#include "vhost_syscalls.h"
+
+#define DPDK_MAX_FDS	     1024 /* lib/vhost/fd_man.h */
+#define DPDK_POLL_TIMEOUT_MS 1000
+#define DPDK_HEADER_BYTES    12
+#define FRONTEND_STALL_S     2
+
+static int poke_fd = -1;
+static _Thread_local int current_socket = -1;
+
+int vhost_syscalls_init(void)
+{
+	poke_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return poke_fd < 0 ? -errno : 0;
+}
+
+void vhost_poke(void)
+{
+	if (poke_fd >= 0)
+		eventfd_write(poke_fd, 1);
+}
+
+int vhost_current_socket(void)
+{
+	return current_socket;
+}
+
+/**
+ * poll_vhost() - the vhost thread's poll(), without its timeout
+ * @fds: its set
+ * @n_fds: entries
+ *
+ * Return: as poll(2); 0 after vhost_poke().
+ */
+static int poll_vhost(struct pollfd *fds, nfds_t n_fds)
+{
+	static struct pollfd set[DPDK_MAX_FDS + 1]; /* one thread */
+	eventfd_t n;
+	int ready;
+
+	memcpy(set, fds, n_fds * sizeof(*fds));
+	set[n_fds].fd = poke_fd;
+	set[n_fds].events = POLLIN;
+	ready = ppoll(set, n_fds + 1, NULL, NULL);
+	if (ready < 0)
+		return ready;
+	for (nfds_t i = 0; i < n_fds; i++)
+		fds[i].revents = set[i].revents;
+	if (!(set[n_fds].revents & POLLIN))
+		return ready;
+	(void)eventfd_read(poke_fd, &n);
+	return ready - 1;
+}
+
+int __poll_chk(struct pollfd *fds, nfds_t n_fds, int timeout_ms, size_t fds_bytes);
+
+/**
+ * __poll_chk() - poll() as code compiled with _FORTIFY_SOURCE calls it
+ * @fds: set
+ * @n_fds: entries
+ * @timeout_ms: milliseconds; negative: no limit
+ * @fds_bytes: bytes of the array that @fds lies in
+ *
+ * Return: as poll(2).
+ */
+int __poll_chk(struct pollfd *fds, nfds_t n_fds, int timeout_ms, size_t fds_bytes)
+{
+	struct timespec limit = { .tv_sec = timeout_ms / 1000,
+				  .tv_nsec = timeout_ms % 1000 * 1000000L };
+
+	if (fds_bytes / sizeof(*fds) < n_fds)
+		__builtin_trap();
+	current_socket = -1;
+	sigbus_here(NULL, -1); /* no message is being handled */
+	if (poke_fd >= 0 && timeout_ms == DPDK_POLL_TIMEOUT_MS &&
+	    fds_bytes == DPDK_MAX_FDS * sizeof(*fds))
+		return poll_vhost(fds, n_fds);
+	return ppoll(fds, n_fds, timeout_ms < 0 ? NULL : &limit, NULL);
+}
+
+/**
+ * close_uninvited() - close the descriptors of a message that has no right to any
+ * @msg: as received
+ * @request: the message's request
+ */
+static void close_uninvited(struct msghdr *msg, uint32_t request)
+{
+	struct cmsghdr *c;
+
+	if (vhost_request_takes_fds(request))
+		return;
+	for (c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+		size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; i < n; i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(fd), sizeof(fd));
+			close(fd);
+		}
+	}
+	msg->msg_controllen = 0;
+}
+
+/**
+ * recvmsg() - as the C library's; heads of vhost-user messages are looked at
+ * @fd: socket
+ * @msg: as recvmsg(2)
+ * @flags: as recvmsg(2)
+ *
+ * Return: as recvmsg(2).
+ */
+ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	static const struct timeval stall = { .tv_sec = FRONTEND_STALL_S };
+	/* Nobody else in this program receives messages with descriptors 12 bytes at a time. */
+	bool vhost = msg->msg_iovlen == 1 && msg->msg_iov[0].iov_len == DPDK_HEADER_BYTES &&
+		     msg->msg_control;
+	ssize_t n = syscall(SYS_recvmsg, fd, msg, flags | (vhost ? MSG_CMSG_CLOEXEC : 0));
+	uint32_t request;
+
+	if (!vhost || n < DPDK_HEADER_BYTES)
+		return n;
+	current_socket = fd;
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &stall, sizeof(stall));
+	memcpy(&request, msg->msg_iov[0].iov_base, sizeof(request));
+	close_uninvited(msg, request);
+	return n;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vhost_syscalls.h - what DPDK's vhost thread asks of the C library, asked a little differently
+ *
+ * DPDK 22.11 waits in poll(2) for one second at a time, for ever, and takes whatever descriptors a
+ * frontend sends with whatever message. librte_vhost calls __poll_chk() and recvmsg() like any
+ * library; this program defines both, so the dynamic linker binds those calls here (elf(5); our
+ * definitions are exported because libraries on the link line refer to them). Every other caller
+ * gets what the C library does.
+ */
+#ifndef OKL4FS_VHOST_SYSCALLS_H
+#define OKL4FS_VHOST_SYSCALLS_H
+
+/** vhost_syscalls_init() - before DPDK makes its thread; Return: 0 or -errno */
+int vhost_syscalls_init(void);
+
+/**
+ * vhost_poke() - let DPDK's vhost thread look at its set of descriptors again
+ *
+ * To be called after the set was changed from another thread: what the timeout was for. Any thread.
+ */
+void vhost_poke(void);
+
+/**
+ * vhost_current_socket() - the frontend's socket that the message being handled came from
+ *
+ * Return: the descriptor (DPDK's: dup(2) it to keep it); -1 outside of a message callback.
+ */
+int vhost_current_socket(void);
+
+#endif
