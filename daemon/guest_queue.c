@@ -344,6 +344,8 @@ const char *guest_queue_start(struct guest_queue *q, const struct vhost_ring *r)
 	q->up = true;
 	/* A kick of before may be lost; looking once costs little. */
 	guest_queue_kick(q);
+	/* And a call of before may have gone to a descriptor that the frontend has replaced. */
+	guest_queue_notify(q);
 	return NULL;
 }
 
