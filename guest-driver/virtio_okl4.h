@@ -162,6 +162,7 @@ void okl4_virtio_unregister(void);
 int okl4_queues_start(struct okl4_dev *dev);
 void okl4_queues_stop(struct okl4_dev *dev);
 void okl4_queues_kick(struct okl4_dev *dev);
+void okl4_queues_look(struct okl4_dev *dev);
 int okl4_queues_renew(struct okl4_dev *dev);
 bool okl4_bell_unanswered(struct okl4_dev *dev);
 void okl4_dev_ring(struct okl4_port *port, u32 id);

@@ -16,6 +16,9 @@
 
 #include "virtio_okl4.h"
 
+/* How often a request looks whether its reply is there, should the interrupt be lost */
+#define LOOK_MS 100U
+
 /* Room for the longest reply */
 #define REPLY_BYTES sizeof(struct okl4fs_info_rep)
 
@@ -137,27 +140,41 @@ static int submit(struct okl4_dev *dev, struct okl4_req *req)
 }
 
 /**
+ * collect() - take what the host has given back
+ * @dev: device
+ *
+ * Context: any.
+ */
+static void collect(struct okl4_dev *dev)
+{
+	struct okl4_req *req;
+	unsigned int len;
+	unsigned long flags;
+
+	spin_lock_irqsave(&dev->ctl_lock, flags);
+	do {
+		if (!dev->ctl_vq)
+			break;
+		virtqueue_disable_cb(dev->ctl_vq);
+		while ((req = virtqueue_get_buf(dev->ctl_vq, &len)) != NULL) {
+			req->got = len;
+			/* After @got and the reply. Pairs with await() */
+			smp_store_release(&req->done, true);
+		}
+	} while (!virtqueue_enable_cb(dev->ctl_vq));
+	spin_unlock_irqrestore(&dev->ctl_lock, flags);
+}
+
+/**
  * okl4_ctl_done() - interrupt of the control queue
  * @vq: queue
  */
 void okl4_ctl_done(struct virtqueue *vq)
 {
 	struct okl4_dev *dev = vq->vdev->priv;
-	struct okl4_req *req;
-	unsigned int len;
-	unsigned long flags;
 
 	WRITE_ONCE(dev->heard, jiffies);
-	spin_lock_irqsave(&dev->ctl_lock, flags);
-	do {
-		virtqueue_disable_cb(vq);
-		while ((req = virtqueue_get_buf(vq, &len)) != NULL) {
-			req->got = len;
-			/* After @got and the reply. Pairs with await() */
-			smp_store_release(&req->done, true);
-		}
-	} while (!virtqueue_enable_cb(vq));
-	spin_unlock_irqrestore(&dev->ctl_lock, flags);
+	collect(dev);
 	wake_up_all(&dev->ctl_wait);
 }
 
@@ -167,16 +184,27 @@ void okl4_ctl_done(struct virtqueue *vq)
  * @req: request that was submitted
  * @limit_ms: how long
  *
+ * It looks by itself now and then: a frontend that changes how it interrupts us, as it does after
+ * DRIVER_OK, can lose an interrupt.
+ *
  * Return: 0; -ENODEV when the device is being stopped; -ETIMEDOUT.
  */
 static int await(struct okl4_dev *dev, struct okl4_req *req, unsigned int limit_ms)
 {
-	/* Pairs with okl4_ctl_done() */
-	wait_event_timeout(dev->ctl_wait, smp_load_acquire(&req->done) || READ_ONCE(dev->stopped),
-			   msecs_to_jiffies(limit_ms));
-	if (smp_load_acquire(&req->done))
-		return 0;
-	return READ_ONCE(dev->stopped) ? -ENODEV : -ETIMEDOUT;
+	unsigned long end = jiffies + msecs_to_jiffies(limit_ms);
+
+	do {
+		/* Pairs with collect() */
+		wait_event_timeout(dev->ctl_wait,
+				   smp_load_acquire(&req->done) || READ_ONCE(dev->stopped),
+				   msecs_to_jiffies(min(limit_ms, LOOK_MS)));
+		collect(dev);
+		if (smp_load_acquire(&req->done))
+			return 0;
+		if (READ_ONCE(dev->stopped))
+			return -ENODEV;
+	} while (time_before(jiffies, end));
+	return -ETIMEDOUT;
 }
 
 /**

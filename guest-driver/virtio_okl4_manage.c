@@ -277,6 +277,7 @@ static int mind(struct okl4_dev *dev)
 		since = heard;
 	if (time_after_eq(jiffies, since + patience)) {
 		r = okl4_ctl_ping(dev);
+		okl4_queues_look(dev);
 		since = jiffies;
 		WRITE_ONCE(dev->watched, since);
 	}

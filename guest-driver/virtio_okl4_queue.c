@@ -102,6 +102,22 @@ static void event_done(struct virtqueue *vq)
 }
 
 /**
+ * okl4_queues_look() - look for events, should an interrupt have been lost
+ * @dev: device whose queues run
+ *
+ * Context: @dev->mutex held.
+ */
+void okl4_queues_look(struct okl4_dev *dev)
+{
+	unsigned int i;
+
+	for (i = 0; i < dev->n_event; i++) {
+		take_events(&dev->event[i]);
+		answer_bell(&dev->event[i]);
+	}
+}
+
+/**
  * okl4_dev_ring() - tell the host to look after a channel
  * @port: device
  * @id: channel
