@@ -2,7 +2,6 @@
 """Commands in a guest: our end of what tests/vm/guest/agent.c speaks."""
 import os
 import struct
-import time
 from typing import Callable
 
 from .process import Deadline, Timeout
@@ -27,8 +26,6 @@ class Command:
         self.text = text
         self.status: int | None = None
         self.output = bytearray()
-        self.started = time.monotonic()
-        self.ended: float | None = None
         self._agent = agent
         self._number = number
         self._on_output = on_output
@@ -188,7 +185,6 @@ class Agent(Peer):
         elif kind == CREDIT:
             command.credit += struct.unpack("<I", payload)[0]
         elif kind == EXIT:
-            command.ended = time.monotonic()
             command.status = struct.unpack("<I", payload)[0]
             del self._commands[number]
         else:
