@@ -170,8 +170,11 @@ int channel_attach(struct channel *ch, const struct memsec sec[OKL4FS_N_SECS],
 			free(chunk[i]);
 		return -FS_CHANNEL_FAILED;
 	}
-	if (ch->state == CHANNEL_ATTACHED)
-		channel_move(ch, same ? CHANNEL_EV_SUSPEND : CHANNEL_EV_DETACH);
+	/* The endpoint leaves the former memory before it can see the new one. */
+	if (!same)
+		channel_move(ch, CHANNEL_EV_DETACH);
+	else if (ch->state == CHANNEL_ATTACHED)
+		channel_move(ch, CHANNEL_EV_SUSPEND);
 
 	ch->instance = instance;
 	r = take_memory(ch, sec, chunk, instance);

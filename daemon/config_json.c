@@ -377,7 +377,7 @@ static struct conf_node *add_child(struct conf_node *parent, struct conf_node *l
  * @p: parser
  * @node: the new member
  */
-static void check_key(struct parser *p, const struct conf_node *node)
+static void check_key(struct parser *p, struct conf_node *node)
 {
 	const struct conf_node *other;
 
@@ -386,6 +386,7 @@ static void check_key(struct parser *p, const struct conf_node *node)
 			continue;
 		conf_key_error(p->errors, node, "this key is there already, in line %u",
 			       other->key_pos.line);
+		node->used = true; /* one error is enough */
 		return;
 	}
 }

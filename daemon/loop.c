@@ -206,6 +206,7 @@ int loop_run(struct loop *loop)
 				    EVLOOP_ONCE | (loop->tasks ? EVLOOP_NONBLOCK : 0)) < 0)
 			r = -EIO;
 	}
+	atomic_store(&loop->stop, false); /* it may be run again */
 	loop_set_running(loop, false);
 	/* Who called before that is served; who calls later runs its function itself. */
 	loop_run_calls(loop);
