@@ -2,14 +2,19 @@
 /*
  * ring_native.c - libfs between two processes, beside AF_UNIX stream, pipe and memcpy
  *
- * ring_native [--rounds N] [--mib N] [--json FILE]
+ * ring_native [--rounds N] [--mib N] [--no-pin] [--json FILE]
  *
  * Every round measures every way once, so that a noisy moment meets all of them; the medians over
  * the rounds are printed. Throughput: a child sends --mib MiB in pieces, the parent receives into
  * pieces of that size. Round trip: the parent sends 64 bytes, the child sends them back.
+ *
+ * The two processes are kept on two CPUs, as a guest and a daemon at work are. Left to itself, the
+ * scheduler decides by its mood whether a way is measured on one CPU (with a warm cache, and
+ * without a wake-up across CPUs) or on two.
  */
 #include <errno.h>
 #include <getopt.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +38,8 @@ static const struct {
 #define N_PIECES 2
 
 static unsigned int n_rounds = 7;
-static uint64_t total_mib = 256;
+static uint64_t total_mib = 512;
+static bool pin = true;
 
 /* One figure a round */
 static double rate[N_PIECES][N_WAYS][MAX_ROUNDS]; /* MiB/s */
@@ -83,6 +89,27 @@ static void recv_all(const struct way *way, int side, uint8_t *buf, size_t bytes
 	}
 }
 
+/* Keep a side on a CPU of its own, where there are two */
+static void keep_apart(int side)
+{
+	static cpu_set_t all;
+	cpu_set_t one;
+	int cpu, skip = side;
+
+	if (!pin)
+		return;
+	if (!CPU_COUNT(&all) && sched_getaffinity(0, sizeof(all), &all))
+		bench_die("sched_getaffinity");
+	if (CPU_COUNT(&all) < 2)
+		return;
+	for (cpu = 0; !CPU_ISSET(cpu, &all) || skip--; cpu++)
+		;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	if (sched_setaffinity(0, sizeof(one), &one))
+		bench_die("sched_setaffinity");
+}
+
 static pid_t start_child(const struct way *way)
 {
 	pid_t child;
@@ -92,6 +119,8 @@ static pid_t start_child(const struct way *way)
 	child = fork();
 	if (child < 0)
 		bench_die("fork");
+	if (!child)
+		keep_apart(1);
 	return child;
 }
 
@@ -194,9 +223,15 @@ static void measure(void)
 	}
 }
 
-static double ratio(int p, int way)
+/* How many times as fast one is as the other: the median of the rounds' own ratios */
+static double ratio(const double *fast, const double *slow)
 {
-	return median(rate[p][WAY_RING]) / median(rate[p][way]);
+	double of[MAX_ROUNDS];
+	unsigned int i;
+
+	for (i = 0; i < n_rounds; i++)
+		of[i] = fast[i] / slow[i];
+	return median(of);
 }
 
 static void print_table(void)
@@ -213,8 +248,25 @@ static void print_table(void)
 		       median(trip_p99[way]), ways[way].text);
 	printf("%-12s %14.0f %14.0f %16s %16s   one copy, one process\n\n", "memcpy",
 	       median(copy_rate[0]), median(copy_rate[1]), "-", "-");
-	printf("ring against af_unix: %.1fx at 64 KiB, %.1fx at 4 KiB; against pipe: %.1fx, %.1fx\n",
-	       ratio(0, WAY_UNIX), ratio(1, WAY_UNIX), ratio(0, WAY_PIPE), ratio(1, WAY_PIPE));
+	for (way = WAY_RING; way <= WAY_RING_SPIN; way++)
+		printf("%-9s against af_unix: %.1fx at 64 KiB, %.1fx at 4 KiB; against pipe: %.1fx, "
+		       "%.1fx\n",
+		       ways[way].name, ratio(rate[0][way], rate[0][WAY_UNIX]),
+		       ratio(rate[1][way], rate[1][WAY_UNIX]),
+		       ratio(rate[0][way], rate[0][WAY_PIPE]),
+		       ratio(rate[1][way], rate[1][WAY_PIPE]));
+}
+
+static void write_ratios(FILE *f, int p, int way, const char *comma)
+{
+	const char *name = ways[way].name, *at = piece[p].name;
+
+	fprintf(f, "%s\n    \"%s_over_af_unix_%s\": %.2f", comma, name, at,
+		ratio(rate[p][way], rate[p][WAY_UNIX]));
+	fprintf(f, ",\n    \"%s_over_pipe_%s\": %.2f", name, at,
+		ratio(rate[p][way], rate[p][WAY_PIPE]));
+	fprintf(f, ",\n    \"%s_over_memcpy_%s\": %.3f", name, at,
+		ratio(rate[p][way], copy_rate[p]));
 }
 
 static void write_json(FILE *f)
@@ -235,13 +287,10 @@ static void write_json(FILE *f)
 		fprintf(f, "%s\n    \"%s\": { \"p50\": %.2f, \"p99\": %.2f }", way ? "," : "",
 			ways[way].name, median(trip_p50[way]), median(trip_p99[way]));
 	fprintf(f, "\n  },\n  \"ratios\": {");
-	for (p = 0; p < N_PIECES; p++)
-		fprintf(f,
-			"%s\n    \"ring_over_af_unix_%s\": %.2f,\n    \"ring_over_pipe_%s\": %.2f,\n"
-			"    \"ring_over_memcpy_%s\": %.3f",
-			p ? "," : "", piece[p].name, ratio(p, WAY_UNIX), piece[p].name,
-			ratio(p, WAY_PIPE), piece[p].name,
-			median(rate[p][WAY_RING]) / median(copy_rate[p]));
+	for (p = 0; p < N_PIECES; p++) {
+		for (way = WAY_RING; way <= WAY_RING_SPIN; way++)
+			write_ratios(f, p, way, !p && way == WAY_RING ? "" : ",");
+	}
 	fprintf(f, "\n  }\n}\n");
 }
 
@@ -258,7 +307,7 @@ static void store_json(const char *path)
 
 static _Noreturn void usage(void)
 {
-	fprintf(stderr, "usage: ring_native [--rounds 1..%d] [--mib N] [--json FILE]\n",
+	fprintf(stderr, "usage: ring_native [--rounds 1..%d] [--mib N] [--no-pin] [--json FILE]\n",
 		MAX_ROUNDS);
 	exit(2);
 }
@@ -280,6 +329,7 @@ int main(int argc, char **argv)
 	static const struct option options[] = { { "rounds", required_argument, NULL, 'r' },
 						 { "mib", required_argument, NULL, 'm' },
 						 { "json", required_argument, NULL, 'j' },
+						 { "no-pin", no_argument, NULL, 'n' },
 						 { NULL, 0, NULL, 0 } };
 	const char *json = NULL;
 	int c;
@@ -291,12 +341,15 @@ int main(int argc, char **argv)
 			total_mib = number(optarg, 1 << 20);
 		else if (c == 'j')
 			json = optarg;
+		else if (c == 'n')
+			pin = false;
 		else
 			usage();
 	}
 	if (optind != argc)
 		usage();
 	memset(buffer, 'x', sizeof(buffer));
+	keep_apart(0);
 	measure();
 	print_table();
 	if (json)

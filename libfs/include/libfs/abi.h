@@ -193,7 +193,8 @@ struct okl4fs_rep_hdr {
  * @version: highest ABI version that the driver speaks
  * @n_event_queues: M, 1 to OKL4FS_BELL_WORDS; at most one less than the queues that were set up
  * @bell_gpa: address of the bell page, a multiple of 4096
- * @driver_instance: random, new at each load of the driver; for logs
+ * @driver_instance: random, new at each load of the driver. Memory that a driver with another one
+ *	attached is gone for good, and the streams in it end
  */
 struct okl4fs_hello_req {
 	struct okl4fs_req_hdr hdr;
