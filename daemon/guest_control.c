@@ -17,6 +17,20 @@
 #define SMALL_REQUEST_BYTES 512
 
 /**
+ * end_old_streams() - another driver has come: the memory of the one before is gone for good
+ * @g: guest whose former driver is forgotten
+ * @instance: the new driver's
+ */
+static void end_old_streams(struct guest *g, uint64_t instance)
+{
+	if (g->last_driver && g->last_driver != instance) {
+		for (uint32_t i = 0; i < g->n_channels; i++)
+			channel_guest_gone(&g->channel[i].ch);
+	}
+	g->last_driver = instance;
+}
+
+/**
  * serve_hello() - HELLO
  * @g: guest
  * @req: request
@@ -36,6 +50,7 @@ static int serve_hello(struct guest *g, const struct wire_request *req, union wi
 	if (req->hello.bell_gpa % OKL4FS_PAGE_BYTES || !bell)
 		return -FS_BELL_ADDRESS;
 	guest_forget_driver(g);
+	end_old_streams(g, req->hello.driver_instance);
 	g->driver.ready = true;
 	g->driver.n_event_queues = req->hello.n_event_queues;
 	g->driver.bell_gpa = req->hello.bell_gpa;

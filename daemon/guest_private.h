@@ -121,6 +121,8 @@ struct guest_driver {
  * @mem: guest memory; empty while suspended
  * @queue: the device's queues
  * @driver: what HELLO said
+ * @last_driver: driver's instance of the last HELLO; 0: none yet. Memory dies with its driver, but
+ *	not with the device
  * @channel: its channels; the index is the id
  * @n_channels: how many
  * @n_tells: how many of them have @tell set
@@ -136,6 +138,7 @@ struct guest {
 	struct guest_memory mem;
 	struct guest_queue queue[VHOST_MAX_QUEUES];
 	struct guest_driver driver;
+	uint64_t last_driver;
 	struct guest_channel *channel;
 	uint32_t n_channels, n_tells;
 	struct log_limit limit;

@@ -9,7 +9,6 @@ A row writes `TAG NAME COMMAND [NUMBER]` to the channel `peer_ctl` and gets a li
     send N, taken         send N bytes of the pattern; wait until the daemon has taken all of them
     expect N, skip N      take N bytes, which must be the pattern's; or any
     eof                   the next thing that comes must be the end
-    epipe                 sending must come to fail with EPIPE, nobody reads
     pause                 nothing: the client reads only when told to
     flood N, drain N      as send and expect, but in odd pieces with pauses, after the reply
     drained               wait until the drain has ended, well
@@ -116,15 +115,6 @@ class Client:
         rest = self._sock.recv(100)
         if rest:
             raise PeerFailed(f"more bytes came instead of the end: {rest[:20]!r}")
-
-    def epipe(self, _n: int) -> None:
-        end = time.monotonic() + LIMIT_S
-        try:
-            while time.monotonic() < end:
-                self._sock.sendall(b"x")
-        except BrokenPipeError:
-            return
-        raise PeerFailed("sending to nobody goes on")
 
     def flood(self, n: int) -> None:
         threading.Thread(target=self._flood, args=(self._sock, n), daemon=True).start()

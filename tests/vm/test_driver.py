@@ -24,7 +24,7 @@ class Driver(VmTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.one_guest({"echo": echo(), "other": echo(),
+        cls.one_guest({"echo": echo(), "other": echo(), "unused": echo(),
                        "half": listens(cls.scratch / "half.sock")})
 
     def start_seq(self, channel: str = "echo"):
@@ -32,6 +32,15 @@ class Driver(VmTest):
         command = self.guest.spawn(f"okl4test seq /okl4/{channel} {ENDLESS}")
         command.wait_output("progress 1000.", 60)
         return command
+
+    def unbind(self) -> None:
+        """Take the device from the driver through sysfs."""
+        self.guest.check("cd /sys/bus/virtio/drivers/*okl4* && echo virtio* > /tmp/device && "
+                         "cat /tmp/device > unbind", 30)
+
+    def bind(self) -> None:
+        """And give it back."""
+        self.guest.check("cd /sys/bus/virtio/drivers/*okl4* && cat /tmp/device > bind", 30)
 
     def works(self) -> None:
         """A complete transfer, on both channels."""
@@ -56,28 +65,24 @@ class Driver(VmTest):
 
     def test_unbind_and_bind_with_sleepers(self):
         """unbind: sleepers wake with EIO, poll says HUP and ERR; bind: a new open works."""
-        self.guest.check("mkfifo /okl4/echo /okl4/other 2>/dev/null; true")
-        reader = self.guest.spawn("cat /okl4/other")
+        reader = self.guest.spawn("mkfifo /okl4/unused; cat /okl4/unused")
         writer = self.start_seq()
-        self.guest.check("d=$(basename $(ls -d /sys/bus/virtio/drivers/*okl4*/virtio*)); "
-                         "echo $d > /tmp/device; "
-                         "echo $d > /sys/bus/virtio/drivers/*okl4*/unbind", 30)
+        self.unbind()
         for command in (reader, writer):
             status, output = command.wait(30)
             self.assertNotEqual(status, 0, output)
             self.assertRegex(output.lower(), "i/o error|input/output error")
         status, output = self.guest.run("exec 3<>/okl4/echo", 30)
         self.assertNotEqual(status, 0, "open works without a device")
-        self.guest.check("echo $(cat /tmp/device) > /sys/bus/virtio/drivers/*okl4*/bind", 30)
+        self.bind()
         self.works()
 
     def test_unbind_and_bind_many_times(self):
         """In full swing each time."""
         for _ in range(5):
             writer = self.start_seq()
-            self.guest.check("echo $(basename $(ls -d /sys/bus/virtio/drivers/*okl4*/virtio*)) | "
-                             "tee /tmp/device > /sys/bus/virtio/drivers/*okl4*/unbind; "
-                             "echo $(cat /tmp/device) > /sys/bus/virtio/drivers/*okl4*/bind", 30)
+            self.unbind()
+            self.bind()
             self.assertNotEqual(writer.wait(30)[0], 0)
         self.works()
 

@@ -17,7 +17,7 @@ class Idle(VmTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.one_guest({"echo": echo(), "out": listens(cls.scratch / "out.sock")})
+        cls.one_guest({"echo": echo(), "unused": echo(), "out": listens(cls.scratch / "out.sock")})
         cls.guest.check("okl4test seq /okl4/echo records=2000", 60)
         cls.guest.check("mkfifo /okl4/out")
 
@@ -68,7 +68,7 @@ class Idle(VmTest):
 
     def test_ping_while_somebody_waits(self):
         """And then it does."""
-        reader = self.guest.spawn("cat /okl4/echo")
+        reader = self.guest.spawn("mkfifo /okl4/unused; exec cat /okl4/unused")
         before, deadline = self.requests(), Deadline(30)
         while self.requests() < before + 2:
             deadline.check("two more requests of the driver")

@@ -37,7 +37,7 @@ class Rows(VmTest):
 
     def test_shell_tools(self):
         """What one does first: ls, stat, test, echo, cat."""
-        self.guest.check("mkfifo -m 640 /okl4/echo")
+        self.guest.check("rm -f /okl4/echo; mkfifo -m 640 /okl4/echo")
         self.assertRegex(self.guest.check("ls -l /okl4/echo"), r"^prw-r-----")
         self.assertEqual(self.guest.check("stat -c %F /okl4/echo"), "fifo\n")
         self.guest.check("test -p /okl4/echo")

@@ -5,12 +5,15 @@
  * A writer sends records 0, 1, 2, ... of random lengths; a reader takes them back and holds each
  * against what it must be. A byte that is lost, doubled or out of order breaks the framing or the
  * number of the next record, and that is told. `progress` lines let somebody outside do harm at a
- * known place in the stream.
+ * known place in the stream. What an earlier run has left in the echo is skipped: the stream begins
+ * with a mark of this run's own.
  */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "commands.h"
@@ -20,6 +23,7 @@
 
 #define RECORD_MAGIC 0x5345514fU
 #define MAX_RECORD   (64U << 10)
+#define MARK_BYTES   32
 
 /** struct record - head of a record; its payload is the pattern of (seed + number) */
 struct record {
@@ -35,6 +39,7 @@ struct record {
  * @max: longest payload
  * @seed: of lengths and payloads
  * @progress: print a line each so many records; 0: never
+ * @mark: what the stream begins with
  */
 struct seq {
 	struct target target;
@@ -42,6 +47,7 @@ struct seq {
 	size_t max;
 	uint64_t seed;
 	uint64_t progress;
+	char mark[MARK_BYTES];
 };
 
 /* seq_write() - the writing thread */
@@ -52,6 +58,7 @@ static void *seq_write(void *arg)
 	char *buf = malloc(sizeof(struct record) + MAX_RECORD);
 	struct record *head = (struct record *)buf;
 
+	write_all(seq->target.tx, seq->mark, MARK_BYTES);
 	for (uint64_t i = 0; i < seq->records; i++) {
 		*head = (struct record){ .magic = RECORD_MAGIC, .number = i };
 		head->bytes = (uint32_t)random_size(&random, seq->max);
@@ -62,6 +69,29 @@ static void *seq_write(void *arg)
 	return NULL;
 }
 
+/*
+ * skip_to_mark() - read until this run's mark has come
+ *
+ * An end-of-file that nobody has taken yet may come first: that of an earlier run's writer.
+ */
+static void skip_to_mark(struct seq *seq)
+{
+	char window[MARK_BYTES] = { 0 };
+
+	while (memcmp(window, seq->mark, MARK_BYTES) != 0) {
+		char byte;
+		ssize_t n = read(seq->target.rx, &byte, 1);
+
+		expect(n >= 0, "read: %m");
+		if (n == 0) {
+			sched_yield();
+			continue;
+		}
+		memmove(window, window + 1, MARK_BYTES - 1);
+		window[MARK_BYTES - 1] = byte;
+	}
+}
+
 /* seq_read() - the reading thread's work */
 static void seq_read(struct seq *seq)
 {
@@ -69,6 +99,7 @@ static void seq_read(struct seq *seq)
 	char *buf = malloc(MAX_RECORD);
 	struct record head;
 
+	skip_to_mark(seq);
 	for (uint64_t i = 0; i < seq->records; i++) {
 		size_t want = random_size(&random, seq->max);
 
@@ -104,6 +135,7 @@ int cmd_seq(char **argv)
 
 	expect(seq.max >= 1 && seq.max <= MAX_RECORD, "max: 1 to %u", MAX_RECORD);
 	target_open(&seq.target, argv[0], true, true);
+	pattern_fill(seq.mark, now_ns() ^ (uint64_t)getpid() << 40, 0, MARK_BYTES);
 	expect(!pthread_create(&writer, NULL, seq_write, &seq), "pthread_create");
 	seq_read(&seq);
 	pthread_join(writer, NULL);
