@@ -15,16 +15,6 @@
 #define CANARY       0xa5
 #define CANARY_BYTES 4096ULL
 
-#ifdef __SANITIZE_ADDRESS__
-/* Criterion 2.4.1 leaves a little of its own behind now and then; asked by LeakSanitizer */
-const char *__lsan_default_suppressions(void);
-
-const char *__lsan_default_suppressions(void)
-{
-	return "leak:libcriterion\n";
-}
-#endif
-
 const char *const layout_name[N_LAYOUTS] = { "adjacent", "reversed", "scattered" };
 
 /**
