@@ -225,34 +225,50 @@ static struct json_object *call_batch(struct server *server, struct json_object 
 }
 _Static_assert(RPC_MAX_BATCH == 16, "the sentence above says so");
 
-char *rpc_answer(struct server *server, const char *line, size_t bytes)
+/**
+ * parse() - text to value
+ * @line: the text
+ * @bytes: its length
+ * @value: out: a new value, which may be NULL for null
+ * @sentence: out, when it is no JSON: why
+ * @size: bytes of @sentence
+ *
+ * Return: true when it is JSON.
+ */
+static bool parse(const char *line, size_t bytes, struct json_object **value, char *sentence,
+		  size_t size)
 {
 	struct json_tokener *tokener = json_tokener_new_ex(RPC_MAX_DEPTH);
-	struct json_object *value, *response;
 	enum json_tokener_error e;
-	char sentence[160];
+	size_t at;
 
-	if (!tokener)
-		return rpc_error_line(RPC_INTERNAL_ERROR, "out of memory");
-	if (memchr(line, 0, bytes)) {
-		json_tokener_free(tokener);
-		return rpc_error_line(RPC_PARSE_ERROR, "the line holds a NUL");
+	if (!tokener || memchr(line, 0, bytes)) {
+		snprintf(sentence, size, tokener ? "the line holds a NUL" : "out of memory");
+		if (tokener)
+			json_tokener_free(tokener);
+		return false;
 	}
 	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-	value = json_tokener_parse_ex(tokener, line, (int)bytes);
+	*value = json_tokener_parse_ex(tokener, line, (int)bytes);
 	e = json_tokener_get_error(tokener);
-	if (e == json_tokener_continue) /* a number alone, or the line is cut */
-		value = json_tokener_parse_ex(tokener, "", 1);
-	if (e == json_tokener_continue)
+	at = json_tokener_get_parse_end(tokener);
+	if (e == json_tokener_continue) { /* a number alone, or the line ends too early */
+		*value = json_tokener_parse_ex(tokener, "", 1);
 		e = json_tokener_get_error(tokener);
-	snprintf(sentence, sizeof(sentence), "byte %zu: %s",
-		 json_tokener_get_parse_end(tokener) + 1,
-		 e == json_tokener_continue ? "the line ends too early" :
-					      json_tokener_error_desc(e));
+		at = bytes;
+	}
+	snprintf(sentence, size, "byte %zu: %s", at + 1, json_tokener_error_desc(e));
 	json_tokener_free(tokener);
-	if (e != json_tokener_success)
-		return rpc_error_line(RPC_PARSE_ERROR, sentence);
+	return e == json_tokener_success;
+}
 
+char *rpc_answer(struct server *server, const char *line, size_t bytes)
+{
+	struct json_object *value, *response;
+	char sentence[160];
+
+	if (!parse(line, bytes, &value, sentence, sizeof(sentence)))
+		return rpc_error_line(RPC_PARSE_ERROR, sentence);
 	if (json_object_is_type(value, json_type_array))
 		response = call_batch(server, value);
 	else
