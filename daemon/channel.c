@@ -234,7 +234,7 @@ void channel_guest_gone(struct channel *ch)
 
 void channel_fail(struct channel *ch, int status)
 {
-	if (ch->state != CHANNEL_ATTACHED)
+	if (ch->state != CHANNEL_ATTACHED && ch->state != CHANNEL_SUSPENDED)
 		return;
 	note_failure(ch, status, "failed");
 	channel_move(ch, CHANNEL_EV_FAIL);

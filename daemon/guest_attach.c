@@ -258,6 +258,8 @@ int guest_attach(struct guest *g, const struct wire_attach *req)
 	    req->sec[OKL4FS_SEC_CTL].bytes < OKL4FS_CTL_BYTES_MIN ||
 	    req->sec[OKL4FS_SEC_CTL].bytes > OKL4FS_CTL_BYTES_MAX)
 		return -FS_SEC_BYTES;
+	if (!req->instance)
+		return -FS_CTL_INSTANCE;
 	r = take_chunks(g, &att, req);
 	if (!r && touches_others(g, gc, &att))
 		r = -FS_CHUNK_OVERLAP;

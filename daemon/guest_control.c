@@ -160,16 +160,19 @@ static void log_refusal(struct guest *g, const struct wire_request *req, int sta
 		      req->type == OKL4FS_REQ_DETACH ? req->detach.channel :
 						       UINT32_MAX;
 
-	g->stats.refused++;
-	/* The end of the list of channels is no fault, and a channel tells of its own. */
+	const struct channel *ch = id < g->n_channels ? &g->channel[id].ch : NULL;
+
+	/* The end of the list of channels is no fault. */
 	if (req->type == OKL4FS_REQ_CHANNEL_INFO && status == -FS_NO_CHANNEL)
-		g->stats.refused--;
-	else if (-status < FS_CTL_MAGIC || -status > FS_RESUME_CURSORS)
-		log_limited(&g->limit, LOG_LEVEL_WARNING, g->subject, "%s%s%srequest %s refused: %s (%s)",
-			    id < g->n_channels ? "channel " : "",
-			    id < g->n_channels ? g->channel[id].ch.cfg->name : "",
-			    id < g->n_channels ? ": " : "", request_name[known ? req->type : 0],
-			    fs_status_text(status), fs_status_name(status));
+		return;
+	g->stats.refused++;
+	/* What the channel itself refused it has told itself. */
+	if (ch && ch->state == CHANNEL_FAILED && (int)ch->failed_status == -status)
+		return;
+	log_limited(&g->limit, LOG_LEVEL_WARNING, g->subject, "%s%s%srequest %s refused: %s (%s)",
+		    ch ? "channel " : "", ch ? ch->cfg->name : "", ch ? ": " : "",
+		    request_name[known ? req->type : 0], fs_status_text(status),
+		    fs_status_name(status));
 }
 
 /**

@@ -1,0 +1,327 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A guest's side of okl4fs in a few lines: requests, events, bells, and a channel end.
+
+Stands for the driver. Layouts are those of libfs/abi.h; the names too.
+"""
+import os
+import re
+import select
+import struct
+
+from memory import Memory, fence
+from vhost_user import TIMEOUT_S, Frontend
+
+MAGIC = 0x344C4B4F
+HELLO, CHANNEL_INFO, ATTACH, DETACH, PING = 1, 2, 3, 4, 5
+WAKE, CHANNEL_ADDED, CHANNEL_REMOVED, CHANNEL_FAILED = 1, 2, 3, 4
+BELL_WORDS = 16
+REQUEST_ROOM = 160 << 10
+
+
+def statuses(header) -> dict[str, int]:
+    """{name: number} of FS_STATUS_LIST in status.h."""
+    return {name: int(number) for name, number in
+            re.findall(r"^\tX\((\w+), (\d+),", header.read_text(encoding="utf-8"), re.M)}
+
+
+class Refused(Exception):
+    """A request was refused; `status` says why."""
+
+    def __init__(self, status: int):
+        super().__init__(f"status {status}")
+        self.status = status
+
+
+class Driver:
+    """The driver of a device with a control queue and M event queues."""
+
+    N_EVENT_BUFFERS = 4
+
+    def __init__(self, frontend: Frontend):
+        self.frontend, self.memory = frontend, frontend.memory
+        self.bell = self.memory.alloc(4096)
+        self._request = self.memory.alloc(REQUEST_ROOM)
+        self._reply = self.memory.alloc(4096)
+        self._events = self.memory.alloc(4096)
+        self._cookie = 0
+        self.failures: list[tuple[int, int, int]] = []
+        self.rung: set[int] = set()
+        self.post_all()
+
+    # Control queue
+
+    def raw(self, request: bytes, room: int = 4096, pieces: int = 1) -> bytes:
+        """Send bytes as a request and return all bytes that were written into the reply."""
+        self.memory.write(self._request, request)
+        chain, step, at = [], -(-len(request) // pieces) or 1, 0
+        while at < len(request):
+            chain.append((self._request + at, min(step, len(request) - at), False))
+            at += step
+        if room:
+            chain.append((self._reply, room, True))
+        ring = self.frontend.rings[0]
+        ring.add(chain)
+        _, length = ring.wait(other_fd=self.frontend.sock.fileno())
+        return self.memory.read(self._reply, length)
+
+    def header(self, kind: int, size: int, magic: int = MAGIC, reserved: int = 0) -> bytes:
+        """Head of a request."""
+        self._cookie += 1
+        return struct.pack("<IHHII", magic, kind, reserved, size, self._cookie)
+
+    def ask(self, kind: int, body: bytes = b"", pieces: int = 1) -> bytes:
+        """A request; the reply's bytes after its head."""
+        reply = self.raw(self.header(kind, 16 + len(body)) + body, pieces=pieces)
+        magic, got, status, size, cookie = struct.unpack_from("<IHHII", reply)
+        assert (magic, got, size, cookie) == (MAGIC, kind, len(reply), self._cookie), reply.hex()
+        if status:
+            assert size == 16, "a refusal is a header"
+            raise Refused(status)
+        return reply[16:]
+
+    def hello(self, version: int = 1, n_event_queues: int = 1, bell: int | None = None,
+              instance: int = 0x1234) -> tuple[int, int, int]:
+        """HELLO: (version, max_channels, host_instance)."""
+        body = struct.pack("<IIQQ", version, n_event_queues, self.bell if bell is None else bell,
+                           instance)
+        return struct.unpack("<IIQ", self.ask(HELLO, body))
+
+    def info(self, first_id: int) -> dict:
+        """CHANNEL_INFO."""
+        ident, flags, ring_bytes, name_bytes, _, name = struct.unpack(
+            "<IIQII64s", self.ask(CHANNEL_INFO, struct.pack("<II", first_id, 0)))
+        return {"id": ident, "flags": flags, "ring_bytes": ring_bytes,
+                "name": name[:name_bytes].decode()}
+
+    def channels(self) -> dict[str, dict]:
+        """All channels by name; NO_CHANNEL (73) ends the list."""
+        found, first = {}, 0
+        while True:
+            try:
+                channel = self.info(first)
+            except Refused as refusal:
+                assert refusal.status == 73
+                return found
+            found[channel["name"]] = channel
+            first = channel["id"] + 1
+
+    def detach(self, ident: int) -> None:
+        """DETACH."""
+        self.ask(DETACH, struct.pack("<II", ident, 0))
+
+    def ping(self) -> None:
+        """PING."""
+        self.ask(PING)
+
+    # Event queue
+
+    def post_all(self) -> None:
+        """Post all event buffers, on a fresh ring."""
+        for i in range(self.N_EVENT_BUFFERS):
+            self.frontend.rings[1].add([(self._events + 16 * i, 16, True)], kick=False)
+
+    def take_events(self) -> int:
+        """Take what events are there, post their buffers again, take the bells; how many."""
+        ring, n = self.frontend.rings[1], 0
+        while (used := ring.poll()):
+            index = struct.unpack("<Q", self.memory.read(ring.desc + 16 * used[0], 8))[0]
+            kind, status, channel, arg = struct.unpack("<HHIQ", self.memory.read(index, 16))
+            if kind == CHANNEL_FAILED:
+                self.failures.append((channel, status, arg))
+            ring.add([(index, 16, True)], kick=True)
+            n += 1
+        for word in range(BELL_WORDS):
+            at = self.bell + 2048 + 8 * word
+            if self.memory.word(at).value:
+                bits = self.memory.exchange(at, 0)
+                self.rung |= {bit * 16 + word for bit in range(64) if bits >> bit & 1}
+        return n
+
+    def wait_event(self, timeout: float = TIMEOUT_S) -> None:
+        """Wait until something was told or rung."""
+        ring = self.frontend.rings[1]
+        poller = select.poll()
+        poller.register(ring.call_fd, select.POLLIN)
+        while not self.take_events() and not self.rung:
+            if not poller.poll(timeout * 1000):
+                raise TimeoutError(f"no event came (posted {ring.state()})")
+            os.eventfd_read(ring.call_fd)
+
+    def ring_host(self, ident: int) -> None:
+        """Ring the host's bell for a channel."""
+        if not self.memory.fetch_or(self.bell + 8 * (ident % 16), 1 << ident // 16):
+            self.frontend.rings[1].kick()
+
+
+class Pipe:
+    """One end of one direction: the words of a pipe_shm (producer at 0, consumer at 128)."""
+
+    def __init__(self, memory: Memory, shm: int, producer: bool):
+        mine, peer = (0, 128) if producer else (128, 0)
+        self.cursor = memory.word(shm + mine)
+        self.event = memory.word(shm + mine + 8)
+        self.phase = memory.word(shm + mine + 16)
+        self.peer_cursor = memory.word(shm + peer)
+        self.peer_event = memory.word(shm + peer + 8)
+        self.peer_phase = memory.word(shm + peer + 16)
+
+
+class Channel:
+    """A channel end in the guest: fresh memsections, attached."""
+
+    def __init__(self, driver: Driver, name: str, chunk: int = 65536, ctl_bytes: int = 4096,
+                 instance: int = 0xABCD0001, region: int = 0):
+        self.driver, self.memory, self.name = driver, driver.memory, name
+        info = driver.channels()[name]
+        self.id, self.size, self.instance = info["id"], info["ring_bytes"], instance
+        self.ctl_bytes = ctl_bytes
+        self.chunk = [min(chunk, ctl_bytes), min(chunk, self.size), min(chunk, self.size)]
+        self.gpas = [[self.memory.alloc(self.chunk[s], region) for _ in range(size // self.chunk[s])]
+                     for s, size in enumerate((ctl_bytes, self.size, self.size))]
+        self.create()
+
+    def create(self) -> None:
+        """Lay out the control memsection: header, then the two pipes in its heap."""
+        ctl = self.gpas[0][0]
+        for gpa in self.gpas[0]:
+            self.memory.write(gpa, bytes(self.chunk[0]))
+        self.memory.write(ctl, struct.pack("<IIIIQQIIII", MAGIC, 1, 128, self.ctl_bytes, self.size,
+                                           self.instance, 128, self.ctl_bytes - 128, 256, 640))
+        self.tx = Pipe(self.memory, ctl + 256, True)
+        self.rx = Pipe(self.memory, ctl + 640, False)
+
+    def body(self, instance: int | None = None) -> bytes:
+        """Body of the ATTACH request."""
+        body = struct.pack("<IIQ", self.id, 0, self.instance if instance is None else instance)
+        for s, size in enumerate((self.ctl_bytes, self.size, self.size)):
+            body += struct.pack("<QII", size, self.chunk[s], len(self.gpas[s]))
+        return body + b"".join(struct.pack("<Q", gpa) for chunks in self.gpas for gpa in chunks)
+
+    def attach(self, pieces: int = 1) -> "Channel":
+        """ATTACH."""
+        self.driver.ask(ATTACH, self.body(), pieces)
+        return self
+
+    def ring(self) -> None:
+        """Tell the host to look."""
+        self.driver.ring_host(self.id)
+
+    def open(self) -> "Channel":
+        """Open both ends."""
+        for pipe in (self.tx, self.rx):
+            assert pipe.phase.value % 2 == 0
+            pipe.phase.value += 1
+        self.ring()
+        return self
+
+    def close_writer(self) -> None:
+        """Half-close: no more bytes from here."""
+        self.tx.phase.value += 1
+        self.ring()
+
+    def close_reader(self) -> None:
+        """The other half."""
+        self.rx.phase.value += 1
+        self.ring()
+
+    def state(self) -> str:
+        """All words, for a test that failed."""
+        def words(pipe):
+            return [getattr(pipe, name).value for name in
+                    ("cursor", "event", "phase", "peer_cursor", "peer_event", "peer_phase")]
+        return f"{self.name}: tx {words(self.tx)}, rx {words(self.rx)}"
+
+    def _copy(self, section: int, position: int, data: bytes | int):
+        """Copy into (bytes) or out of (a size) a ring at a free-running position."""
+        done, out, total = 0, b"", data if isinstance(data, int) else len(data)
+        while done < total:
+            offset = (position + done) % self.size
+            index, inside = divmod(offset, self.chunk[section])
+            n = min(total - done, self.chunk[section] - inside)
+            at = self.gpas[section][index] + inside
+            if isinstance(data, int):
+                out += self.memory.read(at, n)
+            else:
+                self.memory.write(at, data[done:done + n])
+            done += n
+        return out
+
+    def write_some(self, data: bytes) -> int:
+        """Write what fits; how much."""
+        tail = self.tx.peer_cursor.value
+        head = self.tx.cursor.value
+        n = min(len(data), self.size - (head - tail))
+        if n:
+            self._copy(1, head, data[:n])
+            self.tx.cursor.value = head + n
+            fence()
+            if head <= self.tx.peer_event.value < head + n:
+                self.ring()
+        return n
+
+    def read_some(self, limit: int = 1 << 30) -> bytes:
+        """Read what is there."""
+        head, tail = self.rx.peer_cursor.value, self.rx.cursor.value
+        data = self._copy(2, tail, min(limit, head - tail))
+        if data:
+            self.rx.cursor.value = tail + len(data)
+            fence()
+            if tail <= self.rx.peer_event.value < tail + len(data):
+                self.ring()
+        return data
+
+    def write(self, data: bytes) -> None:
+        """Write all of it; waits for room."""
+        at = 0
+        while at < len(data):
+            n = self.write_some(data[at:])
+            at += n
+            if not n:
+                self.sleep_write()
+
+    def sleep_write(self) -> None:
+        """Wait for room."""
+        tail = self.tx.peer_cursor.value
+        self.tx.event.value = tail
+        fence()
+        while self.tx.peer_cursor.value == tail:
+            self.driver.rung.clear()
+            self.driver.wait_event()
+
+    def sleep_read(self, timeout: float = TIMEOUT_S, room: bool = False) -> None:
+        """Wait for bytes, or for the peer's writer to come or go, or for room if that is asked."""
+        tail, phase = self.rx.cursor.value, self.rx.peer_phase.value
+        full = self.tx.cursor.value - self.size
+        self.rx.event.value = tail
+        if room:
+            self.tx.event.value = full
+        fence()
+        while (self.rx.peer_cursor.value == tail and self.rx.peer_phase.value == phase and
+               not (room and self.tx.peer_cursor.value > full)):
+            self.driver.rung.clear()
+            try:
+                self.driver.wait_event(timeout)
+            except TimeoutError as error:
+                raise TimeoutError(f"{self.state()}: {error}") from None
+
+    def read(self, size: int) -> bytes:
+        """Read exactly that many bytes; waits for them."""
+        data = b""
+        while len(data) < size:
+            piece = self.read_some(size - len(data))
+            data += piece
+            if not piece:
+                self.sleep_read()
+        return data
+
+    def echo(self, data: bytes) -> None:
+        """Write through an echo endpoint and read all of it back."""
+        sent = received = 0
+        while received < len(data):
+            sent += self.write_some(data[sent:])
+            piece = self.read_some()
+            if piece != data[received:received + len(piece)]:
+                raise AssertionError(f"{self.name}: byte {received} or later came back wrong")
+            received += len(piece)
+            if not piece and received < len(data):
+                self.sleep_read(room=sent < len(data))

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the tests here stand on: a daemon with an echo guest and a bystander that must not notice."""
+import os
+import random
+import re
+import unittest
+from pathlib import Path
+
+from guest_end import Channel, Driver, statuses
+from memory import Memory
+from vhost_user import Frontend
+from vm.daemon import Daemon, guest_config
+from vm.paths import ROOT
+from vm.process import scratch_dir
+
+STATUS = statuses(ROOT / "libfs" / "include" / "libfs" / "status.h")
+RING_BYTES = 65536
+
+
+class FrontendTest(unittest.TestCase):
+    """A daemon a class, with guests `vm1` and `vm2` of two echo channels each."""
+
+    GUESTS = ("vm1", "vm2")
+    CHANNELS = {"echo": {"ring_bytes": RING_BYTES, "endpoint": {"type": "echo"}},
+                "echo2": {"ring_bytes": RING_BYTES, "endpoint": {"type": "echo"}}}
+    DAEMON_ARGS = ("--log-level", "debug")
+
+    @classmethod
+    def setUpClass(cls):
+        cls.scratch = scratch_dir()
+        cls.daemon = Daemon({"guests": [guest_config(name, cls.scratch / f"{name}.sock",
+                                                     cls.CHANNELS) for name in cls.GUESTS]},
+                            args=cls.DAEMON_ARGS, scratch=cls.scratch)
+
+    @classmethod
+    def tearDownClass(cls):
+        status = cls.daemon.stop()
+        assert status == 0, f"okl4fsd ended with status {status}: {cls.daemon.log()[-4000:]}"
+
+    def setUp(self):
+        self.log_start = len(self.daemon.log())
+
+    def connect(self, guest: str = "vm1", memory: Memory | None = None) -> Frontend:
+        """A frontend that has said nothing yet; left at the end of the test, and that is waited for."""
+        path = self.scratch / f"{guest}.sock"
+        self.wait_free(guest)
+        frontend = Frontend(path, memory)
+        self.addCleanup(self.wait_free, guest)
+        self.addCleanup(frontend.close)
+        return frontend
+
+    def wait_free(self, guest: str) -> None:
+        """Wait until no frontend of the guest is there."""
+        while self.guest_state(guest)["connected"]:
+            self.assertTrue(self.daemon.running(), self.daemon.log()[-4000:])
+
+    def device(self, guest: str = "vm1", memory: Memory | None = None, size: int = 128) -> Frontend:
+        """A frontend with two rings that run."""
+        return self.connect(guest, memory).setup(2, size)
+
+    def driver(self, guest: str = "vm1", memory: Memory | None = None) -> Driver:
+        """A driver that has said HELLO."""
+        driver = Driver(self.device(guest, memory))
+        driver.hello()
+        return driver
+
+    def echo_channel(self, guest: str = "vm1", name: str = "echo", **options) -> Channel:
+        """An open channel to an echo endpoint."""
+        return Channel(self.driver(guest), name, **options).attach().open()
+
+    def bystander(self) -> Channel:
+        """An open channel of the other guest."""
+        channel = self.echo_channel("vm2")
+        channel.echo(os.urandom(1000))
+        return channel
+
+    def assert_undisturbed(self, bystander: Channel) -> None:
+        """The daemon lives, and the bystander's bytes move."""
+        self.assertTrue(self.daemon.running(), self.daemon.log()[-4000:])
+        bystander.echo(os.urandom(3 * RING_BYTES + 17))
+
+    def assert_logged(self, *words: str) -> str:
+        """The log holds, since the test began, a line with all of the words; that line."""
+        pattern = "(?=.*" + ")(?=.*".join(re.escape(word) for word in words) + ")"
+        self.daemon.wait_log(words[0], since=self.log_start)
+        for _ in range(200):
+            for line in self.daemon.log()[self.log_start:].splitlines():
+                if re.match(pattern, line):
+                    return line
+            self.daemon.rpc("version")
+        self.fail(f"no line with {words} in: {self.daemon.log()[self.log_start:][-4000:]}")
+
+    def guest_state(self, name: str) -> dict:
+        """What `guest.list` says of a guest."""
+        return next(guest for guest in self.daemon.rpc("guest.list")["guests"]
+                    if guest["name"] == name)
+
+    def channel_state(self, guest: str, channel: str) -> dict:
+        """What `channel.list` says of a channel."""
+        listed = self.daemon.rpc("channel.list", {"guest": guest})["channels"]
+        return next(entry for entry in listed if entry["name"] == channel)
+
+    def n_fds(self) -> int:
+        """Descriptors that the daemon has open, but for the control client that may be leaving."""
+        return sum(1 for fd in Path(f"/proc/{self.daemon.pid}/fd").iterdir())
+
+    def seed(self) -> random.Random:
+        """Randomness that can be had again: its seed is printed, and taken from $OKL4FS_SEED."""
+        seed = int(os.environ.get("OKL4FS_SEED") or random.SystemRandom().randrange(1 << 32))
+        print(f"{self.id()}: OKL4FS_SEED={seed}", flush=True)
+        return random.Random(seed)
