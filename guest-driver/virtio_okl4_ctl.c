@@ -9,7 +9,8 @@
  *
  * All functions here return 0 when the host says FS_OK, a positive enum fs_status when it refuses,
  * and a negative errno when there is no (good) answer. Then the device must be reset, except for
- * -ENOMEM: such a request was never made.
+ * -ENOMEM: such a request was never made. A host that has come back without a reset knows nothing of
+ * us: that is -ESTALE.
  */
 #include <linux/slab.h>
 #include <linux/virtio_config.h>
@@ -191,13 +192,13 @@ void okl4_ctl_done(struct virtqueue *vq)
  */
 static int await(struct okl4_dev *dev, struct okl4_req *req, unsigned int limit_ms)
 {
-	unsigned long end = jiffies + msecs_to_jiffies(limit_ms);
+	unsigned long end = jiffies + msecs_to_jiffies(max(limit_ms, LOOK_MS));
 
 	do {
 		/* Pairs with collect() */
 		wait_event_timeout(dev->ctl_wait,
 				   smp_load_acquire(&req->done) || READ_ONCE(dev->stopped),
-				   msecs_to_jiffies(min(limit_ms, LOOK_MS)));
+				   msecs_to_jiffies(LOOK_MS));
 		collect(dev);
 		if (smp_load_acquire(&req->done))
 			return 0;
@@ -263,6 +264,8 @@ static int call(struct okl4_dev *dev, struct okl4_req *req, unsigned int limit_m
 		return r;
 	}
 	r = check_reply(req, dev->cookie);
+	if (r == FS_REQ_NO_HELLO)
+		r = -ESTALE;
 	if (r == FS_OK && reply)
 		memcpy(reply, req->reply, req->rep_bytes);
 	req_free(req);

@@ -58,8 +58,10 @@ static void lost(struct okl4_dev *dev, int why)
 	unsigned int delay_ms = 0;
 
 	if (dev->up && why != -ENODEV)
-		dev_warn(&dev->vdev->dev, "the host %s; setting up again until it does\n",
-			 why == -ETIMEDOUT ? "does not answer" : "does not answer properly");
+		dev_warn(&dev->vdev->dev, "the host %s; setting up again\n",
+			 why == -ETIMEDOUT ? "does not answer" :
+			 why == -ESTALE    ? "has forgotten us" :
+					     "does not answer properly");
 	WRITE_ONCE(dev->up, false);
 	/* A time limit has been a pause already; whatever fails at once must not do so all the time */
 	if (why != -ETIMEDOUT)
@@ -165,7 +167,7 @@ int okl4_dev_attach(struct okl4_port *port, struct okl4_channel *ch)
 		if (!r)
 			r = okl4_ctl_attach(dev, ch);
 	}
-	if (r == FS_REQ_NO_HELLO || (r < 0 && r != -ENOMEM)) {
+	if (r < 0 && r != -ENOMEM) {
 		lost(dev, r);
 		r = 0;
 	}
