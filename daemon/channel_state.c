@@ -5,13 +5,14 @@
  *	             FRESH           SAME           DETACH        SUSPEND       GUEST_GONE    FAIL
  *	detached   | attached fresh  attached fresh detached      detached      detached      failed
  *	attached   | gone, att.fresh down, att. up  gone, detach. down, susp.   gone, detach. gone, tell, failed
- *	suspended  | gone, att.fresh attached up    gone, detach. suspended     gone, detach. gone, failed
+ *	suspended  | gone, att.fresh attached up    gone, detach. suspended     gone, detach. gone, tell, failed
  *	failed     | attached fresh  failed         failed        failed        detached      failed
  *
  * A fresh instance begins a new stream, so the endpoint's former one ends first (gone). Memory that
  * was detached by the guest ended the stream too, and begins a new one even if it comes back. A
- * failed channel waits for another instance, or another guest. The guest is told of a failure only
- * while it believes the channel to be attached: otherwise the reply to its request tells.
+ * failed channel waits for another instance, or another guest. The guest is told of a failure while
+ * it may believe the channel to be attached, which it does also while the memory table changes;
+ * otherwise the reply to its request tells.
  */
 #include "channel.h"
 
@@ -54,7 +55,7 @@ static const struct edge edges[N_CHANNEL_STATES][N_CHANNEL_EVENTS] = {
 		[CHANNEL_EV_DETACH] = { CHANNEL_DETACHED, GONE },
 		[CHANNEL_EV_SUSPEND] = { CHANNEL_SUSPENDED, 0 },
 		[CHANNEL_EV_GUEST_GONE] = { CHANNEL_DETACHED, GONE },
-		[CHANNEL_EV_FAIL] = { CHANNEL_FAILED, GONE },
+		[CHANNEL_EV_FAIL] = { CHANNEL_FAILED, GONE | TELL },
 	},
 	[CHANNEL_FAILED] = {
 		[CHANNEL_EV_ATTACH_FRESH] = { CHANNEL_ATTACHED, FRESH },

@@ -72,7 +72,9 @@ static void walk(enum channel_state state, enum stream stream, int depth)
 		unsigned int actions;
 		enum channel_state next = channel_next(state, (enum channel_event)event, &actions);
 
-		if (!!(actions & TELL) != (state == CHANNEL_ATTACHED && next == CHANNEL_FAILED))
+		if (!!(actions & TELL) !=
+		    ((state == CHANNEL_ATTACHED || state == CHANNEL_SUSPENDED) &&
+		     next == CHANNEL_FAILED))
 			cr_assert_fail("the guest is told at the wrong edge");
 		walk(next, follow(stream, actions), depth - 1);
 	}
@@ -107,7 +109,7 @@ Test(channel_next, every_edge)
 					{ CHANNEL_DETACHED, GONE },
 					{ CHANNEL_SUSPENDED, 0 },
 					{ CHANNEL_DETACHED, GONE },
-					{ CHANNEL_FAILED, GONE } },
+					{ CHANNEL_FAILED, GONE | TELL } },
 		[CHANNEL_FAILED] = { { CHANNEL_ATTACHED, FRESH },
 				     { CHANNEL_FAILED, 0 },
 				     { CHANNEL_FAILED, 0 },
@@ -423,6 +425,21 @@ Test(channel, cursors_that_cannot_be_taken_up)
 	cr_assert_eq(rig_attach(&rig), -FS_RESUME_CURSORS);
 	calls(&p, "");
 	cr_assert_eq(rig.ch.state, CHANNEL_FAILED);
+	rig_deinit(&rig);
+}
+
+Test(channel, memory_that_does_not_come_back)
+{
+	struct probe p;
+	struct rig rig;
+
+	busy(&rig, &p);
+	channel_suspend(&rig.ch);
+	channel_fail(&rig.ch, FS_MEMORY_LOST);
+	calls(&p, "DG");
+	cr_assert_eq(rig.ch.state, CHANNEL_FAILED);
+	cr_assert_eq(rig.told, FS_MEMORY_LOST);
+	cr_assert_eq(rig_attach(&rig), -FS_CHANNEL_FAILED);
 	rig_deinit(&rig);
 }
 

@@ -196,7 +196,7 @@ Test(rpc, what_is_no_json)
 	answers("{", ERROR("null", -32700, "byte 2: unexpected end of data"));
 	answers("", ERROR("null", -32700, "byte 1: unexpected end of data"));
 	answers("{} {}", ERROR("null", -32700, "byte 4: unexpected character"));
-	answers("{'a':1}", ERROR("null", -32700, "byte 2: object property name expected"));
+	answers("['a']", ERROR("null", -32700, "byte 2: unexpected character"));
 	answers("{\"a\":\"\xff\"}", ERROR("null", -32700, "byte 7: invalid utf-8 string"));
 	answers("[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]",
 		ERROR("null", -32700, "byte 16: nesting too deep"));
