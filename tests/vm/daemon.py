@@ -91,6 +91,11 @@ class Daemon:
         """Its process id."""
         return self._process.pid
 
+    @property
+    def pidfd(self) -> int:
+        """A descriptor that becomes readable when it has ended."""
+        return self._process.pidfd
+
     def running(self) -> bool:
         """It has not ended."""
         return self._process is not None and self._process.poll() is None

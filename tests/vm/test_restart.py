@@ -121,7 +121,7 @@ class Listen(VmTest):
         cls.socket = cls.scratch / "vm.sock"
         cls.start_daemon([guest_config("vm", cls.socket, {"echo": echo()})])
         cls.guest = cls.start_guest(None, qemu_args=[
-            "-device", "pcie-root-port,id=port,chassis=1"])
+            "-device", "pcie-root-port,id=rootport,chassis=1"])
         cls.plug("first")
 
     @classmethod
@@ -130,7 +130,7 @@ class Listen(VmTest):
         cls.guest.qmp("chardev-add", id=chardev, backend={"type": "socket", "data": {
             "addr": {"type": "unix", "data": {"path": str(cls.socket)}}, "server": False}})
         cls.guest.qmp("device_add", driver="vhost-user-fs-pci", id=cls.DEVICE, chardev=chardev,
-                      tag="okl4fs0", bus="port")
+                      tag="okl4fs0", bus="rootport")
         cls.wait_device()
 
     @classmethod

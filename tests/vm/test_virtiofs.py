@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Beside a real virtiofs: two devices of one virtio id, each with its own driver."""
+import shutil
 import subprocess
 import unittest
 
-from vm import Deadline, Process
+from vm import Deadline, Process, kernel
 from vm.base import VmTest, echo
 
 VIRTIOFSD = "/usr/lib/qemu/virtiofsd"
@@ -27,7 +28,10 @@ class BesideVirtiofs(VmTest):
         while not socket.exists():
             deadline.check("virtiofsd's socket: "
                            + (cls.scratch / "virtiofsd.log").read_text(errors="replace"))
-        cls.one_guest({"echo": echo()}, driver=False, qemu_args=[
+        overlay = cls.scratch / "overlay"
+        (overlay / "lib").mkdir(parents=True)
+        shutil.copy(kernel.module(kernel.get()), overlay / "lib")
+        cls.one_guest({"echo": echo()}, driver=False, overlays=[overlay], qemu_args=[
             "-chardev", f"socket,id=shared,path={socket}",
             "-device", "vhost-user-fs-pci,chardev=shared,tag=shared"])
 
@@ -58,17 +62,24 @@ class BesideVirtiofs(VmTest):
         """And while the other one is in use."""
         self.guest.check("mkdir -p /mnt; modprobe virtiofs && mount -t virtiofs shared /mnt && "
                          "exec 3</mnt/hello && insmod /lib/okl4fs.ko && read line <&3 && "
-                         "test \"$line\" = 'from the host' && umount /mnt", 30)
+                         X, 30)
         self.both_work()
 
+    def stray_mount(self) -> None:
+        """Mount our tag as virtiofs, and use it if that is let through: an error, and no hang.
+
+        (Linux asks for FUSE_INIT after mount(2) has returned; its answer ends the connection.)
+        """
+        status, output = self.guest.run("mount -t virtiofs okl4fs0 /mnt && ls /mnt", 30)
+        self.assertNotEqual(status, 0, output)
+        self.guest.check("umount /mnt || true", 30)
+
     def test_stray_mount_is_an_error(self):
-        """`mount -t virtiofs` of our tag fails, and hangs neither before nor after our driver."""
+        """`mount -t virtiofs` of our tag hangs neither before nor after our driver is there."""
         self.guest.check("mkdir -p /mnt; modprobe virtiofs")
-        status, output = self.guest.run("mount -t virtiofs okl4fs0 /mnt", 30)
-        self.assertNotEqual(status, 0, output)
+        self.stray_mount()
         self.guest.check("insmod /lib/okl4fs.ko", 30)
-        status, output = self.guest.run("mount -t virtiofs okl4fs0 /mnt", 30)
-        self.assertNotEqual(status, 0, output)
+        self.stray_mount()
         self.both_work()
 
 
