@@ -81,6 +81,7 @@ static size_t columns_of(const char *text)
 static void print_table(struct table *t)
 {
 	size_t width[MAX_COLUMNS] = { 0 };
+	size_t pad = 0;
 
 	for (size_t i = 0; i < t->n_cells; i++) {
 		size_t *w = &width[i % t->n_columns];
@@ -91,11 +92,14 @@ static void print_table(struct table *t)
 	for (size_t i = 0; i < t->n_cells; i++) {
 		size_t column = i % t->n_columns;
 
-		fputs(t->cell[i], stdout);
+		/* Spaces go before a cell that is not empty, so that no line ends with them */
+		if (*t->cell[i])
+			printf("%*s%s", (int)pad, "", t->cell[i]);
+		pad = column == t->n_columns - 1 ?
+			      0 :
+			      (*t->cell[i] ? 0 : pad) + 2 + width[column] - columns_of(t->cell[i]);
 		if (column == t->n_columns - 1)
 			putchar('\n');
-		else
-			printf("%*s", (int)(width[column] - columns_of(t->cell[i]) + 2), "");
 		free(t->cell[i]);
 	}
 	free(t->cell);

@@ -199,7 +199,7 @@ Test(rpc, what_is_no_json)
 	answers("['a']", ERROR("null", -32700, "byte 2: unexpected character"));
 	answers("{\"a\":\"\xff\"}", ERROR("null", -32700, "byte 7: invalid utf-8 string"));
 	answers("[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]",
-		ERROR("null", -32700, "byte 16: nesting too deep"));
+		ERROR("null", -32700, "byte 17: nesting too deep"));
 }
 
 Test(rpc, a_nul_is_no_json)

@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""okl4fsctl against a running daemon, and `attach` with a guest at the other end."""
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+import threading
+import unittest
+
+from vm import paths
+from vm.daemon import Daemon, guest_config
+from vm.process import scratch_dir
+
+sys.path.insert(0, str(paths.ROOT / "tests/frontend"))
+# pylint: disable=wrong-import-position
+from guest_end import Channel, Driver  # noqa: E402
+from vhost_user import Frontend  # noqa: E402
+
+RING_BYTES = 65536
+TIMEOUT_S = 30
+
+
+class Ctl(unittest.TestCase):
+    """A daemon with two guests."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.scratch = scratch_dir()
+        cls.socket = cls.scratch / "a, b.sock"  # QEMU and the shell want it quoted
+        cls.daemon = Daemon({"guests": [
+            guest_config("vm1", cls.scratch / "vm1.sock",
+                         {"host": {"ring_bytes": RING_BYTES, "endpoint": {
+                             "type": "unix-listen", "path": str(cls.scratch / "host.sock")}},
+                          "echo": {"type": "echo"}}),
+            guest_config("vm2", cls.socket, {"bell\u0007": {"type": "discard"}},
+                         socket_mode="connect")]}, scratch=cls.scratch)
+
+    @classmethod
+    def tearDownClass(cls):
+        status = cls.daemon.stop()
+        assert status == 0, f"okl4fsd ended with status {status}: {cls.daemon.log()[-4000:]}"
+
+    def good(self, *args) -> str:
+        """okl4fsctl; its output."""
+        status, output, errors = self.daemon.ctl(*args)
+        self.assertEqual((status, errors), (0, ""), args)
+        return output
+
+    def bad(self, wanted: int, sentence: str, *args) -> None:
+        """okl4fsctl; must fail with a status and a sentence."""
+        status, output, errors = self.daemon.ctl(*args)
+        self.assertEqual((status, output), (wanted, ""), errors)
+        self.assertIn(sentence, errors)
+
+    # Commands
+
+    def test_status(self):
+        output = self.good("status")
+        self.assertIn(f"process {self.daemon.pid}\n", output)
+        self.assertIn("guests    2: ", output)
+
+    def test_version(self):
+        lines = self.good("version").splitlines()
+        self.assertRegex(lines[0], r"^okl4fsctl \d+\.\d+\.\d+$")
+        self.assertRegex(lines[1], r"^okl4fsd \d+\.\d+\.\d+, ABI 1$")
+
+    def test_tables_are_aligned(self):
+        lines = self.good("channels").splitlines()
+        self.assertEqual(len(lines), 4)
+        self.assertEqual(lines, [line.rstrip() for line in lines])
+        for column in ("CHANNEL", "STATE", "ENDPOINT", "RING", "TO HOST"):
+            at = lines[0].index(column)
+            for line in lines[1:]:
+                self.assertEqual(line[at - 1], " ", line)
+                self.assertNotEqual(line[at], " ", line)
+        self.assertIn("64.0 KiB", lines[1])
+        self.assertIn("bell?", lines[3])
+        lines = self.good("guests").splitlines()
+        self.assertEqual([line.split()[0] for line in lines], ["GUEST", "vm1", "vm2"])
+
+    def test_channels_of_a_guest(self):
+        self.assertEqual(len(self.good("channels", "vm1").splitlines()), 3)
+        self.bad(1, 'there is no guest "vm3"', "channels", "vm3")
+
+    def test_json(self):
+        self.assertEqual([channel["name"] for channel in
+                          json.loads(self.good("--json", "channels"))["channels"]],
+                         ["host", "echo", "bell\u0007"])
+        self.assertEqual(json.loads(self.good("--json", "status"))["pid"], self.daemon.pid)
+        self.assertEqual(len(json.loads(self.good("--json", "guests"))["guests"]), 2)
+
+    @staticmethod
+    def as_a_shell_reads(words: str) -> list[str]:
+        """The arguments that a pasted text makes."""
+        done = subprocess.run(["sh", "-c", "printf '%s\\n' " + words], capture_output=True,
+                              text=True, timeout=TIMEOUT_S, check=True)
+        return done.stdout.splitlines()
+
+    def test_qemu_args(self):
+        args = self.as_a_shell_reads(self.good("qemu-args", "vm1"))
+        self.assertEqual(args, json.loads(self.good("--json", "qemu-args", "vm1"))["args"])
+        self.assertEqual(args[::2], ["-object", "-machine", "-chardev", "-device"])
+        self.assertEqual(args[5], f"socket,id=okl4fs,path={self.scratch}/vm1.sock")
+        self.assertEqual(args[7], "vhost-user-fs-pci,chardev=okl4fs,tag=okl4fs0")
+        self.assertIn("share=on", args[1])
+        args = self.as_a_shell_reads(self.good("qemu-args", "vm2"))
+        self.assertEqual(args[5], f"socket,id=okl4fs,path={self.scratch}/a,, b.sock,server=on")
+        self.bad(1, 'there is no guest "vm3"', "qemu-args", "vm3")
+
+    def test_usage(self):
+        self.bad(2, "usage: okl4fsctl")
+        self.bad(2, 'there is no command "stat"', "stat")
+        self.bad(2, "status: too many arguments", "status", "x")
+        self.bad(2, "qemu-args: an argument is missing", "qemu-args")
+        self.bad(2, "GUEST/CHANNEL is wanted", "attach", "vm1")
+        self.bad(2, "GUEST/CHANNEL is wanted", "attach", "/host")
+        self.bad(2, "unrecognized option", "--jsno", "status")
+        self.assertIn("usage: okl4fsctl", self.good("help"))
+        self.assertIn("usage: okl4fsctl", self.good("--help"))
+
+    def test_no_daemon(self):
+        env = dict(os.environ, XDG_RUNTIME_DIR=str(self.scratch / "none"))
+        for args in (["-s", self.scratch / "none.sock", "status"], ["status"]):
+            if "-s" not in args and os.path.exists("/run/okl4fs/control.sock"):
+                continue
+            done = subprocess.run([paths.BUILD / "okl4fsctl", *args], env=env, text=True,
+                                  capture_output=True, timeout=TIMEOUT_S, check=False)
+            self.assertEqual(done.returncode, 3)
+            self.assertIn("no daemon at", done.stderr)
+
+    def test_a_daemon_that_hangs_up(self):
+        """Anything that is not a daemon's answer is no daemon, and no crash."""
+        path = self.scratch / "other.sock"
+        for answer, status in ((b"", 3), (b"no json\n", 1), (b"{}\n", 1), (b"[]\n", 1)):
+            with self.subTest(answer=answer), socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(str(path))
+                listener.listen()
+                thread = threading.Thread(target=self.serve_once, args=(listener, answer))
+                thread.start()
+                done = subprocess.run([paths.BUILD / "okl4fsctl", "-s", path, "status"], text=True,
+                                      capture_output=True, timeout=TIMEOUT_S, check=False)
+                thread.join()
+                self.assertEqual(done.returncode, status, done.stderr)
+                path.unlink()
+
+    @staticmethod
+    def serve_once(listener: socket.socket, answer: bytes) -> None:
+        """Answer one client with these bytes."""
+        client, _ = listener.accept()
+        with client:
+            client.recv(4096)
+            client.sendall(answer)
+
+    # attach
+
+    def guest(self) -> Channel:
+        """A guest that has attached `host` and opened both of its ends."""
+        self.wait_for(lambda: not self.daemon.rpc("guest.list")["guests"][0]["connected"])
+        frontend = Frontend(self.scratch / "vm1.sock")
+        self.addCleanup(frontend.close)
+        driver = Driver(frontend.setup(2, 128))
+        driver.hello()
+        return Channel(driver, "host").attach().open()
+
+    def wait_for(self, condition) -> None:
+        """Wait until a condition holds; each look is a call to the daemon."""
+        for _ in range(2000):
+            if condition():
+                return
+        self.fail("it did not come")
+
+    def endpoint(self) -> dict:
+        """What `channel.list` says of the endpoint."""
+        return self.daemon.rpc("channel.list", {"guest": "vm1"})["channels"][0]["endpoint"]
+
+    def attach(self) -> subprocess.Popen:
+        """okl4fsctl attach, joined; ended after the test."""
+        self.wait_for(lambda: not self.endpoint()["joined"])
+        process = subprocess.Popen([paths.BUILD / "okl4fsctl", "-s", self.daemon.control_path,
+                                    "attach", "vm1/host"], stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE)
+        self.addCleanup(self.end, process)
+        self.wait_for(lambda: self.endpoint()["joined"])
+        return process
+
+    @staticmethod
+    def end(process: subprocess.Popen) -> None:
+        """End a program that may have ended."""
+        process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout):
+            try:
+                stream.close()
+            except BrokenPipeError:
+                pass
+
+    def read(self, stream, size: int) -> bytes:
+        """Read exactly that many bytes of a program's output."""
+        data = b""
+        while len(data) < size:
+            ready, _, _ = select.select([stream], [], [], TIMEOUT_S)
+            self.assertTrue(ready, f"{len(data)} of {size} bytes came")
+            piece = os.read(stream.fileno(), size - len(data))
+            self.assertTrue(piece, f"it ended after {len(data)} of {size} bytes")
+            data += piece
+        return data
+
+    def test_attach_both_ways(self):
+        guest = self.guest()
+        process = self.attach()
+        sent, data = os.urandom(1000), os.urandom(300000)
+        process.stdin.write(sent)
+        process.stdin.flush()
+        self.assertEqual(guest.read(1000), sent)
+        # More than the ring and all buffers, both ways
+        back = []
+        reader = threading.Thread(target=lambda: back.append(self.read(process.stdout, len(data))))
+        reader.start()
+        guest.write(data)
+        reader.join()
+        self.assertEqual(back, [data])
+        writer = threading.Thread(target=lambda: (process.stdin.write(data),
+                                                  process.stdin.close()))
+        writer.start()
+        self.assertEqual(guest.read(len(data)), data)
+        writer.join()
+        # The end of stdin is the guest's end-of-file; the other direction goes on, to its end.
+        while guest.rx.peer_phase.value % 2:
+            guest.sleep_read()
+        guest.write(b"bye")
+        guest.close_writer()
+        self.assertEqual(self.read(process.stdout, 3), b"bye")
+        self.assertEqual(process.wait(timeout=TIMEOUT_S), 0)
+
+    def test_attach_ends_with_the_guest(self):
+        guest = self.guest()
+        process = self.attach()
+        guest.write(b"hello")
+        guest.close_writer()
+        self.assertEqual(self.read(process.stdout, 5), b"hello")
+        self.assertEqual(process.wait(timeout=TIMEOUT_S), 0)
+
+    def test_attach_is_idle_when_nothing_comes(self):
+        self.guest()
+        process = self.attach()
+        with open(f"/proc/{process.pid}/schedstat", encoding="ascii") as stat:
+            before = int(stat.read().split()[0])
+        select.select([process.stdout], [], [], 0.3)
+        with open(f"/proc/{process.pid}/schedstat", encoding="ascii") as stat:
+            self.assertLess(int(stat.read().split()[0]) - before, 100_000_000)
+        process.stdin.close()
+        self.wait_for(lambda: self.endpoint()["joined"])
+        process.kill()
+        self.wait_for(lambda: not self.endpoint()["joined"])
+
+    def test_attach_twice(self):
+        self.guest()
+        first = self.attach()
+        refused = self.endpoint()["clients_refused"]
+        self.bad(1, "vm1/host: somebody is attached already", "attach", "vm1/host")
+        self.assertEqual(self.endpoint()["clients_refused"], refused + 1)
+        self.assertIsNone(first.poll())
+
+    def test_attach_to_what_cannot_be(self):
+        self.bad(1, "vm1/echo: its endpoint is echo; only unix-listen can be attached to",
+                 "attach", "vm1/echo")
+        self.bad(1, 'guest "vm1" has no channel "nope"', "attach", "vm1/nope")
+        self.bad(1, 'there is no guest "vm3"', "attach", "vm3/host")
+
+
+if __name__ == "__main__":
+    unittest.main()
