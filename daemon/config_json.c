@@ -2,37 +2,17 @@
 /*
  * config_json.c - JSON as a tree that knows where each value stood
  *
- * A recursive descent over the text with one character of lookahead. The depth is bounded, so the
- * recursion is. Scalars are cut out of the text and given to json-c's tokener in its strict mode.
+ * A recursive descent over the text with one character of lookahead (config_scan.h). The depth is
+ * bounded, so the recursion is. Scalars are cut out of the text and given to json-c's tokener in its
+ * strict mode.
  */
-#include "config_json.h"
-
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <json-c/json.h>
 
-/**
- * struct parser - where the parse is
- * @text: the text
- * @bytes: its length
- * @at: next byte
- * @pos: its place
- * @depth: objects and arrays around it
- * @errors: where errors go
- * @tokener: json-c's, for scalars
- */
-struct parser {
-	const char *text;
-	size_t bytes;
-	size_t at;
-	struct conf_pos pos;
-	unsigned int depth;
-	struct conf_errors *errors;
-	struct json_tokener *tokener;
-};
+#include "config_scan.h"
 
 static const char *const kind_names[] = {
 	[CONF_OBJECT] = "an object", [CONF_ARRAY] = "an array",    [CONF_STRING] = "a string",
@@ -46,172 +26,6 @@ const char *conf_kind_name(enum conf_kind kind)
 }
 
 /**
- * syntax_error() - tell of an error at a place in the text
- * @p: parser
- * @pos: the place
- * @fmt: sentence
- *
- * Return: -EINVAL.
- */
-__attribute__((format(printf, 3, 4))) static int syntax_error(struct parser *p, struct conf_pos pos,
-							      const char *fmt, ...)
-{
-	va_list ap;
-
-	p->errors->n++;
-	fprintf(p->errors->out, "%s:%u:%u: ", p->errors->file, pos.line, pos.column);
-	va_start(ap, fmt);
-	vfprintf(p->errors->out, fmt, ap);
-	va_end(ap);
-	fputc('\n', p->errors->out);
-	return -EINVAL;
-}
-
-/**
- * peek() - the next byte
- * @p: parser
- *
- * Return: it, or -1 at the end of the text.
- */
-static int peek(const struct parser *p)
-{
-	return p->at < p->bytes ? (unsigned char)p->text[p->at] : -1;
-}
-
-/**
- * step() - go over the next byte
- * @p: parser, not at the end
- */
-static void step(struct parser *p)
-{
-	unsigned char c = (unsigned char)p->text[p->at++];
-
-	if (c == '\n') {
-		p->pos.line++;
-		p->pos.column = 1;
-	} else if ((c & 0xc0) != 0x80) { /* not a continuation byte of UTF-8 */
-		p->pos.column++;
-	}
-}
-
-/**
- * skip_space() - go over white space and comments
- * @p: parser
- */
-static void skip_space(struct parser *p)
-{
-	for (;;) {
-		int c = peek(p);
-
-		if (c == ' ' || c == '\t' || c == '\n' || c == '\r') {
-			step(p);
-		} else if (c == '/' && p->at + 1 < p->bytes && p->text[p->at + 1] == '/') {
-			while (peek(p) >= 0 && peek(p) != '\n')
-				step(p);
-		} else {
-			return;
-		}
-	}
-}
-
-/**
- * unexpected() - tell that something else was expected here
- * @p: parser
- * @expected: what
- *
- * Return: -EINVAL.
- */
-static int unexpected(struct parser *p, const char *expected)
-{
-	int c = peek(p);
-
-	if (c < 0)
-		return syntax_error(p, p->pos, "expected %s, not the end of the file", expected);
-	if (c == '/' && p->at + 1 < p->bytes && p->text[p->at + 1] == '*')
-		return syntax_error(p, p->pos, "only // begins a comment");
-	if (c < ' ' || c > '~')
-		return syntax_error(p, p->pos, "expected %s, not byte 0x%02x", expected, c);
-	return syntax_error(p, p->pos, "expected %s, not '%c'", expected, c);
-}
-
-/**
- * skip_string() - go over a string
- * @p: parser, at its quotation mark
- *
- * Return: 0 or -EINVAL.
- */
-static int skip_string(struct parser *p)
-{
-	struct conf_pos begin = p->pos;
-
-	step(p);
-	for (;;) {
-		int c = peek(p);
-
-		if (c < 0 || c == '\n')
-			return syntax_error(p, begin, "the string does not end on its line");
-		if (c < ' ')
-			return syntax_error(p, p->pos, "byte 0x%02x must be escaped", c);
-		step(p);
-		if (c == '"')
-			return 0;
-		if (c == '\\' && peek(p) > ' ')
-			step(p);
-	}
-}
-
-/**
- * skip_digits() - go over decimal digits
- * @p: parser
- *
- * Return: how many there were.
- */
-static size_t skip_digits(struct parser *p)
-{
-	size_t begin = p->at;
-
-	while (peek(p) >= '0' && peek(p) <= '9')
-		step(p);
-	return p->at - begin;
-}
-
-/**
- * skip_number() - go over a number as RFC 8259 has it
- * @p: parser, at its first character
- * @is_integer: out: there was no fraction and no exponent
- *
- * Return: 0 or -EINVAL.
- */
-static int skip_number(struct parser *p, bool *is_integer)
-{
-	struct conf_pos begin = p->pos;
-	bool ok;
-
-	*is_integer = true;
-	if (peek(p) == '-')
-		step(p);
-	if (peek(p) == '0') {
-		step(p);
-		ok = !skip_digits(p);
-	} else {
-		ok = skip_digits(p) > 0;
-	}
-	if (ok && peek(p) == '.') {
-		*is_integer = false;
-		step(p);
-		ok = skip_digits(p) > 0;
-	}
-	if (ok && (peek(p) == 'e' || peek(p) == 'E')) {
-		*is_integer = false;
-		step(p);
-		if (peek(p) == '+' || peek(p) == '-')
-			step(p);
-		ok = skip_digits(p) > 0;
-	}
-	return ok ? 0 : syntax_error(p, begin, "malformed number");
-}
-
-/**
  * decode() - let json-c read a scalar
  * @p: parser, behind the scalar
  * @begin: offset of its first byte
@@ -220,7 +34,7 @@ static int skip_number(struct parser *p, bool *is_integer)
  *
  * Return: 0, -EINVAL or -ENOMEM.
  */
-static int decode(struct parser *p, size_t begin, struct conf_pos pos, struct json_object **value)
+static int decode(struct scanner *p, size_t begin, struct conf_pos pos, struct json_object **value)
 {
 	enum json_tokener_error e;
 	char *token = strndup(p->text + begin, p->at - begin);
@@ -234,7 +48,7 @@ static int decode(struct parser *p, size_t begin, struct conf_pos pos, struct js
 
 	e = json_tokener_get_error(p->tokener);
 	if (e != json_tokener_success)
-		return syntax_error(p, pos, "malformed value: %s", json_tokener_error_desc(e));
+		return scan_error(p, pos, "malformed value: %s", json_tokener_error_desc(e));
 	return 0;
 }
 
@@ -248,12 +62,12 @@ static int decode(struct parser *p, size_t begin, struct conf_pos pos, struct js
  *
  * Return: 0, -EINVAL (it has a NUL) or -ENOMEM.
  */
-static int copy_string(struct parser *p, struct json_object *value, struct conf_pos pos,
+static int copy_string(struct scanner *p, struct json_object *value, struct conf_pos pos,
 		       char **text, size_t *bytes)
 {
 	*bytes = (size_t)json_object_get_string_len(value);
 	if (memchr(json_object_get_string(value), 0, *bytes))
-		return syntax_error(p, pos, "a string must not contain a NUL");
+		return scan_error(p, pos, "a string must not contain a NUL");
 	*text = strdup(json_object_get_string(value));
 	return *text ? 0 : -ENOMEM;
 }
@@ -266,12 +80,12 @@ static int copy_string(struct parser *p, struct json_object *value, struct conf_
  *
  * Return: 0, -EINVAL or -ENOMEM.
  */
-static int parse_string(struct parser *p, char **text, size_t *bytes)
+static int parse_string(struct scanner *p, char **text, size_t *bytes)
 {
 	struct conf_pos pos = p->pos;
 	struct json_object *value;
 	size_t begin = p->at;
-	int r = skip_string(p);
+	int r = scan_string(p);
 
 	if (!r)
 		r = decode(p, begin, pos, &value);
@@ -289,14 +103,14 @@ static int parse_string(struct parser *p, char **text, size_t *bytes)
  *
  * Return: 0, -EINVAL or -ENOMEM.
  */
-static int parse_number(struct parser *p, struct conf_node *node)
+static int parse_number(struct scanner *p, struct conf_node *node)
 {
 	struct json_object *value;
 	size_t begin = p->at;
 	int r;
 
 	node->kind = CONF_NUMBER;
-	r = skip_number(p, &node->is_integer);
+	r = scan_number(p, &node->is_integer);
 	if (!r)
 		r = decode(p, begin, node->pos, &value);
 	if (r)
@@ -319,7 +133,7 @@ static int parse_number(struct parser *p, struct conf_node *node)
  *
  * Return: 0 or -EINVAL.
  */
-static int parse_word(struct parser *p, struct conf_node *node)
+static int parse_word(struct scanner *p, struct conf_node *node)
 {
 	static const struct {
 		const char *word;
@@ -332,8 +146,8 @@ static int parse_word(struct parser *p, struct conf_node *node)
 	};
 	size_t begin = p->at;
 
-	while ((peek(p) | 0x20) >= 'a' && (peek(p) | 0x20) <= 'z')
-		step(p);
+	while ((scan_peek(p) | 0x20) >= 'a' && (scan_peek(p) | 0x20) <= 'z')
+		scan_step(p);
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		if (p->at - begin == strlen(words[i].word) &&
 		    !memcmp(p->text + begin, words[i].word, p->at - begin)) {
@@ -342,11 +156,11 @@ static int parse_word(struct parser *p, struct conf_node *node)
 			return 0;
 		}
 	}
-	return syntax_error(p, node->pos, "expected a value, not \"%.*s\"",
-			    (int)(p->at - begin > 32 ? 32 : p->at - begin), p->text + begin);
+	return scan_error(p, node->pos, "expected a value, not \"%.*s\"",
+			  (int)(p->at - begin > 32 ? 32 : p->at - begin), p->text + begin);
 }
 
-static int parse_value(struct parser *p, struct conf_node *node);
+static int parse_value(struct scanner *p, struct conf_node *node);
 
 /**
  * add_child() - append an empty member or item
@@ -377,7 +191,7 @@ static struct conf_node *add_child(struct conf_node *parent, struct conf_node *l
  * @p: parser
  * @node: the new member
  */
-static void check_key(struct parser *p, struct conf_node *node)
+static void check_key(struct scanner *p, struct conf_node *node)
 {
 	const struct conf_node *other;
 
@@ -398,25 +212,25 @@ static void check_key(struct parser *p, struct conf_node *node)
  *
  * Return: 0, -EINVAL or -ENOMEM.
  */
-static int parse_member(struct parser *p, struct conf_node *node)
+static int parse_member(struct scanner *p, struct conf_node *node)
 {
 	size_t bytes;
 	int r;
 
-	if (peek(p) != '"')
-		return unexpected(p, "a key in quotation marks");
+	if (scan_peek(p) != '"')
+		return scan_unexpected(p, "a key in quotation marks");
 	node->key_pos = p->pos;
 	if (node->idx >= CONF_MAX_KEYS)
-		return syntax_error(p, p->pos, "an object has at most %d keys", CONF_MAX_KEYS);
+		return scan_error(p, p->pos, "an object has at most %d keys", CONF_MAX_KEYS);
 	r = parse_string(p, &node->key, &bytes);
 	if (r)
 		return r;
 	check_key(p, node);
-	skip_space(p);
-	if (peek(p) != ':')
-		return unexpected(p, "':'");
-	step(p);
-	skip_space(p);
+	scan_space(p);
+	if (scan_peek(p) != ':')
+		return scan_unexpected(p, "':'");
+	scan_step(p);
+	scan_space(p);
 	return parse_value(p, node);
 }
 
@@ -428,15 +242,15 @@ static int parse_member(struct parser *p, struct conf_node *node)
  *
  * Return: 0, -EINVAL or -ENOMEM.
  */
-static int parse_children(struct parser *p, struct conf_node *node, char close)
+static int parse_children(struct scanner *p, struct conf_node *node, char close)
 {
 	struct conf_node *child = NULL;
 	int r;
 
-	step(p);
-	skip_space(p);
-	if (peek(p) == close) {
-		step(p);
+	scan_step(p);
+	scan_space(p);
+	if (scan_peek(p) == close) {
+		scan_step(p);
 		return 0;
 	}
 	for (;;) {
@@ -446,15 +260,15 @@ static int parse_children(struct parser *p, struct conf_node *node, char close)
 		r = node->kind == CONF_OBJECT ? parse_member(p, child) : parse_value(p, child);
 		if (r)
 			return r;
-		skip_space(p);
-		if (peek(p) == close) {
-			step(p);
+		scan_space(p);
+		if (scan_peek(p) == close) {
+			scan_step(p);
 			return 0;
 		}
-		if (peek(p) != ',')
-			return unexpected(p, close == '}' ? "',' or '}'" : "',' or ']'");
-		step(p);
-		skip_space(p);
+		if (scan_peek(p) != ',')
+			return scan_unexpected(p, close == '}' ? "',' or '}'" : "',' or ']'");
+		scan_step(p);
+		scan_space(p);
 	}
 }
 
@@ -465,9 +279,9 @@ static int parse_children(struct parser *p, struct conf_node *node, char close)
  *
  * Return: 0, -EINVAL or -ENOMEM.
  */
-static int parse_value(struct parser *p, struct conf_node *node)
+static int parse_value(struct scanner *p, struct conf_node *node)
 {
-	int c = peek(p);
+	int c = scan_peek(p);
 	int r;
 
 	node->pos = p->pos;
@@ -480,11 +294,11 @@ static int parse_value(struct parser *p, struct conf_node *node)
 	if ((c | 0x20) >= 'a' && (c | 0x20) <= 'z')
 		return parse_word(p, node);
 	if (c != '{' && c != '[')
-		return unexpected(p, "a value");
+		return scan_unexpected(p, "a value");
 
 	if (p->depth == CONF_MAX_DEPTH)
-		return syntax_error(p, p->pos, "more than %d objects and arrays within each other",
-				    CONF_MAX_DEPTH);
+		return scan_error(p, p->pos, "more than %d objects and arrays within each other",
+				  CONF_MAX_DEPTH);
 	p->depth++;
 	node->kind = c == '{' ? CONF_OBJECT : CONF_ARRAY;
 	r = parse_children(p, node, c == '{' ? '}' : ']');
@@ -494,18 +308,18 @@ static int parse_value(struct parser *p, struct conf_node *node)
 
 int conf_parse(struct conf_node **root, const char *text, size_t bytes, struct conf_errors *errors)
 {
-	struct parser p = { .text = text, .bytes = bytes, .pos = { 1, 1 }, .errors = errors };
+	struct scanner p = { .text = text, .bytes = bytes, .pos = { 1, 1 }, .errors = errors };
 	struct conf_node *node = calloc(1, sizeof(*node));
 	int r = -ENOMEM;
 
 	p.tokener = json_tokener_new();
 	if (node && p.tokener) {
 		json_tokener_set_flags(p.tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-		skip_space(&p);
+		scan_space(&p);
 		r = parse_value(&p, node);
-		skip_space(&p);
+		scan_space(&p);
 		if (!r && p.at < p.bytes)
-			r = unexpected(&p, "nothing more");
+			r = scan_unexpected(&p, "nothing more");
 	}
 	if (p.tokener)
 		json_tokener_free(p.tokener);

@@ -120,14 +120,16 @@ __attribute__((format(printf, 4, 0))) static void print_error(struct conf_errors
 							      struct conf_pos pos, const char *fmt,
 							      va_list ap)
 {
+	char sentence[512];
+
+	vsnprintf(sentence, sizeof(sentence), fmt, ap);
 	errors->n++;
 	fprintf(errors->out, "%s:%u:%u: ", errors->file, pos.line, pos.column);
 	if (node->parent) {
 		print_path(errors->out, node);
 		fputs(": ", errors->out);
 	}
-	vfprintf(errors->out, fmt, ap);
-	fputc('\n', errors->out);
+	fprintf(errors->out, "%s\n", sentence);
 }
 
 void conf_error(struct conf_errors *errors, const struct conf_node *node, const char *fmt, ...)

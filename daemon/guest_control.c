@@ -236,20 +236,22 @@ static void serve_chain(struct guest_queue *q, const struct virtqueue_chain *cha
 	union wire_reply rep;
 	size_t n;
 
-	if (chain->in_bytes < sizeof(rep.hdr))
-		n = refuse_chain(g, chain, -FS_REQ_REPLY_SPACE, &rep);
-	else if (!chain->out_bytes)
+	if (chain->in_bytes < sizeof(rep.hdr)) {
+		refuse_chain(g, chain, -FS_REQ_REPLY_SPACE, &rep);
+		n = 0; /* half a header helps nobody */
+	} else if (!chain->out_bytes) {
 		n = refuse_chain(g, chain, -FS_REQ_CHAIN, &rep);
-	else if (chain->out_bytes > OKL4FS_MAX_REQ_BYTES)
+	} else if (chain->out_bytes > OKL4FS_MAX_REQ_BYTES) {
 		n = refuse_chain(g, chain, -FS_REQ_LENGTH, &rep);
-	else if (chain->out_bytes <= sizeof(small))
+	} else if (chain->out_bytes <= sizeof(small)) {
 		n = serve_bytes(g, small, chain_read(chain, 0, small, sizeof(small)),
 				chain->in_bytes, &rep);
-	else if ((large = malloc(chain->out_bytes)))
+	} else if ((large = malloc(chain->out_bytes))) {
 		n = serve_bytes(g, large, chain_read(chain, 0, large, chain->out_bytes),
 				chain->in_bytes, &rep);
-	else
+	} else {
 		n = refuse_chain(g, chain, -FS_NO_MEMORY, &rep);
+	}
 	free(large);
 	virtqueue_push(&q->vq, chain->head, (uint32_t)chain_write(chain, &rep, n));
 }

@@ -255,7 +255,7 @@ static void take_client(struct rpc *rpc, int fd)
  */
 static void on_accept(evutil_socket_t fd, short what, void *arg)
 {
-	struct timeval later = { .tv_usec = RETRY_MS * 1000 };
+	struct timeval later = { .tv_usec = RETRY_MS * 1000L };
 	struct rpc *rpc = arg;
 
 	for (int i = 0; i < ACCEPTS_A_TURN; i++) {

@@ -21,13 +21,13 @@
 
 void ctl_error(const char *fmt, ...)
 {
+	char line[1024];
 	va_list ap;
 
-	fputs("okl4fsctl: ", stderr);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
-	fputc('\n', stderr);
+	fprintf(stderr, "okl4fsctl: %s\n", line);
 }
 
 const char *ctl_string(struct json_object *object, const char *key)

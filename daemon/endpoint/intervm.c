@@ -329,7 +329,7 @@ static int open_file(const struct channel *ch, const char *path, uint64_t *size)
 {
 	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	const char *why = NULL;
-	struct stat st;
+	struct stat st = { 0 };
 	int r = 0;
 
 	if (fd < 0 || fstat(fd, &st)) {

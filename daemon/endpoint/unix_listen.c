@@ -87,7 +87,7 @@ static void take_client(struct unix_listen *ul, int fd)
 static bool accept_failed(struct unix_listen *ul)
 {
 	const struct channel *ch = ul->ep.ch;
-	struct timeval later = { .tv_usec = RETRY_MS * 1000 };
+	struct timeval later = { .tv_usec = RETRY_MS * 1000L };
 
 	if (errno == EINTR || errno == ECONNABORTED)
 		return true;

@@ -14,7 +14,8 @@ bool log_limit_take(struct log_limit *limit, uint64_t now_ms, uint64_t *suppress
 
 	limit->spent_ms -= passed < limit->spent_ms ? passed : limit->spent_ms;
 	limit->last_ms = now_ms;
-	if (limit->spent_ms > (LOG_LIMIT_BURST - 1) * LINE_COST_MS) {
+	if (limit->spent_ms > (LOG_LIMIT_BURST - 1) * LINE_COST_MS &&
+	    log_get_level() < LOG_LEVEL_DEBUG) {
 		limit->suppressed++;
 		return false;
 	}

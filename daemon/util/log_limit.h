@@ -30,7 +30,7 @@ struct log_limit {
  * @now_ms: a monotonic clock
  * @suppressed: out: when it may, how many were not since the last one: say so before it
  *
- * Return: true when it may.
+ * Return: true when it may; always at level debug, where somebody wants to see all.
  */
 bool log_limit_take(struct log_limit *limit, uint64_t now_ms, uint64_t *suppressed);
 

@@ -15,7 +15,7 @@ MAGIC = 0x344C4B4F
 HELLO, CHANNEL_INFO, ATTACH, DETACH, PING = 1, 2, 3, 4, 5
 WAKE, CHANNEL_ADDED, CHANNEL_REMOVED, CHANNEL_FAILED = 1, 2, 3, 4
 BELL_WORDS = 16
-REQUEST_ROOM = 160 << 10
+REQUEST_ROOM = 320 << 10  # more than the largest request
 
 
 def statuses(header) -> dict[str, int]:
@@ -39,6 +39,7 @@ class Driver:
 
     def __init__(self, frontend: Frontend):
         self.frontend, self.memory = frontend, frontend.memory
+        self.n_event_queues = len(frontend.rings) - 1
         self.bell = self.memory.alloc(4096)
         self._request = self.memory.alloc(REQUEST_ROOM)
         self._reply = self.memory.alloc(4096)
@@ -79,9 +80,11 @@ class Driver:
             raise Refused(status)
         return reply[16:]
 
-    def hello(self, version: int = 1, n_event_queues: int = 1, bell: int | None = None,
+    def hello(self, version: int = 1, n_event_queues: int | None = None, bell: int | None = None,
               instance: int = 0x1234) -> tuple[int, int, int]:
         """HELLO: (version, max_channels, host_instance)."""
+        if n_event_queues is None:
+            n_event_queues = self.n_event_queues
         body = struct.pack("<IIQQ", version, n_event_queues, self.bell if bell is None else bell,
                            instance)
         return struct.unpack("<IIQ", self.ask(HELLO, body))
@@ -116,20 +119,23 @@ class Driver:
     # Event queue
 
     def post_all(self) -> None:
-        """Post all event buffers, on a fresh ring."""
-        for i in range(self.N_EVENT_BUFFERS):
-            self.frontend.rings[1].add([(self._events + 16 * i, 16, True)], kick=False)
+        """Post all event buffers, on fresh rings."""
+        for queue, ring in enumerate(self.frontend.rings[1:]):
+            for i in range(self.N_EVENT_BUFFERS):
+                buffer = self._events + 16 * (queue * self.N_EVENT_BUFFERS + i)
+                ring.add([(buffer, 16, True)], kick=False)
 
     def take_events(self) -> int:
         """Take what events are there, post their buffers again, take the bells; how many."""
-        ring, n = self.frontend.rings[1], 0
-        while (used := ring.poll()):
-            index = struct.unpack("<Q", self.memory.read(ring.desc + 16 * used[0], 8))[0]
-            kind, status, channel, arg = struct.unpack("<HHIQ", self.memory.read(index, 16))
-            if kind == CHANNEL_FAILED:
-                self.failures.append((channel, status, arg))
-            ring.add([(index, 16, True)], kick=True)
-            n += 1
+        n = 0
+        for ring in self.frontend.rings[1:]:
+            while (used := ring.poll()):
+                index = struct.unpack("<Q", self.memory.read(ring.desc + 16 * used[0], 8))[0]
+                kind, status, channel, arg = struct.unpack("<HHIQ", self.memory.read(index, 16))
+                if kind == CHANNEL_FAILED:
+                    self.failures.append((channel, status, arg))
+                ring.add([(index, 16, True)], kick=True)
+                n += 1
         for word in range(BELL_WORDS):
             at = self.bell + 2048 + 8 * word
             if self.memory.word(at).value:
@@ -139,18 +145,22 @@ class Driver:
 
     def wait_event(self, timeout: float = TIMEOUT_S) -> None:
         """Wait until something was told or rung."""
-        ring = self.frontend.rings[1]
+        rings = {ring.call_fd: ring for ring in self.frontend.rings[1:]}
         poller = select.poll()
-        poller.register(ring.call_fd, select.POLLIN)
+        for call_fd in rings:
+            poller.register(call_fd, select.POLLIN)
         while not self.take_events() and not self.rung:
-            if not poller.poll(timeout * 1000):
-                raise TimeoutError(f"no event came (posted {ring.state()})")
-            os.eventfd_read(ring.call_fd)
+            ready = poller.poll(timeout * 1000)
+            if not ready:
+                raise TimeoutError(f"no event came ({[r.state() for r in rings.values()]})")
+            for call_fd, _ in ready:
+                os.eventfd_read(call_fd)
 
     def ring_host(self, ident: int) -> None:
         """Ring the host's bell for a channel."""
-        if not self.memory.fetch_or(self.bell + 8 * (ident % 16), 1 << ident // 16):
-            self.frontend.rings[1].kick()
+        word = ident % BELL_WORDS
+        if not self.memory.fetch_or(self.bell + 8 * word, 1 << ident // BELL_WORDS):
+            self.frontend.rings[1 + word % self.n_event_queues].kick()
 
 
 class Pipe:

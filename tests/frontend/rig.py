@@ -3,6 +3,7 @@
 import os
 import random
 import re
+import select
 import unittest
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from memory import Memory
 from vhost_user import Frontend
 from vm.daemon import Daemon, guest_config
 from vm.paths import ROOT
-from vm.process import scratch_dir
+from vm.process import Deadline, scratch_dir
 
 STATUS = statuses(ROOT / "libfs" / "include" / "libfs" / "status.h")
 RING_BYTES = 65536
@@ -82,13 +83,16 @@ class FrontendTest(unittest.TestCase):
     def assert_logged(self, *words: str) -> str:
         """The log holds, since the test began, a line with all of the words; that line."""
         pattern = "(?=.*" + ")(?=.*".join(re.escape(word) for word in words) + ")"
-        self.daemon.wait_log(words[0], since=self.log_start)
-        for _ in range(200):
+        deadline, poller = Deadline(5), select.poll()
+        poller.register(self.daemon._process.pidfd, select.POLLIN)
+        while deadline.left():
             for line in self.daemon.log()[self.log_start:].splitlines():
                 if re.match(pattern, line):
                     return line
-            self.daemon.rpc("version")
-        self.fail(f"no line with {words} in: {self.daemon.log()[self.log_start:][-4000:]}")
+            self.assertEqual(poller.poll(5), [], "the daemon has ended")
+        lines = [line for line in self.daemon.log()[self.log_start:].splitlines()
+                 if "control: client" not in line]
+        self.fail(f"no line with {words} in: " + "\n".join(lines[-40:]))
 
     def guest_state(self, name: str) -> dict:
         """What `guest.list` says of a guest."""

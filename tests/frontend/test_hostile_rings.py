@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A driver whose rings are malformed: its device stands still until it resets it."""
+import os
+import signal
+import unittest
+
+from guest_end import PING, Channel, Driver
+from memory import Memory, Region
+from rig import FrontendTest
+from vhost_user import Ring
+from vm.daemon import Daemon
+
+NEXT, WRITE, INDIRECT = Ring.DESC_NEXT, Ring.DESC_WRITE, Ring.DESC_INDIRECT
+
+
+class HostileRings(FrontendTest):
+    """Each is logged with the queue and the reason; the bystander does not notice."""
+
+    def setUp(self):
+        super().setUp()
+        self.bystander_channel = self.bystander()
+        self.channel = self.echo_channel()
+        self.channel.echo(os.urandom(1000))
+        self.driver_ = self.channel.driver
+        self.errors = self.guest_state("vm1")["device_errors"]
+
+    def assert_broken(self, queue: int, reason: str, pending: bytes = b"") -> None:
+        """The device stands still, the connection stays, and a reset heals it.
+
+        What lay in the ring of the echo channel comes back after that.
+        """
+        frontend, driver = self.driver_.frontend, self.driver_
+        self.assert_logged("guest vm1", f"queue {queue}", reason, "stands still")
+        state = self.guest_state("vm1")
+        self.assertEqual(state["device_errors"], self.errors + 1)
+        self.assertTrue(state["connected"])
+        self.assertFalse(state["ready"])
+        self.assertEqual(state["queues"], 0)
+        self.assertEqual(self.channel_state("vm1", "echo")["state"], "suspended")
+        self.assert_undisturbed(self.bystander_channel)
+        frontend.reset_rings()
+        driver.post_all()
+        driver.hello()
+        self.channel.attach()
+        self.assertEqual(self.channel.read(len(pending)), pending)
+        self.channel.echo(os.urandom(100000))
+        self.errors += 1
+        self.log_start = len(self.daemon.log())
+
+    def publish(self, *descriptors, head: int = 0) -> None:
+        """Write descriptors of the control queue from index 0 on and make a head available."""
+        ring = self.driver_.frontend.rings[0]
+        for index, descriptor in enumerate(descriptors):
+            ring.write_desc(index, *descriptor)
+        ring.publish(head)
+        ring.kick()
+
+    def good(self) -> int:
+        """An address with a PING in it, and room behind it."""
+        at = self.driver_.memory.alloc(4096)
+        self.driver_.memory.write(at, self.driver_.header(PING, 16))
+        return at
+
+    def test_loops(self):
+        at = self.good()
+        self.publish((at, 16, NEXT, 0))
+        self.assert_broken(0, "a chain is a loop")
+        self.publish((at, 4, NEXT, 1), (at, 4, NEXT, 2), (at, 4, NEXT, 0))
+        self.assert_broken(0, "a chain is a loop")
+
+    def test_long_loop_of_a_large_ring(self):
+        self.driver_.frontend.close()
+        self.wait_free("vm1")
+        self.driver_ = Driver(self.device(memory=Memory(size=16 << 20), size=32768))
+        self.driver_.hello()
+        self.channel = Channel(self.driver_, "echo").attach().open()
+        at = self.good()
+        self.publish((at, 1, NEXT, 0))
+        self.assert_broken(0, "more pieces than any request needs")
+
+    def test_indices(self):
+        at = self.good()
+        for head in (128, 0xFFFF):
+            self.publish((at, 16, 0, 0), head=head)
+            self.assert_broken(0, "an available entry is outside")
+        for following in (128, 0xFFFF):
+            self.publish((at, 16, NEXT, following))
+            self.assert_broken(0, "goes on outside the descriptor table")
+
+    def test_available_index(self):
+        ring = self.driver_.frontend.rings[0]
+        ring.set_avail_idx((ring.used_idx() + 129) & 0xFFFF)
+        ring.kick()
+        self.assert_broken(0, "available index is more than")
+        ring.set_avail_idx((ring.used_idx() - 1) & 0xFFFF)
+        ring.kick()
+        self.assert_broken(0, "available index is more than")
+
+    def test_lengths(self):
+        at = self.good()
+        self.publish((at, 0, 0, 0))
+        self.assert_broken(0, "length zero")
+        self.publish((at, 16, NEXT, 1), (at, 0, WRITE, 0))
+        self.assert_broken(0, "length zero")
+        self.publish((at, 0xFFFFFFFF, 0, 0))
+        self.assert_broken(0, "not in guest memory")
+
+    def test_addresses(self):
+        region = self.driver_.memory.regions[0]
+        end = region.gpa + region.size
+        for gpa, length in ((0, 16), (end, 16), (end - 8, 16), (2**64 - 4096, 4096), (1 << 45, 1)):
+            self.publish((gpa, length, 0, 0))
+            self.assert_broken(0, "not in guest memory")
+        self.publish((2**64 - 8, 16, 0, 0))
+        self.assert_broken(0, "wraps around")
+
+    def test_flags_and_order(self):
+        at = self.good()
+        self.publish((at, 16, INDIRECT, 0))
+        self.assert_broken(0, "indirect")
+        ring = self.driver_.frontend.rings[1]
+        for index in range(ring.size):
+            ring.write_desc(index, at, 16, INDIRECT | WRITE, 0)
+        ring.kick()
+        self.assert_broken(1, "indirect")
+        self.publish((at + 64, 16, NEXT | WRITE, 1), (at, 16, 0, 0))
+        self.assert_broken(0, "readable descriptor follows")
+
+    def test_event_queue_breaks_while_bytes_move(self):
+        """The ring breaks under an endpoint that is about to ring."""
+        channel, ring = self.channel, self.driver_.frontend.rings[1]
+        self.driver_.take_events()
+        for index in range(ring.size):
+            ring.write_desc(index, 0, 0, 0, 0)
+        channel.rx.event.value = channel.rx.cursor.value
+        data = os.urandom(30000)
+        channel.write_some(data)
+        channel.ring()
+        ring.kick()
+        self.assert_broken(1, "length zero", data)
+
+    def test_useless_event_buffers(self):
+        """Too small a buffer is given back unused; the others serve."""
+        ring, at = self.driver_.frontend.rings[1], self.good()
+        self.driver_.take_events()
+        self.driver_.rung.clear()
+        frontend = self.driver_.frontend
+        frontend.reset_rings()
+        self.driver_.hello()
+        ring.add([(at, 8, True)])
+        self.assertEqual(ring.wait()[1], 0)
+        self.assert_logged("guest vm1", "queue 1", "no event buffer")
+        self.driver_.post_all()
+        ring.kick()
+        self.channel.attach()
+        self.channel.echo(os.urandom(100000))
+
+    def test_random_rings(self):
+        """Random descriptors, random heads, on both queues: nobody else notices."""
+        noise = self.seed()
+        frontend, driver = self.driver_.frontend, self.driver_
+        region = driver.memory.regions[0]
+        for _ in range(150):
+            ring = frontend.rings[noise.randrange(2)]
+            for index in range(ring.size):
+                gpa = noise.choice((region.gpa + noise.randrange(region.size),
+                                    noise.randrange(2**64)))
+                ring.write_desc(index, gpa, noise.choice((0, 1, 16, 80, 4096, 2**32 - 1)),
+                                noise.randrange(8), noise.randrange(160))
+            for _ in range(noise.randrange(1, 8)):
+                ring.publish(noise.randrange(140))
+            ring.kick()
+            frontend.reset_rings()
+        self.assert_undisturbed(self.bystander_channel)
+        driver.post_all()
+        driver.hello()
+        self.channel.create()
+        self.channel.instance += 1
+        self.channel.create()
+        self.channel.attach().open().echo(os.urandom(1000))
+
+
+class LostMemory(FrontendTest):
+    """The memory behind a region is taken away."""
+
+    def lose(self, size: int, streaming: bool) -> None:
+        """Shorten the file under a guest while the bystander's bytes move."""
+        bystander = self.bystander()
+        memory = Memory(Region(0x100000, 8 << 20))
+        channel = Channel(self.driver(memory=memory), "echo").attach().open()
+        channel.echo(os.urandom(10000))
+        frontend = channel.driver.frontend
+        kick = os.dup(frontend.rings[1].kick_fd)
+        self.addCleanup(os.close, kick)
+        if streaming:
+            channel.driver.memory.fetch_or(channel.driver.bell, 1)
+            channel.write_some(os.urandom(60000))
+        errors = self.guest_state("vm1")["device_errors"]
+        memory.regions[0].truncate(size)
+        os.eventfd_write(kick, 1)
+        os.eventfd_write(frontend.rings[0].kick_fd, 1)
+        self.assertTrue(frontend.dropped())
+        self.assert_logged("guest vm1", "guest memory is gone")
+        self.assertGreater(self.guest_state("vm1")["device_errors"], errors)
+        self.assert_undisturbed(bystander)
+        self.echo_channel().echo(os.urandom(1000))
+
+    def test_all_of_it(self):
+        self.lose(0, False)
+
+    def test_all_of_it_while_streaming(self):
+        for _ in range(10):
+            self.lose(0, True)
+
+    def test_its_tail(self):
+        """The rings of the channel, but not those of the queues."""
+        bystander = self.bystander()
+        memory = Memory(Region(0x100000, 2 << 20), Region(0x40000000, 2 << 20))
+        driver = self.driver(memory=memory)
+        channel = Channel(driver, "echo", region=1).attach().open()
+        channel.echo(os.urandom(10000))
+        memory.regions[1].truncate(4096)
+        driver.ring_host(channel.id)
+        channel.tx.cursor.value += 1000
+        driver.frontend.rings[1].kick()
+        self.assertTrue(driver.frontend.dropped())
+        self.assert_logged("guest vm1", "guest memory is gone")
+        self.assert_undisturbed(bystander)
+
+    def test_while_dpdk_looks(self):
+        """Set up rings in memory that has just gone: DPDK's own reads of it."""
+        bystander = self.bystander()
+        frontend = self.connect()
+        frontend.handshake()
+        self.assertEqual(frontend.set_memory(), 0)
+        ring = Ring(frontend.memory)
+        frontend.rings = [ring]
+        frontend.memory.regions[0].truncate(0)
+        frontend.start_ring(0, ring)
+        self.assertTrue(frontend.dropped())
+        self.assert_logged("guest vm1", "guest memory is gone")
+        self.assert_undisturbed(bystander)
+
+    def test_a_signal_from_elsewhere_still_ends_the_daemon(self):
+        """SIGBUS that is not about guest memory does what it always does."""
+        other = Daemon({"guests": []})
+        try:
+            other.signal(signal.SIGBUS)
+            self.assertEqual(other.wait(), -signal.SIGBUS)
+        finally:
+            other.stop()
+
+
+if __name__ == "__main__":
+    unittest.main()
