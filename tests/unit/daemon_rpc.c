@@ -464,8 +464,8 @@ Test(rpc_socket, a_line_may_be_long_but_not_longer)
 	int fd = connection();
 	FILE *f = fdopen(dup(fd), "r");
 
-	memset(text, ' ', 65536);
-	memcpy(text, CALL("version", ""), strlen(CALL("version", "")));
+	snprintf(text, 65536, "%-65535s", CALL("version", ""));
+	text[65535] = ' ';
 	strcpy(text + 65536, "\n");
 	say(fd, text);
 	hear(f, REPLY);

@@ -368,6 +368,53 @@ Test(libfs_malloc, any_word_at_all_damaged, .timeout = 60)
 	rig_sec_deinit(&s);
 }
 
+/* A tag as a peer writes it that knows the format, its sum included */
+static void forge_tag(const struct memsec *sec, uint32_t at, uint32_t kind, uint32_t bytes,
+		      uint32_t prev_bytes)
+{
+	le32 *word = memsec_at(sec, at, 16);
+
+	word[0] = fs_cpu_to_le32(kind);
+	word[1] = fs_cpu_to_le32(bytes);
+	word[2] = fs_cpu_to_le32(prev_bytes);
+	word[3] = fs_cpu_to_le32(kind + bytes * 0x9e3779b1U + prev_bytes * 0x85ebca77U +
+				 at * 0xc2b2ae3dU);
+}
+
+Test(libfs_malloc, forged_tags_do_not_lead_out_of_the_heap)
+{
+	static const uint32_t kind[] = { 0x44455355, 0x45455246 };
+	static const uint32_t bytes[] = { 0,    64,   127,   129,        4096,
+					  4224, 8064, 16384, 0x80000000, 0xffffff80 };
+	struct rng rng = { 1 };
+	struct memsec_heap h;
+	struct rig_sec s;
+	uint32_t offset;
+	size_t i, k;
+
+	/* The heap ends in the middle of the memsection: 128 to 4096 of 8192 */
+	rig_sec_init(&s, 8192, 4096, LAYOUT_ADJACENT, &rng);
+	for (i = 0; i < sizeof(bytes) / sizeof(bytes[0]); i++) {
+		for (k = 0; k < 2; k++) {
+			require_status(memsec_malloc_create(&h, &s.sec, 128, 3968), 0);
+			forge_tag(&s.sec, 128, kind[k], bytes[i], 0);
+			require_status(memsec_malloc_check(&h, NULL), -FS_HEAP_CORRUPT);
+			require_status(memsec_malloc(&h, 128, &offset), -FS_HEAP_CORRUPT);
+			require_status(memsec_free(&h, 256), -FS_HEAP_CORRUPT);
+		}
+	}
+	/* The forgery is one that is believed where it is consistent */
+	forge_tag(&s.sec, 128, kind[1], 3968, 0);
+	require_status(memsec_malloc_check(&h, NULL), 0);
+	/* Two free neighbours: free() leaves none */
+	forge_tag(&s.sec, 128, kind[1], 1280, 0);
+	forge_tag(&s.sec, 128 + 1280, kind[1], 3968 - 1280, 1280);
+	require_status(memsec_malloc_check(&h, NULL), -FS_HEAP_CORRUPT);
+	forge_tag(&s.sec, 128, kind[0], 1280, 0);
+	require_status(memsec_malloc_check(&h, NULL), 0);
+	rig_sec_deinit(&s);
+}
+
 /* A forged tag inside of a payload is never believed: the walk does not go there */
 Test(libfs_malloc, a_payload_cannot_pose_as_a_block)
 {

@@ -239,6 +239,33 @@ Test(libfs_socketpair, every_hostile_header)
 	channel_deinit(&c);
 }
 
+/* Inside of the memsection, but not where a heap can begin or be as small */
+Test(libfs_socketpair, hostile_heaps)
+{
+	static const struct {
+		uint32_t offset, bytes;
+		int want;
+	} c[] = { { 128, 768, 0 },
+		  { 256, 640, 0 },
+		  { 192, 4096, -FS_CTL_HEAP },
+		  { 129, 4096, -FS_CTL_HEAP },
+		  { 64, 4096, -FS_CTL_HEAP },
+		  { 384, 4096, -FS_CTL_PIPE_OFFSET },
+		  { 128, 767, -FS_CTL_PIPE_OFFSET } };
+	struct rng rng = { 1 };
+	struct channel ch;
+	size_t i;
+
+	channel_init(&ch, 8192, 16384, LAYOUT_SCATTERED, &rng);
+	require_status(create(&ch), 0);
+	for (i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
+		header(&ch)->heap_offset = fs_cpu_to_le32(c[i].offset);
+		header(&ch)->heap_bytes = fs_cpu_to_le32(c[i].bytes);
+		require_status(attach(&ch), c[i].want);
+	}
+	channel_deinit(&ch);
+}
+
 Test(libfs_socketpair, hostile_cursors_at_attach)
 {
 	struct rng rng = { 1 };
