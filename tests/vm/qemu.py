@@ -60,6 +60,9 @@ def machine_args(accel: str, mem_mib: int, smp: int) -> list[str]:
     """The machine itself. Its memory is shared with the daemon."""
     # Without erms and fsrm the kernel copies in a loop, which TCG runs six times faster.
     cpu = "host" if accel == "kvm" else "max,-erms,-fsrm"
+    # For a machine that can never have a second CPU, TCG leaves out all atomics and barriers; but
+    # the daemon is one, beside it. So leave room for one.
+    cpus = f"{smp},maxcpus={max(smp, 2)}" if accel == "tcg" else str(smp)
     return ["-nodefaults", "-no-user-config", "-display", "none", "-vga", "none", "-nic", "none",
-            "-M", "q35,memory-backend=m", "-accel", accel, "-cpu", cpu, "-smp", str(smp),
+            "-M", "q35,memory-backend=m", "-accel", accel, "-cpu", cpu, "-smp", cpus,
             "-m", str(mem_mib), "-object", f"memory-backend-memfd,id=m,size={mem_mib}M,share=on"]

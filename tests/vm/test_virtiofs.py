@@ -62,7 +62,7 @@ class BesideVirtiofs(VmTest):
         """And while the other one is in use."""
         self.guest.check("mkdir -p /mnt; modprobe virtiofs && mount -t virtiofs shared /mnt && "
                          "exec 3</mnt/hello && insmod /lib/okl4fs.ko && read line <&3 && "
-                         X, 30)
+                         "test \"$line\" = 'from the host' && exec 3<&- && umount /mnt", 30)
         self.both_work()
 
     def stray_mount(self) -> None:

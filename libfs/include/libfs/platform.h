@@ -45,12 +45,22 @@ typedef __le64 le64;
 #define fs_fence()             virt_mb()
 #define fs_xchg64(p, v)        xchg((p), (v))
 
+/*
+ * A kernel that finds one CPU only takes the lock prefixes out of its own code (x86), and cmpxchg()
+ * is atomic against the host no more. The sync_*() forms, made for hypervisors, keep theirs.
+ */
+#ifdef arch_sync_cmpxchg
+#define fs_cmpxchg64(p, old, new) sync_cmpxchg((p), (old), (new))
+#else
+#define fs_cmpxchg64(p, old, new) cmpxchg((p), (old), (new))
+#endif
+
 /* fs_fetch_or64() - set bits in a shared word; Return: the word before. A full barrier. */
 static inline le64 fs_fetch_or64(le64 *p, le64 bits)
 {
 	le64 old = READ_ONCE(*p), seen;
 
-	while ((seen = cmpxchg(p, old, old | bits)) != old)
+	while ((seen = fs_cmpxchg64(p, old, old | bits)) != old)
 		old = seen;
 	return old;
 }
