@@ -110,6 +110,19 @@ static int serve_detach(struct guest *g, const struct wire_request *req)
 }
 
 /**
+ * serve_ping() - PING: somebody in the guest has waited for long
+ * @g: guest whose driver is ready
+ *
+ * Looks after all channels, should a bell have been lost. That happens where guest and host do not
+ * see each other's atomics and barriers: QEMU's TCG leaves those out for a machine of one CPU.
+ */
+static void serve_ping(struct guest *g)
+{
+	for (uint32_t id = 0; id < g->n_channels; id++)
+		guest_queue_look_after(g, id);
+}
+
+/**
  * serve_request() - carry a request out
  * @g: guest
  * @req: request
@@ -133,6 +146,9 @@ static int serve_request(struct guest *g, const struct wire_request *req, union 
 		break;
 	case OKL4FS_REQ_DETACH:
 		r = serve_detach(g, req);
+		break;
+	case OKL4FS_REQ_PING:
+		serve_ping(g);
 		break;
 	}
 	return r ? r : (int)wire_encode_status(rep, req, FS_OK);

@@ -169,6 +169,9 @@ void guest_queue_stop(struct guest_queue *q);
 /** guest_queue_kick() - look at the queue soon, as if it was kicked */
 void guest_queue_kick(struct guest_queue *q);
 
+/** guest_queue_look_after() - look after a channel soon, as if it was rung; the driver is ready */
+void guest_queue_look_after(struct guest *g, uint32_t id);
+
 /** guest_queue_notify() - notify the driver of used buffers */
 void guest_queue_notify(struct guest_queue *q);
 

@@ -250,6 +250,15 @@ static bool answer_bells(struct guest_queue *q)
 	return false;
 }
 
+void guest_queue_look_after(struct guest *g, uint32_t id)
+{
+	unsigned int word = id % OKL4FS_BELL_WORDS;
+	struct guest_queue *q = queue_of_word(g, word);
+
+	q->rung[word] |= 1ULL << (id / OKL4FS_BELL_WORDS);
+	guest_queue_kick(q);
+}
+
 /**
  * event_turn() - an event queue was kicked: a doorbell, new buffers, or both
  * @q: event queue

@@ -102,8 +102,11 @@ static void event_done(struct virtqueue *vq)
 }
 
 /**
- * okl4_queues_look() - look for events, should an interrupt have been lost
+ * okl4_queues_look() - have everybody look again, should an interrupt or a bell have been lost
  * @dev: device whose queues run
+ *
+ * Interrupts can be lost where a frontend changes them, and bells where guest and host do not see
+ * each other's atomics and barriers: QEMU's TCG leaves those out for a machine of one CPU.
  *
  * Context: @dev->mutex held.
  */
@@ -115,6 +118,8 @@ void okl4_queues_look(struct okl4_dev *dev)
 		take_events(&dev->event[i]);
 		answer_bell(&dev->event[i]);
 	}
+	for (i = 0; i < OKL4FS_BELL_WORDS; i++)
+		okl4_slots_wake(dev, i, U64_MAX);
 }
 
 /**

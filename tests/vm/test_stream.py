@@ -87,5 +87,16 @@ class Stream(VmTest):
         self.assertEqual((self.scratch / "came").read_bytes(), back)
 
 
+class LostBells(VmTest):
+    """A machine that can have one CPU only: TCG then emits no atomics and no barriers, and bells do
+    get lost between the guest and the daemon. Whoever waits for a second is helped."""
+
+    def test_stream_goes_on(self):
+        """Many wake-ups, over a small ring."""
+        self.one_guest({"echo": {"ring_bytes": 65536, "endpoint": echo()}}, smp=1,
+                       qemu_args=["-smp", "1,maxcpus=1"])
+        self.guest.check("okl4test seq /okl4/echo records=200000", 180)
+
+
 if __name__ == "__main__":
     unittest.main()

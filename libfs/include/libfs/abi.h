@@ -152,7 +152,7 @@ enum okl4fs_req_type {
 	OKL4FS_REQ_CHANNEL_INFO = 2, /* okl4fs_info_req -> okl4fs_info_rep */
 	OKL4FS_REQ_ATTACH = 3, /* okl4fs_attach_req -> okl4fs_rep_hdr */
 	OKL4FS_REQ_DETACH = 4, /* okl4fs_detach_req -> okl4fs_rep_hdr */
-	OKL4FS_REQ_PING = 5, /* okl4fs_req_hdr -> okl4fs_rep_hdr */
+	OKL4FS_REQ_PING = 5, /* okl4fs_req_hdr -> okl4fs_rep_hdr; rings all channels */
 };
 
 /**
