@@ -316,16 +316,43 @@ Test(intervm, killed_at_any_place_of_any_round)
 	}
 }
 
+/**
+ * n_logged() - count the lines of a log that hold a text
+ * @log: the log
+ * @text: text
+ *
+ * Return: how many.
+ */
+static int n_logged(FILE *log, const char *text)
+{
+	char line[512];
+	int n = 0;
+
+	rewind(log);
+	while (fgets(line, sizeof(line), log))
+		n += strstr(line, text) != NULL;
+	return n;
+}
+
 Test(intervm, killed_when_it_was_done)
 {
+	FILE *log = tmpfile();
+	int saved = dup(2);
 	struct sender s;
 
+	cr_assert(log && saved >= 0);
+	dup2(fileno(log), 2);
 	sending(&s, 1, 1 << 20);
 	cat(&s);
 	cr_assert(is_done(&s));
 	die(&s);
 	cr_assert(is_done(&s));
+	dup2(saved, 2);
+	close(saved);
 	cr_assert_eq(s.rig.ch.bwd.opens, 0);
+	cr_assert_eq(n_logged(log, "guest vm1: channel intervm_test: Intervm test done"), 1,
+		     "it is said once");
+	fclose(log);
 	finish(&s);
 }
 
