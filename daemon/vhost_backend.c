@@ -78,6 +78,7 @@ static void destroy_connection(int vid)
 	if (!b)
 		return;
 	by_vid[vid] = NULL;
+	vhost_message_lost(b);
 	if (!b->closing)
 		vhost_call_disconnected(b);
 	vhost_message_reset(b);

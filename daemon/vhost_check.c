@@ -4,6 +4,7 @@
 #include <libfs/checked.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -167,6 +168,25 @@ const char *vhost_check_region_fd(int fd, uint64_t offset, uint64_t bytes, uint6
 }
 
 /**
+ * check_mapping() - whether a region can be mapped as DPDK will map it
+ * @fd: its file, checked
+ * @bytes: offset and size, checked
+ *
+ * When DPDK's own mmap(2) fails (the file is sealed, say), it loses the descriptor.
+ *
+ * Return: NULL, or what is wrong.
+ */
+static const char *check_mapping(int fd, uint64_t bytes)
+{
+	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (at == MAP_FAILED)
+		return "a region's file cannot be mapped for writing";
+	munmap(at, bytes);
+	return NULL;
+}
+
+/**
  * check_mem_table() - SET_MEM_TABLE
  * @msg: message of the right length
  *
@@ -189,9 +209,13 @@ static const char *check_mem_table(const struct vhost_message *msg)
 		region[i].bytes = msg->payload.memory.region[i].bytes;
 	}
 	wrong = guest_memory_check(region, n);
-	for (uint32_t i = 0; i < n && !wrong; i++)
-		wrong = vhost_check_region_fd(msg->fd[i], msg->payload.memory.region[i].mmap_offset,
-					      region[i].bytes, NULL);
+	for (uint32_t i = 0; i < n && !wrong; i++) {
+		uint64_t offset = msg->payload.memory.region[i].mmap_offset;
+
+		wrong = vhost_check_region_fd(msg->fd[i], offset, region[i].bytes, NULL);
+		if (!wrong)
+			wrong = check_mapping(msg->fd[i], offset + region[i].bytes);
+	}
 	return wrong;
 }
 

@@ -5,7 +5,7 @@
  * DPDK's handlers run for every message they know, negotiated or not, and some of them trust what
  * they are told. So each message is judged here before one of them sees it: by a list of those that
  * our device needs, by its exact length, by the descriptors that come with it, and by its content.
- * Nothing here has state or does more I/O than fstat(2) and fcntl(2) on those descriptors.
+ * Nothing here has state, or does more than look at those descriptors and map one for a moment.
  */
 #ifndef OKL4FS_VHOST_CHECK_H
 #define OKL4FS_VHOST_CHECK_H

@@ -105,6 +105,17 @@ static void unwatch_memory(struct vhost_backend *b)
 	b->memory.n_regions = 0;
 }
 
+void vhost_message_lost(struct vhost_backend *b)
+{
+	uint32_t request = vhost_take_request();
+	const char *name = vhost_request_name(request);
+
+	if (request)
+		log_limited(&b->limit, LOG_LEVEL_WARNING, b->subject,
+			    "vhost-user message %s (%u) could not be read; the frontend is dropped",
+			    name ? name : "unknown", request);
+}
+
 void vhost_message_reset(struct vhost_backend *b)
 {
 	if (b->handling)
@@ -275,6 +286,7 @@ static enum rte_vhost_msg_result message_before(int vid, void *arg)
 	enum vhost_judgement judgement;
 	const char *why;
 
+	vhost_take_request();
 	if (!b || !known_layout(msg)) {
 		log_err("vhost-user: connection %d: a message is not laid out as expected", vid);
 		msg->flags &= ~VHOST_FLAG_NEED_REPLY;

@@ -72,6 +72,9 @@ void vhost_call_closing(struct vhost_backend *b);
 /** vhost_message_reset() - begin or end a connection: nothing is set up */
 void vhost_message_reset(struct vhost_backend *b);
 
+/** vhost_message_lost() - the connection has ended: tell of a message that came to no callback */
+void vhost_message_lost(struct vhost_backend *b);
+
 struct rte_vhost_user_extern_ops;
 /* vhost_message_ops - DPDK's callbacks around each message */
 extern const struct rte_vhost_user_extern_ops vhost_message_ops;

@@ -31,6 +31,7 @@
 
 static int poke_fd = -1;
 static _Thread_local int current_socket = -1;
+static _Thread_local uint32_t current_request;
 
 int vhost_syscalls_init(void)
 {
@@ -47,6 +48,14 @@ void vhost_poke(void)
 int vhost_current_socket(void)
 {
 	return current_socket;
+}
+
+uint32_t vhost_take_request(void)
+{
+	uint32_t request = current_request;
+
+	current_request = 0;
+	return request;
 }
 
 /**
@@ -95,6 +104,7 @@ int __poll_chk(struct pollfd *fds, nfds_t n_fds, int timeout_ms, size_t fds_byte
 	if (fds_bytes / sizeof(*fds) < n_fds)
 		__builtin_trap();
 	current_socket = -1;
+	current_request = 0;
 	sigbus_here(NULL, -1); /* no message is being handled */
 	if (poke_fd >= 0 && timeout_ms == DPDK_POLL_TIMEOUT_MS &&
 	    fds_bytes == DPDK_MAX_FDS * sizeof(*fds))
@@ -150,6 +160,7 @@ ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 	current_socket = fd;
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &stall, sizeof(stall));
 	memcpy(&request, msg->msg_iov[0].iov_base, sizeof(request));
+	current_request = request;
 	close_uninvited(msg, request);
 	return n;
 }

@@ -11,6 +11,8 @@
 #ifndef OKL4FS_VHOST_SYSCALLS_H
 #define OKL4FS_VHOST_SYSCALLS_H
 
+#include <stdint.h>
+
 /** vhost_syscalls_init() - before DPDK makes its thread; Return: 0 or -errno */
 int vhost_syscalls_init(void);
 
@@ -27,5 +29,13 @@ void vhost_poke(void);
  * Return: the descriptor (DPDK's: dup(2) it to keep it); -1 outside of a message callback.
  */
 int vhost_current_socket(void);
+
+/**
+ * vhost_take_request() - the request whose head was read last on this thread
+ *
+ * Return: the request, once; 0: none, or it was taken before. One that is still there when the
+ * connection ends never came as far as a callback.
+ */
+uint32_t vhost_take_request(void);
 
 #endif

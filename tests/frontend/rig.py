@@ -40,6 +40,7 @@ class FrontendTest(unittest.TestCase):
 
     def setUp(self):
         self.log_start = len(self.daemon.log())
+        self.frontends: list[Frontend] = []
 
     def connect(self, guest: str = "vm1", memory: Memory | None = None) -> Frontend:
         """A frontend that has said nothing yet; left at the end of the test, and that is waited for."""
@@ -48,11 +49,14 @@ class FrontendTest(unittest.TestCase):
         frontend = Frontend(path, memory)
         self.addCleanup(self.wait_free, guest)
         self.addCleanup(frontend.close)
+        self.frontends.append(frontend)
         return frontend
 
     def wait_free(self, guest: str) -> None:
         """Wait until no frontend of the guest is there."""
+        deadline = Deadline(20)
         while self.guest_state(guest)["connected"]:
+            deadline.check(f"the frontend of {guest} to be gone")
             self.assertTrue(self.daemon.running(), self.daemon.log()[-4000:])
 
     def device(self, guest: str = "vm1", memory: Memory | None = None, size: int = 128) -> Frontend:

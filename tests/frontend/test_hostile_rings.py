@@ -183,9 +183,8 @@ class HostileRings(FrontendTest):
 class LostMemory(FrontendTest):
     """The memory behind a region is taken away."""
 
-    def lose(self, size: int, streaming: bool) -> None:
-        """Shorten the file under a guest while the bystander's bytes move."""
-        bystander = self.bystander()
+    def lose(self, bystander: Channel, streaming: bool) -> None:
+        """Empty the file under a guest while the bystander's bytes move."""
         memory = Memory(Region(0x100000, 8 << 20))
         channel = Channel(self.driver(memory=memory), "echo").attach().open()
         channel.echo(os.urandom(10000))
@@ -196,21 +195,24 @@ class LostMemory(FrontendTest):
             channel.driver.memory.fetch_or(channel.driver.bell, 1)
             channel.write_some(os.urandom(60000))
         errors = self.guest_state("vm1")["device_errors"]
-        memory.regions[0].truncate(size)
+        memory.regions[0].truncate(0)
         os.eventfd_write(kick, 1)
         os.eventfd_write(frontend.rings[0].kick_fd, 1)
         self.assertTrue(frontend.dropped())
         self.assert_logged("guest vm1", "guest memory is gone")
         self.assertGreater(self.guest_state("vm1")["device_errors"], errors)
         self.assert_undisturbed(bystander)
-        self.echo_channel().echo(os.urandom(1000))
+        again = self.echo_channel()
+        again.echo(os.urandom(1000))
+        again.driver.frontend.close()
 
     def test_all_of_it(self):
-        self.lose(0, False)
+        self.lose(self.bystander(), False)
 
     def test_all_of_it_while_streaming(self):
+        bystander = self.bystander()
         for _ in range(10):
-            self.lose(0, True)
+            self.lose(bystander, True)
 
     def test_its_tail(self):
         """The rings of the channel, but not those of the queues."""
