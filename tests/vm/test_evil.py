@@ -34,18 +34,32 @@ class Evil(VmTest):
         seen = int(re.findall(rb"progress (\d+)\.", self.stream.output)[-1])
         self.stream.wait_output(f"progress {seen + 1000}.", 60)
 
-    def run_evil(self, name: str) -> None:
-        """Do it, and look at what everybody says."""
-        pid, since = self.daemon.pid, len(self.daemon.log())
-        status, output = self.evil.run(f"okl4test evil {name}", 120)
+    def errors(self) -> dict[str, int]:
+        """Violations that the daemon has counted for the hostile guest's channel."""
+        return self.daemon.rpc("channel.list", {"guest": "evil"})["channels"][0]["errors"]
+
+    def run_evil(self, name: str) -> list[tuple[str, str]]:
+        """Do it; the daemon must count it and be well; the failures that were to be seen."""
+        pid, since, before = self.daemon.pid, len(self.daemon.log()), self.errors()
+        status, output = self.evil.run(f"okl4test evil {name} seed={since}", 120)
         self.assertEqual(status, 0, output)
         self.assertIn(f"ok {name}\n", output)
         self.assertTrue(self.daemon.running() and self.daemon.pid == pid)
-        log = self.daemon.log()[since:]
-        for reason in re.findall("^log (.*)$", output, re.M):
-            self.assertRegex(log, rf"guest evil: channel target: .*{re.escape(reason)}")
-        self.assertNotIn("guest good", log)
+        failures = re.findall("^fails ([A-Z_]+): (.*)$", output, re.M)
+        after = self.errors()
+        for reason, _ in failures:
+            self.assertEqual(after.get(reason, 0), before.get(reason, 0) + 1, reason)
+        self.assertNotIn("guest good", self.daemon.log()[since:])
         self.good_goes_on()
+        return failures
+
+    def test_aa_log_names_guest_channel_and_reason(self):
+        """Before so much happens that lines are left out."""
+        for kind in ("tail_past_head", "head_back"):
+            since = len(self.daemon.log())
+            for _, sentence in self.run_evil(kind):
+                self.assertRegex(self.daemon.log()[since:],
+                                 rf"guest evil: channel target: .*{re.escape(sentence)}")
 
     def test_zz_the_good_driver_again(self):
         """The same guest, with the real driver loaded again."""

@@ -3,8 +3,8 @@
  * evil.c - a hostile guest, one kind of hostility a name
  *
  * Each kind does its harm to a device that was set up properly before, and holds what the host
- * answers against what it must answer. It prints `log TEXT` with the sentence that the daemon's log
- * must have about it, and ends by attaching properly once more: the device must be as good as new.
+ * answers against what it must answer. It prints `fails NAME: SENTENCE`, which the daemon's counters
+ * and log must have too, and ends by attaching properly once more: the device must be as good as new.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,8 +15,10 @@
 #include "pattern.h"
 
 #define SENTENCE(name, number, sentence) [number] = (sentence),
+#define NAME(name, number, sentence)     [number] = #name,
 
 static const char *const sentences[FS_STATUS_END] = { FS_STATUS_LIST(SENTENCE) };
+static const char *const names[FS_STATUS_END] = { FS_STATUS_LIST(NAME) };
 
 static const struct evil_entry *const tables[] = { evil_shm, evil_header_fields, evil_requests,
 						   evil_rings };
@@ -34,7 +36,7 @@ void evil_channel_fails(struct evil_dev *dev, enum fs_status wanted)
 {
 	evil_ring(dev);
 	evil_refused(evil_wait_failed(dev), wanted);
-	printf("log %s\n", sentences[wanted]);
+	printf("fails %s: %s\n", names[wanted], sentences[wanted]);
 }
 
 /* still_works() - a good driver finds the device in order, and a byte goes through the echo */
