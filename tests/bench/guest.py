@@ -141,7 +141,7 @@ def measure(rounds: int, smp: int) -> dict:
                 "discard": {"type": "discard"}, "echo": {"type": "echo"}}
     serial = ["-device", "virtio-serial-pci,id=benchbus",
               "-chardev", f"socket,id=bench,path={scratch / 'serial.sock'},server=on,wait=off",
-              "-device", "virtserialport,bus=benchbus.0,chardev=bench,name=bench"]
+              "-device", "virtserialport,bus=benchbus.0,nr=2,chardev=bench,name=bench"]
     try:
         with Daemon({"guests": [guest_config("bench", scratch / "vm.sock", channels)]}), \
                 Guest(scratch / "vm.sock", smp=smp, qemu_args=serial) as guest:
