@@ -305,6 +305,27 @@ void okl4_channel_break(struct okl4_channel *ch, struct okl4_mem *mem, int statu
 }
 
 /**
+ * okl4_channel_arm_write() - ask to be woken when there is room, before sleeping
+ * @ch: channel with memory
+ * @bytes: room that is waited for
+ *
+ * As pipe_arm_write(). Several may sleep on the guest's writing end, so when this takes the place
+ * of another's wake value, all of them look again.
+ *
+ * Context: @ch->tx_lock held.
+ * Return: as pipe_arm_write().
+ */
+int okl4_channel_arm_write(struct okl4_channel *ch, u64 bytes)
+{
+	struct pipe *tx = &ch->mem->pair.tx;
+	int r = pipe_arm_write(tx, bytes);
+
+	if (pipe_take_overdue(tx))
+		okl4_channel_wake(ch);
+	return r;
+}
+
+/**
  * undelivered() - whether the host still has something to take, and ask to be woken when it has not
  * @ch: channel that is not open
  *
@@ -319,7 +340,7 @@ static bool undelivered(struct okl4_channel *ch)
 	if (okl4_channel_error(ch, mem))
 		return false;
 	mutex_lock(&ch->tx_lock);
-	left = pipe_arm_write(&mem->pair.tx, mem->pair.ring_bytes) == 0;
+	left = okl4_channel_arm_write(ch, mem->pair.ring_bytes) == 0;
 	mutex_unlock(&ch->tx_lock);
 	return left;
 }

@@ -139,6 +139,7 @@ bool okl4_channel_waited_for(struct okl4_channel *ch);
 /* For both (channel.c) */
 void okl4_channel_ring(struct okl4_channel *ch);
 void okl4_channel_watch(struct okl4_channel *ch);
+int okl4_channel_arm_write(struct okl4_channel *ch, u64 bytes);
 void okl4_channel_break(struct okl4_channel *ch, struct okl4_mem *mem, int status);
 void okl4_channel_drop_mem(struct okl4_channel *ch);
 

@@ -284,7 +284,7 @@ static int write_some(struct okl4_channel *ch, struct iov_iter *from, bool whole
  */
 static int wait_for_room(struct okl4_channel *ch, u64 bytes, int wakes)
 {
-	int r = pipe_arm_write(&ch->mem->pair.tx, bytes);
+	int r = okl4_channel_arm_write(ch, bytes);
 
 	if (r > 0)
 		return 0;

@@ -52,7 +52,7 @@ void okl4fs_rearm_write(struct okl4_channel *ch)
 
 	if (!wq_has_sleeper(&ch->tx_wait) || pipe_error(tx) || may_write(tx))
 		return;
-	if (pipe_arm_write(tx, PIPE_BUF) > 0)
+	if (okl4_channel_arm_write(ch, PIPE_BUF) > 0)
 		wake_up_interruptible_poll(&ch->tx_wait, EPOLLOUT | EPOLLWRNORM);
 }
 
@@ -101,7 +101,7 @@ static __poll_t poll_write(struct okl4_channel *ch)
 	__poll_t mask = 0;
 
 	mutex_lock(&ch->tx_lock);
-	if (!pipe_error(tx) && (may_write(tx) || pipe_arm_write(tx, PIPE_BUF) > 0)) {
+	if (!pipe_error(tx) && (may_write(tx) || okl4_channel_arm_write(ch, PIPE_BUF) > 0)) {
 		if (may_write(tx))
 			mask |= EPOLLOUT | EPOLLWRNORM;
 		if (!pipe_producer_peer(tx, &reader) && reader == PIPE_CLOSED)
