@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Starting, reloading and ending the daemon."""
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import unittest
+
+from guest_end import Channel, Driver
+from memory import Memory
+from rig import RING_BYTES
+from vhost_user import Frontend
+from vm import paths
+from vm.daemon import Daemon, DaemonError, guest_config
+from vm.process import scratch_dir
+
+OKL4FSD = paths.BUILD / "okl4fsd"
+
+
+def run(*args) -> tuple[int, str, str]:
+    """Run okl4fsd to its end."""
+    done = subprocess.run([OKL4FSD, *map(str, args)], capture_output=True, timeout=20, check=False)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+class CommandLine(unittest.TestCase):
+    """argv."""
+
+    def test_help_and_version(self):
+        status, out, _ = run("--help")
+        self.assertEqual(status, 0)
+        for word in ("--config", "--check", "--log-level", "--version"):
+            self.assertIn(word, out)
+        status, out, _ = run("--version")
+        self.assertEqual(status, 0)
+        self.assertRegex(out, r"^okl4fsd \d+\.\d+\.\d+\n$")
+
+    def test_usage(self):
+        for args in (["--nonsense"], ["--config"], ["--log-level", "loud"], ["file"]):
+            status, out, err = run(*args)
+            self.assertEqual((status, out), (2, ""), args)
+            self.assertTrue(err)
+
+    def test_check(self):
+        scratch = scratch_dir()
+        good, bad = scratch / "good.json", scratch / "bad.json"
+        good.write_text('{ "guests": [] } // nobody\n')
+        bad.write_text('{ "guests": [ { "name": "a", "socket": 5 } ],\n  "colour": 1 }\n')
+        self.assertEqual(run("--config", good, "--check")[0], 0)
+        for args in (["--check"], []):
+            status, _, err = run("--config", bad, *args)
+            self.assertEqual(status, 1)
+            self.assertRegex(err, rf"{bad}:1:\d+: guests\[0\].socket")
+            self.assertRegex(err, rf"{bad}:2:\d+: colour")
+        self.assertEqual(run("--config", scratch / "none.json", "--check")[0], 1)
+        self.assertEqual(run("--check")[0], 0)
+
+
+class Lifecycle(unittest.TestCase):
+    """A running daemon."""
+
+    CHANNELS = {"echo": {"ring_bytes": RING_BYTES, "endpoint": {"type": "echo"}}}
+
+    def setUp(self):
+        self.scratch = scratch_dir()
+        self.daemon = Daemon({"guests": [self.guest("vm1"), self.guest("vm2")]},
+                             scratch=self.scratch)
+        self.addCleanup(self.daemon.stop)
+
+    def guest(self, name: str, **more) -> dict:
+        """Configuration of a guest."""
+        return guest_config(name, self.scratch / f"{name}.sock", self.CHANNELS, **more)
+
+    def names(self) -> list[str]:
+        """The guests that are served."""
+        return [guest["name"] for guest in self.daemon.rpc("guest.list")["guests"]]
+
+    def channel(self, name: str, channel: str = "echo") -> Channel:
+        """A channel that moves bytes."""
+        frontend = Frontend(self.scratch / f"{name}.sock", Memory(size=4 << 20))
+        self.addCleanup(frontend.close)
+        driver = Driver(frontend.setup())
+        driver.hello()
+        found = Channel(driver, channel).attach().open()
+        found.echo(os.urandom(1000))
+        return found
+
+    def reload(self, *guests) -> str:
+        """Write another configuration and SIGHUP; what was logged."""
+        self.daemon.config["guests"] = list(guests)
+        self.daemon.write_config()
+        since = len(self.daemon.log())
+        self.daemon.signal(signal.SIGHUP)
+        return self.daemon.wait_log("reload", since=since)
+
+    def test_ready_line(self):
+        self.assertRegex(self.daemon.log(), r"notice: okl4fsd \d+\.\d+\.\d+: ready, 2 guests, "
+                         rf"control socket {self.daemon.control_path}\n")
+
+    def test_sockets(self):
+        """Modes as configured, and gone after a clean end."""
+        self.assertEqual(stat.S_IMODE(os.stat(self.scratch / "vm1.sock").st_mode), 0o660)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.daemon.signal(number)
+            self.assertEqual(self.daemon.wait(), 0)
+            left = [path.name for path in self.scratch.iterdir() if path.is_socket()]
+            self.assertEqual(left, [])
+            self.daemon.start()
+
+    def test_stale_and_live_sockets(self):
+        self.daemon.kill()
+        self.assertTrue((self.scratch / "vm1.sock").exists())
+        self.daemon.restart()
+        self.channel("vm1")
+        self.assertTrue(self.daemon.running())
+        second = self.scratch / "second.json"
+        second.write_text(self.daemon.config_path.read_text().replace("control.sock", "second.sock"))
+        status, _, err = run("--config", second)
+        self.assertEqual(status, 1)
+        self.assertIn("vm1.sock", err)
+        self.assertIn("Address already in use", err)
+        self.channel("vm2")
+
+    def test_a_file_in_the_way_stays(self):
+        self.daemon.stop()
+        scratch = scratch_dir()
+        (scratch / "vm1.sock").write_text("mine")
+        with self.assertRaises(DaemonError):
+            Daemon({"guests": [guest_config("vm1", scratch / "vm1.sock", self.CHANNELS)]},
+                   scratch=scratch)
+
+    def test_stop_leaves_the_guest_waiting(self):
+        """The words of the host in guest memory stay, so that a restarted daemon goes on."""
+        channel = self.channel("vm1")
+        phases = channel.rx.peer_phase.value, channel.tx.peer_phase.value
+        self.assertEqual([phase % 2 for phase in phases], [1, 1])
+        self.daemon.signal(signal.SIGTERM)
+        self.assertEqual(self.daemon.wait(), 0)
+        self.assertEqual((channel.rx.peer_phase.value, channel.tx.peer_phase.value), phases)
+
+    def test_reload(self):
+        keep = self.channel("vm1")
+        log = self.reload(self.guest("vm3"), self.guest("vm1"))
+        self.assertIn("reloaded, 2 guests", log)
+        self.assertIn("guest vm2: gone or changed", log)
+        self.assertIn("guest vm3: new or changed", log)
+        self.assertEqual(self.names(), ["vm3", "vm1"])
+        self.assertFalse((self.scratch / "vm2.sock").exists())
+        keep.echo(os.urandom(100000))
+        self.channel("vm3")
+        log = self.reload(self.guest("vm3"), self.guest("vm1"), self.guest("vm2"))
+        self.channel("vm2")
+        keep.echo(os.urandom(100000))
+        self.assertTrue(keep.driver.frontend.tell(3) == 0)
+
+    def test_reload_of_a_changed_guest(self):
+        keep, changed = self.channel("vm1"), self.channel("vm2")
+        guest = self.guest("vm2")
+        guest["channels"][0]["name"] = "other"
+        self.reload(self.guest("vm1"), guest)
+        self.assertTrue(changed.driver.frontend.dropped())
+        self.channel("vm2", "other")
+        keep.echo(os.urandom(100000))
+
+    def test_reload_with_errors(self):
+        keep = self.channel("vm1")
+        self.daemon.config_path.write_text('{ "guests": [ { "name": 5 } ] }')
+        since = len(self.daemon.log())
+        self.daemon.signal(signal.SIGHUP)
+        log = self.daemon.wait_log("nothing was changed", since=since)
+        self.assertRegex(log, rf"err: {self.daemon.config_path}:1:\d+: guests\[0\].name")
+        self.assertEqual(self.names(), ["vm1", "vm2"])
+        keep.echo(os.urandom(1000))
+
+    def test_reload_with_a_guest_that_cannot_be(self):
+        guest = self.guest("vm4")
+        guest["socket"] = str(self.scratch / "none" / "vm4.sock")
+        log = self.reload(self.guest("vm1"), guest)
+        self.assertIn("guest vm4: cannot be served", log)
+        self.assertEqual(self.names(), ["vm1"])
+        self.reload(self.guest("vm1"), self.guest("vm2"))
+        self.assertEqual(self.names(), ["vm1", "vm2"])
+
+    def test_reload_to_nobody_and_back(self):
+        self.reload()
+        self.assertEqual(self.names(), [])
+        self.reload(self.guest("vm1"))
+        self.channel("vm1")
+
+    def test_sigpipe_is_ignored(self):
+        self.daemon.signal(signal.SIGPIPE)
+        self.channel("vm1")
+
+    def test_signals_are_mains(self):
+        """Every thread but the first blocks them."""
+        for task in os.listdir(f"/proc/{self.daemon.pid}/task"):
+            with open(f"/proc/{self.daemon.pid}/task/{task}/status", encoding="utf-8") as status:
+                blocked = int(re.search(r"^SigBlk:\s*(\w+)", status.read(), re.M)[1], 16)
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                self.assertEqual(bool(blocked >> number - 1 & 1), int(task) != self.daemon.pid)
+            for number in (signal.SIGBUS, signal.SIGSEGV):
+                self.assertFalse(blocked >> number - 1 & 1)
+
+
+class Systemd(unittest.TestCase):
+    """What the service manager is told."""
+
+    def test_notify(self):
+        scratch = scratch_dir()
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        sock.bind(str(scratch / "notify"))
+        sock.settimeout(20)
+        daemon = Daemon({"guests": []}, scratch=scratch,
+                        env={**os.environ, "NOTIFY_SOCKET": str(scratch / "notify")})
+        self.assertEqual(sock.recv(100), b"READY=1")
+        daemon.signal(signal.SIGTERM)
+        self.assertEqual(sock.recv(100), b"STOPPING=1")
+        self.assertEqual(daemon.wait(), 0)
+        daemon.stop()
+        sock.close()
+
+
+class DefaultConfiguration(unittest.TestCase):
+    """Without a file, as an ordinary user."""
+
+    NOBODY = 65534
+
+    def test_runtime_directory(self):
+        """Nothing of it needs root; as root it is started as somebody else."""
+        scratch = scratch_dir()
+        run_dir, who = scratch / "okl4fs", {}
+        if os.geteuid() == 0:
+            os.chown(scratch, self.NOBODY, self.NOBODY)
+            who = {"user": self.NOBODY, "group": self.NOBODY, "extra_groups": []}
+        try:
+            process = subprocess.Popen([OKL4FSD], stderr=subprocess.PIPE, cwd="/", **who,
+                                       env={**os.environ, "XDG_RUNTIME_DIR": str(scratch)})
+        except PermissionError:
+            self.skipTest(f"an ordinary user may not run {OKL4FSD}")
+        try:
+            for line in process.stderr:
+                if b"ready" in line:
+                    break
+            self.assertIn(str(run_dir).encode(), line)
+            self.assertEqual(stat.S_IMODE(run_dir.stat().st_mode), 0o700)
+            self.assertIn("default.sock", [path.name for path in run_dir.iterdir()])
+            frontend = Frontend(run_dir / "default.sock")
+            driver = Driver(frontend.setup())
+            driver.hello()
+            self.assertEqual(list(driver.channels()), ["intervm_test"])
+            frontend.close()
+        finally:
+            process.send_signal(signal.SIGTERM)
+            self.assertEqual(process.wait(20), 0)
+            process.stderr.close()
+        self.assertEqual([path for path in run_dir.iterdir() if path.is_socket()], [])
+
+
+if __name__ == "__main__":
+    unittest.main()
