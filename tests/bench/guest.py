@@ -16,7 +16,7 @@ from vm import Daemon, Guest, guest_config, remove_scratch, scratch_dir
 from vm.hostend import OKL4TEST
 
 PIECES = (65536, 4096)
-BYTES = {65536: 96 << 20, 4096: 24 << 20}
+BYTES = {65536: 256 << 20, 4096: 64 << 20}
 PING_BYTES, PINGS = 64, 3000
 LIMIT_S = 120
 
