@@ -311,11 +311,12 @@ void stream_woken(struct stream *s)
 {
 	if (!s->joined || !channel_usable(s->ch))
 		return;
-	/* While the socket is full, its event goes on with the direction out. */
+	/* What waits for the socket goes on with the socket's event. */
 	if (!event_pending(s->write_ev, EV_WRITE, NULL) && pump_out(s))
 		return;
-	if (!pump_in(s))
-		settle(s);
+	if (!event_pending(s->read_ev, EV_READ, NULL) && pump_in(s))
+		return;
+	settle(s);
 }
 
 void stream_look(struct stream *s)
@@ -330,7 +331,8 @@ void stream_look(struct stream *s)
 	if (s->joined) {
 		event_del(s->write_ev);
 		s->out_open = false;
-		stream_woken(s);
+		if (channel_usable(s->ch) && !pump_in(s))
+			settle(s);
 	} else if (recv(s->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) <= 0) {
 		end(s); /* it had nothing to say; otherwise the guest is still to hear it */
 	}
