@@ -152,7 +152,7 @@ def module(kernel: Kernel) -> Path:
             say(f"building okl4fs.ko for {kernel.release}")
             subprocess.run([paths.ROOT / "cmake/build-module", kernel.headers,
                             paths.BUILD / "module", f"-j{os.cpu_count()}", *kernel.make_args],
-                           check=True, stdout=sys.stderr)
+                           check=True, stdout=subprocess.DEVNULL)
             os.utime(result)  # make leaves it alone when nothing that matters has changed
     return result
 

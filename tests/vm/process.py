@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -34,13 +35,22 @@ class Deadline:
 
 
 class Process:
-    """A child in a process group of its own, ended with its whole group at the latest at exit."""
+    """A child in a process group of its own, ended with its whole group at the latest at exit.
+
+    One that the main thread started is ended even when we are killed by SIGKILL: the kernel sends
+    the signal when the thread that forked is gone, so for other threads it would come too early.
+    """
 
     _alive: set["Process"] = set()
 
     def __init__(self, argv, **popen_options):
         self.argv = [str(arg) for arg in argv]
-        self._popen = subprocess.Popen(self.argv, process_group=0, **popen_options)
+        prefix = []
+        if threading.current_thread() is threading.main_thread():
+            prefix = ["/usr/bin/setpriv", "--pdeathsig", "KILL", "--"]
+            if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+                exit_on_signals()
+        self._popen = subprocess.Popen(prefix + self.argv, process_group=0, **popen_options)
         self._pidfd = os.pidfd_open(self._popen.pid)
         Process._alive.add(self)
 

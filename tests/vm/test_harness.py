@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The tools that the guest tests stand on: a guest that lies makes every other test worthless."""
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -161,6 +162,23 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(list(marker.iterdir()), [])
         for pid in children:
             self.assertFalse(os.path.exists(f"/proc/{pid}"))
+
+    def test_qemu_dies_with_a_killed_test(self):
+        left = scratch_dir()
+        self.addCleanup(remove_scratch, left)
+        env = {**os.environ, "TMPDIR": str(left)}
+        process = subprocess.Popen([sys.executable, "-m", "vm", "--no-driver", "--",
+                                    "echo up; exec sleep 1000"], stdout=subprocess.PIPE, env=env)
+        self.assertEqual(process.stdout.readline(), b"up\n")
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        pidfds = [os.pidfd_open(int(pid)) for pid in children]
+        self.assertTrue(pidfds)
+        process.kill()
+        process.wait(30)
+        process.stdout.close()
+        for pidfd in pidfds:
+            self.assertTrue(select.select([pidfd], [], [], 10)[0])
+            os.close(pidfd)
 
 
 if __name__ == "__main__":
