@@ -112,11 +112,9 @@ static void resume_channel(struct guest *g, struct guest_channel *gc)
 	if (!gc->att.valid)
 		return;
 	r = guest_reattach(g, gc);
-	/* The other refusals are the channel's own, which has told the guest by failing. */
-	if (r == -FS_MEMORY_LOST || r == -FS_NO_MEMORY) {
+	/* All other refusals are the channel's own: it has failed already. */
+	if (r == -FS_MEMORY_LOST || r == -FS_NO_MEMORY)
 		channel_fail(&gc->ch, r);
-		guest_channel_ops.tell(g, &gc->ch, (enum fs_status)-r);
-	}
 	if (r)
 		attachment_drop(&gc->att);
 	else
