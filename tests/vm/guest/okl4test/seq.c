@@ -40,6 +40,7 @@ struct record {
  * @seed: of lengths and payloads
  * @progress: print a line each so many records; 0: never
  * @mark: what the stream begins with
+ * @ahead: bytes read, of which those from @from to @to are not used yet
  */
 struct seq {
 	struct target target;
@@ -48,6 +49,8 @@ struct seq {
 	uint64_t seed;
 	uint64_t progress;
 	char mark[MARK_BYTES];
+	char ahead[MAX_RECORD];
+	size_t from, to;
 };
 
 /* seq_write() - the writing thread */
@@ -69,6 +72,35 @@ static void *seq_write(void *arg)
 	return NULL;
 }
 
+/* refill() - read on when all is used; Return: false at an end-of-file */
+static bool refill(struct seq *seq)
+{
+	ssize_t n;
+
+	if (seq->from < seq->to)
+		return true;
+	n = read(seq->target.rx, seq->ahead, sizeof(seq->ahead));
+	expect(n >= 0, "read: %m");
+	seq->from = 0;
+	seq->to = (size_t)n;
+	return n > 0;
+}
+
+/* take() - the next @bytes of the stream */
+static void take(struct seq *seq, void *buf, size_t bytes)
+{
+	for (char *p = buf; bytes;) {
+		size_t n;
+
+		expect(refill(seq), "the stream ends, %zu bytes early", bytes);
+		n = seq->to - seq->from < bytes ? seq->to - seq->from : bytes;
+		memcpy(p, seq->ahead + seq->from, n);
+		seq->from += n;
+		p += n;
+		bytes -= n;
+	}
+}
+
 /*
  * skip_to_mark() - read until this run's mark has come
  *
@@ -79,16 +111,12 @@ static void skip_to_mark(struct seq *seq)
 	char window[MARK_BYTES] = { 0 };
 
 	while (memcmp(window, seq->mark, MARK_BYTES) != 0) {
-		char byte;
-		ssize_t n = read(seq->target.rx, &byte, 1);
-
-		expect(n >= 0, "read: %m");
-		if (n == 0) {
+		if (!refill(seq)) {
 			sched_yield();
 			continue;
 		}
 		memmove(window, window + 1, MARK_BYTES - 1);
-		window[MARK_BYTES - 1] = byte;
+		window[MARK_BYTES - 1] = seq->ahead[seq->from++];
 	}
 }
 
@@ -103,7 +131,7 @@ static void seq_read(struct seq *seq)
 	for (uint64_t i = 0; i < seq->records; i++) {
 		size_t want = random_size(&random, seq->max);
 
-		read_all(seq->target.rx, &head, sizeof(head));
+		take(seq, &head, sizeof(head));
 		expect(head.magic == RECORD_MAGIC,
 		       "record %llu at byte %llu: no record begins here", (unsigned long long)i,
 		       (unsigned long long)bytes);
@@ -111,7 +139,7 @@ static void seq_read(struct seq *seq)
 		       (unsigned long long)head.number, (unsigned long long)i);
 		expect(head.bytes == want, "record %llu: %u bytes, not %zu", (unsigned long long)i,
 		       head.bytes, want);
-		read_all(seq->target.rx, buf, want);
+		take(seq, buf, want);
 		expect(pattern_check(buf, seq->seed + i, 0, want) == want,
 		       "record %llu: wrong payload", (unsigned long long)i);
 		bytes += sizeof(head) + want;
