@@ -209,8 +209,8 @@ static void free_pointers(void **chunk[OKL4FS_N_SECS])
  * Return: 0, -FS_NO_MEMORY, or -FS_MEMORY_LOST when a chunk is no longer in guest memory; then
  * there is nothing to free.
  */
-static int resolve(struct guest *g, const struct attachment *att,
-		   struct memsec sec[OKL4FS_N_SECS], void **chunk[OKL4FS_N_SECS])
+static int resolve(struct guest *g, const struct attachment *att, struct memsec sec[OKL4FS_N_SECS],
+		   void **chunk[OKL4FS_N_SECS])
 {
 	const uint64_t *gpa = att->gpa;
 	int r = 0;

@@ -50,9 +50,10 @@ bool guest_decline_fuse(struct guest_queue *q, const struct virtqueue_chain *cha
 		written = (uint32_t)chain_write(chain, &out, sizeof(out));
 	virtqueue_push(&q->vq, chain->head, written);
 	if (!q->guest->stats.declined_fuse++)
-		log_limited(&q->guest->limit, LOG_LEVEL_INFO, q->guest->subject,
-			    "queue %u: FUSE requests of a firmware or a virtiofs mount are declined",
-			    q->idx);
+		log_limited(
+			&q->guest->limit, LOG_LEVEL_INFO, q->guest->subject,
+			"queue %u: FUSE requests of a firmware or a virtiofs mount are declined",
+			q->idx);
 	return true;
 }
 
@@ -337,8 +338,8 @@ void guest_queue_reset(struct guest_queue *q)
 
 const char *guest_queue_start(struct guest_queue *q, const struct vhost_ring *r)
 {
-	const char *wrong = virtqueue_init(&q->vq, &q->guest->mem, r->size, r->desc, r->avail,
-					   r->used);
+	const char *wrong =
+		virtqueue_init(&q->vq, &q->guest->mem, r->size, r->desc, r->avail, r->used);
 
 	if (wrong)
 		return wrong;

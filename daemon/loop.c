@@ -164,20 +164,20 @@ struct loop *loop_free(struct loop *loop)
  */
 static void loop_run_tasks(struct loop *loop)
 {
-	struct loop_task *task = NULL;
+	struct loop_task *task;
 
 	if (!loop->tasks)
 		return;
 	loop_schedule(loop, &loop->round);
-	while (task != &loop->round) {
-		task = loop->tasks;
+	while ((task = loop->tasks)) {
 		loop->tasks = task->next;
 		if (!loop->tasks)
 			loop->tasks_tail = &loop->tasks;
 		task->next = NULL;
 		task->queued = false;
-		if (task->fn)
-			task->fn(task->arg);
+		if (task == &loop->round)
+			break;
+		task->fn(task->arg);
 	}
 }
 
@@ -202,8 +202,8 @@ int loop_run(struct loop *loop)
 	loop_set_running(loop, true);
 	while (!r && !atomic_load(&loop->stop)) {
 		loop_run_tasks(loop);
-		if (event_base_loop(loop->base,
-				    EVLOOP_ONCE | (loop->tasks ? EVLOOP_NONBLOCK : 0)) < 0)
+		if (event_base_loop(loop->base, EVLOOP_ONCE | (loop->tasks ? EVLOOP_NONBLOCK : 0)) <
+		    0)
 			r = -EIO;
 	}
 	atomic_store(&loop->stop, false); /* it may be run again */

@@ -213,7 +213,8 @@ static int watch_signals(struct daemon *d)
 	struct event_base *base = loop_base(d->loop);
 
 	for (int i = 0; i < 3; i++) {
-		d->signal[i] = evsignal_new(base, sig[i], sig[i] == SIGHUP ? on_reload : on_stop, d);
+		d->signal[i] =
+			evsignal_new(base, sig[i], sig[i] == SIGHUP ? on_reload : on_stop, d);
 		if (!d->signal[i] || event_add(d->signal[i], NULL))
 			return -ENOMEM;
 	}

@@ -39,7 +39,8 @@ struct sigbus_slot {
 
 static struct sigbus_slot slots[SIGBUS_SLOTS];
 static atomic_uint n_slots; /* used ones are below this */
-static pthread_mutex_t slots_lock = PTHREAD_MUTEX_INITIALIZER; /* serialises changes, not the handler */
+static pthread_mutex_t slots_lock =
+	PTHREAD_MUTEX_INITIALIZER; /* serialises changes, not the handler */
 
 /* sigbus_here() */
 static _Thread_local atomic_bool *here_lost;

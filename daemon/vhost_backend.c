@@ -22,7 +22,7 @@
 #include "vhost_syscalls.h"
 
 #define VIRTIO_F_VERSION_1_BIT 32
-#define RETRY_MS	       500
+#define RETRY_MS               500L
 
 static pthread_mutex_t backends_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct vhost_backend *backends;
@@ -126,9 +126,9 @@ static int start(struct vhost_backend *b, uint64_t flags)
 	mask = umask(0177);
 	r = rte_vhost_driver_set_features(path, 1ULL << VIRTIO_F_VERSION_1_BIT |
 							1ULL << VHOST_USER_F_PROTOCOL_FEATURES) ||
-	    rte_vhost_driver_set_protocol_features(path,
-						   1ULL << VHOST_USER_PROTOCOL_F_MQ |
-							   1ULL << VHOST_USER_PROTOCOL_F_REPLY_ACK) ||
+	    rte_vhost_driver_set_protocol_features(
+		    path,
+		    1ULL << VHOST_USER_PROTOCOL_F_MQ | 1ULL << VHOST_USER_PROTOCOL_F_REPLY_ACK) ||
 	    rte_vhost_driver_callback_register(path, &device_ops) || rte_vhost_driver_start(path);
 	umask(mask);
 	pthread_sigmask(SIG_SETMASK, &signals, NULL);
@@ -180,7 +180,7 @@ static void connect_try(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	if (!b->waiting)
-		log_info("%s: no frontend listens at %s; trying again every %d ms", b->subject,
+		log_info("%s: no frontend listens at %s; trying again every %ld ms", b->subject,
 			 b->cfg->socket, RETRY_MS);
 	b->waiting = true;
 	event_add(b->retry, &later);
@@ -256,8 +256,8 @@ static void watch_lost(void *arg)
 {
 	struct vhost_backend *b = arg;
 
-	b->lost_event = event_new(loop_base(b->worker), b->lost_fd, EV_READ | EV_PERSIST,
-				  memory_lost, b);
+	b->lost_event =
+		event_new(loop_base(b->worker), b->lost_fd, EV_READ | EV_PERSIST, memory_lost, b);
 	if (b->lost_event && event_add(b->lost_event, NULL)) {
 		event_free(b->lost_event);
 		b->lost_event = NULL;

@@ -27,7 +27,7 @@ struct request_rule {
 	enum payload_kind payload;
 };
 
-#define RULE(word, changes, queue, payload)                                                        \
+#define RULE(word, changes, queue, payload) \
 	[VHOST_REQ_##word] = { #word, true, changes, queue, payload }
 #define REFUSED(number, word) [number] = { .name = word }
 
@@ -113,9 +113,8 @@ int vhost_request_queue(const struct vhost_message *msg)
 		return -1;
 	/* state.index and addr.index are the same word */
 	return rule->payload == PAYLOAD_U64 ? (int)(msg->payload.u64 & VHOST_VRING_IDX_MASK) :
-	       msg->payload.state.index > VHOST_VRING_IDX_MASK ?
-						    (int)VHOST_VRING_IDX_MASK :
-						    (int)msg->payload.state.index;
+	       msg->payload.state.index > VHOST_VRING_IDX_MASK ? (int)VHOST_VRING_IDX_MASK :
+								 (int)msg->payload.state.index;
 }
 
 /**
@@ -139,7 +138,8 @@ static uint64_t payload_bytes(const struct vhost_message *msg, enum payload_kind
 		if (msg->bytes < offsetof(struct vhost_message, payload.memory.region) -
 					 offsetof(struct vhost_message, payload))
 			return UINT64_MAX;
-		return 8 + (uint64_t)msg->payload.memory.n_regions * sizeof(struct vhost_msg_region);
+		return 8 +
+		       (uint64_t)msg->payload.memory.n_regions * sizeof(struct vhost_msg_region);
 	default:
 		return 0;
 	}
@@ -260,9 +260,8 @@ static const char *check_vring_fd(const struct vhost_message *msg)
 	if (msg->n_fds != (none ? 0 : 1))
 		return "the number of descriptors is wrong";
 	if (none)
-		return msg->request == VHOST_REQ_SET_VRING_KICK ?
-			       "polling a queue is not offered" :
-			       NULL;
+		return msg->request == VHOST_REQ_SET_VRING_KICK ? "polling a queue is not offered" :
+								  NULL;
 	return msg->request == VHOST_REQ_SET_VRING_ERR ? NULL : check_eventfd(msg->fd[0]);
 }
 

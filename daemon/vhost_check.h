@@ -37,9 +37,9 @@ enum vhost_request {
 	VHOST_REQ_SET_VRING_ENABLE = 18,
 };
 
-#define VHOST_FLAG_NEED_REPLY  8U
-#define VHOST_VRING_IDX_MASK   0xffULL
-#define VHOST_VRING_NOFD       0x100ULL
+#define VHOST_FLAG_NEED_REPLY 8U
+#define VHOST_VRING_IDX_MASK  0xffULL
+#define VHOST_VRING_NOFD      0x100ULL
 
 /** struct vhost_msg_region - one region of SET_MEM_TABLE */
 struct vhost_msg_region {
@@ -83,9 +83,9 @@ static_assert(offsetof(struct vhost_message, fd) == 644, "DPDK 22.11, vhu_msg_co
 
 /** enum vhost_judgement - what becomes of a message */
 enum vhost_judgement {
-	VHOST_PASS,	/* DPDK may have it */
-	VHOST_REFUSE,	/* not one of ours: its sender is told, and may go on */
-	VHOST_HOSTILE,	/* one of ours, but nonsense: the connection ends */
+	VHOST_PASS, /* DPDK may have it */
+	VHOST_REFUSE, /* not one of ours: its sender is told, and may go on */
+	VHOST_HOSTILE, /* one of ours, but nonsense: the connection ends */
 };
 
 /**

@@ -60,8 +60,8 @@ static int eal_lcores(char *out, size_t bytes)
 		return -errno;
 	for (int i = 0; i < CPU_SETSIZE; i++) {
 		if (CPU_ISSET(i, &cpus) && n < bytes)
-			n += (size_t)snprintf(out + n, bytes - n, "%s%d", out[n - 1] == '(' ? "" : ",",
-					      i);
+			n += (size_t)snprintf(out + n, bytes - n, "%s%d",
+					      out[n - 1] == '(' ? "" : ",", i);
 	}
 	if (n < bytes)
 		n += (size_t)snprintf(out + n, bytes - n, ")");
@@ -75,11 +75,16 @@ static int eal_lcores(char *out, size_t bytes)
  */
 static int eal_start(void)
 {
-	static char arg[][32] = { "okl4fsd",	       "--no-huge",
-				  "--no-shconf",       "--no-pci",
-				  "--no-telemetry",    "--iova-mode=va",
-				  "-m",		       EAL_HEAP_MIB,
-				  "--log-level=*:warning", "--log-level=lib.vhost.*:error",
+	static char arg[][32] = { "okl4fsd",
+				  "--no-huge",
+				  "--no-shconf",
+				  "--no-pci",
+				  "--no-telemetry",
+				  "--iova-mode=va",
+				  "-m",
+				  EAL_HEAP_MIB,
+				  "--log-level=*:warning",
+				  "--log-level=lib.vhost.*:error",
 				  "--lcores" };
 	enum { N_ARGS = sizeof(arg) / sizeof(arg[0]) };
 	static char lcores[8192], *argv[N_ARGS + 2];

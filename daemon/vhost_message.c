@@ -190,9 +190,8 @@ static enum rte_vhost_msg_result refuse(struct vhost_backend *b, struct vhost_me
 	if (judgement == VHOST_HOSTILE)
 		msg->flags &= ~VHOST_FLAG_NEED_REPLY;
 	log_limited(&b->limit, LOG_LEVEL_WARNING, b->subject,
-		    "vhost-user message %s (%u) refused: %s%s",
-		    name ? name : "unknown", msg->request, why,
-		    drop ? "; the frontend is dropped" : "");
+		    "vhost-user message %s (%u) refused: %s%s", name ? name : "unknown",
+		    msg->request, why, drop ? "; the frontend is dropped" : "");
 	vhost_call(b, b->ops->refused);
 	return RTE_VHOST_MSG_RESULT_ERR;
 }

@@ -24,7 +24,7 @@
 #include "vhost_check.h"
 #include "vhost_syscalls.h"
 
-#define DPDK_MAX_FDS	     1024 /* lib/vhost/fd_man.h */
+#define DPDK_MAX_FDS         1024 /* lib/vhost/fd_man.h */
 #define DPDK_POLL_TIMEOUT_MS 1000
 #define DPDK_HEADER_BYTES    12
 #define FRONTEND_STALL_S     2
@@ -85,7 +85,10 @@ static int poll_vhost(struct pollfd *fds, nfds_t n_fds)
 	return ready - 1;
 }
 
+#if !defined(__USE_FORTIFY_LEVEL) || __USE_FORTIFY_LEVEL == 0
+/* Else <poll.h> has declared it. */
 int __poll_chk(struct pollfd *fds, nfds_t n_fds, int timeout_ms, size_t fds_bytes);
+#endif
 
 /**
  * __poll_chk() - poll() as code compiled with _FORTIFY_SOURCE calls it

@@ -33,7 +33,8 @@ const char *virtqueue_init(struct virtqueue *vq, const struct guest_memory *mem,
 		return "the descriptor table is misaligned or not in guest memory";
 	if (!ring_part_ok(mem, avail, sizeof(struct vring_avail) + size * sizeof(__virtio16), 2))
 		return "the available ring is misaligned or not in guest memory";
-	if (!ring_part_ok(mem, used, sizeof(struct vring_used) + size * sizeof(vring_used_elem_t), 4))
+	if (!ring_part_ok(mem, used, sizeof(struct vring_used) + size * sizeof(vring_used_elem_t),
+			  4))
 		return "the used ring is misaligned or not in guest memory";
 	vq->mem = mem;
 	vq->desc = desc;

@@ -203,8 +203,8 @@ size_t wire_reply_bytes(uint16_t type)
  *
  * Return: @bytes.
  */
-static size_t encode_hdr(union wire_reply *rep, const struct wire_request *req,
-			 unsigned int status, size_t bytes)
+static size_t encode_hdr(union wire_reply *rep, const struct wire_request *req, unsigned int status,
+			 size_t bytes)
 {
 	memset(rep, 0, sizeof(*rep));
 	rep->hdr.magic = fs_cpu_to_le32(OKL4FS_MAGIC);

@@ -24,7 +24,7 @@ static int unix_address(struct sockaddr_un *un, const char *path)
 		return -EINVAL;
 	if (strlen(path) >= sizeof(un->sun_path))
 		return -ENAMETOOLONG;
-	strcpy(un->sun_path, path);
+	memcpy(un->sun_path, path, strlen(path));
 	return 0;
 }
 

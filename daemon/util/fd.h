@@ -26,8 +26,8 @@ static inline void freep(void *p)
 	free(*(void **)p);
 }
 
-#define _cleanup_(f)  __attribute__((cleanup(f)))
-#define _cleanup_fd_  _cleanup_(fd_closep)
+#define _cleanup_(f)   __attribute__((cleanup(f)))
+#define _cleanup_fd_   _cleanup_(fd_closep)
 #define _cleanup_free_ _cleanup_(freep)
 
 /**

@@ -58,12 +58,18 @@ const char *log_level_word(enum log_level level)
  */
 static bool log_to_journal(void)
 {
-	unsigned long long dev, ino;
 	const char *env = getenv("JOURNAL_STREAM");
+	unsigned long long dev, ino;
 	struct stat st;
+	char *end;
 
-	return env && sscanf(env, "%llu:%llu", &dev, &ino) == 2 && !fstat(STDERR_FILENO, &st) &&
-	       st.st_dev == dev && st.st_ino == ino;
+	if (!env)
+		return false;
+	dev = strtoull(env, &end, 10);
+	if (*end != ':')
+		return false;
+	ino = strtoull(end + 1, NULL, 10);
+	return !fstat(STDERR_FILENO, &st) && st.st_dev == dev && st.st_ino == ino;
 }
 
 /**

@@ -6,7 +6,7 @@
 
 #include "log_limit.h"
 
-#define LINE_COST_MS (1000 / LOG_LIMIT_RATE)
+#define LINE_COST_MS (1000ULL / LOG_LIMIT_RATE)
 
 bool log_limit_take(struct log_limit *limit, uint64_t now_ms, uint64_t *suppressed)
 {

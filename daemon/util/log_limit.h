@@ -11,7 +11,7 @@
 #include "log.h"
 
 /* Lines a second, and at once after a quiet time */
-#define LOG_LIMIT_RATE	10
+#define LOG_LIMIT_RATE  10
 #define LOG_LIMIT_BURST 20
 
 /**

@@ -24,9 +24,11 @@ static struct guest_memory table(void)
 	struct guest_memory mem = { .n_regions = 2 };
 
 	mem.region[0] = (struct guest_region){
-		.gpa = 0, .user_addr = 0x7000000, .bytes = sizeof(low), .hva = low };
+		.gpa = 0, .user_addr = 0x7000000, .bytes = sizeof(low), .hva = low
+	};
 	mem.region[1] = (struct guest_region){
-		.gpa = 1ULL << 32, .user_addr = 0x9000000, .bytes = sizeof(high), .hva = high };
+		.gpa = 1ULL << 32, .user_addr = 0x9000000, .bytes = sizeof(high), .hva = high
+	};
 	return mem;
 }
 
@@ -116,7 +118,9 @@ Test(daemon_guest_memory, numbers_of_regions)
 	struct guest_region r[9];
 
 	for (unsigned int i = 0; i < 9; i++)
-		r[i] = (struct guest_region){ .gpa = i * PAGE, .user_addr = i * PAGE, .bytes = PAGE };
+		r[i] = (struct guest_region){ .gpa = i * PAGE,
+					      .user_addr = i * PAGE,
+					      .bytes = PAGE };
 	cr_assert_not_null(guest_memory_check(r, 0));
 	for (unsigned int n = 1; n <= 8; n++)
 		cr_assert_null(guest_memory_check(r, n));

@@ -246,11 +246,14 @@ Test(daemon_virtqueue, ring_shapes)
 	cr_assert_not_null(virtqueue_init(&vq, &d.mem, SIZE, d.ram[0] + 8, d.avail, d.used));
 	cr_assert_not_null(virtqueue_init(&vq, &d.mem, SIZE, d.desc, d.ram[0] + 1, d.used));
 	cr_assert_not_null(virtqueue_init(&vq, &d.mem, SIZE, d.desc, d.avail, d.ram[0] + 2));
-	cr_assert_not_null(virtqueue_init(&vq, &d.mem, SIZE, d.ram[0] + BYTES - 112, d.avail, d.used));
+	cr_assert_not_null(
+		virtqueue_init(&vq, &d.mem, SIZE, d.ram[0] + BYTES - 112, d.avail, d.used));
 	cr_assert_null(virtqueue_init(&vq, &d.mem, SIZE, d.ram[0] + BYTES - 128, d.avail, d.used));
-	cr_assert_not_null(virtqueue_init(&vq, &d.mem, SIZE, d.desc, d.ram[0] + BYTES - 18, d.used));
+	cr_assert_not_null(
+		virtqueue_init(&vq, &d.mem, SIZE, d.desc, d.ram[0] + BYTES - 18, d.used));
 	cr_assert_null(virtqueue_init(&vq, &d.mem, SIZE, d.desc, d.ram[0] + BYTES - 20, d.used));
-	cr_assert_not_null(virtqueue_init(&vq, &d.mem, SIZE, d.desc, d.avail, d.ram[0] + BYTES - 64));
+	cr_assert_not_null(
+		virtqueue_init(&vq, &d.mem, SIZE, d.desc, d.avail, d.ram[0] + BYTES - 64));
 	cr_assert_null(virtqueue_init(&vq, &d.mem, SIZE, d.desc, d.avail, d.ram[0] + BYTES - 68));
 	cr_assert_not_null(virtqueue_init(&vq, &d.mem, SIZE, &vq, d.avail, d.used));
 	cr_assert_not_null(virtqueue_init(&vq, &d.mem, SIZE, NULL, d.avail, d.used));

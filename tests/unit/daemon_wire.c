@@ -79,13 +79,13 @@ Test(daemon_wire, every_length)
 	struct wire_request req;
 	uint8_t buf[128] = { 0 };
 
-	for (uint16_t type = 1; type <= OKL4FS_REQ_PING; type++) {
+	for (unsigned int type = 1; type <= OKL4FS_REQ_PING; type++) {
 		for (size_t n = 0; n < sizeof(buf); n++) {
 			bool long_enough = n >= fixed[type];
 			bool attach = type == OKL4FS_REQ_ATTACH;
 			int r;
 
-			put_hdr(buf, type, (uint32_t)n);
+			put_hdr(buf, (uint16_t)type, (uint32_t)n);
 			r = decode(&req, buf, n);
 			if (!long_enough || (n != fixed[type] && !attach))
 				cr_assert_eq(r, -FS_REQ_LENGTH, "%u %zu", type, n);
@@ -95,7 +95,7 @@ Test(daemon_wire, every_length)
 				cr_assert_eq(r, 0, "%u", type);
 			if (n < 16)
 				continue;
-			put_hdr(buf, type, (uint32_t)n + 1);
+			put_hdr(buf, (uint16_t)type, (uint32_t)n + 1);
 			cr_assert_eq(decode(&req, buf, n), -FS_REQ_LENGTH);
 			cr_assert_eq(req.cookie, 0xc00c1e);
 		}
@@ -198,7 +198,8 @@ Test(daemon_wire, attach_shapes)
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		for (int s = 0; s < 3; s++) {
-			struct wire_sec sec[3] = { { 4096, 4096, 1 }, { 65536, 65536, 1 },
+			struct wire_sec sec[3] = { { 4096, 4096, 1 },
+						   { 65536, 65536, 1 },
 						   { 65536, 65536, 1 } };
 
 			sec[s] = bad[i].sec;
@@ -223,7 +224,8 @@ Test(daemon_wire, replies)
 	cr_assert_eq(rep.hdr.cookie, fs_cpu_to_le32(99));
 
 	memset(&rep, 0xff, sizeof(rep));
-	cr_assert_eq(wire_encode_hello(&rep, &req, 1, 40, 0x55), wire_reply_bytes(OKL4FS_REQ_HELLO));
+	cr_assert_eq(wire_encode_hello(&rep, &req, 1, 40, 0x55),
+		     wire_reply_bytes(OKL4FS_REQ_HELLO));
 	cr_assert_eq(rep.hello.version, fs_cpu_to_le32(1));
 	cr_assert_eq(rep.hello.max_channels, fs_cpu_to_le32(40));
 	cr_assert_eq(rep.hello.host_instance, fs_cpu_to_le64(0x55));
@@ -259,7 +261,8 @@ Test(daemon_wire, events)
 
 Test(daemon_wire, fuse)
 {
-	struct wire_fuse_in in = { .len = fs_cpu_to_le32(104), .opcode = fs_cpu_to_le32(26),
+	struct wire_fuse_in in = { .len = fs_cpu_to_le32(104),
+				   .opcode = fs_cpu_to_le32(26),
 				   .unique = fs_cpu_to_le64(0x1122334455667788) };
 	struct wire_fuse_out out;
 
