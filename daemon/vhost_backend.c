@@ -264,6 +264,12 @@ static void watch_lost(void *arg)
 	}
 }
 
+/**
+ * unwatch_lost() - have it called no more
+ * @arg: backend
+ *
+ * Worker.
+ */
 static void unwatch_lost(void *arg)
 {
 	struct vhost_backend *b = arg;

@@ -36,6 +36,10 @@ struct device_call {
 	bool found;
 };
 
+/**
+ * call_fn() - vhost_call(), on the worker
+ * @arg: struct device_call
+ */
 static void call_fn(void *arg)
 {
 	struct device_call *c = arg;
@@ -50,6 +54,10 @@ void vhost_call(struct vhost_backend *b, void (*fn)(void *device))
 	loop_call(b->worker, call_fn, &c);
 }
 
+/**
+ * call_resume() - resume(), on the worker
+ * @arg: struct device_call
+ */
 static void call_resume(void *arg)
 {
 	struct device_call *c = arg;
@@ -59,6 +67,10 @@ static void call_resume(void *arg)
 		c->b->ops->resume(c->b->device, &c->setup);
 }
 
+/**
+ * call_ring_next() - ring_next(), on the worker
+ * @arg: struct device_call
+ */
 static void call_ring_next(void *arg)
 {
 	struct device_call *c = arg;
@@ -66,6 +78,10 @@ static void call_ring_next(void *arg)
 	c->found = c->b->ops->ring_next(c->b->device, c->queue, &c->next);
 }
 
+/**
+ * call_disconnected() - disconnected(), on the worker
+ * @arg: backend
+ */
 static void call_disconnected(void *arg)
 {
 	struct vhost_backend *b = arg;
@@ -80,6 +96,10 @@ void vhost_call_disconnected(struct vhost_backend *b)
 	loop_call(b->worker, call_disconnected, b);
 }
 
+/**
+ * call_closing() - vhost_call_closing(), on the worker
+ * @arg: backend
+ */
 static void call_closing(void *arg)
 {
 	struct vhost_backend *b = arg;

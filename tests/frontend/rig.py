@@ -18,6 +18,30 @@ STATUS = statuses(ROOT / "libfs" / "include" / "libfs" / "status.h")
 RING_BYTES = 65536
 
 
+IDLE_WINDOW_S = 4  # DPDK, left to itself, would wake once a second
+
+
+def switches(pid: int) -> dict[str, int]:
+    """Context switches of each thread of a process, wanted and unwanted."""
+    found = {}
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        status = (task / "status").read_text(encoding="utf-8")
+        name = re.search(r"^Name:\s*(.*)$", status, re.M)[1]
+        found[f"{name} {task.name}"] = sum(
+            int(n) for n in re.findall(r"voluntary_ctxt_switches:\s*(\d+)", status))
+    return found
+
+
+def assert_idle(test: unittest.TestCase, daemon: Daemon) -> None:
+    """No thread runs during a window, which begins when what was asked for is done."""
+    poller = select.poll()
+    poller.register(daemon._process.pidfd, select.POLLIN)
+    poller.poll(300)
+    before = switches(daemon.pid)
+    test.assertEqual(poller.poll(IDLE_WINDOW_S * 1000), [], "the daemon has ended")
+    test.assertEqual(switches(daemon.pid), before)
+
+
 class FrontendTest(unittest.TestCase):
     """A daemon a class, with guests `vm1` and `vm2` of two echo channels each."""
 

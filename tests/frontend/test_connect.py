@@ -8,7 +8,7 @@ import unittest
 
 from guest_end import Channel, Driver
 from memory import Memory
-from rig import RING_BYTES
+from rig import RING_BYTES, assert_idle
 from vhost_user import Frontend
 from vm.daemon import Daemon, guest_config
 from vm.process import scratch_dir
@@ -120,6 +120,14 @@ class Connect(unittest.TestCase):
             if not piece:
                 channel.sleep_read(room=sent < len(data))
         self.assertEqual(received, data)
+
+    def test_idle_when_connected(self):
+        """The timer that tries again runs only while nobody is there."""
+        self.daemon.start()
+        self.daemon.wait_log("no frontend listens")
+        channel = self.serve(self.accept(self.listen()))
+        channel.driver.ping()
+        assert_idle(self, self.daemon)
 
     def test_clean_stop_while_waiting(self):
         self.daemon.start()
