@@ -26,10 +26,16 @@ struct guest;
 int guest_new(struct guest **guest, const struct guest_config *cfg, struct loop *main_loop,
 	      struct loop *worker);
 
-/** guest_free() - leave the frontend, end the streams, remove the sockets; main thread; Return: NULL */
+/**
+ * guest_free() - leave the frontend, end the streams, remove the sockets; main thread; Return:
+ * NULL
+ */
 struct guest *guest_free(struct guest *guest);
 
-/** guest_host_instance() - what HELLO replies give as host_instance: random, one a process, not zero */
+/**
+ * guest_host_instance() - what HELLO replies give as host_instance: random, one a process, not
+ * zero
+ */
 uint64_t guest_host_instance(void);
 
 /** guest_config() - its configuration */
@@ -84,7 +90,9 @@ struct guest_snapshot {
 /** guest_snapshot() - any thread; waits for the worker */
 void guest_snapshot(struct guest *guest, struct guest_snapshot *snap);
 
-/** guest_channel_snapshot() - the @idx-th channel; any thread; Return: 0, or -ENOENT past the last */
+/**
+ * guest_channel_snapshot() - the @idx-th channel; any thread; Return: 0, or -ENOENT past the last
+ */
 int guest_channel_snapshot(struct guest *guest, size_t idx, struct channel_snapshot *snap);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Rings stop and start again for three different reasons: the driver has reset the device (then all
- * memory that it had given us is its own again), the frontend has paused or remapped something (then
+ * memory that it had given us is its own again), the frontend has paused or remapped something
+ * (then
  * the driver knows nothing of it and everything has to go on), or the frontend has gone. The first
  * two look alike from here. They are told apart when the control ring starts again: after a reset
  * it is a fresh one (virtqueue_is_marked()). Until then nothing is touched in either case.

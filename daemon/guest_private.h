@@ -193,7 +193,9 @@ bool guest_control_turn(struct guest_queue *q);
 /** guest_attach() - ATTACH; Return: 0 or a negated fs_status */
 int guest_attach(struct guest *g, const struct wire_attach *req);
 
-/** guest_reattach() - find a channel's memory again after a remap; Return: 0 or a negated fs_status */
+/**
+ * guest_reattach() - find a channel's memory again after a remap; Return: 0 or a negated fs_status
+ */
 int guest_reattach(struct guest *g, struct guest_channel *gc);
 
 /** attachment_drop() - forget it */

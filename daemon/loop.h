@@ -16,7 +16,10 @@
 struct event_base;
 struct loop;
 
-/** loop_new() - a loop without a thread; @name is at most 15 bytes (pthread_setname_np(3)); Return: 0, -ENOMEM */
+/**
+ * loop_new() - a loop without a thread; @name is at most 15 bytes (pthread_setname_np(3)); Return:
+ * 0, -ENOMEM
+ */
 int loop_new(struct loop **loop, const char *name);
 
 /** loop_free() - free a loop that does not run; NULL is allowed; Return: NULL */
@@ -28,7 +31,10 @@ int loop_start(struct loop *loop);
 /** loop_run() - run the loop in the calling thread until loop_stop(); Return: 0 or -EIO */
 int loop_run(struct loop *loop);
 
-/** loop_stop() - end loop_run() soon; for a started thread: and join it. Any thread but the loop's own may do the latter */
+/**
+ * loop_stop() - end loop_run() soon; for a started thread: and join it. Any thread but the loop's
+ * own may do the latter
+ */
 void loop_stop(struct loop *loop);
 
 /** loop_base() - the event_base, for the loop's own thread */
@@ -39,7 +45,8 @@ bool loop_is_here(const struct loop *loop);
 
 /**
  * loop_call() - run a function on the loop's thread and wait for it
- * @loop: loop; when the caller is on its thread, or the loop does not run, the function runs at once
+ * @loop: loop; when the caller is on its thread, or the loop does not run, the function runs at
+ * once
  * @fn: function
  * @arg: its argument
  */

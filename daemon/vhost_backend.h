@@ -91,10 +91,15 @@ int vhost_backend_new(struct vhost_backend **backend, const struct guest_config 
 		      struct loop *main_loop, struct loop *worker,
 		      const struct vhost_device_ops *ops, void *device);
 
-/** vhost_backend_free() - leave the frontend (disconnected() comes), remove the socket; main; Return: NULL */
+/**
+ * vhost_backend_free() - leave the frontend (disconnected() comes), remove the socket; main;
+ * Return: NULL
+ */
 struct vhost_backend *vhost_backend_free(struct vhost_backend *backend);
 
-/** vhost_backend_call() - notify the driver of a queue; worker; Return: 0, or -EAGAIN: soon again */
+/**
+ * vhost_backend_call() - notify the driver of a queue; worker; Return: 0, or -EAGAIN: soon again
+ */
 int vhost_backend_call(struct vhost_backend *backend, unsigned int queue);
 
 /** vhost_backend_drop() - end the connection; disconnected() follows; worker */

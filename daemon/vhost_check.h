@@ -56,7 +56,8 @@ struct vhost_msg_region {
  * @n_fds: how many came
  *
  * The layout is DPDK's own (struct vhu_msg_context, not in an installed header, and promised to
- * external message handlers not to change carelessly); vhost_backend checks the version at run time.
+ * external message handlers not to change carelessly); vhost_backend checks the version at run
+ * time.
  */
 struct vhost_message {
 	uint32_t request, flags, bytes;

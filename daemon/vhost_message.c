@@ -3,7 +3,8 @@
  * One message from a frontend goes like this: DPDK's thread reads it and asks message_before(),
  * which judges it, makes the device stop touching what the message may change, and lets DPDK carry
  * it out; message_after() then tells the device how things stand. vring_state_changed() comes in
- * between or after that. A device that was not suspended by anybody is told again; that is harmless.
+ * between or after that. A device that was not suspended by anybody is told again; that is
+ * harmless.
  *
  * DPDK itself reads vrings while it carries messages out. So mappings are watched (sigbus.h) for as
  * long as they exist, and while the vhost thread handles a message of a guest, memory that is lost

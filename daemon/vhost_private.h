@@ -79,7 +79,10 @@ struct rte_vhost_user_extern_ops;
 /* vhost_message_ops - DPDK's callbacks around each message */
 extern const struct rte_vhost_user_extern_ops vhost_message_ops;
 
-/** vhost_vring_state_changed() - DPDK's callback: a queue has become ready or ceased to be; Return: 0 */
+/**
+ * vhost_vring_state_changed() - DPDK's callback: a queue has become ready or ceased to be; Return:
+ * 0
+ */
 int vhost_vring_state_changed(int vid, uint16_t queue, int enable);
 
 #endif

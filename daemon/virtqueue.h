@@ -19,7 +19,8 @@
 
 #define VIRTQUEUE_SIZE_MAX 32768
 
-/* Pieces of a chain. The largest request in single pages takes 34, twice that if regions interleave */
+/* Pieces of a chain. The largest request in single pages takes 34, twice that if regions
+ * interleave */
 #define VIRTQUEUE_MAX_PIECES 128
 
 /**
@@ -125,10 +126,14 @@ void virtqueue_get_mark(const struct virtqueue *vq, struct virtqueue_mark *mark)
  */
 bool virtqueue_is_marked(const struct virtqueue *vq, const struct virtqueue_mark *mark);
 
-/** chain_read() - copy at most @bytes from the readable part, from @offset on; Return: bytes copied */
+/**
+ * chain_read() - copy at most @bytes from the readable part, from @offset on; Return: bytes copied
+ */
 size_t chain_read(const struct virtqueue_chain *chain, size_t offset, void *buf, size_t bytes);
 
-/** chain_write() - copy at most @bytes into the writable part, from its start; Return: bytes copied */
+/**
+ * chain_write() - copy at most @bytes into the writable part, from its start; Return: bytes copied
+ */
 size_t chain_write(const struct virtqueue_chain *chain, const void *buf, size_t bytes);
 
 #endif

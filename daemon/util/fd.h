@@ -40,7 +40,10 @@ static inline void freep(void *p)
  */
 int fd_listen_unix(const char *path, unsigned int mode, const char *group);
 
-/** fd_connect_unix() - a connected, non-blocking, close-on-exec unix stream socket; Return: it or -errno */
+/**
+ * fd_connect_unix() - a connected, non-blocking, close-on-exec unix stream socket; Return: it or
+ * -errno
+ */
 int fd_connect_unix(const char *path);
 
 /**

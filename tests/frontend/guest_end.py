@@ -186,7 +186,8 @@ class Channel:
         self.id, self.size, self.instance = info["id"], info["ring_bytes"], instance
         self.ctl_bytes = ctl_bytes
         self.chunk = [min(chunk, ctl_bytes), min(chunk, self.size), min(chunk, self.size)]
-        self.gpas = [[self.memory.alloc(self.chunk[s], region) for _ in range(size // self.chunk[s])]
+        self.gpas = [[self.memory.alloc(self.chunk[s], region)
+                      for _ in range(size // self.chunk[s])]
                      for s, size in enumerate((ctl_bytes, self.size, self.size))]
         self.create()
 

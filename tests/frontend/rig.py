@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the tests here stand on: a daemon with an echo guest and a bystander that must not notice."""
+"""What the tests here stand on: a daemon, a guest, and a bystander that must not notice."""
 import os
 import random
 import re
@@ -67,7 +67,7 @@ class FrontendTest(unittest.TestCase):
         self.frontends: list[Frontend] = []
 
     def connect(self, guest: str = "vm1", memory: Memory | None = None) -> Frontend:
-        """A frontend that has said nothing yet; left at the end of the test, and that is waited for."""
+        """A frontend that has said nothing yet; at its end the test waits until it has gone."""
         path = self.scratch / f"{guest}.sock"
         self.wait_free(guest)
         frontend = Frontend(path, memory)

@@ -80,7 +80,7 @@ class HostileFrontend(FrontendTest):
     def test_messages_that_are_not_offered(self):
         """Refused without a word with descriptors, or told: the connection lives if it asked."""
         allowed = set(range(1, 6)) | set(range(8, 19))
-        for request in [number for number in range(60) if number not in allowed] + [2**31, 2**32 - 1]:
+        for request in (*(set(range(60)) - allowed), 2**31, 2**32 - 1):
             with self.subTest(request=request):
                 frontend = self.shaken()
                 files = [os.memfd_create("x") for _ in range(8)]
@@ -114,8 +114,8 @@ class HostileFrontend(FrontendTest):
                         vu.SET_VRING_ENABLE, vu.SET_INFLIGHT_FD):
             frontend = self.shaken()
             with _file() as file:
-                frontend.send(request, struct.pack("<II", 256, 0) + bytes(32 if request == 32 else 0),
-                              [file.fileno()] * 8)
+                more = bytes(32 if request == vu.SET_INFLIGHT_FD else 0)
+                frontend.send(request, struct.pack("<II", 256, 0) + more, [file.fileno()] * 8)
             self.assert_dropped(frontend, vhost_name(request), "could not be read")
 
     # Memory tables
@@ -205,7 +205,8 @@ class HostileFrontend(FrontendTest):
                     frontend.rings = [ring]
                     region = frontend.memory.regions[0]
                     words = list(struct.unpack("<IIQQQQ", frontend.addr_payload(0, ring)))
-                    words[2 + part] = address if address >= 0 else region.user + region.size + address
+                    end = 0 if address >= 0 else region.user + region.size
+                    words[2 + part] = end + address
                     frontend.send(vu.SET_VRING_NUM, struct.pack("<II", 0, ring.size))
                     frontend.send(vu.SET_VRING_ADDR, struct.pack("<IIQQQQ", *words))
                     self.assertTrue(frontend.dropped())

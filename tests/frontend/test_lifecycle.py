@@ -116,7 +116,8 @@ class Lifecycle(unittest.TestCase):
         self.channel("vm1")
         self.assertTrue(self.daemon.running())
         second = self.scratch / "second.json"
-        second.write_text(self.daemon.config_path.read_text().replace("control.sock", "second.sock"))
+        text = self.daemon.config_path.read_text()
+        second.write_text(text.replace("control.sock", "second.sock"))
         status, _, err = run("--config", second)
         self.assertEqual(status, 1)
         self.assertIn("vm1.sock", err)

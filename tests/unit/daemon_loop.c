@@ -214,7 +214,8 @@ static void cancel_scene(void *arg)
 	loop_schedule(c[0].loop, &c[3].task);
 }
 
-/* The last of a round is cancelled by the first, which goes on for ever: the round ends all the same */
+/* The last of a round is cancelled by the first, which goes on for ever: the round ends all the
+ * same */
 Test(daemon_loop, cancel)
 {
 	struct counter c[4];
