@@ -179,6 +179,7 @@ class Faithful(FrontendTest):
         gone.echo(b"work")
         self.assertEqual(driver.frontend.set_memory(memory.regions[:1]), 0)
         while not driver.failures:
+            driver.rung.clear()
             driver.wait_event()
         self.assertEqual(driver.failures, [(gone.id, STATUS["MEMORY_LOST"], 0xBEEF)])
         self.assert_logged("guest vm1", "channel echo2", "MEMORY_LOST")

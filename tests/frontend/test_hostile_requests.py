@@ -193,7 +193,7 @@ class HostileRequests(FrontendTest):
         """Each way of lying with a cursor fails that channel, by name, and the other goes on."""
         other = Channel(self.driver_, "echo2", instance=9).attach().open()
         channel = Channel(self.driver_, "echo")
-        cases = [("HEAD_PAST_RING", lambda: channel.tx.cursor, RING_BYTES * 3),
+        cases = [("HEAD_PAST_RING", lambda: channel.tx.cursor, RING_BYTES * 9),
                  ("HEAD_BACK", lambda: channel.tx.cursor, 5),
                  ("TAIL_PAST_HEAD", lambda: channel.rx.cursor, 1 << 40),
                  ("TAIL_BACK", lambda: channel.rx.cursor, 5)]
@@ -202,11 +202,13 @@ class HostileRequests(FrontendTest):
                 channel.instance = 0x500 + number
                 channel.create()
                 channel.attach().open()
-                channel.echo(os.urandom(5000))
+                # more than the ring, so that the host has seen both cursors far from 0
+                channel.echo(os.urandom(3 * RING_BYTES))
                 self.driver_.failures.clear()
                 word().value = value
                 channel.ring()
                 while not self.driver_.failures:
+                    self.driver_.rung.clear()
                     self.driver_.wait_event()
                 self.assertEqual(self.driver_.failures,
                                  [(channel.id, STATUS[status], channel.instance)])

@@ -93,7 +93,7 @@ class Lifecycle(unittest.TestCase):
         self.daemon.write_config()
         since = len(self.daemon.log())
         self.daemon.signal(signal.SIGHUP)
-        return self.daemon.wait_log("reload", since=since)
+        return self.daemon.wait_log("notice: reloaded,", since=since)
 
     def test_ready_line(self):
         self.assertRegex(self.daemon.log(), r"notice: okl4fsd \d+\.\d+\.\d+: ready, 2 guests, "
