@@ -133,7 +133,7 @@ class FrontendTest(unittest.TestCase):
         return next(entry for entry in listed if entry["name"] == channel)
 
     def n_fds(self) -> int:
-        """Descriptors that the daemon has open, but for the control client that may be leaving."""
+        """Descriptors that the daemon has open now."""
         return sum(1 for fd in Path(f"/proc/{self.daemon.pid}/fd").iterdir())
 
     def seed(self) -> random.Random:
