@@ -90,7 +90,8 @@ class Driver(VmTest):
         """The machine's reset button: the host's end sees the stream end, the next boot works."""
         host = HostTool(self.scratch, "stream", f"unix:{self.scratch}/half.sock", "read=eof",
                         "seed=5", "piece=4K")
-        self.guest.spawn("okl4test stream /okl4/half write=1G seed=5 progress=1M")
+        writer = self.guest.spawn("okl4test stream /okl4/half write=1G seed=5 progress=4M")
+        writer.wait_output("progress written ", 60)  # more than ring and socket hold: some is read
         self.start_seq("other")
         self.guest.reset()
         status, output = host.wait(60)
