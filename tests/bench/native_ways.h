@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WAY_BUFFER_BYTES (1U << 20) /* the ring's, the socket's and the pipe's */
+#define WAY_BUFFER_BYTES (1U << 20) /* the socket's, the pipe's and the small ring's */
 
 /**
  * struct way - one way
@@ -31,7 +31,8 @@ struct way {
 	void (*deinit)(void);
 };
 
-enum way_idx { WAY_RING, WAY_RING_SPIN, WAY_UNIX, WAY_PIPE, N_WAYS };
+/* The rings come first: each is set against the socket and the pipe */
+enum way_idx { WAY_RING, WAY_RING_SPIN, WAY_RING_SMALL, WAY_UNIX, WAY_PIPE, N_WAYS };
 
 extern const struct way ways[N_WAYS];
 
