@@ -25,8 +25,10 @@ static void run_again(void *arg)
 {
 	struct channel *ch = arg;
 
-	if (channel_usable(ch) && ch->endpoint_ops)
-		ch->endpoint_ops->woken(ch->endpoint);
+	if (!channel_usable(ch) || !ch->endpoint_ops)
+		return;
+	channel_begin_turn(ch);
+	ch->endpoint_ops->woken(ch->endpoint);
 }
 
 int channel_init(struct channel *ch, const struct channel_config *cfg, const char *guest_name,
@@ -250,6 +252,7 @@ void channel_rung(struct channel *ch)
 		return;
 	ch->fwd.wakes_received += ch->sp.rx.peer_cursor != head;
 	ch->bwd.wakes_received += ch->sp.tx.peer_cursor != tail;
+	channel_begin_turn(ch);
 	ch->endpoint_ops->woken(ch->endpoint);
 }
 

@@ -137,6 +137,8 @@ struct channel {
 	void *endpoint;
 	struct loop_task task;
 	struct log_limit log_limit;
+	uint64_t looked_bytes; /* fwd.bytes when more was looked for last */
+	uint64_t look_left_ns; /* what is left of this turn's CHANNEL_TURN_LOOK_NS */
 };
 
 /** channel_init() - @cfg, @guest_name borrowed; the endpoint is bound afterwards; Return: 0 */
@@ -222,6 +224,9 @@ int channel_wait_read(struct channel *ch);
 /** channel_wait_write() - likewise for @bytes of room */
 int channel_wait_write(struct channel *ch, uint64_t bytes);
 
+/** channel_begin_turn() - an event of the endpoint's own side begins a turn, as woken() does */
+void channel_begin_turn(struct channel *ch);
+
 /** channel_again() - call woken() again on a later turn: this turn's share is used up */
 void channel_again(struct channel *ch);
 
@@ -266,5 +271,19 @@ bool channel_eof_taken(const struct channel *ch);
 /* What an endpoint does a turn and direction: bytes, and commits, since pieces may be tiny */
 #define CHANNEL_TURN_BYTES (1U << 20)
 #define CHANNEL_TURN_MOVES 256U
+
+/**
+ * CHANNEL_LOOK_NS - how long channel_wait_read() looks for more before it lets the worker sleep
+ *
+ * It does so only right after bytes have moved, and only when nobody else waits for a turn.
+ */
+#define CHANNEL_LOOK_NS 20000U
+
+/**
+ * CHANNEL_TURN_LOOK_NS - and how long in all in one turn
+ *
+ * So a guest that writes byte by byte keeps its worker from other guests for no longer than this.
+ */
+#define CHANNEL_TURN_LOOK_NS 2000000U
 
 #endif

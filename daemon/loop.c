@@ -156,6 +156,11 @@ struct loop *loop_free(struct loop *loop)
 	return NULL;
 }
 
+bool loop_has_tasks(const struct loop *loop)
+{
+	return loop->tasks && (loop->tasks != &loop->round || loop->round.next);
+}
+
 /**
  * loop_run_tasks() - one round of scheduled tasks
  * @loop: loop

@@ -72,6 +72,9 @@ struct loop_task {
 /** loop_schedule() - run @task soon; no-op when it is queued; loop's thread only */
 void loop_schedule(struct loop *loop, struct loop_task *task);
 
+/** loop_has_tasks() - whether others wait for their turn; loop's thread only */
+bool loop_has_tasks(const struct loop *loop);
+
 /** loop_cancel() - a queued task does not run; loop's thread only */
 void loop_cancel(struct loop *loop, struct loop_task *task);
 

@@ -362,6 +362,7 @@ static void on_write(evutil_socket_t fd, short what, void *arg)
 {
 	struct stream *s = arg;
 
+	channel_begin_turn(s->ch);
 	if (!pump_out(s))
 		settle(s);
 }
