@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -46,6 +47,24 @@ const char *row_path(struct row *r, const char *channel)
 	snprintf(path, sizeof(path), "%s/%s", r->dir, channel);
 	expect(mkfifo(path, 0600) == 0 || errno == EEXIST, "mkfifo %s: %m", path);
 	return path;
+}
+
+/*
+ * Until the echo has seen our opening its writing end may still be closed, as an earlier row left
+ * it, and who reads takes that end-of-file.
+ */
+int row_open_echo(struct row *r)
+{
+	int fd = open(row_path(r, "echo"), O_RDWR | O_CLOEXEC);
+	ssize_t n;
+	char c = 0;
+
+	expect(fd >= 0, "echo: %m");
+	write_all(fd, &c, 1);
+	while ((n = read(fd, &c, 1)) == 0)
+		sched_yield();
+	expect(n == 1, "read returned %zd: %m", n);
+	return fd;
 }
 
 /* open_control() - the channel to the peer's director */

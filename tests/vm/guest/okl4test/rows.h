@@ -54,6 +54,9 @@ int row_open(struct row *r, int flags);
 /** row_path() - PATH of another channel's node, made if need be; Return: static memory */
 const char *row_path(struct row *r, const char *channel);
 
+/** row_open_echo() - open the echo for reading and writing, and wait until it is open, too */
+int row_open_echo(struct row *r);
+
 /** peer() - have the host's end do something and wait until it has; fails the row when it cannot */
 __attribute__((format(printf, 2, 3))) void peer(struct row *r, const char *fmt, ...);
 

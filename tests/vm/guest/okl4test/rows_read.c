@@ -178,11 +178,10 @@ static void reader_child(int fd, unsigned char *seen)
  */
 static void several_readers(struct row *r)
 {
-	int fd = open(row_path(r, "echo"), O_RDWR | O_CLOEXEC), status;
+	int fd = row_open_echo(r), status;
 	unsigned char *seen = mmap_shared(N_UNITS);
 	pid_t pid[N_READERS];
 
-	expect(fd >= 0, "echo: %m");
 	for (unsigned int i = 0; i < N_READERS; i++) {
 		pid[i] = fork();
 		expect(pid[i] >= 0, "fork: %m");
