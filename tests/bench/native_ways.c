@@ -268,8 +268,8 @@ static void pipes_deinit(void)
 const struct way ways[N_WAYS] = {
 	[WAY_RING] = { "ring", "libfs ring, 2 MiB, eventfd wake-ups", ring_init, ring_send,
 		       ring_recv, ring_deinit },
-	[WAY_RING_SPIN] = { "ring_spin", "the same, looking for 20 us before it sleeps", ring_init,
-			    ring_send, ring_spin_recv, ring_deinit },
+	[WAY_RING_SPIN] = { "ring_spin", "the same (2 MiB), looking for 20 us before it sleeps",
+			    ring_init, ring_send, ring_spin_recv, ring_deinit },
 	[WAY_RING_SMALL] = { "ring_1mib", "libfs ring, 1 MiB, eventfd wake-ups", ring_init_small,
 			     ring_send, ring_recv, ring_deinit },
 	[WAY_UNIX] = { "af_unix", "AF_UNIX stream, 1 MiB buffers", unix_init, fd_send, fd_recv,
