@@ -170,29 +170,30 @@ static ssize_t read_there(struct okl4_channel *ch, struct iov_iter *to)
 }
 
 /**
- * wait_for_bytes() - wait until it is worth while to read again
+ * wait_armed() - wait until it is worth while to look at a direction again
  * @ch: channel
+ * @armed: what arming for a wake-up returned: 0 to sleep, 1 to look at once, or a negated status
+ * @lock: the direction's lock
+ * @wait: the direction's sleepers
  * @wakes: count of wake-ups from before the caller looked
  *
- * Context: @ch->rx_lock held; so it is on return 0, and otherwise it is not.
+ * Context: @lock held; so it is on return 0, and otherwise it is not.
  * Return: 0, -EIO or -ERESTARTSYS.
  */
-static int wait_for_bytes(struct okl4_channel *ch, int wakes)
+static int wait_armed(struct okl4_channel *ch, int armed, struct mutex *lock,
+		      wait_queue_head_t *wait, int wakes)
 {
-	int r = pipe_arm_read(&ch->mem->pair.rx);
+	int r;
 
-	if (r > 0)
+	if (armed > 0)
 		return 0;
-	if (r < 0)
-		r = to_errno(ch, r);
-	else
-		r = okl4_channel_error(ch, ch->mem);
-	mutex_unlock(&ch->rx_lock);
+	r = armed < 0 ? to_errno(ch, armed) : okl4_channel_error(ch, ch->mem);
+	mutex_unlock(lock);
 	if (r)
 		return r;
-	if (wait_event_interruptible(ch->rx_wait, woken(ch, wakes)))
+	if (wait_event_interruptible(*wait, woken(ch, wakes)))
 		return -ERESTARTSYS;
-	return mutex_lock_interruptible(&ch->rx_lock) ? -ERESTARTSYS : 0;
+	return mutex_lock_interruptible(lock) ? -ERESTARTSYS : 0;
 }
 
 /**
@@ -224,7 +225,8 @@ static ssize_t okl4fs_read_iter(struct kiocb *iocb, struct iov_iter *to)
 				done = -EIO;
 			break;
 		}
-		err = wait_for_bytes(ch, wakes);
+		err = wait_armed(ch, pipe_arm_read(&ch->mem->pair.rx), &ch->rx_lock, &ch->rx_wait,
+				 wakes);
 		if (err)
 			return err;
 	}
@@ -274,33 +276,6 @@ static int write_some(struct okl4_channel *ch, struct iov_iter *from, bool whole
 }
 
 /**
- * wait_for_room() - wait until it is worth while to write again
- * @ch: channel
- * @bytes: how much room is wanted; of a bulk stream, a good part of the ring
- * @wakes: count of wake-ups from before the caller looked
- *
- * Context: @ch->tx_lock held; so it is on return 0, and otherwise it is not.
- * Return: 0, -EIO or -ERESTARTSYS.
- */
-static int wait_for_room(struct okl4_channel *ch, u64 bytes, int wakes)
-{
-	int r = okl4_channel_arm_write(ch, bytes);
-
-	if (r > 0)
-		return 0;
-	if (r < 0)
-		r = to_errno(ch, r);
-	else
-		r = okl4_channel_error(ch, ch->mem);
-	mutex_unlock(&ch->tx_lock);
-	if (r)
-		return r;
-	if (wait_event_interruptible(ch->tx_wait, woken(ch, wakes)))
-		return -ERESTARTSYS;
-	return mutex_lock_interruptible(&ch->tx_lock) ? -ERESTARTSYS : 0;
-}
-
-/**
  * write_all() - write until all is written, or there is a reason to stop
  * @iocb: the call
  * @from: the caller's bytes, not none
@@ -330,7 +305,9 @@ static int write_all(struct kiocb *iocb, struct iov_iter *from, ssize_t *done)
 			err = -EAGAIN;
 			break;
 		}
-		err = wait_for_room(ch, whole ? left : min(left, half), wakes);
+		/* Of a bulk stream, a good part of the ring is wanted */
+		err = wait_armed(ch, okl4_channel_arm_write(ch, whole ? left : min(left, half)),
+				 &ch->tx_lock, &ch->tx_wait, wakes);
 		if (err)
 			return err;
 	}
