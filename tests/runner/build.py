@@ -50,7 +50,7 @@ def module() -> None:
     """Build the driver for the default guest kernel."""
     try:
         kernel.module(kernel.get())
-    except (AptError, subprocess.CalledProcessError) as error:
+    except (AptError, kernel.KernelError, subprocess.CalledProcessError) as error:
         raise BuildFailed(str(error)) from error
 
 

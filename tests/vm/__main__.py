@@ -21,8 +21,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
                         "started: channels intervm_test (a Unix socket), echo, discard")
     parser.add_argument("--serve", action="store_true",
                         help="QEMU listens on the socket and waits for the daemon")
-    parser.add_argument("--way", choices=qemu.WAYS, default="fs", help="virtio device to use")
-    parser.add_argument("--kernel", choices=kernel.SOURCES, default=kernel.DEFAULT)
+    parser.add_argument("--way", choices=qemu.WAYS, help="virtio device to use")
+    parser.add_argument("--kernel", choices=kernel.SOURCES)
     parser.add_argument("--overlay", action="append", default=[], metavar="DIR",
                         help="copied over the guest's root file system")
     parser.add_argument("--mem", type=int, default=512, metavar="MIB")
@@ -89,7 +89,7 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except (AptError, CommandFailed, DaemonError, GuestError, QmpError, Timeout,
-            qemu.QemuError) as error:
+            kernel.KernelError, qemu.QemuError) as error:
         print(f"okl4fs vm: {error}", file=sys.stderr)
         sys.exit(125)
     except KeyboardInterrupt:

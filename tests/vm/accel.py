@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from . import paths, qemu
+from .cache import say
 from .process import Timeout
 
 PROBE_LIMIT_S = 20
@@ -33,10 +34,10 @@ def choose() -> str:
 def _kvm_runs() -> bool:
     """Boot a guest under KVM and have it say something."""
     from .guest import Guest, GuestError
-    from .kernel import say
+    from .kernel import DEFAULT
     say("trying whether KVM runs a guest here (once a boot)")
     try:
-        with Guest(driver=False, accel="kvm", boot_timeout=PROBE_LIMIT_S) as guest:
+        with Guest(driver=False, kernel=DEFAULT, accel="kvm", boot_timeout=PROBE_LIMIT_S) as guest:
             return guest.run("echo here", timeout=5) == (0, "here\n")
     except (GuestError, Timeout):
         return False

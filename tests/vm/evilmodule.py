@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 from . import paths
-from .kernel import Kernel, locked
+from .cache import locked
+from .kernel import Kernel
 
 FOLDER = Path(__file__).parent
 SOURCES = (FOLDER / "okl4evil/Kbuild", FOLDER / "okl4evil/okl4evil.c",

@@ -14,7 +14,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--module", action="store_true", help="build okl4fs.ko for it too")
     parser.add_argument("--print", action="store_true", help="print where its parts lie")
-    parser.add_argument("version", nargs="?", choices=kernel.SOURCES, default=kernel.DEFAULT)
+    parser.add_argument("version", nargs="?", choices=kernel.SOURCES)
     args = parser.parse_args()
     exit_on_signals()
     found = kernel.get(args.version)
@@ -28,7 +28,7 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except (AptError, subprocess.CalledProcessError) as error:
+    except (AptError, kernel.KernelError, subprocess.CalledProcessError) as error:
         sys.exit(f"okl4fs: {error}")
     except KeyboardInterrupt:
         sys.exit(130)

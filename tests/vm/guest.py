@@ -23,8 +23,8 @@ class Guest:
 
     socket: the daemon's vhost-user socket; None boots without our device
     serve: QEMU listens on the socket and waits for the daemon (the daemon's mode `connect`)
-    way: the virtio device that carries us (qemu.WAYS)
-    kernel: a key of kernel.SOURCES
+    way: the virtio device that carries us (qemu.WAYS); by default OKL4FS_TEST_WAY, or fs
+    kernel: a key of kernel.SOURCES; by default OKL4FS_TEST_KERNEL, or Debian's
     driver: load okl4fs.ko; mount: and mount okl4fs on /okl4
     overlays: folders copied over the root file system
     qmp_path: one more QMP socket, for somebody else
@@ -34,7 +34,7 @@ class Guest:
     """
 
     def __init__(self, socket: str | os.PathLike | None = None, *, serve: bool = False,
-                 way: str = "fs", kernel: str = kernels.DEFAULT, driver: bool = True,
+                 way: str | None = None, kernel: str | None = None, driver: bool = True,
                  mount: bool = True, module_args: str = "", overlays=(), mem_mib: int = 512,
                  smp: int = 1, qmp_path=None, qemu_args=(), append: str = "",
                  accel: str | None = None, boot_timeout: float = 90, wait: bool = True,

@@ -1,30 +1,36 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Guest kernels: fetched from Debian, kept in the cache, with headers to build the driver against."""
-import fcntl
+"""Guest kernels: each is made once, kept in the cache, and can have the driver built against it."""
 import json
 import os
-import shutil
 import subprocess
-import sys
-import tempfile
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from . import apt, paths
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a kernel comes from: a suite of Debian, and the names its packages begin with."""
-    suite: str
-    flavour: str = "cloud-amd64"
-    arch: str = "amd64"
-    make_args: tuple[str, ...] = ()
+from . import paths
+from .cache import folder, locked, say
+from .debian_kernel import DebianKernel
 
 
-SOURCES = {
-    "6.1": Source("bookworm"),
+class KernelError(Exception):
+    """There is no such kernel."""
+
+
+class Source(Protocol):
+    """Where a kernel comes from. Fetched or built: its class has these three."""
+    arch: str
+    make_args: tuple[str, ...]  # more arguments of make when a module is built
+
+    def fill(self, temp: Path, final: Path) -> dict[str, str]:
+        """Put the kernel below temp/root, which will be called final/root.
+
+        Returns its `release` (unlike any other's) and where `vmlinuz`, `modules` (lib/modules/RELEASE), `headers` (a
+        kernel build directory) and `busybox` lie: below root, or absolute.
+        """
+
+
+SOURCES: dict[str, Source] = {
+    "6.1": DebianKernel("bookworm"),
 }
 DEFAULT = "6.1"
 
@@ -33,8 +39,8 @@ DEFAULT = "6.1"
 class Kernel:
     """A kernel in the cache."""
     name: str
+    arch: str
     release: str
-    root: Path
     vmlinuz: Path
     modules: Path
     headers: Path
@@ -42,102 +48,32 @@ class Kernel:
     make_args: tuple[str, ...] = ()
 
     @classmethod
-    def load(cls, directory: Path) -> "Kernel":
-        """Read what _describe() wrote."""
-        facts = json.loads((directory / "kernel.json").read_text())
-        root = directory / "root"
-        return cls(name=directory.name, release=facts["release"], root=root,
-                   vmlinuz=root / facts["vmlinuz"], modules=root / facts["modules"],
-                   headers=root / facts["headers"], busybox=root / facts["busybox"],
-                   make_args=SOURCES[directory.name].make_args)
+    def load(cls, directory: Path, source: Source) -> "Kernel":
+        """Read what get() wrote."""
+        facts = json.loads((directory / "kernel.json").read_text(encoding="utf-8"))
+        places = {key: directory / "root" / facts[key]
+                  for key in ("vmlinuz", "modules", "headers", "busybox")}
+        return cls(name=directory.name, arch=source.arch, release=facts["release"],
+                   make_args=source.make_args, **places)
 
 
-def say(text: str) -> None:
-    """Progress of a long step."""
-    print(f"okl4fs: {text}", file=sys.stderr, flush=True)
+def default() -> str:
+    """The kernel of guests that name none: OKL4FS_TEST_KERNEL, or Debian's."""
+    return os.environ.get("OKL4FS_TEST_KERNEL") or DEFAULT
 
 
-@contextmanager
-def locked(path: Path):
-    """Let one process at a time in."""
-    with open(path, "w", encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def get(name: str = DEFAULT) -> Kernel:
-    """The kernel called `name` (a key of SOURCES), fetched if it is not in the cache."""
+def get(name: str | None = None) -> Kernel:
+    """The kernel called `name` (a key of SOURCES), made if it is not in the cache."""
+    name = name or default()
     if name not in SOURCES:
-        raise SystemExit(f"no kernel {name}: there are {', '.join(SOURCES)}")
-    base = paths.cache_dir() / "kernels"
-    base.mkdir(exist_ok=True)
-    final = base / name
-    if not final.exists():
-        with locked(base / f".{name}.lock"):
-            if not final.exists():
-                _fetch(SOURCES[name], final)
-    return Kernel.load(final)
+        raise KernelError(f"no kernel {name}: there are {', '.join(SOURCES)}")
+    source, final = SOURCES[name], paths.cache_dir() / "kernels" / name
 
+    def fill(temp: Path) -> None:
+        facts = source.fill(temp, final)
+        (temp / "kernel.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
-def _packages(root: apt.PrivateApt, source: Source) -> list[str]:
-    """The real packages behind the suite's current kernel, its headers, and busybox."""
-    wanted = ["busybox-static"]
-    for meta in ("linux-image-", "linux-headers-"):
-        wanted += [name for name in root.depends(meta + source.flavour)
-                   if name.startswith("linux-")]
-    for name in root.depends(wanted[-1]):
-        if name.startswith(("linux-headers-", "linux-kbuild-")):
-            wanted.append(name)
-    return wanted
-
-
-def _fetch(source: Source, final: Path) -> None:
-    """Fetch and unpack; the folder gets its name only when it is whole."""
-    say(f"fetching the guest kernel {final.name} and its headers from {source.suite} (once)")
-    root = apt.PrivateApt(paths.cache_dir() / "apt" / f"{source.suite}-{source.arch}",
-                          source.suite, source.arch)
-    root.update()
-    debs = root.download(_packages(root, source))
-    for stale in final.parent.glob(f".{final.name}.tmp*"):
-        shutil.rmtree(stale)
-    temp = Path(tempfile.mkdtemp(prefix=f".{final.name}.tmp", dir=final.parent))
-    try:
-        say(f"unpacking {len(debs)} packages")
-        apt.unpack(debs, temp / "root")
-        _describe(temp, final)
-        temp.chmod(0o755)
-        os.rename(temp, final)
-    except BaseException:
-        shutil.rmtree(temp, ignore_errors=True)
-        raise
-    for deb in debs:
-        deb.unlink()
-
-
-def _one(root: Path, *patterns: str) -> Path:
-    """The one path below root that one of the patterns matches."""
-    for pattern in patterns:
-        found = sorted(root.glob(pattern))
-        if found:
-            return found[0]
-    raise apt.AptError(f"{root}: no {' or '.join(patterns)}")
-
-
-def _describe(temp: Path, final: Path) -> None:
-    """Make the unpacked packages usable where they will lie, and note what they hold."""
-    root = temp / "root"
-    vmlinuz = _one(root, "boot/vmlinuz-*", "usr/lib/modules/*/vmlinuz")
-    modules = _one(root, "lib/modules/*/kernel", "usr/lib/modules/*/kernel").parent
-    release = modules.name
-    headers = root / "usr/src" / f"linux-headers-{release}"
-    makefile = headers / "Makefile"
-    makefile.write_text(makefile.read_text().replace(
-        " /usr/src/", f" {final / 'root/usr/src'}/"))
-    facts = {"release": release}
-    for key, path in (("vmlinuz", vmlinuz), ("modules", modules), ("headers", headers),
-                      ("busybox", _one(root, "bin/busybox", "usr/bin/busybox"))):
-        facts[key] = str(path.relative_to(root))
-    (temp / "kernel.json").write_text(json.dumps(facts, indent=1) + "\n")
+    return Kernel.load(folder(final, fill), source)
 
 
 def module(kernel: Kernel) -> Path:

@@ -43,8 +43,14 @@ def version() -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-def way_args(way: str, socket: str, serve: bool) -> list[str]:
+def default_way() -> str:
+    """The way of guests that name none: OKL4FS_TEST_WAY, or fs."""
+    return os.environ.get("OKL4FS_TEST_WAY") or "fs"
+
+
+def way_args(way: str | None, socket: str, serve: bool) -> list[str]:
     """The arguments that attach a guest to the daemon."""
+    way = way or default_way()
     if way not in WAYS:
         raise QemuError(f"no way {way}: there are {', '.join(WAYS)}")
     needs = WAYS[way].since
