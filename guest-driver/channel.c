@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * channel.c - the registry of channels, and what devices and nodes do to them
+ * channel.c - what devices and nodes do to a channel
  *
  * When is a channel's memory given back? Once no node names the channel (an open file holds its
  * node, so then it is closed, too) and the host has taken all that was written to it; and when
@@ -9,156 +9,10 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/hashtable.h>
+#include <linux/err.h>
 #include <linux/poll.h>
-#include <linux/slab.h>
-#include <linux/stringhash.h>
 
 #include "channel.h"
-
-#define REGISTRY_BITS 8
-
-static DEFINE_HASHTABLE(registry, REGISTRY_BITS); /* protected by registry_lock */
-static DEFINE_MUTEX(registry_lock);
-
-/**
- * bucket_of() - where in the registry a name belongs
- * @name: name
- * @name_bytes: its length
- *
- * Return: the key of its bucket.
- */
-static u32 bucket_of(const char *name, unsigned int name_bytes)
-{
-	return full_name_hash(NULL, name, name_bytes);
-}
-
-/**
- * find() - look a channel up
- * @name: name
- * @name_bytes: its length
- *
- * Context: registry_lock held.
- * Return: the channel, without a reference for the caller, or NULL.
- */
-static struct okl4_channel *find(const char *name, unsigned int name_bytes)
-{
-	struct okl4_channel *ch;
-
-	hash_for_each_possible(registry, ch, link, bucket_of(name, name_bytes))
-	{
-		if (ch->name_bytes == name_bytes && !memcmp(ch->name, name, name_bytes))
-			return ch;
-	}
-	return NULL;
-}
-
-/**
- * okl4_channel_find() - look up a channel that a device offers
- * @name: name
- * @name_bytes: its length
- *
- * Return: the channel with a reference for the caller, or NULL.
- */
-struct okl4_channel *okl4_channel_find(const char *name, unsigned int name_bytes)
-{
-	struct okl4_channel *ch;
-
-	mutex_lock(&registry_lock);
-	ch = find(name, name_bytes);
-	if (ch && okl4_channel_offered(ch))
-		kref_get(&ch->ref);
-	else
-		ch = NULL;
-	mutex_unlock(&registry_lock);
-	return ch;
-}
-
-/**
- * okl4_channel_list() - all channels that are offered
- * @list: out: the channels, with a reference each; to be freed by kvfree()
- * @n: out: how many
- *
- * Return: 0 or -ENOMEM.
- */
-int okl4_channel_list(struct okl4_channel ***list, unsigned int *n)
-{
-	struct okl4_channel *ch;
-	unsigned int all = 0;
-	int i;
-
-	*n = 0;
-	mutex_lock(&registry_lock);
-	hash_for_each(registry, i, ch, link) all++;
-	*list = kvcalloc(all ? all : 1, sizeof(**list), GFP_KERNEL);
-	if (*list) {
-		hash_for_each(registry, i, ch, link)
-		{
-			if (!okl4_channel_offered(ch))
-				continue;
-			kref_get(&ch->ref);
-			(*list)[(*n)++] = ch;
-		}
-	}
-	mutex_unlock(&registry_lock);
-	return *list ? 0 : -ENOMEM;
-}
-
-/**
- * release() - free a channel
- * @ref: its reference count, now zero
- *
- * Context: registry_lock held; released.
- */
-static void release(struct kref *ref)
-{
-	struct okl4_channel *ch = container_of(ref, struct okl4_channel, ref);
-
-	hash_del(&ch->link);
-	mutex_unlock(&registry_lock);
-
-	WARN_ON(ch->mem && ch->mem->holder);
-	okl4_mem_free(ch->mem);
-	kfree(ch);
-}
-
-/**
- * okl4_channel_put() - give a reference back
- * @ch: channel
- *
- * Context: may sleep.
- */
-void okl4_channel_put(struct okl4_channel *ch)
-{
-	kref_put_mutex(&ch->ref, release, &registry_lock);
-}
-
-/**
- * make() - make a channel and enter it into the registry
- * @name: name
- * @name_bytes: its length
- *
- * Context: registry_lock held.
- * Return: the channel with one reference, or NULL when out of memory.
- */
-static struct okl4_channel *make(const char *name, unsigned int name_bytes)
-{
-	struct okl4_channel *ch = kzalloc(sizeof(*ch), GFP_KERNEL);
-
-	if (!ch)
-		return NULL;
-	kref_init(&ch->ref);
-	memcpy(ch->name, name, name_bytes);
-	ch->name_bytes = name_bytes;
-	mutex_init(&ch->setup_lock);
-	mutex_init(&ch->lock);
-	mutex_init(&ch->rx_lock);
-	mutex_init(&ch->tx_lock);
-	init_waitqueue_head(&ch->rx_wait);
-	init_waitqueue_head(&ch->tx_wait);
-	hash_add(registry, &ch->link, bucket_of(name, name_bytes));
-	return ch;
-}
 
 /**
  * okl4_channel_drop_mem() - let go of a channel's memory
@@ -217,16 +71,9 @@ static int take_offer(struct okl4_channel *ch, struct okl4_port *port,
  */
 struct okl4_channel *okl4_channel_offer(struct okl4_port *port, const struct okl4_offer *offer)
 {
-	struct okl4_channel *ch;
+	struct okl4_channel *ch = okl4_channel_get(offer->name, offer->name_bytes);
 	int err;
 
-	mutex_lock(&registry_lock);
-	ch = find(offer->name, offer->name_bytes);
-	if (ch)
-		kref_get(&ch->ref);
-	else
-		ch = make(offer->name, offer->name_bytes);
-	mutex_unlock(&registry_lock);
 	if (!ch)
 		return ERR_PTR(-ENOMEM);
 

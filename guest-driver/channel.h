@@ -120,10 +120,13 @@ struct okl4_channel {
 	atomic_t wakes;
 };
 
-/* The registry, and nodes (channel.c) */
+/* The registry (channel_registry.c) */
 struct okl4_channel *okl4_channel_find(const char *name, unsigned int name_bytes);
+struct okl4_channel *okl4_channel_get(const char *name, unsigned int name_bytes);
 int okl4_channel_list(struct okl4_channel ***list, unsigned int *n);
 void okl4_channel_put(struct okl4_channel *ch);
+
+/* For nodes (channel.c) */
 void okl4_channel_add_node(struct okl4_channel *ch);
 void okl4_channel_drop_node(struct okl4_channel *ch);
 

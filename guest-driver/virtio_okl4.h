@@ -17,6 +17,7 @@
 #define OKL4_EVENT_BUFFERS 16
 
 struct okl4_dev;
+struct okl4_req;
 
 /**
  * struct okl4_carrier - a virtio device type that can carry the protocol of libfs/abi.h
@@ -167,14 +168,19 @@ int okl4_queues_renew(struct okl4_dev *dev);
 bool okl4_bell_unanswered(struct okl4_dev *dev);
 void okl4_dev_ring(struct okl4_port *port, u32 id);
 
+/* virtio_okl4_call.c */
+struct okl4_req *okl4_req_new(u16 type, u32 bytes, u32 rep_bytes);
+void *okl4_req_at(struct okl4_req *req, u32 offset);
+int okl4_call(struct okl4_dev *dev, struct okl4_req *req, unsigned int limit_ms, void *reply);
+void okl4_ctl_done(struct virtqueue *vq);
+void okl4_ctl_reclaim(struct okl4_dev *dev);
+
 /* virtio_okl4_ctl.c */
 int okl4_ctl_hello(struct okl4_dev *dev, unsigned int limit_ms, u32 *max_channels);
 int okl4_ctl_info(struct okl4_dev *dev, u32 first_id, struct okl4fs_info_rep *info);
 int okl4_ctl_attach(struct okl4_dev *dev, struct okl4_channel *ch);
 int okl4_ctl_detach(struct okl4_dev *dev, u32 id);
 int okl4_ctl_ping(struct okl4_dev *dev);
-void okl4_ctl_done(struct virtqueue *vq);
-void okl4_ctl_reclaim(struct okl4_dev *dev);
 
 /* virtio_okl4_manage.c */
 extern struct workqueue_struct *okl4_workqueue;
