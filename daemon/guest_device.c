@@ -2,10 +2,13 @@
 /*
  * Rings stop and start again for three different reasons: the driver has reset the device (then all
  * memory that it had given us is its own again), the frontend has paused or remapped something
- * (then
- * the driver knows nothing of it and everything has to go on), or the frontend has gone. The first
- * two look alike from here. They are told apart when the control ring starts again: after a reset
- * it is a fresh one (virtqueue_is_marked()). Until then nothing is touched in either case.
+ * (then the driver knows nothing of it and everything has to go on), or the frontend has gone. The
+ * first two look alike from here: the control ring is taken, or all memory. They are told apart
+ * when the control ring starts again: after a reset it is a fresh one (virtqueue_is_marked()).
+ * Until then nothing is touched in either case.
+ *
+ * A frontend that only changes how one queue is kicked or called, as QEMU does at any time, stops
+ * that queue for the moment and nothing else: the channels go on.
  */
 #include <string.h>
 
@@ -42,6 +45,22 @@ static void suspend(void *device)
 	g->mem.n_regions = 0;
 }
 
+/**
+ * ring_stop() - struct vhost_device_ops: do not touch a queue
+ * @device: guest
+ * @queue: queue
+ * @taken: it may be gone for good; if it is the control queue, the driver may have reset the device
+ */
+static void ring_stop(void *device, unsigned int queue, bool taken)
+{
+	struct guest *g = device;
+
+	if (taken && queue == OKL4FS_QUEUE_CONTROL)
+		suspend(g);
+	else
+		guest_queue_stop(&g->queue[queue]);
+}
+
 void guest_forget_driver(struct guest *g)
 {
 	for (uint32_t i = 0; i < g->n_channels; i++) {
@@ -76,7 +95,7 @@ void guest_break(struct guest *g, const struct guest_queue *q)
 }
 
 /**
- * start_rings() - take up all rings that are ready
+ * start_rings() - take up all rings that are ready, let go of those that are not
  * @g: guest with memory
  * @setup: what the frontend has set up
  *
@@ -88,6 +107,8 @@ static bool start_rings(struct guest *g, const struct vhost_setup *setup)
 		const char *wrong;
 
 		if (!setup->ring[i].ready)
+			guest_queue_stop(&g->queue[i]);
+		if (!setup->ring[i].ready || g->queue[i].up)
 			continue;
 		wrong = guest_queue_start(&g->queue[i], &setup->ring[i]);
 		if (!wrong)
@@ -149,24 +170,25 @@ static void resume(void *device, const struct vhost_setup *setup)
 {
 	struct guest *g = device;
 	struct guest_queue *control = &g->queue[OKL4FS_QUEUE_CONTROL];
-	bool any = false;
+	bool any = false, was_up = control->up;
 
-	suspend(g);
 	for (unsigned int i = 0; i < VHOST_MAX_QUEUES; i++)
 		any |= setup->ring[i].ready;
 	if (!any)
 		g->broken = false; /* so a reset looks */
-	if (g->broken || !setup->memory.n_regions)
-		return;
-	g->mem = setup->memory;
-	if (!start_rings(g, setup) || !control->up || !g->driver.ready)
-		return;
-	if (virtqueue_is_marked(&control->vq, &control->mark)) {
-		resume_driver(g);
+	if (g->broken || !setup->memory.n_regions) {
+		suspend(g);
 		return;
 	}
-	log_debug("%s: the guest has reset the device", g->subject);
-	guest_forget_driver(g);
+	g->mem = setup->memory;
+	if (!start_rings(g, setup) || was_up || !control->up || !g->driver.ready)
+		return;
+	if (!virtqueue_is_marked(&control->vq, &control->mark)) {
+		log_debug("%s: the guest has reset the device", g->subject);
+		guest_forget_driver(g);
+	} else if (!g->driver.bell) {
+		resume_driver(g);
+	}
 }
 
 /**
@@ -229,6 +251,7 @@ static void memory_lost(void *device)
 const struct vhost_device_ops guest_device_ops = {
 	.connected = connected,
 	.suspend = suspend,
+	.ring_stop = ring_stop,
 	.resume = resume,
 	.disconnected = disconnected,
 	.ring_next = ring_next,

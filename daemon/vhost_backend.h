@@ -45,8 +45,11 @@ struct vhost_setup {
 /**
  * struct vhost_device_ops - what the device is told; all on its worker
  * @connected: a frontend is there
- * @suspend: something is about to change: touch neither memory nor rings after this returns
- * @resume: this is how it stands now; may come without a suspend() before, and say the same again
+ * @suspend: memory is about to change: touch neither memory nor rings after this returns
+ * @ring_stop: a queue is about to change: do not touch it after this returns; @taken: it may be
+ *	gone for good, not only kicked and called by other descriptors
+ * @resume: this is how it stands now; may come without a stop before, and say the same again. What
+ *	was not stopped has not changed
  * @disconnected: the frontend has left; as suspend(), and nothing of it will come back
  * @ring_next: how far a ring was served when it was suspended; Return: false when it never was
  * @refused: a message of the frontend was refused
@@ -55,6 +58,7 @@ struct vhost_setup {
 struct vhost_device_ops {
 	void (*connected)(void *device);
 	void (*suspend)(void *device);
+	void (*ring_stop)(void *device, unsigned int queue, bool taken);
 	void (*resume)(void *device, const struct vhost_setup *setup);
 	void (*disconnected)(void *device);
 	bool (*ring_next)(void *device, unsigned int queue, uint16_t *next);

@@ -17,37 +17,38 @@ enum payload_kind { PAYLOAD_NONE, PAYLOAD_U64, PAYLOAD_STATE, PAYLOAD_ADDR, PAYL
  * struct request_rule - a line of the list
  * @name: its name; NULL: a request that nobody knows
  * @ours: it is let through
- * @changes: rings or memory may be different after it
  * @queue: it is about one queue
+ * @scope: what may be different after it
  * @payload: what it carries
  */
 struct request_rule {
 	const char *name;
-	bool ours, changes, queue;
+	bool ours, queue;
+	enum vhost_scope scope;
 	enum payload_kind payload;
 };
 
-#define RULE(word, changes, queue, payload) \
-	[VHOST_REQ_##word] = { #word, true, changes, queue, payload }
+#define RULE(word, queue, scope, payload) \
+	[VHOST_REQ_##word] = { #word, true, queue, VHOST_SCOPE_##scope, payload }
 #define REFUSED(number, word) [number] = { .name = word }
 
 static const struct request_rule rules[] = {
-	RULE(GET_FEATURES, false, false, PAYLOAD_NONE),
-	RULE(SET_FEATURES, false, false, PAYLOAD_U64),
-	RULE(SET_OWNER, false, false, PAYLOAD_NONE),
-	RULE(RESET_OWNER, true, false, PAYLOAD_NONE),
-	RULE(SET_MEM_TABLE, true, false, PAYLOAD_MEMORY),
-	RULE(SET_VRING_NUM, true, true, PAYLOAD_STATE),
-	RULE(SET_VRING_ADDR, true, true, PAYLOAD_ADDR),
-	RULE(SET_VRING_BASE, true, true, PAYLOAD_STATE),
-	RULE(GET_VRING_BASE, true, true, PAYLOAD_STATE),
-	RULE(SET_VRING_KICK, true, true, PAYLOAD_U64),
-	RULE(SET_VRING_CALL, true, true, PAYLOAD_U64),
-	RULE(SET_VRING_ERR, false, true, PAYLOAD_U64),
-	RULE(GET_PROTOCOL_FEATURES, false, false, PAYLOAD_NONE),
-	RULE(SET_PROTOCOL_FEATURES, false, false, PAYLOAD_U64),
-	RULE(GET_QUEUE_NUM, false, false, PAYLOAD_NONE),
-	RULE(SET_VRING_ENABLE, true, true, PAYLOAD_STATE),
+	RULE(GET_FEATURES, false, NOTHING, PAYLOAD_NONE),
+	RULE(SET_FEATURES, false, NOTHING, PAYLOAD_U64),
+	RULE(SET_OWNER, false, NOTHING, PAYLOAD_NONE),
+	RULE(RESET_OWNER, false, MEMORY, PAYLOAD_NONE),
+	RULE(SET_MEM_TABLE, false, MEMORY, PAYLOAD_MEMORY),
+	RULE(SET_VRING_NUM, true, RING, PAYLOAD_STATE),
+	RULE(SET_VRING_ADDR, true, RING, PAYLOAD_ADDR),
+	RULE(SET_VRING_BASE, true, RING, PAYLOAD_STATE),
+	RULE(GET_VRING_BASE, true, RING, PAYLOAD_STATE),
+	RULE(SET_VRING_KICK, true, NOTIFIER, PAYLOAD_U64),
+	RULE(SET_VRING_CALL, true, NOTIFIER, PAYLOAD_U64),
+	RULE(SET_VRING_ERR, true, NOTHING, PAYLOAD_U64),
+	RULE(GET_PROTOCOL_FEATURES, false, NOTHING, PAYLOAD_NONE),
+	RULE(SET_PROTOCOL_FEATURES, false, NOTHING, PAYLOAD_U64),
+	RULE(GET_QUEUE_NUM, false, NOTHING, PAYLOAD_NONE),
+	RULE(SET_VRING_ENABLE, true, RING, PAYLOAD_STATE),
 	/* No feature of ours needs the rest; named for the log. */
 	REFUSED(6, "SET_LOG_BASE"),
 	REFUSED(7, "SET_LOG_FD"),
@@ -94,9 +95,12 @@ const char *vhost_request_name(uint32_t request)
 	return rule_of(request)->name;
 }
 
-bool vhost_request_changes(uint32_t request)
+enum vhost_scope vhost_message_scope(const struct vhost_message *msg)
 {
-	return rule_of(request)->changes;
+	/* A ring that is enabled goes on as it is. */
+	if (msg->request == VHOST_REQ_SET_VRING_ENABLE && msg->payload.state.num)
+		return VHOST_SCOPE_NOTIFIER;
+	return rule_of(msg->request)->scope;
 }
 
 bool vhost_request_takes_fds(uint32_t request)

@@ -107,8 +107,16 @@ int vhost_request_queue(const struct vhost_message *msg);
 /** vhost_request_takes_fds() - whether a request may come with descriptors */
 bool vhost_request_takes_fds(uint32_t request);
 
-/** vhost_request_changes() - whether rings or memory may be different after it: quiesce before */
-bool vhost_request_changes(uint32_t request);
+/** enum vhost_scope - what may be different after a message, and must not be in use meanwhile */
+enum vhost_scope {
+	VHOST_SCOPE_NOTHING,
+	VHOST_SCOPE_NOTIFIER, /* how one queue is kicked or called */
+	VHOST_SCOPE_RING, /* where one queue lies, or whether it runs */
+	VHOST_SCOPE_MEMORY, /* everything */
+};
+
+/** vhost_message_scope() - what a message that was passed may change: quiesce that before */
+enum vhost_scope vhost_message_scope(const struct vhost_message *msg);
 
 /**
  * vhost_check_region_fd() - whether a region may be mapped from a file

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * One message from a frontend goes like this: DPDK's thread reads it and asks message_before(),
- * which judges it, makes the device stop touching what the message may change, and lets DPDK carry
- * it out; message_after() then tells the device how things stand. vring_state_changed() comes in
- * between or after that. A device that was not suspended by anybody is told again; that is
- * harmless.
+ * which judges it, makes the device stop touching what the message may change (often one ring; all
+ * memory for a new memory table), and lets DPDK carry it out; message_after() then tells the device
+ * how things stand. vring_state_changed() comes in between or after that. A device that was not
+ * stopped by anybody is told again; that is harmless.
  *
  * DPDK itself reads vrings while it carries messages out. So mappings are watched (sigbus.h) for as
  * long as they exist, and while the vhost thread handles a message of a guest, memory that is lost
@@ -24,7 +24,8 @@
  * @b: backend
  * @fn: the device's function, for those that take no more
  * @setup: for resume()
- * @queue: for ring_next()
+ * @queue: for ring_stop() and ring_next()
+ * @taken: for ring_stop()
  * @next: from ring_next()
  * @found: from ring_next()
  */
@@ -34,7 +35,7 @@ struct device_call {
 	struct vhost_setup setup;
 	unsigned int queue;
 	uint16_t next;
-	bool found;
+	bool taken, found;
 };
 
 /**
@@ -66,6 +67,17 @@ static void call_resume(void *arg)
 	/* After vhost_call_closing() disconnected() was the last word. */
 	if (!c->b->closing)
 		c->b->ops->resume(c->b->device, &c->setup);
+}
+
+/**
+ * call_ring_stop() - ring_stop(), on the worker
+ * @arg: struct device_call
+ */
+static void call_ring_stop(void *arg)
+{
+	struct device_call *c = arg;
+
+	c->b->ops->ring_stop(c->b->device, c->queue, c->taken);
 }
 
 /**
@@ -253,12 +265,17 @@ static bool ring_in_memory(const struct vhost_backend *b, const struct vhost_mes
  */
 static void prepare(struct vhost_backend *b, int vid, const struct vhost_message *msg)
 {
-	struct device_call c = { .b = b };
+	enum vhost_scope scope = vhost_message_scope(msg);
 	int queue = vhost_request_queue(msg);
+	struct device_call c = { .b = b, .queue = (unsigned int)queue };
 
-	if (!vhost_request_changes(msg->request))
+	if (scope == VHOST_SCOPE_NOTHING)
 		return;
-	vhost_call(b, b->ops->suspend);
+	c.taken = scope == VHOST_SCOPE_RING;
+	if (scope == VHOST_SCOPE_MEMORY)
+		vhost_call(b, b->ops->suspend);
+	else
+		loop_call(b->worker, call_ring_stop, &c);
 	if (msg->request == VHOST_REQ_SET_VRING_NUM)
 		b->size[queue] = msg->payload.state.num;
 	else if (msg->request == VHOST_REQ_SET_MEM_TABLE || msg->request == VHOST_REQ_RESET_OWNER)
@@ -269,7 +286,6 @@ static void prepare(struct vhost_backend *b, int vid, const struct vhost_message
 		return;
 	/* The reply tells the frontend how far the ring was served; DPDK did not serve it. */
 	b->ready[queue] = false;
-	c.queue = (unsigned int)queue;
 	loop_call(b->worker, call_ring_next, &c);
 	if (c.found)
 		rte_vhost_set_vring_base(vid, (uint16_t)queue, c.next, c.next);
@@ -407,7 +423,7 @@ static enum rte_vhost_msg_result message_after(int vid, void *arg)
 	} else if (msg->request == VHOST_REQ_RESET_OWNER) {
 		memset(b->ready, 0, sizeof(b->ready));
 	}
-	if (vhost_request_changes(msg->request))
+	if (vhost_message_scope(msg) != VHOST_SCOPE_NOTHING)
 		tell_setup(b, vid);
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 }
@@ -419,7 +435,7 @@ int vhost_vring_state_changed(int vid, uint16_t queue, int enable)
 	if (!b || queue >= VHOST_MAX_QUEUES)
 		return 0;
 	b->ready[queue] = enable;
-	/* In the middle of a message the device is suspended, and message_after() will tell it. */
+	/* In the middle of a message the queue is stopped, and message_after() will tell it. */
 	if (!b->handling)
 		tell_setup(b, vid);
 	return 0;

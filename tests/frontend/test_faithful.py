@@ -108,25 +108,54 @@ class Faithful(FrontendTest):
         frontend.start_rings(bases)
         self.assertEqual(channel.read(15), b"while you slept")
 
+    def attaches(self) -> int:
+        """How often the channel's memory was taken up."""
+        return self.channel_state("vm1", "echo")["attaches"]
+
     def test_call_fd_is_replaced(self):
         """As QEMU does when a guest masks an interrupt."""
         channel = self.echo_channel()
         frontend = channel.driver.frontend
+        attaches = self.attaches()
         for index, ring in enumerate(frontend.rings):
             os.close(ring.call_fd)
             ring.call_fd = os.eventfd(0, os.EFD_NONBLOCK)
             frontend.send(13, struct.pack("<Q", index), [ring.call_fd])
         channel.echo(os.urandom(200000))
         channel.driver.ping()
+        self.assertEqual(self.attaches(), attaches)
 
     def test_kick_fd_is_replaced(self):
         channel = self.echo_channel()
         frontend = channel.driver.frontend
+        attaches = self.attaches()
         for index, ring in enumerate(frontend.rings):
             os.close(ring.kick_fd)
             ring.kick_fd = os.eventfd(0, os.EFD_NONBLOCK)
             frontend.send(12, struct.pack("<Q", index), [ring.kick_fd])
         channel.driver.ping()
+        channel.echo(os.urandom(200000))
+        self.assertEqual(self.attaches(), attaches)
+
+    def test_other_queues_leave_the_channels_alone(self):
+        """Only memory and the control ring are the channels' concern."""
+        channel = self.echo_channel()
+        frontend = channel.driver.frontend
+        attaches = self.attaches()
+        ring = frontend.rings[1]
+        for _ in range(3):
+            base = frontend.stop_ring(1)
+            self.assertEqual(self.channel_state("vm1", "echo")["state"], "attached")
+            channel.write_some(b"meanwhile")
+            channel.ring()
+            frontend.start_ring(1, ring, base)
+            frontend.enable_ring(1)
+            self.assertEqual(channel.read(9), b"meanwhile")
+            for index in (0, 1):
+                frontend.enable_ring(index)
+        self.assertEqual(self.attaches(), attaches)
+        self.assertEqual(frontend.set_memory(), 0)
+        self.assertEqual(self.attaches(), attaches + 1)
         channel.echo(os.urandom(200000))
 
     def test_reset_forgets_the_driver(self):

@@ -32,22 +32,10 @@ void evil_refused(int status, enum fs_status wanted)
 	       sentences[wanted]);
 }
 
-/*
- * QEMU's last messages of setting the device up may come after the first bytes have moved. The daemon
- * lets go of the memory for each of them, and takes the channel up again from the cursors that it
- * finds; a cursor that does not fit is refused there under another name.
- */
 void evil_channel_fails(struct evil_dev *dev, enum fs_status wanted)
 {
-	bool cursor = wanted == FS_HEAD_PAST_RING || wanted == FS_HEAD_BACK ||
-		      wanted == FS_TAIL_PAST_HEAD;
-	int status;
-
 	evil_ring(dev);
-	status = evil_wait_failed(dev);
-	if (cursor && status == FS_RESUME_CURSORS)
-		wanted = FS_RESUME_CURSORS;
-	evil_refused(status, wanted);
+	evil_refused(evil_wait_failed(dev), wanted);
 	printf("fails %s: %s\n", names[wanted], sentences[wanted]);
 }
 
