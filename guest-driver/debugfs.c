@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * debugfs.c - what goes on, for people and scripts: okl4fs/DEVICE/device and okl4fs/DEVICE/channels/ID
+ *
+ * Each file is lines of a key, a space and a value; okl4fs-driver(4) says what they mean. Nothing
+ * here holds up a transfer: counters are read without their locks, cursors and phases from the
+ * shared memory. A file belongs to a slot of the device and looks up the slot's channel when it is
+ * read; debugfs waits for those who read when it removes a file, so they never see a device that
+ * has gone.
+ */
+#include <linux/debugfs.h>
+#include <linux/seq_file.h>
+#include <linux/string_helpers.h>
+
+#include "virtio_okl4.h"
+
+static struct dentry *top;
+
+/**
+ * struct side - a direction of a channel, as it is shown
+ * @key: what its keys begin with
+ * @counts: its counters
+ * @pipe: the guest's end of it, or NULL when there is no memory
+ * @opens: how often the guest opened it
+ * @n_open: how many have it open in the guest
+ * @guest_writes: the guest is the writer
+ */
+struct side {
+	const char *key;
+	const struct okl4_counts *counts;
+	const struct pipe *pipe;
+	u64 opens;
+	unsigned int n_open;
+	bool guest_writes;
+};
+
+/**
+ * show_phase() - what a phase says: a state, and how often the end was opened
+ * @m: file
+ * @key: what the keys begin with
+ * @who: "guest" or "host"
+ * @word: the phase in shared memory
+ */
+static void show_phase(struct seq_file *m, const char *key, const char *who, const le64 *word)
+{
+	u64 phase = le64_to_cpu(fs_load(word));
+
+	seq_printf(m, "%s.%s_state %s\n%s.%s_epoch %llu\n", key, who,
+		   phase & 1 ? "open" :
+		   phase     ? "closed" :
+			       "never_opened",
+		   key, who, phase / 2 + (phase & 1));
+}
+
+/**
+ * show_side() - show a direction
+ * @m: file
+ * @side: what is known of it
+ */
+static void show_side(struct seq_file *m, const struct side *side)
+{
+	const struct okl4_counts *c = side->counts;
+	const struct pipe_shm *shm;
+
+	seq_printf(m, "%s.bytes %lld\n", side->key, atomic64_read(&c->bytes));
+	seq_printf(m, "%s.messages %lld\n", side->key, atomic64_read(&c->messages));
+	seq_printf(m, "%s.stalls_%s %lld\n", side->key, side->guest_writes ? "full" : "empty",
+		   atomic64_read(&c->stalls));
+	seq_printf(m, "%s.wakes_sent %lld\n", side->key, atomic64_read(&c->wakes_sent));
+	seq_printf(m, "%s.opens %llu\n", side->key, side->opens);
+	seq_printf(m, "%s.n_open %u\n", side->key, side->n_open);
+	if (!side->pipe)
+		return;
+	shm = side->pipe->shm;
+	/* Two words that move meanwhile, and one is the host's: a snapshot for the reader to judge */
+	seq_printf(m, "%s.ring_fill_bytes %lld\n", side->key,
+		   (s64)(le64_to_cpu(fs_load(&shm->producer.head)) -
+			 le64_to_cpu(fs_load(&shm->consumer.tail))));
+	show_phase(m, side->key, side->guest_writes ? "guest" : "host", &shm->producer.phase);
+	show_phase(m, side->key, side->guest_writes ? "host" : "guest", &shm->consumer.phase);
+}
+
+/**
+ * show_memory() - show the memory of a channel
+ * @m: file
+ * @mem: memory, or NULL
+ */
+static void show_memory(struct seq_file *m, const struct okl4_mem *mem)
+{
+	static const char *const key[OKL4FS_N_SECS] = {
+		[OKL4FS_SEC_CTL] = "ctl",
+		[OKL4FS_SEC_FWD] = "fwd",
+		[OKL4FS_SEC_BWD] = "bwd",
+	};
+	int i, failed;
+
+	seq_printf(m, "memory %s\n",
+		   !mem                   ? "none" :
+		   READ_ONCE(mem->failed) ? "failed" :
+		   mem->holder            ? "attached" :
+					    "not_attached");
+	if (!mem)
+		return;
+	failed = READ_ONCE(mem->failed);
+	if (failed)
+		seq_printf(m, "failure %s\n", fs_status_name(failed));
+	for (i = 0; i < OKL4FS_N_SECS; i++)
+		seq_printf(m, "%s.n_chunks %u\n%s.chunk_bytes %u\n", key[i], mem->chunks[i].n,
+			   key[i], mem->chunks[i].chunk_bytes);
+}
+
+/**
+ * show_errors() - show what went wrong so far; what never did is left out
+ * @m: file
+ * @ch: channel
+ */
+static void show_errors(struct seq_file *m, const struct okl4_channel *ch)
+{
+	static const char *const key[OKL4_N_REFUSALS] = {
+		[OKL4_REFUSED_NXIO] = "ENXIO",
+		[OKL4_REFUSED_BUSY] = "EBUSY",
+		[OKL4_REFUSED_NOMEM] = "ENOMEM",
+		[OKL4_REFUSED_IO] = "EIO",
+	};
+	int i, n;
+
+	for (i = 0; i < OKL4_N_REFUSALS; i++) {
+		n = atomic_read(&ch->refused[i]);
+		if (n)
+			seq_printf(m, "errors.open_%s %d\n", key[i], n);
+	}
+	for (i = 0; i < FS_STATUS_END; i++) {
+		n = atomic_read(&ch->failures[i]);
+		if (n)
+			seq_printf(m, "errors.%s %d\n", fs_status_name(i), n);
+	}
+}
+
+/**
+ * show_channel() - show all of a channel
+ * @m: file
+ * @ch: channel
+ *
+ * Return: 0 or -EINTR.
+ */
+static int show_channel(struct seq_file *m, struct okl4_channel *ch)
+{
+	struct side side = { .key = "tx", .counts = &ch->tx_counts, .guest_writes = true };
+	struct okl4_mem *mem;
+
+	if (mutex_lock_interruptible(&ch->lock))
+		return -EINTR;
+	mem = ch->mem;
+	seq_puts(m, "name ");
+	seq_escape_mem(m, ch->name, ch->name_bytes, ESCAPE_OCTAL | ESCAPE_NAP | ESCAPE_APPEND,
+		       " \\");
+	seq_printf(m, "\nid %u\nring_bytes %llu\nexclusive %d\nnodes %u\n", ch->id, ch->ring_bytes,
+		   ch->exclusive, ch->n_nodes);
+	seq_printf(m, "attaches %llu\nwakes_received %lld\n", ch->attaches,
+		   atomic64_read(&ch->wakes_received));
+	show_memory(m, mem);
+
+	side.pipe = mem ? &mem->pair.tx : NULL;
+	side.opens = ch->writer_opens;
+	side.n_open = ch->n_writers;
+	show_side(m, &side);
+	side = (struct side){ .key = "rx", .counts = &ch->rx_counts };
+	side.pipe = mem ? &mem->pair.rx : NULL;
+	side.opens = ch->reader_opens;
+	side.n_open = ch->n_readers;
+	show_side(m, &side);
+	show_errors(m, ch);
+	mutex_unlock(&ch->lock);
+	return 0;
+}
+
+/**
+ * channel_show() - read okl4fs/DEVICE/channels/ID
+ * @m: file
+ * @unused: unused
+ *
+ * Return: 0, -ENXIO when the channel is going, or -EINTR.
+ */
+static int channel_show(struct seq_file *m, void *unused)
+{
+	struct okl4_slot *slot = m->private;
+	struct okl4_dev *dev = slot->dev;
+	struct okl4_channel *ch;
+	int err;
+
+	spin_lock_irq(&dev->slot_lock);
+	ch = slot->ch;
+	if (ch)
+		kref_get(&ch->ref);
+	spin_unlock_irq(&dev->slot_lock);
+	if (!ch)
+		return -ENXIO;
+	err = show_channel(m, ch);
+	okl4_channel_put(ch);
+	return err;
+}
+DEFINE_SHOW_ATTRIBUTE(channel);
+
+/**
+ * device_show() - read okl4fs/DEVICE/device
+ * @m: file
+ * @unused: unused
+ *
+ * Return: 0.
+ */
+static int device_show(struct seq_file *m, void *unused)
+{
+	struct okl4_dev *dev = m->private;
+	unsigned int n;
+
+	spin_lock_irq(&dev->slot_lock);
+	n = okl4_slots_count(dev);
+	spin_unlock_irq(&dev->slot_lock);
+	seq_printf(m, "carrier %s\n", dev->carrier->name);
+	seq_printf(m, "host %s\n", READ_ONCE(dev->up) ? "there" : "silent");
+	seq_printf(m, "event_queues %u\n", dev->n_event);
+	seq_printf(m, "channels %u\n", n);
+	seq_printf(m, "set_ups %lld\n", atomic64_read(&dev->set_ups));
+	seq_printf(m, "losses %lld\n", atomic64_read(&dev->losses));
+	seq_printf(m, "pings %lld\n", atomic64_read(&dev->pings));
+	seq_printf(m, "heard_ms_ago %u\n", jiffies_to_msecs(jiffies - READ_ONCE(dev->heard)));
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(device);
+
+/**
+ * okl4_debugfs_sync() - have a file for each channel of a device, and for nothing else
+ * @dev: device
+ *
+ * Context: @dev->mutex held; waits for readers, who never wait for it.
+ */
+void okl4_debugfs_sync(struct okl4_dev *dev)
+{
+	char name[12];
+	u32 id;
+
+	for (id = 0; id < dev->n_slots; id++) {
+		struct okl4_slot *slot = &dev->slot[id];
+
+		if (slot->ch && !slot->file) {
+			snprintf(name, sizeof(name), "%u", id);
+			slot->file = debugfs_create_file(name, 0400, dev->channels_dir, slot,
+							 &channel_fops);
+		} else if (!slot->ch && slot->file) {
+			debugfs_remove(slot->file);
+			slot->file = NULL;
+		}
+	}
+}
+
+/**
+ * okl4_debugfs_add() - show a device
+ * @dev: device; its name is that of the virtio device
+ */
+void okl4_debugfs_add(struct okl4_dev *dev)
+{
+	dev->dir = debugfs_create_dir(dev_name(&dev->vdev->dev), top);
+	dev->channels_dir = debugfs_create_dir("channels", dev->dir);
+	debugfs_create_file("device", 0400, dev->dir, dev, &device_fops);
+}
+
+/**
+ * okl4_debugfs_remove() - show a device no more
+ * @dev: device without channels
+ */
+void okl4_debugfs_remove(struct okl4_dev *dev)
+{
+	debugfs_remove(dev->dir);
+}
+
+/**
+ * okl4_debugfs_init() - make the folder for all devices
+ */
+void okl4_debugfs_init(void)
+{
+	top = debugfs_create_dir("okl4fs", NULL);
+}
+
+/**
+ * okl4_debugfs_exit() - remove it
+ */
+void okl4_debugfs_exit(void)
+{
+	debugfs_remove(top);
+}

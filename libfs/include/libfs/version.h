@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause */
+/*
+ * version.h - the version of okl4fs: the one place where it stands
+ *
+ * The library, the module, the daemon and the packages have it from here (CMakeLists.txt reads
+ * this line). The version of the ABI is another one (abi.h).
+ */
+#ifndef LIBFS_VERSION_H
+#define LIBFS_VERSION_H
+
+#define OKL4FS_VERSION "0.1.0"
+
+#endif /* LIBFS_VERSION_H */
