@@ -13,6 +13,7 @@
 #include <linux/poll.h>
 
 #include "channel.h"
+#include "trace.h"
 
 /**
  * okl4_channel_drop_mem() - let go of a channel's memory
@@ -146,6 +147,9 @@ void okl4_channel_break(struct okl4_channel *ch, struct okl4_mem *mem, int statu
 {
 	if (cmpxchg(&mem->failed, 0, abs(status)))
 		return;
+	trace_okl4fs_fail(ch, abs(status));
+	if (abs(status) < FS_STATUS_END)
+		atomic_inc(&ch->failures[abs(status)]);
 	pr_warn_ratelimited("channel %*pE failed: %s\n", (int)ch->name_bytes, ch->name,
 			    fs_status_text(status));
 	okl4_channel_wake(ch);
@@ -301,6 +305,7 @@ void okl4_channel_ring(struct okl4_channel *ch)
 {
 	struct okl4_port *port;
 
+	trace_okl4fs_wake_sent(ch);
 	rcu_read_lock();
 	port = rcu_dereference(ch->port);
 	if (port)

@@ -29,6 +29,30 @@ struct okl4_channel;
 struct okl4_port;
 
 /**
+ * struct okl4_counts - what went on in a direction; each is changed under its lock by okl4_count(),
+ *	and read without
+ * @bytes: bytes that the guest has written, or read
+ * @messages: calls that moved some
+ * @stalls: sleeps because the ring was too full, or empty
+ * @wakes_sent: wake-ups of the host for what was written, or read
+ */
+struct okl4_counts {
+	atomic64_t bytes;
+	atomic64_t messages;
+	atomic64_t stalls;
+	atomic64_t wakes_sent;
+};
+
+/* Why an open can be refused */
+enum okl4_refused {
+	OKL4_REFUSED_NXIO,
+	OKL4_REFUSED_BUSY,
+	OKL4_REFUSED_NOMEM,
+	OKL4_REFUSED_IO,
+	OKL4_N_REFUSALS,
+};
+
+/**
  * struct okl4_port_ops - what a device does for a channel
  * @ring: tell the host to look after a channel. Inside an RCU read section, must not sleep
  * @watch: somebody waits, or will, for the host: see that it is alive. As @ring
@@ -79,7 +103,7 @@ struct okl4_offer {
  * @name: name, constant; ends with NUL
  * @name_bytes: its length, constant
  * @setup_lock: see the lock order above
- * @lock: protects the fields from here to @n_writers
+ * @lock: protects the fields from here to @attaches
  * @port: the device that offers the channel, or NULL; read under RCU
  * @id: its number on @port; also read without the lock
  * @exclusive: only one opener a direction at a time
@@ -89,11 +113,19 @@ struct okl4_offer {
  * @n_nodes: inodes that name the channel; an open file is held by its inode
  * @n_readers: open files that read
  * @n_writers: open files that write
+ * @reader_opens: how often it was opened for reading
+ * @writer_opens: and for writing
+ * @attaches: how often the host was given memory of it
  * @rx_lock: protects @mem->pair.rx
  * @tx_lock: protects @mem->pair.tx
  * @rx_wait: who waits for bytes
  * @tx_wait: who waits for room
  * @wakes: counts the wake-ups, so that a sleeper sees that one came before it slept
+ * @rx_counts: of @rx_lock's direction
+ * @tx_counts: of @tx_lock's direction
+ * @wakes_received: how often the host rang for it, under the slot_lock of the device
+ * @refused: opens that were refused, by enum okl4_refused
+ * @failures: failures of its memory, by enum fs_status
  */
 struct okl4_channel {
 	struct kref ref;
@@ -112,13 +144,32 @@ struct okl4_channel {
 	unsigned int n_nodes;
 	unsigned int n_readers;
 	unsigned int n_writers;
+	u64 reader_opens;
+	u64 writer_opens;
+	u64 attaches;
 
 	struct mutex rx_lock;
 	struct mutex tx_lock;
 	wait_queue_head_t rx_wait;
 	wait_queue_head_t tx_wait;
 	atomic_t wakes;
+
+	struct okl4_counts rx_counts;
+	struct okl4_counts tx_counts;
+	atomic64_t wakes_received;
+	atomic_t refused[OKL4_N_REFUSALS];
+	atomic_t failures[FS_STATUS_END];
 };
+
+/**
+ * okl4_count() - add to a counter
+ * @counter: counter; who adds holds its lock, who reads needs none
+ * @n: how many
+ */
+static inline void okl4_count(atomic64_t *counter, u64 n)
+{
+	atomic64_set(counter, atomic64_read(counter) + n);
+}
 
 /* The registry (channel_registry.c) */
 struct okl4_channel *okl4_channel_find(const char *name, unsigned int name_bytes);

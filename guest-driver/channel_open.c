@@ -10,6 +10,7 @@
 #include <linux/err.h>
 
 #include "channel.h"
+#include "trace.h"
 
 /**
  * take_port() - the device that offers a channel
@@ -138,6 +139,8 @@ static int join(struct okl4_channel *ch, bool reads, bool writes)
 	err = may_join(ch, reads, writes);
 	if (err)
 		goto out;
+	ch->reader_opens += reads;
+	ch->writer_opens += writes;
 	if (reads && !ch->n_readers++) {
 		mutex_lock(&ch->rx_lock);
 		pipe_consumer_open(&ch->mem->pair.rx);
@@ -153,6 +156,21 @@ out:
 	if (!err)
 		okl4_channel_ring(ch);
 	return err;
+}
+
+/**
+ * count_refusal() - count an open that was refused
+ * @ch: channel
+ * @err: the errno
+ */
+static void count_refusal(struct okl4_channel *ch, int err)
+{
+	enum okl4_refused why = err == -ENXIO  ? OKL4_REFUSED_NXIO :
+				err == -EBUSY  ? OKL4_REFUSED_BUSY :
+				err == -ENOMEM ? OKL4_REFUSED_NOMEM :
+						 OKL4_REFUSED_IO;
+
+	atomic_inc(&ch->refused[why]);
 }
 
 /**
@@ -174,6 +192,9 @@ int okl4_channel_open(struct okl4_channel *ch, bool reads, bool writes)
 	if (!err)
 		err = join(ch, reads, writes);
 	mutex_unlock(&ch->setup_lock);
+	trace_okl4fs_open(ch, reads, writes, err);
+	if (err)
+		count_refusal(ch, err);
 	return err;
 }
 
@@ -198,5 +219,6 @@ void okl4_channel_close(struct okl4_channel *ch, bool reads, bool writes)
 	}
 	discard_failed(ch);
 	mutex_unlock(&ch->lock);
+	trace_okl4fs_close(ch, reads, writes, 0);
 	okl4_channel_ring(ch);
 }

@@ -52,6 +52,13 @@ typedef struct user_namespace okl4_idmap;
 #define okl4_compat_drop_inode generic_delete_inode
 #endif
 
+/* 6.10: in a tracepoint, a string's source is named where it is declared only */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
+#define okl4_compat_assign_str(field, source) __assign_str(field)
+#else
+#define okl4_compat_assign_str(field, source) __assign_str(field, source)
+#endif
+
 /**
  * okl4_compat_create_eperm() - refuse to make a regular file
  * @idmap: of the mount

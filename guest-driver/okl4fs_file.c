@@ -21,6 +21,7 @@
 
 #include "compat.h"
 #include "okl4fs.h"
+#include "trace.h"
 
 /**
  * piece_bytes() - how many bytes are copied before the peer is told
@@ -94,6 +95,26 @@ static int to_errno(struct okl4_channel *ch, s64 status)
 }
 
 /**
+ * moved() - bytes were copied and published or given back: count them, wake the host if need be
+ * @ch: channel
+ * @counts: of the direction, whose lock is held
+ * @bytes: how many
+ * @first: the first of this call
+ * @notify: the host must be woken
+ */
+static void moved(struct okl4_channel *ch, struct okl4_counts *counts, size_t bytes, bool first,
+		  bool notify)
+{
+	okl4_count(&counts->bytes, bytes);
+	if (first && bytes)
+		okl4_count(&counts->messages, 1);
+	if (notify) {
+		okl4_count(&counts->wakes_sent, 1);
+		okl4_channel_ring(ch);
+	}
+}
+
+/**
  * copy_out() - copy bytes from the ring to the caller
  * @seg: where they are
  * @bytes: how many, at most what @seg holds
@@ -159,14 +180,26 @@ static ssize_t read_there(struct okl4_channel *ch, struct iov_iter *to)
 			return done ? done : to_errno(ch, n);
 		want = min3((u64)n, (u64)iov_iter_count(to), piece_bytes(pair));
 		copied = copy_out(seg, want, to);
-		if (pipe_commit_read(&pair->rx, copied))
-			okl4_channel_ring(ch);
+		moved(ch, &ch->rx_counts, copied, !done, pipe_commit_read(&pair->rx, copied));
 		done += copied;
 		if (copied < want)
 			return done ? done : -EFAULT;
 		cond_resched();
 	}
 	return done;
+}
+
+/**
+ * stalled() - a call goes to sleep: note it
+ * @ch: channel
+ * @writes: it is a write
+ *
+ * Context: the direction's lock held.
+ */
+static void stalled(struct okl4_channel *ch, bool writes)
+{
+	okl4_count(writes ? &ch->tx_counts.stalls : &ch->rx_counts.stalls, 1);
+	trace_okl4fs_stall(ch, writes);
 }
 
 /**
@@ -188,6 +221,8 @@ static int wait_armed(struct okl4_channel *ch, int armed, struct mutex *lock,
 	if (armed > 0)
 		return 0;
 	r = armed < 0 ? to_errno(ch, armed) : okl4_channel_error(ch, ch->mem);
+	if (!r)
+		stalled(ch, wait == &ch->tx_wait);
 	mutex_unlock(lock);
 	if (r)
 		return r;
@@ -265,8 +300,7 @@ static int write_some(struct okl4_channel *ch, struct iov_iter *from, bool whole
 			return to_errno(ch, n);
 		want = min3((u64)n, (u64)left, piece_bytes(pair));
 		copied = copy_in(seg, want, from);
-		if (pipe_commit_write(&pair->tx, copied))
-			okl4_channel_ring(ch);
+		moved(ch, &ch->tx_counts, copied, !*done, pipe_commit_write(&pair->tx, copied));
 		*done += copied;
 		if (copied < want)
 			return -EFAULT;

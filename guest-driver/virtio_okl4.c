@@ -22,17 +22,6 @@
 /* More event queues than bell words are of no use, but a device may have them */
 #define OKL4_MAX_EVENT_QUEUES 1023
 
-unsigned int okl4_ping_ms = 1000;
-module_param_named(ping_ms, okl4_ping_ms, uint, 0644);
-MODULE_PARM_DESC(ping_ms, "ask the host whether it is alive when somebody waits and nothing came "
-			  "for so long, in ms; 0: never (default 1000)");
-
-unsigned int okl4_request_ms = 3000;
-module_param_named(request_ms, okl4_request_ms, uint, 0644);
-MODULE_PARM_DESC(request_ms,
-		 "take the host for dead when it does not answer a request for so long, "
-		 "in ms (default 3000)");
-
 u64 okl4_driver_instance;
 
 /**
@@ -207,6 +196,8 @@ static struct okl4_dev *new_dev(struct virtio_device *vdev)
 		dev->event[i].index = i;
 		spin_lock_init(&dev->event[i].lock);
 	}
+	for (i = 0; i < OKL4FS_MAX_CHANNELS; i++)
+		dev->slot[i].dev = dev;
 	return dev;
 }
 
@@ -253,6 +244,7 @@ static int okl4_probe(struct virtio_device *vdev)
 	if (IS_ERR(dev))
 		return PTR_ERR(dev);
 	vdev->priv = dev;
+	okl4_debugfs_add(dev);
 
 	mutex_lock(&dev->mutex);
 	err = okl4_dev_bring_up(dev);
@@ -262,6 +254,7 @@ static int okl4_probe(struct virtio_device *vdev)
 	mutex_unlock(&dev->mutex);
 	if (err && !dev->has_queues) {
 		take_down(dev, true);
+		okl4_debugfs_remove(dev);
 		vdev->priv = NULL;
 		kref_put(&dev->port.ref, dev_release);
 		return err;
@@ -279,6 +272,7 @@ static void okl4_remove(struct virtio_device *vdev)
 	struct okl4_dev *dev = vdev->priv;
 
 	take_down(dev, true);
+	okl4_debugfs_remove(dev);
 	vdev->priv = NULL;
 	kref_put(&dev->port.ref, dev_release);
 }

@@ -58,12 +58,16 @@ struct okl4_event_queue {
 
 /**
  * struct okl4_slot - a channel id of a device; protected by slot_lock
+ * @dev: device, constant
+ * @file: its file in debugfs, or NULL; under the device's mutex
  * @ch: channel with a reference, or NULL. Written by the holder of the device's mutex only
  * @todo: OKL4_SLOT_*
  * @failed_status: for OKL4_SLOT_FAILED: why
  * @failed_instance: and which memory
  */
 struct okl4_slot {
+	struct okl4_dev *dev;
+	struct dentry *file;
 	struct okl4_channel *ch;
 	u16 todo;
 	u16 failed_status;
@@ -103,6 +107,11 @@ struct okl4_slot {
  * @todo: ids whose slot has something to be done
  * @retired_lock: protects @retired
  * @retired: memory to be detached and freed
+ * @set_ups: how often the host was greeted and answered, under @mutex, read without; so are
+ * @losses: how often the device had to be reset since the host was silent or answered wrongly, and
+ * @pings: how often the host was asked whether it is alive
+ * @dir: folder in debugfs
+ * @channels_dir: folder of the channels in it
  */
 struct okl4_dev {
 	struct okl4_port port;
@@ -139,6 +148,12 @@ struct okl4_dev {
 
 	spinlock_t retired_lock;
 	struct list_head retired;
+
+	atomic64_t set_ups;
+	atomic64_t losses;
+	atomic64_t pings;
+	struct dentry *dir;
+	struct dentry *channels_dir;
 };
 
 /**
@@ -152,9 +167,11 @@ static inline struct okl4_dev *okl4_dev_of(struct okl4_port *port)
 	return container_of(port, struct okl4_dev, port);
 }
 
-/* virtio_okl4.c */
+/* main.c: the module's parameters */
 extern unsigned int okl4_ping_ms;
 extern unsigned int okl4_request_ms;
+
+/* virtio_okl4.c */
 extern u64 okl4_driver_instance;
 int okl4_virtio_register(void);
 void okl4_virtio_unregister(void);
@@ -196,6 +213,13 @@ void okl4_dev_manage(struct work_struct *work);
 int okl4_offers_enumerate(struct okl4_dev *dev, u32 max_channels);
 int okl4_offers_ask_again(struct okl4_dev *dev, u32 id);
 
+/* debugfs.c */
+void okl4_debugfs_init(void);
+void okl4_debugfs_exit(void);
+void okl4_debugfs_add(struct okl4_dev *dev);
+void okl4_debugfs_remove(struct okl4_dev *dev);
+void okl4_debugfs_sync(struct okl4_dev *dev);
+
 /* virtio_okl4_slot.c */
 struct okl4_channel *okl4_slot_set(struct okl4_dev *dev, u32 id, struct okl4_channel *ch);
 void okl4_slot_vacate(struct okl4_dev *dev, u32 id);
@@ -208,6 +232,6 @@ void okl4_slots_clear(struct okl4_dev *dev);
 unsigned int okl4_slots_count(struct okl4_dev *dev);
 bool okl4_slots_waited_for(struct okl4_dev *dev);
 void okl4_slot_event(struct okl4_dev *dev, const struct okl4fs_event *event);
-void okl4_slots_wake(struct okl4_dev *dev, unsigned int word, u64 bits);
+void okl4_slots_wake(struct okl4_dev *dev, unsigned int word, u64 bits, bool rung);
 
 #endif /* OKL4FS_VIRTIO_OKL4_H */

@@ -9,6 +9,7 @@
  */
 #include <linux/virtio_config.h>
 
+#include "trace.h"
 #include "virtio_okl4.h"
 
 /**
@@ -129,13 +130,14 @@ int okl4_ctl_attach(struct okl4_dev *dev, struct okl4_channel *ch)
 	mutex_unlock(&ch->lock);
 
 	r = okl4_call(dev, req, okl4_request_ms, NULL);
-	if (r > 0 || (req && r == -ENOMEM)) {
-		mutex_lock(&ch->lock);
+	trace_okl4fs_attach(dev_name(&dev->vdev->dev), ch, mem, r);
+	mutex_lock(&ch->lock);
+	ch->attaches += !r;
+	if (r > 0 || (req && r == -ENOMEM))
 		mem->holder = NULL;
-		if (r > 0)
-			okl4_channel_break(ch, mem, r);
-		mutex_unlock(&ch->lock);
-	}
+	if (r > 0)
+		okl4_channel_break(ch, mem, r);
+	mutex_unlock(&ch->lock);
 	if (r)
 		return r;
 	dev_info(&dev->vdev->dev, "channel %*pE attached: 2 x %llu bytes in chunks of %u\n",
@@ -157,12 +159,15 @@ int okl4_ctl_detach(struct okl4_dev *dev, u32 id)
 	struct okl4fs_detach_req *body;
 	struct okl4_req *req =
 		okl4_req_new(OKL4FS_REQ_DETACH, sizeof(*body), sizeof(struct okl4fs_rep_hdr));
+	int r;
 
 	if (req) {
 		body = okl4_req_at(req, 0);
 		body->channel = cpu_to_le32(id);
 	}
-	return okl4_call(dev, req, okl4_request_ms, NULL);
+	r = okl4_call(dev, req, okl4_request_ms, NULL);
+	trace_okl4fs_detach(dev_name(&dev->vdev->dev), id, r);
+	return r;
 }
 
 /**
@@ -176,5 +181,6 @@ int okl4_ctl_ping(struct okl4_dev *dev)
 	struct okl4_req *req = okl4_req_new(OKL4FS_REQ_PING, sizeof(struct okl4fs_req_hdr),
 					    sizeof(struct okl4fs_rep_hdr));
 
+	okl4_count(&dev->pings, 1);
 	return okl4_call(dev, req, okl4_request_ms, NULL);
 }

@@ -13,6 +13,7 @@
 #include <linux/jiffies.h>
 #include <linux/slab.h>
 
+#include "trace.h"
 #include "virtio_okl4.h"
 
 /* How long the first HELLO after a reset waits; it doubles up to request_ms */
@@ -57,6 +58,8 @@ static void lost(struct okl4_dev *dev, int why)
 {
 	unsigned int delay_ms = 0;
 
+	trace_okl4fs_reset(dev_name(&dev->vdev->dev), why);
+	okl4_count(&dev->losses, dev->up);
 	if (dev->up && why != -ENODEV)
 		dev_warn(&dev->vdev->dev, "the host %s; setting up again\n",
 			 why == -ETIMEDOUT ? "does not answer" :
@@ -240,6 +243,8 @@ int okl4_dev_bring_up(struct okl4_dev *dev)
 		dev->n_failures++;
 		return err;
 	}
+	trace_okl4fs_up(dev_name(&dev->vdev->dev), dev->n_failures);
+	okl4_count(&dev->set_ups, 1);
 	if (dev->n_failures)
 		dev_info(&dev->vdev->dev, "the host is there\n");
 	dev->n_failures = 0;

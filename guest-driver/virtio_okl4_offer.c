@@ -162,6 +162,7 @@ static int adopt(struct okl4_dev *dev, struct okl4fs_info_rep *info, int n)
 		okl4_channel_put(old[id]);
 	}
 	kvfree(old);
+	okl4_debugfs_sync(dev);
 	return 0;
 }
 
@@ -213,5 +214,6 @@ int okl4_offers_ask_again(struct okl4_dev *dev, u32 id)
 	}
 	if (there)
 		take_offer(dev, &offer);
+	okl4_debugfs_sync(dev);
 	return 0;
 }

@@ -83,7 +83,7 @@ static void answer_bell(struct okl4_event_queue *q)
 		if (!fs_load(to_guest))
 			continue;
 		/* A full barrier: what the host wrote before it rang is seen by who is woken */
-		okl4_slots_wake(dev, word, le64_to_cpu(fs_xchg64(to_guest, 0)));
+		okl4_slots_wake(dev, word, le64_to_cpu(fs_xchg64(to_guest, 0)), true);
 	}
 }
 
@@ -119,7 +119,7 @@ void okl4_queues_look(struct okl4_dev *dev)
 		answer_bell(&dev->event[i]);
 	}
 	for (i = 0; i < OKL4FS_BELL_WORDS; i++)
-		okl4_slots_wake(dev, i, U64_MAX);
+		okl4_slots_wake(dev, i, U64_MAX, false);
 }
 
 /**

@@ -8,6 +8,7 @@
  */
 #include <linux/slab.h>
 
+#include "trace.h"
 #include "virtio_okl4.h"
 
 /**
@@ -181,13 +182,14 @@ void okl4_slots_clear(struct okl4_dev *dev)
 
 	for (id = 0; id < dev->n_slots; id++)
 		okl4_slot_vacate(dev, id);
+	okl4_debugfs_sync(dev);
 }
 
 /**
  * okl4_slots_count() - how many channels a device offers
  * @dev: device
  *
- * Context: @dev->mutex held.
+ * Context: @dev->mutex or @dev->slot_lock held.
  * Return: how many.
  */
 unsigned int okl4_slots_count(struct okl4_dev *dev)
@@ -267,10 +269,11 @@ void okl4_slot_event(struct okl4_dev *dev, const struct okl4fs_event *event)
  * @dev: device
  * @word: which word
  * @bits: what was in it
+ * @rung: the host rang; else it is only to be on the safe side
  *
  * Context: interrupt.
  */
-void okl4_slots_wake(struct okl4_dev *dev, unsigned int word, u64 bits)
+void okl4_slots_wake(struct okl4_dev *dev, unsigned int word, u64 bits, bool rung)
 {
 	unsigned long flags;
 
@@ -282,6 +285,10 @@ void okl4_slots_wake(struct okl4_dev *dev, unsigned int word, u64 bits)
 		bits &= bits - 1;
 		if (!ch)
 			continue;
+		if (rung) {
+			okl4_count(&ch->wakes_received, 1);
+			trace_okl4fs_wake_received(ch);
+		}
 		okl4_channel_wake(ch);
 		if (READ_ONCE(ch->lingering))
 			note(dev, id, OKL4_SLOT_DRAINED);
