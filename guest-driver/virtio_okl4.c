@@ -66,8 +66,9 @@ static unsigned int generic_n_event_queues(struct virtio_device *vdev)
 }
 
 static const struct okl4_carrier carriers[] = {
-	{ VIRTIO_ID_FS, "fs", fs_claim, fs_n_event_queues },
-	{ OKL4_VIRTIO_ID_GENERIC, "generic", NULL, generic_n_event_queues },
+	{ VIRTIO_ID_FS, "fs", fs_claim, fs_n_event_queues, false },
+	/* QEMU (11.1) aborts at DRIVER_OK when the device has lost its backend */
+	{ OKL4_VIRTIO_ID_GENERIC, "generic", NULL, generic_n_event_queues, true },
 };
 
 static const struct virtio_device_id id_table[] = {

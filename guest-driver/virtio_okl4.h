@@ -25,12 +25,14 @@ struct okl4_req;
  * @name: its name in the log
  * @claim: whether this very device is ours; NULL: each is. Before FEATURES_OK
  * @n_event_queues: how many event queues it has
+ * @fragile: must not be set up again while its host may be away
  */
 struct okl4_carrier {
 	u32 device_id;
 	const char *name;
 	bool (*claim)(struct virtio_device *vdev);
 	unsigned int (*n_event_queues)(struct virtio_device *vdev);
+	bool fragile;
 };
 
 /**
@@ -190,6 +192,7 @@ struct okl4_req *okl4_req_new(u16 type, u32 bytes, u32 rep_bytes);
 void *okl4_req_at(struct okl4_req *req, u32 offset);
 int okl4_call(struct okl4_dev *dev, struct okl4_req *req, unsigned int limit_ms, void *reply);
 void okl4_ctl_done(struct virtqueue *vq);
+int okl4_ctl_overdue(struct okl4_dev *dev);
 void okl4_ctl_reclaim(struct okl4_dev *dev);
 
 /* virtio_okl4_ctl.c */

@@ -3,8 +3,8 @@
  * virtio_okl4_call.c - control requests: one after the other, each with a time limit
  *
  * A request that is not answered in time is abandoned, and the device counts as dead: it is
- * reset before the next request is made. Until then the host may still write to the request's
- * memory, so that is kept on a list which only the reset frees. A reply is checked before it is
+ * reset, or has to answer after all, before the next request is made. Until then the host may still
+ * write to the request's memory, so that is kept on a list. A reply is checked before it is
  * believed.
  */
 #include <linux/slab.h>
@@ -265,6 +265,28 @@ int okl4_call(struct okl4_dev *dev, struct okl4_req *req, unsigned int limit_ms,
 		memcpy(reply, req->reply, req->rep_bytes);
 	req_free(req);
 	return r;
+}
+
+/**
+ * okl4_ctl_overdue() - wait for the answers that did not come in time
+ * @dev: device that was not reset
+ *
+ * Context: @dev->mutex held.
+ * Return: 0: the host has given all requests back; -ENODEV or -ETIMEDOUT.
+ */
+int okl4_ctl_overdue(struct okl4_dev *dev)
+{
+	struct okl4_req *req, *next;
+	int err;
+
+	list_for_each_entry_safe(req, next, &dev->ctl_abandoned, link) {
+		err = await(dev, req, okl4_request_ms);
+		if (err)
+			return err;
+		list_del(&req->link);
+		req_free(req);
+	}
+	return 0;
 }
 
 /**

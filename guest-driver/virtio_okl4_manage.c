@@ -5,10 +5,12 @@
  * It sets the device up, does what events ask for, takes memory back, and minds that the host is
  * alive. Nothing tells us that a host has died. But while somebody waits (sleeps on a channel, or
  * rang a bell that nobody answers, or has left bytes that nobody takes) and nothing has come for
- * ping_ms, the host is asked with PING. If
- * it does not answer, the device is reset and set up again, each time with more patience for
- * HELLO's answer, until there is one; then the host gets the memory of all channels again, and
- * what lies in them says where to go on. When nobody waits, nothing is asked and nothing runs.
+ * ping_ms, the host is asked with PING. If it does not answer, the device is reset and set up again,
+ * each time with more patience for HELLO's answer, until there is one; then the host gets the
+ * memory of all channels again, and what lies in them says where to go on. When nobody waits,
+ * nothing is asked and nothing runs.
+ *
+ * A fragile carrier is not reset, since that would end the whole machine: its host is waited for.
  */
 #include <linux/jiffies.h>
 #include <linux/slab.h>
@@ -61,10 +63,11 @@ static void lost(struct okl4_dev *dev, int why)
 	trace_okl4fs_reset(dev_name(&dev->vdev->dev), why);
 	okl4_count(&dev->losses, dev->up);
 	if (dev->up && why != -ENODEV)
-		dev_warn(&dev->vdev->dev, "the host %s; setting up again\n",
+		dev_warn(&dev->vdev->dev, "the host %s; %s\n",
 			 why == -ETIMEDOUT ? "does not answer" :
 			 why == -ESTALE    ? "has forgotten us" :
-					     "does not answer properly");
+					     "does not answer properly",
+			 dev->carrier->fragile ? "waiting for it" : "setting up again");
 	WRITE_ONCE(dev->up, false);
 	/* A time limit has been a pause already; whatever fails at once must not do so all the time */
 	if (why != -ETIMEDOUT)
@@ -201,6 +204,9 @@ static int greet(struct okl4_dev *dev)
 	if (r)
 		return r > 0 ? -EPROTO : r;
 	dev->greeted = true;
+	/* It has forgotten whatever memory it had of us */
+	okl4_slots_returned(dev);
+	okl4_retired_free(dev);
 	r = okl4_offers_enumerate(dev, max_channels);
 	if (r)
 		return r;
@@ -218,25 +224,46 @@ static int greet(struct okl4_dev *dev)
 }
 
 /**
- * okl4_dev_bring_up() - set the device up, from nothing or after the host was lost
- * @dev: device that is not up; its features are negotiated if it has never been set up
+ * set_up() - have the queues run, whatever state they are in
+ * @dev: device
  *
  * Context: @dev->mutex held.
- * Return: 0 or a negative errno; then it is to be tried again.
+ * Return: 0 or a negative errno.
  */
-int okl4_dev_bring_up(struct okl4_dev *dev)
+static int set_up(struct okl4_dev *dev)
 {
-	int err = 0;
+	int err;
 
 	if (dev->was_set_up) {
 		okl4_queues_stop(dev);
 		okl4_slots_returned(dev);
 		okl4_retired_free(dev);
 		err = okl4_queues_renew(dev);
+		if (err)
+			return err;
 	}
 	dev->was_set_up = true;
-	if (!err)
-		err = okl4_queues_start(dev);
+	return okl4_queues_start(dev);
+}
+
+/**
+ * okl4_dev_bring_up() - set the device up, from nothing or after the host was lost
+ * @dev: device that is not up; its features are negotiated if it has never been set up
+ *
+ * A fragile carrier keeps its queues: the host is greeted again when it has answered all that it
+ * was asked, be it the old one that was slow or a new one that was given the same rings.
+ *
+ * Context: @dev->mutex held.
+ * Return: 0 or a negative errno; then it is to be tried again.
+ */
+int okl4_dev_bring_up(struct okl4_dev *dev)
+{
+	int err;
+
+	if (dev->live && dev->carrier->fragile)
+		err = okl4_ctl_overdue(dev);
+	else
+		err = set_up(dev);
 	if (!err)
 		err = greet(dev);
 	if (err) {

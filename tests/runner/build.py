@@ -46,10 +46,11 @@ def preset(name: str) -> Path:
     return _configure_and_build(name, paths.BUILD / name)
 
 
-def module() -> None:
-    """Build the driver for the default guest kernel."""
+def for_guests(name: str | None = None) -> None:
+    """Build everything for the host and for guests, and the driver for a kernel."""
+    release()
     try:
-        kernel.module(kernel.get())
+        kernel.module(kernel.get(name))
     except (AptError, kernel.KernelError, subprocess.CalledProcessError) as error:
         raise BuildFailed(str(error)) from error
 

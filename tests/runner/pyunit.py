@@ -117,10 +117,10 @@ class _Listener:
             self._tally.failed(self._suite, label, said["why"])
 
 
-def _run_file(suite: str, path: Path, tally: Tally) -> None:
-    listener = _Listener(suite, path.name, tally)
+def _run_file(suite: str, label: str, path: Path, tally: Tally, env: dict[str, str]) -> None:
+    listener = _Listener(suite, label, tally)
     outcome = run_program([sys.executable, "-m", "runner.pyunit", path], _timeout(path),
-                          show=listener.line, env=build.environment())
+                          show=listener.line, env={**build.environment(), **env})
     trouble = outcome.trouble()
     if not trouble and outcome.status not in (0, 1):
         trouble = f"exit status {outcome.status}"
@@ -132,21 +132,28 @@ def _run_file(suite: str, path: Path, tally: Tally) -> None:
         for line in listener.rest[-60:]:
             print(f"   | {line}")
     if trouble:
-        tally.failed(suite, path.name, trouble)
+        tally.failed(suite, label, trouble)
 
 
-def run(suite: str, folders, tally: Tally) -> None:
-    """Run every test_*.py of the folders below tests/."""
-    build.release()
-    if suite == "vm":
-        build.module()
+def files(*patterns: str) -> list[Path]:
+    """The files below tests/ that the patterns match; each must match one."""
     tests = Path(__file__).resolve().parents[1]
-    files = sorted(path for folder in folders for path in (tests / folder).glob("test_*.py"))
-    if not files:
-        tally.failed(suite, "discovery", "there is no test")
-    for path in files:
-        if tally.wants(path.name):
-            _run_file(suite, path, tally)
+    found = []
+    for pattern in patterns:
+        matched = sorted(tests.glob(pattern))
+        if not matched:
+            raise build.BuildFailed(f"there is no tests/{pattern}")
+        found += matched
+    return found
+
+
+def run(suite: str, paths: list[Path], tally: Tally, *, label: str = "",
+        env: dict[str, str] | None = None) -> None:
+    """Run test files; label and env tell one run of a file from another."""
+    for path in paths:
+        name = f"{label} {path.name}".strip()
+        if tally.wants(name):
+            _run_file(suite, name, path, tally, env or {})
 
 
 if __name__ == "__main__":

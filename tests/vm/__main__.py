@@ -72,7 +72,7 @@ def main() -> int:
     exit_on_signals()
     daemon, socket = None, args.socket
     if args.socket is None and not args.no_driver:
-        qemu.way_args(args.way, "", args.serve)  # refuse before anything is started
+        qemu.for_way(args.way or qemu.default_way())  # refuse before anything is started
         daemon, socket = own_daemon(args.serve)
     try:
         with Guest(socket, serve=args.serve, way=args.way, kernel=args.kernel,

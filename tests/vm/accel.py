@@ -18,7 +18,7 @@ def choose() -> str:
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return "tcg"
     boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    key = f"{boot} {' '.join(qemu.program())} {qemu.version()}"
+    key = f"{boot} {' '.join(qemu.installed())} {qemu.version(qemu.installed())}"
     memory = paths.cache_dir() / "accel"
     if memory.exists():
         answer, _, known = memory.read_text(encoding="utf-8").strip().partition(" ")

@@ -10,6 +10,10 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Callable
+
+from . import paths
+from .cache import locked
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
@@ -38,7 +42,10 @@ def mirror() -> str:
 
 
 class PrivateApt:
-    """apt with a root of its own in `base`, for one suite and architecture of Debian."""
+    """apt with a root of its own in `base`, for one suite and architecture of Debian.
+
+    Backports come with the suite that they are for.
+    """
 
     def __init__(self, base: Path, suite: str, arch: str = "amd64"):
         self.base = base.resolve()
@@ -46,8 +53,10 @@ class PrivateApt:
         for part in ("state/lists/partial", "cache/archives/partial", "debs"):
             (self.base / part).mkdir(parents=True, exist_ok=True)
         (self.base / "state/status").touch()
-        (self.base / "sources.list").write_text(
-            f"deb [signed-by={KEYRING}] {mirror()} {suite} main\n")
+        site = mirror()
+        (self.base / "sources.list").write_text("".join(
+            f"deb [signed-by={KEYRING}] {site} {name} main\n"
+            for name in dict.fromkeys((suite.partition("-")[0], suite))))
         (self.base / "apt.conf").write_text(f'''\
 Dir::State "{self.base}/state";
 Dir::State::status "{self.base}/state/status";
@@ -60,6 +69,7 @@ Dir::Etc::trusted "/dev/null";
 Dir::Etc::trustedparts "/dev/null";
 APT::Architecture "{arch}";
 APT::Architectures "{arch}";
+APT::Default-Release "{suite}";
 APT::Install-Recommends "false";
 APT::Sandbox::User "";
 Acquire::Languages "none";
@@ -79,6 +89,11 @@ Debug::NoLocking "true";
                         "depends", package], self.env)
         return re.findall(r"^ +\|?Depends: ([^<\s]+)", text, re.M)
 
+    def closure(self, packages) -> list[str]:
+        """Packages and all they depend on, as if nothing were installed."""
+        text = _output(["/usr/bin/apt-get", "-s", "install", *packages], self.env)
+        return re.findall(r"^Inst (\S+)", text, re.M)
+
     def download(self, packages) -> list[Path]:
         """Fetch packages; those that a run before this one has fetched whole are kept."""
         debs = self.base / "debs"
@@ -94,7 +109,18 @@ Debug::NoLocking "true";
         return [debs / name for name in names]
 
 
-def unpack(debs, root: Path) -> None:
-    """Unpack packages into `root` without running anything of theirs."""
-    for deb in debs:
-        _output(["/usr/bin/dpkg-deb", "-x", deb, root])
+def unpack(suite: str, arch: str, choose: Callable[[PrivateApt], list[str]], root: Path) -> None:
+    """Fetch the packages of a suite that choose(apt) names, and unpack them into `root`.
+
+    Nothing of theirs is run. What was fetched whole is kept until all is there.
+    """
+    base = paths.cache_dir() / "apt" / f"{suite}-{arch}"
+    base.mkdir(parents=True, exist_ok=True)
+    with locked(base / ".lock"):
+        private = PrivateApt(base, suite, arch)
+        private.update()
+        debs = private.download(choose(private))
+        for deb in debs:
+            _output(["/usr/bin/dpkg-deb", "-x", deb, root])
+        for deb in debs:
+            deb.unlink()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import apt, paths
+from . import apt
 from .cache import say
 
 
@@ -18,24 +18,16 @@ class DebianKernel:
     def fill(self, temp: Path, final: Path) -> dict[str, str]:
         """Fetch and unpack."""
         say(f"fetching the guest kernel {final.name} and its headers from {self.suite} (once)")
-        root = apt.PrivateApt(paths.cache_dir() / "apt" / f"{self.suite}-{self.arch}",
-                              self.suite, self.arch)
-        root.update()
-        debs = root.download(self._packages(root))
-        say(f"unpacking {len(debs)} packages")
-        apt.unpack(debs, temp / "root")
-        facts = _describe(temp / "root", final / "root")
-        for deb in debs:
-            deb.unlink()
-        return facts
+        apt.unpack(self.suite, self.arch, self._packages, temp / "root")
+        return _describe(temp / "root", final / "root")
 
-    def _packages(self, root: apt.PrivateApt) -> list[str]:
+    def _packages(self, private: apt.PrivateApt) -> list[str]:
         """The real packages behind the suite's current kernel, its headers, and busybox."""
         wanted = ["busybox-static"]
         for meta in ("linux-image-", "linux-headers-"):
-            wanted += [name for name in root.depends(meta + self.flavour)
+            wanted += [name for name in private.depends(meta + self.flavour)
                        if name.startswith("linux-")]
-        for name in root.depends(wanted[-1]):
+        for name in private.depends(wanted[-1]):
             if name.startswith(("linux-headers-", "linux-kbuild-")):
                 wanted.append(name)
         return wanted

@@ -27,18 +27,20 @@ class Guest:
     kernel: a key of kernel.SOURCES; by default OKL4FS_TEST_KERNEL, or Debian's
     driver: load okl4fs.ko; mount: and mount okl4fs on /okl4
     overlays: folders copied over the root file system
+    hotplug: there is a slot for plug(); socket is then None
     qmp_path: one more QMP socket, for somebody else
+    program: how QEMU is started, if not as qemu.for_way() has it
     qemu_args: more arguments of QEMU; append: more arguments of the kernel
     verbose: show the console on stderr
     boot_timeout: seconds to wait for the guest; wait=False returns before that (see wait_ready())
     """
 
     def __init__(self, socket: str | os.PathLike | None = None, *, serve: bool = False,
-                 way: str | None = None, kernel: str | None = None, driver: bool = True,
-                 mount: bool = True, module_args: str = "", overlays=(), mem_mib: int = 512,
-                 smp: int = 1, qmp_path=None, qemu_args=(), append: str = "",
-                 accel: str | None = None, boot_timeout: float = 90, wait: bool = True,
-                 verbose: bool = False):
+                 hotplug: bool = False, way: str | None = None, kernel: str | None = None,
+                 driver: bool = True, mount: bool = True, module_args: str = "", overlays=(),
+                 mem_mib: int = 512, smp: int = 1, qmp_path=None, qemu_args=(), append: str = "",
+                 program: list[str] | None = None, accel: str | None = None,
+                 boot_timeout: float = 90, wait: bool = True, verbose: bool = False):
         self.scratch = scratch_dir()
         self.console_path = self.scratch / "console"
         self._pump = Pump()
@@ -48,13 +50,14 @@ class Guest:
         self._boot_timeout = boot_timeout
         self._up = False
         self._boot_console = self._boot_event = 0
+        self.way = way = way or qemu.default_way()
         try:
             self.kernel = kernels.get(kernel)
             module = kernels.module(self.kernel) if driver else None
             image = self.scratch / "initramfs"
             image.write_bytes(initramfs.build(self.kernel, module, overlays))
             accel = accel or accelerators.choose()
-            argv = qemu.program() + qemu.machine_args(accel, mem_mib, smp) + [
+            argv = (program or qemu.for_way(way)) + qemu.machine_args(accel, mem_mib, smp) + [
                 "-kernel", str(self.kernel.vmlinuz), "-initrd", str(image), "-append",
                 f"console=ttyS0 loglevel=7 oops=panic panic=-1 {append}".strip(),
                 "-chardev", f"file,id=console,path={self.console_path},append=on",
@@ -64,6 +67,8 @@ class Guest:
                 self._tail = Process(["tail", "-f", self.console_path], stdout=sys.stderr)
             if socket is not None:
                 argv += qemu.way_args(way, os.fspath(socket), serve)
+            if hotplug:
+                argv += qemu.ROOT_PORT_ARGS
             if qmp_path is not None:
                 argv += ["-qmp", f"unix:{os.fspath(qmp_path)},server=on,wait=off"]
             self._start(argv + [str(arg) for arg in qemu_args])
@@ -201,6 +206,21 @@ class Guest:
     def wait_event(self, name: str, since: int, timeout: float = 30) -> dict:
         """Wait for a QMP event after the first `since` ones."""
         return self._qmp.wait_event(name, since, timeout)
+
+    def plug(self, socket: str | os.PathLike, chardev: str) -> None:
+        """Plug in the device, on a new character device that connects to the daemon's socket."""
+        address = {"type": "unix", "data": {"path": os.fspath(socket)}}
+        self.qmp("chardev-add", id=chardev, backend={
+            "type": "socket", "data": {"addr": address, "server": False}})
+        self._qmp.call("device_add", {**qemu.device(self.way, chardev), "bus": qemu.ROOT_PORT}, 30)
+
+    def unplug(self, chardev: str) -> None:
+        """Unplug it, wait until the guest has let it go, and remove the character device."""
+        since = self.n_events()
+        self.qmp("device_del", id=qemu.DEVICE)
+        while self.wait_event("DEVICE_DELETED", since)["data"].get("device") != qemu.DEVICE:
+            since += 1
+        self.qmp("chardev-remove", id=chardev)
 
     def reset(self, timeout: float | None = None) -> None:
         """Reset the machine as its button does, and wait until it is ready again."""

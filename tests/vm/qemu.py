@@ -7,40 +7,52 @@ import shlex
 import subprocess
 from dataclasses import dataclass
 
+from . import newqemu
+
 
 class QemuError(Exception):
     """This QEMU cannot do what was asked."""
 
 
+DEVICE = "okl4fs0"
+
+
 @dataclass(frozen=True)
 class Way:
-    """A virtio device that QEMU forwards whole to our daemon."""
-    device: str
+    """A virtio device that QEMU forwards whole to our daemon, as device_add takes it."""
+    driver: str
+    properties: dict
     since: tuple[int, int]
 
 
-# {chardev} is the character device of the vhost-user socket.
 WAYS = {
-    "fs": Way("vhost-user-fs-pci,id=okl4fs0,chardev={chardev},tag=okl4fs0", (4, 2)),
-    "generic": Way("vhost-user-test-device-pci,id=okl4fs0,chardev={chardev},virtio-id=38,num_vqs=2",
-                   (10, 2)),
+    "fs": Way("vhost-user-fs-pci", {"tag": "okl4fs0"}, (4, 2)),
+    "generic": Way("vhost-user-test-device-pci", {"virtio-id": 38, "num_vqs": 2}, (10, 2)),
 }
 
+# Where a device can be plugged while the guest runs
+ROOT_PORT = "rootport"
+ROOT_PORT_ARGS = ("-device", f"pcie-root-port,id={ROOT_PORT},chassis=1")
 
-def program() -> list[str]:
+
+def installed() -> list[str]:
     """How QEMU is started: OKL4FS_QEMU (words as in a shell), or Debian's."""
     return shlex.split(os.environ.get("OKL4FS_QEMU", "/usr/bin/qemu-system-x86_64"))
 
 
 @functools.cache
-def version() -> tuple[int, int]:
-    """The version of that QEMU."""
-    text = subprocess.run(program() + ["--version"], check=True, capture_output=True,
+def _version(program: tuple[str, ...]) -> tuple[int, int]:
+    text = subprocess.run([*program, "--version"], check=True, capture_output=True,
                           text=True).stdout
     found = re.search(r"version (\d+)\.(\d+)", text)
     if not found:
-        raise QemuError(f"{program()[0]}: cannot tell its version from {text!r}")
+        raise QemuError(f"{program[0]}: cannot tell its version from {text!r}")
     return int(found[1]), int(found[2])
+
+
+def version(program: list[str]) -> tuple[int, int]:
+    """The version of a QEMU."""
+    return _version(tuple(program))
 
 
 def default_way() -> str:
@@ -48,18 +60,31 @@ def default_way() -> str:
     return os.environ.get("OKL4FS_TEST_WAY") or "fs"
 
 
-def way_args(way: str | None, socket: str, serve: bool) -> list[str]:
-    """The arguments that attach a guest to the daemon."""
-    way = way or default_way()
+def for_way(way: str) -> list[str]:
+    """How a QEMU that has this way is started: the one installed, or else a newer one."""
     if way not in WAYS:
         raise QemuError(f"no way {way}: there are {', '.join(WAYS)}")
-    needs = WAYS[way].since
-    if version() < needs:
+    program, needs = installed(), WAYS[way].since
+    if version(program) >= needs:
+        return program
+    if "OKL4FS_QEMU" in os.environ:
+        have = version(program)
         raise QemuError(f"--way {way} needs QEMU >= {needs[0]}.{needs[1]}, "
-                        f"this is {version()[0]}.{version()[1]}")
+                        f"OKL4FS_QEMU is {have[0]}.{have[1]}")
+    return newqemu.program()
+
+
+def device(way: str, chardev: str) -> dict:
+    """The device of a way on a character device, as device_add takes it."""
+    return {"driver": WAYS[way].driver, "id": DEVICE, "chardev": chardev, **WAYS[way].properties}
+
+
+def way_args(way: str, socket: str, serve: bool) -> list[str]:
+    """The arguments that attach a guest to the daemon."""
     server = ",server=on" if serve else ""
-    return ["-chardev", f"socket,id=okl4fs,path={socket}{server}",
-            "-device", WAYS[way].device.format(chardev="okl4fs")]
+    properties = device(way, "okl4fs")
+    return ["-chardev", f"socket,id=okl4fs,path={socket}{server}", "-device",
+            ",".join([properties.pop("driver")] + [f"{k}={v}" for k, v in properties.items()])]
 
 
 def machine_args(accel: str, mem_mib: int, smp: int) -> list[str]:

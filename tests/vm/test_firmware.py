@@ -18,7 +18,7 @@ class Uefi(VmTest):
         super().setUpClass()
         variables = cls.scratch / "vars.fd"
         shutil.copy(VARS, variables)
-        cls.one_guest({"echo": echo()}, boot_timeout=240, qemu_args=[
+        cls.one_guest({"echo": echo()}, way="fs", boot_timeout=240, qemu_args=[
             "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={CODE}",
             "-drive", f"if=pflash,format=raw,unit=1,file={variables}"])
 

@@ -141,9 +141,11 @@ class CommandLine(unittest.TestCase):
             sock.connect(str(path))
             self.assertIn(b'"QMP"', sock.recv(4096))
 
-    @unittest.skipIf(qemu.version() >= qemu.WAYS["generic"].since, "this QEMU has the device")
+    @unittest.skipIf(qemu.version(qemu.installed()) >= qemu.WAYS["generic"].since,
+                     "this QEMU has the device")
     def test_generic_way_is_refused_with_its_reason(self):
-        done = vm("--way", "generic", "--", "true")
+        done = vm("--way", "generic", "--", "true",
+                  env={**os.environ, "OKL4FS_QEMU": " ".join(qemu.installed())})
         self.assertNotEqual(done.returncode, 0)
         self.assertIn(b"needs QEMU >= 10.2", done.stderr)
 

@@ -22,7 +22,7 @@ class Connect(VmTest):
         cls.start_daemon([guest_config("vm", cls.socket, {
             "echo": echo(), "quiet": echo(), "out": listens(cls.scratch / "out.sock"),
             "in": listens(cls.scratch / "in.sock")}, socket_mode="connect")])
-        cls.guest = cls.start_guest(cls.socket, serve=True)  # the daemon came first
+        cls.guest = cls.start_guest(cls.socket, serve=True, way="fs")  # the daemon came first
         cls.seed = int(os.environ.get("OKL4FS_SEED") or random.SystemRandom().randrange(1 << 32))
 
     def kill_and_restart(self) -> None:
@@ -99,7 +99,7 @@ class QemuFirst(VmTest):
     def test_qemu_first(self):
         """The guest starts when the daemon comes."""
         socket = self.scratch / "vm.sock"
-        guest = self.start_guest(socket, serve=True, wait=False)
+        guest = self.start_guest(socket, serve=True, way="fs", wait=False)
         deadline = Deadline(30)
         while not socket.exists():
             deadline.check("QEMU's socket")
@@ -112,25 +112,18 @@ class Listen(VmTest):
     """The daemon listens. QEMU's plain chardev does not come back by itself: the device does,
     when it is unplugged and plugged in again (docs of the way `fs`)."""
 
-    CHARDEV = "okl4fs"
-    DEVICE = "okl4fs0"
-
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
         cls.socket = cls.scratch / "vm.sock"
         cls.start_daemon([guest_config("vm", cls.socket, {"echo": echo()})])
-        cls.guest = cls.start_guest(None, qemu_args=[
-            "-device", "pcie-root-port,id=rootport,chassis=1"])
+        cls.guest = cls.start_guest(None, hotplug=True, way="fs")
         cls.plug("first")
 
     @classmethod
     def plug(cls, chardev: str) -> None:
         """Attach the guest to the daemon."""
-        cls.guest.qmp("chardev-add", id=chardev, backend={"type": "socket", "data": {
-            "addr": {"type": "unix", "data": {"path": str(cls.socket)}}, "server": False}})
-        cls.guest.qmp("device_add", driver="vhost-user-fs-pci", id=cls.DEVICE, chardev=chardev,
-                      tag="okl4fs0", bus="rootport")
+        cls.guest.plug(cls.socket, chardev)
         cls.wait_device()
 
     @classmethod
@@ -145,14 +138,10 @@ class Listen(VmTest):
         command = self.guest.spawn("okl4test seq /okl4/echo records=1000000000 progress=500")
         command.wait_output("progress 1000.", 60)
         self.daemon.kill()
-        since = self.guest.n_events()
-        self.guest.qmp("device_del", id=self.DEVICE)
-        while self.guest.wait_event("DEVICE_DELETED", since, 30)["data"].get("device") != self.DEVICE:
-            since += 1
+        self.guest.unplug("first")
         status, output = command.wait(30)
         self.assertNotEqual(status, 0, output)
         self.assertIn("Input/output error", output)
-        self.guest.qmp("chardev-remove", id="first")
         self.daemon.start()
         self.plug("second")
         self.guest.check("okl4test seq /okl4/echo records=2000", 60)

@@ -31,7 +31,7 @@ class BesideVirtiofs(VmTest):
         overlay = cls.scratch / "overlay"
         (overlay / "lib").mkdir(parents=True)
         shutil.copy(kernel.module(kernel.get()), overlay / "lib")
-        cls.one_guest({"echo": echo()}, driver=False, overlays=[overlay], qemu_args=[
+        cls.one_guest({"echo": echo()}, way="fs", driver=False, overlays=[overlay], qemu_args=[
             "-chardev", f"socket,id=shared,path={socket}",
             "-device", "vhost-user-fs-pci,chardev=shared,tag=shared"])
 

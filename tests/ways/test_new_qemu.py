@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The way `fs` on a QEMU that is years newer than Debian 12's."""
+import unittest
+
+from vm import guest_config, newqemu
+from vm.base import VmTest, echo
+
+
+class NewQemu(VmTest):
+    """QEMU listens, the daemon connects and keeps trying."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.socket = cls.scratch / "vm.sock"
+        cls.start_daemon([guest_config("vm", cls.socket, {"echo": echo()},
+                                       socket_mode="connect")])
+        cls.guest = cls.start_guest(cls.socket, serve=True, way="fs", smp=4,
+                                    program=newqemu.program())
+
+    def test_version_and_processors(self):
+        """It is the QEMU meant, with as many processors as were asked for."""
+        self.assertGreaterEqual(self.guest.qmp("query-version")["qemu"]["major"], 11)
+        self.assertEqual(self.guest.check("nproc"), "4\n")
+
+    def test_stream_and_reset(self):
+        """It moves bytes, also after the machine's reset button."""
+        self.guest.check("okl4test seq /okl4/echo records=5000", 60)
+        self.guest.reset()
+        self.guest.check("okl4test seq /okl4/echo records=5000", 60)
+
+    def test_killed_daemon(self):
+        """It heals by itself as on the old one."""
+        command = self.guest.spawn("okl4test seq /okl4/echo records=20000 progress=500")
+        command.wait_output("progress 1000.", 60)
+        self.daemon.kill()
+        self.daemon.start()
+        status, output = command.wait(150)
+        self.assertEqual(status, 0, output[-500:])
+        self.assertIn("records 20000 ", output)
+
+
+if __name__ == "__main__":
+    unittest.main()
