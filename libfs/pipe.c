@@ -60,9 +60,10 @@
  * that says empty. Looking at head first could miss what was written between the two loads, and the
  * last bytes of a stream would be lost. An end-of-file stays for as long as the reading end is open
  * (as with a fifo, every read returns 0); when that end closes, the phase goes to `eof_seen`, and a
- * later opening waits for the next end-of-file.
+ * later opening waits for the next end-of-file. So it does when the last opening left while the
+ * writer was still there, and the writer has closed since without a byte more: that end was theirs.
  *
- *	(E) consumer: eof_seen, then phase by store-release at close; read back by the same side only
+ *	(E) consumer: eof_seen, then phase by store-release; read back by the same side only
  *
  * A consumer's phase that says closed is EPIPE for the writer, though the ring may have room. Bytes
  * that lie in the ring stay there for the next opener. A change of phase is always notified by the

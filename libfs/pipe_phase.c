@@ -90,22 +90,35 @@ void pipe_producer_close(struct pipe *p)
 		step_phase(p, &p->shm->producer.phase);
 }
 
+/**
+ * use_up_eof() - a later opening does not see the end-of-file of a phase again
+ * @p: reading end
+ * @phase: the writer's phase
+ */
+static void use_up_eof(struct pipe *p, uint64_t phase)
+{
+	p->eof_seen = phase;
+	if (!p->error)
+		fs_store(&p->shm->consumer.eof_seen, fs_cpu_to_le64(phase));
+}
+
 void pipe_consumer_open(struct pipe *p)
 {
-	if (!pipe_is_open(p))
-		step_phase(p, &p->shm->consumer.phase);
+	if (pipe_is_open(p))
+		return;
+	if (p->left_phase && !look_at_writer(p) && !fill(p) && p->peer_phase == p->left_phase + 1)
+		use_up_eof(p, p->peer_phase);
+	step_phase(p, &p->shm->consumer.phase);
 }
 
 void pipe_consumer_close(struct pipe *p)
 {
 	if (!pipe_is_open(p))
 		return;
-	if (p->eof_pending) {
-		p->eof_seen = p->eof_pending;
-		p->eof_pending = 0;
-		if (!p->error)
-			fs_store(&p->shm->consumer.eof_seen, fs_cpu_to_le64(p->eof_seen));
-	}
+	if (p->eof_pending)
+		use_up_eof(p, p->eof_pending);
+	p->eof_pending = 0;
+	p->left_phase = !look_at_writer(p) && (p->peer_phase & 1) ? p->peer_phase : 0;
 	step_phase(p, &p->shm->consumer.phase);
 }
 

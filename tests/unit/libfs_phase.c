@@ -44,6 +44,8 @@ struct world {
 	unsigned int fill;
 	unsigned int ends_taken; /* by earlier openings: the writer's closes up to that one */
 	unsigned int end_reported; /* in this opening */
+	unsigned int
+		end_left; /* the next of the writer's closes, if the last opening left before it */
 	uint8_t next_in;
 	uint8_t next_out;
 };
@@ -127,6 +129,26 @@ static void set_open(struct side *side, bool open)
 	side->open = open;
 }
 
+static void open_reader(struct world *w)
+{
+	bool theirs = w->end_left && w->end_left == w->writer.closes && !w->writer.open;
+
+	if (!w->reader.open && theirs && !w->fill)
+		w->ends_taken = w->end_left;
+	set_open(&w->reader, true);
+}
+
+static void close_reader(struct world *w)
+{
+	if (!w->reader.open)
+		return;
+	if (w->end_reported)
+		w->ends_taken = w->end_reported;
+	w->end_reported = 0;
+	w->end_left = w->writer.open ? w->writer.closes + 1 : 0;
+	set_open(&w->reader, false);
+}
+
 static void act(struct world *w, enum action action)
 {
 	switch (action) {
@@ -146,15 +168,11 @@ static void act(struct world *w, enum action action)
 		break;
 	case RX_OPEN:
 		pipe_consumer_open(&w->rx);
-		set_open(&w->reader, true);
+		open_reader(w);
 		break;
 	case RX_CLOSE:
 		pipe_consumer_close(&w->rx);
-		if (w->reader.open && w->end_reported) {
-			w->ends_taken = w->end_reported;
-			w->end_reported = 0;
-		}
-		set_open(&w->reader, false);
+		close_reader(w);
 		break;
 	case RX_READ:
 		do_read(w);
@@ -163,6 +181,7 @@ static void act(struct world *w, enum action action)
 		/* Who was killed cannot have told what it had reported */
 		expect("restart", pipe_consumer_init(&w->rx, &w->shm, &ring.sec), 0);
 		w->end_reported = 0;
+		w->end_left = 0;
 		break;
 	}
 }
@@ -317,6 +336,46 @@ Test(libfs_phase, a_later_opening_waits_for_the_next_end_of_file)
 	require_status(pipe_arm_read(&r.rx), 1);
 	pipe_consumer_close(&r.rx);
 	pipe_consumer_open(&r.rx);
+	require_status(read_byte(&r.rx), 0);
+	rig_pipe_deinit(&r);
+}
+
+/* Who leaves while the writer is there leaves no end-of-file behind, but the bytes and their end */
+Test(libfs_phase, an_end_of_file_belongs_to_the_opening_that_left_before_it)
+{
+	struct rng rng = { 1 };
+	struct rig_pipe r;
+
+	rig_pipe_init(&r, 4096, 4096, LAYOUT_ADJACENT, 0, &rng);
+	pipe_producer_open(&r.tx);
+	pipe_consumer_open(&r.rx);
+	pipe_consumer_close(&r.rx);
+	pipe_producer_close(&r.tx);
+	pipe_consumer_open(&r.rx);
+	require_status(read_byte(&r.rx), -FS_AGAIN);
+	require_status(pipe_arm_read(&r.rx), 0);
+	pipe_producer_open(&r.tx);
+	pipe_consumer_close(&r.rx);
+	pipe_producer_close(&r.tx);
+	/* The next writer was there for nobody, and its end is the next opening's */
+	pipe_producer_open(&r.tx);
+	pipe_producer_close(&r.tx);
+	pipe_consumer_open(&r.rx);
+	require_status(read_byte(&r.rx), 0);
+	pipe_consumer_close(&r.rx);
+
+	pipe_producer_open(&r.tx);
+	pipe_consumer_open(&r.rx);
+	pipe_consumer_close(&r.rx);
+	pipe_producer_close(&r.tx);
+	/* EPIPE: nobody reads. What was written before that is delivered, and then its end */
+	pipe_consumer_open(&r.rx);
+	pipe_producer_open(&r.tx);
+	require_status(write_byte(&r.tx), 1);
+	pipe_consumer_close(&r.rx);
+	pipe_producer_close(&r.tx);
+	pipe_consumer_open(&r.rx);
+	require_status(read_byte(&r.rx), 1);
 	require_status(read_byte(&r.rx), 0);
 	rig_pipe_deinit(&r);
 }

@@ -50,6 +50,7 @@ struct pipe_seg {
  * @event: own wake value, as last published
  * @eof_pending: (consumer) the peer's phase whose end-of-file was reported since this end opened
  * @eof_seen: (consumer) as in pipe_consumer_shm
+ * @left_phase: (consumer) the peer's phase when this end closed last, if it was open then; else 0
  * @armed: (producer) somebody may sleep on @event
  * @overdue: (producer) for pipe_take_overdue()
  * @error: 0 or the negated status that failed this end
@@ -65,6 +66,7 @@ struct pipe {
 	uint64_t event;
 	uint64_t eof_pending;
 	uint64_t eof_seen;
+	uint64_t left_phase;
 	bool armed;
 	bool overdue;
 	int error;
@@ -117,7 +119,8 @@ void pipe_producer_close(struct pipe *p);
  * pipe_consumer_open() - the reading end gets its first opener
  * @p: reading end that is not open
  *
- * Wake the peer afterwards. An end-of-file that an earlier opening took is not seen again.
+ * Wake the peer afterwards. An end-of-file that an earlier opening took is not seen again, nor one
+ * of a writer that an earlier opening left alone and that has written nothing since.
  */
 void pipe_consumer_open(struct pipe *p);
 
