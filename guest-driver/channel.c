@@ -10,6 +10,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/err.h>
+#include <linux/fs.h>
 #include <linux/poll.h>
 
 #include "channel.h"
@@ -261,12 +262,13 @@ void okl4_channel_wake(struct okl4_channel *ch)
 	atomic_inc(&ch->wakes);
 	/* The count before the look at the wait queues. Pairs with prepare_to_wait() */
 	smp_mb__after_atomic();
+	/* No key: io_uring takes it for what poll() says */
 	if (waitqueue_active(&ch->rx_wait))
-		wake_up_interruptible_poll(&ch->rx_wait,
-					   EPOLLIN | EPOLLRDNORM | EPOLLHUP | EPOLLERR);
+		wake_up_interruptible(&ch->rx_wait);
 	if (waitqueue_active(&ch->tx_wait))
-		wake_up_interruptible_poll(&ch->tx_wait,
-					   EPOLLOUT | EPOLLWRNORM | EPOLLHUP | EPOLLERR);
+		wake_up_interruptible(&ch->tx_wait);
+	kill_fasync(&ch->rx_async, SIGIO, POLL_IN);
+	kill_fasync(&ch->tx_async, SIGIO, POLL_OUT);
 }
 
 /**
@@ -282,7 +284,8 @@ void okl4_channel_wake(struct okl4_channel *ch)
 bool okl4_channel_waited_for(struct okl4_channel *ch)
 {
 	struct okl4_mem *mem;
-	bool waits = waitqueue_active(&ch->rx_wait) || waitqueue_active(&ch->tx_wait);
+	bool waits = waitqueue_active(&ch->rx_wait) || waitqueue_active(&ch->tx_wait) ||
+		     READ_ONCE(ch->rx_async) || READ_ONCE(ch->tx_async);
 
 	if (waits)
 		return true;

@@ -120,6 +120,8 @@ struct okl4_offer {
  * @tx_lock: protects @mem->pair.tx
  * @rx_wait: who waits for bytes
  * @tx_wait: who waits for room
+ * @rx_async: who wants a SIGIO when there are bytes
+ * @tx_async: who wants one when there is room
  * @wakes: counts the wake-ups, so that a sleeper sees that one came before it slept
  * @rx_counts: of @rx_lock's direction
  * @tx_counts: of @tx_lock's direction
@@ -152,6 +154,8 @@ struct okl4_channel {
 	struct mutex tx_lock;
 	wait_queue_head_t rx_wait;
 	wait_queue_head_t tx_wait;
+	struct fasync_struct *rx_async;
+	struct fasync_struct *tx_async;
 	atomic_t wakes;
 
 	struct okl4_counts rx_counts;

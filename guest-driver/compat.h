@@ -29,6 +29,13 @@ typedef struct user_namespace okl4_idmap;
 #define okl4_compat_splice_read generic_file_splice_read
 #endif
 
+/* 6.18: a write may ask for EPIPE without the signal */
+#ifdef IOCB_NOSIGNAL
+#define OKL4_IOCB_NOSIGNAL IOCB_NOSIGNAL
+#else
+#define OKL4_IOCB_NOSIGNAL 0
+#endif
+
 /* 6.4 made MAX_ORDER the largest order (it was one more), 6.8 gave it its present name */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 8, 0)
 #define OKL4_MAX_ORDER MAX_PAGE_ORDER

@@ -37,10 +37,14 @@ int okl4fs_populate(struct super_block *sb);
 /* okl4fs_file.c */
 extern const struct file_operations okl4fs_file_ops;
 
+/* okl4fs_rw.c */
+ssize_t okl4fs_read_iter(struct kiocb *iocb, struct iov_iter *to);
+ssize_t okl4fs_write_iter(struct kiocb *iocb, struct iov_iter *from);
+
 /* okl4fs_poll.c */
 __poll_t okl4fs_poll(struct file *file, struct poll_table_struct *table);
-void okl4fs_rearm_read(struct okl4_channel *ch);
-void okl4fs_rearm_write(struct okl4_channel *ch);
+void okl4fs_rearm_read(struct okl4_channel *ch, bool short_of);
+void okl4fs_rearm_write(struct okl4_channel *ch, bool short_of);
 
 /* okl4fs_super.c */
 int okl4fs_register(void);

@@ -3,9 +3,10 @@
  * okl4fs_poll.c - readiness, and the wake-ups of those who wait for it
  *
  * The host wakes us only for what was asked for. So a direction that is reported as not ready is
- * armed first. Edge-triggered epoll does not ask again before the next wake-up, and so poll() cannot
- * arm for it; instead every read or write that leaves its direction not ready arms it, if somebody
- * is on the wait queue. That covers who reads until EAGAIN, and who takes a short count for it.
+ * armed first. Edge-triggered epoll and SIGIO do not ask again before the next wake-up, and so
+ * poll() cannot arm for them; instead every read or write that leaves its direction not ready arms
+ * it, if somebody watches. A call that moved less than was asked for has told its caller that the
+ * direction is not ready, so if it is ready again by then, the watchers are woken at once.
  */
 #include <linux/limits.h>
 #include <linux/poll.h>
@@ -24,36 +25,53 @@ static bool may_write(struct pipe *tx)
 }
 
 /**
- * okl4fs_rearm_read() - after a read: see that pollers learn of the next byte
- * @ch: channel
+ * watched() - whether somebody waits for a direction to become ready
+ * @wait: its wait queue
+ * @async: its signal-driven files
  *
- * Context: @ch->rx_lock held.
+ * Return: true when one does.
  */
-void okl4fs_rearm_read(struct okl4_channel *ch)
+static bool watched(wait_queue_head_t *wait, struct fasync_struct **async)
 {
-	struct pipe *rx = &ch->mem->pair.rx;
-
-	if (!wq_has_sleeper(&ch->rx_wait) || pipe_readable(rx) != 0)
-		return;
-	/* Something came before the arming: nobody else will tell them */
-	if (pipe_arm_read(rx) > 0)
-		wake_up_interruptible_poll(&ch->rx_wait, EPOLLIN | EPOLLRDNORM);
+	/* The full barrier in it serves for both. Pairs with poll_wait() and okl4fs_fasync() */
+	return wq_has_sleeper(wait) || READ_ONCE(*async);
 }
 
 /**
- * okl4fs_rearm_write() - after a write: see that pollers learn when there is room again
+ * okl4fs_rearm_read() - after a read: see that watchers learn of the next byte
  * @ch: channel
+ * @short_of: less was read than asked for
+ *
+ * What came between the read and the arming, the host does not tell of. An end-of-file needs no
+ * arming: the host rings for it in any case.
+ *
+ * Context: @ch->rx_lock held.
+ */
+void okl4fs_rearm_read(struct okl4_channel *ch, bool short_of)
+{
+	struct pipe *rx = &ch->mem->pair.rx;
+
+	if (!watched(&ch->rx_wait, &ch->rx_async))
+		return;
+	if (pipe_readable(rx) > 0 ? short_of : pipe_arm_read(rx) > 0 && pipe_readable(rx) > 0)
+		okl4_channel_wake(ch);
+}
+
+/**
+ * okl4fs_rearm_write() - after a write: see that watchers learn when there is room again
+ * @ch: channel
+ * @short_of: less was written than asked for, for want of room
  *
  * Context: @ch->tx_lock held.
  */
-void okl4fs_rearm_write(struct okl4_channel *ch)
+void okl4fs_rearm_write(struct okl4_channel *ch, bool short_of)
 {
 	struct pipe *tx = &ch->mem->pair.tx;
 
-	if (!wq_has_sleeper(&ch->tx_wait) || pipe_error(tx) || may_write(tx))
+	if (!watched(&ch->tx_wait, &ch->tx_async) || pipe_error(tx))
 		return;
-	if (okl4_channel_arm_write(ch, PIPE_BUF) > 0)
-		wake_up_interruptible_poll(&ch->tx_wait, EPOLLOUT | EPOLLWRNORM);
+	if (may_write(tx) ? short_of : okl4_channel_arm_write(ch, PIPE_BUF) > 0 && may_write(tx))
+		okl4_channel_wake(ch);
 }
 
 /**

@@ -92,6 +92,23 @@ static int okl4fs_get_tree(struct fs_context *fc)
 }
 
 /**
+ * okl4fs_reconfigure() - remount: ours stay what they are, the kernel's own (ro, ...) may change
+ * @fc: remount in the making; it began with the present options
+ *
+ * Return: 0 or -EINVAL with a message.
+ */
+static int okl4fs_reconfigure(struct fs_context *fc)
+{
+	const struct okl4fs_options *now = fc->root->d_sb->s_fs_info, *want = fc->s_fs_info;
+
+	if (want->populate != now->populate)
+		return invalf(fc, "populate is for a new mount");
+	if (!uid_eq(want->uid, now->uid) || !gid_eq(want->gid, now->gid) || want->mode != now->mode)
+		return invalf(fc, "uid, gid and mode cannot be changed: use chown and chmod");
+	return 0;
+}
+
+/**
  * okl4fs_free_fc() - free what belongs to a mount in the making
  * @fc: it; its options are NULL when a superblock has taken them
  */
@@ -103,11 +120,12 @@ static void okl4fs_free_fc(struct fs_context *fc)
 static const struct fs_context_operations okl4fs_context_ops = {
 	.parse_param = okl4fs_parse_param,
 	.get_tree = okl4fs_get_tree,
+	.reconfigure = okl4fs_reconfigure,
 	.free = okl4fs_free_fc,
 };
 
 /**
- * okl4fs_init_fs_context() - begin a mount
+ * okl4fs_init_fs_context() - begin a mount or a remount
  * @fc: mount in the making
  *
  * Return: 0 or -ENOMEM.
@@ -118,9 +136,13 @@ static int okl4fs_init_fs_context(struct fs_context *fc)
 
 	if (!opts)
 		return -ENOMEM;
-	opts->uid = GLOBAL_ROOT_UID;
-	opts->gid = GLOBAL_ROOT_GID;
-	opts->mode = 0644;
+	if (fc->purpose == FS_CONTEXT_FOR_RECONFIGURE) {
+		*opts = *(const struct okl4fs_options *)fc->root->d_sb->s_fs_info;
+	} else {
+		opts->uid = GLOBAL_ROOT_UID;
+		opts->gid = GLOBAL_ROOT_GID;
+		opts->mode = 0644;
+	}
 	fc->s_fs_info = opts;
 	fc->ops = &okl4fs_context_ops;
 	return 0;
