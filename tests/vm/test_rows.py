@@ -15,7 +15,7 @@ class Rows(VmTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        channels = {name: {"ring_bytes": RING_BYTES, "exclusive": name == "exclusive_ebusy",
+        channels = {name: {"ring_bytes": RING_BYTES, "exclusive": name.startswith("exclusive_"),
                            "endpoint": listens(cls.scratch / f"{name}.sock")}
                     for name in [*listing("row"), "peer_ctl"]}
         channels["echo"] = echo()

@@ -20,8 +20,11 @@
 /* The pattern between a row and its peer; tests/vm/fifo_peer.py makes the same bytes */
 #define ROW_SEED 7
 
-static const struct row_entry *const tables[] = { rows_node, rows_open,  rows_read, rows_write,
-						  rows_poll, rows_close, rows_io };
+static const struct row_entry *const tables[] = {
+	rows_node,  rows_open,  rows_user,   rows_mount,  rows_read,
+	rows_write, rows_close, rows_share,  rows_signal, rows_poll,
+	rows_epoll, rows_io,    rows_splice, rows_uring,  rows_call,
+};
 
 #define N_TABLES (sizeof(tables) / sizeof(tables[0]))
 
@@ -50,16 +53,16 @@ const char *row_path(struct row *r, const char *channel)
 }
 
 /*
- * Until the echo has seen our opening its writing end may still be closed, as an earlier row left
- * it, and who reads takes that end-of-file.
+ * An echo that was just about to close after an earlier row may do so in this one's first moment,
+ * and who reads takes that end-of-file.
  */
-int row_open_echo(struct row *r)
+int row_open_echo(struct row *r, const char *channel)
 {
-	int fd = open(row_path(r, "echo"), O_RDWR | O_CLOEXEC);
+	int fd = open(row_path(r, channel), O_RDWR | O_CLOEXEC);
 	ssize_t n;
 	char c = 0;
 
-	expect(fd >= 0, "echo: %m");
+	expect(fd >= 0, "%s: %m", channel);
 	write_all(fd, &c, 1);
 	while ((n = read(fd, &c, 1)) == 0)
 		sched_yield();

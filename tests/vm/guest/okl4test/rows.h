@@ -42,8 +42,9 @@ struct row_entry {
 	void (*run)(struct row *r);
 };
 
-extern const struct row_entry rows_node[], rows_open[], rows_read[], rows_write[], rows_poll[],
-	rows_close[], rows_io[];
+extern const struct row_entry rows_node[], rows_open[], rows_user[], rows_mount[], rows_read[],
+	rows_write[], rows_close[], rows_share[], rows_signal[], rows_poll[], rows_epoll[],
+	rows_io[], rows_splice[], rows_uring[], rows_call[];
 
 /** row_make() - make the row's node */
 void row_make(struct row *r);
@@ -54,8 +55,8 @@ int row_open(struct row *r, int flags);
 /** row_path() - PATH of another channel's node, made if need be; Return: static memory */
 const char *row_path(struct row *r, const char *channel);
 
-/** row_open_echo() - open the echo for reading and writing, and wait until it is open, too */
-int row_open_echo(struct row *r);
+/** row_open_echo() - open a channel that echoes, both ways, and wait until the echo is open, too */
+int row_open_echo(struct row *r, const char *channel);
 
 /** peer() - have the host's end do something and wait until it has; fails the row when it cannot */
 __attribute__((format(printf, 2, 3))) void peer(struct row *r, const char *fmt, ...);
@@ -71,6 +72,9 @@ void send_pattern(int fd, uint64_t offset, size_t bytes);
 
 /** catch_signal() - count deliveries of a signal, without SA_RESTART; Return: the counter */
 volatile int *catch_signal(int number);
+
+/** become_plain() - go on as an ordinary user; only in a child */
+void become_plain(void);
 
 /** in_child() - run @fn in a child, within the limit; Return: its exit status */
 int in_child(void (*fn)(struct row *r), struct row *r);

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/sendfile.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -76,67 +75,11 @@ static void bad_address(struct row *r)
 	peer(r, "expect 100");
 }
 
-static void splice_out(struct row *r)
-{
-	int fd = row_open(r, O_RDONLY), ends[2];
-	size_t done = 0;
-
-	expect(pipe(ends) == 0, "pipe: %m");
-	peer(r, "connect");
-	peer(r, "send 50000");
-	while (done < 50000) {
-		ssize_t n = splice(fd, NULL, ends[1], NULL, 50000 - done, 0);
-
-		expect(n > 0, "splice from okl4fs returned %zd: %m", n);
-		read_all(ends[0], buf + done, (size_t)n);
-		done += (size_t)n;
-	}
-	expect_pattern(buf, 0, done);
-}
-
-static void splice_in(struct row *r)
-{
-	int fd = row_open(r, O_WRONLY), ends[2];
-	size_t done = 0;
-
-	expect(pipe(ends) == 0, "pipe: %m");
-	peer(r, "connect");
-	send_pattern(ends[1], 0, 50000);
-	while (done < 50000) {
-		ssize_t n = splice(ends[0], NULL, fd, NULL, 50000 - done, 0);
-
-		expect(n > 0, "splice to okl4fs returned %zd: %m", n);
-		done += (size_t)n;
-	}
-	peer(r, "expect 50000");
-}
-
-static void sendfile_in(struct row *r)
-{
-	char path[] = "/tmp/okl4test.XXXXXX";
-	int fd = row_open(r, O_WRONLY), file = mkstemp(path);
-	size_t done = 0;
-
-	expect(file >= 0, "mkstemp: %m");
-	unlink(path);
-	send_pattern(file, 0, 300000); /* several rings */
-	expect(lseek(file, 0, SEEK_SET) == 0, "lseek: %m");
-	peer(r, "connect");
-	peer(r, "drain 300000");
-	while (done < 300000) {
-		ssize_t n = sendfile(fd, file, NULL, 300000 - done);
-
-		expect(n > 0, "sendfile returned %zd: %m", n);
-		done += (size_t)n;
-	}
-	peer(r, "drained");
-}
-
 static void large_calls(struct row *r)
 {
 	size_t bytes = 3000001;
 	char *whole = malloc(bytes);
-	int fd = row_open_echo(r);
+	int fd = row_open_echo(r, "echo");
 	struct async a;
 
 	pattern_fill(whole, 7, 0, bytes);
@@ -152,13 +95,7 @@ static void large_calls(struct row *r)
 }
 
 const struct row_entry rows_io[] = {
-	{ "fionread", fionread },
-	{ "readv_writev", readv_writev },
-	{ "seek_espipe", seek_espipe },
-	{ "bad_address", bad_address },
-	{ "splice_out", splice_out },
-	{ "splice_in", splice_in },
-	{ "sendfile_in", sendfile_in },
-	{ "large_calls", large_calls },
-	{ NULL, NULL },
+	{ "fionread", fionread },       { "readv_writev", readv_writev },
+	{ "seek_espipe", seek_espipe }, { "bad_address", bad_address },
+	{ "large_calls", large_calls }, { NULL, NULL },
 };

@@ -158,84 +158,6 @@ static void select_works(struct row *r)
 	expect(select(rx + 1, &in, NULL, NULL, &limit) == 1 && FD_ISSET(rx, &in), "not readable");
 }
 
-/* epoll_edge() - an edge-triggered epoll on one descriptor */
-static int epoll_edge(int fd, uint32_t events)
-{
-	struct epoll_event event = { .events = events | EPOLLET };
-	int ep = epoll_create1(EPOLL_CLOEXEC);
-
-	expect(ep >= 0 && epoll_ctl(ep, EPOLL_CTL_ADD, fd, &event) == 0, "epoll: %m");
-	return ep;
-}
-
-/* wait_edge() - the next edge, or the end of the test */
-static void wait_edge(int ep, uint64_t done)
-{
-	struct epoll_event event;
-	int n = epoll_wait(ep, &event, 1, LIMIT_SECONDS / 2 * 1000);
-
-	expect(n == 1, "after %llu bytes no edge came: %d: %m", (unsigned long long)done, n);
-}
-
-#define EDGE_BYTES (2U << 20)
-
-static void epoll_edge_in(struct row *r)
-{
-	int fd = row_open(r, O_RDONLY | O_NONBLOCK), ep = epoll_edge(fd, EPOLLIN);
-	uint64_t done = 0;
-
-	peer(r, "connect");
-	peer(r, "flood %u", EDGE_BYTES); /* answers at once, sends odd pieces with pauses */
-	while (done < EDGE_BYTES) {
-		ssize_t n;
-
-		wait_edge(ep, done);
-		while ((n = read(fd, buf, sizeof(buf))) > 0) {
-			expect_pattern(buf, done, (size_t)n);
-			done += (uint64_t)n;
-		}
-		expect(n < 0 && errno == EAGAIN, "read returned %zd: %m", n);
-	}
-}
-
-static void epoll_edge_out(struct row *r)
-{
-	int fd = row_open(r, O_WRONLY | O_NONBLOCK), ep = epoll_edge(fd, EPOLLOUT);
-	uint64_t done = 0, random = 1;
-
-	peer(r, "connect");
-	peer(r, "drain %u", EDGE_BYTES); /* answers at once, reads odd pieces with pauses */
-	while (done < EDGE_BYTES) {
-		ssize_t n = 0;
-
-		wait_edge(ep, done);
-		while (done < EDGE_BYTES && n >= 0) {
-			size_t piece = random_size(&random, sizeof(buf));
-
-			if (piece > EDGE_BYTES - done)
-				piece = (size_t)(EDGE_BYTES - done);
-			pattern_fill(buf, 7, done, piece);
-			n = write(fd, buf, piece);
-			expect(n > 0 || errno == EAGAIN, "write returned %zd: %m", n);
-			done += n > 0 ? (uint64_t)n : 0;
-		}
-	}
-	peer(r, "drained");
-}
-
-static void epoll_edge_hup(struct row *r)
-{
-	int fd = row_open(r, O_RDONLY | O_NONBLOCK), ep = epoll_edge(fd, EPOLLIN);
-
-	peer(r, "connect");
-	peer(r, "close");
-	wait_edge(ep, 0);
-	while (read(fd, buf, 1) < 0) {
-		expect(errno == EAGAIN, "read: %m");
-		wait_edge(ep, 0);
-	}
-}
-
 const struct row_entry rows_poll[] = {
 	{ "poll_before_first_open", poll_before_first_open },
 	{ "poll_in", poll_in },
@@ -244,8 +166,5 @@ const struct row_entry rows_poll[] = {
 	{ "poll_err", poll_err },
 	{ "poll_wakes_sleepers", poll_wakes_sleepers },
 	{ "select_works", select_works },
-	{ "epoll_edge_in", epoll_edge_in },
-	{ "epoll_edge_out", epoll_edge_out },
-	{ "epoll_edge_hup", epoll_edge_hup },
 	{ NULL, NULL },
 };

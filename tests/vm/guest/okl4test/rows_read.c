@@ -150,6 +150,55 @@ static void read_new_opener_waits(struct row *r)
 	expect_pattern(buf, 0, 20);
 }
 
+/* left_behind() - a peer that came while the row read, and left after it had closed */
+static void left_behind(struct row *r)
+{
+	int tx = row_open(r, O_WRONLY), rx = row_open(r, O_RDONLY);
+
+	peer(r, "connect");
+	send_pattern(tx, 0, 10);
+	peer(r, "expect 10"); /* it is there */
+	close(rx);
+	peer(r, "close");
+	expect(wait_poll(tx, 0) & POLLERR, "poll does not tell POLLERR");
+	peer(r, "pause"); /* the daemon has done all that belongs to it: one thread does both */
+	close(tx);
+}
+
+/* As with a fifo, who comes later is not met by the end of a stream that others have left */
+static void read_new_opener_no_stale_eof(struct row *r)
+{
+	struct async a;
+	int fd;
+
+	left_behind(r);
+	fd = row_open(r, O_RDONLY);
+	expect(poll_now(fd, POLLIN) == 0, "poll tells of an end that was others'");
+	async_start(&a, false, fd, buf, sizeof(buf));
+	async_wait_blocked(&a);
+	peer(r, "connect");
+	peer(r, "send 20");
+	expect(async_join(&a) == 20, "read returned %zd: %m", a.result);
+	expect_pattern(buf, 0, 20);
+	peer(r, "close");
+	expect(read(fd, buf, 1) == 0, "no end-of-file: %m");
+}
+
+/* But what a peer has sent while nobody was there is delivered, and its end after it */
+static void read_eof_of_missed_stream(struct row *r)
+{
+	int fd = row_open(r, O_RDWR);
+
+	close(fd);
+	peer(r, "connect");
+	peer(r, "send 10");
+	peer(r, "close");
+	fd = row_open(r, O_RDONLY);
+	read_all(fd, buf, 10);
+	expect_pattern(buf, 0, 10);
+	expect(read(fd, buf, 1) == 0, "no end-of-file: %m");
+}
+
 #define N_READERS  4
 #define N_UNITS    20000U
 #define UNIT_BYTES 4U
@@ -178,7 +227,7 @@ static void reader_child(int fd, unsigned char *seen)
  */
 static void several_readers(struct row *r)
 {
-	int fd = row_open_echo(r), status;
+	int fd = row_open_echo(r, "echo"), status;
 	unsigned char *seen = mmap_shared(N_UNITS);
 	pid_t pid[N_READERS];
 
@@ -211,6 +260,8 @@ const struct row_entry rows_read[] = {
 	{ "read_eof_wakes_sleeper", read_eof_wakes_sleeper },
 	{ "read_goes_on_after_reopen", read_goes_on_after_reopen },
 	{ "read_new_opener_waits", read_new_opener_waits },
+	{ "read_new_opener_no_stale_eof", read_new_opener_no_stale_eof },
+	{ "read_eof_of_missed_stream", read_eof_of_missed_stream },
 	{ "several_readers", several_readers },
 	{ NULL, NULL },
 };

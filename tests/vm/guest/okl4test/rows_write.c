@@ -192,11 +192,10 @@ static void writer_child(int fd, unsigned int who)
 /* write_pipe_buf_atomic() - records from four writers stay whole, over a ring of one page */
 static void write_pipe_buf_atomic(struct row *r)
 {
-	int fd = open(row_path(r, "small_echo"), O_RDWR | O_CLOEXEC), status;
+	int fd = row_open_echo(r, "small_echo"), status;
 	unsigned int count[N_WRITERS] = { 0 };
 	char record[RECORD_BYTES];
 
-	expect(fd >= 0, "small_echo: %m");
 	for (unsigned int i = 0; i < N_WRITERS; i++) {
 		pid_t pid = fork();
 

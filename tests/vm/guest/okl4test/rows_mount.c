@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * rows_mount.c - mounting: options, what is shown of them, several mounts, unmounting
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <mntent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "rows.h"
+
+#define SCRATCH "/tmp/okl4_row"
+
+/* scratch_mount() - a second mount, with options; what an earlier row left there goes away */
+static int scratch_mount(const char *options)
+{
+	mkdir(SCRATCH, 0755);
+	umount2(SCRATCH, MNT_DETACH);
+	return mount("okl4fs", SCRATCH, "okl4fs", 0, options);
+}
+
+/* scratch_node() - the node of the row's channel in the second mount, made if need be */
+static const char *scratch_node(struct row *r)
+{
+	static char path[128];
+
+	snprintf(path, sizeof(path), SCRATCH "/%s", r->name);
+	expect(mkfifo(path, 0600) == 0 || errno == EEXIST, "mkfifo %s: %m", path);
+	return path;
+}
+
+/* scratch_umount() - it must go */
+static void scratch_umount(void)
+{
+	expect(umount(SCRATCH) == 0, "umount: %m");
+}
+
+static void mount_options(struct row *r)
+{
+	struct stat st;
+
+	(void)r;
+	expect(scratch_mount("uid=12,gid=34,mode=751,populate") == 0, "mount: %m");
+	expect(stat(SCRATCH, &st) == 0, "stat: %m");
+	expect(S_ISDIR(st.st_mode) && (st.st_mode & 07777) == 0751, "mode is %#o", st.st_mode);
+	expect(st.st_uid == 12 && st.st_gid == 34, "owner is %u:%u", st.st_uid, st.st_gid);
+	expect(stat(SCRATCH "/peer_ctl", &st) == 0, "populate: %m");
+	expect(S_ISFIFO(st.st_mode), "populate: mode is %#o", st.st_mode);
+	expect((st.st_mode & 07777) == 0640, "populate: permissions are %#o", st.st_mode & 07777);
+	expect(st.st_uid == 12 && st.st_gid == 34, "populate: owner is %u:%u", st.st_uid,
+	       st.st_gid);
+	scratch_umount();
+}
+
+static void mount_without_populate(struct row *r)
+{
+	struct stat st;
+
+	(void)r;
+	expect(scratch_mount(NULL) == 0, "mount: %m");
+	expect_errno(stat(SCRATCH "/peer_ctl", &st), ENOENT);
+	expect(stat(SCRATCH, &st) == 0, "stat: %m");
+	expect((st.st_mode & 07777) == 0755 && !st.st_uid && !st.st_gid, "the root is not root's");
+	scratch_umount();
+}
+
+/* shown_options() - the options that /proc/mounts shows of the second mount, without "rw" */
+static const char *shown_options(void)
+{
+	static char found[256];
+	FILE *mounts = setmntent("/proc/mounts", "r");
+	struct mntent *entry;
+
+	expect(mounts, "/proc/mounts: %m");
+	strcpy(found, "(no mount)");
+	while ((entry = getmntent(mounts))) {
+		if (strcmp(entry->mnt_dir, SCRATCH) != 0)
+			continue;
+		expect(strcmp(entry->mnt_type, "okl4fs") == 0, "the type is %s", entry->mnt_type);
+		snprintf(found, sizeof(found), "%s", entry->mnt_opts);
+	}
+	endmntent(mounts);
+	return found;
+}
+
+/* expect_shown() - mounting with @options shows @shown */
+static void expect_shown(const char *options, const char *shown)
+{
+	expect(scratch_mount(options) == 0, "mount -o %s: %m", options);
+	expect(strcmp(shown_options(), shown) == 0, "-o %s shows %s, not %s", options,
+	       shown_options(), shown);
+	scratch_umount();
+}
+
+static void mount_shows_options(struct row *r)
+{
+	(void)r;
+	expect_shown("", "rw,relatime");
+	expect_shown("uid=0,gid=0,mode=644", "rw,relatime");
+	expect_shown("mode=600,gid=34,uid=12,populate",
+		     "rw,relatime,populate,uid=12,gid=34,mode=600");
+	expect_shown("mode=0", "rw,relatime,mode=000");
+}
+
+/* refused() - the message of the kernel for an option that it must refuse; static memory */
+static const char *refused(const char *key, const char *value)
+{
+	static char message[256];
+	int fd = (int)syscall(SYS_fsopen, "okl4fs", FSOPEN_CLOEXEC);
+	ssize_t n;
+
+	expect(fd >= 0, "fsopen: %m");
+	if (value)
+		expect_errno(syscall(SYS_fsconfig, fd, FSCONFIG_SET_STRING, key, value, 0), EINVAL);
+	else
+		expect_errno(syscall(SYS_fsconfig, fd, FSCONFIG_SET_FLAG, key, NULL, 0), EINVAL);
+	n = read(fd, message, sizeof(message) - 1);
+	expect(n > 0, "%s: no message in the context: %m", key);
+	message[n] = '\0';
+	close(fd);
+	expect(message[0] == 'e' && message[1] == ' ', "%s: no error: %s", key, message);
+	return message;
+}
+
+static void mount_unknown_option(struct row *r)
+{
+	(void)r;
+	expect_errno(scratch_mount("colour=green"), EINVAL);
+	expect_errno(scratch_mount("mode=nine"), EINVAL);
+	expect(strstr(refused("colour", "green"), "colour"), "it does not name the option");
+	expect(strstr(refused("loud", NULL), "loud"), "it does not name the option");
+}
+
+static void mount_bad_values(struct row *r)
+{
+	static const char *const bad[][2] = {
+		{ "mode", "1777" },      { "mode", "8" },         { "mode", "" },
+		{ "uid", "-1" },         { "uid", "root" },       { "uid", "4294967295" },
+		{ "gid", "1e3" },        { "gid", "4294967295" }, { "gid", "-5" },
+		{ "uid", "4294967296" }, { "mode", "-644" },
+	};
+
+	(void)r;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		const char *said = refused(bad[i][0], bad[i][1]);
+
+		expect(strstr(said, bad[i][0]), "%s=%s: the message is %s", bad[i][0], bad[i][1],
+		       said);
+	}
+	expect(strstr(refused("populate", "maybe"), "populate"), "it does not name the option");
+	expect(strstr(refused("uid", NULL), "uid"), "it does not name the option");
+}
+
+/* remount() - as mount -o remount does */
+static int remount(unsigned long flags, const char *options)
+{
+	return mount(NULL, SCRATCH, NULL, MS_REMOUNT | flags, options);
+}
+
+static void mount_remount(struct row *r)
+{
+	struct stat st;
+
+	expect(scratch_mount("mode=640,uid=12") == 0, "mount: %m");
+	expect(remount(0, NULL) == 0, "remount with nothing: %m");
+	expect(remount(0, "mode=640,uid=12,gid=0") == 0, "remount with the same: %m");
+	expect_errno(remount(0, "mode=600"), EINVAL);
+	expect_errno(remount(0, "uid=13"), EINVAL);
+	expect_errno(remount(0, "gid=13"), EINVAL);
+	expect_errno(remount(0, "populate"), EINVAL);
+	expect(stat(SCRATCH, &st) == 0 && st.st_uid == 12, "the owner has changed: %u", st.st_uid);
+	expect(remount(MS_RDONLY, NULL) == 0, "remount read-only: %m");
+	expect_errno(mkfifo(SCRATCH "/peer_ctl", 0600), EROFS);
+	expect(remount(0, NULL) == 0, "remount for writing: %m");
+	close(open(scratch_node(r), O_RDWR | O_CLOEXEC));
+	scratch_umount();
+}
+
+static void mount_read_only(struct row *r)
+{
+	int tx;
+
+	row_make(r);
+	expect(scratch_mount("populate") == 0, "mount: %m");
+	expect(remount(MS_RDONLY, "populate") == 0, "remount: %m");
+	expect_errno(unlink(scratch_node(r)), EROFS);
+	expect_errno(chmod(scratch_node(r), 0644), EROFS);
+	tx = open(scratch_node(r),
+		  O_WRONLY | O_CLOEXEC); /* as any fifo: its bytes are not the disk's */
+	expect(tx >= 0, "open: %m");
+	peer(r, "connect");
+	send_pattern(tx, 0, 100);
+	peer(r, "expect 100");
+	close(tx);
+	scratch_umount();
+}
+
+/* mount_as_plain() - must be refused */
+static void mount_as_plain(struct row *r)
+{
+	(void)r;
+	become_plain();
+	expect_errno(mount("okl4fs", SCRATCH, "okl4fs", 0, NULL), EPERM);
+}
+
+static void mount_plain_user(struct row *r)
+{
+	mkdir(SCRATCH, 0755);
+	expect(in_child(mount_as_plain, r) == 0, "as a plain user");
+}
+
+/* Each mount has nodes of its own, and all of them are the same channel */
+static void mount_twice(struct row *r)
+{
+	int rx = row_open(r, O_RDONLY), tx, other;
+	char buf[100];
+	struct stat first, second;
+
+	expect(scratch_mount(NULL) == 0, "mount: %m");
+	tx = open(scratch_node(r), O_WRONLY | O_CLOEXEC);
+	other = open(scratch_node(r), O_RDONLY | O_CLOEXEC);
+	expect(tx >= 0 && other >= 0, "open: %m");
+	expect(!fstat(rx, &first) && !fstat(other, &second), "fstat: %m");
+	expect(first.st_dev != second.st_dev, "the mounts have one device number");
+	peer(r, "connect");
+	send_pattern(tx, 0, 100);
+	peer(r, "expect 100");
+	peer(r, "send 200");
+	peer(r, "taken");
+	read_all(rx, buf, 100); /* one stream, whoever reads */
+	expect_pattern(buf, 0, 100);
+	close(rx); /* not the last reader */
+	read_all(other, buf, 100);
+	expect_pattern(buf, 100, 100);
+	close(tx);
+	peer(r, "eof");
+	close(other);
+	scratch_umount();
+}
+
+static void exclusive_across_mounts(struct row *r)
+{
+	int rx = row_open(r, O_RDONLY);
+
+	expect(scratch_mount(NULL) == 0, "mount: %m");
+	expect_errno(open(scratch_node(r), O_RDONLY), EBUSY);
+	expect_errno(open(scratch_node(r), O_RDWR), EBUSY);
+	close(rx);
+	rx = open(scratch_node(r), O_RDWR | O_CLOEXEC);
+	expect(rx >= 0, "open after close: %m");
+	expect_errno(open(r->path, O_WRONLY), EBUSY);
+	close(rx);
+	scratch_umount();
+}
+
+static void umount_busy(struct row *r)
+{
+	int fd;
+
+	expect(scratch_mount(NULL) == 0, "mount: %m");
+	fd = open(scratch_node(r), O_RDONLY | O_CLOEXEC);
+	expect(fd >= 0, "open: %m");
+	expect_errno(umount(SCRATCH), EBUSY);
+	close(fd);
+	scratch_umount();
+	expect_errno(umount(SCRATCH), EINVAL);
+}
+
+/* umount_lazy() - open files go on, in both ways, until they are closed */
+static void umount_lazy(struct row *r)
+{
+	char buf[1000];
+	struct stat st;
+	int fd;
+
+	expect(scratch_mount(NULL) == 0, "mount: %m");
+	fd = open(scratch_node(r), O_RDWR | O_CLOEXEC);
+	expect(fd >= 0, "open: %m");
+	peer(r, "connect");
+	expect(umount2(SCRATCH, MNT_DETACH) == 0, "lazy umount: %m");
+	expect_errno(stat(SCRATCH "/peer_ctl", &st), ENOENT);
+	for (unsigned int i = 0; i < 5; i++) {
+		peer(r, "send %zu", sizeof(buf));
+		read_all(fd, buf, sizeof(buf));
+		expect_pattern(buf, i * sizeof(buf), sizeof(buf));
+		send_pattern(fd, i * sizeof(buf), sizeof(buf));
+		peer(r, "expect %zu", sizeof(buf));
+	}
+	close(fd);
+	peer(r, "eof");
+	expect(scratch_mount(NULL) == 0, "mounting again: %m");
+	close(open(scratch_node(r), O_RDWR | O_CLOEXEC));
+	scratch_umount();
+}
+
+const struct row_entry rows_mount[] = {
+	{ "mount_options", mount_options },
+	{ "mount_without_populate", mount_without_populate },
+	{ "mount_shows_options", mount_shows_options },
+	{ "mount_unknown_option", mount_unknown_option },
+	{ "mount_bad_values", mount_bad_values },
+	{ "mount_remount", mount_remount },
+	{ "mount_read_only", mount_read_only },
+	{ "mount_plain_user", mount_plain_user },
+	{ "mount_twice", mount_twice },
+	{ "exclusive_across_mounts", exclusive_across_mounts },
+	{ "umount_busy", umount_busy },
+	{ "umount_lazy", umount_lazy },
+	{ NULL, NULL },
+};

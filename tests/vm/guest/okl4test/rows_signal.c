@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * rows_signal.c - signals that interrupt, that are sent, and that are asked for
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "pattern.h"
+#include "rows.h"
+
+static char buf[2 * ROW_RING_BYTES];
+
+/* catch_restarting() - as catch_signal(), with SA_RESTART */
+static volatile int *catch_restarting(int number)
+{
+	volatile int *caught = catch_signal(number);
+	struct sigaction action;
+
+	expect(sigaction(number, NULL, &action) == 0, "sigaction: %m");
+	action.sa_flags = SA_RESTART;
+	expect(sigaction(number, &action, NULL) == 0, "sigaction: %m");
+	return caught;
+}
+
+/* interrupt() - have a blocked thread handle one signal */
+static void interrupt(struct async *a, const volatile int *caught)
+{
+	int before = *caught;
+
+	pthread_kill(a->thread, SIGUSR1);
+	while (*caught == before)
+		sched_yield(); /* ends by alarm(2) */
+}
+
+static void read_sa_restart(struct row *r)
+{
+	int fd = row_open(r, O_RDONLY);
+	volatile int *caught = catch_restarting(SIGUSR1);
+	struct async a;
+
+	peer(r, "connect");
+	async_start(&a, false, fd, buf, sizeof(buf));
+	for (unsigned int i = 0; i < 3; i++) {
+		async_wait_blocked(&a);
+		interrupt(&a, caught);
+	}
+	async_wait_blocked(&a);
+	peer(r, "send 100");
+	expect(async_join(&a) == 100, "read returned %zd: %m", a.result);
+	expect_pattern(buf, 0, 100);
+}
+
+/* A write that has moved something tells how much; one that has not begins again */
+static void write_sa_restart(struct row *r)
+{
+	int fd = row_open(r, O_WRONLY);
+	volatile int *caught = catch_restarting(SIGUSR1);
+	struct async a;
+
+	pattern_fill(buf, 7, 0, sizeof(buf));
+	async_start(&a, true, fd, buf, sizeof(buf));
+	async_wait_blocked(&a);
+	interrupt(&a, caught);
+	expect(async_join(&a) == (ssize_t)ROW_RING_BYTES, "write returned %zd: %m", a.result);
+	async_start(&a, true, fd, buf + ROW_RING_BYTES, 5000);
+	async_wait_blocked(&a);
+	interrupt(&a, caught);
+	async_wait_blocked(&a);
+	peer(r, "connect");
+	expect(async_join(&a) == 5000, "write returned %zd: %m", a.result);
+	peer(r, "expect %u", ROW_RING_BYTES + 5000);
+}
+
+/* An atomic write that is interrupted has written nothing at all */
+static void write_atomic_eintr(struct row *r)
+{
+	int fd = row_open(r, O_WRONLY);
+	volatile int *caught = catch_signal(SIGUSR1);
+	size_t before = ROW_RING_BYTES - 100;
+	struct async a;
+
+	send_pattern(fd, 0, before);
+	async_start(&a, true, fd, buf, 101);
+	async_wait_blocked(&a);
+	interrupt(&a, caught);
+	expect_errno(async_join(&a), EINTR);
+	send_pattern(fd, before, 100);
+	peer(r, "connect");
+	peer(r, "expect %u", ROW_RING_BYTES);
+}
+
+/* write_to_nobody() - in a child: SIGPIPE as it is by default */
+static void write_to_nobody(struct row *r)
+{
+	int fd = row_open(r, O_WRONLY);
+
+	signal(SIGPIPE, SIG_DFL);
+	write(fd, buf, 1);
+	fail("SIGPIPE did not end it: %m");
+}
+
+static void sigpipe_ends(struct row *r)
+{
+	int fd = row_open(r, O_WRONLY), status;
+	pid_t pid;
+
+	peer(r, "connect");
+	peer(r, "close");
+	expect(wait_poll(fd, POLLERR) & POLLERR, "poll does not tell POLLERR");
+	pid = fork();
+	expect(pid >= 0, "fork: %m");
+	if (pid == 0)
+		write_to_nobody(r);
+	expect(waitpid(pid, &status, 0) == pid, "waitpid: %m");
+	expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE, "it ended with %#x", status);
+}
+
+/* A write that moved something before the reader went says how much, and sends SIGPIPE all the same */
+static void sigpipe_after_part(struct row *r)
+{
+	int fd = row_open(r, O_WRONLY);
+	volatile int *caught = catch_signal(SIGPIPE);
+	size_t bytes = 16U << 20;
+	struct async a;
+
+	peer(r, "connect");
+	peer(r, "pause"); /* it reads no more: its socket fills, then the ring */
+	async_start(&a, true, fd, calloc(1, bytes), bytes);
+	async_wait_blocked(&a);
+	expect(*caught == 0, "SIGPIPE came early");
+	peer(r, "close");
+	expect(async_join(&a) > 0 && a.result < (ssize_t)bytes, "write returned %zd: %m", a.result);
+	while (*caught == 0)
+		sched_yield(); /* to whichever thread; ends by alarm(2) */
+	expect(*caught == 1, "SIGPIPE was caught %d times", *caught);
+}
+
+/* watch_sigio() - ask for SIGIO; Return: how often it was caught */
+static volatile int *watch_sigio(int fd)
+{
+	volatile int *caught = catch_signal(SIGIO);
+
+	expect(fcntl(fd, F_SETOWN, getpid()) == 0, "F_SETOWN: %m");
+	expect(fcntl(fd, F_SETFL, O_ASYNC | O_NONBLOCK) == 0, "O_ASYNC: %m");
+	return caught;
+}
+
+/* wait_caught() - wait for one more signal than @before */
+static void wait_caught(const volatile int *caught, int before)
+{
+	while (*caught == before)
+		sched_yield(); /* ends by alarm(2) */
+}
+
+static void sigio_read(struct row *r)
+{
+	int fd = row_open(r, O_RDONLY), before;
+	volatile int *caught = watch_sigio(fd);
+
+	peer(r, "connect");
+	for (unsigned int i = 0; i < 10; i++) {
+		before = *caught;
+		peer(r, "send 10");
+		wait_caught(caught, before);
+		while (read(fd, buf, sizeof(buf)) <
+		       0) /* the signal may be of the other direction */
+			expect(errno == EAGAIN, "read: %m");
+	}
+	before = *caught;
+	peer(r, "close");
+	wait_caught(caught, before);
+	expect(fcntl(fd, F_SETFL, O_NONBLOCK) == 0, "F_SETFL: %m");
+	before = *caught;
+	peer(r, "connect");
+	peer(r, "send 10");
+	peer(r, "taken");
+	expect(*caught == before, "SIGIO came though it was turned off");
+}
+
+static void sigio_write(struct row *r)
+{
+	int fd = row_open(r, O_WRONLY), before;
+	volatile int *caught = watch_sigio(fd);
+	size_t done = 0;
+
+	while (write(fd, buf, PIPE_BUF) > 0)
+		done += PIPE_BUF;
+	expect(errno == EAGAIN && done == ROW_RING_BYTES, "filling: %zu: %m", done);
+	before = *caught;
+	peer(r, "connect");
+	peer(r, "skip %zu", done);
+	wait_caught(caught, before);
+	while (!(poll_now(fd, POLLOUT) & POLLOUT))
+		sched_yield();
+}
+
+/* Closing an open file ends what it has asked for */
+static void sigio_ends_at_close(struct row *r)
+{
+	int rx = row_open(r, O_RDONLY), both = row_open(r, O_RDWR), before, on = 1;
+	volatile int *caught = watch_sigio(both);
+
+	expect(ioctl(rx, FIOASYNC, &on) == 0, "FIOASYNC: %m"); /* its signals have no owner */
+	close(both);
+	before = *caught;
+	peer(r, "connect");
+	peer(r, "send 10");
+	peer(r, "taken");
+	expect(*caught == before, "SIGIO came for a file that is closed");
+	read_all(rx, buf, 10);
+}
+
+const struct row_entry rows_signal[] = {
+	{ "read_sa_restart", read_sa_restart },
+	{ "write_sa_restart", write_sa_restart },
+	{ "write_atomic_eintr", write_atomic_eintr },
+	{ "sigpipe_ends", sigpipe_ends },
+	{ "sigpipe_after_part", sigpipe_after_part },
+	{ "sigio_read", sigio_read },
+	{ "sigio_write", sigio_write },
+	{ "sigio_ends_at_close", sigio_ends_at_close },
+	{ NULL, NULL },
+};

@@ -1,0 +1,430 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * rows_uring.c - io_uring(7): reads, writes and polls that wait without holding up who submits them
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <liburing.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "pattern.h"
+#include "rows.h"
+
+#define N_ENTRIES 64
+
+static char buf[4 * ROW_RING_BYTES];
+
+/* ring_new() - an io_uring */
+static void ring_new(struct io_uring *ring)
+{
+	int err = io_uring_queue_init(N_ENTRIES, ring, 0);
+
+	expect(err == 0, "io_uring_queue_init: %s", strerror(-err));
+}
+
+/* new_sqe() - an entry to be filled, with a mark by which its completion is known */
+static struct io_uring_sqe *new_sqe(struct io_uring *ring)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+
+	expect(sqe, "no entry is free");
+	return sqe;
+}
+
+/* submit() - hand over all that was filled; it must return at once, whatever has to wait */
+static void submit(struct io_uring *ring, uint64_t mark)
+{
+	int n;
+
+	io_uring_sqe_set_data64(&ring->sq.sqes[(ring->sq.sqe_tail - 1) & *ring->sq.kring_mask],
+				mark);
+	n = io_uring_submit(ring);
+	expect(n == 1, "io_uring_submit returned %d", n);
+}
+
+/* submit_rw() - one read or write */
+static void submit_rw(struct io_uring *ring, bool writes, int fd, void *at, size_t bytes,
+		      uint64_t mark, unsigned int flags)
+{
+	struct io_uring_sqe *sqe = new_sqe(ring);
+
+	if (writes)
+		io_uring_prep_write(sqe, fd, at, (unsigned int)bytes, (uint64_t)-1);
+	else
+		io_uring_prep_read(sqe, fd, at, (unsigned int)bytes, (uint64_t)-1);
+	io_uring_sqe_set_flags(sqe, flags);
+	submit(ring, mark);
+}
+
+/* completed() - wait for the next completion; Return: its result; @mark, @flags: out, or NULL */
+static int completed(struct io_uring *ring, uint64_t *mark, unsigned int *flags)
+{
+	struct __kernel_timespec limit = { .tv_sec = LIMIT_SECONDS / 2 };
+	struct io_uring_cqe *cqe;
+	int err = io_uring_wait_cqe_timeout(ring, &cqe, &limit), result;
+
+	expect(err == 0, "no completion: %s", strerror(-err));
+	result = cqe->res;
+	if (mark)
+		*mark = cqe->user_data;
+	if (flags)
+		*flags = cqe->flags;
+	io_uring_cqe_seen(ring, cqe);
+	return result;
+}
+
+/* expect_pending() - nothing has completed yet */
+static void expect_pending(struct io_uring *ring)
+{
+	struct io_uring_cqe *cqe;
+
+	expect(io_uring_peek_cqe(ring, &cqe) == -EAGAIN, "it has completed with %d", cqe->res);
+}
+
+/* expect_done() - the next completion is this */
+static void expect_done(struct io_uring *ring, uint64_t wanted_mark, int wanted)
+{
+	uint64_t mark;
+	int result = completed(ring, &mark, NULL);
+
+	expect(mark == wanted_mark && result == wanted, "completion of %llu: %d, not %d of %llu",
+	       (unsigned long long)mark, result, wanted, (unsigned long long)wanted_mark);
+}
+
+/* reads() - a read that waits for the peer */
+static void reads(struct row *r, unsigned int flags)
+{
+	int fd = row_open(r, O_RDONLY);
+	struct io_uring ring;
+
+	ring_new(&ring);
+	submit_rw(&ring, false, fd, buf, sizeof(buf), 1, flags);
+	expect_pending(&ring);
+	peer(r, "connect");
+	expect_pending(&ring);
+	peer(r, "send 1000");
+	expect_done(&ring, 1, 1000);
+	expect_pattern(buf, 0, 1000);
+	peer(r, "send 1000");
+	peer(r, "taken");
+	submit_rw(&ring, false, fd, buf, 1000, 2, flags); /* it need not wait */
+	expect_done(&ring, 2, 1000);
+	expect_pattern(buf, 1000, 1000);
+	submit_rw(&ring, false, fd, buf, 1, 3, flags);
+	peer(r, "close");
+	expect_done(&ring, 3, 0);
+	io_uring_queue_exit(&ring);
+}
+
+static void uring_read(struct row *r)
+{
+	reads(r, 0);
+}
+
+static void uring_read_async(struct row *r)
+{
+	reads(r, IOSQE_ASYNC);
+}
+
+/* writes() - writes that wait for room */
+static void writes(struct row *r, unsigned int flags)
+{
+	int fd = row_open(r, O_WRONLY);
+	struct io_uring ring;
+	size_t done = ROW_RING_BYTES;
+
+	ring_new(&ring);
+	pattern_fill(buf, 7, 0, sizeof(buf));
+	submit_rw(&ring, true, fd, buf, ROW_RING_BYTES, 1, flags);
+	expect_done(&ring, 1, (int)ROW_RING_BYTES);
+	submit_rw(&ring, true, fd, buf + done, PIPE_BUF, 2, flags); /* the ring is full */
+	expect_pending(&ring);
+	peer(r, "connect");
+	expect_done(&ring, 2, PIPE_BUF);
+	peer(r, "expect %zu", done + PIPE_BUF);
+	peer(r, "close");
+	wait_poll(fd, POLLERR);
+	signal(SIGPIPE, SIG_IGN);
+	submit_rw(&ring, true, fd, buf, 1, 3, flags);
+	expect_done(&ring, 3, -EPIPE);
+	io_uring_queue_exit(&ring);
+}
+
+static void uring_write(struct row *r)
+{
+	writes(r, 0);
+}
+
+static void uring_write_async(struct row *r)
+{
+	writes(r, IOSQE_ASYNC);
+}
+
+/* expect_nowait() - a call with RWF_NOWAIT completes with this */
+static void expect_nowait(struct io_uring *ring, bool writes, int fd, size_t bytes, int wanted)
+{
+	struct io_uring_sqe *sqe = new_sqe(ring);
+
+	if (writes)
+		io_uring_prep_write(sqe, fd, buf, (unsigned int)bytes, (uint64_t)-1);
+	else
+		io_uring_prep_read(sqe, fd, buf, (unsigned int)bytes, (uint64_t)-1);
+	sqe->rw_flags = RWF_NOWAIT;
+	submit(ring, 1);
+	expect_done(ring, 1, wanted);
+}
+
+static void uring_nowait(struct row *r)
+{
+	int rx = row_open(r, O_RDONLY), tx = row_open(r, O_WRONLY);
+	struct io_uring ring;
+
+	ring_new(&ring);
+	expect_nowait(&ring, false, rx, 10, -EAGAIN);
+	expect_nowait(&ring, true, tx, sizeof(buf), (int)ROW_RING_BYTES);
+	expect_nowait(&ring, true, tx, 1, -EAGAIN);
+	io_uring_queue_exit(&ring);
+}
+
+/* cancels() - a call that waits is given up, and has taken or written nothing */
+static void cancels(struct row *r, unsigned int flags)
+{
+	int rx = row_open(r, O_RDONLY), tx = row_open(r, O_WRONLY);
+	struct io_uring ring;
+
+	ring_new(&ring);
+	expect(fill_ring(tx) == ROW_RING_BYTES, "the ring has another size");
+	for (unsigned int i = 0; i < 2; i++) {
+		uint64_t mark;
+		int result;
+
+		submit_rw(&ring, i == 1, i ? tx : rx, buf, 100, 1, flags);
+		expect_pending(&ring);
+		io_uring_prep_cancel64(new_sqe(&ring), 1, 0);
+		submit(&ring, 2);
+		for (unsigned int n = 0; n < 2; n++) {
+			result = completed(&ring, &mark, NULL);
+			/* -EALREADY: it was on its way in a worker, and is interrupted there */
+			if (mark == 2)
+				expect(result == 0 || result == -EALREADY, "cancel: %d", result);
+			else
+				expect(result == -ECANCELED || result == -EINTR, "call: %d",
+				       result);
+		}
+	}
+	peer(r, "connect");
+	peer(r, "skip %u", ROW_RING_BYTES);
+	peer(r, "send 10");
+	read_all(rx, buf, 10); /* nobody else has taken any */
+	expect_pattern(buf, 0, 10);
+	close(tx);
+	peer(r, "eof"); /* nothing came of the write */
+	io_uring_queue_exit(&ring);
+}
+
+static void uring_cancel(struct row *r)
+{
+	cancels(r, 0);
+}
+
+static void uring_cancel_async(struct row *r)
+{
+	cancels(r, IOSQE_ASYNC);
+}
+
+/* An io_uring that goes away takes with it what waits in it */
+static void uring_exit_while_waiting(struct row *r)
+{
+	int rx = row_open(r, O_RDONLY), tx = row_open(r, O_WRONLY);
+	struct io_uring ring;
+
+	ring_new(&ring);
+	submit_rw(&ring, false, rx, buf, 10, 1, 0);
+	submit_rw(&ring, false, rx, buf, 10, 2, IOSQE_ASYNC);
+	peer(r, "connect");
+	io_uring_queue_exit(&ring);
+	close(tx);
+	peer(r, "eof");
+	/* The kernel lets go of the files when it has cancelled all: then nobody reads any more */
+	close(rx);
+	rx = row_open(r, O_RDONLY);
+	peer(r, "send 10");
+	read_all(rx, buf, 10);
+	expect_pattern(buf, 0, 10);
+}
+
+static void uring_poll(struct row *r)
+{
+	int rx = row_open(r, O_RDONLY), tx = row_open(r, O_WRONLY);
+	struct io_uring ring;
+	int seen;
+
+	ring_new(&ring);
+	io_uring_prep_poll_add(new_sqe(&ring), tx, POLLOUT);
+	submit(&ring, 1);
+	expect_done(&ring, 1, POLLOUT);
+	expect(fill_ring(tx) == ROW_RING_BYTES, "the ring has another size");
+	io_uring_prep_poll_add(new_sqe(&ring), tx, POLLOUT);
+	submit(&ring, 2);
+	expect_pending(&ring);
+	peer(r, "connect");
+	peer(r, "skip %u", ROW_RING_BYTES);
+	expect_done(&ring, 2, POLLOUT);
+	io_uring_prep_poll_add(new_sqe(&ring), rx, POLLIN);
+	submit(&ring, 3);
+	expect_pending(&ring);
+	peer(r, "send 10");
+	expect_done(&ring, 3, POLLIN);
+	read_all(rx, buf, 10);
+	io_uring_prep_poll_add(new_sqe(&ring), rx, POLLIN);
+	submit(&ring, 4);
+	peer(r, "close");
+	seen = completed(&ring, NULL, NULL);
+	expect(seen == POLLHUP, "poll tells %#x", (unsigned int)seen);
+	io_uring_queue_exit(&ring);
+}
+
+static void uring_poll_multi(struct row *r)
+{
+	int fd = row_open(r, O_RDONLY | O_NONBLOCK), result;
+	struct io_uring ring;
+	unsigned int flags;
+	uint64_t mark;
+
+	ring_new(&ring);
+	io_uring_prep_poll_multishot(new_sqe(&ring), fd, POLLIN);
+	submit(&ring, 1);
+	peer(r, "connect");
+	for (unsigned int i = 0; i < 20; i++) {
+		size_t got = 0;
+
+		peer(r, "send 100");
+		while (got < 100) { /* a completion may come of what was read before */
+			ssize_t n;
+
+			result = completed(&ring, &mark, &flags);
+			expect(mark == 1 && result > 0 && (result & POLLIN), "poll: %d", result);
+			expect(flags & IORING_CQE_F_MORE, "the poll has ended");
+			while ((n = read(fd, buf, sizeof(buf))) > 0)
+				got += (size_t)n;
+			expect(n < 0 && errno == EAGAIN, "read returned %zd: %m", n);
+		}
+		expect(got == 100, "%zu bytes came", got);
+	}
+	io_uring_prep_poll_remove(new_sqe(&ring), 1);
+	submit(&ring, 2);
+	do { /* what it had told before may stand in between */
+		result = completed(&ring, &mark, &flags);
+	} while (mark == 1 && (flags & IORING_CQE_F_MORE));
+	expect(mark == 2 ? result == 0 : result == -ECANCELED, "%llu: %d", (unsigned long long)mark,
+	       result);
+	io_uring_queue_exit(&ring);
+}
+
+static void uring_vectors_linked(struct row *r)
+{
+	int fd = row_open_echo(r, "echo");
+	struct iovec out[2] = { { buf, 1000 }, { buf + 1000, 3000 } };
+	struct iovec in[2] = { { buf + 8000, 3999 }, { buf + 8000 + 3999, 1 } };
+	struct io_uring_sqe *sqe;
+	struct io_uring ring;
+	int n;
+
+	ring_new(&ring);
+	pattern_fill(buf, 7, 0, 4000);
+	sqe = new_sqe(&ring);
+	io_uring_prep_writev(sqe, fd, out, 2, (uint64_t)-1);
+	io_uring_sqe_set_flags(sqe, IOSQE_IO_LINK);
+	io_uring_sqe_set_data64(sqe, 1);
+	sqe = new_sqe(&ring);
+	io_uring_prep_readv(sqe, fd, in, 2, (uint64_t)-1);
+	io_uring_sqe_set_data64(sqe, 2);
+	n = io_uring_submit(&ring);
+	expect(n == 2, "io_uring_submit returned %d", n);
+	expect_done(&ring, 1, 4000);
+	expect_done(&ring, 2, 4000);
+	expect_pattern(buf + 8000, 0, 4000);
+	io_uring_queue_exit(&ring);
+}
+
+#define STREAM_BYTES (1U << 20)
+#define UNIT         8192U
+
+/* Both directions at once, one call of each under way at a time, over an echo */
+static void uring_stream(struct row *r)
+{
+	int fd = row_open_echo(r, "echo");
+	static char in[UNIT], out[UNIT];
+	size_t sent = 0, got = 0;
+	struct io_uring ring;
+
+	ring_new(&ring);
+	pattern_fill(out, 7, 0, UNIT);
+	submit_rw(&ring, true, fd, out, UNIT, 1, 0);
+	submit_rw(&ring, false, fd, in, UNIT, 2, 0);
+	while (got < STREAM_BYTES) {
+		uint64_t mark;
+		int n = completed(&ring, &mark, NULL);
+
+		expect(n > 0, "call %llu: %d", (unsigned long long)mark, n);
+		if (mark == 2) {
+			expect_pattern(in, got, (size_t)n);
+			got += (size_t)n;
+			if (got < STREAM_BYTES)
+				submit_rw(&ring, false, fd, in, UNIT, 2, 0);
+			continue;
+		}
+		sent += (size_t)n;
+		pattern_fill(out, 7, sent, UNIT);
+		if (sent < STREAM_BYTES)
+			submit_rw(&ring, true, fd, out,
+				  STREAM_BYTES - sent < UNIT ? STREAM_BYTES - sent : UNIT, 1, 0);
+	}
+	expect(got == STREAM_BYTES && sent == STREAM_BYTES, "%zu sent, %zu came", sent, got);
+	io_uring_queue_exit(&ring);
+}
+
+/* Many reads wait at a time; each byte goes to one of them, and all of them are told at the end */
+static void uring_many_reads(struct row *r)
+{
+	int fd = row_open(r, O_RDONLY);
+	struct io_uring ring;
+	size_t got = 0;
+	unsigned int n_eof = 0;
+
+	ring_new(&ring);
+	for (unsigned int i = 0; i < 32; i++)
+		submit_rw(&ring, false, fd, buf + i * 1000, 1000, i, i % 2 ? IOSQE_ASYNC : 0);
+	expect_pending(&ring);
+	peer(r, "connect");
+	peer(r, "send 16000");
+	peer(r, "close");
+	for (unsigned int i = 0; i < 32; i++) {
+		int n = completed(&ring, NULL, NULL);
+
+		expect(n >= 0, "read: %d", n);
+		got += (size_t)n;
+		n_eof += n == 0;
+	}
+	expect(got == 16000 && n_eof > 0, "%zu bytes, %u ends", got, n_eof);
+	io_uring_queue_exit(&ring);
+}
+
+const struct row_entry rows_uring[] = {
+	{ "uring_read", uring_read },
+	{ "uring_read_async", uring_read_async },
+	{ "uring_write", uring_write },
+	{ "uring_write_async", uring_write_async },
+	{ "uring_nowait", uring_nowait },
+	{ "uring_cancel", uring_cancel },
+	{ "uring_cancel_async", uring_cancel_async },
+	{ "uring_exit_while_waiting", uring_exit_while_waiting },
+	{ "uring_poll", uring_poll },
+	{ "uring_poll_multi", uring_poll_multi },
+	{ "uring_vectors_linked", uring_vectors_linked },
+	{ "uring_stream", uring_stream },
+	{ "uring_many_reads", uring_many_reads },
+	{ NULL, NULL },
+};
