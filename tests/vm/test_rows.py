@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The table of the fifo's behaviour, a row a test (the rows: tests/vm/guest/okl4test/rows_*.c)."""
+import re
 import unittest
 
+from vm import paths
 from vm.base import VmTest, echo, listens
 from vm.fifo_peer import FifoPeer
 from vm.hostend import listing
@@ -17,7 +19,7 @@ class Rows(VmTest):
         super().setUpClass()
         channels = {name: {"ring_bytes": RING_BYTES, "exclusive": name.startswith("exclusive_"),
                            "endpoint": listens(cls.scratch / f"{name}.sock")}
-                    for name in [*listing("row"), "peer_ctl"]}
+                    for name in [*listing("row"), *listing("compare"), "peer_ctl"]}
         channels["echo"] = echo()
         channels["small_echo"] = {"ring_bytes": 4096, "endpoint": echo()}
         cls.one_guest(channels)
@@ -34,6 +36,17 @@ class Rows(VmTest):
         finally:
             self.peer.reset()
         self.assertEqual((status, output), (0, f"ok {name}\n"))
+
+    def test_compare(self):
+        """Where a channel is not as a fifo of Linux, docs/okl4fs.7 says so, and only there."""
+        output = self.guest.check("okl4test compare all", 300)
+        found = dict(re.findall(r"^differs (\w+): (.*)$", output, re.M))
+        same = re.findall(r"^same (\w+): ", output, re.M)
+        self.assertEqual(len(found) + len(same), len(listing("compare")), output)
+        page = (paths.ROOT / "docs/okl4fs.7").read_text()
+        section = page.split(".Sh DIFFERENCES FROM A FIFO\n")[1].split("\n.Sh ")[0]
+        told = dict(re.findall(r"^\.It Sy (\w+)\n\.Ql (.*)$", section, re.M))
+        self.assertEqual(found, told)
 
     def test_shell_tools(self):
         """What one does first: ls, stat, test, echo, cat."""

@@ -20,6 +20,9 @@ int cmd_peer(char **argv);
 /** cmd_row() - one row of the table of the fifo's behaviour */
 int cmd_row(char **argv);
 
+/** cmd_compare() - where a channel is not as a fifo of Linux */
+int cmd_compare(char **argv);
+
 /** cmd_evil() - misbehave on the device */
 int cmd_evil(char **argv);
 

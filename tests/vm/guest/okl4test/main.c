@@ -25,6 +25,7 @@ static const struct command commands[] = {
 	{ "seq", cmd_seq, "TARGET records=N [max=BYTES] [seed=N] [progress=N]" },
 	{ "peer", cmd_peer, "TARGET" },
 	{ "row", cmd_row, "list | NAME [dir=/okl4]" },
+	{ "compare", cmd_compare, "list | all | NAME [dir=/okl4]" },
 	{ "evil", cmd_evil, "list | NAME [channel=ID]" },
 };
 
