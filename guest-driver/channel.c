@@ -276,7 +276,8 @@ void okl4_channel_wake(struct okl4_channel *ch)
  * @ch: channel
  *
  * Bytes that the host has not taken wait, too: who wrote them may be gone, but they are to be
- * delivered.
+ * delivered. A writer that is at work is taken for one that waits: it may be held up for any time,
+ * where its own memory has to be fetched first, and a device must not wait for that.
  *
  * Context: may sleep.
  * Return: true when a reader, a writer, a poller or bytes wait.
@@ -292,9 +293,11 @@ bool okl4_channel_waited_for(struct okl4_channel *ch)
 	mutex_lock(&ch->lock);
 	mem = ch->mem;
 	if (mem && !READ_ONCE(mem->failed)) {
-		mutex_lock(&ch->tx_lock);
-		waits = pipe_writable(&mem->pair.tx) < (s64)mem->pair.ring_bytes;
-		mutex_unlock(&ch->tx_lock);
+		waits = !mutex_trylock(&ch->tx_lock);
+		if (!waits) {
+			waits = pipe_writable(&mem->pair.tx) < (s64)mem->pair.ring_bytes;
+			mutex_unlock(&ch->tx_lock);
+		}
 	}
 	mutex_unlock(&ch->lock);
 	return waits;

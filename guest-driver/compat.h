@@ -66,6 +66,20 @@ typedef struct user_namespace okl4_idmap;
 #define okl4_compat_assign_str(field, source) __assign_str(field, source)
 #endif
 
+/*
+ * 6.15: virtio drivers can have a shutdown of their own (without one, virtio resets the device
+ * behind its driver's back); before that it is the device model's
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 15, 0)
+#define OKL4_COMPAT_SHUTDOWN     shutdown
+#define okl4_compat_vdev(device) (device)
+typedef struct virtio_device okl4_shutdown_arg;
+#else
+#define OKL4_COMPAT_SHUTDOWN     driver.shutdown
+#define okl4_compat_vdev(device) dev_to_virtio(device)
+typedef struct device okl4_shutdown_arg;
+#endif
+
 /**
  * okl4_compat_create_eperm() - refuse to make a regular file
  * @idmap: of the mount

@@ -5,7 +5,8 @@
  * A memsection is asked for as few, large chunks: the host then copies over long stretches and
  * ATTACH is short. When memory is fragmented the chunks get smaller, down to a page; only when there
  * are not enough single pages is it an error, and then one for the opener alone: no warning, no
- * OOM killer. The pages are not compound, since an I/O may run from one chunk into an adjacent one
+ * OOM killer, neither for us nor for others, who would find nothing left while we take page after
+ * page and give up only at the end. So what is plainly not there is not tried for. The pages are not compound, since an I/O may run from one chunk into an adjacent one
  * and hardened usercopy would take that for an overrun.
  */
 #include <linux/gfp.h>
@@ -71,7 +72,9 @@ int okl4_chunks_alloc(struct okl4_chunks *c, u64 bytes)
 	u32 i;
 
 	memset(c, 0, sizeof(*c));
-	c->base = kvcalloc(most, sizeof(*c->base), GFP_KERNEL | __GFP_NOWARN);
+	if (bytes >> PAGE_SHIFT > max(si_mem_available(), 0L))
+		return -ENOMEM;
+	c->base = kvcalloc(most, sizeof(*c->base), GFP_KERNEL | __GFP_NOWARN | __GFP_RETRY_MAYFAIL);
 	if (!c->base)
 		return -ENOMEM;
 

@@ -14,6 +14,7 @@
 #include <linux/virtio_ids.h>
 #include <uapi/linux/virtio_fs.h>
 
+#include "compat.h"
 #include "virtio_okl4.h"
 
 /* A virtio id without a driver in Linux: QEMU's generic vhost-user device is given this one */
@@ -248,7 +249,10 @@ static int okl4_probe(struct virtio_device *vdev)
 	okl4_debugfs_add(dev);
 
 	mutex_lock(&dev->mutex);
-	err = okl4_dev_bring_up(dev);
+	err = okl4_queues_start(dev);
+	dev->fresh = !err;
+	if (!err)
+		err = okl4_dev_bring_up(dev);
 	dev_info(&vdev->dev, "%s carrier, %u queues, %u channels%s\n", dev->carrier->name,
 		 OKL4FS_QUEUE_EVENT + dev->n_event, okl4_slots_count(dev),
 		 err ? "; the host does not answer yet" : "");
@@ -295,19 +299,37 @@ static int okl4_freeze(struct virtio_device *vdev)
 
 /**
  * okl4_restore() - the machine has woken up
- * @vdev: device
+ * @vdev: device; its features are negotiated
  *
- * Return: 0; the device's work sets it up again.
+ * The host is not greeted here: it may be silent, and nobody is to wait for it but those who want
+ * something of it.
+ *
+ * Return: 0; the device's work goes on from here, and sets up anew what may have failed.
  */
 static int okl4_restore(struct virtio_device *vdev)
 {
 	struct okl4_dev *dev = vdev->priv;
 
+	mutex_lock(&dev->mutex);
+	dev->fresh = !okl4_queues_start(dev);
 	WRITE_ONCE(dev->stopped, false);
+	mutex_unlock(&dev->mutex);
 	okl4_dev_poke(dev);
 	return 0;
 }
 #endif
+
+/**
+ * okl4_shutdown() - the machine goes down, or another kernel takes it over
+ * @device: device
+ *
+ * The host must not write to memory that will be somebody else's, and our work must not set the
+ * device up again once it is reset.
+ */
+static void okl4_shutdown(okl4_shutdown_arg *device)
+{
+	take_down(okl4_compat_vdev(device)->priv, true);
+}
 
 static struct virtio_driver okl4_driver = {
 	.driver.name = KBUILD_MODNAME,
@@ -316,6 +338,7 @@ static struct virtio_driver okl4_driver = {
 	.validate = okl4_validate,
 	.probe = okl4_probe,
 	.remove = okl4_remove,
+	.OKL4_COMPAT_SHUTDOWN = okl4_shutdown,
 #ifdef CONFIG_PM_SLEEP
 	.freeze = okl4_freeze,
 	.restore = okl4_restore,

@@ -87,7 +87,7 @@ struct okl4_slot {
  * @up: the host has answered HELLO, and has not been found silent since. Written under @mutex
  * @stopped: the device goes or sleeps: no new request, and a waiting one gives up. Written once or
  *	under @mutex
- * @was_set_up: features must be negotiated anew before the next set-up, under @mutex
+ * @fresh: the queues are set up, and nothing was asked for over them yet, under @mutex
  * @greeted: the host has answered HELLO once, under @mutex
  * @n_failures: set-ups that failed in a row, under @mutex
  * @manage: all that needs patience: setting up, healing, PING, events that need requests
@@ -125,7 +125,7 @@ struct okl4_dev {
 	struct mutex mutex;
 	bool up;
 	bool stopped;
-	bool was_set_up;
+	bool fresh;
 	bool greeted;
 	unsigned int n_failures;
 	struct delayed_work manage;
@@ -209,6 +209,7 @@ void okl4_dev_poke(struct okl4_dev *dev);
 void okl4_dev_watch(struct okl4_port *port);
 int okl4_dev_attach(struct okl4_port *port, struct okl4_channel *ch);
 void okl4_retired_free(struct okl4_dev *dev);
+void okl4_retired_replaced(struct okl4_dev *dev, u32 id, const struct okl4_mem *mem);
 void okl4_dev_retire(struct okl4_port *port, struct okl4_mem *mem);
 void okl4_dev_manage(struct work_struct *work);
 

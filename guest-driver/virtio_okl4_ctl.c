@@ -140,6 +140,7 @@ int okl4_ctl_attach(struct okl4_dev *dev, struct okl4_channel *ch)
 	mutex_unlock(&ch->lock);
 	if (r)
 		return r;
+	okl4_retired_replaced(dev, mem->holder_id, mem);
 	dev_info(&dev->vdev->dev, "channel %*pE attached: 2 x %llu bytes in chunks of %u\n",
 		 (int)ch->name_bytes, ch->name, mem->pair.ring_bytes,
 		 mem->chunks[OKL4FS_SEC_FWD].chunk_bytes);

@@ -76,9 +76,31 @@ static void lost(struct okl4_dev *dev, int why)
 }
 
 /**
+ * okl4_retired_replaced() - the host has other memory for a channel id now
+ * @dev: device
+ * @id: channel id
+ * @mem: what it has
+ *
+ * Memory that was retired before is the host's no longer; to detach that id now would take @mem.
+ *
+ * Context: @dev->mutex held.
+ */
+void okl4_retired_replaced(struct okl4_dev *dev, u32 id, const struct okl4_mem *mem)
+{
+	struct okl4_mem *old;
+
+	spin_lock(&dev->retired_lock);
+	list_for_each_entry(old, &dev->retired, retired) {
+		if (old != mem && old->holder_id == id)
+			old->holder = NULL;
+	}
+	spin_unlock(&dev->retired_lock);
+}
+
+/**
  * free_retired() - free memory that was retired
  * @dev: device
- * @detach: ask the host for it first; else the device was reset
+ * @detach: ask the host for it first, where it has it; else the device was reset
  *
  * Context: @dev->mutex held.
  * Return: 0 or a negative errno, after which the device must be reset.
@@ -94,7 +116,7 @@ static int free_retired(struct okl4_dev *dev, bool detach)
 		spin_unlock(&dev->retired_lock);
 		if (!mem)
 			return 0;
-		if (detach)
+		if (detach && mem->holder)
 			r = okl4_ctl_detach(dev, mem->holder_id);
 		if (r < 0)
 			return r;
@@ -224,31 +246,26 @@ static int greet(struct okl4_dev *dev)
 }
 
 /**
- * set_up() - have the queues run, whatever state they are in
+ * set_up_again() - reset the device and have the queues run anew
  * @dev: device
  *
  * Context: @dev->mutex held.
  * Return: 0 or a negative errno.
  */
-static int set_up(struct okl4_dev *dev)
+static int set_up_again(struct okl4_dev *dev)
 {
 	int err;
 
-	if (dev->was_set_up) {
-		okl4_queues_stop(dev);
-		okl4_slots_returned(dev);
-		okl4_retired_free(dev);
-		err = okl4_queues_renew(dev);
-		if (err)
-			return err;
-	}
-	dev->was_set_up = true;
-	return okl4_queues_start(dev);
+	okl4_queues_stop(dev);
+	okl4_slots_returned(dev);
+	okl4_retired_free(dev);
+	err = okl4_queues_renew(dev);
+	return err ? err : okl4_queues_start(dev);
 }
 
 /**
- * okl4_dev_bring_up() - set the device up, from nothing or after the host was lost
- * @dev: device that is not up; its features are negotiated if it has never been set up
+ * okl4_dev_bring_up() - have the host know us: at first, or after it was lost
+ * @dev: device that is not up; unless it is fresh, it is reset
  *
  * A fragile carrier keeps its queues: the host is greeted again when it has answered all that it
  * was asked, be it the old one that was slow or a new one that was given the same rings.
@@ -258,12 +275,13 @@ static int set_up(struct okl4_dev *dev)
  */
 int okl4_dev_bring_up(struct okl4_dev *dev)
 {
-	int err;
+	int err = 0;
 
-	if (dev->live && dev->carrier->fragile)
+	if (!dev->fresh && dev->live && dev->carrier->fragile)
 		err = okl4_ctl_overdue(dev);
-	else
-		err = set_up(dev);
+	else if (!dev->fresh)
+		err = set_up_again(dev);
+	dev->fresh = false;
 	if (!err)
 		err = greet(dev);
 	if (err) {

@@ -68,16 +68,33 @@ int okl4_slot_take_back(struct okl4_dev *dev, u32 id)
 }
 
 /**
+ * note() - note that something is to be done about a slot
+ * @dev: device
+ * @id: slot
+ * @what: OKL4_SLOT_*
+ *
+ * Context: @dev->slot_lock held; any.
+ */
+static void note(struct okl4_dev *dev, u32 id, u16 what)
+{
+	dev->slot[id].todo |= what;
+	set_bit(id, dev->todo);
+	okl4_dev_poke(dev);
+}
+
+/**
  * tend_slot() - do what is to be done about a slot
  * @dev: device
  * @id: slot
  *
  * Context: @dev->mutex held.
- * Return: 0 or a negative errno, after which the device must be reset.
+ * Return: 0; -ENOMEM, with what could not be done noted again; or another negative errno, after
+ * which the device must be reset.
  */
 static int tend_slot(struct okl4_dev *dev, u32 id)
 {
 	struct okl4_slot todo;
+	int err = 0;
 
 	spin_lock_irq(&dev->slot_lock);
 	todo = dev->slot[id];
@@ -88,7 +105,14 @@ static int tend_slot(struct okl4_dev *dev, u32 id)
 		okl4_channel_fail(todo.ch, todo.failed_instance, todo.failed_status);
 	if ((todo.todo & OKL4_SLOT_DRAINED) && todo.ch)
 		okl4_channel_settle(todo.ch);
-	return todo.todo & OKL4_SLOT_CHANGED ? okl4_offers_ask_again(dev, id) : 0;
+	if (todo.todo & OKL4_SLOT_CHANGED)
+		err = okl4_offers_ask_again(dev, id);
+	if (err == -ENOMEM) {
+		spin_lock_irq(&dev->slot_lock);
+		note(dev, id, OKL4_SLOT_CHANGED);
+		spin_unlock_irq(&dev->slot_lock);
+	}
+	return err;
 }
 
 /**
@@ -96,7 +120,8 @@ static int tend_slot(struct okl4_dev *dev, u32 id)
  * @dev: device
  *
  * Context: @dev->mutex held.
- * Return: 0 or a negative errno, after which the device must be reset.
+ * Return: 0; -ENOMEM: to be called again; or another negative errno, after which the device must be
+ * reset.
  */
 int okl4_slots_tend(struct okl4_dev *dev)
 {
@@ -218,21 +243,6 @@ bool okl4_slots_waited_for(struct okl4_dev *dev)
 			return true;
 	}
 	return false;
-}
-
-/**
- * note() - note that something is to be done about a slot
- * @dev: device
- * @id: slot
- * @what: OKL4_SLOT_*
- *
- * Context: @dev->slot_lock held; any.
- */
-static void note(struct okl4_dev *dev, u32 id, u16 what)
-{
-	dev->slot[id].todo |= what;
-	set_bit(id, dev->todo);
-	okl4_dev_poke(dev);
 }
 
 /**
