@@ -23,6 +23,9 @@ int cmd_row(char **argv);
 /** cmd_compare() - where a channel is not as a fifo of Linux */
 int cmd_compare(char **argv);
 
+/** cmd_sleepers() - sleep on a channel in every way while its device goes and comes back */
+int cmd_sleepers(char **argv);
+
 /** cmd_evil() - misbehave on the device */
 int cmd_evil(char **argv);
 

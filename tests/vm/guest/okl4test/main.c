@@ -26,6 +26,7 @@ static const struct command commands[] = {
 	{ "peer", cmd_peer, "TARGET" },
 	{ "row", cmd_row, "list | NAME [dir=/okl4]" },
 	{ "compare", cmd_compare, "list | all | NAME [dir=/okl4]" },
+	{ "sleepers", cmd_sleepers, "NODE drain=NODE [each=N]" },
 	{ "evil", cmd_evil, "list | NAME [channel=ID]" },
 };
 

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * sleepers.c - who sleeps on a channel when its device goes away, and what they find
+ *
+ * The channel's host end must neither write nor read. Several threads of every kind go to sleep on
+ * it; when all of them sleep, `asleep` is printed, and somebody outside takes the device away. Each
+ * must wake up with what the fifo's table says. Then the open descriptors and new opens are tried,
+ * `gone` is printed, and after the next line from stdin, when the device is back, all is to be well.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/select.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "pattern.h"
+#include "util.h"
+
+#define MAX_EACH    8
+#define DRAIN_BYTES 1000
+#define DRAIN_SEED  7
+
+/**
+ * struct sleeper - a thread that sleeps
+ * @kind: how
+ * @fd: on what
+ * @thread: handle
+ * @tid: for /proc
+ * @result: what its call returned
+ * @error: errno of it
+ * @events: (poll and the like) EPOLL* that it told
+ */
+struct sleeper {
+	const struct kind *kind;
+	int fd;
+	pthread_t thread;
+	pid_t tid;
+	long result;
+	int error;
+	unsigned int events;
+};
+
+/**
+ * struct kind - a way to sleep
+ * @name: for messages
+ * @number: its system call
+ * @polls: it waits for readiness, and must be told HUP and ERR; else its call must say EIO
+ * @call: makes the call, and fills in @events
+ */
+struct kind {
+	const char *name;
+	long number;
+	bool polls;
+	long (*call)(struct sleeper *s);
+};
+
+static long call_read(struct sleeper *s)
+{
+	char byte;
+
+	return read(s->fd, &byte, 1);
+}
+
+static long call_write(struct sleeper *s)
+{
+	return write(s->fd, "x", 1);
+}
+
+static long call_poll(struct sleeper *s)
+{
+	struct pollfd pfd = { .fd = s->fd, .events = POLLIN | POLLOUT };
+	long n = syscall(SYS_ppoll, &pfd, 1, NULL, NULL, 0);
+
+	s->events = (unsigned short)pfd.revents; /* poll(2)'s bits are epoll's */
+	return n;
+}
+
+/* epoll() - the two kinds of epoll; @flags: EPOLLET or 0 */
+static long epoll(struct sleeper *s, uint32_t flags)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | flags };
+	int epfd = epoll_create1(EPOLL_CLOEXEC);
+	long n;
+
+	expect(epfd >= 0 && !epoll_ctl(epfd, EPOLL_CTL_ADD, s->fd, &event), "epoll: %m");
+	n = syscall(SYS_epoll_pwait, epfd, &event, 1, -1, NULL, 0);
+	s->events = event.events;
+	close(epfd);
+	return n;
+}
+
+static long call_epoll(struct sleeper *s)
+{
+	return epoll(s, 0);
+}
+
+static long call_epoll_edge(struct sleeper *s)
+{
+	return epoll(s, EPOLLET);
+}
+
+/* call_select() - readable is HUP or ERR or bytes, writable is ERR or room: there are neither */
+static long call_select(struct sleeper *s)
+{
+	fd_set in, out;
+	long n;
+
+	FD_ZERO(&in);
+	FD_ZERO(&out);
+	FD_SET(s->fd, &in);
+	FD_SET(s->fd, &out);
+	n = syscall(SYS_pselect6, s->fd + 1, &in, &out, NULL, NULL, NULL);
+	s->events = (FD_ISSET(s->fd, &in) ? EPOLLHUP : 0) | (FD_ISSET(s->fd, &out) ? EPOLLERR : 0);
+	return n == 2 ? 1 : n;
+}
+
+/* splice_with() - from the channel into a pipe, or the other way */
+static long splice_with(struct sleeper *s, bool writes)
+{
+	int ends[2], error;
+	long n;
+
+	expect(pipe(ends) == 0 && write(ends[1], "x", 1) == 1, "pipe: %m");
+	n = writes ? splice(ends[0], NULL, s->fd, NULL, 1, 0) :
+		     splice(s->fd, NULL, ends[1], NULL, 1, 0);
+	error = errno;
+	close(ends[0]);
+	close(ends[1]);
+	errno = error;
+	return n;
+}
+
+static long call_splice_read(struct sleeper *s)
+{
+	return splice_with(s, false);
+}
+
+static long call_splice_write(struct sleeper *s)
+{
+	return splice_with(s, true);
+}
+
+static const struct kind kinds[] = {
+	{ "read", SYS_read, false, call_read },
+	{ "write", SYS_write, false, call_write },
+	{ "poll", SYS_ppoll, true, call_poll },
+	{ "epoll", SYS_epoll_pwait, true, call_epoll },
+	{ "edge-triggered epoll", SYS_epoll_pwait, true, call_epoll_edge },
+	{ "select", SYS_pselect6, true, call_select },
+	{ "splice from it", SYS_splice, false, call_splice_read },
+	{ "splice to it", SYS_splice, false, call_splice_write },
+};
+
+#define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
+/* sleep_main() - a sleeper's thread */
+static void *sleep_main(void *arg)
+{
+	struct sleeper *s = arg;
+
+	__atomic_store_n(&s->tid, (pid_t)syscall(SYS_gettid), __ATOMIC_RELEASE);
+	s->result = s->kind->call(s);
+	s->error = errno;
+	return NULL;
+}
+
+/* start() - start a sleeper and wait until it sleeps */
+static void start(struct sleeper *s)
+{
+	uint64_t end = now_ns() + LIMIT_SECONDS * 1000000000ULL;
+
+	errno = pthread_create(&s->thread, NULL, sleep_main, s);
+	expect(errno == 0, "pthread_create: %m");
+	while (!thread_sleeps_in(__atomic_load_n(&s->tid, __ATOMIC_ACQUIRE), s->kind->number)) {
+		expect(now_ns() < end, "%s does not sleep", s->kind->name);
+		expect(pthread_tryjoin_np(s->thread, NULL), "%s does not sleep: %ld (%s)",
+		       s->kind->name, s->result, strerror(s->error));
+		sched_yield();
+	}
+}
+
+/* check() - wait for a sleeper to wake up, and see what it was told */
+static void check(struct sleeper *s)
+{
+	struct timespec end;
+
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += LIMIT_SECONDS;
+	errno = pthread_timedjoin_np(s->thread, NULL, &end);
+	expect(errno == 0, "%s sleeps on: %m", s->kind->name);
+	if (s->kind->polls)
+		expect(s->result == 1 &&
+			       (s->events & (EPOLLHUP | EPOLLERR)) == (EPOLLHUP | EPOLLERR),
+		       "%s: %ld (%s), events %#x, not HUP and ERR", s->kind->name, s->result,
+		       strerror(s->error), s->events);
+	else
+		expect(s->result == -1 && s->error == EIO, "%s: %ld (%s), not EIO", s->kind->name,
+		       s->result, strerror(s->error));
+}
+
+/* open_node() - open a channel's node, made if there is none */
+static int open_node(const char *path, int flags)
+{
+	int fd;
+
+	expect(mkfifo(path, 0600) == 0 || errno == EEXIST, "%s: %m", path);
+	fd = open(path, O_RDWR | O_CLOEXEC | flags);
+	expect(fd >= 0, "%s: %m", path);
+	return fd;
+}
+
+/* fill() - fill the ring to the host, so that writers sleep */
+static void fill(int fd)
+{
+	static char bytes[65536];
+
+	set_nonblock(fd, true);
+	for (size_t n = sizeof(bytes); n; n /= 2) {
+		while (write(fd, bytes, n) > 0)
+			;
+		expect(errno == EAGAIN, "filling the ring: %m");
+	}
+	set_nonblock(fd, false);
+}
+
+/* wait_bytes() - wait until DRAIN_BYTES can be read */
+static void wait_bytes(int fd)
+{
+	uint64_t end = now_ns() + LIMIT_SECONDS * 1000000000ULL;
+	int n = 0;
+
+	while (n < DRAIN_BYTES) {
+		expect(ioctl(fd, FIONREAD, &n) == 0, "FIONREAD: %m");
+		expect(now_ns() < end, "only %d bytes came", n);
+		sched_yield();
+	}
+}
+
+/* check_gone() - what the descriptors and new opens say while there is no device */
+static void check_gone(const char *path, int fd, int drain)
+{
+	short both = POLLHUP | POLLERR;
+	char buf[DRAIN_BYTES];
+
+	expect((poll_now(fd, POLLIN | POLLOUT) & (both | POLLIN | POLLOUT)) == both,
+	       "poll: %#x, not HUP and ERR", (unsigned int)poll_now(fd, POLLIN | POLLOUT));
+	for (int nonblock = 0; nonblock < 2; nonblock++) {
+		set_nonblock(fd, nonblock);
+		expect_errno(read(fd, buf, 1), EIO);
+		expect_errno(write(fd, "x", 1), EIO);
+	}
+	set_nonblock(fd, false);
+	expect_errno(open(path, O_RDWR), ENXIO);
+	expect_errno(open(path, O_RDONLY | O_NONBLOCK), ENXIO);
+
+	expect((poll_now(drain, POLLIN) & (both | POLLIN)) == (both | POLLIN), "poll: not IN");
+	expect_errno(write(drain, "x", 1), EIO);
+	read_all(drain, buf, sizeof(buf));
+	expect(pattern_check(buf, DRAIN_SEED, 0, sizeof(buf)) == sizeof(buf), "wrong bytes");
+	expect_errno(read(drain, buf, 1), EIO);
+}
+
+/* check_back() - and when it is back: new opens work, and what is open goes on */
+static void check_back(const char *path, int fd, int drain)
+{
+	int other = open(path, O_RDWR | O_CLOEXEC);
+
+	expect(other >= 0, "%s: %m", path);
+	expect(poll_now(fd, POLLIN | POLLOUT) == 0, "poll: %#x",
+	       (unsigned int)poll_now(fd, POLLIN | POLLOUT));
+	expect(poll_now(other, POLLIN | POLLOUT) == 0, "poll of a new descriptor is not the same");
+	set_nonblock(fd, true);
+	expect_errno(read(fd, &(char){ 0 }, 1), EAGAIN);
+	expect_errno(write(fd, "x", 1), EAGAIN);
+	close(other);
+	write_all(drain, "back", 4); /* to whoever is at the other end of it */
+}
+
+int cmd_sleepers(char **argv)
+{
+	size_t each = (size_t)parse_bytes(argument(argv, "each", "1"));
+	static struct sleeper sleepers[N_KINDS * MAX_EACH];
+	int fd = open_node(argv[0], 0), drain;
+	char line[16];
+
+	expect(each >= 1 && each <= MAX_EACH, "each: 1 to %d", MAX_EACH);
+	drain = open_node(argument(argv, "drain", ""), 0);
+	wait_bytes(drain);
+	fill(fd);
+	for (size_t i = 0; i < each * N_KINDS; i++) {
+		sleepers[i] = (struct sleeper){ .kind = &kinds[i % N_KINDS], .fd = fd };
+		start(&sleepers[i]);
+	}
+	puts("asleep");
+	for (size_t i = 0; i < each * N_KINDS; i++)
+		check(&sleepers[i]);
+	check_gone(argv[0], fd, drain);
+	puts("gone");
+	expect(fgets(line, sizeof(line), stdin), "stdin ends");
+	check_back(argv[0], fd, drain);
+	puts("back");
+	return 0;
+}

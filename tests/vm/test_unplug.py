@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The device goes away and comes back, in every way it can: nobody hangs, nothing is lost."""
+import contextlib
+import select
+import signal
+import socket
+import unittest
+from pathlib import Path
+
+from vm import Deadline, Timeout, guest_config
+from vm.base import VmTest, echo, listens
+from vm.fifo_peer import PATTERN
+
+LIMIT_S = 60
+DRAIN_BYTES = 1000
+
+# Write the Slot Control register of a root port: capability 16 (PCI Express), offset 24. Bits 8 and 9
+# are the power indicator (1: on, 3: off), bit 10 is "power off": the device's registers vanish.
+SLOT_CONTROL = r"""
+slot_control() { # PORT, HIGH BYTE in octal
+	cd /sys/bus/pci/devices/$1
+	cap=$(hexdump -v -s 52 -n 1 -e '1/1 "%u"' config)
+	while [ "$(hexdump -v -s $cap -n 1 -e '1/1 "%u"' config)" != 16 ]; do
+		cap=$(hexdump -v -s $((cap + 1)) -n 1 -e '1/1 "%u"' config)
+	done
+	printf "\300\\$2" | dd of=config bs=1 seek=$((cap + 24)) conv=notrunc
+}
+"""
+
+
+class Unplug(VmTest):
+    """One guest whose device is behind a root port; each test leaves it plugged in and bound."""
+
+    DEVICE = "okl4fs0"
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.socket = cls.scratch / "vm.sock"
+        cls.start_daemon([guest_config("vm", cls.socket, {
+            "hold": listens(cls.scratch / "hold.sock"), "drain": listens(cls.scratch / "drain.sock"),
+            "echo": echo(), "other": echo(), "late": echo(), "never": echo()})])
+        cls.guest = cls.start_guest(None, qemu_args=["-device", "pcie-root-port,id=rootport,chassis=1"])
+        cls.n_plugged = 0
+        cls.plug()
+
+    # Coming and going
+
+    @classmethod
+    def plug(cls) -> None:
+        """Join the daemon and plug the device in; wait until the driver has it."""
+        cls.n_plugged += 1
+        name = f"chardev{cls.n_plugged}"
+        cls.guest.qmp("chardev-add", id=name, backend={"type": "socket", "data": {
+            "addr": {"type": "unix", "data": {"path": str(cls.socket)}}, "server": False}})
+        cls.guest.qmp("device_add", driver="vhost-user-fs-pci", id=cls.DEVICE, chardev=name,
+                      tag="okl4fs0", bus="rootport")
+        cls.wait_offered()
+
+    @classmethod
+    def wait_offered(cls) -> None:
+        """Wait until the channels are there."""
+        deadline = Deadline(LIMIT_S)
+        while cls.guest.run("rm -f /okl4/never; mkfifo /okl4/never")[0]:
+            deadline.check("the device in the guest")
+
+    def wait_deleted(self, since: int) -> None:
+        """Wait until the device is gone from the machine, and let go of the daemon."""
+        while self.guest.wait_event("DEVICE_DELETED", since, LIMIT_S)["data"].get(
+                "device") != self.DEVICE:
+            since += 1
+        self.guest.qmp("chardev-remove", id=f"chardev{self.n_plugged}")
+
+    def unplug(self) -> None:
+        """Ask for the device as an administrator does, and wait until it is gone."""
+        since = self.guest.n_events()
+        self.guest.qmp("device_del", id=self.DEVICE)
+        self.wait_deleted(since)
+
+    def pci_device(self) -> str:
+        """The device's folder below /sys/devices."""
+        return self.guest.check("readlink -f /sys/bus/virtio/drivers/okl4fs/virtio*/..").strip()
+
+    def works(self) -> None:
+        """Data flow, and nothing is left of what was before."""
+        self.guest.check("okl4test seq /okl4/echo records=1000", LIMIT_S)
+
+    # Who sleeps meanwhile
+
+    def channel(self, name: str) -> dict:
+        """What the daemon tells of a channel."""
+        return {c["name"]: c for c in self.daemon.rpc("channel.list")["channels"]}[name]
+
+    def drain_client(self) -> socket.socket:
+        """The host end of the channel `drain`, open when this returns."""
+        client = socket.socket(socket.AF_UNIX)
+        client.settimeout(LIMIT_S)
+        client.connect(str(self.scratch / "drain.sock"))
+        deadline = Deadline(LIMIT_S)
+        while not self.channel("drain")["endpoint"]["joined"]:
+            deadline.check("the daemon to join the client to its channel")
+        return client
+
+    @contextlib.contextmanager
+    def sleepers(self, each: int, frontend_leaves: bool):
+        """Sleepers of every kind; in between the device goes, and comes back after `gone`.
+
+        Those who write and read go on with it; so does the stream, unless QEMU has left the daemon.
+        """
+        command = None
+        with contextlib.closing(self.drain_client()) as first:
+            first.sendall(PATTERN.part(0, DRAIN_BYTES))
+            try:
+                command = self.guest.spawn(
+                    f"exec okl4test sleepers /okl4/hold drain=/okl4/drain each={each}", stdin=True)
+                command.wait_output("asleep\n", LIMIT_S)
+                yield command
+                client = first
+                if frontend_leaves:
+                    self.assertEqual(first.recv(10), b"")
+                    client = self.drain_client()
+                    self.addCleanup(client.close)
+                command.write(b"\n")
+                status, output = command.wait(LIMIT_S)
+                self.assertEqual((status, output), (0, "asleep\ngone\nback\n"))
+                self.assertEqual(client.recv(10), b"back")
+                client.close()
+            finally:
+                if command and not command.done():
+                    command.signal(signal.SIGKILL)
+        self.works()
+
+    def test_unplugged_and_plugged_in_again(self):
+        """By QMP, one sleeper of each kind."""
+        with self.sleepers(each=1, frontend_leaves=True) as command:
+            self.unplug()
+            command.wait_output("gone\n", LIMIT_S)
+            status, output = self.guest.run("rm -f /okl4/never; mkfifo /okl4/never", LIMIT_S)
+            self.assertNotEqual(status, 0)
+            self.assertIn("No such device or address", output)
+            self.plug()
+
+    def test_unplugged_with_many_sleepers(self):
+        """Several of each kind."""
+        with self.sleepers(each=4, frontend_leaves=True) as command:
+            self.unplug()
+            command.wait_output("gone\n", LIMIT_S)
+            self.plug()
+
+    def test_unbound_and_bound_again(self):
+        """Through sysfs, the device stays."""
+        with self.sleepers(each=2, frontend_leaves=False) as command:
+            self.guest.check("cd /sys/bus/virtio/drivers/okl4fs && echo virtio* > /tmp/device && "
+                             "cat /tmp/device > unbind", LIMIT_S)
+            command.wait_output("gone\n", LIMIT_S)
+            self.guest.check("cat /tmp/device > /sys/bus/virtio/drivers/okl4fs/bind", LIMIT_S)
+
+    def test_removed_and_found_again(self):
+        """PCI's own `remove` and `rescan`."""
+        with self.sleepers(each=2, frontend_leaves=False) as command:
+            self.guest.check(f"echo 1 > {self.pci_device()}/remove", LIMIT_S)
+            command.wait_output("gone\n", LIMIT_S)
+            self.guest.check("echo 1 > /sys/bus/pci/rescan", LIMIT_S)
+            self.wait_offered()
+
+    def test_slot_loses_power(self):
+        """The device is gone before the driver is told, as when it is pulled out."""
+        with self.sleepers(each=2, frontend_leaves=False) as command:
+            device, since = Path(self.pci_device()), len(self.guest.console())
+            self.guest.check(f"{SLOT_CONTROL} slot_control {device.parent.name} 007", LIMIT_S)
+            # The driver finds nothing there, again and again, and goes in peace when it is told.
+            self.guest.wait_console("the host does not answer", LIMIT_S, since)
+            self.guest.check(f"echo 1 > {device}/remove", LIMIT_S)
+            command.wait_output("gone\n", LIMIT_S)
+            self.guest.check(f"{SLOT_CONTROL} slot_control {device.parent.name} 001; "
+                             "echo 1 > /sys/bus/pci/rescan", LIMIT_S)
+            self.wait_offered()
+
+    # The host is silent just then
+
+    @contextlib.contextmanager
+    def stopped_daemon(self):
+        """The daemon does not run meanwhile. It does again before anybody takes it for dead."""
+        self.guest.check("rm -f /okl4/late; echo 60000 > /sys/module/okl4fs/parameters/request_ms")
+        deadline = Deadline(LIMIT_S)
+        while self.channel("late")["state"] != "detached":
+            deadline.check("the memory to be given back that waiting_open() is to make")
+        self.daemon.signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.daemon.signal(signal.SIGCONT)
+            self.guest.check("echo 3000 > /sys/module/okl4fs/parameters/request_ms", LIMIT_S)
+
+    def wait_frozen(self) -> None:
+        """Wait until QEMU itself waits for the daemon: the driver has begun to reset the device."""
+        deadline = Deadline(LIMIT_S)
+        while True:
+            deadline.check("the device to be reset")
+            try:
+                self.guest.qmp("query-status", timeout=1)
+            except Timeout:
+                return
+            select.select([self.daemon.pidfd], [], [], 0.02)
+
+    def waiting_open(self):
+        """An open that waits for the daemon to answer its request."""
+        opener = self.guest.spawn("mkfifo /okl4/late; echo $$; exec 3<>/okl4/late && echo opened")
+        pid = opener.wait_output("\n", LIMIT_S).split()[0]
+        deadline = Deadline(LIMIT_S)
+        while "okl4" not in self.guest.run(f"cat /proc/{pid}/stack", LIMIT_S)[1]:
+            deadline.check("the open to wait for the daemon")
+        self.assertFalse(opener.done(), opener.output)
+        return opener
+
+    def test_unbound_while_an_open_waits(self):
+        """An open that waits for the host gives up at once, and its memory comes back."""
+        with self.stopped_daemon():
+            opener = self.waiting_open()
+            unbind = self.guest.spawn("cd /sys/bus/virtio/drivers/okl4fs && echo virtio* > "
+                                      "/tmp/device && cat /tmp/device > unbind")
+            self.wait_frozen()
+        self.assertEqual(unbind.wait(LIMIT_S), (0, ""))
+        self.assertRegex(opener.wait(LIMIT_S)[1], "opened|No such device or address")
+        self.guest.check("cat /tmp/device > /sys/bus/virtio/drivers/okl4fs/bind", LIMIT_S)
+        self.guest.check("okl4test seq /okl4/late records=100", LIMIT_S)
+        self.works()
+
+    def test_unplugged_while_the_daemon_is_stopped(self):
+        """With sleepers and an open that waits: all of them wake, once the daemon goes on."""
+        with self.sleepers(each=2, frontend_leaves=True) as command:
+            since = self.guest.n_events()
+            with self.stopped_daemon():
+                opener = self.waiting_open()
+                self.guest.qmp("device_del", id=self.DEVICE)
+                self.wait_frozen()
+            self.wait_deleted(since)
+            command.wait_output("gone\n", LIMIT_S)
+            opener.wait(LIMIT_S)
+            self.plug()
+        self.guest.check("okl4test seq /okl4/late records=100", LIMIT_S)
+
+    # The module
+
+    def test_module_stays_while_anything_is_open(self):
+        """rmmod is refused while /okl4 is mounted, and as long as a file of it is open."""
+        holder = self.guest.spawn("rm -f /okl4/late; mkfifo /okl4/late; exec 3<>/okl4/late; "
+                                  "echo open; read line; exec 3<&-; echo closed", stdin=True)
+        holder.wait_output("open", LIMIT_S)
+        for unmount in ("true", "umount -l /okl4"):
+            status, output = self.guest.run(f"{unmount}; rmmod okl4fs")
+            self.assertNotEqual(status, 0, output)
+            self.assertRegex(output, "busy|temporarily unavailable")
+        holder.write(b"\n")
+        holder.close_input()
+        self.assertEqual(holder.wait(LIMIT_S)[0], 0)
+        deadline = Deadline(LIMIT_S)  # a lazy unmount ends after the close has returned
+        while self.guest.run("rmmod okl4fs")[0]:
+            deadline.check("rmmod after the last close")
+        self.guest.check("insmod /lib/okl4fs.ko && mount -t okl4fs okl4fs /okl4", LIMIT_S)
+        self.works()
+
+    def test_unbound_and_bound_under_load(self):
+        """Streams on two channels; what was in the rings comes out once, in order, after each."""
+        for _ in range(3):
+            streams = [self.guest.spawn(f"okl4test seq /okl4/{name} records=1000000000 progress=100")
+                       for name in ("echo", "other")]
+            for stream in streams:
+                stream.wait_output("progress 200.", LIMIT_S)
+            self.guest.check("cd /sys/bus/virtio/drivers/okl4fs && echo virtio* > /tmp/device && "
+                             "cat /tmp/device > unbind && cat /tmp/device > bind", LIMIT_S)
+            for stream in streams:
+                status, output = stream.wait(LIMIT_S)
+                self.assertNotEqual(status, 0)
+                self.assertRegex(output, "Input/output error")
+        self.works()
+
+
+if __name__ == "__main__":
+    unittest.main()
