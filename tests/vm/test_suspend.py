@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The guest sleeps and wakes up: streams go on, nothing is lost, nothing comes twice."""
+import contextlib
+import re
+import unittest
+
+from vm import Deadline, Timeout, guest_config
+from vm.base import VmTest, echo, listens
+from vm.hostend import HostTool, moved
+
+LIMIT_S = 60
+
+# What SeaBIOS does at boot but not at the end of a sleep: say where the power management registers
+# of q35's LPC bridge lie, and that they are there. Else the next attempt to sleep fails at once.
+ENABLE_ACPI_REGISTERS = r"""
+printf '\001\006\000\000\200' |
+	dd of=/sys/bus/pci/devices/0000:00:1f.0/config bs=1 seek=64 conv=notrunc 2>/dev/null
+"""
+
+
+class Suspend(VmTest):
+    """One guest; QEMU listens, so that a daemon that was killed comes back by itself."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        socket = cls.scratch / "vm.sock"
+        cls.start_daemon([guest_config("vm", socket, {
+            "echo": {"ring_bytes": 65536, "endpoint": echo()}, "quiet": echo(),
+            "out": listens(cls.scratch / "out.sock")}, socket_mode="connect")])
+        cls.guest = cls.start_guest(socket, serve=True)
+
+    @contextlib.contextmanager
+    def asleep(self):
+        """Suspended to memory (ACPI S3) meanwhile."""
+        since = self.guest.n_events()
+        sleeping = self.guest.spawn("echo deep > /sys/power/mem_sleep && echo mem > /sys/power/state")
+        self.guest.wait_event("SUSPEND", since, LIMIT_S)
+        yield
+        self.guest.qmp("system_wakeup")
+        self.assertEqual(sleeping.wait(LIMIT_S), (0, ""))
+        self.guest.check(ENABLE_ACPI_REGISTERS)
+
+    @contextlib.contextmanager
+    def idle(self):
+        """Suspended to idle meanwhile: the CPUs wait, and devices sleep. A key wakes it up."""
+        self.guest.check("echo enabled > /sys/bus/serio/devices/serio0/power/wakeup")
+        since = len(self.guest.console())
+        sleeping = self.guest.spawn("echo freeze > /sys/power/state")
+        self.guest.wait_console("Suspending console", LIMIT_S, since)
+        yield
+        deadline = Deadline(LIMIT_S)
+        while not sleeping.done():  # a key that comes before the keyboard is armed is lost
+            deadline.check("the guest to wake up")
+            self.guest.qmp("send-key", keys=[{"type": "qcode", "data": "a"}])
+            with contextlib.suppress(Timeout):
+                sleeping.wait(1)
+        self.assertEqual(sleeping.wait(LIMIT_S), (0, ""))
+
+    def through(self, *pauses) -> None:
+        """A stream with sequence numbers; after each 1000 records a pause happens."""
+        records = 1000 * (len(pauses) + 2)
+        stream = self.guest.spawn(f"okl4test seq /okl4/echo records={records} progress=100")
+        for n, pause in enumerate(pauses, start=1):
+            stream.wait_output(f"progress {n * 1000}.", LIMIT_S)
+            pause()
+        status, output = stream.wait(LIMIT_S)
+        self.assertEqual(status, 0, output[-500:])
+        self.assertIn(f"records {records} ", output)
+
+    def suspend(self) -> None:
+        """To memory and back."""
+        with self.asleep():
+            pass
+
+    def test_stream_through_suspend(self):
+        """In full swing, three times."""
+        self.through(self.suspend, self.suspend, self.suspend)
+
+    def test_stream_through_idle(self):
+        """The same with s2idle."""
+        def idle():
+            with self.idle():
+                pass
+        self.through(idle)
+
+    def test_daemon_killed_meanwhile(self):
+        """Another daemon is there when the guest wakes up; or comes only then; or went before."""
+        def restarted():
+            with self.asleep():
+                self.daemon.kill()
+                self.daemon.start()
+
+        def gone_and_back():
+            with self.asleep():
+                self.daemon.kill()
+            self.daemon.start()
+
+        def away_before():
+            self.daemon.kill()
+            with self.asleep():
+                pass
+            self.daemon.start()
+        self.through(restarted, gone_and_back, away_before)
+
+    def test_sleepers_sleep_on(self):
+        """A reader, a poller and a writer on a full ring know nothing of it."""
+        self.guest.check("rm -f /okl4/quiet; mkfifo /okl4/quiet")
+        reader = self.guest.spawn("exec head -c 6 /okl4/quiet")
+        writer = self.guest.spawn("exec okl4test stream /okl4/out write=5M seed=9")
+        deadline = Deadline(LIMIT_S)
+        while self.fill("out") < 1 << 20:
+            deadline.check("the ring to be full")
+        self.suspend()
+        self.assertFalse(reader.done() or writer.done())
+        self.guest.check("echo hello > /okl4/quiet")
+        self.assertEqual(reader.wait(LIMIT_S), (0, "hello\n"))
+        status, output = HostTool(self.scratch, "stream", f"unix:{self.scratch}/out.sock",
+                                  "read=5M", "seed=9").wait(LIMIT_S)
+        self.assertEqual(status, 0, output)
+        status, text = writer.wait(LIMIT_S)
+        self.assertEqual(status, 0, text)
+        self.assertEqual(moved(text)["written"], moved(output)["read"])
+
+    def fill(self, channel: str) -> int:
+        """Bytes that lie in the ring to the host."""
+        return {c["name"]: c for c in self.daemon.rpc("channel.list")["channels"]}[
+            channel]["fwd"]["fill_bytes"]
+
+    def test_each_phase_alone(self):
+        """What the kernel can try of a suspend (pm_test): back after each phase."""
+        if self.guest.run("test -e /sys/power/pm_test")[0]:
+            self.skipTest("this kernel has no CONFIG_PM_DEBUG")
+        levels = re.findall(r"\w+", self.guest.check("cat /sys/power/pm_test"))
+        self.guest.run("echo 1 > /sys/module/suspend/parameters/pm_test_delay")
+
+        def pause(level):
+            return lambda: self.guest.check(
+                f"echo {level} > /sys/power/pm_test; echo mem > /sys/power/state", LIMIT_S)
+        try:
+            self.through(*(pause(level) for level in levels if level != "none"))
+        finally:
+            self.guest.check("echo none > /sys/power/pm_test")
+
+
+if __name__ == "__main__":
+    unittest.main()
