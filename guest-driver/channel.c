@@ -252,12 +252,14 @@ void okl4_channel_drop_node(struct okl4_channel *ch)
 }
 
 /**
- * okl4_channel_wake() - let everybody who waits on a channel look again
+ * okl4_channel_nudge() - let everybody who waits on a channel look again, in case there is something
  * @ch: channel
+ *
+ * Who is sent signals is not told, since he cannot look first.
  *
  * Context: any.
  */
-void okl4_channel_wake(struct okl4_channel *ch)
+void okl4_channel_nudge(struct okl4_channel *ch)
 {
 	atomic_inc(&ch->wakes);
 	/* The count before the look at the wait queues. Pairs with prepare_to_wait() */
@@ -267,6 +269,17 @@ void okl4_channel_wake(struct okl4_channel *ch)
 		wake_up_interruptible(&ch->rx_wait);
 	if (waitqueue_active(&ch->tx_wait))
 		wake_up_interruptible(&ch->tx_wait);
+}
+
+/**
+ * okl4_channel_wake() - something has changed: let everybody who waits on a channel look again
+ * @ch: channel
+ *
+ * Context: any.
+ */
+void okl4_channel_wake(struct okl4_channel *ch)
+{
+	okl4_channel_nudge(ch);
 	kill_fasync(&ch->rx_async, SIGIO, POLL_IN);
 	kill_fasync(&ch->tx_async, SIGIO, POLL_OUT);
 }

@@ -191,6 +191,7 @@ void okl4_channel_withdraw(struct okl4_channel *ch, struct okl4_port *port, u32 
 void okl4_channel_returned(struct okl4_channel *ch, struct okl4_port *port);
 void okl4_channel_fail(struct okl4_channel *ch, u64 instance, int status);
 void okl4_channel_settle(struct okl4_channel *ch);
+void okl4_channel_nudge(struct okl4_channel *ch);
 void okl4_channel_wake(struct okl4_channel *ch);
 bool okl4_channel_waited_for(struct okl4_channel *ch);
 

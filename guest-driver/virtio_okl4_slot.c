@@ -298,8 +298,10 @@ void okl4_slots_wake(struct okl4_dev *dev, unsigned int word, u64 bits, bool run
 		if (rung) {
 			okl4_count(&ch->wakes_received, 1);
 			trace_okl4fs_wake_received(ch);
+			okl4_channel_wake(ch);
+		} else {
+			okl4_channel_nudge(ch);
 		}
-		okl4_channel_wake(ch);
 		if (READ_ONCE(ch->lingering))
 			note(dev, id, OKL4_SLOT_DRAINED);
 	}

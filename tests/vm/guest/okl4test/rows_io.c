@@ -55,6 +55,8 @@ static void seek_espipe(struct row *r)
 	expect_errno(lseek(fd, 0, SEEK_CUR), ESPIPE);
 	expect_errno(pread(fd, &byte, 1, 0), ESPIPE);
 	expect_errno(pwrite(fd, &byte, 1, 0), ESPIPE);
+	expect_errno(preadv(fd, &(struct iovec){ &byte, 1 }, 1, 0), ESPIPE);
+	expect_errno(pwritev(fd, &(struct iovec){ &byte, 1 }, 1, 0), ESPIPE);
 	expect_errno(lseek(row_open(r, O_RDONLY), 0, SEEK_END), ESPIPE);
 }
 

@@ -299,6 +299,22 @@ static void umount_lazy(struct row *r)
 	scratch_umount();
 }
 
+/* As with unlink, what was written is delivered after the only mount of a channel has gone */
+static void umount_delivers(struct row *r)
+{
+	int fd;
+
+	expect(scratch_mount(NULL) == 0, "mount: %m");
+	fd = open(scratch_node(r), O_WRONLY | O_CLOEXEC);
+	expect(fd >= 0, "open: %m");
+	send_pattern(fd, 0, 1000);
+	close(fd);
+	scratch_umount();
+	peer(r, "connect");
+	peer(r, "expect 1000");
+	peer(r, "eof");
+}
+
 const struct row_entry rows_mount[] = {
 	{ "mount_options", mount_options },
 	{ "mount_without_populate", mount_without_populate },
@@ -311,6 +327,7 @@ const struct row_entry rows_mount[] = {
 	{ "mount_twice", mount_twice },
 	{ "exclusive_across_mounts", exclusive_across_mounts },
 	{ "umount_busy", umount_busy },
+	{ "umount_delivers", umount_delivers },
 	{ "umount_lazy", umount_lazy },
 	{ NULL, NULL },
 };

@@ -108,7 +108,11 @@ static void rename_eperm(struct row *r)
 	row_make(r);
 	snprintf(other, sizeof(other), "%s", elsewhere(r, "other_name"));
 	expect_errno(rename(r->path, other), EPERM);
-	expect(listed(r, r->name), "the node is gone");
+	expect_errno(renameat2(AT_FDCWD, r->path, AT_FDCWD, other, RENAME_NOREPLACE), EPERM);
+	expect_errno(rename(r->path, "/tmp/other_name"), EXDEV);
+	snprintf(other, sizeof(other), "%s", row_path(r, "peer_ctl"));
+	expect_errno(renameat2(AT_FDCWD, r->path, AT_FDCWD, other, RENAME_EXCHANGE), EPERM);
+	expect(listed(r, r->name) && !listed(r, "other_name"), "it has been renamed");
 }
 
 static void name_too_long(struct row *r)
@@ -141,6 +145,38 @@ static void unlink_while_open(struct row *r)
 	expect(mkfifo(r->path, 0600) == 0, "making it again: %m");
 }
 
+/* What was written is delivered when nobody has the channel open and no node names it any more */
+static void unlink_delivers(struct row *r)
+{
+	int fd = row_open(r, O_WRONLY);
+	struct stat st;
+
+	send_pattern(fd, 0, ROW_RING_BYTES);
+	expect(unlink(r->path) == 0, "unlink: %m");
+	close(fd);
+	expect_errno(stat(r->path, &st), ENOENT);
+	peer(r, "connect");
+	peer(r, "expect %u", ROW_RING_BYTES);
+	peer(r, "eof");
+	peer(r, "close");
+	fd = row_open(r, O_RDWR); /* and then it begins anew */
+	peer(r, "connect");
+	send_pattern(fd, 0, 100);
+	peer(r, "expect 100");
+}
+
+static void directory_calls(struct row *r)
+{
+	row_make(r);
+	expect_errno(rmdir(r->path), ENOTDIR);
+	expect_errno(rmdir(elsewhere(r, "no_such_channel")), ENOENT);
+	expect_errno(unlink(elsewhere(r, "no_such_channel")), ENOENT);
+	expect_errno(rmdir(r->dir), EBUSY);
+	expect_errno(open(elsewhere(r, "no_such_channel"), O_RDONLY), ENOENT);
+	expect_errno(open(r->dir, O_RDWR), EISDIR);
+	expect_errno(open(r->dir, O_TMPFILE | O_RDWR, 0600), EOPNOTSUPP);
+}
+
 static void chmod_chown_touch(struct row *r)
 {
 	struct timeval times[2] = { { .tv_sec = 1000000 }, { .tv_sec = 2000000 } };
@@ -168,6 +204,8 @@ const struct row_entry rows_node[] = {
 	{ "rename_eperm", rename_eperm },
 	{ "name_too_long", name_too_long },
 	{ "unlink_while_open", unlink_while_open },
+	{ "unlink_delivers", unlink_delivers },
+	{ "directory_calls", directory_calls },
 	{ "chmod_chown_touch", chmod_chown_touch },
 	{ NULL, NULL },
 };

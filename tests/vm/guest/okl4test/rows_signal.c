@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <limits.h>
 #include <sched.h>
 #include <signal.h>
@@ -143,6 +144,44 @@ static void sigpipe_after_part(struct row *r)
 	expect(*caught == 1, "SIGPIPE was caught %d times", *caught);
 }
 
+/* killed_child() - a child that sleeps in a call, until it is killed */
+static pid_t killed_child(bool writes, int fd)
+{
+	pid_t pid = fork();
+	struct async a;
+
+	expect(pid >= 0, "fork: %m");
+	if (pid == 0) {
+		alarm(LIMIT_SECONDS);
+		async_start(&a, writes, fd, buf, sizeof(buf));
+		async_wait_blocked(&a);
+		raise(SIGKILL);
+	}
+	return pid;
+}
+
+/* Who is killed in the middle of a call is gone at once, and his end closes as by close(2) */
+static void killed_while_blocked(struct row *r)
+{
+	int rx = row_open(r, O_RDONLY), tx = row_open(r, O_WRONLY), status;
+	pid_t reader = killed_child(false, rx), writer;
+
+	close(rx);
+	expect(waitpid(reader, &status, 0) == reader && WIFSIGNALED(status), "it ended: %#x",
+	       status);
+	writer = killed_child(true, tx);
+	close(tx);
+	expect(waitpid(writer, &status, 0) == writer && WIFSIGNALED(status), "it ended: %#x",
+	       status);
+	peer(r, "connect");
+	peer(r, "skip %u", ROW_RING_BYTES);
+	peer(r, "eof");
+	rx = row_open(r, O_RDONLY);
+	peer(r, "send 10");
+	read_all(rx, buf, 10);
+	expect_pattern(buf, 0, 10);
+}
+
 /* watch_sigio() - ask for SIGIO; Return: how often it was caught */
 static volatile int *watch_sigio(int fd)
 {
@@ -202,6 +241,38 @@ static void sigio_write(struct row *r)
 		sched_yield();
 }
 
+/* n_pings() - how often the driver has asked the host whether it is there */
+static unsigned long n_pings(void)
+{
+	unsigned long n = 0;
+	char line[256];
+	glob_t found;
+	FILE *file;
+
+	expect(!glob("/sys/kernel/debug/okl4fs/*/device", 0, NULL, &found), "no device in debugfs");
+	file = fopen(found.gl_pathv[0], "re");
+	expect(file, "%s: %m", found.gl_pathv[0]);
+	while (fgets(line, sizeof(line), file))
+		sscanf(line, "pings %lu", &n);
+	fclose(file);
+	globfree(&found);
+	return n;
+}
+
+/* While one waits, the host is asked now and then whether it is there; that is no event */
+static void sigio_quiet(struct row *r)
+{
+	int fd = row_open(r, O_RDWR);
+	volatile int *caught = watch_sigio(fd);
+	unsigned long before = n_pings();
+	int n;
+
+	n = *caught;
+	while (n_pings() < before + 2)
+		sched_yield(); /* ends by alarm(2) */
+	expect(*caught == n, "SIGIO came %d times for nothing", *caught - n);
+}
+
 /* Closing an open file ends what it has asked for */
 static void sigio_ends_at_close(struct row *r)
 {
@@ -224,8 +295,10 @@ const struct row_entry rows_signal[] = {
 	{ "write_atomic_eintr", write_atomic_eintr },
 	{ "sigpipe_ends", sigpipe_ends },
 	{ "sigpipe_after_part", sigpipe_after_part },
+	{ "killed_while_blocked", killed_while_blocked },
 	{ "sigio_read", sigio_read },
 	{ "sigio_write", sigio_write },
+	{ "sigio_quiet", sigio_quiet },
 	{ "sigio_ends_at_close", sigio_ends_at_close },
 	{ NULL, NULL },
 };
