@@ -83,19 +83,8 @@ struct config *config_free(struct config *cfg)
 {
 	if (!cfg)
 		return NULL;
-	for (size_t i = 0; i < cfg->n_guests; i++) {
-		struct guest_config *guest = &cfg->guests[i];
-
-		for (size_t j = 0; j < guest->n_channels; j++) {
-			free(guest->channels[j].name);
-			free(guest->channels[j].endpoint.file);
-			free(guest->channels[j].endpoint.path);
-		}
-		free(guest->channels);
-		free(guest->name);
-		free(guest->socket);
-		free(guest->socket_group);
-	}
+	for (size_t i = 0; i < cfg->n_guests; i++)
+		config_guest_deinit(&cfg->guests[i]);
 	free(cfg->guests);
 	free(cfg->control_path);
 	free(cfg->control_group);
@@ -169,41 +158,65 @@ int config_load(struct config **out, const char *path, FILE *out_errors)
 }
 
 /**
- * same() - whether two strings are equal
- * @a: one, or NULL
- * @b: the other, or NULL
+ * parse_part() - text to tree, for a part of a configuration
+ * @root: out; conf_free() it
+ * @text: JSON
+ * @bytes: its length
+ * @errors: told; names no file
  *
- * Return: true when both are NULL or equal.
+ * Return: 0, -EINVAL or -ENOMEM.
  */
-static bool same(const char *a, const char *b)
+static int parse_part(struct conf_node **root, const char *text, size_t bytes,
+		      struct conf_errors *errors)
 {
-	return a == b || (a && b && !strcmp(a, b));
+	int r = conf_parse(root, text, bytes, errors);
+
+	return !r && errors->n ? -EINVAL : r;
 }
 
-/**
- * channel_config_equal() - whether two channels are configured alike in everything
- * @a: one
- * @b: the other
- *
- * Return: true when they are.
- */
-static bool channel_config_equal(const struct channel_config *a, const struct channel_config *b)
+int config_parse_channel(struct channel_config *channel, const char *text, size_t bytes,
+			 FILE *out_errors)
 {
-	return same(a->name, b->name) && a->ring_bytes == b->ring_bytes &&
-	       a->exclusive == b->exclusive && a->endpoint.type == b->endpoint.type &&
-	       same(a->endpoint.file, b->endpoint.file) &&
-	       a->endpoint.rounds == b->endpoint.rounds &&
-	       same(a->endpoint.path, b->endpoint.path) && a->endpoint.mode == b->endpoint.mode;
+	struct conf_errors errors = { .out = out_errors };
+	struct conf_node *root = NULL;
+	int r = parse_part(&root, text, bytes, &errors);
+
+	memset(channel, 0, sizeof(*channel));
+	if (!r)
+		r = config_read_channel(channel, root, &errors);
+	if (!r && errors.n)
+		r = -EINVAL;
+	conf_free(root);
+	if (r)
+		config_channel_deinit(channel);
+	return r;
 }
 
-bool guest_config_equal(const struct guest_config *a, const struct guest_config *b)
+int config_parse_guest(struct guest_config *guest, const char *text, size_t bytes, FILE *out_errors)
 {
-	if (!same(a->name, b->name) || !same(a->socket, b->socket) ||
-	    a->socket_mode != b->socket_mode || a->socket_perm != b->socket_perm ||
-	    !same(a->socket_group, b->socket_group) || a->n_channels != b->n_channels)
-		return false;
-	for (size_t i = 0; i < a->n_channels; i++)
-		if (!channel_config_equal(&a->channels[i], &b->channels[i]))
-			return false;
-	return true;
+	struct conf_errors errors = { .out = out_errors };
+	struct conf_node *root = NULL;
+	int r = parse_part(&root, text, bytes, &errors);
+
+	memset(guest, 0, sizeof(*guest));
+	if (!r)
+		r = config_read_guest(guest, root, &errors);
+	if (!r)
+		r = config_check_unique_guest(root, &errors);
+	if (!r && errors.n)
+		r = -EINVAL;
+	conf_free(root);
+	if (r)
+		config_guest_deinit(guest);
+	return r;
+}
+
+bool config_is_json(const char *text, size_t bytes, FILE *out_errors)
+{
+	struct conf_errors errors = { .out = out_errors };
+	struct conf_node *root = NULL;
+	int r = parse_part(&root, text, bytes, &errors);
+
+	conf_free(root);
+	return !r;
 }

@@ -67,7 +67,7 @@ struct channel_config {
  * @socket_perm: permission bits of a listening socket, 0660 by default
  * @socket_group: group of a listening socket, or NULL
  * @channels: array
- * @n_channels: 1 to OKL4FS_MAX_CHANNELS
+ * @n_channels: 0 to OKL4FS_MAX_CHANNELS
  */
 struct guest_config {
 	char *name;
@@ -123,7 +123,40 @@ const char *config_runtime_dir(void);
 /** config_free() - NULL is allowed; Return: NULL */
 struct config *config_free(struct config *cfg);
 
-/** guest_config_equal() - whether two guests are configured alike in everything */
-bool guest_config_equal(const struct guest_config *a, const struct guest_config *b);
+/**
+ * config_parse_channel() - read and check a channel, as it stands in a file
+ * @channel: out; config_channel_deinit() it when this returns 0
+ * @text: JSON
+ * @bytes: its length
+ * @errors: each error is written here as a line, without a place in the text
+ *
+ * Return: 0, -EINVAL or -ENOMEM.
+ */
+int config_parse_channel(struct channel_config *channel, const char *text, size_t bytes,
+			 FILE *errors);
+
+/** config_parse_guest() - likewise for a guest; config_guest_deinit() it */
+int config_parse_guest(struct guest_config *guest, const char *text, size_t bytes, FILE *errors);
+
+/** config_is_json() - whether a text is JSON by the letter; what it is not is told to @errors */
+bool config_is_json(const char *text, size_t bytes, FILE *errors);
+
+/** config_channel_copy() - a copy with strings of its own; Return: 0, or -ENOMEM with nothing to free */
+int config_channel_copy(struct channel_config *to, const struct channel_config *from);
+
+/** config_channel_deinit() - free what belongs to it */
+void config_channel_deinit(struct channel_config *channel);
+
+/** config_channel_equal() - whether two channels are configured alike in everything */
+bool config_channel_equal(const struct channel_config *a, const struct channel_config *b);
+
+/** config_guest_copy() - likewise, but without channels */
+int config_guest_copy(struct guest_config *to, const struct guest_config *from);
+
+/** config_guest_deinit() - free what belongs to it */
+void config_guest_deinit(struct guest_config *guest);
+
+/** config_guest_equal() - whether two guests are configured alike in everything but their channels */
+bool config_guest_equal(const struct guest_config *a, const struct guest_config *b);
 
 #endif

@@ -81,7 +81,8 @@ struct conf_node {
 /**
  * struct conf_errors - where errors go
  * @out: each is written here as a line
- * @file: name of the file, for the lines
+ * @file: name of the file, for the lines; NULL: no file but a line, in which comments are not allowed;
+ *	of values no place is told
  * @n: how many there were
  */
 struct conf_errors {

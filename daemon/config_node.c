@@ -124,7 +124,8 @@ __attribute__((format(printf, 4, 0))) static void print_error(struct conf_errors
 
 	vsnprintf(sentence, sizeof(sentence), fmt, ap);
 	errors->n++;
-	fprintf(errors->out, "%s:%u:%u: ", errors->file, pos.line, pos.column);
+	if (errors->file)
+		fprintf(errors->out, "%s:%u:%u: ", errors->file, pos.line, pos.column);
 	if (node->parent) {
 		print_path(errors->out, node);
 		fputs(": ", errors->out);

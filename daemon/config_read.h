@@ -18,6 +18,13 @@
  */
 int config_read(struct config *cfg, struct conf_node *root, struct conf_errors *errors);
 
+/** config_read_channel() - likewise for one channel; config_channel_deinit() it in every case */
+int config_read_channel(struct channel_config *out, struct conf_node *root,
+			struct conf_errors *errors);
+
+/** config_read_guest() - likewise for one guest; config_guest_deinit() it in every case */
+int config_read_guest(struct guest_config *out, struct conf_node *root, struct conf_errors *errors);
+
 /**
  * config_check_unique() - refuse names and socket paths that are there twice
  * @root: the tree that was read
@@ -26,5 +33,8 @@ int config_read(struct config *cfg, struct conf_node *root, struct conf_errors *
  * Return: 0 or -ENOMEM.
  */
 int config_check_unique(struct conf_node *root, struct conf_errors *errors);
+
+/** config_check_unique_guest() - likewise within one guest */
+int config_check_unique_guest(struct conf_node *root, struct conf_errors *errors);
 
 #endif

@@ -24,7 +24,11 @@ int scan_error(struct scanner *p, struct conf_pos pos, const char *fmt, ...)
 	vsnprintf(sentence, sizeof(sentence), fmt, ap);
 	va_end(ap);
 	p->errors->n++;
-	fprintf(p->errors->out, "%s:%u:%u: %s\n", p->errors->file, pos.line, pos.column, sentence);
+	if (p->errors->file)
+		fprintf(p->errors->out, "%s:%u:%u: ", p->errors->file, pos.line, pos.column);
+	else
+		fprintf(p->errors->out, "column %u: ", pos.column);
+	fprintf(p->errors->out, "%s\n", sentence);
 	return -EINVAL;
 }
 
@@ -56,6 +60,18 @@ void scan_step(struct scanner *p)
 }
 
 /**
+ * at_comment() - whether a comment begins here
+ * @p: scanner
+ *
+ * Return: true when it does. Only files have comments.
+ */
+static bool at_comment(const struct scanner *p)
+{
+	return p->errors->file && p->at + 1 < p->bytes && p->text[p->at] == '/' &&
+	       p->text[p->at + 1] == '/';
+}
+
+/**
  * scan_space() - go over white space and comments
  * @p: scanner
  */
@@ -66,7 +82,7 @@ void scan_space(struct scanner *p)
 
 		if (c == ' ' || c == '\t' || c == '\n' || c == '\r') {
 			scan_step(p);
-		} else if (c == '/' && p->at + 1 < p->bytes && p->text[p->at + 1] == '/') {
+		} else if (at_comment(p)) {
 			while (scan_peek(p) >= 0 && scan_peek(p) != '\n')
 				scan_step(p);
 		} else {

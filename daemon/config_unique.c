@@ -135,6 +135,14 @@ static int check_guest(struct conf_node *guest, struct names *paths, struct conf
 	return finish(&channels, errors);
 }
 
+int config_check_unique_guest(struct conf_node *root, struct conf_errors *errors)
+{
+	struct names paths = { .node = NULL };
+	int r = check_guest(root, &paths, errors), r2 = finish(&paths, errors);
+
+	return r ? r : r2;
+}
+
 int config_check_unique(struct conf_node *root, struct conf_errors *errors)
 {
 	struct names guests = { .node = NULL }, paths = { .node = NULL };

@@ -17,7 +17,7 @@ struct guest;
 /**
  * guest_new() - make a guest, its channels and endpoints, and its vhost-user socket
  * @guest: out
- * @cfg: borrowed until guest_free()
+ * @cfg: copied
  * @main_loop: loop of the calling thread
  * @worker: the loop that it belongs to
  *
@@ -38,24 +38,69 @@ struct guest *guest_free(struct guest *guest);
  */
 uint64_t guest_host_instance(void);
 
-/** guest_config() - its configuration */
+/** guest_config() - its configuration, without channels; constant */
 const struct guest_config *guest_config(const struct guest *guest);
 
 /**
+ * guest_channel_add() - offer one more channel
+ * @guest: guest
+ * @cfg: copied
+ * @id: out: its id; NULL: not wanted
+ *
+ * A driver that is there is told (CHANNEL_ADDED).
+ *
+ * Main thread. Return: 0; -EEXIST: there is one of that name; -ENOSPC: there are OKL4FS_MAX_CHANNELS;
+ * or another negated errno, with a log line.
+ */
+int guest_channel_add(struct guest *guest, const struct channel_config *cfg, uint32_t *id);
+
+/**
+ * guest_channel_remove() - offer a channel no longer
+ * @guest: guest
+ * @name: its name
+ *
+ * What the endpoint can take at once is moved before; the driver is told (CHANNEL_REMOVED), and from
+ * here on the guest's memory is not touched.
+ *
+ * Main thread. Return: 0, or -ENOENT.
+ */
+int guest_channel_remove(struct guest *guest, const char *name);
+
+/**
+ * guest_channel_reset() - fail a channel that is attached (CHANNEL_RESET); a new stream can begin
+ * @guest: guest
+ * @name: its name
+ *
+ * Main thread. Return: 0, or -ENOENT.
+ */
+int guest_channel_reset(struct guest *guest, const char *name);
+
+/**
+ * guest_become() - offer the channels of another configuration
+ * @guest: guest
+ * @cfg: configuration that differs in channels only
+ *
+ * Channels that are configured as before go on undisturbed; others are removed and added, each with
+ * a log line. One that cannot be added is left out, and told.
+ *
+ * Main thread.
+ */
+void guest_become(struct guest *guest, const struct guest_config *cfg);
+
+/** guest_drop_others() - the first half of guest_become(): only remove; main thread */
+void guest_drop_others(struct guest *guest, const struct guest_config *cfg);
+
+/**
  * struct channel_snapshot - a channel at one moment, for `channel.list`
- * @name: borrowed from the configuration
- * @id, @ring_bytes, @exclusive, @endpoint, @info, @state, @instance, @failed_status, @attaches,
- * @fwd, @bwd: as in struct channel
+ * @cfg: its configuration; borrowed until the channel is removed, which main does
+ * @id, @info, @state, @instance, @failed_status, @attaches, @fwd, @bwd: as in struct channel
  * @fwd_fill, @bwd_fill: bytes in the rings; 0 when not attached
  * @fwd_host_phase, @fwd_guest_phase, @bwd_host_phase, @bwd_guest_phase: phases; 0 when not attached
  * @errors: violations by fs_status
  */
 struct channel_snapshot {
-	const char *name;
+	const struct channel_config *cfg;
 	uint32_t id;
-	uint64_t ring_bytes;
-	bool exclusive;
-	enum endpoint_type endpoint;
 	struct endpoint_info info;
 	enum channel_state state;
 	uint64_t instance;
@@ -79,20 +124,27 @@ struct channel_snapshot {
  * @dropped_messages: vhost-user messages that were refused
  * @device_errors: times the device was taken from the frontend (bad region, bad vring)
  * @driver_instance: as in HELLO
+ * @n_channels: channels that are offered
+ * @n_in_state: and of these, how many are in each state
  */
 struct guest_snapshot {
 	bool connected, ready;
 	unsigned int n_queues;
 	uint64_t memory_bytes, requests, refused, declined_fuse, dropped_messages, device_errors;
 	uint64_t driver_instance;
+	uint32_t n_channels, n_in_state[N_CHANNEL_STATES];
 };
 
 /** guest_snapshot() - any thread; waits for the worker */
 void guest_snapshot(struct guest *guest, struct guest_snapshot *snap);
 
 /**
- * guest_channel_snapshot() - the @idx-th channel; any thread; Return: 0, or -ENOENT past the last
+ * guest_channel_snapshots() - all channels in the order of their ids; main
+ * @guest: guest
+ * @list: out: to be freed
+ *
+ * Return: how many, or -ENOMEM.
  */
-int guest_channel_snapshot(struct guest *guest, size_t idx, struct channel_snapshot *snap);
+int guest_channel_snapshots(struct guest *guest, struct channel_snapshot **list);
 
 #endif

@@ -117,10 +117,10 @@ static bool touches_others(struct guest *g, const struct guest_channel *gc,
 		if (touches_ring(att, &g->queue[i]))
 			return true;
 	}
-	for (uint32_t i = 0; i < g->n_channels; i++) {
-		struct guest_channel *other = &g->channel[i];
+	for (uint32_t i = 0; i < g->n_ids; i++) {
+		struct guest_channel *other = g->channel[i];
 
-		if (other != gc && other->att.valid && attachments_touch(&other->att, att))
+		if (other && other != gc && other->att.valid && attachments_touch(&other->att, att))
 			return true;
 	}
 	return false;
@@ -247,12 +247,11 @@ int guest_reattach(struct guest *g, struct guest_channel *gc)
 int guest_attach(struct guest *g, const struct wire_attach *req)
 {
 	struct attachment att = { 0 };
-	struct guest_channel *gc;
+	struct guest_channel *gc = guest_channel_of(g, req->channel);
 	int r;
 
-	if (req->channel >= g->n_channels)
+	if (!gc || gc->generation != req->generation)
 		return -FS_NO_CHANNEL;
-	gc = &g->channel[req->channel];
 	if (req->sec[OKL4FS_SEC_FWD].bytes != gc->ch.cfg->ring_bytes ||
 	    req->sec[OKL4FS_SEC_BWD].bytes != gc->ch.cfg->ring_bytes ||
 	    req->sec[OKL4FS_SEC_CTL].bytes < OKL4FS_CTL_BYTES_MIN ||

@@ -24,8 +24,10 @@
 static void end_old_streams(struct guest *g, uint64_t instance)
 {
 	if (g->last_driver && g->last_driver != instance) {
-		for (uint32_t i = 0; i < g->n_channels; i++)
-			channel_guest_gone(&g->channel[i].ch);
+		for (uint32_t id = 0; id < g->n_ids; id++) {
+			if (g->channel[id])
+				channel_guest_gone(&g->channel[id]->ch);
+		}
 	}
 	g->last_driver = instance;
 }
@@ -63,7 +65,7 @@ static int serve_hello(struct guest *g, const struct wire_request *req, union wi
 	/* What it rang before we knew where */
 	for (uint32_t i = 0; i < g->driver.n_event_queues; i++)
 		guest_queue_kick(&g->queue[OKL4FS_QUEUE_EVENT + i]);
-	return (int)wire_encode_hello(rep, req, OKL4FS_ABI_VERSION, g->n_channels,
+	return (int)wire_encode_hello(rep, req, OKL4FS_ABI_VERSION, g->n_ids,
 				      guest_host_instance());
 }
 
@@ -77,16 +79,18 @@ static int serve_hello(struct guest *g, const struct wire_request *req, union wi
  */
 static int serve_info(struct guest *g, const struct wire_request *req, union wire_reply *rep)
 {
-	const struct channel_config *cfg;
+	const struct guest_channel *gc = NULL;
 	struct wire_channel wc;
 
-	if (req->info.first_id >= g->n_channels)
+	for (wc.id = req->info.first_id; wc.id < g->n_ids && !gc; wc.id++)
+		gc = g->channel[wc.id];
+	if (!gc)
 		return -FS_NO_CHANNEL;
-	cfg = g->channel[req->info.first_id].ch.cfg;
-	wc.id = req->info.first_id;
-	wc.flags = cfg->exclusive ? OKL4FS_CHANNEL_EXCLUSIVE : 0;
-	wc.ring_bytes = cfg->ring_bytes;
-	wc.name = cfg->name;
+	wc.id = gc->ch.id;
+	wc.generation = gc->generation;
+	wc.flags = gc->cfg.exclusive ? OKL4FS_CHANNEL_EXCLUSIVE : 0;
+	wc.ring_bytes = gc->cfg.ring_bytes;
+	wc.name = gc->cfg.name;
 	return (int)wire_encode_info(rep, req, &wc);
 }
 
@@ -99,27 +103,13 @@ static int serve_info(struct guest *g, const struct wire_request *req, union wir
  */
 static int serve_detach(struct guest *g, const struct wire_request *req)
 {
-	struct guest_channel *gc;
+	struct guest_channel *gc = guest_channel_of(g, req->detach.channel);
 
-	if (req->detach.channel >= g->n_channels)
+	if (!gc || gc->generation != req->detach.generation)
 		return -FS_NO_CHANNEL;
-	gc = &g->channel[req->detach.channel];
 	channel_detach(&gc->ch);
 	attachment_drop(&gc->att);
 	return 0;
-}
-
-/**
- * serve_ping() - PING: somebody in the guest has waited for long
- * @g: guest whose driver is ready
- *
- * Looks after all channels, should a bell have been lost. That happens where guest and host do not
- * see each other's atomics and barriers: QEMU's TCG leaves those out for a machine of one CPU.
- */
-static void serve_ping(struct guest *g)
-{
-	for (uint32_t id = 0; id < g->n_channels; id++)
-		guest_queue_look_after(g, id);
 }
 
 /**
@@ -148,7 +138,7 @@ static int serve_request(struct guest *g, const struct wire_request *req, union 
 		r = serve_detach(g, req);
 		break;
 	case OKL4FS_REQ_PING:
-		serve_ping(g);
+		guest_queue_look_after(g);
 		break;
 	}
 	return r ? r : (int)wire_encode_status(rep, req, FS_OK);
@@ -175,8 +165,8 @@ static void log_refusal(struct guest *g, const struct wire_request *req, int sta
 	uint32_t id = req->type == OKL4FS_REQ_ATTACH ? req->attach.channel :
 		      req->type == OKL4FS_REQ_DETACH ? req->detach.channel :
 						       UINT32_MAX;
-
-	const struct channel *ch = id < g->n_channels ? &g->channel[id].ch : NULL;
+	const struct guest_channel *gc = guest_channel_of(g, id);
+	const struct channel *ch = gc ? &gc->ch : NULL;
 
 	/* The end of the list of channels is no fault. */
 	if (req->type == OKL4FS_REQ_CHANNEL_INFO && status == -FS_NO_CHANNEL)

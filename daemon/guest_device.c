@@ -37,8 +37,10 @@ static void suspend(void *device)
 {
 	struct guest *g = device;
 
-	for (uint32_t i = 0; i < g->n_channels; i++)
-		channel_suspend(&g->channel[i].ch);
+	for (uint32_t id = 0; id < g->n_ids; id++) {
+		if (g->channel[id])
+			channel_suspend(&g->channel[id]->ch);
+	}
 	for (unsigned int i = 0; i < VHOST_MAX_QUEUES; i++)
 		guest_queue_stop(&g->queue[i]);
 	g->driver.bell = NULL;
@@ -63,12 +65,14 @@ static void ring_stop(void *device, unsigned int queue, bool taken)
 
 void guest_forget_driver(struct guest *g)
 {
-	for (uint32_t i = 0; i < g->n_channels; i++) {
-		channel_suspend(&g->channel[i].ch);
-		attachment_drop(&g->channel[i].att);
-		g->channel[i].tell = false;
+	for (uint32_t id = 0; id < g->n_ids; id++) {
+		if (!g->channel[id])
+			continue;
+		channel_suspend(&g->channel[id]->ch);
+		attachment_drop(&g->channel[id]->att);
 	}
-	g->n_tells = 0;
+	memset(g->changed, 0, sizeof(g->changed));
+	memset(g->failed, 0, sizeof(g->failed));
 	for (unsigned int i = 0; i < VHOST_MAX_QUEUES; i++)
 		guest_queue_reset(&g->queue[i]);
 	memset(&g->driver, 0, sizeof(g->driver));
@@ -157,8 +161,10 @@ static void resume_driver(struct guest *g)
 		stop_serving(g);
 		return;
 	}
-	for (uint32_t i = 0; i < g->n_channels; i++)
-		resume_channel(g, &g->channel[i]);
+	for (uint32_t id = 0; id < g->n_ids; id++) {
+		if (g->channel[id])
+			resume_channel(g, g->channel[id]);
+	}
 }
 
 /**
@@ -201,8 +207,10 @@ static void disconnected(void *device)
 
 	suspend(g);
 	guest_forget_driver(g);
-	for (uint32_t i = 0; i < g->n_channels; i++)
-		channel_guest_gone(&g->channel[i].ch);
+	for (uint32_t id = 0; id < g->n_ids; id++) {
+		if (g->channel[id])
+			channel_guest_gone(&g->channel[id]->ch);
+	}
 	g->connected = false;
 	log_limited(&g->limit, LOG_LEVEL_INFO, g->subject, "the frontend has left");
 }

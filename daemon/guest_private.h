@@ -2,7 +2,9 @@
 /*
  * guest_private.h - the inside of a guest, shared by the guest_*.c files
  *
- *	guest.c          making and ending one, snapshots
+ *	guest.c          making and ending one
+ *	guest_channels.c channels come and go
+ *	guest_snapshot.c what others are told of it
  *	guest_device.c   what the frontend sets up: memory and rings come and go
  *	guest_queue.c    kicks, doorbells, events, notifications
  *	guest_control.c  the control queue's requests
@@ -51,18 +53,20 @@ struct attachment {
 
 /**
  * struct guest_channel - a channel with what the guest object keeps for it
+ * @cfg: its configuration
  * @ch: the channel
+ * @generation: tells it from others that have its id at other times
  * @endpoint: its host end
  * @att: its memory, in guest-physical terms
- * @tell: a CHANNEL_FAILED event waits for a buffer
- * @tell_status: its status
+ * @tell_status: status of the CHANNEL_FAILED event that waits for a buffer
  * @tell_instance: its instance
  */
 struct guest_channel {
+	struct channel_config cfg;
 	struct channel ch;
+	uint32_t generation;
 	struct endpoint *endpoint;
 	struct attachment att;
-	bool tell;
 	enum fs_status tell_status;
 	uint64_t tell_instance;
 };
@@ -112,7 +116,7 @@ struct guest_driver {
 
 /**
  * struct guest - see guest.h
- * @cfg: configuration; borrowed
+ * @cfg: configuration, without channels
  * @subject: "guest NAME", for log lines
  * @worker: its loop
  * @vhost: its frontend
@@ -123,14 +127,17 @@ struct guest_driver {
  * @driver: what HELLO said
  * @last_driver: driver's instance of the last HELLO; 0: none yet. Memory dies with its driver, but
  *	not with the device
- * @channel: its channels; the index is the id
- * @n_channels: how many
- * @n_tells: how many of them have @tell set
+ * @channel: its channels by id; NULL: there is none
+ * @n_ids: highest id in use, and one
+ * @generation: by id, of the channel that gets it next
+ * @changed: ids that a CHANNEL_ADDED or CHANNEL_REMOVED waits for a buffer for; bits as in the bell
+ *	page, so that each word belongs to one event queue
+ * @failed: likewise for CHANNEL_FAILED
  * @limit: for log lines that the guest can cause
  * @stats: counters, as in the snapshot
  */
 struct guest {
-	const struct guest_config *cfg;
+	struct guest_config cfg;
 	char subject[80];
 	struct loop *worker;
 	struct vhost_backend *vhost;
@@ -139,11 +146,24 @@ struct guest {
 	struct guest_queue queue[VHOST_MAX_QUEUES];
 	struct guest_driver driver;
 	uint64_t last_driver;
-	struct guest_channel *channel;
-	uint32_t n_channels, n_tells;
+	struct guest_channel *channel[OKL4FS_MAX_CHANNELS];
+	uint32_t n_ids;
+	uint32_t generation[OKL4FS_MAX_CHANNELS];
+	uint64_t changed[OKL4FS_BELL_WORDS], failed[OKL4FS_BELL_WORDS];
 	struct log_limit limit;
 	struct guest_snapshot stats;
 };
+
+/** guest_channel_of() - the channel with an id; NULL: there is none */
+static inline struct guest_channel *guest_channel_of(const struct guest *g, uint32_t id)
+{
+	return id < g->n_ids ? g->channel[id] : NULL;
+}
+
+/* guest_channels.c */
+
+/** guest_channels_end() - end all channels, the guest's memory being out of reach */
+void guest_channels_end(struct guest *g);
 
 /* guest_device.c */
 
@@ -169,8 +189,11 @@ void guest_queue_stop(struct guest_queue *q);
 /** guest_queue_kick() - look at the queue soon, as if it was kicked */
 void guest_queue_kick(struct guest_queue *q);
 
-/** guest_queue_look_after() - look after a channel soon, as if it was rung; the driver is ready */
-void guest_queue_look_after(struct guest *g, uint32_t id);
+/** guest_queue_look_after() - look after all channels soon, as if rung; the driver is ready */
+void guest_queue_look_after(struct guest *g);
+
+/** guest_queue_changed() - an id has another channel, or none: tell the driver, if there is one */
+void guest_queue_changed(struct guest *g, uint32_t id);
 
 /** guest_queue_notify() - notify the driver of used buffers */
 void guest_queue_notify(struct guest_queue *q);

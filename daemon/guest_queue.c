@@ -5,7 +5,8 @@
  *
  * Events: the driver posts small writable buffers and we return one when there is something to
  * tell. When none is posted what is to be told waits here, as a bit each, never as a queue: a
- * pending WAKE means all words of the bell page, a failed channel is told once.
+ * pending WAKE means all words of the bell page, a failed channel is told once, and of an id whose
+ * channel has come and gone many times only how it is in the end.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -122,29 +123,59 @@ static struct guest_queue *queue_of_word(struct guest *g, unsigned int word)
 }
 
 /**
- * send_failures() - tell of the failed channels of an event queue
+ * send_changed() - tell that an id has another channel now, or none
  * @q: event queue
+ * @id: id
+ *
+ * Return: true when it was told.
+ */
+static bool send_changed(struct guest_queue *q, uint32_t id)
+{
+	const struct guest_channel *gc = guest_channel_of(q->guest, id);
+	struct okl4fs_event ev;
+
+	wire_encode_event(&ev, gc ? OKL4FS_EVENT_CHANNEL_ADDED : OKL4FS_EVENT_CHANNEL_REMOVED, id,
+			  FS_OK, 0);
+	return send_event(q, &ev);
+}
+
+/**
+ * send_failed() - tell of a failed channel
+ * @q: event queue
+ * @id: its id
+ *
+ * Return: true when it was told.
+ */
+static bool send_failed(struct guest_queue *q, uint32_t id)
+{
+	const struct guest_channel *gc = q->guest->channel[id];
+	struct okl4fs_event ev;
+
+	wire_encode_event(&ev, OKL4FS_EVENT_CHANNEL_FAILED, id, gc->tell_status, gc->tell_instance);
+	return send_event(q, &ev);
+}
+
+/**
+ * send_marked() - tell of the channels that are marked and belong to an event queue
+ * @q: event queue
+ * @mark: bits by word, as in the bell page
+ * @send: tells of one
  *
  * Return: true when any was told.
  */
-static bool send_failures(struct guest_queue *q)
+static bool send_marked(struct guest_queue *q, uint64_t mark[OKL4FS_BELL_WORDS],
+			bool (*send)(struct guest_queue *q, uint32_t id))
 {
-	struct guest *g = q->guest;
-	struct okl4fs_event ev;
 	bool sent = false;
 
-	for (uint32_t i = 0; i < g->n_channels && g->n_tells; i++) {
-		struct guest_channel *gc = &g->channel[i];
-
-		if (!gc->tell || queue_of_word(g, i % OKL4FS_BELL_WORDS) != q)
-			continue;
-		wire_encode_event(&ev, OKL4FS_EVENT_CHANNEL_FAILED, i, gc->tell_status,
-				  gc->tell_instance);
-		if (!send_event(q, &ev))
-			break;
-		gc->tell = false;
-		g->n_tells--;
-		sent = true;
+	for (unsigned int w = q->idx - OKL4FS_QUEUE_EVENT; w < OKL4FS_BELL_WORDS;
+	     w += q->guest->driver.n_event_queues) {
+		while (mark[w]) {
+			if (!send(q, (uint32_t)__builtin_ctzll(mark[w]) * OKL4FS_BELL_WORDS + w))
+				return sent;
+			mark[w] &= mark[w] - 1;
+			sent = true;
+		}
 	}
 	return sent;
 }
@@ -155,12 +186,14 @@ static bool send_failures(struct guest_queue *q)
  */
 static void flush_events(struct guest_queue *q)
 {
+	struct guest *g = q->guest;
 	struct okl4fs_event ev;
 	bool sent;
 
-	if (!q->guest->driver.bell || !q->up || q->vq.error)
+	if (!g->driver.bell || !q->up || q->vq.error)
 		return;
-	sent = send_failures(q);
+	sent = send_marked(q, g->changed, send_changed);
+	sent |= send_marked(q, g->failed, send_failed);
 	wire_encode_event(&ev, OKL4FS_EVENT_WAKE, 0, FS_OK, 0);
 	if (q->wake && send_event(q, &ev)) {
 		q->wake = false;
@@ -196,15 +229,31 @@ static void ring(void *arg, uint32_t id)
  */
 static void tell(void *arg, const struct channel *ch, enum fs_status status)
 {
+	unsigned int word = ch->id % OKL4FS_BELL_WORDS;
 	struct guest *g = arg;
-	struct guest_channel *gc = &g->channel[ch->id];
+	struct guest_channel *gc = g->channel[ch->id];
 
-	g->n_tells += !gc->tell;
-	gc->tell = true;
+	if (!gc)
+		return; /* it is being removed, which is told, too */
+	g->failed[word] |= 1ULL << (ch->id / OKL4FS_BELL_WORDS);
 	gc->tell_status = status;
 	gc->tell_instance = ch->instance;
 	if (g->driver.ready)
-		flush_events(queue_of_word(g, ch->id % OKL4FS_BELL_WORDS));
+		flush_events(queue_of_word(g, word));
+}
+
+void guest_queue_changed(struct guest *g, uint32_t id)
+{
+	unsigned int word = id % OKL4FS_BELL_WORDS;
+	uint64_t bit = 1ULL << (id / OKL4FS_BELL_WORDS);
+
+	/* What is marked, or rung, was the former channel. */
+	g->failed[word] &= ~bit;
+	if (!g->driver.ready)
+		return;
+	queue_of_word(g, word)->rung[word] &= ~bit;
+	g->changed[word] |= bit;
+	flush_events(queue_of_word(g, word));
 }
 
 const struct channel_guest_ops guest_channel_ops = { .ring = ring, .tell = tell };
@@ -244,20 +293,27 @@ static bool answer_bells(struct guest_queue *q)
 			if (n++ == CHANNELS_A_TURN)
 				return true;
 			q->rung[w] &= q->rung[w] - 1;
-			if (id < g->n_channels)
-				channel_rung(&g->channel[id].ch);
+			if (guest_channel_of(g, id))
+				channel_rung(&g->channel[id]->ch);
 		}
 	}
 	return false;
 }
 
-void guest_queue_look_after(struct guest *g, uint32_t id)
+/*
+ * A bell may be lost where guest and host do not see each other's atomics and barriers: QEMU's TCG
+ * leaves those out for a machine of one CPU. The driver asks for this when it has waited for long.
+ */
+void guest_queue_look_after(struct guest *g)
 {
-	unsigned int word = id % OKL4FS_BELL_WORDS;
-	struct guest_queue *q = queue_of_word(g, word);
+	for (uint32_t id = 0; id < g->n_ids; id++) {
+		unsigned int word = id % OKL4FS_BELL_WORDS;
 
-	q->rung[word] |= 1ULL << (id / OKL4FS_BELL_WORDS);
-	guest_queue_kick(q);
+		if (g->channel[id] && channel_usable(&g->channel[id]->ch))
+			queue_of_word(g, word)->rung[word] |= 1ULL << (id / OKL4FS_BELL_WORDS);
+	}
+	for (uint32_t i = 0; i < g->driver.n_event_queues; i++)
+		guest_queue_kick(&g->queue[OKL4FS_QUEUE_EVENT + i]);
 }
 
 /**

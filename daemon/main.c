@@ -198,7 +198,7 @@ static void on_reload(evutil_socket_t sig, short what, void *arg)
 	if (r)
 		log_err("reload: nothing was changed");
 	else
-		log_notice("reloaded, %zu guests", server_config(d->server)->n_guests);
+		log_notice("reloaded, %zu guests", server_n_guests(d->server));
 }
 
 /**

@@ -19,8 +19,16 @@ static const char usage_text[] =
 	"  channels [GUEST]      all channels, or those of a guest\n"
 	"  qemu-args GUEST       what joins a QEMU to the daemon, to be pasted (set size= to the memory)\n"
 	"  attach GUEST/CHANNEL  join stdin and stdout to a channel with endpoint unix-listen\n"
+	"  guest-add JSON        serve one more guest, described as in the configuration file\n"
+	"  guest-remove GUEST    serve a guest no longer\n"
+	"  channel-add GUEST JSON       offer one more channel, described likewise\n"
+	"  channel-remove GUEST/CHANNEL offer a channel no longer\n"
+	"  channel-reset GUEST/CHANNEL  end a channel's stream; the guest can begin a new one\n"
+	"  reload                read the configuration file again and become what it says\n"
 	"  version               versions of okl4fsctl and of the daemon\n"
 	"  help                  this text\n"
+	"\n"
+	"JSON may be - for stdin. What these change lasts until the next reload.\n"
 	"\n"
 	"  -s, --socket SOCKET   the daemon's control socket; else $XDG_RUNTIME_DIR/okl4fs/control.sock,\n"
 	"                        then /run/okl4fs/control.sock\n"
@@ -32,7 +40,7 @@ static const char usage_text[] =
  * struct command - one command
  * @name: its name
  * @min: arguments at least
- * @max: and at most: 0 or 1
+ * @max: and at most
  * @method: the method whose result is shown, with the argument as `guest`
  * @show: prints the result for people
  * @run: or what to do instead
@@ -42,7 +50,7 @@ struct command {
 	int min, max;
 	const char *method;
 	void (*show)(struct json_object *result);
-	enum ctl_exit (*run)(const struct ctl *ctl, const char *arg);
+	enum ctl_exit (*run)(const struct ctl *ctl, char **args);
 };
 
 static const struct command commands[] = {
@@ -52,24 +60,30 @@ static const struct command commands[] = {
 	{ "version", 0, 0, "version", ctl_show_version, NULL },
 	{ "qemu-args", 1, 1, NULL, NULL, ctl_qemu_args },
 	{ "attach", 1, 1, NULL, NULL, ctl_attach },
+	{ "guest-add", 1, 1, NULL, NULL, ctl_guest_add },
+	{ "guest-remove", 1, 1, NULL, NULL, ctl_guest_remove },
+	{ "channel-add", 2, 2, NULL, NULL, ctl_channel_add },
+	{ "channel-remove", 1, 1, NULL, NULL, ctl_channel_remove },
+	{ "channel-reset", 1, 1, NULL, NULL, ctl_channel_reset },
+	{ "reload", 0, 0, NULL, NULL, ctl_reload },
 };
 
 /**
  * run() - carry a command out
  * @ctl: how
  * @c: the command
- * @arg: its argument, or NULL
+ * @args: its arguments; NULL at the end
  *
  * Return: exit status.
  */
-static enum ctl_exit run(const struct ctl *ctl, const struct command *c, const char *arg)
+static enum ctl_exit run(const struct ctl *ctl, const struct command *c, char **args)
 {
 	struct json_object *result;
 	enum ctl_exit r;
 
 	if (c->run)
-		return c->run(ctl, arg);
-	r = ctl_call(ctl, c->method, arg, &result);
+		return c->run(ctl, args);
+	r = ctl_call(ctl, c->method, ctl_guest_param(args[0]), &result);
 	if (r)
 		return r;
 	if (ctl->json)
@@ -137,7 +151,7 @@ int main(int argc, char **argv)
 	if (!command)
 		return CTL_USAGE;
 	signal(SIGPIPE, SIG_IGN);
-	r = run(&ctl, command, argv[optind + 1]);
+	r = run(&ctl, command, argv + optind + 1);
 	if (fflush(stdout) || ferror(stdout)) {
 		ctl_error("cannot write to stdout");
 		return CTL_REFUSED;

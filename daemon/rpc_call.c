@@ -7,6 +7,7 @@
  */
 #include "rpc_call.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,8 +82,52 @@ static const struct rpc_method *find_method(const char *name)
 	return NULL;
 }
 
+int rpc_refuse(struct rpc_request *req, enum rpc_error code, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(req->error, sizeof(req->error), fmt, ap);
+	va_end(ap);
+	return code;
+}
+
+const char *rpc_string(const struct rpc_request *req, const char *name)
+{
+	struct json_object *value;
+
+	if (!json_object_object_get_ex(req->params, name, &value))
+		return NULL;
+	return json_object_get_string(value);
+}
+
 /**
- * check_params() - every parameter is one that the method has, and a string
+ * check_param() - whether a parameter is one that the method has, and of its kind
+ * @m: method
+ * @req: request; its error is filled
+ * @key: name of the parameter
+ * @value: its value
+ *
+ * Return: 0 or RPC_INVALID_PARAMS.
+ */
+static int check_param(const struct rpc_method *m, struct rpc_request *req, const char *key,
+		       struct json_object *value)
+{
+	const struct rpc_param *p = m->params;
+
+	while (p->name && strcmp(p->name, key) != 0)
+		p++;
+	if (!p->name)
+		return rpc_refuse(req, RPC_INVALID_PARAMS, "%s has no parameter \"%.64s\"", m->name,
+				  key);
+	if (!json_object_is_type(value, p->is_object ? json_type_object : json_type_string))
+		return rpc_refuse(req, RPC_INVALID_PARAMS, "\"%s\" must be %s", p->name,
+				  p->is_object ? "an object" : "a string");
+	return 0;
+}
+
+/**
+ * check_params() - every parameter is one that the method has, and none is missing
  * @m: method
  * @req: request; its error is filled
  *
@@ -90,22 +135,20 @@ static const struct rpc_method *find_method(const char *name)
  */
 static int check_params(const struct rpc_method *m, struct rpc_request *req)
 {
-	if (!req->params)
-		return 0;
-	json_object_object_foreach(req->params, key, value) {
-		const char *const *name = m->params;
+	const struct rpc_param *p;
+	int r;
 
-		while (*name && strcmp(*name, key) != 0)
-			name++;
-		if (!*name) {
-			snprintf(req->error, sizeof(req->error), "%s has no parameter \"%.64s\"",
-				 m->name, key);
-			return RPC_INVALID_PARAMS;
+	if (req->params) {
+		json_object_object_foreach(req->params, key, value) {
+			r = check_param(m, req, key, value);
+			if (r)
+				return r;
 		}
-		if (!json_object_is_type(value, json_type_string)) {
-			snprintf(req->error, sizeof(req->error), "\"%s\" must be a string", *name);
-			return RPC_INVALID_PARAMS;
-		}
+	}
+	for (p = m->params; p->name; p++) {
+		if (p->required && !json_object_object_get_ex(req->params, p->name, NULL))
+			return rpc_refuse(req, RPC_INVALID_PARAMS, "%s needs the parameter \"%s\"",
+					  m->name, p->name);
 	}
 	return 0;
 }
@@ -174,8 +217,7 @@ static struct json_object *call(struct server *server, struct json_object *value
 
 	m = find_method(json_object_get_string(json_object_object_get(value, "method")));
 	if (!m) {
-		code = RPC_METHOD_NOT_FOUND;
-		snprintf(req.error, sizeof(req.error), "there is no such method");
+		code = rpc_refuse(&req, RPC_METHOD_NOT_FOUND, "there is no such method");
 	} else {
 		code = check_params(m, &req);
 		if (!code)
@@ -226,6 +268,30 @@ static struct json_object *call_batch(struct server *server, struct json_object 
 _Static_assert(RPC_MAX_BATCH == 16, "the sentence above says so");
 
 /**
+ * is_strict() - whether what json-c took is JSON by the letter
+ * @line: the text
+ * @bytes: its length
+ * @sentence: out, when it is not: why
+ * @size: bytes of @sentence
+ *
+ * json-c takes single quotes, keys that are there twice, and some numbers that are none.
+ *
+ * Return: true when it is.
+ */
+static bool is_strict(const char *line, size_t bytes, char *sentence, size_t size)
+{
+	FILE *errors = fmemopen(sentence, size, "w");
+	bool strict;
+
+	if (!errors)
+		return false;
+	strict = config_is_json(line, bytes, errors);
+	fclose(errors);
+	sentence[strcspn(sentence, "\n")] = 0;
+	return strict;
+}
+
+/**
  * parse() - text to value
  * @line: the text
  * @bytes: its length
@@ -259,7 +325,12 @@ static bool parse(const char *line, size_t bytes, struct json_object **value, ch
 	}
 	snprintf(sentence, size, "byte %zu: %s", at + 1, json_tokener_error_desc(e));
 	json_tokener_free(tokener);
-	return e == json_tokener_success;
+	if (e != json_tokener_success)
+		return false;
+	if (is_strict(line, bytes, sentence, size))
+		return true;
+	json_object_put(*value);
+	return false;
 }
 
 char *rpc_answer(struct server *server, const char *line, size_t bytes)

@@ -5,6 +5,7 @@
 #ifndef OKL4FS_RPC_CALL_H
 #define OKL4FS_RPC_CALL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "server.h"
@@ -22,6 +23,7 @@ enum rpc_error {
 	RPC_INVALID_PARAMS = -32602,
 	RPC_INTERNAL_ERROR = -32603,
 	RPC_BUSY = -32000, /* too many clients */
+	RPC_REFUSED = -32001, /* the daemon cannot do that as things stand */
 };
 
 /**
@@ -33,23 +35,53 @@ enum rpc_error {
 struct rpc_request {
 	struct server *server;
 	struct json_object *params;
-	char error[256];
+	char error[512];
+};
+
+/**
+ * struct rpc_param - a parameter of a method
+ * @name: its name
+ * @is_object: it is an object; else a string
+ * @required: it must be there
+ */
+struct rpc_param {
+	const char *name;
+	bool is_object, required;
 };
 
 /**
  * struct rpc_method - one method
  * @name: its name
- * @params: the names of its parameters, NULL at the end; all are optional strings
+ * @params: its parameters; the last has no name
  * @call: carry it out; @result is a new object; Return: 0 or an enum rpc_error with a sentence
  */
 struct rpc_method {
 	const char *name;
-	const char *const *params;
+	const struct rpc_param *params;
 	int (*call)(struct rpc_request *req, struct json_object **result);
 };
 
 /** rpc_methods - all methods; the last has no name */
 extern const struct rpc_method rpc_methods[];
+
+/** rpc_refuse() - note a sentence that says what is wrong; Return: @code */
+__attribute__((format(printf, 3, 4))) int rpc_refuse(struct rpc_request *req, enum rpc_error code,
+						     const char *fmt, ...);
+
+/** rpc_string() - a parameter that is a string; NULL: it was not given */
+const char *rpc_string(const struct rpc_request *req, const char *name);
+
+/* Methods that tell (rpc_list.c) */
+int rpc_guest_list(struct rpc_request *req, struct json_object **result);
+int rpc_channel_list(struct rpc_request *req, struct json_object **result);
+
+/* Methods that change something (rpc_change.c) */
+int rpc_guest_add(struct rpc_request *req, struct json_object **result);
+int rpc_guest_remove(struct rpc_request *req, struct json_object **result);
+int rpc_channel_add(struct rpc_request *req, struct json_object **result);
+int rpc_channel_remove(struct rpc_request *req, struct json_object **result);
+int rpc_channel_reset(struct rpc_request *req, struct json_object **result);
+int rpc_config_reload(struct rpc_request *req, struct json_object **result);
 
 /**
  * rpc_answer() - carry out a line

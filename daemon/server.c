@@ -11,24 +11,12 @@
 #include "vhost_backend.h"
 
 /**
- * struct generation - a configuration that somebody still borrows from
- * @cfg: it
- * @users: guests that were made of it, and the server itself for the one in force
- */
-struct generation {
-	struct config *cfg;
-	unsigned int users;
-};
-
-/**
  * struct member - a guest of the server
  * @guest: it
- * @gen: the generation that it borrows its configuration from
  * @worker: index of its worker
  */
 struct member {
 	struct guest *guest;
-	struct generation *gen;
 	unsigned int worker;
 };
 
@@ -46,8 +34,8 @@ struct worker {
  * struct server - see server.h
  * @main_loop: loop of the thread that all of this is for
  * @config_path: configuration file, or NULL
- * @gen: the configuration in force
- * @member: guests, in its order
+ * @cfg: the configuration that was loaded last, without its guests
+ * @member: guests: in the order of the configuration, then those that were added
  * @n_members: how many
  * @worker: workers
  * @n_workers: how many
@@ -56,7 +44,7 @@ struct worker {
 struct server {
 	struct loop *main_loop;
 	char *config_path;
-	struct generation *gen;
+	struct config *cfg;
 	struct member *member;
 	size_t n_members;
 	struct worker *worker;
@@ -75,37 +63,6 @@ static uint64_t now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-/**
- * generation_new() - take over a configuration
- * @cfg: configuration; freed when this fails
- *
- * Return: a generation with one user; NULL: out of memory.
- */
-static struct generation *generation_new(struct config *cfg)
-{
-	struct generation *gen = calloc(1, sizeof(*gen));
-
-	if (!gen) {
-		config_free(cfg);
-		return NULL;
-	}
-	gen->cfg = cfg;
-	gen->users = 1;
-	return gen;
-}
-
-/**
- * generation_unuse() - one user less
- * @gen: generation; NULL is allowed
- */
-static void generation_unuse(struct generation *gen)
-{
-	if (!gen || --gen->users)
-		return;
-	config_free(gen->cfg);
-	free(gen);
 }
 
 /**
@@ -164,12 +121,11 @@ static int add_workers(struct server *s, size_t n_guests)
  * member_start() - make a guest on the least busy worker
  * @s: server with workers
  * @m: out
- * @gen: generation
- * @idx: which guest of it
+ * @cfg: configuration; copied
  *
  * Return: 0 or -errno, with a log line.
  */
-static int member_start(struct server *s, struct member *m, struct generation *gen, size_t idx)
+static int member_start(struct server *s, struct member *m, const struct guest_config *cfg)
 {
 	int r;
 
@@ -178,13 +134,11 @@ static int member_start(struct server *s, struct member *m, struct generation *g
 		if (s->worker[i].n_guests < s->worker[m->worker].n_guests)
 			m->worker = i;
 	}
-	r = guest_new(&m->guest, &gen->cfg->guests[idx], s->main_loop, s->worker[m->worker].loop);
+	r = guest_new(&m->guest, cfg, s->main_loop, s->worker[m->worker].loop);
 	if (r) {
-		log_err("guest %s: cannot be served: %s", gen->cfg->guests[idx].name, strerror(-r));
+		log_err("guest %s: cannot be served: %s", cfg->name, strerror(-r));
 		return r;
 	}
-	m->gen = gen;
-	gen->users++;
 	s->worker[m->worker].n_guests++;
 	return 0;
 }
@@ -200,24 +154,34 @@ static void member_stop(struct server *s, struct member *m)
 		return;
 	m->guest = guest_free(m->guest);
 	s->worker[m->worker].n_guests--;
-	generation_unuse(m->gen);
+}
+
+/**
+ * take_config() - keep of a configuration what is not guests
+ * @s: server
+ * @cfg: configuration; owned from here on
+ */
+static void take_config(struct server *s, struct config *cfg)
+{
+	for (size_t i = 0; i < cfg->n_guests; i++)
+		config_guest_deinit(&cfg->guests[i]);
+	cfg->n_guests = 0;
+	config_free(s->cfg);
+	s->cfg = cfg;
 }
 
 int server_new(struct server **out, struct loop *main_loop, struct config *cfg,
 	       const char *config_path)
 {
-	struct generation *gen = generation_new(cfg);
 	struct server *s = calloc(1, sizeof(*s));
 	int r = -ENOMEM;
 
 	*out = NULL;
-	if (!s || !gen) {
-		generation_unuse(gen);
-		free(s);
+	if (!s) {
+		config_free(cfg);
 		return -ENOMEM;
 	}
 	s->main_loop = main_loop;
-	s->gen = gen;
 	s->started_ms = now_ms();
 	s->member = calloc(cfg->n_guests + 1, sizeof(*s->member));
 	if (config_path)
@@ -227,9 +191,10 @@ int server_new(struct server **out, struct loop *main_loop, struct config *cfg,
 	if (!r)
 		r = add_workers(s, cfg->n_guests);
 	for (size_t i = 0; i < cfg->n_guests && !r; i++) {
-		r = member_start(s, &s->member[i], gen, i);
+		r = member_start(s, &s->member[i], &cfg->guests[i]);
 		s->n_members += !r;
 	}
+	take_config(s, cfg);
 	if (r)
 		s = server_free(s);
 	*out = s;
@@ -246,7 +211,7 @@ struct server *server_free(struct server *s)
 		loop_stop(s->worker[i].loop);
 		loop_free(s->worker[i].loop);
 	}
-	generation_unuse(s->gen);
+	config_free(s->cfg);
 	free(s->worker);
 	free(s->member);
 	free(s->config_path);
@@ -255,25 +220,37 @@ struct server *server_free(struct server *s)
 }
 
 /**
- * keep_member() - whether a guest is configured as before; then it moves to the new list
+ * find_member() - look a guest up
  * @s: server
- * @to: its place in the new list
- * @cfg: its new configuration
+ * @name: its name
  *
- * Return: true when it was moved.
+ * Return: its member, or NULL.
  */
-static bool keep_member(struct server *s, struct member *to, const struct guest_config *cfg)
+static struct member *find_member(struct server *s, const char *name)
 {
 	for (size_t i = 0; i < s->n_members; i++) {
 		struct member *m = &s->member[i];
 
-		if (!m->guest || !guest_config_equal(guest_config(m->guest), cfg))
-			continue;
-		*to = *m;
-		m->guest = NULL;
-		return true;
+		if (m->guest && !strcmp(guest_config(m->guest)->name, name))
+			return m;
 	}
-	return false;
+	return NULL;
+}
+
+/**
+ * keep_member() - if a guest is there as it is to be, but for its channels, move it to the new list
+ * @s: server
+ * @to: its place in the new list
+ * @cfg: its new configuration
+ */
+static void keep_member(struct server *s, struct member *to, const struct guest_config *cfg)
+{
+	struct member *m = find_member(s, cfg->name);
+
+	if (!m || !config_guest_equal(guest_config(m->guest), cfg))
+		return;
+	*to = *m;
+	m->guest = NULL;
 }
 
 /**
@@ -295,17 +272,20 @@ static void warn_fixed(const struct config *old, const struct config *new)
 /**
  * become() - end, keep and start guests as a configuration says
  * @s: server
- * @gen: the configuration
+ * @cfg: the configuration
  * @list: room for a member each; becomes the server's
  */
-static void become(struct server *s, struct generation *gen, struct member *list)
+static void become(struct server *s, const struct config *cfg, struct member *list)
 {
-	const struct config *cfg = gen->cfg;
 	size_t n = 0;
 
 	for (size_t i = 0; i < cfg->n_guests; i++)
 		keep_member(s, &list[i], &cfg->guests[i]);
 	/* The old ones first: a new one may want the socket of an old one. */
+	for (size_t i = 0; i < cfg->n_guests; i++) {
+		if (list[i].guest)
+			guest_drop_others(list[i].guest, &cfg->guests[i]);
+	}
 	for (size_t i = 0; i < s->n_members; i++) {
 		if (s->member[i].guest)
 			log_notice("guest %s: gone or changed by the reload",
@@ -313,7 +293,9 @@ static void become(struct server *s, struct generation *gen, struct member *list
 		member_stop(s, &s->member[i]);
 	}
 	for (size_t i = 0; i < cfg->n_guests; i++) {
-		if (!list[i].guest && !member_start(s, &list[i], gen, i))
+		if (list[i].guest)
+			guest_become(list[i].guest, &cfg->guests[i]);
+		else if (!member_start(s, &list[i], &cfg->guests[i]))
 			log_notice("guest %s: new or changed by the reload", cfg->guests[i].name);
 		if (list[i].guest)
 			list[n++] = list[i];
@@ -325,7 +307,6 @@ static void become(struct server *s, struct generation *gen, struct member *list
 
 int server_reload(struct server *s, FILE *errors)
 {
-	struct generation *gen, *old = s->gen;
 	struct config *cfg = NULL;
 	struct member *list;
 	int r;
@@ -338,28 +319,70 @@ int server_reload(struct server *s, FILE *errors)
 	if (r)
 		return r;
 	list = calloc(cfg->n_guests + 1, sizeof(*list));
-	gen = generation_new(cfg);
-	if (!list || !gen) {
-		free(list);
-		generation_unuse(gen);
+	if (!list) {
+		config_free(cfg);
 		return -ENOMEM;
 	}
-	warn_fixed(old->cfg, cfg);
+	warn_fixed(s->cfg, cfg);
 	add_workers(s, cfg->n_guests); /* fewer than wanted will do */
-	become(s, gen, list);
-	s->gen = gen;
-	generation_unuse(old);
+	become(s, cfg, list);
+	take_config(s, cfg);
+	return 0;
+}
+
+int server_guest_add(struct server *s, const struct guest_config *cfg)
+{
+	struct member *list;
+	int r;
+
+	if (find_member(s, cfg->name))
+		return -EEXIST;
+	list = reallocarray(s->member, s->n_members + 1, sizeof(*list));
+	if (!list)
+		return -ENOMEM;
+	s->member = list;
+	add_workers(s, s->n_members + 1);
+	r = member_start(s, &list[s->n_members], cfg);
+	if (!r) {
+		s->n_members++;
+		log_notice("guest %s: added", cfg->name);
+	}
+	return r;
+}
+
+int server_guest_remove(struct server *s, const char *name)
+{
+	struct member *m = find_member(s, name);
+
+	if (!m)
+		return -ENOENT;
+	log_notice("guest %s: removed", name);
+	member_stop(s, m);
+	s->n_members--;
+	memmove(m, m + 1, (size_t)(&s->member[s->n_members] - m) * sizeof(*m));
 	return 0;
 }
 
 const struct config *server_config(const struct server *s)
 {
-	return s->gen->cfg;
+	return s->cfg;
+}
+
+size_t server_n_guests(const struct server *s)
+{
+	return s->n_members;
 }
 
 struct guest *server_guest(struct server *s, size_t idx)
 {
 	return idx < s->n_members ? s->member[idx].guest : NULL;
+}
+
+struct guest *server_find(struct server *s, const char *name)
+{
+	struct member *m = find_member(s, name);
+
+	return m ? m->guest : NULL;
 }
 
 unsigned int server_n_workers(const struct server *s)

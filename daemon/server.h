@@ -3,8 +3,8 @@
  * server.h - the set of guests and the workers that serve them
  *
  * The server is what main() runs: it turns a configuration into guests, spreads them over worker
- * loops, and makes a new configuration out of an old one on reload. All of it is for the main
- * thread; what a guest is doing right now is asked of guest_snapshot(), which crosses threads.
+ * loops, and becomes another configuration on reload. All of it is for the main thread; what a
+ * guest is doing right now is asked of guest_snapshot(), which crosses threads.
  */
 #ifndef OKL4FS_SERVER_H
 #define OKL4FS_SERVER_H
@@ -35,17 +35,36 @@ struct server *server_free(struct server *server);
  * @server: server
  * @errors: each error of the file is written here as a line (as config_load())
  *
- * Guests that are configured as before go on undisturbed; new ones are started, gone ones ended,
- * changed ones replaced; each with a log line. With an error in the file nothing changes at all. A
- * guest that cannot be started is left out, and told. `control` cannot be changed by a reload: a
- * warning says so.
+ * Guests and channels that are configured as before go on undisturbed; new ones are started, gone
+ * ones ended, changed ones replaced; each with a log line. A guest is replaced when its socket is
+ * another one; else only its channels come and go. What was added at run time and is not in the
+ * file goes, too. With an error in the file nothing changes at all. A guest or a channel that cannot
+ * be started is left out, and told. `control` cannot be changed by a reload: a warning says so.
  *
  * Return: 0; -ENOENT when there is no file (built-in default); or what config_load() refused.
  */
 int server_reload(struct server *server, FILE *errors);
 
-/** server_config() - the configuration in force; valid until the next server_reload() */
+/**
+ * server_guest_add() - serve one more guest
+ * @server: server
+ * @cfg: copied
+ *
+ * Return: 0; -EEXIST: there is one of that name; or another negated errno, with a log line.
+ */
+int server_guest_add(struct server *server, const struct guest_config *cfg);
+
+/** server_guest_remove() - serve a guest no longer; Return: 0, or -ENOENT */
+int server_guest_remove(struct server *server, const char *name);
+
+/** server_config() - the configuration that was loaded last, without its guests */
 const struct config *server_config(const struct server *server);
+
+/** server_n_guests() - how many guests there are */
+size_t server_n_guests(const struct server *server);
+
+/** server_find() - the guest of a name; NULL: there is none */
+struct guest *server_find(struct server *server, const char *name);
 
 /** server_guest() - the @idx-th guest, in the order of the configuration; NULL past the last */
 struct guest *server_guest(struct server *server, size_t idx);

@@ -46,7 +46,7 @@ static int decode_info(struct wire_request *req, const uint8_t *buf)
  * @req: out
  * @buf: bytes of the request
  *
- * Return: 0 or -FS_REQ_RESERVED.
+ * Return: 0.
  */
 static int decode_detach(struct wire_request *req, const uint8_t *buf)
 {
@@ -54,7 +54,8 @@ static int decode_detach(struct wire_request *req, const uint8_t *buf)
 
 	memcpy(&w, buf, sizeof(w));
 	req->detach.channel = fs_le32_to_cpu(w.channel);
-	return w.reserved ? -FS_REQ_RESERVED : 0;
+	req->detach.generation = fs_le32_to_cpu(w.generation);
+	return 0;
 }
 
 /**
@@ -81,7 +82,7 @@ static int sec_check(const struct wire_sec *sec)
  * @buf: bytes of the request
  * @bytes: how many, at least the fixed part
  *
- * Return: 0, -FS_REQ_RESERVED, -FS_REQ_LENGTH or what sec_check() refused.
+ * Return: 0, -FS_REQ_LENGTH or what sec_check() refused.
  */
 static int decode_attach(struct wire_request *req, const uint8_t *buf, size_t bytes)
 {
@@ -90,11 +91,10 @@ static int decode_attach(struct wire_request *req, const uint8_t *buf, size_t by
 
 	memcpy(&w, buf, sizeof(w));
 	a->channel = fs_le32_to_cpu(w.channel);
+	a->generation = fs_le32_to_cpu(w.generation);
 	a->instance = fs_le64_to_cpu(w.instance);
 	a->n_chunks = 0;
 	a->chunks = buf + sizeof(w);
-	if (w.reserved)
-		return -FS_REQ_RESERVED;
 	for (int i = 0; i < OKL4FS_N_SECS; i++) {
 		struct wire_sec *sec = &a->sec[i];
 		int r;
@@ -239,6 +239,7 @@ size_t wire_encode_info(union wire_reply *rep, const struct wire_request *req,
 	size_t name_bytes = strnlen(channel->name, OKL4FS_NAME_MAX);
 
 	rep->info.id = fs_cpu_to_le32(channel->id);
+	rep->info.generation = fs_cpu_to_le32(channel->generation);
 	rep->info.flags = fs_cpu_to_le32(channel->flags);
 	rep->info.ring_bytes = fs_cpu_to_le64(channel->ring_bytes);
 	rep->info.name_bytes = fs_cpu_to_le32(name_bytes);

@@ -25,13 +25,14 @@ struct wire_sec {
 /**
  * struct wire_attach - an ATTACH request
  * @channel: channel id
+ * @generation: the channel's generation
  * @instance: as in ctl_shm
  * @sec: the shapes; sound in themselves
  * @n_chunks: chunks of all three
  * @chunks: their addresses, little-endian and unaligned; use wire_chunk_gpa()
  */
 struct wire_attach {
-	uint32_t channel;
+	uint32_t channel, generation;
 	uint64_t instance;
 	struct wire_sec sec[OKL4FS_N_SECS];
 	uint32_t n_chunks;
@@ -60,7 +61,7 @@ struct wire_request {
 		} info;
 		struct wire_attach attach;
 		struct {
-			uint32_t channel;
+			uint32_t channel, generation;
 		} detach;
 	};
 };
@@ -75,12 +76,13 @@ union wire_reply {
 /**
  * struct wire_channel - what CHANNEL_INFO tells
  * @id: channel id
+ * @generation: its generation
  * @flags: OKL4FS_CHANNEL_*
  * @ring_bytes: bytes of each ring
  * @name: at most OKL4FS_NAME_MAX bytes
  */
 struct wire_channel {
-	uint32_t id, flags;
+	uint32_t id, generation, flags;
 	uint64_t ring_bytes;
 	const char *name;
 };

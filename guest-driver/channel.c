@@ -4,7 +4,7 @@
  *
  * When is a channel's memory given back? Once no node names the channel (an open file holds its
  * node, so then it is closed, too) and the host has taken all that was written to it; and when
- * the memory has failed, at the last close. Memory that a device holds goes through that device's
+ * the memory has failed or the host has removed the channel, at the last close. Memory that a device holds goes through that device's
  * retire(), which asks the host for it first.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -33,6 +33,19 @@ void okl4_channel_drop_mem(struct okl4_channel *ch)
 		okl4_mem_free(mem);
 }
 
+void (*okl4_channel_has_news)(void);
+
+/**
+ * tell() - a channel came or went
+ * @ch: channel
+ */
+static void tell(struct okl4_channel *ch)
+{
+	xchg(&ch->news, true);
+	if (okl4_channel_has_news)
+		okl4_channel_has_news();
+}
+
 /**
  * take_offer() - note what a device says of a channel
  * @ch: channel
@@ -56,9 +69,13 @@ static int take_offer(struct okl4_channel *ch, struct okl4_port *port,
 			okl4_channel_drop_mem(ch);
 	}
 	WRITE_ONCE(ch->id, offer->id);
+	ch->generation = offer->generation;
+	WRITE_ONCE(ch->removed, false);
 	ch->exclusive = offer->exclusive;
 	ch->ring_bytes = offer->ring_bytes;
 	rcu_assign_pointer(ch->port, port);
+	if (!now)
+		tell(ch);
 	return 0;
 }
 
@@ -104,6 +121,34 @@ void okl4_channel_withdraw(struct okl4_channel *ch, struct okl4_port *port, u32 
 		RCU_INIT_POINTER(ch->port, NULL);
 	mutex_unlock(&ch->lock);
 	okl4_channel_wake(ch);
+}
+
+/**
+ * okl4_channel_remove() - the host has removed a channel: it is not coming back by itself
+ * @ch: channel; the host has not its memory
+ * @port: device that offered it
+ * @id: the number it had there; nothing is done when it has another one meanwhile
+ *
+ * Files that are open go on as if the device was gone. Who opens the channel after it was added again
+ * finds nothing of what was in it, unless somebody kept it open all the while.
+ */
+void okl4_channel_remove(struct okl4_channel *ch, struct okl4_port *port, u32 id)
+{
+	bool gone;
+
+	mutex_lock(&ch->lock);
+	gone = rcu_access_pointer(ch->port) == port && ch->id == id;
+	if (gone) {
+		RCU_INIT_POINTER(ch->port, NULL);
+		WRITE_ONCE(ch->removed, true);
+		if (ch->mem && !ch->n_readers && !ch->n_writers)
+			okl4_channel_drop_mem(ch);
+	}
+	mutex_unlock(&ch->lock);
+	if (!gone)
+		return;
+	okl4_channel_wake(ch);
+	tell(ch);
 }
 
 /**

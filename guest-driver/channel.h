@@ -83,6 +83,7 @@ struct okl4_port {
 /**
  * struct okl4_offer - what a device says of a channel
  * @id: its number on that device
+ * @generation: tells it from others that have this number at other times
  * @exclusive: only one opener a direction at a time
  * @ring_bytes: bytes of each ring, checked
  * @name: name, checked; ends with NUL
@@ -90,6 +91,7 @@ struct okl4_port {
  */
 struct okl4_offer {
 	u32 id;
+	u32 generation;
 	bool exclusive;
 	u64 ring_bytes;
 	const char *name;
@@ -106,7 +108,10 @@ struct okl4_offer {
  * @lock: protects the fields from here to @attaches
  * @port: the device that offers the channel, or NULL; read under RCU
  * @id: its number on @port; also read without the lock
+ * @generation: and the generation of that
  * @exclusive: only one opener a direction at a time
+ * @removed: the host has removed it; its memory goes at the last close. Also read without the lock
+ * @news: mounts have not heard that it came or went; also changed without the lock
  * @lingering: nobody uses the channel, but the host has not taken all yet; also read without the lock
  * @ring_bytes: bytes that each ring must have
  * @mem: memory, or NULL. Stays what it is while somebody has the channel open
@@ -139,7 +144,10 @@ struct okl4_channel {
 	struct mutex lock;
 	struct okl4_port __rcu *port;
 	u32 id;
+	u32 generation;
 	bool exclusive;
+	bool removed;
+	bool news;
 	bool lingering;
 	u64 ring_bytes;
 	struct okl4_mem *mem;
@@ -179,6 +187,8 @@ static inline void okl4_count(atomic64_t *counter, u64 n)
 struct okl4_channel *okl4_channel_find(const char *name, unsigned int name_bytes);
 struct okl4_channel *okl4_channel_get(const char *name, unsigned int name_bytes);
 int okl4_channel_list(struct okl4_channel ***list, unsigned int *n);
+int okl4_channel_list_news(struct okl4_channel ***list, unsigned int *n);
+extern void (*okl4_channel_has_news)(void);
 void okl4_channel_put(struct okl4_channel *ch);
 
 /* For nodes (channel.c) */
@@ -188,6 +198,7 @@ void okl4_channel_drop_node(struct okl4_channel *ch);
 /* For the device (channel.c) */
 struct okl4_channel *okl4_channel_offer(struct okl4_port *port, const struct okl4_offer *offer);
 void okl4_channel_withdraw(struct okl4_channel *ch, struct okl4_port *port, u32 id);
+void okl4_channel_remove(struct okl4_channel *ch, struct okl4_port *port, u32 id);
 void okl4_channel_returned(struct okl4_channel *ch, struct okl4_port *port);
 void okl4_channel_fail(struct okl4_channel *ch, u64 instance, int status);
 void okl4_channel_settle(struct okl4_channel *ch);

@@ -29,14 +29,15 @@ static struct okl4_port *take_port(struct okl4_channel *ch)
 }
 
 /**
- * discard_failed() - drop memory that has failed, once nobody has it open
+ * discard_useless() - drop memory that has failed, or whose channel was removed, once nobody has it open
  * @ch: channel
  *
  * Context: @ch->lock held.
  */
-static void discard_failed(struct okl4_channel *ch)
+static void discard_useless(struct okl4_channel *ch)
 {
-	if (ch->mem && READ_ONCE(ch->mem->failed) && !ch->n_readers && !ch->n_writers)
+	if (ch->mem && (READ_ONCE(ch->mem->failed) || ch->removed) && !ch->n_readers &&
+	    !ch->n_writers)
 		okl4_channel_drop_mem(ch);
 }
 
@@ -54,7 +55,7 @@ static int need_mem(struct okl4_channel *ch)
 	int err = 0;
 
 	mutex_lock(&ch->lock);
-	discard_failed(ch);
+	discard_useless(ch);
 	ring_bytes = ch->mem ? 0 : ch->ring_bytes;
 	mutex_unlock(&ch->lock);
 	if (!ring_bytes)
@@ -99,7 +100,7 @@ static int make_ready(struct okl4_channel *ch)
 
 	if (err) {
 		mutex_lock(&ch->lock);
-		discard_failed(ch);
+		discard_useless(ch);
 		mutex_unlock(&ch->lock);
 	}
 	return err;
@@ -217,7 +218,7 @@ void okl4_channel_close(struct okl4_channel *ch, bool reads, bool writes)
 		pipe_consumer_close(&ch->mem->pair.rx);
 		mutex_unlock(&ch->rx_lock);
 	}
-	discard_failed(ch);
+	discard_useless(ch);
 	mutex_unlock(&ch->lock);
 	trace_okl4fs_close(ch, reads, writes, 0);
 	okl4_channel_ring(ch);

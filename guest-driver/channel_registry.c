@@ -67,13 +67,15 @@ struct okl4_channel *okl4_channel_find(const char *name, unsigned int name_bytes
 }
 
 /**
- * okl4_channel_list() - all channels that are offered
+ * list_those() - all channels of a kind
  * @list: out: the channels, with a reference each; to be freed by kvfree()
  * @n: out: how many
+ * @wanted: whether a channel is of that kind
  *
  * Return: 0 or -ENOMEM.
  */
-int okl4_channel_list(struct okl4_channel ***list, unsigned int *n)
+static int list_those(struct okl4_channel ***list, unsigned int *n,
+		      bool (*wanted)(struct okl4_channel *ch))
 {
 	struct okl4_channel *ch;
 	unsigned int all = 0;
@@ -86,7 +88,7 @@ int okl4_channel_list(struct okl4_channel ***list, unsigned int *n)
 	if (*list) {
 		hash_for_each(registry, i, ch, link)
 		{
-			if (!okl4_channel_offered(ch))
+			if (!wanted(ch))
 				continue;
 			kref_get(&ch->ref);
 			(*list)[(*n)++] = ch;
@@ -94,6 +96,52 @@ int okl4_channel_list(struct okl4_channel ***list, unsigned int *n)
 	}
 	mutex_unlock(&registry_lock);
 	return *list ? 0 : -ENOMEM;
+}
+
+/**
+ * is_offered() - whether a device offers a channel
+ * @ch: channel
+ *
+ * Return: true when one does.
+ */
+static bool is_offered(struct okl4_channel *ch)
+{
+	return okl4_channel_offered(ch);
+}
+
+/**
+ * okl4_channel_list() - all channels that are offered
+ * @list: out: the channels, with a reference each; to be freed by kvfree()
+ * @n: out: how many
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int okl4_channel_list(struct okl4_channel ***list, unsigned int *n)
+{
+	return list_those(list, n, is_offered);
+}
+
+/**
+ * take_news() - whether there is news of a channel; then it is news no more
+ * @ch: channel
+ *
+ * Return: true when there is.
+ */
+static bool take_news(struct okl4_channel *ch)
+{
+	return xchg(&ch->news, false);
+}
+
+/**
+ * okl4_channel_list_news() - the channels that came or went since this was asked last
+ * @list: out: the channels, with a reference each; to be freed by kvfree()
+ * @n: out: how many
+ *
+ * Return: 0, or -ENOMEM: it is news still.
+ */
+int okl4_channel_list_news(struct okl4_channel ***list, unsigned int *n)
+{
+	return list_those(list, n, take_news);
 }
 
 /**

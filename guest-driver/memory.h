@@ -37,6 +37,7 @@ struct okl4_chunks {
  * @holder: the device that may be using this memory, or NULL. Protected by the channel's lock; once
  *	the memory is retired, by the device's control mutex
  * @holder_id: the channel id under which @holder has it
+ * @holder_generation: and the generation of that
  * @retired: link in the holder's list of memory to be detached and freed
  */
 struct okl4_mem {
@@ -47,6 +48,7 @@ struct okl4_mem {
 	int failed;
 	struct okl4_port *holder;
 	u32 holder_id;
+	u32 holder_generation;
 	struct list_head retired;
 };
 

@@ -20,19 +20,29 @@
  * @uid: owner of the root directory and of the nodes that populate makes
  * @gid: their group
  * @mode: their permissions: a node has no x; the directory has x where @mode has r
- * @populate: make a node for every channel that is offered
+ * @populate: have a node for every channel that is offered
+ * @sb: the mount that they are of, if it is to be populated
+ * @link: in the list of such mounts, protected by its mutex
  */
 struct okl4fs_options {
 	kuid_t uid;
 	kgid_t gid;
 	umode_t mode;
 	bool populate;
+	struct super_block *sb;
+	struct list_head link;
 };
 
 /* okl4fs_inode.c */
 extern const struct super_operations okl4fs_super_ops;
 struct inode *okl4fs_root_inode(struct super_block *sb);
+struct inode *okl4fs_new_node(struct super_block *sb, struct okl4_channel *ch, umode_t mode);
+
+/* okl4fs_populate.c */
 int okl4fs_populate(struct super_block *sb);
+void okl4fs_unpopulate(struct okl4fs_options *opts);
+void okl4fs_populate_init(void);
+void okl4fs_populate_exit(void);
 
 /* okl4fs_file.c */
 extern const struct file_operations okl4fs_file_ops;

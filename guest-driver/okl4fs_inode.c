@@ -38,14 +38,14 @@ static struct inode *new_inode_of(struct super_block *sb, umode_t mode)
 }
 
 /**
- * new_node() - make the inode of a channel
+ * okl4fs_new_node() - make the inode of a channel
  * @sb: superblock
  * @ch: channel; on success its reference passes to the inode
  * @mode: permissions
  *
  * Return: the inode, or NULL.
  */
-static struct inode *new_node(struct super_block *sb, struct okl4_channel *ch, umode_t mode)
+struct inode *okl4fs_new_node(struct super_block *sb, struct okl4_channel *ch, umode_t mode)
 {
 	struct inode *inode = new_inode_of(sb, S_IFIFO | (mode & 07777));
 
@@ -95,7 +95,7 @@ static int okl4fs_mknod(okl4_idmap *idmap, struct inode *dir, struct dentry *den
 	ch = okl4_channel_find((const char *)dentry->d_name.name, dentry->d_name.len);
 	if (!ch)
 		return -ENXIO;
-	inode = new_node(dir->i_sb, ch, mode);
+	inode = okl4fs_new_node(dir->i_sb, ch, mode);
 	if (!inode) {
 		okl4_channel_put(ch);
 		return -ENOMEM;
@@ -136,58 +136,6 @@ struct inode *okl4fs_root_inode(struct super_block *sb)
 	inode->i_fop = &simple_dir_operations;
 	inc_nlink(inode);
 	return inode;
-}
-
-/**
- * add_node() - make the node of one channel in a root directory that nobody sees yet
- * @sb: superblock
- * @ch: channel; on success its reference passes to the node
- *
- * Return: 0 or -ENOMEM.
- */
-static int add_node(struct super_block *sb, struct okl4_channel *ch)
-{
-	const struct okl4fs_options *opts = sb->s_fs_info;
-	struct dentry *dentry = d_alloc_name(sb->s_root, ch->name);
-	struct inode *inode;
-
-	if (!dentry)
-		return -ENOMEM;
-	inode = new_node(sb, ch, opts->mode & 0666);
-	if (inode) {
-		inode->i_uid = opts->uid;
-		inode->i_gid = opts->gid;
-		okl4_compat_pin(dentry, inode);
-	}
-	dput(dentry);
-	return inode ? 0 : -ENOMEM;
-}
-
-/**
- * okl4fs_populate() - make a node for every channel that is offered
- * @sb: superblock with its root, not mounted yet
- *
- * Return: 0 or -ENOMEM.
- */
-int okl4fs_populate(struct super_block *sb)
-{
-	struct okl4_channel **list;
-	unsigned int i, n;
-	int err = okl4_channel_list(&list, &n);
-
-	if (err)
-		return err;
-	for (i = 0; i < n && !err; i++) {
-		err = add_node(sb, list[i]);
-		if (!err)
-			list[i] = NULL;
-	}
-	for (i = 0; i < n; i++) {
-		if (list[i])
-			okl4_channel_put(list[i]);
-	}
-	kvfree(list);
-	return err;
 }
 
 /**

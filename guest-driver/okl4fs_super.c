@@ -143,6 +143,7 @@ static int okl4fs_init_fs_context(struct fs_context *fc)
 		opts->gid = GLOBAL_ROOT_GID;
 		opts->mode = 0644;
 	}
+	INIT_LIST_HEAD(&opts->link);
 	fc->s_fs_info = opts;
 	fc->ops = &okl4fs_context_ops;
 	return 0;
@@ -156,6 +157,7 @@ static void okl4fs_kill_sb(struct super_block *sb)
 {
 	struct okl4fs_options *opts = sb->s_fs_info;
 
+	okl4fs_unpopulate(opts);
 	okl4_compat_kill_sb(sb);
 	kfree(opts);
 }
@@ -176,6 +178,7 @@ MODULE_ALIAS_FS("okl4fs");
  */
 int okl4fs_register(void)
 {
+	okl4fs_populate_init();
 	return register_filesystem(&okl4fs_type);
 }
 
@@ -185,4 +188,5 @@ int okl4fs_register(void)
 void okl4fs_unregister(void)
 {
 	unregister_filesystem(&okl4fs_type);
+	okl4fs_populate_exit();
 }

@@ -63,6 +63,7 @@ struct okl4_event_queue {
  * @dev: device, constant
  * @file: its file in debugfs, or NULL; under the device's mutex
  * @ch: channel with a reference, or NULL. Written by the holder of the device's mutex only
+ * @generation: of the id, while @ch has it
  * @todo: OKL4_SLOT_*
  * @failed_status: for OKL4_SLOT_FAILED: why
  * @failed_instance: and which memory
@@ -71,6 +72,7 @@ struct okl4_slot {
 	struct okl4_dev *dev;
 	struct dentry *file;
 	struct okl4_channel *ch;
+	u32 generation;
 	u16 todo;
 	u16 failed_status;
 	u64 failed_instance;
@@ -199,7 +201,7 @@ void okl4_ctl_reclaim(struct okl4_dev *dev);
 int okl4_ctl_hello(struct okl4_dev *dev, unsigned int limit_ms, u32 *max_channels);
 int okl4_ctl_info(struct okl4_dev *dev, u32 first_id, struct okl4fs_info_rep *info);
 int okl4_ctl_attach(struct okl4_dev *dev, struct okl4_channel *ch);
-int okl4_ctl_detach(struct okl4_dev *dev, u32 id);
+int okl4_ctl_detach(struct okl4_dev *dev, u32 id, u32 generation);
 int okl4_ctl_ping(struct okl4_dev *dev);
 
 /* virtio_okl4_manage.c */
@@ -226,8 +228,7 @@ void okl4_debugfs_sync(struct okl4_dev *dev);
 
 /* virtio_okl4_slot.c */
 struct okl4_channel *okl4_slot_set(struct okl4_dev *dev, u32 id, struct okl4_channel *ch);
-void okl4_slot_vacate(struct okl4_dev *dev, u32 id);
-int okl4_slot_take_back(struct okl4_dev *dev, u32 id);
+void okl4_slot_vacate(struct okl4_dev *dev, u32 id, bool removed);
 int okl4_slots_tend(struct okl4_dev *dev);
 int okl4_slots_attach(struct okl4_dev *dev);
 void okl4_slots_returned(struct okl4_dev *dev);

@@ -67,11 +67,12 @@ int okl4_ctl_info(struct okl4_dev *dev, u32 first_id, struct okl4fs_info_rep *in
 /**
  * attach_req() - make the request that hands memory to the host
  * @id: channel
+ * @generation: of its id
  * @mem: its memory
  *
  * Return: the request, or NULL.
  */
-static struct okl4_req *attach_req(u32 id, const struct okl4_mem *mem)
+static struct okl4_req *attach_req(u32 id, u32 generation, const struct okl4_mem *mem)
 {
 	struct okl4fs_attach_req *body;
 	struct okl4_req *req;
@@ -86,6 +87,7 @@ static struct okl4_req *attach_req(u32 id, const struct okl4_mem *mem)
 
 	body = okl4_req_at(req, 0);
 	body->channel = cpu_to_le32(id);
+	body->generation = cpu_to_le32(generation);
 	body->instance = cpu_to_le64(mem->instance);
 	bytes = sizeof(*body);
 	for (i = 0; i < OKL4FS_N_SECS; i++) {
@@ -122,10 +124,11 @@ int okl4_ctl_attach(struct okl4_dev *dev, struct okl4_channel *ch)
 		mutex_unlock(&ch->lock);
 		return 0;
 	}
-	req = attach_req(ch->id, mem);
+	req = attach_req(ch->id, ch->generation, mem);
 	if (req) {
 		mem->holder = &dev->port;
 		mem->holder_id = ch->id;
+		mem->holder_generation = ch->generation;
 	}
 	mutex_unlock(&ch->lock);
 
@@ -152,10 +155,11 @@ int okl4_ctl_attach(struct okl4_dev *dev, struct okl4_channel *ch)
  * okl4_ctl_detach() - take memory back from the host
  * @dev: device
  * @id: channel under which the host has it
+ * @generation: of that id
  *
  * Return: as said at the head of this file; whatever the host answers, it has the memory no more.
  */
-int okl4_ctl_detach(struct okl4_dev *dev, u32 id)
+int okl4_ctl_detach(struct okl4_dev *dev, u32 id, u32 generation)
 {
 	struct okl4fs_detach_req *body;
 	struct okl4_req *req =
@@ -165,6 +169,7 @@ int okl4_ctl_detach(struct okl4_dev *dev, u32 id)
 	if (req) {
 		body = okl4_req_at(req, 0);
 		body->channel = cpu_to_le32(id);
+		body->generation = cpu_to_le32(generation);
 	}
 	r = okl4_call(dev, req, okl4_request_ms, NULL);
 	trace_okl4fs_detach(dev_name(&dev->vdev->dev), id, r);

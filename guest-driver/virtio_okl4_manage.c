@@ -117,7 +117,7 @@ static int free_retired(struct okl4_dev *dev, bool detach)
 		if (!mem)
 			return 0;
 		if (detach && mem->holder)
-			r = okl4_ctl_detach(dev, mem->holder_id);
+			r = okl4_ctl_detach(dev, mem->holder_id, mem->holder_generation);
 		if (r < 0)
 			return r;
 		spin_lock(&dev->retired_lock);

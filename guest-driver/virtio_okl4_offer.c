@@ -22,6 +22,7 @@ static bool check_info(struct okl4fs_info_rep *info, u32 first_id, struct okl4_o
 	char *name = (char *)info->name;
 
 	offer->id = le32_to_cpu(info->id);
+	offer->generation = le32_to_cpu(info->generation);
 	offer->exclusive = le32_to_cpu(info->flags) & OKL4FS_CHANNEL_EXCLUSIVE;
 	offer->ring_bytes = le64_to_cpu(info->ring_bytes);
 	offer->name = name;
@@ -158,7 +159,7 @@ static int adopt(struct okl4_dev *dev, struct okl4fs_info_rep *info, int n)
 		if (!old[id])
 			continue;
 		if (dev->slot[old[id]->id].ch != old[id])
-			okl4_channel_withdraw(old[id], &dev->port, old[id]->id);
+			okl4_channel_remove(old[id], &dev->port, old[id]->id);
 		okl4_channel_put(old[id]);
 	}
 	kvfree(old);
@@ -193,6 +194,8 @@ int okl4_offers_enumerate(struct okl4_dev *dev, u32 max_channels)
  * @dev: device
  * @id: id
  *
+ * One of the same name may be another, by its generation: the first was removed, the second added.
+ *
  * Context: @dev->mutex held.
  * Return: 0 or a negative errno, after which the device must be reset.
  */
@@ -206,14 +209,14 @@ int okl4_offers_ask_again(struct okl4_dev *dev, u32 id)
 
 	if (err && err != -ENOENT)
 		return err;
-	if (old && !(there && same_name(old, &offer))) {
-		err = okl4_slot_take_back(dev, id);
-		if (err)
-			return err;
-		okl4_slot_vacate(dev, id);
+	if (old && !(there && dev->slot[id].generation == offer.generation)) {
+		/* The host has let go of its memory before it said so */
+		okl4_channel_returned(old, &dev->port);
+		okl4_slot_vacate(dev, id, true);
+	} else if (old && !same_name(old, &offer)) {
+		return -EPROTO;
 	}
 	if (there)
 		take_offer(dev, &offer);
-	okl4_debugfs_sync(dev);
 	return 0;
 }

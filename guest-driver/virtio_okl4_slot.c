@@ -27,6 +27,7 @@ struct okl4_channel *okl4_slot_set(struct okl4_dev *dev, u32 id, struct okl4_cha
 	spin_lock_irq(&dev->slot_lock);
 	old = dev->slot[id].ch;
 	dev->slot[id].ch = ch;
+	dev->slot[id].generation = ch ? ch->generation : 0;
 	if (ch && id >= dev->n_slots)
 		dev->n_slots = id + 1;
 	spin_unlock_irq(&dev->slot_lock);
@@ -37,34 +38,21 @@ struct okl4_channel *okl4_slot_set(struct okl4_dev *dev, u32 id, struct okl4_cha
  * okl4_slot_vacate() - a channel is not offered any more under some id; the host has not its memory
  * @dev: device
  * @id: id
+ * @removed: the host has removed it; else the device goes
  *
  * Context: @dev->mutex held.
  */
-void okl4_slot_vacate(struct okl4_dev *dev, u32 id)
+void okl4_slot_vacate(struct okl4_dev *dev, u32 id, bool removed)
 {
 	struct okl4_channel *ch = okl4_slot_set(dev, id, NULL);
 
 	if (!ch)
 		return;
-	okl4_channel_withdraw(ch, &dev->port, id);
+	if (removed)
+		okl4_channel_remove(ch, &dev->port, id);
+	else
+		okl4_channel_withdraw(ch, &dev->port, id);
 	okl4_channel_put(ch);
-}
-
-/**
- * okl4_slot_take_back() - get the memory of a slot's channel back from the host
- * @dev: device
- * @id: slot with a channel
- *
- * Context: @dev->mutex held.
- * Return: 0 or a negative errno, after which the device must be reset.
- */
-int okl4_slot_take_back(struct okl4_dev *dev, u32 id)
-{
-	int r = okl4_ctl_detach(dev, id);
-
-	if (r >= 0)
-		okl4_channel_returned(dev->slot[id].ch, &dev->port);
-	return min(r, 0);
 }
 
 /**
@@ -86,12 +74,13 @@ static void note(struct okl4_dev *dev, u32 id, u16 what)
  * tend_slot() - do what is to be done about a slot
  * @dev: device
  * @id: slot
+ * @changed: out: the host may offer another channel there; else untouched
  *
  * Context: @dev->mutex held.
  * Return: 0; -ENOMEM, with what could not be done noted again; or another negative errno, after
  * which the device must be reset.
  */
-static int tend_slot(struct okl4_dev *dev, u32 id)
+static int tend_slot(struct okl4_dev *dev, u32 id, bool *changed)
 {
 	struct okl4_slot todo;
 	int err = 0;
@@ -105,8 +94,10 @@ static int tend_slot(struct okl4_dev *dev, u32 id)
 		okl4_channel_fail(todo.ch, todo.failed_instance, todo.failed_status);
 	if ((todo.todo & OKL4_SLOT_DRAINED) && todo.ch)
 		okl4_channel_settle(todo.ch);
-	if (todo.todo & OKL4_SLOT_CHANGED)
-		err = okl4_offers_ask_again(dev, id);
+	if (!(todo.todo & OKL4_SLOT_CHANGED))
+		return 0;
+	*changed = true;
+	err = okl4_offers_ask_again(dev, id);
 	if (err == -ENOMEM) {
 		spin_lock_irq(&dev->slot_lock);
 		note(dev, id, OKL4_SLOT_CHANGED);
@@ -125,7 +116,7 @@ static int tend_slot(struct okl4_dev *dev, u32 id)
  */
 int okl4_slots_tend(struct okl4_dev *dev)
 {
-	bool any = false;
+	bool changed = false;
 	unsigned long id;
 	int err;
 
@@ -133,13 +124,15 @@ int okl4_slots_tend(struct okl4_dev *dev)
 		clear_bit(id, dev->todo);
 		/* What is noted after this is seen, or sets the bit again */
 		smp_mb__after_atomic();
-		err = tend_slot(dev, id);
+		err = tend_slot(dev, id, &changed);
 		if (err)
 			return err;
-		any = true;
 	}
+	if (!changed)
+		return 0;
+	okl4_debugfs_sync(dev);
 	/* A channel that came back may have kept its memory, and sleepers */
-	return any ? okl4_slots_attach(dev) : 0;
+	return okl4_slots_attach(dev);
 }
 
 /**
@@ -206,7 +199,7 @@ void okl4_slots_clear(struct okl4_dev *dev)
 	u32 id;
 
 	for (id = 0; id < dev->n_slots; id++)
-		okl4_slot_vacate(dev, id);
+		okl4_slot_vacate(dev, id, false);
 	okl4_debugfs_sync(dev);
 }
 

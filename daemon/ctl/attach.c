@@ -167,26 +167,24 @@ static enum ctl_exit join(int fd, unsigned long long *received)
 static enum ctl_exit find_channel(const struct ctl *ctl, const char *name,
 				  struct json_object **result, struct json_object **channel)
 {
-	const char *slash = strchr(name, '/');
-	_cleanup_free_ char *guest = slash ? strndup(name, (size_t)(slash - name)) : NULL;
+	_cleanup_free_ char *guest = NULL;
+	const char *wanted = ctl_split("attach", name, &guest);
 	struct json_object *list;
 	enum ctl_exit r;
 
 	*result = NULL;
-	if (!guest || !*guest || !slash[1]) {
-		ctl_error("attach: GUEST/CHANNEL is wanted, not \"%s\"", name);
+	if (!wanted)
 		return CTL_USAGE;
-	}
-	r = ctl_call(ctl, "channel.list", guest, result);
+	r = ctl_call(ctl, "channel.list", ctl_guest_param(guest), result);
 	if (r)
 		return r;
 	list = ctl_object(*result, "channels");
 	for (size_t i = 0; i < json_object_array_length(list); i++) {
 		*channel = json_object_array_get_idx(list, i);
-		if (!strcmp(ctl_string(*channel, "name"), slash + 1))
+		if (!strcmp(ctl_string(*channel, "name"), wanted))
 			return CTL_DONE;
 	}
-	ctl_error("guest \"%s\" has no channel \"%s\"", guest, slash + 1);
+	ctl_error("guest \"%s\" has no channel \"%s\"", guest, wanted);
 	return CTL_REFUSED;
 }
 
@@ -246,13 +244,13 @@ static enum ctl_exit attach_to(const struct ctl *ctl, const char *name, struct j
 	return r;
 }
 
-enum ctl_exit ctl_attach(const struct ctl *ctl, const char *name)
+enum ctl_exit ctl_attach(const struct ctl *ctl, char **args)
 {
 	struct json_object *result, *channel;
-	enum ctl_exit r = find_channel(ctl, name, &result, &channel);
+	enum ctl_exit r = find_channel(ctl, args[0], &result, &channel);
 
 	if (r == CTL_DONE)
-		r = attach_to(ctl, name, channel);
+		r = attach_to(ctl, args[0], channel);
 	json_object_put(result);
 	return r;
 }

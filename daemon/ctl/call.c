@@ -149,24 +149,41 @@ static char *exchange(int fd, const char *line)
 	return NULL;
 }
 
+struct json_object *ctl_guest_param(const char *guest)
+{
+	struct json_object *params = guest ? json_object_new_object() : NULL;
+
+	if (params)
+		json_object_object_add(params, "guest", json_object_new_string(guest));
+	return params;
+}
+
+const char *ctl_split(const char *command, const char *name, char **guest)
+{
+	const char *slash = strchr(name, '/');
+
+	*guest = slash ? strndup(name, (size_t)(slash - name)) : NULL;
+	if (*guest && **guest && slash[1])
+		return slash + 1;
+	ctl_error("%s: GUEST/CHANNEL is wanted, not \"%s\"", command, name);
+	return NULL;
+}
+
 /**
  * make_request() - a request as a line
  * @method: name
- * @guest: parameter `guest`, or NULL
+ * @params: parameters; consumed; NULL: none
  *
  * Return: a new object.
  */
-static struct json_object *make_request(const char *method, const char *guest)
+static struct json_object *make_request(const char *method, struct json_object *params)
 {
 	struct json_object *request = json_object_new_object();
-	struct json_object *params = json_object_new_object();
 
 	json_object_object_add(request, "jsonrpc", json_object_new_string("2.0"));
 	json_object_object_add(request, "id", json_object_new_int(1));
 	json_object_object_add(request, "method", json_object_new_string(method));
-	if (guest)
-		json_object_object_add(params, "guest", json_object_new_string(guest));
-	json_object_object_add(request, "params", params);
+	json_object_object_add(request, "params", params ? params : json_object_new_object());
 	return request;
 }
 
@@ -192,18 +209,19 @@ static enum ctl_exit take_result(struct json_object *response, struct json_objec
 	return CTL_REFUSED;
 }
 
-enum ctl_exit ctl_call(const struct ctl *ctl, const char *method, const char *guest,
+enum ctl_exit ctl_call(const struct ctl *ctl, const char *method, struct json_object *params,
 		       struct json_object **result)
 {
-	_cleanup_fd_ int fd = connect_daemon(ctl);
+	struct json_object *object = make_request(method, params);
 	_cleanup_free_ char *answer = NULL, *line = NULL;
-	struct json_object *object;
+	_cleanup_fd_ int fd = connect_daemon(ctl);
 	enum ctl_exit r;
 
 	*result = NULL;
-	if (fd < 0)
+	if (fd < 0) {
+		json_object_put(object);
 		return CTL_NO_DAEMON;
-	object = make_request(method, guest);
+	}
 	if (asprintf(&line, "%s\n",
 		     json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN)) < 0)
 		line = NULL;

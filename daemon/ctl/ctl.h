@@ -29,13 +29,26 @@ __attribute__((format(printf, 1, 2))) void ctl_error(const char *fmt, ...);
  * ctl_call() - call a method of the daemon
  * @ctl: where it is
  * @method: name
- * @guest: parameter `guest`, or NULL
+ * @params: an object, which is consumed; NULL: none
  * @result: out: json_object_put() it
  *
  * Return: CTL_DONE, or another ctl_exit with a line on stderr.
  */
-enum ctl_exit ctl_call(const struct ctl *ctl, const char *method, const char *guest,
+enum ctl_exit ctl_call(const struct ctl *ctl, const char *method, struct json_object *params,
 		       struct json_object **result);
+
+/** ctl_guest_param() - parameters that name a guest; NULL: no guest, no parameters */
+struct json_object *ctl_guest_param(const char *guest);
+
+/**
+ * ctl_split() - take GUEST/CHANNEL apart
+ * @command: for the error
+ * @name: the text
+ * @guest: out: to be freed
+ *
+ * Return: the channel's name, in @name; NULL, with a line on stderr, when it is no such text.
+ */
+const char *ctl_split(const char *command, const char *name, char **guest);
 
 /* Readers of results; a member that is not there is "", 0 or false */
 const char *ctl_string(struct json_object *object, const char *key);
@@ -50,10 +63,14 @@ void ctl_show_channels(struct json_object *result);
 void ctl_show_version(struct json_object *result);
 void ctl_show_json(struct json_object *result);
 
-/** ctl_qemu_args() - `qemu-args GUEST` */
-enum ctl_exit ctl_qemu_args(const struct ctl *ctl, const char *guest);
-
-/** ctl_attach() - `attach GUEST/CHANNEL` */
-enum ctl_exit ctl_attach(const struct ctl *ctl, const char *channel);
+/* Commands; @args are as many as the command has */
+enum ctl_exit ctl_qemu_args(const struct ctl *ctl, char **args);
+enum ctl_exit ctl_attach(const struct ctl *ctl, char **args);
+enum ctl_exit ctl_guest_add(const struct ctl *ctl, char **args);
+enum ctl_exit ctl_guest_remove(const struct ctl *ctl, char **args);
+enum ctl_exit ctl_channel_add(const struct ctl *ctl, char **args);
+enum ctl_exit ctl_channel_remove(const struct ctl *ctl, char **args);
+enum ctl_exit ctl_channel_reset(const struct ctl *ctl, char **args);
+enum ctl_exit ctl_reload(const struct ctl *ctl, char **args);
 
 #endif

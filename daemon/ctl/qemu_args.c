@@ -84,11 +84,11 @@ static void print_args(const struct ctl *ctl, const char *const args[N_ARGS])
 	}
 }
 
-enum ctl_exit ctl_qemu_args(const struct ctl *ctl, const char *guest)
+enum ctl_exit ctl_qemu_args(const struct ctl *ctl, char **args)
 {
 	_cleanup_free_ char *path = NULL, *chardev = NULL;
 	struct json_object *result, *g;
-	enum ctl_exit r = ctl_call(ctl, "guest.list", guest, &result);
+	enum ctl_exit r = ctl_call(ctl, "guest.list", ctl_guest_param(args[0]), &result);
 	const char *server;
 
 	if (r)

@@ -46,6 +46,7 @@ class Driver:
         self._events = self.memory.alloc(4096)
         self._cookie = 0
         self.failures: list[tuple[int, int, int]] = []
+        self.changes: list[tuple[int, int]] = []
         self.rung: set[int] = set()
         self.post_all()
 
@@ -91,9 +92,9 @@ class Driver:
 
     def info(self, first_id: int) -> dict:
         """CHANNEL_INFO."""
-        ident, flags, ring_bytes, name_bytes, _, name = struct.unpack(
+        ident, flags, ring_bytes, name_bytes, generation, name = struct.unpack(
             "<IIQII64s", self.ask(CHANNEL_INFO, struct.pack("<II", first_id, 0)))
-        return {"id": ident, "flags": flags, "ring_bytes": ring_bytes,
+        return {"id": ident, "generation": generation, "flags": flags, "ring_bytes": ring_bytes,
                 "name": name[:name_bytes].decode()}
 
     def channels(self) -> dict[str, dict]:
@@ -108,9 +109,9 @@ class Driver:
             found[channel["name"]] = channel
             first = channel["id"] + 1
 
-    def detach(self, ident: int) -> None:
+    def detach(self, ident: int, generation: int = 0) -> None:
         """DETACH."""
-        self.ask(DETACH, struct.pack("<II", ident, 0))
+        self.ask(DETACH, struct.pack("<II", ident, generation))
 
     def ping(self) -> None:
         """PING."""
@@ -134,6 +135,8 @@ class Driver:
                 kind, status, channel, arg = struct.unpack("<HHIQ", self.memory.read(index, 16))
                 if kind == CHANNEL_FAILED:
                     self.failures.append((channel, status, arg))
+                elif kind in (CHANNEL_ADDED, CHANNEL_REMOVED):
+                    self.changes.append((kind, channel))
                 ring.add([(index, 16, True)], kick=True)
                 n += 1
         for word in range(BELL_WORDS):
@@ -184,6 +187,7 @@ class Channel:
         self.driver, self.memory, self.name = driver, driver.memory, name
         info = driver.channels()[name]
         self.id, self.size, self.instance = info["id"], info["ring_bytes"], instance
+        self.generation = info["generation"]
         self.ctl_bytes = ctl_bytes
         self.chunk = [min(chunk, ctl_bytes), min(chunk, self.size), min(chunk, self.size)]
         self.gpas = [[self.memory.alloc(self.chunk[s], region)
@@ -203,7 +207,8 @@ class Channel:
 
     def body(self, instance: int | None = None) -> bytes:
         """Body of the ATTACH request."""
-        body = struct.pack("<IIQ", self.id, 0, self.instance if instance is None else instance)
+        body = struct.pack("<IIQ", self.id, self.generation,
+                           self.instance if instance is None else instance)
         for s, size in enumerate((self.ctl_bytes, self.size, self.size)):
             body += struct.pack("<QII", size, self.chunk[s], len(self.gpas[s]))
         return body + b"".join(struct.pack("<Q", gpa) for chunks in self.gpas for gpa in chunks)

@@ -26,7 +26,8 @@ class Faithful(FrontendTest):
         version, n_channels, instance = driver.hello(version=7)
         self.assertEqual((version, n_channels), (1, 2))
         self.assertNotEqual(instance, 0)
-        self.assertEqual(driver.info(0), {"id": 0, "flags": 0, "ring_bytes": RING_BYTES,
+        self.assertEqual(driver.info(0), {"id": 0, "generation": 0, "flags": 0,
+                                          "ring_bytes": RING_BYTES,
                                           "name": "echo"})
         self.assertEqual(list(driver.channels()), ["echo", "echo2"])
         driver.ping()

@@ -78,8 +78,6 @@ class HostileRequests(FrontendTest):
 
     def test_reserved(self):
         self.assert_refused("REQ_RESERVED", CHANNEL_INFO, struct.pack("<II", 0, 1))
-        self.assert_refused("REQ_RESERVED", DETACH, struct.pack("<II", 0, 1 << 31))
-        self.assert_refused("REQ_RESERVED", ATTACH, struct.pack("<II", 0, 1) + bytes(56))
 
     def test_hello(self):
         def body(version=1, queues=1, bell=self.driver_.bell):
@@ -102,8 +100,12 @@ class HostileRequests(FrontendTest):
     def test_no_channel(self):
         for ident in (2, 1024, 0xFFFFFFFF):
             self.assert_refused("NO_CHANNEL", DETACH, struct.pack("<II", ident, 0))
+        for generation in (1, 1 << 31):
+            self.assert_refused("NO_CHANNEL", DETACH, struct.pack("<II", 0, generation))
         channel = Channel(self.driver_, "echo")
         channel.id = 2
+        self.assert_refused("NO_CHANNEL", ATTACH, channel.body())
+        channel.id, channel.generation = 0, 1
         self.assert_refused("NO_CHANNEL", ATTACH, channel.body())
 
     def geometry(self, sections, chunks=(), instance=1, ident=0) -> bytes:

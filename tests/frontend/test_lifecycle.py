@@ -157,8 +157,9 @@ class Lifecycle(unittest.TestCase):
         self.assertTrue(keep.driver.frontend.tell(3) == 0)
 
     def test_reload_of_a_changed_guest(self):
+        """Another socket is another guest."""
         keep, changed = self.channel("vm1"), self.channel("vm2")
-        guest = self.guest("vm2")
+        guest = self.guest("vm2", socket_perm="0600")
         guest["channels"][0]["name"] = "other"
         self.reload(self.guest("vm1"), guest)
         self.assertTrue(changed.driver.frontend.dropped())

@@ -91,6 +91,37 @@ class Ctl(unittest.TestCase):
         self.assertEqual(json.loads(self.good("--json", "status"))["pid"], self.daemon.pid)
         self.assertEqual(len(json.loads(self.good("--json", "guests"))["guests"]), 2)
 
+    def test_channels_come_and_go(self):
+        channel = {"name": "a/b", "endpoint": {"type": "echo"}}
+        self.bad(1, "name: must be 1 to 63 bytes without '/'", "channel-add", "vm1",
+                 json.dumps(channel))
+        channel["name"] = "a b"
+        self.assertEqual(self.good("channel-add", "vm1", json.dumps(channel)), "")
+        self.bad(1, 'guest vm1 has a channel "a b" already', "channel-add", "vm1",
+                 json.dumps(channel))
+        self.good("channel-reset", "vm1/a b")
+        self.good("channel-remove", "vm1/a b")
+        self.bad(1, 'guest vm1 has no channel "a b"', "channel-remove", "vm1/a b")
+        status, output, errors = self.daemon.ctl("--json", "channel-add", "vm1", "-",
+                                                 stdin=json.dumps(channel).encode())
+        self.assertEqual((status, json.loads(output), errors), (0, {"id": 2}, ""))
+        self.good("channel-remove", "vm1/a b")
+        self.bad(1, 'there is no guest "vm3"', "channel-reset", "vm3/x")
+        self.bad(2, "GUEST/CHANNEL is wanted", "channel-remove", "vm1")
+        self.bad(2, "the argument is no JSON", "channel-add", "vm1", "{")
+        self.bad(2, "an argument is missing", "channel-add", "vm1")
+
+    def test_guests_come_and_go(self):
+        guest = {"name": "vm3", "socket": str(self.scratch / "vm3.sock"), "channels": []}
+        self.good("guest-add", json.dumps(guest))
+        self.assertTrue((self.scratch / "vm3.sock").is_socket())
+        self.bad(1, 'there is a guest "vm3" already', "guest-add", json.dumps(guest))
+        self.good("guest-remove", "vm3")
+        self.bad(1, 'there is no guest "vm3"', "guest-remove", "vm3")
+        self.good("guest-add", json.dumps(guest))
+        self.good("reload")
+        self.bad(1, 'there is no guest "vm3"', "guest-remove", "vm3")
+
     @staticmethod
     def as_a_shell_reads(words: str) -> list[str]:
         """The arguments that a pasted text makes."""

@@ -110,38 +110,94 @@ void guest_snapshot(struct guest *guest, struct guest_snapshot *snap)
 			.device_errors = 14,
 			.driver_instance = 0xfedcba9876543210,
 		};
+	snap->n_channels = (uint32_t)guest->cfg->n_channels;
+	snap->n_in_state[CHANNEL_ATTACHED] = 1;
+	snap->n_in_state[CHANNEL_FAILED] = snap->n_channels - 1;
 }
 
-int guest_channel_snapshot(struct guest *guest, size_t idx, struct channel_snapshot *snap)
+int guest_channel_snapshots(struct guest *guest, struct channel_snapshot **list)
 {
-	const struct channel_config *cfg;
+	size_t n = guest->cfg->n_channels;
 
-	if (idx >= guest->cfg->n_channels)
-		return -ENOENT;
-	cfg = &guest->cfg->channels[idx];
-	*snap = (struct channel_snapshot){
-		.name = cfg->name,
-		.id = (uint32_t)idx,
-		.ring_bytes = cfg->ring_bytes,
-		.exclusive = cfg->exclusive,
-		.endpoint = cfg->endpoint.type,
-		.info = { .joined = true, .clients = 5, .refused = 6 },
-		.state = idx ? CHANNEL_FAILED : CHANNEL_ATTACHED,
-		.instance = idx ? 0 : 0x77,
-		.failed_status = FS_HEAD_BACK,
-		.attaches = 8,
-		.fwd = { 1, 2, 3, 4, 5, 6, 7 },
-		.bwd = { 11, 12, 13, 14, 15, 16, 17 },
-		.fwd_fill = 21,
-		.bwd_fill = 22,
-		.fwd_host_phase = 31,
-		.fwd_guest_phase = 32,
-		.bwd_host_phase = 33,
-		.bwd_guest_phase = 34,
-	};
-	snap->errors[FS_HEAD_BACK] = 2;
-	snap->errors[FS_CTL_MAGIC] = 1;
-	return 0;
+	*list = calloc(n, sizeof(**list));
+	for (size_t i = 0; i < n; i++) {
+		struct channel_snapshot *snap = &(*list)[i];
+
+		*snap = (struct channel_snapshot){
+			.cfg = &guest->cfg->channels[i],
+			.id = (uint32_t)i,
+			.info = { .joined = true, .clients = 5, .refused = 6 },
+			.state = i ? CHANNEL_FAILED : CHANNEL_ATTACHED,
+			.instance = i ? 0 : 0x77,
+			.failed_status = FS_HEAD_BACK,
+			.attaches = 8,
+			.fwd = { 1, 2, 3, 4, 5, 6, 7 },
+			.bwd = { 11, 12, 13, 14, 15, 16, 17 },
+			.fwd_fill = 21,
+			.bwd_fill = 22,
+			.fwd_host_phase = 31,
+			.fwd_guest_phase = 32,
+			.bwd_host_phase = 33,
+			.bwd_guest_phase = 34,
+		};
+		snap->errors[FS_HEAD_BACK] = 2;
+		snap->errors[FS_CTL_MAGIC] = 1;
+	}
+	return (int)n;
+}
+
+/* What was changed last, and what comes of it */
+static char changed[256];
+static int outcome;
+
+struct guest *server_find(struct server *server, const char *name)
+{
+	return !strcmp(name, "vm1") ? &made[0] : !strcmp(name, "vm2") ? &made[1] : NULL;
+}
+
+size_t server_n_guests(const struct server *server)
+{
+	return 2;
+}
+
+int server_guest_add(struct server *server, const struct guest_config *cfg)
+{
+	snprintf(changed, sizeof(changed), "guest %s: %s, %zu channels", cfg->name, cfg->socket,
+		 cfg->n_channels);
+	return outcome;
+}
+
+int server_guest_remove(struct server *server, const char *name)
+{
+	snprintf(changed, sizeof(changed), "no guest %s", name);
+	return outcome;
+}
+
+int server_reload(struct server *server, FILE *errors)
+{
+	if (outcome)
+		fprintf(errors, "f:1:2: one\nf:3:4: two\n");
+	return outcome;
+}
+
+int guest_channel_add(struct guest *guest, const struct channel_config *cfg, uint32_t *id)
+{
+	snprintf(changed, sizeof(changed), "%s/%s: %u bytes, %s", guest->cfg->name, cfg->name,
+		 (unsigned int)cfg->ring_bytes, endpoint_type_name(cfg->endpoint.type));
+	*id = 7;
+	return outcome;
+}
+
+int guest_channel_remove(struct guest *guest, const char *name)
+{
+	snprintf(changed, sizeof(changed), "no %s/%s", guest->cfg->name, name);
+	return outcome;
+}
+
+int guest_channel_reset(struct guest *guest, const char *name)
+{
+	snprintf(changed, sizeof(changed), "reset %s/%s", guest->cfg->name, name);
+	return outcome;
 }
 
 /* ------------------------------------------------------------------------------------------- */
@@ -327,6 +383,93 @@ Test(rpc, channel_list)
 		 cwd);
 	answers(CALL("channel.list", ",\"params\":{\"guest\":\"vm1\"}"), want);
 	free(cwd);
+}
+
+#define DONE(result) "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":" result "}"
+#define ECHO         "\"channel\":{\"name\":\"a b\",\"ring_bytes\":4096,\"endpoint\":{\"type\":\"echo\"}}"
+#define NOBODY       "\"guest\":{\"name\":\"n\",\"socket\":\"/s\",\"channels\":[]}"
+
+Test(rpc, channels_come_and_go)
+{
+	const char *add = CALL("channel.add", ",\"params\":{\"guest\":\"vm2\"," ECHO "}");
+	const char *of = ",\"params\":{\"guest\":\"vm1\",\"channel\":\"x\"}}";
+	char line[256];
+
+	answers(add, DONE("{\"id\":7}"));
+	cr_assert_str_eq(changed, "vm2/a b: 4096 bytes, echo");
+	snprintf(line, sizeof(line),
+		 "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"channel.remove\"%s", of);
+	answers(line, DONE("{}"));
+	cr_assert_str_eq(changed, "no vm1/x");
+	outcome = -ENOENT;
+	answers(line, ERROR("1", -32602, "guest vm1 has no channel \\\"x\\\""));
+	outcome = 0;
+	snprintf(line, sizeof(line), "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"channel.reset\"%s",
+		 of);
+	answers(line, DONE("{}"));
+	cr_assert_str_eq(changed, "reset vm1/x");
+	outcome = -EEXIST;
+	answers(add, ERROR("1", -32602, "guest vm2 has a channel \\\"a b\\\" already"));
+	outcome = -ENOSPC;
+	answers(add, ERROR("1", -32001, "guest vm2 has 1024 channels already"));
+	outcome = -EADDRINUSE;
+	answers(add, ERROR("1", -32001,
+			   "guest vm2: channel a b: cannot be offered: Address already in use; "
+			   "the log says more"));
+}
+
+Test(rpc, a_channel_that_is_none)
+{
+	answers(CALL("channel.add", ""),
+		ERROR("1", -32602, "channel.add needs the parameter \\\"guest\\\""));
+	answers(CALL("channel.add", ",\"params\":{\"guest\":\"vm1\"}"),
+		ERROR("1", -32602, "channel.add needs the parameter \\\"channel\\\""));
+	answers(CALL("channel.add", ",\"params\":{\"guest\":\"vm1\",\"channel\":\"x\"}"),
+		ERROR("1", -32602, "\\\"channel\\\" must be an object"));
+	answers(CALL("channel.remove", ",\"params\":{\"guest\":\"vm1\",\"channel\":\"x\\u0000\"}"),
+		ERROR("null", -32700, "column 85: a string must not contain a NUL"));
+	answers(CALL("channel.add", ",\"params\":{\"guest\":\"vm3\"," ECHO "}"),
+		ERROR("1", -32602, "there is no guest \\\"vm3\\\""));
+	answers(CALL("channel.add",
+		     ",\"params\":{\"guest\":\"vm1\",\"channel\":{\"name\":\"a/b\",\"colour\":1}}"),
+		ERROR("1", -32602,
+		      "name: must be 1 to 63 bytes without '/', and not \\\".\\\" or \\\"..\\\", "
+		      "not \\\"a/b\\\"; \\\"endpoint\\\" is missing; colour: unknown key"));
+	cr_assert_str_eq(changed, "");
+}
+
+Test(rpc, guests_come_and_go)
+{
+	answers(CALL("guest.add", ",\"params\":{" NOBODY "}"), DONE("{}"));
+	cr_assert_str_eq(changed, "guest n: /s, 0 channels");
+	answers(CALL("guest.add", ",\"params\":{\"guest\":{\"name\":\"n\",\"socket\":\"/s\","
+				  "\"channels\":[{\"name\":\"x\",\"endpoint\":{\"type\":\"echo\"}},"
+				  "{\"name\":\"x\",\"endpoint\":{\"type\":\"discard\"}}]}}"),
+		ERROR("1", -32602, "channels[1].name: \\\"x\\\" is channels[0].name already"));
+	answers(CALL("guest.remove", ",\"params\":{\"guest\":\"vm1\"}"), DONE("{}"));
+	cr_assert_str_eq(changed, "no guest vm1");
+	answers(CALL("guest.remove", ",\"params\":{\"guest\":\"vm3\"}"),
+		ERROR("1", -32602, "there is no guest \\\"vm3\\\""));
+	outcome = -EEXIST;
+	answers(CALL("guest.add", ",\"params\":{" NOBODY "}"),
+		ERROR("1", -32602, "there is a guest \\\"n\\\" already"));
+}
+
+Test(rpc, reload)
+{
+	answers(CALL("config.reload", ""), DONE("{\"guests\":2}"));
+	outcome = -EINVAL;
+	answers(CALL("config.reload", ""), ERROR("1", -32001, "f:1:2: one; f:3:4: two"));
+}
+
+Test(rpc, json_by_the_letter)
+{
+	answers("{'jsonrpc':\"2.0\",'id':1,'method':\"version\"}",
+		ERROR("null", -32700, "column 2: expected a key in quotation marks, not '''"));
+	answers("{\"id\":1,\"id\":2,\"jsonrpc\":\"2.0\",\"method\":\"version\"}",
+		ERROR("null", -32700, "id: this key is there already, in line 1"));
+	answers("{\"id\":NaN,\"jsonrpc\":\"2.0\",\"method\":\"version\"}",
+		ERROR("null", -32700, "column 7: expected a value, not \\\"NaN\\\""));
 }
 
 Test(rpc, lists_of_all)

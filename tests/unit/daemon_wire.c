@@ -65,8 +65,9 @@ Test(daemon_wire, info_and_detach)
 	put_hdr(&detach, OKL4FS_REQ_DETACH, sizeof(detach));
 	cr_assert_eq(decode(&req, &detach, sizeof(detach)), 0);
 	cr_assert_eq(req.detach.channel, 9);
-	detach.reserved = fs_cpu_to_le32(1);
-	cr_assert_eq(decode(&req, &detach, sizeof(detach)), -FS_REQ_RESERVED);
+	detach.generation = fs_cpu_to_le32(5);
+	cr_assert_eq(decode(&req, &detach, sizeof(detach)), 0);
+	cr_assert_eq(req.detach.generation, 5);
 }
 
 Test(daemon_wire, every_length)
@@ -211,7 +212,9 @@ Test(daemon_wire, attach_shapes)
 Test(daemon_wire, replies)
 {
 	struct wire_request req = { .type = OKL4FS_REQ_ATTACH, .cookie = 99 };
-	struct wire_channel ch = { .id = 3, .flags = 1, .ring_bytes = 4096, .name = "intervm_test" };
+	struct wire_channel ch = {
+		.id = 3, .generation = 8, .flags = 1, .ring_bytes = 4096, .name = "intervm_test"
+	};
 	char long_name[100];
 	union wire_reply rep;
 
@@ -236,7 +239,7 @@ Test(daemon_wire, replies)
 	cr_assert_eq(rep.info.flags, fs_cpu_to_le32(1));
 	cr_assert_eq(rep.info.ring_bytes, fs_cpu_to_le64(4096));
 	cr_assert_eq(rep.info.name_bytes, fs_cpu_to_le32(12));
-	cr_assert_eq(rep.info.reserved, 0);
+	cr_assert_eq(rep.info.generation, fs_cpu_to_le32(8));
 	cr_assert_str_eq((char *)rep.info.name, "intervm_test");
 	cr_assert_eq(rep.info.name[63], 0, "no byte of ours leaks");
 

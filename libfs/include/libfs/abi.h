@@ -235,11 +235,11 @@ struct okl4fs_info_req {
 /**
  * struct okl4fs_info_rep - tells of one channel; FS_NO_CHANNEL when there is none any more
  * @hdr: header
- * @id: the channel's id; stays the same while the channel is offered
+ * @id: the channel's id; stays the same while the channel is offered, and may be another's later
  * @flags: OKL4FS_CHANNEL_*
  * @ring_bytes: bytes that fwd and bwd must have
  * @name_bytes: 1 to OKL4FS_NAME_MAX
- * @reserved: zero
+ * @generation: tells this channel from others that have the same id at other times
  * @name: any byte but '/' and NUL; padded with NUL
  */
 struct okl4fs_info_rep {
@@ -248,7 +248,7 @@ struct okl4fs_info_rep {
 	le32 flags;
 	le64 ring_bytes;
 	le32 name_bytes;
-	le32 reserved;
+	le32 generation;
 	uint8_t name[OKL4FS_NAME_MAX + 1];
 };
 
@@ -276,7 +276,7 @@ struct okl4fs_sec_geometry {
  * struct okl4fs_attach_req - hands the memsections of a channel to the host
  * @hdr: header
  * @channel: the channel's id
- * @reserved: zero
+ * @generation: and its generation, as CHANNEL_INFO told it; another one is FS_NO_CHANNEL
  * @instance: as in ctl_shm
  * @sec: the three shapes
  * @chunk_gpa: address of each chunk, a multiple of 4096: first those of ctl, then fwd, then bwd
@@ -287,7 +287,7 @@ struct okl4fs_sec_geometry {
 struct okl4fs_attach_req {
 	struct okl4fs_req_hdr hdr;
 	le32 channel;
-	le32 reserved;
+	le32 generation;
 	le64 instance;
 	struct okl4fs_sec_geometry sec[OKL4FS_N_SECS];
 	le64 chunk_gpa[];
@@ -302,12 +302,12 @@ struct okl4fs_attach_req {
  * struct okl4fs_detach_req - takes the memory back; done when the reply comes
  * @hdr: header
  * @channel: the channel's id; one that is not attached is no error
- * @reserved: zero
+ * @generation: as in okl4fs_attach_req
  */
 struct okl4fs_detach_req {
 	struct okl4fs_req_hdr hdr;
 	le32 channel;
-	le32 reserved;
+	le32 generation;
 };
 
 static_assert(sizeof(struct okl4fs_req_hdr) == 16, "ABI v1");

@@ -63,12 +63,13 @@
 	X(CHUNK_OVERLAP, 78, "chunk overlaps another attached chunk or the bell page")       \
 	X(NO_MEMORY, 79, "out of memory on the host")                                        \
 	X(MEMORY_LOST, 80, "guest memory went away under the channel")                       \
-	X(REQ_QUEUES, 81, "request: the number of event queues is not 1 to 16")
+	X(REQ_QUEUES, 81, "request: the number of event queues is not 1 to 16")              \
+	X(CHANNEL_RESET, 82, "the host has reset the channel")
 
 #define FS_STATUS_ENUM(name, number, sentence) FS_##name = (number),
 
 /** enum fs_status - see FS_STATUS_LIST; functions return the negated value */
-enum fs_status { FS_STATUS_LIST(FS_STATUS_ENUM) FS_STATUS_END = 82 };
+enum fs_status { FS_STATUS_LIST(FS_STATUS_ENUM) FS_STATUS_END = 83 };
 
 #undef FS_STATUS_ENUM
 

@@ -29,4 +29,16 @@ int cmd_sleepers(char **argv);
 /** cmd_evil() - misbehave on the device */
 int cmd_evil(char **argv);
 
+/** cmd_many() - bytes through the echoes behind all nodes of a directory at once */
+int cmd_many(char **argv);
+
+/** cmd_hold() - keep all nodes of a directory open, with a sleeping reader each if that is asked for */
+int cmd_hold(char **argv);
+
+/** cmd_gone() - an open file while the host removes its channel and adds it again */
+int cmd_gone(char **argv);
+
+/** cmd_gone_asleep() - a reader, a writer and a poller that sleep when the host removes the channel */
+int cmd_gone_asleep(char **argv);
+
 #endif

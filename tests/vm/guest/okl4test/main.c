@@ -28,6 +28,10 @@ static const struct command commands[] = {
 	{ "compare", cmd_compare, "list | all | NAME [dir=/okl4]" },
 	{ "sleepers", cmd_sleepers, "NODE drain=NODE [each=N]" },
 	{ "evil", cmd_evil, "list | NAME [channel=ID]" },
+	{ "many", cmd_many, "FOLDER [bytes=BYTES]" },
+	{ "hold", cmd_hold, "FOLDER [but=NAME] [sleepers=yes]" },
+	{ "gone", cmd_gone, "NODE" },
+	{ "gone-asleep", cmd_gone_asleep, "NODE" },
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))

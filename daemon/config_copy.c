@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * config_copy.c - parts of a configuration: copied, compared, freed
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/**
+ * copy() - copy a string
+ * @to: out
+ * @from: string, or NULL
+ *
+ * Return: true; false: out of memory.
+ */
+static bool copy(char **to, const char *from)
+{
+	*to = from ? strdup(from) : NULL;
+	return *to || !from;
+}
+
+/**
+ * same() - whether two strings are equal
+ * @a: one, or NULL
+ * @b: the other, or NULL
+ *
+ * Return: true when both are NULL or equal.
+ */
+static bool same(const char *a, const char *b)
+{
+	return a == b || (a && b && !strcmp(a, b));
+}
+
+int config_channel_copy(struct channel_config *to, const struct channel_config *from)
+{
+	*to = *from;
+	to->endpoint.file = to->endpoint.path = NULL;
+	if (copy(&to->name, from->name) && copy(&to->endpoint.file, from->endpoint.file) &&
+	    copy(&to->endpoint.path, from->endpoint.path))
+		return 0;
+	config_channel_deinit(to);
+	return -ENOMEM;
+}
+
+void config_channel_deinit(struct channel_config *channel)
+{
+	free(channel->name);
+	free(channel->endpoint.file);
+	free(channel->endpoint.path);
+	memset(channel, 0, sizeof(*channel));
+}
+
+bool config_channel_equal(const struct channel_config *a, const struct channel_config *b)
+{
+	return same(a->name, b->name) && a->ring_bytes == b->ring_bytes &&
+	       a->exclusive == b->exclusive && a->endpoint.type == b->endpoint.type &&
+	       same(a->endpoint.file, b->endpoint.file) &&
+	       a->endpoint.rounds == b->endpoint.rounds &&
+	       same(a->endpoint.path, b->endpoint.path) && a->endpoint.mode == b->endpoint.mode;
+}
+
+int config_guest_copy(struct guest_config *to, const struct guest_config *from)
+{
+	*to = *from;
+	to->socket = to->socket_group = NULL;
+	to->channels = NULL;
+	to->n_channels = 0;
+	if (copy(&to->name, from->name) && copy(&to->socket, from->socket) &&
+	    copy(&to->socket_group, from->socket_group))
+		return 0;
+	config_guest_deinit(to);
+	return -ENOMEM;
+}
+
+void config_guest_deinit(struct guest_config *guest)
+{
+	for (size_t i = 0; i < guest->n_channels; i++)
+		config_channel_deinit(&guest->channels[i]);
+	free(guest->channels);
+	free(guest->name);
+	free(guest->socket);
+	free(guest->socket_group);
+	memset(guest, 0, sizeof(*guest));
+}
+
+bool config_guest_equal(const struct guest_config *a, const struct guest_config *b)
+{
+	return same(a->name, b->name) && same(a->socket, b->socket) &&
+	       a->socket_mode == b->socket_mode && a->socket_perm == b->socket_perm &&
+	       same(a->socket_group, b->socket_group);
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * config_value.c - single values of a configuration: their kinds, their ranges, what to say of others
+ *
+ * Each takes one value and tells its own errors; none stops at the first. Memory is the only failure
+ * that is kept, in the reader.
+ */
+#include "config_value.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+/* What fits sun_path with its NUL (unix(7)) */
+#define SOCKET_PATH_MAX (sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1)
+
+/**
+ * conf_is_kind() - whether a value is what it must be; tells when it is not
+ * @r: reader
+ * @node: the value, or NULL
+ * @kind: what it must be
+ *
+ * Return: true when there is a value and it is of that kind.
+ */
+bool conf_is_kind(struct conf_reader *r, const struct conf_node *node, enum conf_kind kind)
+{
+	if (node && node->kind != kind)
+		conf_error(r->errors, node, "must be %s, not %s", conf_kind_name(kind),
+			   conf_kind_name(node->kind));
+	return node && node->kind == kind;
+}
+
+/**
+ * conf_required() - a member that must be there; tells when it is not
+ * @r: reader
+ * @object: the object
+ * @key: its key
+ *
+ * Return: the member or NULL.
+ */
+struct conf_node *conf_required(struct conf_reader *r, struct conf_node *object, const char *key)
+{
+	struct conf_node *node = conf_member(object, key);
+
+	if (!node)
+		conf_error(r->errors, object, "\"%s\" is missing", key);
+	return node;
+}
+
+/**
+ * conf_refuse_unused() - tell of every member that nobody has looked up
+ * @r: reader
+ * @object: the object
+ */
+void conf_refuse_unused(struct conf_reader *r, const struct conf_node *object)
+{
+	const struct conf_node *node;
+
+	for (node = object->first; node; node = node->next)
+		if (!node->used)
+			conf_key_error(r->errors, node, "unknown key");
+}
+
+/**
+ * conf_read_string() - a string that is not empty
+ * @r: reader
+ * @node: the value, or NULL
+ * @out: a copy; untouched when there is no such string
+ *
+ * Return: true when there is one.
+ */
+bool conf_read_string(struct conf_reader *r, const struct conf_node *node, char **out)
+{
+	if (!conf_is_kind(r, node, CONF_STRING))
+		return false;
+	if (!node->text_bytes) {
+		conf_error(r->errors, node, "must not be empty");
+		return false;
+	}
+	free(*out);
+	*out = strdup(node->text);
+	if (!*out)
+		r->no_memory = true;
+	return *out;
+}
+
+/**
+ * conf_read_socket_path() - a path that fits a socket address
+ * @r: reader
+ * @node: the value, or NULL
+ * @out: a copy
+ */
+void conf_read_socket_path(struct conf_reader *r, const struct conf_node *node, char **out)
+{
+	if (conf_read_string(r, node, out) && node->text_bytes > SOCKET_PATH_MAX)
+		conf_error(r->errors, node, "the path of a socket has at most %zu bytes, not %zu",
+			   SOCKET_PATH_MAX, node->text_bytes);
+}
+
+/**
+ * conf_read_mode() - permission bits as an octal string
+ * @r: reader
+ * @node: the value, or NULL
+ * @out: untouched when there is none
+ */
+void conf_read_mode(struct conf_reader *r, const struct conf_node *node, unsigned int *out)
+{
+	char quoted[64];
+
+	if (!conf_is_kind(r, node, CONF_STRING))
+		return;
+	if (node->text_bytes != 4 || node->text[0] != '0' || strspn(node->text, "01234567") != 4) {
+		conf_error(r->errors, node, "must be octal permission bits as \"0660\", not %s",
+			   conf_quote(node->text, quoted, sizeof(quoted)));
+		return;
+	}
+	*out = (unsigned int)strtoul(node->text, NULL, 8);
+}
+
+/**
+ * conf_read_boolean() - true or false
+ * @r: reader
+ * @node: the value, or NULL
+ * @out: untouched when there is none
+ */
+void conf_read_boolean(struct conf_reader *r, const struct conf_node *node, bool *out)
+{
+	if (conf_is_kind(r, node, CONF_BOOLEAN))
+		*out = node->boolean;
+}
+
+/**
+ * conf_read_word() - one of some words
+ * @r: reader
+ * @node: the value, or NULL
+ * @words: the words
+ * @n_words: how many
+ * @out: which it is; untouched when it is none
+ *
+ * Return: true when it is one of them.
+ */
+bool conf_read_word(struct conf_reader *r, const struct conf_node *node, const char *const words[],
+		    size_t n_words, unsigned int *out)
+{
+	char list[128] = "", quoted[64];
+	size_t at = 0;
+
+	if (!conf_is_kind(r, node, CONF_STRING))
+		return false;
+	for (size_t i = 0; i < n_words; i++) {
+		if (!strcmp(node->text, words[i])) {
+			*out = (unsigned int)i;
+			return true;
+		}
+		at += (size_t)snprintf(list + at, sizeof(list) - at, "%s\"%s\"", i ? ", " : "",
+				       words[i]);
+	}
+	conf_error(r->errors, node, "must be one of %s, not %s", list,
+		   conf_quote(node->text, quoted, sizeof(quoted)));
+	return false;
+}
+
+/**
+ * conf_read_u32() - a number from 0 to 2^32 - 1
+ * @r: reader
+ * @node: the value, or NULL
+ * @out: untouched when there is none
+ */
+void conf_read_u32(struct conf_reader *r, const struct conf_node *node, uint32_t *out)
+{
+	if (!conf_is_kind(r, node, CONF_NUMBER))
+		return;
+	if (!node->is_integer || node->integer < 0 || node->integer > UINT32_MAX)
+		conf_error(r->errors, node, "must be a whole number from 0 to %u, not %.40s",
+			   UINT32_MAX, node->text);
+	else
+		*out = (uint32_t)node->integer;
+}

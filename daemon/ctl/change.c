@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * change.c - commands that have guests and channels come and go
+ *
+ * A guest or a channel is given as JSON, as it stands in the configuration file: as an argument, or "-"
+ * for stdin.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <json-c/json.h>
+
+#include "ctl/ctl.h"
+#include "util/fd.h"
+
+#define MAX_BYTES 65536 /* of a request, so of what is in it */
+
+/**
+ * read_stdin() - all of stdin
+ *
+ * Return: a string, to be freed; NULL when it is longer than any request.
+ */
+static char *read_stdin(void)
+{
+	char *text = calloc(1, MAX_BYTES + 1);
+	size_t bytes = text ? fread(text, 1, MAX_BYTES + 1, stdin) : 0;
+
+	if (text && bytes <= MAX_BYTES && !ferror(stdin))
+		return text;
+	free(text);
+	return NULL;
+}
+
+/**
+ * add_object() - a parameter that is an object
+ * @params: to which
+ * @key: its key
+ * @arg: JSON, or "-"
+ *
+ * Return: CTL_DONE, or CTL_USAGE with a line on stderr.
+ */
+static enum ctl_exit add_object(struct json_object *params, const char *key, const char *arg)
+{
+	bool is_stdin = !strcmp(arg, "-");
+	_cleanup_free_ char *text = is_stdin ? read_stdin() : strdup(arg);
+	enum json_tokener_error error = json_tokener_error_size;
+	struct json_object *object = NULL;
+
+	if (text)
+		object = json_tokener_parse_verbose(text, &error);
+	if (object) {
+		json_object_object_add(params, key, object);
+		return CTL_DONE;
+	}
+	ctl_error("%s is no JSON: %s", is_stdin ? "stdin" : "the argument",
+		  json_tokener_error_desc(error));
+	return CTL_USAGE;
+}
+
+/**
+ * change() - call a method that returns little
+ * @ctl: the daemon
+ * @method: name
+ * @params: parameters; consumed
+ *
+ * Return: CTL_DONE, or another ctl_exit with a line on stderr.
+ */
+static enum ctl_exit change(const struct ctl *ctl, const char *method, struct json_object *params)
+{
+	struct json_object *result;
+	enum ctl_exit r = ctl_call(ctl, method, params, &result);
+
+	if (!r && ctl->json)
+		ctl_show_json(result);
+	json_object_put(result);
+	return r;
+}
+
+enum ctl_exit ctl_guest_add(const struct ctl *ctl, char **args)
+{
+	struct json_object *params = json_object_new_object();
+	enum ctl_exit r = add_object(params, "guest", args[0]);
+
+	if (!r)
+		return change(ctl, "guest.add", params);
+	json_object_put(params);
+	return r;
+}
+
+enum ctl_exit ctl_guest_remove(const struct ctl *ctl, char **args)
+{
+	return change(ctl, "guest.remove", ctl_guest_param(args[0]));
+}
+
+enum ctl_exit ctl_channel_add(const struct ctl *ctl, char **args)
+{
+	struct json_object *params = ctl_guest_param(args[0]);
+	enum ctl_exit r = add_object(params, "channel", args[1]);
+
+	if (!r)
+		return change(ctl, "channel.add", params);
+	json_object_put(params);
+	return r;
+}
+
+/**
+ * change_channel() - call a method about GUEST/CHANNEL
+ * @ctl: the daemon
+ * @command: for errors
+ * @method: name
+ * @arg: GUEST/CHANNEL
+ *
+ * Return: CTL_DONE, or another ctl_exit with a line on stderr.
+ */
+static enum ctl_exit change_channel(const struct ctl *ctl, const char *command, const char *method,
+				    const char *arg)
+{
+	_cleanup_free_ char *guest = NULL;
+	const char *channel = ctl_split(command, arg, &guest);
+	struct json_object *params;
+
+	if (!channel)
+		return CTL_USAGE;
+	params = ctl_guest_param(guest);
+	json_object_object_add(params, "channel", json_object_new_string(channel));
+	return change(ctl, method, params);
+}
+
+enum ctl_exit ctl_channel_remove(const struct ctl *ctl, char **args)
+{
+	return change_channel(ctl, "channel-remove", "channel.remove", args[0]);
+}
+
+enum ctl_exit ctl_channel_reset(const struct ctl *ctl, char **args)
+{
+	return change_channel(ctl, "channel-reset", "channel.reset", args[0]);
+}
+
+enum ctl_exit ctl_reload(const struct ctl *ctl, char **args)
+{
+	return change(ctl, "config.reload", NULL);
+}

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Channels come and go while the guest runs. An id is free as soon as its channel is removed: the
+ * driver may not know that yet and mean the old channel by it, but it says which by the generation.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "guest_private.h"
+
+/**
+ * struct change - arguments of a call on the worker
+ * @g: guest
+ * @cfg: for guest_channel_add()
+ * @name: for the others
+ * @all: for guest_become() and guest_drop_others()
+ * @drop_only: for the latter
+ * @id: out, of guest_channel_add()
+ * @r: result
+ */
+struct change {
+	struct guest *g;
+	const struct channel_config *cfg;
+	const char *name;
+	const struct guest_config *all;
+	bool drop_only;
+	uint32_t id;
+	int r;
+};
+
+/**
+ * find() - look a channel up by its name
+ * @g: guest
+ * @name: name
+ *
+ * Return: the channel, or NULL.
+ */
+static struct guest_channel *find(const struct guest *g, const char *name)
+{
+	for (uint32_t id = 0; id < g->n_ids; id++) {
+		if (g->channel[id] && !strcmp(g->channel[id]->cfg.name, name))
+			return g->channel[id];
+	}
+	return NULL;
+}
+
+/**
+ * channel_free() - end a channel that has no memory any more
+ * @gc: channel; NULL is allowed
+ */
+static void channel_free(struct guest_channel *gc)
+{
+	if (!gc)
+		return;
+	gc->endpoint = endpoint_free(gc->endpoint);
+	channel_deinit(&gc->ch);
+	attachment_drop(&gc->att);
+	config_channel_deinit(&gc->cfg);
+	free(gc);
+}
+
+/**
+ * channel_make() - make a channel with its endpoint
+ * @out: out
+ * @g: guest
+ * @cfg: copied
+ * @id: its id
+ *
+ * Return: 0 or -errno; the endpoint's errors have a log line.
+ */
+static int channel_make(struct guest_channel **out, struct guest *g,
+			const struct channel_config *cfg, uint32_t id)
+{
+	struct guest_channel *gc = calloc(1, sizeof(*gc));
+	int r;
+
+	if (!gc)
+		return -ENOMEM;
+	r = config_channel_copy(&gc->cfg, cfg);
+	if (r) {
+		free(gc);
+		return r;
+	}
+	gc->generation = g->generation[id];
+	channel_init(&gc->ch, &gc->cfg, g->cfg.name, id, g->worker, &guest_channel_ops, g);
+	r = endpoint_new(&gc->endpoint, &gc->ch);
+	if (r)
+		channel_free(gc);
+	else
+		*out = gc;
+	return r;
+}
+
+/**
+ * add() - offer one more channel
+ * @g: guest that has none of that name
+ * @cfg: copied
+ * @id: out
+ *
+ * Return: as guest_channel_add().
+ */
+static int add(struct guest *g, const struct channel_config *cfg, uint32_t *id)
+{
+	int r;
+
+	for (*id = 0; *id < g->n_ids && g->channel[*id]; ++*id)
+		;
+	if (*id == OKL4FS_MAX_CHANNELS)
+		return -ENOSPC;
+	r = channel_make(&g->channel[*id], g, cfg, *id);
+	if (r)
+		return r;
+	if (*id == g->n_ids)
+		g->n_ids++;
+	guest_queue_changed(g, *id);
+	return 0;
+}
+
+/**
+ * remove_channel() - offer a channel no longer
+ * @g: guest
+ * @gc: channel
+ */
+static void remove_channel(struct guest *g, struct guest_channel *gc)
+{
+	uint32_t id = gc->ch.id;
+
+	channel_detach(&gc->ch);
+	g->channel[id] = NULL;
+	g->generation[id]++;
+	while (g->n_ids && !g->channel[g->n_ids - 1])
+		g->n_ids--;
+	channel_free(gc);
+	guest_queue_changed(g, id);
+}
+
+/**
+ * call_add() - guest_channel_add(), on the worker
+ * @arg: struct change
+ */
+static void call_add(void *arg)
+{
+	struct change *c = arg;
+
+	c->r = find(c->g, c->cfg->name) ? -EEXIST : add(c->g, c->cfg, &c->id);
+}
+
+int guest_channel_add(struct guest *g, const struct channel_config *cfg, uint32_t *id)
+{
+	struct change c = { .g = g, .cfg = cfg };
+
+	loop_call(g->worker, call_add, &c);
+	if (id)
+		*id = c.id;
+	return c.r;
+}
+
+/**
+ * call_remove() - guest_channel_remove(), on the worker
+ * @arg: struct change
+ */
+static void call_remove(void *arg)
+{
+	struct change *c = arg;
+	struct guest_channel *gc = find(c->g, c->name);
+
+	c->r = gc ? 0 : -ENOENT;
+	if (gc)
+		remove_channel(c->g, gc);
+}
+
+int guest_channel_remove(struct guest *g, const char *name)
+{
+	struct change c = { .g = g, .name = name };
+
+	loop_call(g->worker, call_remove, &c);
+	return c.r;
+}
+
+/**
+ * call_reset() - guest_channel_reset(), on the worker
+ * @arg: struct change
+ */
+static void call_reset(void *arg)
+{
+	struct change *c = arg;
+	struct guest_channel *gc = find(c->g, c->name);
+
+	c->r = gc ? 0 : -ENOENT;
+	if (gc)
+		channel_fail(&gc->ch, FS_CHANNEL_RESET);
+}
+
+int guest_channel_reset(struct guest *g, const char *name)
+{
+	struct change c = { .g = g, .name = name };
+
+	loop_call(g->worker, call_reset, &c);
+	return c.r;
+}
+
+/**
+ * compare_names() - for qsort(3): by name
+ * @a: pointer to a configuration
+ * @b: the other
+ *
+ * Return: as qsort(3) wants it.
+ */
+static int compare_names(const void *a, const void *b)
+{
+	const struct channel_config *const *x = a, *const *y = b;
+
+	return strcmp((*x)->name, (*y)->name);
+}
+
+/**
+ * remove_others() - remove the channels that a configuration has not, or has otherwise
+ * @g: guest
+ * @all: configuration
+ * @wanted: its channels; those that are there already become NULL
+ * @sorted: its channels by name
+ */
+static void remove_others(struct guest *g, const struct guest_config *all,
+			  const struct channel_config **wanted,
+			  const struct channel_config *const *sorted)
+{
+	for (uint32_t id = g->n_ids; id--;) {
+		struct guest_channel *gc = guest_channel_of(g, id);
+		const struct channel_config *key = gc ? &gc->cfg : NULL, *const *found = NULL;
+
+		if (gc)
+			found = bsearch(&key, sorted, all->n_channels, sizeof(key), compare_names);
+		if (found && config_channel_equal(*found, key)) {
+			wanted[*found - all->channels] = NULL;
+		} else if (gc) {
+			log_notice("%s: channel %s: gone or changed by the reload", g->subject,
+				   gc->cfg.name);
+			remove_channel(g, gc);
+		}
+	}
+}
+
+/**
+ * call_become() - guest_become() and guest_drop_others(), on the worker
+ * @arg: struct change
+ */
+static void call_become(void *arg)
+{
+	struct change *c = arg;
+	size_t n = c->all->n_channels;
+	const struct channel_config **wanted = calloc(2 * n + 1, sizeof(*wanted));
+	uint32_t id;
+
+	if (!wanted) {
+		log_err("%s: reload: out of memory; its channels stay as they are", c->g->subject);
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		wanted[i] = wanted[n + i] = &c->all->channels[i];
+	qsort(wanted + n, n, sizeof(*wanted), compare_names);
+	remove_others(c->g, c->all, wanted, wanted + n);
+	for (size_t i = 0; i < n && !c->drop_only; i++) {
+		int r = wanted[i] ? add(c->g, wanted[i], &id) : 1;
+
+		if (r < 0)
+			log_err("%s: channel %s: cannot be offered: %s", c->g->subject,
+				wanted[i]->name, strerror(-r));
+		else if (!r)
+			log_notice("%s: channel %s: new or changed by the reload", c->g->subject,
+				   wanted[i]->name);
+	}
+	free(wanted);
+}
+
+void guest_become(struct guest *g, const struct guest_config *cfg)
+{
+	struct change c = { .g = g, .all = cfg };
+
+	loop_call(g->worker, call_become, &c);
+}
+
+void guest_drop_others(struct guest *g, const struct guest_config *cfg)
+{
+	struct change c = { .g = g, .all = cfg, .drop_only = true };
+
+	loop_call(g->worker, call_become, &c);
+}
+
+void guest_channels_end(struct guest *g)
+{
+	for (uint32_t id = 0; id < g->n_ids; id++)
+		channel_free(g->channel[id]);
+	g->n_ids = 0;
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What a guest and its channels look like at one moment: one crossing to the worker, however many
+ * channels there are.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "guest_private.h"
+
+/**
+ * struct guest_call - arguments of a call on the worker
+ * @g: guest
+ * @guest_snap: for guest_snapshot()
+ * @list: out, of guest_channel_snapshots()
+ * @n: out: entries, or a negated errno
+ */
+struct guest_call {
+	struct guest *g;
+	struct guest_snapshot *guest_snap;
+	struct channel_snapshot *list;
+	int n;
+};
+
+/**
+ * take_guest_snapshot() - guest_snapshot(), on the worker
+ * @arg: struct guest_call
+ */
+static void take_guest_snapshot(void *arg)
+{
+	struct guest_call *c = arg;
+	struct guest *g = c->g;
+
+	*c->guest_snap = g->stats;
+	c->guest_snap->connected = g->connected;
+	c->guest_snap->ready = g->driver.ready;
+	c->guest_snap->memory_bytes = guest_memory_bytes(&g->mem);
+	c->guest_snap->driver_instance = g->driver.instance;
+	for (unsigned int i = 0; i < VHOST_MAX_QUEUES; i++)
+		c->guest_snap->n_queues += g->queue[i].up;
+	for (uint32_t id = 0; id < g->n_ids; id++) {
+		if (!g->channel[id])
+			continue;
+		c->guest_snap->n_channels++;
+		c->guest_snap->n_in_state[g->channel[id]->ch.state]++;
+	}
+}
+
+void guest_snapshot(struct guest *g, struct guest_snapshot *snap)
+{
+	struct guest_call c = { .g = g, .guest_snap = snap };
+
+	loop_call(g->worker, take_guest_snapshot, &c);
+}
+
+/**
+ * take_ring_state() - fill and phases of an attached channel
+ * @s: snapshot
+ * @ch: channel
+ */
+static void take_ring_state(struct channel_snapshot *s, struct channel *ch)
+{
+	struct channel_peer writer = { 0 }, reader = { 0 };
+	int64_t fill = channel_readable(ch), room;
+
+	/* Each look may find a violation, and then the channel has failed. */
+	s->fwd_fill = fill > 0 ? (uint64_t)fill : 0;
+	room = channel_usable(ch) ? channel_writable(ch) : -1;
+	s->bwd_fill = room >= 0 ? ch->cfg->ring_bytes - (uint64_t)room : 0;
+	if (!channel_usable(ch) || channel_guest_writer(ch, &writer) ||
+	    channel_guest_reader(ch, &reader))
+		return;
+	s->fwd_guest_phase = writer.phase;
+	s->bwd_guest_phase = reader.phase;
+	s->fwd_host_phase = ch->sp.rx.phase;
+	s->bwd_host_phase = ch->sp.tx.phase;
+}
+
+/**
+ * take_channel() - a channel at this moment
+ * @s: out, zeroed
+ * @gc: channel
+ */
+static void take_channel(struct channel_snapshot *s, struct guest_channel *gc)
+{
+	struct channel *ch = &gc->ch;
+
+	if (channel_usable(ch))
+		take_ring_state(s, ch);
+	s->cfg = &gc->cfg;
+	s->id = ch->id;
+	gc->endpoint->ops->info(gc->endpoint, &s->info);
+	s->state = ch->state;
+	s->instance = ch->instance;
+	s->failed_status = ch->failed_status;
+	s->attaches = ch->attaches;
+	s->fwd = ch->fwd;
+	s->bwd = ch->bwd;
+	memcpy(s->errors, ch->errors, sizeof(s->errors));
+}
+
+/**
+ * take_channels() - guest_channel_snapshots(), on the worker
+ * @arg: struct guest_call
+ */
+static void take_channels(void *arg)
+{
+	struct guest_call *c = arg;
+	const struct guest *g = c->g;
+
+	c->list = calloc(g->n_ids + 1, sizeof(*c->list));
+	if (!c->list) {
+		c->n = -ENOMEM;
+		return;
+	}
+	for (uint32_t id = 0; id < g->n_ids; id++) {
+		if (g->channel[id])
+			take_channel(&c->list[c->n++], g->channel[id]);
+	}
+}
+
+int guest_channel_snapshots(struct guest *g, struct channel_snapshot **list)
+{
+	struct guest_call c = { .g = g };
+
+	loop_call(g->worker, take_channels, &c);
+	*list = c.list;
+	return c.n;
+}

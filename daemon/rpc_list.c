@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * rpc_list.c - guests and channels, and what they have done
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <json-c/json.h>
+
+#include "rpc_call.h"
+#include "rpc_json.h"
+#include "util/fd.h"
+
+/**
+ * wanted() - whether a list is to have this guest
+ * @req: request
+ * @guest: guest
+ *
+ * Return: true when the parameter `guest` is its name, or is not there.
+ */
+static bool wanted(const struct rpc_request *req, const struct guest *guest)
+{
+	struct json_object *name;
+
+	return !json_object_object_get_ex(req->params, "guest", &name) ||
+	       !strcmp(json_object_get_string(name), guest_config(guest)->name);
+}
+
+/**
+ * for_guests() - make a list by going through the guests that are wanted
+ * @req: request
+ * @add: adds to the list what is to be told of a guest
+ * @key: what the list is called in the result
+ * @result: out
+ *
+ * Return: 0, or RPC_INVALID_PARAMS when a guest was named and there is no such guest.
+ */
+static int for_guests(struct rpc_request *req, void (*add)(struct guest *, struct json_object *),
+		      const char *key, struct json_object **result)
+{
+	struct json_object *list = json_object_new_array();
+	struct json_object *name;
+	struct guest *guest;
+	bool found = false;
+
+	for (size_t i = 0; (guest = server_guest(req->server, i)); i++) {
+		if (wanted(req, guest)) {
+			found = true;
+			add(guest, list);
+		}
+	}
+	if (!found && json_object_object_get_ex(req->params, "guest", &name)) {
+		json_object_put(list);
+		return rpc_refuse(req, RPC_INVALID_PARAMS, "there is no guest \"%.64s\"",
+				  json_object_get_string(name));
+	}
+	*result = json_object_new_object();
+	json_object_object_add(*result, key, list);
+	return 0;
+}
+
+/**
+ * add_guest() - tell of a guest
+ * @guest: guest
+ * @list: to which
+ */
+static void add_guest(struct guest *guest, struct json_object *list)
+{
+	const struct guest_config *cfg = guest_config(guest);
+	struct json_object *object = json_object_new_object();
+	struct guest_snapshot snap;
+
+	guest_snapshot(guest, &snap);
+	rpc_add_string(object, "name", cfg->name);
+	rpc_add_path(object, "socket", cfg->socket);
+	rpc_add_string(object, "socket_mode",
+		       cfg->socket_mode == SOCKET_LISTEN ? "listen" : "connect");
+	rpc_add_boolean(object, "connected", snap.connected);
+	rpc_add_boolean(object, "ready", snap.ready);
+	rpc_add_instance(object, "driver_instance", snap.driver_instance);
+	rpc_add_number(object, "channels", snap.n_channels);
+	rpc_add_number(object, "queues", snap.n_queues);
+	rpc_add_number(object, "memory_bytes", snap.memory_bytes);
+	rpc_add_number(object, "requests", snap.requests);
+	rpc_add_number(object, "requests_refused", snap.refused);
+	rpc_add_number(object, "fuse_requests_declined", snap.declined_fuse);
+	rpc_add_number(object, "messages_dropped", snap.dropped_messages);
+	rpc_add_number(object, "device_errors", snap.device_errors);
+	json_object_array_add(list, object);
+}
+
+/**
+ * rpc_guest_list() - `guest.list`
+ * @req: request
+ * @result: out
+ *
+ * Return: 0 or RPC_INVALID_PARAMS.
+ */
+int rpc_guest_list(struct rpc_request *req, struct json_object **result)
+{
+	return for_guests(req, add_guest, "guests", result);
+}
+
+/**
+ * way_object() - one direction of a channel
+ * @stats: its counters
+ * @fill: bytes in its ring
+ * @host_phase: phase of the host's end
+ * @guest_phase: phase of the guest's end
+ *
+ * Return: a new object.
+ */
+static struct json_object *way_object(const struct channel_way_stats *stats, uint64_t fill,
+				      uint64_t host_phase, uint64_t guest_phase)
+{
+	struct json_object *object = json_object_new_object();
+
+	rpc_add_number(object, "bytes", stats->bytes);
+	rpc_add_number(object, "messages", stats->messages);
+	rpc_add_number(object, "fill_bytes", fill);
+	rpc_add_number(object, "wakes_sent", stats->wakes_sent);
+	rpc_add_number(object, "wakes_received", stats->wakes_received);
+	rpc_add_number(object, "full_stalls", stats->full_stalls);
+	rpc_add_number(object, "empty_stalls", stats->empty_stalls);
+	rpc_add_number(object, "opens", stats->opens);
+	rpc_add_number(object, "host_phase", host_phase);
+	rpc_add_number(object, "guest_phase", guest_phase);
+	return object;
+}
+
+/**
+ * endpoint_object() - the host end of a channel
+ * @cfg: its configuration
+ * @info: its state
+ *
+ * Return: a new object.
+ */
+static struct json_object *endpoint_object(const struct endpoint_config *cfg,
+					   const struct endpoint_info *info)
+{
+	struct json_object *object = json_object_new_object();
+
+	rpc_add_string(object, "type", endpoint_type_name(cfg->type));
+	rpc_add_boolean(object, "joined", info->joined);
+	if (cfg->type == ENDPOINT_INTERVM) {
+		rpc_add_path(object, "file", cfg->file);
+		rpc_add_number(object, "rounds", cfg->rounds);
+	} else if (cfg->type == ENDPOINT_UNIX_LISTEN) {
+		rpc_add_path(object, "path", cfg->path);
+		rpc_add_number(object, "clients", info->clients);
+		rpc_add_number(object, "clients_refused", info->refused);
+	}
+	return object;
+}
+
+/**
+ * failure_object() - why a channel has failed
+ * @snap: the channel
+ *
+ * Return: a new object; NULL (which is null) when it has not.
+ */
+static struct json_object *failure_object(const struct channel_snapshot *snap)
+{
+	struct json_object *object;
+
+	if (snap->state != CHANNEL_FAILED)
+		return NULL;
+	object = json_object_new_object();
+	rpc_add_string(object, "status", fs_status_name((int)snap->failed_status));
+	rpc_add_string(object, "text", fs_status_text((int)snap->failed_status));
+	return object;
+}
+
+/**
+ * errors_object() - violations by name
+ * @snap: the channel
+ *
+ * Return: a new object with those that happened.
+ */
+static struct json_object *errors_object(const struct channel_snapshot *snap)
+{
+	struct json_object *object = json_object_new_object();
+
+	for (int status = 0; status < FS_STATUS_END; status++)
+		if (snap->errors[status])
+			rpc_add_number(object, fs_status_name(status), snap->errors[status]);
+	return object;
+}
+
+/**
+ * channel_object() - a channel
+ * @guest: name of its guest
+ * @snap: the channel
+ *
+ * Return: a new object.
+ */
+static struct json_object *channel_object(const char *guest, const struct channel_snapshot *snap)
+{
+	const struct channel_config *cfg = snap->cfg;
+	struct json_object *object = json_object_new_object();
+
+	rpc_add_string(object, "guest", guest);
+	rpc_add_string(object, "name", cfg->name);
+	rpc_add_number(object, "id", snap->id);
+	rpc_add_string(object, "state", channel_state_name(snap->state));
+	json_object_object_add(object, "failure", failure_object(snap));
+	rpc_add_number(object, "ring_bytes", cfg->ring_bytes);
+	rpc_add_boolean(object, "exclusive", cfg->exclusive);
+	json_object_object_add(object, "endpoint", endpoint_object(&cfg->endpoint, &snap->info));
+	rpc_add_instance(object, "instance", snap->instance);
+	rpc_add_number(object, "attaches", snap->attaches);
+	json_object_object_add(object, "fwd",
+			       way_object(&snap->fwd, snap->fwd_fill, snap->fwd_host_phase,
+					  snap->fwd_guest_phase));
+	json_object_object_add(object, "bwd",
+			       way_object(&snap->bwd, snap->bwd_fill, snap->bwd_host_phase,
+					  snap->bwd_guest_phase));
+	json_object_object_add(object, "errors", errors_object(snap));
+	return object;
+}
+
+/**
+ * add_channels() - tell of the channels of a guest
+ * @guest: guest
+ * @list: to which
+ */
+static void add_channels(struct guest *guest, struct json_object *list)
+{
+	_cleanup_free_ struct channel_snapshot *snap = NULL;
+	int n = guest_channel_snapshots(guest, &snap);
+
+	for (int i = 0; i < n; i++)
+		json_object_array_add(list, channel_object(guest_config(guest)->name, &snap[i]));
+}
+
+/**
+ * rpc_channel_list() - `channel.list`
+ * @req: request
+ * @result: out
+ *
+ * Return: 0 or RPC_INVALID_PARAMS.
+ */
+int rpc_channel_list(struct rpc_request *req, struct json_object **result)
+{
+	return for_guests(req, add_channels, "channels", result);
+}

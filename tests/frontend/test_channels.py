@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Channels and guests that come and go while a guest runs, as its driver sees it."""
+import os
+import signal
+import unittest
+
+from guest_end import ATTACH, CHANNEL_ADDED, CHANNEL_REMOVED, Channel, Driver, Refused
+from rig import RING_BYTES, STATUS, FrontendTest
+from vhost_user import Frontend
+from vm.daemon import DaemonError, guest_config
+
+ECHO = {"ring_bytes": RING_BYTES, "endpoint": {"type": "echo"}}
+
+
+class ComeAndGo(FrontendTest):
+    """A guest `vm1` whose channels change, and `vm2` that must not notice."""
+
+    def setUp(self):
+        super().setUp()
+        self.undisturbed = self.bystander()
+        self.driver_ = self.driver()
+        self.keep = Channel(self.driver_, "echo").attach().open()
+        self.addCleanup(self.as_before)
+
+    def as_before(self) -> None:
+        """The configuration of the class again."""
+        self.daemon.config["guests"] = [
+            guest_config(name, self.scratch / f"{name}.sock", self.CHANNELS)
+            for name in self.GUESTS]
+        self.daemon.write_config()
+        self.daemon.rpc("config.reload")
+
+    def add(self, name: str, guest: str = "vm1", **config) -> int:
+        """channel.add; the id."""
+        return self.daemon.rpc("channel.add", {"guest": guest,
+                                               "channel": {"name": name, **ECHO, **config}})["id"]
+
+    def remove(self, name: str, guest: str = "vm1") -> None:
+        """channel.remove."""
+        self.daemon.rpc("channel.remove", {"guest": guest, "channel": name})
+
+    def wait_changes(self, wanted: set[tuple[int, int]]) -> None:
+        """Wait until these events were told, and no others since the last wait."""
+        while not wanted <= set(self.driver_.changes):
+            self.driver_.rung.clear()
+            self.driver_.wait_event()
+        self.assertEqual(set(self.driver_.changes), wanted)
+        self.driver_.changes.clear()
+
+    def go_on(self) -> None:
+        """Those who were there before move their bytes as before."""
+        self.keep.echo(os.urandom(2 * RING_BYTES))
+        self.assert_undisturbed(self.undisturbed)
+
+    def test_added_channel_works(self):
+        ident = self.add("new", exclusive=True, ring_bytes=8192)
+        self.wait_changes({(CHANNEL_ADDED, ident)})
+        info = self.driver_.channels()["new"]
+        self.assertEqual((info["id"], info["flags"], info["ring_bytes"]), (ident, 1, 8192))
+        channel = Channel(self.driver_, "new", instance=2).attach().open()
+        channel.echo(os.urandom(100000))
+        self.go_on()
+        self.assertEqual(self.channel_state("vm1", "new")["state"], "attached")
+
+    def test_removed_channel_is_let_go(self):
+        ident = self.add("new")
+        self.wait_changes({(CHANNEL_ADDED, ident)})
+        channel = Channel(self.driver_, "new", instance=2).attach().open()
+        channel.echo(b"x" * 1000)
+        channel.write_some(b"the last words")
+        self.remove("new")
+        self.wait_changes({(CHANNEL_REMOVED, ident)})
+        # What was written has been taken; the rest of the memory is the guest's again.
+        self.assertEqual(channel.read_some(), b"the last words")
+        words = channel.state()
+        channel.write_some(b"to nobody")
+        channel.ring()
+        self.go_on()
+        self.assertEqual(channel.tx.peer_cursor.value, 1014, words)
+        self.assertNotIn("new", self.driver_.channels())
+        with self.assertRaises(Refused) as refusal:
+            channel.attach()
+        self.assertEqual(refusal.exception.status, STATUS["NO_CHANNEL"])
+
+    def test_an_id_is_used_again_by_another_generation(self):
+        """Who means the former channel by the same id is refused, and does no harm."""
+        ident = self.add("new")
+        old = Channel(self.driver_, "new", instance=2).attach().open()
+        self.remove("new")
+        self.assertEqual(self.add("other"), ident)
+        new = Channel(self.driver_, "other", instance=3)
+        self.assertNotEqual(new.generation, old.generation)
+        new.attach().open()
+        for body in (old.body(), old.body(instance=4)):
+            with self.assertRaises(Refused) as refusal:
+                self.driver_.ask(ATTACH, body)
+            self.assertEqual(refusal.exception.status, STATUS["NO_CHANNEL"])
+        with self.assertRaises(Refused) as refusal:
+            self.driver_.detach(ident, old.generation)
+        self.assertEqual(refusal.exception.status, STATUS["NO_CHANNEL"])
+        new.echo(os.urandom(100000))
+
+    def test_the_same_name_again(self):
+        for round_ in range(3):
+            self.add("new")
+            Channel(self.driver_, "new", instance=10 + round_).attach().open().echo(b"hello" * 99)
+            self.remove("new")
+        self.go_on()
+
+    def test_a_storm_while_no_buffer_is_posted(self):
+        """However much happens, one event an id is what is left to tell, in any order."""
+        driver = self.driver_
+        taken = 0
+        while not taken:  # take what is there without posting it again
+            for index in range(40):
+                self.add(f"storm{index}")
+            taken = sum(1 for ring in driver.frontend.rings[1:] for _ in iter(ring.poll, None))
+        self.assertEqual(taken, driver.N_EVENT_BUFFERS)
+        for _ in range(5):
+            for index in range(40):
+                self.remove(f"storm{index}")
+            for index in range(40):
+                self.add(f"storm{index}")
+        for index in range(20, 40):
+            self.remove(f"storm{index}")
+        listed = driver.channels()
+        self.assertEqual(sum(name.startswith("storm") for name in listed), 20)
+        driver.post_all()
+        driver.frontend.rings[1].kick()
+        wanted = {(CHANNEL_ADDED, listed[f"storm{index}"]["id"]) for index in range(20)}
+        while len(driver.changes) < 40:
+            driver.rung.clear()
+            driver.wait_event()
+        driver.ping()
+        driver.take_events()
+        self.assertEqual(len(driver.changes), 40)
+        self.assertLessEqual(wanted, set(driver.changes))
+        self.go_on()
+
+    def test_failed_channel_that_is_removed(self):
+        """Nothing is told of a failure that nobody can have any more."""
+        ident = self.add("new")
+        channel = Channel(self.driver_, "new", instance=2).attach().open()
+        channel.echo(b"x" * 100)
+        self.wait_changes({(CHANNEL_ADDED, ident)})
+        channel.tx.cursor.value = 10 * RING_BYTES
+        channel.ring()
+        self.assert_logged("guest vm1: channel new", "HEAD_PAST_RING")
+        self.remove("new")
+        self.wait_changes({(CHANNEL_REMOVED, ident)})
+        self.go_on()
+
+    def test_reset(self):
+        self.keep.echo(b"x" * 1000)
+        self.daemon.rpc("channel.reset", {"guest": "vm1", "channel": "echo"})
+        while not self.driver_.failures:
+            self.driver_.rung.clear()
+            self.driver_.wait_event()
+        self.assertEqual(self.driver_.failures,
+                         [(0, STATUS["CHANNEL_RESET"], self.keep.instance)])
+        with self.assertRaises(Refused) as refusal:
+            self.keep.attach()
+        self.assertEqual(refusal.exception.status, STATUS["CHANNEL_FAILED"])
+        self.keep = Channel(self.driver_, "echo", instance=77).attach().open()
+        self.go_on()
+
+    def test_as_many_as_there_can_be(self):
+        for index in range(1022):
+            self.add(f"more{index}", ring_bytes=4096)
+        with self.assertRaisesRegex(DaemonError, "guest vm1 has 1024 channels already"):
+            self.add("one more")
+        last = Channel(self.driver_, "more1021", instance=2).attach().open()
+        self.assertEqual(last.id, 1023)
+        last.echo(os.urandom(10000))
+        self.remove("more500")
+        self.add("one more", ring_bytes=4096)
+        Channel(self.driver_, "one more", instance=3).attach().open().echo(os.urandom(10000))
+        self.assertEqual(self.daemon.rpc("status")["channels"]["attached"], 4)
+        self.go_on()
+
+    def test_refusals(self):
+        for method, params, sentence in (
+                ("channel.add", {"guest": "vm1", "channel": {"name": "echo", **ECHO}},
+                 'guest vm1 has a channel "echo" already'),
+                ("channel.add", {"guest": "vm9", "channel": {"name": "x", **ECHO}},
+                 'there is no guest "vm9"'),
+                ("channel.add", {"guest": "vm1", "channel": {"name": "x", "endpoint": {
+                    "type": "unix-listen", "path": str(self.scratch / "none" / "x")}}},
+                 "guest vm1: channel x: cannot be offered: No such file or directory"),
+                ("channel.add", {"guest": "vm1", "channel": {"name": "x", "ring_bytes": 5000}},
+                 "ring_bytes: must be a power of two"),
+                ("channel.remove", {"guest": "vm1", "channel": "x"},
+                 'guest vm1 has no channel "x"'),
+                ("guest.add", {"guest": guest_config("vm1", self.scratch / "x", {})},
+                 'there is a guest "vm1" already'),
+                ("guest.remove", {"guest": "vm9"}, 'there is no guest "vm9"')):
+            with self.subTest(method=method, sentence=sentence):
+                with self.assertRaisesRegex(DaemonError, sentence):
+                    self.daemon.rpc(method, params)
+        self.assertEqual(list(self.driver_.channels()), ["echo", "echo2"])
+
+    def test_guests_come_and_go(self):
+        self.daemon.rpc("guest.add", {"guest": guest_config(
+            "vm3", self.scratch / "vm3.sock", {"echo": ECHO})})
+        frontend = Frontend(self.scratch / "vm3.sock")
+        self.addCleanup(frontend.close)
+        driver = Driver(frontend.setup())
+        driver.hello()
+        Channel(driver, "echo").attach().open().echo(os.urandom(1000))
+        self.daemon.rpc("guest.remove", {"guest": "vm3"})
+        self.assertTrue(frontend.dropped())
+        self.assertFalse((self.scratch / "vm3.sock").exists())
+        self.go_on()
+
+    def test_reload_applies_the_difference(self):
+        """Channels that stay do not notice; a changed one is another; what the file lacks goes."""
+        attaches = self.channel_state("vm1", "echo")["attaches"]
+        second = Channel(self.driver_, "echo2", instance=2).attach().open()
+        second.echo(b"x" * 100)
+        self.add("at run time")
+        self.driver_.take_events()
+        self.driver_.changes.clear()
+        since = len(self.daemon.log())
+        self.daemon.config["guests"][0]["channels"] = [
+            {"name": "third", **ECHO}, {"name": "echo", **ECHO},
+            {"name": "echo2", **ECHO, "ring_bytes": 2 * RING_BYTES}]
+        self.daemon.write_config()
+        self.daemon.signal(signal.SIGHUP)
+        log = self.daemon.wait_log("notice: reloaded,", since=since)
+        for line in ("channel at run time: gone or changed", "channel echo2: gone or changed",
+                     "channel echo2: new or changed", "channel third: new or changed"):
+            self.assertIn(line, log)
+        self.assertNotIn("channel echo:", log)
+        self.assertEqual(self.driver_.channels().keys(), {"echo", "echo2", "third"})
+        self.assertEqual(self.channel_state("vm1", "echo")["attaches"], attaches)
+        Channel(self.driver_, "echo2", instance=3).attach().open().echo(os.urandom(100000))
+        Channel(self.driver_, "third", instance=4).attach().open().echo(os.urandom(100000))
+        self.go_on()
+
+    def test_a_channel_moves_from_guest_to_guest(self):
+        """Its socket, too: the old one goes before the new one comes."""
+        path = str(self.scratch / "moving.sock")
+        moving = {"name": "moving", "endpoint": {"type": "unix-listen", "path": path}}
+        one, two = self.daemon.config["guests"]
+        for giver, taker in ((one, two), (two, one)):
+            giver["channels"] = [entry for entry in giver["channels"]
+                                 if entry["name"] != "moving"]
+            taker["channels"] = [*taker["channels"], moving]
+            self.daemon.write_config()
+            self.daemon.rpc("config.reload")
+            self.assertEqual(self.channel_state(taker["name"], "moving")["endpoint"]["path"], path)
+        self.go_on()
+
+    def test_change_while_there_is_no_driver(self):
+        """Who says HELLO later simply sees what there is."""
+        self.keep.driver.frontend.reset_rings()
+        ident = self.add("new")
+        driver = self.driver_
+        driver.post_all()
+        driver.hello()
+        self.assertEqual(driver.channels()["new"]["id"], ident)
+        self.keep.attach()
+        self.go_on()
+        self.assertEqual(driver.changes, [])
+
+
+if __name__ == "__main__":
+    unittest.main()

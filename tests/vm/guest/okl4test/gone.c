@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * gone.c - files that are open while the host removes their channel and adds it again
+ *
+ * The host's side says what it has done by lines on stdin.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "util.h"
+
+#define LEFT 100 /* bytes that lie in the ring to the guest when the channel goes */
+
+/* hear() - the next line must be this word */
+static void hear(const char *word)
+{
+	char line[64] = "";
+
+	expect(fgets(line, sizeof(line), stdin), "no word from the host's side");
+	line[strcspn(line, "\n")] = 0;
+	expect(!strcmp(line, word), "\"%s\", not \"%s\"", line, word);
+}
+
+/* open_node() - open for both ways, or fail */
+static int open_node(const char *path, int flags)
+{
+	int fd = open(path, O_RDWR | flags);
+
+	expect(fd >= 0, "%s: %m", path);
+	return fd;
+}
+
+/* poll_forever() - in a thread: poll(2) for what does not come */
+static void *poll_forever(void *arg)
+{
+	struct pollfd p = { .fd = *(int *)arg, .events = POLLIN };
+
+	expect(poll(&p, 1, LIMIT_SECONDS * 1000) == 1, "poll: nobody woke it");
+	expect(p.revents == (POLLHUP | POLLERR), "poll: 0x%x", p.revents);
+	return NULL;
+}
+
+/* nothing_goes() - what a drained file of a removed channel says */
+static void nothing_goes(const char *path, int fd)
+{
+	char byte = 0;
+
+	for (int nonblock = 0; nonblock < 2; nonblock++) {
+		set_nonblock(fd, nonblock);
+		expect_errno(read(fd, &byte, 1), EIO);
+		expect_errno(write(fd, &byte, 1), EIO);
+	}
+	set_nonblock(fd, false);
+	expect(poll_now(fd, POLLIN | POLLOUT) == (POLLHUP | POLLERR), "poll");
+	expect_errno(open(path, O_RDONLY), ENXIO);
+	expect_errno(open(path, O_WRONLY | O_NONBLOCK), ENXIO);
+}
+
+/* round_trip() - a few bytes through the echo */
+static void round_trip(int fd)
+{
+	char sent[] = "back again", got[sizeof(sent)] = "";
+
+	write_all(fd, sent, sizeof(sent));
+	read_all(fd, got, sizeof(got));
+	expect(!memcmp(sent, got, sizeof(got)), "\"%s\" came back", got);
+}
+
+int cmd_gone(char **argv)
+{
+	char bytes[LEFT], got[2 * LEFT];
+	int fd = open_node(argv[0], 0), there = 0;
+	uint64_t end = now_ns() + LIMIT_SECONDS * 1000000000ULL;
+
+	memset(bytes, 0x42, sizeof(bytes));
+	write_all(fd, bytes, sizeof(bytes));
+	while (there != LEFT && now_ns() < end)
+		expect(!ioctl(fd, FIONREAD, &there), "FIONREAD: %m");
+	puts("filled");
+	hear("removed");
+	expect(poll_now(fd, POLLIN | POLLOUT) == (POLLIN | POLLHUP | POLLERR),
+	       "poll before draining");
+	expect_errno(write(fd, bytes, 1), EIO);
+	expect(read(fd, got, sizeof(got)) == LEFT, "draining: %m");
+	expect(!memcmp(bytes, got, LEFT), "other bytes");
+	nothing_goes(argv[0], fd);
+	puts("gone");
+	hear("added");
+	round_trip(fd);
+	round_trip(open_node(argv[0], 0));
+	puts("ok");
+	return 0;
+}
+
+int cmd_gone_asleep(char **argv)
+{
+	static char much[1 << 20];
+	struct async reader, writer;
+	pthread_t poller;
+	int fd = open_node(argv[0], 0), fd2 = open_node(argv[0], 0);
+	char byte;
+
+	expect(!pthread_create(&poller, NULL, poll_forever, &fd), "thread");
+	async_start(&reader, false, fd, &byte, 1);
+	async_start(&writer, true, fd2, much, sizeof(much));
+	async_wait_blocked(&reader);
+	async_wait_blocked(&writer);
+	puts("asleep");
+	expect(async_join(&reader) == -1 && errno == EIO, "reader: %zd (%m)", reader.result);
+	/* As with a fifo: what went before the end is what write(2) returns. */
+	expect(async_join(&writer) > 0 && writer.result < (ssize_t)sizeof(much), "writer: %zd",
+	       writer.result);
+	expect(!pthread_join(poller, NULL), "poller");
+	nothing_goes(argv[0], fd);
+	puts("ok");
+	return 0;
+}

@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Channels that come and go while a guest runs, and as many of them as there can be."""
+import json
+import re
+import unittest
+
+from vm import DaemonError, guest_config
+from vm.base import VmTest, echo, listens
+from vm.process import Deadline
+
+RING_BYTES = 65536
+
+
+class Changes(VmTest):
+    """One guest: mounted at /okl4, and at /all with a node for every channel."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.one_guest({"first": {"ring_bytes": RING_BYTES, "endpoint": echo()}})
+        cls.guest.check("mkdir /all && mount -t okl4fs -o populate,mode=640 okl4fs /all")
+        cls.guest.check("mkfifo /okl4/first")
+
+    def setUp(self):
+        super().setUp()
+        self.addCleanup(self.daemon.rpc, "config.reload")
+
+    def add(self, name: str, endpoint: dict | None = None, **config) -> None:
+        """channel.add."""
+        self.daemon.rpc("channel.add", {"guest": "vm", "channel": {
+            "name": name, "ring_bytes": RING_BYTES, "endpoint": endpoint or echo(), **config}})
+
+    def remove(self, name: str) -> None:
+        """channel.remove."""
+        self.daemon.rpc("channel.remove", {"guest": "vm", "channel": name})
+
+    def nodes(self) -> set[str]:
+        """What /all shows."""
+        return set(self.guest.check("ls /all").split())
+
+    def wait_nodes(self, *names: str) -> None:
+        """Wait until /all shows just these and `first`."""
+        deadline, wanted = Deadline(30), {"first", *names}
+        while (found := self.nodes()) != wanted:
+            deadline.check(f"/all to show {wanted}, not {found}")
+
+    def hear(self, command, word: str, timeout: float = 60) -> None:
+        """Wait until a command has said so, or has ended."""
+        command.wait_output(f"{word}\n", timeout)
+
+    def test_a_node_comes_and_goes(self):
+        self.add("new")
+        self.wait_nodes("new")
+        self.assertRegex(self.guest.check("ls -l /all/new"), r"^prw-r-----")
+        self.guest.check("okl4test seq /all/new records=500")
+        self.remove("new")
+        self.wait_nodes()
+        self.guest.check("okl4test seq /okl4/first records=500")
+
+    def test_open_file(self):
+        """Drains, then EIO; write EIO; poll HUP and ERR; open ENXIO; and all works when it is back."""
+        self.add("new")
+        self.wait_nodes("new")
+        self.guest.check("mkfifo /okl4/new")
+        command = self.guest.spawn("okl4test gone /okl4/new", stdin=True)
+        self.hear(command, "filled")
+        self.remove("new")
+        self.wait_nodes()
+        command.write(b"removed\n")
+        self.hear(command, "gone")
+        self.add("new")
+        self.wait_nodes("new")
+        command.write(b"added\n")
+        self.assertEqual(command.wait(60), (0, "filled\ngone\nok\n"))
+        self.guest.check("rm /okl4/new")
+
+    def test_sleepers(self):
+        """Nobody takes what is written, so reader, writer and poller sleep."""
+        self.add("stuck", listens(self.scratch / "stuck.sock"))
+        self.wait_nodes("stuck")
+        self.guest.check("mkfifo /okl4/stuck")
+        command = self.guest.spawn("okl4test gone-asleep /okl4/stuck")
+        self.hear(command, "asleep")
+        self.remove("stuck")
+        self.assertEqual(command.wait(60), (0, "asleep\nok\n"))
+        self.guest.check("rm /okl4/stuck")
+
+    def test_nothing_is_left_for_who_comes_later(self):
+        """Bytes that nobody took are gone with the channel, if nobody has it open."""
+        self.add("new", listens(self.scratch / "new.sock"))
+        self.wait_nodes("new")
+        self.guest.check("mkfifo /okl4/new && echo stale > /okl4/new")
+        self.remove("new")
+        self.wait_nodes()
+        status, output = self.guest.run("echo x > /okl4/new")
+        self.assertNotEqual(status, 0)
+        self.assertIn("No such device or address", output)
+        self.add("new")
+        self.wait_nodes("new")
+        self.assertEqual(self.guest.check("exec 3<>/okl4/new; echo fresh >&3; head -n1 <&3"),
+                         "fresh\n")
+        self.guest.check("rm /okl4/new")
+
+    def test_streams_of_others_go_on(self):
+        """Through a hundred changes, a channel that stays loses nothing."""
+        stream = self.guest.spawn("okl4test seq /okl4/first records=30000 progress=1000")
+        stream.wait_output("progress ", 60)
+        for round_ in range(50):
+            self.add(f"storm{round_ % 7}", ring_bytes=4096 << round_ % 5)
+            self.remove(f"storm{round_ % 7}")
+        self.add("last")
+        self.wait_nodes("last")
+        self.guest.check("okl4test seq /all/last records=500")
+        status, output = stream.wait(240)
+        self.assertEqual(status, 0, output)
+
+    def test_replaced_under_the_same_name(self):
+        """Another ring size and endpoint; who opens it anew gets the new one."""
+        self.add("new")
+        self.wait_nodes("new")
+        self.guest.check("okl4test seq /all/new records=100")
+        for ring_bytes in (4096, 1 << 20):
+            self.remove("new")
+            self.add("new", ring_bytes=ring_bytes)
+            self.wait_nodes("new")
+            self.guest.check("okl4test seq /all/new records=100 max=4K")
+
+    def test_reload(self):
+        """SIGHUP applies the difference; what goes on does not notice."""
+        stream = self.guest.spawn("okl4test seq /okl4/first records=20000 progress=1000")
+        stream.wait_output("progress ", 60)
+        channels = self.daemon.config["guests"][0]["channels"]
+        before = next(c for c in self.daemon.rpc("channel.list")["channels"]
+                      if c["name"] == "first")["attaches"]
+        try:
+            self.daemon.config["guests"][0]["channels"] = [
+                *channels, {"name": "reloaded", "ring_bytes": 8192, "endpoint": echo()}]
+            self.daemon.write_config()
+            self.daemon.signal(1)
+            self.wait_nodes("reloaded")
+            self.guest.check("okl4test seq /all/reloaded records=200 max=4K")
+        finally:
+            self.daemon.config["guests"][0]["channels"] = channels
+            self.daemon.write_config()
+        self.daemon.signal(1)
+        self.wait_nodes()
+        status, output = stream.wait(240)
+        self.assertEqual(status, 0, output)
+        after = next(c for c in self.daemon.rpc("channel.list")["channels"]
+                     if c["name"] == "first")["attaches"]
+        self.assertEqual(after, before)
+
+    def test_reset(self):
+        """The stream ends with EIO; the next one is a new one."""
+        self.add("new")
+        self.wait_nodes("new")
+        self.guest.check("exec 3<>/all/new; echo x >&3; head -n1 <&3")
+        reader = self.guest.spawn("exec 3<>/all/new; cat <&3")
+        deadline = Deadline(30)
+        while self.daemon.rpc("channel.list")["channels"][-1]["bwd"]["guest_phase"] != 3:
+            deadline.check("the reader to open")
+        self.daemon.rpc("channel.reset", {"guest": "vm", "channel": "new"})
+        status, output = reader.wait(30)
+        self.assertNotEqual(status, 0)
+        self.assertIn("Input/output error", output)
+        self.guest.check("okl4test seq /all/new records=500")
+
+    def test_a_node_of_somebody_else_stays(self):
+        """Populating neither takes over nor removes what a user made; unlinked stays unlinked."""
+        self.add("one")
+        self.wait_nodes("one")
+        self.guest.check("rm /all/one && mkfifo -m 600 /all/one")
+        self.remove("one")
+        self.add("two")
+        self.wait_nodes("one", "two")
+        self.guest.check("rm /all/one /all/two")
+        self.add("three")
+        self.wait_nodes("three")
+
+    def test_all_mounts(self):
+        """A second mount that is populated, and goes in the middle of it."""
+        self.guest.check("mkdir -p /more && mount -t okl4fs -o populate okl4fs /more")
+        self.add("new")
+        self.wait_nodes("new")
+        deadline = Deadline(30)
+        while self.guest.check("ls /more").split() != ["first", "new"]:
+            deadline.check("/more to show it, too")
+        self.guest.check("umount /more")
+        self.remove("new")
+        self.wait_nodes()
+
+
+NAMES = ["a", "n" * 63, "with spaces ", "new\nline", "\u00fcml\u00e4ut \u20ac \U0001f42b",
+         "\u0001\u001b[31m\u007f", "quote\"back\\slash'", "-dash", "...", "*?[", "\u00ff"]
+
+
+class Many(VmTest):
+    """1024 channels of one guest: names, sizes, permissions."""
+
+    SIZES = {"s4k": 4096, "s64m": 64 << 20, "s1m": 1 << 20}
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        channels = {name: {"ring_bytes": 4096, "endpoint": echo()} for name in NAMES}
+        channels |= {name: {"ring_bytes": size, "endpoint": echo()}
+                     for name, size in cls.SIZES.items()}
+        for index in range(1024 - len(channels)):
+            channels[f"c{index}"] = {"ring_bytes": 4096, "endpoint": echo()}
+        cls.one_guest(channels)
+        cls.channels = channels
+        cls.guest.check("mkdir /all && mount -t okl4fs -o populate okl4fs /all")
+
+    @staticmethod
+    def quoted(name: str) -> str:
+        """A name for the shell."""
+        return "'/all/" + name.replace("'", "'\\''") + "'"
+
+    def test_all_are_there(self):
+        self.assertEqual(self.guest.check("find /all -type p -print0 | tr -cd '\\0' | wc -c")
+                         .strip(), "1024")
+        listed = self.daemon.rpc("channel.list")["channels"]
+        self.assertEqual([c["name"] for c in listed], list(self.channels))
+        self.assertEqual([c["id"] for c in listed], list(range(1024)))
+        self.assertEqual(sum(self.daemon.rpc("status")["channels"].values()), 1024)
+
+    def test_all_at_once(self):
+        """Every one open, and bytes through each."""
+        self.assertEqual(self.guest.check("ulimit -n 2048; okl4test many /all bytes=10000", 300),
+                         "ok 1024 nodes\n")
+        self.assertEqual(self.daemon.rpc("status")["channels"]["failed"], 0)
+        for channel in self.daemon.rpc("channel.list")["channels"]:
+            self.assertGreaterEqual(channel["fwd"]["bytes"], 10000, channel["name"])
+        self.guest.check("okl4test seq /all/c7 records=500 max=4K")
+
+    def test_names(self):
+        for name in NAMES:
+            with self.subTest(name=name):
+                self.guest.check(f"okl4test seq {self.quoted(name)} records=50 max=4K")
+                self.guest.check(f"mkfifo {self.quoted(name).replace('/all', '/okl4', 1)}")
+        self.assertEqual(self.guest.check("find /okl4 -type p -print0 | tr -cd '\\0' | wc -c")
+                         .strip(), str(len(NAMES)))
+
+    def test_permissions_and_sizes(self):
+        for mode, (name, size) in zip((0o600, 0o444, 0o222), self.SIZES.items()):
+            self.guest.check(f"chmod {mode:o} /all/{name} && chown {mode}:{mode + 1} /all/{name}")
+        for mode, (name, size) in zip((0o600, 0o444, 0o222), self.SIZES.items()):
+            self.assertEqual(self.guest.check(f"stat -c '%a %u %g' /all/{name}").split(),
+                             [f"{mode:o}", str(mode), str(mode + 1)])
+            self.guest.check(f"okl4test seq /all/{name} records=200 max=4K")
+            listed = {c["name"]: c for c in self.daemon.rpc("channel.list")["channels"]}
+            self.assertEqual(listed[name]["ring_bytes"], size)
+
+    def test_one_more_is_refused(self):
+        """At run time, and in a file by its place."""
+        with self.assertRaisesRegex(DaemonError, "guest vm has 1024 channels already"):
+            self.daemon.rpc("channel.add", {"guest": "vm", "channel": {
+                "name": "one more", "endpoint": echo()}})
+        config = json.loads(json.dumps(self.daemon.config))
+        config["guests"][0]["channels"].append({"name": "one more", "endpoint": echo()})
+        text = self.daemon.config_path.read_text()
+        self.addCleanup(self.daemon.config_path.write_text, text)
+        self.daemon.config_path.write_text(json.dumps(config, indent=1))
+        line = 1 + json.dumps(config, indent=1).split('"one more"')[0].count("\n") - 1
+        with self.assertRaisesRegex(DaemonError, re.escape(
+                f"{self.daemon.config_path}:{line}:") + r"\d+: guests\[0\].channels\[1024\]: "
+                "a guest has at most 1024 channels, not 1025"):
+            self.daemon.rpc("config.reload")
+
+    def test_idle_channels_are_small(self):
+        """Not attached, a channel costs the daemon a few kilobytes."""
+        def resident() -> int:
+            with open(f"/proc/{self.daemon.pid}/status", encoding="ascii") as status:
+                return int(re.search(r"^VmRSS:\s*(\d+) kB", status.read(), re.M)[1])
+        before = resident()
+        self.daemon.rpc("guest.add", {"guest": guest_config("more", self.scratch / "more.sock", {})})
+        for index in range(1024):
+            self.daemon.rpc("channel.add", {"guest": "more", "channel": {
+                "name": f"idle{index}", "endpoint": echo()}})
+        self.assertLess((resident() - before) / 1024, 8, "KiB a channel")
+        self.daemon.rpc("guest.remove", {"guest": "more"})
+
+
+if __name__ == "__main__":
+    unittest.main()
