@@ -149,9 +149,10 @@ class Agent(Peer):
                     raise Timeout(f"{what}: QEMU is gone")
                 if deadline.left() <= 0 and command and command.output:
                     tail = command.output[-2000:].decode(errors="replace")
-                    raise Timeout(f"{what}: not within {timeout:g} s; its output ends: {tail}")
+                    raise Timeout(f"{what}: not within {deadline.seconds:g} s; "
+                                  f"its output ends: {tail}")
                 deadline.check(what)
-                self.changed.wait(deadline.left())
+                self.changed.wait(deadline.left_s())
 
     def feed(self, data: bytes) -> None:
         self._received += data

@@ -109,6 +109,18 @@ Debug::NoLocking "true";
         return [debs / name for name in names]
 
 
+def version(suite: str, arch: str, package: str, newest: bool) -> str:
+    """A package's version in a suite: by the lists that are at hand, or by new ones."""
+    base = paths.cache_dir() / "apt" / f"{suite}-{arch}"
+    base.mkdir(parents=True, exist_ok=True)
+    with locked(base / ".lock"):
+        private = PrivateApt(base, suite, arch)
+        if newest or not any((base / "state/lists").glob("*_Packages*")):
+            private.update()
+        record = _output(["/usr/bin/apt-cache", "--no-all-versions", "show", package], private.env)
+    return re.findall(r"^Version: (\S+)", record, re.M)[0]
+
+
 def unpack(suite: str, arch: str, choose: Callable[[PrivateApt], list[str]], root: Path) -> None:
     """Fetch the packages of a suite that choose(apt) names, and unpack them into `root`.
 

@@ -1,15 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What the tests on real guests share."""
 import contextlib
-import re
 import unittest
 from pathlib import Path
 
-from . import Daemon, Guest, guest_config, remove_scratch, scratch_dir
-
-# A kernel that says one of these is not well.
-TROUBLE = re.compile(r"WARNING:|BUG:|Oops|general protection|Call Trace|hung task|soft lockup|"
-                     r"refcount_t|use-after-free|possible circular|unreferenced object")
+from . import Daemon, Guest, detectors, guest_config, remove_scratch, scratch_dir
 
 
 def echo() -> dict:
@@ -68,11 +63,11 @@ class VmTest(unittest.TestCase):
         """Everybody must end as they should; whatever happens, everybody ends."""
         try:
             for guest in cls._guests:
-                complaint = TROUBLE.search(guest.console())
+                if guest.kernel.detects and guest.running():
+                    detectors.check(guest)
+                complaint = detectors.complaint(guest.console())
                 if complaint:
-                    start = max(0, complaint.start() - 200)
-                    raise AssertionError("a guest's kernel complains:\n"
-                                         + guest.console()[start:start + 4000])
+                    raise detectors.Complaint(f"a guest's kernel complains:\n{complaint}")
             daemon = getattr(cls, "daemon", None)
             if daemon and daemon.running():
                 daemon.signal(15)

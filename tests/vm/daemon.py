@@ -156,7 +156,7 @@ class Daemon:
             sock.sendall(json.dumps(request).encode() + b"\n")
             received = b""
             while not received.endswith(b"\n"):
-                sock.settimeout(max(0.001, deadline.left()))
+                sock.settimeout(max(0.001, deadline.left_s()))
                 try:
                     piece = sock.recv(65536)
                 except TimeoutError:

@@ -14,6 +14,12 @@ class DebianKernel:
     flavour: str = "cloud-amd64"
     arch: str = "amd64"
     make_args: tuple[str, ...] = ()
+    slower: float = 1
+    detects: bool = False
+
+    def folder(self, name: str) -> str:
+        """One a suite, fetched once."""
+        return name
 
     def fill(self, temp: Path, final: Path) -> dict[str, str]:
         """Fetch and unpack."""

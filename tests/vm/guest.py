@@ -53,6 +53,7 @@ class Guest:
         self.way = way = way or qemu.default_way()
         try:
             self.kernel = kernels.get(kernel)
+            Deadline.slower = max(Deadline.slower, self.kernel.slower)
             module = kernels.module(self.kernel) if driver else None
             image = self.scratch / "initramfs"
             image.write_bytes(initramfs.build(self.kernel, module, overlays))
@@ -191,7 +192,7 @@ class Guest:
         while text not in self.console()[since:]:
             deadline.check(f"console to show {text!r}")
             with self._pump.changed:  # a file tells nobody that it grew: look again, soon
-                self._pump.changed.wait(min(0.05, deadline.left()))
+                self._pump.changed.wait(min(0.05, deadline.left_s()))
         return self.console()[since:]
 
     def qmp(self, command: str, timeout: float = 30, **arguments):

@@ -10,6 +10,7 @@ from typing import Protocol
 from . import paths
 from .cache import folder, locked, say
 from .debian_kernel import DebianKernel
+from .debug_kernel import DebugKernel
 
 
 class KernelError(Exception):
@@ -17,9 +18,14 @@ class KernelError(Exception):
 
 
 class Source(Protocol):
-    """Where a kernel comes from. Fetched or built: its class has these three."""
+    """Where a kernel comes from. Fetched or built: its class has these."""
     arch: str
     make_args: tuple[str, ...]  # more arguments of make when a module is built
+    slower: float  # times as long as Debian's kernel this one may take for anything
+    detects: bool  # it has what detectors.check() asks
+
+    def folder(self, name: str) -> str:
+        """Its place in the cache; another one when the kernel `name` has to be made anew."""
 
     def fill(self, temp: Path, final: Path) -> dict[str, str]:
         """Put the kernel below temp/root, which will be called final/root.
@@ -31,6 +37,8 @@ class Source(Protocol):
 
 SOURCES: dict[str, Source] = {
     "6.1": DebianKernel("bookworm"),
+    "kasan": DebugKernel("kasan", slower=6),
+    "kcsan": DebugKernel("kcsan", slower=4),
 }
 DEFAULT = "6.1"
 
@@ -46,15 +54,18 @@ class Kernel:
     headers: Path
     busybox: Path
     make_args: tuple[str, ...] = ()
+    slower: float = 1
+    detects: bool = False
 
     @classmethod
-    def load(cls, directory: Path, source: Source) -> "Kernel":
+    def load(cls, name: str, directory: Path, source: Source) -> "Kernel":
         """Read what get() wrote."""
         facts = json.loads((directory / "kernel.json").read_text(encoding="utf-8"))
         places = {key: directory / "root" / facts[key]
                   for key in ("vmlinuz", "modules", "headers", "busybox")}
-        return cls(name=directory.name, arch=source.arch, release=facts["release"],
-                   make_args=source.make_args, **places)
+        return cls(name=name, arch=source.arch, release=facts["release"],
+                   make_args=source.make_args, slower=source.slower, detects=source.detects,
+                   **places)
 
 
 def default() -> str:
@@ -67,13 +78,14 @@ def get(name: str | None = None) -> Kernel:
     name = name or default()
     if name not in SOURCES:
         raise KernelError(f"no kernel {name}: there are {', '.join(SOURCES)}")
-    source, final = SOURCES[name], paths.cache_dir() / "kernels" / name
+    source = SOURCES[name]
+    final = paths.cache_dir() / "kernels" / source.folder(name)
 
     def fill(temp: Path) -> None:
         facts = source.fill(temp, final)
         (temp / "kernel.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
-    return Kernel.load(folder(final, fill), source)
+    return Kernel.load(name, folder(final, fill), source)
 
 
 def module(kernel: Kernel) -> Path:

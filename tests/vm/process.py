@@ -18,15 +18,24 @@ class Timeout(Exception):
 
 
 class Deadline:
-    """A point in time by which something must have happened."""
+    """A point in time by which something must have happened.
+
+    Limits are those of a stock kernel. Where a guest's kernel is `slower`, all of them are that many
+    times as long, here and nowhere else; left() is in the limits' terms, to be passed on as one.
+    """
+    slower = 1.0
 
     def __init__(self, seconds: float):
-        self.seconds = seconds
-        self._end = time.monotonic() + seconds
+        self.seconds = seconds * self.slower
+        self._end = time.monotonic() + self.seconds
 
     def left(self) -> float:
-        """Seconds that remain, never negative."""
-        return max(0.0, self._end - time.monotonic())
+        """What remains of the limit, never negative."""
+        return max(0.0, self._end - time.monotonic()) / self.slower
+
+    def left_s(self) -> float:
+        """Seconds that remain by the clock, for a wait of the operating system's."""
+        return self.left() * self.slower
 
     def check(self, what: str) -> None:
         """Raise Timeout naming `what` when the time is over."""
@@ -74,10 +83,12 @@ class Process:
     def wait(self, timeout: float) -> int:
         """The exit status (negative for a signal); Timeout when the child goes on running."""
         if self._pidfd >= 0:
+            deadline = Deadline(timeout)
             poller = select.poll()
             poller.register(self._pidfd, select.POLLIN)
-            if not poller.poll(timeout * 1000):
-                raise Timeout(f"{self.argv[0]} (pid {self.pid}) still runs after {timeout:g} s")
+            if not poller.poll(deadline.left_s() * 1000):
+                raise Timeout(f"{self.argv[0]} (pid {self.pid}) still runs after "
+                              f"{deadline.seconds:g} s")
         status = self._popen.wait()
         self._forget()
         return status

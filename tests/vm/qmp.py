@@ -48,7 +48,7 @@ class Qmp(Peer):
             while number not in self._replies:
                 if self.closed:
                     raise QmpError(f"{command}: QEMU is gone")
-                self._pump.changed.wait(deadline.left())
+                self._pump.changed.wait(deadline.left_s())
                 if number not in self._replies:
                     deadline.check(f"QMP {command}")
             reply = self._replies.pop(number)
@@ -67,4 +67,4 @@ class Qmp(Peer):
                 if self.closed:
                     raise Timeout(f"event {name}: QEMU is gone")
                 deadline.check(f"event {name}")
-                self._pump.changed.wait(deadline.left())
+                self._pump.changed.wait(deadline.left_s())

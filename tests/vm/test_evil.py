@@ -4,7 +4,7 @@ daemon and the other guest do not notice. (The kinds: tests/vm/guest/okl4test/ev
 import re
 import unittest
 
-from vm import evilmodule, guest_config, kernel
+from vm import guest_config, kernel, testmodule
 from vm.base import VmTest, echo
 from vm.hostend import listing
 
@@ -19,7 +19,7 @@ class Evil(VmTest):
         super().setUpClass()
         cls.start_daemon([guest_config(name, cls.scratch / f"{name}.sock", {
             "target": {"ring_bytes": RING_BYTES, "endpoint": echo()}}) for name in ("evil", "good")])
-        overlay = evilmodule.overlay(kernel.get(), cls.scratch)
+        overlay = testmodule.overlay(kernel.get(), "okl4evil", cls.scratch)
         cls.good = cls.start_guest(cls.scratch / "good.sock", smp=1, mem_mib=256, wait=False)
         cls.evil = cls.start_guest(cls.scratch / "evil.sock", smp=1, mem_mib=256,
                                    overlays=[overlay])

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a guest's kernel says when something is wrong, and how a debug kernel is asked for more."""
+import re
+
+# A kernel that says one of these is not well. (lockdep, RCU and DEBUG_OBJECTS begin with WARNING,
+# KASAN, KCSAN, soft lockups and sleeping in atomic context with BUG.)
+TROUBLE = re.compile(r"WARNING:|BUG:|Oops|general protection|Call Trace|INFO: task .* blocked|"
+                     r"refcount_t|UBSAN:|ODEBUG|detected stalls|list_(?:add|del) corruption|"
+                     r"unreferenced object")
+# By the strictest rules there are data races in the kernel itself. Ours name one of our modules.
+RACE = re.compile(r"BUG: KCSAN: .*?(?:={20,}|\Z)", re.S)
+OUR_MODULE = re.compile(r"\[okl4\w+\]")
+# A leak is ours if a caller was in our module, which has gone and has no name any more.
+OUR_LEAK = re.compile(r"\[okl4\w+\]|\] 0x[0-9a-f]{16}$", re.M)
+
+# kmemleak reports only what is some seconds old, and may take what is being moved for lost at first.
+SCAN = """\
+f=/sys/kernel/debug/kmemleak
+test -e $f || exit 0
+now() { cut -d. -f1 /proc/uptime; }
+start=$(now)
+echo scan > $f
+while echo scan > $f && test $(now) -lt $((start + 7)); do :; done
+cat $f
+"""
+# Everybody leaves; then nothing may hold the file system, and nothing the module.
+LEAVE = """\
+kill -KILL -1 2>/dev/null
+while grep -q ' okl4fs ' /proc/mounts; do
+	umount $(grep -m1 ' okl4fs ' /proc/mounts | cut -d' ' -f2) || exit
+done
+for module in okl4fs okl4evil; do
+	if grep -q "^$module " /proc/modules; then rmmod $module || exit; fi
+done
+"""
+
+
+class Complaint(AssertionError):
+    """A guest's kernel has found something."""
+
+
+def complaint(console: str) -> str | None:
+    """The first report on a console that concerns us, with what is around it."""
+    console = RACE.sub(lambda race: race[0] if OUR_MODULE.search(race[0]) else "", console)
+    found = TROUBLE.search(console)
+    if not found:
+        return None
+    start = max(0, found.start() - 200)
+    return console[start:start + 6000]
+
+
+def leaks(guest) -> str:
+    """What kmemleak finds lost of our modules' memory; nothing on a kernel without it."""
+    reports = re.split(r"^(?=unreferenced object)", guest.check(SCAN, 120), flags=re.M)
+    return "".join(report for report in reports if OUR_LEAK.search(report))
+
+
+def check(guest) -> None:
+    """Ask a debug kernel, at the end of its tests: no lock misused, nothing lost, all given back."""
+    status, output = guest.run(LEAVE, 60)
+    if status:
+        raise Complaint(f"the module cannot leave: status {status}: {output}")
+    lost = leaks(guest)
+    if lost:
+        raise Complaint(f"a guest has lost memory:\n{lost[:6000]}")
+    if "debug_locks: 1" not in re.sub(" +", " ", guest.check("cat /proc/lockdep_stats")):
+        raise Complaint("lockdep has switched itself off: it or another detector found something")

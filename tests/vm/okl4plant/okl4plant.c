@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * okl4plant.c - faults on request, to see that a debug kernel finds them
+ *
+ * For tests only. `echo NAME > /sys/module/okl4plant/parameters/fault` commits the fault NAME; what
+ * the kernel must say then is in tests/debug/test_detectors.py. Each is made so that the kernel lives
+ * on. A detector that misses its fault here would miss it in okl4fs.ko too.
+ */
+#include <linux/kthread.h>
+#include <linux/list.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/timer.h>
+#include <linux/vmalloc.h>
+
+#define LEAK_BYTES 1234
+/* Rounds of a race: KCSAN looks at one access in some thousands. */
+#define RACE_ROUNDS 20000000
+
+/* struct plant - one fault: what it is called, and what commits it */
+struct plant {
+	const char *name;
+	int (*commit)(void);
+};
+
+/* look_at() - an access that no compiler leaves out or sees through */
+static void look_at(const u8 *byte)
+{
+	OPTIMIZER_HIDE_VAR(byte);
+	(void)READ_ONCE(*byte);
+}
+
+/* --- memory ---------------------------------------------------------------------------------- */
+
+static int use_after_free(void)
+{
+	u8 *p = kmalloc(64, GFP_KERNEL);
+	const u8 *stale = p;
+
+	if (!p)
+		return -ENOMEM;
+	OPTIMIZER_HIDE_VAR(stale);
+	kfree(p);
+	look_at(stale);
+	return 0;
+}
+
+static int out_of_bounds(void)
+{
+	u8 *p = kmalloc(13, GFP_KERNEL);
+
+	if (!p)
+		return -ENOMEM;
+	look_at(p + 13);
+	kfree(p);
+	return 0;
+}
+
+static int vmalloc_out_of_bounds(void)
+{
+	u8 *p = vmalloc(100);
+
+	if (!p)
+		return -ENOMEM;
+	look_at(p + 104);
+	vfree(p);
+	return 0;
+}
+
+static int leak(void)
+{
+	void *p = kmalloc(LEAK_BYTES, GFP_KERNEL);
+
+	OPTIMIZER_HIDE_VAR(p);
+	return p ? 0 : -ENOMEM;
+}
+
+static int shift_too_far(void)
+{
+	unsigned int by = 32;
+	u32 value = 1;
+
+	OPTIMIZER_HIDE_VAR(by);
+	value <<= by;
+	OPTIMIZER_HIDE_VAR(value);
+	return 0;
+}
+
+static void nothing(struct timer_list *timer)
+{
+}
+
+static int free_armed_timer(void)
+{
+	struct timer_list *timer = kmalloc(sizeof(*timer), GFP_KERNEL);
+
+	if (!timer)
+		return -ENOMEM;
+	timer_setup(timer, nothing, 0);
+	mod_timer(timer, jiffies + 1000 * HZ);
+	kfree(timer); /* the detector's report disarms it */
+	return 0;
+}
+
+static int corrupt_list(void)
+{
+	struct list_head a, b;
+	LIST_HEAD(head);
+
+	list_add(&a, &head);
+	list_add(&b, &head);
+	b.next = &head; /* was &a */
+	list_del(&a);
+	return 0;
+}
+
+/* --- locks ----------------------------------------------------------------------------------- */
+
+static DEFINE_MUTEX(first);
+static DEFINE_MUTEX(second);
+static DEFINE_SPINLOCK(spinning);
+
+static int lock_order(void)
+{
+	mutex_lock(&first);
+	mutex_lock(&second);
+	mutex_unlock(&second);
+	mutex_unlock(&first);
+
+	mutex_lock(&second);
+	mutex_lock(&first);
+	mutex_unlock(&first);
+	mutex_unlock(&second);
+	return 0;
+}
+
+static int sleep_in_atomic(void)
+{
+	void *p;
+
+	spin_lock(&spinning);
+	p = kmalloc(64, GFP_KERNEL);
+	spin_unlock(&spinning);
+	kfree(p);
+	return 0;
+}
+
+static int *unprotected;
+
+static int rcu_without_lock(void)
+{
+	(void)rcu_dereference(unprotected);
+	return 0;
+}
+
+/* --- races ----------------------------------------------------------------------------------- */
+
+static u64 word, flag;
+static struct task_struct *runners[2];
+
+/* start() - let two threads run into each other; stop_runners() waits for both */
+static int start(int (*one)(void *), int (*other)(void *))
+{
+	int (*const fn[2])(void *) = { one, other };
+
+	for (int i = 0; i < 2; i++) {
+		struct task_struct *task = kthread_run(fn[i], NULL, "okl4plant/%d", i);
+
+		if (IS_ERR(task))
+			return PTR_ERR(task);
+		runners[i] = task;
+	}
+	return 0;
+}
+
+static void stop_runners(void)
+{
+	for (int i = 0; i < 2; i++) {
+		if (runners[i])
+			kthread_stop(runners[i]);
+		runners[i] = NULL;
+	}
+}
+
+/* again() - one more round; after the last one, wait for stop_runners() */
+static bool again(unsigned int *n)
+{
+	cond_resched();
+	if (++*n < RACE_ROUNDS && !kthread_should_stop())
+		return true;
+	while (!kthread_should_stop())
+		schedule_timeout_interruptible(HZ / 100);
+	return false;
+}
+
+static int count_plainly(void *unused)
+{
+	unsigned int n = 0;
+
+	while (again(&n))
+		word++;
+	return 0;
+}
+
+/* count_as_the_host() - by an access that the compiler does not instrument, as the host's are */
+static int count_as_the_host(void *unused)
+{
+	unsigned int n = 0;
+
+	while (again(&n))
+		asm volatile("incq %0" : "+m"(word));
+	return 0;
+}
+
+static int read_plainly(void *unused)
+{
+	unsigned int n = 0;
+	u64 seen = 0;
+
+	while (again(&n)) {
+		seen += word;
+		OPTIMIZER_HIDE_VAR(seen);
+	}
+	return 0;
+}
+
+/* publish_unordered() - the word is complete before the flag says so: but nothing orders the two */
+static int publish_unordered(void *unused)
+{
+	unsigned int n = 0;
+
+	while (again(&n)) {
+		if (smp_load_acquire(&flag) & 1)
+			continue;
+		word = n;
+		WRITE_ONCE(flag, flag + 1); /* wants to be a release */
+	}
+	return 0;
+}
+
+static int take_published(void *unused)
+{
+	unsigned int n = 0;
+	u64 seen = 0;
+
+	while (again(&n)) {
+		if (!(smp_load_acquire(&flag) & 1))
+			continue;
+		seen += word;
+		OPTIMIZER_HIDE_VAR(seen);
+		smp_store_release(&flag, flag + 1);
+	}
+	return 0;
+}
+
+static int data_race_plain(void)
+{
+	return start(count_plainly, count_plainly);
+}
+
+static int data_race_with_host(void)
+{
+	return start(count_as_the_host, read_plainly);
+}
+
+static int missing_release(void)
+{
+	return start(publish_unordered, take_published);
+}
+
+/* --------------------------------------------------------------------------------------------- */
+
+static const struct plant plants[] = {
+	{ "use_after_free", use_after_free },
+	{ "out_of_bounds", out_of_bounds },
+	{ "vmalloc_out_of_bounds", vmalloc_out_of_bounds },
+	{ "leak", leak },
+	{ "shift_too_far", shift_too_far },
+	{ "free_armed_timer", free_armed_timer },
+	{ "corrupt_list", corrupt_list },
+	{ "lock_order", lock_order },
+	{ "sleep_in_atomic", sleep_in_atomic },
+	{ "rcu_without_lock", rcu_without_lock },
+	{ "data_race_plain", data_race_plain },
+	{ "data_race_with_host", data_race_with_host },
+	{ "missing_release", missing_release },
+};
+
+static int set_fault(const char *name, const struct kernel_param *kp)
+{
+	stop_runners();
+	for (size_t i = 0; i < ARRAY_SIZE(plants); i++) {
+		if (sysfs_streq(name, plants[i].name))
+			return plants[i].commit();
+	}
+	return sysfs_streq(name, "none") ? 0 : -EINVAL;
+}
+
+static const struct kernel_param_ops fault_ops = { .set = set_fault };
+
+module_param_cb(fault, &fault_ops, NULL, 0200);
+MODULE_PARM_DESC(fault, "commit this fault now; none ends those that go on");
+
+static int __init plant_init(void)
+{
+	return 0;
+}
+
+static void __exit plant_exit(void)
+{
+	stop_runners();
+}
+
+module_init(plant_init);
+module_exit(plant_exit);
+
+MODULE_DESCRIPTION("Faults that a debug kernel must find (for tests)");
+MODULE_AUTHOR("okl4fs");
+MODULE_LICENSE("GPL");
