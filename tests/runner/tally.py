@@ -1,5 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Counting tests and telling how they went."""
+from typing import NamedTuple
+
+
+class Counts(NamedTuple):
+    """How many tests went how, so far."""
+    passed: int
+    failed: int
+    skipped: int
 
 
 class Tally:
@@ -7,7 +15,7 @@ class Tally:
 
     def __init__(self, only: str = ""):
         self.only = only
-        self.n_passed = 0
+        self._n_passed = 0
         self._failures: list[str] = []
         self._skips: dict[str, int] = {}
 
@@ -15,9 +23,13 @@ class Tally:
         """Whether the user asked for this file or program."""
         return self.only in name
 
+    def counts(self) -> Counts:
+        """The counts so far."""
+        return Counts(self._n_passed, len(self._failures), sum(self._skips.values()))
+
     def passed(self, count: int = 1) -> None:
         """Tests have passed."""
-        self.n_passed += count
+        self._n_passed += count
 
     def failed(self, suite: str, name: str, why: str) -> None:
         """A test has failed; `why` is shown now, its name again at the end."""
@@ -42,6 +54,6 @@ class Tally:
             print("\nFailed:")
             for failure in self._failures:
                 print(f"  {failure}")
-        n_failed, n_skipped = len(self._failures), sum(self._skips.values())
-        print(f"\n{self.n_passed} passed, {n_failed} failed, {n_skipped} skipped", flush=True)
-        return 1 if n_failed or not self.n_passed else 0
+        passed, failed, skipped = self.counts()
+        print(f"\n{passed} passed, {failed} failed, {skipped} skipped", flush=True)
+        return 1 if failed or not passed else 0
