@@ -5,6 +5,8 @@ import signal
 import socket
 import subprocess
 import sys
+from dataclasses import dataclass
+from pathlib import Path
 
 from . import accel as accelerators
 from . import initramfs, kernel as kernels, qemu
@@ -12,6 +14,14 @@ from .agent import Agent, Command, CommandFailed
 from .process import Deadline, Process, Timeout, remove_scratch, scratch_dir
 from .pump import Pump
 from .qmp import Qmp, QmpError
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A system to boot instead of ours: it has the agent as a service. What it writes is lost."""
+    vmlinuz: Path
+    initrd: Path
+    image: Path
 
 
 class GuestError(Exception):
@@ -27,6 +37,7 @@ class Guest:
     kernel: a key of kernel.SOURCES; by default OKL4FS_TEST_KERNEL, or Debian's
     driver: load okl4fs.ko; mount: and mount okl4fs on /okl4
     overlays: folders copied over the root file system
+    disk: boot this; kernel, driver, mount and overlays mean nothing then
     hotplug: there is a slot for plug(); socket is then None
     qmp_path: one more QMP socket, for somebody else
     program: how QEMU is started, if not as qemu.for_way() has it
@@ -38,7 +49,7 @@ class Guest:
     def __init__(self, socket: str | os.PathLike | None = None, *, serve: bool = False,
                  hotplug: bool = False, way: str | None = None, kernel: str | None = None,
                  driver: bool = True, mount: bool = True, module_args: str = "", overlays=(),
-                 mem_mib: int = 512, smp: int = 1, qmp_path=None, qemu_args=(), append: str = "",
+                 disk: Disk | None = None, mem_mib: int = 512, smp: int = 1, qmp_path=None, qemu_args=(), append: str = "",
                  program: list[str] | None = None, accel: str | None = None,
                  boot_timeout: float = 90, wait: bool = True, verbose: bool = False):
         self.scratch = scratch_dir()
@@ -46,20 +57,27 @@ class Guest:
         self._pump = Pump()
         self._process: Process | None = None
         self._tail: Process | None = None
+        driver = driver and not disk
         self._driver, self._mount, self._module_args = driver, driver and mount, module_args
         self._boot_timeout = boot_timeout
         self._up = False
         self._boot_console = self._boot_event = 0
         self.way = way = way or qemu.default_way()
         try:
-            self.kernel = kernels.get(kernel)
-            Deadline.slower = max(Deadline.slower, self.kernel.slower)
-            module = kernels.module(self.kernel) if driver else None
-            image = self.scratch / "initramfs"
-            image.write_bytes(initramfs.build(self.kernel, module, overlays))
+            if disk:
+                vmlinuz, image = disk.vmlinuz, disk.initrd
+                append = f"root=/dev/vda rw {append}"
+                qemu_args = ["-drive", f"file={disk.image},format=raw,if=virtio,snapshot=on",
+                             *qemu_args]
+            else:
+                self.kernel = kernels.get(kernel)
+                Deadline.slower = max(Deadline.slower, self.kernel.slower)
+                module = kernels.module(self.kernel) if driver else None
+                vmlinuz, image = self.kernel.vmlinuz, self.scratch / "initramfs"
+                image.write_bytes(initramfs.build(self.kernel, module, overlays))
             accel = accel or accelerators.choose()
             argv = (program or qemu.for_way(way)) + qemu.machine_args(accel, mem_mib, smp) + [
-                "-kernel", str(self.kernel.vmlinuz), "-initrd", str(image), "-append",
+                "-kernel", str(vmlinuz), "-initrd", str(image), "-append",
                 f"console=ttyS0 loglevel=7 oops=panic panic=-1 {append}".strip(),
                 "-chardev", f"file,id=console,path={self.console_path},append=on",
                 "-serial", "chardev:console"]

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""okl4fs-dkms: installed in a clean Debian, booted as a real guest with systemd, and purged."""
+import os
+import re
+import socket
+import subprocess
+import unittest
+from pathlib import Path
+
+from vm import guest_config, paths
+from vm.base import VmTest, echo, listens
+from vm.process import Process
+
+import image
+
+TIMEOUT_S = 900
+BOOT_S = 300
+
+# What takes a while to start and is for people
+NOT_NEEDED = ("e2scrub_reap.service", "getty-static.service", "getty@tty1.service",
+              "serial-getty@ttyS0.service")
+
+# What changes when a package has been there, whatever it is: dpkg's and apt's own memory
+NOTED = re.compile(r" \./(var/lib/dpkg/|var/lib/apt/|var/cache/|var/log/|etc/ld\.so\.cache )")
+
+
+def packages() -> list[Path]:
+    """The packages, freshly made."""
+    for old in (paths.BUILD / "packages").glob("*.deb"):
+        old.unlink()
+    subprocess.run(["cmake", "--build", paths.BUILD, "--target", "package"], check=True,
+                   stdout=subprocess.DEVNULL)
+    return sorted((paths.BUILD / "packages").glob("*.deb"))
+
+
+class Install(VmTest):
+    """One installation, booted twice side by side: with a device, and without any."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.deb, = packages()
+        cls.lintian_log = cls.scratch / "lintian"
+        with open(cls.lintian_log, "wb") as log:
+            cls.lintian = Process(["lintian", "--allow-root", "--tag-display-limit=0",
+                                   "--show-overrides", cls.deb], stdout=log, stderr=log)
+        cls._stack.callback(cls.lintian.kill)
+        cls.out = cls.scratch / "image"
+        cls.out.mkdir()
+        disk = image.make(cls.deb, cls.out)
+        path = cls.scratch / "vm.sock"
+        cls.start_daemon([guest_config("vm", path, {
+            "echo": echo(), "hello world": echo(), "out": listens(cls.scratch / "out.sock")})])
+        options = {"disk": disk, "smp": 1, "wait": False, "boot_timeout": BOOT_S,
+                   "append": " ".join(f"systemd.mask={unit}" for unit in NOT_NEEDED)}
+        cls.guest = cls.start_guest(path, **options)
+        cls.bare = cls.start_guest(None, **options)
+        cls.guest.wait_ready()
+        cls.bare.wait_ready()
+
+    def listing(self, when: str) -> dict[str, str]:
+        """All files of the system at a time: {line of what is seen: path}."""
+        lines = (self.out / when).read_text(encoding="utf-8", errors="surrogateescape")
+        return {line: line.split(" ")[4] for line in lines.splitlines()
+                if not NOTED.search(line + " ")}
+
+    # The package
+
+    def test_01_lintian(self):
+        """Neither errors nor warnings; each override says why it is there."""
+        self.lintian.wait(120)
+        said = self.lintian_log.read_text()
+        self.assertEqual([line for line in said.splitlines() if line[:2] in ("E:", "W:")], [], said)
+        overridden = [line.split()[2] for line in said.splitlines() if line.startswith("O:")]
+        self.assertEqual(overridden, ["initial-upload-closes-no-bugs"], said)
+
+    def test_02_control(self):
+        """Name, version and architecture; everybody may read everything."""
+        fields = subprocess.run(["dpkg-deb", "-f", self.deb], check=True, capture_output=True,
+                                text=True).stdout
+        version = self.daemon.rpc("version")["version"]
+        for field in ("Package: okl4fs-dkms", f"Version: {version}-1", "Architecture: all"):
+            self.assertIn(field + "\n", fields)
+        self.assertRegex(fields, r"\nDepends: .*\bdkms\b")
+        for line in subprocess.run(["dpkg-deb", "-c", self.deb], check=True, capture_output=True,
+                                   text=True).stdout.splitlines():
+            self.assertRegex(line, "^(-rw-r--r--|drwxr-xr-x) root/root ")
+
+    # In the unpacked system
+
+    def test_03_built_for_the_guests_kernel(self):
+        """dkms has built the module for the kernel of the system, not for the one that runs here."""
+        added = set(self.listing("installed").values()) - set(self.listing("before").values())
+        modules = [path for path in added if path.endswith(".ko")
+                   and path.startswith("./usr/lib/modules/")]
+        release, = {path.split("/")[4] for path in self.listing("before").values()
+                    if path.endswith("/modules.builtin")}
+        self.assertEqual(modules, [f"./usr/lib/modules/{release}/updates/dkms/okl4fs.ko"])
+        if release != os.uname().release:
+            self.assertFalse([path for path in added if os.uname().release in path])
+
+    def test_04_documents(self):
+        """Manual pages, the licence and both changelogs are there."""
+        added = set(self.listing("installed").values())
+        for path in ("doc/okl4fs-dkms/copyright", "doc/okl4fs-dkms/changelog.gz",
+                     "doc/okl4fs-dkms/changelog.Debian.gz", "man/man4/okl4fs-driver.4.gz"):
+            self.assertIn(f"./usr/share/{path}", added)
+
+    def test_05_purge_leaves_nothing(self):
+        """After a purge every file is as it was before the installation."""
+        self.assertNotEqual(self.listing("before"), self.listing("installed"))
+        before, purged = set(self.listing("before")), set(self.listing("purged"))
+        self.assertEqual((sorted(purged - before), sorted(before - purged)), ([], []))
+
+    # Booted
+
+    def settled(self, guest) -> None:
+        """systemd has started all it wants to, and nothing has failed."""
+        status, state = guest.run("systemctl is-system-running --wait", BOOT_S)
+        failed = guest.check("systemctl --failed --no-legend --plain")
+        self.assertEqual((status, state.strip(), failed), (0, "running", ""))
+
+    def test_10_boot_with_a_device(self):
+        """The module is loaded and /okl4 mounted, with a node for each channel."""
+        self.settled(self.guest)
+        self.assertEqual(self.guest.check("cat /proc/1/comm"), "systemd\n")
+        self.assertIn("updates/dkms/okl4fs.ko", self.guest.check("modinfo -n okl4fs"))
+        self.guest.check("systemctl is-active systemd-modules-load.service okl4.mount")
+        self.assertEqual(self.guest.check("ls -1 /okl4"), "echo\nhello world\nout\n")
+        options = self.guest.check("findmnt -n -o FSTYPE,OPTIONS /okl4")
+        self.assertRegex(options, r"^okl4fs +rw,nosuid,nodev,noexec,")
+
+    def test_11_boot_without_a_device(self):
+        """The module waits for a device, nothing is mounted, and nothing has failed."""
+        self.settled(self.bare)
+        self.bare.check("test -d /sys/module/okl4fs && grep -q okl4fs /proc/filesystems")
+        self.assertEqual(self.bare.run("systemctl is-active okl4.mount"), (3, "inactive\n"))
+        self.bare.check("systemctl start okl4.mount && findmnt /okl4 && systemctl stop okl4.mount")
+
+    def test_12_talk(self):
+        """echo and cat, through the fifo, the daemon and its socket, both ways."""
+        self.assertEqual(self.guest.check("echo hello > /okl4/echo; head -n 1 /okl4/echo"),
+                         "hello\n")
+        with socket.socket(socket.AF_UNIX) as host:
+            host.settimeout(60)
+            host.connect(str(self.scratch / "out.sock"))
+            host.sendall(b"from the host\n")
+            self.assertEqual(self.guest.check("head -n 1 /okl4/out"), "from the host\n")
+            self.guest.check("echo from the guest > /okl4/out")
+            self.assertEqual(host.makefile("r").readline(), "from the guest\n")
+
+    def test_13_modprobe_by_alias(self):
+        """Without modules-load.d: the device's alias and the file system's each bring the module."""
+        self.guest.check("systemctl stop okl4.mount && modprobe -r okl4fs")
+        self.guest.check("udevadm trigger --action=add --subsystem-match=virtio && "
+                         "udevadm settle && systemctl start okl4.mount && ls /okl4/echo", 60)
+        self.guest.check("systemctl stop okl4.mount && modprobe -r okl4fs && "
+                         "mount -t okl4fs -o populate okl4fs /okl4 && ls /okl4/echo && umount /okl4")
+        self.guest.check("systemctl start okl4.mount")
+
+    def test_20_purge_while_it_runs(self):
+        """apt purge unmounts, unloads and removes all of it."""
+        self.guest.check("DEBIAN_FRONTEND=noninteractive apt-get purge -q -y okl4fs-dkms", BOOT_S)
+        self.assertNotEqual(self.guest.run("grep -q okl4 /proc/modules /proc/mounts")[0], 0)
+        self.assertEqual(self.guest.check("find / -xdev -name '*okl4*' -not -path '/proc/*' "
+                                          "-not -path '/var/lib/systemd/*'"), "")
+        self.assertEqual(self.guest.check("grep -rl okl4 /etc /usr/lib/modules/*/modules.* "
+                                          "/var/lib/dkms /var/lib/dpkg/info || true"),
+                         "/etc/systemd/system/test-agent.service\n")
+        self.settled(self.guest)
+
+
+if __name__ == "__main__":
+    unittest.main()
