@@ -240,6 +240,27 @@ class Unplug(VmTest):
             self.plug()
         self.guest.check("okl4test seq /okl4/late records=100", LIMIT_S)
 
+    def pings(self) -> int:
+        """How often the driver has asked whether the host is alive."""
+        return int(self.guest.check("sed -n 's/^pings //p' /sys/kernel/debug/okl4fs/*/device"))
+
+    def test_writer_whose_memory_is_not_there(self):
+        """It holds up nobody but its own channel: not the watch over the host, no open, no unbind."""
+        writer = self.guest.spawn("exec okl4test faulting /okl4/echo", stdin=True)
+        writer.wait_output("faulting\n", LIMIT_S)
+        reader = self.guest.spawn("rm -f /okl4/never; mkfifo /okl4/never; exec cat /okl4/never")
+        before, deadline = self.pings(), Deadline(LIMIT_S)
+        while self.pings() < before + 2:
+            deadline.check("the driver to ask for the host's health")
+        self.guest.check("okl4test seq /okl4/other records=100", LIMIT_S)
+        self.guest.check("cd /sys/bus/virtio/drivers/okl4fs && echo virtio* > /tmp/device && "
+                         "cat /tmp/device > unbind && cat /tmp/device > bind", LIMIT_S)
+        self.assertNotEqual(reader.wait(LIMIT_S)[0], 0)
+        self.assertFalse(writer.done())
+        writer.write(b"\n")
+        self.assertEqual(writer.wait(LIMIT_S), (0, "faulting\nwritten 4096\n"))
+        self.works()
+
     # The module
 
     def test_module_stays_while_anything_is_open(self):
