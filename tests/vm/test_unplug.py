@@ -246,6 +246,8 @@ class Unplug(VmTest):
 
     def test_writer_whose_memory_is_not_there(self):
         """It holds up nobody but its own channel: not the watch over the host, no open, no unbind."""
+        if self.guest.run("test -e /proc/sys/vm/unprivileged_userfaultfd")[0]:
+            self.skipTest("this kernel has no CONFIG_USERFAULTFD")
         writer = self.guest.spawn("exec okl4test faulting /okl4/echo", stdin=True)
         writer.wait_output("faulting\n", LIMIT_S)
         reader = self.guest.spawn("rm -f /okl4/never; mkfifo /okl4/never; exec cat /okl4/never")

@@ -26,6 +26,18 @@ int cmd_compare(char **argv);
 /** cmd_sleepers() - sleep on a channel in every way while its device goes and comes back */
 int cmd_sleepers(char **argv);
 
+/** cmd_failing() - open a channel with each of its allocations failing once */
+int cmd_failing(char **argv);
+
+/** cmd_crowd() - many writers and readers on a channel: each record once, in order, in one piece */
+int cmd_crowd(char **argv);
+
+/** cmd_churn() - make, open, use, close and unlink a node in many threads */
+int cmd_churn(char **argv);
+
+/** cmd_faulting() - a write that sleeps for its own memory */
+int cmd_faulting(char **argv);
+
 /** cmd_evil() - misbehave on the device */
 int cmd_evil(char **argv);
 

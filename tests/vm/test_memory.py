@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Guest memory: added and taken away under a stream, in small pieces, and not there at all."""
+import re
+import unittest
+
+from vm import Deadline, kernel, testmodule
+from vm.base import VmTest, echo
+
+LIMIT_S = 90
+MIB = 1 << 20
+ENDLESS = "records=1000000000 progress=100"
+
+
+def counters(text: str) -> dict[str, str]:
+    """What a file of the driver in debugfs says."""
+    return dict(line.split(" ", 1) for line in text.splitlines())
+
+
+class MemoryTest(VmTest):
+    """What both kinds of test need."""
+
+    def channel(self, name: str) -> dict:
+        """What the daemon tells of a channel."""
+        return {c["name"]: c for c in self.daemon.rpc("channel.list")["channels"]}[name]
+
+    def counters(self, name: str) -> dict[str, str]:
+        """What the driver tells of a channel."""
+        return counters(self.guest.check(
+            f"cat $(grep -lx 'name {name}' /sys/kernel/debug/okl4fs/*/channels/*)"))
+
+    def start_stream(self):
+        """A stream in full swing."""
+        command = self.guest.spawn(f"exec okl4test seq /okl4/echo {ENDLESS}")
+        self.addCleanup(lambda: (command.signal(9), command.wait(LIMIT_S)))
+        command.wait_output("progress 300.", LIMIT_S)
+        return command
+
+    def goes_on(self, stream) -> None:
+        """From here on, some hundred records more."""
+        self.assertFalse(stream.done(), stream.output[-500:])
+        seen = int(re.findall(rb"progress (\d+)\.", stream.output)[-1])
+        stream.wait_output(f"progress {seen + 300}.", LIMIT_S)
+
+
+class Hotplug(MemoryTest):
+    """A machine with room for more memory."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.one_guest({"echo": {"ring_bytes": 65536, "endpoint": echo()},
+                       "new": {"ring_bytes": 16 * MIB, "endpoint": echo()}},
+                      qemu_args=["-m", "512,slots=4,maxmem=2G"])
+
+    def total_mib(self) -> int:
+        """How much memory the guest has."""
+        return int(re.search(r"MemTotal: +(\d+)", self.guest.check("cat /proc/meminfo"))[1]) // 1024
+
+    def add(self, name: str, online: str) -> None:
+        """Plug a module of 256 MiB in, and have the guest use it."""
+        self.guest.check(f"echo {online} > /sys/devices/system/memory/auto_online_blocks")
+        before, deadline = self.total_mib(), Deadline(LIMIT_S)
+        self.guest.qmp("object-add", qom_type="memory-backend-memfd", id=f"mem-{name}",
+                       size=256 * MIB, share=True)
+        self.guest.qmp("device_add", driver="pc-dimm", id=name, memdev=f"mem-{name}")
+        while self.total_mib() < before + 256:
+            deadline.check("the memory in the guest")
+
+    def normal_pages(self) -> int:
+        """Free pages of the zone in which all memory above 4 GiB is."""
+        return int(re.search(r"zone +Normal\n +pages free +(\d+)",
+                             self.guest.check("cat /proc/zoneinfo"))[1])
+
+    def test_memory_comes_and_goes(self):
+        """Under a stream. A channel that is opened then lies in the new memory, and works."""
+        self.assertNotIn("Normal", self.guest.check("cat /proc/buddyinfo"))
+        stream = self.start_stream()
+        self.add("first", "online_kernel")
+        self.goes_on(stream)
+        before = self.normal_pages()
+        self.guest.check("mkfifo /okl4/new; exec 3<>/okl4/new; exec okl4test seq /okl4/new "
+                         "records=2000", LIMIT_S)
+        self.assertLess(self.normal_pages(), before - 24 * MIB // 4096)
+        self.add("second", "online_movable")
+        self.goes_on(stream)
+        since = self.guest.n_events()
+        self.guest.qmp("device_del", id="second")
+        while self.guest.wait_event("DEVICE_DELETED", since, LIMIT_S)["data"].get(
+                "device") != "second":
+            since += 1
+        self.goes_on(stream)
+        self.guest.check("okl4test seq /okl4/new records=2000", LIMIT_S)
+        self.assertEqual(self.channel("echo")["errors"], {})
+
+
+class Scarce(MemoryTest):
+    """A test module takes memory away, and leaves single pages."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.one_guest({"echo": {"ring_bytes": 65536, "endpoint": echo()},
+                       "large": {"ring_bytes": 64 * MIB, "endpoint": echo()},
+                       "small": {"ring_bytes": MIB, "endpoint": echo()}}, mem_mib=640,
+                      overlays=[testmodule.overlay(kernel.get(), "okl4frag", cls.scratch)])
+
+    def tearDown(self):
+        super().tearDown()
+        self.guest.run("rmmod okl4frag; rm -f /okl4/large /okl4/small", LIMIT_S)
+        self.wait_given_back("large")
+
+    def free_mib(self) -> int:
+        """Memory that nobody uses."""
+        return int(re.search(r"MemFree: +(\d+)", self.guest.check("cat /proc/meminfo"))[1]) // 1024
+
+    def wait_given_back(self, name: str) -> None:
+        """Wait until a channel has no memory."""
+        deadline = Deadline(LIMIT_S)
+        while self.counters(name)["memory"] != "none":
+            deadline.check(f"{name} to give its memory back")
+
+    def wait_free(self, mib: int) -> None:
+        """Wait until so much memory is free again."""
+        deadline = Deadline(LIMIT_S)
+        while self.free_mib() < mib:
+            deadline.check(f"{mib} MiB to be free (it is {self.free_mib()})")
+
+    def test_given_back(self):
+        """Unlinked and closed, again and again: no page stays away."""
+        self.guest.check("mkfifo /okl4/large; exec 3<>/okl4/large")
+        self.guest.check("rm /okl4/large")
+        self.wait_given_back("large")
+        before = self.free_mib()
+        for _ in range(3):
+            self.guest.check("mkfifo /okl4/large; exec 3<>/okl4/large; rm /okl4/large; "
+                             "echo hello >&3; head -n 1 <&3", LIMIT_S)
+            self.wait_given_back("large")
+        self.wait_free(before - 8)
+        self.guest.check("mkfifo /okl4/large; exec 3<>/okl4/large")
+        self.assertLess(self.free_mib(), before - 100)  # this is how one sees it
+        self.guest.check("rm /okl4/large")
+        self.wait_free(before - 8)
+
+    def test_single_pages(self):
+        """When no two free pages join, a memsection is thousands of chunks, and works as any."""
+        self.guest.check("insmod /lib/okl4frag.ko keep_mib=210", LIMIT_S)
+        self.guest.check("okl4test seq /okl4/large records=50000 max=4K", LIMIT_S)
+        counters = self.counters("large")
+        for way in ("fwd", "bwd"):
+            self.assertEqual(counters[f"{way}.chunk_bytes"], "4096")
+            self.assertEqual(counters[f"{way}.n_chunks"], str(64 * MIB // 4096))
+        self.guest.check("okl4test seq /okl4/small records=2000 max=64K", LIMIT_S)
+        self.guest.check("rmmod okl4frag; rm /okl4/small /okl4/large", LIMIT_S)
+        self.wait_given_back("large")
+        self.guest.check("okl4test seq /okl4/large records=2000", LIMIT_S)
+        self.assertNotEqual(self.counters("large")["fwd.chunk_bytes"], "4096")
+
+    def test_out_of_memory(self):
+        """It is ENOMEM for who opens; who has the memory goes on; nobody is killed for it."""
+        stream = self.start_stream()
+        since = len(self.guest.console())
+        self.guest.check("insmod /lib/okl4frag.ko keep_mib=40; mkfifo /okl4/large /okl4/small",
+                         LIMIT_S)
+        for _ in range(3):
+            status, output = self.guest.run("exec 3<>/okl4/large")
+            self.assertNotEqual(status, 0)
+            self.assertIn("Cannot allocate memory", output)
+            self.goes_on(stream)
+        self.guest.check("okl4test seq /okl4/small records=300", LIMIT_S)  # it still fits
+        self.assertEqual(self.counters("large")["memory"], "none")
+        self.guest.check("rmmod okl4frag", LIMIT_S)
+        self.guest.check("okl4test seq /okl4/large records=2000", LIMIT_S)
+        self.goes_on(stream)
+        self.assertNotRegex(self.guest.console()[since:], "oom|Out of memory|allocation failure")
+
+    def test_each_allocation_fails_once(self):
+        """An open either works or is ENOMEM, whichever of its allocations fails; then it works."""
+        if self.guest.run("test -e /proc/self/fail-nth -a -e /sys/kernel/debug/failslab -a "
+                          "-e /sys/kernel/debug/fail_page_alloc")[0]:
+            self.skipTest("this kernel has no CONFIG_FAIL_PAGE_ALLOC, _FAILSLAB with debugfs")
+        self.guest.check("cd /sys/kernel/debug && echo N > failslab/ignore-gfp-wait && "
+                         "echo N > fail_page_alloc/ignore-gfp-wait && "
+                         "echo 0 > fail_page_alloc/min-order && "
+                         "echo 0 > failslab/verbose && echo 0 > fail_page_alloc/verbose")
+        output = self.guest.check("okl4test failing /okl4/small", 300)
+        self.assertRegex(output, r"failed \d+ opens of \d+")
+        self.guest.check("okl4test seq /okl4/small records=300", LIMIT_S)
+
+
+if __name__ == "__main__":
+    unittest.main()
