@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The table of the fifo's behaviour, a row a test (the rows: tests/vm/guest/okl4test/rows_*.c)."""
 import re
+import shlex
 import unittest
 
 from vm import paths
@@ -9,6 +10,9 @@ from vm.fifo_peer import FifoPeer
 from vm.hostend import listing
 
 RING_BYTES = 65536
+
+# Any byte but "/" and NUL may stand in a name, and 63 of them.
+NAMES = ["n" * 63, "x", "-rf", "...", "*?[", "a b'\"\\\n\té\x7f"]
 
 
 class Rows(VmTest):
@@ -21,6 +25,7 @@ class Rows(VmTest):
         channels = {name: {"ring_bytes": RING_BYTES, "exclusive": name.startswith("exclusive_"),
                            "endpoint": listens(cls.scratch / f"{name}.sock")}
                     for name in [*listing("row"), *listing("compare"), "peer_ctl"]}
+        channels |= {name: {"ring_bytes": 4096, "endpoint": echo()} for name in NAMES}
         channels["echo"] = echo()
         channels["small_echo"] = {"ring_bytes": 4096, "endpoint": echo()}
         cls.one_guest(channels)
@@ -37,6 +42,19 @@ class Rows(VmTest):
         finally:
             self.peer.reset()
         self.assertEqual((status, output), (0, f"ok {name}\n"))
+
+    def test_names(self):
+        """Each name is a channel, made by hand and by populate."""
+        self.guest.check("mkdir -p /tmp/all && mount -t okl4fs -o populate all /tmp/all")
+        for folder in ("/okl4", "/tmp/all"):
+            for name in NAMES:
+                with self.subTest(folder=folder, name=name):
+                    path = shlex.quote(f"{folder}/{name}")
+                    if folder == "/okl4":
+                        self.guest.check(f"mkfifo {path}")
+                    self.assertEqual(self.guest.check(
+                        f"exec 3<>{path}; echo hello >&3; head -n1 <&3"), "hello\n")
+        self.guest.check("umount /tmp/all")
 
     def test_compare(self):
         """Where a channel is not as a fifo of Linux, docs/okl4fs.7 says so, and only there."""

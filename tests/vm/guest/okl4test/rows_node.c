@@ -123,7 +123,11 @@ static void name_too_long(struct row *r)
 		memset(name, 'x', length);
 		name[length] = '\0';
 		expect_errno(mkfifo(elsewhere(r, name), 0600), ENAMETOOLONG);
+		expect_errno(open(elsewhere(r, name), O_RDONLY), ENAMETOOLONG);
 	}
+	name[63] = '\0'; /* as long as a channel's name may be, but nobody offers it */
+	expect_errno(mkfifo(elsewhere(r, name), 0600), ENXIO);
+	expect_errno(open(elsewhere(r, name), O_RDONLY), ENOENT);
 }
 
 static void unlink_while_open(struct row *r)
