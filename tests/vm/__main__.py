@@ -22,7 +22,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--serve", action="store_true",
                         help="QEMU listens on the socket and waits for the daemon")
     parser.add_argument("--way", choices=qemu.WAYS, help="virtio device to use")
-    parser.add_argument("--kernel", choices=kernel.SOURCES)
+    parser.add_argument("--kernel", metavar="VERSION",
+                        help=f"{', '.join(kernel.SOURCES)}, or the version of one of these")
     parser.add_argument("--overlay", action="append", default=[], metavar="DIR",
                         help="copied over the guest's root file system")
     parser.add_argument("--mem", type=int, default=512, metavar="MIB")

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Debian's kernels as they are packaged, with headers to build the driver against."""
+import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,10 +11,14 @@ from .cache import say
 
 @dataclass(frozen=True)
 class DebianKernel:
-    """The current kernel of a suite of Debian: a kernel.Source."""
+    """The current kernel of a suite of Debian: a kernel.Source.
+
+    newer: this machine's libraries are too old for the suite's programs
+    """
     suite: str
     flavour: str = "cloud-amd64"
     arch: str = "amd64"
+    newer: bool = False
     make_args: tuple[str, ...] = ()
     slower: float = 1
     detects: bool = False
@@ -25,18 +31,22 @@ class DebianKernel:
         """Fetch and unpack."""
         say(f"fetching the guest kernel {final.name} and its headers from {self.suite} (once)")
         apt.unpack(self.suite, self.arch, self._packages, temp / "root")
+        if self.newer:
+            _wrap_tools(temp / "root", final / "root")
         return _describe(temp / "root", final / "root")
 
     def _packages(self, private: apt.PrivateApt) -> list[str]:
-        """The real packages behind the suite's current kernel, its headers, and busybox."""
+        """The kernel, its headers, the programs that build modules, and busybox."""
+        todo = [f"linux-image-{self.flavour}", f"linux-headers-{self.flavour}"]
         wanted = ["busybox-static"]
-        for meta in ("linux-image-", "linux-headers-"):
-            wanted += [name for name in private.depends(meta + self.flavour)
-                       if name.startswith("linux-")]
-        for name in private.depends(wanted[-1]):
-            if name.startswith(("linux-headers-", "linux-kbuild-")):
+        while todo:
+            name = todo.pop()
+            if name not in wanted:
                 wanted.append(name)
-        return wanted
+                todo += [need for need in private.depends(name) if need.startswith("linux-")]
+        if self.newer:
+            wanted += private.closure([name for name in wanted if "-kbuild-" in name])
+        return list(dict.fromkeys(wanted))
 
 
 def _one(root: Path, *patterns: str) -> Path:
@@ -48,6 +58,24 @@ def _one(root: Path, *patterns: str) -> Path:
     raise apt.AptError(f"{root}: no {' or '.join(patterns)}")
 
 
+def _wrap_tools(root: Path, final: Path) -> None:
+    """Have the programs that build modules run by the loader and the libraries of their own suite.
+
+    Each gets a script in its place. (objtool finds its other half by the name it was called by.)
+    """
+    for tool in (root / "usr/lib").glob("linux-kbuild-*/**/*"):
+        if tool.is_symlink() or not tool.is_file() or tool.open("rb").read(4) != b"\x7fELF":
+            continue
+        if not os.access(tool, os.X_OK):
+            continue
+        program = tool.rename(tool.with_name(f".{tool.name}.elf"))
+        tool.write_text(f'''#!/bin/sh
+exec "{final}/usr/lib64/ld-linux-x86-64.so.2" --argv0 "$0" \\
+	--library-path "{final}/usr/lib/x86_64-linux-gnu" "{final}/{program.relative_to(root)}" "$@"
+''', encoding="utf-8")
+        tool.chmod(0o755)
+
+
 def _describe(root: Path, final: Path) -> dict[str, str]:
     """Make the unpacked packages usable where they will lie, and tell what they hold."""
     vmlinuz = _one(root, "boot/vmlinuz-*", "usr/lib/modules/*/vmlinuz")
@@ -55,7 +83,7 @@ def _describe(root: Path, final: Path) -> dict[str, str]:
     release = modules.name
     headers = root / "usr/src" / f"linux-headers-{release}"
     makefile = headers / "Makefile"
-    makefile.write_text(makefile.read_text().replace(" /usr/src/", f" {final / 'usr/src'}/"))
+    makefile.write_text(re.sub(r"(?<=[ =])/usr/src/", f"{final}/usr/src/", makefile.read_text()))
     facts = {"release": release}
     for key, path in (("vmlinuz", vmlinuz), ("modules", modules), ("headers", headers),
                       ("busybox", _one(root, "bin/busybox", "usr/bin/busybox"))):

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Prepare a guest kernel: `python3 -m vm.fetch [--module] [VERSION]`."""
+"""Prepare guest kernels: `python3 -m vm.fetch [--module] [--print] [VERSION]`, or --all."""
 import argparse
 import subprocess
 import sys
 
-from . import kernel
+from . import kernel, newqemu
 from .apt import AptError
 from .process import exit_on_signals
 
@@ -14,9 +14,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--module", action="store_true", help="build okl4fs.ko for it too")
     parser.add_argument("--print", action="store_true", help="print where its parts lie")
-    parser.add_argument("version", nargs="?", choices=kernel.SOURCES)
+    parser.add_argument("--all", action="store_true",
+                        help="fetch whatever the tests want, the newer QEMU too")
+    parser.add_argument("version", nargs="?")
     args = parser.parse_args()
     exit_on_signals()
+    if args.all:
+        for name in kernel.OTHERS:
+            kernel.get(name)
+        newqemu.root()
     found = kernel.get(args.version)
     if args.module:
         kernel.module(found)

@@ -2,6 +2,7 @@
 """Guest kernels: each is made once, kept in the cache, and can have the driver built against it."""
 import json
 import os
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,17 +31,25 @@ class Source(Protocol):
     def fill(self, temp: Path, final: Path) -> dict[str, str]:
         """Put the kernel below temp/root, which will be called final/root.
 
-        Returns its `release` (unlike any other's) and where `vmlinuz`, `modules` (lib/modules/RELEASE), `headers` (a
-        kernel build directory) and `busybox` lie: below root, or absolute.
+        Returns its `release` (unlike any other's) and where `vmlinuz`, `modules`
+        (lib/modules/RELEASE), `headers` (a kernel build directory) and `busybox` lie: below root,
+        or absolute.
         """
 
 
+# Headers that were made for a newer gcc, and with a pahole
+NEWER_ARGS = ("CC=gcc", "CONFIG_CC_HAS_MIN_FUNCTION_ALIGNMENT=", "CONFIG_PAHOLE_VERSION=0")
+
 SOURCES: dict[str, Source] = {
     "6.1": DebianKernel("bookworm"),
+    "6.12": DebianKernel("trixie", newer=True, make_args=NEWER_ARGS),
+    "backports": DebianKernel("trixie-backports", newer=True, make_args=NEWER_ARGS),
     "kasan": DebugKernel("kasan", slower=6),
     "kcsan": DebugKernel("kcsan", slower=4),
 }
 DEFAULT = "6.1"
+# What the suite kernels tests, beside the default
+OTHERS = ("6.12", "backports")
 
 
 @dataclass(frozen=True)
@@ -73,19 +82,33 @@ def default() -> str:
     return os.environ.get("OKL4FS_TEST_KERNEL") or DEFAULT
 
 
+def _folder(key: str) -> Path:
+    return paths.cache_dir() / "kernels" / SOURCES[key].folder(key)
+
+
+def _key(name: str) -> str:
+    """The key that is meant: itself, or the version of a kernel in the cache, or its beginning."""
+    if name in SOURCES:
+        return name
+    for key in (DEFAULT, *OTHERS):
+        if (_folder(key) / "kernel.json").exists():
+            release = Kernel.load(key, _folder(key), SOURCES[key]).release
+            if re.fullmatch(re.escape(name) + r"([^0-9].*)?", release):
+                return key
+    raise KernelError(f"no kernel {name}: there are {', '.join(SOURCES)}, "
+                      "and the versions of those that were fetched")
+
+
 def get(name: str | None = None) -> Kernel:
-    """The kernel called `name` (a key of SOURCES), made if it is not in the cache."""
-    name = name or default()
-    if name not in SOURCES:
-        raise KernelError(f"no kernel {name}: there are {', '.join(SOURCES)}")
-    source = SOURCES[name]
-    final = paths.cache_dir() / "kernels" / source.folder(name)
+    """The kernel called `name` (a key of SOURCES, or its version), made if it is not in the cache."""
+    key = _key(name or default())
+    source, final = SOURCES[key], _folder(key)
 
     def fill(temp: Path) -> None:
         facts = source.fill(temp, final)
         (temp / "kernel.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
-    return Kernel.load(name, folder(final, fill), source)
+    return Kernel.load(key, folder(final, fill), source)
 
 
 def module(kernel: Kernel) -> Path:
@@ -99,7 +122,8 @@ def module(kernel: Kernel) -> Path:
         if built <= max(path.stat().st_mtime for path in sources):
             say(f"building okl4fs.ko for {kernel.release}")
             subprocess.run([paths.ROOT / "cmake/build-module", kernel.headers,
-                            paths.BUILD / "module", f"-j{os.cpu_count()}", *kernel.make_args],
+                            paths.BUILD / "module", f"-j{os.cpu_count()}", "KCFLAGS=-Werror",
+                            *kernel.make_args],
                            check=True, stdout=subprocess.DEVNULL)
             os.utime(result)  # make leaves it alone when nothing that matters has changed
     return result
