@@ -108,6 +108,7 @@ struct okl4_slot {
  * @slot_lock: protects @slot and @n_slots. Taken in interrupts
  * @slot: OKL4FS_MAX_CHANNELS slots
  * @n_slots: highest id with a channel, and one
+ * @waiter: the id on which somebody was found waiting last, under @mutex
  * @todo: ids whose slot has something to be done
  * @retired_lock: protects @retired
  * @retired: memory to be detached and freed
@@ -148,6 +149,7 @@ struct okl4_dev {
 	spinlock_t slot_lock;
 	struct okl4_slot *slot;
 	u32 n_slots;
+	u32 waiter;
 	DECLARE_BITMAP(todo, OKL4FS_MAX_CHANNELS);
 
 	spinlock_t retired_lock;

@@ -224,16 +224,23 @@ unsigned int okl4_slots_count(struct okl4_dev *dev)
  * okl4_slots_waited_for() - whether somebody waits for the host on any channel
  * @dev: device
  *
+ * Asked once in ping_ms while somebody waits. Who was found waiting is asked first the next time, so
+ * that mostly one channel is looked at, however many there are.
+ *
  * Context: @dev->mutex held.
  * Return: true when somebody does.
  */
 bool okl4_slots_waited_for(struct okl4_dev *dev)
 {
-	u32 id;
+	u32 i, id = dev->waiter;
 
-	for (id = 0; id < dev->n_slots; id++) {
-		if (dev->slot[id].ch && okl4_channel_waited_for(dev->slot[id].ch))
+	for (i = 0; i < dev->n_slots; i++, id++) {
+		if (id >= dev->n_slots)
+			id = 0;
+		if (dev->slot[id].ch && okl4_channel_waited_for(dev->slot[id].ch)) {
+			dev->waiter = id;
 			return true;
+		}
 	}
 	return false;
 }

@@ -16,6 +16,15 @@ ALONE = (
 )
 
 
+def show_channels(median: dict, ratio: dict) -> None:
+    """Print what a round trip costs beside other channels."""
+    print("\n64 B through an echo, p50 in us, beside other channels; the ratio is to one channel\n")
+    print(f"{'channels in all':>16}{'others idle':>14}{'ratio':>8}{'others asleep':>16}{'ratio':>8}")
+    for number in median["idle"]:
+        print(f"{number:16}{median['idle'][number]:14.1f}{ratio['idle'][number]:7.2f}x"
+              f"{median['asleep'][number]:16.1f}{ratio['asleep'][number]:7.2f}x")
+
+
 def show(result: dict) -> None:
     """Print the guest's part (ring_native prints its own) and on what it was measured."""
     if "guest" in result:
@@ -28,6 +37,8 @@ def show(result: dict) -> None:
         print("\nWithout a process behind the daemon\n")
         for label, key, unit in ALONE:
             print(f"{label:24}{median['daemon'][key]:10.1f}{'':25}  {unit}")
+    if "channels" in result:
+        show_channels(**{key: result["channels"][key] for key in ("median", "ratio")})
     machine = result["machine"]
     print(f"\n{machine['cpus']} CPUs: {machine['cpu']}; Linux {machine['kernel']}; "
           f"QEMU {machine['qemu']} ({machine['accelerator']}, {machine['guest_cpus']} CPUs); "

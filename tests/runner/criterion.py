@@ -60,7 +60,7 @@ def _run_criterion(suite: str, test: dict, timeout: float, tally: Tally) -> None
         started = time.monotonic()
         prefix = _without_aslr() if suite == "tsan" else []
         outcome = run_program(prefix + test["command"] + [f"--xml={report}"],
-                              timeout, cwd=test["cwd"], env=build.environment())
+                              timeout, cwd=scratch, env=build.environment())
         passed = failed = 0
         trouble = outcome.trouble()
         if not trouble:

@@ -25,7 +25,7 @@
  */
 static int load(const char *text, size_t bytes, struct config **cfg, char **errors)
 {
-	char path[] = "/tmp/okl4fs-config-XXXXXX";
+	char path[] = "okl4fs-config-XXXXXX";
 	int fd = mkstemp(path), r;
 	char *told, *at;
 	size_t told_bytes;

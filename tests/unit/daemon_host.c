@@ -21,7 +21,7 @@ void host_listening(struct host *h, uint64_t ring_bytes)
 {
 	struct endpoint_config cfg = { .type = ENDPOINT_UNIX_LISTEN, .mode = 0640 };
 
-	strcpy(h->dir, "/tmp/okl4fs-stream-XXXXXX");
+	strcpy(h->dir, "okl4fs-stream-XXXXXX");
 	cr_assert_not_null(mkdtemp(h->dir));
 	snprintf(h->path, sizeof(h->path), "%s/s", h->dir);
 	cfg.path = h->path;

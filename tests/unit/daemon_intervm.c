@@ -33,7 +33,7 @@ static void make_file(struct sender *s, uint64_t size)
 	uint8_t *buf = malloc(size + 1);
 	int fd;
 
-	strcpy(s->path, "/tmp/okl4fs-intervm-XXXXXX");
+	strcpy(s->path, "okl4fs-intervm-XXXXXX");
 	fd = mkstemp(s->path);
 	cr_assert_geq(fd, 0);
 	pattern_fill(buf, 0, size);

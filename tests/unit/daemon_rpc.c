@@ -509,7 +509,7 @@ static struct rpc *rpc;
 
 static void start(void)
 {
-	strcpy(sock_dir, "/tmp/okl4fs-rpc-XXXXXX");
+	strcpy(sock_dir, "okl4fs-rpc-XXXXXX");
 	cr_assert_not_null(mkdtemp(sock_dir));
 	snprintf(sock_path, sizeof(sock_path), "%s/c", sock_dir);
 	cr_assert_eq(loop_new(&loop, "main"), 0);

@@ -260,6 +260,8 @@ static void check_gone(const char *path, int fd, int drain)
 	expect_errno(open(path, O_RDWR), ENXIO);
 	expect_errno(open(path, O_RDONLY | O_NONBLOCK), ENXIO);
 
+	/* It is another channel, and channels go one after the other. */
+	wait_poll(drain, 0);
 	expect((poll_now(drain, POLLIN) & (both | POLLIN)) == (both | POLLIN), "poll: not IN");
 	expect_errno(write(drain, "x", 1), EIO);
 	read_all(drain, buf, sizeof(buf));
