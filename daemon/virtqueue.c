@@ -6,6 +6,10 @@
 
 #include "virtqueue.h"
 
+/* What <linux/virtio_ring.h> calls __virtio is little-endian since virtio 1 */
+#define to_virtio16(v) ((FS_FORCE __virtio16)fs_cpu_to_le16(v))
+#define to_virtio32(v) ((FS_FORCE __virtio32)fs_cpu_to_le32(v))
+
 /**
  * ring_part_ok() - whether one of a vring's three parts lies well
  * @mem: guest memory
@@ -163,11 +167,11 @@ void virtqueue_push(struct virtqueue *vq, uint16_t head, uint32_t bytes)
 {
 	vring_used_elem_t *e = &vq->used->ring[vq->next & (vq->size - 1)];
 
-	fs_store(&e->id, fs_cpu_to_le32(head));
-	fs_store(&e->len, fs_cpu_to_le32(bytes));
+	fs_store(&e->id, to_virtio32(head));
+	fs_store(&e->len, to_virtio32(bytes));
 	vq->next++;
 	/* pairs with the driver's barrier after it has read used->idx (virtio 1.2, 2.7.14) */
-	fs_store_release(&vq->used->idx, fs_cpu_to_le16(vq->next));
+	fs_store_release(&vq->used->idx, to_virtio16(vq->next));
 }
 
 void virtqueue_get_mark(const struct virtqueue *vq, struct virtqueue_mark *mark)

@@ -80,30 +80,52 @@ static inline le64 fs_fetch_or64(le64 *p, le64 bits)
 #include <stdint.h>
 #include <string.h>
 
-typedef uint16_t le16;
-typedef uint32_t le32;
-typedef uint64_t le64;
+/*
+ * sparse holds little-endian numbers and the CPU's own apart, as in the kernel. It knows the
+ * compiler's atomics for plain integers only, so it sees the accesses without them.
+ */
+#ifdef __CHECKER__
+#define FS_BITWISE __attribute__((bitwise))
+#define FS_FORCE   __attribute__((force))
+
+#define fs_load(p)             (*(p))
+#define fs_store(p, v)         ((void)(*(p) = (v)))
+#define fs_load_acquire(p)     fs_load(p)
+#define fs_store_release(p, v) fs_store(p, v)
+#define fs_xchg64(p, v)        (fs_store(p, v), *(p))
+#define fs_fetch_or64(p, bits) (*(p) |= (bits))
+#else
+#define FS_BITWISE
+#define FS_FORCE
 
 #define fs_load(p)             __atomic_load_n((p), __ATOMIC_RELAXED)
 #define fs_store(p, v)         __atomic_store_n((p), (v), __ATOMIC_RELAXED)
 #define fs_load_acquire(p)     __atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define fs_store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
-#define fs_fence()             __sync_synchronize() /* a full fence, also for ThreadSanitizer */
 #define fs_xchg64(p, v)        __atomic_exchange_n((p), (v), __ATOMIC_SEQ_CST)
 #define fs_fetch_or64(p, bits) __atomic_fetch_or((p), (bits), __ATOMIC_SEQ_CST)
+#endif
+#define fs_fence() __sync_synchronize() /* a full fence, also for ThreadSanitizer */
+
+typedef uint16_t FS_BITWISE le16;
+typedef uint32_t FS_BITWISE le32;
+typedef uint64_t FS_BITWISE le64;
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define fs_cpu_to_le16(v) ((le16)(v))
-#define fs_cpu_to_le32(v) ((le32)(v))
-#define fs_cpu_to_le64(v) ((le64)(v))
+#define fs_swap16(v) ((uint16_t)(v))
+#define fs_swap32(v) ((uint32_t)(v))
+#define fs_swap64(v) ((uint64_t)(v))
 #else
-#define fs_cpu_to_le16(v) ((le16)__builtin_bswap16(v))
-#define fs_cpu_to_le32(v) ((le32)__builtin_bswap32(v))
-#define fs_cpu_to_le64(v) ((le64)__builtin_bswap64(v))
+#define fs_swap16(v) __builtin_bswap16(v)
+#define fs_swap32(v) __builtin_bswap32(v)
+#define fs_swap64(v) __builtin_bswap64(v)
 #endif
-#define fs_le16_to_cpu(v) ((uint16_t)fs_cpu_to_le16(v))
-#define fs_le32_to_cpu(v) ((uint32_t)fs_cpu_to_le32(v))
-#define fs_le64_to_cpu(v) ((uint64_t)fs_cpu_to_le64(v))
+#define fs_cpu_to_le16(v) ((FS_FORCE le16)fs_swap16(v))
+#define fs_cpu_to_le32(v) ((FS_FORCE le32)fs_swap32(v))
+#define fs_cpu_to_le64(v) ((FS_FORCE le64)fs_swap64(v))
+#define fs_le16_to_cpu(v) fs_swap16((FS_FORCE uint16_t)(v))
+#define fs_le32_to_cpu(v) fs_swap32((FS_FORCE uint32_t)(v))
+#define fs_le64_to_cpu(v) fs_swap64((FS_FORCE uint64_t)(v))
 
 #endif
 
