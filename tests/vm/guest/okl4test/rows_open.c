@@ -30,13 +30,6 @@ static void open_direction(struct row *r)
 	expect_errno(read(tx, &byte, 1), EBADF);
 }
 
-static void cloexec(struct row *r)
-{
-	int fd = row_open(r, O_RDONLY);
-
-	expect(fcntl(fd, F_GETFD) == FD_CLOEXEC, "O_CLOEXEC is not kept");
-}
-
 static void exclusive_ebusy(struct row *r)
 {
 	int rx = row_open(r, O_RDONLY), tx;
@@ -54,6 +47,28 @@ static void exclusive_ebusy(struct row *r)
 	close(row_open(r, O_RDWR));
 }
 
+/* It is openings that are counted, not descriptors */
+static void exclusive_dup(struct row *r)
+{
+	int rx = row_open(r, O_RDWR), copy = dup(rx), tx;
+
+	expect(copy >= 0, "dup: %m");
+	close(rx);
+	expect_errno(open(r->path, O_RDONLY), EBUSY);
+	expect_errno(open(r->path, O_WRONLY | O_NONBLOCK), EBUSY);
+	peer(r, "connect");
+	send_pattern(copy, 0, 100);
+	peer(r, "expect 100");
+	close(copy);
+	rx = row_open(r, O_RDONLY);
+	tx = row_open(r, O_WRONLY); /* one reader and one writer */
+	expect_errno(open(r->path, O_RDWR), EBUSY);
+	close(rx);
+	expect_errno(open(r->path, O_RDWR), EBUSY); /* and that has not taken the reader's place */
+	rx = row_open(r, O_RDONLY);
+	close(tx);
+}
+
 static void statfs_answers(struct row *r)
 {
 	struct statfs st;
@@ -65,8 +80,8 @@ static void statfs_answers(struct row *r)
 const struct row_entry rows_open[] = {
 	{ "open_returns_at_once", open_returns_at_once },
 	{ "open_direction", open_direction },
-	{ "cloexec", cloexec },
 	{ "exclusive_ebusy", exclusive_ebusy },
+	{ "exclusive_dup", exclusive_dup },
 	{ "statfs_answers", statfs_answers },
 	{ NULL, NULL },
 };

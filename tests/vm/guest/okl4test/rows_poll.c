@@ -15,6 +15,13 @@
 #include "pattern.h"
 #include "rows.h"
 
+/* What poll(3) is made of; newer architectures have only the latter */
+#ifdef SYS_poll
+#define POLL_NUMBER SYS_poll
+#else
+#define POLL_NUMBER SYS_ppoll
+#endif
+
 #define ALL_EVENTS (POLLIN | POLLOUT | POLLERR | POLLHUP)
 
 static char buf[ROW_RING_BYTES];
@@ -120,7 +127,7 @@ static void poll_wakes(struct row *r, int fd, short events, const char *what)
 	struct poller p = { .fd = fd, .events = events };
 
 	expect(!pthread_create(&p.thread, NULL, poll_thread, &p), "pthread_create");
-	while (!thread_sleeps_in(__atomic_load_n(&p.tid, __ATOMIC_ACQUIRE), SYS_poll))
+	while (!thread_sleeps_in(__atomic_load_n(&p.tid, __ATOMIC_ACQUIRE), POLL_NUMBER))
 		sched_yield(); /* ends by alarm(2) */
 	peer(r, "%s", what);
 	pthread_join(p.thread, NULL);
