@@ -12,26 +12,27 @@
 #include "virtio_okl4.h"
 
 /**
- * set_ms() - set a parameter that is a time
+ * set_time() - set a parameter that is a time
  * @text: what the user wrote
  * @kp: parameter; its arg is an unsigned int
- * @min_ms: least value; 0 is allowed, too, where it has a meaning
- * @max_ms: largest value
+ * @unit: its unit
+ * @least: least value; 0 is allowed, too, where it has a meaning
+ * @most: largest value
  * @zero: what 0 means, or NULL: it is not allowed
  *
  * Return: 0, or a negative errno with a message.
  */
-static int set_ms(const char *text, const struct kernel_param *kp, unsigned int min_ms,
-		  unsigned int max_ms, const char *zero)
+static int set_time(const char *text, const struct kernel_param *kp, const char *unit,
+		    unsigned int least, unsigned int most, const char *zero)
 {
-	unsigned int ms;
+	unsigned int time;
 
-	if (!kstrtouint(text, 10, &ms) && ((zero && !ms) || (ms >= min_ms && ms <= max_ms))) {
-		WRITE_ONCE(*(unsigned int *)kp->arg, ms);
+	if (!kstrtouint(text, 10, &time) && ((zero && !time) || (time >= least && time <= most))) {
+		WRITE_ONCE(*(unsigned int *)kp->arg, time);
 		return 0;
 	}
-	pr_err("%s=%.*s: must be %u to %u (ms)%s%s\n", kp->name, (int)strcspn(text, "\n"), text,
-	       min_ms, max_ms, zero ? ", or 0: " : "", zero ? zero : "");
+	pr_err("%s=%.*s: must be %u to %u (%s)%s%s\n", kp->name, (int)strcspn(text, "\n"), text,
+	       least, most, unit, zero ? ", or 0: " : "", zero ? zero : "");
 	return -EINVAL;
 }
 
@@ -44,7 +45,7 @@ static int set_ms(const char *text, const struct kernel_param *kp, unsigned int 
  */
 static int set_ping_ms(const char *text, const struct kernel_param *kp)
 {
-	return set_ms(text, kp, 10, 3600000, "never");
+	return set_time(text, kp, "ms", 10, 3600000, "never");
 }
 
 /**
@@ -56,12 +57,25 @@ static int set_ping_ms(const char *text, const struct kernel_param *kp)
  */
 static int set_request_ms(const char *text, const struct kernel_param *kp)
 {
-	return set_ms(text, kp, 100, 600000, NULL);
+	return set_time(text, kp, "ms", 100, 600000, NULL);
+}
+
+/**
+ * set_spin_us() - set spin_us
+ * @text: what the user wrote
+ * @kp: parameter
+ *
+ * Return: 0 or -EINVAL.
+ */
+static int set_spin_us(const char *text, const struct kernel_param *kp)
+{
+	return set_time(text, kp, "us", 1, 1000, "sleep at once");
 }
 
 static const struct kernel_param_ops ping_ms_ops = { .set = set_ping_ms, .get = param_get_uint };
 static const struct kernel_param_ops request_ms_ops = { .set = set_request_ms,
 							.get = param_get_uint };
+static const struct kernel_param_ops spin_us_ops = { .set = set_spin_us, .get = param_get_uint };
 
 unsigned int okl4_ping_ms = 1000;
 module_param_cb(ping_ms, &ping_ms_ops, &okl4_ping_ms, 0644);
@@ -74,6 +88,12 @@ module_param_cb(request_ms, &request_ms_ops, &okl4_request_ms, 0644);
 __MODULE_PARM_TYPE(request_ms, "uint");
 MODULE_PARM_DESC(request_ms, "take the host for dead when it does not answer a request for so "
 			     "long, in ms: 100 to 600000 (default 3000)");
+
+unsigned int okl4_spin_us;
+module_param_cb(spin_us, &spin_us_ops, &okl4_spin_us, 0644);
+__MODULE_PARM_TYPE(spin_us, "uint");
+MODULE_PARM_DESC(spin_us, "look for bytes for so long before a read sleeps, in us: 1 to 1000, or "
+			  "0: sleep at once (default 0)");
 
 /**
  * okl4_init() - load the module

@@ -33,6 +33,9 @@ struct okl4fs_options {
 	struct list_head link;
 };
 
+/* main.c: a parameter of the module */
+extern unsigned int okl4_spin_us;
+
 /* okl4fs_inode.c */
 extern const struct super_operations okl4fs_super_ops;
 struct inode *okl4fs_root_inode(struct super_block *sb);

@@ -11,6 +11,7 @@
  * (okl4fs_poll.c).
  */
 #include <linux/fs.h>
+#include <linux/ktime.h>
 #include <linux/limits.h>
 #include <linux/minmax.h>
 #include <linux/sched/signal.h>
@@ -229,6 +230,30 @@ static int wait_armed(struct okl4_channel *ch, int armed, struct mutex *lock,
 }
 
 /**
+ * spin() - look for bytes for a moment before a read sleeps, if the user wants that
+ * @ch: channel
+ *
+ * A sleep and a wake-up across CPUs can cost more than such a look; but it takes the CPU from others.
+ *
+ * Context: @ch->rx_lock held.
+ * Return: true when there is something to look at.
+ */
+static bool spin(struct okl4_channel *ch)
+{
+	u64 end, spin_ns = READ_ONCE(okl4_spin_us) * (u64)NSEC_PER_USEC;
+
+	if (!spin_ns)
+		return false;
+	end = ktime_get_ns() + spin_ns;
+	while (pipe_readable(&ch->mem->pair.rx) == 0) {
+		if (need_resched() || signal_pending(current) || ktime_get_ns() >= end)
+			return false;
+		cpu_relax();
+	}
+	return true;
+}
+
+/**
  * okl4fs_read_iter() - read(2) and its relatives
  * @iocb: the call
  * @to: the caller's buffer
@@ -238,6 +263,7 @@ static int wait_armed(struct okl4_channel *ch, int armed, struct mutex *lock,
 ssize_t okl4fs_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct okl4_channel *ch = iocb->ki_filp->private_data;
+	bool spun = false;
 	ssize_t done;
 	int err;
 
@@ -256,6 +282,11 @@ ssize_t okl4fs_read_iter(struct kiocb *iocb, struct iov_iter *to)
 			if (okl4_channel_error(ch, ch->mem))
 				done = -EIO;
 			break;
+		}
+		if (!spun) {
+			spun = true;
+			if (spin(ch))
+				continue;
 		}
 		err = wait_armed(ch, pipe_arm_read(&ch->mem->pair.rx), &ch->rx_lock, &ch->rx_wait,
 				 wakes);

@@ -51,7 +51,7 @@ class Install(VmTest):
         path = cls.scratch / "vm.sock"
         cls.start_daemon([guest_config("vm", path, {
             "echo": echo(), "hello world": echo(), "out": listens(cls.scratch / "out.sock")})])
-        options = {"disk": disk, "smp": 1, "wait": False, "boot_timeout": BOOT_S,
+        options = {"disk": disk, "way": "fs", "smp": 1, "wait": False, "boot_timeout": BOOT_S,
                    "append": " ".join(f"systemd.mask={unit}" for unit in NOT_NEEDED)}
         cls.guest = cls.start_guest(path, **options)
         cls.bare = cls.start_guest(None, **options)

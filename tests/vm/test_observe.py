@@ -4,14 +4,22 @@ import re
 import subprocess
 import unittest
 
-from vm import guest_config, kernel
+from vm import Deadline, guest_config, kernel, paths
 from vm.base import VmTest, echo, listens
 
 DEBUGFS = "/sys/kernel/debug/okl4fs/$(ls /sys/kernel/debug/okl4fs)"
 TRACING = "/sys/kernel/debug/tracing"
 PARAMETERS = "/sys/module/okl4fs/parameters"
 ODD_NAME = 'odd \\name\t\xe9"'
+ECHOES = ("echo", "talk", "traced", "counted", "spun", "mine", ODD_NAME)
 RING = 65536
+
+
+def examples() -> list[str]:
+    """The commands that okl4fs-driver(4) shows."""
+    page = (paths.ROOT / "docs/okl4fs-driver.4").read_text(encoding="utf-8")
+    return [text.replace("\\-", "-").replace("\\e", "\\")
+            for text in re.findall(r"^\.EX\n(.*?)^\.EE", page, re.M | re.S)]
 
 
 def pairs(text: str) -> dict[str, str]:
@@ -27,13 +35,13 @@ class Observe(VmTest):
         super().setUpClass()
         socket = cls.scratch / "vm.sock"
         config = guest_config("vm", socket, {
-            "echo": echo(), "talk": echo(), "traced": echo(), "mine": echo(), ODD_NAME: echo(),
-            "out": listens(cls.scratch / "out.sock")}, socket_mode="connect")
+            **{name: echo() for name in ECHOES}, "out": listens(cls.scratch / "out.sock")},
+            socket_mode="connect")
         for channel in config["channels"]:
             channel["ring_bytes"] = RING
             channel["exclusive"] = channel["name"] == "mine"
         cls.start_daemon([config])
-        cls.guest = cls.start_guest(socket, serve=True)
+        cls.guest = cls.start_guest(socket, serve=True, way="fs")
 
     def device(self) -> dict[str, str]:
         """The device's file."""
@@ -47,8 +55,15 @@ class Observe(VmTest):
         self.assertEqual(len(found), 1, f"channels called {name}")
         return found[0]
 
+    def need_tracing(self) -> None:
+        """Debian's kernels have it, and a small one that is built for something else may not."""
+        if self.guest.run(f"test -d {TRACING}/events/okl4fs")[0]:
+            self.assertNotEqual(kernel.default(), kernel.DEFAULT)
+            self.skipTest("this kernel was built without tracing")
+
     def traced(self, command: str) -> list[tuple[str, dict[str, str]]]:
         """Run a command with all our tracepoints on: [(event, {field: value})]."""
+        self.need_tracing()
         self.guest.check(f"cd {TRACING} && echo > trace && echo 1 > events/okl4fs/enable")
         self.guest.check(command, 60)
         self.guest.check(f"echo 0 > {TRACING}/events/okl4fs/enable")
@@ -82,6 +97,7 @@ class Observe(VmTest):
 
     def test_trace_of_stalls(self):
         """A reader on an empty ring stalls; events can be filtered by name."""
+        self.need_tracing()
         self.guest.check("mkfifo /okl4/traced")
         self.guest.check(f"echo 'name == \"traced\"' > {TRACING}/events/okl4fs/okl4fs_stall/filter")
         events = self.traced("head -c 6 /okl4/traced & "
@@ -100,14 +116,37 @@ class Observe(VmTest):
         self.assertIn("-16", [fields["result"] for event, fields in events if event == "open"])
         self.assertEqual(int(self.channel("mine")["errors.open_EBUSY"]), int(before) + 1)
 
+    def test_examples_of_the_manual(self):
+        """What the manual page shows does what it says."""
+        self.need_tracing()
+        who_sleeps, watch = examples()
+        lines = self.guest.check(who_sleeps).splitlines()
+        self.assertEqual(len(lines), 2 * (len(ECHOES) + 1))
+        for line in lines:
+            self.assertRegex(line, r"^\S+ (tx\.stalls_full|rx\.stalls_empty) \d+$")
+        talk = self.guest.spawn("mkfifo /okl4/echo; exec 3<>/okl4/echo; echo hello >&3; "
+                                "head -n 1 <&3; "
+                                "while :; do echo hello >&3; head -n 1 <&3; done >/dev/null")
+        talk.wait_output("hello", 60)
+        self.guest.check(f"echo > {TRACING}/trace")
+        seen, deadline = [], Deadline(60)
+        while not {"okl4fs_wake_sent", "okl4fs_wake_received"} <= {event for event, _ in seen}:
+            deadline.check(f"wake-ups to be seen ({seen})")
+            seen = re.findall(r": (okl4fs_\w+): .*name=(\S+)", self.guest.check(watch))
+        talk.signal(9)
+        talk.wait(20)
+        self.guest.check(f"for f in {TRACING}/events/okl4fs/*/filter; do echo 0 > $f; done; "
+                         "rm /okl4/echo")
+        self.assertEqual({name for _, name in seen}, {"echo"})
+
     # Counters
 
     def test_counters_of_a_conversation(self):
         """Bytes, messages and openers are counted exactly."""
-        self.guest.check("mkfifo /okl4/echo; exec 3<>/okl4/echo; for i in 1 2 3 4 5; do "
+        self.guest.check("mkfifo /okl4/counted; exec 3<>/okl4/counted; for i in 1 2 3 4 5; do "
                          "dd if=/dev/zero bs=1000 count=1 >&3; dd bs=1000 count=1 iflag=fullblock "
                          "<&3 >/dev/null; done 2>/dev/null")
-        shown = self.channel("echo")
+        shown = self.channel("counted")
         for side in ("tx", "rx"):
             self.assertEqual(shown[f"{side}.bytes"], "5000", shown)
             self.assertEqual((shown[f"{side}.opens"], shown[f"{side}.n_open"]), ("1", "0"))
@@ -121,7 +160,7 @@ class Observe(VmTest):
         self.assertEqual((shown["memory"], shown["ring_bytes"]), ("attached", str(RING)))
         for sec in ("fwd", "bwd"):
             self.assertEqual(int(shown[f"{sec}.n_chunks"]) * int(shown[f"{sec}.chunk_bytes"]), RING)
-        self.guest.check("rm /okl4/echo")
+        self.guest.check("rm /okl4/counted")
 
     def test_counters_of_a_full_ring(self):
         """A writer whose bytes nobody takes: the file shows how full the ring is, and the stall."""
@@ -162,10 +201,11 @@ class Observe(VmTest):
             self.assertFalse(reader.done())
             reader.signal(9)
             reader.wait(20)
-        self.assertEqual(self.device()["channels"], "6")
+        self.assertEqual(self.device()["channels"], str(len(ECHOES) + 1))
 
     def test_host_that_is_lost(self):
         """The device's file and the trace tell of a host that died and of one that came."""
+        self.need_tracing()
         before = self.device()
         self.assertEqual((before["host"], before["carrier"]), ("there", "fs"))
         self.guest.check(f"mkfifo /okl4/talk; cd {TRACING} && echo > trace && "
@@ -189,10 +229,11 @@ class Observe(VmTest):
 
     def test_parameters(self):
         """Defaults, changes while it runs, limits with a message."""
-        self.assertEqual(self.guest.check(f"cd {PARAMETERS} && cat ping_ms request_ms"),
-                         "1000\n3000\n")
+        self.assertEqual(self.guest.check(f"cd {PARAMETERS} && cat ping_ms request_ms spin_us"),
+                         "1000\n3000\n0\n")
         for name, good, bad in (("ping_ms", (0, 10, 3600000), (9, 3600001, -1, "x", "")),
-                                ("request_ms", (100, 600000), (0, 99, 600001, "1e3"))):
+                                ("request_ms", (100, 600000), (0, 99, 600001, "1e3")),
+                                ("spin_us", (1, 1000, 0), (1001, -1))):
             default = self.guest.check(f"cat {PARAMETERS}/{name}").strip()
             for value in good:
                 self.guest.check(f"echo {value} > {PARAMETERS}/{name}")
@@ -203,6 +244,18 @@ class Observe(VmTest):
                 self.assertNotEqual(status, 0, f"{name}={value} was taken")
                 self.guest.wait_console(f"okl4fs: {name}={value}: must be ", 20, since)
             self.guest.check(f"echo {default} > {PARAMETERS}/{name}")
+
+    def test_spinning(self):
+        """With a spin before each sleep the same bytes arrive, and who finds none sleeps after all."""
+        self.guest.check(f"echo 1000 > {PARAMETERS}/spin_us")
+        self.guest.check("okl4test seq /okl4/echo records=2000 && rm /okl4/echo", 60)
+        self.guest.check("mkfifo /okl4/spun")
+        reader = self.guest.spawn("head -c 6 /okl4/spun")
+        self.guest.check(f"f=$(grep -lx 'name spun' {DEBUGFS}/channels/*); "
+                         "until grep -q '^rx.stalls_empty 1' $f; do :; done; "
+                         "echo hello > /okl4/spun; rm /okl4/spun", 60)
+        self.assertEqual(reader.wait(60), (0, "hello\n"))
+        self.guest.check(f"echo 0 > {PARAMETERS}/spin_us")
 
     def test_refused_at_loading(self):
         """A module with a bad parameter is not loaded."""
@@ -228,9 +281,9 @@ class Observe(VmTest):
                                               "virtio:d00000026v*"])
         self.assertEqual(len(said["description"]) * len(said["author"]), 1)
         parameters = {line.partition(":")[0]: line for line in said["parm"]}
-        self.assertCountEqual(parameters, ["ping_ms", "request_ms"])
+        self.assertCountEqual(parameters, ["ping_ms", "request_ms", "spin_us"])
         for line in parameters.values():
-            self.assertRegex(line, r"in ms: \d+ to \d+.*\(default \d+\) \(uint\)")
+            self.assertRegex(line, r"in [mu]s: \d+ to \d+.*\(default \d+\) \(uint\)")
 
 
 if __name__ == "__main__":
