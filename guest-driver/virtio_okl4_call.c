@@ -280,7 +280,7 @@ int okl4_ctl_overdue(struct okl4_dev *dev)
 	int err;
 
 	list_for_each_entry_safe(req, next, &dev->ctl_abandoned, link) {
-		err = await(dev, req, okl4_request_ms);
+		err = await(dev, req, READ_ONCE(okl4_request_ms));
 		if (err)
 			return err;
 		list_del(&req->link);

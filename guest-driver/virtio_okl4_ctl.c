@@ -61,7 +61,7 @@ int okl4_ctl_info(struct okl4_dev *dev, u32 first_id, struct okl4fs_info_rep *in
 		body = okl4_req_at(req, 0);
 		body->first_id = cpu_to_le32(first_id);
 	}
-	return okl4_call(dev, req, okl4_request_ms, info);
+	return okl4_call(dev, req, READ_ONCE(okl4_request_ms), info);
 }
 
 /**
@@ -132,7 +132,7 @@ int okl4_ctl_attach(struct okl4_dev *dev, struct okl4_channel *ch)
 	}
 	mutex_unlock(&ch->lock);
 
-	r = okl4_call(dev, req, okl4_request_ms, NULL);
+	r = okl4_call(dev, req, READ_ONCE(okl4_request_ms), NULL);
 	trace_okl4fs_attach(dev_name(&dev->vdev->dev), ch, mem, r);
 	mutex_lock(&ch->lock);
 	ch->attaches += !r;
@@ -171,7 +171,7 @@ int okl4_ctl_detach(struct okl4_dev *dev, u32 id, u32 generation)
 		body->channel = cpu_to_le32(id);
 		body->generation = cpu_to_le32(generation);
 	}
-	r = okl4_call(dev, req, okl4_request_ms, NULL);
+	r = okl4_call(dev, req, READ_ONCE(okl4_request_ms), NULL);
 	trace_okl4fs_detach(dev_name(&dev->vdev->dev), id, r);
 	return r;
 }
@@ -188,5 +188,5 @@ int okl4_ctl_ping(struct okl4_dev *dev)
 					    sizeof(struct okl4fs_rep_hdr));
 
 	okl4_count(&dev->pings, 1);
-	return okl4_call(dev, req, okl4_request_ms, NULL);
+	return okl4_call(dev, req, READ_ONCE(okl4_request_ms), NULL);
 }

@@ -43,9 +43,9 @@ void okl4_dev_poke(struct okl4_dev *dev)
 void okl4_dev_watch(struct okl4_port *port)
 {
 	struct okl4_dev *dev = okl4_dev_of(port);
+	unsigned int ms = READ_ONCE(okl4_ping_ms);
 
-	if (okl4_ping_ms &&
-	    queue_delayed_work(okl4_workqueue, &dev->manage, msecs_to_jiffies(okl4_ping_ms)))
+	if (ms && queue_delayed_work(okl4_workqueue, &dev->manage, msecs_to_jiffies(ms)))
 		WRITE_ONCE(dev->watched, jiffies);
 }
 
@@ -212,7 +212,7 @@ int okl4_dev_attach(struct okl4_port *port, struct okl4_channel *ch)
  */
 static int greet(struct okl4_dev *dev)
 {
-	unsigned int limit_ms = okl4_request_ms;
+	unsigned int limit_ms = READ_ONCE(okl4_request_ms);
 	u32 max_channels;
 	int r;
 
@@ -320,10 +320,10 @@ static int tend(struct okl4_dev *dev)
 static int mind(struct okl4_dev *dev)
 {
 	unsigned long since = READ_ONCE(dev->watched), heard = READ_ONCE(dev->heard);
-	unsigned long patience = msecs_to_jiffies(okl4_ping_ms);
+	unsigned long patience = msecs_to_jiffies(READ_ONCE(okl4_ping_ms));
 	int r = 0;
 
-	if (!okl4_ping_ms || !(okl4_bell_unanswered(dev) || okl4_slots_waited_for(dev)))
+	if (!patience || !(okl4_bell_unanswered(dev) || okl4_slots_waited_for(dev)))
 		return 0;
 	if (time_after(heard, since))
 		since = heard;

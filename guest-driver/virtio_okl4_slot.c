@@ -120,7 +120,10 @@ int okl4_slots_tend(struct okl4_dev *dev)
 	unsigned long id;
 	int err;
 
-	for_each_set_bit(id, dev->todo, OKL4FS_MAX_CHANNELS) {
+	/* Bits are set meanwhile. Whether they are seen now does not matter: who sets one pokes us */
+	for (id = data_race(find_first_bit(dev->todo, OKL4FS_MAX_CHANNELS));
+	     id < OKL4FS_MAX_CHANNELS;
+	     id = data_race(find_next_bit(dev->todo, OKL4FS_MAX_CHANNELS, id + 1))) {
 		clear_bit(id, dev->todo);
 		/* What is noted after this is seen, or sets the bit again */
 		smp_mb__after_atomic();
