@@ -130,6 +130,9 @@ class Judgement(unittest.TestCase):
         quiet = "[   13.000000] all is well\n"
         self.assertIsNone(detectors.complaint(quiet + theirs + quiet + theirs))
         self.assertIn("pipe_write", detectors.complaint(theirs + quiet + ours + quiet + theirs))
+        virtio = RACE.format(where="virtqueue_get_buf_ctx", module="")
+        virtio = virtio.replace("kthread", "take_events [okl4fs]")
+        self.assertIsNone(detectors.complaint(virtio))
         self.assertIn("WARNING", detectors.complaint(theirs + "WARNING: here\n" + theirs))
 
     def test_a_report_that_is_not_complete_yet(self):

@@ -44,8 +44,8 @@ SOURCES: dict[str, Source] = {
     "6.1": DebianKernel("bookworm"),
     "6.12": DebianKernel("trixie", newer=True, make_args=NEWER_ARGS),
     "backports": DebianKernel("trixie-backports", newer=True, make_args=NEWER_ARGS),
-    "kasan": DebugKernel("kasan", slower=6),
-    "kcsan": DebugKernel("kcsan", slower=4),
+    "kasan": DebugKernel("kasan", slower=4),
+    "kcsan": DebugKernel("kcsan", slower=3),
 }
 DEFAULT = "6.1"
 # What the suite kernels tests, beside the default
