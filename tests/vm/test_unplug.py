@@ -49,6 +49,9 @@ class Unplug(VmTest):
     @classmethod
     def plug(cls) -> None:
         """Join the daemon and plug the device in; wait until the driver has it."""
+        deadline = Deadline(LIMIT_S)
+        while cls.daemon.rpc("guest.list")["guests"][0]["connected"]:
+            deadline.check("the daemon to see that the device before has left")
         cls.n_plugged += 1
         name = f"chardev{cls.n_plugged}"
         cls.guest.qmp("chardev-add", id=name, backend={"type": "socket", "data": {
