@@ -6,6 +6,8 @@ from vm import Guest, debug_kernel, detectors, kernel, remove_scratch, scratch_d
 
 TIMEOUT_S = 3600
 REPORT_LIMIT_S = 120
+# KCSAN looks at one access in this many, which is more of them than by default
+SKIP_WATCH = 500
 
 
 class Planted(unittest.TestCase):
@@ -95,6 +97,7 @@ class OnKcsan(Planted):
     def test_00_nothing_is_reported_yet(self):
         self.assertIsNone(detectors.complaint(self.guest.console()))
         detectors.check(self.guest)
+        self.guest.check(f"echo {SKIP_WATCH} > /sys/module/kcsan/parameters/skip_watch")
 
     def test_data_race(self):
         self.found("data_race_plain", "BUG: KCSAN: data-race in count_plainly")
@@ -133,6 +136,10 @@ class Judgement(unittest.TestCase):
         virtio = RACE.format(where="virtqueue_get_buf_ctx", module="")
         virtio = virtio.replace("kthread", "take_events [okl4fs]")
         self.assertIsNone(detectors.complaint(virtio))
+        times = virtio.replace("virtqueue_get_buf_ctx", "atime_needs_update / generic_update_time")
+        self.assertIsNone(detectors.complaint(times))
+        mixed = times.replace("generic_update_time", "pipe_write")
+        self.assertIsNotNone(detectors.complaint(mixed))
         self.assertIn("WARNING", detectors.complaint(theirs + "WARNING: here\n" + theirs))
 
     def test_a_report_that_is_not_complete_yet(self):
