@@ -57,8 +57,8 @@ enum okl4_refused {
  * @ring: tell the host to look after a channel. Inside an RCU read section, must not sleep
  * @watch: somebody waits, or will, for the host: see that it is alive. As @ring
  * @attach: hand the channel's memory to the host, unless it has it. May sleep. Return: 0, also when
- *	the host does not answer (it gets the memory when it does), or a negative errno when the host
- *	refuses; the memory has failed then
+ *	the host does not answer (it gets the memory when it does); -ENOMEM or -ERESTARTSYS; or
+ *	another negative errno when the host refuses, and the memory has failed
  * @retire: take memory back from the host and free it. Under the channel's lock; must not wait
  * @release: free the port, its last reference is gone
  */

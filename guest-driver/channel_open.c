@@ -46,7 +46,7 @@ static void discard_useless(struct okl4_channel *ch)
  * @ch: channel
  *
  * Context: @ch->setup_lock held, so nobody else gives it memory.
- * Return: 0, -ENOMEM, or -ENXIO when the channel has changed meanwhile.
+ * Return: 0: it had some; 1: it has now; -ENOMEM; or -ENXIO when the channel has changed meanwhile.
  */
 static int need_mem(struct okl4_channel *ch)
 {
@@ -72,7 +72,7 @@ static int need_mem(struct okl4_channel *ch)
 	mutex_unlock(&ch->lock);
 	if (err)
 		okl4_mem_free(mem);
-	return err;
+	return err ? err : 1;
 }
 
 /**
@@ -85,7 +85,7 @@ static int need_mem(struct okl4_channel *ch)
 static int make_ready(struct okl4_channel *ch)
 {
 	struct okl4_port *port;
-	int err;
+	int made, err;
 
 	mutex_lock(&ch->lock);
 	port = take_port(ch);
@@ -93,14 +93,16 @@ static int make_ready(struct okl4_channel *ch)
 	if (!port)
 		return -ENXIO;
 
-	err = need_mem(ch);
-	if (!err)
-		err = port->ops->attach(port, ch);
+	made = need_mem(ch);
+	err = made < 0 ? made : port->ops->attach(port, ch);
 	kref_put(&port->ref, port->ops->release);
 
 	if (err) {
 		mutex_lock(&ch->lock);
 		discard_useless(ch);
+		/* When memory is short, what nobody can use yet is not kept */
+		if (made > 0 && ch->mem && !ch->mem->holder)
+			okl4_channel_drop_mem(ch);
 		mutex_unlock(&ch->lock);
 	}
 	return err;

@@ -231,6 +231,7 @@ void okl4_debugfs_sync(struct okl4_dev *dev);
 /* virtio_okl4_slot.c */
 struct okl4_channel *okl4_slot_set(struct okl4_dev *dev, u32 id, struct okl4_channel *ch);
 void okl4_slot_vacate(struct okl4_dev *dev, u32 id, bool removed);
+void okl4_slot_changed(struct okl4_dev *dev, u32 id);
 int okl4_slots_tend(struct okl4_dev *dev);
 int okl4_slots_attach(struct okl4_dev *dev);
 void okl4_slots_returned(struct okl4_dev *dev);

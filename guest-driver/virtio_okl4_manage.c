@@ -178,7 +178,7 @@ static int refusal(int status)
  * @port: device
  * @ch: channel
  *
- * Return: 0, also when the host does not answer; or why it refuses.
+ * Return: 0, also when the host does not answer; why it refuses; -ENOMEM or -ERESTARTSYS.
  */
 int okl4_dev_attach(struct okl4_port *port, struct okl4_channel *ch)
 {
@@ -189,7 +189,8 @@ int okl4_dev_attach(struct okl4_port *port, struct okl4_channel *ch)
 	smp_mb();
 	if (!READ_ONCE(dev->up))
 		return 0;
-	mutex_lock(&dev->mutex);
+	if (mutex_lock_interruptible(&dev->mutex))
+		return -ERESTARTSYS;
 	if (dev->up) {
 		r = free_retired(dev, true);
 		if (!r)

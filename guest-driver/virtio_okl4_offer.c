@@ -60,20 +60,23 @@ static bool same_name(const struct okl4_channel *ch, const struct okl4_offer *of
  * @offer: channel; its slot is empty or has this very channel
  *
  * Context: @dev->mutex held.
+ * Return: 0, also when another device offers that name already, or -ENOMEM.
  */
-static void take_offer(struct okl4_dev *dev, const struct okl4_offer *offer)
+static int take_offer(struct okl4_dev *dev, const struct okl4_offer *offer)
 {
 	struct okl4_channel *ch = okl4_channel_offer(&dev->port, offer);
 
+	if (ch == ERR_PTR(-ENOMEM))
+		return -ENOMEM;
 	if (IS_ERR(ch)) {
-		dev_warn(&dev->vdev->dev, "channel %*pE is left out: %s\n", (int)offer->name_bytes,
-			 offer->name,
-			 ch == ERR_PTR(-EBUSY) ? "another device offers it" : "out of memory");
-		return;
+		dev_warn(&dev->vdev->dev, "channel %*pE is left out: another device offers it\n",
+			 (int)offer->name_bytes, offer->name);
+		return 0;
 	}
 	ch = okl4_slot_set(dev, offer->id, ch);
 	if (ch)
 		okl4_channel_put(ch);
+	return 0;
 }
 
 /**
@@ -152,8 +155,8 @@ static int adopt(struct okl4_dev *dev, struct okl4fs_info_rep *info, int n)
 	for (id = 0; id < n_old; id++)
 		old[id] = okl4_slot_set(dev, id, NULL);
 	for (i = 0; i < n; i++) {
-		if (check_info(&info[i], 0, &offer))
-			take_offer(dev, &offer);
+		if (check_info(&info[i], 0, &offer) && take_offer(dev, &offer))
+			okl4_slot_changed(dev, offer.id); /* once more, when there is memory */
 	}
 	for (id = 0; id < n_old; id++) {
 		if (!old[id])
@@ -216,7 +219,5 @@ int okl4_offers_ask_again(struct okl4_dev *dev, u32 id)
 	} else if (old && !same_name(old, &offer)) {
 		return -EPROTO;
 	}
-	if (there)
-		take_offer(dev, &offer);
-	return 0;
+	return there ? take_offer(dev, &offer) : 0;
 }

@@ -71,6 +71,18 @@ static void note(struct okl4_dev *dev, u32 id, u16 what)
 }
 
 /**
+ * okl4_slot_changed() - the host is to be asked what a channel is now
+ * @dev: device
+ * @id: slot
+ */
+void okl4_slot_changed(struct okl4_dev *dev, u32 id)
+{
+	spin_lock_irq(&dev->slot_lock);
+	note(dev, id, OKL4_SLOT_CHANGED);
+	spin_unlock_irq(&dev->slot_lock);
+}
+
+/**
  * tend_slot() - do what is to be done about a slot
  * @dev: device
  * @id: slot
@@ -98,11 +110,8 @@ static int tend_slot(struct okl4_dev *dev, u32 id, bool *changed)
 		return 0;
 	*changed = true;
 	err = okl4_offers_ask_again(dev, id);
-	if (err == -ENOMEM) {
-		spin_lock_irq(&dev->slot_lock);
-		note(dev, id, OKL4_SLOT_CHANGED);
-		spin_unlock_irq(&dev->slot_lock);
-	}
+	if (err == -ENOMEM)
+		okl4_slot_changed(dev, id);
 	return err;
 }
 

@@ -23,7 +23,8 @@ LEFT_OUT = {
     "test_idle.py": "looks at the daemon's threads while the guest does nothing",
 }
 # On KCSAN's, those in which much happens at once.
-CONCURRENT = ("vm/test_driver.py", "vm/test_restart.py", "vm/test_rows.py", "vm/test_stream.py")
+CONCURRENT = ("vm/test_driver.py", "vm/test_restart.py", "vm/test_rows.py", "vm/test_smp.py",
+              "vm/test_stream.py")
 
 
 def run(tally: Tally) -> None:

@@ -88,12 +88,22 @@ class Driver(VmTest):
 
     def test_reset_in_mid_stream(self):
         """The machine's reset button: the host's end sees the stream end, the next boot works."""
+        self.cut_off(self.guest.reset)
+
+    def test_reboot_in_mid_stream(self):
+        """A reboot with all files open: the driver's shutdown gives the host's memory back first."""
+        since = len(self.guest.console())
+        self.cut_off(self.guest.reboot)
+        self.assertIn("reboot: Restarting system", self.guest.console()[since:])
+
+    def cut_off(self, how) -> None:
+        """The guest begins anew amid a stream."""
         host = HostTool(self.scratch, "stream", f"unix:{self.scratch}/half.sock", "read=eof",
                         "seed=5", "piece=4K")
         writer = self.guest.spawn("okl4test stream /okl4/half write=1G seed=5 progress=4M")
         writer.wait_output("progress written ", 60)  # more than ring and socket hold: some is read
         self.start_seq("other")
-        self.guest.reset()
+        how()
         status, output = host.wait(60)
         self.assertEqual(status, 0, output)  # a prefix of the pattern, then the end
         self.assertGreater(moved(output)["read"][0], 0)
