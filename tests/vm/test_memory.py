@@ -6,7 +6,7 @@ import unittest
 from vm import Deadline, kernel, testmodule
 from vm.base import VmTest, echo
 
-LIMIT_S = 90
+LIMIT_S = 180
 MIB = 1 << 20
 ENDLESS = "records=1000000000 progress=100"
 
@@ -144,7 +144,7 @@ class Scarce(MemoryTest):
     def test_single_pages(self):
         """When no two free pages join, a memsection is thousands of chunks, and works as any."""
         self.guest.check("insmod /lib/okl4frag.ko keep_mib=210", LIMIT_S)
-        self.guest.check("okl4test seq /okl4/large records=50000 max=4K", LIMIT_S)
+        self.guest.check("okl4test seq /okl4/large records=10000 max=64K", 300)
         counters = self.counters("large")
         for way in ("fwd", "bwd"):
             self.assertEqual(counters[f"{way}.chunk_bytes"], "4096")

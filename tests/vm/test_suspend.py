@@ -8,7 +8,7 @@ from vm import Deadline, Timeout, guest_config
 from vm.base import VmTest, echo, listens
 from vm.hostend import HostTool, moved
 
-LIMIT_S = 60
+LIMIT_S = 120
 
 # What SeaBIOS does at boot but not at the end of a sleep: say where the power management registers
 # of q35's LPC bridge lie, and that they are there. Else the next attempt to sleep fails at once.

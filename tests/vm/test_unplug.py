@@ -11,7 +11,7 @@ from vm import Deadline, Timeout, guest_config
 from vm.base import VmTest, echo, listens
 from vm.fifo_peer import PATTERN
 
-LIMIT_S = 60
+LIMIT_S = 120
 DRAIN_BYTES = 1000
 
 # Write the Slot Control register of a root port: capability 16 (PCI Express), offset 24. Bits 8 and 9

@@ -10,9 +10,11 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/sched.h>
+#include <linux/swap.h>
+#include <linux/vmstat.h>
 
 /* What the rest of the system lives on while all else is taken */
-#define RESERVE_PAGES ((12UL << 20) >> PAGE_SHIFT)
+#define RESERVE_PAGES ((24UL << 20) >> PAGE_SHIFT)
 
 static unsigned int keep_mib = 64;
 module_param(keep_mib, uint, 0444);
@@ -27,7 +29,7 @@ static LIST_HEAD(taken);
  */
 static void take_all(void)
 {
-	while (si_mem_available() > (long)RESERVE_PAGES) {
+	while (nr_free_pages() > RESERVE_PAGES) {
 		struct page *page = alloc_page(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
 
 		if (!page)
