@@ -13,7 +13,7 @@ from vm.process import Process
 
 import image
 
-TIMEOUT_S = 900
+TIMEOUT_S = 1800
 BOOT_S = 300
 
 # What takes a while to start and is for people

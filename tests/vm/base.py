@@ -63,7 +63,7 @@ class VmTest(unittest.TestCase):
         """Everybody must end as they should; whatever happens, everybody ends."""
         try:
             for guest in cls._guests:
-                if guest.kernel.detects and guest.running():
+                if guest.kernel and guest.kernel.detects and guest.running():
                     detectors.check(guest)
                 complaint = detectors.complaint(guest.console())
                 if complaint:

@@ -66,6 +66,7 @@ class Guest:
         self._up = False
         self._boot_console = self._boot_event = 0
         self.way = way = way or qemu.default_way()
+        self.kernel: kernels.Kernel | None = None
         try:
             if disk:
                 vmlinuz, image = disk.vmlinuz, disk.initrd
