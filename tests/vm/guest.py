@@ -136,7 +136,7 @@ class Guest:
         """Wait for the agent, and notice a kernel that panics over and over."""
         def ready_or_panicked():
             return self._agent.ready or self._panicked()
-        if self.kernel.detects:
+        if self.kernel and self.kernel.detects:
             self._get_going(ready_or_panicked, deadline.left() / 3)
         self._agent.wait(ready_or_panicked, deadline.left(), "boot")
         if not self._agent.ready:
