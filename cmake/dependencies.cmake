@@ -21,7 +21,8 @@ if(OKL4FS_DAEMON)
   foreach(dir IN LISTS DPDK_INCLUDE_DIRS)
     target_include_directories(okl4fs_vhost SYSTEM INTERFACE ${dir})
   endforeach()
-  target_compile_options(okl4fs_vhost INTERFACE "SHELL:-include rte_config.h" -march=corei7)
+  target_compile_options(okl4fs_vhost INTERFACE "SHELL:-include rte_config.h"
+    $<$<STREQUAL:${CMAKE_SYSTEM_PROCESSOR},x86_64>:-march=corei7>)
   target_link_directories(okl4fs_vhost INTERFACE ${DPDK_LIBRARY_DIRS})
   target_link_libraries(okl4fs_vhost INTERFACE rte_vhost rte_eal Threads::Threads)
 

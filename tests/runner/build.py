@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from vm import kernel, paths
+from vm import kernel, paths, sysroot
 from vm.apt import AptError
 
 
@@ -51,6 +51,21 @@ def for_guests(name: str | None = None) -> None:
     release()
     try:
         kernel.module(kernel.get(name))
+    except (AptError, kernel.KernelError, subprocess.CalledProcessError) as error:
+        raise BuildFailed(str(error)) from error
+
+
+def arm64() -> None:
+    """Build the daemon, the guests' programs and the driver for arm64, with a cross compiler."""
+    directory = paths.BUILD / "arm64"
+    print("building arm64", flush=True)
+    try:
+        _run(["cmake", "-G", "Ninja", "-B", directory, "-DCMAKE_BUILD_TYPE=Release",
+              "--toolchain", paths.ROOT / "cmake/aarch64-linux-gnu.cmake",
+              f"-DCMAKE_SYSROOT={sysroot.get('arm64')}", "-DOKL4FS_TESTS=OFF",
+              "-DOKL4FS_GUEST_TOOLS=ON", "-DOKL4FS_WERROR=ON"])
+        _run(["ninja", "-C", directory, "okl4fsd", "okl4fsctl", "guest_tools"])
+        kernel.module(kernel.get("6.1-arm64"))
     except (AptError, kernel.KernelError, subprocess.CalledProcessError) as error:
         raise BuildFailed(str(error)) from error
 

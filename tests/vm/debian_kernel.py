@@ -31,6 +31,10 @@ class DebianKernel:
         """Fetch and unpack."""
         say(f"fetching the guest kernel {final.name} and its headers from {self.suite} (once)")
         apt.unpack(self.suite, self.arch, self._packages, temp / "root")
+        if self.arch != "amd64":  # what builds modules has to run here
+            apt.unpack(self.suite, "amd64", lambda private: [
+                path.name for path in (temp / "root/usr/lib").glob("linux-kbuild-*")],
+                temp / "root")
         if self.newer:
             _wrap_tools(temp / "root", final / "root")
         return _describe(temp / "root", final / "root")

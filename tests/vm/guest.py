@@ -79,10 +79,11 @@ class Guest:
                 module = kernels.module(self.kernel) if driver else None
                 vmlinuz, image = self.kernel.vmlinuz, self.scratch / "initramfs"
                 image.write_bytes(initramfs.build(self.kernel, module, overlays))
-            accel = accel or accelerators.choose()
-            argv = (program or qemu.for_way(way)) + qemu.machine_args(accel, mem_mib, smp) + [
+            accel = accel or (accelerators.choose() if self.kernel.arch == "amd64" else "tcg")
+            argv = program or qemu.for_guest(self.kernel.arch, way)
+            argv = argv + qemu.machine_args(self.kernel.arch, accel, mem_mib, smp) + [
                 "-kernel", str(vmlinuz), "-initrd", str(image), "-append",
-                f"console=ttyS0 loglevel=7 oops=panic panic=-1 {append}".strip(),
+                f"console={qemu.CONSOLE[self.kernel.arch]} loglevel=7 oops=panic panic=-1 {append}".strip(),
                 "-chardev", f"file,id=console,path={self.console_path},append=on",
                 "-serial", "chardev:console"]
             if verbose:

@@ -173,7 +173,7 @@ def build(kernel: Kernel, driver: Path | None, overlays) -> bytes:
     archive.file("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n")
     archive.file("etc/group", b"root:x:0:\nnogroup:x:65534:\n")
     _add_modules(archive, kernel)
-    for tool in sorted(paths.GUEST_TOOLS.iterdir()):
+    for tool in sorted(paths.guest_tools(kernel.arch).iterdir()):
         if tool.is_file() and os.access(tool, os.X_OK):
             archive.file(f"bin/{tool.name}", tool.read_bytes(), 0o755)
     if driver:

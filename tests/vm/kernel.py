@@ -44,6 +44,8 @@ SOURCES: dict[str, Source] = {
     "6.1": DebianKernel("bookworm"),
     "6.12": DebianKernel("trixie", newer=True, make_args=NEWER_ARGS),
     "backports": DebianKernel("trixie-backports", newer=True, make_args=NEWER_ARGS),
+    "6.1-arm64": DebianKernel("bookworm", "cloud-arm64", "arm64", make_args=(
+        "ARCH=arm64", "CROSS_COMPILE=aarch64-linux-gnu-")),
     "kasan": DebugKernel("kasan", slower=4),
     "kcsan": DebugKernel("kcsan", slower=3),
 }

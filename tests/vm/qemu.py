@@ -87,7 +87,22 @@ def way_args(way: str, socket: str, serve: bool) -> list[str]:
             ",".join([properties.pop("driver")] + [f"{k}={v}" for k, v in properties.items()])]
 
 
-def machine_args(accel: str, mem_mib: int, smp: int) -> list[str]:
+CONSOLE = {"amd64": "ttyS0", "arm64": "ttyAMA0"}
+
+
+def for_guest(arch: str, way: str) -> list[str]:
+    """How a QEMU is started for guests of an architecture."""
+    if arch == "amd64":
+        return for_way(way)
+    program = ["/usr/bin/qemu-system-aarch64"]
+    if not os.path.exists(program[0]):
+        raise QemuError("guests of arm64 need the package qemu-system-arm")
+    if way != "fs":
+        raise QemuError(f"guests of arm64 have the way fs only, not {way}")
+    return program
+
+
+def machine_args(arch: str, accel: str, mem_mib: int, smp: int) -> list[str]:
     """The machine itself. Its memory is shared with the daemon."""
     # Without erms and fsrm the kernel copies in a loop, which TCG runs six times faster. After
     # cmpxchg16b TCG (7.2) sometimes has wrong flags, of which Linux 6.12 dies while it starts.
@@ -95,6 +110,9 @@ def machine_args(accel: str, mem_mib: int, smp: int) -> list[str]:
     # For a machine that can never have a second CPU, TCG leaves out all atomics and barriers; but
     # the daemon is one, beside it. So leave room for one.
     cpus = f"{smp},maxcpus={max(smp, 2)}" if accel == "tcg" else str(smp)
-    return ["-nodefaults", "-no-user-config", "-display", "none", "-vga", "none", "-nic", "none",
-            "-M", "q35,memory-backend=m", "-accel", accel, "-cpu", cpu, "-smp", cpus,
+    machine, none = "q35", ["-vga", "none"]
+    if arch == "arm64":
+        machine, cpu, none = "virt,gic-version=3", "cortex-a57", []
+    return ["-nodefaults", "-no-user-config", "-display", "none", *none, "-nic", "none",
+            "-M", f"{machine},memory-backend=m", "-accel", accel, "-cpu", cpu, "-smp", cpus,
             "-m", str(mem_mib), "-object", f"memory-backend-memfd,id=m,size={mem_mib}M,share=on"]
