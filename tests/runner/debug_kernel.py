@@ -24,7 +24,7 @@ LEFT_OUT = {
 }
 # On KCSAN's, those in which much happens at once.
 CONCURRENT = ("vm/test_driver.py", "vm/test_restart.py", "vm/test_rows.py", "vm/test_smp.py",
-              "vm/test_stream.py")
+              "vm/test_stream.py", "vm/test_unplug.py")
 
 
 def run(tally: Tally) -> None:
