@@ -36,7 +36,7 @@ okl4fs_compress(${PROJECT_SOURCE_DIR}/CHANGELOG.md changelog)
 # --- dkms
 
 foreach(file IN ITEMS postinst prerm postrm)
-  configure_file(packaging/dkms/${file} ${made}/dkms/${file} @ONLY)
+  configure_file(cmake/dkms/${file} ${made}/dkms/${file} @ONLY)
 endforeach()
 configure_file(guest-driver/dkms.conf ${made}/dkms/dkms.conf @ONLY)
 
@@ -48,13 +48,13 @@ install(DIRECTORY libfs DESTINATION ${source} COMPONENT dkms
   FILES_MATCHING PATTERN "*.[ch]" PATTERN sources)
 install(FILES ${made}/dkms/dkms.conf DESTINATION ${source} COMPONENT dkms)
 
-install(FILES packaging/dkms/modules-load.conf DESTINATION lib/modules-load.d
+install(FILES systemd/modules-load.conf DESTINATION lib/modules-load.d
   RENAME okl4fs.conf COMPONENT dkms)
-install(FILES packaging/dkms/okl4.mount DESTINATION lib/systemd/system COMPONENT dkms)
-install(FILES packaging/dkms/60-okl4fs.rules DESTINATION lib/udev/rules.d COMPONENT dkms)
-install(FILES packaging/dkms/lintian-overrides DESTINATION share/lintian/overrides
+install(FILES systemd/okl4.mount DESTINATION lib/systemd/system COMPONENT dkms)
+install(FILES systemd/60-okl4fs.rules DESTINATION lib/udev/rules.d COMPONENT dkms)
+install(FILES cmake/dkms/lintian-overrides DESTINATION share/lintian/overrides
   RENAME okl4fs-dkms COMPONENT dkms)
-install(FILES packaging/dkms/copyright ${made}/changelog.gz ${made}/changelog.Debian.gz
+install(FILES cmake/dkms/copyright ${made}/changelog.gz ${made}/changelog.Debian.gz
   DESTINATION share/doc/okl4fs-dkms COMPONENT dkms)
 file(GLOB pages CONFIGURE_DEPENDS docs/*.4 docs/*.7)
 foreach(page IN LISTS pages)
