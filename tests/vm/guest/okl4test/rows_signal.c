@@ -252,8 +252,10 @@ static unsigned long n_pings(void)
 	expect(!glob("/sys/kernel/debug/okl4fs/*/device", 0, NULL, &found), "no device in debugfs");
 	file = fopen(found.gl_pathv[0], "re");
 	expect(file, "%s: %m", found.gl_pathv[0]);
-	while (fgets(line, sizeof(line), file))
-		sscanf(line, "pings %lu", &n);
+	while (fgets(line, sizeof(line), file)) {
+		if (!strncmp(line, "pings ", 6))
+			n = strtoul(line + 6, NULL, 10);
+	}
 	fclose(file);
 	globfree(&found);
 	return n;
