@@ -72,11 +72,14 @@ static int vmalloc_out_of_bounds(void)
 	return 0;
 }
 
-/* Several, since kmemleak takes an address that is left over on some stack for a pointer */
+/*
+ * Several, and none with a pointer to another left in it, since kmemleak takes whatever looks like an
+ * address on some stack for a pointer.
+ */
 static int leak(void)
 {
 	for (int i = 0; i < N_LEAKS; i++) {
-		void *p = kmalloc(LEAK_BYTES, GFP_KERNEL);
+		void *p = kzalloc(LEAK_BYTES, GFP_KERNEL);
 
 		OPTIMIZER_HIDE_VAR(p);
 		if (!p)
