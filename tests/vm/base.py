@@ -58,16 +58,27 @@ class VmTest(unittest.TestCase):
         cls._guests.append(guest)
         return guest
 
+    @staticmethod
+    def _judge(guest: Guest) -> None:
+        """A guest's kernel must have found nothing."""
+        found = []
+        if guest.kernel and guest.kernel.detects and guest.running():
+            try:
+                detectors.check(guest)
+            except detectors.Complaint as error:
+                found.append(str(error))
+        said = detectors.complaint(guest.console())
+        if said:
+            found.append(f"a guest's kernel complains:\n{said}")
+        if found:
+            raise detectors.Complaint("\n".join(found))
+
     @classmethod
     def _end_class(cls) -> None:
         """Everybody must end as they should; whatever happens, everybody ends."""
         try:
             for guest in cls._guests:
-                if guest.kernel and guest.kernel.detects and guest.running():
-                    detectors.check(guest)
-                complaint = detectors.complaint(guest.console())
-                if complaint:
-                    raise detectors.Complaint(f"a guest's kernel complains:\n{complaint}")
+                cls._judge(guest)
             daemon = getattr(cls, "daemon", None)
             if daemon and daemon.running():
                 daemon.signal(15)
