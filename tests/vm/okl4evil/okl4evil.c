@@ -78,14 +78,14 @@ static void evil_queue_fill(struct evil_queue *queue, struct virtqueue *vq)
 	queue->map_bytes = PAGE_ALIGN(queue->used + 6 + 8 * queue->size);
 }
 
-static int evil_info(struct evil_info __user *user)
+static int evil_info(struct evil_info *info)
 {
-	struct evil_info info = { .arena_gpa = virt_to_phys(evil.arena) };
 	int i;
 
+	info->arena_gpa = virt_to_phys(evil.arena);
 	for (i = 0; i < EVIL_N_QUEUES; i++)
-		evil_queue_fill(&info.queue[i], evil.vq[i]);
-	return copy_to_user(user, &info, sizeof(info)) ? -EFAULT : 0;
+		evil_queue_fill(&info->queue[i], evil.vq[i]);
+	return 0;
 }
 
 /* evil_reset() - as a driver does that begins anew; mappings of the old vrings are void */
@@ -107,18 +107,22 @@ static int evil_reset(void)
 
 static long evil_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
+	struct evil_info info = {};
 	long ret = -ENOTTY;
 
 	mutex_lock(&evil.lock);
 	if (!evil.vdev)
 		ret = -ENODEV;
 	else if (cmd == EVIL_INFO)
-		ret = evil_info((struct evil_info __user *)arg);
+		ret = evil_info(&info);
 	else if (cmd == EVIL_KICK && arg < EVIL_N_QUEUES)
 		ret = virtqueue_notify(evil.vq[arg]) ? 0 : -EIO;
 	else if (cmd == EVIL_RESET)
 		ret = evil_reset();
 	mutex_unlock(&evil.lock);
+	/* mmap() comes with the lock of the caller's memory, so that is not touched with ours */
+	if (!ret && cmd == EVIL_INFO && copy_to_user((void __user *)arg, &info, sizeof(info)))
+		ret = -EFAULT;
 	return ret;
 }
 
