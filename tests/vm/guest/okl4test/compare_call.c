@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
@@ -19,17 +18,6 @@
 #include "compare.h"
 
 static char buf[4096];
-
-/* scratch_file() - an empty file */
-static int scratch_file(void)
-{
-	char path[] = "/tmp/okl4test.XXXXXX";
-	int file = mkstemp(path);
-
-	expect(file >= 0, "mkstemp: %m");
-	unlink(path);
-	return file;
-}
 
 static void seek(struct side *s)
 {

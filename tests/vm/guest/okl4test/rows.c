@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -147,6 +148,30 @@ void send_pattern(int fd, uint64_t offset, size_t bytes)
 	pattern_fill(buf, ROW_SEED, offset, bytes);
 	write_all(fd, buf, bytes);
 	free(buf);
+}
+
+void expect_records(int fd, unsigned int count, size_t bytes)
+{
+	unsigned int n_read[ROW_WRITERS] = { 0 };
+	char record[PIPE_BUF];
+	int status;
+
+	expect(bytes <= sizeof(record), "records of %zu bytes may be torn", bytes);
+	for (unsigned int i = 0; i < ROW_WRITERS * count; i++) {
+		unsigned int who;
+
+		read_all(fd, record, bytes);
+		who = (unsigned int)(record[0] - 'A');
+		expect(who < ROW_WRITERS, "record %u begins with %#x", i, (unsigned int)record[0]);
+		for (size_t k = 1; k < bytes; k++)
+			expect(record[k] == record[0], "record %u is torn at byte %zu", i, k);
+		n_read[who]++;
+	}
+	for (unsigned int i = 0; i < ROW_WRITERS; i++) {
+		expect(wait(&status) > 0 && status == 0, "a writer ended with %#x",
+		       (unsigned int)status);
+		expect(n_read[i] == count, "writer %u: %u records came", i, n_read[i]);
+	}
 }
 
 static volatile int n_signals;

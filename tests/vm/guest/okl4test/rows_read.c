@@ -129,10 +129,22 @@ static void read_goes_on_after_reopen(struct row *r)
 	}
 }
 
+/* sleeps_until_sent() - a read sleeps until the next peer comes and sends */
+static void sleeps_until_sent(struct row *r, int fd)
+{
+	struct async a;
+
+	async_start(&a, false, fd, buf, sizeof(buf));
+	async_wait_blocked(&a);
+	peer(r, "connect");
+	peer(r, "send 20");
+	expect(async_join(&a) == 20, "read returned %zd: %m", a.result);
+	expect_pattern(buf, 0, 20);
+}
+
 static void read_new_opener_waits(struct row *r)
 {
 	int fd = row_open(r, O_RDONLY);
-	struct async a;
 
 	peer(r, "connect");
 	peer(r, "send 10");
@@ -142,12 +154,7 @@ static void read_new_opener_waits(struct row *r)
 	close(fd);
 	/* as in the OKL4 example: close, open again, and wait for what the peer sends next */
 	fd = row_open(r, O_RDONLY);
-	async_start(&a, false, fd, buf, sizeof(buf));
-	async_wait_blocked(&a);
-	peer(r, "connect");
-	peer(r, "send 20");
-	expect(async_join(&a) == 20, "read returned %zd: %m", a.result);
-	expect_pattern(buf, 0, 20);
+	sleeps_until_sent(r, fd);
 }
 
 /* left_behind() - a peer that came while the row read, and left after it had closed */
@@ -168,18 +175,12 @@ static void left_behind(struct row *r)
 /* As with a fifo, who comes later is not met by the end of a stream that others have left */
 static void read_new_opener_no_stale_eof(struct row *r)
 {
-	struct async a;
 	int fd;
 
 	left_behind(r);
 	fd = row_open(r, O_RDONLY);
 	expect(poll_now(fd, POLLIN) == 0, "poll tells of an end that was others'");
-	async_start(&a, false, fd, buf, sizeof(buf));
-	async_wait_blocked(&a);
-	peer(r, "connect");
-	peer(r, "send 20");
-	expect(async_join(&a) == 20, "read returned %zd: %m", a.result);
-	expect_pattern(buf, 0, 20);
+	sleeps_until_sent(r, fd);
 	peer(r, "close");
 	expect(read(fd, buf, 1) == 0, "no end-of-file: %m");
 }

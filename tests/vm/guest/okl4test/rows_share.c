@@ -180,7 +180,6 @@ static void several_blocked_readers(struct row *r)
 	expect(n_done == 4 && bytes <= 400, "%zu bytes came of 400", bytes);
 }
 
-#define N_WRITERS 4
 #define N_RECORDS 300U
 
 /* At most PIPE_BUF, and no divisor of the ring */
@@ -222,36 +221,12 @@ static void gather_child(int fd, unsigned int who)
 	_exit(0);
 }
 
-/* check_records() - whole records of every writer */
-static void check_records(int fd)
-{
-	unsigned int count[N_WRITERS] = { 0 };
-	char record[RECORD_BYTES];
-	int status;
-
-	for (unsigned int i = 0; i < N_WRITERS * N_RECORDS; i++) {
-		unsigned int who;
-
-		read_all(fd, record, sizeof(record));
-		who = (unsigned int)(record[0] - 'A');
-		expect(who < N_WRITERS, "record %u begins with %#x", i, (unsigned int)record[0]);
-		for (unsigned int k = 1; k < sizeof(record); k++)
-			expect(record[k] == record[0], "record %u is torn at byte %u", i, k);
-		count[who]++;
-	}
-	for (unsigned int i = 0; i < N_WRITERS; i++) {
-		expect(wait(&status) > 0 && status == 0, "a writer ended with %#x",
-		       (unsigned int)status);
-		expect(count[i] == N_RECORDS, "writer %u: %u records came", i, count[i]);
-	}
-}
-
 /* gather_atomic() - four writers over a ring of one page; each opens the node itself */
 static void gather_atomic(struct row *r, int flags)
 {
 	int fd = row_open_echo(r, "small_echo");
 
-	for (unsigned int i = 0; i < N_WRITERS; i++) {
+	for (unsigned int i = 0; i < ROW_WRITERS; i++) {
 		pid_t pid = fork();
 
 		expect(pid >= 0, "fork: %m");
@@ -259,7 +234,7 @@ static void gather_atomic(struct row *r, int flags)
 			gather_child(open(row_path(r, "small_echo"), O_WRONLY | O_CLOEXEC | flags),
 				     i);
 	}
-	check_records(fd);
+	expect_records(fd, N_RECORDS, RECORD_BYTES);
 }
 
 static void writev_atomic(struct row *r)

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -16,17 +15,6 @@
 #include "rows.h"
 
 static char buf[ROW_RING_BYTES];
-
-/* scratch_file() - an empty file */
-static int scratch_file(void)
-{
-	char path[] = "/tmp/okl4test.XXXXXX";
-	int file = mkstemp(path);
-
-	expect(file >= 0, "mkstemp: %m");
-	unlink(path);
-	return file;
-}
 
 static void splice_out(struct row *r)
 {

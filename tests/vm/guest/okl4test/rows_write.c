@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "pattern.h"
@@ -178,7 +177,6 @@ static void write_epipe_wakes_sleeper(struct row *r)
 	expect_errno(write(fd, buf, 1), EPIPE);
 }
 
-#define N_WRITERS 4
 #define N_RECORDS 400U
 
 /* At most PIPE_BUF, and no divisor of the ring: most of them find a part of the room they need */
@@ -202,32 +200,16 @@ static void writer_child(int fd, unsigned int who)
 /* write_pipe_buf_atomic() - records from four writers stay whole, over a ring of one page */
 static void write_pipe_buf_atomic(struct row *r)
 {
-	int fd = row_open_echo(r, "small_echo"), status;
-	unsigned int count[N_WRITERS] = { 0 };
-	char record[RECORD_BYTES];
+	int fd = row_open_echo(r, "small_echo");
 
-	for (unsigned int i = 0; i < N_WRITERS; i++) {
+	for (unsigned int i = 0; i < ROW_WRITERS; i++) {
 		pid_t pid = fork();
 
 		expect(pid >= 0, "fork: %m");
 		if (pid == 0)
 			writer_child(fd, i);
 	}
-	for (unsigned int i = 0; i < N_WRITERS * N_RECORDS; i++) {
-		unsigned int who;
-
-		read_all(fd, record, sizeof(record));
-		who = (unsigned int)(record[0] - 'A');
-		expect(who < N_WRITERS, "record %u begins with %#x", i, (unsigned int)record[0]);
-		for (unsigned int k = 1; k < sizeof(record); k++)
-			expect(record[k] == record[0], "record %u is torn at byte %u", i, k);
-		count[who]++;
-	}
-	for (unsigned int i = 0; i < N_WRITERS; i++) {
-		expect(wait(&status) > 0 && status == 0, "a writer ended with %#x",
-		       (unsigned int)status);
-		expect(count[i] == N_RECORDS, "writer %u: %u records came", i, count[i]);
-	}
+	expect_records(fd, N_RECORDS, RECORD_BYTES);
 }
 
 const struct row_entry rows_write[] = {

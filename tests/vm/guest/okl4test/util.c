@@ -115,6 +115,16 @@ short poll_now(int fd, short events)
 	return pfd.revents;
 }
 
+int scratch_file(void)
+{
+	char path[] = "/tmp/okl4test.XXXXXX";
+	int file = mkstemp(path);
+
+	expect(file >= 0, "mkstemp: %m");
+	unlink(path);
+	return file;
+}
+
 void *mmap_shared(size_t bytes)
 {
 	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -59,6 +59,9 @@ short wait_poll(int fd, short events);
 /** poll_now() - what poll(2) says at this moment; Return: revents, 0 for nothing */
 short poll_now(int fd, short events);
 
+/** scratch_file() - an empty file without a name, which can be read and written */
+int scratch_file(void);
+
 /** mmap_shared() - zeroed memory that children share */
 void *mmap_shared(size_t bytes);
 
