@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * daemon_rpc_rig.c - stand-ins for the server and two guests, and what is asked and answered
+ */
+#include "daemon_rpc_rig.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+
+#include "rpc_call.h"
+
+#ifdef __SANITIZE_ADDRESS__
+/* Criterion 2.4.1 leaves a little of its own behind now and then; asked by LeakSanitizer */
+const char *__lsan_default_suppressions(void);
+
+const char *__lsan_default_suppressions(void)
+{
+	return "leak:libcriterion\n";
+}
+#endif
+
+char rpc_path[64];
+
+static struct channel_config channels[] = {
+	{ .name = (char *)"a\n\"b",
+	  .ring_bytes = 4096,
+	  .exclusive = true,
+	  .endpoint = { .type = ENDPOINT_UNIX_LISTEN, .path = (char *)"/p/s", .mode = 0600 } },
+	{ .name = (char *)"file",
+	  .ring_bytes = 1 << 20,
+	  .endpoint = { .type = ENDPOINT_INTERVM, .file = (char *)"rel/f", .rounds = 2 } },
+};
+
+static struct guest_config guests[] = {
+	{ .name = (char *)"vm1", .socket = (char *)"/s1", .channels = channels, .n_channels = 2 },
+	{ .name = (char *)"vm2",
+	  .socket = (char *)"/s2",
+	  .socket_mode = SOCKET_CONNECT,
+	  .channels = channels + 1,
+	  .n_channels = 1 },
+};
+
+static struct config config = { .control_path = rpc_path,
+				.control_mode = 0620,
+				.guests = guests,
+				.n_guests = 2 };
+
+struct guest {
+	const struct guest_config *cfg;
+};
+
+static struct guest made[] = { { &guests[0] }, { &guests[1] } };
+
+struct guest *server_guest(struct server *server, size_t idx)
+{
+	return idx < 2 ? &made[idx] : NULL;
+}
+
+const struct config *server_config(const struct server *server)
+{
+	return &config;
+}
+
+unsigned int server_n_workers(const struct server *server)
+{
+	return 3;
+}
+
+uint64_t server_uptime_ms(const struct server *server)
+{
+	return 1234567;
+}
+
+uint64_t server_instance(void)
+{
+	return 0xabc;
+}
+
+const struct guest_config *guest_config(const struct guest *guest)
+{
+	return guest->cfg;
+}
+
+void guest_snapshot(struct guest *guest, struct guest_snapshot *snap)
+{
+	*snap = (struct guest_snapshot){ 0 };
+	if (guest == &made[0])
+		*snap = (struct guest_snapshot){
+			.connected = true,
+			.ready = true,
+			.n_queues = 2,
+			.memory_bytes = 1ULL << 40,
+			.requests = 10,
+			.refused = 11,
+			.declined_fuse = 12,
+			.dropped_messages = 13,
+			.device_errors = 14,
+			.driver_instance = 0xfedcba9876543210,
+		};
+	snap->n_channels = (uint32_t)guest->cfg->n_channels;
+	snap->n_in_state[CHANNEL_ATTACHED] = 1;
+	snap->n_in_state[CHANNEL_FAILED] = snap->n_channels - 1;
+}
+
+int guest_channel_snapshots(struct guest *guest, struct channel_snapshot **list)
+{
+	size_t n = guest->cfg->n_channels;
+
+	*list = calloc(n, sizeof(**list));
+	for (size_t i = 0; i < n; i++) {
+		struct channel_snapshot *snap = &(*list)[i];
+
+		*snap = (struct channel_snapshot){
+			.cfg = &guest->cfg->channels[i],
+			.id = (uint32_t)i,
+			.info = { .joined = true, .clients = 5, .refused = 6 },
+			.state = i ? CHANNEL_FAILED : CHANNEL_ATTACHED,
+			.instance = i ? 0 : 0x77,
+			.failed_status = FS_HEAD_BACK,
+			.attaches = 8,
+			.fwd = { 1, 2, 3, 4, 5, 6, 7 },
+			.bwd = { 11, 12, 13, 14, 15, 16, 17 },
+			.fwd_fill = 21,
+			.bwd_fill = 22,
+			.fwd_host_phase = 31,
+			.fwd_guest_phase = 32,
+			.bwd_host_phase = 33,
+			.bwd_guest_phase = 34,
+		};
+		snap->errors[FS_HEAD_BACK] = 2;
+		snap->errors[FS_CTL_MAGIC] = 1;
+	}
+	return (int)n;
+}
+
+char rpc_changed[256];
+int rpc_outcome;
+
+struct guest *server_find(struct server *server, const char *name)
+{
+	return !strcmp(name, "vm1") ? &made[0] : !strcmp(name, "vm2") ? &made[1] : NULL;
+}
+
+size_t server_n_guests(const struct server *server)
+{
+	return 2;
+}
+
+int server_guest_add(struct server *server, const struct guest_config *cfg)
+{
+	snprintf(rpc_changed, sizeof(rpc_changed), "guest %s: %s, %zu channels", cfg->name,
+		 cfg->socket, cfg->n_channels);
+	return rpc_outcome;
+}
+
+int server_guest_remove(struct server *server, const char *name)
+{
+	snprintf(rpc_changed, sizeof(rpc_changed), "no guest %s", name);
+	return rpc_outcome;
+}
+
+int server_reload(struct server *server, FILE *errors)
+{
+	if (rpc_outcome)
+		fprintf(errors, "f:1:2: one\nf:3:4: two\n");
+	return rpc_outcome;
+}
+
+int guest_channel_add(struct guest *guest, const struct channel_config *cfg, uint32_t *id)
+{
+	snprintf(rpc_changed, sizeof(rpc_changed), "%s/%s: %u bytes, %s", guest->cfg->name,
+		 cfg->name, (unsigned int)cfg->ring_bytes, endpoint_type_name(cfg->endpoint.type));
+	*id = 7;
+	return rpc_outcome;
+}
+
+int guest_channel_remove(struct guest *guest, const char *name)
+{
+	snprintf(rpc_changed, sizeof(rpc_changed), "no %s/%s", guest->cfg->name, name);
+	return rpc_outcome;
+}
+
+int guest_channel_reset(struct guest *guest, const char *name)
+{
+	snprintf(rpc_changed, sizeof(rpc_changed), "reset %s/%s", guest->cfg->name, name);
+	return rpc_outcome;
+}
+
+/**
+ * answers() - a line must be answered by exactly this one
+ * @line: request
+ * @want: the answer without its newline; NULL: none
+ */
+void answers(const char *line, const char *want)
+{
+	/* In memory of its own, so that a sanitizer sees a step beyond the end. */
+	size_t bytes = strlen(line);
+	char *copy = malloc(bytes + 1), *got;
+
+	memcpy(copy, line, bytes + 1);
+	got = rpc_answer(NULL, copy, bytes);
+	free(copy);
+	if (!want) {
+		cr_assert_null(got, "%s", got);
+		return;
+	}
+	cr_assert_not_null(got, "%s", line);
+	cr_assert_eq(got[strlen(got) - 1], '\n');
+	got[strlen(got) - 1] = 0;
+	cr_assert_str_eq(got, want, "%s", line);
+	free(got);
+}
+
+/**
+ * call() - a call must be answered by exactly this
+ * @method: its method
+ * @params: the members of its params; NULL: it has none
+ * @kind: "result" or "error"
+ * @what: its value
+ */
+static void call(const char *method, const char *params, const char *kind, const char *what)
+{
+	char line[1024], want[4096];
+
+	snprintf(line, sizeof(line), CALL("%s", "%s%s%s"), method, params ? ",\"params\":{" : "",
+		 params ? params : "", params ? "}" : "");
+	snprintf(want, sizeof(want), "{\"jsonrpc\":\"2.0\",\"id\":1,\"%s\":%s}", kind, what);
+	answers(line, want);
+}
+
+/**
+ * gives() - a call must have this result
+ * @method: its method
+ * @params: the members of its params; NULL: it has none
+ * @result: the result
+ */
+void gives(const char *method, const char *params, const char *result)
+{
+	call(method, params, "result", result);
+}
+
+/**
+ * refuses() - a call must give this error
+ * @method: its method
+ * @params: the members of its params; NULL: it has none
+ * @code: of the error
+ * @text: its message as it stands in JSON
+ */
+void refuses(const char *method, const char *params, int code, const char *text)
+{
+	char error[1024];
+
+	snprintf(error, sizeof(error), "{\"code\":%d,\"message\":\"%s\"}", code, text);
+	call(method, params, "error", error);
+}
