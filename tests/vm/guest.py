@@ -52,9 +52,10 @@ class Guest:
     def __init__(self, socket: str | os.PathLike | None = None, *, serve: bool = False,
                  hotplug: bool = False, way: str | None = None, kernel: str | None = None,
                  driver: bool = True, mount: bool = True, module_args: str = "", overlays=(),
-                 disk: Disk | None = None, mem_mib: int = 512, smp: int = 1, qmp_path=None, qemu_args=(), append: str = "",
-                 program: list[str] | None = None, accel: str | None = None,
-                 boot_timeout: float = 90, wait: bool = True, verbose: bool = False):
+                 disk: Disk | None = None, mem_mib: int = 512, smp: int = 1, qmp_path=None,
+                 qemu_args=(), append: str = "", program: list[str] | None = None,
+                 accel: str | None = None, boot_timeout: float = 90, wait: bool = True,
+                 verbose: bool = False):
         self.scratch = scratch_dir()
         self.console_path = self.scratch / "console"
         self._pump = Pump()
@@ -65,9 +66,11 @@ class Guest:
         self._boot_timeout = boot_timeout
         self._up = False
         self._boot_console = self._boot_event = 0
+        self.judged_from = 0  # what the console showed before is not held against the guest
         self.way = way = way or qemu.default_way()
         self.kernel: kernels.Kernel | None = None
         try:
+            arch = "amd64"
             if disk:
                 vmlinuz, image = disk.vmlinuz, disk.initrd
                 append = f"root=/dev/vda rw {append}"
@@ -75,15 +78,17 @@ class Guest:
                              *qemu_args]
             else:
                 self.kernel = kernels.get(kernel)
+                arch = self.kernel.arch
                 Deadline.slower = max(Deadline.slower, self.kernel.slower)
                 module = kernels.module(self.kernel) if driver else None
                 vmlinuz, image = self.kernel.vmlinuz, self.scratch / "initramfs"
                 image.write_bytes(initramfs.build(self.kernel, module, overlays))
-            accel = accel or (accelerators.choose() if self.kernel.arch == "amd64" else "tcg")
-            argv = program or qemu.for_guest(self.kernel.arch, way)
-            argv = argv + qemu.machine_args(self.kernel.arch, accel, mem_mib, smp) + [
+            accel = accel or (accelerators.choose() if arch == "amd64" else "tcg")
+            self._may_start_over = accel == "tcg" and not disk
+            argv = program or qemu.for_guest(arch, way)
+            argv = argv + qemu.machine_args(arch, accel, mem_mib, smp) + [
                 "-kernel", str(vmlinuz), "-initrd", str(image), "-append",
-                f"console={qemu.CONSOLE[self.kernel.arch]} loglevel=7 oops=panic panic=-1 {append}".strip(),
+                f"console={qemu.CONSOLE[arch]} loglevel=7 oops=panic panic=-1 {append}".strip(),
                 "-chardev", f"file,id=console,path={self.console_path},append=on",
                 "-serial", "chardev:console"]
             if verbose:
@@ -140,9 +145,23 @@ class Guest:
         if self.kernel and self.kernel.detects:
             self._get_going(ready_or_panicked, deadline.left() / 3)
         self._agent.wait(ready_or_panicked, deadline.left(), "boot")
+        if not self._agent.ready and self._may_start_over:
+            self._start_over()
+            self._agent.wait(ready_or_panicked, deadline.left(), "boot")
         if not self._agent.ready:
             raise GuestError(f"the guest panicked\n{self._what_it_said()}")
-        self._up = True
+        self._up, self._may_start_over = True, False
+
+    def _start_over(self) -> None:
+        """Boot a kernel again that panicked at its first boot, before anything of ours was loaded.
+
+        Linux replaces instructions that another CPU is just executing (static branches), and the
+        TCG of QEMU 7.2 does not always get that right.
+        """
+        print("okl4fs: the kernel panicked before the driver was loaded: reset\n"
+              f"{self.console()[-2000:]}", file=sys.stderr)
+        self._press_reset()
+        self.judged_from = self._boot_console
 
     def _get_going(self, up, limit: float) -> None:
         """Press the reset button if a debug kernel is not up in a part of its time.
