@@ -17,14 +17,18 @@ OUR_MODULE = re.compile(r"\[okl4\w+\]")
 # A leak is ours if a caller was in our module, which has gone and has no name any more.
 OUR_LEAK = re.compile(r"\[okl4\w+\]|\] 0x[0-9a-f]{16}$", re.M)
 
-# kmemleak reports only what is some seconds old, and may take what is being moved for lost at first.
+# kmemleak reports only what was five seconds old when a scan began, and may take what is being moved for
+# lost at first.
 SCAN = """\
 f=/sys/kernel/debug/kmemleak
 test -e $f || exit 0
 now() { cut -d. -f1 /proc/uptime; }
 start=$(now)
 echo scan > $f
-while echo scan > $f && test $(now) -lt $((start + 7)); do :; done
+while
+	begun=$(now)
+	echo scan > $f && test $begun -lt $((start + 7))
+do :; done
 cat $f
 """
 # Everybody leaves; then nothing may hold the file system, and nothing the module.
