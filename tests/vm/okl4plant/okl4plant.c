@@ -18,6 +18,7 @@
 #include <linux/vmalloc.h>
 
 #define LEAK_BYTES 1234
+#define N_LEAKS    8
 /* Rounds of a race: KCSAN looks at one access in some thousands. */
 #define RACE_ROUNDS 20000000
 
@@ -71,12 +72,20 @@ static int vmalloc_out_of_bounds(void)
 	return 0;
 }
 
+/*
+ * Several, and none with a pointer to another left in it, since kmemleak takes whatever looks like an
+ * address on some stack for a pointer.
+ */
 static int leak(void)
 {
-	void *p = kmalloc(LEAK_BYTES, GFP_KERNEL);
+	for (int i = 0; i < N_LEAKS; i++) {
+		void *p = kzalloc(LEAK_BYTES, GFP_KERNEL);
 
-	OPTIMIZER_HIDE_VAR(p);
-	return p ? 0 : -ENOMEM;
+		OPTIMIZER_HIDE_VAR(p);
+		if (!p)
+			return -ENOMEM;
+	}
+	return 0;
 }
 
 static int shift_too_far(void)
