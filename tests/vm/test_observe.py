@@ -124,10 +124,8 @@ class Observe(VmTest):
         self.assertEqual(len(lines), 2 * (len(ECHOES) + 1))
         for line in lines:
             self.assertRegex(line, r"^\S+ (tx\.stalls_full|rx\.stalls_empty) \d+$")
-        talk = self.guest.spawn("mkfifo /okl4/echo; exec 3<>/okl4/echo; echo hello >&3; "
-                                "head -n 1 <&3; "
-                                "while :; do echo hello >&3; head -n 1 <&3; done >/dev/null")
-        talk.wait_output("hello", 60)
+        talk = self.guest.spawn("okl4test seq /okl4/echo records=1000000000 progress=500")
+        talk.wait_output("progress", 60)
         self.guest.check(f"echo > {TRACING}/trace")
         seen, deadline = [], Deadline(60)
         while not {"okl4fs_wake_sent", "okl4fs_wake_received"} <= {event for event, _ in seen}:
