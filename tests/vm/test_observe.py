@@ -125,16 +125,16 @@ class Observe(VmTest):
         for line in lines:
             self.assertRegex(line, r"^\S+ (tx\.stalls_full|rx\.stalls_empty) \d+$")
         talk = self.guest.spawn("okl4test seq /okl4/echo records=1000000000 progress=500")
+        self.addCleanup(self.guest.check, f"for f in {TRACING}/events/okl4fs/*/filter; do "
+                        "echo 0 > $f; done; rm /okl4/echo")
+        self.addCleanup(talk.wait, 20)
+        self.addCleanup(talk.signal, 9)
         talk.wait_output("progress", 60)
         self.guest.check(f"echo > {TRACING}/trace")
         seen, deadline = [], Deadline(60)
         while not {"okl4fs_wake_sent", "okl4fs_wake_received"} <= {event for event, _ in seen}:
             deadline.check(f"wake-ups to be seen ({seen})")
             seen = re.findall(r": (okl4fs_\w+): .*name=(\S+)", self.guest.check(watch))
-        talk.signal(9)
-        talk.wait(20)
-        self.guest.check(f"for f in {TRACING}/events/okl4fs/*/filter; do echo 0 > $f; done; "
-                         "rm /okl4/echo")
         self.assertEqual({name for _, name in seen}, {"echo"})
 
     # Counters
