@@ -48,6 +48,8 @@ static void take_events(struct okl4_event_queue *q)
 	unsigned long flags;
 
 	spin_lock_irqsave(&q->lock, flags);
+	if (!q->vq)
+		goto out; /* the interrupt came late: the queues are being taken down */
 	do {
 		virtqueue_disable_cb(q->vq);
 		while ((buffer = virtqueue_get_buf(q->vq, &len)) != NULL) {
@@ -65,6 +67,7 @@ static void take_events(struct okl4_event_queue *q)
 	} while (!virtqueue_enable_cb(q->vq));
 	if (notify || taken + 1 >= q->n_buffers)
 		virtqueue_notify(q->vq);
+out:
 	spin_unlock_irqrestore(&q->lock, flags);
 }
 
@@ -207,8 +210,11 @@ static int find_queues(struct okl4_dev *dev)
 	if (err)
 		goto out;
 	dev->has_queues = true;
-	for (i = 0; i < dev->n_event; i++)
+	for (i = 0; i < dev->n_event; i++) {
+		spin_lock_irq(&dev->event[i].lock);
 		dev->event[i].vq = vqs[OKL4FS_QUEUE_EVENT + i];
+		spin_unlock_irq(&dev->event[i].lock);
+	}
 	spin_lock_irq(&dev->ctl_lock);
 	dev->ctl_vq = vqs[OKL4FS_QUEUE_CONTROL];
 	spin_unlock_irq(&dev->ctl_lock);
@@ -280,12 +286,15 @@ void okl4_queues_stop(struct okl4_dev *dev)
 	spin_lock_irq(&dev->ctl_lock);
 	dev->ctl_vq = NULL;
 	spin_unlock_irq(&dev->ctl_lock);
+	/* Until del_vqs() an interrupt can come that was on its way when the device was reset */
 	for (i = 0; i < dev->n_event; i++) {
 		struct okl4_event_queue *q = &dev->event[i];
 
+		spin_lock_irq(&q->lock);
 		while (q->vq && virtqueue_detach_unused_buf(q->vq))
 			;
 		q->vq = NULL;
+		spin_unlock_irq(&q->lock);
 	}
 	if (dev->has_queues)
 		dev->vdev->config->del_vqs(dev->vdev);
