@@ -39,6 +39,7 @@ static struct config *config_new(void)
 	if (!cfg)
 		return NULL;
 	cfg->control_mode = 0660;
+	cfg->control_idle_seconds = 300;
 	cfg->control_path = runtime_path("control.sock");
 	return cfg->control_path ? cfg : config_free(cfg);
 }
@@ -79,6 +80,20 @@ no_memory:
 	return -ENOMEM;
 }
 
+/**
+ * principals_deinit() - free what belongs to it
+ * @p: users and groups
+ */
+static void principals_deinit(struct principals *p)
+{
+	for (size_t i = 0; i < p->n_users; i++)
+		free(p->users[i]);
+	for (size_t i = 0; i < p->n_groups; i++)
+		free(p->groups[i]);
+	free(p->users);
+	free(p->groups);
+}
+
 struct config *config_free(struct config *cfg)
 {
 	if (!cfg)
@@ -88,6 +103,9 @@ struct config *config_free(struct config *cfg)
 	free(cfg->guests);
 	free(cfg->control_path);
 	free(cfg->control_group);
+	principals_deinit(&cfg->control_readers);
+	principals_deinit(&cfg->control_admins);
+	free(cfg->metrics_listen);
 	free(cfg);
 	return NULL;
 }

@@ -23,10 +23,14 @@ enum endpoint_type {
 	ENDPOINT_ECHO,
 	ENDPOINT_DISCARD,
 	ENDPOINT_UNIX_LISTEN,
+	ENDPOINT_UNIX_CONNECT,
+	ENDPOINT_TCP_LISTEN,
+	ENDPOINT_TCP_CONNECT,
+	ENDPOINT_CHANNEL,
 	N_ENDPOINT_TYPES
 };
 
-/** endpoint_type_name() - "intervm", "echo", "discard", "unix-listen"; static memory */
+/** endpoint_type_name() - "intervm", "unix-listen", ...; static memory */
 const char *endpoint_type_name(enum endpoint_type type);
 
 /**
@@ -34,8 +38,17 @@ const char *endpoint_type_name(enum endpoint_type type);
  * @type: kind
  * @file: (intervm) path of the file to send
  * @rounds: (intervm) how many times it is sent; 2 by default as in the OKL4 example, 0: for ever
- * @path: (unix-listen) socket path
+ * @path: (unix-*) socket path
  * @mode: (unix-listen) permission bits, 0600 by default
+ * @address: (tcp-*) where to listen or connect to; address_parse() takes it
+ * @tls: (tcp-*) mutual TLS; without it @address is a loopback address
+ * @tls_cert: (tcp-*) PEM file of our certificate, and of those between it and the root
+ * @tls_key: (tcp-*) PEM file of its key
+ * @tls_ca: (tcp-*) PEM file of those who may have signed the peer's certificate
+ * @tls_name: (tcp-*) what the peer's certificate must be for; NULL: (tcp-connect) the host of @address,
+ *	(tcp-listen) anything
+ * @guest: (channel) the other guest
+ * @channel: (channel) its channel, whose endpoint names this one
  */
 struct endpoint_config {
 	enum endpoint_type type;
@@ -43,6 +56,10 @@ struct endpoint_config {
 	uint32_t rounds;
 	char *path;
 	unsigned int mode;
+	char *address;
+	bool tls;
+	char *tls_cert, *tls_key, *tls_ca, *tls_name;
+	char *guest, *channel;
 };
 
 /**
@@ -80,10 +97,28 @@ struct guest_config {
 };
 
 /**
+ * struct principals - users and groups that have a right
+ * @users: their names
+ * @n_users: how many
+ * @groups: their names
+ * @n_groups: how many
+ */
+struct principals {
+	char **users;
+	size_t n_users;
+	char **groups;
+	size_t n_groups;
+};
+
+/**
  * struct config - all of it; owned by whoever called config_load()
  * @control_path: control socket
  * @control_mode: its permission bits, 0660 by default
  * @control_group: its group, or NULL
+ * @control_idle_seconds: after which a client that asks nothing is sent away; 300 by default, 0: never
+ * @control_readers: who may ask
+ * @control_admins: who may also change something
+ * @metrics_listen: loopback address (address_parse()) or "unix:PATH"; NULL: no metrics are served
  * @guests: array
  * @n_guests: 0 or more
  */
@@ -91,6 +126,9 @@ struct config {
 	char *control_path;
 	unsigned int control_mode;
 	char *control_group;
+	uint32_t control_idle_seconds;
+	struct principals control_readers, control_admins;
+	char *metrics_listen;
 	struct guest_config *guests;
 	size_t n_guests;
 };

@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,12 +34,38 @@ static bool same(const char *a, const char *b)
 	return a == b || (a && b && !strcmp(a, b));
 }
 
+/* endpoint_strings - where the strings of a struct endpoint_config are */
+static const size_t endpoint_strings[] = {
+	offsetof(struct endpoint_config, file),     offsetof(struct endpoint_config, path),
+	offsetof(struct endpoint_config, address),  offsetof(struct endpoint_config, tls_cert),
+	offsetof(struct endpoint_config, tls_key),  offsetof(struct endpoint_config, tls_ca),
+	offsetof(struct endpoint_config, tls_name), offsetof(struct endpoint_config, guest),
+	offsetof(struct endpoint_config, channel),
+};
+#define N_ENDPOINT_STRINGS (sizeof(endpoint_strings) / sizeof(endpoint_strings[0]))
+
+/**
+ * endpoint_string() - one of an endpoint's strings
+ * @cfg: the endpoint
+ * @idx: which
+ *
+ * Return: where it is.
+ */
+static char **endpoint_string(const struct endpoint_config *cfg, size_t idx)
+{
+	return (char **)((char *)cfg + endpoint_strings[idx]);
+}
+
 int config_channel_copy(struct channel_config *to, const struct channel_config *from)
 {
+	bool copied;
+
 	*to = *from;
-	to->endpoint.file = to->endpoint.path = NULL;
-	if (copy(&to->name, from->name) && copy(&to->endpoint.file, from->endpoint.file) &&
-	    copy(&to->endpoint.path, from->endpoint.path))
+	copied = copy(&to->name, from->name);
+	for (size_t i = 0; i < N_ENDPOINT_STRINGS; i++)
+		copied &= copy(endpoint_string(&to->endpoint, i),
+			       *endpoint_string(&from->endpoint, i));
+	if (copied)
 		return 0;
 	config_channel_deinit(to);
 	return -ENOMEM;
@@ -47,18 +74,21 @@ int config_channel_copy(struct channel_config *to, const struct channel_config *
 void config_channel_deinit(struct channel_config *channel)
 {
 	free(channel->name);
-	free(channel->endpoint.file);
-	free(channel->endpoint.path);
+	for (size_t i = 0; i < N_ENDPOINT_STRINGS; i++)
+		free(*endpoint_string(&channel->endpoint, i));
 	memset(channel, 0, sizeof(*channel));
 }
 
 bool config_channel_equal(const struct channel_config *a, const struct channel_config *b)
 {
+	for (size_t i = 0; i < N_ENDPOINT_STRINGS; i++) {
+		if (!same(*endpoint_string(&a->endpoint, i), *endpoint_string(&b->endpoint, i)))
+			return false;
+	}
 	return same(a->name, b->name) && a->ring_bytes == b->ring_bytes &&
 	       a->exclusive == b->exclusive && a->endpoint.type == b->endpoint.type &&
-	       same(a->endpoint.file, b->endpoint.file) &&
-	       a->endpoint.rounds == b->endpoint.rounds &&
-	       same(a->endpoint.path, b->endpoint.path) && a->endpoint.mode == b->endpoint.mode;
+	       a->endpoint.rounds == b->endpoint.rounds && a->endpoint.mode == b->endpoint.mode &&
+	       a->endpoint.tls == b->endpoint.tls;
 }
 
 int config_guest_copy(struct guest_config *to, const struct guest_config *from)

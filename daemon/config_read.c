@@ -16,58 +16,6 @@
 
 #include "config_value.h"
 
-static const char *const endpoint_names[] = {
-	[ENDPOINT_INTERVM] = "intervm",
-	[ENDPOINT_ECHO] = "echo",
-	[ENDPOINT_DISCARD] = "discard",
-	[ENDPOINT_UNIX_LISTEN] = "unix-listen",
-};
-_Static_assert(sizeof(endpoint_names) / sizeof(endpoint_names[0]) == N_ENDPOINT_TYPES,
-	       "a name for each type");
-
-const char *endpoint_type_name(enum endpoint_type type)
-{
-	return endpoint_names[type];
-}
-
-/**
- * read_guest_name() - [A-Za-z0-9._-], at most 63
- * @r: reader
- * @node: the value, or NULL
- * @out: a copy
- */
-static void read_guest_name(struct conf_reader *r, const struct conf_node *node, char **out)
-{
-	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-				      "0123456789._-";
-	char quoted[96];
-
-	if (!conf_read_string(r, node, out))
-		return;
-	if (node->text_bytes > OKL4FS_NAME_MAX || node->text[strspn(node->text, allowed)])
-		conf_error(r->errors, node, "must be 1 to %d of A-Z a-z 0-9 . _ -, not %s",
-			   OKL4FS_NAME_MAX, conf_quote(node->text, quoted, sizeof(quoted)));
-}
-
-/**
- * read_channel_name() - what can be the name of a file
- * @r: reader
- * @node: the value, or NULL
- * @out: a copy
- */
-static void read_channel_name(struct conf_reader *r, const struct conf_node *node, char **out)
-{
-	char quoted[96];
-
-	if (!conf_read_string(r, node, out))
-		return;
-	if (node->text_bytes > OKL4FS_NAME_MAX || strchr(node->text, '/') ||
-	    !strcmp(node->text, ".") || !strcmp(node->text, ".."))
-		conf_error(r->errors, node,
-			   "must be 1 to %d bytes without '/', and not \".\" or \"..\", not %s",
-			   OKL4FS_NAME_MAX, conf_quote(node->text, quoted, sizeof(quoted)));
-}
-
 /**
  * read_ring_bytes() - size of a ring
  * @r: reader
@@ -87,36 +35,6 @@ static void read_ring_bytes(struct conf_reader *r, const struct conf_node *node,
 }
 
 /**
- * read_endpoint() - the host end of a channel
- * @r: reader
- * @node: the value, or NULL
- * @out: to be filled
- */
-static void read_endpoint(struct conf_reader *r, struct conf_node *node,
-			  struct endpoint_config *out)
-{
-	unsigned int type;
-
-	if (!conf_is_kind(r, node, CONF_OBJECT))
-		return;
-	if (!conf_read_word(r, conf_required(r, node, "type"), endpoint_names, N_ENDPOINT_TYPES,
-			    &type))
-		return; /* which keys are known depends on it */
-
-	out->type = (enum endpoint_type)type;
-	if (out->type == ENDPOINT_INTERVM) {
-		out->rounds = 2;
-		conf_read_string(r, conf_required(r, node, "file"), &out->file);
-		conf_read_u32(r, conf_member(node, "rounds"), &out->rounds);
-	} else if (out->type == ENDPOINT_UNIX_LISTEN) {
-		out->mode = 0600;
-		conf_read_socket_path(r, conf_required(r, node, "path"), &out->path);
-		conf_read_mode(r, conf_member(node, "mode"), &out->mode);
-	}
-	conf_refuse_unused(r, node);
-}
-
-/**
  * read_channel() - one channel
  * @r: reader
  * @node: the value
@@ -127,10 +45,10 @@ static void read_channel(struct conf_reader *r, struct conf_node *node, struct c
 	out->ring_bytes = 1U << 20;
 	if (!conf_is_kind(r, node, CONF_OBJECT))
 		return;
-	read_channel_name(r, conf_required(r, node, "name"), &out->name);
+	conf_read_channel_name(r, conf_required(r, node, "name"), &out->name);
 	read_ring_bytes(r, conf_member(node, "ring_bytes"), &out->ring_bytes);
 	conf_read_boolean(r, conf_member(node, "exclusive"), &out->exclusive);
-	read_endpoint(r, conf_required(r, node, "endpoint"), &out->endpoint);
+	config_read_endpoint(r, conf_required(r, node, "endpoint"), &out->endpoint);
 	conf_refuse_unused(r, node);
 }
 
@@ -214,7 +132,7 @@ static void read_guest(struct conf_reader *r, struct conf_node *node, struct gue
 	out->socket_perm = 0660;
 	if (!conf_is_kind(r, node, CONF_OBJECT))
 		return;
-	read_guest_name(r, conf_required(r, node, "name"), &out->name);
+	conf_read_guest_name(r, conf_required(r, node, "name"), &out->name);
 	conf_read_socket_path(r, conf_required(r, node, "socket"), &out->socket);
 	conf_read_word(r, conf_member(node, "socket_mode"), modes, 2, &mode);
 	out->socket_mode = (enum socket_mode)mode;
@@ -250,6 +168,41 @@ static void read_guests(struct conf_reader *r, struct conf_node *node, struct co
 }
 
 /**
+ * read_names() - names of users or groups
+ * @r: reader
+ * @node: the value, or NULL
+ * @out: the names
+ * @n_out: how many
+ */
+static void read_names(struct conf_reader *r, struct conf_node *node, char ***out, size_t *n_out)
+{
+	if (!conf_is_kind(r, node, CONF_ARRAY))
+		return;
+	*out = calloc(n_items(node) + 1, sizeof(**out));
+	if (!*out) {
+		r->no_memory = true;
+		return;
+	}
+	for (node = node->first; node; node = node->next)
+		*n_out += conf_read_string(r, node, &(*out)[*n_out]);
+}
+
+/**
+ * read_principals() - who has a right
+ * @r: reader
+ * @node: the value, or NULL
+ * @out: to be filled
+ */
+static void read_principals(struct conf_reader *r, struct conf_node *node, struct principals *out)
+{
+	if (!conf_is_kind(r, node, CONF_OBJECT))
+		return;
+	read_names(r, conf_member(node, "users"), &out->users, &out->n_users);
+	read_names(r, conf_member(node, "groups"), &out->groups, &out->n_groups);
+	conf_refuse_unused(r, node);
+}
+
+/**
  * read_control() - the control socket
  * @r: reader
  * @node: the value, or NULL
@@ -262,6 +215,29 @@ static void read_control(struct conf_reader *r, struct conf_node *node, struct c
 	conf_read_socket_path(r, conf_member(node, "path"), &out->control_path);
 	conf_read_mode(r, conf_member(node, "mode"), &out->control_mode);
 	conf_read_string(r, conf_member(node, "group"), &out->control_group);
+	conf_read_u32(r, conf_member(node, "idle_seconds"), &out->control_idle_seconds);
+	read_principals(r, conf_member(node, "readers"), &out->control_readers);
+	read_principals(r, conf_member(node, "admins"), &out->control_admins);
+	conf_refuse_unused(r, node);
+}
+
+/**
+ * read_metrics() - where metrics are served
+ * @r: reader
+ * @node: the value, or NULL
+ * @out: to be filled
+ */
+static void read_metrics(struct conf_reader *r, struct conf_node *node, struct config *out)
+{
+	struct conf_node *listen;
+
+	if (!conf_is_kind(r, node, CONF_OBJECT))
+		return;
+	listen = conf_required(r, node, "listen");
+	if (listen && listen->kind == CONF_STRING && !strncmp(listen->text, "unix:", 5))
+		conf_read_unix_url(r, listen, &out->metrics_listen);
+	else
+		conf_read_address(r, listen, "is no loopback address", &out->metrics_listen);
 	conf_refuse_unused(r, node);
 }
 
@@ -285,14 +261,11 @@ int config_read_guest(struct guest_config *out, struct conf_node *root, struct c
 int config_read(struct config *cfg, struct conf_node *root, struct conf_errors *errors)
 {
 	struct conf_reader r = { .errors = errors };
-	struct conf_node *metrics;
 
 	if (!conf_is_kind(&r, root, CONF_OBJECT))
 		return 0;
 	read_control(&r, conf_member(root, "control"), cfg);
-	metrics = conf_member(root, "metrics");
-	if (metrics)
-		conf_key_error(errors, metrics, "this version serves no metrics");
+	read_metrics(&r, conf_member(root, "metrics"), cfg);
 	read_guests(&r, conf_required(&r, root, "guests"), cfg);
 	conf_refuse_unused(&r, root);
 	return r.no_memory ? -ENOMEM : 0;

@@ -8,6 +8,12 @@
 #include "config.h"
 #include "config_json.h"
 
+struct conf_reader;
+
+/** config_read_endpoint() - the host end of a channel; @node may be NULL */
+void config_read_endpoint(struct conf_reader *r, struct conf_node *node,
+			  struct endpoint_config *out);
+
 /**
  * config_read() - fill the structures from a tree and check every value
  * @cfg: zeroed; filled as far as it went, to be freed by config_free() in every case

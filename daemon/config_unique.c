@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * config_unique.c - names and socket paths that must not be there twice
+ * config_unique.c - names, socket paths and addresses that must not be there twice
  *
  * The strings that share a name space are collected with the values they came from, sorted, and
  * compared with their neighbours; so the time does not grow with the square of their number.
@@ -114,6 +114,24 @@ static struct conf_node *items(struct conf_node *object, const char *key)
 }
 
 /**
+ * add_listener() - what an endpoint listens on: nobody else can
+ * @names: paths and addresses
+ * @endpoint: the endpoint, or something else
+ */
+static void add_listener(struct names *names, struct conf_node *endpoint)
+{
+	const struct conf_node *type;
+
+	type = endpoint && endpoint->kind == CONF_OBJECT ? conf_member(endpoint, "type") : NULL;
+	if (!type || type->kind != CONF_STRING)
+		return;
+	if (!strcmp(type->text, "unix-listen"))
+		add(names, endpoint, "path");
+	else if (!strcmp(type->text, "tcp-listen"))
+		add(names, endpoint, "address");
+}
+
+/**
  * check_guest() - the names of a guest's channels
  * @guest: the guest
  * @paths: collects the paths of its sockets
@@ -130,7 +148,7 @@ static int check_guest(struct conf_node *guest, struct names *paths, struct conf
 	for (channel = items(guest, "channels"); channel; channel = channel->next) {
 		add(&channels, channel, "name");
 		if (channel->kind == CONF_OBJECT)
-			add(paths, conf_member(channel, "endpoint"), "path");
+			add_listener(paths, conf_member(channel, "endpoint"));
 	}
 	return finish(&channels, errors);
 }
@@ -152,6 +170,7 @@ int config_check_unique(struct conf_node *root, struct conf_errors *errors)
 	if (root->kind != CONF_OBJECT)
 		return 0;
 	add(&paths, conf_member(root, "control"), "path");
+	add(&paths, conf_member(root, "metrics"), "listen");
 	for (guest = items(root, "guests"); guest; guest = guest->next) {
 		add(&guests, guest, "name");
 		r2 = check_guest(guest, &paths, errors);

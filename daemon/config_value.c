@@ -11,6 +11,10 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include <libfs/abi.h>
+
+#include "util/address.h"
+
 /* What fits sun_path with its NUL (unix(7)) */
 #define SOCKET_PATH_MAX (sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1)
 
@@ -142,7 +146,7 @@ void conf_read_boolean(struct conf_reader *r, const struct conf_node *node, bool
 bool conf_read_word(struct conf_reader *r, const struct conf_node *node, const char *const words[],
 		    size_t n_words, unsigned int *out)
 {
-	char list[128] = "", quoted[64];
+	char list[192] = "", quoted[64];
 	size_t at = 0;
 
 	if (!conf_is_kind(r, node, CONF_STRING))
@@ -175,4 +179,83 @@ void conf_read_u32(struct conf_reader *r, const struct conf_node *node, uint32_t
 			   UINT32_MAX, node->text);
 	else
 		*out = (uint32_t)node->integer;
+}
+
+/**
+ * conf_read_guest_name() - [A-Za-z0-9._-], at most 63
+ * @r: reader
+ * @node: the value, or NULL
+ * @out: a copy
+ */
+void conf_read_guest_name(struct conf_reader *r, const struct conf_node *node, char **out)
+{
+	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				      "0123456789._-";
+	char quoted[96];
+
+	if (!conf_read_string(r, node, out))
+		return;
+	if (node->text_bytes > OKL4FS_NAME_MAX || node->text[strspn(node->text, allowed)])
+		conf_error(r->errors, node, "must be 1 to %d of A-Z a-z 0-9 . _ -, not %s",
+			   OKL4FS_NAME_MAX, conf_quote(node->text, quoted, sizeof(quoted)));
+}
+
+/**
+ * conf_read_channel_name() - what can be the name of a file
+ * @r: reader
+ * @node: the value, or NULL
+ * @out: a copy
+ */
+void conf_read_channel_name(struct conf_reader *r, const struct conf_node *node, char **out)
+{
+	char quoted[96];
+
+	if (!conf_read_string(r, node, out))
+		return;
+	if (node->text_bytes > OKL4FS_NAME_MAX || strchr(node->text, '/') ||
+	    !strcmp(node->text, ".") || !strcmp(node->text, ".."))
+		conf_error(r->errors, node,
+			   "must be 1 to %d bytes without '/', and not \".\" or \"..\", not %s",
+			   OKL4FS_NAME_MAX, conf_quote(node->text, quoted, sizeof(quoted)));
+}
+
+/**
+ * conf_read_address() - HOST:PORT
+ * @r: reader
+ * @node: the value, or NULL
+ * @abroad: what to say of an address that is not of this machine alone; NULL: it may be any
+ * @out: a copy
+ */
+void conf_read_address(struct conf_reader *r, const struct conf_node *node, const char *abroad,
+		       char **out)
+{
+	struct address address;
+	const char *wrong;
+	char quoted[96];
+
+	if (!conf_read_string(r, node, out))
+		return;
+	wrong = address_parse(&address, node->text);
+	if (!wrong && abroad && !address_is_loopback(&address))
+		wrong = abroad;
+	if (wrong)
+		conf_error(r->errors, node, "%s %s", conf_quote(node->text, quoted, sizeof(quoted)),
+			   wrong);
+}
+
+/**
+ * conf_read_unix_url() - "unix:PATH"
+ * @r: reader
+ * @node: a string that begins with "unix:"
+ * @out: a copy of it all
+ */
+void conf_read_unix_url(struct conf_reader *r, const struct conf_node *node, char **out)
+{
+	const size_t bytes = node->text_bytes - strlen("unix:");
+
+	if (!conf_read_string(r, node, out))
+		return;
+	if (!bytes || bytes > SOCKET_PATH_MAX)
+		conf_error(r->errors, node, "the path of a socket has 1 to %zu bytes, not %zu",
+			   SOCKET_PATH_MAX, bytes);
 }

@@ -35,6 +35,19 @@ bool conf_read_string(struct conf_reader *r, const struct conf_node *node, char 
 /** conf_read_socket_path() - a path that fits a socket address */
 void conf_read_socket_path(struct conf_reader *r, const struct conf_node *node, char **out);
 
+/** conf_read_guest_name() - [A-Za-z0-9._-], at most 63 */
+void conf_read_guest_name(struct conf_reader *r, const struct conf_node *node, char **out);
+
+/** conf_read_channel_name() - what can be the name of a file */
+void conf_read_channel_name(struct conf_reader *r, const struct conf_node *node, char **out);
+
+/** conf_read_address() - HOST:PORT; @abroad: what to tell of one that is not of this machine alone, or NULL */
+void conf_read_address(struct conf_reader *r, const struct conf_node *node, const char *abroad,
+		       char **out);
+
+/** conf_read_unix_url() - a string that begins with "unix:", and a socket's path behind it */
+void conf_read_unix_url(struct conf_reader *r, const struct conf_node *node, char **out);
+
 /** conf_read_mode() - permission bits as an octal string */
 void conf_read_mode(struct conf_reader *r, const struct conf_node *node, unsigned int *out);
 

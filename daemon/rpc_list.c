@@ -150,6 +150,14 @@ static struct json_object *endpoint_object(const struct endpoint_config *cfg,
 		rpc_add_path(object, "path", cfg->path);
 		rpc_add_number(object, "clients", info->clients);
 		rpc_add_number(object, "clients_refused", info->refused);
+	} else if (cfg->type == ENDPOINT_CHANNEL) {
+		rpc_add_string(object, "guest", cfg->guest);
+		rpc_add_string(object, "channel", cfg->channel);
+	} else if (cfg->type == ENDPOINT_UNIX_CONNECT) {
+		rpc_add_path(object, "path", cfg->path);
+	} else if (cfg->type == ENDPOINT_TCP_LISTEN || cfg->type == ENDPOINT_TCP_CONNECT) {
+		rpc_add_string(object, "address", cfg->address);
+		rpc_add_boolean(object, "tls", cfg->tls);
 	}
 	return object;
 }

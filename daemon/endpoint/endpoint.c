@@ -4,13 +4,15 @@
  */
 #include "endpoint/endpoint.h"
 
+#include <errno.h>
+
 #include <libfs/checked.h>
 
 static const struct endpoint_ops *const types[] = {
-	[ENDPOINT_INTERVM] = &endpoint_intervm,
-	[ENDPOINT_ECHO] = &endpoint_echo,
-	[ENDPOINT_DISCARD] = &endpoint_discard,
-	[ENDPOINT_UNIX_LISTEN] = &endpoint_unix_listen,
+	[ENDPOINT_INTERVM] = &endpoint_intervm, [ENDPOINT_ECHO] = &endpoint_echo,
+	[ENDPOINT_DISCARD] = &endpoint_discard, [ENDPOINT_UNIX_LISTEN] = &endpoint_unix_listen,
+	[ENDPOINT_UNIX_CONNECT] = NULL,         [ENDPOINT_TCP_LISTEN] = NULL,
+	[ENDPOINT_TCP_CONNECT] = NULL,          [ENDPOINT_CHANNEL] = NULL,
 };
 _Static_assert(sizeof(types) / sizeof(types[0]) == N_ENDPOINT_TYPES, "a table for each type");
 
@@ -19,6 +21,11 @@ int endpoint_new(struct endpoint **ep, struct channel *ch)
 	const struct endpoint_config *cfg = &ch->cfg->endpoint;
 
 	*ep = NULL;
+	if (!types[cfg->type]) {
+		channel_log(ch, LOG_LEVEL_ERR, "there is no endpoint %s yet",
+			    endpoint_type_name(cfg->type));
+		return -ENOSYS;
+	}
 	return types[cfg->type]->new (ep, cfg, ch);
 }
 

@@ -71,6 +71,36 @@ Test(config, everything_given)
 	config_free(cfg);
 }
 
+Test(config, endpoints_that_speak_to_others)
+{
+	struct config *cfg = accepted(
+		"{\"control\":{\"idle_seconds\":0,\"readers\":{\"groups\":[\"a\",\"b\"]},\"admins\":{\"users\":[\"u\"]}},\n"
+		"\"metrics\":{\"listen\":\"unix:/m\"},\n"
+		"\"guests\":[{\"name\":\"g\",\"socket\":\"/s\",\"channels\":[\n"
+		"{\"name\":\"a\",\"endpoint\":{\"type\":\"unix-connect\",\"path\":\"/p\"}},\n"
+		"{\"name\":\"b\",\"endpoint\":{\"type\":\"tcp-listen\",\"address\":\"[::1]:1\"}},\n"
+		"{\"name\":\"c\",\"endpoint\":{\"type\":\"tcp-connect\",\"address\":\"example.org:65535\",\n"
+		"  \"tls\":{\"cert\":\"c\",\"key\":\"k\",\"ca\":\"a\",\"name\":\"n\"}}}]}]}");
+	const struct channel_config *c = cfg->guests[0].channels;
+
+	cr_assert_eq(cfg->control_idle_seconds, 0);
+	cr_assert_eq(cfg->control_readers.n_groups, 2);
+	cr_assert_str_eq(cfg->control_readers.groups[1], "b");
+	cr_assert_eq(cfg->control_admins.n_users, 1);
+	cr_assert_str_eq(cfg->control_admins.users[0], "u");
+	cr_assert_str_eq(cfg->metrics_listen, "unix:/m");
+	cr_assert_eq(c[0].endpoint.type, ENDPOINT_UNIX_CONNECT);
+	cr_assert_str_eq(c[0].endpoint.path, "/p");
+	cr_assert_eq(c[1].endpoint.type, ENDPOINT_TCP_LISTEN);
+	cr_assert_str_eq(c[1].endpoint.address, "[::1]:1");
+	cr_assert_not(c[1].endpoint.tls);
+	cr_assert_eq(c[2].endpoint.type, ENDPOINT_TCP_CONNECT);
+	cr_assert(c[2].endpoint.tls);
+	cr_assert_str_eq(c[2].endpoint.tls_key, "k");
+	cr_assert_str_eq(c[2].endpoint.tls_name, "n");
+	config_free(cfg);
+}
+
 Test(config, no_guest_is_allowed)
 {
 	struct config *cfg = accepted("{\"guests\":[]}");

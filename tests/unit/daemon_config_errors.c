@@ -22,8 +22,19 @@ REFUSED(config_errors, unknown_key_of_a_guest, IN_GUEST("\"sockt\":1,"),
 	"FILE:1:38: guests[0].sockt: unknown key\n")
 REFUSED(config_errors, unknown_key_of_a_channel, CHANNEL(",\"x\":1"),
 	"FILE:1:89: guests[0].channels[0].x: unknown key\n")
-REFUSED(config_errors, metrics, "{\"metrics\": {\"listen\": \"127.0.0.1:9714\"}, \"guests\": []}",
-	"FILE:1:2: metrics: this version serves no metrics\n")
+#define METRICS(listen) "{\"metrics\": {\"listen\": \"" listen "\"}, \"guests\": []}"
+REFUSED(config_errors, metrics_port, METRICS("127.0.0.1:65536"),
+	"FILE:1:24: metrics.listen: \"127.0.0.1:65536\" must have a port from 1 to 65535\n")
+REFUSED(config_errors, metrics_for_all, METRICS("0.0.0.0:9714"),
+	"FILE:1:24: metrics.listen: \"0.0.0.0:9714\" is no loopback address\n")
+REFUSED(config_errors, metrics_without_path, METRICS("unix:"),
+	"FILE:1:24: metrics.listen: the path of a socket has 1 to 107 bytes, not 0\n")
+REFUSED(config_errors, principals,
+	"{\"control\": {\"admins\": {\"users\": [1, \"\"], \"people\": []}, \"readers\": []}, \"guests\": []}",
+	"FILE:1:69: control.readers: must be an object, not an array\n"
+	"FILE:1:35: control.admins.users[0]: must be a string, not a number\n"
+	"FILE:1:38: control.admins.users[1]: must not be empty\n"
+	"FILE:1:43: control.admins.people: unknown key\n")
 REFUSED(config_errors, control_of_another_kind, "{\"control\": \"/s\", \"guests\": []}",
 	"FILE:1:13: control: must be an object, not a string\n")
 REFUSED(config_errors, unknown_key_of_control, "{\"control\": {\"paht\": 1}, \"guests\": []}",
@@ -109,9 +120,10 @@ REFUSED(config_errors, endpoint_of_another_kind, ENDPOINT("\"echo\""),
 	"FILE:1:73: guests[0].channels[0].endpoint: must be an object, not a string\n")
 REFUSED(config_errors, endpoint_without_type, ENDPOINT("{}"),
 	"FILE:1:73: guests[0].channels[0].endpoint: \"type\" is missing\n")
-REFUSED(config_errors, unknown_type, ENDPOINT("{\"type\":\"tcp-listen\"}"),
+REFUSED(config_errors, unknown_type, ENDPOINT("{\"type\":\"udp-listen\"}"),
 	"FILE:1:81: guests[0].channels[0].endpoint.type: must be one of \"intervm\", \"echo\", "
-	"\"discard\", \"unix-listen\", not \"tcp-listen\"\n")
+	"\"discard\", \"unix-listen\", \"unix-connect\", \"tcp-listen\", \"tcp-connect\", \"channel\", "
+	"not \"udp-listen\"\n")
 REFUSED(config_errors, key_of_another_type, ENDPOINT("{\"type\":\"echo\",\"path\":\"/p\"}"),
 	"FILE:1:88: guests[0].channels[0].endpoint.path: unknown key\n")
 REFUSED(config_errors, intervm_without_file, ENDPOINT("{\"type\":\"intervm\"}"),
@@ -121,6 +133,25 @@ REFUSED(config_errors, rounds, ENDPOINT("{\"type\":\"intervm\",\"file\":\"/f\",\
 	"4294967295, not -1\n")
 REFUSED(config_errors, unix_listen_without_path, ENDPOINT("{\"type\":\"unix-listen\"}"),
 	"FILE:1:73: guests[0].channels[0].endpoint: \"path\" is missing\n")
+
+REFUSED(config_errors, tcp_without_port, ENDPOINT("{\"type\":\"tcp-listen\",\"address\":\"::1\"}"),
+	"FILE:1:104: guests[0].channels[0].endpoint.address: \"::1\" must have its IPv6 address in brackets, as \"[::1]:9000\"\n")
+REFUSED(config_errors, tcp_abroad_without_tls,
+	ENDPOINT("{\"type\":\"tcp-connect\",\"address\":\"example.org:99\"}"),
+	"FILE:1:105: guests[0].channels[0].endpoint.address: \"example.org:99\" is no loopback address, so it needs \"tls\"\n")
+REFUSED(config_errors, tls_without_key,
+	ENDPOINT(
+		"{\"type\":\"tcp-connect\",\"address\":\"example.org:99\",\"tls\":{\"cert\":\"/c\"}}"),
+	"FILE:1:128: guests[0].channels[0].endpoint.tls: \"key\" is missing\n"
+	"FILE:1:128: guests[0].channels[0].endpoint.tls: \"ca\" is missing\n")
+REFUSED(config_errors, channel_without_guest,
+	ENDPOINT("{\"type\":\"channel\",\"channel\":\"a/b\"}"),
+	"FILE:1:73: guests[0].channels[0].endpoint: \"guest\" is missing\n"
+	"FILE:1:101: guests[0].channels[0].endpoint.channel: must be 1 to 63 bytes without '/', and not \".\" or \"..\", not \"a/b\"\n")
+REFUSED(config_errors, same_address_twice,
+	GUEST("{\"name\":\"c\",\"endpoint\":{\"type\":\"tcp-listen\",\"address\":\"[::1]:99\"}},\n"
+	      "{\"name\":\"d\",\"endpoint\":{\"type\":\"tcp-listen\",\"address\":\"[::1]:99\"}}"),
+	"FILE:2:55: guests[0].channels[1].endpoint.address: \"[::1]:99\" is guests[0].channels[0].endpoint.address already\n")
 
 REFUSED(config_errors, same_guest_twice,
 	"{\"guests\":[\n"
