@@ -15,6 +15,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "events.h"
 #include "util/log.h"
 
 /**
@@ -75,6 +76,58 @@ void channel_bind(struct channel *ch, const struct channel_endpoint_ops *ops, vo
 }
 
 /**
+ * post_move() - tell that the state has changed
+ * @ch: channel
+ * @before: its state before
+ * @event: what happened
+ */
+static void post_move(const struct channel *ch, enum channel_state before, enum channel_event event)
+{
+	static const enum events_kind kinds[N_CHANNEL_STATES] = {
+		[CHANNEL_DETACHED] = EVENTS_CHANNEL_DETACHED,
+		[CHANNEL_ATTACHED] = EVENTS_CHANNEL_ATTACHED,
+		[CHANNEL_SUSPENDED] = EVENTS_CHANNEL_SUSPENDED,
+		[CHANNEL_FAILED] = EVENTS_CHANNEL_FAILED,
+	};
+	struct events_fact fact = {
+		.kind = kinds[ch->state],
+		.guest = ch->guest_name,
+		.channel = ch->cfg->name,
+		.instance = ch->state == CHANNEL_ATTACHED ? ch->instance : 0,
+		.again = event == CHANNEL_EV_ATTACH_SAME,
+	};
+
+	if (ch->state == before)
+		return;
+	if (ch->state == CHANNEL_FAILED) {
+		fact.text = fs_status_name((int)ch->failed_status);
+		fact.more = fs_status_text((int)ch->failed_status);
+	}
+	events_post(&fact);
+}
+
+void channel_joined(const struct channel *ch)
+{
+	events_post(&(struct events_fact){
+		.kind = EVENTS_ENDPOINT_JOINED,
+		.guest = ch->guest_name,
+		.channel = ch->cfg->name,
+		.text = endpoint_type_name(ch->cfg->endpoint.type),
+	});
+}
+
+void channel_left(const struct channel *ch, const char *reason)
+{
+	events_post(&(struct events_fact){
+		.kind = EVENTS_ENDPOINT_LEFT,
+		.guest = ch->guest_name,
+		.channel = ch->cfg->name,
+		.text = endpoint_type_name(ch->cfg->endpoint.type),
+		.more = reason,
+	});
+}
+
+/**
  * channel_move() - the one place where the state changes
  * @ch: channel; new memory is in place before an attach
  * @event: what happened
@@ -88,6 +141,7 @@ static void channel_move(struct channel *ch, enum channel_event event)
 	if (ch->state != before)
 		log_debug("guest %s: channel %s: %s, was %s", ch->guest_name, ch->cfg->name,
 			  channel_state_name(ch->state), channel_state_name(before));
+	post_move(ch, before, event);
 
 	if (actions & (CHANNEL_ACT_ENDPOINT_DOWN | CHANNEL_ACT_ENDPOINT_GONE)) {
 		loop_cancel(ch->loop, &ch->task);

@@ -165,6 +165,12 @@ void channel_bind(struct channel *ch, const struct channel_endpoint_ops *ops, vo
 int channel_attach(struct channel *ch, const struct memsec sec[OKL4FS_N_SECS],
 		   void **chunk[OKL4FS_N_SECS], uint64_t instance);
 
+/** channel_joined() - tell that somebody is there at the host end (events.h) */
+void channel_joined(const struct channel *ch);
+
+/** channel_left() - tell that he is there no longer; @reason: why, as a part of a sentence */
+void channel_left(const struct channel *ch, const char *reason);
+
 /** channel_detach() - the guest takes its memory back; what the endpoint can take at once is moved before */
 void channel_detach(struct channel *ch);
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "events.h"
 #include "guest_private.h"
 
 /**
@@ -93,6 +94,21 @@ static int channel_make(struct guest_channel **out, struct guest *g,
 }
 
 /**
+ * post() - tell what has become of a channel; nothing of those that a guest begins with
+ * @g: guest
+ * @kind: what happened
+ * @gc: channel
+ */
+static void post(const struct guest *g, enum events_kind kind, const struct guest_channel *gc)
+{
+	if (g->vhost)
+		events_post(&(struct events_fact){ .kind = kind,
+						   .guest = g->cfg.name,
+						   .channel = gc->cfg.name,
+						   .number = gc->ch.id });
+}
+
+/**
  * add() - offer one more channel
  * @g: guest that has none of that name
  * @cfg: copied
@@ -113,6 +129,7 @@ static int add(struct guest *g, const struct channel_config *cfg, uint32_t *id)
 		return r;
 	if (*id == g->n_ids)
 		g->n_ids++;
+	post(g, EVENTS_CHANNEL_ADDED, g->channel[*id]);
 	guest_queue_changed(g, *id);
 	return 0;
 }
@@ -131,6 +148,7 @@ static void remove_channel(struct guest *g, struct guest_channel *gc)
 	g->generation[id]++;
 	while (g->n_ids && !g->channel[g->n_ids - 1])
 		g->n_ids--;
+	post(g, EVENTS_CHANNEL_REMOVED, gc);
 	channel_free(gc);
 	guest_queue_changed(g, id);
 }
@@ -188,8 +206,10 @@ static void call_reset(void *arg)
 	struct guest_channel *gc = find(c->g, c->name);
 
 	c->r = gc ? 0 : -ENOENT;
-	if (gc)
-		channel_fail(&gc->ch, FS_CHANNEL_RESET);
+	if (!gc)
+		return;
+	post(c->g, EVENTS_CHANNEL_RESET, gc);
+	channel_fail(&gc->ch, FS_CHANNEL_RESET);
 }
 
 int guest_channel_reset(struct guest *g, const char *name)

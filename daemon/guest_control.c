@@ -8,6 +8,7 @@
 #include <libfs/checked.h>
 #include <stdlib.h>
 
+#include "events.h"
 #include "guest_private.h"
 
 /* Requests that are served in a turn */
@@ -62,6 +63,8 @@ static int serve_hello(struct guest *g, const struct wire_request *req, union wi
 		    "driver %016" PRIx64 " says hello, ABI %d, %" PRIu32 " event queue%s",
 		    g->driver.instance, OKL4FS_ABI_VERSION, g->driver.n_event_queues,
 		    g->driver.n_event_queues == 1 ? "" : "s");
+	events_post(&(struct events_fact){
+		.kind = EVENTS_GUEST_READY, .guest = g->cfg.name, .instance = g->driver.instance });
 	/* What it rang before we knew where */
 	for (uint32_t i = 0; i < g->driver.n_event_queues; i++)
 		guest_queue_kick(&g->queue[OKL4FS_QUEUE_EVENT + i]);

@@ -12,7 +12,19 @@
  */
 #include <string.h>
 
+#include "events.h"
 #include "guest_private.h"
+
+/**
+ * post() - tell what has become of the device
+ * @g: guest
+ * @kind: what happened
+ * @reason: why; NULL: that goes without saying
+ */
+static void post(const struct guest *g, enum events_kind kind, const char *reason)
+{
+	events_post(&(struct events_fact){ .kind = kind, .guest = g->cfg.name, .text = reason });
+}
 
 /**
  * connected() - struct vhost_device_ops
@@ -27,6 +39,7 @@ static void connected(void *device)
 	for (unsigned int i = 0; i < VHOST_MAX_QUEUES; i++)
 		g->queue[i].mark.valid = false;
 	log_limited(&g->limit, LOG_LEVEL_INFO, g->subject, "a frontend is connected");
+	post(g, EVENTS_GUEST_CONNECTED, NULL);
 }
 
 /**
@@ -81,10 +94,12 @@ void guest_forget_driver(struct guest *g)
 /**
  * stop_serving() - nothing more for this driver, or this frontend
  * @g: guest
+ * @reason: what is wrong
  */
-static void stop_serving(struct guest *g)
+static void stop_serving(struct guest *g, const char *reason)
 {
 	g->broken = true;
+	post(g, EVENTS_GUEST_BROKEN, reason);
 	g->stats.device_errors++;
 	suspend(g);
 	guest_forget_driver(g);
@@ -95,7 +110,7 @@ void guest_break(struct guest *g, const struct guest_queue *q)
 	log_limited(&g->limit, LOG_LEVEL_WARNING, g->subject,
 		    "queue %u: %s; the device stands still until the guest resets it", q->idx,
 		    q->vq.error);
-	stop_serving(g);
+	stop_serving(g, q->vq.error);
 }
 
 /**
@@ -119,7 +134,7 @@ static bool start_rings(struct guest *g, const struct vhost_setup *setup)
 			continue;
 		log_limited(&g->limit, LOG_LEVEL_WARNING, g->subject,
 			    "queue %u: %s; the frontend is dropped", i, wrong);
-		stop_serving(g);
+		stop_serving(g, wrong);
 		vhost_backend_drop(g->vhost);
 		return false;
 	}
@@ -158,7 +173,7 @@ static void resume_driver(struct guest *g)
 		log_limited(&g->limit, LOG_LEVEL_WARNING, g->subject,
 			    "the bell page is no longer in guest memory; "
 			    "the device stands still until the guest resets it");
-		stop_serving(g);
+		stop_serving(g, "the bell page is no longer in guest memory");
 		return;
 	}
 	for (uint32_t id = 0; id < g->n_ids; id++) {
@@ -191,6 +206,7 @@ static void resume(void *device, const struct vhost_setup *setup)
 		return;
 	if (!virtqueue_is_marked(&control->vq, &control->mark)) {
 		log_debug("%s: the guest has reset the device", g->subject);
+		post(g, EVENTS_GUEST_RESET, NULL);
 		guest_forget_driver(g);
 	} else if (!g->driver.bell) {
 		resume_driver(g);
@@ -213,6 +229,7 @@ static void disconnected(void *device)
 	}
 	g->connected = false;
 	log_limited(&g->limit, LOG_LEVEL_INFO, g->subject, "the frontend has left");
+	post(g, EVENTS_GUEST_GONE, NULL);
 }
 
 /**
@@ -252,7 +269,7 @@ static void memory_lost(void *device)
 
 	log_limited(&g->limit, LOG_LEVEL_WARNING, g->subject,
 		    "guest memory is gone, its file was made shorter; the frontend is dropped");
-	stop_serving(g);
+	stop_serving(g, "guest memory is gone, its file was made shorter");
 	vhost_backend_drop(g->vhost);
 }
 

@@ -18,6 +18,7 @@
 #include <systemd/sd-daemon.h>
 #endif
 
+#include "events.h"
 #include "rpc.h"
 #include "server.h"
 #include "sigbus.h"
@@ -240,6 +241,8 @@ static int run(struct config *cfg, const char *path)
 		return r;
 	}
 	r = watch_signals(&d);
+	if (!r)
+		r = events_open(d.loop);
 	if (r)
 		config_free(cfg);
 	else
@@ -254,6 +257,7 @@ static int run(struct config *cfg, const char *path)
 	}
 	rpc_free(d.rpc);
 	server_free(d.server);
+	events_close();
 	for (int i = 0; i < 3; i++) {
 		if (d.signal[i])
 			event_free(d.signal[i]);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "events.h"
 #include "server.h"
 #include "util/log.h"
 #include "vhost_backend.h"
@@ -140,6 +141,7 @@ static int member_start(struct server *s, struct member *m, const struct guest_c
 		return r;
 	}
 	s->worker[m->worker].n_guests++;
+	events_post(&(struct events_fact){ .kind = EVENTS_GUEST_ADDED, .guest = cfg->name });
 	return 0;
 }
 
@@ -150,9 +152,13 @@ static int member_start(struct server *s, struct member *m, const struct guest_c
  */
 static void member_stop(struct server *s, struct member *m)
 {
+	char name[OKL4FS_NAME_MAX + 1];
+
 	if (!m->guest)
 		return;
+	snprintf(name, sizeof(name), "%s", guest_config(m->guest)->name);
 	m->guest = guest_free(m->guest);
+	events_post(&(struct events_fact){ .kind = EVENTS_GUEST_REMOVED, .guest = name });
 	s->worker[m->worker].n_guests--;
 }
 

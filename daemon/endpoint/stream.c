@@ -74,10 +74,12 @@ void stream_close(struct stream *s)
 /**
  * end() - the connection is over; its ends of the channel close
  * @s: open stream
+ * @reason: why, for those who watch
  */
-static void end(struct stream *s)
+static void end(struct stream *s, const char *reason)
 {
 	stream_close(s);
+	channel_left(s->ch, reason);
 	if (channel_usable(s->ch))
 		channel_set_open(s->ch, false, false);
 	s->ended(s->arg);
@@ -92,7 +94,7 @@ static void settle(struct stream *s)
 	if (s->in_open || s->out_open)
 		channel_set_open(s->ch, s->out_open, s->in_open);
 	else
-		end(s);
+		end(s, s->hung_up ? "it has hung up" : "both directions have ended");
 }
 
 /**
@@ -334,7 +336,8 @@ void stream_look(struct stream *s)
 		if (channel_usable(s->ch) && !pump_in(s))
 			settle(s);
 	} else if (recv(s->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) <= 0) {
-		end(s); /* it had nothing to say; otherwise the guest is still to hear it */
+		end(s,
+		    "it has hung up"); /* it had nothing to say; otherwise the guest is still to hear it */
 	}
 }
 
@@ -427,6 +430,7 @@ int stream_open(struct stream *s, int fd)
 		stream_close(s);
 		return r;
 	}
+	channel_joined(s->ch);
 	if (channel_usable(s->ch))
 		join(s);
 	return 0;
@@ -449,7 +453,7 @@ void stream_down(struct stream *s, bool gone)
 	if (s->fd < 0 || !s->joined)
 		return;
 	if (gone) {
-		end(s);
+		end(s, "the guest's stream has ended");
 		return;
 	}
 	event_del(s->read_ev);

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * events.h - what happens to guests and channels, told from any thread to main
+ *
+ * Whoever changes a state posts an event and goes on: posting takes no lock and waits for nobody.
+ * Main takes the events in the order in which they were posted and numbers them. While nobody wants
+ * any, posting is one load. What main has not taken yet is bounded: more is dropped, and counted.
+ */
+#ifndef OKL4FS_EVENTS_H
+#define OKL4FS_EVENTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <libfs/abi.h>
+
+struct loop;
+
+/** enum events_kind - what happened; docs/okl4fsd.json.5 and `rpc.discover` say the same by name */
+enum events_kind {
+	EVENTS_GUEST_ADDED,
+	EVENTS_GUEST_REMOVED,
+	EVENTS_GUEST_CONNECTED, /* a frontend is there */
+	EVENTS_GUEST_READY, /* its driver has said HELLO */
+	EVENTS_GUEST_RESET, /* its driver has reset the device */
+	EVENTS_GUEST_BROKEN, /* the device stands still until the driver resets it */
+	EVENTS_GUEST_GONE, /* the frontend has left */
+	EVENTS_CHANNEL_ADDED,
+	EVENTS_CHANNEL_REMOVED,
+	EVENTS_CHANNEL_ATTACHED,
+	EVENTS_CHANNEL_SUSPENDED,
+	EVENTS_CHANNEL_DETACHED,
+	EVENTS_CHANNEL_FAILED,
+	EVENTS_CHANNEL_RESET, /* by an operator */
+	EVENTS_ENDPOINT_JOINED,
+	EVENTS_ENDPOINT_LEFT,
+	EVENTS_CONFIG_RELOADED,
+	EVENTS_CONFIG_REFUSED,
+	EVENTS_LOG_CHANGED,
+	N_EVENTS_KINDS,
+};
+
+#define EVENTS_TEXT_BYTES 256
+
+/**
+ * struct events_fact - what there is to tell; what an event has not is 0 or NULL
+ * @kind: what happened
+ * @guest: to which guest
+ * @channel: to which of its channels
+ * @text: a sentence or a word: why, which status, which type
+ * @more: a second one
+ * @number: id, or how many
+ * @instance: of a driver, or of a channel's memory
+ * @again: (channel.attached) the memory that was there before
+ */
+struct events_fact {
+	enum events_kind kind;
+	const char *guest, *channel, *text, *more;
+	uint64_t number, instance;
+	bool again;
+};
+
+/**
+ * struct events_record - the same as it was posted
+ * @kind, @number, @instance, @again: as in struct events_fact
+ * @seq: counts the events that somebody wanted, from 1
+ * @realtime_us: when, by the clock on the wall, since 1970
+ * @monotonic_us: when, by CLOCK_MONOTONIC
+ * @guest, @channel, @text, @more: copies; "" for none
+ */
+struct events_record {
+	enum events_kind kind;
+	uint64_t seq, realtime_us, monotonic_us, number, instance;
+	bool again;
+	char guest[OKL4FS_NAME_MAX + 1], channel[OKL4FS_NAME_MAX + 1];
+	char text[EVENTS_TEXT_BYTES], more[EVENTS_TEXT_BYTES];
+};
+
+/** events_post() - tell that something has happened; any thread; @fact and its strings are copied */
+void events_post(const struct events_fact *fact);
+
+/**
+ * events_open() - let events be posted
+ * @loop: main's; the one that takes them
+ *
+ * Return: 0 or -errno.
+ */
+int events_open(struct loop *loop);
+
+/** events_close() - drop what was not taken; no other thread posts any more */
+void events_close(void);
+
+/**
+ * events_take() - have events taken, or no more
+ * @take: called on main with each; NULL: nobody wants any
+ * @dropped: called on main with how many were dropped since
+ * @arg: their argument
+ *
+ * Main.
+ */
+void events_take(void (*take)(void *arg, const struct events_record *record),
+		 void (*dropped)(void *arg, uint64_t n), void *arg);
+
+/** events_seq() - number of the last event that was taken; main */
+uint64_t events_seq(void);
+
+/** events_kind_name() - "guest.added", ...; static memory */
+const char *events_kind_name(enum events_kind kind);
+
+#endif
