@@ -17,7 +17,10 @@ static const char usage_text[] =
 	"  status                what the daemon is doing\n"
 	"  guests                all guests\n"
 	"  channels [GUEST]      all channels, or those of a guest\n"
-	"  qemu-args GUEST       what joins a QEMU to the daemon, to be pasted (set size= to the memory)\n"
+	"  qemu-args GUEST [--way fs|generic] [--memory MIB]\n"
+	"                        what joins a QEMU to the daemon, to be pasted\n"
+	"            --libvirt   the same as a domain of libvirt; --libvirt=filesystem: its device alone\n"
+	"            --cloud-hypervisor  the same as arguments of Cloud Hypervisor\n"
 	"  attach GUEST/CHANNEL  join stdin and stdout to a channel with endpoint unix-listen\n"
 	"  guest-add JSON        serve one more guest, described as in the configuration file\n"
 	"  guest-remove GUEST    serve a guest no longer\n"
@@ -58,7 +61,7 @@ static const struct command commands[] = {
 	{ "guests", 0, 0, "guest.list", ctl_show_guests, NULL },
 	{ "channels", 0, 1, "channel.list", ctl_show_channels, NULL },
 	{ "version", 0, 0, "version", ctl_show_version, NULL },
-	{ "qemu-args", 1, 1, NULL, NULL, ctl_qemu_args },
+	{ "qemu-args", 1, CTL_MAX_ARGS, NULL, NULL, ctl_qemu_args },
 	{ "attach", 1, 1, NULL, NULL, ctl_attach },
 	{ "guest-add", 1, 1, NULL, NULL, ctl_guest_add },
 	{ "guest-remove", 1, 1, NULL, NULL, ctl_guest_remove },

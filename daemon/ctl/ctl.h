@@ -9,6 +9,9 @@
 
 struct json_object;
 
+/** CTL_MAX_ARGS - as many arguments as any command has */
+#define CTL_MAX_ARGS 8
+
 /** enum ctl_exit - exit statuses, part of the interface */
 enum ctl_exit { CTL_DONE, CTL_REFUSED, CTL_USAGE, CTL_NO_DAEMON };
 

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * machine.c - what joins a virtual machine to a guest of the daemon, for each that can be joined
+ *
+ * The memory must be shared, or the daemon sees none of it, and QEMU says nothing. In mode `connect`
+ * QEMU listens, and waits at its start for the daemon; a daemon that comes back later is let in
+ * again. libvirt and Cloud Hypervisor only connect.
+ */
+#include "ctl/machine.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/quote.h"
+#include "util/fd.h"
+
+/* The driver takes the file systems whose tag begins with "okl4fs", and leaves the rest to virtiofs */
+#define TAG "okl4fs0"
+
+/* The generic device: a virtio id that nothing in Linux drives, a control and an event queue */
+#define GENERIC_ID "38"
+
+/* Buffers in a queue where one has to say it: what QEMU takes by itself */
+#define QUEUE_SIZE "128"
+
+#if defined(__x86_64__)
+#define LIBVIRT_MACHINE " arch='x86_64' machine='q35'"
+#elif defined(__aarch64__)
+#define LIBVIRT_MACHINE " arch='aarch64' machine='virt'"
+#else
+#define LIBVIRT_MACHINE ""
+#endif
+
+/**
+ * add() - add an option and its value
+ * @words: to which
+ * @option: the option
+ * @fmt: the value, as printf(3)
+ *
+ * Return: 0, or -ENOMEM.
+ */
+__attribute__((format(printf, 3, 4))) static int add(struct machine_words *words,
+						     const char *option, const char *fmt, ...)
+{
+	char *value;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&value, fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		return -ENOMEM;
+	words->word[words->n++] = strdup(option);
+	words->word[words->n++] = value;
+	return words->word[words->n - 2] ? 0 : -ENOMEM;
+}
+
+int machine_qemu(const struct machine *m, struct machine_words *out)
+{
+	_cleanup_free_ char *path = quote_qemu(m->socket);
+	const char *device = m->generic ? "vhost-user-test-device-pci,chardev=okl4fs,"
+					  "virtio-id=" GENERIC_ID ",num_vqs=2" :
+					  "vhost-user-fs-pci,chardev=okl4fs,tag=" TAG;
+
+	if (!path || add(out, "-m", "%luM", m->memory_mib) ||
+	    add(out, "-object", "memory-backend-memfd,id=okl4fs-mem,size=%luM,share=on",
+		m->memory_mib) ||
+	    add(out, "-machine", "memory-backend=okl4fs-mem") ||
+	    add(out, "-chardev", "socket,id=okl4fs,path=%s%s", path,
+		m->listens ? ",server=on" : "") ||
+	    add(out, "-device", "%s", device))
+		return -ENOMEM;
+	return 0;
+}
+
+int machine_cloud(const struct machine *m, struct machine_words *out)
+{
+	_cleanup_free_ char *path = quote_cloud(m->socket);
+
+	if (!path || add(out, "--memory", "size=%luM,shared=on", m->memory_mib))
+		return -ENOMEM;
+	if (m->generic)
+		return add(out, "--generic-vhost-user",
+			   "socket=%s,device_type=" GENERIC_ID ",queue_sizes=[" QUEUE_SIZE
+			   "," QUEUE_SIZE "]",
+			   path);
+	return add(out, "--fs", "tag=" TAG ",socket=%s,num_queues=1,queue_size=" QUEUE_SIZE, path);
+}
+
+void machine_free(struct machine_words *words)
+{
+	while (words->n > 0)
+		free(words->word[--words->n]);
+}
+
+/**
+ * filesystem() - the device, as lines of XML
+ * @m: machine
+ * @indent: before each line
+ *
+ * Return: a new string, or NULL.
+ */
+static char *filesystem(const struct machine *m, const char *indent)
+{
+	_cleanup_free_ char *path = quote_xml(m->socket);
+	char *xml;
+
+	if (!path || asprintf(&xml,
+			      "%1$s<filesystem type='mount'>\n"
+			      "%1$s  <driver type='virtiofs' queue='" QUEUE_SIZE "'/>\n"
+			      "%1$s  <source socket='%2$s'/>\n"
+			      "%1$s  <target dir='" TAG "'/>\n"
+			      "%1$s</filesystem>\n",
+			      indent, path) < 0)
+		return NULL;
+	return xml;
+}
+
+char *machine_filesystem(const struct machine *m)
+{
+	return filesystem(m, "");
+}
+
+char *machine_domain(const struct machine *m)
+{
+	_cleanup_free_ char *device = filesystem(m, "    ");
+	char *xml;
+
+	if (!device ||
+	    asprintf(&xml,
+		     "<domain type='qemu'>\n"
+		     "  <!-- type='kvm' where KVM works. Add a disk, or <kernel> and <initrd> to <os>. -->\n"
+		     "  <name>%s</name>\n"
+		     "  <memory unit='MiB'>%lu</memory>\n"
+		     "  <!-- without this okl4fsd sees nothing of the guest -->\n"
+		     "  <memoryBacking>\n"
+		     "    <source type='memfd'/>\n"
+		     "    <access mode='shared'/>\n"
+		     "  </memoryBacking>\n"
+		     "  <!-- one alone has no atomic instructions under type='qemu' -->\n"
+		     "  <vcpu>2</vcpu>\n"
+		     "  <os>\n"
+		     "    <type" LIBVIRT_MACHINE ">hvm</type>\n"
+		     "  </os>\n"
+		     "  <features>\n"
+		     "    <acpi/>\n"
+		     "  </features>\n"
+		     "  <devices>\n"
+		     "    <!-- all channels of the guest; start okl4fsd before the domain -->\n"
+		     "%s"
+		     "    <console type='pty'/>\n"
+		     "  </devices>\n"
+		     "</domain>\n",
+		     m->guest, m->memory_mib, device) < 0)
+		return NULL;
+	return xml;
+}

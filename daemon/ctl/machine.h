@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * machine.h - what joins a virtual machine to a guest of the daemon, for each that can be joined
+ */
+#ifndef OKL4FS_MACHINE_H
+#define OKL4FS_MACHINE_H
+
+#include <stdbool.h>
+
+/**
+ * struct machine - a virtual machine to be
+ * @guest: name of the guest that it is to the daemon
+ * @socket: absolute path of the vhost-user socket
+ * @listens: it listens there, and the daemon connects
+ * @generic: the way in is `generic`, else `fs`
+ * @memory_mib: its memory
+ */
+struct machine {
+	const char *guest;
+	const char *socket;
+	bool listens;
+	bool generic;
+	unsigned long memory_mib;
+};
+
+/** N_MACHINE_WORDS - as many words as any program gets */
+#define N_MACHINE_WORDS 10
+
+/**
+ * struct machine_words - arguments of a program, pairs of an option and its value
+ * @word: strings that are the struct's
+ * @n: how many
+ */
+struct machine_words {
+	char *word[N_MACHINE_WORDS];
+	int n;
+};
+
+/**
+ * machine_qemu() - arguments of QEMU
+ * @m: machine
+ * @out: empty; to be given to machine_free() whatever comes of it
+ *
+ * Return: 0, or -ENOMEM.
+ */
+int machine_qemu(const struct machine *m, struct machine_words *out);
+
+/** machine_cloud() - arguments of Cloud Hypervisor, which never listens; else as machine_qemu() */
+int machine_cloud(const struct machine *m, struct machine_words *out);
+
+/** machine_free() - free words */
+void machine_free(struct machine_words *words);
+
+/**
+ * machine_domain() - a whole domain of libvirt, which never listens and has the way `fs` only
+ * @m: machine; no control characters in its socket's path
+ *
+ * Return: XML, a new string; NULL when there is no memory.
+ */
+char *machine_domain(const struct machine *m);
+
+/** machine_filesystem() - the device in machine_domain() alone, for virsh attach-device */
+char *machine_filesystem(const struct machine *m);
+
+#endif

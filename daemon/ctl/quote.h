@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * quote.h - any text as one word of somebody else's language
+ *
+ * Each returns a new string, or NULL when there is no memory.
+ */
+#ifndef OKL4FS_QUOTE_H
+#define OKL4FS_QUOTE_H
+
+#include <stdbool.h>
+
+/** quote_shell() - @text as a word of a POSIX shell: as it is, or between '' */
+char *quote_shell(const char *text);
+
+/** quote_qemu() - @text as the value of a suboption of QEMU: each comma twice */
+char *quote_qemu(const char *text);
+
+/**
+ * quote_cloud() - @text as the value of a suboption of Cloud Hypervisor: as it is, or between ""
+ * with each " twice, which old versions do not know
+ */
+char *quote_cloud(const char *text);
+
+/** quote_xml() - @text, which has no control character, as an attribute's value between '' */
+char *quote_xml(const char *text);
+
+/** quote_has_control() - whether @text holds a control character, which no XML can hold */
+bool quote_has_control(const char *text);
+
+#endif

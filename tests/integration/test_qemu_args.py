@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""`okl4fsctl qemu-args`: for each program and way, with paths that each of them wants quoted."""
+import json
+import subprocess
+import unittest
+from xml.etree import ElementTree
+
+from vm.daemon import Daemon, guest_config
+from vm.process import scratch_dir
+
+TIMEOUT_S = 30
+ODD = "a, b='c' & <d> \"e\" [f] ü.sock"
+
+
+class QemuArgs(unittest.TestCase):
+    """A daemon with guests whose sockets are called this and that."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.scratch = scratch_dir()
+        cls.odd = str(cls.scratch / ODD)
+        cls.daemon = Daemon({"guests": [
+            guest_config("vm1", cls.scratch / "vm1.sock", {}),
+            guest_config("vm2", cls.scratch / "vm2.sock", {}, socket_mode="connect"),
+            guest_config("odd", cls.odd, {}),
+            guest_config("-relative", "vm3.sock", {}),
+            guest_config("line", cls.scratch / "line\nfeed.sock", {})]}, scratch=cls.scratch)
+
+    @classmethod
+    def tearDownClass(cls):
+        status = cls.daemon.stop()
+        assert status == 0, f"okl4fsd ended with status {status}: {cls.daemon.log()[-4000:]}"
+
+    def good(self, *args) -> str:
+        """okl4fsctl qemu-args; its output."""
+        status, output, errors = self.daemon.ctl("qemu-args", *args)
+        self.assertEqual((status, errors), (0, ""), args)
+        return output
+
+    def json(self, *args) -> dict:
+        """The same with --json."""
+        status, output, errors = self.daemon.ctl("--json", "qemu-args", *args)
+        self.assertEqual((status, errors), (0, ""), args)
+        return json.loads(output)
+
+    def bad(self, wanted: int, sentence: str, *args) -> None:
+        """okl4fsctl qemu-args; must fail with a status and a sentence."""
+        status, output, errors = self.daemon.ctl("qemu-args", *args)
+        self.assertEqual((status, output), (wanted, ""), errors)
+        self.assertIn(sentence, errors)
+        self.assertEqual(len(errors.splitlines()), 1, errors)
+
+    def words(self, *args) -> list[str]:
+        """The arguments that a pasted output makes; the same as those in JSON."""
+        done = subprocess.run(["sh", "-c", "printf '%s\\0' " + self.good(*args)], text=True,
+                              capture_output=True, timeout=TIMEOUT_S, check=True)
+        words = done.stdout.split("\0")[:-1]
+        self.assertEqual(words, self.json(*args)["args"])
+        return words
+
+    # QEMU
+
+    def test_fs(self):
+        self.assertEqual(self.words("vm1"), [
+            "-m", "512M", "-object", "memory-backend-memfd,id=okl4fs-mem,size=512M,share=on",
+            "-machine", "memory-backend=okl4fs-mem",
+            "-chardev", f"socket,id=okl4fs,path={self.scratch}/vm1.sock",
+            "-device", "vhost-user-fs-pci,chardev=okl4fs,tag=okl4fs0"])
+        self.assertEqual(self.words("vm1", "--way", "fs"), self.words("vm1"))
+
+    def test_qemu_listens(self):
+        words = self.words("vm2", "--memory=1024")
+        self.assertEqual(words[:4], ["-m", "1024M", "-object",
+                                     "memory-backend-memfd,id=okl4fs-mem,size=1024M,share=on"])
+        self.assertEqual(words[7], f"socket,id=okl4fs,path={self.scratch}/vm2.sock,server=on")
+
+    def test_generic(self):
+        words = self.words("--way=generic", "vm1")
+        self.assertEqual(words[7], f"socket,id=okl4fs,path={self.scratch}/vm1.sock")
+        self.assertEqual(words[9], "vhost-user-test-device-pci,chardev=okl4fs,virtio-id=38,num_vqs=2")
+
+    def test_generic_where_qemu_listens(self):
+        """It can be had, and is warned of."""
+        status, output, errors = self.daemon.ctl("qemu-args", "vm2", "--way", "generic")
+        self.assertEqual(status, 0)
+        self.assertIn("vm2: warning: this QEMU ends when a second daemon connects", errors)
+        self.assertIn("server=on", output)
+        self.assertIn("vhost-user-test-device-pci", output)
+
+    def test_paths(self):
+        """What is special to a shell or to QEMU; a relative path; a name that looks like an option."""
+        self.assertEqual(self.words("odd")[7],
+                         f"socket,id=okl4fs,path={self.odd.replace(',', ',,')}")
+        self.assertEqual(self.words("--", "-relative")[7],
+                         f"socket,id=okl4fs,path={self.scratch}/vm3.sock")
+        self.assertEqual(self.words("line")[7],
+                         f"socket,id=okl4fs,path={self.scratch}/line\nfeed.sock")
+
+    # Cloud Hypervisor
+
+    def test_cloud_hypervisor(self):
+        self.assertEqual(self.words("vm1", "--cloud-hypervisor", "--memory", "2048"), [
+            "--memory", "size=2048M,shared=on", "--fs",
+            f"tag=okl4fs0,socket={self.scratch}/vm1.sock,num_queues=1,queue_size=128"])
+        self.assertEqual(self.words("vm1", "--cloud-hypervisor", "--way=generic")[2:], [
+            "--generic-vhost-user",
+            f"socket={self.scratch}/vm1.sock,device_type=38,queue_sizes=[128,128]"])
+        quoted = self.odd.replace('"', '""')
+        self.assertIn(f',socket="{quoted}",', self.words("odd", "--cloud-hypervisor")[3])
+
+    # libvirt
+
+    def test_domain(self):
+        text = self.good("vm1", "--libvirt", "--memory", "768")
+        self.assertEqual(self.json("vm1", "--memory", "768", "--libvirt=domain"), {"domain": text})
+        domain = ElementTree.fromstring(text)
+        self.assertEqual((domain.tag, domain.get("type")), ("domain", "qemu"))
+        self.assertEqual(domain.findtext("name"), "vm1")
+        self.assertEqual((domain.findtext("memory"), domain.find("memory").get("unit")),
+                         ("768", "MiB"))
+        self.assertEqual(domain.find("memoryBacking/source").get("type"), "memfd")
+        self.assertEqual(domain.find("memoryBacking/access").get("mode"), "shared")
+        device, = domain.findall("devices/filesystem")
+        alone = ElementTree.fromstring(self.good("vm1", "--libvirt=filesystem"))
+        for found in (device, alone):
+            self.assertEqual(found.find("driver").attrib, {"type": "virtiofs", "queue": "128"})
+            self.assertEqual(found.find("source").attrib, {"socket": f"{self.scratch}/vm1.sock"})
+            self.assertEqual(found.find("target").attrib, {"dir": "okl4fs0"})
+        self.assertEqual(alone.attrib, {"type": "mount"})
+        self.assertIn("filesystem", self.json("vm1", "--libvirt=filesystem"))
+
+    def test_domain_with_an_odd_path(self):
+        for part in ("domain", "filesystem"):
+            text = self.good("odd", f"--libvirt={part}")
+            self.assertEqual(ElementTree.fromstring(text).find(".//source[@socket]").get("socket"),
+                             self.odd)
+
+    # What cannot be
+
+    def test_refused(self):
+        self.bad(1, 'there is no guest "vm9"', "vm9")
+        for target, name in (("--libvirt", "libvirt"), ("--libvirt=filesystem", "libvirt"),
+                             ("--cloud-hypervisor", "Cloud Hypervisor")):
+            self.bad(1, f'vm2: {name} does not listen: the guest needs "socket_mode": "listen"',
+                     "vm2", target)
+            self.bad(1, f"line: {name} cannot have a control character in the socket's path",
+                     "line", target)
+
+    def test_usage(self):
+        self.bad(2, "qemu-args: an argument is missing")
+        self.bad(2, "qemu-args: an argument is missing", "--libvirt")
+        self.bad(2, "qemu-args: too many arguments", "vm1", "vm2")
+        self.bad(2, "qemu-args: too many arguments", *["vm1"] * 20)
+        self.bad(2, "qemu-args: unrecognized option '--frobnicate'", "vm1", "--frobnicate")
+        self.bad(2, '--way: "pci" is neither fs nor generic', "vm1", "--way", "pci")
+        self.bad(2, '--libvirt: "x" is neither domain nor filesystem', "vm1", "--libvirt=x")
+        self.bad(2, "libvirt has the way fs only", "vm1", "--libvirt", "--way=generic")
+        self.bad(2, "--libvirt and --cloud-hypervisor: one, and once", "vm1", "--libvirt",
+                 "--cloud-hypervisor")
+        for memory in ("0", "", "-1", "+5", "1G", "99999999999999999999", "16777217"):
+            self.bad(2, f'--memory: "{memory}" is no number of MiB', "vm1", f"--memory={memory}")
+
+    def test_no_daemon(self):
+        self.daemon.control_path, path = str(self.scratch / "none.sock"), self.daemon.control_path
+        try:
+            self.bad(3, "no daemon at", "vm1", "--libvirt")
+        finally:
+            self.daemon.control_path = path
+
+
+if __name__ == "__main__":
+    unittest.main()
