@@ -139,8 +139,8 @@ static void channel_move(struct channel *ch, enum channel_event event)
 
 	ch->state = channel_next(before, event, &actions);
 	if (ch->state != before)
-		log_debug("guest %s: channel %s: %s, was %s", ch->guest_name, ch->cfg->name,
-			  channel_state_name(ch->state), channel_state_name(before));
+		log_channel(LOG_LEVEL_DEBUG, ch->guest_name, ch->cfg->name, "%s, was %s",
+			    channel_state_name(ch->state), channel_state_name(before));
 	post_move(ch, before, event);
 
 	if (actions & (CHANNEL_ACT_ENDPOINT_DOWN | CHANNEL_ACT_ENDPOINT_GONE)) {
@@ -156,8 +156,10 @@ static void channel_move(struct channel *ch, enum channel_event event)
 		ch->endpoint_ops->up(ch->endpoint, actions & CHANNEL_ACT_ENDPOINT_FRESH);
 }
 
-void channel_log(struct channel *ch, enum log_level level, const char *fmt, ...)
+void channel_write_log(struct channel *ch, const struct log_site *site, enum log_level level,
+		       enum log_event event, const char *fmt, ...)
 {
+	const struct log_about about = { ch->guest_name, ch->cfg->name, event };
 	char line[256], before[64] = "";
 	struct timespec now;
 	uint64_t suppressed;
@@ -175,7 +177,7 @@ void channel_log(struct channel *ch, enum log_level level, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
-	log_line(level, "guest %s: channel %s: %s%s", ch->guest_name, ch->cfg->name, line, before);
+	log_write(site, level, &about, "%s%s", line, before);
 }
 
 /**
@@ -211,8 +213,8 @@ static void note_failure(struct channel *ch, int status, const char *what)
 	ch->failed_status = (enum fs_status)status;
 	if (status < FS_STATUS_END)
 		ch->errors[status]++;
-	channel_log(ch, LOG_LEVEL_WARNING, "%s: %s (%s)", what, fs_status_text(status),
-		    fs_status_name(status));
+	channel_write_log(ch, LOG_SITE, LOG_LEVEL_WARNING, LOG_EVENT_CHANNEL_FAILED, "%s: %s (%s)",
+			  what, fs_status_text(status), fs_status_name(status));
 }
 
 int channel_attach(struct channel *ch, const struct memsec sec[OKL4FS_N_SECS],

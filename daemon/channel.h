@@ -187,15 +187,21 @@ void channel_fail(struct channel *ch, int status);
 void channel_rung(struct channel *ch);
 
 /**
- * channel_log() - a line about the channel: "guest vm1: channel intervm_test: ..."
+ * channel_write_log() - a line about the channel: "guest vm1: channel intervm_test: ..."
  * @ch: channel
- * @level: as log_line()
+ * @site: as log_write()
+ * @level: as log_write()
+ * @event: as in struct log_about
  * @fmt: the rest of the line
  *
- * What the guest can cause is limited in number, so these lines are.
+ * What the guest can cause is limited in number, so these lines are. channel_log() is how.
  */
-__attribute__((format(printf, 3, 4))) void channel_log(struct channel *ch, enum log_level level,
-						       const char *fmt, ...);
+__attribute__((format(printf, 5, 6))) void
+channel_write_log(struct channel *ch, const struct log_site *site, enum log_level level,
+		  enum log_event event, const char *fmt, ...);
+
+#define channel_log(ch, level, ...) \
+	channel_write_log(ch, LOG_SITE, level, LOG_EVENT_NONE, __VA_ARGS__)
 
 /* For endpoints; only between up() and down(). Errors (< 0, a negated fs_status other than AGAIN and
  * PIPE) have already failed the channel, and down() was called: return from the callback at once. */

@@ -31,10 +31,10 @@ int guest_new(struct guest **out, const struct guest_config *cfg, struct loop *m
 	if (!g)
 		return -ENOMEM;
 	g->worker = worker;
-	snprintf(g->subject, sizeof(g->subject), "guest %s", cfg->name);
 	for (unsigned int i = 0; i < VHOST_MAX_QUEUES; i++)
 		guest_queue_init(g, i);
 	r = config_guest_copy(&g->cfg, cfg);
+	g->about.guest = g->cfg.name;
 	for (size_t i = 0; i < cfg->n_channels && !r; i++)
 		r = guest_channel_add(g, &cfg->channels[i], NULL);
 	if (!r)

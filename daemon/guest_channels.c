@@ -254,8 +254,8 @@ static void remove_others(struct guest *g, const struct guest_config *all,
 		if (found && config_channel_equal(*found, key)) {
 			wanted[*found - all->channels] = NULL;
 		} else if (gc) {
-			log_notice("%s: channel %s: gone or changed by the reload", g->subject,
-				   gc->cfg.name);
+			log_channel(LOG_LEVEL_NOTICE, g->cfg.name, gc->cfg.name,
+				    "gone or changed by the reload");
 			remove_channel(g, gc);
 		}
 	}
@@ -273,7 +273,8 @@ static void call_become(void *arg)
 	uint32_t id;
 
 	if (!wanted) {
-		log_err("%s: reload: out of memory; its channels stay as they are", c->g->subject);
+		log_about(LOG_LEVEL_ERR, &c->g->about,
+			  "reload: out of memory; its channels stay as they are");
 		return;
 	}
 	for (size_t i = 0; i < n; i++)
@@ -284,11 +285,11 @@ static void call_become(void *arg)
 		int r = wanted[i] ? add(c->g, wanted[i], &id) : 1;
 
 		if (r < 0)
-			log_err("%s: channel %s: cannot be offered: %s", c->g->subject,
-				wanted[i]->name, strerror(-r));
+			log_channel(LOG_LEVEL_ERR, c->g->cfg.name, wanted[i]->name,
+				    "cannot be offered: %s", strerror(-r));
 		else if (!r)
-			log_notice("%s: channel %s: new or changed by the reload", c->g->subject,
-				   wanted[i]->name);
+			log_channel(LOG_LEVEL_NOTICE, c->g->cfg.name, wanted[i]->name,
+				    "new or changed by the reload");
 	}
 	free(wanted);
 }

@@ -59,7 +59,7 @@ static int serve_hello(struct guest *g, const struct wire_request *req, union wi
 	g->driver.bell_gpa = req->hello.bell_gpa;
 	g->driver.bell = bell;
 	g->driver.instance = req->hello.driver_instance;
-	log_limited(&g->limit, LOG_LEVEL_INFO, g->subject,
+	log_limited(&g->limit, LOG_LEVEL_INFO, &g->about,
 		    "driver %016" PRIx64 " says hello, ABI %d, %" PRIu32 " event queue%s",
 		    g->driver.instance, OKL4FS_ABI_VERSION, g->driver.n_event_queues,
 		    g->driver.n_event_queues == 1 ? "" : "s");
@@ -170,6 +170,7 @@ static void log_refusal(struct guest *g, const struct wire_request *req, int sta
 						       UINT32_MAX;
 	const struct guest_channel *gc = guest_channel_of(g, id);
 	const struct channel *ch = gc ? &gc->ch : NULL;
+	struct log_about about = { .guest = g->cfg.name, .channel = ch ? ch->cfg->name : NULL };
 
 	/* The end of the list of channels is no fault. */
 	if (req->type == OKL4FS_REQ_CHANNEL_INFO && status == -FS_NO_CHANNEL)
@@ -178,8 +179,7 @@ static void log_refusal(struct guest *g, const struct wire_request *req, int sta
 	/* What the channel itself refused it has told itself. */
 	if (ch && ch->state == CHANNEL_FAILED && (int)ch->failed_status == -status)
 		return;
-	log_limited(&g->limit, LOG_LEVEL_WARNING, g->subject, "%s%s%srequest %s refused: %s (%s)",
-		    ch ? "channel " : "", ch ? ch->cfg->name : "", ch ? ": " : "",
+	log_limited(&g->limit, LOG_LEVEL_WARNING, &about, "request %s refused: %s (%s)",
 		    request_name[known ? req->type : 0], fs_status_text(status),
 		    fs_status_name(status));
 }

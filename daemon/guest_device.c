@@ -38,7 +38,8 @@ static void connected(void *device)
 	g->broken = false;
 	for (unsigned int i = 0; i < VHOST_MAX_QUEUES; i++)
 		g->queue[i].mark.valid = false;
-	log_limited(&g->limit, LOG_LEVEL_INFO, g->subject, "a frontend is connected");
+	log_limited(&g->limit, LOG_LEVEL_INFO, LOG_GUEST(g->cfg.name, LOG_EVENT_CONNECTED),
+		    "a frontend is connected");
 	post(g, EVENTS_GUEST_CONNECTED, NULL);
 }
 
@@ -107,7 +108,7 @@ static void stop_serving(struct guest *g, const char *reason)
 
 void guest_break(struct guest *g, const struct guest_queue *q)
 {
-	log_limited(&g->limit, LOG_LEVEL_WARNING, g->subject,
+	log_limited(&g->limit, LOG_LEVEL_WARNING, &g->about,
 		    "queue %u: %s; the device stands still until the guest resets it", q->idx,
 		    q->vq.error);
 	stop_serving(g, q->vq.error);
@@ -132,7 +133,7 @@ static bool start_rings(struct guest *g, const struct vhost_setup *setup)
 		wrong = guest_queue_start(&g->queue[i], &setup->ring[i]);
 		if (!wrong)
 			continue;
-		log_limited(&g->limit, LOG_LEVEL_WARNING, g->subject,
+		log_limited(&g->limit, LOG_LEVEL_WARNING, &g->about,
 			    "queue %u: %s; the frontend is dropped", i, wrong);
 		stop_serving(g, wrong);
 		vhost_backend_drop(g->vhost);
@@ -170,7 +171,7 @@ static void resume_driver(struct guest *g)
 {
 	g->driver.bell = guest_memory_at(&g->mem, g->driver.bell_gpa, sizeof(struct bell_shm));
 	if (!g->driver.bell) {
-		log_limited(&g->limit, LOG_LEVEL_WARNING, g->subject,
+		log_limited(&g->limit, LOG_LEVEL_WARNING, &g->about,
 			    "the bell page is no longer in guest memory; "
 			    "the device stands still until the guest resets it");
 		stop_serving(g, "the bell page is no longer in guest memory");
@@ -205,7 +206,7 @@ static void resume(void *device, const struct vhost_setup *setup)
 	if (!start_rings(g, setup) || was_up || !control->up || !g->driver.ready)
 		return;
 	if (!virtqueue_is_marked(&control->vq, &control->mark)) {
-		log_debug("%s: the guest has reset the device", g->subject);
+		log_about(LOG_LEVEL_DEBUG, &g->about, "the guest has reset the device");
 		post(g, EVENTS_GUEST_RESET, NULL);
 		guest_forget_driver(g);
 	} else if (!g->driver.bell) {
@@ -228,7 +229,8 @@ static void disconnected(void *device)
 			channel_guest_gone(&g->channel[id]->ch);
 	}
 	g->connected = false;
-	log_limited(&g->limit, LOG_LEVEL_INFO, g->subject, "the frontend has left");
+	log_limited(&g->limit, LOG_LEVEL_INFO, LOG_GUEST(g->cfg.name, LOG_EVENT_LEFT),
+		    "the frontend has left");
 	post(g, EVENTS_GUEST_GONE, NULL);
 }
 
@@ -267,7 +269,7 @@ static void memory_lost(void *device)
 {
 	struct guest *g = device;
 
-	log_limited(&g->limit, LOG_LEVEL_WARNING, g->subject,
+	log_limited(&g->limit, LOG_LEVEL_WARNING, &g->about,
 		    "guest memory is gone, its file was made shorter; the frontend is dropped");
 	stop_serving(g, "guest memory is gone, its file was made shorter");
 	vhost_backend_drop(g->vhost);

@@ -117,7 +117,7 @@ struct guest_driver {
 /**
  * struct guest - see guest.h
  * @cfg: configuration, without channels
- * @subject: "guest NAME", for log lines
+ * @about: the guest, for log lines
  * @worker: its loop
  * @vhost: its frontend
  * @connected: a frontend is there
@@ -138,7 +138,7 @@ struct guest_driver {
  */
 struct guest {
 	struct guest_config cfg;
-	char subject[80];
+	struct log_about about;
 	struct loop *worker;
 	struct vhost_backend *vhost;
 	bool connected, broken;

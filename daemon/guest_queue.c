@@ -52,7 +52,7 @@ bool guest_decline_fuse(struct guest_queue *q, const struct virtqueue_chain *cha
 	virtqueue_push(&q->vq, chain->head, written);
 	if (!q->guest->stats.declined_fuse++)
 		log_limited(
-			&q->guest->limit, LOG_LEVEL_INFO, q->guest->subject,
+			&q->guest->limit, LOG_LEVEL_INFO, &q->guest->about,
 			"queue %u: FUSE requests of a firmware or a virtiofs mount are declined",
 			q->idx);
 	return true;
@@ -79,7 +79,7 @@ static bool next_buffer(struct guest_queue *q, struct virtqueue_chain *chain)
 			break;
 		if (!guest_decline_fuse(q, chain)) {
 			q->guest->stats.refused++;
-			log_limited(&q->guest->limit, LOG_LEVEL_WARNING, q->guest->subject,
+			log_limited(&q->guest->limit, LOG_LEVEL_WARNING, &q->guest->about,
 				    "queue %u: a buffer is no event buffer", q->idx);
 			virtqueue_push(&q->vq, chain->head, 0);
 		}

@@ -168,7 +168,7 @@ static void on_stop(evutil_socket_t sig, short what, void *arg)
 {
 	struct daemon *d = arg;
 
-	log_notice("ending, by %s", strsignal(sig));
+	log_event(LOG_LEVEL_NOTICE, LOG_EVENT_ENDING, "ending, by %s", strsignal(sig));
 	notify_systemd("STOPPING=1");
 	loop_stop(d->loop);
 }
@@ -197,9 +197,10 @@ static void on_reload(evutil_socket_t sig, short what, void *arg)
 	}
 	free(text);
 	if (r)
-		log_err("reload: nothing was changed");
+		log_event(LOG_LEVEL_ERR, LOG_EVENT_RELOAD_REFUSED, "reload: nothing was changed");
 	else
-		log_notice("reloaded, %zu guests", server_n_guests(d->server));
+		log_event(LOG_LEVEL_NOTICE, LOG_EVENT_RELOADED, "reloaded, %zu guests",
+			  server_n_guests(d->server));
 }
 
 /**
@@ -250,8 +251,9 @@ static int run(struct config *cfg, const char *path)
 	if (!r)
 		r = rpc_new(&d.rpc, d.loop, d.server);
 	if (!r) {
-		log_notice("okl4fsd %s: ready, %zu guest%s, control socket %s", server_version(), n,
-			   n == 1 ? "" : "s", server_config(d.server)->control_path);
+		log_event(LOG_LEVEL_NOTICE, LOG_EVENT_READY,
+			  "okl4fsd %s: ready, %zu guest%s, control socket %s", server_version(), n,
+			  n == 1 ? "" : "s", server_config(d.server)->control_path);
 		notify_systemd("READY=1");
 		r = loop_run(d.loop);
 	}

@@ -159,7 +159,7 @@ static int add_channel(struct rpc_request *req, struct guest *guest,
 		return rpc_refuse(req, RPC_REFUSED,
 				  "guest %s: channel %s: cannot be offered: %s; the log says more",
 				  name, cfg->name, strerror(-r));
-	log_notice("guest %s: channel %s: added", name, cfg->name);
+	log_channel(LOG_LEVEL_NOTICE, name, cfg->name, "added");
 	*result = json_object_new_object();
 	rpc_add_number(*result, "id", id);
 	return 0;
@@ -207,7 +207,7 @@ static int change_channel(struct rpc_request *req, struct json_object **result,
 	if (change(guest, name))
 		return rpc_refuse(req, RPC_INVALID_PARAMS, "guest %s has no channel \"%.64s\"",
 				  guest_config(guest)->name, name);
-	log_notice("guest %s: channel %s: %s", guest_config(guest)->name, name, done);
+	log_channel(LOG_LEVEL_NOTICE, guest_config(guest)->name, name, "%s", done);
 	*result = json_object_new_object();
 	return 0;
 }
@@ -233,7 +233,8 @@ int rpc_config_reload(struct rpc_request *req, struct json_object **result)
 	r = lines_end(&errors, req, r ? RPC_REFUSED : 0);
 	if (r)
 		return r;
-	log_notice("reloaded, %zu guests", server_n_guests(req->server));
+	log_event(LOG_LEVEL_NOTICE, LOG_EVENT_RELOADED, "reloaded, %zu guests",
+		  server_n_guests(req->server));
 	*result = json_object_new_object();
 	rpc_add_number(*result, "guests", server_n_guests(req->server));
 	return 0;

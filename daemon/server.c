@@ -137,7 +137,7 @@ static int member_start(struct server *s, struct member *m, const struct guest_c
 	}
 	r = guest_new(&m->guest, cfg, s->main_loop, s->worker[m->worker].loop);
 	if (r) {
-		log_err("guest %s: cannot be served: %s", cfg->name, strerror(-r));
+		log_guest(LOG_LEVEL_ERR, cfg->name, "cannot be served: %s", strerror(-r));
 		return r;
 	}
 	s->worker[m->worker].n_guests++;
@@ -294,15 +294,16 @@ static void become(struct server *s, const struct config *cfg, struct member *li
 	}
 	for (size_t i = 0; i < s->n_members; i++) {
 		if (s->member[i].guest)
-			log_notice("guest %s: gone or changed by the reload",
-				   guest_config(s->member[i].guest)->name);
+			log_guest(LOG_LEVEL_NOTICE, guest_config(s->member[i].guest)->name,
+				  "gone or changed by the reload");
 		member_stop(s, &s->member[i]);
 	}
 	for (size_t i = 0; i < cfg->n_guests; i++) {
 		if (list[i].guest)
 			guest_become(list[i].guest, &cfg->guests[i]);
 		else if (!member_start(s, &list[i], &cfg->guests[i]))
-			log_notice("guest %s: new or changed by the reload", cfg->guests[i].name);
+			log_guest(LOG_LEVEL_NOTICE, cfg->guests[i].name,
+				  "new or changed by the reload");
 		if (list[i].guest)
 			list[n++] = list[i];
 	}
@@ -351,7 +352,7 @@ int server_guest_add(struct server *s, const struct guest_config *cfg)
 	r = member_start(s, &list[s->n_members], cfg);
 	if (!r) {
 		s->n_members++;
-		log_notice("guest %s: added", cfg->name);
+		log_guest(LOG_LEVEL_NOTICE, cfg->name, "added");
 	}
 	return r;
 }
@@ -362,7 +363,7 @@ int server_guest_remove(struct server *s, const char *name)
 
 	if (!m)
 		return -ENOENT;
-	log_notice("guest %s: removed", name);
+	log_guest(LOG_LEVEL_NOTICE, name, "removed");
 	member_stop(s, m);
 	s->n_members--;
 	memmove(m, m + 1, (size_t)(&s->member[s->n_members] - m) * sizeof(*m));

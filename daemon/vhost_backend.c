@@ -53,7 +53,7 @@ static int new_connection(int vid)
 	if (!b || b->closing)
 		return -1;
 	if (b->vid >= 0) {
-		log_limited(&b->limit, LOG_LEVEL_WARNING, b->subject,
+		log_limited(&b->limit, LOG_LEVEL_WARNING, &b->about,
 			    "a second frontend is turned away");
 		return -1;
 	}
@@ -158,9 +158,9 @@ static int listen_start(struct vhost_backend *b)
 			unregister(b);
 	}
 	if (r)
-		log_err("%s: socket %s: %s", b->subject, path, strerror(-r));
+		log_about(LOG_LEVEL_ERR, &b->about, "socket %s: %s", path, strerror(-r));
 	else
-		log_info("%s: waiting for a frontend at %s", b->subject, path);
+		log_about(LOG_LEVEL_INFO, &b->about, "waiting for a frontend at %s", path);
 	return r;
 }
 
@@ -180,8 +180,9 @@ static void connect_try(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	if (!b->waiting)
-		log_info("%s: no frontend listens at %s; trying again every %ld ms", b->subject,
-			 b->cfg->socket, RETRY_MS);
+		log_about(LOG_LEVEL_INFO, &b->about,
+			  "no frontend listens at %s; trying again every %ld ms", b->cfg->socket,
+			  RETRY_MS);
 	b->waiting = true;
 	event_add(b->retry, &later);
 }
@@ -295,7 +296,7 @@ int vhost_backend_new(struct vhost_backend **out, const struct guest_config *cfg
 	b->gone_fd = -1;
 	b->vid = -1;
 	b->socket = -1;
-	snprintf(b->subject, sizeof(b->subject), "guest %s", cfg->name);
+	b->about.guest = cfg->name;
 	pthread_mutex_lock(&backends_lock);
 	b->next = backends;
 	backends = b;

@@ -144,7 +144,7 @@ void vhost_message_lost(struct vhost_backend *b)
 	const char *name = vhost_request_name(request);
 
 	if (request)
-		log_limited(&b->limit, LOG_LEVEL_WARNING, b->subject,
+		log_limited(&b->limit, LOG_LEVEL_WARNING, &b->about,
 			    "vhost-user message %s (%u) could not be read; the frontend is dropped",
 			    name ? name : "unknown", request);
 }
@@ -152,8 +152,8 @@ void vhost_message_lost(struct vhost_backend *b)
 void vhost_message_reset(struct vhost_backend *b)
 {
 	if (b->handling)
-		log_limited(&b->limit, LOG_LEVEL_WARNING, b->subject,
-			    "vhost-user message %s failed", vhost_request_name(b->handling));
+		log_limited(&b->limit, LOG_LEVEL_WARNING, &b->about, "vhost-user message %s failed",
+			    vhost_request_name(b->handling));
 	b->handling = 0;
 	sigbus_here(NULL, -1);
 	unwatch_memory(b);
@@ -222,7 +222,7 @@ static enum rte_vhost_msg_result refuse(struct vhost_backend *b, struct vhost_me
 	drop_fds(msg);
 	if (judgement == VHOST_HOSTILE)
 		msg->flags &= ~VHOST_FLAG_NEED_REPLY;
-	log_limited(&b->limit, LOG_LEVEL_WARNING, b->subject,
+	log_limited(&b->limit, LOG_LEVEL_WARNING, &b->about,
 		    "vhost-user message %s (%u) refused: %s%s", name ? name : "unknown",
 		    msg->request, why, drop ? "; the frontend is dropped" : "");
 	vhost_call(b, b->ops->refused);
@@ -331,8 +331,8 @@ static enum rte_vhost_msg_result message_before(int vid, void *arg)
 	if (b->socket < 0)
 		b->socket = fcntl(vhost_current_socket(), F_DUPFD_CLOEXEC, 0);
 	if (b->handling)
-		log_limited(&b->limit, LOG_LEVEL_WARNING, b->subject,
-			    "vhost-user message %s failed", vhost_request_name(b->handling));
+		log_limited(&b->limit, LOG_LEVEL_WARNING, &b->about, "vhost-user message %s failed",
+			    vhost_request_name(b->handling));
 	b->handling = 0;
 	judgement = vhost_check_message(msg, &why);
 	if (judgement == VHOST_PASS && msg->request == VHOST_REQ_SET_VRING_ADDR &&

@@ -16,7 +16,7 @@
 /**
  * struct vhost_backend - see vhost_backend.h
  * @cfg, @main_loop, @worker, @ops, @device: as given to vhost_backend_new()
- * @subject: "guest NAME", for log lines
+ * @about: the guest, for log lines
  * @next: next in the list of all; protected by its lock
  * @registered: DPDK knows the socket; main
  * @waiting: connect mode: it was said that there is no frontend; main
@@ -41,7 +41,7 @@ struct vhost_backend {
 	struct loop *main_loop, *worker;
 	const struct vhost_device_ops *ops;
 	void *device;
-	char subject[80];
+	struct log_about about;
 	struct vhost_backend *next;
 	bool registered, waiting;
 	struct event *retry, *gone;

@@ -343,8 +343,8 @@ static int open_file(const struct channel *ch, const char *path, uint64_t *size)
 		why = "the file is empty, there is nothing to send";
 	}
 	if (r) {
-		log_err("guest %s: channel %s: intervm: %s: %s", ch->guest_name, ch->cfg->name,
-			path, why);
+		log_channel(LOG_LEVEL_ERR, ch->guest_name, ch->cfg->name, "intervm: %s: %s", path,
+			    why);
 		return r;
 	}
 	*size = (uint64_t)st.st_size;

@@ -9,10 +9,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#ifdef HAVE_SYSTEMD
+#define SD_JOURNAL_SUPPRESS_LOCATION /* ours is that of the caller */
+#include <sys/uio.h>
+#include <systemd/sd-journal.h>
+#endif
+
 #include "log.h"
 
 /* A longer line is cut: whoever reads the journal wants lines, and a stack has an end. */
 #define LOG_LINE_BYTES 2048
+
+/* A field of the journal: its name, and the file name, the function or the name that it holds */
+#define LOG_FIELD_BYTES 160
 
 static atomic_int log_level = LOG_LEVEL_INFO;
 
@@ -20,6 +29,22 @@ static const char *const level_word[] = {
 	[LOG_LEVEL_ERR] = "err",   [LOG_LEVEL_WARNING] = "warning", [LOG_LEVEL_NOTICE] = "notice",
 	[LOG_LEVEL_INFO] = "info", [LOG_LEVEL_DEBUG] = "debug",
 };
+
+#ifdef HAVE_SYSTEMD
+/* One for ever: okl4fsd(8) lists them, and rules on them are made elsewhere. */
+static const char *const event_id[] = {
+	[LOG_EVENT_NONE] = NULL,
+	[LOG_EVENT_READY] = "ebc70cb3d4da4dc28afae7c54d138cda",
+	[LOG_EVENT_ENDING] = "e8dcdda319234df3b5580e36a4ad1a80",
+	[LOG_EVENT_RELOADED] = "e1f2c029404b4dddb4eb952d2e412462",
+	[LOG_EVENT_RELOAD_REFUSED] = "268ec56a94724c9dbdabe67b1c0849d7",
+	[LOG_EVENT_CONNECTED] = "a6aaebe153b4464b9dbc99a1f4f5e1b4",
+	[LOG_EVENT_LEFT] = "c8b1066d5d8646a48faf50b2c72eded2",
+	[LOG_EVENT_CHANNEL_FAILED] = "1d8a3be2fecf427fa1d8366514bcf13e",
+	[LOG_EVENT_STUCK] = "fb9fc3d899634341ba1118448562083a",
+};
+_Static_assert(sizeof(event_id) / sizeof(event_id[0]) == N_LOG_EVENTS, "an id an event");
+#endif
 
 void log_set_level(enum log_level level)
 {
@@ -52,7 +77,7 @@ const char *log_level_word(enum log_level level)
 /**
  * log_to_journal() - whether stderr is the journal's stream (systemd.exec(5), JOURNAL_STREAM)
  *
- * Asked anew for each line: stderr may be redirected, and a line costs a write(2) in any case.
+ * Asked anew for each line: stderr may be redirected, and a line costs a system call in any case.
  *
  * Return: true when $JOURNAL_STREAM names the device and inode of stderr.
  */
@@ -104,26 +129,139 @@ static size_t log_escape(char *out, size_t out_bytes, const char *text)
 	return n;
 }
 
-void log_line(enum log_level level, const char *fmt, ...)
-{
-	char text[LOG_LINE_BYTES], line[LOG_LINE_BYTES + 32];
-	int saved_errno = errno, n;
-	va_list ap;
-	size_t bytes;
+#ifdef HAVE_SYSTEMD
+/**
+ * struct log_fields - the fields of a line for the journal
+ * @field: them
+ * @text: what @field points to, but for the message
+ * @n: how many
+ */
+struct log_fields {
+	struct iovec field[9];
+	char text[8][LOG_FIELD_BYTES];
+	int n;
+};
 
-	if (level > log_get_level())
+/**
+ * log_field() - add a field
+ * @f: fields
+ * @fmt: "NAME=%s"
+ * @value: NULL: there is no such field in this line
+ */
+__attribute__((format(printf, 2, 0))) static void log_field(struct log_fields *f, const char *fmt,
+							    const char *value)
+{
+	char *text = f->text[f->n];
+	int n;
+
+	if (!value)
 		return;
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	if (log_to_journal())
-		n = snprintf(line, sizeof(line), "<%d>", (int)level);
-	else
-		n = snprintf(line, sizeof(line), "%s: ", log_level_word(level));
-	bytes = (size_t)n;
-	bytes += log_escape(line + bytes, sizeof(line) - 1 - bytes, text);
+	n = snprintf(text, LOG_FIELD_BYTES, fmt, value);
+	if (n < 0)
+		return;
+	f->field[f->n].iov_base = text;
+	f->field[f->n].iov_len = n < LOG_FIELD_BYTES ? (size_t)n : LOG_FIELD_BYTES - 1;
+	f->n++;
+}
+
+/**
+ * log_journal() - hand a line to the journal
+ * @site: as log_write()
+ * @level: as log_write()
+ * @about: as log_write()
+ * @message: "MESSAGE=" and the line
+ * @bytes: its length
+ *
+ * Return: 0 or -errno: it cannot be reached.
+ */
+static int log_journal(const struct log_site *site, enum log_level level,
+		       const struct log_about *about, char *message, size_t bytes)
+{
+	struct log_fields f;
+	char number[16];
+
+	f.n = 0;
+	snprintf(number, sizeof(number), "%d", (int)level);
+	log_field(&f, "PRIORITY=%s", number);
+	log_field(&f, "SYSLOG_IDENTIFIER=%s", "okl4fsd");
+	log_field(&f, "OKL4FS_GUEST=%s", about->guest);
+	log_field(&f, "OKL4FS_CHANNEL=%s", about->channel);
+	log_field(&f, "MESSAGE_ID=%s", event_id[about->event]);
+	log_field(&f, "CODE_FILE=%s", site->file);
+	snprintf(number, sizeof(number), "%d", site->line);
+	log_field(&f, "CODE_LINE=%s", number);
+	log_field(&f, "CODE_FUNC=%s", site->func);
+	f.field[f.n].iov_base = message;
+	f.field[f.n].iov_len = bytes;
+	return sd_journal_sendv(f.field, f.n + 1);
+}
+#endif
+
+/**
+ * log_stderr() - write a line to stderr
+ * @journal: stderr is a stream of the journal, which wants "<6>" (sd-daemon(3)) and not the word
+ * @level: its level
+ * @text: the line, at most LOG_LINE_BYTES
+ * @bytes: its length
+ */
+static void log_stderr(bool journal, enum log_level level, const char *text, size_t bytes)
+{
+	char line[LOG_LINE_BYTES + 32];
+	int n = journal ? snprintf(line, sizeof(line), "<%d>", (int)level) :
+			  snprintf(line, sizeof(line), "%s: ", log_level_word(level));
+
+	memcpy(line + n, text, bytes);
+	bytes += (size_t)n;
 	line[bytes++] = '\n';
 	while (write(STDERR_FILENO, line, bytes) < 0 && errno == EINTR)
 		;
+}
+
+/**
+ * log_subject() - what a line begins with
+ * @out: room
+ * @out_bytes: its bytes
+ * @about: subject
+ *
+ * Return: bytes written, without the NUL.
+ */
+static size_t log_subject(char *out, size_t out_bytes, const struct log_about *about)
+{
+	int n = 0;
+
+	if (about->guest && about->channel)
+		n = snprintf(out, out_bytes, "guest %s: channel %s: ", about->guest,
+			     about->channel);
+	else if (about->guest)
+		n = snprintf(out, out_bytes, "guest %s: ", about->guest);
+	return n > 0 ? (size_t)n : 0;
+}
+
+void log_write(const struct log_site *site, enum log_level level, const struct log_about *about,
+	       const char *fmt, ...)
+{
+	static const struct log_about daemon_itself;
+	char text[LOG_LINE_BYTES], line[LOG_LINE_BYTES] = "MESSAGE=";
+	const size_t field_bytes = strlen(line);
+	int saved_errno = errno;
+	size_t bytes;
+	va_list ap;
+	bool journal;
+
+	if (level > log_get_level())
+		return;
+	if (!about)
+		about = &daemon_itself;
+	/* Names are of OKL4FS_NAME_MAX bytes: it always fits. */
+	bytes = log_subject(text, sizeof(text) / 2, about);
+	va_start(ap, fmt);
+	vsnprintf(text + bytes, sizeof(text) - bytes, fmt, ap);
+	va_end(ap);
+	bytes = log_escape(line + field_bytes, sizeof(line) - field_bytes, text);
+	journal = log_to_journal();
+#ifdef HAVE_SYSTEMD
+	if (!journal || log_journal(site, level, about, line, field_bytes + bytes) < 0)
+#endif
+		log_stderr(journal, level, line + field_bytes, bytes);
 	errno = saved_errno;
 }

@@ -2,10 +2,11 @@
 /*
  * log.h - lines for the journal
  *
- * One line an event, to stderr, with the kernel's level prefix ("<6>") when stderr is a journal
- * stream (sd-daemon(3), JOURNAL_STREAM), else with a readable word. A line begins with its subject:
- * "guest vm1: channel intervm_test: head is more than the ring's size past tail". Thread-safe: a
- * line is one write(2). Bytes that a peer chose are escaped, so a line is a line.
+ * One line an event. When stderr is a journal stream (systemd.exec(5), JOURNAL_STREAM) it goes there
+ * with fields of its own (journalctl OKL4FS_GUEST=vm1), else to stderr, with the level as a word. A
+ * line begins with its subject: "guest vm1: channel intervm_test: head is more than the ring's size
+ * past tail". Thread-safe: a line is one system call. Bytes that a peer chose are escaped, so a line
+ * is a line.
  */
 #ifndef OKL4FS_LOG_H
 #define OKL4FS_LOG_H
@@ -17,6 +18,37 @@ enum log_level {
 	LOG_LEVEL_NOTICE,
 	LOG_LEVEL_INFO,
 	LOG_LEVEL_DEBUG
+};
+
+/** enum log_event - lines that programs look for: each has a MESSAGE_ID (log.c, okl4fsd(8)) */
+enum log_event {
+	LOG_EVENT_NONE,
+	LOG_EVENT_READY, /* the daemon serves */
+	LOG_EVENT_ENDING, /* it was told to end */
+	LOG_EVENT_RELOADED,
+	LOG_EVENT_RELOAD_REFUSED,
+	LOG_EVENT_CONNECTED, /* a guest's frontend is there */
+	LOG_EVENT_LEFT, /* a guest's frontend has left */
+	LOG_EVENT_CHANNEL_FAILED,
+	LOG_EVENT_STUCK, /* the watchdog: a thread makes no progress */
+	N_LOG_EVENTS
+};
+
+/**
+ * struct log_about - what a line is about
+ * @guest: name, or NULL
+ * @channel: name of a channel of that guest, or NULL
+ * @event: what it tells, if it is one of these
+ */
+struct log_about {
+	const char *guest, *channel;
+	enum log_event event;
+};
+
+/** struct log_site - where in the source a line is written */
+struct log_site {
+	const char *file, *func;
+	int line;
 };
 
 /** log_set_level() - lines above @level are dropped; safe from any thread */
@@ -31,13 +63,39 @@ int log_level_parse(const char *word, enum log_level *level);
 /** log_level_word() - the word of a level; static memory */
 const char *log_level_word(enum log_level level);
 
-/** log_line() - write a line (no newline in @fmt) */
-__attribute__((format(printf, 2, 3))) void log_line(enum log_level level, const char *fmt, ...);
+/**
+ * log_write() - write a line; the macros below are how
+ * @site: where it is written
+ * @level: lines above the level in force are dropped
+ * @about: its subject, which begins the line; NULL: the daemon itself
+ * @fmt: the rest of the line, without a newline
+ */
+__attribute__((format(printf, 4, 5))) void log_write(const struct log_site *site,
+						     enum log_level level,
+						     const struct log_about *about, const char *fmt,
+						     ...);
+
+/* Where the macro that uses it stands */
+#define LOG_SITE (&(const struct log_site){ __FILE__, __func__, __LINE__ })
+
+#define log_about(level, about, ...) log_write(LOG_SITE, level, about, __VA_ARGS__)
+#define log_line(level, ...)         log_about(level, NULL, __VA_ARGS__)
 
 #define log_err(...)     log_line(LOG_LEVEL_ERR, __VA_ARGS__)
 #define log_warning(...) log_line(LOG_LEVEL_WARNING, __VA_ARGS__)
 #define log_notice(...)  log_line(LOG_LEVEL_NOTICE, __VA_ARGS__)
 #define log_info(...)    log_line(LOG_LEVEL_INFO, __VA_ARGS__)
 #define log_debug(...)   log_line(LOG_LEVEL_DEBUG, __VA_ARGS__)
+
+/* Of the daemon itself, of a guest, of a channel */
+#define log_event(level, event_, ...) \
+	log_about(level, (&(const struct log_about){ .event = (event_) }), __VA_ARGS__)
+#define LOG_GUEST(guest_, event_) \
+	(&(const struct log_about){ .guest = (guest_), .event = (event_) })
+#define log_guest(level, guest_, ...) \
+	log_about(level, LOG_GUEST(guest_, LOG_EVENT_NONE), __VA_ARGS__)
+#define log_channel(level, guest_, channel_, ...)                                                 \
+	log_about(level, (&(const struct log_about){ .guest = (guest_), .channel = (channel_) }), \
+		  __VA_ARGS__)
 
 #endif

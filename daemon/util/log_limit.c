@@ -25,8 +25,8 @@ bool log_limit_take(struct log_limit *limit, uint64_t now_ms, uint64_t *suppress
 	return true;
 }
 
-void log_limited(struct log_limit *limit, enum log_level level, const char *subject,
-		 const char *fmt, ...)
+void log_write_limited(struct log_limit *limit, const struct log_site *site, enum log_level level,
+		       const struct log_about *about, const char *fmt, ...)
 {
 	struct timespec now;
 	uint64_t suppressed;
@@ -40,10 +40,10 @@ void log_limited(struct log_limit *limit, enum log_level level, const char *subj
 			    &suppressed))
 		return;
 	if (suppressed)
-		log_line(level, "%s: %" PRIu64 " lines were left out before this one", subject,
-			 suppressed);
+		log_write(site, level, about, "%" PRIu64 " lines were left out before this one",
+			  suppressed);
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	log_line(level, "%s: %s", subject, text);
+	log_write(site, level, about, "%s", text);
 }

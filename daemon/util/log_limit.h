@@ -35,14 +35,18 @@ struct log_limit {
 bool log_limit_take(struct log_limit *limit, uint64_t now_ms, uint64_t *suppressed);
 
 /**
- * log_limited() - a line, unless there were too many
+ * log_write_limited() - a line, unless there were too many; log_limited() is how
  * @limit: bucket
- * @level: as log_line()
- * @subject: "guest vm1"; begins the line
+ * @site: as log_write()
+ * @level: as log_write()
+ * @about: as log_write()
  * @fmt: the rest of the line
  */
-__attribute__((format(printf, 4, 5))) void log_limited(struct log_limit *limit,
-						       enum log_level level, const char *subject,
-						       const char *fmt, ...);
+__attribute__((format(printf, 5, 6))) void
+log_write_limited(struct log_limit *limit, const struct log_site *site, enum log_level level,
+		  const struct log_about *about, const char *fmt, ...);
+
+#define log_limited(limit, level, about, ...) \
+	log_write_limited(limit, LOG_SITE, level, about, __VA_ARGS__)
 
 #endif

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Lines of the log: as text, and as the fields that the journal gets. sd_journal_sendv() is one of
+ * ours here.
+ */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "util/log_limit.h"
+
+static FILE *captured;
+static int saved_stderr = -1;
+static char fields[4096];
+static int n_sent, send_result;
+
+int sd_journal_sendv(const struct iovec *iov, int n);
+
+/**
+ * sd_journal_sendv() - in place of libsystemd's: keep the fields, a line each
+ * @iov: fields
+ * @n: how many
+ *
+ * Return: what the test wants.
+ */
+int sd_journal_sendv(const struct iovec *iov, int n)
+{
+	size_t at = 0;
+
+	for (int i = 0; i < n; i++)
+		at += (size_t)snprintf(fields + at, sizeof(fields) - at, "%.*s\n",
+				       (int)iov[i].iov_len, (const char *)iov[i].iov_base);
+	n_sent++;
+	return send_result;
+}
+
+/**
+ * capture() - let stderr be a file
+ */
+static void capture(void)
+{
+	captured = tmpfile();
+	cr_assert(captured);
+	saved_stderr = dup(STDERR_FILENO);
+	dup2(fileno(captured), STDERR_FILENO);
+	unsetenv("JOURNAL_STREAM");
+	log_set_level(LOG_LEVEL_INFO);
+	send_result = 0;
+}
+
+/**
+ * release() - give stderr back
+ */
+static void release(void)
+{
+	dup2(saved_stderr, STDERR_FILENO);
+	close(saved_stderr);
+	fclose(captured);
+}
+
+/**
+ * be_journal() - say that stderr is a stream of the journal
+ * @ino_off: what to add to its inode number, so that it is another
+ */
+static void be_journal(unsigned int ino_off)
+{
+	struct stat st;
+	char stream[64];
+
+	cr_assert_eq(fstat(STDERR_FILENO, &st), 0);
+	snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)st.st_dev,
+		 (unsigned long long)st.st_ino + ino_off);
+	setenv("JOURNAL_STREAM", stream, 1);
+}
+
+/**
+ * written() - what stderr has got
+ *
+ * Return: it; static memory.
+ */
+static const char *written(void)
+{
+	static char text[8192];
+	ssize_t n = pread(fileno(captured), text, sizeof(text) - 1, 0);
+
+	cr_assert_geq(n, 0);
+	text[n] = 0;
+	return text;
+}
+
+TestSuite(daemon_log, .init = capture, .fini = release);
+
+Test(daemon_log, text)
+{
+	log_warning("plain %d", 1);
+	log_guest(LOG_LEVEL_INFO, "vm1", "of a guest");
+	log_channel(LOG_LEVEL_ERR, "vm1", "pipe", "of a channel");
+	log_debug("not at this level");
+	cr_assert_str_eq(written(), "warning: plain 1\n"
+				    "info: guest vm1: of a guest\n"
+				    "err: guest vm1: channel pipe: of a channel\n");
+	cr_assert_eq(n_sent, 0);
+}
+
+Test(daemon_log, a_line_is_a_line)
+{
+	log_info("%s", "one\ntwo\033[2J\x7f");
+	cr_assert_str_eq(written(), "info: one\\x0atwo\\x1b[2J\\x7f\n");
+}
+
+Test(daemon_log, a_long_line_is_cut)
+{
+	char text[5000];
+
+	memset(text, 'x', sizeof(text));
+	text[sizeof(text) - 1] = 0;
+	log_channel(LOG_LEVEL_INFO, "vm1", "pipe", "%s", text);
+	log_info("next");
+	cr_assert_eq(strncmp(written(), "info: guest vm1: channel pipe: xxx", 34), 0);
+	cr_assert_str_eq(strchr(written(), '\n'), "\ninfo: next\n");
+	cr_assert_lt(strlen(written()), 2200);
+}
+
+Test(daemon_log, errno_is_kept)
+{
+	errno = EBADF;
+	log_info("x");
+	cr_assert_eq(errno, EBADF);
+}
+
+#ifdef HAVE_SYSTEMD
+Test(daemon_log, fields_of_a_channel)
+{
+	be_journal(0);
+	log_about(LOG_LEVEL_WARNING,
+		  (&(const struct log_about){ "vm1", "my pipe", LOG_EVENT_CHANNEL_FAILED }),
+		  "failed: %s", "a\nb");
+	cr_assert_eq(n_sent, 1);
+	cr_assert(strstr(fields, "PRIORITY=4\n"), "%s", fields);
+	cr_assert(strstr(fields, "SYSLOG_IDENTIFIER=okl4fsd\n"));
+	cr_assert(strstr(fields, "OKL4FS_GUEST=vm1\nOKL4FS_CHANNEL=my pipe\n"), "%s", fields);
+	cr_assert(strstr(fields, "MESSAGE_ID=1d8a3be2fecf427fa1d8366514bcf13e\n"));
+	cr_assert(strstr(fields, "CODE_FUNC="));
+	cr_assert(strstr(fields, "daemon_log.c\nCODE_LINE="));
+	cr_assert(strstr(fields, "\nMESSAGE=guest vm1: channel my pipe: failed: a\\x0ab\n"));
+	cr_assert_str_eq(written(), "");
+}
+
+Test(daemon_log, fields_that_are_not_there)
+{
+	be_journal(0);
+	log_err("cannot");
+	cr_assert_eq(n_sent, 1);
+	cr_assert_null(strstr(fields, "OKL4FS_"), "%s", fields);
+	cr_assert_null(strstr(fields, "MESSAGE_ID"), "%s", fields);
+	cr_assert(strstr(fields, "\nMESSAGE=cannot\n"));
+}
+
+Test(daemon_log, stderr_is_another_file_than_the_journals)
+{
+	be_journal(1);
+	log_err("cannot");
+	cr_assert_eq(n_sent, 0);
+	cr_assert_str_eq(written(), "err: cannot\n");
+}
+
+Test(daemon_log, a_journal_that_cannot_be_reached)
+{
+	be_journal(0);
+	send_result = -ENOENT;
+	log_guest(LOG_LEVEL_ERR, "vm1", "cannot");
+	cr_assert_eq(n_sent, 1);
+	cr_assert_str_eq(written(), "<3>guest vm1: cannot\n");
+}
+#endif
+
+Test(daemon_log, too_many_lines)
+{
+	struct log_limit limit = { 0 };
+	const struct log_about about = { .guest = "vm1" };
+	unsigned int n = 0;
+
+	for (int i = 0; i < 1000; i++)
+		log_limited(&limit, LOG_LEVEL_INFO, &about, "line %d", i);
+	for (const char *at = written(); (at = strchr(at, '\n')); at++)
+		n++;
+	cr_assert_geq(n, LOG_LIMIT_BURST);
+	cr_assert_lt(n, 200);
+	cr_assert_eq(strncmp(written(), "info: guest vm1: line 0\n", 24), 0);
+}
