@@ -130,6 +130,30 @@ static struct json_object *way_object(const struct channel_way_stats *stats, uin
 }
 
 /**
+ * add_connections() - what has come of a socket
+ * @object: to which
+ * @cfg: the endpoint's configuration
+ * @info: its state
+ */
+static void add_connections(struct json_object *object, const struct endpoint_config *cfg,
+			    const struct endpoint_info *info)
+{
+	bool listens = cfg->type == ENDPOINT_UNIX_LISTEN || cfg->type == ENDPOINT_TCP_LISTEN;
+
+	rpc_add_number(object, "clients", info->clients);
+	rpc_add_number(object, listens ? "clients_refused" : "attempts_failed",
+		       listens ? info->refused : info->failed);
+	if (cfg->tls) {
+		rpc_add_number(object, "handshakes_failed", info->handshakes_failed);
+		rpc_add_number(object, "connections_torn", info->torn);
+	}
+	if (*info->error)
+		rpc_add_path(object, "error", info->error);
+	else if (cfg->type != ENDPOINT_UNIX_LISTEN)
+		json_object_object_add(object, "error", NULL);
+}
+
+/**
  * endpoint_object() - the host end of a channel
  * @cfg: its configuration
  * @info: its state
@@ -146,18 +170,16 @@ static struct json_object *endpoint_object(const struct endpoint_config *cfg,
 	if (cfg->type == ENDPOINT_INTERVM) {
 		rpc_add_path(object, "file", cfg->file);
 		rpc_add_number(object, "rounds", cfg->rounds);
-	} else if (cfg->type == ENDPOINT_UNIX_LISTEN) {
+	} else if (cfg->type == ENDPOINT_UNIX_LISTEN || cfg->type == ENDPOINT_UNIX_CONNECT) {
 		rpc_add_path(object, "path", cfg->path);
-		rpc_add_number(object, "clients", info->clients);
-		rpc_add_number(object, "clients_refused", info->refused);
-	} else if (cfg->type == ENDPOINT_CHANNEL) {
-		rpc_add_string(object, "guest", cfg->guest);
-		rpc_add_string(object, "channel", cfg->channel);
-	} else if (cfg->type == ENDPOINT_UNIX_CONNECT) {
-		rpc_add_path(object, "path", cfg->path);
+		add_connections(object, cfg, info);
 	} else if (cfg->type == ENDPOINT_TCP_LISTEN || cfg->type == ENDPOINT_TCP_CONNECT) {
 		rpc_add_string(object, "address", cfg->address);
 		rpc_add_boolean(object, "tls", cfg->tls);
+		add_connections(object, cfg, info);
+	} else if (cfg->type == ENDPOINT_CHANNEL) {
+		rpc_add_string(object, "guest", cfg->guest);
+		rpc_add_string(object, "channel", cfg->channel);
 	}
 	return object;
 }

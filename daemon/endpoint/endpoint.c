@@ -9,10 +9,14 @@
 #include <libfs/checked.h>
 
 static const struct endpoint_ops *const types[] = {
-	[ENDPOINT_INTERVM] = &endpoint_intervm, [ENDPOINT_ECHO] = &endpoint_echo,
-	[ENDPOINT_DISCARD] = &endpoint_discard, [ENDPOINT_UNIX_LISTEN] = &endpoint_unix_listen,
-	[ENDPOINT_UNIX_CONNECT] = NULL,         [ENDPOINT_TCP_LISTEN] = NULL,
-	[ENDPOINT_TCP_CONNECT] = NULL,          [ENDPOINT_CHANNEL] = NULL,
+	[ENDPOINT_INTERVM] = &endpoint_intervm,
+	[ENDPOINT_ECHO] = &endpoint_echo,
+	[ENDPOINT_DISCARD] = &endpoint_discard,
+	[ENDPOINT_UNIX_LISTEN] = &endpoint_unix_listen,
+	[ENDPOINT_UNIX_CONNECT] = &endpoint_unix_connect,
+	[ENDPOINT_TCP_LISTEN] = NULL,
+	[ENDPOINT_TCP_CONNECT] = NULL,
+	[ENDPOINT_CHANNEL] = NULL,
 };
 _Static_assert(sizeof(types) / sizeof(types[0]) == N_ENDPOINT_TYPES, "a table for each type");
 

@@ -13,15 +13,22 @@
 
 struct endpoint;
 
+#define ENDPOINT_ERROR_BYTES 256 /* of a sentence, with its NUL */
+
 /**
  * struct endpoint_info - for `status` and `channel.list`
- * @joined: somebody is there (echo, discard: always; unix-listen: a client is connected)
- * @clients: clients served so far
+ * @joined: somebody is there (echo, discard: always; sockets: there is a connection)
+ * @clients: clients served so far; *-connect: connections made
  * @refused: clients turned away because one was there already
+ * @failed: (*-connect) attempts that failed, handshakes included
+ * @handshakes_failed: (TLS) connections that were not to be trusted, or not made in time
+ * @torn: (TLS) connections that ended without saying so: what came may not be all
+ * @error: what went wrong last; empty when nothing has since things went well
  */
 struct endpoint_info {
 	bool joined;
-	uint64_t clients, refused;
+	uint64_t clients, refused, failed, handshakes_failed, torn;
+	char error[ENDPOINT_ERROR_BYTES];
 };
 
 /**
@@ -51,7 +58,7 @@ struct endpoint {
 };
 
 extern const struct endpoint_ops endpoint_intervm, endpoint_echo, endpoint_discard,
-	endpoint_unix_listen;
+	endpoint_unix_listen, endpoint_unix_connect, endpoint_tcp_listen, endpoint_tcp_connect;
 
 /** endpoint_new() - of the type that @ch is configured for; loop's thread or before it runs; Return: 0 or -errno */
 int endpoint_new(struct endpoint **ep, struct channel *ch);

@@ -27,6 +27,10 @@
  * asked for, and so tells of hang-up and error only (epoll_ctl(2)). What a client wrote before it
  * went is still taken; the direction out has ended.
  *
+ * A patient stream is that of an endpoint which connects (dial.c): when the guest's writers have
+ * closed, the host's reading end stays open, and the next writer's bytes wait in fwd for the next
+ * connection.
+ *
  * Memory that comes and goes
  * --------------------------
  * A connection that comes before the guest has attached the channel is held, and nothing of it is
@@ -68,7 +72,18 @@ void stream_close(struct stream *s)
 	}
 	s->hup_fd = fd_close(s->hup_fd);
 	s->fd = fd_close(s->fd);
-	s->joined = s->hung_up = s->in_open = s->out_open = false;
+	s->joined = s->hung_up = s->in_open = s->out_open = s->out_eof = false;
+}
+
+/**
+ * left() - the end of the guest's that a direction leaves behind
+ * @phase: its phase, as last seen
+ *
+ * Return: the phase if it is open, or 0.
+ */
+static uint64_t left(uint64_t phase)
+{
+	return phase & 1 ? phase : 0;
 }
 
 /**
@@ -78,10 +93,15 @@ void stream_close(struct stream *s)
  */
 static void end(struct stream *s, const char *reason)
 {
+	if (s->in_open)
+		s->left_reader = left(s->ch->sp.tx.peer_phase);
+	if (s->out_open)
+		s->left_writer = left(s->ch->sp.rx.peer_phase);
 	stream_close(s);
 	channel_left(s->ch, reason);
+	/* What becomes of a patient stream's reading end, ended() knows */
 	if (channel_usable(s->ch))
-		channel_set_open(s->ch, false, false);
+		channel_set_open(s->ch, s->patient && pipe_is_open(&s->ch->sp.rx), false);
 	s->ended(s->arg);
 }
 
@@ -91,10 +111,18 @@ static void end(struct stream *s, const char *reason)
  */
 static void settle(struct stream *s)
 {
-	if (s->in_open || s->out_open)
-		channel_set_open(s->ch, s->out_open, s->in_open);
-	else
+	if (!s->in_open && !s->out_open) {
 		end(s, s->hung_up ? "it has hung up" : "both directions have ended");
+		return;
+	}
+	channel_set_open(s->ch, s->out_open || (s->patient && s->out_eof), s->in_open);
+	if (s->changed)
+		s->changed(s->arg);
+}
+
+void stream_hang_up(struct stream *s)
+{
+	end(s, "the guest has closed the channel");
 }
 
 /**
@@ -105,6 +133,33 @@ static void end_in(struct stream *s)
 {
 	event_del(s->read_ev);
 	s->in_open = false;
+	s->left_reader = left(s->ch->sp.tx.peer_phase);
+}
+
+/**
+ * end_out() - the direction out has ended, since the client takes nothing any more
+ * @s: joined stream
+ */
+static void end_out(struct stream *s)
+{
+	s->out_open = false;
+	s->left_writer = left(s->ch->sp.rx.peer_phase);
+}
+
+/**
+ * pass_eof() - the guest's writers have closed and nothing is left
+ * @s: joined stream
+ */
+static void pass_eof(struct stream *s)
+{
+	uint64_t phase = s->ch->sp.rx.peer_phase;
+
+	if (s->patient && phase == s->eof_phase)
+		return; /* a former connection's; the next writer wakes us */
+	shutdown(s->fd, SHUT_WR);
+	s->out_open = false;
+	s->out_eof = true;
+	s->eof_phase = phase;
 }
 
 /**
@@ -245,7 +300,7 @@ static int64_t send_failed(struct stream *s)
 		channel_fail(s->ch, FS_MEMORY_LOST);
 		return -FS_MEMORY_LOST;
 	default: /* EPIPE, ECONNRESET: the client is gone, or does not read any more */
-		s->out_open = false;
+		end_out(s);
 		return 0;
 	}
 }
@@ -267,8 +322,7 @@ static int64_t send_piece(struct stream *s, uint64_t max)
 	int r;
 
 	if (!filled) {
-		shutdown(s->fd, SHUT_WR);
-		s->out_open = false;
+		pass_eof(s);
 		return 0;
 	}
 	if (filled < 0) {
@@ -332,7 +386,8 @@ void stream_look(struct stream *s)
 	event_del(s->hup_ev);
 	if (s->joined) {
 		event_del(s->write_ev);
-		s->out_open = false;
+		if (s->out_open)
+			end_out(s);
 		if (channel_usable(s->ch) && !pump_in(s))
 			settle(s);
 	} else if (recv(s->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) <= 0) {
@@ -390,6 +445,7 @@ static void join(struct stream *s)
 	s->joined = true;
 	s->in_open = true;
 	s->out_open = !s->hung_up;
+	s->left_reader = s->left_writer = 0;
 	channel_set_open(s->ch, s->out_open, s->in_open);
 	stream_woken(s);
 }
@@ -443,7 +499,7 @@ void stream_up(struct stream *s)
 	} else if (!s->joined) {
 		join(s);
 	} else {
-		channel_set_open(s->ch, s->out_open, s->in_open);
+		channel_set_open(s->ch, s->out_open || (s->patient && s->out_eof), s->in_open);
 		stream_woken(s);
 	}
 }

@@ -25,8 +25,15 @@ struct event;
  * @hung_up: the client is gone; what it wrote may still be there
  * @in_open: the direction in has not ended
  * @out_open: the direction out has not ended
+ * @patient: (set by the endpoint) there will be another connection, and what the guest writes
+ *	meanwhile waits for it: its own end-of-file leaves the host's reading end open
+ * @out_eof: (patient) the direction out has ended, by the guest's end-of-file
+ * @eof_phase: (patient) phase of the guest's writer whose end-of-file is not to be passed on any more
+ * @left_writer: phase of the guest's writer, open, that the direction out has left behind; 0: none
+ * @left_reader: likewise its reader and the direction in
+ * @changed: (set by the endpoint) called when a phase may have changed, or NULL
  * @ended: called when the connection is over and closed
- * @arg: its argument
+ * @arg: its argument, and that of @changed
  */
 struct stream {
 	struct channel *ch;
@@ -34,6 +41,9 @@ struct stream {
 	int hup_fd;
 	struct event *read_ev, *write_ev, *hup_ev;
 	bool joined, hung_up, in_open, out_open;
+	bool patient, out_eof;
+	uint64_t eof_phase, left_writer, left_reader;
+	void (*changed)(void *arg);
 	void (*ended)(void *arg);
 	void *arg;
 };
@@ -55,6 +65,9 @@ int stream_open(struct stream *s, int fd);
 
 /** stream_close() - close the connection, if there is one; the channel's ends are not touched */
 void stream_close(struct stream *s);
+
+/** stream_hang_up() - end the connection, as if the client had; ended() is called */
+void stream_hang_up(struct stream *s);
 
 /** stream_look() - notice now whether the client has gone; ended() may be called */
 void stream_look(struct stream *s);

@@ -7,27 +7,21 @@
  * has left. A client that left is noticed before its successor is turned away.
  */
 #include <errno.h>
-#include <event2/event.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "endpoint/endpoint.h"
+#include "endpoint/listener.h"
 #include "endpoint/stream.h"
 #include "util/fd.h"
 #include "util/log.h"
-
-#define ACCEPTS_A_TURN 16
-#define RETRY_MS       100 /* accept again, after descriptors ran out */
 
 /**
  * struct unix_listen - endpoint
  * @ep: common part
  * @path: of the socket; borrowed
- * @fd: listening socket
- * @accept_ev: somebody connects
- * @retry_ev: turns @accept_ev on again
+ * @listener: where clients come
  * @client: who is there
  * @clients: clients accepted
  * @refused: clients turned away
@@ -35,8 +29,7 @@
 struct unix_listen {
 	struct endpoint ep;
 	const char *path;
-	int fd;
-	struct event *accept_ev, *retry_ev;
+	struct listener listener;
 	struct stream client;
 	uint64_t clients, refused;
 };
@@ -49,17 +42,18 @@ static void client_ended(void *arg)
 {
 	const struct unix_listen *ul = arg;
 
-	log_debug("guest %s: channel %s: client %" PRIu64 " has left", ul->ep.ch->guest_name,
-		  ul->ep.ch->cfg->name, ul->clients);
+	log_channel(LOG_LEVEL_DEBUG, ul->ep.ch->guest_name, ul->ep.ch->cfg->name,
+		    "client %" PRIu64 " has left", ul->clients);
 }
 
 /**
  * take_client() - a client has come, or another one
- * @ul: endpoint
+ * @arg: endpoint
  * @fd: its connection; owned from here on
  */
-static void take_client(struct unix_listen *ul, int fd)
+static void take_client(void *arg, int fd)
 {
+	struct unix_listen *ul = arg;
 	const struct channel *ch = ul->ep.ch;
 	int r;
 
@@ -76,62 +70,6 @@ static void take_client(struct unix_listen *ul, int fd)
 	if (r)
 		log_err("guest %s: channel %s: client %" PRIu64 " is dropped: %s", ch->guest_name,
 			ch->cfg->name, ul->clients, strerror(-r));
-}
-
-/**
- * accept_failed() - what a failed accept4(2) means
- * @ul: endpoint
- *
- * Return: true to try again at once.
- */
-static bool accept_failed(struct unix_listen *ul)
-{
-	const struct channel *ch = ul->ep.ch;
-	struct timeval later = { .tv_usec = RETRY_MS * 1000L };
-
-	if (errno == EINTR || errno == ECONNABORTED)
-		return true;
-	if (errno == EAGAIN)
-		return false;
-	/* Out of descriptors or memory. The event would come again at once and for ever. */
-	log_warning("guest %s: channel %s: %s: accept: %s", ch->guest_name, ch->cfg->name, ul->path,
-		    strerror(errno));
-	event_del(ul->accept_ev);
-	event_add(ul->retry_ev, &later);
-	return false;
-}
-
-/**
- * on_accept() - somebody connects
- * @fd: listening socket
- * @what: not used
- * @arg: endpoint
- */
-static void on_accept(evutil_socket_t fd, short what, void *arg)
-{
-	struct unix_listen *ul = arg;
-
-	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
-		int client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-		if (client >= 0)
-			take_client(ul, client);
-		else if (!accept_failed(ul))
-			return;
-	}
-}
-
-/**
- * on_retry() - accept again
- * @fd: not used
- * @what: not used
- * @arg: endpoint
- */
-static void on_retry(evutil_socket_t fd, short what, void *arg)
-{
-	struct unix_listen *ul = arg;
-
-	event_add(ul->accept_ev, NULL);
 }
 
 /**
@@ -196,19 +134,14 @@ static void unix_listen_free(struct endpoint *ep)
 	struct unix_listen *ul = (struct unix_listen *)ep;
 
 	stream_close(&ul->client);
-	if (ul->accept_ev)
-		event_free(ul->accept_ev);
-	if (ul->retry_ev)
-		event_free(ul->retry_ev);
-	if (ul->fd >= 0) {
+	if (ul->listener.ch)
 		unlink(ul->path);
-		close(ul->fd);
-	}
+	listener_stop(&ul->listener);
 	free(ul);
 }
 
 /**
- * listen_here() - make the listening socket and its events
+ * listen_here() - make the listening socket
  * @ul: endpoint
  * @mode: permission bits
  *
@@ -216,16 +149,14 @@ static void unix_listen_free(struct endpoint *ep)
  */
 static int listen_here(struct unix_listen *ul, unsigned int mode)
 {
-	struct event_base *base = loop_base(ul->ep.ch->loop);
+	int r, fd = fd_listen_unix(ul->path, mode, NULL);
 
-	ul->fd = fd_listen_unix(ul->path, mode, NULL);
-	if (ul->fd < 0)
-		return ul->fd;
-	ul->accept_ev = event_new(base, ul->fd, EV_READ | EV_PERSIST, on_accept, ul);
-	ul->retry_ev = event_new(base, -1, 0, on_retry, ul);
-	if (!ul->accept_ev || !ul->retry_ev || event_add(ul->accept_ev, NULL))
-		return -ENOMEM;
-	return 0;
+	if (fd < 0)
+		return fd;
+	r = listener_start(&ul->listener, ul->ep.ch, ul->path, fd, take_client, ul);
+	if (r)
+		unlink(ul->path);
+	return r;
 }
 
 /**
