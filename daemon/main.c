@@ -19,6 +19,7 @@
 #endif
 
 #include "events.h"
+#include "metrics_http.h"
 #include "rpc.h"
 #include "server.h"
 #include "sigbus.h"
@@ -42,12 +43,14 @@ struct options {
  * @loop: main loop
  * @server: guests and workers
  * @rpc: control socket
+ * @metrics: metrics over HTTP, or NULL
  * @signal: events on SIGTERM, SIGINT and SIGHUP
  */
 struct daemon {
 	struct loop *loop;
 	struct server *server;
 	struct rpc *rpc;
+	struct metrics_http *metrics;
 	struct event *signal[3];
 };
 
@@ -250,6 +253,8 @@ static int run(struct config *cfg, const char *path)
 		r = server_new(&d.server, d.loop, cfg, path);
 	if (!r)
 		r = rpc_new(&d.rpc, d.loop, d.server);
+	if (!r)
+		r = metrics_http_new(&d.metrics, d.loop, d.server);
 	if (!r) {
 		log_event(LOG_LEVEL_NOTICE, LOG_EVENT_READY,
 			  "okl4fsd %s: ready, %zu guest%s, control socket %s", server_version(), n,
@@ -257,6 +262,7 @@ static int run(struct config *cfg, const char *path)
 		notify_systemd("READY=1");
 		r = loop_run(d.loop);
 	}
+	metrics_http_free(d.metrics);
 	rpc_free(d.rpc);
 	server_free(d.server);
 	events_close();

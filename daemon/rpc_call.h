@@ -71,9 +71,10 @@ __attribute__((format(printf, 3, 4))) int rpc_refuse(struct rpc_request *req, en
 /** rpc_string() - a parameter that is a string; NULL: it was not given */
 const char *rpc_string(const struct rpc_request *req, const char *name);
 
-/* Methods that tell (rpc_list.c) */
+/* Methods that tell (rpc_list.c, rpc_metrics.c) */
 int rpc_guest_list(struct rpc_request *req, struct json_object **result);
 int rpc_channel_list(struct rpc_request *req, struct json_object **result);
+int rpc_metrics_get(struct rpc_request *req, struct json_object **result);
 
 /* Methods that change something (rpc_change.c) */
 int rpc_guest_add(struct rpc_request *req, struct json_object **result);

@@ -98,5 +98,6 @@ const struct rpc_method rpc_methods[] = {
 	{ "channel.remove", channel_name, rpc_channel_remove },
 	{ "channel.reset", channel_name, rpc_channel_reset },
 	{ "config.reload", none, rpc_config_reload },
+	{ "metrics.get", none, rpc_metrics_get },
 	{ NULL, NULL, NULL },
 };

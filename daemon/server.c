@@ -41,6 +41,7 @@ struct worker {
  * @worker: workers
  * @n_workers: how many
  * @started_ms: when, by the monotonic clock
+ * @started_us: and by the wall clock, since 1970
  */
 struct server {
 	struct loop *main_loop;
@@ -50,7 +51,7 @@ struct server {
 	size_t n_members;
 	struct worker *worker;
 	unsigned int n_workers;
-	uint64_t started_ms;
+	uint64_t started_ms, started_us;
 };
 
 /**
@@ -64,6 +65,19 @@ static uint64_t now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/**
+ * wall_clock_us() - the wall clock
+ *
+ * Return: microseconds since 1970.
+ */
+static uint64_t wall_clock_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
 /**
@@ -189,6 +203,7 @@ int server_new(struct server **out, struct loop *main_loop, struct config *cfg,
 	}
 	s->main_loop = main_loop;
 	s->started_ms = now_ms();
+	s->started_us = wall_clock_us();
 	s->member = calloc(cfg->n_guests + 1, sizeof(*s->member));
 	if (config_path)
 		s->config_path = strdup(config_path);
@@ -405,6 +420,11 @@ uint64_t server_instance(void)
 const char *server_version(void)
 {
 	return OKL4FS_VERSION_STRING;
+}
+
+uint64_t server_started_us(const struct server *s)
+{
+	return s->started_us;
 }
 
 uint64_t server_uptime_ms(const struct server *s)

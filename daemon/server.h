@@ -78,6 +78,9 @@ uint64_t server_instance(void);
 /** server_version() - "0.1.0"; static memory */
 const char *server_version(void);
 
+/** server_started_us() - when server_new() was called, in microseconds since 1970 */
+uint64_t server_started_us(const struct server *server);
+
 /** server_uptime_ms() - milliseconds since server_new() */
 uint64_t server_uptime_ms(const struct server *server);
 

@@ -71,6 +71,16 @@ uint64_t server_uptime_ms(const struct server *server)
 	return 1234567;
 }
 
+const char *server_version(void)
+{
+	return OKL4FS_VERSION_STRING;
+}
+
+uint64_t server_started_us(const struct server *server)
+{
+	return 1700000000000001;
+}
+
 uint64_t server_instance(void)
 {
 	return 0xabc;

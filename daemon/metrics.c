@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * metrics.c - which metrics there are
+ *
+ * All samples of a metric stand together (OpenMetrics, "MetricFamily"), so everything is looked at once, and
+ * then gone through metric by metric. Tables say where in a snapshot a number stands.
+ */
+#include "metrics.h"
+
+#include <event2/buffer.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "metrics_scrape.h"
+#include "metrics_text.h"
+
+#define LABELS_BYTES                                              \
+	(METRIC_LABEL_BYTES(sizeof("guest"), OKL4FS_NAME_MAX) +   \
+	 METRIC_LABEL_BYTES(sizeof("channel"), OKL4FS_NAME_MAX) + \
+	 METRIC_LABEL_BYTES(sizeof("direction"), 8) + METRIC_LABEL_BYTES(sizeof("end"), 8))
+
+/** enum number - how a number stands in a snapshot */
+enum number { NUMBER_U64, NUMBER_U32, NUMBER_BOOL };
+
+/**
+ * struct field - a metric that is one number of a snapshot
+ * @metric: metric
+ * @at: where in the snapshot it stands
+ * @number: and how
+ */
+struct field {
+	struct metric metric;
+	size_t at;
+	enum number number;
+};
+
+#define GUEST(field) offsetof(struct guest_snapshot, field)
+static const struct field guest_fields[] = {
+	{ { "okl4fs_guest_connected", METRIC_GAUGE, NULL,
+	    "Whether a frontend, that is QEMU, is connected (1) or not (0)" },
+	  GUEST(connected),
+	  NUMBER_BOOL },
+	{ { "okl4fs_guest_ready", METRIC_GAUGE, NULL,
+	    "Whether the guest driver has said HELLO (1) or not (0)" },
+	  GUEST(ready),
+	  NUMBER_BOOL },
+	{ { "okl4fs_guest_channels", METRIC_GAUGE, NULL, "Channels that the guest is offered" },
+	  GUEST(n_channels),
+	  NUMBER_U32 },
+	{ { "okl4fs_guest_queues", METRIC_GAUGE, NULL, "Virtqueues in use" },
+	  GUEST(n_queues),
+	  NUMBER_U32 },
+	{ { "okl4fs_guest_memory_bytes", METRIC_GAUGE, "bytes", "Guest memory that is mapped" },
+	  GUEST(memory_bytes),
+	  NUMBER_U64 },
+	{ { "okl4fs_guest_requests", METRIC_COUNTER, NULL, "Control requests that were served" },
+	  GUEST(requests),
+	  NUMBER_U64 },
+	{ { "okl4fs_guest_requests_refused", METRIC_COUNTER, NULL,
+	    "Control requests that were refused" },
+	  GUEST(refused),
+	  NUMBER_U64 },
+	{ { "okl4fs_guest_fuse_requests_declined", METRIC_COUNTER, NULL,
+	    "FUSE requests, of firmware or of a virtiofs mount, that were answered with an error" },
+	  GUEST(declined_fuse),
+	  NUMBER_U64 },
+	{ { "okl4fs_guest_messages_dropped", METRIC_COUNTER, NULL,
+	    "Messages of the frontend (vhost-user) that were refused" },
+	  GUEST(dropped_messages),
+	  NUMBER_U64 },
+	{ { "okl4fs_guest_device_errors", METRIC_COUNTER, NULL,
+	    "Times the device was taken from the frontend for a bad memory region or vring" },
+	  GUEST(device_errors),
+	  NUMBER_U64 },
+};
+#undef GUEST
+
+#define CHANNEL(field) offsetof(struct channel_snapshot, field)
+static const struct field channel_fields[] = {
+	{ { "okl4fs_channel_attaches", METRIC_COUNTER, NULL,
+	    "Times the guest has attached memory for the channel" },
+	  CHANNEL(attaches),
+	  NUMBER_U64 },
+	{ { "okl4fs_endpoint_joined", METRIC_GAUGE, NULL,
+	    "Whether somebody is at the channel's host end (1) or not (0)" },
+	  CHANNEL(info.joined),
+	  NUMBER_BOOL },
+	{ { "okl4fs_endpoint_clients", METRIC_COUNTER, NULL,
+	    "Clients that the channel's host end has served" },
+	  CHANNEL(info.clients),
+	  NUMBER_U64 },
+	{ { "okl4fs_endpoint_clients_refused", METRIC_COUNTER, NULL,
+	    "Clients that the channel's host end has turned away" },
+	  CHANNEL(info.refused),
+	  NUMBER_U64 },
+};
+
+/**
+ * struct way_field - a metric with a number for each direction of a channel
+ * @metric: metric
+ * @at: where in the snapshot it stands: to the host, to the guest
+ */
+struct way_field {
+	struct metric metric;
+	size_t at[2];
+};
+
+#define STATS(field)                                   \
+	{                                              \
+		CHANNEL(fwd.field), CHANNEL(bwd.field) \
+	}
+static const struct way_field way_fields[] = {
+	{ { "okl4fs_channel_bytes", METRIC_COUNTER, "bytes", "Bytes that the host has moved" },
+	  STATS(bytes) },
+	{ { "okl4fs_channel_messages", METRIC_COUNTER, NULL,
+	    "Pieces, of any size, that the host has moved" },
+	  STATS(messages) },
+	{ { "okl4fs_channel_wakes_sent", METRIC_COUNTER, NULL,
+	    "Times the host has woken the guest" },
+	  STATS(wakes_sent) },
+	{ { "okl4fs_channel_wakes_received", METRIC_COUNTER, NULL,
+	    "Times the guest has woken the host" },
+	  STATS(wakes_received) },
+	{ { "okl4fs_channel_full_stalls", METRIC_COUNTER, NULL,
+	    "Times the host slept because the ring was full" },
+	  STATS(full_stalls) },
+	{ { "okl4fs_channel_empty_stalls", METRIC_COUNTER, NULL,
+	    "Times the host slept because the ring was empty" },
+	  STATS(empty_stalls) },
+	{ { "okl4fs_channel_opens", METRIC_COUNTER, NULL, "Times the host end was opened" },
+	  STATS(opens) },
+	{ { "okl4fs_channel_fill_bytes", METRIC_GAUGE, "bytes",
+	    "Bytes that lie in the ring; 0 while the channel is not attached" },
+	  { CHANNEL(fwd_fill), CHANNEL(bwd_fill) } },
+};
+#undef STATS
+
+static const char *const directions[] = { "to_host", "to_guest" };
+
+/* The ends of a channel: whose, of which direction, and where its phase stands */
+static const struct {
+	const char *direction, *end;
+	size_t at;
+} ends[] = {
+	{ "to_host", "guest", CHANNEL(fwd_guest_phase) },
+	{ "to_host", "host", CHANNEL(fwd_host_phase) },
+	{ "to_guest", "guest", CHANNEL(bwd_guest_phase) },
+	{ "to_guest", "host", CHANNEL(bwd_host_phase) },
+};
+#undef CHANNEL
+
+#define ARRAY_LENGTH(a) (sizeof(a) / sizeof((a)[0]))
+
+/**
+ * read_number() - a number of a snapshot
+ * @snap: snapshot
+ * @at: where in it
+ * @number: and how
+ *
+ * Return: the number.
+ */
+static uint64_t read_number(const void *snap, size_t at, enum number number)
+{
+	const char *p = (const char *)snap + at;
+	uint64_t u64;
+	uint32_t u32;
+	bool b;
+
+	switch (number) {
+	case NUMBER_U64:
+		memcpy(&u64, p, sizeof(u64));
+		return u64;
+	case NUMBER_U32:
+		memcpy(&u32, p, sizeof(u32));
+		return u32;
+	default:
+		memcpy(&b, p, sizeof(b));
+		return b;
+	}
+}
+
+/**
+ * now_us() - a clock
+ * @clock: which
+ *
+ * Return: microseconds.
+ */
+static uint64_t now_us(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/**
+ * resident_bytes() - memory of this process that is there
+ *
+ * Return: bytes (proc(5), statm); 0 when that cannot be read.
+ */
+static uint64_t resident_bytes(void)
+{
+	unsigned long long pages = 0;
+	FILE *f = fopen("/proc/self/statm", "re");
+
+	if (!f)
+		return 0;
+	if (fscanf(f, "%*u %llu", &pages) != 1)
+		pages = 0;
+	fclose(f);
+	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/**
+ * write_process() - metrics of the process
+ * @out: where to
+ * @server: the server that it is
+ */
+static void write_process(struct metrics_out *out, const struct server *server)
+{
+	static const struct metric build = {
+		"okl4fs_build", METRIC_INFO, NULL,
+		"Version of okl4fsd and of what it speaks with guests"
+	};
+	static const struct metric start = { "process_start_time_seconds", METRIC_GAUGE, "seconds",
+					     "When the process began, as seconds since 1970" };
+	static const struct metric up = { "okl4fs_uptime_seconds", METRIC_GAUGE, "seconds",
+					  "How long the process has served" };
+	static const struct metric cpu = { "process_cpu_seconds", METRIC_COUNTER, "seconds",
+					   "CPU time that the process has used" };
+	static const struct metric resident = { "process_resident_memory_bytes", METRIC_GAUGE,
+						"bytes", "Memory of the process that is resident" };
+	static const struct metric workers = { "okl4fs_workers", METRIC_GAUGE, NULL,
+					       "Worker threads" };
+	char labels[128], *end = metric_label(labels, "version", server_version());
+
+	snprintf(end, sizeof(labels) - (size_t)(end - labels), ",abi_version=\"%u\"",
+		 OKL4FS_ABI_VERSION);
+	metric_begin(out, &build);
+	metric_sample(out, &build, labels, 1);
+	metric_begin(out, &start);
+	metric_sample_us(out, &start, "", server_started_us(server));
+	metric_begin(out, &up);
+	metric_sample_us(out, &up, "", server_uptime_ms(server) * 1000);
+	metric_begin(out, &cpu);
+	metric_sample_us(out, &cpu, "", now_us(CLOCK_PROCESS_CPUTIME_ID));
+	metric_begin(out, &resident);
+	metric_sample(out, &resident, "", resident_bytes());
+	metric_begin(out, &workers);
+	metric_sample(out, &workers, "", server_n_workers(server));
+}
+
+/**
+ * write_guests() - metrics of guests
+ * @out: where to
+ * @s: what they are
+ */
+static void write_guests(struct metrics_out *out, const struct scrape *s)
+{
+	for (size_t i = 0; i < ARRAY_LENGTH(guest_fields); i++) {
+		const struct field *f = &guest_fields[i];
+
+		metric_begin(out, &f->metric);
+		for (size_t g = 0; g < s->n_guests; g++)
+			metric_sample(out, &f->metric, s->guest[g].labels,
+				      read_number(&s->guest[g].snap, f->at, f->number));
+	}
+}
+
+/**
+ * write_channels() - metrics that are a number a channel
+ * @out: where to
+ * @s: what they are
+ */
+static void write_channels(struct metrics_out *out, const struct scrape *s)
+{
+	static const struct metric ring = { "okl4fs_channel_ring_bytes", METRIC_GAUGE, "bytes",
+					    "Size of each of the channel's two rings" };
+
+	metric_begin(out, &ring);
+	for (size_t c = 0; c < s->n_channels; c++)
+		metric_sample(out, &ring, s->channel[c].labels,
+			      s->channel[c].snap->cfg->ring_bytes);
+	for (size_t i = 0; i < ARRAY_LENGTH(channel_fields); i++) {
+		const struct field *f = &channel_fields[i];
+
+		metric_begin(out, &f->metric);
+		for (size_t c = 0; c < s->n_channels; c++)
+			metric_sample(out, &f->metric, s->channel[c].labels,
+				      read_number(s->channel[c].snap, f->at, f->number));
+	}
+}
+
+/**
+ * write_kinds() - metrics whose labels tell of what kind something is
+ * @out: where to
+ * @s: what they are
+ */
+static void write_kinds(struct metrics_out *out, const struct scrape *s)
+{
+	static const struct metric endpoint = { "okl4fs_endpoint", METRIC_INFO, NULL,
+						"What the channel's host end is joined to" };
+	static const struct metric state = {
+		"okl4fs_channel_state", METRIC_GAUGE, NULL,
+		"1 for the state that the channel is in, 0 for others"
+	};
+	static const struct metric errors = {
+		"okl4fs_channel_errors", METRIC_COUNTER, NULL,
+		"Times the guest broke the channel, by the rule that it broke"
+	};
+	char labels[LABELS_BYTES + METRIC_LABEL_BYTES(sizeof("error"), 64)];
+
+	metric_begin(out, &endpoint);
+	for (size_t c = 0; c < s->n_channels; c++) {
+		snprintf(labels, sizeof(labels), "%s,type=\"%s\"", s->channel[c].labels,
+			 endpoint_type_name(s->channel[c].snap->cfg->endpoint.type));
+		metric_sample(out, &endpoint, labels, 1);
+	}
+	metric_begin(out, &state);
+	for (size_t c = 0; c < s->n_channels; c++) {
+		for (int i = 0; i < N_CHANNEL_STATES; i++) {
+			snprintf(labels, sizeof(labels), "%s,state=\"%s\"", s->channel[c].labels,
+				 channel_state_name((enum channel_state)i));
+			metric_sample(out, &state, labels, (int)s->channel[c].snap->state == i);
+		}
+	}
+	metric_begin(out, &errors);
+	for (size_t c = 0; c < s->n_channels; c++) {
+		for (int i = 0; i < FS_STATUS_END; i++) {
+			if (!s->channel[c].snap->errors[i])
+				continue;
+			snprintf(labels, sizeof(labels), "%s,error=\"%s\"", s->channel[c].labels,
+				 fs_status_name(i));
+			metric_sample(out, &errors, labels, s->channel[c].snap->errors[i]);
+		}
+	}
+}
+
+/**
+ * write_ways() - metrics of directions
+ * @out: where to
+ * @s: what they are
+ */
+static void write_ways(struct metrics_out *out, const struct scrape *s)
+{
+	char labels[LABELS_BYTES];
+
+	for (size_t i = 0; i < ARRAY_LENGTH(way_fields); i++) {
+		const struct way_field *f = &way_fields[i];
+
+		metric_begin(out, &f->metric);
+		for (size_t c = 0; c < s->n_channels; c++) {
+			for (int way = 0; way < 2; way++) {
+				snprintf(labels, sizeof(labels), "%s,direction=\"%s\"",
+					 s->channel[c].labels, directions[way]);
+				metric_sample(out, &f->metric, labels,
+					      read_number(s->channel[c].snap, f->at[way],
+							  NUMBER_U64));
+			}
+		}
+	}
+}
+
+/**
+ * write_ends() - metrics of the two ends of each direction
+ * @out: where to
+ * @s: what they are
+ *
+ * A phase that is odd is that of an open end, and its n-th opening has phase 2n - 1 (abi.h).
+ */
+static void write_ends(struct metrics_out *out, const struct scrape *s)
+{
+	static const struct metric metrics[] = {
+		{ "okl4fs_channel_end_open", METRIC_GAUGE, NULL,
+		  "Whether an end of a direction is open (1) or not (0)" },
+		{ "okl4fs_channel_end_epoch", METRIC_GAUGE, NULL,
+		  "Openings of an end in the memory that is attached; 0 while none is" },
+	};
+	char labels[LABELS_BYTES];
+
+	for (size_t i = 0; i < ARRAY_LENGTH(metrics); i++) {
+		metric_begin(out, &metrics[i]);
+		for (size_t c = 0; c < s->n_channels; c++) {
+			for (size_t e = 0; e < ARRAY_LENGTH(ends); e++) {
+				uint64_t phase =
+					read_number(s->channel[c].snap, ends[e].at, NUMBER_U64);
+
+				snprintf(labels, sizeof(labels), "%s,direction=\"%s\",end=\"%s\"",
+					 s->channel[c].labels, ends[e].direction, ends[e].end);
+				metric_sample(out, &metrics[i], labels,
+					      i ? phase / 2 + phase % 2 : phase % 2);
+			}
+		}
+	}
+}
+
+int metrics_write(struct server *server, enum metrics_format format, struct evbuffer *buf)
+{
+	struct metrics_out out = { .buf = buf, .format = format };
+	struct scrape s;
+	int r = scrape_take(&s, server);
+
+	if (!r) {
+		write_process(&out, server);
+		write_guests(&out, &s);
+		write_channels(&out, &s);
+		write_kinds(&out, &s);
+		write_ways(&out, &s);
+		write_ends(&out, &s);
+		metrics_end(&out);
+	}
+	scrape_free(&s);
+	return r ? r : out.error;
+}
