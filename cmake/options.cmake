@@ -22,7 +22,9 @@ if(OKL4FS_SANITIZE)
   target_compile_options(okl4fs_options INTERFACE ${okl4fs_sanitize})
   target_link_options(okl4fs_options INTERFACE ${okl4fs_sanitize})
 elseif(CMAKE_BUILD_TYPE STREQUAL "Release")
-  target_compile_options(okl4fs_options INTERFACE -fstack-protector-strong)
+  # Names of files as from the top of the source, wherever that lies: one source, one program
+  target_compile_options(okl4fs_options INTERFACE -fstack-protector-strong
+    -ffile-prefix-map=${PROJECT_SOURCE_DIR}/=)
   target_compile_definitions(okl4fs_options INTERFACE
     $<$<NOT:$<BOOL:${OKL4FS_NO_FORTIFY}>>:_FORTIFY_SOURCE=2>)
   target_link_options(okl4fs_options INTERFACE -Wl,-z,relro,-z,now)

@@ -1,52 +1,30 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A Debian system with systemd for a guest, in which a package of ours is installed."""
-import hashlib
+"""Debian systems in which our packages are installed: in a folder, and on the disk of a guest."""
 import os
-import subprocess
 from pathlib import Path
 
-from vm import Disk, apt, paths
-from vm.cache import folder, say
+from container import image
+from vm import Disk, paths
 
-SUITE = "bookworm"
-PACKAGES = ("systemd-sysv", "udev", "dkms", "linux-image-cloud-amd64", "linux-headers-cloud-amd64")
-# Most of what is left out here is never read; a package that is installed later is not affected.
-HOOKS = ("--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
-         "--dpkgopt=path-exclude=/usr/share/man/*",
-         '--customize-hook=rm -f "$1/etc/dpkg/dpkg.cfg.d/99mmdebstrap"')
+import debs
 
-
-class ImageError(Exception):
-    """There is no image."""
+# A guest's; what the tests look at packages with; X11's libfs-dev, which is in nobody's way; and
+# what okl4fs depends on, since there is no network where it is installed
+PACKAGES = ("systemd-sysv", "dbus", "udev", "dkms", "linux-image-cloud-amd64",
+            "linux-headers-cloud-amd64", "libc6-dev", "man-db", "bash-completion", "cmake",
+            "pkgconf", "libfs-dev")
 
 
-def _run(argv, log: Path) -> None:
-    with open(log, "wb") as file:
-        status = subprocess.run([str(arg) for arg in argv], stdin=subprocess.DEVNULL, stdout=file,
-                                stderr=file, check=False).returncode
-    if status:
-        raise ImageError(f"{argv[0]}: exit status {status}: "
-                         + log.read_text(errors="replace")[-6000:])
+def base(made: dict[str, Path]) -> Path:
+    """The system without our packages, a tar file."""
+    return image.base([*PACKAGES, *debs.depends(made["okl4fs"])])
 
 
-def base() -> Path:
-    """The system as Debian has it, a tar file in the cache; its packages' signatures are checked."""
-    options = [f"--include={','.join(PACKAGES)}", *HOOKS]
-    key = hashlib.sha256("\n".join([SUITE, *options]).encode()).hexdigest()[:12]
-
-    def fill(temp: Path) -> None:
-        say(f"making a system of {SUITE} for the package tests (once)")
-        _run(["mmdebstrap", "--variant=minbase", "--skip=output/dev", *options, SUITE,
-              temp / "root.tar", f"deb [signed-by={apt.KEYRING}] {apt.mirror()} {SUITE} main"],
-             temp / "log")
-    return folder(paths.cache_dir() / "images" / f"{SUITE}-{key}", fill) / "root.tar"
-
-
-def make(deb: Path, out: Path) -> Disk:
-    """Install a package into the system; `out` gets all that make-image(1) says."""
+def make(system: Path, deb: Path, out: Path) -> Disk:
+    """Install a package into a system; `out` gets all that make-image(1) says."""
     alone = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
     if os.getuid():
         alone += ["--map-auto", "--map-root-user"]
-    _run(alone + [Path(__file__).with_name("make-image"), base(), deb,
-                  paths.GUEST_TOOLS / "agent", out], out / "log")
+    image.run(alone + [Path(__file__).with_name("make-image"), system, deb,
+                       paths.GUEST_TOOLS / "agent", out], out / "log")
     return Disk(out / "vmlinuz", out / "initrd", out / "disk")

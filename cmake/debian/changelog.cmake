@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# cmake -D VERSION=V -D MAINTAINER=M -D OUT=FILE -P changelog.cmake: FILE becomes the packages' own
+# change log, in Debian's form; it is left alone when it is so already.
+
+include(${CMAKE_CURRENT_LIST_DIR}/epoch.cmake)
+string(TIMESTAMP date "%a, %d %b %Y %H:%M:%S +0000" UTC) # heeds SOURCE_DATE_EPOCH
+string(REGEX REPLACE "-[^-]*$" "" upstream "${VERSION}")
+file(CONFIGURE OUTPUT ${OUT} @ONLY CONTENT
+"okl4fs (@VERSION@) unstable; urgency=medium
+
+  * Upstream version @upstream@; changelog.gz says what is new in it.
+
+ -- @MAINTAINER@  @date@
+")

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Debian systems as Debian has them: tar files in the cache, made once by mmdebstrap."""
+import hashlib
+import subprocess
+from pathlib import Path
+
+from vm import apt, paths
+from vm.cache import folder, say
+
+SUITE = "bookworm"
+# Most of what is left out here is never read; a package that is installed later is not affected.
+HOOKS = ("--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
+         "--dpkgopt=path-exclude=/usr/share/man/*",
+         '--customize-hook=rm -f "$1/etc/dpkg/dpkg.cfg.d/99mmdebstrap"')
+
+
+class ImageError(Exception):
+    """There is no image."""
+
+
+def run(argv, log: Path) -> None:
+    """Run a program that must succeed; what it says goes into `log`."""
+    with open(log, "wb") as file:
+        status = subprocess.run([str(arg) for arg in argv], stdin=subprocess.DEVNULL, stdout=file,
+                                stderr=file, check=False).returncode
+    if status:
+        raise ImageError(f"{argv[0]}: exit status {status}: "
+                         + log.read_text(errors="replace")[-6000:])
+
+
+def base(packages) -> Path:
+    """A system with `packages`, a tar file; the signatures of what it is made of are checked."""
+    options = [f"--include={','.join(packages)}", *HOOKS]
+    key = hashlib.sha256("\n".join([SUITE, *options]).encode()).hexdigest()[:12]
+
+    def fill(temp: Path) -> None:
+        say(f"making a system of {SUITE} for the tests of packages (once)")
+        run(["mmdebstrap", "--variant=minbase", "--skip=output/dev", *options, SUITE,
+             temp / "root.tar", f"deb [signed-by={apt.KEYRING}] {apt.mirror()} {SUITE} main"],
+            temp / "log")
+    return folder(paths.cache_dir() / "images" / f"{SUITE}-{key}", fill) / "root.tar"
+
+
+def unpack(tar: Path, root: Path) -> Path:
+    """Unpack a system into the new folder `root`, and return that; needs root."""
+    root.mkdir()
+    subprocess.run(["tar", "-C", root, "-xf", tar], check=True)
+    return root
