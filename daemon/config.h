@@ -98,12 +98,14 @@ struct guest_config {
 
 /**
  * struct principals - users and groups that have a right
+ * @given: the configuration says who
  * @users: their names
  * @n_users: how many
  * @groups: their names
  * @n_groups: how many
  */
 struct principals {
+	bool given;
 	char **users;
 	size_t n_users;
 	char **groups;

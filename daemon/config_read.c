@@ -197,6 +197,7 @@ static void read_principals(struct conf_reader *r, struct conf_node *node, struc
 {
 	if (!conf_is_kind(r, node, CONF_OBJECT))
 		return;
+	out->given = true;
 	read_names(r, conf_member(node, "users"), &out->users, &out->n_users);
 	read_names(r, conf_member(node, "groups"), &out->groups, &out->n_groups);
 	conf_refuse_unused(r, node);

@@ -3,7 +3,7 @@
  * rpc.h - the control socket: JSON-RPC 2.0, one object a line
  *
  * Runs on the main loop. What the methods show comes from snapshots (guest.h), so no method holds
- * up a worker for longer than it takes to copy some counters.
+ * up a worker for longer than it takes to copy some counters. Needs events_open().
  */
 #ifndef OKL4FS_RPC_H
 #define OKL4FS_RPC_H

@@ -14,6 +14,8 @@
 
 #include <json-c/json.h>
 
+#include "util/log.h"
+
 /**
  * error_object() - an error response
  * @id: the request's id, or NULL for null; a reference is taken
@@ -35,35 +37,29 @@ static struct json_object *error_object(struct json_object *id, int code, const 
 	return response;
 }
 
-/**
- * to_line() - a response as a line
- * @response: consumed; NULL: none
- *
- * Return: the line, to be freed, or NULL.
- */
-static char *to_line(struct json_object *response)
+char *rpc_line(struct json_object *value)
 {
 	char *line = NULL;
 	size_t bytes;
 	const char *text;
 
-	if (!response)
+	if (!value)
 		return NULL;
 	text = json_object_to_json_string_length(
-		response, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &bytes);
+		value, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &bytes);
 	if (text)
 		line = malloc(bytes + 2);
 	if (line) {
 		memcpy(line, text, bytes);
 		memcpy(line + bytes, "\n", 2);
 	}
-	json_object_put(response);
+	json_object_put(value);
 	return line;
 }
 
 char *rpc_error_line(enum rpc_error code, const char *sentence)
 {
-	return to_line(error_object(NULL, code, sentence));
+	return rpc_line(error_object(NULL, code, sentence));
 }
 
 /**
@@ -113,17 +109,16 @@ const char *rpc_string(const struct rpc_request *req, const char *name)
 static int check_param(const struct rpc_method *m, struct rpc_request *req, const char *key,
 		       struct json_object *value)
 {
-	const struct rpc_param *p = m->params;
+	const struct rpc_field *p = m->params;
+	const char *a;
 
 	while (p->name && strcmp(p->name, key) != 0)
 		p++;
 	if (!p->name)
 		return rpc_refuse(req, RPC_INVALID_PARAMS, "%s has no parameter \"%.64s\"", m->name,
 				  key);
-	if (!json_object_is_type(value, p->is_object ? json_type_object : json_type_string))
-		return rpc_refuse(req, RPC_INVALID_PARAMS, "\"%s\" must be %s", p->name,
-				  p->is_object ? "an object" : "a string");
-	return 0;
+	a = rpc_field_fits(p, value);
+	return a ? rpc_refuse(req, RPC_INVALID_PARAMS, "\"%s\" must be %s", p->name, a) : 0;
 }
 
 /**
@@ -135,7 +130,7 @@ static int check_param(const struct rpc_method *m, struct rpc_request *req, cons
  */
 static int check_params(const struct rpc_method *m, struct rpc_request *req)
 {
-	const struct rpc_param *p;
+	const struct rpc_field *p;
 	int r;
 
 	if (req->params) {
@@ -146,11 +141,34 @@ static int check_params(const struct rpc_method *m, struct rpc_request *req)
 		}
 	}
 	for (p = m->params; p->name; p++) {
-		if (p->required && !json_object_object_get_ex(req->params, p->name, NULL))
+		if (!p->optional && !json_object_object_get_ex(req->params, p->name, NULL))
 			return rpc_refuse(req, RPC_INVALID_PARAMS, "%s needs the parameter \"%s\"",
 					  m->name, p->name);
 	}
 	return 0;
+}
+
+/**
+ * check_right() - whether the caller may call a method
+ * @m: method
+ * @req: request; its error is filled
+ *
+ * Return: 0 or RPC_DENIED.
+ */
+static int check_right(const struct rpc_method *m, struct rpc_request *req)
+{
+	if (req->caller->right >= m->right)
+		return 0;
+	if (req->caller->right == RPC_NOBODY)
+		return rpc_refuse(
+			req, RPC_DENIED,
+			"uid %u has no rights here: it is neither in control.readers nor in "
+			"control.admins of the configuration",
+			req->caller->uid);
+	return rpc_refuse(req, RPC_DENIED,
+			  "%s changes something, and uid %u may only look: it is not in "
+			  "control.admins of the configuration",
+			  m->name, req->caller->uid);
 }
 
 /**
@@ -196,17 +214,39 @@ static const char *check_envelope(struct json_object *value, struct json_object 
 }
 
 /**
+ * carry_out() - find the method of a request, and call it
+ * @req: request; its error is filled
+ * @name: the method's name
+ * @result: out
+ *
+ * Return: 0 or an enum rpc_error.
+ */
+static int carry_out(struct rpc_request *req, const char *name, struct json_object **result)
+{
+	const struct rpc_method *m = find_method(name);
+	int code;
+
+	if (!m)
+		return rpc_refuse(req, RPC_METHOD_NOT_FOUND, "there is no such method");
+	code = check_right(m, req);
+	if (!code)
+		code = check_params(m, req);
+	if (!code && m->right == RPC_ADMIN)
+		log_info("control: uid %u calls %s", req->caller->uid, m->name);
+	return code ? code : m->call(req, result);
+}
+
+/**
  * call() - carry out one request
- * @server: what the methods look at
+ * @caller: who asks
  * @value: the request
  *
  * Return: the response, or NULL for a notification.
  */
-static struct json_object *call(struct server *server, struct json_object *value)
+static struct json_object *call(const struct rpc_caller *caller, struct json_object *value)
 {
-	struct rpc_request req = { .server = server };
+	struct rpc_request req = { .server = caller->server, .caller = caller };
 	struct json_object *id, *result = NULL, *response;
-	const struct rpc_method *m;
 	bool is_notification;
 	const char *why;
 	int code;
@@ -215,14 +255,8 @@ static struct json_object *call(struct server *server, struct json_object *value
 	if (why) /* not known to be a notification: JSON-RPC 2.0, section 5 */
 		return error_object(id, RPC_INVALID_REQUEST, why);
 
-	m = find_method(json_object_get_string(json_object_object_get(value, "method")));
-	if (!m) {
-		code = rpc_refuse(&req, RPC_METHOD_NOT_FOUND, "there is no such method");
-	} else {
-		code = check_params(m, &req);
-		if (!code)
-			code = m->call(&req, &result);
-	}
+	code = carry_out(&req, json_object_get_string(json_object_object_get(value, "method")),
+			 &result);
 	if (is_notification) {
 		json_object_put(result);
 		return NULL;
@@ -238,12 +272,12 @@ static struct json_object *call(struct server *server, struct json_object *value
 
 /**
  * call_batch() - carry out an array of requests
- * @server: what the methods look at
+ * @caller: who asks
  * @batch: the array
  *
  * Return: the array of responses; an error when it is no batch; or NULL when all are notifications.
  */
-static struct json_object *call_batch(struct server *server, struct json_object *batch)
+static struct json_object *call_batch(const struct rpc_caller *caller, struct json_object *batch)
 {
 	size_t n = json_object_array_length(batch);
 	struct json_object *responses;
@@ -255,7 +289,7 @@ static struct json_object *call_batch(struct server *server, struct json_object 
 
 	responses = json_object_new_array();
 	for (size_t i = 0; i < n; i++) {
-		struct json_object *r = call(server, json_object_array_get_idx(batch, i));
+		struct json_object *r = call(caller, json_object_array_get_idx(batch, i));
 
 		if (r)
 			json_object_array_add(responses, r);
@@ -333,7 +367,7 @@ static bool parse(const char *line, size_t bytes, struct json_object **value, ch
 	return false;
 }
 
-char *rpc_answer(struct server *server, const char *line, size_t bytes)
+char *rpc_answer(const struct rpc_caller *caller, const char *line, size_t bytes)
 {
 	struct json_object *value, *response;
 	char sentence[160];
@@ -341,9 +375,9 @@ char *rpc_answer(struct server *server, const char *line, size_t bytes)
 	if (!parse(line, bytes, &value, sentence, sizeof(sentence)))
 		return rpc_error_line(RPC_PARSE_ERROR, sentence);
 	if (json_object_is_type(value, json_type_array))
-		response = call_batch(server, value);
+		response = call_batch(caller, value);
 	else
-		response = call(server, value);
+		response = call(caller, value);
 	json_object_put(value);
-	return to_line(response);
+	return rpc_line(response);
 }

@@ -8,9 +8,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "rpc_field.h"
+#include "rpc_rights.h"
 #include "server.h"
 
 struct json_object;
+struct rpc_subscriber;
 
 #define RPC_MAX_DEPTH 16
 #define RPC_MAX_BATCH 16 /* requests in an array: a reply can be large */
@@ -22,43 +25,56 @@ enum rpc_error {
 	RPC_METHOD_NOT_FOUND = -32601,
 	RPC_INVALID_PARAMS = -32602,
 	RPC_INTERNAL_ERROR = -32603,
-	RPC_BUSY = -32000, /* too many clients */
+	RPC_BUSY = -32000, /* too many clients, or too many that want events */
 	RPC_REFUSED = -32001, /* the daemon cannot do that as things stand */
+	RPC_DENIED = -32002, /* whoever asks has no right to that */
+	RPC_IDLE = -32003, /* nothing was asked for too long */
+};
+
+/**
+ * struct rpc_caller - who asks
+ * @server: what he is told of
+ * @right: what he may
+ * @uid: his user, for the sentence that says what he may not
+ * @subscriber: what makes events known to him
+ */
+struct rpc_caller {
+	struct server *server;
+	enum rpc_right right;
+	uid_t uid;
+	struct rpc_subscriber *subscriber;
 };
 
 /**
  * struct rpc_request - what a method gets, and where its errors go
  * @server: what to look at
+ * @caller: who asks
  * @params: an object; NULL: none were given
  * @error: in case of an error: a sentence
  */
 struct rpc_request {
 	struct server *server;
+	const struct rpc_caller *caller;
 	struct json_object *params;
 	char error[512];
 };
 
 /**
- * struct rpc_param - a parameter of a method
- * @name: its name
- * @is_object: it is an object; else a string
- * @required: it must be there
- */
-struct rpc_param {
-	const char *name;
-	bool is_object, required;
-};
-
-/**
  * struct rpc_method - one method
  * @name: its name
- * @params: its parameters; the last has no name
+ * @text: what it does
+ * @right: who may call it
+ * @params: its parameters
+ * @result: members of what it gives, an object; NULL: that describes itself
  * @call: carry it out; @result is a new object; Return: 0 or an enum rpc_error with a sentence
+ * @error: one that only some methods give: RPC_REFUSED, RPC_BUSY; 0: none
  */
 struct rpc_method {
-	const char *name;
-	const struct rpc_param *params;
+	const char *name, *text;
+	enum rpc_right right;
+	const struct rpc_field *params, *result;
 	int (*call)(struct rpc_request *req, struct json_object **result);
+	enum rpc_error error;
 };
 
 /** rpc_methods - all methods; the last has no name */
@@ -75,6 +91,8 @@ const char *rpc_string(const struct rpc_request *req, const char *name);
 int rpc_guest_list(struct rpc_request *req, struct json_object **result);
 int rpc_channel_list(struct rpc_request *req, struct json_object **result);
 int rpc_metrics_get(struct rpc_request *req, struct json_object **result);
+extern const struct rpc_field rpc_guest_list_result[], rpc_channel_list_result[],
+	rpc_metrics_get_result[];
 
 /* Methods that change something (rpc_change.c) */
 int rpc_guest_add(struct rpc_request *req, struct json_object **result);
@@ -84,15 +102,20 @@ int rpc_channel_remove(struct rpc_request *req, struct json_object **result);
 int rpc_channel_reset(struct rpc_request *req, struct json_object **result);
 int rpc_config_reload(struct rpc_request *req, struct json_object **result);
 
+/* What all of this is (rpc_discover.c) */
+int rpc_discover(struct rpc_request *req, struct json_object **result);
 /**
  * rpc_answer() - carry out a line
- * @server: what the methods look at
+ * @caller: who asks
  * @line: a request or an array of them
  * @bytes: its length
  *
  * Return: the answer, a line with its newline, to be freed; NULL when none is due.
  */
-char *rpc_answer(struct server *server, const char *line, size_t bytes);
+char *rpc_answer(const struct rpc_caller *caller, const char *line, size_t bytes);
+
+/** rpc_line() - JSON as a line with its newline, to be freed; @value is consumed, NULL gives NULL */
+char *rpc_line(struct json_object *value);
 
 /** rpc_error_line() - the line that answers what is no request; to be freed; NULL: no memory */
 char *rpc_error_line(enum rpc_error code, const char *sentence);

@@ -60,6 +60,114 @@ static int for_guests(struct rpc_request *req, void (*add)(struct guest *, struc
 	return 0;
 }
 
+static const struct rpc_field guest_fields[] = {
+	RPC_FIELD("name", RPC_STRING, "Name"),
+	RPC_FIELD("socket", RPC_STRING, "The vhost-user socket"),
+	RPC_FIELD("socket_mode", RPC_STRING, "Who listens: listen (the daemon) or connect"),
+	RPC_FIELD("connected", RPC_BOOLEAN, "A frontend is there"),
+	RPC_FIELD("ready", RPC_BOOLEAN, "The driver has said hello"),
+	RPC_FIELD("driver_instance", RPC_INSTANCE, "Which driver it is", .nullable = true),
+	RPC_FIELD("channels", RPC_INTEGER, "Channels that are offered"),
+	RPC_FIELD("queues", RPC_INTEGER, "Queues in use"),
+	RPC_FIELD("memory_bytes", RPC_INTEGER, "Guest memory that is mapped"),
+	RPC_FIELD("requests", RPC_INTEGER, "Control requests served"),
+	RPC_FIELD("requests_refused", RPC_INTEGER, "Control requests refused"),
+	RPC_FIELD("fuse_requests_declined", RPC_INTEGER,
+		  "FUSE requests of a firmware or a stray mount"),
+	RPC_FIELD("messages_dropped", RPC_INTEGER, "Messages of the frontend that were refused"),
+	RPC_FIELD("device_errors", RPC_INTEGER, "How often the device was taken from the guest"),
+	RPC_END,
+};
+
+const struct rpc_field rpc_guest_list_result[] = {
+	RPC_FIELD("guests", RPC_LIST, "In the order of the configuration", .of = guest_fields),
+	RPC_END,
+};
+
+static const struct rpc_field way_fields[] = {
+	RPC_FIELD("bytes", RPC_INTEGER, "Bytes moved by the host"),
+	RPC_FIELD("messages", RPC_INTEGER, "Pieces that they were moved in"),
+	RPC_FIELD("fill_bytes", RPC_INTEGER, "Bytes in the ring now"),
+	RPC_FIELD("wakes_sent", RPC_INTEGER, "Notifications to the guest"),
+	RPC_FIELD("wakes_received", RPC_INTEGER,
+		  "Doorbells of the guest after which this way had moved"),
+	RPC_FIELD("full_stalls", RPC_INTEGER, "How often the host waited for room"),
+	RPC_FIELD("empty_stalls", RPC_INTEGER, "How often the host waited for bytes"),
+	RPC_FIELD("opens", RPC_INTEGER, "How often the host's end was opened"),
+	RPC_FIELD("host_phase", RPC_INTEGER, "Phase of the host's end; odd: open"),
+	RPC_FIELD("guest_phase", RPC_INTEGER, "Phase of the guest's end; odd: open"),
+	RPC_END,
+};
+
+/**
+ * type_word() - the types of endpoints
+ * @idx: number
+ *
+ * Return: the type's name; NULL past the last.
+ */
+static const char *type_word(unsigned int idx)
+{
+	return idx < N_ENDPOINT_TYPES ? endpoint_type_name((enum endpoint_type)idx) : NULL;
+}
+
+/**
+ * state_word() - the states of a channel
+ * @idx: number
+ *
+ * Return: the state's name; NULL past the last.
+ */
+static const char *state_word(unsigned int idx)
+{
+	return idx < N_CHANNEL_STATES ? channel_state_name((enum channel_state)idx) : NULL;
+}
+
+static const struct rpc_field endpoint_fields[] = {
+	RPC_FIELD("type", RPC_STRING, "Type", .word = type_word),
+	RPC_FIELD("joined", RPC_BOOLEAN, "Somebody is there"),
+	RPC_FIELD("file", RPC_STRING, "(intervm) What is sent", .optional = true),
+	RPC_FIELD("rounds", RPC_INTEGER, "(intervm) How often", .optional = true),
+	RPC_FIELD("path", RPC_STRING, "(unix-*) The socket", .optional = true),
+	RPC_FIELD("clients", RPC_INTEGER, "Clients so far", .optional = true),
+	RPC_FIELD("clients_refused", RPC_INTEGER,
+		  "Clients turned away, since there was one already", .optional = true),
+	RPC_FIELD("address", RPC_STRING, "(tcp-*) Where it listens or connects to",
+		  .optional = true),
+	RPC_FIELD("tls", RPC_BOOLEAN, "(tcp-*) Encrypted", .optional = true),
+	RPC_FIELD("guest", RPC_STRING, "(channel) The other guest", .optional = true),
+	RPC_FIELD("channel", RPC_STRING, "(channel) Its channel", .optional = true),
+	RPC_END,
+};
+
+static const struct rpc_field failure_fields[] = {
+	RPC_FIELD("status", RPC_STRING, "Name of the refusal"),
+	RPC_FIELD("text", RPC_STRING, "The same as a sentence"),
+	RPC_END,
+};
+
+static const struct rpc_field channel_fields[] = {
+	RPC_FIELD("guest", RPC_STRING, "Its guest"),
+	RPC_FIELD("name", RPC_STRING, "Name"),
+	RPC_FIELD("id", RPC_INTEGER, "Its id in the guest"),
+	RPC_FIELD("state", RPC_STRING, "Where its memory is", .word = state_word),
+	RPC_FIELD("failure", RPC_OBJECT, "Why it has failed", .nullable = true,
+		  .of = failure_fields),
+	RPC_FIELD("ring_bytes", RPC_INTEGER, "Size of the ring, each way"),
+	RPC_FIELD("exclusive", RPC_BOOLEAN, "One opener an end in the guest"),
+	RPC_FIELD("endpoint", RPC_OBJECT, "The host end", .of = endpoint_fields),
+	RPC_FIELD("instance", RPC_INSTANCE, "Which memory it has, or had last", .nullable = true),
+	RPC_FIELD("attaches", RPC_INTEGER, "How often memory was attached"),
+	RPC_FIELD("fwd", RPC_OBJECT, "Guest to host", .of = way_fields),
+	RPC_FIELD("bwd", RPC_OBJECT, "Host to guest", .of = way_fields),
+	RPC_FIELD("errors", RPC_COUNTS, "Broken rules, by name"),
+	RPC_END,
+};
+
+const struct rpc_field rpc_channel_list_result[] = {
+	RPC_FIELD("channels", RPC_LIST, "In the order of the guests and of their ids",
+		  .of = channel_fields),
+	RPC_END,
+};
+
 /**
  * add_guest() - tell of a guest
  * @guest: guest

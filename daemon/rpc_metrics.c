@@ -10,6 +10,12 @@
 #include "rpc_call.h"
 #include "rpc_json.h"
 
+const struct rpc_field rpc_metrics_get_result[] = {
+	RPC_FIELD("content_type", RPC_STRING, "Of the text, as in HTTP"),
+	RPC_FIELD("text", RPC_STRING, "OpenMetrics"),
+	RPC_END,
+};
+
 /**
  * rpc_metrics_get() - `metrics.get`
  * @req: request

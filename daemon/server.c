@@ -8,6 +8,7 @@
 
 #include "events.h"
 #include "server.h"
+#include "util/fd.h"
 #include "util/log.h"
 #include "vhost_backend.h"
 
@@ -42,6 +43,7 @@ struct worker {
  * @n_workers: how many
  * @started_ms: when, by the monotonic clock
  * @started_us: and by the wall clock, since 1970
+ * @watches: who is to be told of reloads
  */
 struct server {
 	struct loop *main_loop;
@@ -52,6 +54,7 @@ struct server {
 	struct worker *worker;
 	unsigned int n_workers;
 	uint64_t started_ms, started_us;
+	LIST_HEAD(, server_watch) watches;
 };
 
 /**
@@ -287,7 +290,8 @@ static void warn_fixed(const struct config *old, const struct config *new)
 
 	if (strcmp(old->control_path, new->control_path) != 0 || !group ||
 	    old->control_mode != new->control_mode)
-		log_warning("reload: \"control\" has changed; that takes a restart");
+		log_warning("reload: control.path, control.mode or control.group has changed; "
+			    "that takes a restart");
 }
 
 /**
@@ -327,17 +331,55 @@ static void become(struct server *s, const struct config *cfg, struct member *li
 	s->n_members = n;
 }
 
+void server_watch(struct server *s, struct server_watch *watch)
+{
+	LIST_INSERT_HEAD(&s->watches, watch, entry);
+}
+
+void server_unwatch(struct server *s, struct server_watch *watch)
+{
+	LIST_REMOVE(watch, entry);
+}
+
+/**
+ * load() - read the configuration file again
+ * @s: server
+ * @cfg: out
+ * @errors: each error is written here as a line
+ *
+ * Who is told of events gets to know the first one.
+ *
+ * Return: as server_reload().
+ */
+static int load(const struct server *s, struct config **cfg, FILE *errors)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t bytes = 0;
+	FILE *own = open_memstream(&text, &bytes);
+	int r = -ENOENT;
+
+	if (!own)
+		return -ENOMEM;
+	if (s->config_path)
+		r = config_load(cfg, s->config_path, own);
+	else
+		fprintf(own, "there is no configuration file to reload\n");
+	fclose(own);
+	if (!r)
+		return 0;
+	fputs(text, errors);
+	text[strcspn(text, "\n")] = 0;
+	events_post(&(struct events_fact){ .kind = EVENTS_CONFIG_REFUSED, .text = text });
+	return r;
+}
+
 int server_reload(struct server *s, FILE *errors)
 {
 	struct config *cfg = NULL;
+	struct server_watch *watch;
 	struct member *list;
-	int r;
+	int r = load(s, &cfg, errors);
 
-	if (!s->config_path) {
-		fprintf(errors, "there is no configuration file to reload\n");
-		return -ENOENT;
-	}
-	r = config_load(&cfg, s->config_path, errors);
 	if (r)
 		return r;
 	list = calloc(cfg->n_guests + 1, sizeof(*list));
@@ -349,6 +391,10 @@ int server_reload(struct server *s, FILE *errors)
 	add_workers(s, cfg->n_guests); /* fewer than wanted will do */
 	become(s, cfg, list);
 	take_config(s, cfg);
+	LIST_FOREACH(watch, &s->watches, entry)
+	watch->reloaded(watch->arg);
+	events_post(
+		&(struct events_fact){ .kind = EVENTS_CONFIG_RELOADED, .number = s->n_members });
 	return 0;
 }
 

@@ -9,6 +9,8 @@
 #ifndef OKL4FS_SERVER_H
 #define OKL4FS_SERVER_H
 
+#include <sys/queue.h>
+
 #include "config.h"
 #include "guest.h"
 #include "loop.h"
@@ -39,11 +41,30 @@ struct server *server_free(struct server *server);
  * ones ended, changed ones replaced; each with a log line. A guest is replaced when its socket is
  * another one; else only its channels come and go. What was added at run time and is not in the
  * file goes, too. With an error in the file nothing changes at all. A guest or a channel that cannot
- * be started is left out, and told. `control` cannot be changed by a reload: a warning says so.
+ * be started is left out, and told. Who watches is told at the end. The control socket's path, mode
+ * and group cannot be changed by a reload: a warning says so.
  *
  * Return: 0; -ENOENT when there is no file (built-in default); or what config_load() refused.
  */
 int server_reload(struct server *server, FILE *errors);
+
+/**
+ * struct server_watch - somebody to be told of reloads; the owner's storage
+ * @reloaded: the configuration is another one (server_config()); main
+ * @arg: its argument
+ */
+struct server_watch {
+	void (*reloaded)(void *arg);
+	void *arg;
+	/* private */
+	LIST_ENTRY(server_watch) entry;
+};
+
+/** server_watch() - tell of reloads from now on */
+void server_watch(struct server *server, struct server_watch *watch);
+
+/** server_unwatch() - tell no longer */
+void server_unwatch(struct server *server, struct server_watch *watch);
 
 /**
  * server_guest_add() - serve one more guest

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "account.h"
 #include "fd.h"
 
 /**
@@ -67,17 +67,14 @@ int fd_unlink_stale(const char *path)
 
 int fd_set_access(const char *path, unsigned int mode, const char *group)
 {
-	struct group gr, *found = NULL;
-	char buf[4096];
+	gid_t gid;
 	int r;
 
 	if (group) {
-		r = getgrnam_r(group, &gr, buf, sizeof(buf), &found);
+		r = account_gid(group, &gid);
 		if (r)
-			return -r;
-		if (!found)
-			return -ESRCH;
-		if (chown(path, (uid_t)-1, found->gr_gid))
+			return r;
+		if (chown(path, (uid_t)-1, gid))
 			return -errno;
 	}
 	return chmod(path, mode & 0777) ? -errno : 0;

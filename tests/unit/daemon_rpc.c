@@ -71,7 +71,7 @@ Test(rpc, json_by_the_letter)
 
 Test(rpc, a_nul_is_no_json)
 {
-	char *got = rpc_answer(NULL, "{}\0{", 4);
+	char *got = rpc_answer(&rpc_caller, "{}\0{", 4);
 
 	cr_assert_str_eq(got, ERROR("null", -32700, "the line holds a NUL") "\n");
 	free(got);
@@ -136,7 +136,7 @@ Test(rpc, one_changed_byte_does_no_harm)
 
 			memcpy(copy, text, sizeof(text));
 			copy[i] = (char)c;
-			got = rpc_answer(NULL, copy, sizeof(text) - 1);
+			got = rpc_answer(&rpc_caller, copy, sizeof(text) - 1);
 			if (got && strncmp(got, "{\"jsonrpc\":\"2.0\",\"id\":", 22) != 0)
 				cr_assert_fail("%s", got);
 			free(got);
@@ -206,7 +206,8 @@ Test(rpc, channel_list)
 
 Test(rpc, lists_of_all)
 {
-	char *line = rpc_answer(NULL, CALL("channel.list", ""), strlen(CALL("channel.list", "")));
+	char *line =
+		rpc_answer(&rpc_caller, CALL("channel.list", ""), strlen(CALL("channel.list", "")));
 	struct json_object *reply = json_tokener_parse(line), *list;
 
 	list = json_object_object_get(json_object_object_get(reply, "result"), "channels");

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "rpc_call.h"
+#include "rpc_events.h"
 
 #ifdef __SANITIZE_ADDRESS__
 /* Criterion 2.4.1 leaves a little of its own behind now and then; asked by LeakSanitizer */
@@ -20,6 +21,7 @@ const char *__lsan_default_suppressions(void)
 #endif
 
 char rpc_path[64];
+struct server_watch *rpc_watch;
 
 static struct channel_config channels[] = {
 	{ .name = (char *)"a\n\"b",
@@ -40,10 +42,10 @@ static struct guest_config guests[] = {
 	  .n_channels = 1 },
 };
 
-static struct config config = { .control_path = rpc_path,
-				.control_mode = 0620,
-				.guests = guests,
-				.n_guests = 2 };
+struct config rpc_config = { .control_path = rpc_path,
+			     .control_mode = 0620,
+			     .guests = guests,
+			     .n_guests = 2 };
 
 struct guest {
 	const struct guest_config *cfg;
@@ -58,7 +60,7 @@ struct guest *server_guest(struct server *server, size_t idx)
 
 const struct config *server_config(const struct server *server)
 {
-	return &config;
+	return &rpc_config;
 }
 
 unsigned int server_n_workers(const struct server *server)
@@ -79,6 +81,17 @@ const char *server_version(void)
 uint64_t server_started_us(const struct server *server)
 {
 	return 1700000000000001;
+}
+
+void server_watch(struct server *server, struct server_watch *watch)
+{
+	rpc_watch = watch;
+}
+
+void server_unwatch(struct server *server, struct server_watch *watch)
+{
+	if (rpc_watch == watch)
+		rpc_watch = NULL;
 }
 
 uint64_t server_instance(void)
@@ -144,6 +157,8 @@ int guest_channel_snapshots(struct guest *guest, struct channel_snapshot **list)
 }
 
 char rpc_changed[256];
+static struct rpc_subscriber subscriber;
+struct rpc_caller rpc_caller = { .right = RPC_ADMIN, .uid = 77, .subscriber = &subscriber };
 int rpc_outcome;
 
 struct guest *server_find(struct server *server, const char *name)
@@ -208,7 +223,7 @@ void answers(const char *line, const char *want)
 	char *copy = malloc(bytes + 1), *got;
 
 	memcpy(copy, line, bytes + 1);
-	got = rpc_answer(NULL, copy, bytes);
+	got = rpc_answer(&rpc_caller, copy, bytes);
 	free(copy);
 	if (!want) {
 		cr_assert_null(got, "%s", got);

@@ -8,7 +8,12 @@
 #ifndef TESTS_UNIT_DAEMON_RPC_RIG_H
 #define TESTS_UNIT_DAEMON_RPC_RIG_H
 
+#include "rpc_call.h"
+
 extern char rpc_path[64]; /* of the control socket, in the server's configuration */
+extern struct config rpc_config; /* the server's configuration */
+extern struct server_watch *rpc_watch; /* who is to be told of reloads */
+extern struct rpc_caller rpc_caller; /* who asks, in answers(): an admin, if nobody says otherwise */
 extern char rpc_changed[256]; /* what was changed last */
 extern int rpc_outcome; /* what comes of a change: 0 or a negative errno */
 

@@ -6,98 +6,18 @@
  */
 #include <criterion/criterion.h>
 #include <errno.h>
-#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon_rpc_peer.h"
 #include "daemon_rpc_rig.h"
 #include "rpc.h"
-#include "util/fd.h"
 
-static char dir[32];
-static struct loop *loop;
-static struct rpc *rpc;
-
-static void start(void)
-{
-	strcpy(dir, "okl4fs-rpc-XXXXXX");
-	cr_assert_not_null(mkdtemp(dir));
-	snprintf(rpc_path, sizeof(rpc_path), "%s/c", dir);
-	cr_assert_eq(loop_new(&loop, "main"), 0);
-	cr_assert_eq(rpc_new(&rpc, loop, NULL), 0);
-	cr_assert_eq(loop_start(loop), 0);
-}
-
-static void stop(void)
-{
-	loop_stop(loop);
-	rpc = rpc_free(rpc);
-	loop = loop_free(loop);
-	cr_assert_eq(access(rpc_path, F_OK), -1);
-	cr_assert_eq(rmdir(dir), 0);
-}
-
-TestSuite(rpc_socket, .init = start, .fini = stop, .timeout = 60);
-
-/**
- * connection() - connect
- *
- * Return: a blocking connection with a limit.
- */
-static int connection(void)
-{
-	struct timeval limit = { .tv_sec = 20 };
-	int fd = fd_connect_unix(rpc_path);
-
-	cr_assert_geq(fd, 0, "%s", strerror(-fd));
-	fcntl(fd, F_SETFL, 0);
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	return fd;
-}
-
-/**
- * client() - connect, for reading lines and writing them
- *
- * Return: a blocking connection with a limit; its descriptor is there to be written to.
- */
-static FILE *client(void)
-{
-	FILE *f = fdopen(connection(), "r");
-
-	cr_assert_not_null(f);
-	return f;
-}
-
-/**
- * say() - send all of a text
- * @fd: connection
- * @text: text
- */
-static void say(int fd, const char *text)
-{
-	cr_assert_eq(send(fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
-}
-
-/**
- * hear() - the next line must be this
- * @f: connection
- * @want: the line; NULL: the end
- */
-static void hear(FILE *f, const char *want)
-{
-	char *line = NULL;
-	size_t size;
-	ssize_t n = getline(&line, &size, f);
-
-	if (want)
-		cr_assert(n > 0 && !strncmp(line, want, strlen(want)), "%zd: %s", n, line);
-	else
-		cr_assert_eq(n, -1, "%s", line);
-	free(line);
-}
+TestSuite(rpc_socket, .init = rpc_start, .fini = rpc_stop, .timeout = 60);
 
 /**
  * is_served() - a question must be answered

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * rpc_client.h - the connections of the control socket (private to rpc)
+ */
+#ifndef OKL4FS_RPC_CLIENT_H
+#define OKL4FS_RPC_CLIENT_H
+
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "loop.h"
+#include "rpc_rights.h"
+#include "server.h"
+
+#define RPC_MAX_CLIENTS 64
+
+struct rpc_client;
+
+/**
+ * struct rpc_clients - all connections, and what holds for all
+ * @loop: main loop; borrowed
+ * @server: what they are told of; borrowed
+ * @rights: who may what
+ * @idle_seconds: after which a client that asks nothing is sent away; 0: never
+ * @list: the connections
+ * @n: how many
+ */
+struct rpc_clients {
+	struct loop *loop;
+	struct server *server;
+	struct rpc_rights rights;
+	uint32_t idle_seconds;
+	LIST_HEAD(, rpc_client) list;
+	unsigned int n;
+};
+
+/** rpc_clients_init() - none yet; @loop and @server are borrowed, @server says who may what */
+void rpc_clients_init(struct rpc_clients *all, struct loop *loop, struct server *server);
+
+/** rpc_clients_deinit() - drop all */
+void rpc_clients_deinit(struct rpc_clients *all);
+
+/** rpc_clients_take() - somebody has connected: serve him, or say why not; @fd is consumed */
+void rpc_clients_take(struct rpc_clients *all, int fd);
+
+/** rpc_clients_reload() - the configuration is another one; it holds for those who are there, too */
+void rpc_clients_reload(struct rpc_clients *all);
+
+#endif

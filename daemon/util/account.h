@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * account.h - users and groups by name
+ */
+#ifndef OKL4FS_UTIL_ACCOUNT_H
+#define OKL4FS_UTIL_ACCOUNT_H
+
+#include <sys/types.h>
+
+/** account_uid() - a user's number; Return: 0, -ESRCH when there is no such user, or -errno */
+int account_uid(const char *name, uid_t *uid);
+
+/** account_gid() - a group's number; Return: 0, -ESRCH when there is no such group, or -errno */
+int account_gid(const char *name, gid_t *gid);
+
+#endif
