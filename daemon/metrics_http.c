@@ -32,7 +32,7 @@
 #include "util/log.h"
 
 #define MAX_CLIENTS   8
-#define REQUEST_S     30
+#define REQUEST_S     10
 #define HEADERS_BYTES 8192
 #define BODY_BYTES    4096 /* nobody wants it; it is only to get past it */
 #define INPUT_BYTES   16384

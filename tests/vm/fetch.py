@@ -4,7 +4,7 @@ import argparse
 import subprocess
 import sys
 
-from . import kernel, newqemu
+from . import kernel, newqemu, promtool
 from .apt import AptError
 from .process import exit_on_signals
 
@@ -15,7 +15,7 @@ def main() -> None:
     parser.add_argument("--module", action="store_true", help="build okl4fs.ko for it too")
     parser.add_argument("--print", action="store_true", help="print where its parts lie")
     parser.add_argument("--all", action="store_true",
-                        help="fetch whatever the tests want, the newer QEMU too")
+                        help="fetch whatever the tests want, the newer QEMU and promtool too")
     parser.add_argument("version", nargs="?")
     args = parser.parse_args()
     exit_on_signals()
@@ -23,6 +23,7 @@ def main() -> None:
         for name in kernel.OTHERS:
             kernel.get(name)
         newqemu.root()
+        promtool.program()
     found = kernel.get(args.version)
     if args.module:
         kernel.module(found)

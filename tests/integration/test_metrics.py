@@ -1,0 +1,497 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Metrics of a running daemon: the numbers, the two formats, the HTTP server, the board and the alerts."""
+import http.client
+import json
+import os
+import re
+import select
+import socket
+import subprocess
+import sys
+import unittest
+
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from prometheus_client.parser import text_string_to_metric_families as parse_classic
+
+from vm import paths, promtool
+from vm.daemon import Daemon, guest_config
+from vm.process import Deadline, remove_scratch, scratch_dir
+
+sys.path.insert(0, str(paths.ROOT / "tests/frontend"))
+# pylint: disable=wrong-import-position
+from guest_end import Channel, Driver  # noqa: E402
+from vhost_user import Frontend  # noqa: E402
+
+OPENMETRICS = "application/openmetrics-text"
+ACCEPT = {"Accept": f"{OPENMETRICS};version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"}
+HOSTILE = ["quote\"back\\slash\\n", "line\nfeed", "escape\x1b[2J\x07\r\t\x7f", "\u0085\u202e\u2028",
+           "{a=\"b\"} 1 # EOF", " ", "\U0001f600\u00e4", "x" * 63, "\\" * 63, "\u00e4" * 31]
+REQUEST_S = 10  # the daemon's
+MAX_CLIENTS = 8  # likewise
+CHANNELS = 1024
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def samples(text: str) -> dict[tuple, float]:
+    """OpenMetrics text, parsed strictly: {(name, labels): value}."""
+    found = {}
+    for family in text_string_to_metric_families(text):
+        assert family.documentation.endswith("."), family.name
+        for sample in family.samples:
+            key = (sample.name, tuple(sorted(sample.labels.items())))
+            assert key not in found, key
+            found[key] = sample.value
+    return found
+
+
+class Served(unittest.TestCase):
+    """A daemon with guests and channels of any name, and a guest that uses one."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.scratch = scratch_dir()
+        cls.port = free_port()
+        channels = {name: {"type": "discard"} for name in HOSTILE}
+        cls.daemon = Daemon({
+            "metrics": {"listen": f"127.0.0.1:{cls.port}"},
+            "guests": [guest_config("vm1", cls.scratch / "vm1.sock",
+                                    {"echo": {"ring_bytes": 65536, "endpoint": {"type": "echo"}},
+                                     **channels}),
+                       guest_config("vm2", cls.scratch / "vm2.sock", {"sock": {
+                           "type": "unix-listen", "path": str(cls.scratch / "sock")}})]},
+            scratch=cls.scratch)
+        # These are ended by the daemon, while the other tests run.
+        cls.silent = cls.connection()
+        cls.dribbling = cls.connection()
+        cls.dribbling.sendall(b"GET /metrics HTTP/1.1\r\nX: ")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.silent.close()
+        cls.dribbling.close()
+        status = cls.daemon.stop()
+        assert status == 0, f"okl4fsd ended with status {status}: {cls.daemon.log()[-4000:]}"
+
+    @classmethod
+    def connection(cls) -> socket.socket:
+        """A connection to the HTTP server."""
+        return socket.create_connection(("127.0.0.1", cls.port), timeout=20)
+
+    def http(self) -> http.client.HTTPConnection:
+        """The same, for requests; closed after the test."""
+        client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        self.addCleanup(client.close)
+        return client
+
+    def ask(self, method: str = "GET", path: str = "/metrics", **options):
+        """One request of its own; (answer, its body)."""
+        client = self.http()
+        client.request(method, path, **options)
+        answer = client.getresponse()
+        body = answer.read()
+        client.close()  # there are few places
+        return answer, body
+
+    def scrape(self) -> dict[tuple, float]:
+        """All samples now."""
+        return samples(self.ask(headers=ACCEPT)[1].decode())
+
+    # What it says
+
+    def test_promtool(self):
+        answer, body = self.ask()
+        self.assertEqual(answer.getheader("Content-Type"),
+                         "text/plain; version=0.0.4; charset=utf-8")
+        done = subprocess.run([promtool.program(), "check", "metrics"], input=body,
+                              capture_output=True, timeout=60, check=False)
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b"", b""))
+
+    def test_formats_say_the_same(self):
+        answer, body = self.ask(headers=ACCEPT)
+        self.assertEqual(answer.getheader("Content-Type"),
+                         f"{OPENMETRICS}; version=1.0.0; charset=utf-8")
+        self.assertTrue(body.endswith(b"\n# EOF\n"))
+        changing = re.compile(r"^(process_|okl4fs_uptime)")
+        strict = {key: value for key, value in samples(body.decode()).items()
+                  if not changing.match(key[0])}
+        classic = {(s.name, tuple(sorted(s.labels.items()))): s.value
+                   for family in parse_classic(self.ask()[1].decode()) for s in family.samples
+                   if not changing.match(s.name)}
+        self.assertEqual(strict, classic)
+        self.assertGreater(len(strict), 40 * len(HOSTILE))
+
+    def test_names_come_back_as_they_are(self):
+        got = {dict(labels)["channel"] for name, labels in self.scrape()
+               if name == "okl4fs_channel_ring_bytes"}
+        self.assertEqual(got, set(HOSTILE) | {"echo", "sock"})
+
+    def test_numbers_are_those_of_channel_list(self):
+        frontend = Frontend(self.scratch / "vm1.sock")
+        self.addCleanup(frontend.close)
+        driver = Driver(frontend.setup(2, 128))
+        driver.hello()
+        channel = Channel(driver, "echo").attach().open()
+        channel.echo(os.urandom(200000))
+        listed = self.daemon.rpc("channel.list", {"guest": "vm1"})["channels"][0]
+        guest = self.daemon.rpc("guest.list", {"guest": "vm1"})["guests"][0]
+        now = self.scrape()
+        of_guest = (("guest", "vm1"),)
+        for name, member in (("connected", "connected"), ("ready", "ready"),
+                             ("channels", "channels"), ("queues", "queues"),
+                             ("memory_bytes", "memory_bytes"), ("requests_total", "requests"),
+                             ("requests_refused_total", "requests_refused"),
+                             ("device_errors_total", "device_errors")):
+            self.assertEqual(now[f"okl4fs_guest_{name}", of_guest], guest[member], name)
+        self.assertEqual((guest["ready"], guest["requests"] > 2), (True, True))
+        of_channel = (("channel", "echo"), ("guest", "vm1"))
+        self.assertEqual(now["okl4fs_channel_state", of_channel + (("state", "attached"),)], 1)
+        self.assertEqual(now["okl4fs_channel_ring_bytes", of_channel], 65536)
+        self.assertEqual(now["okl4fs_endpoint_info", of_channel + (("type", "echo"),)], 1)
+        for way, direction in (("fwd", "to_host"), ("bwd", "to_guest")):
+            labels = (of_channel[0], ("direction", direction), of_channel[1])
+            self.assertEqual(listed[way]["bytes"], 200000)
+            for counter in ("bytes", "messages", "wakes_sent", "wakes_received", "full_stalls",
+                            "empty_stalls", "opens"):
+                self.assertEqual(now[f"okl4fs_channel_{counter}_total", labels],
+                                 listed[way][counter], (way, counter))
+            for end in ("host", "guest"):
+                phase = listed[way][f"{end}_phase"]
+                labels = (of_channel[0], ("direction", direction), ("end", end), of_channel[1])
+                self.assertEqual(now["okl4fs_channel_end_open", labels], phase % 2)
+                self.assertEqual(now["okl4fs_channel_end_epoch", labels], (phase + 1) // 2)
+
+    def test_process(self):
+        before, now = self.scrape(), self.scrape()
+        status = self.daemon.rpc("status")
+        self.assertEqual(now["okl4fs_build_info", (
+            ("abi_version", "1"), ("version", status["version"]))], 1)
+        self.assertEqual(now["okl4fs_workers", ()], status["workers"])
+        start = now["process_start_time_seconds", ()]
+        self.assertEqual(before["process_start_time_seconds", ()], start)
+        self.assertAlmostEqual(start, os.stat(f"/proc/{self.daemon.pid}").st_ctime, delta=30)
+        self.assertGreater(now["process_cpu_seconds_total", ()],
+                           before["process_cpu_seconds_total", ()])
+        self.assertGreater(now["okl4fs_uptime_seconds", ()], before["okl4fs_uptime_seconds", ()])
+        self.assertGreater(now["process_resident_memory_bytes", ()], 1 << 20)
+
+    def test_by_the_control_socket(self):
+        result = self.daemon.rpc("metrics.get")
+        self.assertEqual(result["content_type"], f"{OPENMETRICS}; version=1.0.0; charset=utf-8")
+        self.assertEqual(set(samples(result["text"])), set(self.scrape()))
+
+    # The HTTP server
+
+    def test_only_get_and_head_of_metrics(self):
+        answer, body = self.ask("HEAD")
+        self.assertEqual((answer.status, body), (200, b""))
+        self.assertGreater(int(answer.getheader("Content-Length")), 1000)
+        for method in ("POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"):
+            answer, _ = self.ask(method, body=None)
+            self.assertEqual((answer.status, answer.getheader("Allow")), (405, "GET, HEAD"), method)
+        answer, _ = self.ask("POST", body=b"x" * 100)
+        self.assertEqual(answer.status, 405)
+        for path in ("/", "/metrics/", "/metric", "/metrics.", "/%6Detrics", "//metrics", "*"):
+            self.assertEqual(self.ask(path=path)[0].status, 404, path)
+        self.assertEqual(self.ask(path="/metrics?x=1")[0].status, 200)
+
+    def test_a_connection_is_kept(self):
+        client = self.http()
+        for _ in range(3):
+            client.request("GET", "/metrics", headers=ACCEPT)
+            answer = client.getresponse()
+            self.assertEqual(answer.status, 200)
+            samples(answer.read().decode())
+            port = client.sock.getsockname()[1]
+        client.request("GET", "/")
+        client.getresponse().read()
+        self.assertEqual(client.sock.getsockname()[1], port)
+
+    def test_what_is_too_large(self):
+        with self.connection() as sock:
+            sock.sendall(b"GET /metrics HTTP/1.1\r\nX: " + b"x" * 9000)
+            self.assertRegex(self.all_of(sock), rb"^(HTTP/1.1 4\d\d |$)")
+        with self.connection() as sock:
+            sock.sendall(b"POST /metrics HTTP/1.1\r\nContent-Length: 100000000\r\n\r\n")
+            self.assertRegex(self.all_of(sock), rb"^(HTTP/1.1 4\d\d |$)")
+        with self.connection() as sock:
+            sock.sendall(b"\0\xff no HTTP at all\r\n\r\n")
+            self.assertRegex(self.all_of(sock), rb"^(HTTP/1.1 4\d\d |$)")
+        self.assertEqual(self.ask()[0].status, 200)
+
+    @staticmethod
+    def all_of(sock: socket.socket) -> bytes:
+        """All that the daemon sends until it ends the connection."""
+        data = b""
+        try:
+            while piece := sock.recv(65536):
+                data += piece
+        except ConnectionResetError:
+            pass
+        return data
+
+    def test_who_comes_too_many_waits(self):
+        """Eight are served at a time; the ninth is when one of them has gone."""
+        request = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
+        clients = [self.connection() for _ in range(MAX_CLIENTS + 4)]
+        for client in clients:
+            self.addCleanup(client.close)
+            client.sendall(request)
+        waiting, served = set(clients), 0
+        deadline = Deadline(20 + REQUEST_S)
+        while waiting:
+            ready, _, _ = select.select(list(waiting), [], [], deadline.left_s())
+            deadline.check("all clients to be served")
+            for client in ready:
+                self.assertTrue(client.recv(1 << 20).startswith(b"HTTP/1.1 200 OK\r\n"))
+                client.close()
+                waiting.remove(client)
+                served += 1
+        self.assertEqual(served, MAX_CLIENTS + 4)
+
+    def test_who_hurries_is_not_held_up_by_who_does_not(self):
+        for sock in (self.silent, self.dribbling):
+            sock.setblocking(True)
+        self.assertEqual(self.ask()[0].status, 200)
+        self.assertEqual(self.daemon.rpc("status")["pid"], self.daemon.pid)
+
+    def test_zz_who_makes_no_request_is_dropped(self):
+        for sock in (self.silent, self.dribbling):
+            sock.settimeout(3 * REQUEST_S)
+            self.assertRegex(self.all_of(sock), rb"^(HTTP/1.1 4\d\d |$)")
+        self.assertIn("metrics: a client has not made a request", self.daemon.log())
+
+
+class Where(unittest.TestCase):
+    """Sockets that metrics are served at."""
+
+    def setUp(self):
+        self.scratch = scratch_dir()
+        self.addCleanup(remove_scratch, self.scratch)
+
+    def config(self, listen: str) -> dict:
+        """A configuration without guests."""
+        return {"control": {"path": str(self.scratch / "control.sock"), "mode": "0640"},
+                "metrics": {"listen": listen}, "guests": []}
+
+    def test_a_unix_socket(self):
+        path = self.scratch / "metrics.sock"
+        daemon = Daemon(self.config(f"unix:{path}"), scratch=self.scratch)
+        self.addCleanup(daemon.stop)
+        self.assertEqual(path.stat().st_mode & 0o777, 0o640)
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(20)
+            sock.connect(str(path))
+            sock.sendall(b"GET /metrics HTTP/1.0\r\nAccept: application/openmetrics-text\r\n\r\n")
+            data = Served.all_of(sock)
+        head, _, text = data.partition(b"\r\n\r\n")
+        self.assertRegex(head, rb"^HTTP/1.0 200 OK\r\n")
+        self.assertEqual(samples(text.decode())["okl4fs_workers", ()], 1)
+        daemon.kill()
+        daemon.restart()  # over the socket that it has left behind
+        daemon.signal(15)
+        self.assertEqual(daemon.wait(), 0)
+        self.assertFalse(path.exists())
+
+    def test_ipv6(self):
+        port = free_port()
+        with Daemon(self.config(f"[::1]:{port}"), scratch=self.scratch):
+            client = http.client.HTTPConnection("::1", port, timeout=20)
+            client.request("GET", "/metrics")
+            self.assertEqual(client.getresponse().status, 200)
+            client.close()
+
+    def test_an_address_that_is_taken(self):
+        with socket.socket() as sock:
+            sock.bind(("127.0.0.1", 0))
+            sock.listen()
+            listen = f"127.0.0.1:{sock.getsockname()[1]}"
+            config = self.scratch / "c.json"
+            config.write_text(json.dumps(self.config(listen)), encoding="ascii")
+            done = subprocess.run([paths.BUILD / "okl4fsd", "--config", config],
+                                  capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(f"metrics: {listen}: Address already in use", done.stderr)
+
+
+class Many(unittest.TestCase):
+    """A guest with all the channels that it can have."""
+
+    def setUp(self):
+        scratch = scratch_dir()
+        self.port = free_port()
+        self.daemon = Daemon({
+            "metrics": {"listen": f"127.0.0.1:{self.port}"},
+            "guests": [guest_config("vm1", scratch / "vm1.sock", {
+                f"channel-{i:055}": {"type": "discard"} for i in range(CHANNELS)})]},
+            scratch=scratch)
+        self.addCleanup(self.daemon.stop)
+
+    def scrape(self) -> bytes:
+        """One scrape."""
+        client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        client.request("GET", "/metrics", headers=ACCEPT)
+        body = client.getresponse().read()
+        client.close()
+        return body
+
+    def resident(self) -> int:
+        """Memory of the daemon now."""
+        with open(f"/proc/{self.daemon.pid}/statm", encoding="ascii") as statm:
+            return int(statm.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+    def test_memory_stays_flat(self):
+        body = self.scrape()
+        self.assertTrue(body.endswith(b"# EOF\n"))
+        n_lines = body.count(b"\nokl4fs_channel_bytes_total{")
+        self.assertEqual(n_lines, 2 * CHANNELS)
+        self.assertLess(len(body), 10 << 20)
+        for _ in range(3):
+            self.scrape()
+        before = self.resident()
+        for _ in range(10):
+            self.assertEqual(self.scrape().count(b"\n"), body.count(b"\n"))
+        self.assertLess(self.resident() - before, 2 * len(body))
+
+    def test_clients_that_do_not_read(self):
+        """Each holds one answer, and the control socket does not notice."""
+        body, before = self.scrape(), self.resident()
+        clients = []
+        for _ in range(MAX_CLIENTS):
+            client = socket.create_connection(("127.0.0.1", self.port), timeout=20)
+            self.addCleanup(client.close)
+            client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 20)
+            clients.append(client)
+        for client in clients:
+            self.assertTrue(client.recv(1))
+        self.assertEqual(self.daemon.rpc("status")["pid"], self.daemon.pid)
+        self.assertLess(self.resident() - before, (MAX_CLIENTS + 2) * len(body))
+
+
+class Board(unittest.TestCase):
+    """conf/grafana-okl4fs.json and conf/prometheus-rules.yml fit what the daemon says."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.scratch = scratch_dir()
+        cls.daemon = Daemon({"guests": [guest_config("vm1", cls.scratch / "vm1.sock",
+                                                     {"echo": {"type": "echo"}})]},
+                            scratch=cls.scratch)
+        frontend = Frontend(cls.scratch / "vm1.sock")
+        driver = Driver(frontend.setup(2, 128))
+        driver.hello()
+        Channel(driver, "echo").attach().open()
+        # So that there is an error
+        cls.daemon.rpc("channel.reset", {"guest": "vm1", "channel": "echo"})
+        text = cls.daemon.rpc("metrics.get")["text"]
+        frontend.close()
+        cls.labels: dict[str, set[str]] = {"up": set()}
+        for name, labels in samples(text):
+            cls.labels.setdefault(name, set()).update(key for key, _ in labels)
+        with open(paths.ROOT / "conf/grafana-okl4fs.json", encoding="utf-8") as board:
+            cls.board = json.load(board)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.daemon.stop()
+
+    FUNCTIONS = {"sum", "count", "rate", "increase", "changes", "by", "on", "and", "group_left",
+                 "label_values"}
+
+    def check(self, expression: str) -> None:
+        """Every metric and label that a query names is there."""
+        bare = re.sub(r'"[^"]*"', '""', expression)
+        self.assertNotIn("}}", bare)
+        for name, matchers in re.findall(r"([a-z]\w*)(?:\{([^}]*)\})?", re.sub(
+                r"\b(by|on|group_left) *\([^)]*\)|\[[^]]*\]", "", bare)):
+            if name in self.FUNCTIONS:
+                continue
+            if name in ("instance", "guest", "channel"):  # of label_values()
+                self.assertIn("label_values", bare)
+                continue
+            self.assertIn(name, self.labels, expression)
+            for label in re.findall(r"(\w+)(?:=~|!~|!=|=)", matchers):
+                self.assertIn(label, self.labels[name] | {"instance", "job"}, expression)
+        known = set().union(*self.labels.values(), {"instance", "job"})
+        for names in re.findall(r"\b(?:by|on|group_left) *\(([^)]*)\)", bare):
+            self.assertLessEqual({name.strip() for name in names.split(",")}, known, expression)
+
+    def expressions(self) -> list[str]:
+        """The board's queries."""
+        return [target["expr"] for panel in self.board["panels"]
+                for target in panel.get("targets", [])]
+
+    def test_metrics_and_labels_exist(self):
+        expressions = self.expressions()
+        self.assertGreater(len(expressions), 15)
+        for expression in expressions + [variable["definition"] for variable in
+                                         self.board["templating"]["list"]
+                                         if variable["type"] == "query"]:
+            self.check(expression)
+        for panel in self.board["panels"]:
+            for target in panel.get("targets", []):
+                named = set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
+                used = set().union(*(labels for name, labels in self.labels.items()
+                                     if name in target["expr"]))
+                self.assertLessEqual(named, used | {"instance"}, target["legendFormat"])
+        with self.assertRaises(AssertionError):
+            self.check('okl4fs_channel_bytes_total{colour="red"}')
+        with self.assertRaises(AssertionError):
+            self.check("rate(okl4fs_bytes_total[5m])")
+
+    def test_board_is_well_formed(self):
+        ids = [panel["id"] for panel in self.board["panels"]]
+        self.assertEqual(len(ids), len(set(ids)))
+        taken = set()
+        for panel in self.board["panels"]:
+            at = panel["gridPos"]
+            cells = {(x, y) for x in range(at["x"], at["x"] + at["w"])
+                     for y in range(at["y"], at["y"] + at["h"])}
+            self.assertLessEqual(at["x"] + at["w"], 24)
+            self.assertFalse(cells & taken, panel["title"])
+            taken |= cells
+            self.assertTrue(panel["title"])
+            if panel["type"] != "row":
+                self.assertTrue(panel["description"])
+                self.assertEqual(panel["datasource"], {"type": "prometheus",
+                                                       "uid": "${datasource}"})
+                self.assertTrue(panel["fieldConfig"]["defaults"]["unit"])
+        names = {variable["name"] for variable in self.board["templating"]["list"]}
+        for name in set(re.findall(r"\$\{?(\w+)", json.dumps(self.board))):
+            self.assertIn(name, names | {"__all", "__rate_interval"})
+
+    def test_queries_are_promql(self):
+        """promtool reads them, as rules."""
+        rules = []
+        for i, expression in enumerate(self.expressions()):
+            rules.append({"record": f"test:q{i}",
+                          "expr": expression.replace("$__rate_interval", "5m")})
+        path = self.scratch / "rules.json"  # which is YAML, too
+        path.write_text(json.dumps({"groups": [{"name": "board", "rules": rules}]}),
+                        encoding="utf-8")
+        self.promtool(path, len(rules))
+
+    def promtool(self, path, n_rules: int) -> None:
+        """A file of rules is well-formed, and has so many."""
+        done = subprocess.run([promtool.program(), "check", "rules", path], text=True,
+                              capture_output=True, timeout=60, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
+        self.assertIn(f"SUCCESS: {n_rules} rules found", done.stdout)
+
+    def test_alerts(self):
+        path = paths.ROOT / "conf/prometheus-rules.yml"
+        text = path.read_text(encoding="utf-8")
+        self.promtool(path, text.count("- alert:"))
+        expressions = re.findall(r"expr: (?:\|\n((?: {10}.*\n)+)|(.*))", text)
+        self.assertEqual(len(expressions), text.count("- alert:"))
+        for expression in expressions:
+            self.check("".join(expression))
+
+
+if __name__ == "__main__":
+    unittest.main()
