@@ -67,6 +67,8 @@ static atomic_bool wanted;
 static _Atomic(struct posted *) newest;
 static atomic_uint n_posted;
 static atomic_ullong n_dropped;
+static struct loop *watch_loop; /* set before @watch_post */
+static _Atomic(struct loop_post *) watch_post;
 static int wake_fd = -1; /* set before other threads post, closed after they have ended */
 
 /* Main's own */
@@ -142,8 +144,11 @@ static struct posted *record_of(const struct events_fact *fact)
 
 void events_post(const struct events_fact *fact)
 {
+	struct loop_post *watch = atomic_load(&watch_post);
 	struct posted *p, *before;
 
+	if (watch)
+		loop_post(watch_loop, watch);
 	if (!atomic_load_explicit(&wanted, memory_order_relaxed))
 		return;
 	p = record_of(fact);
@@ -267,6 +272,13 @@ void events_take(void (*take)(void *arg, const struct events_record *record),
 	taker.dropped = dropped;
 	taker.arg = arg;
 	atomic_store_explicit(&wanted, take, memory_order_relaxed);
+}
+
+void events_watch(struct loop *loop, struct loop_post *post)
+{
+	if (loop)
+		watch_loop = loop;
+	atomic_store(&watch_post, post);
 }
 
 uint64_t events_seq(void)

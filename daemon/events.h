@@ -15,6 +15,7 @@
 #include <libfs/abi.h>
 
 struct loop;
+struct loop_post;
 
 /** enum events_kind - what happened; docs/okl4fsd.json.5 and `rpc.discover` say the same by name */
 enum events_kind {
@@ -89,6 +90,15 @@ int events_open(struct loop *loop);
 
 /** events_close() - drop what was not taken; no other thread posts any more */
 void events_close(void);
+
+/**
+ * events_watch() - hear that something has happened, not what
+ * @loop: where; NULL: no more
+ * @post: posted there
+ *
+ * Independent of events_take(). Main.
+ */
+void events_watch(struct loop *loop, struct loop_post *post);
 
 /**
  * events_take() - have events taken, or no more

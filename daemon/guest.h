@@ -124,6 +124,7 @@ struct channel_snapshot {
  * @dropped_messages: vhost-user messages that were refused
  * @device_errors: times the device was taken from the frontend (bad region, bad vring)
  * @driver_instance: as in HELLO
+ * @moved_bytes: both ways, of the channels that are offered
  * @n_channels: channels that are offered
  * @n_in_state: and of these, how many are in each state
  */
@@ -131,7 +132,7 @@ struct guest_snapshot {
 	bool connected, ready;
 	unsigned int n_queues;
 	uint64_t memory_bytes, requests, refused, declined_fuse, dropped_messages, device_errors;
-	uint64_t driver_instance;
+	uint64_t driver_instance, moved_bytes;
 	uint32_t n_channels, n_in_state[N_CHANNEL_STATES];
 };
 

@@ -40,10 +40,13 @@ static void take_guest_snapshot(void *arg)
 	for (unsigned int i = 0; i < VHOST_MAX_QUEUES; i++)
 		c->guest_snap->n_queues += g->queue[i].up;
 	for (uint32_t id = 0; id < g->n_ids; id++) {
-		if (!g->channel[id])
+		const struct channel *ch = g->channel[id] ? &g->channel[id]->ch : NULL;
+
+		if (!ch)
 			continue;
 		c->guest_snap->n_channels++;
-		c->guest_snap->n_in_state[g->channel[id]->ch.state]++;
+		c->guest_snap->n_in_state[ch->state]++;
+		c->guest_snap->moved_bytes += ch->fwd.bytes + ch->bwd.bytes;
 	}
 }
 

@@ -20,16 +20,18 @@
 
 /**
  * struct loop_pending_call - a call of another thread; lies on that thread's stack
+ * @post: what runs it
+ * @loop: where
  * @fn: what to run
  * @arg: its argument
  * @done: it has run; protected by the loop's lock
- * @next: next in the queue; protected by the loop's lock
  */
 struct loop_pending_call {
+	struct loop_post post;
+	struct loop *loop;
 	void (*fn)(void *arg);
 	void *arg;
 	bool done;
-	struct loop_pending_call *next;
 };
 
 /**
@@ -42,10 +44,10 @@ struct loop_pending_call {
  * @started: loop_start() made the thread
  * @running: a thread is in loop_run(); protected by @lock
  * @stop: loop_run() is to end
- * @lock: protects @calls, @running and the calls' @done
+ * @lock: protects @posts, @running and the calls' @done
  * @called: some call has run, or @running has changed
- * @calls: first pending call
- * @calls_tail: where the next one is hung
+ * @posts: first post
+ * @posts_tail: where the next one is hung
  * @tasks: first scheduled task; the loop's thread only
  * @tasks_tail: where the next one is hung
  * @round: stands in the list of tasks where this round ends
@@ -60,7 +62,7 @@ struct loop {
 	atomic_bool stop;
 	pthread_mutex_t lock;
 	pthread_cond_t called;
-	struct loop_pending_call *calls, **calls_tail;
+	struct loop_post *posts, **posts_tail;
 	struct loop_task *tasks, **tasks_tail;
 	struct loop_task round;
 };
@@ -69,25 +71,26 @@ struct loop {
 static _Thread_local const struct loop *loop_here;
 
 /**
- * loop_run_calls() - serve the other threads' calls
+ * loop_run_posts() - do what other threads have left here
  * @loop: loop
  *
- * Those that come in while one runs are served too.
+ * What comes in meanwhile is done too.
  */
-static void loop_run_calls(struct loop *loop)
+static void loop_run_posts(struct loop *loop)
 {
-	struct loop_pending_call *call;
+	struct loop_post *post;
 
 	pthread_mutex_lock(&loop->lock);
-	while ((call = loop->calls)) {
-		loop->calls = call->next;
-		if (!loop->calls)
-			loop->calls_tail = &loop->calls;
+	while ((post = loop->posts)) {
+		struct loop_post run = *post;
+
+		loop->posts = post->next;
+		if (!loop->posts)
+			loop->posts_tail = &loop->posts;
+		post->queued = false; /* from here on it may be posted again */
 		pthread_mutex_unlock(&loop->lock);
-		call->fn(call->arg);
+		run.fn(run.arg);
 		pthread_mutex_lock(&loop->lock);
-		call->done = true; /* from here on the caller may be gone, and @call with it */
-		pthread_cond_broadcast(&loop->called);
 	}
 	pthread_mutex_unlock(&loop->lock);
 }
@@ -103,7 +106,7 @@ static void loop_woken(evutil_socket_t fd, short what, void *arg)
 	eventfd_t n;
 
 	(void)eventfd_read(fd, &n);
-	loop_run_calls(arg);
+	loop_run_posts(arg);
 }
 
 int loop_new(struct loop **out, const char *name)
@@ -125,7 +128,7 @@ int loop_new(struct loop **out, const char *name)
 	strncpy(loop->name, name, sizeof(loop->name) - 1);
 	pthread_mutex_init(&loop->lock, NULL);
 	pthread_cond_init(&loop->called, NULL);
-	loop->calls_tail = &loop->calls;
+	loop->posts_tail = &loop->posts;
 	loop->tasks_tail = &loop->tasks;
 	*out = loop;
 	return 0;
@@ -214,7 +217,7 @@ int loop_run(struct loop *loop)
 	atomic_store(&loop->stop, false); /* it may be run again */
 	loop_set_running(loop, false);
 	/* Who called before that is served; who calls later runs its function itself. */
-	loop_run_calls(loop);
+	loop_run_posts(loop);
 	return r;
 }
 
@@ -277,19 +280,77 @@ bool loop_is_here(const struct loop *loop)
 	return loop_here == loop;
 }
 
+const char *loop_name(const struct loop *loop)
+{
+	return loop->name;
+}
+
+/**
+ * loop_push() - put a post behind the others
+ * @loop: loop, locked
+ * @post: post that is not queued
+ */
+static void loop_push(struct loop *loop, struct loop_post *post)
+{
+	post->queued = true;
+	post->next = NULL;
+	*loop->posts_tail = post;
+	loop->posts_tail = &post->next;
+	eventfd_write(loop->wake_fd, 1);
+}
+
+void loop_post(struct loop *loop, struct loop_post *post)
+{
+	pthread_mutex_lock(&loop->lock);
+	if (!post->queued)
+		loop_push(loop, post);
+	pthread_mutex_unlock(&loop->lock);
+}
+
+void loop_unpost(struct loop *loop, struct loop_post *post)
+{
+	struct loop_post **at = &loop->posts;
+
+	pthread_mutex_lock(&loop->lock);
+	if (post->queued) {
+		while (*at != post)
+			at = &(*at)->next;
+		*at = post->next;
+		if (loop->posts_tail == &post->next)
+			loop->posts_tail = at;
+		post->queued = false;
+	}
+	pthread_mutex_unlock(&loop->lock);
+}
+
+/**
+ * loop_serve_call() - run another thread's call and wake it
+ * @arg: struct loop_pending_call
+ */
+static void loop_serve_call(void *arg)
+{
+	struct loop_pending_call *call = arg;
+	struct loop *loop = call->loop;
+
+	call->fn(call->arg);
+	pthread_mutex_lock(&loop->lock);
+	call->done = true; /* from here on the caller may be gone, and @call with it */
+	pthread_cond_broadcast(&loop->called);
+	pthread_mutex_unlock(&loop->lock);
+}
+
 void loop_call(struct loop *loop, void (*fn)(void *arg), void *arg)
 {
-	struct loop_pending_call call = { .fn = fn, .arg = arg };
+	struct loop_pending_call call = { .loop = loop, .fn = fn, .arg = arg };
 
+	call.post = (struct loop_post){ .fn = loop_serve_call, .arg = &call };
 	pthread_mutex_lock(&loop->lock);
 	if (!loop->running || loop_is_here(loop)) {
 		pthread_mutex_unlock(&loop->lock);
 		fn(arg);
 		return;
 	}
-	*loop->calls_tail = &call;
-	loop->calls_tail = &call.next;
-	eventfd_write(loop->wake_fd, 1);
+	loop_push(loop, &call.post);
 	while (!call.done)
 		pthread_cond_wait(&loop->called, &loop->lock);
 	pthread_mutex_unlock(&loop->lock);

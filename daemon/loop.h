@@ -53,6 +53,31 @@ bool loop_is_here(const struct loop *loop);
 void loop_call(struct loop *loop, void (*fn)(void *arg), void *arg);
 
 /**
+ * struct loop_post - work that any thread may leave for the loop, without waiting; the owner's
+ * storage
+ * @fn: what to do; called on the loop's thread
+ * @arg: its argument
+ *
+ * Posts run in the order in which they came, and may be posted again from within.
+ */
+struct loop_post {
+	void (*fn)(void *arg);
+	void *arg;
+	/* private */
+	struct loop_post *next;
+	bool queued;
+};
+
+/** loop_post() - run @post soon; no-op while it is queued; any thread, it does not wait */
+void loop_post(struct loop *loop, struct loop_post *post);
+
+/** loop_unpost() - a queued post does not run; any thread, but it may be running on the loop's */
+void loop_unpost(struct loop *loop, struct loop_post *post);
+
+/** loop_name() - as given to loop_new() */
+const char *loop_name(const struct loop *loop);
+
+/**
  * struct loop_task - work to be done on a later turn of the loop; the owner's storage
  * @fn: what to do; called on the loop's thread
  * @arg: its argument

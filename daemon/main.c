@@ -7,24 +7,25 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
-
-#ifdef HAVE_SYSTEMD
-#include <systemd/sd-daemon.h>
-#endif
+#include <sys/un.h>
 
 #include "events.h"
 #include "metrics_http.h"
 #include "rpc.h"
 #include "server.h"
+#include "service.h"
 #include "sigbus.h"
 #include "util/fd.h"
 #include "util/log.h"
+#include "util/notify.h"
 
 #define EXIT_USAGE 2
 
@@ -44,6 +45,8 @@ struct options {
  * @server: guests and workers
  * @rpc: control socket
  * @metrics: metrics over HTTP, or NULL
+ * @control_fd: listening socket of the service manager for it, or negative
+ * @service: what the service manager is told
  * @signal: events on SIGTERM, SIGINT and SIGHUP
  */
 struct daemon {
@@ -51,6 +54,8 @@ struct daemon {
 	struct server *server;
 	struct rpc *rpc;
 	struct metrics_http *metrics;
+	int control_fd;
+	struct service *service;
 	struct event *signal[3];
 };
 
@@ -67,19 +72,6 @@ static const char usage[] =
 	"\n"
 	"SIGHUP reloads the configuration, SIGTERM and SIGINT end the daemon.\n"
 	"Exit status: 0 ended cleanly, 1 an error that was told, 2 usage.\n";
-
-/**
- * notify_systemd() - tell the service manager, if there is one
- * @state: as sd_notify(3)
- */
-static void notify_systemd(const char *state)
-{
-#ifdef HAVE_SYSTEMD
-	sd_notify(0, state);
-#else
-	(void)state;
-#endif
-}
 
 /**
  * parse() - read the command line
@@ -172,8 +164,23 @@ static void on_stop(evutil_socket_t sig, short what, void *arg)
 	struct daemon *d = arg;
 
 	log_event(LOG_LEVEL_NOTICE, LOG_EVENT_ENDING, "ending, by %s", strsignal(sig));
-	notify_systemd("STOPPING=1");
+	notify("STOPPING=1");
 	loop_stop(d->loop);
+}
+
+/**
+ * log_errors() - what is wrong with a configuration, into the log
+ * @text: a line an error; freed
+ */
+static void log_errors(char *text)
+{
+	char *line, *rest = text;
+
+	while ((line = strsep(&rest, "\n"))) {
+		if (*line)
+			log_err("%s", line);
+	}
+	free(text);
 }
 
 /**
@@ -185,7 +192,7 @@ static void on_stop(evutil_socket_t sig, short what, void *arg)
 static void on_reload(evutil_socket_t sig, short what, void *arg)
 {
 	struct daemon *d = arg;
-	char *text = NULL, *line, *rest;
+	char *text = NULL;
 	size_t bytes = 0;
 	FILE *errors = open_memstream(&text, &bytes);
 	int r;
@@ -194,11 +201,7 @@ static void on_reload(evutil_socket_t sig, short what, void *arg)
 		return;
 	r = server_reload(d->server, errors);
 	fclose(errors);
-	for (rest = text; (line = strsep(&rest, "\n"));) {
-		if (*line)
-			log_err("%s", line);
-	}
-	free(text);
+	log_errors(text);
 	if (r)
 		log_event(LOG_LEVEL_ERR, LOG_EVENT_RELOAD_REFUSED, "reload: nothing was changed");
 	else
@@ -227,16 +230,42 @@ static int watch_signals(struct daemon *d)
 }
 
 /**
+ * open_control() - serve the control socket, that of the service manager if it has one for us
+ * @d: daemon
+ * @path: out: where it is
+ * @room: bytes of @path
+ *
+ * Return: 0 or -errno, with a log line.
+ */
+static int open_control(struct daemon *d, char *path, size_t room)
+{
+	const char *configured = server_config(d->server)->control_path;
+	struct sockaddr_un at = { 0 };
+	socklen_t bytes = sizeof(at);
+
+	snprintf(path, room, "%s", configured);
+	if (d->control_fd >= 0 && !getsockname(d->control_fd, (struct sockaddr *)&at, &bytes) &&
+	    at.sun_path[0])
+		snprintf(path, room, "%.*s", (int)sizeof(at.sun_path), at.sun_path);
+	if (strcmp(path, configured) != 0)
+		log_notice("control: %s, where the service manager listens, and not %s", path,
+			   configured);
+	return rpc_new(&d->rpc, d->loop, d->server, d->control_fd);
+}
+
+/**
  * run() - set up, run, take down
  * @cfg: configuration; ownership passes here
  * @path: where it came from, or NULL
+ * @control_fd: as in struct daemon
  *
  * Return: 0 or -errno.
  */
-static int run(struct config *cfg, const char *path)
+static int run(struct config *cfg, const char *path, int control_fd)
 {
-	struct daemon d = { 0 };
+	struct daemon d = { .control_fd = control_fd };
 	size_t n = cfg->n_guests;
+	char control[PATH_MAX];
 	int r;
 
 	r = loop_new(&d.loop, "main");
@@ -252,16 +281,18 @@ static int run(struct config *cfg, const char *path)
 	else
 		r = server_new(&d.server, d.loop, cfg, path);
 	if (!r)
-		r = rpc_new(&d.rpc, d.loop, d.server);
+		r = open_control(&d, control, sizeof(control));
 	if (!r)
 		r = metrics_http_new(&d.metrics, d.loop, d.server);
 	if (!r) {
 		log_event(LOG_LEVEL_NOTICE, LOG_EVENT_READY,
 			  "okl4fsd %s: ready, %zu guest%s, control socket %s", server_version(), n,
-			  n == 1 ? "" : "s", server_config(d.server)->control_path);
-		notify_systemd("READY=1");
-		r = loop_run(d.loop);
+			  n == 1 ? "" : "s", control);
+		r = service_new(&d.service, d.loop, d.server);
 	}
+	if (!r)
+		r = loop_run(d.loop);
+	service_free(d.service);
 	metrics_http_free(d.metrics);
 	rpc_free(d.rpc);
 	server_free(d.server);
@@ -274,20 +305,43 @@ static int run(struct config *cfg, const char *path)
 	return r;
 }
 
+/**
+ * load() - get the configuration
+ * @opt: command line
+ *
+ * Errors of a file that is only checked go to stderr as they are, else into the log.
+ *
+ * Return: it, or NULL; then it was said why.
+ */
+static struct config *load(const struct options *opt)
+{
+	struct config *cfg = NULL;
+	char *text = NULL;
+	size_t bytes = 0;
+	FILE *errors = opt->check ? stderr : open_memstream(&text, &bytes);
+	int r = -ENOMEM;
+
+	if (errors)
+		r = opt->config ? config_load(&cfg, opt->config, errors) : config_default(&cfg);
+	if (errors && !opt->check)
+		fclose(errors);
+	log_errors(text);
+	if (r && !opt->config)
+		log_err("the default configuration: %s", strerror(-r));
+	return cfg;
+}
+
 int main(int argc, char **argv)
 {
 	struct options opt = { 0 };
-	struct config *cfg = NULL;
-	int r = parse(argc, argv, &opt);
+	struct config *cfg;
+	int r = parse(argc, argv, &opt), control_fd;
 
 	if (r >= 0)
 		return r;
-	r = opt.config ? config_load(&cfg, opt.config, stderr) : config_default(&cfg);
-	if (r) {
-		if (!opt.config)
-			log_err("the default configuration: %s", strerror(-r));
+	cfg = load(&opt);
+	if (!cfg)
 		return EXIT_FAILURE;
-	}
 	if (opt.check) {
 		printf("%s: %zu guests, no errors\n", opt.config ? opt.config : "default",
 		       cfg->n_guests);
@@ -302,5 +356,10 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	make_runtime_dir();
-	return run(cfg, opt.config) ? EXIT_FAILURE : EXIT_SUCCESS;
+	control_fd = notify_take_socket("control");
+	if (control_fd < 0 && control_fd != -ENOENT) {
+		config_free(cfg);
+		return EXIT_FAILURE;
+	}
+	return run(cfg, opt.config, control_fd) ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -24,7 +24,7 @@
  * struct rpc - see rpc.h
  * @clients: who is there
  * @watch: tells of reloads
- * @path: of the socket
+ * @path: of the socket, if we have made it; else NULL
  * @fd: listening socket
  * @accept_ev: somebody connects
  * @retry_ev: turns @accept_ev on again
@@ -81,7 +81,7 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 }
 
 /**
- * listen_here() - make the listening socket and its events
+ * listen_here() - make the listening socket, unless there is one, and its events
  * @rpc: control socket
  * @cfg: path, mode and group
  *
@@ -91,10 +91,12 @@ static int listen_here(struct rpc *rpc, const struct config *cfg)
 {
 	struct event_base *base = loop_base(rpc->clients.loop);
 
-	rpc->path = strdup(cfg->control_path);
-	if (!rpc->path)
-		return -ENOMEM;
-	rpc->fd = fd_listen_unix(cfg->control_path, cfg->control_mode, cfg->control_group);
+	if (rpc->fd < 0) {
+		rpc->path = strdup(cfg->control_path);
+		if (!rpc->path)
+			return -ENOMEM;
+		rpc->fd = fd_listen_unix(cfg->control_path, cfg->control_mode, cfg->control_group);
+	}
 	if (rpc->fd < 0)
 		return rpc->fd;
 	rpc->accept_ev = event_new(base, rpc->fd, EV_READ | EV_PERSIST, on_accept, rpc);
@@ -115,16 +117,18 @@ static void reloaded(void *arg)
 	rpc_clients_reload(&rpc->clients);
 }
 
-int rpc_new(struct rpc **out, struct loop *loop, struct server *server)
+int rpc_new(struct rpc **out, struct loop *loop, struct server *server, int fd)
 {
 	const struct config *cfg = server_config(server);
 	struct rpc *rpc = calloc(1, sizeof(*rpc));
 	int r;
 
 	*out = NULL;
-	if (!rpc)
+	if (!rpc) {
+		fd_close(fd);
 		return -ENOMEM;
-	rpc->fd = -1;
+	}
+	rpc->fd = fd;
 	rpc_clients_init(&rpc->clients, loop, server);
 	rpc->watch = (struct server_watch){ .reloaded = reloaded, .arg = rpc };
 	server_watch(server, &rpc->watch);
@@ -148,10 +152,9 @@ struct rpc *rpc_free(struct rpc *rpc)
 		event_free(rpc->accept_ev);
 	if (rpc->retry_ev)
 		event_free(rpc->retry_ev);
-	if (rpc->fd >= 0) {
+	if (rpc->fd >= 0 && rpc->path)
 		unlink(rpc->path);
-		close(rpc->fd);
-	}
+	fd_close(rpc->fd);
 	free(rpc->path);
 	free(rpc);
 	return NULL;

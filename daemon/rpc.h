@@ -14,16 +14,17 @@
 struct rpc;
 
 /**
- * rpc_new() - listen on the control socket of the server's configuration
+ * rpc_new() - serve the control socket of the server's configuration
  * @rpc: out
  * @loop: the main loop
  * @server: what the methods show; borrowed until rpc_free()
+ * @fd: a listening socket that is used instead, owned from here on, its file not; negative: none
  *
  * Return: 0 or -errno, with a log line.
  */
-int rpc_new(struct rpc **rpc, struct loop *loop, struct server *server);
+int rpc_new(struct rpc **rpc, struct loop *loop, struct server *server, int fd);
 
-/** rpc_free() - drop the clients, remove the socket; NULL is allowed; Return: NULL */
+/** rpc_free() - drop the clients, remove the socket if it is ours; NULL is allowed; Return: NULL */
 struct rpc *rpc_free(struct rpc *rpc);
 
 #endif

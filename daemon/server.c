@@ -10,6 +10,7 @@
 #include "server.h"
 #include "util/fd.h"
 #include "util/log.h"
+#include "util/notify.h"
 #include "vhost_backend.h"
 
 /**
@@ -373,7 +374,14 @@ static int load(const struct server *s, struct config **cfg, FILE *errors)
 	return r;
 }
 
-int server_reload(struct server *s, FILE *errors)
+/**
+ * reload() - server_reload(), without telling the service manager
+ * @s: server
+ * @errors: as server_reload()
+ *
+ * Return: as server_reload().
+ */
+static int reload(struct server *s, FILE *errors)
 {
 	struct config *cfg = NULL;
 	struct server_watch *watch;
@@ -396,6 +404,16 @@ int server_reload(struct server *s, FILE *errors)
 	events_post(
 		&(struct events_fact){ .kind = EVENTS_CONFIG_RELOADED, .number = s->n_members });
 	return 0;
+}
+
+int server_reload(struct server *s, FILE *errors)
+{
+	int r;
+
+	notify_reloading();
+	r = reload(s, errors);
+	notify("READY=1");
+	return r;
 }
 
 int server_guest_add(struct server *s, const struct guest_config *cfg)
@@ -451,6 +469,11 @@ struct guest *server_find(struct server *s, const char *name)
 	struct member *m = find_member(s, name);
 
 	return m ? m->guest : NULL;
+}
+
+struct loop *server_worker(const struct server *s, unsigned int idx)
+{
+	return idx < s->n_workers ? s->worker[idx].loop : NULL;
 }
 
 unsigned int server_n_workers(const struct server *s)

@@ -90,6 +90,9 @@ struct guest *server_find(struct server *server, const char *name);
 /** server_guest() - the @idx-th guest, in the order of the configuration; NULL past the last */
 struct guest *server_guest(struct server *server, size_t idx);
 
+/** server_worker() - loop of the @idx-th worker; NULL past the last. Workers come, and stay */
+struct loop *server_worker(const struct server *server, unsigned int idx);
+
 /** server_n_workers() - worker threads */
 unsigned int server_n_workers(const struct server *server);
 

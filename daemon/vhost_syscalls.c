@@ -4,7 +4,8 @@
  *
  * __poll_chk(): its poll set is an array of 1024 entries, waited for 1000 ms at a time, since its
  * entries may change without the thread being told. We wait without a limit, on one descriptor
- * more, which vhost_poke() writes to whenever we change the set; then we report a timeout.
+ * more, which vhost_poke() writes to whenever we change the set; then we report a timeout. The same
+ * descriptor lets vhost_probe() send the thread once round its loop: it answers as it comes back.
  *
  * recvmsg(): reads the head of a message with its descriptors. DPDK loses descriptors of a message
  * whose queue number is out of range before any callback of ours is asked, so descriptors that a
@@ -13,6 +14,8 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -20,6 +23,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "loop.h"
 #include "sigbus.h"
 #include "vhost_check.h"
 #include "vhost_syscalls.h"
@@ -30,6 +34,10 @@
 #define FRONTEND_STALL_S     2
 
 static int poke_fd = -1;
+static atomic_bool thread_waits; /* the thread is there, and has waited */
+static pthread_mutex_t probe_lock = PTHREAD_MUTEX_INITIALIZER; /* protects what follows */
+static struct loop *probe_loop;
+static struct loop_post *probe_answer; /* NULL: nobody asks */
 static _Thread_local int current_socket = -1;
 static _Thread_local uint32_t current_request;
 
@@ -43,6 +51,39 @@ void vhost_poke(void)
 {
 	if (poke_fd >= 0)
 		eventfd_write(poke_fd, 1);
+}
+
+bool vhost_probe(struct loop *loop, struct loop_post *answer)
+{
+	if (!atomic_load(&thread_waits))
+		return false;
+	pthread_mutex_lock(&probe_lock);
+	probe_loop = loop;
+	probe_answer = answer;
+	pthread_mutex_unlock(&probe_lock);
+	vhost_poke();
+	return true;
+}
+
+void vhost_unprobe(struct loop *loop, struct loop_post *answer)
+{
+	pthread_mutex_lock(&probe_lock);
+	if (probe_loop == loop && probe_answer == answer)
+		probe_answer = NULL;
+	pthread_mutex_unlock(&probe_lock);
+}
+
+/**
+ * answer_probe() - the vhost thread is about to wait; tell whoever asked
+ */
+static void answer_probe(void)
+{
+	atomic_store(&thread_waits, true);
+	pthread_mutex_lock(&probe_lock);
+	if (probe_answer)
+		loop_post(probe_loop, probe_answer);
+	probe_answer = NULL;
+	pthread_mutex_unlock(&probe_lock);
 }
 
 int vhost_current_socket(void)
@@ -71,6 +112,7 @@ static int poll_vhost(struct pollfd *fds, nfds_t n_fds)
 	eventfd_t n;
 	int ready;
 
+	answer_probe();
 	memcpy(set, fds, n_fds * sizeof(*fds));
 	set[n_fds].fd = poke_fd;
 	set[n_fds].events = POLLIN;

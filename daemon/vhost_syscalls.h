@@ -11,7 +11,11 @@
 #ifndef OKL4FS_VHOST_SYSCALLS_H
 #define OKL4FS_VHOST_SYSCALLS_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+struct loop;
+struct loop_post;
 
 /** vhost_syscalls_init() - before DPDK makes its thread; Return: 0 or -errno */
 int vhost_syscalls_init(void);
@@ -22,6 +26,20 @@ int vhost_syscalls_init(void);
  * To be called after the set was changed from another thread: what the timeout was for. Any thread.
  */
 void vhost_poke(void);
+
+/**
+ * vhost_probe() - have a sign of life of DPDK's vhost thread
+ * @loop: where it goes; the same each time
+ * @answer: posted there when the thread has gone once round, from one wait to the next
+ *
+ * Not again before it was posted. Any thread, it does not wait.
+ *
+ * Return: false when there is no such thread: DPDK makes it for the first socket.
+ */
+bool vhost_probe(struct loop *loop, struct loop_post *answer);
+
+/** vhost_unprobe() - @answer is not posted from now on, though it may have been; any thread */
+void vhost_unprobe(struct loop *loop, struct loop_post *answer);
 
 /**
  * vhost_current_socket() - the frontend's socket that the message being handled came from

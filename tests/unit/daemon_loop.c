@@ -320,3 +320,101 @@ Test(daemon_log_limit, burst_then_rate)
 		taken += log_limit_take(&limit, now + 100000, &suppressed);
 	cr_assert_eq(taken, LOG_LIMIT_BURST);
 }
+
+/**
+ * struct posting - a post that counts
+ * @post: it
+ * @n: times it has run
+ * @stop_at: stops this loop then
+ * @loop: the loop
+ */
+struct posting {
+	struct loop_post post;
+	atomic_int n;
+	int stop_at;
+	struct loop *loop;
+};
+
+static void posted(void *arg)
+{
+	struct posting *p = arg;
+
+	if (++p->n == p->stop_at)
+		loop_stop(p->loop);
+}
+
+static void *post_many(void *arg)
+{
+	struct posting *p = arg;
+
+	for (int i = 0; i < 1000; i++)
+		loop_post(p->loop, &p->post);
+	return NULL;
+}
+
+Test(daemon_loop, posts_do_not_wait)
+{
+	struct posting a = { .stop_at = 1 }, b = { 0 };
+	struct loop *loop;
+
+	cr_assert_eq(loop_new(&loop, "test"), 0);
+	a.post = (struct loop_post){ .fn = posted, .arg = &a };
+	b.post = (struct loop_post){ .fn = posted, .arg = &b };
+	a.loop = loop;
+	/* Nothing runs before the loop does, and what is queued is queued once. */
+	loop_post(loop, &b.post);
+	loop_post(loop, &a.post);
+	loop_post(loop, &b.post);
+	cr_assert_eq(a.n + b.n, 0);
+	cr_assert_eq(loop_run(loop), 0);
+	cr_assert_eq(a.n, 1);
+	cr_assert_eq(b.n, 1);
+	loop_free(loop);
+}
+
+Test(daemon_loop, unpost)
+{
+	struct posting p[3] = { { .stop_at = 1 }, { .stop_at = 0 }, { .stop_at = 0 } };
+	struct loop *loop;
+
+	cr_assert_eq(loop_new(&loop, "test"), 0);
+	for (int i = 0; i < 3; i++) {
+		p[i].post = (struct loop_post){ .fn = posted, .arg = &p[i] };
+		p[i].loop = loop;
+		loop_post(loop, &p[i].post);
+	}
+	loop_unpost(loop, &p[1].post);
+	loop_unpost(loop, &p[2].post);
+	loop_unpost(loop, &p[2].post);
+	loop_post(loop, &p[2].post); /* behind the first, which is the last now */
+	cr_assert_eq(loop_run(loop), 0);
+	cr_assert_eq(p[0].n, 1);
+	cr_assert_eq(p[1].n, 0);
+	cr_assert_eq(p[2].n, 1);
+	loop_free(loop);
+}
+
+Test(daemon_loop, posts_from_many_threads)
+{
+	struct posting p[4] = { 0 };
+	pthread_t thread[4];
+	struct loop *loop;
+
+	cr_assert_eq(loop_new(&loop, "test"), 0);
+	cr_assert_eq(loop_start(loop), 0);
+	cr_assert_str_eq(loop_name(loop), "test");
+	for (int i = 0; i < 4; i++) {
+		p[i].post = (struct loop_post){ .fn = posted, .arg = &p[i] };
+		p[i].loop = loop;
+		pthread_create(&thread[i], NULL, post_many, &p[i]);
+	}
+	for (int i = 0; i < 4; i++)
+		pthread_join(thread[i], NULL);
+	loop_stop(loop); /* which serves what is left */
+	for (int i = 0; i < 4; i++) {
+		cr_assert_geq(p[i].n, 1);
+		cr_assert_leq(p[i].n, 1000);
+		cr_assert_not(p[i].post.queued);
+	}
+	loop_free(loop);
+}

@@ -26,7 +26,7 @@ void rpc_start(void)
 	snprintf(rpc_path, sizeof(rpc_path), "%s/c", dir);
 	cr_assert_eq(loop_new(&loop, "main"), 0);
 	cr_assert_eq(events_open(loop), 0);
-	cr_assert_eq(rpc_new(&rpc, loop, NULL), 0);
+	cr_assert_eq(rpc_new(&rpc, loop, NULL, -1), 0);
 	cr_assert_eq(loop_start(loop), 0);
 }
 

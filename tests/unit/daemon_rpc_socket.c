@@ -169,7 +169,7 @@ Test(rpc_socket, a_socket_that_is_in_use)
 	struct rpc *other;
 
 	cr_assert_eq(loop_new(&other_loop, "other"), 0);
-	cr_assert_eq(rpc_new(&other, other_loop, NULL), -EADDRINUSE);
+	cr_assert_eq(rpc_new(&other, other_loop, NULL, -1), -EADDRINUSE);
 	cr_assert_null(other);
 	loop_free(other_loop);
 }

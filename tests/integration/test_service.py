@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What okl4fsd tells a service manager and takes from it; the manager is this file.
+
+tests/service has a real one.
+"""
+import os
+import re
+import socket
+import stat
+import sys
+import unittest
+
+from vm.daemon import Daemon, DaemonError, guest_config
+from vm.process import Deadline, remove_scratch, scratch_dir
+from vm.ptrace import StoppedThread
+
+WATCHDOG_S = 0.4
+
+# Listen on the paths argv[2], ... and become the command after "--", which gets them as LISTEN_FDS
+ACTIVATE = """
+import os, socket, sys
+end = sys.argv.index("--")
+for number, path in enumerate(sys.argv[2:end], 3):
+    sock = socket.socket(socket.AF_UNIX)
+    sock.bind(path)
+    sock.listen()
+    if sock.fileno() != number:
+        os.dup2(sock.fileno(), number)
+    os.set_inheritable(number, True)
+    sock.detach()
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(end - 2), LISTEN_FDNAMES=sys.argv[1])
+os.execv(sys.argv[end + 1], sys.argv[end + 1:])
+"""
+
+
+class ServiceTest(unittest.TestCase):
+    """A daemon with a service manager."""
+
+    def setUp(self):
+        self.scratch = scratch_dir()
+        self.addCleanup(remove_scratch, self.scratch)
+        self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(self.manager.close)
+        self.manager.bind(str(self.scratch / "notify"))
+
+    def start(self, n_guests: int = 1, prefix=(), config=None, **env) -> Daemon:
+        """Start it; variables of its environment."""
+        guests = [guest_config(f"vm{i}", self.scratch / f"vm{i}.sock",
+                               {"echo": {"type": "echo"}, "none": {"type": "discard"}})
+                  for i in range(1, n_guests + 1)]
+        daemon = Daemon({"guests": guests, **(config or {})}, scratch=self.scratch, prefix=prefix,
+                        env={**os.environ, "NOTIFY_SOCKET": str(self.scratch / "notify"), **env})
+        self.addCleanup(daemon.stop)
+        return daemon
+
+    def told(self, timeout: float = 20) -> dict[str, str]:
+        """The next message."""
+        self.manager.settimeout(timeout)
+        message = self.manager.recv(4096).decode()
+        return dict(line.split("=", 1) for line in message.splitlines())
+
+    def wait_told(self, what: str, value: str = "", timeout: float = 20) -> dict[str, str]:
+        """The next message with this variable and, if one is given, value."""
+        deadline = Deadline(timeout)
+        while True:
+            message = self.told(max(0.001, deadline.left_s()))
+            if value in (message.get(what), "") and what in message:
+                return message
+
+    def silence(self, seconds: float) -> None:
+        """Nothing is told for a while."""
+        with self.assertRaises(TimeoutError):
+            print(self.told(seconds))
+
+
+class Told(ServiceTest):
+    """What it tells."""
+
+    def test_ready_status_and_end(self):
+        """READY=1 with the status when it serves; STOPPING=1; nothing else while nothing happens."""
+        daemon = self.start(2)
+        self.assertEqual(self.told(), {
+            "READY": "1", "STATUS": "2 guests (0 ready), 4 channels, 0 bytes moved"})
+        self.silence(1.5)
+        self.assertEqual(daemon.stop(), 0)
+        self.assertEqual(self.told(), {"STOPPING": "1"})
+
+    def test_status_follows(self):
+        """A channel more and a guest less: the text follows, at most once a second."""
+        daemon = self.start(2)
+        self.wait_told("READY")
+        daemon.rpc("channel.add", {"guest": "vm1", "channel": {
+            "name": "more", "endpoint": {"type": "echo"}}})
+        self.wait_told("STATUS", "2 guests (0 ready), 5 channels, 0 bytes moved")
+        for number in range(200):
+            daemon.rpc("channel.add", {"guest": "vm1", "channel": {
+                "name": f"more{number}", "endpoint": {"type": "echo"}}})
+        daemon.rpc("guest.remove", {"guest": "vm2"})
+        n_messages = 1
+        while self.told()["STATUS"] != "1 guest (0 ready), 203 channels, 0 bytes moved":
+            n_messages += 1
+        self.assertLess(n_messages, 15)
+
+    def test_reload(self):
+        """A reload, by signal and by request, tells when it begins and when it is over."""
+        daemon = self.start()
+        self.wait_told("READY")
+        for refused in (False, True):
+            if refused:
+                daemon.config_path.write_text("{ nonsense", encoding="utf-8")
+            for how in ("signal", "request"):
+                with self.subTest(how, refused=refused):
+                    if how == "signal":
+                        daemon.signal(1)
+                    elif refused:
+                        with self.assertRaises(DaemonError):
+                            daemon.rpc("config.reload")
+                    else:
+                        daemon.rpc("config.reload")
+                    self.assertRegex(self.wait_told("RELOADING")["MONOTONIC_USEC"], "^[0-9]+$")
+                    self.wait_told("READY", "1")
+
+    def test_no_manager(self):
+        """With nobody there it runs all the same."""
+        self.manager.close()
+        daemon = self.start(WATCHDOG_USEC="100000")
+        self.assertTrue(daemon.rpc("version"))
+        self.assertEqual(daemon.stop(), 0)
+
+
+class Watchdog(ServiceTest):
+    """The watchdog is fed while every thread makes progress."""
+
+    def setUp(self):
+        super().setUp()
+        self.daemon = self.start(2, WATCHDOG_USEC=str(int(WATCHDOG_S * 1e6)))
+        self.wait_told("READY")
+        for _ in range(4):
+            self.wait_told("WATCHDOG", "1", 10)
+
+    def drain(self) -> None:
+        """Forget what was told already."""
+        self.manager.setblocking(False)
+        try:
+            while self.manager.recv(4096):
+                pass
+        except BlockingIOError:
+            pass
+
+    def starves(self, thread: str) -> None:
+        """It is not fed while a thread stands still, and is again when it goes on."""
+        with StoppedThread(self.daemon.pid, thread):
+            self.drain()
+            self.silence(4 * WATCHDOG_S)
+        self.wait_told("WATCHDOG", "1", 10)
+        self.wait_told("WATCHDOG", "1", 10)
+
+    def test_worker(self):
+        """A worker stands still, and is named in the log."""
+        self.starves("worker-0")
+        self.assertIn("watchdog: the thread worker-0 has made no progress for "
+                      f"{WATCHDOG_S * 500:.0f} ms", self.daemon.log())
+
+    def test_vhost(self):
+        """DPDK's vhost thread stands still, and is named in the log."""
+        self.starves("vhost-events")
+        self.assertIn("watchdog: the thread vhost-events has made no progress",
+                      self.daemon.log())
+
+    def test_main(self):
+        """The main thread stands still."""
+        self.starves("okl4fsd")
+
+    def test_other_process(self):
+        """A watchdog that is meant for another process is not fed."""
+        self.daemon.stop()
+        self.scratch.mkdir(exist_ok=True)
+        self.drain()
+        self.manager.close()
+        self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.manager.bind(str(self.scratch / "notify"))
+        self.start(1, WATCHDOG_USEC="100000", WATCHDOG_PID="1")
+        self.wait_told("READY")
+        self.silence(0.5)
+
+
+class Activation(ServiceTest):
+    """The control socket is the service manager's."""
+
+    def prefix(self, names: str, *paths: str) -> list[str]:
+        """The command that starts the daemon with sockets."""
+        return [sys.executable, "-c", ACTIVATE, names, *paths, "--"]
+
+    def test_control_socket(self):
+        """It is used in place of the configured one, and its file is left alone."""
+        path = str(self.scratch / "other.sock")
+        config = {"control": {"path": str(self.scratch / "configured.sock")}}
+        prefix = self.prefix("control", path)
+        daemon = Daemon({"guests": [], **config}, scratch=self.scratch, prefix=prefix, start=False)
+        self.addCleanup(daemon.stop)
+        daemon.control_path = path
+        daemon.start()
+        self.assertFalse((self.scratch / "configured.sock").exists())
+        self.assertIn(f"control: {path}, where the service manager listens, and not "
+                      f"{self.scratch}/configured.sock", daemon.log())
+        self.assertIn(f"control socket {path}\n", daemon.log())
+        daemon.signal(15)
+        self.assertEqual(daemon.wait(), 0)
+        self.assertTrue(stat.S_ISSOCK(os.stat(path).st_mode))
+
+    def test_foreign_sockets(self):
+        """What has another name is closed, and told."""
+        path = str(self.scratch / "foreign.sock")
+        daemon = self.start(prefix=self.prefix("foreign", path))
+        self.assertIn('the socket "foreign" of the service manager is not wanted here',
+                      daemon.log())
+        with socket.socket(socket.AF_UNIX) as client:
+            self.assertRaises(ConnectionRefusedError, client.connect, path)
+
+    def test_not_a_listening_socket(self):
+        """What cannot be listened on is refused."""
+        with self.assertRaisesRegex(DaemonError, 'socket "control" .* is no listening unix'):
+            self.start(prefix=["/bin/sh", "-c", 'exec 3</dev/null; LISTEN_PID=$$ LISTEN_FDS=1 '
+                               'LISTEN_FDNAMES=control exec "$@"', "sh"])
+
+    def test_nonsense(self):
+        """A number of sockets that is none is refused."""
+        with self.assertRaisesRegex(DaemonError, "cannot take the sockets of the service manager"):
+            self.start(LISTEN_FDS="one", LISTEN_FDNAMES="control",
+                       prefix=["/bin/sh", "-c", 'LISTEN_PID=$$ exec "$@"', "sh"])
+
+
+class Configuration(ServiceTest):
+    """Errors of the configuration."""
+
+    def test_log(self):
+        """They come as lines of the log, with their level."""
+        with self.assertRaises(DaemonError) as caught:
+            self.start(config={"nonsense": 1})
+        self.assertRegex(str(caught.exception), r"status 1\b")
+        self.assertRegex(str(caught.exception), r"err: \S+okl4fsd\.json:\d+:\d+: .*nonsense")
+        self.assertFalse(re.search("STOPPING|READY", str(caught.exception)))
+
+
+if __name__ == "__main__":
+    unittest.main()

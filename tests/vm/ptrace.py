@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Stop one thread of another program, which no signal can."""
+import ctypes
+import os
+from pathlib import Path
+
+PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT = 17, 0x4206, 0x4207
+WALL = 0x40000000  # waitpid(2): any child, and any thread that is traced
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.ptrace.argtypes = (ctypes.c_long, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
+_libc.ptrace.restype = ctypes.c_long
+
+
+def _ptrace(request: int, tid: int) -> None:
+    if _libc.ptrace(request, tid, None, None) < 0:
+        raise OSError(ctypes.get_errno(), f"ptrace {request:#x} of thread {tid}")
+
+
+def threads(pid: int) -> dict[str, int]:
+    """Thread ids of a process, by name."""
+    return {(task / "comm").read_text(encoding="utf-8").strip(): int(task.name)
+            for task in Path(f"/proc/{pid}/task").iterdir()}
+
+
+class StoppedThread:
+    """A thread that stands still, until its process ends or the context is left."""
+
+    def __init__(self, pid: int, name: str):
+        self.tid = threads(pid)[name]
+
+    def __enter__(self) -> "StoppedThread":
+        _ptrace(PTRACE_SEIZE, self.tid)
+        _ptrace(PTRACE_INTERRUPT, self.tid)
+        os.waitpid(self.tid, WALL)
+        return self
+
+    def __exit__(self, *_unused) -> None:
+        try:
+            _ptrace(PTRACE_DETACH, self.tid)
+        except ProcessLookupError:
+            pass  # the process was killed
