@@ -4,7 +4,7 @@
  *
  * The memory must be shared, or the daemon sees none of it, and QEMU says nothing. In mode `connect`
  * QEMU listens, and waits at its start for the daemon; a daemon that comes back later is let in
- * again. libvirt and Cloud Hypervisor only connect.
+ * again. Cloud Hypervisor and the devices that libvirt knows only connect.
  */
 #include "ctl/machine.h"
 
@@ -19,6 +19,8 @@
 
 /* The driver takes the file systems whose tag begins with "okl4fs", and leaves the rest to virtiofs */
 #define TAG "okl4fs0"
+
+#define FS_DEVICE "vhost-user-fs-pci,chardev=okl4fs,tag=" TAG
 
 /* The generic device: a virtio id that nothing in Linux drives, a control and an event queue */
 #define GENERIC_ID "38"
@@ -64,7 +66,7 @@ int machine_qemu(const struct machine *m, struct machine_words *out)
 	_cleanup_free_ char *path = quote_qemu(m->socket);
 	const char *device = m->generic ? "vhost-user-test-device-pci,chardev=okl4fs,"
 					  "virtio-id=" GENERIC_ID ",num_vqs=2" :
-					  "vhost-user-fs-pci,chardev=okl4fs,tag=" TAG;
+					  FS_DEVICE;
 
 	if (!path || add(out, "-m", "%luM", m->memory_mib) ||
 	    add(out, "-object", "memory-backend-memfd,id=okl4fs-mem,size=%luM,share=on",
@@ -125,14 +127,44 @@ char *machine_filesystem(const struct machine *m)
 	return filesystem(m, "");
 }
 
-char *machine_domain(const struct machine *m)
+/**
+ * commandline() - the device where QEMU listens, which libvirt passes on without a look
+ * @m: machine
+ *
+ * libvirt gives out the slots of the bus from below and does not know of ours.
+ *
+ * Return: a new string, or NULL.
+ */
+static char *commandline(const struct machine *m)
 {
-	_cleanup_free_ char *device = filesystem(m, "    ");
+	_cleanup_free_ char *qemu = quote_qemu(m->socket);
+	_cleanup_free_ char *path = qemu ? quote_xml(qemu) : NULL;
 	char *xml;
 
-	if (!device ||
+	if (!path ||
 	    asprintf(&xml,
-		     "<domain type='qemu'>\n"
+		     "  <!-- QEMU listens, which no <filesystem> does; libvirt does not look "
+		     "after it -->\n"
+		     "  <qemu:commandline>\n"
+		     "    <qemu:arg value='-chardev'/>\n"
+		     "    <qemu:arg value='socket,id=okl4fs,path=%s,server=on'/>\n"
+		     "    <qemu:arg value='-device'/>\n"
+		     "    <qemu:arg value='" FS_DEVICE ",bus=pcie.0,addr=0x10'/>\n"
+		     "  </qemu:commandline>\n",
+		     path) < 0)
+		return NULL;
+	return xml;
+}
+
+char *machine_domain(const struct machine *m)
+{
+	_cleanup_free_ char *device = m->listens ? strdup("") : filesystem(m, "    ");
+	_cleanup_free_ char *more = m->listens ? commandline(m) : strdup("");
+	char *xml;
+
+	if (!device || !more ||
+	    asprintf(&xml,
+		     "<domain type='qemu'%s>\n"
 		     "  <!-- type='kvm' where KVM works. Add a disk, or <kernel> and <initrd> to <os>. -->\n"
 		     "  <name>%s</name>\n"
 		     "  <memory unit='MiB'>%lu</memory>\n"
@@ -150,12 +182,16 @@ char *machine_domain(const struct machine *m)
 		     "    <acpi/>\n"
 		     "  </features>\n"
 		     "  <devices>\n"
-		     "    <!-- all channels of the guest; start okl4fsd before the domain -->\n"
-		     "%s"
+		     "%s%s"
 		     "    <console type='pty'/>\n"
 		     "  </devices>\n"
+		     "%s"
 		     "</domain>\n",
-		     m->guest, m->memory_mib, device) < 0)
+		     m->listens ? " xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'" : "",
+		     m->guest, m->memory_mib,
+		     m->listens ? "" :
+				  "    <!-- its channels; start okl4fsd before the domain -->\n",
+		     device, more) < 0)
 		return NULL;
 	return xml;
 }

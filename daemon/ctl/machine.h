@@ -52,14 +52,14 @@ int machine_cloud(const struct machine *m, struct machine_words *out);
 void machine_free(struct machine_words *words);
 
 /**
- * machine_domain() - a whole domain of libvirt, which never listens and has the way `fs` only
- * @m: machine; no control characters in its socket's path
+ * machine_domain() - a whole domain of libvirt
+ * @m: machine; its way is `fs`, and there is no control character in its socket's path
  *
  * Return: XML, a new string; NULL when there is no memory.
  */
 char *machine_domain(const struct machine *m);
 
-/** machine_filesystem() - the device in machine_domain() alone, for virsh attach-device */
+/** machine_filesystem() - the device in it alone, for virsh attach-device; @m does not listen */
 char *machine_filesystem(const struct machine *m);
 
 #endif

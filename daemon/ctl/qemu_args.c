@@ -242,9 +242,9 @@ static bool possible(enum target target, const struct machine *m)
 {
 	const char *who = target == FOR_CLOUD ? "Cloud Hypervisor" : "libvirt";
 
-	if (target != FOR_QEMU && m->listens) {
+	if (m->listens && (target == FOR_CLOUD || target == FOR_LIBVIRT_DEVICE)) {
 		ctl_error("%s: %s does not listen: the guest needs \"socket_mode\": \"listen\"",
-			  m->guest, who);
+			  m->guest, target == FOR_CLOUD ? who : "a <filesystem> of libvirt");
 		return false;
 	}
 	if (target != FOR_QEMU && quote_has_control(m->socket)) {

@@ -135,14 +135,27 @@ class QemuArgs(unittest.TestCase):
             self.assertEqual(ElementTree.fromstring(text).find(".//source[@socket]").get("socket"),
                              self.odd)
 
+    def test_domain_where_qemu_listens(self):
+        """No element of libvirt's can do that, so QEMU gets the words of the other output."""
+        text = self.good("vm2", "--libvirt")
+        domain = ElementTree.fromstring(text)
+        self.assertEqual(domain.find("memoryBacking/access").get("mode"), "shared")
+        self.assertIsNone(domain.find("devices/filesystem"))
+        name = "{http://libvirt.org/schemas/domain/qemu/1.0}"
+        words = [arg.get("value") for arg in domain.findall(f"{name}commandline/{name}arg")]
+        self.assertEqual([words[0], words[1], words[2]], self.words("vm2")[6:9])
+        self.assertEqual(words[3], self.words("vm2")[9] + ",bus=pcie.0,addr=0x10")
+
     # What cannot be
 
     def test_refused(self):
         self.bad(1, 'there is no guest "vm9"', "vm9")
-        for target, name in (("--libvirt", "libvirt"), ("--libvirt=filesystem", "libvirt"),
+        for target, name in (("--libvirt=filesystem", "a <filesystem> of libvirt"),
                              ("--cloud-hypervisor", "Cloud Hypervisor")):
             self.bad(1, f'vm2: {name} does not listen: the guest needs "socket_mode": "listen"',
                      "vm2", target)
+        for target, name in (("--libvirt", "libvirt"), ("--libvirt=filesystem", "libvirt"),
+                             ("--cloud-hypervisor", "Cloud Hypervisor")):
             self.bad(1, f"line: {name} cannot have a control character in the socket's path",
                      "line", target)
 

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A libvirtd of a test's own."""
+import os
+import select
+import subprocess
+from pathlib import Path
+
+from vm.process import Deadline, Process, Timeout
+
+ALONE = Path(__file__).with_name("alone")
+
+
+class VirshFailed(Exception):
+    """virsh, or libvirtd, refused."""
+
+
+class Libvirtd:
+    """libvirtd in a world of its own (see `alone`); it ends with all its domains by stop().
+
+    folder: for its socket and its log
+    uri: how it is called
+    inside: what a command begins with that is to be run in that world, as its root
+    """
+
+    def __init__(self, folder: Path):
+        self._log = folder / "libvirtd.log"
+        self.uri = f"qemu:///system?socket={folder}/libvirt-sock"
+        alone = ["unshare", "--mount", "--pid", "--net", "--fork", "--kill-child"]
+        enter = ["nsenter", "--mount"]
+        if os.getuid():
+            alone += ["--map-auto", "--map-root-user"]
+            enter += ["--user"]
+        out_read, out_write = os.pipe()
+        in_read, self._hold = os.pipe()
+        with open(folder / "alone.log", "wb") as log:
+            self._process = Process([*alone, ALONE, folder], stdin=in_read, stdout=out_write,
+                                    stderr=log)
+        os.close(in_read)
+        os.close(out_write)
+        try:
+            self._wait_ready(out_read)
+        except BaseException:
+            self._process.kill()
+            raise
+        finally:
+            os.close(out_read)
+        pid = self._process.pid
+        self._first, = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+        self.inside = [*enter, "--target", self._first, "--"]
+
+    def _wait_ready(self, out: int) -> None:
+        """Wait for its word."""
+        deadline = Deadline(60)
+        poller = select.poll()
+        poller.register(out, select.POLLIN)
+        if not poller.poll(deadline.left_s() * 1000):
+            raise Timeout(f"libvirtd: not ready within {deadline.seconds:g} s\n{self.log()}")
+        if os.read(out, 64) != b"ready\n":
+            raise VirshFailed(f"libvirtd did not start\n{self.log()}")
+
+    def log(self) -> str:
+        """What it has said so far."""
+        paths = (self._log.with_name("alone.log"), self._log)
+        return "".join(path.read_text(errors="replace") for path in paths if path.exists())
+
+    def outside(self, path: str) -> Path:
+        """What we call a file that is called `path` in there."""
+        return Path(f"/proc/{self._first}/root{path}")
+
+    def virsh(self, *args, timeout: float = 60) -> str:
+        """Run virsh; its output. What libvirt refuses is a VirshFailed with its words."""
+        done = subprocess.run(["virsh", "--quiet", "--connect", self.uri, *map(str, args)],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=timeout * Deadline.slower, check=False)
+        if done.returncode:
+            raise VirshFailed(done.stderr.strip())
+        return done.stdout.strip()
+
+    def stop(self) -> None:
+        """End it, and all that it has started."""
+        os.close(self._hold)
+        try:
+            self._process.wait(20)
+        except Timeout:
+            self._process.kill()

@@ -1,0 +1,385 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Domains of libvirt as `okl4fsctl qemu-args --libvirt` prints them, under a libvirtd of our own.
+
+What docs/libvirt.md says of libvirt is tried here.
+"""
+import json
+import os
+import select
+import socket
+import subprocess
+import threading
+import unittest
+
+from vm import Deadline, detectors, guest_config, manual, paths, remove_scratch, scratch_dir
+from vm.base import VmTest, echo, listens
+from vm.hostend import HostTool, moved
+
+from domain import Domain
+from libvirtd import Libvirtd, VirshFailed
+
+TIMEOUT_S = 600
+MIB = 1 << 20
+MANUAL = "libvirt.md"
+SOCKET = "/run/okl4fs/vm1.sock"
+SEQ = "okl4test seq /okl4/echo records=20000 progress=500"
+
+
+def setUpModule():
+    """One libvirtd for all: its first domain waits for it to ask QEMU what it can do."""
+    folder = scratch_dir()
+    unittest.addModuleCleanup(remove_scratch, folder)
+    LibvirtTest.libvirtd = Libvirtd(folder)
+    unittest.addModuleCleanup(LibvirtTest.libvirtd.stop)
+
+
+class LibvirtTest(VmTest):
+    """A daemon in the world of libvirtd, where a user of QEMU's is, with a guest `vm1`."""
+    libvirtd: Libvirtd
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.scratch.chmod(0o755)  # QEMU's user passes through
+        cls.virsh = cls.libvirtd.virsh
+
+    @classmethod
+    def start_daemon_of(cls, socket_path, **more) -> None:
+        """Start it with the channels that the tests want."""
+        channels = {"echo": echo(), "quiet": echo(),
+                    "intervm_test": listens(cls.scratch / "intervm_test.sock"),
+                    "kept": listens(cls.scratch / "kept.sock")}
+        cls.start_daemon([guest_config("vm1", socket_path, channels, **more)],
+                         prefix=cls.libvirtd.inside)
+
+    def as_in_the_manual(self, commands: str) -> None:
+        """Run commands of docs/libvirt.md in a shell, as they stand there."""
+        ctl = f"okl4fsctl() {{ {paths.BUILD}/okl4fsctl -s {self.daemon.control_path} \"$@\"; }}\n"
+        done = subprocess.run(["sh", "-ex"], input=ctl + commands, text=True, capture_output=True,
+                              timeout=120, cwd=self.scratch, check=False,
+                              env={**os.environ, "LIBVIRT_DEFAULT_URI": self.libvirtd.uri})
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    @classmethod
+    def printed(cls, *args) -> str:
+        """What `okl4fsctl qemu-args vm1` prints."""
+        status, output, errors = cls.daemon.ctl("qemu-args", "vm1", *args)
+        if status:
+            raise AssertionError(errors)
+        return output
+
+    @classmethod
+    def boot(cls) -> None:
+        """Start a domain of the class as it is printed."""
+        folder = cls.scratch / "domain"
+        folder.mkdir()
+        cls.domain = Domain(cls.libvirtd, "vm1", cls.printed("--libvirt"), folder)
+        cls._stack.callback(cls.domain.close)
+        cls._stack.callback(cls._judge_domain)
+        cls.domain.start()
+
+    @classmethod
+    def _judge_domain(cls) -> None:
+        """Its kernel must have found nothing."""
+        said = detectors.complaint(cls.domain.console())
+        if said:
+            raise detectors.Complaint(f"the domain's kernel complains:\n{said}")
+
+    def tearDown(self) -> None:
+        super().tearDown()
+        result = self._outcome.result
+        if any(test is self for test, _ in result.errors + result.failures):
+            print(f"-- libvirtd said:\n{self.libvirtd.log()[-3000:]}")
+            if hasattr(self, "domain"):
+                print(f"-- the domain said:\n{self.domain.console()[-3000:]}")
+
+    def refused(self, pattern: str, *args) -> None:
+        """virsh must fail with these words."""
+        with self.assertRaisesRegex(VirshFailed, pattern):
+            self.virsh(*args)
+
+    def connected(self) -> bool:
+        """QEMU has a connection to the daemon."""
+        return self.daemon.rpc("guest.list")["guests"][0]["connected"]
+
+    def wait_channels(self) -> None:
+        """Wait until the driver offers the channels."""
+        deadline = Deadline(60)
+        while self.domain.run("test -p /okl4/echo || mkfifo /okl4/echo; : <>/okl4/echo")[0]:
+            deadline.check("the device in the guest")
+
+
+class Define(LibvirtTest):
+    """What needs no guest that boots."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.start_daemon_of(cls.scratch / "vm1.sock", socket_group="kvm")
+        cls.path = cls.scratch / "printed.xml"
+        cls.path.write_text(cls.printed("--libvirt"), encoding="utf-8")
+
+    def define(self) -> None:
+        """Define it, for a test."""
+        self.addCleanup(self.undefine)
+        self.virsh("define", self.path)
+
+    def undefine(self) -> None:
+        """Forget it, if it is known."""
+        if self.virsh("list", "--all", "--name"):
+            self.virsh("undefine", "vm1")
+
+    def change_guest(self, **changes) -> None:
+        """Start the daemon again with another configuration of the guest."""
+        self.daemon.config["guests"][0].update(changes)
+        for key in [key for key, value in changes.items() if value is None]:
+            del self.daemon.config["guests"][0][key]
+        self.daemon.write_config()
+        self.daemon.restart()
+
+    def validate(self, xml: str) -> None:
+        """virt-xml-validate must like it."""
+        done = subprocess.run(["virt-xml-validate", "-", "domain"], input=xml, text=True,
+                              capture_output=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_printed_is_valid(self):
+        """In both modes; and a domain that is not is found."""
+        self.validate(self.printed("--libvirt"))
+        with self.assertRaises(AssertionError):
+            self.validate(self.printed("--libvirt").replace("'mount'", "'mounted'"))
+        self.change_guest(socket_mode="connect", socket_group=None)
+        try:
+            self.validate(self.printed("--libvirt"))
+        finally:
+            self.change_guest(socket_mode="listen", socket_group="kvm")
+
+    def test_starts_as_printed(self):
+        """Unchanged; QEMU is then connected, though its firmware finds nothing to boot."""
+        self.addCleanup(self.undefine)
+        self.as_in_the_manual(manual.examples(MANUAL, "sh")[0])
+        try:
+            self.assertEqual(self.virsh("domstate", "vm1"), "running")
+            self.assertTrue(self.connected())
+        finally:
+            self.virsh("destroy", "vm1")
+
+    def test_manual(self):
+        """The XML in the manual is what is printed; its JSON is a guest."""
+        words = self.printed("--libvirt").replace(f"{self.scratch}/vm1.sock", SOCKET).split()
+        self.change_guest(socket_mode="connect", socket_group=None)
+        guest, = manual.examples(MANUAL, "json")
+        try:
+            self.daemon.rpc("guest.add", {"guest": {**json.loads(guest), "name": "manual"}})
+            status, listens, errors = self.daemon.ctl("qemu-args", "manual", "--libvirt")
+            self.assertEqual((status, errors), (0, ""))
+        finally:
+            self.change_guest(socket_mode="listen", socket_group="kvm")
+        memory, device, commandline = manual.examples(MANUAL, "xml")
+        for example, whole in ((memory, words), (device, words), (commandline, listens.split())):
+            self.assertIn(" ".join(example.split()), " ".join(whole))
+
+    def test_without_shared_memory(self):
+        """libvirt does not take it."""
+        xml = self.path.read_text(encoding="utf-8")
+        other = self.scratch / "other.xml"
+        other.write_text(xml.replace("<access mode='shared'/>", ""), encoding="utf-8")
+        self.refused("'virtiofs' requires shared memory", "define", other)
+
+    def test_without_a_daemon(self):
+        """The start is refused, and works when the daemon is there."""
+        self.define()
+        self.daemon.kill()
+        try:
+            self.refused("Failed to connect to '.*/vm1.sock': Connection refused", "start", "vm1")
+            self.assertEqual(self.virsh("domstate", "vm1"), "shut off")
+        finally:
+            self.daemon.start()
+        self.virsh("start", "vm1")
+        self.virsh("destroy", "vm1")
+
+    def test_permissions(self):
+        """A socket that QEMU's user may not write to is refused: 0660 without a group."""
+        self.define()
+        self.change_guest(socket_group=None)
+        try:
+            self.refused("Failed to connect to '.*/vm1.sock': Permission denied", "start", "vm1")
+        finally:
+            self.change_guest(socket_group="kvm")
+
+
+class Listen(LibvirtTest):
+    """A <filesystem>: the daemon listens."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.start_daemon_of(cls.scratch / "vm1.sock", socket_group="kvm")
+        cls.device = cls.scratch / "filesystem.xml"
+        cls.device.write_text(cls.printed("--libvirt=filesystem"), encoding="utf-8")
+        cls.boot()
+
+    def replug(self) -> None:
+        """What the manual says to do after a kill, when the daemon is there again."""
+        self.as_in_the_manual(manual.examples(MANUAL, "sh")[1])
+        self.wait_channels()
+
+    def test_bytes_both_ways(self):
+        """The hashes of what is written are those of what is read."""
+        host = HostTool(self.scratch, "stream", f"unix:{self.scratch}/intervm_test.sock",
+                        f"write={8 * MIB}", f"read={8 * MIB}", "seed=1", "read_seed=2")
+        self.addCleanup(host.kill)
+        in_guest = moved(self.domain.check(
+            f"test -p /okl4/intervm_test || mkfifo /okl4/intervm_test; okl4test stream "
+            f"/okl4/intervm_test write={8 * MIB} read={8 * MIB} seed=2 read_seed=1", 120))
+        status, output = host.wait(60)
+        self.assertEqual(status, 0, output)
+        self.assertEqual(in_guest["written"], moved(output)["read"])
+        self.assertEqual(in_guest["read"], moved(output)["written"])
+        self.assertEqual(in_guest["read"][0], 8 * MIB)
+
+    def test_echo_and_cat(self):
+        """The fifo in a shell."""
+        self.domain.check("test -p /okl4/intervm_test || mkfifo /okl4/intervm_test")
+        with socket.socket(socket.AF_UNIX) as host:
+            host.settimeout(60)
+            host.connect(str(self.scratch / "intervm_test.sock"))
+            host.sendall(b"from the host\n")
+            host.shutdown(socket.SHUT_WR)
+            self.assertEqual(self.domain.check("cat /okl4/intervm_test"), "from the host\n")
+            self.domain.check("echo from the guest > /okl4/intervm_test")
+            self.assertEqual(host.makefile("r").read(), "from the guest\n")
+
+    def test_suspend_and_resume(self):
+        """A stream stands still, and goes on."""
+        self.wait_channels()
+        command = self.domain.spawn("okl4test seq /okl4/echo records=3000 progress=500")
+        command.wait_output("progress 500.", 60)
+        self.virsh("suspend", "vm1")
+        self.assertEqual(self.virsh("domstate", "vm1"), "paused")
+        self.virsh("resume", "vm1")
+        status, output = command.wait(60)
+        self.assertEqual(status, 0, output)
+
+    def test_no_save(self):
+        """QEMU cannot save the device; nothing happens to the domain."""
+        self.refused("cannot migrate domain: .*vhost-user-fs", "managedsave", "vm1")
+        self.assertEqual(self.virsh("domstate", "vm1"), "running")
+        self.wait_channels()
+
+    def test_destroyed_and_started(self):
+        """The daemon does not mind, and QEMU connects to a new one."""
+        self.daemon.kill()
+        self.daemon.start()
+        self.domain.destroy()
+        self.domain.start()
+        self.wait_channels()
+        self.domain.check("okl4test seq /okl4/echo records=500")
+
+    def test_killed_daemon(self):
+        """Unplugged and plugged in again, the guest finds the new daemon; what was written and
+        closed before is delivered."""
+        self.wait_channels()
+        self.domain.check("mkfifo /okl4/kept /okl4/quiet; okl4test stream /okl4/kept write=500000 seed=4")
+        reader = self.domain.spawn("cat /okl4/quiet")
+        writer = self.domain.spawn(SEQ)
+        writer.wait_output("progress 500.", 60)
+        since = len(self.domain.console())
+        self.daemon.kill()
+        self.daemon.start()
+        self.domain.wait_console("the host does not answer; setting up again", since)
+        self.assertFalse(self.connected() or reader.done() or writer.done())
+        self.replug()
+        for command in (reader, writer):
+            status, output = command.wait(60)
+            self.assertNotEqual(status, 0, output)
+            self.assertRegex(output.lower(), "i/o error|input/output error")
+        status, output = HostTool(self.scratch, "stream", f"unix:{self.scratch}/kept.sock",
+                                  "read=eof", "seed=4").wait(60)
+        self.assertEqual(status, 0, output)
+        self.assertEqual(moved(output)["read"][0], 500000)
+        self.domain.check("okl4test seq /okl4/echo records=500")
+
+    def test_killed_daemon_and_reset(self):
+        """A reset of the guest alone does not bring QEMU to connect; what does, works after it."""
+        self.daemon.kill()
+        self.daemon.start()
+        since = len(self.domain.console())
+        self.domain.reset()
+        self.assertIn("the host does not answer yet", self.domain.console()[since:])
+        self.assertFalse(self.connected())
+        self.replug()
+        self.domain.check("okl4test seq /okl4/echo records=500")
+
+    def test_plugged_in_too_early_or_twice(self):
+        """Without a daemon, or where the device is already, nothing is plugged in."""
+        self.virsh("detach-device", "vm1", self.device, "--live")
+        self.daemon.kill()
+        self.refused("Failed to connect to .*: Connection refused",
+                     "attach-device", "vm1", self.device, "--live")
+        self.daemon.start()
+        self.virsh("attach-device", "vm1", self.device, "--live")
+        self.refused("vhost_backend_init failed", "attach-device", "vm1", self.device, "--live")
+        self.wait_channels()
+        self.domain.check("okl4test seq /okl4/echo records=500")
+
+
+class Connect(LibvirtTest):
+    """A <qemu:commandline>: QEMU listens, in a folder where its user may make sockets."""
+    SOCKET = "/var/lib/libvirt/qemu/okl4fs-vm1.sock"
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.start_daemon_of(cls.SOCKET, socket_mode="connect")
+        cls.boot()
+
+    def test_killed_daemon(self):
+        """Nothing is to be done: the stream goes on by itself, and nothing is lost."""
+        self.wait_channels()
+        command = self.domain.spawn(SEQ)
+        command.wait_output("progress 500.", 60)
+        self.daemon.kill()
+        self.daemon.start()
+        status, output = command.wait(120)
+        self.assertEqual(status, 0, output[-500:])
+        self.assertIn("records 20000 ", output)
+
+    def test_no_save(self):
+        """As with the other."""
+        self.refused("cannot migrate domain: .*vhost-user-fs", "managedsave", "vm1")
+        self.assertEqual(self.virsh("domstate", "vm1"), "running")
+
+    def test_start_before_the_daemon(self):
+        """virsh waits."""
+        self.domain.destroy()
+        self.daemon.signal(15)
+        self.assertEqual(self.daemon.wait(), 0)
+        path = self.libvirtd.outside(self.SOCKET)
+        path.unlink(missing_ok=True)
+        deadline = Deadline(60)
+
+        def start_when_qemu_listens():
+            while not path.is_socket():
+                deadline.check("QEMU to listen")
+                select.select([], [], [], 0.02)
+            self.daemon.start()
+        thread = threading.Thread(target=start_when_qemu_listens)
+        thread.start()
+        try:
+            self.domain.start()
+        finally:
+            thread.join()
+        self.wait_channels()
+
+    def test_reset(self):
+        """After a kill, too."""
+        self.daemon.kill()
+        self.daemon.start()
+        self.domain.reset()
+        self.wait_channels()
+        self.domain.check("okl4test seq /okl4/echo records=500")
+
+
+if __name__ == "__main__":
+    unittest.main()

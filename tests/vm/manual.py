@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The examples in the manual's Markdown pages, for tests that run them as they stand there."""
+import re
+import textwrap
+
+from . import paths
+
+
+def examples(page: str, language: str = "") -> list[str]:
+    """The blocks of docs/PAGE, or of a page at the top, that are in a language."""
+    folder = paths.ROOT if page == "README.md" else paths.ROOT / "docs"
+    text = (folder / page).read_text(encoding="utf-8")
+    found = re.findall(rf"^( *)```{language}\n(.*?)^\1```$", text, re.M | re.S)
+    if not found:
+        raise ValueError(f"{page}: no block of {language or 'no language'}")
+    return [textwrap.dedent(block) for _, block in found]
