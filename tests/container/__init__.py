@@ -36,7 +36,7 @@ class Container:
     def __init__(self, root: Path, binds: dict[Path, str] | None = None):
         self.root = root
         self.scratch = scratch_dir()
-        self._options = ["--private-network", "--directory", str(root), "--resolv-conf=off",
+        self._options = ["--directory", str(root), "--resolv-conf=off",
                          "--timezone=off", "--link-journal=no",
                          *(f"--bind={here}:{there}" for here, there in (binds or {}).items())]
         self._process: Process | None = None
