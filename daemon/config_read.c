@@ -138,8 +138,8 @@ static void read_guest(struct conf_reader *r, struct conf_node *node, struct gue
 	out->socket_mode = (enum socket_mode)mode;
 	conf_read_mode(r, read_listener(r, node, "socket_perm", out->socket_mode),
 		       &out->socket_perm);
-	conf_read_string(r, read_listener(r, node, "socket_group", out->socket_mode),
-			 &out->socket_group);
+	conf_read_group(r, read_listener(r, node, "socket_group", out->socket_mode),
+			&out->socket_group);
 	read_channels(r, conf_required(r, node, "channels"), out);
 	conf_refuse_unused(r, node);
 }
@@ -171,10 +171,13 @@ static void read_guests(struct conf_reader *r, struct conf_node *node, struct co
  * read_names() - names of users or groups
  * @r: reader
  * @node: the value, or NULL
+ * @read: reads one of them
  * @out: the names
  * @n_out: how many
  */
-static void read_names(struct conf_reader *r, struct conf_node *node, char ***out, size_t *n_out)
+static void read_names(struct conf_reader *r, struct conf_node *node,
+		       bool (*read)(struct conf_reader *, const struct conf_node *, char **),
+		       char ***out, size_t *n_out)
 {
 	if (!conf_is_kind(r, node, CONF_ARRAY))
 		return;
@@ -184,7 +187,7 @@ static void read_names(struct conf_reader *r, struct conf_node *node, char ***ou
 		return;
 	}
 	for (node = node->first; node; node = node->next)
-		*n_out += conf_read_string(r, node, &(*out)[*n_out]);
+		*n_out += read(r, node, &(*out)[*n_out]);
 }
 
 /**
@@ -198,8 +201,8 @@ static void read_principals(struct conf_reader *r, struct conf_node *node, struc
 	if (!conf_is_kind(r, node, CONF_OBJECT))
 		return;
 	out->given = true;
-	read_names(r, conf_member(node, "users"), &out->users, &out->n_users);
-	read_names(r, conf_member(node, "groups"), &out->groups, &out->n_groups);
+	read_names(r, conf_member(node, "users"), conf_read_user, &out->users, &out->n_users);
+	read_names(r, conf_member(node, "groups"), conf_read_group, &out->groups, &out->n_groups);
 	conf_refuse_unused(r, node);
 }
 
@@ -215,7 +218,7 @@ static void read_control(struct conf_reader *r, struct conf_node *node, struct c
 		return;
 	conf_read_socket_path(r, conf_member(node, "path"), &out->control_path);
 	conf_read_mode(r, conf_member(node, "mode"), &out->control_mode);
-	conf_read_string(r, conf_member(node, "group"), &out->control_group);
+	conf_read_group(r, conf_member(node, "group"), &out->control_group);
 	conf_read_u32(r, conf_member(node, "idle_seconds"), &out->control_idle_seconds);
 	read_principals(r, conf_member(node, "readers"), &out->control_readers);
 	read_principals(r, conf_member(node, "admins"), &out->control_admins);

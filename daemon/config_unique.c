@@ -7,68 +7,161 @@
  */
 #include "config_read.h"
 
+#include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /**
+ * struct name - one string
+ * @node: the value; a string
+ * @key: what must not be there twice: the same for strings that mean the same
+ */
+struct name {
+	const struct conf_node *node;
+	char *key;
+};
+
+/**
  * struct names - the strings of one name space
- * @node: the values; strings all
+ * @name: the strings
  * @n: how many
- * @size: room in @node
+ * @size: room in @name
  * @no_memory: it could not grow
  */
 struct names {
-	const struct conf_node **node;
+	struct name *name;
 	size_t n, size;
 	bool no_memory;
 };
 
 /**
- * add() - one more string
+ * add_key() - one more string
  * @names: the others
- * @object: the object that it is a member of, or something else
- * @key: its key
+ * @node: the value
+ * @key: what must not be there twice; owned from here on; NULL: no memory
  */
-static void add(struct names *names, struct conf_node *object, const char *key)
+static void add_key(struct names *names, const struct conf_node *node, char *key)
+{
+	if (key && names->n == names->size) {
+		size_t size = names->size ? 2 * names->size : 64;
+		void *p = reallocarray(names->name, size, sizeof(*names->name));
+
+		if (p) {
+			names->name = p;
+			names->size = size;
+		}
+	}
+	if (!key || names->n == names->size) {
+		names->no_memory = true;
+		free(key);
+		return;
+	}
+	names->name[names->n++] = (struct name){ node, key };
+}
+
+/**
+ * string_member() - a member that is a string, and not empty
+ * @object: the object, or something else
+ * @key: the member's key
+ *
+ * Return: the member or NULL.
+ */
+static const struct conf_node *string_member(struct conf_node *object, const char *key)
 {
 	const struct conf_node *node;
 
 	node = object && object->kind == CONF_OBJECT ? conf_member(object, key) : NULL;
-	if (!node || node->kind != CONF_STRING || !node->text_bytes)
-		return;
-	if (names->n == names->size) {
-		size_t size = names->size ? 2 * names->size : 64;
-		void *p = reallocarray(names->node, size, sizeof(*names->node));
-
-		if (!p) {
-			names->no_memory = true;
-			return;
-		}
-		names->node = p;
-		names->size = size;
-	}
-	names->node[names->n++] = node;
+	return node && node->kind == CONF_STRING && node->text_bytes ? node : NULL;
 }
 
 /**
- * compare() - order by string, then by place in the text
- * @a: pointer to a value
+ * add_name() - one more name
+ * @names: the others
+ * @object: the object that it is a member of, or something else
+ */
+static void add_name(struct names *names, struct conf_node *object)
+{
+	const struct conf_node *node = string_member(object, "name");
+
+	if (node)
+		add_key(names, node, strdup(node->text));
+}
+
+/**
+ * plain_path() - a path without what changes nothing: "//", "/./", and "./" at its beginning
+ * @path: the path
+ *
+ * Return: a copy, to be freed, or NULL.
+ */
+static char *plain_path(const char *path)
+{
+	char *plain = strdup(path), *to = plain;
+
+	if (!plain)
+		return NULL;
+	for (const char *from = path; *from;) {
+		bool begins = from == path || from[-1] == '/';
+
+		if (begins && from > path && from[0] == '/')
+			from++;
+		else if (begins && from[0] == '.' && from[1] == '/')
+			from += 2;
+		else
+			*to++ = *from++;
+	}
+	*to = 0;
+	return plain;
+}
+
+/**
+ * add_path() - one more path of a socket
+ * @names: paths and addresses
+ * @node: the value, or NULL
+ * @skip: bytes before the path
+ */
+static void add_path(struct names *names, const struct conf_node *node, size_t skip)
+{
+	if (node)
+		add_key(names, node, plain_path(node->text + skip));
+}
+
+/**
+ * add_address() - one more address to listen on
+ * @names: paths and addresses
+ * @node: the value, or NULL
+ */
+static void add_address(struct names *names, const struct conf_node *node)
+{
+	char *key;
+
+	if (!node)
+		return;
+	if (asprintf(&key, "tcp://%s", node->text) < 0) /* no plain path has "//" */
+		key = NULL;
+	for (char *at = key; at && *at; at++)
+		*at = (char)tolower((unsigned char)*at);
+	add_key(names, node, key);
+}
+
+/**
+ * compare() - order by key, then by place in the text
+ * @a: pointer to a struct name
  * @b: the other
  *
  * Return: as qsort(3) wants it.
  */
 static int compare(const void *a, const void *b)
 {
-	const struct conf_node *x = *(const struct conf_node *const *)a;
-	const struct conf_node *y = *(const struct conf_node *const *)b;
-	int r = strcmp(x->text, y->text);
+	const struct name *x = a, *y = b;
+	int r = strcmp(x->key, y->key);
 
 	if (r)
 		return r;
-	if (x->pos.line != y->pos.line)
-		return x->pos.line < y->pos.line ? -1 : 1;
-	return x->pos.column < y->pos.column ? -1 : 1;
+	if (x->node->pos.line != y->node->pos.line)
+		return x->node->pos.line < y->node->pos.line ? -1 : 1;
+	return x->node->pos.column < y->node->pos.column ? -1 : 1;
 }
 
 /**
@@ -80,21 +173,24 @@ static int compare(const void *a, const void *b)
  */
 static int finish(struct names *names, struct conf_errors *errors)
 {
-	const struct conf_node *first = NULL;
+	const struct name *first = NULL;
 	char path[160], quoted[160];
 
 	if (names->n)
-		qsort(names->node, names->n, sizeof(*names->node), compare);
+		qsort(names->name, names->n, sizeof(*names->name), compare);
 	for (size_t i = 0; i < names->n; i++) {
-		if (!first || strcmp(first->text, names->node[i]->text) != 0) {
-			first = names->node[i];
-			continue;
-		}
-		conf_error(errors, names->node[i], "%s is %s already",
-			   conf_quote(first->text, quoted, sizeof(quoted)),
-			   conf_path(first, path, sizeof(path)));
+		const struct name *name = &names->name[i];
+
+		if (first && !strcmp(first->key, name->key))
+			conf_error(errors, name->node, "%s is %s already",
+				   conf_quote(name->node->text, quoted, sizeof(quoted)),
+				   conf_path(first->node, path, sizeof(path)));
+		else
+			first = name;
 	}
-	free(names->node);
+	for (size_t i = 0; i < names->n; i++)
+		free(names->name[i].key);
+	free(names->name);
 	return names->no_memory ? -ENOMEM : 0;
 }
 
@@ -126,9 +222,22 @@ static void add_listener(struct names *names, struct conf_node *endpoint)
 	if (!type || type->kind != CONF_STRING)
 		return;
 	if (!strcmp(type->text, "unix-listen"))
-		add(names, endpoint, "path");
+		add_path(names, string_member(endpoint, "path"), 0);
 	else if (!strcmp(type->text, "tcp-listen"))
-		add(names, endpoint, "address");
+		add_address(names, string_member(endpoint, "address"));
+}
+
+/**
+ * add_metrics() - what metrics are served on
+ * @names: paths and addresses
+ * @node: the value, or NULL
+ */
+static void add_metrics(struct names *names, const struct conf_node *node)
+{
+	if (node && !strncmp(node->text, "unix:", 5))
+		add_path(names, node, 5);
+	else
+		add_address(names, node);
 }
 
 /**
@@ -141,12 +250,12 @@ static void add_listener(struct names *names, struct conf_node *endpoint)
  */
 static int check_guest(struct conf_node *guest, struct names *paths, struct conf_errors *errors)
 {
-	struct names channels = { .node = NULL };
+	struct names channels = { .name = NULL };
 	struct conf_node *channel;
 
-	add(paths, guest, "socket");
+	add_path(paths, string_member(guest, "socket"), 0);
 	for (channel = items(guest, "channels"); channel; channel = channel->next) {
-		add(&channels, channel, "name");
+		add_name(&channels, channel);
 		if (channel->kind == CONF_OBJECT)
 			add_listener(paths, conf_member(channel, "endpoint"));
 	}
@@ -155,7 +264,7 @@ static int check_guest(struct conf_node *guest, struct names *paths, struct conf
 
 int config_check_unique_guest(struct conf_node *root, struct conf_errors *errors)
 {
-	struct names paths = { .node = NULL };
+	struct names paths = { .name = NULL };
 	int r = check_guest(root, &paths, errors), r2 = finish(&paths, errors);
 
 	return r ? r : r2;
@@ -163,16 +272,16 @@ int config_check_unique_guest(struct conf_node *root, struct conf_errors *errors
 
 int config_check_unique(struct conf_node *root, struct conf_errors *errors)
 {
-	struct names guests = { .node = NULL }, paths = { .node = NULL };
+	struct names guests = { .name = NULL }, paths = { .name = NULL };
 	struct conf_node *guest;
 	int r = 0, r2;
 
 	if (root->kind != CONF_OBJECT)
 		return 0;
-	add(&paths, conf_member(root, "control"), "path");
-	add(&paths, conf_member(root, "metrics"), "listen");
+	add_path(&paths, string_member(conf_member(root, "control"), "path"), 0);
+	add_metrics(&paths, string_member(conf_member(root, "metrics"), "listen"));
 	for (guest = items(root, "guests"); guest; guest = guest->next) {
-		add(&guests, guest, "name");
+		add_name(&guests, guest);
 		r2 = check_guest(guest, &paths, errors);
 		r = r ? r : r2;
 	}

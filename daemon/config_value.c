@@ -7,12 +7,14 @@
  */
 #include "config_value.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
 
 #include <libfs/abi.h>
 
+#include "util/account.h"
 #include "util/address.h"
 
 /* What fits sun_path with its NUL (unix(7)) */
@@ -99,6 +101,62 @@ void conf_read_socket_path(struct conf_reader *r, const struct conf_node *node, 
 	if (conf_read_string(r, node, out) && node->text_bytes > SOCKET_PATH_MAX)
 		conf_error(r->errors, node, "the path of a socket has at most %zu bytes, not %zu",
 			   SOCKET_PATH_MAX, node->text_bytes);
+}
+
+/**
+ * unknown() - tell of a user or a group that this system has not
+ * @r: reader
+ * @node: its name
+ * @kind: "user" or "group"
+ * @status: what the look-up gave: 0, or a negated errno
+ */
+static void unknown(struct conf_reader *r, const struct conf_node *node, const char *kind,
+		    int status)
+{
+	char quoted[64];
+
+	conf_quote(node->text, quoted, sizeof(quoted));
+	if (status == -ESRCH)
+		conf_error(r->errors, node, "there is no %s %s", kind, quoted);
+	else if (status)
+		conf_error(r->errors, node, "the %s %s cannot be looked up: %s", kind, quoted,
+			   strerror(-status));
+}
+
+/**
+ * conf_read_user() - a user that this system has
+ * @r: reader
+ * @node: the value, or NULL
+ * @out: a copy of its name
+ *
+ * Return: true when there is a string.
+ */
+bool conf_read_user(struct conf_reader *r, const struct conf_node *node, char **out)
+{
+	uid_t uid;
+
+	if (!conf_read_string(r, node, out))
+		return false;
+	unknown(r, node, "user", account_uid(node->text, &uid));
+	return true;
+}
+
+/**
+ * conf_read_group() - a group that this system has
+ * @r: reader
+ * @node: the value, or NULL
+ * @out: a copy of its name
+ *
+ * Return: true when there is a string.
+ */
+bool conf_read_group(struct conf_reader *r, const struct conf_node *node, char **out)
+{
+	gid_t gid;
+
+	if (!conf_read_string(r, node, out))
+		return false;
+	unknown(r, node, "group", account_gid(node->text, &gid));
+	return true;
 }
 
 /**

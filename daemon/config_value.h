@@ -48,6 +48,12 @@ void conf_read_address(struct conf_reader *r, const struct conf_node *node, cons
 /** conf_read_unix_url() - a string that begins with "unix:", and a socket's path behind it */
 void conf_read_unix_url(struct conf_reader *r, const struct conf_node *node, char **out);
 
+/** conf_read_user() - a user that this system has, by name; Return: true when there is a string */
+bool conf_read_user(struct conf_reader *r, const struct conf_node *node, char **out);
+
+/** conf_read_group() - likewise a group */
+bool conf_read_group(struct conf_reader *r, const struct conf_node *node, char **out);
+
 /** conf_read_mode() - permission bits as an octal string */
 void conf_read_mode(struct conf_reader *r, const struct conf_node *node, unsigned int *out);
 

@@ -41,7 +41,7 @@ Test(config, everything_given)
 		"{ // all keys\n"
 		"\"control\":{\"path\":\"/c\",\"mode\":\"0600\",\"group\":\"adm\"},\n"
 		"\"guests\":[{\"name\":\"A-z.0_9\",\"socket\":\"/s\",\"socket_perm\":\"0777\","
-		"\"socket_group\":\"kvm\",\"socket_mode\":\"listen\",\"channels\":[\n"
+		"\"socket_group\":\"tty\",\"socket_mode\":\"listen\",\"channels\":[\n"
 		"{\"name\":\"a \\u00e4\",\"ring_bytes\":67108864,\"exclusive\":true,"
 		"\"endpoint\":{\"type\":\"intervm\",\"file\":\"rel//f\",\"rounds\":4294967295}},\n"
 		"{\"name\":\"b\",\"ring_bytes\":4096,\"endpoint\":{\"type\":\"discard\"}}]},"
@@ -56,7 +56,7 @@ Test(config, everything_given)
 	cr_assert_str_eq(g[0].name, "A-z.0_9");
 	cr_assert_str_eq(g[0].socket, "/s");
 	cr_assert_eq(g[0].socket_perm, 0777);
-	cr_assert_str_eq(g[0].socket_group, "kvm");
+	cr_assert_str_eq(g[0].socket_group, "tty");
 	cr_assert_eq(g[0].n_channels, 2);
 	cr_assert_str_eq(g[0].channels[0].name, "a ä");
 	cr_assert_eq(g[0].channels[0].ring_bytes, 64U << 20);
@@ -74,7 +74,7 @@ Test(config, everything_given)
 Test(config, endpoints_that_speak_to_others)
 {
 	struct config *cfg = accepted(
-		"{\"control\":{\"idle_seconds\":0,\"readers\":{\"groups\":[\"a\",\"b\"]},\"admins\":{\"users\":[\"u\"]}},\n"
+		"{\"control\":{\"idle_seconds\":0,\"readers\":{\"groups\":[\"adm\",\"tty\"]},\"admins\":{\"users\":[\"daemon\"]}},\n"
 		"\"metrics\":{\"listen\":\"unix:/m\"},\n"
 		"\"guests\":[{\"name\":\"g\",\"socket\":\"/s\",\"channels\":[\n"
 		"{\"name\":\"a\",\"endpoint\":{\"type\":\"unix-connect\",\"path\":\"/p\"}},\n"
@@ -85,9 +85,9 @@ Test(config, endpoints_that_speak_to_others)
 
 	cr_assert_eq(cfg->control_idle_seconds, 0);
 	cr_assert_eq(cfg->control_readers.n_groups, 2);
-	cr_assert_str_eq(cfg->control_readers.groups[1], "b");
+	cr_assert_str_eq(cfg->control_readers.groups[1], "tty");
 	cr_assert_eq(cfg->control_admins.n_users, 1);
-	cr_assert_str_eq(cfg->control_admins.users[0], "u");
+	cr_assert_str_eq(cfg->control_admins.users[0], "daemon");
 	cr_assert_str_eq(cfg->metrics_listen, "unix:/m");
 	cr_assert_eq(c[0].endpoint.type, ENDPOINT_UNIX_CONNECT);
 	cr_assert_str_eq(c[0].endpoint.path, "/p");
@@ -161,7 +161,8 @@ Test(config, examples_load)
 		struct config *cfg;
 		char path[512];
 
-		if (!end || strcmp(end, ".json") != 0 || strstr(entry->d_name, ".schema."))
+		if (!end || strcmp(end, ".json") != 0 || strstr(entry->d_name, ".schema.") ||
+		    !strncmp(entry->d_name, "grafana-", 8))
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", OKL4FS_CONF_DIR, entry->d_name);
 		cr_assert_eq(config_load(&cfg, path, stderr), 0, "%s", path);
@@ -223,7 +224,7 @@ Test(config, equal_is_everything)
 		IN_GUEST(""),
 		IN_GUEST("\"socket_mode\":\"connect\","),
 		IN_GUEST("\"socket_perm\":\"0600\","),
-		IN_GUEST("\"socket_group\":\"kvm\","),
+		IN_GUEST("\"socket_group\":\"tty\","),
 		CHANNEL(",\"ring_bytes\":4096"),
 		CHANNEL(",\"exclusive\":true"),
 		GUEST("{\"name\":\"d\",\"endpoint\":{\"type\":\"echo\"}}"),

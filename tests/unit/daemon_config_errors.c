@@ -80,7 +80,7 @@ REFUSED(config_errors, socket_perm_without_a_socket_of_ours,
 	IN_GUEST("\"socket_mode\":\"connect\",\"socket_perm\":\"0600\","),
 	"FILE:1:62: guests[0].socket_perm: has no meaning with \"socket_mode\": \"connect\"\n")
 REFUSED(config_errors, socket_group_without_a_socket_of_ours,
-	IN_GUEST("\"socket_mode\":\"connect\",\"socket_group\":\"kvm\","),
+	IN_GUEST("\"socket_mode\":\"connect\",\"socket_group\":\"tty\","),
 	"FILE:1:62: guests[0].socket_group: has no meaning with \"socket_mode\": \"connect\"\n")
 
 REFUSED(config_errors, nothing_of_a_channel, GUEST("{}"),
@@ -168,6 +168,26 @@ REFUSED(config_errors, same_path_twice,
 	"{\"name\":\"c\",\"endpoint\":{\"type\":\"unix-listen\",\"path\":\"/s\"}}]}]}",
 	"FILE:2:32: guests[0].socket: \"/s\" is control.path already\n"
 	"FILE:3:53: guests[0].channels[0].endpoint.path: \"/s\" is control.path already\n")
+
+REFUSED(config_errors, paths_that_mean_the_same,
+	"{\"control\":{\"path\":\"./a//b\"},\"metrics\":{\"listen\":\"unix:a/b\"},\n"
+	"\"guests\":[{\"name\":\"g\",\"socket\":\"/a/.//./b\",\"channels\":[\n"
+	"{\"name\":\"c\",\"endpoint\":{\"type\":\"unix-listen\",\"path\":\"//a/b\"}}]}]}",
+	"FILE:3:53: guests[0].channels[0].endpoint.path: \"//a/b\" is guests[0].socket already\n"
+	"FILE:1:50: metrics.listen: \"unix:a/b\" is control.path already\n")
+REFUSED(config_errors, metrics_and_an_endpoint,
+	"{\"metrics\":{\"listen\":\"localhost:99\"},\n"
+	"\"guests\":[{\"name\":\"g\",\"socket\":\"/s\",\"channels\":[\n"
+	"{\"name\":\"c\",\"endpoint\":{\"type\":\"tcp-listen\",\"address\":\"LOCALHOST:99\"}}]}]}",
+	"FILE:3:55: guests[0].channels[0].endpoint.address: \"LOCALHOST:99\" is metrics.listen already\n")
+REFUSED(config_errors, users_and_groups_that_nobody_knows,
+	"{\"control\":{\"group\":\"no such\",\"readers\":{\"users\":[\"root\",\"adm1\"]},\n"
+	"\"admins\":{\"groups\":[\"no\"]}},\"guests\":[{\"name\":\"g\",\"socket\":\"/s\",\n"
+	"\"socket_group\":\"none\",\"channels\":[]}]}",
+	"FILE:1:21: control.group: there is no group \"no such\"\n"
+	"FILE:1:58: control.readers.users[1]: there is no user \"adm1\"\n"
+	"FILE:2:21: control.admins.groups[0]: there is no group \"no\"\n"
+	"FILE:3:16: guests[0].socket_group: there is no group \"none\"\n")
 
 REFUSED(config_errors, all_in_one_go,
 	"{\n"
