@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Debian systems as Debian has them: tar files in the cache, made once by mmdebstrap."""
 import hashlib
+import os
+import shutil
 import subprocess
+import time
 from pathlib import Path
 
 from vm import apt, paths
@@ -12,6 +15,10 @@ SUITE = "bookworm"
 HOOKS = ("--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
          "--dpkgopt=path-exclude=/usr/share/man/*",
          '--customize-hook=rm -f "$1/etc/dpkg/dpkg.cfg.d/99mmdebstrap"')
+
+
+# One that nobody has used for so long makes room for a new one
+STALE_DAYS = 14
 
 
 class ImageError(Exception):
@@ -34,11 +41,16 @@ def base(packages) -> Path:
     key = hashlib.sha256("\n".join([SUITE, *options]).encode()).hexdigest()[:12]
 
     def fill(temp: Path) -> None:
+        for old in temp.parent.glob(f"{SUITE}-*"):
+            if old.stat().st_mtime < time.time() - STALE_DAYS * 86400:
+                shutil.rmtree(old)
         say(f"making a system of {SUITE} for the tests of packages (once)")
         run(["mmdebstrap", "--variant=minbase", "--skip=output/dev", *options, SUITE,
              temp / "root.tar", f"deb [signed-by={apt.KEYRING}] {apt.mirror()} {SUITE} main"],
             temp / "log")
-    return folder(paths.cache_dir() / "images" / f"{SUITE}-{key}", fill) / "root.tar"
+    made = folder(paths.cache_dir() / "images" / f"{SUITE}-{key}", fill)
+    os.utime(made)
+    return made / "root.tar"
 
 
 def unpack(tar: Path, root: Path) -> Path:
