@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """`okl4fsctl qemu-args`: for each program and way, with paths that each of them wants quoted."""
 import json
-import subprocess
 import unittest
 from xml.etree import ElementTree
 
+from vm import manual
 from vm.daemon import Daemon, guest_config
 from vm.process import scratch_dir
 
-TIMEOUT_S = 30
 ODD = "a, b='c' & <d> \"e\" [f] ü.sock"
 
 
@@ -52,9 +51,7 @@ class QemuArgs(unittest.TestCase):
 
     def words(self, *args) -> list[str]:
         """The arguments that a pasted output makes; the same as those in JSON."""
-        done = subprocess.run(["sh", "-c", "printf '%s\\0' " + self.good(*args)], text=True,
-                              capture_output=True, timeout=TIMEOUT_S, check=True)
-        words = done.stdout.split("\0")[:-1]
+        words = manual.words(self.good(*args))
         self.assertEqual(words, self.json(*args)["args"])
         return words
 
@@ -107,6 +104,15 @@ class QemuArgs(unittest.TestCase):
             f"socket={self.scratch}/vm1.sock,device_type=38,queue_sizes=[128,128]"])
         quoted = self.odd.replace('"', '""')
         self.assertIn(f',socket="{quoted}",', self.words("odd", "--cloud-hypervisor")[3])
+
+    def test_manual(self):
+        """The lines in docs/cloud-hypervisor.md are those that are printed."""
+        for example, way in zip(manual.examples("cloud-hypervisor.md", "sh"), ("fs", "generic"),
+                                strict=True):
+            said = manual.words(example.replace("/run/okl4fs", str(self.scratch)))
+            self.assertEqual(said[:2], ["cloud-hypervisor", "…"])
+            self.assertEqual(said[2:], self.words("vm1", "--cloud-hypervisor", "--memory=1024",
+                                                  f"--way={way}"))
 
     # libvirt
 
