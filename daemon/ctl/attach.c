@@ -156,39 +156,6 @@ static enum ctl_exit join(int fd, unsigned long long *received)
 }
 
 /**
- * find_channel() - ask the daemon for a channel
- * @ctl: the daemon
- * @name: GUEST/CHANNEL
- * @result: out: keeps @channel; json_object_put() it
- * @channel: out: borrowed
- *
- * Return: CTL_DONE or another ctl_exit, with a line on stderr.
- */
-static enum ctl_exit find_channel(const struct ctl *ctl, const char *name,
-				  struct json_object **result, struct json_object **channel)
-{
-	_cleanup_free_ char *guest = NULL;
-	const char *wanted = ctl_split("attach", name, &guest);
-	struct json_object *list;
-	enum ctl_exit r;
-
-	*result = NULL;
-	if (!wanted)
-		return CTL_USAGE;
-	r = ctl_call(ctl, "channel.list", ctl_guest_param(guest), result);
-	if (r)
-		return r;
-	list = ctl_object(*result, "channels");
-	for (size_t i = 0; i < json_object_array_length(list); i++) {
-		*channel = json_object_array_get_idx(list, i);
-		if (!strcmp(ctl_string(*channel, "name"), wanted))
-			return CTL_DONE;
-	}
-	ctl_error("guest \"%s\" has no channel \"%s\"", guest, wanted);
-	return CTL_REFUSED;
-}
-
-/**
  * was_refused() - whether the daemon has turned a client away since
  * @ctl: the daemon
  * @name: GUEST/CHANNEL
@@ -201,7 +168,7 @@ static bool was_refused(const struct ctl *ctl, const char *name, unsigned long l
 	struct json_object *result, *channel;
 	bool refused = false;
 
-	if (find_channel(ctl, name, &result, &channel) == CTL_DONE)
+	if (ctl_find_channel(ctl, "attach", name, &result, &channel) == CTL_DONE)
 		refused = ctl_number(ctl_object(channel, "endpoint"), "clients_refused") > before;
 	json_object_put(result);
 	return refused;
@@ -247,8 +214,13 @@ static enum ctl_exit attach_to(const struct ctl *ctl, const char *name, struct j
 enum ctl_exit ctl_attach(const struct ctl *ctl, char **args)
 {
 	struct json_object *result, *channel;
-	enum ctl_exit r = find_channel(ctl, args[0], &result, &channel);
+	enum ctl_exit r;
 
+	if (ctl->json) {
+		ctl_error("attach: what it prints is the guest's; there is no --json");
+		return CTL_USAGE;
+	}
+	r = ctl_find_channel(ctl, "attach", args[0], &result, &channel);
 	if (r == CTL_DONE)
 		r = attach_to(ctl, args[0], channel);
 	json_object_put(result);

@@ -141,3 +141,27 @@ enum ctl_exit ctl_reload(const struct ctl *ctl, char **args)
 {
 	return change(ctl, "config.reload", NULL);
 }
+
+enum ctl_exit ctl_log_level(const struct ctl *ctl, char **args)
+{
+	struct json_object *result, *params = NULL;
+	enum ctl_exit r;
+
+	if (args[0]) {
+		params = json_object_new_object();
+		json_object_object_add(params, "level", json_object_new_string(args[0]));
+		return change(ctl, "log.set", params);
+	}
+	r = ctl_call(ctl, "status", NULL, &result);
+	if (!r && ctl->json) {
+		params = json_object_new_object();
+		json_object_object_add(params, "level",
+				       json_object_new_string(ctl_string(result, "log_level")));
+		ctl_show_json(params);
+		json_object_put(params);
+	} else if (!r) {
+		puts(ctl_string(result, "log_level"));
+	}
+	json_object_put(result);
+	return r;
+}

@@ -1,177 +1,68 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * show.c - results for people: aligned tables, sizes in units
+ * show.c - commands that print what a method returns
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <json-c/json.h>
 
 #include "ctl/ctl.h"
+#include "ctl/text.h"
+#include "util/fd.h"
 
-#define MAX_COLUMNS 12
-
-/**
- * struct table - rows of cells; the last column is not padded
- * @n_columns: cells of a row
- * @cell: all cells, row by row; owned
- * @n_cells: how many
- * @size: room in @cell
- */
-struct table {
-	size_t n_columns;
-	char **cell;
-	size_t n_cells, size;
-};
-
-/**
- * add_cell() - the next cell
- * @t: table
- * @text: its text; what would move the cursor is shown as '?'
- */
-static void add_cell(struct table *t, const char *text)
+void ctl_show_json(struct json_object *result)
 {
-	char *copy = strdup(text);
-
-	if (t->n_cells == t->size) {
-		t->size = t->size ? 2 * t->size : 64;
-		t->cell = reallocarray(t->cell, t->size, sizeof(*t->cell));
-	}
-	if (!copy || !t->cell) {
-		ctl_error("out of memory");
-		exit(CTL_REFUSED);
-	}
-	for (char *c = copy; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = '?';
-	t->cell[t->n_cells++] = copy;
+	puts(json_object_to_json_string_ext(result, JSON_C_TO_STRING_PRETTY |
+							    JSON_C_TO_STRING_SPACED |
+							    JSON_C_TO_STRING_NOSLASHESCAPE));
 }
 
 /**
- * add_row() - a row of texts
- * @t: table
- * @texts: as many as there are columns
- */
-static void add_row(struct table *t, const char *const texts[])
-{
-	for (size_t i = 0; i < t->n_columns; i++)
-		add_cell(t, texts[i]);
-}
-
-/**
- * columns_of() - how wide a text is on a terminal
- * @text: UTF-8
+ * show() - call a method and print its result
+ * @ctl: how
+ * @method: name
+ * @params: parameters; consumed; NULL: none
+ * @print: prints it for people
  *
- * Return: its characters.
+ * Return: ctl_exit.
  */
-static size_t columns_of(const char *text)
+static enum ctl_exit show(const struct ctl *ctl, const char *method, struct json_object *params,
+			  void (*print)(struct json_object *result))
 {
-	size_t n = 0;
+	struct json_object *result;
+	enum ctl_exit r = ctl_call(ctl, method, params, &result);
 
-	for (; *text; text++)
-		n += ((unsigned char)*text & 0xc0) != 0x80;
-	return n;
+	if (!r && ctl->json)
+		ctl_show_json(result);
+	else if (!r)
+		print(result);
+	json_object_put(result);
+	return r;
 }
 
 /**
- * print_table() - print it, and let it go
- * @t: table
+ * print_line() - a name on a line
+ * @name: it
  */
-static void print_table(struct table *t)
+static void print_line(const char *name)
 {
-	size_t width[MAX_COLUMNS] = { 0 };
-	size_t pad = 0;
+	_cleanup_free_ char *safe = text_safe(name);
 
-	for (size_t i = 0; i < t->n_cells; i++) {
-		size_t *w = &width[i % t->n_columns];
-		size_t n = columns_of(t->cell[i]);
-
-		*w = n > *w ? n : *w;
-	}
-	for (size_t i = 0; i < t->n_cells; i++) {
-		size_t column = i % t->n_columns;
-
-		/* Spaces go before a cell that is not empty, so that no line ends with them */
-		if (*t->cell[i])
-			printf("%*s%s", (int)pad, "", t->cell[i]);
-		pad = column == t->n_columns - 1 ?
-			      0 :
-			      (*t->cell[i] ? 0 : pad) + 2 + width[column] - columns_of(t->cell[i]);
-		if (column == t->n_columns - 1)
-			putchar('\n');
-		free(t->cell[i]);
-	}
-	free(t->cell);
-}
-
-/* A size for people */
-struct size_text {
-	char text[24];
-};
-
-/**
- * size() - a number of bytes for people
- * @bytes: the number
- *
- * Return: as "17 B" or "1.5 GiB".
- */
-static struct size_text size(unsigned long long bytes)
-{
-	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
-	struct size_text s;
-	double value = (double)bytes;
-	size_t unit = 0;
-
-	while (value >= 1024 && unit < sizeof(units) / sizeof(units[0]) - 1) {
-		value /= 1024;
-		unit++;
-	}
-	snprintf(s.text, sizeof(s.text), "%.*f %s", unit && value < 100, value, units[unit]);
-	return s;
-}
-
-/**
- * count() - a number for people
- * @n: the number
- *
- * Return: its digits.
- */
-static struct size_text count(unsigned long long n)
-{
-	struct size_text s;
-
-	snprintf(s.text, sizeof(s.text), "%llu", n);
-	return s;
-}
-
-/**
- * print_uptime() - how long the daemon has been running
- * @ms: milliseconds
- */
-static void print_uptime(unsigned long long ms)
-{
-	unsigned long long s = ms / 1000;
-
-	if (s >= 86400)
-		printf("%llu d ", s / 86400);
-	if (s >= 3600)
-		printf("%llu h ", s / 3600 % 24);
-	if (s >= 60)
-		printf("%llu min ", s / 60 % 60);
-	printf("%llu s\n", s % 60);
+	puts(safe);
 }
 
 void ctl_show_status(struct json_object *result)
 {
 	struct json_object *guests = ctl_object(result, "guests");
 	struct json_object *channels = ctl_object(result, "channels");
+	_cleanup_free_ char *path = text_safe(ctl_string(result, "control_path"));
 
 	printf("okl4fsd %s, process %llu\n", ctl_string(result, "version"),
 	       ctl_number(result, "pid"));
-	fputs("up        ", stdout);
-	print_uptime(ctl_number(result, "uptime_ms"));
-	printf("control   %s\n", ctl_string(result, "control_path"));
+	printf("up        %s\n", text_duration(ctl_number(result, "uptime_ms")).text);
+	printf("control   %s\n", path);
+	printf("log level %s\n", ctl_string(result, "log_level"));
 	printf("workers   %llu\n", ctl_number(result, "workers"));
 	printf("guests    %llu: %llu connected, %llu with the driver ready\n",
 	       ctl_number(guests, "total"), ctl_number(guests, "connected"),
@@ -181,17 +72,38 @@ void ctl_show_status(struct json_object *result)
 	       ctl_number(channels, "detached"), ctl_number(channels, "failed"));
 }
 
-void ctl_show_version(struct json_object *result)
+enum ctl_exit ctl_status(const struct ctl *ctl, char **args)
+{
+	return show(ctl, "status", NULL, ctl_show_status);
+}
+
+/**
+ * show_version() - print versions
+ * @result: of `version`
+ */
+static void show_version(struct json_object *result)
 {
 	printf("okl4fsctl %s\n%s %s, ABI %llu\n", OKL4FS_VERSION_STRING, ctl_string(result, "name"),
 	       ctl_string(result, "version"), ctl_number(result, "abi_version"));
 }
 
-void ctl_show_json(struct json_object *result)
+enum ctl_exit ctl_version(const struct ctl *ctl, char **args)
 {
-	puts(json_object_to_json_string_ext(result, JSON_C_TO_STRING_PRETTY |
-							    JSON_C_TO_STRING_SPACED |
-							    JSON_C_TO_STRING_NOSLASHESCAPE));
+	return show(ctl, "version", NULL, show_version);
+}
+
+/**
+ * show_metrics() - print metrics
+ * @result: of `metrics.get`
+ */
+static void show_metrics(struct json_object *result)
+{
+	fputs(ctl_string(result, "text"), stdout);
+}
+
+enum ctl_exit ctl_metrics(const struct ctl *ctl, char **args)
+{
+	return show(ctl, "metrics.get", NULL, show_metrics);
 }
 
 /**
@@ -209,71 +121,113 @@ static const char *guest_state(struct json_object *guest)
 
 void ctl_show_guests(struct json_object *result)
 {
-	struct json_object *list = ctl_object(result, "guests");
 	struct table t = { .n_columns = 8 };
+	struct json_object *list;
+	size_t n = ctl_list(result, "guests", &list);
 
-	add_row(&t, (const char *const[]){ "GUEST", "STATE", "CHANNELS", "QUEUES", "MEMORY",
-					   "REQUESTS", "REFUSED", "SOCKET" });
-	for (size_t i = 0; i < json_object_array_length(list); i++) {
+	table_row(&t, (const char *const[]){ "GUEST", "STATE", "CHANNELS", "QUEUES", "MEMORY",
+					     "REQUESTS", "REFUSED", "SOCKET" });
+	for (size_t i = 0; i < n; i++) {
 		struct json_object *g = json_object_array_get_idx(list, i);
 		char socket[160];
 
 		snprintf(socket, sizeof(socket), "%s (%s)", ctl_string(g, "socket"),
 			 ctl_string(g, "socket_mode"));
-		add_row(&t, (const char *const[]){ ctl_string(g, "name"), guest_state(g),
-						   count(ctl_number(g, "channels")).text,
-						   count(ctl_number(g, "queues")).text,
-						   size(ctl_number(g, "memory_bytes")).text,
-						   count(ctl_number(g, "requests")).text,
-						   count(ctl_number(g, "requests_refused")).text,
-						   socket });
+		table_row(&t, (const char *const[]){
+				      ctl_string(g, "name"), guest_state(g),
+				      text_count(ctl_number(g, "channels")).text,
+				      text_count(ctl_number(g, "queues")).text,
+				      text_size(ctl_number(g, "memory_bytes")).text,
+				      text_count(ctl_number(g, "requests")).text,
+				      text_count(ctl_number(g, "requests_refused")).text, socket });
 	}
-	print_table(&t);
+	table_print(&t);
+}
+
+/**
+ * show_guest_names() - print names
+ * @result: of `guest.list`
+ */
+static void show_guest_names(struct json_object *result)
+{
+	struct json_object *list;
+	size_t n = ctl_list(result, "guests", &list);
+
+	for (size_t i = 0; i < n; i++)
+		print_line(ctl_string(json_object_array_get_idx(list, i), "name"));
+}
+
+enum ctl_exit ctl_guests(const struct ctl *ctl, char **args)
+{
+	return show(ctl, "guest.list", NULL, ctl->names ? show_guest_names : ctl_show_guests);
 }
 
 /**
  * channel_note() - what else there is to say of a channel
  * @channel: channel
- * @out: written here
- * @bytes: of @out
  *
- * Return: @out.
+ * Return: it.
  */
-static const char *channel_note(struct json_object *channel, char *out, size_t bytes)
+static const char *channel_note(struct json_object *channel)
 {
+	static const char *const keys[] = { "path", "file", "address", "peer" };
 	struct json_object *endpoint = ctl_object(channel, "endpoint");
-	struct json_object *failure = ctl_object(channel, "failure");
 
-	out[0] = 0;
-	if (failure)
-		snprintf(out, bytes, "%s", ctl_string(failure, "text"));
-	else if (*ctl_string(endpoint, "path"))
-		snprintf(out, bytes, "%s", ctl_string(endpoint, "path"));
-	else if (*ctl_string(endpoint, "file"))
-		snprintf(out, bytes, "%s", ctl_string(endpoint, "file"));
-	return out;
+	if (ctl_object(channel, "failure"))
+		return ctl_string(ctl_object(channel, "failure"), "text");
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (*ctl_string(endpoint, keys[i]))
+			return ctl_string(endpoint, keys[i]);
+	return "";
 }
 
 void ctl_show_channels(struct json_object *result)
 {
-	struct json_object *list = ctl_object(result, "channels");
 	struct table t = { .n_columns = 9 };
+	struct json_object *list;
+	size_t n = ctl_list(result, "channels", &list);
 
-	add_row(&t, (const char *const[]){ "GUEST", "CHANNEL", "STATE", "ENDPOINT", "JOINED",
-					   "RING", "TO HOST", "TO GUEST", "" });
-	for (size_t i = 0; i < json_object_array_length(list); i++) {
+	table_row(&t, (const char *const[]){ "GUEST", "CHANNEL", "STATE", "ENDPOINT", "JOINED",
+					     "RING", "TO HOST", "TO GUEST", "" });
+	for (size_t i = 0; i < n; i++) {
 		struct json_object *c = json_object_array_get_idx(list, i);
 		struct json_object *endpoint = ctl_object(c, "endpoint");
 		char note[160];
 
-		add_row(&t,
-			(const char *const[]){ ctl_string(c, "guest"), ctl_string(c, "name"),
-					       ctl_string(c, "state"), ctl_string(endpoint, "type"),
-					       ctl_boolean(endpoint, "joined") ? "yes" : "no",
-					       size(ctl_number(c, "ring_bytes")).text,
-					       size(ctl_number(ctl_object(c, "fwd"), "bytes")).text,
-					       size(ctl_number(ctl_object(c, "bwd"), "bytes")).text,
-					       channel_note(c, note, sizeof(note)) });
+		snprintf(note, sizeof(note), "%s", channel_note(c));
+		table_row(&t, (const char *const[]){
+				      ctl_string(c, "guest"), ctl_string(c, "name"),
+				      ctl_string(c, "state"), ctl_string(endpoint, "type"),
+				      ctl_boolean(endpoint, "joined") ? "yes" : "no",
+				      text_size(ctl_number(c, "ring_bytes")).text,
+				      text_size(ctl_number(ctl_object(c, "fwd"), "bytes")).text,
+				      text_size(ctl_number(ctl_object(c, "bwd"), "bytes")).text,
+				      note });
 	}
-	print_table(&t);
+	table_print(&t);
+}
+
+/**
+ * show_channel_names() - print names as GUEST/CHANNEL
+ * @result: of `channel.list`
+ */
+static void show_channel_names(struct json_object *result)
+{
+	struct json_object *list;
+	size_t n = ctl_list(result, "channels", &list);
+
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *c = json_object_array_get_idx(list, i);
+		char name[160];
+
+		snprintf(name, sizeof(name), "%s/%s", ctl_string(c, "guest"),
+			 ctl_string(c, "name"));
+		print_line(name);
+	}
+}
+
+enum ctl_exit ctl_channels(const struct ctl *ctl, char **args)
+{
+	return show(ctl, "channel.list", ctl_guest_param(args[0]),
+		    ctl->names ? show_channel_names : ctl_show_channels);
 }

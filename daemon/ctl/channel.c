@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * channel.c - `channel GUEST/CHANNEL`: everything that is known about a channel
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include <json-c/json.h>
+
+#include "ctl/ctl.h"
+#include "ctl/text.h"
+#include "util/fd.h"
+
+/**
+ * print_value() - a member of an object on a line of its own, if it is not null
+ * @key: its key; underscores become spaces
+ * @value: its value
+ */
+static void print_value(const char *key, struct json_object *value)
+{
+	bool is_string = json_object_is_type(value, json_type_string);
+	_cleanup_free_ char *text = NULL;
+	char title[32];
+
+	if (!value)
+		return;
+	snprintf(title, sizeof(title), "%s", key);
+	for (char *c = title; *c; c++)
+		*c = *c == '_' ? ' ' : *c;
+	text = text_safe(is_string ? json_object_get_string(value) :
+				     json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN));
+	printf("%-17s %s\n", title, text);
+}
+
+/**
+ * print_members() - all members of an object but some
+ * @object: object
+ * @but: keys of those that are shown elsewhere; the last is NULL
+ */
+static void print_members(struct json_object *object, const char *const but[])
+{
+	if (!json_object_is_type(object, json_type_object))
+		return;
+	json_object_object_foreach(object, key, value) {
+		size_t i = 0;
+
+		while (but[i] && strcmp(but[i], key) != 0)
+			i++;
+		if (!but[i])
+			print_value(key, value);
+	}
+}
+
+/**
+ * print_head() - what it is and how it is
+ * @channel: channel
+ */
+static void print_head(struct json_object *channel)
+{
+	static const char *const but[] = { "guest",    "name", "state", "failure", "ring_bytes",
+					   "endpoint", "fwd",  "bwd",   "errors",  NULL };
+	static const char *const of_endpoint[] = { "type", "joined", NULL };
+	struct json_object *endpoint = ctl_object(channel, "endpoint");
+	struct json_object *failure = ctl_object(channel, "failure");
+	_cleanup_free_ char *name = text_safe(ctl_string(channel, "name"));
+	_cleanup_free_ char *guest = text_safe(ctl_string(channel, "guest"));
+
+	printf("%-17s %s/%s\n", "channel", guest, name);
+	printf("%-17s %s\n", "state", ctl_string(channel, "state"));
+	if (failure)
+		printf("%-17s %s: %s\n", "failure", ctl_string(failure, "status"),
+		       ctl_string(failure, "text"));
+	printf("%-17s %s each way\n", "ring", text_size(ctl_number(channel, "ring_bytes")).text);
+	print_members(channel, but);
+	printf("%-17s %s, %s\n", "endpoint", ctl_string(endpoint, "type"),
+	       ctl_boolean(endpoint, "joined") ? "joined" : "nobody there");
+	print_members(endpoint, of_endpoint);
+}
+
+/**
+ * print_errors() - which rules were broken, and how often
+ * @errors: the object
+ */
+static void print_errors(struct json_object *errors)
+{
+	const char *separator = "";
+
+	printf("%-17s ", "errors");
+	if (!json_object_is_type(errors, json_type_object) || !json_object_object_length(errors)) {
+		puts("none");
+		return;
+	}
+	json_object_object_foreach(errors, key, value) {
+		printf("%s%s %lld", separator, key, (long long)json_object_get_int64(value));
+		separator = ", ";
+	}
+	putchar('\n');
+}
+
+/**
+ * phase_text() - an end of a direction in words
+ * @phase: its phase: odd while it is open
+ *
+ * Return: "never opened", "open, 2 so far", "closed, 2 so far".
+ */
+static struct text_number phase_text(unsigned long long phase)
+{
+	struct text_number t;
+
+	if (phase)
+		snprintf(t.text, sizeof(t.text), "%s, %llu so far", phase % 2 ? "open" : "closed",
+			 phase / 2 + phase % 2);
+	else
+		snprintf(t.text, sizeof(t.text), "never opened");
+	return t;
+}
+
+/**
+ * fill_text() - how full a ring is
+ * @way: direction
+ * @ring_bytes: size of its ring
+ *
+ * Return: "12 B, 3 %".
+ */
+static struct text_number fill_text(struct json_object *way, unsigned long long ring_bytes)
+{
+	unsigned long long fill = ctl_number(way, "fill_bytes");
+	struct text_number t;
+
+	t = text_size(fill);
+	snprintf(t.text + strlen(t.text), sizeof(t.text) - strlen(t.text), ", %.0f %%",
+		 ring_bytes ? 100.0 * (double)fill / (double)ring_bytes : 0);
+	return t;
+}
+
+/**
+ * print_ways() - both directions, side by side
+ * @channel: channel
+ */
+static void print_ways(struct json_object *channel)
+{
+	static const char *const shown[] = { "fill_bytes", "host_phase", "guest_phase", NULL };
+	struct json_object *fwd = ctl_object(channel, "fwd"), *bwd = ctl_object(channel, "bwd");
+	unsigned long long ring = ctl_number(channel, "ring_bytes");
+	struct table t = { .n_columns = 3 };
+
+	table_row(&t, (const char *const[]){ "", "TO HOST", "TO GUEST" });
+	if (json_object_is_type(fwd, json_type_object)) {
+		json_object_object_foreach(fwd, key, value) {
+			char title[32];
+			size_t i = 0;
+
+			while (shown[i] && strcmp(shown[i], key) != 0)
+				i++;
+			if (shown[i])
+				continue;
+			snprintf(title, sizeof(title), "%s", key);
+			for (char *c = title; *c; c++)
+				*c = *c == '_' ? ' ' : *c;
+			table_row(&t, (const char *const[]){
+					      title, text_count(json_object_get_uint64(value)).text,
+					      text_count(ctl_number(bwd, key)).text });
+		}
+	}
+	table_row(&t, (const char *const[]){ "in the ring", fill_text(fwd, ring).text,
+					     fill_text(bwd, ring).text });
+	table_row(&t, (const char *const[]){ "guest's end",
+					     phase_text(ctl_number(fwd, "guest_phase")).text,
+					     phase_text(ctl_number(bwd, "guest_phase")).text });
+	table_row(&t, (const char *const[]){ "host's end",
+					     phase_text(ctl_number(fwd, "host_phase")).text,
+					     phase_text(ctl_number(bwd, "host_phase")).text });
+	table_print(&t);
+}
+
+enum ctl_exit ctl_channel(const struct ctl *ctl, char **args)
+{
+	struct json_object *result, *channel;
+	enum ctl_exit r = ctl_find_channel(ctl, "channel", args[0], &result, &channel);
+
+	if (!r && ctl->json) {
+		ctl_show_json(channel);
+	} else if (!r) {
+		print_head(channel);
+		print_errors(ctl_object(channel, "errors"));
+		putchar('\n');
+		print_ways(channel);
+	}
+	json_object_put(result);
+	return r;
+}

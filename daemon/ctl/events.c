@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * events.c - `events`: what happens, a line each, as it happens
+ */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include <json-c/json.h>
+
+#include "ctl/ctl.h"
+#include "ctl/link.h"
+#include "ctl/text.h"
+#include "util/fd.h"
+
+/**
+ * make_params() - what is wanted
+ * @ctl: options
+ * @kinds: kinds of events or groups of them; NULL at the end
+ *
+ * Return: a new object.
+ */
+static struct json_object *make_params(const struct ctl *ctl, char **kinds)
+{
+	struct json_object *params = json_object_new_object(), *list;
+
+	if (ctl->guest)
+		json_object_object_add(params, "guest", json_object_new_string(ctl->guest));
+	if (!*kinds)
+		return params;
+	list = json_object_new_array();
+	for (; *kinds; kinds++)
+		json_object_array_add(list, json_object_new_string(*kinds));
+	json_object_object_add(params, "kinds", list);
+	return params;
+}
+
+/**
+ * print_time() - the time of day
+ * @us: microseconds since 1970
+ */
+static void print_time(unsigned long long us)
+{
+	time_t s = (time_t)(us / 1000000);
+	char text[16];
+	struct tm tm;
+
+	if (!localtime_r(&s, &tm) || !strftime(text, sizeof(text), "%H:%M:%S", &tm))
+		text[0] = 0;
+	printf("%s.%03llu", text, us / 1000 % 1000);
+}
+
+/**
+ * print_event() - an event for people: time, subject, kind, and the rest as it is called
+ * @event: event
+ */
+static void print_event(struct json_object *event)
+{
+	static const char *const shown[] = { "seq",  "realtime_us", "monotonic_us",
+					     "kind", "guest",       "channel",
+					     NULL };
+	_cleanup_free_ char *guest = text_safe(ctl_string(event, "guest"));
+	_cleanup_free_ char *channel = text_safe(ctl_string(event, "channel"));
+	_cleanup_free_ char *kind = text_safe(ctl_string(event, "kind"));
+
+	print_time(ctl_number(event, "realtime_us"));
+	if (*guest)
+		printf(" %s%s%s", guest, *channel ? "/" : "", channel);
+	printf(" %s", kind);
+	json_object_object_foreach(event, key, value) {
+		_cleanup_free_ char *safe = NULL;
+		size_t i = 0;
+
+		while (shown[i] && strcmp(shown[i], key) != 0)
+			i++;
+		if (shown[i])
+			continue;
+		safe = text_safe(
+			json_object_is_type(value, json_type_string) ?
+				json_object_get_string(value) :
+				json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN));
+		printf(strpbrk(safe, " \"") ? " %s=\"%s\"" : " %s=%s", key, safe);
+	}
+	putchar('\n');
+}
+
+/**
+ * follow() - print events
+ * @ctl: how
+ * @link: connection that has subscribed
+ * @count: so many; 0: for ever
+ *
+ * Return: ctl_exit; not CTL_DONE: with link_tell() to come.
+ */
+static enum ctl_exit follow(const struct ctl *ctl, struct link *link, unsigned long count)
+{
+	for (unsigned long n = 0; !count || n < count;) {
+		struct json_object *line, *event;
+		enum ctl_exit r = link_receive(link, -1, &line);
+
+		if (r)
+			return r;
+		event = ctl_object(line, "params");
+		if (!strcmp(ctl_string(line, "method"), "event") &&
+		    json_object_is_type(event, json_type_object)) {
+			n++;
+			if (ctl->json)
+				puts(json_object_to_json_string_ext(
+					event,
+					JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+			else
+				print_event(event);
+		}
+		json_object_put(line);
+		if (fflush(stdout))
+			return CTL_DONE; /* main() tells */
+	}
+	return CTL_DONE;
+}
+
+enum ctl_exit ctl_events(const struct ctl *ctl, char **args)
+{
+	struct json_object *result;
+	unsigned long count = 0;
+	struct link link;
+	enum ctl_exit r = ctl_read_count(ctl, "events", &count);
+
+	if (r)
+		return r;
+	r = link_open(&link, ctl);
+	if (!r) {
+		r = link_call(&link, "events.subscribe", make_params(ctl, args), &result);
+		json_object_put(result);
+		if (!r)
+			r = follow(ctl, &link, count);
+	}
+	link_close(&link);
+	return link_tell(&link, r);
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * rate.c - what happened between two looks at the daemon
+ */
+#include "ctl/rate.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <json-c/json.h>
+
+static const char *const counter_names[] = {
+	[RATE_BYTES] = "bytes",
+	[RATE_MESSAGES] = "messages",
+	[RATE_WAKES_SENT] = "wakes_sent",
+	[RATE_WAKES_RECEIVED] = "wakes_received",
+	[RATE_FULL_STALLS] = "full_stalls",
+	[RATE_EMPTY_STALLS] = "empty_stalls",
+};
+_Static_assert(sizeof(counter_names) / sizeof(counter_names[0]) == N_RATE_COUNTERS,
+	       "a name for each counter");
+
+const char *rate_counter_name(enum rate_counter counter)
+{
+	return counter_names[counter];
+}
+
+/**
+ * now_us() - the monotonic clock
+ *
+ * Return: microseconds.
+ */
+static unsigned long long now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (unsigned long long)now.tv_sec * 1000000 + (unsigned long long)now.tv_nsec / 1000;
+}
+
+enum ctl_exit look_take(struct look *look, struct link *link, const char *guest)
+{
+	enum ctl_exit r;
+
+	look->channels = NULL;
+	r = link_call(link, "status", NULL, &look->status);
+	if (!r)
+		r = link_call(link, "channel.list", ctl_guest_param(guest), &look->channels);
+	look->at_us = now_us();
+	return r;
+}
+
+void look_drop(struct look *look)
+{
+	json_object_put(look->status);
+	json_object_put(look->channels);
+	look->status = look->channels = NULL;
+}
+
+bool rates_same_daemon(const struct look *before, const struct look *now)
+{
+	const char *instance = ctl_string(before->status, "instance");
+
+	return *instance && !strcmp(instance, ctl_string(now->status, "instance"));
+}
+
+/**
+ * find() - the same channel in another look
+ * @list: its channels
+ * @n: how many
+ * @hint: where it probably stands
+ * @channel: channel
+ *
+ * Return: it, or NULL.
+ */
+static struct json_object *find(struct json_object *list, size_t n, size_t hint,
+				struct json_object *channel)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *c = json_object_array_get_idx(list, (hint + i) % n);
+
+		if (!strcmp(ctl_string(c, "name"), ctl_string(channel, "name")) &&
+		    !strcmp(ctl_string(c, "guest"), ctl_string(channel, "guest")))
+			return c;
+	}
+	return NULL;
+}
+
+/**
+ * compare_ways() - the rates of a direction
+ * @rates: out
+ * @before: direction at the first look; NULL: it was not there
+ * @now: direction at the second
+ * @seconds: between the two, more than 0
+ *
+ * Return: whether there are rates.
+ */
+static bool compare_ways(struct way_rates *rates, struct json_object *before,
+			 struct json_object *now, double seconds)
+{
+	bool known = before != NULL;
+
+	rates->fill_bytes = ctl_number(now, "fill_bytes");
+	for (int i = 0; i < N_RATE_COUNTERS; i++) {
+		unsigned long long a = ctl_number(before, counter_names[i]);
+		unsigned long long b = ctl_number(now, counter_names[i]);
+
+		known = known && b >= a;
+		rates->per_s[i] = known ? (double)(b - a) / seconds : 0;
+	}
+	return known;
+}
+
+size_t rates_between(const struct look *before, const struct look *now, struct rates **out)
+{
+	double seconds = now->at_us > before->at_us ? (double)(now->at_us - before->at_us) / 1e6 :
+						      1e-6;
+	struct json_object *old_list, *list;
+	size_t n = ctl_list(now->channels, "channels", &list);
+	size_t n_old = ctl_list(before->channels, "channels", &old_list);
+	struct rates *rates = calloc(n + 1, sizeof(*rates));
+
+	*out = rates;
+	if (!rates_same_daemon(before, now))
+		n_old = 0;
+	for (size_t i = 0; rates && i < n; i++) {
+		struct json_object *c = json_object_array_get_idx(list, i);
+		struct json_object *old = find(old_list, n_old, i, c);
+		struct rates *r = &rates[i];
+		bool fwd, bwd;
+
+		r->guest = ctl_string(c, "guest");
+		r->name = ctl_string(c, "name");
+		r->state = ctl_string(c, "state");
+		r->idx = i;
+		r->ring_bytes = ctl_number(c, "ring_bytes");
+		fwd = compare_ways(&r->to_host, ctl_object(old, "fwd"), ctl_object(c, "fwd"),
+				   seconds);
+		bwd = compare_ways(&r->to_guest, ctl_object(old, "bwd"), ctl_object(c, "bwd"),
+				   seconds);
+		r->known = fwd && bwd;
+	}
+	return rates ? n : 0;
+}

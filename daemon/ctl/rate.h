@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * rate.h - what happened between two looks at the daemon
+ */
+#ifndef OKL4FS_CTL_RATE_H
+#define OKL4FS_CTL_RATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "ctl/link.h"
+
+struct json_object;
+
+/**
+ * struct look - the daemon at one moment
+ * @status: result of `status`; owned
+ * @channels: result of `channel.list`; owned
+ * @at_us: when, by the monotonic clock
+ */
+struct look {
+	struct json_object *status, *channels;
+	unsigned long long at_us;
+};
+
+/** look_take() - look; @guest NULL: at all guests; look_drop() it in any case; Return: ctl_exit, noted in @link */
+enum ctl_exit look_take(struct look *look, struct link *link, const char *guest);
+
+/** look_drop() - let it go */
+void look_drop(struct look *look);
+
+/** enum rate_counter - the counters of a direction of which there are rates */
+enum rate_counter {
+	RATE_BYTES,
+	RATE_MESSAGES,
+	RATE_WAKES_SENT,
+	RATE_WAKES_RECEIVED,
+	RATE_FULL_STALLS,
+	RATE_EMPTY_STALLS,
+	N_RATE_COUNTERS
+};
+
+/** rate_counter_name() - what a counter is called in results; static memory */
+const char *rate_counter_name(enum rate_counter counter);
+
+/**
+ * struct way_rates - one direction
+ * @per_s: of each counter
+ * @fill_bytes: bytes in the ring now
+ */
+struct way_rates {
+	double per_s[N_RATE_COUNTERS];
+	unsigned long long fill_bytes;
+};
+
+/**
+ * struct rates - one channel
+ * @guest: name of its guest; borrowed from the second look
+ * @name: its own; likewise
+ * @state: its state; likewise
+ * @idx: its place in the daemon's list
+ * @ring_bytes: size of each ring
+ * @known: there are rates: the channel was there at the first look, and is the same
+ * @to_host: fwd
+ * @to_guest: bwd
+ */
+struct rates {
+	const char *guest, *name, *state;
+	size_t idx;
+	unsigned long long ring_bytes;
+	bool known;
+	struct way_rates to_host, to_guest;
+};
+
+/** rates_same_daemon() - whether the process is the same at both looks */
+bool rates_same_daemon(const struct look *before, const struct look *now);
+
+/**
+ * rates_between() - the channels of the second look, with what happened since the first
+ * @before: first look; may be empty
+ * @now: second look
+ * @list: out: to be freed
+ *
+ * A counter that went back is that of another channel of the same name, or of another daemon; then
+ * nothing is known.
+ *
+ * Return: how many.
+ */
+size_t rates_between(const struct look *before, const struct look *now, struct rates **list);
+
+#endif

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * terminal.c - a terminal that is drawn on, and given back as it was
+ *
+ * Signals are blocked and waited for with the keys, by signalfd(2). So no handler runs in the middle of
+ * anything, and one that ends the program is sent again after the terminal was given back.
+ */
+#include "ctl/terminal.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ECMA-48 and xterm's private modes: the other screen, the cursor */
+#define ENTER "\033[?1049h\033[?25l"
+#define LEAVE "\033[?25h\033[?1049l"
+
+static struct {
+	bool is_open, has_keys, is_ready;
+	int signal_fd;
+	struct termios before;
+} term = { .signal_fd = -1 };
+
+bool terminal_is_one(void)
+{
+	const char *type = getenv("TERM");
+
+	return isatty(STDOUT_FILENO) && type && *type && strcmp(type, "dumb") != 0;
+}
+
+/**
+ * take() - make the terminal ours
+ */
+static void take(void)
+{
+	struct termios raw;
+
+	term.has_keys = isatty(STDIN_FILENO) && !tcgetattr(STDIN_FILENO, &term.before);
+	if (term.has_keys) {
+		raw = term.before;
+		raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
+		raw.c_cc[VMIN] = 1;
+		raw.c_cc[VTIME] = 0;
+		tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);
+	}
+	fputs(ENTER, stdout);
+	fflush(stdout);
+	term.is_open = true;
+}
+
+/**
+ * watch_signals() - have signals wait for terminal_wait()
+ */
+static void watch_signals(void)
+{
+	sigset_t set;
+
+	if (term.is_ready)
+		return;
+	term.is_ready = true;
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGQUIT);
+	sigaddset(&set, SIGTSTP);
+	sigaddset(&set, SIGWINCH);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	term.signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	atexit(terminal_close);
+}
+
+void terminal_open(void)
+{
+	watch_signals();
+	if (!term.is_open)
+		take();
+}
+
+void terminal_close(void)
+{
+	if (!term.is_open)
+		return;
+	term.is_open = false;
+	fputs(LEAVE, stdout);
+	fflush(stdout);
+	if (term.has_keys)
+		tcsetattr(STDIN_FILENO, TCSADRAIN, &term.before);
+}
+
+void terminal_size(size_t *columns, size_t *rows)
+{
+	struct winsize size;
+
+	*columns = 80;
+	*rows = 24;
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || !size.ws_col || !size.ws_row)
+		return;
+	*columns = size.ws_col;
+	*rows = size.ws_row;
+}
+
+/**
+ * obey() - do what a signal does to a program
+ * @number: signal
+ */
+static void obey(int number)
+{
+	bool was_open = term.is_open;
+	sigset_t set;
+
+	terminal_close();
+	sigemptyset(&set);
+	sigaddset(&set, number);
+	raise(number);
+	sigprocmask(SIG_UNBLOCK, &set, NULL); /* here it ends, or stops */
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	if (was_open)
+		take();
+}
+
+/**
+ * now_ms() - the monotonic clock
+ *
+ * Return: milliseconds.
+ */
+static long now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000L + now.tv_nsec / 1000000;
+}
+
+/**
+ * take_signal() - a signal has come
+ *
+ * Return: true when all is to be drawn again.
+ */
+static bool take_signal(void)
+{
+	struct signalfd_siginfo info;
+
+	if (read(term.signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+		return false;
+	if (info.ssi_signo != SIGWINCH)
+		obey((int)info.ssi_signo);
+	return true;
+}
+
+enum terminal_event terminal_wait(long *timeout_ms, char *key)
+{
+	long end = now_ms() + *timeout_ms;
+
+	watch_signals();
+	for (;;) {
+		struct pollfd p[2] = { { .fd = term.signal_fd, .events = POLLIN },
+				       { .fd = term.is_open && term.has_keys ? STDIN_FILENO : -1,
+					 .events = POLLIN } };
+		int n = poll(p, 2, (int)*timeout_ms);
+
+		*timeout_ms = end > now_ms() ? end - now_ms() : 0;
+		if (n > 0 && p[0].revents && take_signal())
+			return TERMINAL_DRAW;
+		if (n > 0 && p[1].revents) {
+			if (read(STDIN_FILENO, key, 1) == 1)
+				return TERMINAL_KEY;
+			term.has_keys = false; /* it has hung up: SIGHUP follows */
+		}
+		if (!*timeout_ms)
+			return TERMINAL_TIME;
+	}
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * text.h - text for people: names that do no harm to a terminal, tables, numbers in units
+ */
+#ifndef OKL4FS_CTL_TEXT_H
+#define OKL4FS_CTL_TEXT_H
+
+#include <stddef.h>
+#include <stdio.h>
+
+/**
+ * text_safe() - a text as it can be shown
+ * @text: any bytes
+ *
+ * What could move the cursor, hide or turn around other text, or is no UTF-8, is shown as "\x1b" or "\u202e".
+ *
+ * Return: a new string, to be freed; ends the program when there is no memory.
+ */
+char *text_safe(const char *text);
+
+/** text_columns() - how many columns of a terminal a text takes that text_safe() returned */
+size_t text_columns(const char *text);
+
+/** text_cut() - shorten a text that text_safe() returned to some columns, in place; the last one is "~" */
+void text_cut(char *text, size_t columns);
+
+/* A number for people */
+struct text_number {
+	char text[48];
+};
+
+/** text_size() - bytes: "17 B", "1.5 GiB" */
+struct text_number text_size(unsigned long long bytes);
+
+/** text_count() - digits */
+struct text_number text_count(unsigned long long n);
+
+/** text_rate() - something a second, in at most five characters: "0", "9.9", "1234", "12.3k" */
+struct text_number text_rate(double per_s);
+
+/** text_byte_rate() - bytes a second, in at most ten characters: "1.5 GiB/s" */
+struct text_number text_byte_rate(double per_s);
+
+/** text_duration() - "1 d 2 h 3 min 4 s" */
+struct text_number text_duration(unsigned long long ms);
+
+/**
+ * struct table - rows of cells; the last column is not padded
+ * @n_columns: cells of a row
+ * @cell: all cells, row by row; owned
+ * @n_cells: how many
+ * @size: room in @cell
+ */
+struct table {
+	size_t n_columns;
+	char **cell;
+	size_t n_cells, size;
+};
+
+#define TABLE_MAX_COLUMNS 12
+
+/** table_row() - add a row: as many texts as there are columns, shown by text_safe() */
+void table_row(struct table *t, const char *const texts[]);
+
+/** table_print() - print it, aligned, and let it go */
+void table_print(struct table *t);
+
+#endif

@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * top.c - `top`: what moves, live
+ *
+ * The daemon is looked at every so often, and what is shown are the differences between two looks. On a
+ * terminal they are drawn over each other, and keys are obeyed; elsewhere they are printed one after the
+ * other. A daemon that went away is waited for, on a terminal; elsewhere that is the end.
+ */
+#include "ctl/top.h"
+
+#include <errno.h>
+#include <langinfo.h>
+#include <locale.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <json-c/json.h>
+
+#include "ctl/terminal.h"
+#include "ctl/text.h"
+#include "util/fd.h"
+
+#define MIN_DELAY_MS 100
+#define MAX_DELAY_MS 86400000
+
+/**
+ * struct top - what runs
+ * @ctl: the daemon
+ * @delay_ms: between two looks
+ * @count: how often it is shown; 0: for ever
+ * @sort: order
+ * @live: on a terminal
+ * @view: how it is shown
+ * @before: the look before
+ * @now: the last look
+ * @error: why there is no look now
+ */
+struct top {
+	const struct ctl *ctl;
+	long delay_ms;
+	unsigned long count;
+	enum top_sort sort;
+	bool live;
+	struct top_view view;
+	struct look before, now;
+	char error[1024];
+};
+
+/**
+ * read_delay() - the value of --delay
+ * @t: out
+ * @text: it; NULL: not given
+ *
+ * Return: CTL_DONE, or CTL_USAGE with a line on stderr.
+ */
+static enum ctl_exit read_delay(struct top *t, const char *text)
+{
+	double seconds;
+	char *end;
+
+	t->delay_ms = 1000;
+	if (!text)
+		return CTL_DONE;
+	seconds = strtod(text, &end);
+	if (end != text && !*end && isfinite(seconds) && seconds * 1000 >= MIN_DELAY_MS &&
+	    seconds * 1000 <= MAX_DELAY_MS) {
+		t->delay_ms = (long)(seconds * 1000 + 0.5);
+		return CTL_DONE;
+	}
+	ctl_error("top: --delay must be 0.1 to 86400 seconds, not \"%s\"", text);
+	return CTL_USAGE;
+}
+
+/**
+ * read_sort() - the value of --sort
+ * @t: out
+ * @text: it; NULL: not given
+ *
+ * Return: CTL_DONE, or CTL_USAGE with a line on stderr.
+ */
+static enum ctl_exit read_sort(struct top *t, const char *text)
+{
+	char names[128] = "";
+
+	for (int i = 0; i < N_TOP_SORTS; i++) {
+		if (text && !strcmp(text, top_sort_name((enum top_sort)i))) {
+			t->sort = (enum top_sort)i;
+			return CTL_DONE;
+		}
+		snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s",
+			 i ? ", " : "", top_sort_name((enum top_sort)i));
+	}
+	if (!text)
+		return CTL_DONE;
+	ctl_error("top: --sort must be one of %s, not \"%s\"", names, text);
+	return CTL_USAGE;
+}
+
+/**
+ * look() - look at the daemon; the look before becomes the one before
+ * @t: top
+ *
+ * Return: ctl_exit, with a sentence.
+ */
+static enum ctl_exit look(struct top *t)
+{
+	struct look fresh = { .status = NULL };
+	struct link link;
+	enum ctl_exit r = link_open(&link, t->ctl);
+
+	if (!r)
+		r = look_take(&fresh, &link, t->ctl->guest);
+	snprintf(t->error, sizeof(t->error), "%s", r ? link.error : "");
+	link_close(&link);
+	if (r) {
+		look_drop(&fresh);
+		return r;
+	}
+	look_drop(&t->before);
+	t->before = t->now;
+	t->now = fresh;
+	return CTL_DONE;
+}
+
+/**
+ * put_line() - a line of the terminal
+ * @line: it, or NULL; freed
+ */
+static void put_line(char *line)
+{
+	printf("%s\033[K", line ? line : "");
+	free(line);
+}
+
+/**
+ * summary() - the line about the daemon
+ * @t: top
+ *
+ * Return: a new string.
+ */
+static char *summary(const struct top *t)
+{
+	struct json_object *guests = ctl_object(t->now.status, "guests");
+	_cleanup_free_ char *safe = text_safe(t->error);
+	char *line = NULL;
+
+	safe[strcspn(safe, "\\")] = 0; /* the first of several lines */
+	if (*safe)
+		return asprintf(&line, "%s; trying again", safe) < 0 ? NULL : line;
+	if (asprintf(&line,
+		     "okl4fsd %s, process %llu, up %s; %llu of %llu guests ready; every %g s, by %s",
+		     ctl_string(t->now.status, "version"), ctl_number(t->now.status, "pid"),
+		     text_duration(ctl_number(t->now.status, "uptime_ms")).text,
+		     ctl_number(guests, "ready"), ctl_number(guests, "total"),
+		     (double)t->delay_ms / 1000, top_sort_name(t->sort)) < 0)
+		return NULL;
+	return line;
+}
+
+/**
+ * draw() - draw everything
+ * @t: top
+ * @list: channels, sorted
+ * @n: how many
+ */
+static void draw(struct top *t, const struct rates *list, size_t n)
+{
+	size_t rows, shown;
+	char *line = summary(t);
+
+	terminal_size(&t->view.columns, &rows);
+	shown = n + 3 <= rows ? n : rows > 4 ? rows - 4 : 0;
+	if (line)
+		text_cut(line, t->view.columns);
+	fputs("\033[H", stdout);
+	put_line(line);
+	fputs("\r\n", stdout);
+	put_line(top_heading(&t->view));
+	for (size_t i = 0; i < shown; i++) {
+		fputs("\r\n", stdout);
+		put_line(top_row(&t->view, &list[i]));
+	}
+	if (shown < n)
+		printf("\r\n(%zu more)\033[K", n - shown);
+	fputs("\033[J", stdout);
+	fflush(stdout);
+}
+
+/**
+ * print() - print everything, after what was printed before
+ * @t: top
+ * @list: channels, sorted
+ * @n: how many
+ */
+static void print(struct top *t, const struct rates *list, size_t n)
+{
+	char *line = top_heading(&t->view);
+
+	puts(line ? line : "");
+	free(line);
+	for (size_t i = 0; i < n; i++) {
+		line = top_row(&t->view, &list[i]);
+		puts(line ? line : "");
+		free(line);
+	}
+}
+
+/**
+ * show() - show the last two looks
+ * @t: top
+ */
+static void show(struct top *t)
+{
+	struct json_object *object;
+	struct rates *list;
+	size_t n = rates_between(&t->before, &t->now, &list);
+
+	top_sort(list, n, t->sort);
+	if (t->ctl->json) {
+		object = top_json(list, n, &t->before, &t->now);
+		puts(json_object_to_json_string_ext(
+			object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+		json_object_put(object);
+	} else if (t->live) {
+		draw(t, list, n);
+	} else {
+		print(t, list, n);
+	}
+	fflush(stdout);
+	free(list);
+}
+
+/**
+ * obey_key() - do what a key says
+ * @t: top
+ * @key: key
+ *
+ * Return: false when it is over.
+ */
+static bool obey_key(struct top *t, char key)
+{
+	static const char keys[] = { 'l', 'n', 'r', 'h', 'g', 'f', 's' };
+	_Static_assert(sizeof(keys) == N_TOP_SORTS, "a key for each order");
+
+	if (key == 'q' || key == 'Q')
+		return false;
+	for (int i = 0; i < N_TOP_SORTS; i++)
+		if (key == keys[i])
+			t->sort = (enum top_sort)i;
+	return true;
+}
+
+/**
+ * wait_turn() - wait until the daemon is to be looked at again
+ * @t: top
+ *
+ * Return: false when it is over.
+ */
+static bool wait_turn(struct top *t)
+{
+	long left = t->delay_ms;
+	char key;
+
+	for (;;) {
+		switch (terminal_wait(&left, &key)) {
+		case TERMINAL_TIME:
+			return true;
+		case TERMINAL_KEY:
+			if (!obey_key(t, key))
+				return false;
+			break;
+		case TERMINAL_DRAW:
+			break;
+		}
+		if (t->live)
+			show(t);
+	}
+}
+
+/**
+ * run() - look and show, until it is over
+ * @t: top
+ *
+ * Return: ctl_exit, with a sentence in @t.
+ */
+static enum ctl_exit run(struct top *t)
+{
+	enum ctl_exit r = look(t);
+	unsigned long n = 0;
+
+	if (r)
+		return r;
+	if (t->live) {
+		terminal_open();
+		show(t);
+	}
+	while (!ferror(stdout) && (!t->count || n < t->count) && wait_turn(t)) {
+		r = look(t);
+		if (r && (!t->live || r == CTL_REFUSED))
+			return r;
+		n++;
+		show(t);
+	}
+	t->error[0] = 0;
+	return CTL_DONE;
+}
+
+/**
+ * draws_blocks() - whether the user's terminal speaks UTF-8
+ *
+ * The locale of main() is not the user's.
+ *
+ * Return: true when it does.
+ */
+static bool draws_blocks(void)
+{
+	locale_t user = newlocale(LC_CTYPE_MASK, "", (locale_t)0);
+	bool utf8 = user && !strcmp(nl_langinfo_l(CODESET, user), "UTF-8");
+
+	if (user)
+		freelocale(user);
+	return utf8;
+}
+
+enum ctl_exit ctl_top(const struct ctl *ctl, char **args)
+{
+	struct ctl with_guest = *ctl;
+	struct top t = { .ctl = &with_guest,
+			 .live = !ctl->json && terminal_is_one(),
+			 .view = { .columns = 80, .blocks = draws_blocks() } };
+	enum ctl_exit r = read_delay(&t, ctl->delay);
+
+	if (args[0])
+		with_guest.guest = args[0];
+	t.count = t.live ? 0 : 1;
+	if (!r)
+		r = read_sort(&t, ctl->sort);
+	if (!r)
+		r = ctl_read_count(ctl, "top", &t.count);
+	if (r)
+		return r;
+	r = run(&t);
+	terminal_close();
+	look_drop(&t.before);
+	look_drop(&t.now);
+	for (char *rest = t.error, *line; r && (line = strsep(&rest, "\n"));)
+		ctl_error("%s", line);
+	return r;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * top.h - what `top` shows
+ */
+#ifndef OKL4FS_CTL_TOP_H
+#define OKL4FS_CTL_TOP_H
+
+#include <stdio.h>
+
+#include "ctl/rate.h"
+
+/** enum top_sort - by what channels are sorted */
+enum top_sort {
+	SORT_LIST,
+	SORT_NAME,
+	SORT_RATE,
+	SORT_TO_HOST,
+	SORT_TO_GUEST,
+	SORT_FILL,
+	SORT_STALLS,
+	N_TOP_SORTS
+};
+
+/** top_sort_name() - "list", "name", ...; static memory */
+const char *top_sort_name(enum top_sort sort);
+
+/** top_sort() - sort channels: those of which most is to be told first, by name the first one first */
+void top_sort(struct rates *list, size_t n, enum top_sort sort);
+
+/**
+ * struct top_view - how it is shown
+ * @columns: of the terminal
+ * @blocks: it has Unicode's blocks to draw bars with
+ */
+struct top_view {
+	size_t columns;
+	bool blocks;
+};
+
+/** top_heading() - the line above the channels, to be freed */
+char *top_heading(const struct top_view *view);
+
+/** top_row() - a channel's line, to be freed */
+char *top_row(const struct top_view *view, const struct rates *r);
+
+/**
+ * top_json() - everything as a line of JSON
+ * @list: channels
+ * @n: how many
+ * @before: first look
+ * @now: second look
+ *
+ * Return: a new object.
+ */
+struct json_object *top_json(const struct rates *list, size_t n, const struct look *before,
+			     const struct look *now);
+
+#endif
