@@ -75,7 +75,7 @@ class Ctl(unittest.TestCase):
                 self.assertEqual(line[at - 1], " ", line)
                 self.assertNotEqual(line[at], " ", line)
         self.assertIn("64.0 KiB", lines[1])
-        self.assertIn("bell?", lines[3])
+        self.assertIn("bell\\x07", lines[3])
         lines = self.good("guests").splitlines()
         self.assertEqual([line.split()[0] for line in lines], ["GUEST", "vm1", "vm2"])
 
