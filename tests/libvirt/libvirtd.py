@@ -18,11 +18,12 @@ class Libvirtd:
     """libvirtd in a world of its own (see `alone`); it ends with all its domains by stop().
 
     folder: for its socket and its log
+    tmpfile: a line of tmpfiles.d(5): a folder that there is to be
     uri: how it is called
-    inside: what a command begins with that is to be run in that world, as its root
+    service: what a command begins with that is to be run in that world as okl4fsd.service is
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, tmpfile: str):
         self._log = folder / "libvirtd.log"
         self.uri = f"qemu:///system?socket={folder}/libvirt-sock"
         alone = ["unshare", "--mount", "--pid", "--net", "--fork", "--kill-child"]
@@ -33,7 +34,7 @@ class Libvirtd:
         out_read, out_write = os.pipe()
         in_read, self._hold = os.pipe()
         with open(folder / "alone.log", "wb") as log:
-            self._process = Process([*alone, ALONE, folder], stdin=in_read, stdout=out_write,
+            self._process = Process([*alone, ALONE, folder, tmpfile], stdin=in_read, stdout=out_write,
                                     stderr=log)
         os.close(in_read)
         os.close(out_write)
@@ -45,8 +46,10 @@ class Libvirtd:
         finally:
             os.close(out_read)
         pid = self._process.pid
-        self._first, = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
-        self.inside = [*enter, "--target", self._first, "--"]
+        first, = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+        self._enter = [*enter, "--target", first, "--"]
+        self.service = [*self._enter, "setpriv", "--reuid=okl4fs", "--regid=okl4fs",
+                        "--groups=kvm", "--pdeathsig=KILL", "--"]
 
     def _wait_ready(self, out: int) -> None:
         """Wait for its word."""
@@ -63,9 +66,10 @@ class Libvirtd:
         paths = (self._log.with_name("alone.log"), self._log)
         return "".join(path.read_text(errors="replace") for path in paths if path.exists())
 
-    def outside(self, path: str) -> Path:
-        """What we call a file that is called `path` in there."""
-        return Path(f"/proc/{self._first}/root{path}")
+    def run(self, *argv) -> int:
+        """Run a short command in that world, as its root; its status."""
+        return subprocess.run([*self._enter, *argv], stdin=subprocess.DEVNULL, timeout=60,
+                              check=False).returncode
 
     def virsh(self, *args, timeout: float = 60) -> str:
         """Run virsh; its output. What libvirt refuses is a VirshFailed with its words."""

@@ -8,10 +8,12 @@ import os
 import select
 import socket
 import subprocess
-import threading
 import unittest
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
-from vm import Deadline, detectors, guest_config, manual, paths, remove_scratch, scratch_dir
+from vm import (Daemon, Deadline, detectors, guest_config, manual, paths, remove_scratch,
+                scratch_dir)
 from vm.base import VmTest, echo, listens
 from vm.hostend import HostTool, moved
 
@@ -29,28 +31,39 @@ def setUpModule():
     """One libvirtd for all: its first domain waits for it to ask QEMU what it can do."""
     folder = scratch_dir()
     unittest.addModuleCleanup(remove_scratch, folder)
-    LibvirtTest.libvirtd = Libvirtd(folder)
+    LibvirtTest.libvirtd = Libvirtd(folder, manual.examples(MANUAL, "text")[0])
     unittest.addModuleCleanup(LibvirtTest.libvirtd.stop)
 
 
+def mine(path: Path) -> dict:
+    """An endpoint of another user's that everybody may connect to."""
+    return {**listens(path), "mode": "0666"}
+
+
 class LibvirtTest(VmTest):
-    """A daemon in the world of libvirtd, where a user of QEMU's is, with a guest `vm1`."""
+    """A daemon as the service is, in the world of libvirtd, with a guest `vm1`."""
     libvirtd: Libvirtd
 
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.scratch.chmod(0o755)  # QEMU's user passes through
         cls.virsh = cls.libvirtd.virsh
+        cls.scratch.chmod(0o755)
+        cls.run_folder = cls.scratch / "run"  # as /run/okl4fs
+        cls.run_folder.mkdir()
+        cls.run_folder.chmod(0o777)
 
     @classmethod
     def start_daemon_of(cls, socket_path, **more) -> None:
         """Start it with the channels that the tests want."""
         channels = {"echo": echo(), "quiet": echo(),
-                    "intervm_test": listens(cls.scratch / "intervm_test.sock"),
-                    "kept": listens(cls.scratch / "kept.sock")}
-        cls.start_daemon([guest_config("vm1", socket_path, channels, **more)],
-                         prefix=cls.libvirtd.inside)
+                    "intervm_test": mine(cls.run_folder / "intervm_test.sock"),
+                    "kept": mine(cls.run_folder / "kept.sock")}
+        cls.daemon = Daemon({
+            "control": {"path": str(cls.run_folder / "control.sock"), "mode": "0666"},
+            "guests": [guest_config("vm1", socket_path, channels, **more)]},
+            scratch=cls.run_folder, prefix=cls.libvirtd.service)
+        cls._stack.callback(cls.daemon.stop)
 
     def as_in_the_manual(self, commands: str) -> None:
         """Run commands of docs/libvirt.md in a shell, as they stand there."""
@@ -115,7 +128,7 @@ class Define(LibvirtTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.start_daemon_of(cls.scratch / "vm1.sock", socket_group="kvm")
+        cls.start_daemon_of(cls.run_folder / "vm1.sock", socket_group="kvm")
         cls.path = cls.scratch / "printed.xml"
         cls.path.write_text(cls.printed("--libvirt"), encoding="utf-8")
 
@@ -166,7 +179,7 @@ class Define(LibvirtTest):
 
     def test_manual(self):
         """The XML in the manual is what is printed; its JSON is a guest."""
-        words = self.printed("--libvirt").replace(f"{self.scratch}/vm1.sock", SOCKET).split()
+        words = self.printed("--libvirt").replace(f"{self.run_folder}/vm1.sock", SOCKET).split()
         self.change_guest(socket_mode="connect", socket_group=None)
         guest, = manual.examples(MANUAL, "json")
         try:
@@ -214,7 +227,7 @@ class Listen(LibvirtTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.start_daemon_of(cls.scratch / "vm1.sock", socket_group="kvm")
+        cls.start_daemon_of(cls.run_folder / "vm1.sock", socket_group="kvm")
         cls.device = cls.scratch / "filesystem.xml"
         cls.device.write_text(cls.printed("--libvirt=filesystem"), encoding="utf-8")
         cls.boot()
@@ -226,7 +239,7 @@ class Listen(LibvirtTest):
 
     def test_bytes_both_ways(self):
         """The hashes of what is written are those of what is read."""
-        host = HostTool(self.scratch, "stream", f"unix:{self.scratch}/intervm_test.sock",
+        host = HostTool(self.scratch, "stream", f"unix:{self.run_folder}/intervm_test.sock",
                         f"write={8 * MIB}", f"read={8 * MIB}", "seed=1", "read_seed=2")
         self.addCleanup(host.kill)
         in_guest = moved(self.domain.check(
@@ -243,7 +256,7 @@ class Listen(LibvirtTest):
         self.domain.check("test -p /okl4/intervm_test || mkfifo /okl4/intervm_test")
         with socket.socket(socket.AF_UNIX) as host:
             host.settimeout(60)
-            host.connect(str(self.scratch / "intervm_test.sock"))
+            host.connect(str(self.run_folder / "intervm_test.sock"))
             host.sendall(b"from the host\n")
             host.shutdown(socket.SHUT_WR)
             self.assertEqual(self.domain.check("cat /okl4/intervm_test"), "from the host\n")
@@ -294,7 +307,7 @@ class Listen(LibvirtTest):
             status, output = command.wait(60)
             self.assertNotEqual(status, 0, output)
             self.assertRegex(output.lower(), "i/o error|input/output error")
-        status, output = HostTool(self.scratch, "stream", f"unix:{self.scratch}/kept.sock",
+        status, output = HostTool(self.scratch, "stream", f"unix:{self.run_folder}/kept.sock",
                                   "read=eof", "seed=4").wait(60)
         self.assertEqual(status, 0, output)
         self.assertEqual(moved(output)["read"][0], 500000)
@@ -325,8 +338,8 @@ class Listen(LibvirtTest):
 
 
 class Connect(LibvirtTest):
-    """A <qemu:commandline>: QEMU listens, in a folder where its user may make sockets."""
-    SOCKET = "/var/lib/libvirt/qemu/okl4fs-vm1.sock"
+    """A <qemu:commandline>: QEMU listens, in a folder of both, as the manual has it."""
+    SOCKET = "/run/okl4fs-qemu/vm1.sock"
 
     @classmethod
     def setUpClass(cls):
@@ -355,21 +368,15 @@ class Connect(LibvirtTest):
         self.domain.destroy()
         self.daemon.signal(15)
         self.assertEqual(self.daemon.wait(), 0)
-        path = self.libvirtd.outside(self.SOCKET)
-        path.unlink(missing_ok=True)
+        self.assertEqual(self.libvirtd.run("rm", "-f", self.SOCKET), 0)
         deadline = Deadline(60)
-
-        def start_when_qemu_listens():
-            while not path.is_socket():
+        with ThreadPoolExecutor(1) as pool:
+            started = pool.submit(self.domain.start)
+            while self.libvirtd.run("test", "-S", self.SOCKET) and not started.done():
                 deadline.check("QEMU to listen")
                 select.select([], [], [], 0.02)
             self.daemon.start()
-        thread = threading.Thread(target=start_when_qemu_listens)
-        thread.start()
-        try:
-            self.domain.start()
-        finally:
-            thread.join()
+            started.result()
         self.wait_channels()
 
     def test_reset(self):
