@@ -77,6 +77,12 @@ static const struct option of_events[] = { COMMON_OPTIONS,
 					   { "guest", required_argument, NULL, 'g' },
 					   { "count", required_argument, NULL, 'n' },
 					   END };
+static const struct option of_qemu_args[] = { COMMON_OPTIONS,
+					      { "way", required_argument, NULL, 'w' },
+					      { "memory", required_argument, NULL, 'm' },
+					      { "libvirt", optional_argument, NULL, 'l' },
+					      { "cloud-hypervisor", no_argument, NULL, 'c' },
+					      END };
 
 /**
  * struct command - one command
@@ -84,7 +90,7 @@ static const struct option of_events[] = { COMMON_OPTIONS,
  * @min: arguments at least
  * @max: and at most
  * @run: carries it out
- * @options: its options; NULL: it reads its arguments itself
+ * @options: its options
  * @letters: those of them that have a letter
  */
 struct command {
@@ -104,7 +110,7 @@ static const struct command commands[] = {
 	{ "events", 0, CTL_MAX_KINDS, ctl_events, of_events, ":s:hg:n:" },
 	{ "metrics", 0, 0, ctl_metrics, common, ":s:h" },
 	{ "version", 0, 0, ctl_version, common, ":s:h" },
-	{ "qemu-args", 1, CTL_MAX_ARGS, ctl_qemu_args, NULL, NULL },
+	{ "qemu-args", 1, 1, ctl_qemu_args, of_qemu_args, ":s:h" },
 	{ "attach", 1, 1, ctl_attach, common, ":s:h" },
 	{ "guest-add", 1, 1, ctl_guest_add, common, ":s:h" },
 	{ "guest-remove", 1, 1, ctl_guest_remove, common, ":s:h" },
@@ -178,6 +184,18 @@ static bool take_option(struct ctl *ctl, int option)
 	case 'g':
 		ctl->guest = optarg;
 		return true;
+	case 'w':
+		ctl->way = optarg;
+		return true;
+	case 'm':
+		ctl->memory = optarg;
+		return true;
+	case 'l':
+		ctl->libvirt = optarg ? optarg : "domain";
+		return true;
+	case 'c':
+		ctl->cloud_hypervisor = true;
+		return true;
 	default:
 		return false;
 	}
@@ -229,20 +247,12 @@ static int run(struct ctl *ctl, int argc, char **argv)
 
 	if (!c)
 		return CTL_USAGE;
-	if (c->options) {
-		r = read_options(ctl, argc, argv, c->options, c->letters);
-		if (r)
-			return r;
-		argc -= optind;
-		argv += optind;
-	} else {
-		argc--;
-		argv++;
-		opterr = 1;
-	}
-	n = argc;
+	r = read_options(ctl, argc, argv, c->options, c->letters);
+	if (r)
+		return r;
+	n = argc - optind;
 	if (n >= c->min && n <= c->max)
-		return (int)c->run(ctl, argv);
+		return (int)c->run(ctl, argv + optind);
 	ctl_error("%s: %s; see okl4fsctl help", c->name,
 		  n < c->min ? "an argument is missing" : "too many arguments");
 	return CTL_USAGE;

@@ -10,9 +10,6 @@
 
 struct json_object;
 
-/** CTL_MAX_ARGS - as many arguments as any command has */
-#define CTL_MAX_ARGS 8
-
 /** CTL_MAX_KINDS - kinds of events that can be asked for */
 #define CTL_MAX_KINDS 64
 
@@ -28,11 +25,15 @@ enum ctl_exit { CTL_DONE, CTL_REFUSED, CTL_USAGE, CTL_NO_DAEMON };
  * @delay: seconds; NULL: not given
  * @sort: by what; NULL: not given
  * @guest: of which guest; NULL: of all
+ * @way: over which way; NULL: not given
+ * @memory: MiB; NULL: not given
+ * @libvirt: for libvirt, and which part; NULL: not for it
+ * @cloud_hypervisor: for Cloud Hypervisor
  */
 struct ctl {
 	const char *socket;
-	bool json, names;
-	const char *count, *delay, *sort, *guest;
+	bool json, names, cloud_hypervisor;
+	const char *count, *delay, *sort, *guest, *way, *memory, *libvirt;
 };
 
 /** ctl_error() - a line on stderr that begins with the program's name; what a terminal would obey is escaped */

@@ -3,7 +3,6 @@
  * qemu_args.c - `qemu-args GUEST`: what joins a virtual machine to the daemon, to be pasted
  */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,23 +21,9 @@
 enum target { FOR_QEMU, FOR_CLOUD, FOR_LIBVIRT, FOR_LIBVIRT_DEVICE };
 
 /**
- * struct request - what is asked for
- * @guest: which guest
- * @target: for whom
- * @generic: over the way `generic`
- * @memory_mib: memory of the machine
- */
-struct request {
-	const char *guest;
-	enum target target;
-	bool generic;
-	unsigned long memory_mib;
-};
-
-/**
- * one_of() - look a word up
- * @option: whose value it is
- * @word: the word; NULL: the first one
+ * one_of() - look the value of an option up
+ * @option: the option
+ * @word: its value; NULL: not given, so the first one
  * @words: two that are meant
  * @out: out: index of it
  *
@@ -55,7 +40,7 @@ static bool one_of(const char *option, const char *word, const char *const words
 
 /**
  * read_memory() - read the value of --memory
- * @text: it
+ * @text: it, or NULL
  * @out: out: MiB
  *
  * Return: whether it is a number of MiB; else with a line on stderr.
@@ -64,6 +49,9 @@ static bool read_memory(const char *text, unsigned long *out)
 {
 	char *end;
 
+	*out = MEMORY_MIB;
+	if (!text)
+		return true;
 	errno = 0;
 	*out = strtoul(text, &end, 10);
 	if (text[strspn(text, "0123456789")] == 0 && end != text && !errno && *out &&
@@ -75,79 +63,33 @@ static bool read_memory(const char *text, unsigned long *out)
 }
 
 /**
- * read_option() - read one option
- * @option: its letter
- * @out: what it changes
- *
- * Return: whether it is well; else with a line on stderr.
- */
-static bool read_option(int option, struct request *out)
-{
-	static const char *const ways[] = { "fs", "generic" };
-	static const char *const parts[] = { "domain", "filesystem" };
-	int i;
-
-	switch (option) {
-	case 'w':
-		if (!one_of("--way", optarg, ways, &i))
-			return false;
-		out->generic = i == 1;
-		return true;
-	case 'm':
-		return read_memory(optarg, &out->memory_mib);
-	case 'l':
-	case 'c':
-		if (out->target != FOR_QEMU) {
-			ctl_error("qemu-args: --libvirt and --cloud-hypervisor: one, and once");
-			return false;
-		}
-		if (option == 'l' && !one_of("--libvirt", optarg, parts, &i))
-			return false;
-		out->target = option == 'c' ? FOR_CLOUD : i ? FOR_LIBVIRT_DEVICE : FOR_LIBVIRT;
-		return true;
-	default:
-		return false; /* getopt has said why */
-	}
-}
-
-/**
- * read_args() - read the command's arguments
- * @args: them; NULL at the end
- * @out: out: what is asked for
+ * read_options() - read the command's options
+ * @ctl: them
+ * @target: out: for whom
+ * @m: out: machine, as far as they say
  *
  * Return: whether they are well; else with a line on stderr.
  */
-static bool read_args(char **args, struct request *out)
+static bool read_options(const struct ctl *ctl, enum target *target, struct machine *m)
 {
-	static const struct option options[] = {
-		{ "way", required_argument, NULL, 'w' },
-		{ "memory", required_argument, NULL, 'm' },
-		{ "libvirt", optional_argument, NULL, 'l' },
-		{ "cloud-hypervisor", no_argument, NULL, 'c' },
-		{ NULL, 0, NULL, 0 },
-	};
-	static char name[] = "okl4fsctl: qemu-args";
-	char *argv[CTL_MAX_ARGS + 2] = { name };
-	int argc = 1, option;
+	static const char *const ways[] = { "fs", "generic" };
+	static const char *const parts[] = { "domain", "filesystem" };
+	int way, part;
 
-	for (; *args && argc <= CTL_MAX_ARGS; args++)
-		argv[argc++] = *args;
-	*out = (struct request){ .memory_mib = MEMORY_MIB };
-	optind = 0; /* another command line than the one before */
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
-		if (!read_option(option, out))
-			return false;
-	if (argc - optind != 1) {
-		ctl_error("qemu-args: %s; see okl4fsctl help",
-			  optind == argc ? "an argument is missing" : "too many arguments");
+	if (!one_of("--way", ctl->way, ways, &way) ||
+	    !one_of("--libvirt", ctl->libvirt, parts, &part) ||
+	    !read_memory(ctl->memory, &m->memory_mib))
 		return false;
-	}
-	out->guest = argv[optind];
-	if (out->generic && (out->target == FOR_LIBVIRT || out->target == FOR_LIBVIRT_DEVICE)) {
+	m->generic = way == 1;
+	*target = ctl->cloud_hypervisor ? FOR_CLOUD : FOR_QEMU;
+	if (!ctl->libvirt)
+		return true;
+	*target = part ? FOR_LIBVIRT_DEVICE : FOR_LIBVIRT;
+	if (ctl->cloud_hypervisor)
+		ctl_error("qemu-args: --libvirt or --cloud-hypervisor, not both");
+	else if (m->generic)
 		ctl_error("qemu-args: libvirt has the way fs only");
-		return false;
-	}
-	return true;
+	return !ctl->cloud_hypervisor && !m->generic;
 }
 
 /**
@@ -261,25 +203,25 @@ static bool possible(enum target target, const struct machine *m)
 
 enum ctl_exit ctl_qemu_args(const struct ctl *ctl, char **args)
 {
-	struct json_object *result, *g;
-	struct request req;
+	struct json_object *result, *list, *g;
+	enum target target;
 	struct machine m;
 	enum ctl_exit r;
 
-	if (!read_args(args, &req))
+	if (!read_options(ctl, &target, &m))
 		return CTL_USAGE;
-	r = ctl_call(ctl, "guest.list", ctl_guest_param(req.guest), &result);
+	r = ctl_call(ctl, "guest.list", ctl_guest_param(args[0]), &result);
 	if (r)
 		return r;
-	g = json_object_array_get_idx(ctl_object(result, "guests"), 0);
-	m = (struct machine){ .guest = ctl_string(g, "name"),
-			      .socket = ctl_string(g, "socket"),
-			      .listens = !strcmp(ctl_string(g, "socket_mode"), "connect"),
-			      .generic = req.generic,
-			      .memory_mib = req.memory_mib };
+	g = ctl_list(result, "guests", &list) ? json_object_array_get_idx(list, 0) : NULL;
+	m.guest = ctl_string(g, "name");
+	m.socket = ctl_string(g, "socket");
+	m.listens = !strcmp(ctl_string(g, "socket_mode"), "connect");
 	r = CTL_REFUSED;
-	if (possible(req.target, &m)) {
-		r = print(ctl, req.target, &m) ? CTL_REFUSED : CTL_DONE;
+	if (*m.socket != '/') {
+		ctl_error("the daemon's answer names no socket");
+	} else if (possible(target, &m)) {
+		r = print(ctl, target, &m) ? CTL_REFUSED : CTL_DONE;
 		if (r)
 			ctl_error("out of memory");
 	}

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """`okl4fsctl qemu-args`: for each program and way, with paths that each of them wants quoted."""
 import json
+import socket
+import threading
 import unittest
 from xml.etree import ElementTree
 
@@ -38,9 +40,7 @@ class QemuArgs(unittest.TestCase):
 
     def json(self, *args) -> dict:
         """The same with --json."""
-        status, output, errors = self.daemon.ctl("--json", "qemu-args", *args)
-        self.assertEqual((status, errors), (0, ""), args)
-        return json.loads(output)
+        return json.loads(self.good("--json", *args))
 
     def bad(self, wanted: int, sentence: str, *args) -> None:
         """okl4fsctl qemu-args; must fail with a status and a sentence."""
@@ -170,21 +170,40 @@ class QemuArgs(unittest.TestCase):
         self.bad(2, "qemu-args: an argument is missing", "--libvirt")
         self.bad(2, "qemu-args: too many arguments", "vm1", "vm2")
         self.bad(2, "qemu-args: too many arguments", *["vm1"] * 20)
-        self.bad(2, "qemu-args: unrecognized option '--frobnicate'", "vm1", "--frobnicate")
+        self.bad(2, "qemu-args: unrecognized option or value: --frobnicate", "vm1", "--frobnicate")
         self.bad(2, '--way: "pci" is neither fs nor generic', "vm1", "--way", "pci")
         self.bad(2, '--libvirt: "x" is neither domain nor filesystem', "vm1", "--libvirt=x")
         self.bad(2, "libvirt has the way fs only", "vm1", "--libvirt", "--way=generic")
-        self.bad(2, "--libvirt and --cloud-hypervisor: one, and once", "vm1", "--libvirt",
+        self.bad(2, "--libvirt or --cloud-hypervisor, not both", "vm1", "--libvirt",
                  "--cloud-hypervisor")
         for memory in ("0", "", "-1", "+5", "1G", "99999999999999999999", "16777217"):
             self.bad(2, f'--memory: "{memory}" is no number of MiB', "vm1", f"--memory={memory}")
 
     def test_no_daemon(self):
-        self.daemon.control_path, path = str(self.scratch / "none.sock"), self.daemon.control_path
-        try:
-            self.bad(3, "no daemon at", "vm1", "--libvirt")
-        finally:
-            self.daemon.control_path = path
+        self.bad(3, "no daemon at", "vm1", "--libvirt", "-s", self.scratch / "none.sock")
+
+    def test_another_daemon(self):
+        """An answer that is none is told, whatever is in it."""
+        path = self.scratch / "other.sock"
+        for result in ({}, {"guests": 1}, {"guests": []}, {"guests": [1]},
+                       {"guests": [{"name": "vm1", "socket": "relative"}]}):
+            with self.subTest(result=result), socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(str(path))
+                listener.listen()
+                thread = threading.Thread(target=self.answer, args=(listener, result))
+                thread.start()
+                self.bad(1, "the daemon's answer names no socket", "vm1", "-s", path)
+                thread.join()
+                path.unlink()
+
+    @staticmethod
+    def answer(listener: socket.socket, result) -> None:
+        """Answer one request with this result."""
+        client, _ = listener.accept()
+        with client:
+            request = json.loads(client.makefile("r").readline())
+            client.sendall(json.dumps({"jsonrpc": "2.0", "id": request["id"],
+                                       "result": result}).encode() + b"\n")
 
 
 if __name__ == "__main__":
