@@ -76,8 +76,12 @@ class Container:
         return output
 
     def path(self, path: str) -> Path:
-        """A file of the system, as the host sees it: not in what is mounted there when it runs."""
+        """A file of the system, not below what is mounted there when it runs (/run, /tmp): seen()."""
         return self.root / path.lstrip("/")
+
+    def seen(self, path: str) -> Path:
+        """A file of the running system, as its processes see it: to open it, or connect to it."""
+        return Path(f"/proc/{self._leader}/root{path}")
 
     # The system
 
