@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Debian packages: `cmake --build build --target package` (or ./dev package) makes them in
-# build/packages. Each is a component of install(), and has a folder of its own in cmake/debian:
+# build/packages. Each is a component of install(), and has a folder of its own in cmake/debian. What
+# only a package has, or only a guest, is not what a plain `cmake --install` installs.
 #
 #   okl4fs    okl4fs: the daemon, okl4fsctl, their units and manual; for the host
 #   dbgsym    okl4fs-dbgsym: the debug symbols of these programs
@@ -35,7 +36,7 @@ function(okl4fs_man component extension)
     string(REGEX MATCH "[0-9]$" section ${name})
     okl4fs_compress(${page} ${name})
     install(FILES ${made}/${name}.gz DESTINATION share/man/man${section}
-      RENAME ${name}${extension}.gz COMPONENT ${component})
+      RENAME ${name}${extension}.gz COMPONENT ${component} ${only_in_package})
   endforeach()
   set(compressed ${compressed} PARENT_SCOPE)
 endfunction()
@@ -44,9 +45,9 @@ endfunction()
 macro(okl4fs_deb component package)
   string(TOUPPER ${component} key)
   install(FILES ${debian}/copyright ${made}/changelog.gz ${made}/changelog.Debian.gz
-    DESTINATION share/doc/${package} COMPONENT ${component})
+    DESTINATION share/doc/${package} COMPONENT ${component} EXCLUDE_FROM_ALL)
   install(FILES ${debian}/${package}/lintian-overrides DESTINATION share/lintian/overrides
-    RENAME ${package} COMPONENT ${component})
+    RENAME ${package} COMPONENT ${component} EXCLUDE_FROM_ALL)
   foreach(script IN ITEMS ${ARGN})
     configure_file(${debian}/${package}/${script} ${made}/${package}/${script} @ONLY)
     list(APPEND CPACK_DEBIAN_${key}_PACKAGE_CONTROL_EXTRA ${made}/${package}/${script})

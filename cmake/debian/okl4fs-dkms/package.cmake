@@ -5,21 +5,23 @@ set(dkms_source src/okl4fs-${PROJECT_VERSION})
 configure_file(guest-driver/dkms.conf ${made}/okl4fs-dkms/dkms.conf @ONLY)
 
 # The layout in which Kbuild expects it: guest-driver/* at the top, libfs/ below (cmake/build-module)
-install(DIRECTORY guest-driver/ DESTINATION ${dkms_source} COMPONENT dkms
+install(DIRECTORY guest-driver/ DESTINATION ${dkms_source} COMPONENT dkms EXCLUDE_FROM_ALL
   FILES_MATCHING PATTERN "*.[chS]" PATTERN Kbuild)
-install(DIRECTORY libfs DESTINATION ${dkms_source} COMPONENT dkms
+install(DIRECTORY libfs DESTINATION ${dkms_source} COMPONENT dkms EXCLUDE_FROM_ALL
   FILES_MATCHING PATTERN "*.[ch]" PATTERN sources)
-install(FILES ${made}/okl4fs-dkms/dkms.conf DESTINATION ${dkms_source} COMPONENT dkms)
+install(FILES ${made}/okl4fs-dkms/dkms.conf DESTINATION ${dkms_source} COMPONENT dkms EXCLUDE_FROM_ALL)
 
 install(FILES systemd/modules-load.conf DESTINATION lib/modules-load.d
-  RENAME okl4fs.conf COMPONENT dkms)
-install(FILES systemd/okl4.mount DESTINATION lib/systemd/system COMPONENT dkms)
-install(FILES systemd/60-okl4fs.rules DESTINATION lib/udev/rules.d COMPONENT dkms)
+  RENAME okl4fs.conf COMPONENT dkms EXCLUDE_FROM_ALL)
+install(FILES systemd/okl4.mount DESTINATION lib/systemd/system COMPONENT dkms EXCLUDE_FROM_ALL)
+install(FILES systemd/60-okl4fs.rules DESTINATION lib/udev/rules.d COMPONENT dkms EXCLUDE_FROM_ALL)
 
 # okl4fs(7) is for both sides, and no file can be in two packages: in a guest it is okl4fs(7guest),
 # which man(1) finds by either name.
+set(only_in_package EXCLUDE_FROM_ALL)
 okl4fs_man(dkms "" docs/okl4fs-driver.4)
 okl4fs_man(dkms guest docs/okl4fs.7)
+unset(only_in_package)
 
 okl4fs_deb(dkms okl4fs-dkms postinst prerm postrm)
 set(CPACK_DEBIAN_DKMS_PACKAGE_ARCHITECTURE all)
