@@ -216,7 +216,8 @@ class Systemd(unittest.TestCase):
         sock.settimeout(20)
         daemon = Daemon({"guests": []}, scratch=scratch,
                         env={**os.environ, "NOTIFY_SOCKET": str(scratch / "notify")})
-        self.assertEqual(sock.recv(100), b"READY=1")
+        self.assertEqual(sock.recv(200).splitlines(),
+                         [b"READY=1", b"STATUS=0 guests (0 ready), 0 channels, 0 bytes moved"])
         daemon.signal(signal.SIGTERM)
         self.assertEqual(sock.recv(100), b"STOPPING=1")
         self.assertEqual(daemon.wait(), 0)
