@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# bash completion of okl4fsctl. Names of guests and channels are those that the daemon has now.
+
+_okl4fsctl_names() { # COMMAND: as the daemon gives them, but for those that no word can be
+	local -a to=()
+	[[ -z $socket ]] || to=(-s "$socket")
+	"${command:-okl4fsctl}" "${to[@]}" "$1" --names 2>/dev/null | grep -vF "\\"
+}
+
+_okl4fsctl_offer() { # [-o OPTION] LINES: those that begin with the word, quoted for the shell
+	local quote=yes line
+	[[ $1 != -o ]] || { compopt -o "$2" 2>/dev/null; quote=; shift 2; }
+	while IFS= read -r line; do
+		[[ -n $line && $line == "$bare"* ]] || continue
+		[[ -z $quote || $line != *[!A-Za-z0-9_./:@%+,=-]* ]] || printf -v line %q "$line"
+		COMPREPLY+=("$line")
+	done <<<"$1"
+}
+
+_okl4fsctl_words() { _okl4fsctl_offer "$(printf '%s\n' "$@")"; }
+
+_okl4fsctl() {
+	local command=${COMP_WORDS[0]} word=${COMP_WORDS[COMP_CWORD]}
+	local before=${COMP_WORDS[COMP_CWORD - 1]} bare socket='' name='' n=0 i
+	local -a commands=(status guests channels channel top events metrics qemu-args attach
+		guest-add guest-remove channel-add channel-remove channel-reset reload
+		log-level version help)
+	local -a common=(-s --socket --json -h --help)
+	# What has been typed may be quoted already
+	bare=${word//\\/}
+	bare=${bare#[\"\']}
+	COMPREPLY=()
+
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		-s | --socket)
+			i=$((i + 1))
+			[[ ${COMP_WORDS[i]} != '=' ]] || i=$((i + 1))
+			socket=${COMP_WORDS[i]}
+			;;
+		-[dnkg] | --delay | --count | --sort | --guest | --way | --memory)
+			i=$((i + 1))
+			[[ ${COMP_WORDS[i]} != '=' ]] || i=$((i + 1))
+			;;
+		-* | =) ;;
+		*)
+			if [[ -z $name ]]; then
+				name=${COMP_WORDS[i]}
+			else
+				n=$((n + 1))
+			fi
+			;;
+		esac
+	done
+
+	# The value of an option, which may stand behind "="
+	if [[ $word == '=' ]]; then
+		word='' bare=''
+	elif [[ $before == '=' ]]; then
+		before=${COMP_WORDS[COMP_CWORD - 2]}
+	fi
+	case $before in
+	-s | --socket)
+		compopt -o filenames 2>/dev/null
+		mapfile -t COMPREPLY < <(compgen -f -- "$bare")
+		return
+		;;
+	-d | --delay | -n | --count | --memory) return ;;
+	-k | --sort)
+		_okl4fsctl_words list name rate to-host to-guest fill stalls
+		return
+		;;
+	-g | --guest)
+		_okl4fsctl_offer "$(_okl4fsctl_names guests)"
+		return
+		;;
+	--way)
+		_okl4fsctl_words fs generic
+		return
+		;;
+	esac
+
+	if [[ $word == -* ]]; then
+		case $name in
+		guests | channels) _okl4fsctl_words "${common[@]}" --names ;;
+		top) _okl4fsctl_words "${common[@]}" -d --delay -n --count -k --sort ;;
+		events) _okl4fsctl_words "${common[@]}" -g --guest -n --count ;;
+		qemu-args) _okl4fsctl_words --way --memory --libvirt --libvirt=filesystem \
+			--cloud-hypervisor ;;
+		help) ;;
+		*) _okl4fsctl_words "${common[@]}" ;;
+		esac
+		return
+	fi
+
+	case $name,$n in
+	,0) _okl4fsctl_words "${commands[@]}" ;;
+	channels,0 | top,0 | qemu-args,0 | guest-remove,0 | channel-add,0)
+		_okl4fsctl_offer "$(_okl4fsctl_names guests)"
+		;;
+	channel,0 | attach,0 | channel-remove,0 | channel-reset,0)
+		_okl4fsctl_offer "$(_okl4fsctl_names channels)"
+		;;
+	events,*)
+		_okl4fsctl_words guest guest.added guest.removed guest.connected guest.ready \
+			guest.reset guest.broken guest.gone channel channel.added channel.removed \
+			channel.attached channel.suspended channel.detached channel.failed \
+			channel.reset endpoint endpoint.joined endpoint.left config \
+			config.reloaded config.refused log log.changed
+		;;
+	log-level,0) _okl4fsctl_words err warning notice info debug ;;
+	esac
+}
+
+complete -F _okl4fsctl okl4fsctl

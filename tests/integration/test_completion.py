@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Completion of okl4fsctl in bash and zsh, with the names that a daemon has; and that nobody lags behind the usage text."""
+import os
+import pty
+import re
+import select
+import subprocess
+import unittest
+
+from vm import paths
+from vm.daemon import Daemon, guest_config
+from vm.process import Deadline, scratch_dir
+
+BASH = paths.ROOT / "completions/okl4fsctl.bash"
+ZSH = paths.ROOT / "completions/_okl4fsctl"
+TIMEOUT_S = 60
+
+
+def usage() -> str:
+    """What okl4fsctl says of itself."""
+    return subprocess.run([paths.BUILD / "okl4fsctl", "help"], capture_output=True, text=True,
+                          timeout=TIMEOUT_S, check=True).stdout
+
+
+def commands() -> list[str]:
+    """All commands."""
+    return re.findall(r"^  ([a-z][a-z-]*)", usage(), re.M)
+
+
+class Completion(unittest.TestCase):
+    """A daemon with names of all kinds."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.scratch = scratch_dir()
+        cls.daemon = Daemon({"guests": [
+            guest_config("vm1", cls.scratch / "vm1.sock",
+                         {name: {"type": "discard"} for name in
+                          ("host", "echo", "a b", "it's", "$(touch x)", "bell\u0007", "\u00e4")}),
+            guest_config("vm2", cls.scratch / "vm2.sock", {"other": {"type": "discard"}})]},
+            scratch=cls.scratch)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.daemon.stop()
+
+    def bash(self, *words: str, socket: bool = True) -> list[str]:
+        """What bash offers for the last of the words."""
+        line = [str(paths.BUILD / "okl4fsctl")]
+        line += ["-s", self.daemon.control_path] if socket else []
+        script = ('source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _okl4fsctl; '
+                  'printf "%s\\n" "${COMPREPLY[@]}"')
+        done = subprocess.run(["bash", "--norc", "-c", script, "bash", BASH, *line, *words],
+                              capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
+                              cwd=self.scratch)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return [line for line in done.stdout.splitlines() if line]
+
+    # bash
+
+    def test_commands(self):
+        self.assertEqual(sorted(self.bash("")), sorted(commands()))
+        self.assertEqual(self.bash("chan", socket=False),
+                         ["channels", "channel", "channel-add", "channel-remove", "channel-reset"])
+        self.assertEqual(self.bash("--json", "st"), ["status"])
+        self.assertEqual(self.bash("nonsense"), [])
+
+    def test_names(self):
+        self.assertEqual(self.bash("guest-remove", ""), ["vm1", "vm2"])
+        for command in ("channel", "attach", "channel-remove", "channel-reset"):
+            self.assertEqual(self.bash(command, "vm1/h"), ["vm1/host"])
+        self.assertEqual(self.bash("channel", "vm2"), ["vm2/other"])
+        self.assertEqual(self.bash("events", "--guest", ""), ["vm1", "vm2"])
+        self.assertEqual(self.bash("top", "vm"), ["vm1", "vm2"])
+        self.assertEqual(self.bash("guest-remove", "vm1", ""), [])
+        self.assertEqual(self.bash("status", ""), [])
+
+    def test_names_are_quoted(self):
+        """A name is one word when the line is run, and runs nothing."""
+        offered = self.bash("channel", "")
+        self.assertEqual(len(offered), 7)  # not the one with a bell
+        for word in offered:
+            done = subprocess.run(["bash", "-c", f"printf '%s\\n' {word}"], capture_output=True,
+                                  text=True, timeout=TIMEOUT_S, check=True, cwd=self.scratch)
+            self.assertEqual(done.stdout.count("\n"), 1, word)
+            self.assertTrue(self.daemon.ctl("channel", done.stdout[:-1])[1], word)
+        self.assertFalse((self.scratch / "x").exists())
+        self.assertEqual(self.bash("channel", "vm1/a\\ "), ["vm1/a\\ b"])
+
+    def test_options_and_values(self):
+        self.assertEqual(self.bash("channels", "--n"), ["--names"])
+        self.assertEqual(self.bash("top", "--sort", "to"), ["to-host", "to-guest"])
+        self.assertEqual(self.bash("top", "--sort", "=", "to-h"), ["to-host"])
+        self.assertEqual(self.bash("log-level", "de"), ["debug"])
+        self.assertEqual(self.bash("qemu-args", "vm1", "--li"), ["--libvirt",
+                                                                 "--libvirt=filesystem"])
+        self.assertIn("channel.failed", self.bash("events", "guest", "chan"))
+        self.assertIn("okl4fsd.json", self.bash("--socket", "okl4fsd.j"))
+
+    def test_without_a_daemon(self):
+        none = str(self.scratch / "none.sock")
+        self.assertEqual(self.bash("-s", none, "guest-remove", "", socket=False), [])
+
+    # zsh
+
+    def zsh(self, *lines: str) -> list[str]:
+        """The arguments that lines (with tabs in them) call okl4fsctl with, joined by '|'."""
+        rc = self.scratch / "zshrc"
+        rc.write_text(f"""
+PS1= PS2= RPS1= ; unsetopt zle_bracketed_paste prompt_cr prompt_sp beep; stty -echo
+fpath=({ZSH.parent} $fpath)
+autoload -Uz compinit; compinit -u -D
+setopt list_ambiguous no_auto_list
+okl4fsctl() {{
+    if [[ " $* " == *" --names "* ]]; then {paths.BUILD}/okl4fsctl "$@"; return; fi
+    print -r -- "RESULT=${{(j:|:)@}}=END"
+}}
+print READY
+""", encoding="utf-8")
+        pid, fd = pty.fork()
+        if not pid:
+            os.execve("/usr/bin/zsh", ["zsh", "-f", "-i"],
+                      {"PATH": "/usr/bin:/bin", "TERM": "dumb", "HOME": str(self.scratch),
+                       "LANG": "C.UTF-8"})
+        try:
+            os.write(fd, f"source {rc}\n".encode())
+            self.until(fd, r"READY\r?\n")
+            results = []
+            for line in lines:
+                os.write(fd, line.encode() + b"\n")
+                results.append(re.search("RESULT=(.*?)=END", self.until(fd, "=END"))[1])
+            return results
+        finally:
+            os.close(fd)
+            os.waitpid(pid, 0)
+
+    def until(self, fd: int, pattern: str) -> str:
+        """Read a terminal until a pattern comes."""
+        deadline, text = Deadline(TIMEOUT_S), ""
+        while not re.search(pattern, text):
+            ready, _, _ = select.select([fd], [], [], deadline.left_s())
+            deadline.check(f"{pattern} (got {text!r})")
+            if ready:
+                text += os.read(fd, 65536).decode(errors="replace")
+        return text
+
+    def test_zsh(self):
+        s = f"-s {self.daemon.control_path}"
+        self.assertEqual(self.zsh(
+            "okl4fsctl stat\t",
+            f"okl4fsctl {s} guest-remove vm2\t",
+            f"okl4fsctl {s} channel vm2/\t",
+            f"okl4fsctl {s} attach vm1/ho\t",
+            f"okl4fsctl {s} channel vm1/a\t",
+            f"okl4fsctl {s} events -g vm2\t",
+            "okl4fsctl top --sort fi\t",
+            "okl4fsctl log-level deb\t",
+            "okl4fsctl events channel.fa\t",
+            "okl4fsctl qemu-args --clo\t",
+            "okl4fsctl channels --js\t",
+        ), [
+            "status",
+            f"-s|{self.daemon.control_path}|guest-remove|vm2",
+            f"-s|{self.daemon.control_path}|channel|vm2/other",
+            f"-s|{self.daemon.control_path}|attach|vm1/host",
+            f"-s|{self.daemon.control_path}|channel|vm1/a b",
+            f"-s|{self.daemon.control_path}|events|-g|vm2",
+            "top|--sort|fill", "log-level|debug", "events|channel.failed",
+            "qemu-args|--cloud-hypervisor", "channels|--json"])
+
+    def test_zsh_syntax(self):
+        subprocess.run(["zsh", "-n", ZSH], timeout=TIMEOUT_S, check=True)
+
+    # All say the same
+
+    def test_everybody_knows_every_command_and_option(self):
+        """The usage text, the manual page and both completions."""
+        text = usage()
+        options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text))
+        letters = set(re.findall(r"(?<![\w-])-[a-z]\b(?!-)", text))
+        self.assertGreater(len(options), 10)
+        page = (paths.ROOT / "docs/okl4fsctl.1").read_text(encoding="utf-8")
+        for name, there in (
+                ("manual", re.findall(r"^\.It Cm ([a-z-]+)", page, re.M)),
+                ("zsh", re.findall(r"^\t\t['\"]([a-z-]+):", ZSH.read_text(encoding="utf-8"), re.M)),
+                ("bash", self.bash("", socket=False))):
+            self.assertEqual(sorted(there), sorted(commands()), name)
+        self.assertEqual({"-" + flag for flag in re.findall(
+            r"\bFl (-[a-z-]+)", page)}, options)
+        self.assertEqual({"-" + flag for flag in re.findall(r"Fl ([a-z])\b", page)}, letters)
+        source = ZSH.read_text(encoding="utf-8")
+        self.assertEqual(set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", source.replace(
+            "$1 --names", ""))), options)
+        offered = set()
+        for command in commands():
+            offered |= set(self.bash(command, "-", socket=False))
+        self.assertEqual({o for o in offered if o.startswith("--")},
+                         options | {"--libvirt=filesystem"})
+        self.assertEqual({o for o in offered if not o.startswith("--")}, letters)
+
+    def test_kinds_of_events(self):
+        """Those that the daemon has are those that are completed."""
+        kinds = set(re.findall(r'\] = "((?:guest|channel|endpoint|config|log)\.[a-z]+)"',
+                               (paths.ROOT / "daemon/events.c").read_text(encoding="utf-8")))
+        self.assertGreater(len(kinds), 15)
+        offered = set(self.bash("events", "", socket=False))
+        self.assertEqual(offered, kinds | {kind.split(".")[0] for kind in kinds})
+        listed = re.search(r"'\*:kind:\(([^)]*)\)'", ZSH.read_text(encoding="utf-8"))[1]
+        self.assertEqual(set(listed.split()), offered)
+
+
+if __name__ == "__main__":
+    unittest.main()
