@@ -21,6 +21,7 @@ LEFT_OUT = {
     "test_firmware.py": "is about what happens before a kernel",
     "test_harness.py": "is about the host's half of the harness",
     "test_manual.py": "is about what QEMU is told",
+    "test_readme.py": "is about what the host is told",
     "test_idle.py": "looks at the daemon's threads while the guest does nothing",
 }
 # On KCSAN's, those in which much happens at once.

@@ -98,8 +98,9 @@ class VmTest(unittest.TestCase):
         result = self._outcome.result
         if not any(test is self for test, _ in result.errors + result.failures):
             return
-        print(f"-- {self.id()}: the daemon said:")
-        print(self.daemon.log()[self._log_from:][-3000:])
+        if hasattr(self, "daemon"):
+            print(f"-- {self.id()}: the daemon said:")
+            print(self.daemon.log()[self._log_from:][-3000:])
         for i, guest in enumerate(self._guests):
             start = self._console_from[i] if i < len(self._console_from) else 0
             print(f"-- guest {i} said:\n{guest.console()[start:][-3000:]}")
