@@ -192,6 +192,20 @@ class Define(LibvirtTest):
         for example, whole in ((memory, words), (device, words), (commandline, listens.split())):
             self.assertIn(" ".join(example.split()), " ".join(whole))
 
+    def test_odd_path(self):
+        """A socket whose name is special in XML and to QEMU."""
+        path = self.daemon.config["guests"][0]["socket"]
+        other = self.scratch / "odd.xml"
+        self.change_guest(socket=str(self.run_folder / "a, 'b'=\"c\" & <d>.sock"))
+        try:
+            other.write_text(self.printed("--libvirt"), encoding="utf-8")
+            self.validate(other.read_text(encoding="utf-8"))
+            self.virsh("create", other)
+            self.assertTrue(self.connected())
+            self.virsh("destroy", "vm1")
+        finally:
+            self.change_guest(socket=path)
+
     def test_without_shared_memory(self):
         """libvirt does not take it."""
         xml = self.path.read_text(encoding="utf-8")
