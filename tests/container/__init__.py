@@ -34,6 +34,8 @@ class Container:
     """
 
     def __init__(self, root: Path, binds: dict[Path, str] | None = None):
+        if os.getuid():
+            raise ContainerError("systems in containers need root: sudo ./dev test")
         self.root = root
         self.scratch = scratch_dir()
         self._options = ["--directory", str(root), "--resolv-conf=off",

@@ -105,6 +105,14 @@ class Host(unittest.TestCase):
         self.assertEqual(sorted(found), ["/usr/share/man/man7/okl4fs.7.gz",
                                          "/usr/share/man/man7/okl4fs.7guest.gz"])
 
+    def test_07_completion(self):
+        """bash loads the completion of okl4fsctl; zsh's lies where zsh looks."""
+        loaded = self.system.check("bash -c '. /usr/share/bash-completion/bash_completion && "
+                                   "{ _completion_loader okl4fsctl; complete -p okl4fsctl; }'")
+        self.assertNotIn("_minimal", loaded)
+        self.assertRegex(self.system.path("/usr/share/zsh/vendor-completions/_okl4fsctl").read_text(),
+                         r"^#compdef .*okl4fsctl")
+
     def test_08_units(self):
         """The service is enabled, and systemd finds nothing wrong with what was installed."""
         for unit in UNITS:
@@ -161,6 +169,19 @@ class Host(unittest.TestCase):
         self.system.check("cd /usr/include && for file in libfs/*.h; do "
                           "echo \"#include <$file>\" | cc -std=c11 -Wall -Wextra -Werror -x c "
                           "-fsyntax-only - || exit; done")
+
+    # okl4fs-dkms (test_dkms.py boots it)
+
+    def test_13_driver_again(self):
+        """The next version takes the place of the module that is there, for each kernel."""
+        def built() -> str:
+            return self.system.check("dkms status okl4fs; stat -c '%n %Y' "
+                                     "/lib/modules/*/updates/dkms/okl4fs.ko")
+        first = built()
+        said = self.system.check(f"{APT} install --reinstall /srv/okl4fs-dkms_*.deb", 120)
+        self.assertEqual(first.count(": installed\n"), 1, first)
+        self.assertEqual(built().count(": installed\n"), 1, said)
+        self.assertNotEqual(built(), first)
 
     # Gone again
 
