@@ -16,11 +16,9 @@ install(FILES docs/ABI.md docs/qemu.md docs/libvirt.md docs/cloud-hypervisor.md 
 file(GLOB pages CONFIGURE_DEPENDS docs/*.1 docs/*.5 docs/*.7 docs/*.8)
 okl4fs_man(okl4fs "" ${pages})
 
-if(EXISTS ${PROJECT_SOURCE_DIR}/completions)
-  install(FILES completions/okl4fsctl.bash DESTINATION share/bash-completion/completions
-    RENAME okl4fsctl COMPONENT okl4fs)
-  install(FILES completions/_okl4fsctl DESTINATION share/zsh/vendor-completions COMPONENT okl4fs)
-endif()
+install(FILES completions/okl4fsctl.bash DESTINATION share/bash-completion/completions
+  RENAME okl4fsctl COMPONENT okl4fs)
+install(FILES completions/_okl4fsctl DESTINATION share/zsh/vendor-completions COMPONENT okl4fs)
 
 okl4fs_deb(okl4fs okl4fs postinst prerm postrm)
 file(WRITE ${made}/okl4fs/conffiles "/etc/okl4fs/okl4fsd.json\n")
