@@ -85,8 +85,8 @@ _okl4fsctl() {
 		guests | channels) _okl4fsctl_words "${common[@]}" --names ;;
 		top) _okl4fsctl_words "${common[@]}" -d --delay -n --count -k --sort ;;
 		events) _okl4fsctl_words "${common[@]}" -g --guest -n --count ;;
-		qemu-args) _okl4fsctl_words --way --memory --libvirt --libvirt=filesystem \
-			--cloud-hypervisor ;;
+		qemu-args) _okl4fsctl_words "${common[@]}" --way --memory --libvirt \
+			--libvirt=filesystem --cloud-hypervisor ;;
 		help) ;;
 		*) _okl4fsctl_words "${common[@]}" ;;
 		esac
