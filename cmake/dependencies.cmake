@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # The libraries, each an imported target:
-#   okl4fs::vhost (DPDK's rte_vhost), okl4fs::event (libevent), okl4fs::json (json-c),
+#   okl4fs::vhost (DPDK's rte_vhost), okl4fs::event (libevent), okl4fs::json (json-c), okl4fs::tls (OpenSSL),
 #   okl4fs::systemd (with HAVE_SYSTEMD defined, or empty), okl4fs::criterion
 
 find_package(PkgConfig REQUIRED)
@@ -13,6 +13,9 @@ if(OKL4FS_DAEMON)
 
   pkg_check_modules(JSON_C REQUIRED IMPORTED_TARGET json-c)
   add_library(okl4fs::json ALIAS PkgConfig::JSON_C)
+
+  pkg_check_modules(OPENSSL REQUIRED IMPORTED_TARGET openssl>=3.0)
+  add_library(okl4fs::tls ALIAS PkgConfig::OPENSSL)
 
   # libdpdk.pc names some two hundred drivers; we need vhost, EAL and the log.
   pkg_check_modules(DPDK REQUIRED libdpdk>=22.11)

@@ -256,7 +256,7 @@ static void add_connections(struct json_object *object, const struct endpoint_co
 		rpc_add_number(object, "connections_torn", info->torn);
 	}
 	if (*info->error)
-		rpc_add_path(object, "error", info->error);
+		rpc_add_string(object, "error", info->error);
 	else if (cfg->type != ENDPOINT_UNIX_LISTEN)
 		json_object_object_add(object, "error", NULL);
 }

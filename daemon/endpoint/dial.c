@@ -24,7 +24,8 @@
  *	- the guest has closed all its ends, has had a reader, and all is sent. Had it none, what the
  *	  other side answers is kept for one who comes (echo question > f; cat f);
  *	- the guest's writers have closed and that was passed on, and now another writer comes, while
- *	  there is no reader: the next connection is his.
+ *	  there is no reader: the next connection is his. So it is when the other side has ended its
+ *	  direction meanwhile, which over TCP may mean that it is gone.
  *
  * Who had the channel open when a connection ended sees that, as on a socket: end-of-file, EPIPE. It
  * stays so until he has closed, and only then is there another connection. For if it came at once, a
@@ -103,6 +104,8 @@ static bool is_over(struct dial *d, const struct guest_view *v)
 
 	d->had_reader |= reader || v->reader.phase != d->joined_reader;
 	if (s->out_eof && !reader && (writer || v->waiting_bytes > 0))
+		return true;
+	if (!s->in_open && writer && v->writer.phase != s->in_end_writer)
 		return true;
 	if (writer || to_send)
 		return false;
@@ -276,6 +279,11 @@ void dial_failed(struct dial *d, const char *fmt, ...)
 	look(d);
 }
 
+void dial_note(struct dial *d, const char *text)
+{
+	snprintf(d->error, sizeof(d->error), "%s", text);
+}
+
 void dial_hint(struct dial *d)
 {
 	if (d->state != DIAL_WAITING)
@@ -340,10 +348,9 @@ static void woken(void *arg)
 {
 	struct dial *d = arg;
 
+	look(d); /* a writer who is not to be heard on this connection may have come */
 	if (stream_is_open(&d->stream))
 		stream_woken(&d->stream);
-	else
-		look(d);
 }
 
 static const struct channel_endpoint_ops channel_ops = { up, down, woken };

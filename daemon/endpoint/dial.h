@@ -85,6 +85,9 @@ void dial_connected(struct dial *d, int fd);
 /** dial_failed() - the attempt failed; @fmt: why, as a sentence without its dot */
 __attribute__((format(printf, 2, 3))) void dial_failed(struct dial *d, const char *fmt, ...);
 
+/** dial_note() - something else is wrong, to be told in the list until the next connection */
+void dial_note(struct dial *d, const char *text);
+
 /** dial_hint() - somebody may be listening now: no need to wait any longer */
 void dial_hint(struct dial *d);
 

@@ -14,8 +14,8 @@ static const struct endpoint_ops *const types[] = {
 	[ENDPOINT_DISCARD] = &endpoint_discard,
 	[ENDPOINT_UNIX_LISTEN] = &endpoint_unix_listen,
 	[ENDPOINT_UNIX_CONNECT] = &endpoint_unix_connect,
-	[ENDPOINT_TCP_LISTEN] = NULL,
-	[ENDPOINT_TCP_CONNECT] = NULL,
+	[ENDPOINT_TCP_LISTEN] = &endpoint_tcp_listen,
+	[ENDPOINT_TCP_CONNECT] = &endpoint_tcp_connect,
 	[ENDPOINT_CHANNEL] = NULL,
 };
 _Static_assert(sizeof(types) / sizeof(types[0]) == N_ENDPOINT_TYPES, "a table for each type");

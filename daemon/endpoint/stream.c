@@ -122,6 +122,7 @@ static void settle(struct stream *s)
 
 void stream_hang_up(struct stream *s)
 {
+	s->out_open = false; /* a writer that is there now is the next connection's */
 	end(s, "the guest has closed the channel");
 }
 
@@ -134,6 +135,7 @@ static void end_in(struct stream *s)
 	event_del(s->read_ev);
 	s->in_open = false;
 	s->left_reader = left(s->ch->sp.tx.peer_phase);
+	s->in_end_writer = s->ch->sp.rx.peer_phase;
 }
 
 /**

@@ -31,6 +31,7 @@ struct event;
  * @eof_phase: (patient) phase of the guest's writer whose end-of-file is not to be passed on any more
  * @left_writer: phase of the guest's writer, open, that the direction out has left behind; 0: none
  * @left_reader: likewise its reader and the direction in
+ * @in_end_writer: phase of the guest's writer when the direction in ended
  * @changed: (set by the endpoint) called when a phase may have changed, or NULL
  * @ended: called when the connection is over and closed
  * @arg: its argument, and that of @changed
@@ -42,7 +43,7 @@ struct stream {
 	struct event *read_ev, *write_ev, *hup_ev;
 	bool joined, hung_up, in_open, out_open;
 	bool patient, out_eof;
-	uint64_t eof_phase, left_writer, left_reader;
+	uint64_t eof_phase, left_writer, left_reader, in_end_writer;
 	void (*changed)(void *arg);
 	void (*ended)(void *arg);
 	void *arg;

@@ -6,8 +6,8 @@ from . import apt, paths
 from .cache import folder, say
 
 SUITE = "bookworm"
-PACKAGES = ("libc6-dev", "libdpdk-dev", "libevent-dev", "libjson-c-dev", "libsystemd-dev",
-            "liburing-dev")
+PACKAGES = ("libc6-dev", "libdpdk-dev", "libevent-dev", "libjson-c-dev", "libssl-dev",
+            "libsystemd-dev", "liburing-dev")
 
 
 def get(arch: str) -> Path:

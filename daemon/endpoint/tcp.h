@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * tcp.h - what tcp-listen and tcp-connect have in common
+ */
+#ifndef OKL4FS_ENDPOINT_TCP_H
+#define OKL4FS_ENDPOINT_TCP_H
+
+#include <netdb.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+
+#define TCP_NAME_BYTES 64 /* of "[IPV6]:PORT" */
+
+/** tcp_name() - a socket address as text: "127.0.0.1:9000", "[::1]:9000" */
+void tcp_name(const struct sockaddr *addr, socklen_t bytes, char name[TCP_NAME_BYTES]);
+
+/** tcp_peer_name() - likewise, of the other end of a connection */
+void tcp_peer_name(int fd, char name[TCP_NAME_BYTES]);
+
+/** tcp_is_loopback() - whether an address can only be this machine */
+bool tcp_is_loopback(const struct sockaddr *addr);
+
+/**
+ * tcp_tune() - set up a connection: small pieces go at once, and a peer whose machine has gone is
+ * noticed after a minute
+ */
+void tcp_tune(int fd);
+
+/** tcp_listen_at() - a listening, non-blocking socket; Return: it or -errno */
+int tcp_listen_at(const struct addrinfo *at);
+
+/** tcp_connect_to() - begin to connect, non-blocking; Return: the socket or -errno */
+int tcp_connect_to(const struct addrinfo *to);
+
+#endif

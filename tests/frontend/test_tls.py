@@ -1,0 +1,476 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The endpoints tcp-listen and tcp-connect with TLS: bytes, ends, and who is not trusted."""
+import hashlib
+import os
+import re
+import shutil
+import socket
+import ssl
+import struct
+import threading
+import unittest
+import warnings
+
+from certificates import Certificates
+from rig import RING_BYTES, assert_idle
+from socket_rig import LIMIT_S, SocketTest, TlsSocket, free_port
+
+PAST = ("-startdate", "20200101000000Z", "-enddate", "20200102000000Z")
+FUTURE = ("-startdate", "20990101000000Z", "-enddate", "20990102000000Z")
+
+
+class TlsTest(SocketTest):
+    """left (the daemon) and right (we, or the daemon too)."""
+
+    @classmethod
+    def make(cls) -> Certificates:
+        """The certificates, in the daemon's directory."""
+        cls.certs = Certificates(cls.scratch / "tls")
+        return cls.certs
+
+    def context(self, server: bool, name: str | None = "right", ca: str = "ca") -> ssl.SSLContext:
+        """Our side; name None: without a certificate."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(self.certs.path(f"{ca}.pem"))
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
+        if name:
+            context.load_cert_chain(self.certs.path(f"{name}.pem"), self.certs.path(f"{name}.key"))
+        return context
+
+    def client(self, port: int, **options) -> TlsSocket:
+        """A client of the daemon's."""
+        sock = self.connect_to(port)
+        self.addCleanup(sock.close)
+        return TlsSocket(sock, self.context(False, **options), False, "left.example")
+
+
+class Listen(TlsTest):
+    """tcp-listen."""
+
+    @classmethod
+    def channels(cls):
+        certs, cls.ports = cls.make(), {name: free_port() for name in ("any", "right", "files")}
+        for name in ("cert", "key", "ca"):
+            shutil.copy(certs.path({"cert": "left.pem", "key": "left.key", "ca": "ca.pem"}[name]),
+                        certs.path(f"files.{name}"))
+        tls = {"any": certs.tls("left"), "right": certs.tls("left", name="right.example"),
+               "files": {name: certs.path(f"files.{name}") for name in ("cert", "key", "ca")}}
+        return {"vm1": {name: {"ring_bytes": RING_BYTES, "endpoint": {
+            "type": "tcp-listen", "address": f"127.0.0.1:{cls.ports[name]}", "tls": tls[name]}}
+            for name in tls}}
+
+    def joined(self, name: str = "any", **options):
+        """A guest and a client."""
+        channel = self.guest(name).open()
+        client = self.client(self.ports[name], **options)
+        self.until(lambda: self.endpoint(name)["joined"], "the client to be there")
+        return channel, client
+
+    def test_both_ways(self):
+        channel, client = self.joined("right")
+        there, back = os.urandom(16 << 20), os.urandom(16 << 20)
+        taken = hashlib.sha256()
+
+        def talk():
+            sent = n = 0
+            while n < len(there) or sent < len(back):
+                if sent < len(back):
+                    client.send(back[sent:sent + 65536])
+                    sent += 65536
+                    if sent >= len(back):
+                        client.end()
+                while n < len(there) and (n < sent or sent >= len(back)):
+                    piece = client.recv()
+                    taken.update(piece)
+                    n += len(piece)
+            self.assertEqual(client.recv(), b"")
+        thread = threading.Thread(target=talk)
+        thread.start()
+        self.assertEqual(self.both_ways(channel, there), hashlib.sha256(back).hexdigest())
+        thread.join(LIMIT_S)
+        self.assertFalse(thread.is_alive())
+        self.assertEqual(taken.hexdigest(), hashlib.sha256(there).hexdigest())
+        client.close()
+        self.until(lambda: not self.endpoint("right")["joined"], "the client to be gone")
+        self.assertEqual(self.endpoint("right")["connections_torn"], 0)
+
+    def test_half_closes(self):
+        torn = self.endpoint("any")["connections_torn"]
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            with self.subTest(version=version):
+                context = self.context(False)
+                context.minimum_version = context.maximum_version = version
+                channel = self.guest("any").open()
+                client = TlsSocket(self.connect_to(self.ports["any"]), context, False,
+                                   "left.example")
+                client.send(b"question")
+                client.end()
+                self.assertEqual(self.read_to_end(channel), b"question")
+                channel.write(b"answer")
+                self.assertEqual(client.read(6), b"answer")
+                channel.close_writer()
+                self.assertEqual(client.recv(), b"")
+                client.close()
+                channel.driver.frontend.close()
+                # The other half first
+                channel = self.guest("any").open()
+                client = self.client(self.ports["any"])
+                channel.write(b"only this")
+                channel.close_writer()
+                self.assertEqual(client.read(9), b"only this")
+                self.assertEqual(client.recv(), b"")
+                client.send(b"a long answer")
+                self.assertEqual(channel.read(13), b"a long answer")
+                client.end()
+                client.close()
+                self.assertEqual(self.read_to_end(channel), b"")
+                channel.driver.frontend.close()
+        self.assertEqual(self.endpoint("any")["connections_torn"], torn)
+
+    def test_torn(self):
+        """No close_notify: the guest gets what came, the operator is told."""
+        before = self.endpoint("any")["connections_torn"]
+        channel, client = self.joined()
+        client.send(b"half of it")
+        client.sock.shutdown(socket.SHUT_WR)
+        self.assertEqual(self.read_to_end(channel), b"half of it")
+        error = self.await_error("any", "torn: the peer has closed the connection without a "
+                                        "close_notify; what came may not be all")
+        self.assertRegex(error, r"^tcp-listen: 127\.0\.0\.1:\d+: torn")
+        self.assertEqual(self.endpoint("any")["connections_torn"], before + 1)
+        channel.driver.frontend.close()
+        # Reset
+        channel, client = self.joined()
+        client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+        self.read_to_end(channel)
+        self.until(lambda: self.endpoint("any")["connections_torn"] == before + 2, "it to be told")
+        self.assertIn("Connection reset by peer", self.endpoint("any")["error"])
+
+    def test_a_client_that_closes_is_gone(self):
+        """Also while the guest does not write; the next one is not turned away."""
+        channel, client = self.joined()
+        client.end()
+        client.close()
+        self.until(lambda: not self.endpoint("any")["joined"], "the client to be gone")
+        self.assertEqual(self.read_to_end(channel), b"")
+        client = self.client(self.ports["any"])
+        client.send(b"next")
+        self.assertEqual(channel.read(4), b"next")
+
+    def test_slow_client(self):
+        channel, client = self.joined()
+        before, sent, stalls = self.rss_kib(), 0, 0
+        while stalls < 20:
+            n = channel.write_some(bytes(RING_BYTES))
+            sent, stalls = sent + n, 0 if n else stalls + 1
+            if not n:
+                self.endpoint("any")
+        self.assertLess(sent, 32 << 20)
+        self.assertLess(self.rss_kib() - before, 512)
+        assert_idle(self, self.daemon)
+        client.read(sent)
+
+    def test_slow_guest(self):
+        channel, client = self.joined()
+        before = self.rss_kib()
+        bytes_before = self.channel_state("vm1", "any")["bwd"]["bytes"]
+        client.sock.settimeout(0.5)
+        sent = 0
+        try:
+            while sent < 64 << 20:
+                client.send(bytes(16384))
+                sent += 16384
+        except TimeoutError:
+            pass
+        self.assertLess(sent, 64 << 20)
+        self.assertEqual(self.channel_state("vm1", "any")["bwd"]["bytes"],
+                         bytes_before + RING_BYTES)
+        self.assertLess(self.rss_kib() - before, 512)
+        assert_idle(self, self.daemon)
+        channel.read(sent)
+
+    # Who is not trusted
+
+    def refused(self, channel: str, sentence: str, **options) -> None:
+        """A client that must be told off; the endpoint says why, with its address."""
+        failed = self.endpoint(channel)["handshakes_failed"]
+        sock = self.connect_to(self.ports[channel])
+        with sock:
+            address = "{}:{}".format(*sock.getsockname())
+            try:
+                client = TlsSocket(sock, self.context(False, **options), False, "left.example")
+                self.assertEqual(client.recv(), b"")  # TLS 1.3 tells a client only now
+            except (ssl.SSLError, OSError):
+                pass
+        error = self.await_error(channel, sentence)
+        self.assertTrue(error.startswith(f"tcp-listen: {address}: "), error)
+        self.assertEqual(self.endpoint(channel)["handshakes_failed"], failed + 1)
+        self.assertFalse(self.endpoint(channel)["joined"])
+
+    def test_certificates_of_clients(self):
+        certs = self.certs
+        certs.make("expired", dates=PAST)
+        certs.make("early", dates=FUTURE)
+        certs.make("server", usage="serverAuth")
+        certs.make_ca("other")
+        certs.make("stranger", ca="other")
+        certs.make("wrong", san="DNS:wrong.example,IP:192.0.2.1")
+        for name, sentence in {
+                "expired": "the peer's certificate has expired, on 2020-01-02 00:00:00 UTC",
+                "early": "the peer's certificate is not valid before 2099-01-01 00:00:00 UTC",
+                "server": "the peer's certificate is not one for a TLS client",
+                "stranger": "the peer's certificate is not signed by a CA in "
+                            + certs.path("ca.pem"),
+                None: "the peer shows no certificate"}.items():
+            with self.subTest(name=name):
+                self.refused("any", sentence, name=name)
+        self.refused("right", "the peer's certificate is not for right.example but for "
+                              "wrong.example, 192.0.2.1", name="wrong")
+        channel, client = self.joined("right")
+        client.send(b"good")
+        self.assertEqual(channel.read(4), b"good")
+        self.assertIsNone(self.endpoint("right")["error"])
+
+    def test_no_tls(self):
+        with self.connect_to(self.ports["any"]) as sock:
+            sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            self.await_error("any", "the peer does not speak TLS")
+        context = self.context(False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            context.minimum_version, context.maximum_version = (ssl.TLSVersion.TLSv1_1,) * 2
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        with self.connect_to(self.ports["any"]) as sock, self.assertRaises(ssl.SSLError):
+            TlsSocket(sock, context, False, "left.example")
+        self.await_error("any", "the peer has no TLS 1.2 or later")
+
+    def test_silent_clients_keep_nobody_away(self):
+        """Half-open handshakes take no place, are counted when they go, and end by themselves."""
+        failed = self.endpoint("any")["handshakes_failed"]
+        silent = [self.connect_to(self.ports["any"]) for _ in range(8)]
+        channel, client = self.joined()
+        client.send(b"here")
+        self.assertEqual(channel.read(4), b"here")
+        silent.pop().close()
+        self.until(lambda: self.endpoint("any")["handshakes_failed"] == failed + 1, "one to go")
+        for sock in silent:
+            self.assertEqual(sock.recv(1), b"")
+            sock.close()
+        self.await_error("any", "the handshake has taken longer than 10 s")
+
+    def test_renewed_files(self):
+        """What is wrong with our own files is told; when they are mended it works at once."""
+        certs = self.certs
+        certs.make("old", dates=PAST)
+        certs.make("new")
+
+        def put(name: str, source: str | bytes | None) -> None:
+            path = self.scratch / "tls" / f"files.{name}"
+            path.unlink(missing_ok=True)
+            if isinstance(source, bytes):
+                path.write_bytes(source)
+            elif source:
+                shutil.copy(certs.path(source), path)
+        for name, source, sentence in (
+                ("cert", None, "certificate {}: No such file or directory"),
+                ("cert", b"rubbish", "certificate {}: there is no PEM certificate in it"),
+                ("key", None, "key {}: No such file or directory"),
+                ("key", b"rubbish", "key {}: there is no PEM key in it"),
+                ("key", "right.key", "key {}: it is not the key of the certificate"),
+                ("ca", b"", "CA {}: there is no PEM certificate in it")):
+            with self.subTest(name=name, source=source):
+                put(name, source)
+                self.refused("files", sentence.format(certs.path(f"files.{name}")))
+                put(name, {"cert": "left.pem", "key": "left.key", "ca": "ca.pem"}[name])
+        put("cert", "old.pem")
+        put("key", "old.key")
+        self.refused("files", f"certificate {certs.path('files.cert')}: it has expired")
+        put("cert", "new.pem")
+        put("key", "new.key")
+        channel, client = self.joined("files")
+        client.send(b"renewed")
+        self.assertEqual(channel.read(7), b"renewed")
+
+    def test_restart(self):
+        """A killed daemon is a client's end; the next daemon takes up the ring."""
+        channel, client = self.joined()
+        client.send(b"before")
+        self.assertEqual(channel.read(6), b"before")
+        self.daemon.kill()
+        channel.driver.frontend.close()
+        with self.assertRaises((ssl.SSLError, OSError)):
+            client.recv()
+        self.daemon.start()
+        channel, client = self.joined()
+        channel.write(b"after")
+        self.assertEqual(client.read(5), b"after")
+
+
+class Connect(TlsTest):
+    """tcp-connect."""
+
+    @classmethod
+    def channels(cls):
+        certs, cls.port = cls.make(), free_port()
+        address = f"127.0.0.1:{cls.port}"
+        tls = {"named": certs.tls("right", name="left.example"), "host": certs.tls("right"),
+               "stranger": certs.tls("right", ca="right", name="left.example")}
+        return {"vm1": {name: {"ring_bytes": RING_BYTES, "endpoint": {
+            "type": "tcp-connect", "address": address, "tls": tls[name]}} for name in tls}}
+
+    def serve(self, listener: socket.socket, name: str = "left", **options) -> TlsSocket:
+        """Take the daemon's connection."""
+        sock, _ = listener.accept()
+        self.addCleanup(sock.close)
+        context = self.context(True, name, **options)
+        return TlsSocket(sock, context, True)
+
+    def test_connect(self):
+        before = self.endpoint("named")
+        channel = self.guest("named")
+        with self.listen(self.port) as listener:
+            self.open_writer(channel)
+            channel.write(b"question")
+            channel.close_writer()
+            server = self.serve(listener)
+            self.assertEqual(server.read(8), b"question")
+            self.assertEqual(server.recv(), b"")
+            server.send(b"answer")
+            server.end()
+            server.close()
+            self.open_reader(channel)
+            self.assertEqual(self.read_to_end(channel), b"answer")
+        for count, more in (("handshakes_failed", 0), ("connections_torn", 0), ("clients", 1)):
+            self.assertEqual(self.endpoint("named")[count], before[count] + more)
+
+    def test_reader_that_leaves(self):
+        channel = self.guest("named")
+        with self.listen(self.port) as listener:
+            self.open_reader(channel)
+            server = self.serve(listener)
+            server.send(b"endless")
+            self.assertEqual(channel.read(7), b"endless")
+            channel.close_reader()
+            self.assertEqual(server.recv(), b"", "close_notify, not a reset")
+            server.send(b"more, which nobody takes")
+            self.until(lambda: not self.endpoint("named")["joined"], "the connection to be over")
+
+    def failing(self, channel_name: str, sentence: str, name: str = "left", **options) -> None:
+        """The guest wants a connection, and the peer is not to be trusted, or does not trust."""
+        channel = self.guest(channel_name)
+        failed = self.endpoint(channel_name)["handshakes_failed"]
+        taken = self.channel_state("vm1", channel_name)["fwd"]["bytes"]
+        with self.listen(self.port) as listener:
+            self.open_writer(channel)
+            channel.write(b"not for you")
+            while self.endpoint(channel_name)["handshakes_failed"] < failed + 2:
+                try:
+                    self.serve(listener, name, **options).recv()
+                    self.fail("bytes for the wrong one")
+                except (ssl.SSLError, OSError):
+                    pass
+            error = self.await_error(channel_name, sentence)
+            self.assertTrue(error.startswith(f"tcp-connect: 127.0.0.1:{self.port}: "), error)
+        self.assertEqual(self.channel_state("vm1", channel_name)["fwd"]["bytes"], taken)
+        channel.driver.frontend.close()
+
+    def test_certificates_of_servers(self):
+        certs = self.certs
+        certs.make("expired", dates=PAST)
+        certs.make("early", dates=FUTURE)
+        certs.make("client", usage="clientAuth")
+        certs.make("wrong", san="DNS:wrong.example")
+        for name, sentence in {
+                "expired": "the peer's certificate has expired, on 2020-01-02 00:00:00 UTC",
+                "early": "the peer's certificate is not valid before 2099-01-01 00:00:00 UTC",
+                "client": "the peer's certificate is not one for a TLS server",
+                "wrong": "the peer's certificate is not for left.example but for wrong.example",
+                }.items():
+            with self.subTest(name=name):
+                self.failing("named", sentence, name)
+        self.failing("host", "the peer's certificate is not for 127.0.0.1 but for left.example")
+        self.failing("stranger", "the peer's certificate is not signed by a CA in "
+                                 + certs.path("right.pem"))
+
+    def test_server_that_does_not_trust_us(self):
+        """It says so after the handshake; nothing of the guest's bytes has gone there."""
+        self.certs.make_ca("other")
+        self.failing("named", "the peer does not know the CA of our certificate", ca="other")
+
+    def test_silent_server(self):
+        """One that accepts TCP and says nothing: the guest's bytes wait, the attempt ends."""
+        channel = self.guest("named")
+        with self.listen(self.port) as listener:
+            self.open_writer(channel)
+            channel.write(b"waiting")
+            sock, _ = listener.accept()
+            with sock:
+                sock.settimeout(LIMIT_S)
+                while sock.recv(4096):
+                    pass  # until the daemon gives up
+            self.await_error("named", "the handshake has taken longer than 10 s")
+            self.assertEqual(self.serve(listener).read(7), b"waiting")
+
+    def test_server_without_tickets(self):
+        """It is believed after a second."""
+        channel = self.guest("named")
+        with self.listen(self.port) as listener:
+            self.open_writer(channel)
+            channel.write(b"hello")
+            sock, _ = listener.accept()
+            self.addCleanup(sock.close)
+            context = self.context(True, "left")
+            context.num_tickets = 0
+            self.assertEqual(TlsSocket(sock, context, True).read(5), b"hello")
+
+
+class Both(TlsTest):
+    """tcp-connect of one guest to tcp-listen of the other."""
+
+    @classmethod
+    def channels(cls):
+        certs, cls.port = cls.make(), free_port()
+        address = f"127.0.0.1:{cls.port}"
+        return {"vm1": {"c": {"ring_bytes": RING_BYTES, "endpoint": {
+                    "type": "tcp-listen", "address": address,
+                    "tls": certs.tls("left", name="right.example")}}},
+                "vm2": {"c": {"ring_bytes": RING_BYTES, "endpoint": {
+                    "type": "tcp-connect", "address": address,
+                    "tls": certs.tls("right", name="left.example")}}}}
+
+    def test_guest_to_guest(self):
+        left, right = self.guest("c").open(), self.guest("c", "vm2")
+        right.open()
+        for _ in range(2):
+            data = os.urandom(4 << 20)
+            thread = threading.Thread(target=lambda: right.write(data))
+            thread.start()
+            self.assertEqual(left.read(len(data)), data)
+            thread.join(LIMIT_S)
+        left.write(b"and back")
+        self.assertEqual(right.read(8), b"and back")
+        right.close_writer()
+        self.assertEqual(self.read_to_end(left), b"")
+        left.write(b"half closed")
+        left.close_writer()
+        self.assertEqual(self.read_to_end(right), b"half closed")
+        self.until(lambda: not self.endpoint("c")["joined"], "both to be done")
+        self.assertEqual(self.endpoint("c")["connections_torn"], 0)
+        self.assertEqual(self.endpoint("c", "vm2")["connections_torn"], 0)
+        self.assertEqual(self.endpoint("c", "vm2")["attempts_failed"], 0)
+
+    def test_the_manual_tells_every_sentence(self):
+        """docs/tls.md has each that the source has."""
+        from vm.paths import ROOT  # pylint: disable=import-outside-toplevel
+        manual = (ROOT / "docs/tls.md").read_text(encoding="utf-8")
+        source = (ROOT / "daemon/endpoint/tls_why.c").read_text(encoding="utf-8")
+        sentences = re.findall(r'"(the peer (?:shows|does|has no|wants|says)[^"]*)"', source)
+        self.assertGreater(len(sentences), 6)
+        for sentence in sentences:
+            self.assertIn(sentence.split(":")[0], manual)
+
+
+if __name__ == "__main__":
+    unittest.main()
