@@ -269,8 +269,32 @@ uint64_t channel_read_pos(const struct channel *ch);
 /** channel_write_pos() - bytes ever put into bwd, likewise */
 uint64_t channel_write_pos(const struct channel *ch);
 
-/** channel_write_phase() - phase of the host's end of bwd: n openings so far are 2n - 1 or 2n */
+/** channel_read_phase() - phase of the host's end of fwd: n openings so far are 2n - 1 or 2n */
+uint64_t channel_read_phase(const struct channel *ch);
+
+/** channel_write_phase() - phase of the host's end of bwd, likewise */
 uint64_t channel_write_phase(const struct channel *ch);
+
+/**
+ * struct channel_place - where the host's two ends are
+ * @read_pos, @read_phase: the end of fwd
+ * @write_pos, @write_phase: the end of bwd
+ */
+struct channel_place {
+	uint64_t read_pos, read_phase, write_pos, write_phase;
+};
+
+/**
+ * channel_resume() - go on at a place that the endpoint has kept, whatever the shared words say
+ * @ch: usable channel
+ * @place: where
+ *
+ * For an endpoint that does not trust the guest with its own words. Publishes the place, takes the
+ * ends up there, and wakes the guest. What lies in bwd below @place->write_pos was put there before.
+ *
+ * Return: 0, or an error (-FS_RESUME_CURSORS: the guest's cursors do not go with the place).
+ */
+int channel_resume(struct channel *ch, const struct channel_place *place);
 
 /**
  * channel_eof_taken() - whether the end-of-file of the present write phase has been used up

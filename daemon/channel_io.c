@@ -204,6 +204,11 @@ uint64_t channel_write_pos(const struct channel *ch)
 	return ch->sp.tx.cursor;
 }
 
+uint64_t channel_read_phase(const struct channel *ch)
+{
+	return ch->sp.rx.phase;
+}
+
 uint64_t channel_write_phase(const struct channel *ch)
 {
 	return ch->sp.tx.phase;
@@ -214,4 +219,46 @@ bool channel_eof_taken(const struct channel *ch)
 	uint64_t eof_seen = fs_le64_to_cpu(fs_load_acquire(&ch->sp.tx.shm->consumer.eof_seen));
 
 	return !pipe_is_open(&ch->sp.tx) && ch->sp.tx.phase && eof_seen >= ch->sp.tx.phase;
+}
+
+/**
+ * publish_place() - let the shared words say where the host's ends are
+ * @sp: the ends
+ * @place: where
+ *
+ * Cursors before phases, as when the ends move: a close is seen only with all that was written.
+ */
+static void publish_place(struct socketpair *sp, const struct channel_place *place)
+{
+	struct pipe_consumer_shm *in = &sp->rx.shm->consumer;
+	struct pipe_producer_shm *out = &sp->tx.shm->producer;
+
+	/* pairs with load_tail() and load_head() of the guest's ends */
+	fs_store_release(&in->tail, fs_cpu_to_le64(place->read_pos));
+	fs_store_release(&out->head, fs_cpu_to_le64(place->write_pos));
+	/* pairs with load_phase() */
+	fs_store_release(&in->phase, fs_cpu_to_le64(place->read_phase));
+	fs_store_release(&out->phase, fs_cpu_to_le64(place->write_phase));
+}
+
+int channel_resume(struct channel *ch, const struct channel_place *place)
+{
+	struct pipe *rx = &ch->sp.rx, *tx = &ch->sp.tx;
+	int r;
+
+	publish_place(&ch->sp, place);
+	r = pipe_consumer_init(rx, rx->shm, rx->ring);
+	if (!r)
+		r = pipe_producer_init(tx, tx->shm, tx->ring);
+	/* They read what was just published, unless the guest writes there. */
+	if (!r && (rx->cursor != place->read_pos || rx->phase != place->read_phase ||
+		   tx->cursor != place->write_pos || tx->phase != place->write_phase))
+		r = -FS_RESUME_CURSORS;
+	if (r) {
+		channel_fail(ch, r);
+		return r;
+	}
+	wake(ch, &ch->fwd);
+	wake(ch, &ch->bwd);
+	return 0;
 }

@@ -149,6 +149,8 @@ static void remove_channel(struct guest *g, struct guest_channel *gc)
 	while (g->n_ids && !g->channel[g->n_ids - 1])
 		g->n_ids--;
 	post(g, EVENTS_CHANNEL_REMOVED, gc);
+	if (gc->endpoint && gc->endpoint->ops->removed)
+		gc->endpoint->ops->removed(gc->endpoint);
 	channel_free(gc);
 	guest_queue_changed(g, id);
 }

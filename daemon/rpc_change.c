@@ -147,7 +147,7 @@ static int add_channel(struct rpc_request *req, struct guest *guest,
 {
 	const char *name = guest_config(guest)->name;
 	uint32_t id;
-	int r = guest_channel_add(guest, cfg, &id);
+	int r = server_channel_add(req->server, guest, cfg, &id);
 
 	if (r == -EEXIST)
 		return rpc_refuse(req, RPC_INVALID_PARAMS, "guest %s has a channel \"%s\" already",

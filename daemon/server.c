@@ -7,56 +7,11 @@
 #include <time.h>
 
 #include "events.h"
-#include "server.h"
+#include "server_private.h"
 #include "util/fd.h"
 #include "util/log.h"
 #include "util/notify.h"
 #include "vhost_backend.h"
-
-/**
- * struct member - a guest of the server
- * @guest: it
- * @worker: index of its worker
- */
-struct member {
-	struct guest *guest;
-	unsigned int worker;
-};
-
-/**
- * struct worker - a worker loop
- * @loop: it
- * @n_guests: guests that it serves
- */
-struct worker {
-	struct loop *loop;
-	unsigned int n_guests;
-};
-
-/**
- * struct server - see server.h
- * @main_loop: loop of the thread that all of this is for
- * @config_path: configuration file, or NULL
- * @cfg: the configuration that was loaded last, without its guests
- * @member: guests: in the order of the configuration, then those that were added
- * @n_members: how many
- * @worker: workers
- * @n_workers: how many
- * @started_ms: when, by the monotonic clock
- * @started_us: and by the wall clock, since 1970
- * @watches: who is to be told of reloads
- */
-struct server {
-	struct loop *main_loop;
-	char *config_path;
-	struct config *cfg;
-	struct member *member;
-	size_t n_members;
-	struct worker *worker;
-	unsigned int n_workers;
-	uint64_t started_ms, started_us;
-	LIST_HEAD(, server_watch) watches;
-};
 
 /**
  * now_ms() - the monotonic clock
@@ -137,22 +92,20 @@ static int add_workers(struct server *s, size_t n_guests)
 }
 
 /**
- * member_start() - make a guest on the least busy worker
+ * member_start() - make a guest
  * @s: server with workers
  * @m: out
  * @cfg: configuration; copied
+ * @worker: index of its worker
  *
  * Return: 0 or -errno, with a log line.
  */
-static int member_start(struct server *s, struct member *m, const struct guest_config *cfg)
+static int member_start(struct server *s, struct member *m, const struct guest_config *cfg,
+			unsigned int worker)
 {
 	int r;
 
-	memset(m, 0, sizeof(*m));
-	for (unsigned int i = 1; i < s->n_workers; i++) {
-		if (s->worker[i].n_guests < s->worker[m->worker].n_guests)
-			m->worker = i;
-	}
+	*m = (struct member){ .worker = worker };
 	r = guest_new(&m->guest, cfg, s->main_loop, s->worker[m->worker].loop);
 	if (r) {
 		log_guest(LOG_LEVEL_ERR, cfg->name, "cannot be served: %s", strerror(-r));
@@ -194,6 +147,30 @@ static void take_config(struct server *s, struct config *cfg)
 	s->cfg = cfg;
 }
 
+/**
+ * start_all() - make the guests of a configuration
+ * @s: server with workers and room for them
+ * @cfg: configuration
+ *
+ * Return: 0 or -errno, with a log line.
+ */
+static int start_all(struct server *s, const struct config *cfg)
+{
+	_cleanup_free_ size_t *group = calloc(cfg->n_guests + 1, sizeof(*group));
+	int r = group ? bridge_set_dir(cfg->control_path) : -ENOMEM;
+
+	if (!r)
+		r = server_groups(cfg->guests, cfg->n_guests, group);
+	if (!r)
+		bridge_sweep(cfg->guests, cfg->n_guests);
+	for (size_t i = 0; i < cfg->n_guests && !r; i++) {
+		r = member_start(s, &s->member[i], &cfg->guests[i],
+				 server_place(s, s->member, cfg->n_guests, group, i));
+		s->n_members += !r;
+	}
+	return r;
+}
+
 int server_new(struct server **out, struct loop *main_loop, struct config *cfg,
 	       const char *config_path)
 {
@@ -215,10 +192,8 @@ int server_new(struct server **out, struct loop *main_loop, struct config *cfg,
 		r = vhost_backend_init();
 	if (!r)
 		r = add_workers(s, cfg->n_guests);
-	for (size_t i = 0; i < cfg->n_guests && !r; i++) {
-		r = member_start(s, &s->member[i], &cfg->guests[i]);
-		s->n_members += !r;
-	}
+	if (!r)
+		r = start_all(s, cfg);
 	take_config(s, cfg);
 	if (r)
 		s = server_free(s);
@@ -230,6 +205,9 @@ struct server *server_free(struct server *s)
 {
 	if (!s)
 		return NULL;
+	/* To one that is joined to another this is no end: both wait for the next daemon. */
+	for (size_t i = 0; i < s->n_members; i++)
+		guest_part(s->member[i].guest);
 	for (size_t i = 0; i < s->n_members; i++)
 		member_stop(s, &s->member[i]);
 	for (unsigned int i = 0; i < s->n_workers; i++) {
@@ -244,14 +222,7 @@ struct server *server_free(struct server *s)
 	return NULL;
 }
 
-/**
- * find_member() - look a guest up
- * @s: server
- * @name: its name
- *
- * Return: its member, or NULL.
- */
-static struct member *find_member(struct server *s, const char *name)
+struct member *server_find_member(struct server *s, const char *name)
 {
 	for (size_t i = 0; i < s->n_members; i++) {
 		struct member *m = &s->member[i];
@@ -270,7 +241,7 @@ static struct member *find_member(struct server *s, const char *name)
  */
 static void keep_member(struct server *s, struct member *to, const struct guest_config *cfg)
 {
-	struct member *m = find_member(s, cfg->name);
+	struct member *m = server_find_member(s, cfg->name);
 
 	if (!m || !config_guest_equal(guest_config(m->guest), cfg))
 		return;
@@ -300,8 +271,10 @@ static void warn_fixed(const struct config *old, const struct config *new)
  * @s: server
  * @cfg: the configuration
  * @list: room for a member each; becomes the server's
+ * @group: of server_groups()
  */
-static void become(struct server *s, const struct config *cfg, struct member *list)
+static void become(struct server *s, const struct config *cfg, struct member *list,
+		   const size_t *group)
 {
 	size_t n = 0;
 
@@ -318,12 +291,17 @@ static void become(struct server *s, const struct config *cfg, struct member *li
 				  "gone or changed by the reload");
 		member_stop(s, &s->member[i]);
 	}
+	bridge_sweep(cfg->guests, cfg->n_guests);
+	server_collect(s, list, cfg->n_guests, group);
 	for (size_t i = 0; i < cfg->n_guests; i++) {
 		if (list[i].guest)
 			guest_become(list[i].guest, &cfg->guests[i]);
-		else if (!member_start(s, &list[i], &cfg->guests[i]))
+		else if (!member_start(s, &list[i], &cfg->guests[i],
+				       server_place(s, list, cfg->n_guests, group, i)))
 			log_guest(LOG_LEVEL_NOTICE, cfg->guests[i].name,
 				  "new or changed by the reload");
+	}
+	for (size_t i = 0; i < cfg->n_guests; i++) {
 		if (list[i].guest)
 			list[n++] = list[i];
 	}
@@ -383,6 +361,7 @@ static int load(const struct server *s, struct config **cfg, FILE *errors)
  */
 static int reload(struct server *s, FILE *errors)
 {
+	_cleanup_free_ size_t *group = NULL;
 	struct config *cfg = NULL;
 	struct server_watch *watch;
 	struct member *list;
@@ -391,13 +370,15 @@ static int reload(struct server *s, FILE *errors)
 	if (r)
 		return r;
 	list = calloc(cfg->n_guests + 1, sizeof(*list));
-	if (!list) {
+	group = calloc(cfg->n_guests + 1, sizeof(*group));
+	if (!list || !group || server_groups(cfg->guests, cfg->n_guests, group)) {
+		free(list);
 		config_free(cfg);
 		return -ENOMEM;
 	}
 	warn_fixed(s->cfg, cfg);
 	add_workers(s, cfg->n_guests); /* fewer than wanted will do */
-	become(s, cfg, list);
+	become(s, cfg, list, group);
 	take_config(s, cfg);
 	LIST_FOREACH(watch, &s->watches, entry)
 	watch->reloaded(watch->arg);
@@ -419,16 +400,21 @@ int server_reload(struct server *s, FILE *errors)
 int server_guest_add(struct server *s, const struct guest_config *cfg)
 {
 	struct member *list;
+	unsigned int worker;
 	int r;
 
-	if (find_member(s, cfg->name))
+	if (server_find_member(s, cfg->name))
 		return -EEXIST;
 	list = reallocarray(s->member, s->n_members + 1, sizeof(*list));
 	if (!list)
 		return -ENOMEM;
 	s->member = list;
 	add_workers(s, s->n_members + 1);
-	r = member_start(s, &list[s->n_members], cfg);
+	r = server_place_new(s, cfg, &worker);
+	if (r)
+		return r;
+	bridge_sweep(cfg, 1);
+	r = member_start(s, &list[s->n_members], cfg, worker);
 	if (!r) {
 		s->n_members++;
 		log_guest(LOG_LEVEL_NOTICE, cfg->name, "added");
@@ -438,7 +424,7 @@ int server_guest_add(struct server *s, const struct guest_config *cfg)
 
 int server_guest_remove(struct server *s, const char *name)
 {
-	struct member *m = find_member(s, name);
+	struct member *m = server_find_member(s, name);
 
 	if (!m)
 		return -ENOENT;
@@ -466,7 +452,7 @@ struct guest *server_guest(struct server *s, size_t idx)
 
 struct guest *server_find(struct server *s, const char *name)
 {
-	struct member *m = find_member(s, name);
+	struct member *m = server_find_member(s, name);
 
 	return m ? m->guest : NULL;
 }

@@ -75,6 +75,20 @@ void server_unwatch(struct server *server, struct server_watch *watch);
  */
 int server_guest_add(struct server *server, const struct guest_config *cfg);
 
+/**
+ * server_channel_add() - have a guest offer one more channel
+ * @server: server
+ * @guest: guest of it
+ * @cfg: copied
+ * @id: out: its id
+ *
+ * A guest that it is to be joined to is brought to the same worker.
+ *
+ * Return: as guest_channel_add(); -EBUSY: that cannot be done now, with a log line.
+ */
+int server_channel_add(struct server *server, struct guest *guest,
+		       const struct channel_config *cfg, uint32_t *id);
+
 /** server_guest_remove() - serve a guest no longer; Return: 0, or -ENOENT */
 int server_guest_remove(struct server *server, const char *name);
 

@@ -277,6 +277,7 @@ static void unwatch_lost(void *arg)
 
 	if (b->lost_event)
 		event_free(b->lost_event);
+	b->lost_event = NULL;
 }
 
 int vhost_backend_new(struct vhost_backend **out, const struct guest_config *cfg,
@@ -291,6 +292,7 @@ int vhost_backend_new(struct vhost_backend **out, const struct guest_config *cfg
 	b->cfg = cfg;
 	b->main_loop = main_loop;
 	b->worker = worker;
+	pthread_mutex_init(&b->worker_lock, NULL);
 	b->ops = ops;
 	b->device = device;
 	b->gone_fd = -1;
@@ -340,8 +342,33 @@ struct vhost_backend *vhost_backend_free(struct vhost_backend *b)
 	fd_close(b->socket);
 	fd_close(b->gone_fd);
 	fd_close(b->lost_fd);
+	pthread_mutex_destroy(&b->worker_lock);
 	free(b);
 	return NULL;
+}
+
+void vhost_backend_hold(struct vhost_backend *b)
+{
+	pthread_mutex_lock(&b->worker_lock);
+}
+
+void vhost_backend_leave(struct vhost_backend *b)
+{
+	unwatch_lost(b);
+}
+
+void vhost_backend_enter(struct vhost_backend *b, struct loop *worker)
+{
+	b->worker = worker;
+	watch_lost(b);
+	if (!b->lost_event)
+		log_about(LOG_LEVEL_ERR, &b->about,
+			  "no memory to watch for guest memory that is lost");
+}
+
+void vhost_backend_release(struct vhost_backend *b)
+{
+	pthread_mutex_unlock(&b->worker_lock);
 }
 
 int vhost_backend_call(struct vhost_backend *b, unsigned int queue)

@@ -102,6 +102,21 @@ int vhost_backend_new(struct vhost_backend **backend, const struct guest_config 
 struct vhost_backend *vhost_backend_free(struct vhost_backend *backend);
 
 /**
+ * vhost_backend_hold() - let the device go to another worker: no call comes until
+ * vhost_backend_release(); main
+ */
+void vhost_backend_hold(struct vhost_backend *backend);
+
+/** vhost_backend_leave() - while held: let go of the worker; on its thread */
+void vhost_backend_leave(struct vhost_backend *backend);
+
+/** vhost_backend_enter() - while held: the device belongs to this worker; on its thread */
+void vhost_backend_enter(struct vhost_backend *backend, struct loop *worker);
+
+/** vhost_backend_release() - calls come again; main */
+void vhost_backend_release(struct vhost_backend *backend);
+
+/**
  * vhost_backend_call() - notify the driver of a queue; worker; Return: 0, or -EAGAIN: soon again
  */
 int vhost_backend_call(struct vhost_backend *backend, unsigned int queue);

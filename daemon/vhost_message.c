@@ -11,6 +11,7 @@
  * under it is that guest's in any case.
  */
 #include <fcntl.h>
+#include <pthread.h>
 #include <rte_vhost.h>
 #include <string.h>
 
@@ -39,6 +40,19 @@ struct device_call {
 };
 
 /**
+ * on_worker() - call a function on the worker, and wait for it
+ * @b: backend, which does not change its worker meanwhile
+ * @fn: function
+ * @arg: its argument
+ */
+static void on_worker(struct vhost_backend *b, void (*fn)(void *arg), void *arg)
+{
+	pthread_mutex_lock(&b->worker_lock);
+	loop_call(b->worker, fn, arg);
+	pthread_mutex_unlock(&b->worker_lock);
+}
+
+/**
  * call_fn() - vhost_call(), on the worker
  * @arg: struct device_call
  */
@@ -53,7 +67,7 @@ void vhost_call(struct vhost_backend *b, void (*fn)(void *device))
 {
 	struct device_call c = { .b = b, .fn = fn };
 
-	loop_call(b->worker, call_fn, &c);
+	on_worker(b, call_fn, &c);
 }
 
 /**
@@ -106,7 +120,7 @@ static void call_disconnected(void *arg)
 
 void vhost_call_disconnected(struct vhost_backend *b)
 {
-	loop_call(b->worker, call_disconnected, b);
+	on_worker(b, call_disconnected, b);
 }
 
 /**
@@ -124,7 +138,7 @@ static void call_closing(void *arg)
 
 void vhost_call_closing(struct vhost_backend *b)
 {
-	loop_call(b->worker, call_closing, b);
+	on_worker(b, call_closing, b);
 }
 
 /**
@@ -187,7 +201,7 @@ static void tell_setup(struct vhost_backend *b, int vid)
 		ring->kick_fd = vring.kickfd;
 		ring->ready = vring.desc && vring.avail && vring.used && vring.kickfd >= 0;
 	}
-	loop_call(b->worker, call_resume, &c);
+	on_worker(b, call_resume, &c);
 }
 
 /**
@@ -275,7 +289,7 @@ static void prepare(struct vhost_backend *b, int vid, const struct vhost_message
 	if (scope == VHOST_SCOPE_MEMORY)
 		vhost_call(b, b->ops->suspend);
 	else
-		loop_call(b->worker, call_ring_stop, &c);
+		on_worker(b, call_ring_stop, &c);
 	if (msg->request == VHOST_REQ_SET_VRING_NUM)
 		b->size[queue] = msg->payload.state.num;
 	else if (msg->request == VHOST_REQ_SET_MEM_TABLE || msg->request == VHOST_REQ_RESET_OWNER)
@@ -286,7 +300,7 @@ static void prepare(struct vhost_backend *b, int vid, const struct vhost_message
 		return;
 	/* The reply tells the frontend how far the ring was served; DPDK did not serve it. */
 	b->ready[queue] = false;
-	loop_call(b->worker, call_ring_next, &c);
+	on_worker(b, call_ring_next, &c);
 	if (c.found)
 		rte_vhost_set_vring_base(vid, (uint16_t)queue, c.next, c.next);
 }

@@ -8,6 +8,8 @@
 
 #include <stdatomic.h>
 
+#include <pthread.h>
+
 #include "util/log_limit.h"
 #include "vhost_backend.h"
 
@@ -25,6 +27,7 @@
  * @gone_fd: eventfd: the connection has ended, make another
  * @vid: DPDK's number of the connection, or -1. Written by the thread that makes or ends the
  *	connection, while the worker waits or does not know of it
+ * @worker_lock: held while DPDK's callbacks call the worker, and while it becomes another one
  * @socket: a dup(2) of the frontend's socket, or -1
  * @closing: no frontend is served any more
  * @lost: guest memory was lost (sigbus.h)
@@ -39,6 +42,7 @@
 struct vhost_backend {
 	const struct guest_config *cfg;
 	struct loop *main_loop, *worker;
+	pthread_mutex_t worker_lock;
 	const struct vhost_device_ops *ops;
 	void *device;
 	struct log_about about;

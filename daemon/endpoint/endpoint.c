@@ -16,7 +16,7 @@ static const struct endpoint_ops *const types[] = {
 	[ENDPOINT_UNIX_CONNECT] = &endpoint_unix_connect,
 	[ENDPOINT_TCP_LISTEN] = &endpoint_tcp_listen,
 	[ENDPOINT_TCP_CONNECT] = &endpoint_tcp_connect,
-	[ENDPOINT_CHANNEL] = NULL,
+	[ENDPOINT_CHANNEL] = &endpoint_channel,
 };
 _Static_assert(sizeof(types) / sizeof(types[0]) == N_ENDPOINT_TYPES, "a table for each type");
 
@@ -40,6 +40,15 @@ struct endpoint *endpoint_free(struct endpoint *ep)
 		ep->ops->free(ep);
 	}
 	return NULL;
+}
+
+void endpoint_leave_nothing(struct endpoint *ep)
+{
+}
+
+int endpoint_enter_nothing(struct endpoint *ep)
+{
+	return 0;
 }
 
 int endpoint_drain(struct channel *ch)

@@ -37,6 +37,11 @@ struct endpoint_info {
  * @new: make one, bind it to @ch (channel_bind()); Return: 0 or -errno, with a log line that says
  *	what and where
  * @info: fill @info
+ * @leave: let go of the loop and of other endpoints, without ending anything: the guest is about to
+ *	go to another worker, or the daemon ends. On the loop's thread. NULL: it cannot do that
+ * @enter: go on, after @leave, with the channel's loop, which may be another one; there is one when
+ *	there is @leave. Return: 0 or -errno, with a log line; then it waits, or serves nobody
+ * @removed: the channel is not offered any more, free() follows; NULL: there is nothing to do
  * @free: end all streams, close all descriptors, remove what was created in the file system. The
  *	shared memory is not touched: a guest waits for the next daemon as if this one was killed
  */
@@ -44,6 +49,9 @@ struct endpoint_ops {
 	enum endpoint_type type;
 	int (*new)(struct endpoint **ep, const struct endpoint_config *cfg, struct channel *ch);
 	void (*info)(const struct endpoint *ep, struct endpoint_info *info);
+	void (*leave)(struct endpoint *ep);
+	int (*enter)(struct endpoint *ep);
+	void (*removed)(struct endpoint *ep);
 	void (*free)(struct endpoint *ep);
 };
 
@@ -58,13 +66,27 @@ struct endpoint {
 };
 
 extern const struct endpoint_ops endpoint_intervm, endpoint_echo, endpoint_discard,
-	endpoint_unix_listen, endpoint_unix_connect, endpoint_tcp_listen, endpoint_tcp_connect;
+	endpoint_unix_listen, endpoint_unix_connect, endpoint_tcp_listen, endpoint_tcp_connect,
+	endpoint_channel;
 
 /** endpoint_new() - of the type that @ch is configured for; loop's thread or before it runs; Return: 0 or -errno */
 int endpoint_new(struct endpoint **ep, struct channel *ch);
 
 /** endpoint_free() - NULL is allowed; Return: NULL */
 struct endpoint *endpoint_free(struct endpoint *ep);
+
+/** endpoint_leave_nothing(), endpoint_enter_nothing() - of types that keep nothing on the loop */
+void endpoint_leave_nothing(struct endpoint *ep);
+int endpoint_enter_nothing(struct endpoint *ep);
+
+/**
+ * bridge_links() - whether an endpoint `channel` of one guest names the other, in whichever direction
+ * @guest: name of a guest
+ * @other: name of another one, or the same
+ *
+ * Any thread. Return: true when there is one, joined or not.
+ */
+bool bridge_links(const char *guest, const char *other);
 
 /**
  * endpoint_drain() - take what the guest wrote and drop it, one turn's share

@@ -409,5 +409,7 @@ const struct endpoint_ops endpoint_intervm = {
 	.type = ENDPOINT_INTERVM,
 	.new = intervm_new,
 	.info = intervm_info,
+	.leave = endpoint_leave_nothing,
+	.enter = endpoint_enter_nothing,
 	.free = intervm_free,
 };

@@ -8,6 +8,7 @@
 #include <event2/event.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <time.h>
 
@@ -65,7 +66,10 @@ static void free_memory(struct rig *rig)
 		free(rig->chunk[i]);
 		rig->chunk[i] = NULL;
 	}
-	free(rig->page);
+	if (rig->page && rig->shared)
+		munmap(rig->page, CTL_BYTES + 2 * rig->cfg.ring_bytes);
+	else
+		free(rig->page);
 	rig->page = NULL;
 }
 
@@ -77,8 +81,10 @@ void rig_new_memory(struct rig *rig)
 	uint8_t *end;
 
 	free_memory(rig);
-	rig->page = aligned_alloc(PAGE, total);
-	cr_assert_not_null(rig->page);
+	rig->page = rig->shared ? mmap(NULL, total, PROT_READ | PROT_WRITE,
+				       MAP_SHARED | MAP_ANONYMOUS, -1, 0) :
+				  aligned_alloc(PAGE, total);
+	cr_assert(rig->page && rig->page != MAP_FAILED);
 	memset(rig->page, 0xee, total);
 	end = rig->page + total;
 	for (int i = 0; i < OKL4FS_N_SECS; i++) {
@@ -98,16 +104,29 @@ void rig_new_memory(struct rig *rig)
 
 void rig_restart(struct rig *rig)
 {
-	cr_assert_eq(channel_init(&rig->ch, &rig->cfg, "vm1", 7, rig->loop, &guest_ops, rig), 0);
+	cr_assert_eq(channel_init(&rig->ch, &rig->cfg, rig->guest_name, 7, rig->loop, &guest_ops,
+				  rig),
+		     0);
 	if (rig->cfg.endpoint.type != N_ENDPOINT_TYPES)
 		cr_assert_eq(endpoint_new(&rig->ep, &rig->ch), 0);
 }
 
 void rig_init(struct rig *rig, const struct endpoint_config *endpoint, uint64_t ring_bytes)
 {
+	rig_init_as(rig, &(struct rig_options){ .loop = NULL }, endpoint, ring_bytes);
+}
+
+void rig_init_as(struct rig *rig, const struct rig_options *options,
+		 const struct endpoint_config *endpoint, uint64_t ring_bytes)
+{
 	memset(rig, 0, sizeof(*rig));
-	cr_assert_eq(loop_new(&rig->loop, "rig"), 0);
-	rig->cfg.name = (char *)"intervm_test";
+	rig->loop = options->loop;
+	rig->owns_loop = !rig->loop;
+	if (rig->owns_loop)
+		cr_assert_eq(loop_new(&rig->loop, "rig"), 0);
+	rig->guest_name = options->guest ? options->guest : "vm1";
+	rig->shared = options->shared;
+	rig->cfg.name = (char *)(options->channel ? options->channel : "intervm_test");
 	rig->cfg.ring_bytes = ring_bytes;
 	if (endpoint)
 		rig->cfg.endpoint = *endpoint;
@@ -128,7 +147,9 @@ void rig_deinit(struct rig *rig)
 {
 	rig_kill(rig);
 	free_memory(rig);
-	rig->loop = loop_free(rig->loop);
+	if (rig->owns_loop)
+		loop_free(rig->loop);
+	rig->loop = NULL;
 }
 
 int rig_attach(struct rig *rig)

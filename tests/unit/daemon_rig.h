@@ -15,6 +15,9 @@
 /**
  * struct rig - all of it
  * @loop: the worker's loop
+ * @owns_loop: it is this rig's own, not another one's
+ * @guest_name: of the guest, for the daemon
+ * @shared: the guest's memory is shared with processes that the test forks
  * @cfg: the channel's configuration
  * @ch: the channel
  * @ep: its endpoint; NULL: none was made
@@ -29,6 +32,9 @@
  */
 struct rig {
 	struct loop *loop;
+	bool owns_loop;
+	const char *guest_name;
+	bool shared;
 	struct channel_config cfg;
 	struct channel ch;
 	struct endpoint *ep;
@@ -43,6 +49,23 @@ struct rig {
 
 /** rig_init() - a channel with this endpoint, not attached; no endpoint when @endpoint is NULL */
 void rig_init(struct rig *rig, const struct endpoint_config *endpoint, uint64_t ring_bytes);
+
+/**
+ * struct rig_options - for rig_init_as(); what is 0 is as rig_init() has it
+ * @loop: loop of another rig
+ * @guest: name of the guest
+ * @channel: name of the channel
+ * @shared: as in struct rig
+ */
+struct rig_options {
+	struct loop *loop;
+	const char *guest, *channel;
+	bool shared;
+};
+
+/** rig_init_as() - rig_init() with more to say */
+void rig_init_as(struct rig *rig, const struct rig_options *options,
+		 const struct endpoint_config *endpoint, uint64_t ring_bytes);
 
 /** rig_deinit() - end it as the daemon would, and let the guest's memory go */
 void rig_deinit(struct rig *rig);
