@@ -86,8 +86,8 @@ int server_guest_add(struct server *server, const struct guest_config *cfg);
  *
  * Return: as guest_channel_add(); -EBUSY: that cannot be done now, with a log line.
  */
-int server_channel_add(struct server *server, struct guest *guest,
-		       const struct channel_config *cfg, uint32_t *id);
+int server_channel_add(struct server *server, struct guest *guest, const struct channel_config *cfg,
+		       uint32_t *id);
 
 /** server_guest_remove() - serve a guest no longer; Return: 0, or -ENOENT */
 int server_guest_remove(struct server *server, const char *name);

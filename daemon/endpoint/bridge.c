@@ -68,8 +68,7 @@ static struct bridge *find_partner(const struct bridge *b)
 
 	pthread_mutex_lock(&bridges_lock);
 	for (at = bridges; at; at = at->next) {
-		if (at->loop == b->loop && at != b &&
-		    !bridge_name_compare(&at->mine, &b->other) &&
+		if (at->loop == b->loop && at != b && !bridge_name_compare(&at->mine, &b->other) &&
 		    !bridge_name_compare(&at->other, &b->mine))
 			break;
 	}

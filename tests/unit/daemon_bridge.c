@@ -49,7 +49,8 @@ Test(bridge, bytes_both_ways)
 	struct pair p;
 
 	pair_open(&p, 8192);
-	BOTH_WAYS {
+	BOTH_WAYS
+	{
 		pair_nothing(&p, w, -FS_AGAIN);
 		for (uint64_t n = 1; n <= 8192; n = n * 3 + 1) {
 			pair_send(&p, w, n);
@@ -89,7 +90,8 @@ Test(bridge, a_writer_that_closes_is_an_end_behind_its_bytes)
 	struct pair p;
 
 	pair_open(&p, 4096);
-	BOTH_WAYS {
+	BOTH_WAYS
+	{
 		pair_send(&p, w, 4000);
 		pair_turns(&p);
 		pair_send(&p, w, 4000);
@@ -115,7 +117,8 @@ Test(bridge, an_end_is_taken_once)
 	struct pair p;
 
 	pair_open(&p, 4096);
-	BOTH_WAYS {
+	BOTH_WAYS
+	{
 		for (int i = 0; i < 3; i++) {
 			guest_close_write(&p.rig[w]);
 			pair_nothing(&p, w, 0);
@@ -140,7 +143,8 @@ Test(bridge, a_reader_that_closes_is_epipe)
 	struct pair p;
 
 	pair_open(&p, 4096);
-	BOTH_WAYS {
+	BOTH_WAYS
+	{
 		cr_assert_eq(writes(&p, w), 1);
 		pair_receive(&p, w, 1);
 		guest_close_read(&p.rig[!w]);
@@ -244,7 +248,8 @@ Test(bridge, memory_that_comes_back_goes_on)
 	struct pair p;
 
 	pair_open(&p, 4096);
-	BOTH_WAYS {
+	BOTH_WAYS
+	{
 		for (unsigned int side = 0; side < 2; side++) {
 			pair_send(&p, w, 4096);
 			channel_suspend(&p.rig[side].ch);
@@ -281,7 +286,8 @@ static void born(struct pair *p, unsigned int side)
 	cr_assert_eq(writes(p, !side), -FS_PIPE); /* nobody reads yet */
 	guest_open_write(&p->rig[side]);
 	guest_open_read(&p->rig[side]);
-	BOTH_WAYS {
+	BOTH_WAYS
+	{
 		pair_send(p, w, 1000);
 		pair_receive(p, w, 1000);
 		pair_nothing(p, w, -FS_AGAIN);
@@ -331,7 +337,8 @@ Test(bridge, a_guest_that_detaches_gives_what_it_has)
 
 	pair_open(&p, 65536);
 	/* Unseen by the daemon until it detaches */
-	BOTH_WAYS {
+	BOTH_WAYS
+	{
 		uint8_t buf[60000];
 		bool notify;
 

@@ -191,8 +191,8 @@ int server_reload(struct server *server, FILE *errors)
 	return rpc_outcome;
 }
 
-int server_channel_add(struct server *server, struct guest *guest,
-		       const struct channel_config *cfg, uint32_t *id)
+int server_channel_add(struct server *server, struct guest *guest, const struct channel_config *cfg,
+		       uint32_t *id)
 {
 	snprintf(rpc_changed, sizeof(rpc_changed), "%s/%s: %u bytes, %s", guest->cfg->name,
 		 cfg->name, (unsigned int)cfg->ring_bytes, endpoint_type_name(cfg->endpoint.type));
