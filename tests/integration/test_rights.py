@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Who may what on the control socket: readers and admins, users and groups, now and after a reload."""
+import grp
+import json
+import os
+import pwd
+import signal
+import subprocess
+import unittest
+
+from vm.control import Connection, RpcError
+from vm.daemon import Daemon
+from vm.process import scratch_dir
+
+DENIED = -32002
+# Another user's client: lines to send, each with its answer; or one line, and all that comes then
+CLIENT = """
+import socket, sys
+sock = socket.socket(socket.AF_UNIX)
+sock.settimeout(20)
+sock.connect(sys.argv[1])
+lines = sock.makefile("rb")
+for request in iter(sys.stdin.buffer.readline, b""):
+    sock.sendall(request)
+    while line := lines.readline():
+        sys.stdout.buffer.write(line)
+        sys.stdout.buffer.flush()
+        if len(sys.argv) == 2:
+            break
+    if len(sys.argv) > 2:
+        break
+"""
+CHANGES = {"guest.add", "guest.remove", "channel.add", "channel.remove", "channel.reset",
+           "config.reload", "log.set"}
+
+
+def request(method: str, params: dict | None = None) -> bytes:
+    """A line."""
+    return json.dumps({"jsonrpc": "2.0", "id": 1, "method": method,
+                       "params": params or {}}).encode() + b"\n"
+
+
+class Rights(unittest.TestCase):
+    """A daemon whose socket lets everybody in."""
+
+    def setUp(self):
+        self.scratch = scratch_dir()
+        self.scratch.chmod(0o711)
+        self.daemon = Daemon({"control": {"path": str(self.scratch / "control.sock"),
+                                          "mode": "0666"}, "guests": []}, scratch=self.scratch)
+        self.addCleanup(self.daemon.stop)
+
+    def reload(self, **control) -> None:
+        """Other rights."""
+        self.daemon.config["control"] = {"path": str(self.scratch / "control.sock"),
+                                         "mode": "0666", **control}
+        self.daemon.write_config()
+        self.daemon.rpc("config.reload")
+
+    def client(self, user: str, groups=(), *more) -> subprocess.Popen:
+        """A client of another user."""
+        entry = pwd.getpwnam(user)
+        client = subprocess.Popen(
+            ["/usr/bin/python3", "-c", CLIENT, self.daemon.control_path, *more], cwd="/",
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, user=entry.pw_uid,
+            group=entry.pw_gid, extra_groups=[grp.getgrnam(group).gr_gid for group in groups])
+        self.addCleanup(client.stdout.close)
+        self.addCleanup(client.stdin.close)
+        self.addCleanup(client.wait)
+        self.addCleanup(client.kill)
+        return client
+
+    def ask(self, client: subprocess.Popen, method: str, params: dict | None = None) -> int | None:
+        """The code of the error, None if there is none."""
+        client.stdin.write(request(method, params))
+        client.stdin.flush()
+        return json.loads(client.stdout.readline()).get("error", {}).get("code")
+
+    def may(self, client: subprocess.Popen) -> str:
+        """What somebody may, by what he is told."""
+        looked, changed = self.ask(client, "version"), self.ask(client, "config.reload")
+        self.assertIn((looked, changed), ((DENIED, DENIED), (None, DENIED), (None, None)))
+        return "nothing" if looked else "look" if changed else "change"
+
+    @unittest.skipIf(os.geteuid(), "takes root: other users connect")
+    def test_users_and_groups(self):
+        both = {"readers": {"users": ["daemon"], "groups": ["tty"]},
+                "admins": {"users": ["bin"], "groups": ["adm"]}}
+        # configuration; who, with which groups: what he may
+        for control, wanted in (
+                ({}, {("nobody", ()): "change"}),
+                (both, {("nobody", ()): "nothing", ("daemon", ()): "look",
+                        ("nobody", ("audio", "tty")): "look", ("bin", ()): "change",
+                        ("nobody", ("adm",)): "change", ("daemon", ("adm", "tty")): "change",
+                        ("root", ()): "change"}),
+                ({"admins": both["admins"]}, {("nobody", ()): "look", ("bin", ()): "change"}),
+                ({"readers": both["readers"]}, {("nobody", ()): "nothing", ("daemon", ()): "look",
+                                                ("bin", ()): "nothing", ("root", ()): "change"}),
+                ({"admins": {}}, {("bin", ()): "look", ("root", ()): "change"})):
+            self.reload(**control)
+            for (user, groups), may in wanted.items():
+                with self.subTest(control=control, user=user, groups=groups):
+                    self.assertEqual(self.may(self.client(user, groups)), may)
+
+    @unittest.skipIf(os.geteuid(), "takes root: other users connect")
+    def test_each_method_takes_the_right_that_it_says(self):
+        self.reload(admins={}, readers={"users": ["daemon"]})
+        reader, stranger = self.client("daemon"), self.client("nobody")
+        methods = self.daemon.rpc("rpc.discover")["methods"]
+        self.assertEqual({m["name"] for m in methods if m["x-right"] == "admin"}, CHANGES)
+        for method in methods:
+            with self.subTest(method["name"]):
+                self.assertEqual(self.ask(stranger, method["name"]), DENIED)
+                # Parameters are looked at only after the right.
+                self.assertEqual(self.ask(reader, method["name"], {"nonsense": 1}),
+                                 DENIED if method["x-right"] == "admin" else -32602)
+
+    @unittest.skipIf(os.geteuid(), "takes root: other users connect")
+    def test_a_right_that_is_taken_away(self):
+        """A reload changes what those may who are connected; a subscription ends."""
+        told, asks = self.client("daemon", (), "all that comes"), self.client("daemon")
+        self.assertIsNone(self.ask(told, "events.subscribe"))
+        self.assertEqual(self.may(asks), "change")
+        self.reload(admins={})
+        self.assertEqual(self.may(asks), "look")
+        self.reload(readers={"users": ["bin"]})
+        self.assertEqual(self.may(asks), "nothing")
+        self.assertIn("uid 1 calls config.reload", self.daemon.log())
+        *events, last = [json.loads(line) for line in told.stdout]
+        self.assertEqual([event["params"]["kind"] for event in events], ["config.reloaded"] * 2)
+        self.assertEqual((last["error"]["code"], last["id"]), (DENIED, None))
+
+    def test_the_daemon_s_own_user_may_everything(self):
+        self.reload(admins={}, readers={})
+        self.daemon.rpc("version")
+        self.daemon.rpc("config.reload")
+
+    def test_who_asks_nothing_is_sent_away(self):
+        with Connection(self.daemon.control_path) as idle, \
+                Connection(self.daemon.control_path) as told:
+            told.call("events.subscribe", {"kinds": ["log"]})
+            self.reload(idle_seconds=1)
+            self.assertEqual(idle.line()["error"], {"code": -32003,
+                                                    "message": "nothing was asked for 1 s"})
+            self.assertIsNone(idle.line())
+            self.daemon.rpc("log.set", {"level": "debug"})
+            self.assertEqual(told.event()["level"], "debug")
+
+    def test_unknown_names_change_nothing(self):
+        with self.assertRaisesRegex(Exception, r"okl4fsd.json:\d+:\d+: control.readers.groups\[0\]: "
+                                               'there is no group "no such"'):
+            self.reload(readers={"groups": ["no such"]})
+        self.daemon.rpc("version")
+
+    def test_what_takes_a_restart_is_told(self):
+        before = len(self.daemon.log())
+        self.daemon.config["control"]["mode"] = "0600"
+        self.daemon.write_config()
+        self.daemon.signal(signal.SIGHUP)
+        self.assertIn("that takes a restart", self.daemon.wait_log("reloaded", since=before))
+        self.assertEqual(os.stat(self.daemon.control_path).st_mode & 0o777, 0o666)
+
+    def test_too_many_who_want_to_be_told(self):
+        watchers = [Connection(self.daemon.control_path) for _ in range(33)]
+        for watcher in watchers:
+            self.addCleanup(watcher.close)
+        for watcher in watchers[:32]:
+            watcher.call("events.subscribe")
+        with self.assertRaises(RpcError) as refused:
+            watchers[32].call("events.subscribe")
+        self.assertEqual(refused.exception.code, -32000)
+
+
+if __name__ == "__main__":
+    unittest.main()
