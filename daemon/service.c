@@ -96,8 +96,11 @@ static void on_happened(void *arg)
 	s->stale = event_pending(s->later, EV_TIMEOUT, NULL);
 	if (s->stale)
 		return;
-	tell_status(s, "");
 	event_add(s->later, &interval);
+	if (s->watchdog)
+		watchdog_ask(s->watchdog);
+	else
+		tell_status(s, "");
 }
 
 /**
@@ -129,7 +132,7 @@ static struct loop *worker(void *arg, unsigned int idx)
 }
 
 /**
- * alive() - struct watchdog_ops: feed the watchdog
+ * alive() - struct watchdog_ops: feed the watchdog, and tell the text, since no worker is stuck
  * @arg: service
  */
 static void alive(void *arg)

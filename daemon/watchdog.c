@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
 #include <event2/event.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <sys/queue.h>
+#include <time.h>
 
 #include "util/log.h"
 #include "watchdog.h"
@@ -29,8 +31,10 @@ struct probe {
 /**
  * struct watchdog - see watchdog.h
  * @main_loop, @ops, @arg: as given to watchdog_new()
- * @half_ms: half a period
+ * @half: half a period: from one tick to the next
+ * @quarter: a quarter: from watchdog_ask() to the next tick, so that there is time to tell
  * @tick: the timer
+ * @asked_ms: when they were asked last
  * @probes: whom it asks
  * @n_workers: how many of them are workers
  * @n_waiting: how many have not answered
@@ -39,11 +43,25 @@ struct watchdog {
 	struct loop *main_loop;
 	const struct watchdog_ops *ops;
 	void *arg;
-	unsigned int half_ms;
+	struct timeval half, quarter;
 	struct event *tick;
+	uint64_t asked_ms;
 	SLIST_HEAD(, probe) probes;
 	unsigned int n_workers, n_waiting;
 };
+
+/**
+ * now_ms() - the monotonic clock
+ *
+ * Return: milliseconds.
+ */
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
 
 /**
  * asked() - a worker gives its sign of life
@@ -117,6 +135,10 @@ static void ask_all(struct watchdog *w)
 {
 	struct probe *p;
 
+	/* A worker that cannot be watched for want of memory: the next tick tries again. */
+	if (add_workers(w))
+		return;
+	w->asked_ms = now_ms();
 	/* The vhost thread may answer at once, but main hears of it only after this. */
 	SLIST_FOREACH(p, &w->probes, next)
 	{
@@ -140,27 +162,44 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	struct watchdog *w = arg;
 	const struct probe *p;
 
+	event_add(w->tick, &w->half);
 	if (!w->n_waiting) {
-		/* A worker that cannot be watched for want of memory: the next tick tries again. */
-		if (!add_workers(w))
-			ask_all(w);
+		ask_all(w);
 		return;
 	}
 	SLIST_FOREACH(p, &w->probes, next)
 	{
 		if (p->waiting)
 			log_event(LOG_LEVEL_ERR, LOG_EVENT_STUCK,
-				  "watchdog: the thread %s has made no progress for %u ms", p->name,
-				  w->half_ms);
+				  "watchdog: the thread %s has made no progress for %" PRIu64 " ms",
+				  p->name, now_ms() - w->asked_ms);
 	}
+}
+
+void watchdog_ask(struct watchdog *w)
+{
+	if (w->n_waiting)
+		return;
+	event_add(w->tick, &w->quarter);
+	ask_all(w);
+}
+
+/**
+ * interval() - a number of microseconds
+ * @us: number
+ *
+ * Return: it, in the form that events want.
+ */
+static struct timeval interval(uint64_t us)
+{
+	return (struct timeval){ .tv_sec = (time_t)(us / 1000000),
+				 .tv_usec = (suseconds_t)(us % 1000000) };
 }
 
 int watchdog_new(struct watchdog **out, struct loop *main_loop, uint64_t period_us,
 		 const struct watchdog_ops *ops, void *arg)
 {
 	struct watchdog *w = calloc(1, sizeof(*w));
-	struct timeval half = { .tv_sec = (time_t)(period_us / 2 / 1000000),
-				.tv_usec = (suseconds_t)(period_us / 2 % 1000000) };
 
 	*out = NULL;
 	if (!w)
@@ -168,10 +207,11 @@ int watchdog_new(struct watchdog **out, struct loop *main_loop, uint64_t period_
 	w->main_loop = main_loop;
 	w->ops = ops;
 	w->arg = arg;
-	w->half_ms = (unsigned int)(period_us / 2000);
+	w->half = interval(period_us / 2);
+	w->quarter = interval(period_us / 4);
 	SLIST_INIT(&w->probes);
-	w->tick = event_new(loop_base(main_loop), -1, EV_PERSIST, on_tick, w);
-	if (!w->tick || event_add(w->tick, &half) || add_probe(w, NULL)) {
+	w->tick = event_new(loop_base(main_loop), -1, 0, on_tick, w);
+	if (!w->tick || event_add(w->tick, &w->half) || add_probe(w, NULL)) {
 		watchdog_free(w);
 		return -ENOMEM;
 	}

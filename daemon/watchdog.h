@@ -5,7 +5,8 @@
  * Twice a period main asks each worker and DPDK's vhost thread for a sign of life; main itself gives
  * one by asking. Nobody waits: an answer comes back as a post. Only when all have answered is
  * somebody told, who then feeds the service manager's watchdog (sd_watchdog_enabled(3)). A thread
- * that does not answer is named in the log, half a period before the service manager acts.
+ * that does not answer is named in the log, a quarter of a period or more before the service manager
+ * acts.
  */
 #ifndef OKL4FS_WATCHDOG_H
 #define OKL4FS_WATCHDOG_H
@@ -43,6 +44,15 @@ struct watchdog_ops {
  */
 int watchdog_new(struct watchdog **watchdog, struct loop *main_loop, uint64_t period_us,
 		 const struct watchdog_ops *ops, void *arg);
+
+/**
+ * watchdog_ask() - ask now, and not only with the next beat
+ * @watchdog: watchdog
+ *
+ * alive() is called when all have answered: then whoever waits for a worker (loop_call()) does not
+ * wait for one that is stuck. While answers are missing already, nothing is done. Main.
+ */
+void watchdog_ask(struct watchdog *watchdog);
 
 /** watchdog_free() - ask no more; the workers still run; main; NULL is allowed; Return: NULL */
 struct watchdog *watchdog_free(struct watchdog *watchdog);

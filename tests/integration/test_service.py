@@ -158,8 +158,8 @@ class Watchdog(ServiceTest):
     def test_worker(self):
         """A worker stands still, and is named in the log."""
         self.starves("worker-0")
-        self.assertIn("watchdog: the thread worker-0 has made no progress for "
-                      f"{WATCHDOG_S * 500:.0f} ms", self.daemon.log())
+        self.assertRegex(self.daemon.log(),
+                         r"watchdog: the thread worker-0 has made no progress for \d+ ms")
 
     def test_vhost(self):
         """DPDK's vhost thread stands still, and is named in the log."""

@@ -121,6 +121,21 @@ Test(daemon_watchdog, all_answer)
 	cr_assert_null(watchdog_free(NULL));
 }
 
+Test(daemon_watchdog, asked_at_once)
+{
+	struct watchdog *w;
+
+	cr_assert_eq(watchdog_new(&w, main_loop, 3600ULL * 1000000, &ops, NULL), 0);
+	watchdog_ask(w);
+	watchdog_ask(w); /* answers are missing: nothing more is asked */
+	cr_assert_eq(n_asked, 1);
+	run_until_alive(1);
+	watchdog_ask(w);
+	run_until_alive(1);
+	cr_assert_eq(n_asked, 2);
+	watchdog_free(w);
+}
+
 Test(daemon_watchdog, without_workers_and_vhost)
 {
 	struct watchdog *w;

@@ -2,7 +2,10 @@
 """Stop one thread of another program, which no signal can."""
 import ctypes
 import os
+import select
 from pathlib import Path
+
+from .process import Deadline
 
 PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT = 17, 0x4206, 0x4207
 WALL = 0x40000000  # waitpid(2): any child, and any thread that is traced
@@ -34,6 +37,13 @@ class StoppedThread:
         _ptrace(PTRACE_INTERRUPT, self.tid)
         os.waitpid(self.tid, WALL)
         return self
+
+    def wait_end(self, limit_s: float) -> None:
+        """Wait until the process was killed; until we have taken note, the thread is not gone."""
+        deadline, poller = Deadline(limit_s), select.poll()
+        while os.waitpid(self.tid, WALL | os.WNOHANG)[0] == 0:
+            deadline.check(f"the end of thread {self.tid}")
+            poller.poll(20)
 
     def __exit__(self, *_unused) -> None:
         try:

@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""okl4fsd under a real systemd: the package is installed, and its units are as shipped."""
+import hashlib
+import os
+import socket
+import unittest
+from pathlib import Path
+
+from vm import paths
+from vm.ptrace import StoppedThread
+
+from rig import CHANNELS, CONFIG, RING_BYTES, HostTest, guest
+
+TIMEOUT_S = 600
+READY = "ebc70cb3d4da4dc28afae7c54d138cda"
+CONNECTED = "a6aaebe153b4464b9dbc99a1f4f5e1b4"
+RELOADED = "e1f2c029404b4dddb4eb952d2e412462"
+REFUSED = "268ec56a94724c9dbdabe67b1c0849d7"
+STUCK = "fb9fc3d899634341ba1118448562083a"
+
+TWO = {"guests": [guest("vm1", channels=CHANNELS), guest("vm2", socket_group="kvm")]}
+
+
+class Service(HostTest):
+    """The tests are steps, in the order of their numbers."""
+
+    def test_00_install(self):
+        """dpkg installs it; the user, the directory and the units are there, and it runs."""
+        self.host.check("dpkg -i /srv/okl4fs.deb")
+        self.assertIn("(okl4fs),", self.host.check("id okl4fs"))
+        self.assertIn("(kvm)", self.host.check("id okl4fs"))
+        self.assertEqual(self.host.check("stat -c '%U:%G %a' /run/okl4fs").strip(),
+                         "okl4fs:okl4fs 755")
+        self.assertEqual(self.host.check("systemctl is-enabled okl4fsd.service okl4fsd.socket"),
+                         "enabled\nenabled\n")
+        self.wait_show("ActiveState", "active")
+        self.assertEqual(self.host.check("stat -c '%U:%G %a' /run/okl4fs/control.sock").strip(),
+                         "okl4fs:okl4fs 660")
+
+    def test_01_units_are_well_formed(self):
+        """systemd-analyze finds no fault, and an exposure of at most 1.0, in both services."""
+        units = " ".join(f"/lib/systemd/system/okl4fsd{name}" for name in (
+            ".service", ".socket", "@.service", "@.socket"))
+        self.assertEqual(self.host.check(f"systemd-analyze verify --man=no {units} 2>&1"), "")
+        for unit in ("okl4fsd.service", "okl4fsd@.service"):
+            self.host.check("systemd-analyze security --offline=true --threshold=10 --no-pager "
+                            f"/lib/systemd/system/{unit}")
+
+    def test_02_one_sandbox(self):
+        """An instance has the same settings, and its folder in place of the whole."""
+        def settings(name: str) -> set[str]:
+            text = (paths.ROOT / "systemd" / name).read_text(encoding="utf-8")
+            return {line for line in text.splitlines() if "=" in line and line[0] != "#"}
+
+        one, instance = settings("okl4fsd.service"), settings("okl4fsd@.service")
+        self.assertEqual(sorted(line.partition("=")[0] for line in one - instance), sorted((
+            "Description", "Requires", "ExecStart", "ExecReload", "RuntimeDirectory",
+            "StateDirectory", "NoExecPaths", "Also")))
+        self.assertEqual({line for line in instance - one if "%i" not in line},
+                         {"TemporaryFileSystem=/run/okl4fs:ro"})
+
+    def test_03_status(self):
+        """The status text is that of the new configuration, and follows the guest."""
+        self.configure(TWO)
+        self.host.check("systemctl restart okl4fsd.service")
+        self.assertEqual(self.show("StatusText"),
+                         "2 guests (0 ready), 3 channels, 0 bytes moved")
+        channel = self.guest().channel("echo")
+        channel.echo(os.urandom(10 * RING_BYTES))
+        self.wait_show("StatusText", r"2 guests \(1 ready\), 3 channels, .* moved", limit_s=5)
+        self.assertIn('Status: "2 guests (1 ready)',
+                      self.host.check("systemctl status --no-pager okl4fsd.service"))
+        self.assertIn("guests    2: 1 connected", self.host.check("okl4fsctl status"))
+        self.guest("vm2").close()
+        self.wait_show("StatusText", r"2 guests \(1 ready\), 3 channels, 1.3 MB moved", limit_s=5)
+
+    def test_04_activation(self):
+        """Who asks on the control socket starts a daemon that was stopped, and is answered."""
+        self.host.check("systemctl stop okl4fsd.service")
+        self.assertEqual(self.show("ActiveState"), "inactive")
+        self.assertEqual(self.host.check("ls -A /run/okl4fs").split(), ["control.sock"])
+        self.assertIn("guests    2: 0 connected", self.host.check("okl4fsctl status"))
+        self.assertEqual(self.show("ActiveState"), "active")
+
+    def test_05_sandbox(self):
+        """What the process may not; its sockets have the groups and modes that were asked for."""
+        status, pid = self.status(), self.pid()
+        self.assertEqual((status["CapEff"], status["CapBnd"], status["NoNewPrivs"],
+                          status["Seccomp"]), ("0" * 16, "0" * 16, "1", "2"))
+        self.assertEqual(int(status["Uid"].split()[0]), int(self.host.check("id -u okl4fs")))
+        for space in ("mnt", "net", "ipc", "uts"):
+            self.assertNotEqual(os.stat(f"/proc/{pid}/ns/{space}").st_ino,
+                                os.stat(f"/proc/{self.leader()}/ns/{space}").st_ino, space)
+        for path in ("/etc/okl4fs/x", "/usr/lib/x", "/var/x", "/run/x"):
+            with self.subTest(path), self.assertRaisesRegex(OSError, "Read-only file system"):
+                Path(f"/proc/{pid}/root{path}").touch()
+        mounts = [line.split()[4:6] for line in
+                  Path(f"/proc/{pid}/mountinfo").read_text(encoding="utf-8").splitlines()]
+        flags = {path: options.split(",") for path, options in mounts}
+        for path in ("/run/okl4fs", "/var/lib/okl4fs", "/tmp", "/var/tmp"):
+            self.assertIn("noexec", flags[path], path)
+        self.assertEqual(list(Path(f"/proc/{pid}/root/tmp").iterdir()),
+                         [Path(f"/proc/{pid}/root/tmp/dpdk")])
+        self.assertEqual(
+            self.host.check("cd /run/okl4fs; stat -c '%n %U:%G %a' *.sock").splitlines(),
+            ["control.sock okl4fs:okl4fs 660", "out.sock okl4fs:okl4fs 660",
+             "vm1.sock okl4fs:okl4fs 660", "vm2.sock okl4fs:kvm 660"])
+
+    def test_06_stream_goes_on(self):
+        """Bytes through echo and through a socket; SIGKILL twice; nothing lost, nothing doubled."""
+        end = self.guest()
+        echo, out = end.channel("echo"), end.channel("out")
+        data, sent, received = os.urandom(40 * RING_BYTES), 0, b""
+        for kill_at in (300000, 900000):
+            while len(received) < kill_at:
+                sent += echo.write_some(data[sent:])
+                received += echo.read_some(5000)
+                echo.ring()
+            before, restarts = self.pid(), int(self.show("NRestarts"))
+            self.host.check("systemctl kill --signal=SIGKILL okl4fsd.service")
+            sent += echo.write_some(data[sent:])
+            self.wait_show("NRestarts", str(restarts + 1))
+            end.come_back()
+            self.assertNotEqual(self.pid(), before)
+        while len(received) < len(data):
+            sent += echo.write_some(data[sent:])
+            piece = echo.read_some()
+            received += piece
+            if not piece:
+                echo.sleep_read(room=sent < len(data))
+        self.assertEqual(hashlib.sha256(received).hexdigest(), hashlib.sha256(data).hexdigest())
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(20)
+            client.connect(f"/proc/{self.leader()}/root/run/okl4fs/out.sock")
+            client.sendall(b"to the guest")
+            self.assertEqual(out.read(12), b"to the guest")
+            out.write(b"to the host")
+            self.assertEqual(client.recv(100), b"to the host")
+
+    def test_07_reload(self):
+        """systemctl reload applies a configuration, or fails with it, and says why in the journal."""
+        end = self.guest()
+        channel = end.channel("echo")
+        channel.echo(os.urandom(1000))
+        pid = self.pid()
+        self.configure({"guests": [*TWO["guests"], guest("vm3")]})
+        self.host.check("systemctl reload okl4fsd.service")
+        self.wait_show("StatusText", r"3 guests \(1 ready\), 4 channels, .* moved", limit_s=5)
+        self.assertEqual(self.journal(f"MESSAGE_ID={RELOADED}")[-1]["MESSAGE"], "reloaded, 3 guests")
+        self.configure({"guests": [guest("vm1", colour="red")]})
+        status, said = self.host.run("systemctl reload okl4fsd.service")
+        self.assertEqual(status, 1, said)
+        self.assertEqual(self.show("ActiveState"), "active")
+        self.host.check("pid=$(systemctl show --value -p MainPID okl4fsd) && kill -HUP $pid")
+        self.wait_journal("nothing was changed", f"MESSAGE_ID={REFUSED}")
+        self.wait_journal(f"{CONFIG}:", "PRIORITY=3")
+        self.configure(TWO)
+        self.host.check("systemctl reload okl4fsd.service")
+        channel.echo(os.urandom(1000))
+        self.assertEqual(self.pid(), pid)
+
+    def test_08_journal(self):
+        """Entries carry level, guest, channel, event and place."""
+        self.guest("vm2").channel("echo")
+        entry = self.journal("OKL4FS_GUEST=vm2", f"MESSAGE_ID={CONNECTED}")[-1]
+        self.assertEqual((entry["PRIORITY"], entry["MESSAGE"], entry["_TRANSPORT"]),
+                         ("6", "guest vm2: a frontend is connected", "journal"))
+        self.assertEqual((entry["CODE_FILE"], entry["CODE_FUNC"]),
+                         ("daemon/guest_device.c", "connected"))
+        entry = self.journal("OKL4FS_GUEST=vm2", "OKL4FS_CHANNEL=echo")[-1]
+        self.assertRegex(entry["MESSAGE"], "^guest vm2: channel echo: attached")
+        self.assertIn("ready, 2 guests", self.journal(f"MESSAGE_ID={READY}", "PRIORITY=5")[-1]
+                      ["MESSAGE"])
+
+    def test_09_watchdog(self):
+        """A thread that stands still has the daemon killed by SIGABRT, and started anew."""
+        self.drop_in("[Service]\nWatchdogSec=2s\nTimeoutAbortSec=2s\n")
+        for thread, name in (("worker-0", "vm1"), ("vhost-events", "vm2")):
+            with self.subTest(thread):
+                end = self.guest(name)
+                channel = end.channel("echo")
+                channel.write(b"before")
+                restarts = int(self.show("NRestarts"))
+                with StoppedThread(self.pid(), thread) as stopped:
+                    stopped.wait_end(30)
+                self.wait_show("NRestarts", str(restarts + 1))
+                said = self.wait_journal(f"watchdog: the thread {thread} has made no progress",
+                                         f"MESSAGE_ID={STUCK}")
+                self.assertEqual(said["PRIORITY"], "3")
+                self.assertIn("result 'watchdog'", self.host.check(
+                    "journalctl --no-pager -o cat _PID=1 UNIT=okl4fsd.service"))
+                end.come_back()
+                self.assertEqual(channel.read(6), b"before")
+        # And without a fault it runs on
+        restarts, said = self.show("NRestarts"), self.show("WatchdogTimestampMonotonic")
+        while int(self.show("WatchdogTimestampMonotonic")) < int(said) + 5000000:
+            self.assertEqual(self.show("NRestarts"), restarts)
+        self.drop_in(None)
+
+    def test_10_network(self):
+        """There is none, which is told; with the drop-in that is shipped there is."""
+        self.configure({"metrics": {"listen": "127.0.0.1:19714"}, **TWO})
+        status, _ = self.host.run("systemctl restart okl4fsd.service")
+        self.assertNotEqual(status, 0)
+        self.wait_journal("Address family not supported", "PRIORITY=3")
+        self.drop_in(self.host.path("/usr/share/doc/okl4fs/examples/network.conf").read_text(
+            encoding="utf-8"))
+        self.guest().channel("echo").echo(os.urandom(3 * RING_BYTES))
+        page = self.host.check("exec 3<>/dev/tcp/127.0.0.1/19714; printf 'GET /metrics HTTP/1.0\\r\\n"
+                               "\\r\\n' >&3; cat <&3".join(("bash -c \"", "\"")))
+        self.assertIn("okl4fs_", page)
+        self.configure(TWO)
+        self.drop_in(None)
+
+    def test_11_metrics_on_a_socket(self):
+        """Metrics need no network."""
+        self.configure({"metrics": {"listen": "unix:/run/okl4fs/metrics.sock"}, **TWO})
+        self.host.check("systemctl restart okl4fsd.service")
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(20)
+            client.connect(f"/proc/{self.leader()}/root/run/okl4fs/metrics.sock")
+            client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+            self.assertIn(b" 200 OK", client.recv(4096))
+        self.configure(TWO)
+        self.host.check("systemctl restart okl4fsd.service")
+
+    def test_12_instance(self):
+        """okl4fsd@vm9 has a configuration, a directory and a control socket of its own."""
+        folder = "/run/okl4fs/vm9"
+        self.configure({"guests": [guest("vm9", folder)]}, "/etc/okl4fs/vm9.json")
+        self.host.check("systemctl start okl4fsd@vm9.service")
+        self.assertEqual(self.show("StatusText", "okl4fsd@vm9.service"),
+                         "1 guest (0 ready), 1 channel, 0 bytes moved")
+        self.assertEqual(self.host.check(f"stat -c '%U:%G %a' {folder} {folder}/*").splitlines(), [
+            "okl4fs:okl4fs 755", "okl4fs:okl4fs 660", "okl4fs:okl4fs 660"])
+        end = self.guest("vm9", folder)
+        channel = end.channel("echo")
+        channel.echo(os.urandom(5 * RING_BYTES))
+        self.assertIn("process", self.host.check(f"okl4fsctl -s {folder}/control.sock status"))
+        root = Path(f"/proc/{self.pid('okl4fsd@vm9.service')}/root")
+        self.assertEqual([path.name for path in (root / "run/okl4fs").iterdir()], ["vm9"])
+        channel.write(b"before")
+        self.host.check("systemctl kill --signal=SIGKILL okl4fsd@vm9.service")
+        self.wait_show("NRestarts", "1", "okl4fsd@vm9.service")
+        end.come_back()
+        self.assertEqual(channel.read(6), b"before")
+        self.host.check("systemctl reload okl4fsd@vm9.service")
+        self.host.check("systemctl stop okl4fsd@vm9.service okl4fsd@vm9.socket")
+        self.assertEqual(self.host.check(f"ls -A {folder}"), "")
+
+    def test_13_faults_at_the_start(self):
+        """A configuration that is refused: the start fails, is tried again, and given up."""
+        self.configure({"guests": [guest("vm1", colour="red")]})
+        status, said = self.host.run("systemctl restart okl4fsd.service")
+        self.assertNotEqual(status, 0, said)
+        self.wait_journal("colour", "PRIORITY=3")
+        self.wait_show("ActiveState", "failed", limit_s=60)
+        self.assertGreater(int(self.show("NRestarts")), 5)
+        self.configure(TWO)
+        self.host.check("systemctl reset-failed okl4fsd.service && "
+                        "systemctl restart okl4fsd.socket okl4fsd.service")
+        self.assertEqual(self.show("ActiveState"), "active")
+
+    def test_20_stop_leaves_nothing(self):
+        """Neither a process nor a socket."""
+        self.host.check("systemctl stop okl4fsd.service okl4fsd.socket")
+        self.assertEqual(self.show("Result"), "success")
+        self.assertEqual(self.host.check("find /run/okl4fs -type s"), "")
+        self.assertNotEqual(self.host.run("grep -l okl4fsd /proc/[0-9]*/comm")[0], 0)
+        self.assertEqual(self.host.check("systemctl --failed --no-legend --plain"), "")
+
+
+if __name__ == "__main__":
+    unittest.main()
