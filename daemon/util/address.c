@@ -22,7 +22,7 @@ static bool parse_port(const char *text, uint16_t *port)
 	size_t digits = strspn(text, "0123456789");
 	unsigned long n = strtoul(text, NULL, 10);
 
-	if (!digits || digits > 5 || text[digits] || n < 1 || n > UINT16_MAX)
+	if (!digits || digits > 5 || text[digits] || text[0] == '0' || n > UINT16_MAX)
 		return false;
 	*port = (uint16_t)n;
 	return true;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The part of JSON Schema that conf/okl4fsd.schema.json uses; and JSON with // comments."""
+"""The part of JSON Schema that conf/okl4fsd.schema.json and rpc.discover use; JSON with // comments."""
 import json
 import re
 
@@ -7,7 +7,8 @@ KNOWN = {"$schema", "$comment", "$defs", "$ref", "title", "description", "defaul
          "required", "additionalProperties", "properties", "items", "minItems", "maxItems",
          "minLength", "maxLength", "pattern", "enum", "const", "not", "oneOf", "if", "then",
          "minimum", "maximum"}
-TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int}
+TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int,
+         "null": type(None)}
 
 
 def load_commented(text: str):
@@ -44,8 +45,15 @@ def _members(schema: dict, value: dict, root: dict) -> bool:
         return False
     if schema.get("additionalProperties") is False and set(value) - set(properties):
         return False
-    return all(valid(properties[key], member, root) for key, member in value.items()
-               if key in properties)
+    others = schema.get("additionalProperties", True)
+    return all(valid(properties.get(key, others), member, root) for key, member in value.items())
+
+
+def refer(ref: str, root: dict):
+    """What a reference means."""
+    for part in ref.removeprefix("#/").split("/"):
+        root = root[part]
+    return root
 
 
 def valid(schema, value, root: dict) -> bool:
@@ -54,7 +62,7 @@ def valid(schema, value, root: dict) -> bool:
         return schema
     assert set(schema) <= KNOWN, f"the schema uses {set(schema) - KNOWN}"
     if "$ref" in schema:
-        if not valid(root["$defs"][schema["$ref"].removeprefix("#/$defs/")], value, root):
+        if not valid(refer(schema["$ref"], root), value, root):
             return False
     if not _own(schema, value):
         return False
