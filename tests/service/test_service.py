@@ -2,6 +2,7 @@
 """okl4fsd under a real systemd: the package is installed, and its units are as shipped."""
 import hashlib
 import os
+import re
 import socket
 import unittest
 from pathlib import Path
@@ -27,6 +28,7 @@ class Service(HostTest):
     def test_00_install(self):
         """dpkg installs it; the user, the directory and the units are there, and it runs."""
         self.host.check("dpkg -i /srv/okl4fs.deb")
+        type(self).shipped = self.host.path(CONFIG).read_bytes()
         self.assertIn("(okl4fs),", self.host.check("id okl4fs"))
         self.assertIn("(kvm)", self.host.check("id okl4fs"))
         self.assertEqual(self.host.check("stat -c '%U:%G %a' /run/okl4fs").strip(),
@@ -199,16 +201,25 @@ class Service(HostTest):
 
     def test_10_network(self):
         """There is none, which is told; with the drop-in that is shipped there is."""
-        self.configure({"metrics": {"listen": "127.0.0.1:19714"}, **TWO})
+        tcp = {"name": "tcp", "endpoint": {"type": "tcp-listen", "address": "127.0.0.1:19715"}}
+        self.configure({"metrics": {"listen": "127.0.0.1:19714"},
+                        "guests": [guest("vm1", channels=[*CHANNELS, tcp])]})
         status, _ = self.host.run("systemctl restart okl4fsd.service")
         self.assertNotEqual(status, 0)
         self.wait_journal("Address family not supported", "PRIORITY=3")
         self.drop_in(self.host.path("/usr/share/doc/okl4fs/examples/network.conf").read_text(
             encoding="utf-8"))
-        self.guest().channel("echo").echo(os.urandom(3 * RING_BYTES))
         page = self.host.check("exec 3<>/dev/tcp/127.0.0.1/19714; printf 'GET /metrics HTTP/1.0\\r\\n"
                                "\\r\\n' >&3; cat <&3".join(("bash -c \"", "\"")))
         self.assertIn("okl4fs_", page)
+        channel = self.guest().channel("tcp")
+        with open(self.scratch / "tcp", "wb") as said:
+            client = self.host.spawn("bash -c 'exec 3<>/dev/tcp/127.0.0.1/19715; printf hello >&3; "
+                                     "head -c 5 <&3'", stdout=said)
+        self.assertEqual(channel.read(5), b"hello")
+        channel.write(b"world")
+        self.assertEqual(client.wait(20), 0)
+        self.assertEqual((self.scratch / "tcp").read_text(), "world")
         self.configure(TWO)
         self.drop_in(None)
 
@@ -260,6 +271,25 @@ class Service(HostTest):
         self.host.check("systemctl reset-failed okl4fsd.service && "
                         "systemctl restart okl4fsd.socket okl4fsd.service")
         self.assertEqual(self.show("ActiveState"), "active")
+
+    def test_14_manual(self):
+        """The examples of okl4fsd(8) do what they say; it has all the events."""
+        page = (paths.ROOT / "docs/okl4fsd.8").read_text(encoding="utf-8")
+        source = (paths.ROOT / "daemon/util/log.c").read_text(encoding="utf-8")
+        self.assertEqual(sorted(re.findall(r'\] = "([0-9a-f]{32})"', source)),
+                         sorted(set(re.findall(r"^\.It ([0-9a-f]{32})$", page, re.M))))
+        self.host.path(CONFIG).write_bytes(self.shipped)
+        self.host.check("systemctl restart okl4fsd.service")
+        blocks = re.findall(r"^\.Bd -literal[^\n]*\n(.*?)^\.Ed", page, re.M | re.S)
+        self.assertEqual(len(blocks), 5)
+        said = [self.host.check("set -e\n" + block) for block in blocks]
+        for text, word in zip(said, ("no errors", "default", "guest default: waiting",
+                                       "", "exposure level")):
+            self.assertIn(word, text)
+        self.assertEqual(self.show("PrivateNetwork"), "no")
+        self.assertEqual(self.show("ActiveState", "okl4fsd@vm1.service"), "active")
+        self.host.check("systemctl disable --now okl4fsd@vm1.service okl4fsd@vm1.socket")
+        self.drop_in(None)
 
     def test_20_stop_leaves_nothing(self):
         """Neither a process nor a socket."""
