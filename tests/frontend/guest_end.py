@@ -296,11 +296,11 @@ class Channel:
                 self.sleep_write()
 
     def sleep_write(self) -> None:
-        """Wait for room."""
-        tail = self.tx.peer_cursor.value
-        self.tx.event.value = tail
+        """Wait for room, if there is none."""
+        full = self.tx.cursor.value - self.size
+        self.tx.event.value = full
         fence()
-        while self.tx.peer_cursor.value == tail:
+        while self.tx.peer_cursor.value <= full:
             self.driver.rung.clear()
             self.driver.wait_event()
 

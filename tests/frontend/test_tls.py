@@ -328,8 +328,8 @@ class Connect(TlsTest):
         return TlsSocket(sock, context, True)
 
     def test_connect(self):
-        before = self.endpoint("named")
         channel = self.guest("named")
+        before = self.endpoint("named")
         with self.listen(self.port) as listener:
             self.open_writer(channel)
             channel.write(b"question")

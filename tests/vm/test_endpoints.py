@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Endpoints that are sockets, with a guest's own cat and echo at the other end."""
+import hashlib
+import os
+import socket
+import ssl
+import sys
+import threading
+import unittest
+
+from vm import paths
+from vm.base import VmTest
+from vm.process import Deadline
+
+sys.path.insert(0, str(paths.ROOT / "tests/frontend"))
+# pylint: disable=wrong-import-position
+from certificates import Certificates  # noqa: E402
+from socket_rig import LIMIT_S, TlsSocket, free_port  # noqa: E402
+
+BULK = 8 << 20
+
+
+class Sockets(VmTest):
+    """One guest with a channel to each kind."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.certs = Certificates(cls.scratch / "tls")
+        cls.unix = str(cls.scratch / "server.sock")
+        cls.port = {name: free_port() for name in ("listen", "connect", "tls-listen",
+                                                   "tls-connect")}
+        channels = {"unix": {"type": "unix-connect", "path": cls.unix}}
+        for name, port in cls.port.items():
+            channels[name] = {"type": f"tcp-{name.removeprefix('tls-')}",
+                              "address": f"127.0.0.1:{port}"}
+        channels["tls-listen"]["tls"] = cls.certs.tls("left", name="right.example")
+        channels["tls-connect"]["tls"] = cls.certs.tls("right", name="left.example")
+        cls.one_guest(channels)
+        cls.guest.check("for f in " + " ".join(channels) + "; do mkfifo /okl4/$f; done")
+
+    def server(self, name: str) -> socket.socket:
+        """Somebody who listens where a channel connects to."""
+        if name == "unix":
+            sock = socket.socket(socket.AF_UNIX)
+            sock.bind(self.unix)
+            sock.listen()
+            self.addCleanup(os.unlink, self.unix)
+        else:
+            sock = socket.create_server(("127.0.0.1", self.port[name]))
+        sock.settimeout(LIMIT_S)
+        self.addCleanup(sock.close)
+        return sock
+
+    def context(self, server: bool, name: str) -> ssl.SSLContext:
+        """One side of TLS."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(self.certs.path("ca.pem"))
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_cert_chain(self.certs.path(f"{name}.pem"), self.certs.path(f"{name}.key"))
+        return context
+
+    def endpoint(self, name: str) -> dict:
+        """What `channel.list` says of it."""
+        channels = self.daemon.rpc("channel.list", {"guest": "vm"})["channels"]
+        return next(channel["endpoint"] for channel in channels if channel["name"] == name)
+
+    @staticmethod
+    def take(sock) -> bytes:
+        """All to the end."""
+        data = b""
+        while piece := sock.recv(1 << 16):
+            data += piece
+        return data
+
+    def in_background(self, target) -> None:
+        """In a thread that must end with the test."""
+        thread = threading.Thread(target=target)
+        thread.start()
+        self.addCleanup(lambda: (thread.join(LIMIT_S), self.assertFalse(thread.is_alive())))
+
+    def test_echo_waits_for_a_listener(self):
+        for name in ("unix", "connect"):
+            with self.subTest(name=name):
+                self.guest.check(f"echo early > /okl4/{name}")
+                deadline = Deadline(30)
+                while not self.endpoint(name)["error"]:
+                    deadline.check("an attempt")
+                sock, _ = self.server(name).accept()
+                with sock:
+                    self.assertEqual(self.take(sock), b"early\n")
+
+    def test_cat_reads_one_connection_after_the_other(self):
+        server = self.server("unix")
+
+        def serve():
+            for i in range(20):
+                sock, _ = server.accept()
+                with sock:
+                    sock.sendall(f"{i}\n".encode())
+        self.in_background(serve)
+        self.assertEqual(self.guest.check("for i in $(seq 20); do cat /okl4/unix; done"),
+                         "".join(f"{i}\n" for i in range(20)))
+
+    def test_each_echo_is_a_connection(self):
+        server = self.server("unix")
+        taken = []
+
+        def serve():
+            while sum(map(len, taken)) < 20 * 4:
+                sock, _ = server.accept()
+                with sock:
+                    taken.append(self.take(sock))
+        self.in_background(serve)
+        self.guest.check("for i in $(seq 20); do echo $((100 + i)) > /okl4/unix; done")
+        self.doCleanups()
+        self.assertEqual(b"".join(taken), "".join(f"{101 + i}\n" for i in range(20)).encode())
+
+    def test_end_of_a_connection(self):
+        """EOF and EPIPE for who has it open; who opens then gets the next one."""
+        server = self.server("connect")
+
+        def serve():
+            for _ in range(2):
+                sock, _ = server.accept()
+                with sock:
+                    sock.sendall(b"hello\n")
+                    sock.recv(1)
+        self.in_background(serve)
+        self.assertEqual(self.guest.check(
+            "trap '' PIPE; exec 2>/dev/null; for i in 1 2; do exec 3<>/okl4/connect; "
+            "head -n 1 <&3; echo >&3; cat <&3; while echo x >&3; do :; done; echo broken; "
+            "exec 3>&-; done", timeout=60), "hello\nbroken\n" * 2)
+
+    def test_question_and_answer(self):
+        """Half-closes over TLS: what was asked is answered when it was asked to the end."""
+        server = self.server("tls-connect")
+
+        def serve():
+            sock, _ = server.accept()
+            with sock:
+                tls = TlsSocket(sock, self.context(True, "left"), True)
+                tls.send(hashlib.sha256(self.take(tls)).hexdigest().encode())
+                tls.end()
+        self.in_background(serve)
+        asked, answer = self.guest.check(
+            f"head -c {BULK} /dev/urandom > /tmp/x; sha256sum < /tmp/x; "
+            "cat /tmp/x > /okl4/tls-connect; cat /okl4/tls-connect", timeout=120).split("\n")
+        self.assertEqual(asked.split()[0], answer)
+        self.assertEqual(self.endpoint("tls-connect")["connections_torn"], 0)
+
+    def test_bulk_to_the_guest(self):
+        data = os.urandom(BULK)
+        for name in ("listen", "tls-listen"):
+            with self.subTest(name=name):
+                command = self.guest.spawn(f"sha256sum < /okl4/{name}")
+                with socket.create_connection(("127.0.0.1", self.port[name]), LIMIT_S) as sock:
+                    if name == "listen":
+                        sock.sendall(data)
+                        sock.shutdown(socket.SHUT_WR)
+                    else:
+                        tls = TlsSocket(sock, self.context(False, "right"), False, "left.example")
+                        tls.send(data)
+                        tls.end()
+                    status, output = command.wait(120)
+                self.assertEqual((status, output.split()[0]),
+                                 (0, hashlib.sha256(data).hexdigest()))
+
+    def test_who_is_not_trusted(self):
+        """The guest's bytes wait."""
+        self.guest.check("echo secret > /okl4/tls-connect")
+        server = self.server("tls-connect")
+        sock, _ = server.accept()
+        with sock, self.assertRaises((ssl.SSLError, OSError)):
+            TlsSocket(sock, self.context(True, "right"), True).recv()
+        deadline = Deadline(30)
+        while "is not for left.example but for right.example" not in (
+                self.endpoint("tls-connect")["error"] or ""):
+            deadline.check("the refusal to be told")
+        sock, _ = server.accept()
+        with sock:
+            self.assertEqual(TlsSocket(sock, self.context(True, "left"), True).read(7),
+                             b"secret\n")
+
+
+if __name__ == "__main__":
+    unittest.main()
