@@ -166,6 +166,8 @@ int config_load(struct config **out, const char *path, FILE *out_errors)
 	}
 	if (!r)
 		r = config_check_unique(root, &errors);
+	if (!r)
+		r = config_check_bridges(root, &errors);
 	if (!r && errors.n)
 		r = -EINVAL;
 	if (r == -ENOMEM)
@@ -221,6 +223,8 @@ int config_parse_guest(struct guest_config *guest, const char *text, size_t byte
 		r = config_read_guest(guest, root, &errors);
 	if (!r)
 		r = config_check_unique_guest(root, &errors);
+	if (!r)
+		r = config_check_bridges_guest(root, &errors);
 	if (!r && errors.n)
 		r = -EINVAL;
 	conf_free(root);

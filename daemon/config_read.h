@@ -43,4 +43,16 @@ int config_check_unique(struct conf_node *root, struct conf_errors *errors);
 /** config_check_unique_guest() - likewise within one guest */
 int config_check_unique_guest(struct conf_node *root, struct conf_errors *errors);
 
+/**
+ * config_check_bridges() - refuse an endpoint `channel` whose partner is not there or does not name it
+ * @root: the tree that was read
+ * @errors: told
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int config_check_bridges(struct conf_node *root, struct conf_errors *errors);
+
+/** config_check_bridges_guest() - likewise between channels of one guest; others may come later */
+int config_check_bridges_guest(struct conf_node *root, struct conf_errors *errors);
+
 #endif

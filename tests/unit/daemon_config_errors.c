@@ -148,6 +148,19 @@ REFUSED(config_errors, channel_without_guest,
 	ENDPOINT("{\"type\":\"channel\",\"channel\":\"a/b\"}"),
 	"FILE:1:73: guests[0].channels[0].endpoint: \"guest\" is missing\n"
 	"FILE:1:101: guests[0].channels[0].endpoint.channel: must be 1 to 63 bytes without '/', and not \".\" or \"..\", not \"a/b\"\n")
+#define TO(name, guest, channel)                                                       \
+	"{\"name\":\"" name "\",\"endpoint\":{\"type\":\"channel\",\"guest\":\"" guest \
+	"\",\"channel\":\"" channel "\"}}"
+REFUSED(config_errors, joined_to_nobody, GUEST(TO("c", "h", "d")),
+	"FILE:1:113: guests[0].channels[0].endpoint.channel: there is no channel \"d\" of a guest \"h\"\n")
+REFUSED(config_errors, joined_to_itself, GUEST(TO("c", "g", "c")),
+	"FILE:1:113: guests[0].channels[0].endpoint.channel: a channel cannot be joined to itself\n")
+REFUSED(config_errors, joined_to_one_that_names_another,
+	GUEST(TO("a", "g", "b") ",\n" TO("b", "g", "c") ",\n" TO("c", "g", "b")),
+	"FILE:1:113: guests[0].channels[0].endpoint.channel: channel \"b\" of guest \"g\" (guests[0].channels[1]) does not name this one back\n")
+REFUSED(config_errors, joined_to_an_echo,
+	GUEST(TO("a", "g", "b") ",\n{\"name\":\"b\",\"endpoint\":{\"type\":\"echo\"}}"),
+	"FILE:1:113: guests[0].channels[0].endpoint.channel: channel \"b\" of guest \"g\" (guests[0].channels[1]) does not name this one back\n")
 REFUSED(config_errors, same_address_twice,
 	GUEST("{\"name\":\"c\",\"endpoint\":{\"type\":\"tcp-listen\",\"address\":\"[::1]:99\"}},\n"
 	      "{\"name\":\"d\",\"endpoint\":{\"type\":\"tcp-listen\",\"address\":\"[::1]:99\"}}"),
