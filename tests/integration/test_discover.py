@@ -117,6 +117,15 @@ class Discover(unittest.TestCase):
                                           "channel": {"name": "c", "endpoint": endpoint}})
                 self.call("channel.remove", {"guest": "vm1", "channel": "c"})
 
+    def test_channels_that_are_joined_are_added_live(self):
+        def to(channel):
+            return {"type": "channel", "guest": "pair", "channel": channel}
+        guest = guest_config("pair", self.scratch / "pair.sock", {"a": to("b"), "b": to("a")})
+        self.call("guest.add", {"guest": guest})
+        listed = self.call("channel.list", {"guest": "pair"})["channels"]
+        self.assertEqual([channel["endpoint"]["channel"] for channel in listed], ["b", "a"])
+        self.call("guest.remove", {"guest": "pair"})
+
     def test_parameters(self):
         """Of each method: one that is not known, each of a wrong type, each left out."""
         good = {"guest": "vm1", "channel": "echo", "level": "info"}
