@@ -175,14 +175,14 @@ static void draw(struct top *t, const struct rates *list, size_t n)
 		text_cut(line, t->view.columns);
 	fputs("\033[H", stdout);
 	put_line(line);
-	fputs("\r\n", stdout);
+	putchar('\n');
 	put_line(top_heading(&t->view));
 	for (size_t i = 0; i < shown; i++) {
-		fputs("\r\n", stdout);
+		putchar('\n');
 		put_line(top_row(&t->view, &list[i]));
 	}
 	if (shown < n)
-		printf("\r\n(%zu more)\033[K", n - shown);
+		printf("\n(%zu more)\033[K", n - shown);
 	fputs("\033[J", stdout);
 	fflush(stdout);
 }

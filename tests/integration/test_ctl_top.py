@@ -1,0 +1,359 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""okl4fsctl top: on a terminal, which it gives back as it was, and without one."""
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import threading
+import unicodedata
+import unittest
+
+from vm import paths
+from vm.daemon import Daemon, guest_config
+from vm.process import Deadline, scratch_dir
+
+sys.path.insert(0, str(paths.ROOT / "tests/frontend"))
+# pylint: disable=wrong-import-position
+from guest_end import Channel, Driver  # noqa: E402
+from vhost_user import Frontend  # noqa: E402
+
+TIMEOUT_S = 20
+RING_BYTES = 65536
+ENTER, LEAVE = "\033[?1049h", "\033[?1049l"
+LONG = "a channel whose name is as long as a name can be " + "x" * 14
+HOSTILE = "clear\u001b[2J\u0007"
+# Runs a program as a job, and has it go on when it stops
+SHELL = """
+import os, signal, sys, termios
+signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+before = termios.tcgetattr(0)
+pid = os.fork()
+if not pid:
+    os.setpgid(0, 0)
+    os.tcsetpgrp(0, os.getpgrp())
+    signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+    os.execv(sys.argv[1], sys.argv[1:])
+status = os.waitpid(pid, os.WUNTRACED)[1]
+os.tcsetpgrp(0, os.getpgrp())
+print("stopped:", os.WIFSTOPPED(status), termios.tcgetattr(0) == before, flush=True)
+os.tcsetpgrp(0, pid)
+os.killpg(pid, signal.SIGCONT)
+print("ended:", os.waitpid(pid, 0)[1], flush=True)
+"""
+WIDE = "\u6f22\u5b57" * 10
+
+
+class Terminal:
+    """A program on a terminal of its own, and what it draws."""
+
+    def __init__(self, argv, columns: int = 80, rows: int = 24, env=None):
+        self.master, self._slave = pty.openpty()
+        self.resize(columns, rows)
+        self.before = termios.tcgetattr(self._slave)
+        self.process = subprocess.Popen(
+            [str(arg) for arg in argv], stdin=self._slave, stdout=self._slave,
+            stderr=subprocess.PIPE, start_new_session=True,
+            preexec_fn=self._begin,
+            env={"PATH": "/usr/bin:/bin", "TERM": "xterm", "LANG": "C.UTF-8", **(env or {})})
+        self.text = ""
+
+    @staticmethod
+    def _begin() -> None:
+        """Take the terminal; nothing is ignored, whatever the test itself was started with."""
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        for number in (signal.SIGTSTP, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, signal.SIG_DFL)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Give the terminal a size; who is on it gets SIGWINCH."""
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def read_until(self, pattern: str, since: int = 0) -> str:
+        """Wait until what was drawn matches."""
+        deadline = Deadline(TIMEOUT_S)
+        while not (found := re.search(pattern, self.text[since:], re.S)):
+            ready, _, _ = select.select([self.master], [], [], deadline.left_s())
+            deadline.check(f"{pattern!r} (got {self.text[since:][-600:]!r})")
+            if ready:
+                self.text += os.read(self.master, 65536).decode(errors="replace")
+        return found[0]
+
+    def frame(self, since: int | None = None) -> list[str]:
+        """The lines of the next whole picture."""
+        since = len(self.text) if since is None else since
+        drawn = self.read_until(r"\033\[H(?:(?!\033\[H).)*\033\[J", since)
+        return [line.replace("\033[K", "") for line in
+                drawn.removeprefix("\033[H").removesuffix("\033[J").split("\r\n")]
+
+    def key(self, text: str) -> None:
+        """Press keys."""
+        os.write(self.master, text.encode())
+
+    def is_as_it_was(self) -> bool:
+        """Whether its settings are those of before."""
+        return termios.tcgetattr(self._slave) == self.before
+
+    def end(self) -> int:
+        """Wait for its end; its status."""
+        status = self.process.wait(timeout=TIMEOUT_S)
+        while select.select([self.master], [], [], 0)[0]:
+            self.text += os.read(self.master, 65536).decode(errors="replace")
+        return status
+
+    def close(self) -> None:
+        """Let go of it."""
+        self.process.kill()
+        self.process.wait()
+        self.process.stderr.close()
+        os.close(self.master)
+        os.close(self._slave)
+
+
+def width(line: str) -> int:
+    """Columns of a line."""
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
+               for c in line)
+
+
+class Top(unittest.TestCase):
+    """A daemon with a guest whose channel `echo` is busy when a test wants it."""
+
+    def setUp(self):
+        scratch = scratch_dir()
+        self.daemon = Daemon({"guests": [guest_config("vm1", scratch / "vm1.sock", {
+            "echo": {"ring_bytes": RING_BYTES, "endpoint": {"type": "echo"}},
+            LONG: {"type": "discard"}, HOSTILE: {"type": "discard"}, WIDE: {"type": "discard"},
+            "quiet": {"type": "discard"}})]}, scratch=scratch)
+        self.addCleanup(self.daemon.stop)
+        self.stopping = threading.Event()
+
+    def argv(self, *args: str) -> list[str]:
+        """A command line."""
+        return [str(paths.BUILD / "okl4fsctl"), "-s", self.daemon.control_path, *args]
+
+    def terminal(self, *args: str, **how) -> Terminal:
+        """top on a terminal."""
+        terminal = Terminal(self.argv("top", "-d", "0.1", *args), **how)
+        self.addCleanup(terminal.close)
+        return terminal
+
+    def traffic(self) -> None:
+        """Have bytes go through `echo` until the test ends."""
+        frontend = Frontend(self.daemon.scratch / "vm1.sock")
+        self.addCleanup(frontend.close)
+        driver = Driver(frontend.setup(2, 128))
+        driver.hello()
+        channel = Channel(driver, "echo").attach().open()
+        data = os.urandom(10000)
+        channel.echo(data)
+
+        def run() -> None:
+            try:
+                while not self.stopping.is_set():
+                    channel.echo(data)
+            except TimeoutError:
+                pass  # the test has killed the daemon; what it looks at is shown to it
+        thread = threading.Thread(target=run)
+        thread.start()
+        self.addCleanup(thread.join)
+        self.addCleanup(self.stopping.set)
+
+    # Without a terminal
+
+    def test_plain_output_is_a_table_and_the_end(self):
+        self.traffic()
+        status, output, errors = self.daemon.ctl("top", "-d", "0.2")
+        self.assertEqual((status, errors), (0, ""))
+        lines = output.splitlines()
+        self.assertEqual(len(lines), 6)
+        self.assertRegex(lines[0], r"^CHANNEL +STATE +TO HOST RING +TO GUEST RING +FULL EMPTY$")
+        self.assertRegex(lines[1], r"^vm1/echo +attached +[1-9][\d.]* [KMG]?i?B/s ")
+        self.assertRegex(lines[5], r"^vm1/quiet +detached +0 B/s ")
+        self.assertLessEqual(max(map(width, lines)), 80)
+        self.assertNotIn("\033", output)
+        self.assertNotIn("\a", output)
+
+    def test_count_and_sort(self):
+        self.traffic()
+        output = self.daemon.ctl("top", "-d", "0.1", "-n", "3")[1].splitlines()
+        self.assertEqual(len(output), 18)
+        first = [line.split()[0] for line in
+                 self.daemon.ctl("top", "-d", "0.1", "--sort", "name")[1].splitlines()[1:]]
+        self.assertEqual(first[1:3], ["vm1/clear\\x1b[2J\\x07", "vm1/echo"])
+        rate = self.daemon.ctl("top", "-d", "0.2", "-k", "rate")[1].splitlines()
+        self.assertTrue(rate[1].startswith("vm1/echo "))
+        self.assertEqual(len(self.daemon.ctl("top", "-d", "0.1", "vm1")[1].splitlines()), 6)
+        self.assertEqual(self.daemon.ctl("top", "-d", "0.1", "vm2")[0], 1)
+
+    def test_json_has_the_rates(self):
+        self.traffic()
+        before = self.daemon.rpc("channel.list")["channels"][0]["fwd"]["bytes"]
+        status, output, _ = self.daemon.ctl("--json", "top", "-d", "0.3", "-n", "2")
+        after = self.daemon.rpc("channel.list")["channels"][0]["fwd"]["bytes"]
+        self.assertEqual(status, 0)
+        moved = 0
+        for line in output.splitlines():
+            sample = json.loads(line)
+            self.assertTrue(sample["same_daemon"])
+            self.assertGreaterEqual(sample["interval_ms"], 299)
+            echo = sample["channels"][0]
+            self.assertEqual((echo["guest"], echo["name"], echo["state"], echo["ring_bytes"]),
+                             ("vm1", "echo", "attached", RING_BYTES))
+            self.assertEqual(sample["channels"][2]["name"], HOSTILE)
+            self.assertGreater(echo["fwd"]["wakes_received_per_s"], 0)
+            moved += echo["fwd"]["bytes_per_s"] * sample["interval_ms"] / 1000
+            self.assertLessEqual(echo["bwd"]["fill_bytes"], RING_BYTES)
+        self.assertGreater(moved, 0)
+        self.assertLessEqual(moved, 1.02 * (after - before))
+
+    def test_arguments(self):
+        for args, sentence in ((["-d", "0.05"], "--delay must be 0.1 to 86400 seconds"),
+                               (["-d", "nan"], "--delay must be"), (["-d", "1s"], "--delay must be"),
+                               (["-n", "-1"], "--count must be a number"),
+                               (["-n", ""], "--count must be a number"),
+                               (["-k", "size"], "--sort must be one of list, name, rate"),
+                               (["vm1", "vm2"], "too many arguments"),
+                               (["--width", "3"], "unrecognized option"), (["-d"], "needs a value")):
+            status, output, errors = self.daemon.ctl("top", *args)
+            self.assertEqual((status, output), (2, ""), args)
+            self.assertIn(sentence, errors)
+
+    def test_the_daemon_goes(self):
+        process = subprocess.Popen(self.argv("--json", "top", "-d", "0.1", "-n", "0"),
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process.stdout.readline()
+        self.daemon.kill()
+        _, errors = process.communicate(timeout=TIMEOUT_S)
+        self.assertEqual(process.returncode, 3)
+        self.assertRegex(errors, "no daemon at|does not answer")
+
+    # On a terminal
+
+    def test_terminal(self):
+        self.traffic()
+        top = self.terminal()
+        top.read_until(re.escape(ENTER))
+        first = top.frame(0)
+        self.assertRegex(first[0], rf"^okl4fsd \S+, process {self.daemon.pid}, up ")
+        self.assertRegex(first[2], r"^vm1/echo +attached +- ")
+        lines = top.frame()
+        self.assertRegex(lines[2], r"^vm1/echo +attached +[1-9]")
+        self.assertFalse(top.is_as_it_was())
+        for line in lines:
+            self.assertLessEqual(width(line), 80, line)
+        self.assertEqual(len(lines), 7)
+        self.assertTrue(any(line.startswith("vm1/clear\\x1b[2J\\x") for line in lines), lines)
+        top.key("xr")  # one that is none, then an order
+        top.read_until(r"by rate")
+        top.key("q")
+        self.assertEqual(top.end(), 0)
+        self.assertTrue(top.text.endswith(LEAVE))
+        self.assertTrue(top.is_as_it_was())
+
+    def test_size(self):
+        top = self.terminal(columns=40, rows=6)
+        lines = top.frame()
+        self.assertEqual(len(lines), 5)
+        self.assertEqual(lines[-1], "(3 more)")
+        self.assertLessEqual(max(map(width, lines)), 40)
+        since = len(top.text)
+        top.resize(150, 40)
+        deadline = Deadline(TIMEOUT_S)
+        while len(lines := top.frame(since)) != 7 or width(lines[1]) <= 80:
+            since = len(top.text)
+            deadline.check("a larger picture")
+        self.assertLessEqual(max(map(width, lines)), 150)
+        self.assertIn("vm1/" + LONG[:30], "\n".join(lines))
+        top.resize(1, 1)
+        self.assertLessEqual(max(map(width, top.frame())), 150)
+        top.key("q")
+        self.assertEqual(top.end(), 0)
+
+    def test_signals_that_end_it(self):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+            with self.subTest(number):
+                top = self.terminal()
+                top.frame()
+                top.process.send_signal(number)
+                self.assertEqual(top.end(), -number)
+                self.assertTrue(top.text.endswith(LEAVE))
+                self.assertTrue(top.is_as_it_was())
+
+    def test_it_is_stopped_and_goes_on(self):
+        """By the key, under what does as a shell with jobs does."""
+        top = Terminal([sys.executable, "-c", SHELL, *self.argv("top", "-d", "0.1")])
+        self.addCleanup(top.close)
+        top.frame()
+        since = len(top.text)
+        top.key("\x1a")
+        top.read_until(re.escape(LEAVE) + "stopped: True True\r\n.*" + re.escape(ENTER), since)
+        top.frame()
+        top.key("q")
+        top.read_until("ended: 0")
+        self.assertEqual(top.end(), 0)
+        self.assertTrue(top.is_as_it_was())
+
+    def test_a_daemon_that_is_restarted_shows_no_nonsense(self):
+        self.traffic()
+        top = self.terminal()
+        top.read_until(r"vm1/echo +attached +[1-9]")
+        self.stopping.set()
+        self.daemon.kill()
+        top.read_until(r"no daemon at [^\r]*; trying again")
+        since = len(top.text)
+        self.daemon.start()
+        lines = top.frame(since + top.text[since:].rfind("\033[H"))
+        since = len(top.text)
+        top.read_until(rf"process {self.daemon.pid},", since)
+        lines = top.frame(since + top.text[since:].index(f"process {self.daemon.pid},") - 60)
+        seen = [line for line in top.text[since:].split("\r\n") if line.startswith("vm1/echo")]
+        del lines
+        for line in seen:  # of the new one: no rate, then none
+            self.assertRegex(line, r"^vm1/echo +(attached +[-\d]|detached +(-|0 B/s))")
+        self.assertNotRegex("".join(seen), r"detached +[1-9]")
+        top.key("q")
+        self.assertEqual(top.end(), 0)
+
+    def test_ends_by_itself(self):
+        top = self.terminal("-n", "2")
+        self.assertEqual(top.end(), 0)
+        self.assertTrue(top.is_as_it_was())
+
+    def test_a_terminal_that_cannot_be_drawn_on(self):
+        for env in ({"TERM": "dumb"}, {"TERM": ""}):
+            top = self.terminal(env=env)
+            self.assertEqual(top.end(), 0)
+            self.assertNotIn("\033", top.text)
+            self.assertEqual(len(top.text.splitlines()), 6)
+        top = self.terminal(env={"LANG": "C"})
+        self.assertIn(".....", "\n".join(top.frame()))
+
+    def test_no_daemon_from_the_start(self):
+        self.daemon.kill()
+        top = self.terminal()
+        self.assertEqual(top.end(), 3)
+        self.assertEqual(top.text, "")
+
+    def test_idle_in_between(self):
+        """It sleeps from look to look."""
+        top = Terminal(self.argv("top", "-d", "3600"))
+        self.addCleanup(top.close)
+        top.frame(0)
+        with open(f"/proc/{top.process.pid}/schedstat", encoding="ascii") as stat:
+            before = int(stat.read().split()[0])
+        select.select([top.master], [], [], 0.3)
+        with open(f"/proc/{top.process.pid}/schedstat", encoding="ascii") as stat:
+            self.assertLess(int(stat.read().split()[0]) - before, 20_000_000)
+        top.key("q")
+        self.assertEqual(top.end(), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
