@@ -61,6 +61,25 @@ bool stream_is_open(const struct stream *s)
 	return s->fd >= 0;
 }
 
+/**
+ * drop_unread() - take what nobody will take
+ * @fd: the connection
+ *
+ * A TCP socket that is closed with unread bytes resets the connection, and what it has not sent yet is
+ * lost (RFC 2525, section 2.17). On a unix socket nothing is lost, and MSG_TRUNC drops nothing.
+ */
+static void drop_unread(int fd)
+{
+	int domain = AF_UNIX;
+	socklen_t bytes = sizeof(domain);
+
+	getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &bytes);
+	for (int i = 0; i < 16 && domain != AF_UNIX; i++) {
+		if (recv(fd, NULL, CHANNEL_TURN_BYTES, MSG_TRUNC | MSG_DONTWAIT) <= 0)
+			return;
+	}
+}
+
 void stream_close(struct stream *s)
 {
 	struct event **ev[] = { &s->read_ev, &s->write_ev, &s->hup_ev };
@@ -71,6 +90,8 @@ void stream_close(struct stream *s)
 		*ev[i] = NULL;
 	}
 	s->hup_fd = fd_close(s->hup_fd);
+	if (s->fd >= 0)
+		drop_unread(s->fd);
 	s->fd = fd_close(s->fd);
 	s->joined = s->hung_up = s->in_open = s->out_open = s->out_eof = false;
 }

@@ -31,7 +31,7 @@ void tcp_name(const struct sockaddr *addr, socklen_t bytes, char name[TCP_NAME_B
 
 void tcp_peer_name(int fd, char name[TCP_NAME_BYTES])
 {
-	struct sockaddr_storage addr;
+	struct sockaddr_storage addr = { 0 };
 	socklen_t bytes = sizeof(addr);
 
 	if (getpeername(fd, (struct sockaddr *)&addr, &bytes))

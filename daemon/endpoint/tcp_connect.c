@@ -94,10 +94,10 @@ static void note(struct tcp_connect *tc, const char *why)
 	char name[TCP_NAME_BYTES];
 
 	tcp_name(tc->at->ai_addr, tc->at->ai_addrlen, name);
-	if (strcmp(name, tc->target))
-		snprintf(tc->why, sizeof(tc->why), "%s: %s", name, why);
-	else
+	if (!strcmp(name, tc->target))
 		snprintf(tc->why, sizeof(tc->why), "%s", why);
+	else
+		snprintf(tc->why, sizeof(tc->why), "%s: %s", name, why);
 }
 
 /**

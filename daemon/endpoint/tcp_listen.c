@@ -212,10 +212,10 @@ static bool cannot_listen(struct tcp_listen *tl, const char *where, const char *
 	char text[ENDPOINT_ERROR_BYTES];
 	bool same;
 
-	if (strcmp(where, tl->target))
-		snprintf(text, sizeof(text), "tcp-listen: %s: %s: %s", tl->target, where, why);
-	else
+	if (!strcmp(where, tl->target))
 		snprintf(text, sizeof(text), "tcp-listen: %s: %s", where, why);
+	else
+		snprintf(text, sizeof(text), "tcp-listen: %s: %s: %s", tl->target, where, why);
 	same = !strcmp(text, tl->error);
 	memcpy(tl->error, text, sizeof(text));
 	channel_log(tl->ep.ch, same ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERR, "%s", text);
