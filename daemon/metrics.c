@@ -95,6 +95,18 @@ static const struct field channel_fields[] = {
 	    "Clients that the channel's host end has turned away" },
 	  CHANNEL(info.refused),
 	  NUMBER_U64 },
+	{ { "okl4fs_endpoint_attempts_failed", METRIC_COUNTER, NULL,
+	    "Attempts of the channel's host end to connect that failed" },
+	  CHANNEL(info.failed),
+	  NUMBER_U64 },
+	{ { "okl4fs_endpoint_handshakes_failed", METRIC_COUNTER, NULL,
+	    "TLS handshakes of the channel's host end that failed" },
+	  CHANNEL(info.handshakes_failed),
+	  NUMBER_U64 },
+	{ { "okl4fs_endpoint_connections_torn", METRIC_COUNTER, NULL,
+	    "TLS connections of the channel's host end that ended without a close_notify" },
+	  CHANNEL(info.torn),
+	  NUMBER_U64 },
 };
 
 /**

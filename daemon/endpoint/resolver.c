@@ -28,7 +28,8 @@
  * @holders: the resolver and the thread
  * @address: host and port
  * @passive: as in struct resolver
- * @done_fd: eventfd, written when the rest is filled in
+ * @done: the rest is filled in
+ * @done_fd: eventfd, written then
  * @result: what getaddrinfo(3) returned
  * @error: errno, for EAI_SYSTEM
  * @list: the addresses
@@ -37,6 +38,7 @@ struct resolver_job {
 	atomic_int holders;
 	struct address address;
 	bool passive;
+	atomic_bool done;
 	int done_fd;
 	int result, error;
 	struct addrinfo *list;
@@ -87,6 +89,7 @@ static void *thread_main(void *arg)
 
 	pthread_setname_np(pthread_self(), "resolver");
 	look_up(job);
+	atomic_store(&job->done, true); /* pairs with on_done() */
 	eventfd_write(job->done_fd, 1);
 	let_go(job);
 	return NULL;
@@ -120,6 +123,8 @@ static void on_done(evutil_socket_t fd, short what, void *arg)
 	struct resolver *r = arg;
 	struct resolver_job *job = r->job;
 
+	if (!atomic_load(&job->done)) /* pairs with thread_main() */
+		return;
 	event_free(r->ev);
 	r->ev = NULL;
 	r->job = NULL;
@@ -168,6 +173,7 @@ static struct resolver_job *job_new(const struct resolver *r)
 	job->passive = r->passive;
 	job->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	atomic_init(&job->holders, 1);
+	atomic_init(&job->done, false);
 	return job;
 }
 
@@ -197,6 +203,7 @@ static int begin(struct resolver *r, struct resolver_job *job)
 void resolver_start(struct resolver *r)
 {
 	struct resolver_job *job;
+	int e;
 
 	r->wanted = true;
 	if (r->job)
@@ -211,9 +218,10 @@ void resolver_start(struct resolver *r)
 		look_up(job);
 	} else {
 		r->job = job;
-		job->error = begin(r, job);
-		if (!job->error)
-			return;
+		e = begin(r, job);
+		if (!e)
+			return; /* the job is the thread's now */
+		job->error = e;
 		job->result = EAI_SYSTEM;
 		r->job = NULL;
 		if (r->ev)

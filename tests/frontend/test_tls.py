@@ -470,6 +470,9 @@ class Both(TlsTest):
         self.assertGreater(len(sentences), 6)
         for sentence in sentences:
             self.assertIn(sentence.split(":")[0], manual)
+        page = (ROOT / "docs/okl4fsd.json.5").read_text(encoding="utf-8").replace("\\e", "\\")
+        for line in re.search(r"^```sh\n(.*?)^```", manual, re.M | re.S)[1].splitlines():
+            self.assertIn(f"\n{line.replace(chr(9), '    ')}\n", page)
 
 
 if __name__ == "__main__":
