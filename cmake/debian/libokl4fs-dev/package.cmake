@@ -32,7 +32,7 @@ install(FILES ${made}/okl4fs-config-version.cmake DESTINATION ${dev_lib}/cmake/o
   COMPONENT dev)
 
 file(GLOB pages CONFIGURE_DEPENDS docs/*.3)
-okl4fs_man(dev okl4fs ${pages})
+okl4fs_man(dev "" ${pages})
 install(FILES docs/ABI.md DESTINATION share/doc/libokl4fs-dev COMPONENT dev)
 install(FILES docs/examples/libfs_pair.c DESTINATION share/doc/libokl4fs-dev/examples
   COMPONENT dev)

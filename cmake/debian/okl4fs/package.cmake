@@ -11,8 +11,9 @@ list(FILTER examples EXCLUDE REGEX "/(okl4fsd\\.schema|grafana.*)\\.json$")
 install(FILES ${examples} DESTINATION share/doc/okl4fs/examples COMPONENT okl4fs)
 file(GLOB data CONFIGURE_DEPENDS conf/okl4fsd.schema.json conf/grafana*.json conf/prometheus*.yml)
 install(FILES ${data} DESTINATION share/okl4fs COMPONENT okl4fs)
-install(FILES docs/ABI.md docs/qemu.md docs/libvirt.md docs/cloud-hypervisor.md SECURITY.md
-  DESTINATION share/doc/okl4fs COMPONENT okl4fs)
+file(GLOB documents CONFIGURE_DEPENDS docs/*.md)
+list(FILTER documents EXCLUDE REGEX "/benchmarks\\.md$")
+install(FILES ${documents} SECURITY.md DESTINATION share/doc/okl4fs COMPONENT okl4fs)
 file(GLOB pages CONFIGURE_DEPENDS docs/*.1 docs/*.5 docs/*.7 docs/*.8)
 okl4fs_man(okl4fs "" ${pages})
 
