@@ -6,13 +6,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "config_read.h"
 #include "util/fd.h"
+#include "util/log.h"
+
+/* Where the service manager listens for us; "": it does not */
+static char control_socket[sizeof(((struct sockaddr_un *)0)->sun_path) + 1];
 
 /**
  * runtime_path() - a file in the runtime directory
@@ -44,6 +51,33 @@ static struct config *config_new(void)
 	return cfg->control_path ? cfg : config_free(cfg);
 }
 
+void config_use_control_socket(const char *path)
+{
+	snprintf(control_socket, sizeof(control_socket), "%s", path);
+}
+
+/**
+ * apply_control_socket() - config_use_control_socket()
+ * @cfg: configuration that was loaded
+ *
+ * Return: 0 or -ENOMEM.
+ */
+static int apply_control_socket(struct config *cfg)
+{
+	char *path;
+
+	if (!*control_socket || !strcmp(cfg->control_path, control_socket))
+		return 0;
+	path = strdup(control_socket);
+	if (!path)
+		return -ENOMEM;
+	log_notice("control: %s, where the service manager listens, and not %s", path,
+		   cfg->control_path);
+	free(cfg->control_path);
+	cfg->control_path = path;
+	return 0;
+}
+
 int config_default(struct config **out)
 {
 	struct config *cfg = config_new();
@@ -62,7 +96,7 @@ int config_default(struct config **out)
 	guest->socket_mode = SOCKET_LISTEN;
 	guest->socket_perm = 0660;
 	guest->channels = channel = calloc(1, sizeof(*channel));
-	if (!guest->name || !guest->socket || !channel)
+	if (!guest->name || !guest->socket || !channel || apply_control_socket(cfg))
 		goto no_memory;
 	guest->n_channels = 1;
 	channel->name = strdup("intervm_test");
@@ -170,6 +204,8 @@ int config_load(struct config **out, const char *path, FILE *out_errors)
 		r = config_check_bridges(root, &errors);
 	if (!r && errors.n)
 		r = -EINVAL;
+	if (!r)
+		r = apply_control_socket(cfg);
 	if (r == -ENOMEM)
 		fprintf(out_errors, "%s: out of memory\n", path);
 	conf_free(root);

@@ -146,6 +146,15 @@ struct config {
 int config_load(struct config **cfg, const char *path, FILE *errors);
 
 /**
+ * config_use_control_socket() - the control socket is this one, whatever a configuration says
+ * @path: where the service manager listens for us; not longer than a socket's path may be
+ *
+ * For what is loaded from here on; a configuration that says something else is told of in the log.
+ * What lies beside the control socket lies beside this one.
+ */
+void config_use_control_socket(const char *path);
+
+/**
  * config_default() - what runs without a file: guest `default`, channel `intervm_test`, endpoint
  * `unix-listen`, all sockets under config_runtime_dir()
  * @cfg: out

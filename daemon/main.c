@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <getopt.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,7 +44,6 @@ struct options {
  * @server: guests and workers
  * @rpc: control socket
  * @metrics: metrics over HTTP, or NULL
- * @control_fd: listening socket of the service manager for it, or negative
  * @service: what the service manager is told
  * @signal: events on SIGTERM, SIGINT and SIGHUP
  */
@@ -54,7 +52,6 @@ struct daemon {
 	struct server *server;
 	struct rpc *rpc;
 	struct metrics_http *metrics;
-	int control_fd;
 	struct service *service;
 	struct event *signal[3];
 };
@@ -230,42 +227,38 @@ static int watch_signals(struct daemon *d)
 }
 
 /**
- * open_control() - serve the control socket, that of the service manager if it has one for us
- * @d: daemon
- * @path: out: where it is
- * @room: bytes of @path
+ * take_control_socket() - the control socket of the service manager, if it has one for us
  *
- * Return: 0 or -errno, with a log line.
+ * It wins over the configuration's.
+ *
+ * Return: the listening socket; -ENOENT: it has none; or another negated errno, with a log line.
  */
-static int open_control(struct daemon *d, char *path, size_t room)
+static int take_control_socket(void)
 {
-	const char *configured = server_config(d->server)->control_path;
+	int fd = notify_take_socket("control");
 	struct sockaddr_un at = { 0 };
 	socklen_t bytes = sizeof(at);
+	char path[sizeof(at.sun_path) + 1];
 
-	snprintf(path, room, "%s", configured);
-	if (d->control_fd >= 0 && !getsockname(d->control_fd, (struct sockaddr *)&at, &bytes) &&
-	    at.sun_path[0])
-		snprintf(path, room, "%.*s", (int)sizeof(at.sun_path), at.sun_path);
-	if (strcmp(path, configured) != 0)
-		log_notice("control: %s, where the service manager listens, and not %s", path,
-			   configured);
-	return rpc_new(&d->rpc, d->loop, d->server, d->control_fd);
+	if (fd < 0 || getsockname(fd, (struct sockaddr *)&at, &bytes) || !at.sun_path[0])
+		return fd;
+	snprintf(path, sizeof(path), "%.*s", (int)sizeof(at.sun_path), at.sun_path);
+	config_use_control_socket(path);
+	return fd;
 }
 
 /**
  * run() - set up, run, take down
  * @cfg: configuration; ownership passes here
  * @path: where it came from, or NULL
- * @control_fd: as in struct daemon
+ * @control_fd: listening socket of the service manager for the control socket, or negative
  *
  * Return: 0 or -errno.
  */
 static int run(struct config *cfg, const char *path, int control_fd)
 {
-	struct daemon d = { .control_fd = control_fd };
+	struct daemon d = { 0 };
 	size_t n = cfg->n_guests;
-	char control[PATH_MAX];
 	int r;
 
 	r = loop_new(&d.loop, "main");
@@ -281,13 +274,13 @@ static int run(struct config *cfg, const char *path, int control_fd)
 	else
 		r = server_new(&d.server, d.loop, cfg, path);
 	if (!r)
-		r = open_control(&d, control, sizeof(control));
+		r = rpc_new(&d.rpc, d.loop, d.server, control_fd);
 	if (!r)
 		r = metrics_http_new(&d.metrics, d.loop, d.server);
 	if (!r) {
 		log_event(LOG_LEVEL_NOTICE, LOG_EVENT_READY,
 			  "okl4fsd %s: ready, %zu guest%s, control socket %s", server_version(), n,
-			  n == 1 ? "" : "s", control);
+			  n == 1 ? "" : "s", server_config(d.server)->control_path);
 		r = service_new(&d.service, d.loop, d.server);
 	}
 	if (!r)
@@ -335,10 +328,14 @@ int main(int argc, char **argv)
 {
 	struct options opt = { 0 };
 	struct config *cfg;
-	int r = parse(argc, argv, &opt), control_fd;
+	int r = parse(argc, argv, &opt), control_fd = -ENOENT;
 
 	if (r >= 0)
 		return r;
+	if (!opt.check)
+		control_fd = take_control_socket();
+	if (control_fd < 0 && control_fd != -ENOENT)
+		return EXIT_FAILURE;
 	cfg = load(&opt);
 	if (!cfg)
 		return EXIT_FAILURE;
@@ -356,10 +353,5 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	make_runtime_dir();
-	control_fd = notify_take_socket("control");
-	if (control_fd < 0 && control_fd != -ENOENT) {
-		config_free(cfg);
-		return EXIT_FAILURE;
-	}
 	return run(cfg, opt.config, control_fd) ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -247,7 +247,8 @@ class Service(HostTest):
         end = self.guest("vm9", folder)
         channel = end.channel("echo")
         channel.echo(os.urandom(5 * RING_BYTES))
-        self.assertIn("process", self.host.check(f"okl4fsctl -s {folder}/control.sock status"))
+        self.assertIn(f"control   {folder}/control.sock",
+                      self.host.check(f"okl4fsctl -s {folder}/control.sock status"))
         root = Path(f"/proc/{self.pid('okl4fsd@vm9.service')}/root")
         self.assertEqual([path.name for path in (root / "run/okl4fs").iterdir()], ["vm9"])
         channel.write(b"before")
