@@ -9,6 +9,7 @@
 
 #include <event2/buffer.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -214,13 +215,15 @@ static uint64_t now_us(clockid_t clock)
  */
 static uint64_t resident_bytes(void)
 {
-	unsigned long long pages = 0;
 	FILE *f = fopen("/proc/self/statm", "re");
+	unsigned long long pages = 0;
+	char line[128];
 
 	if (!f)
 		return 0;
-	if (fscanf(f, "%*u %llu", &pages) != 1)
-		pages = 0;
+	/* The second number of the line */
+	if (fgets(line, sizeof(line), f))
+		pages = strtoull(line + strcspn(line, " "), NULL, 10);
 	fclose(f);
 	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }

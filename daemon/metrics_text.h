@@ -9,6 +9,7 @@
 #ifndef OKL4FS_METRICS_TEXT_H
 #define OKL4FS_METRICS_TEXT_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "metrics.h"
@@ -63,7 +64,8 @@ void metric_sample_us(struct metrics_out *out, const struct metric *m, const cha
 void metrics_end(struct metrics_out *out);
 
 /* Bytes that a label takes at most: each byte of its value becomes three at most (U+FFFD) */
-#define METRIC_LABEL_BYTES(name_bytes, value_bytes) ((name_bytes) + 3 * (value_bytes) + 4)
+#define METRIC_LABEL_BYTES(name_bytes, value_bytes) \
+	((size_t)(name_bytes) + 3 * (size_t)(value_bytes) + 4)
 
 /**
  * metric_label() - a label with its value, escaped

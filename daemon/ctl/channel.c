@@ -12,24 +12,37 @@
 #include "util/fd.h"
 
 /**
+ * title_of() - what a member is called for people
+ * @key: its key
+ *
+ * Return: it with spaces for underscores.
+ */
+static struct text_number title_of(const char *key)
+{
+	struct text_number t;
+
+	snprintf(t.text, sizeof(t.text), "%s", key);
+	for (char *c = t.text; *c; c++)
+		if (*c == '_')
+			*c = ' ';
+	return t;
+}
+
+/**
  * print_value() - a member of an object on a line of its own, if it is not null
- * @key: its key; underscores become spaces
+ * @key: its key
  * @value: its value
  */
 static void print_value(const char *key, struct json_object *value)
 {
 	bool is_string = json_object_is_type(value, json_type_string);
 	_cleanup_free_ char *text = NULL;
-	char title[32];
 
 	if (!value)
 		return;
-	snprintf(title, sizeof(title), "%s", key);
-	for (char *c = title; *c; c++)
-		*c = *c == '_' ? ' ' : *c;
 	text = text_safe(is_string ? json_object_get_string(value) :
 				     json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN));
-	printf("%-17s %s\n", title, text);
+	printf("%-17s %s\n", title_of(key).text, text);
 }
 
 /**
@@ -147,18 +160,15 @@ static void print_ways(struct json_object *channel)
 	table_row(&t, (const char *const[]){ "", "TO HOST", "TO GUEST" });
 	if (json_object_is_type(fwd, json_type_object)) {
 		json_object_object_foreach(fwd, key, value) {
-			char title[32];
 			size_t i = 0;
 
 			while (shown[i] && strcmp(shown[i], key) != 0)
 				i++;
 			if (shown[i])
 				continue;
-			snprintf(title, sizeof(title), "%s", key);
-			for (char *c = title; *c; c++)
-				*c = *c == '_' ? ' ' : *c;
 			table_row(&t, (const char *const[]){
-					      title, text_count(json_object_get_uint64(value)).text,
+					      title_of(key).text,
+					      text_count(json_object_get_uint64(value)).text,
 					      text_count(ctl_number(bwd, key)).text });
 		}
 	}

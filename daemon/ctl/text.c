@@ -126,7 +126,9 @@ void text_cut(char *text, size_t columns)
 		sum += one;
 		at += n;
 	}
-	strcpy(at, columns ? "~" : ""); /* what is cut off has a byte at least */
+	if (columns) /* what is cut off has a byte at least */
+		*at++ = '~';
+	*at = 0;
 }
 
 struct text_number text_size(unsigned long long bytes)

@@ -12,11 +12,11 @@
 #include "util/fd.h"
 
 /* Columns of a line besides the name and the two bars: those of ROW, with the spaces before them */
-#define FIXED_COLUMNS 46
-#define MIN_NAME      8
-#define MAX_NAME      48
-#define MIN_BAR       5
-#define MAX_BAR       16
+#define FIXED_COLUMNS 46UL
+#define MIN_NAME      8UL
+#define MAX_NAME      48UL
+#define MIN_BAR       5UL
+#define MAX_BAR       16UL
 
 static const char *const sort_names[] = {
 	[SORT_LIST] = "list",       [SORT_NAME] = "name",         [SORT_RATE] = "rate",
@@ -134,8 +134,10 @@ static void pad(FILE *out, char *text, size_t columns)
  */
 static void draw_bar(FILE *out, const struct top_view *view, size_t columns, double part)
 {
-	static const char *const eighths[] = { "\u2591", "\u258f", "\u258e", "\u258d", "\u258c",
-					       "\u258b", "\u258a", "\u2589", "\u2588" };
+	/* U+2591, a light shade, then U+258F to U+2588, blocks of one eighth to eight */
+	static const char *const eighths[] = { "\xe2\x96\x91", "\xe2\x96\x8f", "\xe2\x96\x8e",
+					       "\xe2\x96\x8d", "\xe2\x96\x8c", "\xe2\x96\x8b",
+					       "\xe2\x96\x8a", "\xe2\x96\x89", "\xe2\x96\x88" };
 	size_t steps = view->blocks ? 8 : 1;
 	size_t all = columns * steps, filled = (size_t)(part * (double)all);
 
