@@ -44,6 +44,8 @@ struct options {
  * @server: guests and workers
  * @rpc: control socket
  * @metrics: metrics over HTTP, or NULL
+ * @metrics_listen: where they are served; NULL: nowhere
+ * @watch: tells of reloads
  * @service: what the service manager is told
  * @signal: events on SIGTERM, SIGINT and SIGHUP
  */
@@ -52,6 +54,8 @@ struct daemon {
 	struct server *server;
 	struct rpc *rpc;
 	struct metrics_http *metrics;
+	char *metrics_listen;
+	struct server_watch watch;
 	struct service *service;
 	struct event *signal[3];
 };
@@ -248,6 +252,62 @@ static int take_control_socket(void)
 }
 
 /**
+ * serve_metrics() - serve metrics where the configuration in force says
+ * @d: daemon
+ *
+ * What serves them elsewhere ends only when that has come about.
+ *
+ * Return: 0 or -errno, with a log line.
+ */
+static int serve_metrics(struct daemon *d)
+{
+	const char *listen = server_config(d->server)->metrics_listen;
+	struct metrics_http *metrics;
+	char *copy = listen ? strdup(listen) : NULL;
+	int r = listen && !copy ? -ENOMEM : metrics_http_new(&metrics, d->loop, d->server);
+
+	if (r) {
+		free(copy);
+		return r;
+	}
+	metrics_http_free(d->metrics);
+	free(d->metrics_listen);
+	d->metrics = metrics;
+	d->metrics_listen = copy;
+	return 0;
+}
+
+/**
+ * on_reloaded() - the configuration is another one
+ * @arg: daemon
+ */
+static void on_reloaded(void *arg)
+{
+	struct daemon *d = arg;
+	const char *listen = server_config(d->server)->metrics_listen;
+
+	if (listen && d->metrics_listen ? !strcmp(listen, d->metrics_listen) :
+					  listen == d->metrics_listen)
+		return;
+	if (serve_metrics(d))
+		log_err("reload: metrics are served as before: %s",
+			d->metrics_listen ? d->metrics_listen : "nowhere");
+}
+
+/**
+ * open_metrics() - serve metrics, now and after each reload
+ * @d: daemon
+ *
+ * Return: 0 or -errno, with a log line.
+ */
+static int open_metrics(struct daemon *d)
+{
+	d->watch = (struct server_watch){ .reloaded = on_reloaded, .arg = d };
+	server_watch(d->server, &d->watch);
+	return serve_metrics(d);
+}
+
+/**
  * run() - set up, run, take down
  * @cfg: configuration; ownership passes here
  * @path: where it came from, or NULL
@@ -276,7 +336,7 @@ static int run(struct config *cfg, const char *path, int control_fd)
 	if (!r)
 		r = rpc_new(&d.rpc, d.loop, d.server, control_fd);
 	if (!r)
-		r = metrics_http_new(&d.metrics, d.loop, d.server);
+		r = open_metrics(&d);
 	if (!r) {
 		log_event(LOG_LEVEL_NOTICE, LOG_EVENT_READY,
 			  "okl4fsd %s: ready, %zu guest%s, control socket %s", server_version(), n,
@@ -287,6 +347,7 @@ static int run(struct config *cfg, const char *path, int control_fd)
 		r = loop_run(d.loop);
 	service_free(d.service);
 	metrics_http_free(d.metrics);
+	free(d.metrics_listen);
 	rpc_free(d.rpc);
 	server_free(d.server);
 	events_close();
