@@ -250,20 +250,31 @@ static void keep_member(struct server *s, struct member *to, const struct guest_
 }
 
 /**
+ * same_text() - whether two texts are the same
+ * @a: text, or NULL
+ * @b: likewise
+ *
+ * Return: true when they are, or when neither is there.
+ */
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+/**
  * warn_fixed() - tell what a reload does not change
  * @old: configuration in force
  * @new: configuration to come
  */
 static void warn_fixed(const struct config *old, const struct config *new)
 {
-	bool group = old->control_group && new->control_group ?
-			     !strcmp(old->control_group, new->control_group) :
-			     old->control_group == new->control_group;
-
-	if (strcmp(old->control_path, new->control_path) != 0 || !group ||
+	if (strcmp(old->control_path, new->control_path) != 0 ||
+	    !same_text(old->control_group, new->control_group) ||
 	    old->control_mode != new->control_mode)
 		log_warning("reload: control.path, control.mode or control.group has changed; "
 			    "that takes a restart");
+	if (!same_text(old->metrics_listen, new->metrics_listen))
+		log_warning("reload: metrics.listen has changed; that takes a restart");
 }
 
 /**

@@ -170,7 +170,7 @@ enum ctl_exit ctl_guests(const struct ctl *ctl, char **args)
  */
 static const char *channel_note(struct json_object *channel)
 {
-	static const char *const keys[] = { "path", "file", "address", "peer" };
+	static const char *const keys[] = { "path", "file", "address" };
 	struct json_object *endpoint = ctl_object(channel, "endpoint");
 
 	if (ctl_object(channel, "failure"))
@@ -194,7 +194,11 @@ void ctl_show_channels(struct json_object *result)
 		struct json_object *endpoint = ctl_object(c, "endpoint");
 		char note[160];
 
-		snprintf(note, sizeof(note), "%s", channel_note(c));
+		if (!ctl_object(c, "failure") && *ctl_string(endpoint, "channel"))
+			snprintf(note, sizeof(note), "%s/%s", ctl_string(endpoint, "guest"),
+				 ctl_string(endpoint, "channel"));
+		else
+			snprintf(note, sizeof(note), "%s", channel_note(c));
 		table_row(&t, (const char *const[]){
 				      ctl_string(c, "guest"), ctl_string(c, "name"),
 				      ctl_string(c, "state"), ctl_string(endpoint, "type"),

@@ -298,6 +298,19 @@ class Where(unittest.TestCase):
         self.assertEqual(daemon.wait(), 0)
         self.assertFalse(path.exists())
 
+    def test_a_reload_does_not_move_it(self):
+        path = self.scratch / "metrics.sock"
+        daemon = Daemon(self.config(f"unix:{path}"), scratch=self.scratch)
+        self.addCleanup(daemon.stop)
+        daemon.rpc("config.reload")
+        self.assertNotIn("takes a restart", daemon.log())
+        del daemon.config["metrics"]
+        daemon.write_config()
+        daemon.rpc("config.reload")
+        daemon.wait_log("reload: metrics.listen has changed; that takes a restart")
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(str(path))
+
     def test_ipv6(self):
         port = free_port()
         with Daemon(self.config(f"[::1]:{port}"), scratch=self.scratch):
