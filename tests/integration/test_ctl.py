@@ -90,6 +90,42 @@ class Ctl(unittest.TestCase):
         self.assertEqual(json.loads(self.good("--json", "status"))["pid"], self.daemon.pid)
         self.assertEqual(len(json.loads(self.good("--json", "guests"))["guests"]), 2)
 
+    def test_channel_tells_everything(self):
+        """What channel.list has of it is all there."""
+        guest = self.guest()
+        guest.write(b"x" * 1000)
+        output = self.good("channel", "vm1/host")
+        listed = self.daemon.rpc("channel.list", {"guest": "vm1"})["channels"][0]
+        for line in (r"channel +vm1/host", r"state +attached", r"ring +64\.0 KiB each way",
+                     r"endpoint +unix-listen, nobody there", rf"path +{self.scratch}/host\.sock",
+                     rf"instance +{listed['instance']}", rf"attaches +{listed['attaches']}",
+                     r"errors +none", r" +TO HOST +TO GUEST", rf"bytes +{listed['fwd']['bytes']} +{listed['bwd']['bytes']}",
+                     r"in the ring +1000 B, 2 % +0 B, 0 %", r"guest's end +open, 1 so far +open, 1 so far",
+                     r"host's end +(never opened|closed, \d so far) +(never opened|closed, \d so far)"):
+            self.assertRegex(output, rf"(?m)^{line}$")
+        for key in list(listed["fwd"]) + list(listed["endpoint"]):
+            if key not in ("type", "joined", "fill_bytes", "host_phase", "guest_phase"):
+                self.assertIn("\n" + key.replace("_", " ") + " ", output)
+        self.assertEqual(json.loads(self.good("--json", "channel", "vm1/host"))["name"], "host")
+        self.assertIn("vm2/bell\\x07", self.good("channel", "vm2/bell\u0007"))
+        self.bad(1, 'guest "vm1" has no channel "nope"', "channel", "vm1/nope")
+
+    def test_names(self):
+        self.assertEqual(self.good("guests", "--names"), "vm1\nvm2\n")
+        self.assertEqual(self.good("channels", "--names"), "vm1/host\nvm1/echo\nvm2/bell\\x07\n")
+        self.assertEqual(self.good("channels", "vm1", "--names"), "vm1/host\nvm1/echo\n")
+
+    def test_log_level(self):
+        before = self.good("log-level").strip()
+        self.assertEqual(self.good("log-level", "debug"), "")
+        self.assertEqual(self.good("log-level"), "debug\n")
+        self.assertEqual(json.loads(self.good("log-level", "--json", before)), {"level": before})
+        self.bad(1, 'there is no log level "loud"', "log-level", "loud")
+
+    def test_options_may_follow_the_command(self):
+        self.assertEqual(json.loads(self.good("status", "--json"))["pid"], self.daemon.pid)
+        self.assertEqual(self.good("channels", "--names", "--", "vm1"), "vm1/host\nvm1/echo\n")
+
     def test_channels_come_and_go(self):
         channel = {"name": "a/b", "endpoint": {"type": "echo"}}
         self.bad(1, "name: must be 1 to 63 bytes without '/'", "channel-add", "vm1",
