@@ -30,7 +30,8 @@
  * Who had the channel open when a connection ended sees that, as on a socket: end-of-file, EPIPE. It
  * stays so until he has closed, and only then is there another connection. For if it came at once, a
  * reader who has not looked in between would take the next connection's bytes for the former one's,
- * and a writer would not know that a part of what he wrote may be lost. Bytes that no connection
+ * and a writer would not know that a part of what he wrote may be lost. So it is for a reader who
+ * finds what a former connection has left in bwd: he gets that, and its end. Bytes that no connection
  * took wait in fwd and are the next one's.
  *
  * After a restart of the daemon that is found in the shared phases: the host's writing end is open
@@ -115,6 +116,21 @@ static bool is_over(struct dial *d, const struct guest_view *v)
 }
 
 /**
+ * is_left() - whether somebody in the guest is still at the former connection
+ * @d: dial without a connection, the host's writing end closed
+ * @v: the guest's side
+ *
+ * Return: true when there is a writer whom it left behind, or a reader who is still to see its end.
+ */
+static bool is_left(const struct dial *d, const struct guest_view *v)
+{
+	if (d->stream.left_writer && v->writer.phase == d->stream.left_writer)
+		return true;
+	return v->reader.state == PIPE_OPEN && channel_write_phase(d->ch) &&
+	       !channel_eof_taken(d->ch);
+}
+
+/**
  * set_state() - the one place where the state changes
  * @d: dial
  * @state: the next one
@@ -188,8 +204,8 @@ static void look(void *arg)
 			stream_hang_up(s);
 		return;
 	}
-	left = (s->left_writer && v.writer.phase == s->left_writer) ||
-	       (s->left_reader && v.reader.phase == s->left_reader);
+	channel_set_open(d->ch, pipe_is_open(&d->ch->sp.rx), false);
+	left = is_left(d, &v);
 	channel_set_open(d->ch, !left, false);
 	if (left ||
 	    (v.writer.state != PIPE_OPEN && v.reader.state != PIPE_OPEN && !v.waiting_bytes))
@@ -308,15 +324,11 @@ static void up(void *arg, bool fresh)
 	if (fresh && !stream_is_open(s)) {
 		if (!view(d, &v))
 			return;
-		s->left_writer = s->left_reader = s->eof_phase = 0;
-		if (tx & 1 || (rx && !(rx & 1))) {
-			s->left_writer = v.writer.state == PIPE_OPEN ? v.writer.phase : 0;
-			s->left_reader = v.reader.state == PIPE_OPEN ? v.reader.phase : 0;
-		}
+		s->left_writer = s->eof_phase = 0;
+		if (v.writer.state == PIPE_OPEN && (tx & 1 || (rx && !(rx & 1))))
+			s->left_writer = v.writer.phase;
 		if (v.writer.state == PIPE_CLOSED && !v.waiting_bytes)
 			s->eof_phase = v.writer.phase;
-		if (s->left_writer || s->left_reader)
-			channel_set_open(d->ch, false, false);
 	}
 	if (stream_is_open(s))
 		stream_up(s);

@@ -97,13 +97,15 @@ void stream_close(struct stream *s)
 }
 
 /**
- * left() - the end of the guest's that a direction leaves behind
- * @phase: its phase, as last seen
+ * left_writer() - the guest's writer that the direction out leaves behind
+ * @s: joined stream
  *
- * Return: the phase if it is open, or 0.
+ * Return: its phase as last seen, if it is open, or 0.
  */
-static uint64_t left(uint64_t phase)
+static uint64_t left_writer(const struct stream *s)
 {
+	uint64_t phase = s->ch->sp.rx.peer_phase;
+
 	return phase & 1 ? phase : 0;
 }
 
@@ -114,10 +116,8 @@ static uint64_t left(uint64_t phase)
  */
 static void end(struct stream *s, const char *reason)
 {
-	if (s->in_open)
-		s->left_reader = left(s->ch->sp.tx.peer_phase);
 	if (s->out_open)
-		s->left_writer = left(s->ch->sp.rx.peer_phase);
+		s->left_writer = left_writer(s);
 	stream_close(s);
 	channel_left(s->ch, reason);
 	/* What becomes of a patient stream's reading end, ended() knows */
@@ -155,7 +155,6 @@ static void end_in(struct stream *s)
 {
 	event_del(s->read_ev);
 	s->in_open = false;
-	s->left_reader = left(s->ch->sp.tx.peer_phase);
 	s->in_end_writer = s->ch->sp.rx.peer_phase;
 }
 
@@ -166,7 +165,7 @@ static void end_in(struct stream *s)
 static void end_out(struct stream *s)
 {
 	s->out_open = false;
-	s->left_writer = left(s->ch->sp.rx.peer_phase);
+	s->left_writer = left_writer(s);
 }
 
 /**
@@ -468,7 +467,7 @@ static void join(struct stream *s)
 	s->joined = true;
 	s->in_open = true;
 	s->out_open = !s->hung_up;
-	s->left_reader = s->left_writer = 0;
+	s->left_writer = 0;
 	channel_set_open(s->ch, s->out_open, s->in_open);
 	stream_woken(s);
 }

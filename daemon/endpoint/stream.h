@@ -30,7 +30,6 @@ struct event;
  * @out_eof: (patient) the direction out has ended, by the guest's end-of-file
  * @eof_phase: (patient) phase of the guest's writer whose end-of-file is not to be passed on any more
  * @left_writer: phase of the guest's writer, open, that the direction out has left behind; 0: none
- * @left_reader: likewise its reader and the direction in
  * @in_end_writer: phase of the guest's writer when the direction in ended
  * @changed: (set by the endpoint) called when a phase may have changed, or NULL
  * @ended: called when the connection is over and closed
@@ -43,7 +42,7 @@ struct stream {
 	struct event *read_ev, *write_ev, *hup_ev;
 	bool joined, hung_up, in_open, out_open;
 	bool patient, out_eof;
-	uint64_t eof_phase, left_writer, left_reader, in_end_writer;
+	uint64_t eof_phase, left_writer, in_end_writer;
 	void (*changed)(void *arg);
 	void (*ended)(void *arg);
 	void *arg;

@@ -91,9 +91,12 @@ static void client_ended(void *arg)
 static bool is_taken(struct tcp_listen *tl)
 {
 	struct stream *s = &tl->client;
+	char c;
 
 	stream_look(s);
-	if (stream_is_open(s) && !tl->tls && s->joined && !s->in_open && channel_usable(tl->ep.ch))
+	if (!stream_is_open(s) || tl->tls || !s->joined || !channel_usable(tl->ep.ch))
+		return stream_is_open(s);
+	if (!s->in_open || !recv(s->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT))
 		stream_hang_up(s);
 	return stream_is_open(s);
 }

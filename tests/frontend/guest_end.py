@@ -174,6 +174,7 @@ class Pipe:
         self.cursor = memory.word(shm + mine)
         self.event = memory.word(shm + mine + 8)
         self.phase = memory.word(shm + mine + 16)
+        self.eof_seen = memory.word(shm + mine + 24)  # of a consumer
         self.peer_cursor = memory.word(shm + peer)
         self.peer_event = memory.word(shm + peer + 8)
         self.peer_phase = memory.word(shm + peer + 16)
@@ -236,7 +237,10 @@ class Channel:
         self.ring()
 
     def close_reader(self) -> None:
-        """The other half."""
+        """The other half; an end-of-file that is there has been seen."""
+        if (self.rx.peer_phase.value % 2 == 0 and
+                self.rx.cursor.value == self.rx.peer_cursor.value):
+            self.rx.eof_seen.value = self.rx.peer_phase.value
         self.rx.phase.value += 1
         self.ring()
 

@@ -66,7 +66,9 @@ class Tcp(SocketTest):
             channel.write(b"still yours")
             self.assertEqual(first.recv(11), b"still yours")
         # Who has ended his direction makes way: that is all that can be seen of one that has closed.
+        clients = self.endpoint("listen")["clients"]
         with self.connect_to(self.ports["listen"]) as second:
+            self.until(lambda: self.endpoint("listen")["clients"] > clients, "the second")
             channel.write(b"yours")
             self.assertEqual(second.recv(5), b"yours")
 
