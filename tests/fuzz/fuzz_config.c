@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * fuzz_config.c - text from outside: a part of a configuration, a line of the control socket
+ *
+ * The first byte says which. Nothing may crash or hang; what is refused is refused with a sentence,
+ * and what answers a line is JSON by the letter, on one line. Whoever asks has no right to anything,
+ * so no method is called.
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config.h"
+#include "rpc_call.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void must(bool ok)
+{
+	if (!ok)
+		abort();
+}
+
+static void part(const char *text, size_t bytes, bool is_guest)
+{
+	struct channel_config channel;
+	struct guest_config guest;
+	char told[4096] = "";
+	FILE *errors = fmemopen(told, sizeof(told), "w");
+	int r;
+
+	must(errors);
+	if (is_guest)
+		r = config_parse_guest(&guest, text, bytes, errors);
+	else
+		r = config_parse_channel(&channel, text, bytes, errors);
+	fclose(errors);
+	must(!r == !told[0]);
+	if (!r && is_guest)
+		config_guest_deinit(&guest);
+	else if (!r)
+		config_channel_deinit(&channel);
+}
+
+static void line(const char *text, size_t bytes)
+{
+	const struct rpc_caller nobody = { .right = RPC_NOBODY };
+	char *answer = rpc_answer(&nobody, text, bytes);
+	size_t length = answer ? strlen(answer) : 0;
+
+	if (!answer)
+		return;
+	must(length > 1 && answer[length - 1] == '\n' && !memchr(answer, '\n', length - 1));
+	must(config_is_json(answer, length - 1, stderr));
+	free(answer);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char *text;
+
+	if (!size)
+		return 0;
+	/* In memory of its own, with a NUL behind it as a line of the socket has. */
+	text = malloc(size);
+	must(text);
+	memcpy(text, data + 1, size - 1);
+	text[size - 1] = 0;
+	if (data[0] % 3 == 2)
+		line(text, size - 1);
+	else
+		part(text, size - 1, data[0] % 3);
+	free(text);
+	return 0;
+}
