@@ -13,7 +13,7 @@ import unittest
 from pathlib import Path
 
 from container import Container, image as images
-from vm.process import Deadline, Timeout, remove_scratch, scratch_dir
+from vm.process import Deadline, remove_scratch, scratch_dir
 
 TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS / "package"), str(TESTS / "frontend")]
@@ -22,7 +22,7 @@ import debs  # noqa: E402
 import image  # noqa: E402
 from guest_end import Channel, Driver  # noqa: E402
 from memory import Memory  # noqa: E402
-from vhost_user import Frontend  # noqa: E402
+from vhost_user import Dropped, Frontend, Ring  # noqa: E402
 
 RING_BYTES = 65536
 CONFIG = "/etc/okl4fs/okl4fsd.json"
@@ -42,10 +42,26 @@ class GuestEnd:
 
     def __init__(self, socket_path: Path):
         self.path = socket_path
-        self.frontend = Frontend(socket_path).setup()
+        self.memory = Memory()
+        self.frontend = self._connect(20)
+        if self.frontend.set_memory():
+            raise RuntimeError("the memory table was refused")
+        self.frontend.rings = [Ring(self.memory) for _ in range(2)]
+        self.frontend.start_rings()
         self.driver = Driver(self.frontend)
         self.driver.hello()
         self.channels: list[Channel] = []
+
+    def _connect(self, limit_s: float) -> Frontend:
+        """A frontend, as soon as there is a daemon, and it has seen that the last one has left."""
+        deadline = Deadline(limit_s)
+        while True:
+            try:
+                frontend = Frontend(self.path, self.memory)
+                frontend.handshake()
+                return frontend
+            except (OSError, Dropped):
+                deadline.check("the daemon to take a frontend")
 
     def channel(self, name: str) -> Channel:
         """An open channel."""
@@ -55,14 +71,7 @@ class GuestEnd:
 
     def come_back(self, limit_s: float = 20) -> None:
         """As a driver that has noticed that the daemon is another one."""
-        deadline, old = Deadline(limit_s), self.frontend
-        while True:
-            try:
-                frontend = Frontend(self.path, old.memory)
-                frontend.handshake()
-                break
-            except OSError:
-                deadline.check("a daemon to be there again")
+        old, frontend = self.frontend, self._connect(limit_s)
         if frontend.set_memory():
             raise RuntimeError("the memory table was refused")
         frontend.rings, old.rings = old.rings, []
@@ -170,4 +179,4 @@ class HostTest(unittest.TestCase):
         return end
 
 
-__all__ = ["CHANNELS", "CONFIG", "GuestEnd", "HostTest", "Memory", "RING_BYTES", "Timeout", "guest"]
+__all__ = ["CHANNELS", "CONFIG", "GuestEnd", "HostTest", "RING_BYTES", "guest"]

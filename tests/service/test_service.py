@@ -292,6 +292,39 @@ class Service(HostTest):
         self.host.check("systemctl disable --now okl4fsd@vm1.service okl4fsd@vm1.socket")
         self.drop_in(None)
 
+    def test_15_bridge(self):
+        """Guest to guest in an instance; SIGKILL in mid-stream; nothing lost, nothing doubled."""
+        folder, unit = "/run/okl4fs/pair", "okl4fsd@pair.service"
+        self.configure({"guests": [guest(name, folder, [
+            {"name": "link", "ring_bytes": RING_BYTES, "endpoint": {
+                "type": "channel", "guest": other, "channel": "link"}}])
+            for name, other in (("a", "b"), ("b", "a"))]}, "/etc/okl4fs/pair.json")
+        self.host.check(f"systemctl start {unit}")
+        ends = [self.guest(name, folder) for name in ("a", "b")]
+        source, sink = [end.channel("link") for end in ends]
+        self.assertNotEqual(self.host.check(f"find {folder}/bridge -type f"), "")
+        data, sent, received = os.urandom(30 * RING_BYTES), 0, b""
+        for kill_at in (10 * RING_BYTES, 20 * RING_BYTES):
+            while len(received) < kill_at:
+                sent += source.write_some(data[sent:])
+                received += sink.read_some(5000)
+                source.ring()
+                sink.ring()
+            restarts = int(self.show("NRestarts", unit))
+            self.host.check(f"systemctl kill --signal=SIGKILL {unit}")
+            self.wait_show("NRestarts", str(restarts + 1), unit)
+            for end in ends:
+                end.come_back()
+        while len(received) < len(data):
+            n = source.write_some(data[sent:])
+            sent += n
+            piece = sink.read_some()
+            received += piece
+            if not piece and not n:
+                sink.sleep_read()
+        self.assertEqual(hashlib.sha256(received).hexdigest(), hashlib.sha256(data).hexdigest())
+        self.host.check("systemctl stop okl4fsd@pair.service okl4fsd@pair.socket")
+
     def test_20_stop_leaves_nothing(self):
         """Neither a process nor a socket."""
         self.host.check("systemctl stop okl4fsd.service okl4fsd.socket")
