@@ -273,8 +273,6 @@ static void warn_fixed(const struct config *old, const struct config *new)
 	    old->control_mode != new->control_mode)
 		log_warning("reload: control.path, control.mode or control.group has changed; "
 			    "that takes a restart");
-	if (!same_text(old->metrics_listen, new->metrics_listen))
-		log_warning("reload: metrics.listen has changed; that takes a restart");
 }
 
 /**
