@@ -64,12 +64,12 @@ static void take_client(void *arg, int fd)
 		return;
 	}
 	ul->clients++;
-	log_debug("guest %s: channel %s: client %" PRIu64 " has come", ch->guest_name,
-		  ch->cfg->name, ul->clients);
+	log_channel(LOG_LEVEL_DEBUG, ch->guest_name, ch->cfg->name, "client %" PRIu64 " has come",
+		    ul->clients);
 	r = stream_open(&ul->client, fd);
 	if (r)
-		log_err("guest %s: channel %s: client %" PRIu64 " is dropped: %s", ch->guest_name,
-			ch->cfg->name, ul->clients, strerror(-r));
+		log_channel(LOG_LEVEL_ERR, ch->guest_name, ch->cfg->name,
+			    "client %" PRIu64 " is dropped: %s", ul->clients, strerror(-r));
 }
 
 /**
@@ -181,8 +181,8 @@ static int unix_listen_new(struct endpoint **out, const struct endpoint_config *
 	stream_init(&ul->client, ch, client_ended, ul);
 	r = listen_here(ul, cfg->mode);
 	if (r) {
-		log_err("guest %s: channel %s: unix-listen: %s: %s", ch->guest_name, ch->cfg->name,
-			cfg->path, strerror(-r));
+		log_channel(LOG_LEVEL_ERR, ch->guest_name, ch->cfg->name, "unix-listen: %s: %s",
+			    cfg->path, strerror(-r));
 		unix_listen_free(&ul->ep);
 		return r;
 	}
