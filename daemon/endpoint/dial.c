@@ -202,6 +202,8 @@ static void look(void *arg)
 	if (stream_is_open(s)) {
 		if (s->joined && is_over(d, &v))
 			stream_hang_up(s);
+		else if (s->joined && !s->in_shown && v.reader.state == PIPE_OPEN)
+			stream_show(s);
 		return;
 	}
 	channel_set_open(d->ch, pipe_is_open(&d->ch->sp.rx), false);

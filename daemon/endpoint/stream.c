@@ -127,7 +127,23 @@ static void end(struct stream *s, const char *reason)
 }
 
 /**
- * settle() - bring the host's ends to what the directions are
+ * set_open() - bring the host's ends to what the directions are
+ * @s: joined stream with a usable channel
+ */
+static void set_open(struct stream *s)
+{
+	channel_set_open(s->ch, s->out_open || (s->patient && s->out_eof),
+			 s->in_open && s->in_shown);
+}
+
+void stream_show(struct stream *s)
+{
+	s->in_shown = true;
+	set_open(s);
+}
+
+/**
+ * settle() - what follows after bytes have moved or a direction has ended
  * @s: joined stream with a usable channel
  */
 static void settle(struct stream *s)
@@ -136,7 +152,7 @@ static void settle(struct stream *s)
 		end(s, s->hung_up ? "it has hung up" : "both directions have ended");
 		return;
 	}
-	channel_set_open(s->ch, s->out_open || (s->patient && s->out_eof), s->in_open);
+	set_open(s);
 	if (s->changed)
 		s->changed(s->arg);
 }
@@ -269,6 +285,8 @@ static int64_t read_piece(struct stream *s, uint64_t *max)
 	n = readv(s->fd, iov, to_iov(seg, *max, iov));
 	if (n <= 0)
 		return read_failed(s, n);
+	if (!s->in_shown)
+		stream_show(s);
 	channel_commit_write(s->ch, (uint64_t)n);
 	return channel_usable(s->ch) ? n : -FS_CHANNEL_FAILED;
 }
@@ -468,7 +486,8 @@ static void join(struct stream *s)
 	s->in_open = true;
 	s->out_open = !s->hung_up;
 	s->left_writer = 0;
-	channel_set_open(s->ch, s->out_open, s->in_open);
+	s->in_shown = !s->patient;
+	set_open(s);
 	stream_woken(s);
 }
 
@@ -521,7 +540,7 @@ void stream_up(struct stream *s)
 	} else if (!s->joined) {
 		join(s);
 	} else {
-		channel_set_open(s->ch, s->out_open || (s->patient && s->out_eof), s->in_open);
+		set_open(s);
 		stream_woken(s);
 	}
 }

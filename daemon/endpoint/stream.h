@@ -27,6 +27,9 @@ struct event;
  * @out_open: the direction out has not ended
  * @patient: (set by the endpoint) there will be another connection, and what the guest writes
  *	meanwhile waits for it: its own end-of-file leaves the host's reading end open
+ * @in_shown: the host's writing end is open, as long as the direction in is; a patient stream waits
+ *	with that until there are bytes or a reader, so that a connection which brings nothing leaves
+ *	no end-of-file behind for a reader who comes later
  * @out_eof: (patient) the direction out has ended, by the guest's end-of-file
  * @eof_phase: (patient) phase of the guest's writer whose end-of-file is not to be passed on any more
  * @left_writer: phase of the guest's writer, open, that the direction out has left behind; 0: none
@@ -41,7 +44,7 @@ struct stream {
 	int hup_fd;
 	struct event *read_ev, *write_ev, *hup_ev;
 	bool joined, hung_up, in_open, out_open;
-	bool patient, out_eof;
+	bool patient, in_shown, out_eof;
 	uint64_t eof_phase, left_writer, in_end_writer;
 	void (*changed)(void *arg);
 	void (*ended)(void *arg);
@@ -65,6 +68,9 @@ int stream_open(struct stream *s, int fd);
 
 /** stream_close() - close the connection, if there is one; the channel's ends are not touched */
 void stream_close(struct stream *s);
+
+/** stream_show() - there is a reader: open the host's writing end, if it is not */
+void stream_show(struct stream *s);
 
 /** stream_hang_up() - end the connection, as if the client had; ended() is called */
 void stream_hang_up(struct stream *s);

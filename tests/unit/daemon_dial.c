@@ -257,6 +257,11 @@ Test(unix_connect, each_writer_has_a_connection)
 	}
 	cr_assert_eq(host_info(&h).clients, 5);
 	cr_assert_eq(host_info(&h).failed, 0);
+	host_leave(&h, fd);
+	/* Nothing came, so no end is left for a reader who comes now */
+	guest_open_read(&h.rig);
+	guest_sees(&h, -FS_AGAIN);
+	close(accept_now(&h, listener));
 	finish(&h, listener);
 }
 
