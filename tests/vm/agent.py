@@ -51,12 +51,12 @@ class Command:
             raise Timeout(f"guest command `{self.text}`: {self.lost}")
         return self.status, self.output.decode("utf-8", "surrogateescape")
 
-    def wait_output(self, text: str, timeout: float) -> str:
-        """Wait until its output holds `text` (or it ends); the output so far."""
+    def wait_output(self, text: str, timeout: float, times: int = 1) -> str:
+        """Wait until its output holds `text`, so many times (or it ends); the output so far."""
         wanted = text.encode()
-        self._agent.wait(lambda: wanted in self.output or self.done() or self.lost, timeout,
-                         f"guest command `{self.text}` to print {text!r}", self)
-        if wanted not in self.output:
+        self._agent.wait(lambda: self.output.count(wanted) >= times or self.done() or self.lost,
+                         timeout, f"guest command `{self.text}` to print {text!r}", self)
+        if self.output.count(wanted) < times:
             raise CommandFailed(f"`{self.text}` ended without printing {text!r}: "
                                 f"{self.output.decode(errors='replace')}")
         return self.output.decode("utf-8", "surrogateescape")

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Two guests whose channels are joined, and a daemon that is killed between them."""
+import os
+import random
+import signal
+import unittest
+
+from vm import Deadline, guest_config
+from vm.base import VmTest
+from vm.hostend import moved
+
+MIB = 1 << 20
+HEALING_S = 30  # the driver looks once a second, and backs off
+
+
+def to(guest: str, channel: str) -> dict:
+    """An endpoint."""
+    return {"type": "channel", "guest": guest, "channel": channel}
+
+
+class Bridge(VmTest):
+    """QEMU listens, so that a killed daemon comes back by itself."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        sockets = {name: cls.scratch / f"{name}.sock" for name in ("vm1", "vm2")}
+        cls.start_daemon([
+            guest_config("vm1", sockets["vm1"], {"link": to("vm2", "other")},
+                         socket_mode="connect"),
+            guest_config("vm2", sockets["vm2"], {"other": to("vm1", "link")},
+                         socket_mode="connect")])
+        cls.guests = [cls.start_guest(sockets[name], serve=True, way="fs", mem_mib=192)
+                      for name in ("vm1", "vm2")]
+        cls.nodes = ["/okl4/link", "/okl4/other"]
+        for guest, node in zip(cls.guests, cls.nodes):
+            guest.check(f"mkfifo {node}")
+        cls.seed = int(os.environ.get("OKL4FS_SEED") or random.SystemRandom().randrange(1 << 32))
+
+    def wait_reader(self, side: int) -> None:
+        """Wait until a writer of a guest would find a reader: an open of ours does not wait."""
+        deadline = Deadline(30)
+        while True:
+            mine, other = (self.daemon.rpc("channel.list", {"guest": f"vm{n}"})["channels"][0]
+                           for n in (side + 1, 2 - side))
+            # A channel has no memory before its first open.
+            if other["bwd"]["guest_phase"] % 2 and (
+                    mine["state"] != "attached" or mine["fwd"]["host_phase"] % 2):
+                return
+            deadline.check(f"the other guest to read ({mine}, {other})")
+
+    def test_a_file_goes_over_and_ends(self):
+        """cat on the one side, echo on the other; each end of the writer is the reader's."""
+        for one, other in ((0, 1), (1, 0)):
+            for n in range(3):
+                reader = self.guests[other].spawn(f"cat {self.nodes[other]}")
+                self.wait_reader(one)
+                self.guests[one].check(f"echo line {n} > {self.nodes[one]}")
+                self.assertEqual(reader.wait(30), (0, f"line {n}\n"))
+
+    def test_epipe_and_half_a_close(self):
+        """The reader leaves: the writer gets EPIPE; the other direction goes on."""
+        reader = self.guests[1].spawn(f"head -c 1000000 {self.nodes[1]} | wc -c")
+        self.wait_reader(0)
+        writer = self.guests[0].spawn(f"yes > {self.nodes[0]}; echo status $?")
+        self.assertEqual(reader.wait(60), (0, "1000000\n"))
+        self.assertEqual(writer.wait(60), (0, f"status {128 + signal.SIGPIPE}\n"))
+        # What it had written lies there for the next reader.
+        drain = self.guests[1].spawn(f"cat {self.nodes[1]} | wc -c")
+        self.assertGreater(int(drain.wait(60)[1]), 0)
+        reader = self.guests[0].spawn(f"cat {self.nodes[0]}")
+        self.wait_reader(1)
+        self.guests[1].check(f"echo back > {self.nodes[1]}")
+        self.assertEqual(reader.wait(30), (0, "back\n"))
+
+    def test_killed_in_mid_stream_several_times(self):
+        """Both ways at once: what is read is what was written, whole and in order."""
+        print(f"seed {self.seed} (OKL4FS_SEED)")
+        source, size = random.Random(self.seed), 48 * MIB
+        commands = [guest.spawn(f"okl4test stream {node} write={size} read=eof seed={n} "
+                                f"read_seed={1 - n} progress=1M")
+                    for n, (guest, node) in enumerate(zip(self.guests, self.nodes))]
+        for at in sorted(source.sample(range(2, 40), 5)):
+            commands[at % 2].wait_output("progress read", HEALING_S + 60, times=at)
+            self.daemon.kill()
+            self.daemon.start()
+        done = [command.wait(HEALING_S + 120) for command in commands]
+        for status, output in done:
+            self.assertEqual(status, 0, output[-500:])
+        streams = [moved(output) for _, output in done]
+        for one, other in ((0, 1), (1, 0)):
+            self.assertEqual(streams[one]["written"], streams[other]["read"])
+            self.assertEqual(streams[one]["written"][0], size)
+
+    def test_z_a_guest_that_dies(self):
+        """The other one sees an end-of-file; a new guest of that name is joined again."""
+        # Not cat, which keeps what it has until more comes (busybox's, by sendfile)
+        reader = self.guests[1].spawn(f"while read line; do echo $line; done < {self.nodes[1]}")
+        self.wait_reader(0)
+        writer = self.guests[0].spawn(f"echo last words > {self.nodes[0]}; sleep 1000 >> "
+                                      f"{self.nodes[0]}")
+        reader.wait_output("last words", 30)
+        self.guests[0].reset()
+        self.guests[0].check(f"mkfifo {self.nodes[0]}")
+        self.assertEqual(reader.wait(60), (0, "last words\n"))
+        del writer
+        reader = self.guests[1].spawn(f"cat {self.nodes[1]}")
+        self.wait_reader(0)
+        self.guests[0].check(f"echo again > {self.nodes[0]}")
+        self.assertEqual(reader.wait(30), (0, "again\n"))
+
+
+if __name__ == "__main__":
+    unittest.main()
