@@ -48,6 +48,10 @@
 
 #include <libfs/checked.h>
 
+/* A reader's phase that was not looked at since a writer's stream began: who has closed before read
+ * another one, and is no EPIPE to this */
+#define FORMER UINT64_MAX
+
 /**
  * copy() - from ring to ring
  * @to: where to
@@ -119,13 +123,15 @@ static int carry_reader(struct bridge_pair *p, unsigned int w)
 {
 	struct bridge_way *way = &p->file.state.way[w];
 	struct channel_peer reader;
-	uint64_t phase;
+	uint64_t phase, seen = way->reader_seen;
 	int r = channel_guest_reader(p->ch[!w], &reader);
 
 	if (r)
 		return r;
+	if (way->reader_seen == FORMER)
+		way->reader_seen = reader.phase;
 	phase = follow(way->reader_phase, way->reader_seen, reader.phase);
-	if (phase == way->reader_phase && reader.phase == way->reader_seen)
+	if (phase == way->reader_phase && reader.phase == seen)
 		return 0;
 	way->reader_phase = phase;
 	way->reader_seen = reader.phase;
@@ -307,6 +313,7 @@ static void begin_stream(struct bridge_pair *p, unsigned int side)
 	out->tail_base = channel_read_pos(ch) - out->moved;
 	out->reader_phase = channel_read_phase(ch);
 	out->writer_seen = 0;
+	out->reader_seen = FORMER;
 	in->head_base = channel_write_pos(ch) - in->moved;
 	in->writer_phase = channel_write_phase(ch);
 	in->reader_seen = 0;

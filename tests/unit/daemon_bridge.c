@@ -331,6 +331,30 @@ Test(bridge, a_guest_that_reboots)
 	}
 }
 
+Test(bridge, a_reader_that_changes_while_the_writer_reboots)
+{
+	struct pair p;
+
+	for (int again = 0; again < 2; again++) {
+		pair_open(&p, 4096);
+		channel_suspend(&p.rig[0].ch);
+		channel_guest_gone(&p.rig[0].ch);
+		pair_nothing(&p, 0, 0);
+		guest_close_read(&p.rig[1]);
+		if (again)
+			guest_open_read(&p.rig[1]);
+		rig_new_memory(&p.rig[0]);
+		cr_assert_eq(rig_attach(&p.rig[0]), 0);
+		guest_open_write(&p.rig[0]);
+		/* To the new stream a reader of the former one is nobody. */
+		cr_assert_eq(writes(&p, 0), 1);
+		if (!again)
+			guest_open_read(&p.rig[1]);
+		pair_receive(&p, 0, 1);
+		pair_deinit(&p);
+	}
+}
+
 Test(bridge, a_guest_that_detaches_gives_what_it_has)
 {
 	struct pair p;
