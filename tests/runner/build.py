@@ -70,9 +70,18 @@ def arm64() -> None:
         raise BuildFailed(str(error)) from error
 
 
+def take_back() -> None:
+    """What root has built or cached for us becomes ours again."""
+    if os.geteuid():
+        subprocess.run(["sudo", "find", paths.BUILD, paths.cache_dir(), "-user", "root",
+                        "-exec", "chown", "-h", f"{os.geteuid()}:{os.getegid()}", "{}", "+"],
+                       check=True, stdin=subprocess.DEVNULL)
+
+
 def environment() -> dict[str, str]:
     """What every test finds in its environment."""
     return {"PYTHONPATH": str(paths.ROOT / "tests"), "PYTHONDONTWRITEBYTECODE": "1",
             "OKL4FS_BUILD": str(paths.BUILD), "LC_ALL": "C.UTF-8",
+            "XDG_CACHE_HOME": str(paths.cache_dir().parent),
             "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "detect_leaks=1"),
             "UBSAN_OPTIONS": os.environ.get("UBSAN_OPTIONS", "print_stacktrace=1")}

@@ -42,6 +42,22 @@ def become_reaper() -> None:
     signal.signal(signal.SIGHUP, leave)
 
 
+def _kill(number: int, target: int) -> None:
+    """As kill(2), also for what runs through sudo."""
+    try:
+        os.kill(target, number)
+    except PermissionError:
+        subprocess.run(["sudo", "kill", "-s", str(number), "--", str(target)], check=False,
+                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
+
+
+def _through_sudo(argv: list[str], env: dict[str, str]) -> list[str]:
+    """The command line of a command as root, which sees these variables and a path."""
+    settings = {"PATH": os.environ.get("PATH", os.defpath), **env}
+    return ["sudo", "--", "env", *(f"{key}={value}" for key, value in settings.items()), *argv]
+
+
 def _children() -> list[int]:
     return [int(pid) for task in Path("/proc/self/task").iterdir()
             for pid in (task / "children").read_text(encoding="ascii").split()]
@@ -57,7 +73,7 @@ def _end_orphans() -> list[str]:
                 if state.split()[0] != "Z":
                     words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
                     names.append(b" ".join(words).decode(errors="replace")[:120].strip())
-                    os.kill(pid, signal.SIGKILL)
+                    _kill(signal.SIGKILL, pid)
                 os.waitpid(pid, 0)
             except (FileNotFoundError, ProcessLookupError, ChildProcessError):
                 pass
@@ -71,9 +87,15 @@ def _copy(pipe, parts: list[bytes], show) -> None:
             show(line.decode(errors="replace").rstrip("\n"))
 
 
-def run(argv, timeout: float, show=None, cwd=None, env=None) -> Outcome:
-    """Run a program; show, if given, is called with each line of its output as it comes."""
-    child = subprocess.Popen([str(arg) for arg in argv], stdin=subprocess.DEVNULL,
+def run(argv, timeout: float, show=None, cwd=None, env=None, as_root=False) -> Outcome:
+    """Run a program; show, if given, is called with each line of its output as it comes.
+
+    as_root: through sudo, when we are somebody else
+    """
+    argv = [str(arg) for arg in argv]
+    if as_root and os.geteuid():
+        argv = _through_sudo(argv, env or {})
+    child = subprocess.Popen(argv, stdin=subprocess.DEVNULL,
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=cwd,
                              env={**os.environ, **(env or {})}, process_group=0)
     parts: list[bytes] = []
@@ -84,14 +106,14 @@ def run(argv, timeout: float, show=None, cwd=None, env=None) -> Outcome:
         child.wait(timeout)
     except subprocess.TimeoutExpired:
         timed_out = True
-        child.terminate()  # it may want to clean up
+        _kill(signal.SIGTERM, child.pid)  # it may want to clean up
         try:
             child.wait(10)
         except subprocess.TimeoutExpired:
             pass
     finally:
         if child.poll() is None:
-            os.killpg(child.pid, signal.SIGKILL)
+            _kill(signal.SIGKILL, -child.pid)
             child.wait()
         left_behind = _end_orphans()
         reader.join(10)

@@ -122,10 +122,13 @@ class _Listener:
             self._tally.failed(self._suite, label, said["why"])
 
 
-def _run_file(suite: str, label: str, path: Path, tally: Tally, env: dict[str, str]) -> None:
+def _run_file(suite: str, label: str, path: Path, tally: Tally, env: dict[str, str],
+              as_root: bool) -> None:
     listener = _Listener(suite, label, tally)
     outcome = run_program([sys.executable, "-m", "runner.pyunit", path], _timeout(path, env),
-                          show=listener.line, env={**build.environment(), **env})
+                          show=listener.line, env={**build.environment(), **env}, as_root=as_root)
+    if as_root:
+        build.take_back()
     trouble = outcome.trouble()
     if not trouble and outcome.status not in (0, 1):
         trouble = f"exit status {outcome.status}"
@@ -153,12 +156,15 @@ def files(*patterns: str) -> list[Path]:
 
 
 def run(suite: str, paths: list[Path], tally: Tally, *, label: str = "",
-        env: dict[str, str] | None = None) -> None:
-    """Run test files; label and env tell one run of a file from another."""
+        env: dict[str, str] | None = None, as_root: bool = False) -> None:
+    """Run test files; label and env tell one run of a file from another.
+
+    as_root: they need root, and get it through sudo
+    """
     for path in paths:
         name = f"{label} {path.name}".strip()
         if tally.wants(name):
-            _run_file(suite, name, path, tally, env or {})
+            _run_file(suite, name, path, tally, env or {}, as_root)
 
 
 if __name__ == "__main__":
