@@ -131,6 +131,17 @@ class Served(unittest.TestCase):
                if name == "okl4fs_channel_ring_bytes"}
         self.assertEqual(got, set(HOSTILE) | {"echo", "sock"})
 
+    def at_rest(self) -> tuple[dict, dict]:
+        """The channel `echo` and what is scraped, at a time when it did not change."""
+        def listed():
+            return self.daemon.rpc("channel.list", {"guest": "vm1"})["channels"][0]
+        deadline = Deadline(20)
+        before, now = listed(), self.scrape()
+        while before != (after := listed()):
+            deadline.check("a channel at rest")
+            before, now = after, self.scrape()
+        return before, now
+
     def test_numbers_are_those_of_channel_list(self):
         frontend = Frontend(self.scratch / "vm1.sock")
         self.addCleanup(frontend.close)
@@ -138,9 +149,8 @@ class Served(unittest.TestCase):
         driver.hello()
         channel = Channel(driver, "echo").attach().open()
         channel.echo(os.urandom(200000))
-        listed = self.daemon.rpc("channel.list", {"guest": "vm1"})["channels"][0]
+        listed, now = self.at_rest()
         guest = self.daemon.rpc("guest.list", {"guest": "vm1"})["guests"][0]
-        now = self.scrape()
         of_guest = (("guest", "vm1"),)
         for name, member in (("connected", "connected"), ("ready", "ready"),
                              ("channels", "channels"), ("queues", "queues"),

@@ -38,10 +38,6 @@ struct world {
 
 static struct world *world;
 
-uint64_t step_load(const void *at, unsigned int bytes);
-void step_store(void *at, unsigned int bytes, uint64_t value, bool release);
-void step_fence(void);
-
 uint64_t step_load(const void *at, unsigned int bytes)
 {
 	switch (bytes) {
