@@ -2,6 +2,7 @@
 # cmake -D VERSION=V -D MAINTAINER=M -D OUT=FILE -P changelog.cmake: FILE becomes the packages' own
 # change log, in Debian's form; it is left alone when it is so already.
 
+cmake_minimum_required(VERSION 3.25)
 include(${CMAKE_CURRENT_LIST_DIR}/epoch.cmake)
 string(TIMESTAMP date "%a, %d %b %Y %H:%M:%S +0000" UTC) # heeds SOURCE_DATE_EPOCH
 string(REGEX REPLACE "-[^-]*$" "" upstream "${VERSION}")
