@@ -10,10 +10,7 @@
  *
  * This is not a bufferevent: libevent's (2.1.12) stops both directions when one has ended, cannot send
  * a close_notify, and once held up by its high-water mark does not go on with what OpenSSL has
- * decrypted already.
- *
- * Each direction holds one piece. While it cannot be passed on, nothing is taken, so a peer or a guest
- * that does not take stops the other one, and memory stays as it is.
+ * decrypted already. tls_pump.c moves the bytes.
  *
  * Ends. A close_notify ends a direction (RFC 8446, section 6.1); the other one goes on, in TLS 1.2 as
  * well. If the peer closes the TCP connection after it, it is gone. If the TCP connection ends without
@@ -36,11 +33,6 @@
 #include "endpoint/tls_private.h"
 #include "util/fd.h"
 
-#define PIECES_A_TURN 16
-
-/* What a pump says */
-enum { PUMP_WAITS, PUMP_GOES_ON, PUMP_TORN };
-
 /**
  * start_timer() - or start it anew
  * @l: link
@@ -53,14 +45,7 @@ static void start_timer(struct tls_link *l, unsigned int ms)
 	event_add(l->timer, &tv);
 }
 
-/**
- * wait_for_peer() - wait as OpenSSL wants it
- * @l: link
- * @r: what its call returned
- *
- * Return: 0, or what SSL_get_error(3) said when that is no reason to wait.
- */
-static int wait_for_peer(struct tls_link *l, int r)
+int tls_link_wait(struct tls_link *l, int r)
 {
 	int code = SSL_get_error(l->ssl, r);
 
@@ -73,11 +58,7 @@ static int wait_for_peer(struct tls_link *l, int r)
 	return 0;
 }
 
-/**
- * fail() - the connection is not to be, or is torn
- * @l: link; gone afterwards
- */
-static void fail(struct tls_link *l)
+void tls_link_fail(struct tls_link *l)
 {
 	const struct tls *tls = l->tls;
 
@@ -89,207 +70,15 @@ static void fail(struct tls_link *l)
 }
 
 /**
- * fail_with() - likewise, for a call of OpenSSL's that failed
+ * fail_with() - tls_link_fail(), for a call of OpenSSL's that failed
  * @l: link; gone afterwards
  * @code: what SSL_get_error(3) said
  */
 static void fail_with(struct tls_link *l, int code)
 {
 	tls_why_error(l->tls, code, errno, l->why);
-	fail(l);
+	tls_link_fail(l);
 }
-
-/* ------------------------------------------------------------------------------------------- */
-/* Moving bytes                                                                                */
-
-/**
- * take_in() - have a piece of the peer's bytes, or its end
- * @l: open link whose piece is empty
- *
- * Return: PUMP_*.
- */
-static int take_in(struct tls_link *l)
-{
-	int code;
-
-	if (l->in_ended) {
-		shutdown(l->pair, SHUT_WR);
-		l->in_done = true;
-		return PUMP_GOES_ON;
-	}
-	ERR_clear_error();
-	errno = 0;
-	l->in.from = 0;
-	if (SSL_read_ex(l->ssl, l->in.data, sizeof(l->in.data), &l->in.to) == 1)
-		return PUMP_GOES_ON;
-	l->in.to = 0;
-	code = wait_for_peer(l, 0);
-	if (code == SSL_ERROR_ZERO_RETURN)
-		l->in_ended = true;
-	else if (code)
-		tls_why_error(l->tls, code, errno, l->why);
-	return !code ? PUMP_WAITS : l->in_ended ? PUMP_GOES_ON : PUMP_TORN;
-}
-
-/**
- * give_in() - give it to the stream
- * @l: open link whose piece is not empty
- *
- * Return: PUMP_*.
- */
-static int give_in(struct tls_link *l)
-{
-	ssize_t n = send(l->pair, l->in.data + l->in.from, l->in.to - l->in.from, MSG_NOSIGNAL);
-
-	if (n < 0 && errno == EAGAIN) {
-		event_add(l->pair_write, NULL);
-		return PUMP_WAITS;
-	}
-	if (n < 0 && errno != EINTR)
-		n = (ssize_t)(l->in.to - l->in.from); /* it has closed: nobody takes it */
-	if (n > 0)
-		l->in.from += (size_t)n;
-	return PUMP_GOES_ON;
-}
-
-/**
- * pump_in() - a turn's share from the peer to the stream
- * @l: open link
- *
- * Return: PUMP_*.
- */
-static int pump_in(struct tls_link *l)
-{
-	for (int i = 0; i < 2 * PIECES_A_TURN; i++) {
-		int r;
-
-		if (l->in_done)
-			return PUMP_WAITS;
-		r = l->in.from == l->in.to ? take_in(l) : give_in(l);
-		if (r != PUMP_GOES_ON)
-			return r;
-	}
-	return PUMP_GOES_ON;
-}
-
-/**
- * peer_takes_nothing() - the direction out is over, whatever is left
- * @l: open link
- */
-static void peer_takes_nothing(struct tls_link *l)
-{
-	l->out_done = true;
-	shutdown(l->pair, SHUT_RD);
-}
-
-/**
- * take_out() - have a piece of the stream's bytes, or pass on its end
- * @l: open link whose piece is empty
- *
- * Return: PUMP_*.
- */
-static int take_out(struct tls_link *l)
-{
-	ssize_t n;
-	int r;
-
-	if (l->out_ended) {
-		ERR_clear_error();
-		r = SSL_shutdown(l->ssl);
-		if (r < 0 && !wait_for_peer(l, r))
-			return PUMP_WAITS;
-		l->out_done = true;
-		return PUMP_GOES_ON;
-	}
-	n = recv(l->pair, l->out.data, sizeof(l->out.data), 0);
-	if (n < 0 && errno == EAGAIN) {
-		event_add(l->pair_read, NULL);
-		return PUMP_WAITS;
-	}
-	l->out.from = 0;
-	l->out.to = n > 0 ? (size_t)n : 0;
-	/* ECONNRESET: it has closed and did not take all that it was given */
-	l->out_ended = !n || (n < 0 && errno != EINTR);
-	return PUMP_GOES_ON;
-}
-
-/**
- * give_out() - give it to the peer
- * @l: open link whose piece is not empty
- *
- * Return: PUMP_*.
- */
-static int give_out(struct tls_link *l)
-{
-	size_t n;
-
-	ERR_clear_error();
-	if (SSL_write_ex(l->ssl, l->out.data + l->out.from, l->out.to - l->out.from, &n) == 1)
-		l->out.from += n;
-	else if (!wait_for_peer(l, 0))
-		return PUMP_WAITS;
-	else
-		peer_takes_nothing(l); /* what it wrote before may still be there, and its reason */
-	return PUMP_GOES_ON;
-}
-
-/**
- * pump_out() - a turn's share from the stream to the peer
- * @l: open link
- *
- * Return: PUMP_*.
- */
-static int pump_out(struct tls_link *l)
-{
-	for (int i = 0; i < 2 * PIECES_A_TURN; i++) {
-		int r;
-
-		if (l->out_done)
-			return PUMP_WAITS;
-		r = l->out.from == l->out.to ? take_out(l) : give_out(l);
-		if (r != PUMP_GOES_ON)
-			return r;
-	}
-	return PUMP_GOES_ON;
-}
-
-/**
- * look_for_fin() - a peer that has ended its direction may go away
- * @l: open link whose direction in is over
- */
-static void look_for_fin(struct tls_link *l)
-{
-	char c;
-	ssize_t n = recv(l->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT);
-
-	if (!n || (n < 0 && errno != EAGAIN))
-		peer_takes_nothing(l);
-	else if (n < 0)
-		event_add(l->fd_read, NULL);
-}
-
-/**
- * pump() - a turn
- * @l: open link; may be gone afterwards
- */
-static void pump(struct tls_link *l)
-{
-	int out = pump_out(l), in = pump_in(l);
-
-	if (in == PUMP_TORN) {
-		fail(l);
-		return;
-	}
-	if (l->in_done && !l->out_done)
-		look_for_fin(l);
-	if (l->in_done && l->out_done)
-		tls_link_free(l);
-	else if (in == PUMP_GOES_ON || out == PUMP_GOES_ON)
-		loop_schedule(l->tls->ch->loop, &l->again);
-}
-
-/* ------------------------------------------------------------------------------------------- */
-/* Beginning                                                                                   */
 
 /**
  * open_link() - both ends trust one another
@@ -319,7 +108,7 @@ static void confirm(struct tls_link *l)
 	ERR_clear_error();
 	errno = 0;
 	r = SSL_peek(l->ssl, &c, 1);
-	code = r > 0 ? 0 : wait_for_peer(l, r);
+	code = r > 0 ? 0 : tls_link_wait(l, r);
 	if (r > 0 || l->confirmed || code == SSL_ERROR_ZERO_RETURN)
 		open_link(l);
 	else if (code)
@@ -338,7 +127,7 @@ static void shake_hands(struct tls_link *l)
 	errno = 0;
 	r = SSL_do_handshake(l->ssl);
 	if (r != 1) {
-		code = wait_for_peer(l, r);
+		code = tls_link_wait(l, r);
 		if (code)
 			fail_with(l, code);
 		return;
@@ -365,7 +154,7 @@ static void step(void *arg)
 	else if (l->state == TLS_CONFIRM)
 		confirm(l);
 	else
-		pump(l);
+		tls_pump(l);
 }
 
 /**
@@ -397,10 +186,10 @@ static void on_hup(evutil_socket_t fd, short what, void *arg)
 			l->state = TLS_LINGER;
 			start_timer(l, TLS_LINGER_MS);
 		} else {
-			peer_takes_nothing(l);
+			tls_pump_end_out(l);
 		}
 	}
-	pump(l);
+	tls_pump(l);
 }
 
 /**
@@ -419,7 +208,7 @@ static void on_time(evutil_socket_t fd, short what, void *arg)
 	}
 	snprintf(l->why, sizeof(l->why), "the handshake has taken longer than %u s",
 		 TLS_HANDSHAKE_MS / 1000);
-	fail(l);
+	tls_link_fail(l);
 }
 
 /**

@@ -3,7 +3,8 @@
  * tls_private.h - the inside of tls.h, shared by the tls*.c files
  *
  *	tls.c       files and contexts
- *	tls_link.c  a connection
+ *	tls_link.c  a connection: its beginning, its end
+ *	tls_pump.c  moving its bytes
  *	tls_why.c   why it failed, in sentences
  */
 #ifndef OKL4FS_ENDPOINT_TLS_PRIVATE_H
@@ -103,6 +104,33 @@ struct tls_link {
 	char peer[TCP_NAME_BYTES];
 	char why[ENDPOINT_ERROR_BYTES];
 };
+
+/**
+ * tls_link_wait() - wait as OpenSSL wants it
+ * @l: link
+ * @r: what its call returned
+ *
+ * Return: 0, or what SSL_get_error(3) said when that is no reason to wait.
+ */
+int tls_link_wait(struct tls_link *l, int r);
+
+/**
+ * tls_link_fail() - the connection is not to be, or is torn
+ * @l: link; gone afterwards
+ */
+void tls_link_fail(struct tls_link *l);
+
+/**
+ * tls_pump() - a turn's share, both ways
+ * @l: open link; may be gone afterwards
+ */
+void tls_pump(struct tls_link *l);
+
+/**
+ * tls_pump_end_out() - the direction out is over, whatever is left
+ * @l: open link
+ */
+void tls_pump_end_out(struct tls_link *l);
 
 /**
  * tls_why_verify() - what is wrong with the peer's certificate
