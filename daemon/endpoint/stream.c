@@ -2,10 +2,8 @@
 /*
  * stream.c - a connected stream socket joined to a channel
  *
- * Bytes go between the socket and the ring by readv(2) and sendmsg(2) on the ring's own memory,
- * which is why there is no bufferevent here: it would copy each byte once more, and buffer without
- * a bound of ours. There is no buffer but the ring and the socket's. A byte is committed in the
- * ring only as far as the system call said, so each is delivered exactly once.
+ * When a connection begins and ends, and what its two directions are to the channel's ends.
+ * stream_move.c moves the bytes.
  *
  * The two directions
  * ------------------
@@ -18,14 +16,10 @@
  * When both have ended the connection is closed. What lies in the rings stays there: bytes of the
  * guest that no client took are the next one's.
  *
- * Back-pressure: while bwd is full, or the guest's reader has closed, the socket is not read; while
- * the socket is full, fwd is not. A client that writes to a guest whose reader has closed waits for
- * the next reader. EV_READ is on only while there is room, EV_WRITE only while bytes wait.
- *
- * A client that goes away must be noticed also while neither is on, or its successor would be
- * turned away. That is what a small epoll set beside is for: it holds the socket with no event
- * asked for, and so tells of hang-up and error only (epoll_ctl(2)). What a client wrote before it
- * went is still taken; the direction out has ended.
+ * A client that goes away must be noticed also while the socket is neither read nor written, or
+ * its successor would be turned away. That is what a small epoll set beside is for: it holds the
+ * socket with no event asked for, and so tells of hang-up and error only (epoll_ctl(2)). What a
+ * client wrote before it went is still taken; the direction out has ended.
  *
  * A patient stream is that of an endpoint which connects (dial.c): when the guest's writers have
  * closed, the host's reading end stays open, and the next writer's bytes wait in fwd for the next
@@ -41,14 +35,10 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <poll.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 
-#include <libfs/checked.h>
-
-#include "endpoint/stream.h"
+#include "endpoint/stream_private.h"
 #include "util/fd.h"
 
 void stream_init(struct stream *s, struct channel *ch, void (*ended)(void *arg), void *arg)
@@ -163,32 +153,20 @@ void stream_hang_up(struct stream *s)
 	end(s, "the guest has closed the channel");
 }
 
-/**
- * end_in() - the direction in has ended
- * @s: joined stream
- */
-static void end_in(struct stream *s)
+void stream_end_in(struct stream *s)
 {
 	event_del(s->read_ev);
 	s->in_open = false;
 	s->in_end_writer = s->ch->sp.rx.peer_phase;
 }
 
-/**
- * end_out() - the direction out has ended, since the client takes nothing any more
- * @s: joined stream
- */
-static void end_out(struct stream *s)
+void stream_end_out(struct stream *s)
 {
 	s->out_open = false;
 	s->left_writer = left_writer(s);
 }
 
-/**
- * pass_eof() - the guest's writers have closed and nothing is left
- * @s: joined stream
- */
-static void pass_eof(struct stream *s)
+void stream_pass_eof(struct stream *s)
 {
 	uint64_t phase = s->ch->sp.rx.peer_phase;
 
@@ -200,217 +178,14 @@ static void pass_eof(struct stream *s)
 	s->eof_phase = phase;
 }
 
-/**
- * to_iov() - a part of the ring for a system call
- * @seg: the ring's pieces
- * @bytes: how many of their bytes
- * @iov: out
- *
- * Return: entries of @iov.
- */
-static int to_iov(const struct pipe_seg seg[2], uint64_t bytes, struct iovec iov[2])
-{
-	uint64_t first = fs_min(bytes, seg[0].bytes);
-
-	iov[0] = (struct iovec){ seg[0].base, first };
-	iov[1] = (struct iovec){ seg[1].base, bytes - first };
-	return bytes > first ? 2 : 1;
-}
-
-/**
- * no_room() - bwd takes nothing now: stop reading, and ask to be woken
- * @s: joined stream
- * @status: -FS_AGAIN or -FS_PIPE, or an error
- *
- * Return: -FS_AGAIN to look again, 0 when the socket is not to be read, or an error.
- */
-static int no_room(struct stream *s, int status)
-{
-	int r = 0;
-	char c;
-
-	if (status == -FS_AGAIN)
-		r = channel_wait_write(s->ch, s->ch->sp.ring_bytes / 2);
-	else if (status != -FS_PIPE)
-		return status;
-	if (r)
-		return r == 1 ? -FS_AGAIN : r;
-	event_del(s->read_ev);
-	/* A client that is at its end with nothing unread needs no room. */
-	if (!recv(s->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT))
-		end_in(s);
-	return 0;
-}
-
-/**
- * read_failed() - what readv(2) means that did not read
- * @s: joined stream
- * @n: what it returned, 0 or -1
- *
- * Return: as read_piece().
- */
-static int64_t read_failed(struct stream *s, ssize_t n)
-{
-	if (n < 0 && errno == EINTR)
-		return -FS_AGAIN;
-	if (n < 0 && errno == EFAULT) {
-		channel_fail(s->ch, FS_MEMORY_LOST);
-		return -FS_MEMORY_LOST;
-	}
-	if (n < 0 && errno == EAGAIN)
-		event_add(s->read_ev, NULL);
-	else
-		end_in(s); /* end-of-file, or ECONNRESET */
-	return 0;
-}
-
-/**
- * read_piece() - from the socket into bwd
- * @s: joined stream
- * @max: in: bytes at most; out: bytes asked for
- *
- * Return: bytes; 0 when there is nothing to do before the next event or wake-up; -FS_AGAIN to
- * look again; or another negated status when the channel has failed.
- */
-static int64_t read_piece(struct stream *s, uint64_t *max)
-{
-	struct pipe_seg seg[2];
-	struct iovec iov[2];
-	int64_t room = channel_peek_write(s->ch, seg);
-	ssize_t n;
-
-	if (room < 0)
-		return no_room(s, (int)room);
-	*max = fs_min(*max, (uint64_t)room);
-	n = readv(s->fd, iov, to_iov(seg, *max, iov));
-	if (n <= 0)
-		return read_failed(s, n);
-	if (!s->in_shown)
-		stream_show(s);
-	channel_commit_write(s->ch, (uint64_t)n);
-	return channel_usable(s->ch) ? n : -FS_CHANNEL_FAILED;
-}
-
-/**
- * pump_in() - a turn's share from the client to the guest
- * @s: joined stream with a usable channel
- *
- * Return: 0, or an error after which the channel is not usable.
- */
-static int pump_in(struct stream *s)
-{
-	uint64_t moved = 0;
-
-	for (unsigned int moves = 0; s->in_open; moves++) {
-		uint64_t asked = CHANNEL_TURN_BYTES - moved;
-		int64_t n;
-
-		if (moves == CHANNEL_TURN_MOVES || !asked)
-			break;
-		n = read_piece(s, &asked);
-		if (n == -FS_AGAIN)
-			continue;
-		if (n <= 0)
-			return (int)n;
-		moved += (uint64_t)n;
-		if ((uint64_t)n < asked)
-			break;
-	}
-	/* The event tells when there is more, at once if there is more already. */
-	if (s->in_open)
-		event_add(s->read_ev, NULL);
-	return 0;
-}
-
-/**
- * send_failed() - what a failed sendmsg(2) means
- * @s: joined stream
- *
- * Return: as send_piece().
- */
-static int64_t send_failed(struct stream *s)
-{
-	switch (errno) {
-	case EINTR:
-		return -FS_AGAIN;
-	case EAGAIN:
-		event_add(s->write_ev, NULL);
-		return 0;
-	case EFAULT:
-		channel_fail(s->ch, FS_MEMORY_LOST);
-		return -FS_MEMORY_LOST;
-	default: /* EPIPE, ECONNRESET: the client is gone, or does not read any more */
-		end_out(s);
-		return 0;
-	}
-}
-
-/**
- * send_piece() - from fwd into the socket
- * @s: joined stream
- * @max: bytes at most
- *
- * Return: as read_piece().
- */
-static int64_t send_piece(struct stream *s, uint64_t max)
-{
-	struct pipe_seg seg[2];
-	struct iovec iov[2];
-	struct msghdr msg = { .msg_iov = iov };
-	int64_t filled = channel_peek_read(s->ch, seg);
-	ssize_t n;
-	int r;
-
-	if (!filled) {
-		pass_eof(s);
-		return 0;
-	}
-	if (filled < 0) {
-		r = filled == -FS_AGAIN ? channel_wait_read(s->ch) : (int)filled;
-		return r == 1 ? -FS_AGAIN : r;
-	}
-	msg.msg_iovlen = (size_t)to_iov(seg, fs_min(max, (uint64_t)filled), iov);
-	n = sendmsg(s->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (n < 0)
-		return send_failed(s);
-	channel_commit_read(s->ch, (uint64_t)n);
-	return channel_usable(s->ch) ? n : -FS_CHANNEL_FAILED;
-}
-
-/**
- * pump_out() - a turn's share from the guest to the client
- * @s: joined stream with a usable channel
- *
- * Return: 0, or an error after which the channel is not usable.
- */
-static int pump_out(struct stream *s)
-{
-	uint64_t moved = 0;
-
-	for (unsigned int moves = 0; s->out_open; moves++) {
-		int64_t n;
-
-		if (moves == CHANNEL_TURN_MOVES || moved == CHANNEL_TURN_BYTES) {
-			channel_again(s->ch);
-			return 0;
-		}
-		n = send_piece(s, CHANNEL_TURN_BYTES - moved);
-		if (n > 0)
-			moved += (uint64_t)n;
-		else if (n != -FS_AGAIN)
-			return (int)n;
-	}
-	return 0;
-}
-
 void stream_woken(struct stream *s)
 {
 	if (!s->joined || !channel_usable(s->ch))
 		return;
 	/* What waits for the socket goes on with the socket's event. */
-	if (!event_pending(s->write_ev, EV_WRITE, NULL) && pump_out(s))
+	if (!event_pending(s->write_ev, EV_WRITE, NULL) && stream_move_out(s))
 		return;
-	if (!event_pending(s->read_ev, EV_READ, NULL) && pump_in(s))
+	if (!event_pending(s->read_ev, EV_READ, NULL) && stream_move_in(s))
 		return;
 	settle(s);
 }
@@ -427,8 +202,8 @@ void stream_look(struct stream *s)
 	if (s->joined) {
 		event_del(s->write_ev);
 		if (s->out_open)
-			end_out(s);
-		if (channel_usable(s->ch) && !pump_in(s))
+			stream_end_out(s);
+		if (channel_usable(s->ch) && !stream_move_in(s))
 			settle(s);
 	} else if (recv(s->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) <= 0) {
 		end(s,
@@ -446,7 +221,7 @@ static void on_read(evutil_socket_t fd, short what, void *arg)
 {
 	struct stream *s = arg;
 
-	if (!pump_in(s))
+	if (!stream_move_in(s))
 		settle(s);
 }
 
@@ -461,7 +236,7 @@ static void on_write(evutil_socket_t fd, short what, void *arg)
 	struct stream *s = arg;
 
 	channel_begin_turn(s->ch);
-	if (!pump_out(s))
+	if (!stream_move_out(s))
 		settle(s);
 }
 

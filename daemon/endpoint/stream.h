@@ -14,7 +14,7 @@
 struct event;
 
 /**
- * struct stream - a connection; read-only to everybody but stream.c
+ * struct stream - a connection; read-only to everybody but stream*.c
  * @ch: the channel
  * @fd: the connection; -1: there is none
  * @hup_fd: epoll set that tells when the client has hung up
