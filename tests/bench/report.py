@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The table of what was measured in a guest."""
+"""The tables of what was measured in guests."""
 
 ROWS = (
     ("64 KiB, guest to host", "to_host_65536_mib_s", "MiB/s"),
@@ -14,6 +14,21 @@ ALONE = (
     ("64 B echo, p50", "echo_64_p50_us", "us"),
     ("64 B echo, p99", "echo_64_p99_us", "us"),
 )
+BRIDGE = (
+    ("64 KiB", "rate_65536_mib_s", "MiB/s"),
+    ("4 KiB", "rate_4096_mib_s", "MiB/s"),
+    ("64 B round trip, p50", "round_trip_64_p50_us", "us"),
+    ("64 B round trip, p99", "round_trip_64_p99_us", "us"),
+)
+
+
+def show_bridge(median: dict, ratio: dict) -> None:
+    """Print what goes from guest to guest."""
+    print("\nFrom guest to guest, medians; the ratio says how many times better `channel` is\n")
+    print(f"{'':24}{'channel':>10}" + "".join(f"{peer:>16}{'ratio':>8}" for peer in ratio))
+    for label, key, unit in BRIDGE:
+        peers = "".join(f"{median[peer][key]:16.1f}{ratio[peer][key]:7.1f}x" for peer in ratio)
+        print(f"{label:24}{median['channel'][key]:10.1f}{peers}  {unit}")
 
 
 def show_channels(median: dict, ratio: dict) -> None:
@@ -37,6 +52,8 @@ def show(result: dict) -> None:
         print("\nWithout a process behind the daemon\n")
         for label, key, unit in ALONE:
             print(f"{label:24}{median['daemon'][key]:10.1f}{'':25}  {unit}")
+    if "bridge" in result:
+        show_bridge(**{key: result["bridge"][key] for key in ("median", "ratio")})
     if "channels" in result:
         show_channels(**{key: result["channels"][key] for key in ("median", "ratio")})
     machine = result["machine"]

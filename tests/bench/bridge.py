@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Guest to guest: the endpoint `channel` against what one would put together without it.
+
+Two guests at once, and in each of them `okl4test peer` on every way, all open at the same time and
+taking turns:
+
+    channel        the two channels joined inside the daemon
+    relay-rw       two channels `unix-listen`, and tests/bench/relay.c between their sockets
+    relay-splice   the same, by splice(2)
+    virtio-serial  the two ports joined: the one QEMU listens, the other connects to it
+"""
+import subprocess
+import sys
+from collections import defaultdict
+from contextlib import ExitStack
+from pathlib import Path
+from statistics import median
+
+from bench.guest import BYTES, LIMIT_S, PIECES, PING_BYTES, PINGS, GuestEnd, exchange
+from vm import Daemon, Deadline, Guest, Process, guest_config, paths, remove_scratch, scratch_dir
+
+NAMES = ("left", "right")
+RELAYS = ("rw", "splice")
+WAYS = ("channel", *(f"relay-{how}" for how in RELAYS), "virtio-serial")
+PORT = "$(grep -lx bench /sys/class/virtio-ports/*/name | sed 's|.*ports/|/dev/|; s|/name||')"
+MEM_MIB = 256
+
+
+def _channels(scratch: Path, side: int) -> dict:
+    """The channels of a guest."""
+    relayed = {f"relay-{how}": {"type": "unix-listen", "path": str(scratch / f"{how}{side}.sock")}
+               for how in RELAYS}
+    return {"channel": {"type": "channel", "guest": NAMES[1 - side], "channel": "channel"},
+            **relayed}
+
+
+def _serial(scratch: Path, side: int) -> list[str]:
+    """A virtio-serial port. The left QEMU, which starts first, listens."""
+    role = "" if side else ",server=on,wait=off"
+    return ["-device", "virtio-serial-pci,id=benchbus",
+            "-chardev", f"socket,id=bench,path={scratch / 'serial.sock'}{role}",
+            "-device", "virtserialport,bus=benchbus.0,nr=2,chardev=bench,name=bench"]
+
+
+def _wait_readers(daemon: Daemon) -> None:
+    """Wait until each guest's writers have a reader: the daemon hears of an open a moment later."""
+    deadline = Deadline(LIMIT_S)
+    while True:
+        channels = [channel for name in NAMES
+                    for channel in daemon.rpc("channel.list", {"guest": name})["channels"]]
+        if all(channel["state"] == "attached" and channel["fwd"]["host_phase"] % 2
+               for channel in channels):
+            return
+        deadline.check(f"a reader for each channel ({channels})")
+
+
+def one_round(left: GuestEnd, right: GuestEnd, into: dict[str, list[float]]) -> None:
+    """Every figure of one way, once. Left and right are alike, so bytes go from left to right."""
+    for piece in PIECES:
+        size = BYTES[piece]
+        answer, _ = exchange(right, f"sink {piece} {size}", left, f"source {piece} {size}")
+        into[f"rate_{piece}_mib_s"].append(float(answer[1]))
+    _, answer = exchange(right, f"pong {PING_BYTES} {PINGS}", left, f"ping {PING_BYTES} {PINGS}")
+    into["round_trip_64_p50_us"].append(float(answer[1]))
+    into["round_trip_64_p99_us"].append(float(answer[2]))
+
+
+def run_rounds(daemon: Daemon, guests: list[Guest], rounds: int) -> dict:
+    """All rounds, the ways taking turns; every single figure."""
+    ends = {way: [GuestEnd(guest, PORT if way == "virtio-serial" else f"/okl4/{way}")
+                  for guest in guests] for way in WAYS}
+    _wait_readers(daemon)
+    samples: dict = {way: defaultdict(list) for way in WAYS}
+    for i in range(rounds):
+        for way in WAYS if i % 2 == 0 else WAYS[::-1]:
+            print(f"okl4fs: bridge, round {i + 1} of {rounds}: {way}", file=sys.stderr, flush=True)
+            one_round(*ends[way], samples[way])
+    for end in (end for pair in ends.values() for end in pair):
+        end.close()
+    return samples
+
+
+def compare(samples: dict) -> dict:
+    """{peer: {figure: the median of the rounds' ratios}}; more is better for the channel."""
+    def better(key: str, ours: float, theirs: float) -> float:
+        return ours / theirs if key.endswith("mib_s") else theirs / ours
+
+    return {peer: {key: round(median(better(key, *pair)
+                                     for pair in zip(ours, samples[peer][key])), 2)
+                   for key, ours in samples["channel"].items()} for peer in WAYS[1:]}
+
+
+def measure(rounds: int, smp: int) -> dict:
+    """The medians, the ratios of the channel to each peer, and every sample."""
+    scratch = scratch_dir()
+    config = [guest_config(name, scratch / f"{name}.sock", _channels(scratch, side))
+              for side, name in enumerate(NAMES)]
+    try:
+        with Daemon({"guests": config}) as daemon, ExitStack() as stack:
+            for how in RELAYS:
+                relay = Process([paths.BUILD / "bench/relay", how,
+                                 *(scratch / f"{how}{side}.sock" for side in range(2))],
+                                stdin=subprocess.DEVNULL)
+                stack.callback(relay.stop)
+            guests = [stack.enter_context(Guest(
+                scratch / f"{name}.sock", smp=smp, mem_mib=MEM_MIB,
+                qemu_args=_serial(scratch, side))) for side, name in enumerate(NAMES)]
+            samples = run_rounds(daemon, guests, rounds)
+    finally:
+        remove_scratch(scratch)
+    medians = {way: {key: round(median(values), 1) for key, values in figures.items()}
+               for way, figures in samples.items()}
+    return {"median": medians, "ratio": compare(samples), "samples": samples}
