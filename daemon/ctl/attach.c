@@ -156,22 +156,27 @@ static enum ctl_exit join(int fd, unsigned long long *received)
 }
 
 /**
- * was_refused() - whether the daemon has turned a client away since
+ * why_nothing_came() - whether a connection that brought nothing was one at all
  * @ctl: the daemon
  * @name: GUEST/CHANNEL
  * @before: clients_refused before
  *
- * Return: true when it has.
+ * Return: CTL_DONE when the guest has ended an empty stream; else, with a line on stderr, CTL_REFUSED
+ * when the daemon has turned us away or has the channel no longer, or CTL_NO_DAEMON.
  */
-static bool was_refused(const struct ctl *ctl, const char *name, unsigned long long before)
+static enum ctl_exit why_nothing_came(const struct ctl *ctl, const char *name,
+				      unsigned long long before)
 {
 	struct json_object *result, *channel;
-	bool refused = false;
+	enum ctl_exit r = ctl_find_channel(ctl, "attach", name, &result, &channel);
 
-	if (ctl_find_channel(ctl, "attach", name, &result, &channel) == CTL_DONE)
-		refused = ctl_number(ctl_object(channel, "endpoint"), "clients_refused") > before;
+	if (r == CTL_DONE &&
+	    ctl_number(ctl_object(channel, "endpoint"), "clients_refused") > before) {
+		ctl_error("%s: somebody is attached already", name);
+		r = CTL_REFUSED;
+	}
 	json_object_put(result);
-	return refused;
+	return r;
 }
 
 /**
@@ -204,11 +209,7 @@ static enum ctl_exit attach_to(const struct ctl *ctl, const char *name, struct j
 		return CTL_REFUSED;
 	}
 	r = join(fd, &received);
-	if (r == CTL_DONE && !received && was_refused(ctl, name, refused)) {
-		ctl_error("%s: somebody is attached already", name);
-		return CTL_REFUSED;
-	}
-	return r;
+	return r == CTL_DONE && !received ? why_nothing_came(ctl, name, refused) : r;
 }
 
 enum ctl_exit ctl_attach(const struct ctl *ctl, char **args)
