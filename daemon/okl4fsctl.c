@@ -215,6 +215,7 @@ static bool take_option(struct ctl *ctl, int option)
 static int read_options(struct ctl *ctl, int argc, char **argv, const struct option *options,
 			const char *letters)
 {
+	const char *of = options == common ? "" : argv[0], *colon = *of ? ": " : "";
 	int option;
 
 	opterr = 0;
@@ -224,9 +225,9 @@ static int read_options(struct ctl *ctl, int argc, char **argv, const struct opt
 			return -1;
 		if (take_option(ctl, option))
 			continue;
-		ctl_error(option == ':' ? "%s: option %s needs a value" :
-					  "%s: unrecognized option or value: %s",
-			  argv[0], argv[optind - 1]);
+		ctl_error(option == ':' ? "%s%soption %s needs a value" :
+					  "%s%sunrecognized option or value: %s",
+			  of, colon, argv[optind - 1]);
 		return CTL_USAGE;
 	}
 	return CTL_DONE;

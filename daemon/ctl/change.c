@@ -33,6 +33,45 @@ static char *read_stdin(void)
 }
 
 /**
+ * parse() - text to value
+ * @text: the text
+ * @what: where it is from, for errors
+ *
+ * Comments may be in it, as in the configuration; behind it may be nothing.
+ *
+ * Return: a value, or NULL, with a line on stderr.
+ */
+static struct json_object *parse(const char *text, const char *what)
+{
+	struct json_tokener *tokener = json_tokener_new();
+	struct json_object *object;
+	enum json_tokener_error e;
+	size_t at;
+
+	if (!tokener) {
+		ctl_error("out of memory");
+		return NULL;
+	}
+	json_tokener_set_flags(tokener, JSON_TOKENER_VALIDATE_UTF8);
+	object = json_tokener_parse_ex(tokener, text, (int)strlen(text) + 1);
+	e = json_tokener_get_error(tokener);
+	at = json_tokener_get_parse_end(tokener);
+	json_tokener_free(tokener);
+	if (e == json_tokener_success) {
+		at += strspn(text + at, " \t\r\n");
+		if (object && !text[at])
+			return object;
+		ctl_error(object ? "%s: byte %zu: something follows the JSON" :
+				   "%s: byte %zu: no guest and no channel",
+			  what, at + 1);
+		json_object_put(object);
+		return NULL;
+	}
+	ctl_error("%s is no JSON: byte %zu: %s", what, at + 1, json_tokener_error_desc(e));
+	return NULL;
+}
+
+/**
  * add_object() - a parameter that is an object
  * @params: to which
  * @key: its key
@@ -44,18 +83,17 @@ static enum ctl_exit add_object(struct json_object *params, const char *key, con
 {
 	bool is_stdin = !strcmp(arg, "-");
 	_cleanup_free_ char *text = is_stdin ? read_stdin() : strdup(arg);
-	enum json_tokener_error error = json_tokener_error_size;
-	struct json_object *object = NULL;
+	struct json_object *object;
 
-	if (text)
-		object = json_tokener_parse_verbose(text, &error);
-	if (object) {
-		json_object_object_add(params, key, object);
-		return CTL_DONE;
+	if (!text) {
+		ctl_error("stdin: cannot be read, or is longer than %d bytes", MAX_BYTES);
+		return CTL_USAGE;
 	}
-	ctl_error("%s is no JSON: %s", is_stdin ? "stdin" : "the argument",
-		  json_tokener_error_desc(error));
-	return CTL_USAGE;
+	object = parse(text, is_stdin ? "stdin" : "the argument");
+	if (!object)
+		return CTL_USAGE;
+	json_object_object_add(params, key, object);
+	return CTL_DONE;
 }
 
 /**

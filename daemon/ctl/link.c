@@ -53,7 +53,9 @@ static enum ctl_exit try_path(struct link *link, const char *path)
 		link->error[0] = 0;
 		return CTL_DONE;
 	}
-	snprintf(what, sizeof(what), "no daemon at %s", path);
+	snprintf(what, sizeof(what),
+		 link->fd == -EACCES ? "may not connect to the daemon at %s" : "no daemon at %s",
+		 path);
 	return fail(link, CTL_NO_DAEMON, what, strerror(-link->fd));
 }
 

@@ -146,6 +146,20 @@ class Ctl(unittest.TestCase):
         self.bad(2, "the argument is no JSON", "channel-add", "vm1", "{")
         self.bad(2, "an argument is missing", "channel-add", "vm1")
 
+    def test_what_is_no_json(self):
+        """What the daemon would never see is told by okl4fsctl, with the place."""
+        for text, message in (("nonsense", "the argument is no JSON: byte 2: "),
+                              ('{"name": "x"} }', "the argument: byte 15: something follows"),
+                              ("null", "the argument: byte 5: no guest and no channel"),
+                              ('{"name": "\udcff"}', "the argument is no JSON: byte ")):
+            self.bad(2, message, "channel-add", "vm1", text)
+        status, _, errors = self.daemon.ctl("guest-add", "-", stdin=b" " * 65537)
+        self.assertEqual((status, errors), (2, "okl4fsctl: stdin: cannot be read, or is longer "
+                                            "than 65536 bytes\n"))
+        commented = b'{ // as in the file\n"name": "c", "endpoint": { "type": "echo" } }\n\n'
+        self.assertEqual(self.daemon.ctl("channel-add", "vm1", "-", stdin=commented)[0], 0)
+        self.good("channel-remove", "vm1/c")
+
     def test_guests_come_and_go(self):
         guest = {"name": "vm3", "socket": str(self.scratch / "vm3.sock"), "channels": []}
         self.good("guest-add", json.dumps(guest))
@@ -163,7 +177,8 @@ class Ctl(unittest.TestCase):
         self.bad(2, "status: too many arguments", "status", "x")
         self.bad(2, "GUEST/CHANNEL is wanted", "attach", "vm1")
         self.bad(2, "GUEST/CHANNEL is wanted", "attach", "/host")
-        self.bad(2, "unrecognized option", "--jsno", "status")
+        self.bad(2, "okl4fsctl: unrecognized option or value: --jsno\n", "--jsno", "status")
+        self.bad(2, "okl4fsctl: option -s needs a value\n", "-s")
         self.assertIn("usage: okl4fsctl", self.good("help"))
         self.assertIn("usage: okl4fsctl", self.good("--help"))
 
@@ -309,6 +324,19 @@ class Ctl(unittest.TestCase):
         self.bad(1, "vm1/host: somebody is attached already", "attach", "vm1/host")
         self.assertEqual(self.endpoint()["clients_refused"], refused + 1)
         self.assertIsNone(first.poll())
+
+    def test_attach_ends_with_the_channel(self):
+        """A channel that goes before a byte came is no empty stream."""
+        process = subprocess.Popen([paths.BUILD / "okl4fsctl", "-s", self.daemon.control_path,
+                                    "attach", "vm1/host"], stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(self.end, process)
+        self.wait_for(lambda: self.endpoint()["joined"])
+        self.addCleanup(self.good, "reload")
+        self.good("channel-remove", "vm1/host")
+        self.assertEqual(process.wait(timeout=TIMEOUT_S), 1)
+        self.assertIn('guest "vm1" has no channel "host"', process.stderr.read().decode())
 
     def test_attach_to_what_cannot_be(self):
         self.bad(1, "vm1/echo: its endpoint is echo; only unix-listen can be attached to",
