@@ -105,7 +105,10 @@ static int parse(int argc, char **argv, struct options *opt)
 			break;
 		case 'l':
 			if (log_level_parse(optarg, &level)) {
-				fprintf(stderr, "okl4fsd: no such log level: %s\n", optarg);
+				fprintf(stderr,
+					"okl4fsd: there is no log level \"%s\": it is err, "
+					"warning, notice, info or debug\n",
+					optarg);
 				return EXIT_USAGE;
 			}
 			log_set_level(level);
@@ -117,13 +120,13 @@ static int parse(int argc, char **argv, struct options *opt)
 			fputs(usage, stdout);
 			return EXIT_SUCCESS;
 		default:
-			fputs(usage, stderr);
+			fputs("okl4fsd: see okl4fsd --help\n", stderr);
 			return EXIT_USAGE;
 		}
 	}
 	if (optind == argc)
 		return -1;
-	fprintf(stderr, "okl4fsd: unexpected argument: %s\n%s", argv[optind], usage);
+	fprintf(stderr, "okl4fsd: unexpected argument: %s; see okl4fsd --help\n", argv[optind]);
 	return EXIT_USAGE;
 }
 
@@ -206,8 +209,8 @@ static void on_reload(evutil_socket_t sig, short what, void *arg)
 	if (r)
 		log_event(LOG_LEVEL_ERR, LOG_EVENT_RELOAD_REFUSED, "reload: nothing was changed");
 	else
-		log_event(LOG_LEVEL_NOTICE, LOG_EVENT_RELOADED, "reloaded, %zu guests",
-			  server_n_guests(d->server));
+		log_event(LOG_LEVEL_NOTICE, LOG_EVENT_RELOADED, "reloaded, %zu guest%s",
+			  server_n_guests(d->server), server_n_guests(d->server) == 1 ? "" : "s");
 }
 
 /**
@@ -401,8 +404,8 @@ int main(int argc, char **argv)
 	if (!cfg)
 		return EXIT_FAILURE;
 	if (opt.check) {
-		printf("%s: %zu guests, no errors\n", opt.config ? opt.config : "default",
-		       cfg->n_guests);
+		printf("%s: %zu guest%s, no errors\n", opt.config ? opt.config : "default",
+		       cfg->n_guests, cfg->n_guests == 1 ? "" : "s");
 		config_free(cfg);
 		return EXIT_SUCCESS;
 	}

@@ -227,7 +227,7 @@ static int carry_out(struct rpc_request *req, const char *name, struct json_obje
 	int code;
 
 	if (!m)
-		return rpc_refuse(req, RPC_METHOD_NOT_FOUND, "there is no such method");
+		return rpc_refuse(req, RPC_METHOD_NOT_FOUND, "there is no method \"%.64s\"", name);
 	code = check_right(m, req);
 	if (!code)
 		code = check_params(m, req);

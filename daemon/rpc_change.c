@@ -225,17 +225,22 @@ int rpc_channel_reset(struct rpc_request *req, struct json_object **result)
 int rpc_config_reload(struct rpc_request *req, struct json_object **result)
 {
 	struct lines errors;
+	size_t n;
 	int r;
 
 	if (!lines_begin(&errors))
 		return rpc_refuse(req, RPC_INTERNAL_ERROR, "out of memory");
 	r = server_reload(req->server, errors.out);
 	r = lines_end(&errors, req, r ? RPC_REFUSED : 0);
-	if (r)
+	if (r) {
+		log_event(LOG_LEVEL_ERR, LOG_EVENT_RELOAD_REFUSED,
+			  "reload: nothing was changed: %s", req->error);
 		return r;
-	log_event(LOG_LEVEL_NOTICE, LOG_EVENT_RELOADED, "reloaded, %zu guests",
-		  server_n_guests(req->server));
+	}
+	n = server_n_guests(req->server);
+	log_event(LOG_LEVEL_NOTICE, LOG_EVENT_RELOADED, "reloaded, %zu guest%s", n,
+		  n == 1 ? "" : "s");
 	*result = json_object_new_object();
-	rpc_add_number(*result, "guests", server_n_guests(req->server));
+	rpc_add_number(*result, "guests", n);
 	return 0;
 }

@@ -79,7 +79,10 @@ static int call_log_set(struct rpc_request *req, struct json_object **result)
 	enum log_level level;
 
 	if (log_level_parse(word, &level))
-		return rpc_refuse(req, RPC_INVALID_PARAMS, "there is no log level \"%.64s\"", word);
+		return rpc_refuse(req, RPC_INVALID_PARAMS,
+				  "there is no log level \"%.64s\": it is err, warning, notice, "
+				  "info or debug",
+				  word);
 	log_set_level(level);
 	log_notice("log level is %s", word);
 	events_post(&(struct events_fact){ .kind = EVENTS_LOG_CHANGED, .text = word });

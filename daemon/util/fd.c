@@ -53,7 +53,7 @@ int fd_unlink_stale(const char *path)
 	if (lstat(path, &st))
 		return errno == ENOENT ? 0 : -errno;
 	if (!S_ISSOCK(st.st_mode))
-		return -EEXIST;
+		return -ENOTSOCK;
 	fd = fd_connect_unix(path);
 	/* -EAGAIN: somebody listens whose backlog is full */
 	if (fd >= 0 || fd == -EAGAIN) {

@@ -50,7 +50,7 @@ int fd_connect_unix(const char *path);
  * fd_unlink_stale() - remove a socket file that nobody listens on
  * @path: where
  *
- * Return: 0 when the path is free now, -EADDRINUSE when somebody listens, -EEXIST when it is no
+ * Return: 0 when the path is free now, -EADDRINUSE when somebody listens, -ENOTSOCK when it is no
  * socket, or a negated errno.
  */
 int fd_unlink_stale(const char *path);

@@ -82,12 +82,35 @@ class Control(unittest.TestCase):
 
     def test_refusals_are_sentences(self):
         for method, params, sentence in (
-                ("channel.lits", None, "there is no such method"),
+                ("channel.lits", None, 'there is no method "channel.lits"'),
                 ("channel.list", {"guest": "vm3"}, 'there is no guest "vm3"'),
                 ("channel.list", {"gest": "vm1"}, 'channel.list has no parameter "gest"')):
             with self.subTest(method=method, params=params):
                 with self.assertRaisesRegex(DaemonError, re.escape(sentence)):
                     self.daemon.rpc(method, params)
+
+    def test_a_refused_reload_is_in_the_log(self):
+        """Whoever asked for it, others want to know why the daemon is as it was."""
+        since = len(self.daemon.log())
+        kept = self.daemon.config_path.read_bytes()
+        self.addCleanup(self.daemon.config_path.write_bytes, kept)
+        self.daemon.config_path.write_text('{ "guest": [] }', encoding="utf-8")
+        with self.assertRaisesRegex(DaemonError, "guest: unknown key"):
+            self.daemon.rpc("config.reload")
+        self.assertRegex(self.daemon.wait_log("reload: nothing was changed", since=since),
+                         r"err: reload: nothing was changed: .*:1:1: \"guests\" is missing; "
+                         r".*:1:3: guest: unknown key")
+
+    def test_the_command_line(self):
+        for args, sentence in ((["-l", "loud"], 'there is no log level "loud": it is err, warning'),
+                               (["x"], "unexpected argument: x; see okl4fsd --help"),
+                               (["--frob"], "'--frob'\nokl4fsd: see okl4fsd --help")):
+            with self.subTest(args=args):
+                done = subprocess.run([paths.BUILD / "okl4fsd", *args], text=True, timeout=60,
+                                      stdin=subprocess.DEVNULL, capture_output=True, check=False)
+                self.assertEqual((done.returncode, done.stdout), (2, ""))
+                self.assertIn(sentence, done.stderr)
+                self.assertLessEqual(done.stderr.count("\n"), 2, "what is wrong is not drowned")
 
     def test_mode_of_the_sockets(self):
         self.assertEqual(stat.S_IMODE(os.stat(self.daemon.control_path).st_mode), 0o600)

@@ -135,6 +135,9 @@ class Ctl(unittest.TestCase):
         self.bad(1, 'guest vm1 has a channel "a b" already', "channel-add", "vm1",
                  json.dumps(channel))
         self.good("channel-reset", "vm1/a b")
+        self.bad(1, "channel file: cannot be offered: Socket operation on non-socket",
+                 "channel-add", "vm1", json.dumps({"name": "file", "endpoint": {
+                     "type": "unix-listen", "path": str(paths.ROOT / "README.md")}}))
         self.good("channel-remove", "vm1/a b")
         self.bad(1, 'guest vm1 has no channel "a b"', "channel-remove", "vm1/a b")
         status, output, errors = self.daemon.ctl("--json", "channel-add", "vm1", "-",

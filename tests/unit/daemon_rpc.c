@@ -100,8 +100,8 @@ Test(rpc, what_is_no_request)
 
 Test(rpc, methods_and_parameters)
 {
-	refuses("versio", NULL, -32601, "there is no such method");
-	refuses("", NULL, -32601, "there is no such method");
+	refuses("versio", NULL, -32601, "there is no method \\\"versio\\\"");
+	refuses("", NULL, -32601, "there is no method \\\"\\\"");
 	refuses("version", "\"guest\":\"vm1\"", -32602, "version has no parameter \\\"guest\\\"");
 	refuses("guest.list", "\"guest\":1", -32602, "\\\"guest\\\" must be a string");
 	refuses("guest.list", "\"guest\":\"vm3\"", -32602, "there is no guest \\\"vm3\\\"");

@@ -230,6 +230,8 @@ Test(rpc_events, log_set)
 	hear(f, RESULT("1", "{\"level\":\"err\"}"));
 	hear_event(f, "{\"kind\":\"log.changed\",\"level\":\"err\"}");
 	say(fileno(f), CALL("log.set", ",\"params\":{\"level\":\"loud\"}") "\n");
-	hear(f, ERROR("1", -32602, "there is no log level \\\"loud\\\""));
+	hear(f, ERROR("1", -32602,
+		      "there is no log level \\\"loud\\\": it is err, "
+		      "warning, notice, info or debug"));
 	fclose(f);
 }

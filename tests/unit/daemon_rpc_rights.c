@@ -113,7 +113,7 @@ Test(rpc_rights, what_is_told_of_what_one_may_not)
 	refuses("version", NULL, -32002,
 		"uid 77 has no rights here: it is neither in control.readers nor in "
 		"control.admins of the configuration");
-	refuses("no.such", NULL, -32601, "there is no such method");
+	refuses("no.such", NULL, -32601, "there is no method \\\"no.such\\\"");
 	cr_assert_str_eq(rpc_changed, "");
 }
 

@@ -52,7 +52,7 @@ Test(rpc_socket, lines_in_any_pieces)
 	hear(f, REPLY);
 	hear(f, REPLY);
 	shutdown(fd, SHUT_WR); /* the last line has no newline */
-	hear(f, ERROR("1", -32601, "there is no such method"));
+	hear(f, ERROR("1", -32601, "there is no method \\\"x\\\""));
 	hear(f, NULL);
 	fclose(f);
 }
