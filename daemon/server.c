@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * server.c - workers and guests start and end
+ */
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
@@ -10,7 +13,6 @@
 #include "server_private.h"
 #include "util/fd.h"
 #include "util/log.h"
-#include "util/notify.h"
 #include "vhost_backend.h"
 
 /**
@@ -51,14 +53,7 @@ static unsigned int count_cpus(void)
 	return sched_getaffinity(0, sizeof(cpus), &cpus) ? 1 : (unsigned int)CPU_COUNT(&cpus);
 }
 
-/**
- * add_workers() - have a worker a guest, but no more than CPUs
- * @s: server
- * @n_guests: guests that there will be
- *
- * Return: 0 or -errno, with a log line; some may have been added.
- */
-static int add_workers(struct server *s, size_t n_guests)
+int server_add_workers(struct server *s, size_t n_guests)
 {
 	unsigned int want = count_cpus();
 	struct worker *worker;
@@ -91,16 +86,7 @@ static int add_workers(struct server *s, size_t n_guests)
 	return 0;
 }
 
-/**
- * member_start() - make a guest
- * @s: server with workers
- * @m: out
- * @cfg: configuration; copied
- * @worker: index of its worker
- *
- * Return: 0 or -errno, with a log line.
- */
-static int member_start(struct server *s, struct member *m, const struct guest_config *cfg,
+int server_member_start(struct server *s, struct member *m, const struct guest_config *cfg,
 			unsigned int worker)
 {
 	int r;
@@ -116,12 +102,7 @@ static int member_start(struct server *s, struct member *m, const struct guest_c
 	return 0;
 }
 
-/**
- * member_stop() - end a guest
- * @s: server
- * @m: member; a member without a guest is allowed
- */
-static void member_stop(struct server *s, struct member *m)
+void server_member_stop(struct server *s, struct member *m)
 {
 	char name[OKL4FS_NAME_MAX + 1];
 
@@ -133,12 +114,7 @@ static void member_stop(struct server *s, struct member *m)
 	s->worker[m->worker].n_guests--;
 }
 
-/**
- * take_config() - keep of a configuration what is not guests
- * @s: server
- * @cfg: configuration; owned from here on
- */
-static void take_config(struct server *s, struct config *cfg)
+void server_take_config(struct server *s, struct config *cfg)
 {
 	for (size_t i = 0; i < cfg->n_guests; i++)
 		config_guest_deinit(&cfg->guests[i]);
@@ -164,8 +140,8 @@ static int start_all(struct server *s, const struct config *cfg)
 	if (!r)
 		bridge_sweep(cfg->guests, cfg->n_guests);
 	for (size_t i = 0; i < cfg->n_guests && !r; i++) {
-		r = member_start(s, &s->member[i], &cfg->guests[i],
-				 server_place(s, s->member, cfg->n_guests, group, i));
+		r = server_member_start(s, &s->member[i], &cfg->guests[i],
+					server_place(s, s->member, cfg->n_guests, group, i));
 		s->n_members += !r;
 	}
 	return r;
@@ -191,10 +167,10 @@ int server_new(struct server **out, struct loop *main_loop, struct config *cfg,
 	if (s->member && (s->config_path || !config_path))
 		r = vhost_backend_init();
 	if (!r)
-		r = add_workers(s, cfg->n_guests);
+		r = server_add_workers(s, cfg->n_guests);
 	if (!r)
 		r = start_all(s, cfg);
-	take_config(s, cfg);
+	server_take_config(s, cfg);
 	if (r)
 		s = server_free(s);
 	*out = s;
@@ -209,7 +185,7 @@ struct server *server_free(struct server *s)
 	for (size_t i = 0; i < s->n_members; i++)
 		guest_part(s->member[i].guest);
 	for (size_t i = 0; i < s->n_members; i++)
-		member_stop(s, &s->member[i]);
+		server_member_stop(s, &s->member[i]);
 	for (unsigned int i = 0; i < s->n_workers; i++) {
 		loop_stop(s->worker[i].loop);
 		loop_free(s->worker[i].loop);
@@ -233,179 +209,6 @@ struct member *server_find_member(struct server *s, const char *name)
 	return NULL;
 }
 
-/**
- * keep_member() - if a guest is there as it is to be, but for its channels, move it to the new list
- * @s: server
- * @to: its place in the new list
- * @cfg: its new configuration
- */
-static void keep_member(struct server *s, struct member *to, const struct guest_config *cfg)
-{
-	struct member *m = server_find_member(s, cfg->name);
-
-	if (!m || !config_guest_equal(guest_config(m->guest), cfg))
-		return;
-	*to = *m;
-	m->guest = NULL;
-}
-
-/**
- * same_text() - whether two texts are the same
- * @a: text, or NULL
- * @b: likewise
- *
- * Return: true when they are, or when neither is there.
- */
-static bool same_text(const char *a, const char *b)
-{
-	return a && b ? !strcmp(a, b) : a == b;
-}
-
-/**
- * warn_fixed() - tell what a reload does not change
- * @old: configuration in force
- * @new: configuration to come
- */
-static void warn_fixed(const struct config *old, const struct config *new)
-{
-	if (strcmp(old->control_path, new->control_path) != 0 ||
-	    !same_text(old->control_group, new->control_group) ||
-	    old->control_mode != new->control_mode)
-		log_warning("reload: control.path, control.mode or control.group has changed; "
-			    "that takes a restart");
-}
-
-/**
- * become() - end, keep and start guests as a configuration says
- * @s: server
- * @cfg: the configuration
- * @list: room for a member each; becomes the server's
- * @group: of server_groups()
- */
-static void become(struct server *s, const struct config *cfg, struct member *list,
-		   const size_t *group)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < cfg->n_guests; i++)
-		keep_member(s, &list[i], &cfg->guests[i]);
-	/* The old ones first: a new one may want the socket of an old one. */
-	for (size_t i = 0; i < cfg->n_guests; i++) {
-		if (list[i].guest)
-			guest_drop_others(list[i].guest, &cfg->guests[i]);
-	}
-	for (size_t i = 0; i < s->n_members; i++) {
-		if (s->member[i].guest)
-			log_guest(LOG_LEVEL_NOTICE, guest_config(s->member[i].guest)->name,
-				  "gone or changed by the reload");
-		member_stop(s, &s->member[i]);
-	}
-	bridge_sweep(cfg->guests, cfg->n_guests);
-	server_collect(s, list, cfg->n_guests, group);
-	for (size_t i = 0; i < cfg->n_guests; i++) {
-		if (list[i].guest)
-			guest_become(list[i].guest, &cfg->guests[i]);
-		else if (!member_start(s, &list[i], &cfg->guests[i],
-				       server_place(s, list, cfg->n_guests, group, i)))
-			log_guest(LOG_LEVEL_NOTICE, cfg->guests[i].name,
-				  "new or changed by the reload");
-	}
-	for (size_t i = 0; i < cfg->n_guests; i++) {
-		if (list[i].guest)
-			list[n++] = list[i];
-	}
-	free(s->member);
-	s->member = list;
-	s->n_members = n;
-}
-
-void server_watch(struct server *s, struct server_watch *watch)
-{
-	LIST_INSERT_HEAD(&s->watches, watch, entry);
-}
-
-void server_unwatch(struct server *s, struct server_watch *watch)
-{
-	LIST_REMOVE(watch, entry);
-}
-
-/**
- * load() - read the configuration file again
- * @s: server
- * @cfg: out
- * @errors: each error is written here as a line
- *
- * Who is told of events gets to know the first one.
- *
- * Return: as server_reload().
- */
-static int load(const struct server *s, struct config **cfg, FILE *errors)
-{
-	_cleanup_free_ char *text = NULL;
-	size_t bytes = 0;
-	FILE *own = open_memstream(&text, &bytes);
-	int r = -ENOENT;
-
-	if (!own)
-		return -ENOMEM;
-	if (s->config_path)
-		r = config_load(cfg, s->config_path, own);
-	else
-		fprintf(own, "there is no configuration file to reload\n");
-	fclose(own);
-	if (!r)
-		return 0;
-	fputs(text, errors);
-	text[strcspn(text, "\n")] = 0;
-	events_post(&(struct events_fact){ .kind = EVENTS_CONFIG_REFUSED, .text = text });
-	return r;
-}
-
-/**
- * reload() - server_reload(), without telling the service manager
- * @s: server
- * @errors: as server_reload()
- *
- * Return: as server_reload().
- */
-static int reload(struct server *s, FILE *errors)
-{
-	_cleanup_free_ size_t *group = NULL;
-	struct config *cfg = NULL;
-	struct server_watch *watch;
-	struct member *list;
-	int r = load(s, &cfg, errors);
-
-	if (r)
-		return r;
-	list = calloc(cfg->n_guests + 1, sizeof(*list));
-	group = calloc(cfg->n_guests + 1, sizeof(*group));
-	if (!list || !group || server_groups(cfg->guests, cfg->n_guests, group)) {
-		free(list);
-		config_free(cfg);
-		return -ENOMEM;
-	}
-	warn_fixed(s->cfg, cfg);
-	add_workers(s, cfg->n_guests); /* fewer than wanted will do */
-	become(s, cfg, list, group);
-	take_config(s, cfg);
-	LIST_FOREACH(watch, &s->watches, entry)
-	watch->reloaded(watch->arg);
-	events_post(
-		&(struct events_fact){ .kind = EVENTS_CONFIG_RELOADED, .number = s->n_members });
-	return 0;
-}
-
-int server_reload(struct server *s, FILE *errors)
-{
-	int r;
-
-	notify_reloading();
-	r = reload(s, errors);
-	notify("READY=1");
-	return r;
-}
-
 int server_guest_add(struct server *s, const struct guest_config *cfg)
 {
 	struct member *list;
@@ -418,12 +221,12 @@ int server_guest_add(struct server *s, const struct guest_config *cfg)
 	if (!list)
 		return -ENOMEM;
 	s->member = list;
-	add_workers(s, s->n_members + 1);
+	server_add_workers(s, s->n_members + 1);
 	r = server_place_new(s, cfg, &worker);
 	if (r)
 		return r;
 	bridge_sweep(cfg, 1);
-	r = member_start(s, &list[s->n_members], cfg, worker);
+	r = server_member_start(s, &list[s->n_members], cfg, worker);
 	if (!r) {
 		s->n_members++;
 		log_guest(LOG_LEVEL_NOTICE, cfg->name, "added");
@@ -438,7 +241,7 @@ int server_guest_remove(struct server *s, const char *name)
 	if (!m)
 		return -ENOENT;
 	log_guest(LOG_LEVEL_NOTICE, name, "removed");
-	member_stop(s, m);
+	server_member_stop(s, m);
 	s->n_members--;
 	memmove(m, m + 1, (size_t)(&s->member[s->n_members] - m) * sizeof(*m));
 	return 0;

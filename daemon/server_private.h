@@ -2,8 +2,9 @@
 /*
  * server_private.h - the inside of the server
  *
- *	server.c        guests start and end, reload
- *	server_place.c  which worker a guest belongs to
+ *	server.c         workers and guests start and end
+ *	server_place.c   which worker a guest belongs to
+ *	server_reload.c  becoming what the configuration file says now
  */
 #ifndef OKL4FS_SERVER_PRIVATE_H
 #define OKL4FS_SERVER_PRIVATE_H
@@ -60,6 +61,41 @@ struct server {
 
 /** server_find_member() - look a guest up by its name; Return: its member, or NULL */
 struct member *server_find_member(struct server *s, const char *name);
+
+/**
+ * server_add_workers() - have a worker a guest, but no more than CPUs
+ * @s: server
+ * @n_guests: guests that there will be
+ *
+ * Return: 0 or -errno, with a log line; some may have been added.
+ */
+int server_add_workers(struct server *s, size_t n_guests);
+
+/**
+ * server_member_start() - make a guest
+ * @s: server with workers
+ * @m: out
+ * @cfg: configuration; copied
+ * @worker: index of its worker
+ *
+ * Return: 0 or -errno, with a log line.
+ */
+int server_member_start(struct server *s, struct member *m, const struct guest_config *cfg,
+			unsigned int worker);
+
+/**
+ * server_member_stop() - end a guest
+ * @s: server
+ * @m: member; a member without a guest is allowed
+ */
+void server_member_stop(struct server *s, struct member *m);
+
+/**
+ * server_take_config() - keep of a configuration what is not guests
+ * @s: server
+ * @cfg: configuration; owned from here on
+ */
+void server_take_config(struct server *s, struct config *cfg);
 
 /**
  * server_groups() - which guests of a configuration are joined to each other, through whomever

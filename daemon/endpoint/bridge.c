@@ -6,7 +6,7 @@
  * joins; until then, and when one of them goes, the other waits: its guest's words are not touched,
  * its bytes stay in the rings, and what is known of the bridge lies in its file.
  *
- * Two guests are joined only while they belong to the same worker (server.c sees to that), so no
+ * Two guests are joined only while they belong to the same worker (server_place.c sees to it), so no
  * lock is taken while bytes move. The list of all endpoints has one, held for a moment when an
  * endpoint comes or goes.
  */
