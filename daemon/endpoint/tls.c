@@ -121,20 +121,24 @@ static int load_ca(struct tls *tls, SSL_CTX *ctx)
  */
 static int look_at_files(struct tls *tls, bool *same)
 {
+	struct stat now[TLS_N_FILES];
+
 	*same = tls->ctx != NULL;
 	for (int i = 0; i < TLS_N_FILES; i++) {
 		_cleanup_fd_ int fd = open(path_of(tls, i), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-		struct stat *old = &tls->stat[i], now;
+		const struct stat *old = &tls->stat[i];
 
-		if (fd < 0 || fstat(fd, &now))
+		if (fd < 0 || fstat(fd, &now[i]))
 			return refuse(tls, i, strerror(errno));
-		if (!S_ISREG(now.st_mode))
+		if (!S_ISREG(now[i].st_mode))
 			return refuse(tls, i, "it is no file");
-		*same &= now.st_dev == old->st_dev && now.st_ino == old->st_ino &&
-			 now.st_size == old->st_size && now.st_mtim.tv_sec == old->st_mtim.tv_sec &&
-			 now.st_mtim.tv_nsec == old->st_mtim.tv_nsec;
-		*old = now;
+		*same &= now[i].st_dev == old->st_dev && now[i].st_ino == old->st_ino &&
+			 now[i].st_size == old->st_size &&
+			 now[i].st_mtim.tv_sec == old->st_mtim.tv_sec &&
+			 now[i].st_mtim.tv_nsec == old->st_mtim.tv_nsec;
 	}
+	/* Not before all are there: what has changed is to be seen again until it is loaded. */
+	memcpy(tls->stat, now, sizeof(now));
 	return 0;
 }
 

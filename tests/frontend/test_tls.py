@@ -273,6 +273,16 @@ class Listen(TlsTest):
                 path.write_bytes(source)
             elif source:
                 shutil.copy(certs.path(source), path)
+        # Renewed while another one is away: what is new is taken when that is back.
+        ca = self.scratch / "tls" / "files.ca"
+        ca.rename(ca.with_suffix(".away"))
+        put("cert", "old.pem")
+        put("key", "old.key")
+        self.refused("files", f"CA {ca}: No such file or directory")
+        ca.with_suffix(".away").rename(ca)
+        self.refused("files", f"certificate {certs.path('files.cert')}: it has expired")
+        put("cert", "left.pem")
+        put("key", "left.key")
         for name, source, sentence in (
                 ("cert", None, "certificate {}: No such file or directory"),
                 ("cert", b"rubbish", "certificate {}: there is no PEM certificate in it"),
