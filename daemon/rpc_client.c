@@ -50,6 +50,17 @@ struct rpc_client {
 };
 
 /**
+ * limit_writing() - from now on it has to take its answers, each in some time
+ * @c: client
+ */
+static void limit_writing(struct rpc_client *c)
+{
+	const struct timeval limit = { .tv_sec = WRITE_TIMEOUT_S };
+
+	bufferevent_set_timeouts(c->bev, NULL, &limit);
+}
+
+/**
  * client_free() - end a connection
  * @c: client
  */
@@ -204,6 +215,7 @@ static void on_end(struct bufferevent *bev, short what, void *arg)
 	if (what & BEV_EVENT_EOF && what & BEV_EVENT_READING) {
 		c->closing = true;
 		rpc_subscriber_off(&c->subscriber);
+		limit_writing(c); /* who wanted events had none */
 		serve(c);
 		return;
 	}
@@ -288,7 +300,6 @@ fail:
 
 void rpc_clients_take(struct rpc_clients *all, int fd)
 {
-	struct timeval limit = { .tv_sec = WRITE_TIMEOUT_S };
 	struct rpc_client *c;
 
 	if (all->n == RPC_MAX_CLIENTS) {
@@ -307,7 +318,7 @@ void rpc_clients_take(struct rpc_clients *all, int fd)
 	bufferevent_setcb(c->bev, on_read, on_written, on_end, c);
 	/* One byte more than a line may have, so that a longer one is seen */
 	bufferevent_setwatermark(c->bev, EV_READ, 0, MAX_LINE_BYTES + 1);
-	bufferevent_set_timeouts(c->bev, NULL, &limit);
+	limit_writing(c);
 	bufferevent_enable(c->bev, EV_READ | EV_WRITE);
 	begin_idle(c);
 }
@@ -346,6 +357,7 @@ void rpc_clients_deinit(struct rpc_clients *all)
 static void end_subscription(struct rpc_client *c)
 {
 	rpc_subscriber_off(&c->subscriber);
+	limit_writing(c);
 	c->closing = true;
 	evbuffer_drain(bufferevent_get_input(c->bev), MAX_LINE_BYTES + 1);
 	answer(c, rpc_error_line(RPC_DENIED, "the configuration has changed: no rights any more"));

@@ -4,6 +4,7 @@
  */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -197,6 +198,24 @@ Test(rpc_events, who_does_not_listen_is_told_how_much_he_missed)
 	post(EVENTS_GUEST_GONE, "vm2");
 	hear_event(slow, "{\"kind\":\"guest.gone\",\"guest\":\"vm2\"}");
 	free(line);
+	fclose(slow);
+	fclose(quick);
+}
+
+Test(rpc_events, who_has_ended_and_does_not_listen_is_dropped)
+{
+	FILE *slow = subscribe(""), *quick = subscribe("\"kinds\":[\"guest.added\"]");
+	struct pollfd gone = { .fd = fileno(slow) };
+
+	/* More than the queue and the socket hold */
+	for (int i = 1; i <= 12000; i++) {
+		post(i % 1000 ? EVENTS_GUEST_GONE : EVENTS_GUEST_ADDED, "vm1");
+		if (i % 1000 == 0)
+			hear_event(quick, "{\"kind\":\"guest.added\",\"guest\":\"vm1\"}");
+	}
+	shutdown(fileno(slow), SHUT_WR);
+	cr_assert_eq(poll(&gone, 1, 30000), 1, "it is still there");
+	cr_assert(gone.revents & POLLHUP);
 	fclose(slow);
 	fclose(quick);
 }
