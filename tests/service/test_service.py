@@ -152,9 +152,11 @@ class Service(HostTest):
         self.configure({"guests": [guest("vm1", colour="red")]})
         status, said = self.host.run("systemctl reload okl4fsd.service")
         self.assertEqual(status, 1, said)
+        self.wait_journal(f"nothing was changed: {CONFIG}:", f"MESSAGE_ID={REFUSED}")
         self.assertEqual(self.show("ActiveState"), "active")
         self.host.check("pid=$(systemctl show --value -p MainPID okl4fsd) && kill -HUP $pid")
-        self.wait_journal("nothing was changed", f"MESSAGE_ID={REFUSED}")
+        self.wait_journal("nothing was changed", f"MESSAGE_ID={REFUSED}",
+                          "MESSAGE='reload: nothing was changed'")
         self.wait_journal(f"{CONFIG}:", "PRIORITY=3")
         self.configure(TWO)
         self.host.check("systemctl reload okl4fsd.service")
