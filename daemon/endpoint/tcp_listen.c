@@ -2,12 +2,7 @@
 /*
  * tcp_listen.c - a TCP socket, with TLS if that is configured; one client at a time
  *
- * As unix_listen.c: the first client is taken, another one is closed at once and counted. With TLS who
- * comes is a client when both ends trust one another, and not before, so nobody else can take the
- * place; there may be a few handshakes at once, and the first one that is done is the client.
- *
- * A TCP client that has closed looks like one that has only ended its direction (RFC 9293, section
- * 3.6). Without TLS, a client whose direction has ended therefore makes way when another one comes.
+ * As unix_listen.c. tcp_listen_client.c says who is taken; here is where they come.
  *
  * A name that has several addresses (localhost) is listened on at all of them. If it cannot be found,
  * or an address is taken, that is tried again now and then; with an address in figures it is an error
@@ -15,192 +10,12 @@
  */
 #include <errno.h>
 #include <event2/event.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "endpoint/endpoint.h"
-#include "endpoint/listener.h"
-#include "endpoint/resolver.h"
-#include "endpoint/stream.h"
-#include "endpoint/tls.h"
-#include "util/fd.h"
+#include "endpoint/tcp_listen_private.h"
 
-#define MAX_ADDRESSES 8U
-#define MAX_LINKS     16U /* handshakes, and links that still send what is left */
-#define RETRY_S       5
-
-/**
- * struct tcp_listen - endpoint
- * @ep: common part
- * @target: what is configured; borrowed
- * @address: the same, read
- * @resolver: looks the host up
- * @listener: where clients come
- * @n_listeners: how many
- * @listen_error: why there is none, -errno
- * @retry_ev: begins to listen, if that failed
- * @tls: credentials and encrypted connections; NULL: none
- * @client: who is there
- * @clients: as in struct endpoint_info, and so on
- */
-struct tcp_listen {
-	struct endpoint ep;
-	const char *target;
-	struct address address;
-	struct resolver resolver;
-	struct listener listener[MAX_ADDRESSES];
-	unsigned int n_listeners;
-	int listen_error;
-	struct event *retry_ev;
-	struct tls *tls;
-	struct stream client;
-	uint64_t clients, refused, handshakes_failed, torn;
-	char error[ENDPOINT_ERROR_BYTES];
-};
-
-/**
- * complain() - something is wrong with a connection
- * @tl: endpoint
- * @peer: whose
- * @why: a sentence
- */
-static void complain(struct tcp_listen *tl, const char *peer, const char *why)
-{
-	snprintf(tl->error, sizeof(tl->error), "tcp-listen: %s: %s", peer, why);
-	channel_log(tl->ep.ch, LOG_LEVEL_WARNING, "%s", tl->error);
-}
-
-/**
- * client_ended() - the client has left
- * @arg: endpoint
- */
-static void client_ended(void *arg)
-{
-	struct tcp_listen *tl = arg;
-
-	channel_log(tl->ep.ch, LOG_LEVEL_DEBUG, "client %" PRIu64 " has left", tl->clients);
-}
-
-/**
- * is_taken() - whether somebody is there already
- * @tl: endpoint
- *
- * Return: true when another one is to be refused.
- */
-static bool is_taken(struct tcp_listen *tl)
-{
-	struct stream *s = &tl->client;
-	char c;
-
-	stream_look(s);
-	if (!stream_is_open(s) || tl->tls || !s->joined || !channel_usable(tl->ep.ch))
-		return stream_is_open(s);
-	if (!s->in_open || !recv(s->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT))
-		stream_hang_up(s);
-	return stream_is_open(s);
-}
-
-/**
- * take_client() - a client is there, or another one
- * @tl: endpoint
- * @peer: his address
- * @fd: the connection; owned from here on
- */
-static void take_client(struct tcp_listen *tl, const char *peer, int fd)
-{
-	int r;
-
-	if (is_taken(tl)) {
-		tl->refused++;
-		close(fd);
-		return;
-	}
-	tl->clients++;
-	*tl->error = 0;
-	channel_log(tl->ep.ch, LOG_LEVEL_DEBUG, "client %" PRIu64 " has come from %s", tl->clients,
-		    peer);
-	r = stream_open(&tl->client, fd);
-	if (r)
-		complain(tl, peer, strerror(-r));
-}
-
-/**
- * come() - somebody connects
- * @arg: endpoint
- * @fd: his connection; owned from here on
- */
-static void come(void *arg, int fd)
-{
-	struct tcp_listen *tl = arg;
-	char peer[TCP_NAME_BYTES], why[ENDPOINT_ERROR_BYTES];
-	struct tls_link *link;
-	int r;
-
-	tcp_peer_name(fd, peer);
-	tcp_tune(fd);
-	if (!tl->tls) {
-		take_client(tl, peer, fd);
-		return;
-	}
-	if (is_taken(tl) || tls_n_links(tl->tls) >= MAX_LINKS) {
-		tl->refused++;
-		close(fd);
-		return;
-	}
-	if (tls_check(tl->tls, why)) {
-		tl->handshakes_failed++;
-		complain(tl, peer, why);
-		close(fd);
-		return;
-	}
-	r = tls_link_new(&link, tl->tls, fd);
-	if (r)
-		complain(tl, peer, strerror(-r));
-}
-
-/**
- * opened() - see struct tls_ops
- * @arg: endpoint
- * @link: the link
- * @fd: for the stream
- */
-static void opened(void *arg, struct tls_link *link, int fd)
-{
-	take_client(arg, tls_link_peer(link), fd);
-}
-
-/**
- * failed() - see struct tls_ops
- * @arg: endpoint
- * @link: the link
- * @why: a sentence
- */
-static void failed(void *arg, struct tls_link *link, const char *why)
-{
-	struct tcp_listen *tl = arg;
-
-	tl->handshakes_failed++;
-	complain(tl, tls_link_peer(link), why);
-}
-
-/**
- * torn() - see struct tls_ops
- * @arg: endpoint
- * @link: the link
- * @why: a sentence
- */
-static void torn(void *arg, struct tls_link *link, const char *why)
-{
-	struct tcp_listen *tl = arg;
-	char text[ENDPOINT_ERROR_BYTES];
-
-	tl->torn++;
-	snprintf(text, sizeof(text), "torn: %s; what came may not be all", why);
-	complain(tl, tls_link_peer(link), text);
-}
-
-static const struct tls_ops tls_ops = { opened, failed, torn };
+#define RETRY_S 5
 
 /**
  * cannot_listen() - remember why
@@ -244,8 +59,8 @@ static int listen_at(struct tcp_listen *tl, const struct addrinfo *at)
 	}
 	r = tcp_listen_at(at);
 	if (r >= 0)
-		r = listener_start(&tl->listener[tl->n_listeners], tl->ep.ch, tl->target, r, come,
-				   tl);
+		r = listener_start(&tl->listener[tl->n_listeners], tl->ep.ch, tl->target, r,
+				   tcp_listen_come, tl);
 	if (r)
 		cannot_listen(tl, name, strerror(-r));
 	else
@@ -279,8 +94,8 @@ static void resolved(void *arg, struct addrinfo *list, const char *why)
 
 	if (!list)
 		cannot_listen(tl, tl->address.host, why);
-	for (const struct addrinfo *at = list; at && !r && tl->n_listeners < MAX_ADDRESSES;
-	     at = at->ai_next) {
+	for (const struct addrinfo *at = list;
+	     at && !r && tl->n_listeners < TCP_LISTEN_MAX_ADDRESSES; at = at->ai_next) {
 		r = listen_at(tl, at);
 		if ((r == -EADDRNOTAVAIL || r == -EAFNOSUPPORT) && list->ai_next)
 			r = 0;
@@ -401,7 +216,7 @@ static int begin(struct tcp_listen *tl, const struct endpoint_config *cfg)
 	if (!tl->retry_ev)
 		return -ENOMEM;
 	if (cfg->tls) {
-		r = tls_new(&tl->tls, ch, cfg, cfg->tls_name, true, &tls_ops, tl);
+		r = tls_new(&tl->tls, ch, cfg, cfg->tls_name, true, &tcp_listen_tls_ops, tl);
 		if (r)
 			return r;
 	}
@@ -410,7 +225,7 @@ static int begin(struct tcp_listen *tl, const struct endpoint_config *cfg)
 		return tl->listen_error;
 	/* They may come until somebody connects, but if not, it is better to know now. */
 	if (tl->tls && tls_check(tl->tls, why))
-		complain(tl, tl->target, why);
+		tcp_listen_complain(tl, tl->target, why);
 	return 0;
 }
 
@@ -438,7 +253,7 @@ static int tcp_listen_new(struct endpoint **out, const struct endpoint_config *c
 					  .passive = true,
 					  .done = resolved,
 					  .arg = tl };
-	stream_init(&tl->client, ch, client_ended, tl);
+	stream_init(&tl->client, ch, tcp_listen_client_ended, tl);
 	r = begin(tl, cfg);
 	if (r) {
 		tcp_listen_free(&tl->ep);
