@@ -308,9 +308,16 @@ class Channel:
             self.driver.rung.clear()
             self.driver.wait_event()
 
-    def sleep_read(self, timeout: float = TIMEOUT_S, room: bool = False) -> None:
-        """Wait for bytes, or for the peer's writer to come or go, or for room if that is asked."""
-        tail, phase = self.rx.cursor.value, self.rx.peer_phase.value
+    def sleep_read(self, timeout: float = TIMEOUT_S, room: bool = False,
+                   phase: int | None = None) -> None:
+        """Wait for bytes, or for the peer's writer to come or go, or for room if that is asked.
+
+        phase: the writer's, as it was when the caller looked for what he waits for; who waits for
+        bytes alone can leave it out
+        """
+        tail = self.rx.cursor.value
+        if phase is None:
+            phase = self.rx.peer_phase.value
         full = self.tx.cursor.value - self.size
         self.rx.event.value = tail
         if room:

@@ -193,7 +193,7 @@ class SocketTest(FrontendTest):
             if not piece:
                 if ended:
                     return data
-                channel.sleep_read()
+                channel.sleep_read(phase=phase)
 
     def both_ways(self, channel: Channel, data: bytes) -> str:
         """The guest sends data and half-closes, and reads to the end; the hash of what came."""
@@ -203,13 +203,14 @@ class SocketTest(FrontendTest):
             if sent == len(data) and not closed:
                 channel.close_writer()
                 closed = True
-            ended = channel.rx.peer_phase.value and channel.rx.peer_phase.value % 2 == 0
+            phase = channel.rx.peer_phase.value
+            ended = phase and phase % 2 == 0
             piece = channel.read_some()
             received.update(piece)
             if not piece and ended and closed:
                 return received.hexdigest()
             if not piece:
-                channel.sleep_read(room=not closed)
+                channel.sleep_read(room=not closed, phase=phase)
 
     def rss_kib(self) -> int:
         """Memory of the daemon that is its own."""

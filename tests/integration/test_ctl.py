@@ -292,8 +292,8 @@ class Ctl(unittest.TestCase):
         self.assertEqual(guest.read(len(data)), data)
         writer.join()
         # The end of stdin is the guest's end-of-file; the other direction goes on, to its end.
-        while guest.rx.peer_phase.value % 2:
-            guest.sleep_read()
+        while (phase := guest.rx.peer_phase.value) % 2:
+            guest.sleep_read(phase=phase)
         guest.write(b"bye")
         guest.close_writer()
         self.assertEqual(self.read(process.stdout, 3), b"bye")
