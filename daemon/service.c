@@ -177,12 +177,25 @@ int service_new(struct service **out, struct loop *main_loop, struct server *ser
 	return 0;
 }
 
+/**
+ * nothing() - what is called to know that all before it has run
+ * @arg: not used
+ */
+static void nothing(void *arg)
+{
+}
+
 struct service *service_free(struct service *s)
 {
+	struct loop *loop;
+
 	if (!s)
 		return NULL;
 	watchdog_free(s->watchdog);
 	events_watch(NULL, NULL);
+	/* A worker may have seen the post before that, and be about to post it. */
+	for (unsigned int i = 0; (loop = server_worker(s->server, i)); i++)
+		loop_call(loop, nothing, NULL);
 	loop_unpost(s->main_loop, &s->happened);
 	if (s->later)
 		event_free(s->later);
