@@ -244,6 +244,15 @@ int server_place_new(struct server *s, const struct guest_config *cfg, unsigned 
 		else if (gather(s, first, i))
 			return -EBUSY;
 	}
+	/* If the first had to go to a later one, those between them, whom only @cfg joins, follow. */
+	for (size_t i = first; i < s->n_members; i++) {
+		const char *name = guest_config(s->member[i].guest)->name;
+
+		if ((names(cfg, name) || bridge_links(cfg->name, name)) &&
+		    s->member[i].worker != s->member[first].worker &&
+		    move_group(s, i, s->member[first].worker))
+			return -EBUSY;
+	}
 	*worker = first < s->n_members ? s->member[first].worker : least_busy(s);
 	return 0;
 }

@@ -436,6 +436,26 @@ class Live(BridgeTest):
             one.write(b"who is there")
             vm2.close()
 
+    def test_a_guest_that_joins_several_is_joined_to_all(self):
+        """The last of them cannot go, so those that were gathered before follow to its worker."""
+        import socket  # pylint: disable=import-outside-toplevel
+        self.start(*(self.config(f"vm{i}", sock={"ring_bytes": RING_BYTES, "endpoint": {
+            "type": "unix-listen", "path": str(self.scratch / f"vm{i}.client")}})
+            for i in (1, 2, 3, 4)))
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(self.scratch / "vm4.client"))
+            deadline = Deadline(20)
+            while not self.state("vm4", "sock")["endpoint"]["joined"]:
+                deadline.check("the client to be there")
+            for i in (1, 2, 4):
+                self.add(f"vm{i}", "link", to("hub", f"to{i}"))
+            self.daemon.rpc("guest.add", {"guest": self.config(
+                "hub", **{f"to{i}": to(f"vm{i}", "link") for i in (1, 2, 4)})})
+            hub = self.guest("hub", channels=("to1", "to2", "to4"))
+            for i in (1, 2, 4):
+                self.both_ways(self.guest(f"vm{i}", channels=("link",)).channels["link"].open(),
+                               hub.channels[f"to{i}"].open())
+
     def test_reload_joins_guests_that_run(self):
         plain = [self.config(name, echo=ECHO) for name in ("vm1", "vm2")]
         self.start(*plain)
