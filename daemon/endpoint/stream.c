@@ -156,6 +156,8 @@ void stream_hang_up(struct stream *s)
 void stream_end_in(struct stream *s)
 {
 	event_del(s->read_ev);
+	if (!s->in_shown && s->ch->sp.tx.peer_phase & 1)
+		stream_show(s); /* a reader is there, who is to see the end */
 	s->in_open = false;
 	s->in_end_writer = s->ch->sp.rx.peer_phase;
 }

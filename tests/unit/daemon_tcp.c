@@ -165,6 +165,29 @@ Test(tcp, listen_and_connect_by_number_and_by_name)
 	}
 }
 
+Test(tcp, a_reader_sees_the_end_of_a_connection_that_brought_nothing)
+{
+	uint16_t port = 0;
+	int listener = listening(&port), fd = -1;
+	uint64_t out = 0, got = 0;
+	struct host h;
+
+	make(&h, ENDPOINT_TCP_CONNECT, "127.0.0.1", port);
+	for (int i = 0; i < 1000 && fd < 0; i++) {
+		rig_turns(&h.rig, 0);
+		fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
+	}
+	cr_assert_geq(fd, 0);
+	cr_assert_not(host_info(&h).joined, "it knows already");
+	shutdown(fd, SHUT_WR);
+	guest_sees(&h, 0);
+	guest_sends(&h, &out, 100);
+	client_gets(&h, fd, &got, 100);
+	close(fd);
+	rig_deinit(&h.rig);
+	close(listener);
+}
+
 Test(tcp, a_client_that_has_ended_makes_way)
 {
 	uint64_t in = 0, seen = 0;

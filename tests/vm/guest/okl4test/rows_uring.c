@@ -192,30 +192,34 @@ static void uring_nowait(struct row *r)
  * expect_cancels() - a call that waits can be given up
  * @wanted_mark: its mark
  *
- * -EALREADY is as good as 0: the call was on its way in a worker, and is interrupted there. -ENOENT
- * comes when a worker has taken the call and does not own to it yet (io_uring looks among the calls
- * that wait for a worker first, then among the workers): nothing has happened, and one asks again.
+ * While a worker is at the call, one may have to ask again. -ENOENT comes when the worker does not
+ * own to it yet: io_uring looks among the calls that wait for a worker first, then among the workers.
+ * -EALREADY comes when it does: if it waits in the call it is interrupted, but if it is about to leave
+ * the call to a poll, it does that.
  */
 static void expect_cancels(struct io_uring *ring, uint64_t wanted_mark)
 {
 	const uint64_t cancel_mark = wanted_mark + 1;
-	bool gone = false, heard = false; /* the call has ended; the cancel has been answered */
+	bool gone = false, asked = false, granted = false;
 
-	io_uring_prep_cancel64(new_sqe(ring), wanted_mark, 0);
-	submit(ring, cancel_mark);
-	while (!gone || !heard) {
+	while (!gone || asked) {
 		uint64_t mark;
-		int result = completed(ring, &mark, NULL);
+		int result;
 
+		if (!gone && !asked && !granted) {
+			io_uring_prep_cancel64(new_sqe(ring), wanted_mark, 0);
+			submit(ring, cancel_mark);
+			asked = true;
+		}
+		result = completed(ring, &mark, NULL);
 		if (mark == wanted_mark) {
 			expect(result == -ECANCELED || result == -EINTR, "call: %d", result);
 			gone = true;
-		} else if (result == -ENOENT && !gone) {
-			io_uring_prep_cancel64(new_sqe(ring), wanted_mark, 0);
-			submit(ring, cancel_mark);
 		} else {
-			expect(result == 0 || result == -EALREADY, "cancel: %d", result);
-			heard = true;
+			expect(result == 0 || result == -EALREADY || result == -ENOENT,
+			       "cancel: %d", result);
+			asked = false;
+			granted = !result;
 		}
 	}
 }
