@@ -38,8 +38,13 @@ static int quality_of(const char *params, size_t bytes)
 	while (params < end && (params = memchr(params, ';', (size_t)(end - params)))) {
 		params++;
 		params += strspn(params, BLANKS);
-		if (end - params >= 2 && !strncasecmp(params, "q=", 2))
-			return (int)(strtod(params + 2, NULL) * 1000 + 0.5);
+		if (end - params >= 2 && !strncasecmp(params, "q=", 2)) {
+			double q = strtod(params + 2, NULL);
+
+			if (!(q > 0)) /* also what is no number */
+				return 0;
+			return q < 1 ? (int)(q * 1000 + 0.5) : 1000;
+		}
 	}
 	return 1000;
 }

@@ -84,6 +84,10 @@ Test(metrics, format_is_what_is_asked_for)
 	cr_assert_eq(chooses("Application/OpenMetrics-Text ; version=1.0.0"), METRICS_OPENMETRICS);
 	cr_assert_eq(chooses("application/openmetrics-textual"), METRICS_PROMETHEUS);
 	cr_assert_eq(chooses("application/openmetrics-text;q=0"), METRICS_PROMETHEUS);
+	cr_assert_eq(chooses("application/openmetrics-text;q=nan"), METRICS_PROMETHEUS);
+	cr_assert_eq(chooses("application/openmetrics-text;q=-1"), METRICS_PROMETHEUS);
+	cr_assert_eq(chooses("application/openmetrics-text;q=1e999,text/plain;q=0.9"),
+		     METRICS_OPENMETRICS);
 	cr_assert_eq(chooses("application/openmetrics-text;q=0.4,text/plain;q=0.5"),
 		     METRICS_PROMETHEUS);
 	cr_assert_eq(chooses("text/plain; q=0.5, application/openmetrics-text; q=0.5"),
