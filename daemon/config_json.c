@@ -13,6 +13,7 @@
 #include <json-c/json.h>
 
 #include "config_scan.h"
+#include "util/bom.h"
 
 static const char *const kind_names[] = {
 	[CONF_OBJECT] = "an object", [CONF_ARRAY] = "an array",    [CONF_STRING] = "a string",
@@ -310,10 +311,13 @@ int conf_parse(struct conf_node **root, const char *text, size_t bytes, struct c
 {
 	struct scanner p = { .text = text, .bytes = bytes, .pos = { 1, 1 }, .errors = errors };
 	struct conf_node *node = calloc(1, sizeof(*node));
+	const char *bom = bom_refusal(text, bytes);
 	int r = -ENOMEM;
 
 	p.tokener = json_tokener_new();
-	if (node && p.tokener) {
+	if (bom) {
+		r = scan_error(&p, p.pos, "%s", bom);
+	} else if (node && p.tokener) {
 		json_tokener_set_flags(p.tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
 		scan_space(&p);
 		r = parse_value(&p, node);

@@ -14,6 +14,7 @@
 
 #include <json-c/json.h>
 
+#include "util/bom.h"
 #include "util/log.h"
 
 /**
@@ -339,11 +340,13 @@ static bool parse(const char *line, size_t bytes, struct json_object **value, ch
 		  size_t size)
 {
 	struct json_tokener *tokener = json_tokener_new_ex(RPC_MAX_DEPTH);
+	const char *bom = bom_refusal(line, bytes);
 	enum json_tokener_error e;
 	size_t at;
 
-	if (!tokener || memchr(line, 0, bytes)) {
-		snprintf(sentence, size, tokener ? "the line holds a NUL" : "out of memory");
+	if (!tokener || bom || memchr(line, 0, bytes)) {
+		snprintf(sentence, size, "%s",
+			 !tokener ? "out of memory" : bom ? bom : "the line holds a NUL");
 		if (tokener)
 			json_tokener_free(tokener);
 		return false;

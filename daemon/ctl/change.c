@@ -12,6 +12,7 @@
 #include <json-c/json.h>
 
 #include "ctl/ctl.h"
+#include "util/bom.h"
 #include "util/fd.h"
 
 #define MAX_BYTES 65536 /* of a request, so of what is in it */
@@ -44,12 +45,15 @@ static char *read_stdin(void)
 static struct json_object *parse(const char *text, const char *what)
 {
 	struct json_tokener *tokener = json_tokener_new();
+	const char *bom = bom_refusal(text, strlen(text));
 	struct json_object *object;
 	enum json_tokener_error e;
 	size_t at;
 
-	if (!tokener) {
-		ctl_error("out of memory");
+	if (!tokener || bom) {
+		ctl_error("%s%s%s", bom ? what : "", bom ? ": " : "", bom ? bom : "out of memory");
+		if (tokener)
+			json_tokener_free(tokener);
 		return NULL;
 	}
 	json_tokener_set_flags(tokener, JSON_TOKENER_VALIDATE_UTF8);

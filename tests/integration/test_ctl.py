@@ -159,6 +159,10 @@ class Ctl(unittest.TestCase):
         status, _, errors = self.daemon.ctl("guest-add", "-", stdin=b" " * 65537)
         self.assertEqual((status, errors), (2, "okl4fsctl: stdin: cannot be read, or is longer "
                                             "than 65536 bytes\n"))
+        status, _, errors = self.daemon.ctl("channel-add", "vm1", "-", stdin=b"\xef\xbb\xbf{}")
+        self.assertEqual((status, errors), (2, "okl4fsctl: stdin: a UTF-8 byte order mark stands "
+                                            "before the JSON: remove it (editors call that "
+                                            '"UTF-8 without BOM")\n'))
         commented = b'{ // as in the file\n"name": "c", "endpoint": { "type": "echo" } }\n\n'
         self.assertEqual(self.daemon.ctl("channel-add", "vm1", "-", stdin=commented)[0], 0)
         self.good("channel-remove", "vm1/c")

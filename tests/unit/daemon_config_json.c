@@ -55,8 +55,17 @@ REFUSED(json_errors, unknown_escape, "[\"\\q\"]",
 REFUSED(json_errors, escaped_nul, "[\"a\\u0000b\"]", "FILE:1:2: a string must not contain a NUL\n")
 REFUSED(json_errors, nul, "[\0]", "FILE:1:2: expected a value, not byte 0x00\n")
 REFUSED(json_errors, not_utf8, "[\"\xff\"]", "FILE:1:2: malformed value: invalid utf-8 string\n")
-REFUSED(json_errors, byte_order_mark, "\xef\xbb\xbf{}",
-	"FILE:1:1: expected a value, not byte 0xef\n")
+REFUSED(json_errors, byte_order_mark, "\xef\xbb\xbf{\"guests\": []}",
+	"FILE:1:1: a UTF-8 byte order mark stands before the JSON: remove it (editors call that "
+	"\"UTF-8 without BOM\")\n")
+REFUSED(json_errors, byte_order_mark_before_a_comment, "\xef\xbb\xbf// ours\n{\"guests\": []}",
+	"FILE:1:1: a UTF-8 byte order mark stands before the JSON: remove it (editors call that "
+	"\"UTF-8 without BOM\")\n")
+REFUSED(json_errors, utf_16, "\xff\xfe{\0\"\0g\0", "FILE:1:1: the text is UTF-16: JSON must be UTF-8\n")
+REFUSED(json_errors, utf_16_big_endian, "\xfe\xff\0{\0\"\0g",
+	"FILE:1:1: the text is UTF-16: JSON must be UTF-8\n")
+REFUSED(json_errors, byte_order_mark_elsewhere, "{}\xef\xbb\xbf",
+	"FILE:1:3: expected nothing more, not byte 0xef\n")
 REFUSED(json_errors, seventeen_deep, "[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]",
 	"FILE:1:17: more than 16 objects and arrays within each other\n")
 REFUSED(json_errors, columns_are_characters, "{\"äöü\": x}",
