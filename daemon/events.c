@@ -67,8 +67,8 @@ static atomic_bool wanted;
 static _Atomic(struct posted *) newest;
 static atomic_uint n_posted;
 static atomic_ullong n_dropped;
-static struct loop *watch_loop; /* set before @watch_post */
-static _Atomic(struct loop_post *) watch_post;
+static atomic_bool watched;
+static atomic_bool happened; /* the watcher is still to be told */
 static int wake_fd = -1; /* set before other threads post, closed after they have ended */
 
 /* Main's own */
@@ -82,6 +82,11 @@ static struct {
 	void (*dropped)(void *arg, uint64_t n);
 	void *arg;
 } taker;
+
+static struct {
+	void (*fn)(void *arg);
+	void *arg;
+} watcher;
 
 /**
  * now_us() - a clock
@@ -144,11 +149,11 @@ static struct posted *record_of(const struct events_fact *fact)
 
 void events_post(const struct events_fact *fact)
 {
-	struct loop_post *watch = atomic_load(&watch_post);
 	struct posted *p, *before;
 
-	if (watch)
-		loop_post(watch_loop, watch);
+	if (atomic_load_explicit(&watched, memory_order_relaxed) &&
+	    !atomic_exchange(&happened, true))
+		(void)eventfd_write(wake_fd, 1);
 	if (!atomic_load_explicit(&wanted, memory_order_relaxed))
 		return;
 	p = record_of(fact);
@@ -225,6 +230,9 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 	eventfd_t n;
 
 	(void)eventfd_read(fd, &n);
+	/* Before the watcher looks, so that what happens while it does is told once more */
+	if (atomic_exchange(&happened, false) && watcher.fn)
+		watcher.fn(watcher.arg);
 	/* Those that are at hand go first; their turn takes the new ones. */
 	if (!taker.oldest)
 		hand_on(NULL);
@@ -248,6 +256,7 @@ int events_open(struct loop *loop)
 void events_close(void)
 {
 	events_take(NULL, NULL, NULL);
+	events_watch(NULL, NULL);
 	while (taker.oldest || (taker.oldest = take_all())) {
 		struct posted *next = taker.oldest->next;
 
@@ -263,6 +272,7 @@ void events_close(void)
 	wake_fd = fd_close(wake_fd);
 	n_posted = 0;
 	n_dropped = 0;
+	happened = false;
 }
 
 void events_take(void (*take)(void *arg, const struct events_record *record),
@@ -274,11 +284,11 @@ void events_take(void (*take)(void *arg, const struct events_record *record),
 	atomic_store_explicit(&wanted, take, memory_order_relaxed);
 }
 
-void events_watch(struct loop *loop, struct loop_post *post)
+void events_watch(void (*fn)(void *arg), void *arg)
 {
-	if (loop)
-		watch_loop = loop;
-	atomic_store(&watch_post, post);
+	watcher.fn = fn;
+	watcher.arg = arg;
+	atomic_store_explicit(&watched, fn, memory_order_relaxed);
 }
 
 uint64_t events_seq(void)

@@ -2,9 +2,10 @@
 /*
  * events.h - what happens to guests and channels, told from any thread to main
  *
- * Whoever changes a state posts an event and goes on: posting takes no lock and waits for nobody.
- * Main takes the events in the order in which they were posted and numbers them. While nobody wants
- * any, posting is one load. What main has not taken yet is bounded: more is dropped, and counted.
+ * A thread that changes a state posts an event and goes on: posting takes no lock of the daemon's and
+ * waits for nobody. Main takes the events in the order in which they were posted and numbers them.
+ * While nobody wants any, posting is two loads. What main has not taken yet is bounded: more is
+ * dropped, and counted.
  */
 #ifndef OKL4FS_EVENTS_H
 #define OKL4FS_EVENTS_H
@@ -15,7 +16,6 @@
 #include <libfs/abi.h>
 
 struct loop;
-struct loop_post;
 
 /** enum events_kind - what happened; docs/okl4fsd.json.5 and `rpc.discover` say the same by name */
 enum events_kind {
@@ -93,12 +93,12 @@ void events_close(void);
 
 /**
  * events_watch() - hear that something has happened, not what
- * @loop: where; NULL: no more
- * @post: posted there
+ * @fn: called on main, once for all that was posted since the last call; NULL: no more
+ * @arg: its argument
  *
- * Independent of events_take(). Main.
+ * Independent of events_take(). Main, after events_open().
  */
-void events_watch(struct loop *loop, struct loop_post *post);
+void events_watch(void (*fn)(void *arg), void *arg);
 
 /**
  * events_take() - have events taken, or no more

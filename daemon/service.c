@@ -16,18 +16,15 @@
 
 /**
  * struct service - see service.h
- * @main_loop, @server: as given to service_new()
+ * @server: as given to service_new()
  * @watchdog: or NULL
- * @happened: something has happened to a guest or a channel
  * @later: timer: the time until the text may be told again
  * @stale: something happened meanwhile
  * @status: the text that was told last
  */
 struct service {
-	struct loop *main_loop;
 	struct server *server;
 	struct watchdog *watchdog;
-	struct loop_post happened;
 	struct event *later;
 	bool stale;
 	char status[160];
@@ -159,9 +156,7 @@ int service_new(struct service **out, struct loop *main_loop, struct server *ser
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return -ENOMEM;
-	s->main_loop = main_loop;
 	s->server = server;
-	s->happened = (struct loop_post){ .fn = on_happened, .arg = s };
 	s->later = event_new(loop_base(main_loop), -1, 0, on_later, s);
 	if (!s->later)
 		r = -ENOMEM;
@@ -171,32 +166,18 @@ int service_new(struct service **out, struct loop *main_loop, struct server *ser
 		service_free(s);
 		return r;
 	}
-	events_watch(main_loop, &s->happened);
+	events_watch(on_happened, s);
 	tell_status(s, "READY=1\n");
 	*out = s;
 	return 0;
 }
 
-/**
- * nothing() - what is called to know that all before it has run
- * @arg: not used
- */
-static void nothing(void *arg)
-{
-}
-
 struct service *service_free(struct service *s)
 {
-	struct loop *loop;
-
 	if (!s)
 		return NULL;
 	watchdog_free(s->watchdog);
 	events_watch(NULL, NULL);
-	/* A worker may have seen the post before that, and be about to post it. */
-	for (unsigned int i = 0; (loop = server_worker(s->server, i)); i++)
-		loop_call(loop, nothing, NULL);
-	loop_unpost(s->main_loop, &s->happened);
 	if (s->later)
 		event_free(s->later);
 	free(s);

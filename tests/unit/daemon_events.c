@@ -10,6 +10,18 @@
 #include "daemon_rig.h"
 #include "events.h"
 
+/* The daemon's calls of pthread_mutex_lock(3) come here (ld's --wrap) */
+int __real_pthread_mutex_lock(pthread_mutex_t *mutex);
+int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex);
+
+static _Thread_local unsigned int n_locks;
+
+int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex)
+{
+	n_locks++;
+	return __real_pthread_mutex_lock(mutex);
+}
+
 #define POSTERS 3
 #define EACH    20000
 
@@ -126,6 +138,63 @@ Test(events, nobody_wants_any)
 	cr_assert_eq(heard.last[0], 0);
 	cr_assert_eq(heard.last[1], 2);
 	post("b", 5); /* left to events_close() */
+}
+
+static unsigned int n_happened;
+
+static void happened(void *arg)
+{
+	cr_assert_eq(arg, &n_happened);
+	n_happened++;
+	if (!heard.stop_at)
+		loop_stop(loop);
+}
+
+static void *post_without_a_lock(void *arg)
+{
+	post("a", 1);
+	n_locks = 0;
+	post("a", 100);
+	*(unsigned int *)arg = n_locks;
+	return NULL;
+}
+
+Test(events, who_posts_takes_no_lock)
+{
+	unsigned int taken = 1;
+	pthread_t thread;
+
+	events_take(on_event, on_dropped, &heard);
+	events_watch(happened, &n_happened);
+	cr_assert_eq(pthread_create(&thread, NULL, post_without_a_lock, &taken), 0);
+	pthread_join(thread, NULL);
+	cr_assert_eq(taken, 0);
+}
+
+Test(events, that_something_has_happened_is_told_once_a_turn)
+{
+	events_watch(happened, &n_happened);
+	post("a", 100);
+	cr_assert_eq(n_happened, 0, "posting does not call");
+	cr_assert_eq(loop_run(loop), 0);
+	cr_assert_eq(n_happened, 1);
+	post("a", 1);
+	cr_assert_eq(loop_run(loop), 0);
+	cr_assert_eq(n_happened, 2);
+	/* Beside those who want to know what it was */
+	events_take(on_event, on_dropped, &heard);
+	heard.stop_at = 3;
+	post("b", 3);
+	cr_assert_eq(loop_run(loop), 0);
+	cr_assert_eq(n_happened, 3);
+	cr_assert_eq(heard.n, 3);
+	/* What was posted for somebody who has gone is told to nobody */
+	post("c", 1);
+	events_watch(NULL, NULL);
+	heard.stop_at = 4;
+	cr_assert_eq(loop_run(loop), 0);
+	cr_assert_eq(n_happened, 3);
+	cr_assert_eq(heard.n, 4);
 }
 
 static char story[4096];
