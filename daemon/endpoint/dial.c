@@ -85,9 +85,12 @@ static bool view(struct dial *d, struct guest_view *v)
 {
 	if (!channel_usable(d->ch))
 		return false;
+	if (channel_guest_writer(d->ch, &v->writer) || channel_guest_reader(d->ch, &v->reader))
+		return false;
+	/* After the phase, which the writer stored after its bytes (pipe.c, D): a writer that is seen
+	 * to have closed has all its bytes counted */
 	v->waiting_bytes = channel_readable(d->ch);
-	return v->waiting_bytes >= 0 && !channel_guest_writer(d->ch, &v->writer) &&
-	       !channel_guest_reader(d->ch, &v->reader);
+	return v->waiting_bytes >= 0;
 }
 
 /**

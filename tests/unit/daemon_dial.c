@@ -442,6 +442,136 @@ Test(unix_connect, half_closes)
 }
 
 /* ------------------------------------------------------------------------------------------- */
+/* A writer that comes and goes while the daemon looks                                         */
+
+/* The daemon's looks at the guest come here (ld's --wrap): what is armed happens before one */
+int64_t __real_channel_readable(struct channel *ch);
+int64_t __wrap_channel_readable(struct channel *ch);
+int __real_channel_guest_writer(struct channel *ch, struct channel_peer *peer);
+int __wrap_channel_guest_writer(struct channel *ch, struct channel_peer *peer);
+
+static void (*before_readable)(struct channel *ch), (*before_writer)(struct channel *ch);
+
+int64_t __wrap_channel_readable(struct channel *ch)
+{
+	void (*happens)(struct channel *ch) = before_readable;
+
+	before_readable = NULL;
+	if (happens)
+		happens(ch);
+	return __real_channel_readable(ch);
+}
+
+int __wrap_channel_guest_writer(struct channel *ch, struct channel_peer *peer)
+{
+	void (*happens)(struct channel *ch) = before_writer;
+
+	before_writer = NULL;
+	if (happens)
+		happens(ch);
+	return __real_channel_guest_writer(ch, peer);
+}
+
+static struct host *racing; /* its guest acts in the middle of a look */
+static uint64_t raced_bytes; /* written by it */
+
+/**
+ * write_100_and_close() - the guest opens, if it has not, writes and closes; its bells come later
+ * @ch: not used
+ */
+static void write_100_and_close(struct channel *ch)
+{
+	struct pipe *tx = &racing->rig.guest.tx;
+	uint8_t bytes[100];
+	bool notify;
+
+	pattern_fill(bytes, raced_bytes, sizeof(bytes));
+	pipe_producer_open(tx);
+	cr_assert_eq(pipe_write(tx, bytes, sizeof(bytes), &notify), sizeof(bytes));
+	pipe_producer_close(tx);
+	raced_bytes += sizeof(bytes);
+}
+
+/**
+ * a_writer_while_a_connection_ends() - the next connection must see its end
+ * @when: which look it comes before
+ */
+static void a_writer_while_a_connection_ends(void (**when)(struct channel *ch))
+{
+	uint64_t got = 0;
+	int listener, fd;
+	struct host h;
+
+	connecting(&h, 4096);
+	racing = &h;
+	listener = serve(&h);
+	guest_open_write(&h.rig);
+	guest_sends(&h, &raced_bytes, 100);
+	guest_close_write(&h.rig);
+	fd = accept_now(&h, listener);
+	client_gets(&h, fd, &got, 100);
+	client_sees(&h, fd, 0);
+	*when = write_100_and_close;
+	host_leave(&h, fd);
+	cr_assert_null(*when);
+	channel_rung(&h.rig.ch);
+	fd = accept_now(&h, listener);
+	client_gets(&h, fd, &got, 100);
+	client_sees(&h, fd, 0);
+	close(fd);
+	finish(&h, listener);
+}
+
+Test(unix_connect, a_writer_comes_and_goes_as_a_connection_ends)
+{
+	a_writer_while_a_connection_ends(&before_writer);
+}
+
+Test(unix_connect, a_writer_comes_and_goes_as_a_connection_ends_and_its_bytes_are_looked_for)
+{
+	a_writer_while_a_connection_ends(&before_readable);
+}
+
+/**
+ * a_writer_that_closes_meanwhile() - what it wrote last is the same connection's
+ * @when: which look it comes before
+ */
+static void a_writer_that_closes_meanwhile(void (**when)(struct channel *ch))
+{
+	uint64_t got = 0;
+	int listener, fd;
+	struct host h;
+
+	connecting(&h, 4096);
+	racing = &h;
+	listener = serve(&h);
+	guest_open_read(&h.rig);
+	guest_open_write(&h.rig);
+	fd = accept_now(&h, listener);
+	guest_sends(&h, &raced_bytes, 100);
+	client_gets(&h, fd, &got, 100);
+	guest_close_read(&h.rig);
+	*when = write_100_and_close;
+	h.rig.ch.endpoint_ops->woken(h.rig.ch.endpoint);
+	cr_assert_null(*when);
+	channel_rung(&h.rig.ch);
+	client_gets(&h, fd, &got, 100);
+	client_sees(&h, fd, 0);
+	close(fd);
+	finish(&h, listener);
+}
+
+Test(unix_connect, a_writer_closes_as_the_daemon_looks)
+{
+	a_writer_that_closes_meanwhile(&before_writer);
+}
+
+Test(unix_connect, a_writer_closes_as_the_daemon_looks_for_its_bytes)
+{
+	a_writer_that_closes_meanwhile(&before_readable);
+}
+
+/* ------------------------------------------------------------------------------------------- */
 /* Memory that comes and goes                                                                  */
 
 Test(unix_connect, memory_away_for_a_while)

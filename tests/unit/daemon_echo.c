@@ -216,6 +216,47 @@ Test(echo, the_reader_closes_after_the_end)
 	rig_deinit(&e.rig);
 }
 
+/* The daemon's look at fwd comes here (ld's --wrap): this writer opens right behind it */
+int64_t __real_channel_peek_read(struct channel *ch, struct pipe_seg seg[2]);
+int64_t __wrap_channel_peek_read(struct channel *ch, struct pipe_seg seg[2]);
+
+static struct pipe *opens_behind_a_look;
+
+int64_t __wrap_channel_peek_read(struct channel *ch, struct pipe_seg seg[2])
+{
+	int64_t n = __real_channel_peek_read(ch, seg);
+
+	if (opens_behind_a_look)
+		pipe_producer_open(opens_behind_a_look);
+	opens_behind_a_look = NULL;
+	return n;
+}
+
+Test(echo, a_writer_that_comes_while_the_daemon_looks_ends_nothing)
+{
+	struct echo e;
+
+	echo_open(&e, 4096);
+	echo_send(&e, 10);
+	guest_close_write(&e.rig);
+	echo_receive(&e, 10);
+	echo_nothing(&e, 0);
+	guest_close_read(&e.rig);
+	guest_open_read(&e.rig);
+	echo_nothing(&e, -FS_AGAIN);
+	opens_behind_a_look = &e.rig.guest.tx;
+	channel_rung(&e.rig.ch);
+	cr_assert_null(opens_behind_a_look);
+	echo_nothing(&e, -FS_AGAIN);
+	channel_rung(&e.rig.ch); /* its bell */
+	echo_send(&e, 10);
+	echo_receive(&e, 10);
+	echo_nothing(&e, -FS_AGAIN);
+	guest_close_write(&e.rig);
+	echo_nothing(&e, 0);
+	rig_deinit(&e.rig);
+}
+
 /* ------------------------------------------------------------------------------------------- */
 /* discard                                                                                     */
 
