@@ -106,7 +106,8 @@ void pipe_consumer_open(struct pipe *p)
 {
 	if (pipe_is_open(p))
 		return;
-	if (p->left_phase && !look_at_writer(p) && !fill(p) && p->peer_phase == p->left_phase + 1)
+	if (p->left_phase & 1 && !look_at_writer(p) && !fill(p) &&
+	    p->peer_phase == p->left_phase + 1)
 		use_up_eof(p, p->peer_phase);
 	step_phase(p, &p->shm->consumer.phase);
 }
@@ -118,7 +119,7 @@ void pipe_consumer_close(struct pipe *p)
 	if (p->eof_pending)
 		use_up_eof(p, p->eof_pending);
 	p->eof_pending = 0;
-	p->left_phase = !look_at_writer(p) && (p->peer_phase & 1) ? p->peer_phase : 0;
+	p->left_phase = look_at_writer(p) ? 0 : p->peer_phase;
 	step_phase(p, &p->shm->consumer.phase);
 }
 

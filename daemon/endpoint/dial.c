@@ -213,10 +213,14 @@ static void look(void *arg)
 	left = is_left(d, &v);
 	channel_set_open(d->ch, !left, false);
 	if (left ||
-	    (v.writer.state != PIPE_OPEN && v.reader.state != PIPE_OPEN && !v.waiting_bytes))
+	    (v.writer.state != PIPE_OPEN && v.reader.state != PIPE_OPEN && !v.waiting_bytes)) {
+		/* What it ended was nothing, and no connection is to end for it that comes later */
+		if (v.writer.state == PIPE_CLOSED && !v.waiting_bytes)
+			s->eof_phase = v.writer.phase;
 		give_up(d);
-	else if (d->state == DIAL_IDLE)
+	} else if (d->state == DIAL_IDLE) {
 		plan(d);
+	}
 }
 
 /**

@@ -172,8 +172,8 @@ void stream_pass_eof(struct stream *s)
 {
 	uint64_t phase = s->ch->sp.rx.peer_phase;
 
-	if (s->patient && phase == s->eof_phase)
-		return; /* a former connection's; the next writer wakes us */
+	if (phase == s->eof_phase)
+		return; /* a former connection's, or nobody's; the next writer wakes us */
 	shutdown(s->fd, SHUT_WR);
 	s->out_open = false;
 	s->out_eof = true;
@@ -254,11 +254,34 @@ static void on_hup(evutil_socket_t fd, short what, void *arg)
 }
 
 /**
+ * pass_over_refused() - of a writer that came and went between two connections nothing is told
+ * @s: stream that is to be joined, with a usable channel
+ *
+ * All that it wrote was EPIPE. Its end would be taken for that of a writer who comes now.
+ */
+static void pass_over_refused(struct stream *s)
+{
+	const struct pipe *rx = &s->ch->sp.rx;
+	struct channel_peer writer;
+
+	s->eof_phase = 0;
+	if (!channel_read_phase(s->ch) || pipe_is_open(rx) || channel_guest_writer(s->ch, &writer))
+		return;
+	if (writer.state == PIPE_CLOSED && writer.phase != rx->left_phase &&
+	    !channel_readable(s->ch))
+		s->eof_phase = writer.phase;
+}
+
+/**
  * join() - the channel's ends become the connection's
  * @s: open stream with a usable channel
  */
 static void join(struct stream *s)
 {
+	if (!s->patient)
+		pass_over_refused(s);
+	if (!channel_usable(s->ch))
+		return;
 	s->joined = true;
 	s->in_open = true;
 	s->out_open = !s->hung_up;

@@ -31,7 +31,7 @@ struct event;
  *	with that until there are bytes or a reader, so that a connection which brings nothing leaves
  *	no end-of-file behind for a reader who comes later
  * @out_eof: (patient) the direction out has ended, by the guest's end-of-file
- * @eof_phase: (patient) phase of the guest's writer whose end-of-file is not to be passed on any more
+ * @eof_phase: phase of the guest's writer whose end-of-file is not to be passed on (any more)
  * @left_writer: phase of the guest's writer, open, that the direction out has left behind; 0: none
  * @in_end_writer: phase of the guest's writer when the direction in ended
  * @changed: (set by the endpoint) called when a phase may have changed, or NULL

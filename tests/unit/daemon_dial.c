@@ -265,6 +265,23 @@ Test(unix_connect, each_writer_has_a_connection)
 	finish(&h, listener);
 }
 
+Test(unix_connect, a_writer_that_brings_nothing_ends_no_later_connection)
+{
+	int listener, fd;
+	struct host h;
+
+	connecting(&h, 4096);
+	guest_open_write(&h.rig);
+	guest_close_write(&h.rig);
+	listener = serve(&h);
+	nobody_comes(&h, listener);
+	guest_open_read(&h.rig);
+	fd = accept_now(&h, listener);
+	client_sees(&h, fd, EAGAIN);
+	close(fd);
+	finish(&h, listener);
+}
+
 Test(unix_connect, the_end_is_seen_before_the_next_connection_comes)
 {
 	uint64_t in = 0, seen = 0;

@@ -30,7 +30,10 @@ class Sockets(VmTest):
         cls.unix = str(cls.scratch / "server.sock")
         cls.port = {name: free_port() for name in ("listen", "connect", "tls-listen",
                                                    "tls-connect")}
-        channels = {"unix": {"type": "unix-connect", "path": cls.unix}}
+        cls.host = str(cls.scratch / "host.sock")
+        channels = {"unix": {"type": "unix-connect", "path": cls.unix},
+                    "host": {"type": "unix-listen", "path": cls.host},
+                    "late": {"type": "unix-listen", "path": f"{cls.host}.late"}}
         for name, port in cls.port.items():
             channels[name] = {"type": f"tcp-{name.removeprefix('tls-')}",
                               "address": f"127.0.0.1:{port}"}
@@ -102,19 +105,69 @@ class Sockets(VmTest):
         self.assertEqual(self.guest.check("for i in $(seq 20); do cat /okl4/unix; done"),
                          "".join(f"{i}\n" for i in range(20)))
 
-    def test_each_echo_is_a_connection(self):
-        server = self.server("unix")
+    def test_a_server_in_time_sees_the_end_of_each_echo(self):
+        """Each has a connection of its own, if the one before is over when it opens."""
+        for name in ("unix", "connect"):
+            server = self.server(name)
+            for i in range(10):
+                self.guest.check(f"echo {name} {i} > /okl4/{name}")
+                sock, _ = server.accept()
+                with sock:
+                    sock.settimeout(LIMIT_S)
+                    self.assertEqual(self.take(sock), f"{name} {i}\n".encode())
+
+    def test_a_client_in_time_sees_the_end_of_each_echo(self):
+        """After it, a writer is refused until the next client is there."""
+        write = "trap '' PIPE; echo {} 2>/dev/null > /okl4/{}"
+        for name in ("host", "listen"):
+            for i in range(10):
+                with self.client(name) as sock:
+                    self.guest.check(write.format(i, name))
+                    self.assertEqual(self.take(sock), f"{i}\n".encode())
+                    self.endpoint(name)  # the worker has answered: it is done with that end
+                    self.assertNotEqual(self.guest.run(write.format("lost", name))[0], 0)
+
+    def client(self, name: str) -> socket.socket:
+        """A client that the daemon has taken."""
+        clients = self.endpoint(name)["clients"]
+        if name in ("host", "late"):
+            sock = socket.socket(socket.AF_UNIX)
+            sock.settimeout(LIMIT_S)
+            sock.connect(self.host if name == "host" else f"{self.host}.late")
+        else:
+            sock = socket.create_connection(("127.0.0.1", self.port[name]), LIMIT_S)
+        deadline = Deadline(LIMIT_S)
+        while self.endpoint(name)["clients"] == clients:
+            deadline.check("the client to be taken")
+        return sock
+
+    def test_no_echo_is_cut_between_two_connections(self):
+        """One that opens before the one before was seen to end is on the same connection.
+
+        So a connection is one echo or several, whole and in order, with an end of file behind them;
+        how many is a matter of who is faster.
+        """
+        server, n = self.server("unix"), 40
+        lines = [f"{100 + i}\n".encode() for i in range(n)]
         taken = []
 
         def serve():
-            while sum(map(len, taken)) < 20 * 4:
+            while sum(map(len, taken)) < len(b"".join(lines)):
                 sock, _ = server.accept()
                 with sock:
                     taken.append(self.take(sock))
         self.in_background(serve)
-        self.guest.check("for i in $(seq 20); do echo $((100 + i)) > /okl4/unix; done")
+        self.guest.check(f"for i in $(seq 100 {99 + n}); do echo $i > /okl4/unix; done")
         self.doCleanups()
-        self.assertEqual(b"".join(taken), "".join(f"{101 + i}\n" for i in range(20)).encode())
+        self.assertEqual(b"".join(taken), b"".join(lines))
+        for data in taken:
+            self.assertTrue(data.endswith(b"\n") and len(data) % 4 == 0, taken)
+
+    def test_a_late_client_gets_all_echoes_as_one(self):
+        """With one end of file, behind the last."""
+        self.guest.check("for i in 1 2 3; do echo $i > /okl4/late; done")
+        with self.client("late") as sock:
+            self.assertEqual(self.take(sock), b"1\n2\n3\n")
 
     def test_end_of_a_connection(self):
         """EOF and EPIPE for who has it open; who opens then gets the next one."""

@@ -50,7 +50,7 @@ struct pipe_seg {
  * @event: own wake value, as last published
  * @eof_pending: (consumer) the peer's phase whose end-of-file was reported since this end opened
  * @eof_seen: (consumer) as in pipe_consumer_shm
- * @left_phase: (consumer) the peer's phase when this end closed last, if it was open then; else 0
+ * @left_phase: (consumer) the peer's phase when this end closed last; 0: it has not closed
  * @armed: (producer) somebody may sleep on @event
  * @overdue: (producer) for pipe_take_overdue()
  * @error: 0 or the negated status that failed this end

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Ends of file on a plain channel: what a reader that is there in time sees, and a late one.
+
+An end that somebody waits for is never lost. Streams that end before anybody looks follow each other
+without a mark, as through any fifo: docs/okl4fs.7 says both.
+"""
+import os
+import socket
+import unittest
+from pathlib import Path
+
+from guest_end import Channel
+from rig import RING_BYTES
+from socket_rig import LIMIT_S, SocketTest, free_port
+
+ROUNDS = 25
+
+
+class Ends(SocketTest):
+    """A channel to each kind of socket. Each test has a guest of its own, which begins anew."""
+
+    @classmethod
+    def channels(cls):
+        cls.path = {name: cls.scratch / f"{name}.sock" for name in ("unix-listen", "unix-connect")}
+        cls.port = {name: free_port() for name in ("tcp-listen", "tcp-connect")}
+        endpoints = {name: {"type": name, "path": str(path)} for name, path in cls.path.items()}
+        endpoints |= {name: {"type": name, "address": f"127.0.0.1:{port}"}
+                      for name, port in cls.port.items()}
+        return {"vm1": {name: {"ring_bytes": RING_BYTES, "endpoint": endpoint}
+                        for name, endpoint in endpoints.items()}}
+
+    def server(self, name: str) -> socket.socket:
+        """Somebody who listens where a channel connects to."""
+        if name in self.port:
+            sock = self.listen(self.port[name])
+        else:
+            sock = socket.socket(socket.AF_UNIX)
+            sock.bind(str(self.path[name]))
+            self.addCleanup(Path.unlink, self.path[name])
+            sock.listen()
+            sock.settimeout(LIMIT_S)
+        self.addCleanup(sock.close)
+        return sock
+
+    def client(self, name: str) -> socket.socket:
+        """A client of an endpoint that listens, once the daemon has taken it."""
+        clients = self.endpoint(name)["clients"]
+        if name in self.port:
+            sock = self.connect_to(self.port[name])
+        else:
+            sock = socket.socket(socket.AF_UNIX)
+            sock.settimeout(LIMIT_S)
+            sock.connect(str(self.path[name]))
+        self.until(lambda: self.endpoint(name)["clients"] > clients, "the client to be taken")
+        return sock
+
+    def write_stream(self, channel: Channel, data: bytes) -> None:
+        """A writer in the guest, from its opening to its end, as `echo` is one."""
+        self.open_writer(channel)
+        channel.write(data)
+        channel.close_writer()
+
+    def through(self, channel: Channel, sock: socket.socket, data: bytes) -> bytes:
+        """The same with a reader that is there; what that gets up to the end of file."""
+        got, sent = b"", 0
+        if channel.tx.phase.value % 2 == 0:
+            self.open_writer(channel)
+        while sent < len(data):
+            n = channel.write_some(data[sent:])
+            sent += n
+            if len(got) < sent:
+                got += sock.recv(1 << 16)
+            elif not n:
+                channel.sleep_write()  # what has just come is not given back yet
+        channel.close_writer()
+        return got + self.take(sock)
+
+    @staticmethod
+    def take(sock: socket.socket) -> bytes:
+        """All to the end of file; a connection that is torn is an error."""
+        data = b""
+        while piece := sock.recv(1 << 16):
+            data += piece
+        return data
+
+    @staticmethod
+    def stream(number: int) -> bytes:
+        """A stream that is like no other; some are longer than the ring."""
+        size = (1, 100, RING_BYTES - 4, RING_BYTES, 3 * RING_BYTES + 17)[number % 5]
+        return number.to_bytes(4, "little") + os.urandom(size)
+
+    # In time
+
+    def test_a_client_sees_the_end_of_each_writer(self):
+        driver = self.driver()
+        for name in ("unix-listen", "tcp-listen"):
+            channel = self.guest(name, driver=driver)
+            for number in range(ROUNDS):
+                data = self.stream(number)
+                with self.client(name) as sock:
+                    self.assertEqual(self.through(channel, sock, data), data, (name, number))
+
+    def test_a_server_sees_the_end_of_each_writer(self):
+        driver = self.driver()
+        for name in ("unix-connect", "tcp-connect"):
+            channel, server = self.guest(name, driver=driver), self.server(name)
+            for number in range(ROUNDS):
+                data = self.stream(number)
+                self.open_writer(channel)
+                sock, _ = server.accept()
+                with sock:
+                    sock.settimeout(LIMIT_S)
+                    self.assertEqual(self.through(channel, sock, data), data, (name, number))
+
+    def test_a_server_that_comes_after_the_writer_sees_its_end(self):
+        """In time is before the next writer opens."""
+        channel, server = self.guest("unix-connect"), self.server("unix-connect")
+        for number in range(ROUNDS):
+            data = self.stream(number)[:RING_BYTES]
+            self.write_stream(channel, data)
+            sock, _ = server.accept()
+            with sock:
+                sock.settimeout(LIMIT_S)
+                self.assertEqual(self.take(sock), data, number)
+
+    def test_a_reader_in_the_guest_sees_the_end_of_each_client(self):
+        driver = self.driver()
+        for name in ("unix-listen", "tcp-listen"):
+            channel, taken = self.guest(name, driver=driver).open(), 0
+            for number in range(ROUNDS):
+                data = self.stream(number)[:RING_BYTES]
+                with self.client(name) as sock:
+                    sock.sendall(data)
+                self.assertEqual(self.read_to_end(channel, taken), data, (name, number))
+                taken = channel.rx.peer_phase.value
+
+    # Late
+
+    def test_a_late_client_gets_the_streams_as_one(self):
+        """In order, whole, with one end of file behind the last."""
+        driver = self.driver()
+        streams = [self.stream(number)[:1000] for number in range(5)]
+        for name in ("unix-listen", "tcp-listen"):
+            channel = self.guest(name, driver=driver)
+            for data in streams:
+                self.write_stream(channel, data)
+            with self.client(name) as sock:
+                self.assertEqual(self.take(sock), b"".join(streams), name)
+
+    def test_a_late_server_gets_the_streams_as_one(self):
+        driver = self.driver()
+        streams = [self.stream(number)[:1000] for number in range(5)]
+        for name in ("unix-connect", "tcp-connect"):
+            channel = self.guest(name, driver=driver)
+            for data in streams:
+                self.write_stream(channel, data)
+            sock, _ = self.server(name).accept()
+            with sock:
+                sock.settimeout(LIMIT_S)
+                self.assertEqual(self.take(sock), b"".join(streams), name)
+
+    def test_a_late_reader_in_the_guest_gets_the_clients_as_one(self):
+        channel = self.guest("unix-listen")
+        streams = [self.stream(number)[:1000] for number in range(3)]
+        for data in streams:
+            with self.client("unix-listen") as sock:
+                sock.sendall(data)
+        self.until(lambda: not self.endpoint("unix-listen")["joined"], "the last to be gone")
+        self.open_reader(channel)
+        self.assertEqual(self.read_to_end(channel), b"".join(streams))
+
+    def test_between_two_clients_a_write_is_refused(self):
+        """After an end of file the host's end is closed until another client is there.
+
+        The end of a writer that was refused is not the next client's.
+        """
+        driver = self.driver()
+        for name in ("unix-listen", "tcp-listen"):
+            channel = self.guest(name, driver=driver)
+            with self.client(name):
+                pass  # it has gone before there ever was a writer
+            for number in range(5):
+                self.until(lambda: channel.tx.peer_phase.value % 2 == 0 or name == "tcp-listen",
+                           "EPIPE")
+                self.write_stream(channel, b"")
+                data = self.stream(number)
+                with self.client(name) as sock:
+                    self.assertEqual(channel.tx.peer_phase.value % 2, 1, (name, number))
+                    self.assertEqual(self.through(channel, sock, data), data, (name, number))
+                    self.until(lambda: channel.tx.peer_phase.value % 2 == 0, "EPIPE")
+
+
+if __name__ == "__main__":
+    unittest.main()
