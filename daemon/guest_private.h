@@ -105,7 +105,7 @@ struct guest_queue {
  * @n_event_queues: M
  * @bell_gpa: the bell page
  * @bell: the same, mapped; NULL while the device is suspended
- * @instance: the driver's, for logs
+ * @instance: the driver's
  */
 struct guest_driver {
 	bool ready;

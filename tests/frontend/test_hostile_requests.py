@@ -95,6 +95,9 @@ class HostileRequests(FrontendTest):
         self.assert_refused("REQ_NO_HELLO", PING)
         self.assert_refused("REQ_NO_HELLO", CHANNEL_INFO, bytes(8))
         self.assert_refused("REQ_NO_HELLO", DETACH, bytes(8))
+        ring = (RING_BYTES, RING_BYTES, 1)
+        self.assert_refused("REQ_NO_HELLO", ATTACH, self.geometry(
+            [(4096, 4096, 1), ring, ring], (4096, 8192, 12288)))
         self.driver_.hello()
 
     def test_no_channel(self):

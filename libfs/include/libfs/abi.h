@@ -46,13 +46,15 @@
  * @ctl_bytes: bytes of this memsection
  * @ring_bytes: bytes of fwd, and of bwd: a power of two
  * @instance: random, not zero; new memory, new instance. An ATTACH that names the instance which
- *	the host knows goes on where the cursors are; any other starts afresh
+ *	the host attached last, and which was not detached since, goes on with its stream; any other
+ *	begins a new one. The words of the host's ends are taken from the memory in either case
  * @heap_offset: first byte of memsec_malloc's heap
  * @heap_bytes: its bytes
  * @pipe_offset: offset of the pipe_shm of fwd (0) and of bwd (1), both inside the heap
  * @reserved: zero
  *
- * Written by the guest before ATTACH, never after. Read once by the host.
+ * Written by the guest before ATTACH, never after. The host reads it once each time it takes the
+ * memory up: at ATTACH, and when the frontend has changed the table of guest memory.
  */
 struct ctl_shm {
 	le32 magic;
@@ -88,8 +90,9 @@ struct pipe_producer_shm {
  * @tail: bytes ever read, free-running; 0 <= head - tail <= ring_bytes
  * @data_event: wake me when @head moves from at most this value to past it
  * @phase: as the producer's
- * @eof_seen: the producer's phase whose end-of-file an earlier opening of this end has taken; a
- *	later opening waits for the next one instead of seeing the same end again
+ * @eof_seen: the producer's phase whose end-of-file an earlier opening of this end has taken, or
+ *	left before it came with nothing more to read; a later opening waits for the next one instead
+ *	of seeing that end
  * @reserved: zero
  */
 struct pipe_consumer_shm {
@@ -122,7 +125,7 @@ static_assert(sizeof(struct pipe_shm) == 256, "ABI v1");
 #define OKL4FS_BELL_WORDS 16
 
 /**
- * struct bell_shm - which channels want attention, one bit a channel and way; one page
+ * struct bell_shm - which channels want attention, one bit for each channel and direction; one page
  * @to_host: set by the guest, taken by the host
  * @to_guest: set by the host, taken by the guest
  * @reserved: zero
@@ -146,13 +149,13 @@ static_assert(OKL4FS_BELL_WORDS * 64 == OKL4FS_MAX_CHANNELS, "ABI v1");
 /* ------------------------------------------------------------------------------------------- */
 /* The control queue: chains of readable (request) and then writable (reply) descriptors         */
 
-/** enum okl4fs_req_type - requests; all are idempotent */
+/** enum okl4fs_req_type - requests; all are idempotent. Before HELLO the others are FS_REQ_NO_HELLO */
 enum okl4fs_req_type {
 	OKL4FS_REQ_HELLO = 1, /* okl4fs_hello_req -> okl4fs_hello_rep */
 	OKL4FS_REQ_CHANNEL_INFO = 2, /* okl4fs_info_req -> okl4fs_info_rep */
 	OKL4FS_REQ_ATTACH = 3, /* okl4fs_attach_req -> okl4fs_rep_hdr */
 	OKL4FS_REQ_DETACH = 4, /* okl4fs_detach_req -> okl4fs_rep_hdr */
-	OKL4FS_REQ_PING = 5, /* okl4fs_req_hdr -> okl4fs_rep_hdr; rings all channels */
+	OKL4FS_REQ_PING = 5, /* okl4fs_req_hdr -> okl4fs_rep_hdr; rings all attached channels */
 };
 
 /**
@@ -188,13 +191,14 @@ struct okl4fs_rep_hdr {
 };
 
 /**
- * struct okl4fs_hello_req - the driver introduces itself; ends whatever was attached before
+ * struct okl4fs_hello_req - the driver introduces itself; what was attached before is suspended
  * @hdr: header
  * @version: highest ABI version that the driver speaks
  * @n_event_queues: M, 1 to OKL4FS_BELL_WORDS; at most one less than the queues that were set up
  * @bell_gpa: address of the bell page, a multiple of 4096
- * @driver_instance: random, new at each load of the driver. Memory that a driver with another one
- *	attached is gone for good, and the streams in it end
+ * @driver_instance: random, not zero, new at each load of the driver. Memory that a driver with
+ *	another one attached is gone for good, and the streams in it end. With the same one they wait,
+ *	and go on when the same memory is attached again
  */
 struct okl4fs_hello_req {
 	struct okl4fs_req_hdr hdr;
@@ -208,7 +212,8 @@ struct okl4fs_hello_req {
  * struct okl4fs_hello_rep - and the host does
  * @hdr: header
  * @version: the version that both use from here on
- * @max_channels: channel ids are below this; at most OKL4FS_MAX_CHANNELS
+ * @max_channels: ids of the channels that are offered now are below this; at most
+ *	OKL4FS_MAX_CHANNELS. Of later ones events tell
  * @host_instance: random, new at each start of the daemon; for logs
  */
 struct okl4fs_hello_rep {
@@ -277,12 +282,13 @@ struct okl4fs_sec_geometry {
  * @hdr: header
  * @channel: the channel's id
  * @generation: and its generation, as CHANNEL_INFO told it; another one is FS_NO_CHANNEL
- * @instance: as in ctl_shm
+ * @instance: as in ctl_shm, not zero
  * @sec: the three shapes
  * @chunk_gpa: address of each chunk, a multiple of 4096: first those of ctl, then fwd, then bwd
  *
- * Attaching again replaces the earlier attachment. Until DETACH, a new HELLO or a reset of the
- * device, the memory is the host's to use.
+ * Attaching again replaces the earlier attachment. The memory is the host's to use until DETACH is
+ * answered, CHANNEL_FAILED or CHANNEL_INFO says that the host has let it go, a new HELLO is
+ * answered, or the device is reset.
  */
 struct okl4fs_attach_req {
 	struct okl4fs_req_hdr hdr;
@@ -303,6 +309,8 @@ struct okl4fs_attach_req {
  * @hdr: header
  * @channel: the channel's id; one that is not attached is no error
  * @generation: as in okl4fs_attach_req
+ *
+ * The stream ends with it: the same memory attached again begins a new one.
  */
 struct okl4fs_detach_req {
 	struct okl4fs_req_hdr hdr;
