@@ -346,7 +346,9 @@ static bool parse(const char *line, size_t bytes, struct json_object **value, ch
 
 	if (!tokener || bom || memchr(line, 0, bytes)) {
 		snprintf(sentence, size, "%s",
-			 !tokener ? "out of memory" : bom ? bom : "the line holds a NUL");
+			 !tokener ? "out of memory" :
+			 bom      ? bom :
+				    "the line holds a NUL");
 		if (tokener)
 			json_tokener_free(tokener);
 		return false;

@@ -61,7 +61,8 @@ REFUSED(json_errors, byte_order_mark, "\xef\xbb\xbf{\"guests\": []}",
 REFUSED(json_errors, byte_order_mark_before_a_comment, "\xef\xbb\xbf// ours\n{\"guests\": []}",
 	"FILE:1:1: a UTF-8 byte order mark stands before the JSON: remove it (editors call that "
 	"\"UTF-8 without BOM\")\n")
-REFUSED(json_errors, utf_16, "\xff\xfe{\0\"\0g\0", "FILE:1:1: the text is UTF-16: JSON must be UTF-8\n")
+REFUSED(json_errors, utf_16, "\xff\xfe{\0\"\0g\0",
+	"FILE:1:1: the text is UTF-16: JSON must be UTF-8\n")
 REFUSED(json_errors, utf_16_big_endian, "\xfe\xff\0{\0\"\0g",
 	"FILE:1:1: the text is UTF-16: JSON must be UTF-8\n")
 REFUSED(json_errors, byte_order_mark_elsewhere, "{}\xef\xbb\xbf",

@@ -471,7 +471,7 @@ static void (*before_readable)(struct channel *ch), (*before_writer)(struct chan
 
 int64_t __wrap_channel_readable(struct channel *ch)
 {
-	void (*happens)(struct channel *ch) = before_readable;
+	void (*happens)(struct channel * ch) = before_readable;
 
 	before_readable = NULL;
 	if (happens)
@@ -481,7 +481,7 @@ int64_t __wrap_channel_readable(struct channel *ch)
 
 int __wrap_channel_guest_writer(struct channel *ch, struct channel_peer *peer)
 {
-	void (*happens)(struct channel *ch) = before_writer;
+	void (*happens)(struct channel * ch) = before_writer;
 
 	before_writer = NULL;
 	if (happens)

@@ -54,7 +54,7 @@ Test(rpc, what_is_no_json)
 	is_no_json("{", "byte 2: unexpected end of data");
 	is_no_json("", "byte 1: unexpected end of data");
 	is_no_json("\xef\xbb\xbf{}", "a UTF-8 byte order mark stands before the JSON: remove it "
-				    "(editors call that \\\"UTF-8 without BOM\\\")");
+				     "(editors call that \\\"UTF-8 without BOM\\\")");
 	is_no_json("{} {}", "byte 4: unexpected character");
 	is_no_json("['a']", "byte 2: unexpected character");
 	is_no_json("{\"a\":\"\xff\"}", "byte 7: invalid utf-8 string");

@@ -60,7 +60,7 @@
 	X(SEC_BYTES, 75, "memsection size is not what the channel asks for")                 \
 	X(CHUNK_ALIGN, 76, "chunk address is misaligned")                                    \
 	X(CHUNK_UNMAPPED, 77, "chunk is not wholly inside one region of guest memory")       \
-	X(CHUNK_OVERLAP, 78, "chunk overlaps another attached chunk, the bell page or a ring") \
+	X(CHUNK_OVERLAP, 78, "chunk overlaps another one, the bell page or a ring")          \
 	X(NO_MEMORY, 79, "out of memory on the host")                                        \
 	X(MEMORY_LOST, 80, "guest memory went away under the channel")                       \
 	X(REQ_QUEUES, 81, "request: the number of event queues is not 1 to 16")              \
