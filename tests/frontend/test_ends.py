@@ -190,5 +190,49 @@ class Ends(SocketTest):
                     self.until(lambda: channel.tx.peer_phase.value % 2 == 0, "EPIPE")
 
 
+class Guests(SocketTest):
+    """Endpoints that are no sockets: an echo, and a channel of another guest."""
+
+    @classmethod
+    def channels(cls):
+        def link(guest):
+            return {"ring_bytes": RING_BYTES,
+                    "endpoint": {"type": "channel", "guest": guest, "channel": "link"}}
+        return {"vm1": {"link": link("vm2"), "echo": {"ring_bytes": RING_BYTES,
+                                                      "endpoint": {"type": "echo"}}},
+                "vm2": {"link": link("vm1")}}
+
+    def each_end_is_seen(self, writer: Channel, reader: Channel) -> None:
+        """A reader that looks before the next writer opens sees the end of each."""
+        self.open_reader(reader)
+        taken = 0
+        for number in range(ROUNDS):
+            data = os.urandom(number * 1000)
+            self.open_writer(writer)
+            writer.write(data)
+            writer.close_writer()
+            self.assertEqual(self.read_to_end(reader, taken), data, number)
+            taken = reader.rx.peer_phase.value
+
+    def test_a_reader_in_another_guest(self):
+        self.each_end_is_seen(self.guest("link"), self.guest("link", "vm2"))
+
+    def test_a_reader_of_an_echo(self):
+        channel = self.guest("echo")
+        self.each_end_is_seen(channel, channel)
+
+    def test_a_late_reader_in_another_guest(self):
+        """What was written before the other guest was there is one stream."""
+        writer = self.guest("link")
+        streams = [os.urandom(1000) for _ in range(3)]
+        for data in streams:
+            self.open_writer(writer)
+            writer.write(data)
+            writer.close_writer()
+        reader = self.guest("link", "vm2")
+        self.open_reader(reader)
+        self.assertEqual(self.read_to_end(reader), b"".join(streams))
+
+
 if __name__ == "__main__":
     unittest.main()
