@@ -214,7 +214,7 @@ struct okl4fs_hello_req {
  * @version: the version that both use from here on
  * @max_channels: ids of the channels that are offered now are below this; at most
  *	OKL4FS_MAX_CHANNELS. Of later ones events tell
- * @host_instance: random, new at each start of the daemon; for logs
+ * @host_instance: random, new at each start of the daemon; nothing depends on it
  */
 struct okl4fs_hello_rep {
 	struct okl4fs_rep_hdr hdr;
