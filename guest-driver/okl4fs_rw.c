@@ -182,6 +182,8 @@ static ssize_t read_there(struct okl4_channel *ch, struct iov_iter *to)
 		done += copied;
 		if (copied < want)
 			return done ? done : -EFAULT;
+		if (fatal_signal_pending(current)) /* the host may refill the ring for ever */
+			return done;
 		cond_resched();
 	}
 	return done;
@@ -308,7 +310,7 @@ ssize_t okl4fs_read_iter(struct kiocb *iocb, struct iov_iter *to)
  * @done: in and out: bytes written
  *
  * Context: @ch->tx_lock held.
- * Return: 0: all is written, or there is no room for more; -EPIPE; -EIO; -EFAULT.
+ * Return: 0: all is written, or there is no room for more; -EPIPE; -EIO; -EFAULT; -EINTR.
  */
 static int write_some(struct okl4_channel *ch, struct iov_iter *from, bool whole, ssize_t *done)
 {
@@ -328,10 +330,16 @@ static int write_some(struct okl4_channel *ch, struct iov_iter *from, bool whole
 			return to_errno(ch, n);
 		want = min3((u64)n, (u64)left, piece_bytes(pair));
 		copied = copy_in(seg, want, from);
+		if (copied < want && whole) { /* atomic: the peer sees all of it or nothing */
+			iov_iter_revert(from, copied);
+			return -EFAULT;
+		}
 		moved(ch, &ch->tx_counts, copied, !*done, pipe_commit_write(&pair->tx, copied));
 		*done += copied;
 		if (copied < want)
 			return -EFAULT;
+		if (fatal_signal_pending(current)) /* the host may take the bytes for ever */
+			return -EINTR;
 		cond_resched();
 	}
 	return 0;

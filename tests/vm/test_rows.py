@@ -27,6 +27,7 @@ class Rows(VmTest):
                     for name in [*listing("row"), *listing("compare"), "peer_ctl"]}
         channels |= {name: {"ring_bytes": 4096, "endpoint": echo()} for name in NAMES}
         channels["echo"] = echo()
+        channels["discard"] = {"ring_bytes": 16 << 20, "endpoint": {"type": "discard"}}
         channels["small_echo"] = {"ring_bytes": 4096, "endpoint": echo()}
         cls.one_guest(channels)
         cls.peer = FifoPeer(cls.scratch)

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -77,6 +78,48 @@ static void bad_address(struct row *r)
 	peer(r, "expect 100");
 }
 
+/* edge() - the end of memory: what lies behind is not there */
+static char *edge(void)
+{
+	size_t half = 4 * PIPE_BUF;
+	char *base = mmap(NULL, 2 * half, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	expect(base != MAP_FAILED && !munmap(base + half, half), "mmap: %m");
+	pattern_fill(base, 7, 0, half);
+	return base + half;
+}
+
+/* An atomic write whose bytes are only partly there writes none of them, also across the ring's end */
+static void bad_address_atomic(struct row *r)
+{
+	int fd = row_open(r, O_WRONLY);
+	size_t before = ROW_RING_BYTES - 50;
+	char *end = edge();
+
+	expect_errno(write(fd, end - 100, PIPE_BUF), EFAULT);
+	expect_errno(writev(fd, (struct iovec[2]){ { end - 100, 100 }, { end, 1 } }, 2), EFAULT);
+	send_pattern(fd, 0, before);
+	peer(r, "connect");
+	peer(r, "expect %zu", before);
+	expect_errno(write(fd, end - 100, PIPE_BUF), EFAULT);
+	send_pattern(fd, before, 100);
+	peer(r, "expect 100");
+}
+
+/* A longer one has written what was there, and says so */
+static void bad_address_amid(struct row *r)
+{
+	int fd = row_open(r, O_WRONLY);
+	char *end = edge();
+	ssize_t n = write(fd, end - 3 * PIPE_BUF, 4 * PIPE_BUF);
+
+	expect(n == 3 * PIPE_BUF, "write returned %zd: %m", n);
+	peer(r, "connect");
+	peer(r, "skip %zd", n);
+	close(fd);
+	peer(r, "eof");
+}
+
 static void large_calls(struct row *r)
 {
 	size_t bytes = 3000001;
@@ -99,5 +142,6 @@ static void large_calls(struct row *r)
 const struct row_entry rows_io[] = {
 	{ "fionread", fionread },       { "readv_writev", readv_writev },
 	{ "seek_espipe", seek_espipe }, { "bad_address", bad_address },
-	{ "large_calls", large_calls }, { NULL, NULL },
+	{ "large_calls", large_calls }, { "bad_address_atomic", bad_address_atomic },
+	{ "bad_address_amid", bad_address_amid }, { NULL, NULL },
 };

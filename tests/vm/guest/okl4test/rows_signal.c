@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -182,6 +183,57 @@ static void killed_while_blocked(struct row *r)
 	expect_pattern(buf, 0, 10);
 }
 
+/* n_written() - how many bytes the guest has written to a channel, as debugfs says */
+static unsigned long long n_written(const char *channel)
+{
+	unsigned long long n = 0;
+	char line[256], name[64];
+	glob_t found;
+
+	expect(!glob("/sys/kernel/debug/okl4fs/*/channels/*", 0, NULL, &found), "no channels");
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		FILE *file = fopen(found.gl_pathv[i], "re");
+		bool ours = false;
+
+		expect(file, "%s: %m", found.gl_pathv[i]);
+		while (fgets(line, sizeof(line), file)) {
+			if (sscanf(line, "name %63s", name) == 1)
+				ours = !strcmp(name, channel);
+			if (ours)
+				sscanf(line, "tx.bytes %llu", &n);
+		}
+		fclose(file);
+	}
+	globfree(&found);
+	return n;
+}
+
+/* A write of gigabytes that never has to wait ends all the same when its process is killed */
+static void killed_in_bulk(struct row *r)
+{
+	const size_t bytes = 0x7ffff000; /* what Linux takes in one call */
+	const char *path = row_path(r, "discard");
+	unsigned long long before = n_written("discard");
+	int status;
+	pid_t pid = fork();
+
+	expect(pid >= 0, "fork: %m");
+	if (pid == 0) {
+		void *zeros = mmap(NULL, bytes, PROT_READ,
+				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+		alarm(LIMIT_SECONDS);
+		expect(zeros != MAP_FAILED && fd >= 0, "%s: %m", path);
+		_exit(write(fd, zeros, bytes) != (ssize_t)bytes);
+	}
+	while (n_written("discard") == before)
+		sched_yield(); /* ends by alarm(2) */
+	kill(pid, SIGKILL);
+	expect(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status), "it ended: %#x", status);
+	expect(n_written("discard") - before < bytes, "it has written all before it ended");
+}
+
 /* watch_sigio() - ask for SIGIO; Return: how often it was caught */
 static volatile int *watch_sigio(int fd)
 {
@@ -298,6 +350,7 @@ const struct row_entry rows_signal[] = {
 	{ "sigpipe_ends", sigpipe_ends },
 	{ "sigpipe_after_part", sigpipe_after_part },
 	{ "killed_while_blocked", killed_while_blocked },
+	{ "killed_in_bulk", killed_in_bulk },
 	{ "sigio_read", sigio_read },
 	{ "sigio_write", sigio_write },
 	{ "sigio_quiet", sigio_quiet },
