@@ -13,9 +13,9 @@
 #include "compat.h"
 #include "okl4fs.h"
 
+/* No getattr: simple_getattr() takes no notice of a mount's id map, what the VFS does by itself does */
 static const struct inode_operations okl4fs_node_inode_ops = {
 	.setattr = simple_setattr,
-	.getattr = simple_getattr,
 };
 
 /**
@@ -113,7 +113,6 @@ static const struct inode_operations okl4fs_dir_inode_ops = {
 	.mknod = okl4fs_mknod,
 	.unlink = simple_unlink,
 	.setattr = simple_setattr,
-	.getattr = simple_getattr,
 };
 
 /**
@@ -177,13 +176,14 @@ static int okl4fs_statfs(struct dentry *dentry, struct kstatfs *buf)
 static int okl4fs_show_options(struct seq_file *seq, struct dentry *root)
 {
 	const struct okl4fs_options *opts = root->d_sb->s_fs_info;
+	struct user_namespace *reader = seq_user_ns(seq);
 
 	if (opts->populate)
 		seq_puts(seq, ",populate");
 	if (!uid_eq(opts->uid, GLOBAL_ROOT_UID))
-		seq_printf(seq, ",uid=%u", from_kuid_munged(&init_user_ns, opts->uid));
+		seq_printf(seq, ",uid=%u", from_kuid_munged(reader, opts->uid));
 	if (!gid_eq(opts->gid, GLOBAL_ROOT_GID))
-		seq_printf(seq, ",gid=%u", from_kgid_munged(&init_user_ns, opts->gid));
+		seq_printf(seq, ",gid=%u", from_kgid_munged(reader, opts->gid));
 	if (opts->mode != 0644)
 		seq_printf(seq, ",mode=%03o", opts->mode);
 	return 0;

@@ -69,6 +69,7 @@ static int okl4fs_fill_super(struct super_block *sb, struct fs_context *fc)
 
 	sb->s_magic = OKL4FS_SUPER_MAGIC;
 	sb->s_op = &okl4fs_super_ops;
+	sb->s_iflags |= SB_I_NODEV | SB_I_NOEXEC;
 	sb->s_blocksize = PAGE_SIZE;
 	sb->s_blocksize_bits = PAGE_SHIFT;
 	sb->s_maxbytes = MAX_LFS_FILESIZE;
@@ -168,6 +169,7 @@ static struct file_system_type okl4fs_type = {
 	.init_fs_context = okl4fs_init_fs_context,
 	.parameters = okl4fs_parameters,
 	.kill_sb = okl4fs_kill_sb,
+	.fs_flags = FS_ALLOW_IDMAP,
 };
 MODULE_ALIAS_FS("okl4fs");
 

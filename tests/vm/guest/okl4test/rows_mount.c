@@ -4,7 +4,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <mntent.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -315,6 +318,96 @@ static void umount_delivers(struct row *r)
 	peer(r, "eof");
 }
 
+/* shown_in_user_ns() - the reader's user namespace knows neither 12 nor 34 */
+static void shown_in_user_ns(struct row *r)
+{
+	const char *shown;
+
+	(void)r;
+	expect(unshare(CLONE_NEWUSER) == 0, "unshare: %m");
+	shown = shown_options();
+	expect(!strcmp(shown, "rw,relatime,uid=65534,gid=65534,mode=600"), "shows %s", shown);
+}
+
+/* The owner is shown as the reader knows users, in whichever user namespace it is */
+static void mount_shows_owner_to_reader(struct row *r)
+{
+	expect(scratch_mount("uid=12,gid=34,mode=600") == 0, "mount: %m");
+	expect(in_child(shown_in_user_ns, r) == 0, "in a user namespace");
+	scratch_umount();
+}
+
+/* write_text() - write a file of /proc at once */
+static void write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	expect(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text), "%s: %m", path);
+	close(fd);
+}
+
+/* mapped_user_ns() - a user namespace whose root is user 1000 outside; Return: descriptor */
+static int mapped_user_ns(void)
+{
+	char path[64], byte;
+	int up[2], fd;
+	pid_t pid;
+
+	expect(pipe(up) == 0, "pipe: %m");
+	pid = fork();
+	expect(pid >= 0, "fork: %m");
+	if (pid == 0) {
+		expect(unshare(CLONE_NEWUSER) == 0, "unshare: %m");
+		write_all(up[1], "", 1);
+		pause();
+		_exit(0);
+	}
+	read_all(up[0], &byte, 1);
+	snprintf(path, sizeof(path), "/proc/%d/uid_map", pid);
+	write_text(path, "0 1000 1");
+	snprintf(path, sizeof(path), "/proc/%d/gid_map", pid);
+	write_text(path, "0 1000 1");
+	snprintf(path, sizeof(path), "/proc/%d/ns/user", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	expect(fd >= 0, "%s: %m", path);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	close(up[0]);
+	close(up[1]);
+	return fd;
+}
+
+/* become_1000() - the user who is root in an id-mapped mount makes a node there */
+static void become_1000(struct row *r)
+{
+	expect(!setgroups(0, NULL) && !setgid(1000) && !setuid(1000), "setuid: %m");
+	scratch_node(r);
+}
+
+/* An id-mapped mount, as containers use them: user 1000 has what is root's on the file system */
+static void mount_idmapped(struct row *r)
+{
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_IDMAP };
+	struct stat st;
+	int tree;
+
+	expect(scratch_mount("mode=755") == 0, "mount: %m");
+	tree = (int)syscall(SYS_open_tree, AT_FDCWD, SCRATCH, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	expect(tree >= 0, "open_tree: %m");
+	attr.userns_fd = (uint64_t)mapped_user_ns();
+	expect(syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) == 0,
+	       "mount_setattr: %m");
+	close((int)attr.userns_fd);
+	scratch_umount();
+	expect(syscall(SYS_move_mount, tree, "", AT_FDCWD, SCRATCH, MOVE_MOUNT_F_EMPTY_PATH) == 0,
+	       "move_mount: %m");
+	close(tree);
+	expect(stat(SCRATCH, &st) == 0 && st.st_uid == 1000, "the root is %u's", st.st_uid);
+	expect(in_child(become_1000, r) == 0, "as user 1000");
+	expect(stat(scratch_node(r), &st) == 0 && st.st_uid == 1000, "the node is %u's", st.st_uid);
+	scratch_umount();
+}
+
 const struct row_entry rows_mount[] = {
 	{ "mount_options", mount_options },
 	{ "mount_without_populate", mount_without_populate },
@@ -329,5 +422,7 @@ const struct row_entry rows_mount[] = {
 	{ "umount_busy", umount_busy },
 	{ "umount_delivers", umount_delivers },
 	{ "umount_lazy", umount_lazy },
+	{ "mount_shows_owner_to_reader", mount_shows_owner_to_reader },
+	{ "mount_idmapped", mount_idmapped },
 	{ NULL, NULL },
 };
