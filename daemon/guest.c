@@ -25,11 +25,13 @@ static void end(void *arg)
 int guest_new(struct guest **out, const struct guest_config *cfg, struct loop *main_loop,
 	      struct loop *worker)
 {
+	static uint64_t n_made; /* main's */
 	struct guest *g = calloc(1, sizeof(*g));
 	int r;
 
 	if (!g)
 		return -ENOMEM;
+	g->serial = ++n_made;
 	g->worker = worker;
 	for (unsigned int i = 0; i < VHOST_MAX_QUEUES; i++)
 		guest_queue_init(g, i);
@@ -73,4 +75,9 @@ uint64_t guest_host_instance(void)
 const struct guest_config *guest_config(const struct guest *g)
 {
 	return &g->cfg;
+}
+
+uint64_t guest_serial(const struct guest *g)
+{
+	return g->serial;
 }

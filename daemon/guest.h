@@ -57,6 +57,9 @@ void guest_part(struct guest *guest);
  */
 uint64_t guest_host_instance(void);
 
+/** guest_serial() - counts the guests of this process, from 1 on: says which was made before which */
+uint64_t guest_serial(const struct guest *guest);
+
 /** guest_config() - its configuration, without channels; constant */
 const struct guest_config *guest_config(const struct guest *guest);
 
@@ -159,12 +162,15 @@ struct guest_snapshot {
 void guest_snapshot(struct guest *guest, struct guest_snapshot *snap);
 
 /**
- * guest_channel_snapshots() - all channels in the order of their ids; main
+ * guest_channel_snapshots() - channels in the order of their ids; main
  * @guest: guest
+ * @from: the first id that is wanted
+ * @max: at most so many
  * @list: out: to be freed
  *
- * Return: how many, or -ENOMEM.
+ * Return: how many; fewer than @max: there are no more; or -ENOMEM.
  */
-int guest_channel_snapshots(struct guest *guest, struct channel_snapshot **list);
+int guest_channel_snapshots(struct guest *guest, uint32_t from, uint32_t max,
+			    struct channel_snapshot **list);
 
 #endif

@@ -118,6 +118,7 @@ struct guest_driver {
 /**
  * struct guest - see guest.h
  * @cfg: configuration, without channels
+ * @serial: guest_serial()
  * @about: the guest, for log lines
  * @worker: its loop
  * @vhost: its frontend
@@ -139,6 +140,7 @@ struct guest_driver {
  */
 struct guest {
 	struct guest_config cfg;
+	uint64_t serial;
 	struct log_about about;
 	struct loop *worker;
 	struct vhost_backend *vhost;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What a guest and its channels look like at one moment: one crossing to the worker, however many
- * channels there are.
+ * channels are asked for.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -13,12 +13,14 @@
  * struct guest_call - arguments of a call on the worker
  * @g: guest
  * @guest_snap: for guest_snapshot()
- * @list: out, of guest_channel_snapshots()
+ * @from, @max: of guest_channel_snapshots()
+ * @list: out, likewise
  * @n: out: entries, or a negated errno
  */
 struct guest_call {
 	struct guest *g;
 	struct guest_snapshot *guest_snap;
+	uint32_t from, max;
 	struct channel_snapshot *list;
 	int n;
 };
@@ -104,29 +106,29 @@ static void take_channel(struct channel_snapshot *s, struct guest_channel *gc)
 	memcpy(s->errors, ch->errors, sizeof(s->errors));
 }
 
-/**
- * take_channels() - guest_channel_snapshots(), on the worker
- * @arg: struct guest_call
- */
+/* On the worker */
 static void take_channels(void *arg)
 {
 	struct guest_call *c = arg;
 	const struct guest *g = c->g;
+	uint32_t ids = c->from < g->n_ids ? g->n_ids - c->from : 0;
+	uint32_t max = c->max < ids ? c->max : ids;
 
-	c->list = calloc(g->n_ids + 1, sizeof(*c->list));
+	c->list = calloc((size_t)max + 1, sizeof(*c->list));
 	if (!c->list) {
 		c->n = -ENOMEM;
 		return;
 	}
-	for (uint32_t id = 0; id < g->n_ids; id++) {
+	for (uint32_t id = c->from; id < g->n_ids && (uint32_t)c->n < max; id++) {
 		if (g->channel[id])
 			take_channel(&c->list[c->n++], g->channel[id]);
 	}
 }
 
-int guest_channel_snapshots(struct guest *g, struct channel_snapshot **list)
+int guest_channel_snapshots(struct guest *g, uint32_t from, uint32_t max,
+			    struct channel_snapshot **list)
 {
-	struct guest_call c = { .g = g };
+	struct guest_call c = { .g = g, .from = from, .max = max };
 
 	loop_call(g->worker, take_channels, &c);
 	*list = c.list;

@@ -7,6 +7,7 @@
  */
 #include "metrics.h"
 
+#include <errno.h>
 #include <event2/buffer.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -229,11 +230,21 @@ static uint64_t resident_bytes(void)
 }
 
 /**
- * write_process() - metrics of the process
- * @out: where to
- * @server: the server that it is
+ * struct metrics - see metrics.h
+ * @server: what they are of; borrowed
+ * @format: how they are written
+ * @scrape: what was seen
+ * @part: the next part
+ * @idx: and which of its metrics
  */
-static void write_process(struct metrics_out *out, const struct server *server)
+struct metrics {
+	struct server *server;
+	enum metrics_format format;
+	struct scrape scrape;
+	size_t part, idx;
+};
+
+static void write_process(struct metrics_out *out, const struct metrics *m, size_t i)
 {
 	static const struct metric build = {
 		"okl4fs_build", METRIC_INFO, NULL,
@@ -256,176 +267,217 @@ static void write_process(struct metrics_out *out, const struct server *server)
 	metric_begin(out, &build);
 	metric_sample(out, &build, labels, 1);
 	metric_begin(out, &start);
-	metric_sample_us(out, &start, "", server_started_us(server));
+	metric_sample_us(out, &start, "", server_started_us(m->server));
 	metric_begin(out, &up);
-	metric_sample_us(out, &up, "", server_uptime_ms(server) * 1000);
+	metric_sample_us(out, &up, "", server_uptime_ms(m->server) * 1000);
 	metric_begin(out, &cpu);
 	metric_sample_us(out, &cpu, "", now_us(CLOCK_PROCESS_CPUTIME_ID));
 	metric_begin(out, &resident);
 	metric_sample(out, &resident, "", resident_bytes());
 	metric_begin(out, &workers);
-	metric_sample(out, &workers, "", server_n_workers(server));
+	metric_sample(out, &workers, "", server_n_workers(m->server));
 }
 
-/**
- * write_guests() - metrics of guests
- * @out: where to
- * @s: what they are
- */
-static void write_guests(struct metrics_out *out, const struct scrape *s)
+static void write_guests(struct metrics_out *out, const struct metrics *m, size_t i)
 {
-	for (size_t i = 0; i < ARRAY_LENGTH(guest_fields); i++) {
-		const struct field *f = &guest_fields[i];
+	const struct field *f = &guest_fields[i];
+	const struct scrape *s = &m->scrape;
 
-		metric_begin(out, &f->metric);
-		for (size_t g = 0; g < s->n_guests; g++)
-			metric_sample(out, &f->metric, s->guest[g].labels,
-				      read_number(&s->guest[g].snap, f->at, f->number));
-	}
+	metric_begin(out, &f->metric);
+	for (size_t g = 0; g < s->n_guests; g++)
+		metric_sample(out, &f->metric, s->guest[g].labels,
+			      read_number(&s->guest[g].snap, f->at, f->number));
 }
 
-/**
- * write_channels() - metrics that are a number a channel
- * @out: where to
- * @s: what they are
- */
-static void write_channels(struct metrics_out *out, const struct scrape *s)
+static void write_ring(struct metrics_out *out, const struct metrics *m, size_t i)
 {
 	static const struct metric ring = { "okl4fs_channel_ring_bytes", METRIC_GAUGE, "bytes",
 					    "Size of each of the channel's two rings" };
+	const struct scrape *s = &m->scrape;
 
 	metric_begin(out, &ring);
 	for (size_t c = 0; c < s->n_channels; c++)
-		metric_sample(out, &ring, s->channel[c].labels,
-			      s->channel[c].snap->cfg->ring_bytes);
-	for (size_t i = 0; i < ARRAY_LENGTH(channel_fields); i++) {
-		const struct field *f = &channel_fields[i];
-
-		metric_begin(out, &f->metric);
-		for (size_t c = 0; c < s->n_channels; c++)
-			metric_sample(out, &f->metric, s->channel[c].labels,
-				      read_number(s->channel[c].snap, f->at, f->number));
-	}
+		metric_sample(out, &ring, s->channel[c].labels, s->channel[c].ring_bytes);
 }
 
-/**
- * write_kinds() - metrics whose labels tell of what kind something is
- * @out: where to
- * @s: what they are
- */
-static void write_kinds(struct metrics_out *out, const struct scrape *s)
+static void write_channels(struct metrics_out *out, const struct metrics *m, size_t i)
+{
+	const struct field *f = &channel_fields[i];
+	const struct scrape *s = &m->scrape;
+
+	metric_begin(out, &f->metric);
+	for (size_t c = 0; c < s->n_channels; c++)
+		metric_sample(out, &f->metric, s->channel[c].labels,
+			      read_number(s->channel[c].snap, f->at, f->number));
+}
+
+static void write_endpoint(struct metrics_out *out, const struct metrics *m, size_t i)
 {
 	static const struct metric endpoint = { "okl4fs_endpoint", METRIC_INFO, NULL,
 						"What the channel's host end is joined to" };
-	static const struct metric state = {
-		"okl4fs_channel_state", METRIC_GAUGE, NULL,
-		"1 for the state that the channel is in, 0 for others"
-	};
-	static const struct metric errors = {
-		"okl4fs_channel_errors", METRIC_COUNTER, NULL,
-		"Times the guest broke the channel, by the rule that it broke"
-	};
-	char labels[LABELS_BYTES + METRIC_LABEL_BYTES(sizeof("error"), 64)];
+	const struct scrape *s = &m->scrape;
+	char labels[LABELS_BYTES + METRIC_LABEL_BYTES(sizeof("type"), 64)];
 
 	metric_begin(out, &endpoint);
 	for (size_t c = 0; c < s->n_channels; c++) {
 		snprintf(labels, sizeof(labels), "%s,type=\"%s\"", s->channel[c].labels,
-			 endpoint_type_name(s->channel[c].snap->cfg->endpoint.type));
+			 endpoint_type_name(s->channel[c].endpoint));
 		metric_sample(out, &endpoint, labels, 1);
 	}
+}
+
+static void write_state(struct metrics_out *out, const struct metrics *m, size_t i)
+{
+	static const struct metric state = {
+		"okl4fs_channel_state", METRIC_GAUGE, NULL,
+		"1 for the state that the channel is in, 0 for others"
+	};
+	const struct scrape *s = &m->scrape;
+	char labels[LABELS_BYTES + METRIC_LABEL_BYTES(sizeof("state"), 64)];
+
 	metric_begin(out, &state);
 	for (size_t c = 0; c < s->n_channels; c++) {
-		for (int i = 0; i < N_CHANNEL_STATES; i++) {
+		for (int n = 0; n < N_CHANNEL_STATES; n++) {
 			snprintf(labels, sizeof(labels), "%s,state=\"%s\"", s->channel[c].labels,
-				 channel_state_name((enum channel_state)i));
-			metric_sample(out, &state, labels, (int)s->channel[c].snap->state == i);
+				 channel_state_name((enum channel_state)n));
+			metric_sample(out, &state, labels, (int)s->channel[c].snap->state == n);
 		}
 	}
+}
+
+static void write_errors(struct metrics_out *out, const struct metrics *m, size_t i)
+{
+	static const struct metric errors = {
+		"okl4fs_channel_errors", METRIC_COUNTER, NULL,
+		"Times the guest broke the channel, by the rule that it broke"
+	};
+	const struct scrape *s = &m->scrape;
+	char labels[LABELS_BYTES + METRIC_LABEL_BYTES(sizeof("error"), 64)];
+
 	metric_begin(out, &errors);
 	for (size_t c = 0; c < s->n_channels; c++) {
-		for (int i = 0; i < FS_STATUS_END; i++) {
-			if (!s->channel[c].snap->errors[i])
+		for (int n = 0; n < FS_STATUS_END; n++) {
+			if (!s->channel[c].snap->errors[n])
 				continue;
 			snprintf(labels, sizeof(labels), "%s,error=\"%s\"", s->channel[c].labels,
-				 fs_status_name(i));
-			metric_sample(out, &errors, labels, s->channel[c].snap->errors[i]);
+				 fs_status_name(n));
+			metric_sample(out, &errors, labels, s->channel[c].snap->errors[n]);
 		}
 	}
 }
 
-/**
- * write_ways() - metrics of directions
- * @out: where to
- * @s: what they are
- */
-static void write_ways(struct metrics_out *out, const struct scrape *s)
+static void write_ways(struct metrics_out *out, const struct metrics *m, size_t i)
 {
+	const struct way_field *f = &way_fields[i];
+	const struct scrape *s = &m->scrape;
 	char labels[LABELS_BYTES];
 
-	for (size_t i = 0; i < ARRAY_LENGTH(way_fields); i++) {
-		const struct way_field *f = &way_fields[i];
-
-		metric_begin(out, &f->metric);
-		for (size_t c = 0; c < s->n_channels; c++) {
-			for (int way = 0; way < 2; way++) {
-				snprintf(labels, sizeof(labels), "%s,direction=\"%s\"",
-					 s->channel[c].labels, directions[way]);
-				metric_sample(out, &f->metric, labels,
-					      read_number(s->channel[c].snap, f->at[way],
-							  NUMBER_U64));
-			}
+	metric_begin(out, &f->metric);
+	for (size_t c = 0; c < s->n_channels; c++) {
+		for (int way = 0; way < 2; way++) {
+			snprintf(labels, sizeof(labels), "%s,direction=\"%s\"",
+				 s->channel[c].labels, directions[way]);
+			metric_sample(out, &f->metric, labels,
+				      read_number(s->channel[c].snap, f->at[way], NUMBER_U64));
 		}
 	}
 }
 
-/**
- * write_ends() - metrics of the two ends of each direction
- * @out: where to
- * @s: what they are
- *
- * A phase that is odd is that of an open end, and its n-th opening has phase 2n - 1 (abi.h).
- */
-static void write_ends(struct metrics_out *out, const struct scrape *s)
+/* A phase that is odd is that of an open end, and its n-th opening has phase 2n - 1 (abi.h). */
+static const struct metric end_metrics[] = {
+	{ "okl4fs_channel_end_open", METRIC_GAUGE, NULL,
+	  "Whether an end of a direction is open (1) or not (0)" },
+	{ "okl4fs_channel_end_epoch", METRIC_GAUGE, NULL,
+	  "Openings of an end in the memory that is attached; 0 while none is" },
+};
+
+static void write_ends(struct metrics_out *out, const struct metrics *m, size_t i)
 {
-	static const struct metric metrics[] = {
-		{ "okl4fs_channel_end_open", METRIC_GAUGE, NULL,
-		  "Whether an end of a direction is open (1) or not (0)" },
-		{ "okl4fs_channel_end_epoch", METRIC_GAUGE, NULL,
-		  "Openings of an end in the memory that is attached; 0 while none is" },
-	};
+	const struct scrape *s = &m->scrape;
 	char labels[LABELS_BYTES];
 
-	for (size_t i = 0; i < ARRAY_LENGTH(metrics); i++) {
-		metric_begin(out, &metrics[i]);
-		for (size_t c = 0; c < s->n_channels; c++) {
-			for (size_t e = 0; e < ARRAY_LENGTH(ends); e++) {
-				uint64_t phase =
-					read_number(s->channel[c].snap, ends[e].at, NUMBER_U64);
+	metric_begin(out, &end_metrics[i]);
+	for (size_t c = 0; c < s->n_channels; c++) {
+		for (size_t e = 0; e < ARRAY_LENGTH(ends); e++) {
+			uint64_t phase = read_number(s->channel[c].snap, ends[e].at, NUMBER_U64);
 
-				snprintf(labels, sizeof(labels), "%s,direction=\"%s\",end=\"%s\"",
-					 s->channel[c].labels, ends[e].direction, ends[e].end);
-				metric_sample(out, &metrics[i], labels,
-					      i ? phase / 2 + phase % 2 : phase % 2);
-			}
+			snprintf(labels, sizeof(labels), "%s,direction=\"%s\",end=\"%s\"",
+				 s->channel[c].labels, ends[e].direction, ends[e].end);
+			metric_sample(out, &end_metrics[i], labels,
+				      i ? phase / 2 + phase % 2 : phase % 2);
 		}
 	}
+}
+
+static void write_eof(struct metrics_out *out, const struct metrics *m, size_t i)
+{
+	metrics_end(out);
+}
+
+/* All of the text, in order; each @write writes one of @n metrics */
+static const struct {
+	void (*write)(struct metrics_out *out, const struct metrics *m, size_t i);
+	size_t n;
+} parts[] = {
+	{ write_process, 1 },
+	{ write_guests, ARRAY_LENGTH(guest_fields) },
+	{ write_ring, 1 },
+	{ write_channels, ARRAY_LENGTH(channel_fields) },
+	{ write_endpoint, 1 },
+	{ write_state, 1 },
+	{ write_errors, 1 },
+	{ write_ways, ARRAY_LENGTH(way_fields) },
+	{ write_ends, ARRAY_LENGTH(end_metrics) },
+	{ write_eof, 1 },
+};
+
+int metrics_new(struct metrics **out, struct server *server, enum metrics_format format)
+{
+	struct metrics *m = calloc(1, sizeof(*m));
+
+	*out = m;
+	if (!m)
+		return -ENOMEM;
+	m->server = server;
+	m->format = format;
+	if (!scrape_take(&m->scrape, server))
+		return 0;
+	*out = metrics_free(m);
+	return -ENOMEM;
+}
+
+int metrics_next(struct metrics *m, struct evbuffer *buf)
+{
+	struct metrics_out out = { .buf = buf, .format = m->format };
+
+	if (m->part == ARRAY_LENGTH(parts))
+		return 0;
+	parts[m->part].write(&out, m, m->idx);
+	if (++m->idx == parts[m->part].n) {
+		m->part++;
+		m->idx = 0;
+	}
+	return out.error ? out.error : m->part < ARRAY_LENGTH(parts);
+}
+
+struct metrics *metrics_free(struct metrics *m)
+{
+	if (m)
+		scrape_free(&m->scrape);
+	free(m);
+	return NULL;
 }
 
 int metrics_write(struct server *server, enum metrics_format format, struct evbuffer *buf)
 {
-	struct metrics_out out = { .buf = buf, .format = format };
-	struct scrape s;
-	int r = scrape_take(&s, server);
+	struct metrics *m;
+	int r = metrics_new(&m, server, format);
 
-	if (!r) {
-		write_process(&out, server);
-		write_guests(&out, &s);
-		write_channels(&out, &s);
-		write_kinds(&out, &s);
-		write_ways(&out, &s);
-		write_ends(&out, &s);
-		metrics_end(&out);
-	}
-	scrape_free(&s);
-	return r ? r : out.error;
+	if (r)
+		return r;
+	do
+		r = metrics_next(m, buf);
+	while (r > 0);
+	metrics_free(m);
+	return r;
 }

@@ -33,7 +33,7 @@ void scrape_free(struct scrape *s)
  */
 static int look_at_channels(struct scrape *s, struct guest_row *row, struct guest *guest)
 {
-	int n = guest_channel_snapshots(guest, &row->channels);
+	int n = guest_channel_snapshots(guest, 0, OKL4FS_MAX_CHANNELS, &row->channels);
 	char label[METRIC_LABEL_BYTES(sizeof("channel"), OKL4FS_NAME_MAX)];
 	struct channel_row *grown;
 
@@ -45,9 +45,13 @@ static int look_at_channels(struct scrape *s, struct guest_row *row, struct gues
 	s->channel = grown;
 	for (int i = 0; i < n; i++) {
 		struct channel_row *c = &s->channel[s->n_channels];
+		struct channel_snapshot *snap = &row->channels[i];
 
-		c->snap = &row->channels[i];
-		metric_label(label, "channel", c->snap->cfg->name);
+		c->snap = snap;
+		c->ring_bytes = snap->cfg->ring_bytes;
+		c->endpoint = snap->cfg->endpoint.type;
+		metric_label(label, "channel", snap->cfg->name);
+		snap->cfg = NULL;
 		if (asprintf(&c->labels, "%s,%s", row->labels, label) < 0)
 			return -ENOMEM;
 		s->n_channels++;

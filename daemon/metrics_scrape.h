@@ -9,11 +9,14 @@
 
 /**
  * struct channel_row - a channel that is looked at
- * @snap: it; borrowed from its guest's
+ * @snap: it, without its configuration, which may go earlier; borrowed from its guest's
+ * @ring_bytes, @endpoint: of its configuration
  * @labels: guest and channel; owned
  */
 struct channel_row {
 	const struct channel_snapshot *snap;
+	uint64_t ring_bytes;
+	enum endpoint_type endpoint;
 	char *labels;
 };
 

@@ -4,9 +4,13 @@
  *
  * Decode, act, one exit: check the envelope, find the method in the table, check its parameters
  * against the names it declares, call it, wrap the result. No I/O.
+ *
+ * One step is one request, or one piece of a long result, so that clients can take turns and an
+ * answer grows only as fast as it is taken.
  */
 #include "rpc_call.h"
 
+#include <event2/buffer.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +18,6 @@
 
 #include <json-c/json.h>
 
-#include "util/bom.h"
 #include "util/log.h"
 
 /**
@@ -237,152 +240,161 @@ static int carry_out(struct rpc_request *req, const char *name, struct json_obje
 	return code ? code : m->call(req, result);
 }
 
-/**
- * call() - carry out one request
- * @caller: who asks
- * @value: the request
- *
- * Return: the response, or NULL for a notification.
- */
-static struct json_object *call(const struct rpc_caller *caller, struct json_object *value)
+static bool add_json(struct evbuffer *out, struct json_object *value)
 {
-	struct rpc_request req = { .server = caller->server, .caller = caller };
-	struct json_object *id, *result = NULL, *response;
-	bool is_notification;
-	const char *why;
-	int code;
+	size_t bytes;
+	const char *text = json_object_to_json_string_length(
+		value, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &bytes);
 
-	why = check_envelope(value, &id, &is_notification, &req.params);
-	if (why) /* not known to be a notification: JSON-RPC 2.0, section 5 */
-		return error_object(id, RPC_INVALID_REQUEST, why);
+	return text && !evbuffer_add(out, text, bytes);
+}
 
-	code = carry_out(&req, json_object_get_string(json_object_object_get(value, "method")),
-			 &result);
-	if (is_notification) {
-		json_object_put(result);
-		return NULL;
-	}
-	if (code)
-		return error_object(id, code, req.error);
-	response = json_object_new_object();
+/* In a batch the answers stand in an array */
+static bool open_answer(struct rpc_work *w, struct evbuffer *out)
+{
+	const char *before = !w->batch ? "" : w->n_answers ? "," : "[";
+
+	w->n_answers++;
+	return !evbuffer_add(out, before, strlen(before));
+}
+
+/* @response is consumed */
+static bool add_answer(struct rpc_work *w, struct json_object *response, struct evbuffer *out)
+{
+	bool ok = open_answer(w, out) && add_json(out, response);
+
+	json_object_put(response);
+	return ok;
+}
+
+/* The members of a response up to the result, which follows in pieces */
+static bool add_head(struct rpc_work *w, struct json_object *id, struct evbuffer *out)
+{
+	return open_answer(w, out) && evbuffer_add_printf(out, "{\"jsonrpc\":\"2.0\",\"id\":") > 0 &&
+	       add_json(out, id) && evbuffer_add_printf(out, ",\"result\":") > 0;
+}
+
+static struct json_object *result_object(struct json_object *id, struct json_object *result)
+{
+	struct json_object *response = json_object_new_object();
+
 	json_object_object_add(response, "jsonrpc", json_object_new_string("2.0"));
 	json_object_object_add(response, "id", json_object_get(id));
 	json_object_object_add(response, "result", result);
 	return response;
 }
 
-/**
- * call_batch() - carry out an array of requests
- * @caller: who asks
- * @batch: the array
- *
- * Return: the array of responses; an error when it is no batch; or NULL when all are notifications.
- */
-static struct json_object *call_batch(const struct rpc_caller *caller, struct json_object *batch)
+/* Carries out one request, and appends its answer or the beginning of it */
+static enum rpc_outcome call(struct rpc_work *w, const struct rpc_caller *caller,
+			     struct json_object *value, struct evbuffer *out)
 {
-	size_t n = json_object_array_length(batch);
-	struct json_object *responses;
+	struct rpc_request req = { .server = caller->server, .caller = caller };
+	struct json_object *id, *result = NULL;
+	bool is_notification, ok = true;
+	const char *why;
+	int code;
 
-	if (!n)
-		return error_object(NULL, RPC_INVALID_REQUEST, "an empty batch");
-	if (n > RPC_MAX_BATCH)
-		return error_object(NULL, RPC_INVALID_REQUEST, "a batch has at most 16 requests");
-
-	responses = json_object_new_array();
-	for (size_t i = 0; i < n; i++) {
-		struct json_object *r = call(caller, json_object_array_get_idx(batch, i));
-
-		if (r)
-			json_object_array_add(responses, r);
+	why = check_envelope(value, &id, &is_notification, &req.params);
+	if (why) { /* not known to be a notification: JSON-RPC 2.0, section 5 */
+		ok = add_answer(w, error_object(id, RPC_INVALID_REQUEST, why), out);
+		return ok ? RPC_WORK_DONE : RPC_WORK_FAILED;
 	}
-	if (json_object_array_length(responses))
-		return responses;
-	json_object_put(responses);
+	code = carry_out(&req, json_object_get_string(json_object_object_get(value, "method")),
+			 &result);
+	if (code == RPC_LATER)
+		return RPC_WORK_LATER;
+	if (is_notification) {
+		json_object_put(result);
+		if (req.rest)
+			req.rest->free(req.rest);
+	} else if (code) {
+		ok = add_answer(w, error_object(id, code, req.error), out);
+	} else if (req.rest) {
+		w->rest = req.rest;
+		return add_head(w, id, out) ? RPC_WORK_MORE : RPC_WORK_FAILED;
+	} else {
+		ok = add_answer(w, result_object(id, result), out);
+	}
+	return ok ? RPC_WORK_DONE : RPC_WORK_FAILED;
+}
+
+static enum rpc_outcome tell_rest(struct rpc_work *w, struct evbuffer *out)
+{
+	int r = w->rest->next(w->rest, out);
+
+	if (r > 0)
+		return RPC_WORK_MORE;
+	w->rest->free(w->rest);
+	w->rest = NULL;
+	return r || evbuffer_add(out, "}", 1) ? RPC_WORK_FAILED : RPC_WORK_DONE;
+}
+
+/* Notes of a line what it is; Return: NULL, or why it cannot be answered at all */
+static const char *take_shape(struct rpc_work *w, struct json_object *value)
+{
+	w->n = 1;
+	if (!json_object_is_type(value, json_type_array))
+		return NULL;
+	if (!json_object_array_length(value))
+		return "an empty batch";
+	if (json_object_array_length(value) > RPC_MAX_BATCH)
+		return "a batch has at most 16 requests";
+	w->n = json_object_array_length(value);
+	w->batch = true;
 	return NULL;
 }
 _Static_assert(RPC_MAX_BATCH == 16, "the sentence above says so");
 
-/**
- * is_strict() - whether what json-c took is JSON by the letter
- * @line: the text
- * @bytes: its length
- * @sentence: out, when it is not: why
- * @size: bytes of @sentence
- *
- * json-c takes single quotes, keys that are there twice, and some numbers that are none.
- *
- * Return: true when it is.
- */
-static bool is_strict(const char *line, size_t bytes, char *sentence, size_t size)
+static enum rpc_outcome next_request(struct rpc_work *w, const struct rpc_caller *caller,
+				     struct evbuffer *out)
 {
-	FILE *errors = fmemopen(sentence, size, "w");
-	bool strict;
-
-	if (!errors)
-		return false;
-	strict = config_is_json(line, bytes, errors);
-	fclose(errors);
-	sentence[strcspn(sentence, "\n")] = 0;
-	return strict;
-}
-
-/**
- * parse() - text to value
- * @line: the text
- * @bytes: its length
- * @value: out: a new value, which may be NULL for null
- * @sentence: out, when it is no JSON: why
- * @size: bytes of @sentence
- *
- * Return: true when it is JSON.
- */
-static bool parse(const char *line, size_t bytes, struct json_object **value, char *sentence,
-		  size_t size)
-{
-	struct json_tokener *tokener = json_tokener_new_ex(RPC_MAX_DEPTH);
-	const char *bom = bom_refusal(line, bytes);
-	enum json_tokener_error e;
-	size_t at;
-
-	if (!tokener || bom || memchr(line, 0, bytes)) {
-		snprintf(sentence, size, "%s",
-			 !tokener ? "out of memory" :
-			 bom      ? bom :
-				    "the line holds a NUL");
-		if (tokener)
-			json_tokener_free(tokener);
-		return false;
-	}
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-	*value = json_tokener_parse_ex(tokener, line, (int)bytes);
-	e = json_tokener_get_error(tokener);
-	at = json_tokener_get_parse_end(tokener);
-	if (e == json_tokener_continue) { /* a number alone, or the line ends too early */
-		*value = json_tokener_parse_ex(tokener, "", 1);
-		e = json_tokener_get_error(tokener);
-		at = bytes;
-	}
-	snprintf(sentence, size, "byte %zu: %s", at + 1, json_tokener_error_desc(e));
-	json_tokener_free(tokener);
-	if (e != json_tokener_success)
-		return false;
-	if (is_strict(line, bytes, sentence, size))
-		return true;
-	json_object_put(*value);
-	return false;
-}
-
-char *rpc_answer(const struct rpc_caller *caller, const char *line, size_t bytes)
-{
-	struct json_object *value, *response;
+	struct json_object *value = NULL, *request;
+	enum rpc_outcome outcome;
 	char sentence[160];
+	const char *why = NULL;
 
-	if (!parse(line, bytes, &value, sentence, sizeof(sentence)))
-		return rpc_error_line(RPC_PARSE_ERROR, sentence);
-	if (json_object_is_type(value, json_type_array))
-		response = call_batch(caller, value);
+	if (!rpc_parse(w->line, w->bytes, &value, sentence, sizeof(sentence))) {
+		w->n = 1;
+		return add_answer(w, error_object(NULL, RPC_PARSE_ERROR, sentence), out) ?
+			       RPC_WORK_DONE :
+			       RPC_WORK_FAILED;
+	}
+	if (!w->n)
+		why = take_shape(w, value);
+	request = w->batch ? json_object_array_get_idx(value, w->next) : value;
+	if (!why)
+		outcome = call(w, caller, request, out);
+	else if (add_answer(w, error_object(NULL, RPC_INVALID_REQUEST, why), out))
+		outcome = RPC_WORK_DONE;
 	else
-		response = call(caller, value);
+		outcome = RPC_WORK_FAILED;
 	json_object_put(value);
-	return rpc_line(response);
+	return outcome;
+}
+
+void rpc_work_begin(struct rpc_work *w, char *line, size_t bytes)
+{
+	*w = (struct rpc_work){ .line = line, .bytes = bytes };
+}
+
+enum rpc_outcome rpc_work_step(struct rpc_work *w, const struct rpc_caller *caller,
+			       struct evbuffer *out)
+{
+	enum rpc_outcome outcome = w->rest ? tell_rest(w, out) : next_request(w, caller, out);
+
+	if (outcome != RPC_WORK_DONE)
+		return outcome;
+	if (++w->next < w->n)
+		return RPC_WORK_MORE;
+	if (w->n_answers && evbuffer_add_printf(out, w->batch ? "]\n" : "\n") < 0)
+		return RPC_WORK_FAILED;
+	return RPC_WORK_DONE;
+}
+
+void rpc_work_end(struct rpc_work *w)
+{
+	if (w->rest)
+		w->rest->free(w->rest);
+	free(w->line);
+	*w = (struct rpc_work){ .line = NULL };
 }

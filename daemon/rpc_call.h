@@ -12,6 +12,7 @@
 #include "rpc_rights.h"
 #include "server.h"
 
+struct evbuffer;
 struct json_object;
 struct rpc_subscriber;
 
@@ -46,18 +47,33 @@ struct rpc_caller {
 };
 
 /**
+ * struct rpc_rest - a result that is long, and so is made in pieces, as it is taken
+ * @next: append the next piece of its JSON; Return: 1: more follow; 0: that was all; or -errno
+ * @free: let it go, finished or not
+ */
+struct rpc_rest {
+	int (*next)(struct rpc_rest *rest, struct evbuffer *out);
+	void (*free)(struct rpc_rest *rest);
+};
+
+/**
  * struct rpc_request - what a method gets, and where its errors go
  * @server: what to look at
  * @caller: who asks
  * @params: an object; NULL: none were given
+ * @rest: out: the result, instead of one that is whole
  * @error: in case of an error: a sentence
  */
 struct rpc_request {
 	struct server *server;
 	const struct rpc_caller *caller;
 	struct json_object *params;
+	struct rpc_rest *rest;
 	char error[512];
 };
+
+/** RPC_LATER - what a method returns that cannot be called now: call it again when an answer has gone */
+#define RPC_LATER 1
 
 /**
  * struct rpc_method - one method
@@ -66,7 +82,8 @@ struct rpc_request {
  * @right: who may call it
  * @params: its parameters
  * @result: members of what it gives, an object; NULL: that describes itself
- * @call: carry it out; @result is a new object; Return: 0 or an enum rpc_error with a sentence
+ * @call: carry it out; @result is a new object, unless the request gets a rest; Return: 0, RPC_LATER,
+ *	or an enum rpc_error with a sentence
  * @error: one that only some methods give: RPC_REFUSED, RPC_BUSY; 0: none
  */
 struct rpc_method {
@@ -87,12 +104,15 @@ __attribute__((format(printf, 3, 4))) int rpc_refuse(struct rpc_request *req, en
 /** rpc_string() - a parameter that is a string; NULL: it was not given */
 const char *rpc_string(const struct rpc_request *req, const char *name);
 
-/* Methods that tell (rpc_list.c, rpc_metrics.c) */
+/* Methods that tell (rpc_list.c, rpc_channels.c, rpc_metrics.c) */
 int rpc_guest_list(struct rpc_request *req, struct json_object **result);
 int rpc_channel_list(struct rpc_request *req, struct json_object **result);
 int rpc_metrics_get(struct rpc_request *req, struct json_object **result);
-extern const struct rpc_field rpc_guest_list_result[], rpc_channel_list_result[],
-	rpc_metrics_get_result[];
+extern const struct rpc_field rpc_guest_list_result[], rpc_channel_list_params[],
+	rpc_channel_list_result[], rpc_metrics_get_result[];
+
+/** rpc_channel_object() - a channel of a guest as `channel.list` tells it; Return: a new object */
+struct json_object *rpc_channel_object(const char *guest, const struct channel_snapshot *snap);
 
 /* Methods that change something (rpc_change.c) */
 int rpc_guest_add(struct rpc_request *req, struct json_object **result);
@@ -104,15 +124,64 @@ int rpc_config_reload(struct rpc_request *req, struct json_object **result);
 
 /* What all of this is (rpc_discover.c) */
 int rpc_discover(struct rpc_request *req, struct json_object **result);
+
 /**
- * rpc_answer() - carry out a line
- * @caller: who asks
- * @line: a request or an array of them
+ * struct rpc_work - a line that is being answered
+ * @line: it, a request or an array of them; owned; NULL: there is nothing to do
  * @bytes: its length
+ * @batch: it is an array
+ * @n: requests in it; 0: it was not read yet
+ * @next: which of the requests comes next
+ * @n_answers: how many were answered, or are being
+ * @rest: what is left of the result that is being told; NULL: none
  *
- * Return: the answer, a line with its newline, to be freed; NULL when none is due.
+ * Only the line is kept while its answers wait to be taken, not what was read from it: that can take
+ * a hundred times as much memory.
  */
-char *rpc_answer(const struct rpc_caller *caller, const char *line, size_t bytes);
+struct rpc_work {
+	char *line;
+	bool batch;
+	size_t bytes, n, next, n_answers;
+	struct rpc_rest *rest;
+};
+
+/** enum rpc_outcome - what has come of rpc_work_step() */
+enum rpc_outcome {
+	RPC_WORK_DONE, /* the line is answered */
+	RPC_WORK_MORE, /* go on when what was appended has been taken */
+	RPC_WORK_LATER, /* go on when another client's answer has been taken */
+	RPC_WORK_FAILED, /* out of memory in the middle of an answer: end the connection */
+};
+
+/** rpc_work_begin() - there is a line to be answered, and nothing else to do; @line is owned from here on */
+void rpc_work_begin(struct rpc_work *work, char *line, size_t bytes);
+
+/**
+ * rpc_work_step() - carry out one request, or tell one more piece of a result
+ * @work: the line
+ * @caller: who asks
+ * @out: what is to be sent is appended here: all pieces make one line, or none when no answer is due
+ *
+ * Return: enum rpc_outcome.
+ */
+enum rpc_outcome rpc_work_step(struct rpc_work *work, const struct rpc_caller *caller,
+			       struct evbuffer *out);
+
+/** rpc_work_end() - drop the line, answered or not */
+void rpc_work_end(struct rpc_work *work);
+
+/**
+ * rpc_parse() - text to value (rpc_parse.c)
+ * @line: the text, with a NUL behind it
+ * @bytes: its length
+ * @value: out: a new value, which may be NULL for null
+ * @sentence: out, when it is not JSON: why
+ * @size: bytes of @sentence
+ *
+ * Return: true when it is JSON.
+ */
+bool rpc_parse(const char *line, size_t bytes, struct json_object **value, char *sentence,
+	       size_t size);
 
 /** rpc_line() - JSON as a line with its newline, to be freed; @value is consumed, NULL gives NULL */
 char *rpc_line(struct json_object *value);

@@ -6,41 +6,35 @@
 #define OKL4FS_RPC_CLIENT_H
 
 #include <stdint.h>
-#include <sys/queue.h>
 
 #include "loop.h"
+#include "rpc_place.h"
 #include "rpc_rights.h"
 #include "server.h"
-
-#define RPC_MAX_CLIENTS 64
-
-struct rpc_client;
 
 /**
  * struct rpc_clients - all connections, and what holds for all
  * @loop: main loop; borrowed
  * @server: what they are told of; borrowed
- * @rights: who may what
+ * @rights: who may do what
  * @idle_seconds: after which a client that asks nothing is sent away; 0: never
- * @list: the connections
- * @n: how many
+ * @places: the connections, the one whose last question is the oldest first
  */
 struct rpc_clients {
 	struct loop *loop;
 	struct server *server;
 	struct rpc_rights rights;
 	uint32_t idle_seconds;
-	LIST_HEAD(, rpc_client) list;
-	unsigned int n;
+	struct rpc_places places;
 };
 
-/** rpc_clients_init() - none yet; @loop and @server are borrowed, @server says who may what */
+/** rpc_clients_init() - none yet; @loop and @server are borrowed, @server says who may do what */
 void rpc_clients_init(struct rpc_clients *all, struct loop *loop, struct server *server);
 
 /** rpc_clients_deinit() - drop all */
 void rpc_clients_deinit(struct rpc_clients *all);
 
-/** rpc_clients_take() - somebody has connected: serve him, or say why not; @fd is consumed */
+/** rpc_clients_take() - a client has connected: serve it, or say why not; @fd is consumed */
 void rpc_clients_take(struct rpc_clients *all, int fd);
 
 /** rpc_clients_reload() - the configuration is another one; it holds for those who are there, too */

@@ -203,15 +203,30 @@ static char *event_line(const struct events_record *r)
 	return notification(params);
 }
 
-/**
- * queued() - what a subscriber has not taken yet
- * @sub: subscriber
- *
- * Return: bytes.
- */
+/* Bytes that a subscriber has not taken yet */
 static size_t queued(const struct rpc_subscriber *sub)
 {
-	return evbuffer_get_length(bufferevent_get_output(sub->bev));
+	return evbuffer_get_length(sub->queue) +
+	       evbuffer_get_length(bufferevent_get_output(sub->bev));
+}
+
+static bool add_line(struct rpc_subscriber *sub, const char *line)
+{
+	return !evbuffer_add(sub->held ? sub->queue : bufferevent_get_output(sub->bev), line,
+			     strlen(line));
+}
+
+void rpc_subscriber_hold(struct rpc_subscriber *sub)
+{
+	sub->held = true;
+}
+
+void rpc_subscriber_release(struct rpc_subscriber *sub)
+{
+	sub->held = false;
+	if (evbuffer_get_length(sub->queue))
+		bufferevent_write_buffer(sub->bev, sub->queue);
+	rpc_subscriber_written(sub);
 }
 
 void rpc_subscriber_written(struct rpc_subscriber *sub)
@@ -219,28 +234,24 @@ void rpc_subscriber_written(struct rpc_subscriber *sub)
 	struct json_object *params;
 	char *line;
 
-	if (!sub->on || !sub->lost || queued(sub))
+	if (!sub->on || !sub->lost || sub->held || queued(sub))
 		return;
 	params = json_object_new_object();
 	rpc_add_number(params, "seq", events_seq());
 	rpc_add_string(params, "kind", "lost");
 	rpc_add_number(params, "count", sub->lost);
 	line = notification(params);
-	if (line && !bufferevent_write(sub->bev, line, strlen(line)))
+	if (line && add_line(sub, line))
 		sub->lost = 0;
 	free(line);
 }
 
-/**
- * send_line() - hand a subscriber a line, or count that he missed it
- * @sub: subscriber
- * @line: the line; NULL: there was no memory for it
- */
+/* Hands it a line, or counts that it was missed; NULL: there was no memory for the line */
 static void send_line(struct rpc_subscriber *sub, const char *line)
 {
-	/* Whoever has missed some is told of that first. */
+	/* A subscriber that has missed some is told of that first. */
 	if (!line || sub->lost || queued(sub) + strlen(line) > RPC_SUBSCRIBER_MAX_QUEUED ||
-	    bufferevent_write(sub->bev, line, strlen(line)))
+	    !add_line(sub, line))
 		sub->lost++;
 }
 
@@ -289,6 +300,7 @@ void rpc_subscriber_off(struct rpc_subscriber *sub)
 	if (!sub->on)
 		return;
 	sub->on = false;
+	evbuffer_drain(sub->queue, evbuffer_get_length(sub->queue));
 	LIST_REMOVE(sub, entry);
 	if (!--n_subscribers)
 		events_take(NULL, NULL, NULL);

@@ -18,12 +18,15 @@
 #define RPC_SUBSCRIBER_MAX_QUEUED (256UL << 10)
 
 struct bufferevent;
+struct evbuffer;
 struct json_object;
 struct rpc_request;
 
 /**
  * struct rpc_subscriber - what a client wants to be told
  * @bev: its connection; borrowed
+ * @queue: lines that wait until the answer that is being told is whole; the client's
+ * @held: they wait
  * @on: it wants events
  * @guest: of this guest only; "" for all
  * @kinds: of these only, a bit each
@@ -32,7 +35,8 @@ struct rpc_request;
  */
 struct rpc_subscriber {
 	struct bufferevent *bev;
-	bool on;
+	struct evbuffer *queue;
+	bool held, on;
 	char guest[OKL4FS_NAME_MAX + 1];
 	uint32_t kinds;
 	uint64_t lost;
@@ -41,6 +45,12 @@ struct rpc_subscriber {
 
 /** rpc_subscriber_off() - it wants no events any more; no-op when it wants none */
 void rpc_subscriber_off(struct rpc_subscriber *sub);
+
+/** rpc_subscriber_hold() - an answer is being told, in pieces: events wait until it is whole */
+void rpc_subscriber_hold(struct rpc_subscriber *sub);
+
+/** rpc_subscriber_release() - the answer is whole: events follow it */
+void rpc_subscriber_release(struct rpc_subscriber *sub);
 
 /** rpc_subscriber_written() - it has taken all there was: it can be told what it missed */
 void rpc_subscriber_written(struct rpc_subscriber *sub);

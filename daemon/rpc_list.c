@@ -4,61 +4,11 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <json-c/json.h>
 
 #include "rpc_call.h"
 #include "rpc_json.h"
-#include "util/fd.h"
-
-/**
- * wanted() - whether a list is to have this guest
- * @req: request
- * @guest: guest
- *
- * Return: true when the parameter `guest` is its name, or is not there.
- */
-static bool wanted(const struct rpc_request *req, const struct guest *guest)
-{
-	struct json_object *name;
-
-	return !json_object_object_get_ex(req->params, "guest", &name) ||
-	       !strcmp(json_object_get_string(name), guest_config(guest)->name);
-}
-
-/**
- * for_guests() - make a list by going through the guests that are wanted
- * @req: request
- * @add: adds to the list what is to be told of a guest
- * @key: what the list is called in the result
- * @result: out
- *
- * Return: 0, or RPC_INVALID_PARAMS when a guest was named and there is no such guest.
- */
-static int for_guests(struct rpc_request *req, void (*add)(struct guest *, struct json_object *),
-		      const char *key, struct json_object **result)
-{
-	struct json_object *list = json_object_new_array();
-	struct json_object *name;
-	struct guest *guest;
-	bool found = false;
-
-	for (size_t i = 0; (guest = server_guest(req->server, i)); i++) {
-		if (wanted(req, guest)) {
-			found = true;
-			add(guest, list);
-		}
-	}
-	if (!found && json_object_object_get_ex(req->params, "guest", &name)) {
-		json_object_put(list);
-		return rpc_refuse(req, RPC_INVALID_PARAMS, "there is no guest \"%.64s\"",
-				  json_object_get_string(name));
-	}
-	*result = json_object_new_object();
-	json_object_object_add(*result, key, list);
-	return 0;
-}
 
 static const struct rpc_field guest_fields[] = {
 	RPC_FIELD("name", RPC_STRING, "Name"),
@@ -171,8 +121,11 @@ static const struct rpc_field channel_fields[] = {
 };
 
 const struct rpc_field rpc_channel_list_result[] = {
-	RPC_FIELD("channels", RPC_LIST, "In the order of the guests and of their ids",
+	RPC_FIELD("channels", RPC_LIST,
+		  "In the order in which their guests began to be served, and of their ids",
 		  .of = channel_fields),
+	RPC_FIELD("cursor", RPC_STRING, "There are more: what to ask with for the next ones",
+		  .optional = true),
 	RPC_END,
 };
 
@@ -206,16 +159,23 @@ static void add_guest(struct guest *guest, struct json_object *list)
 	json_object_array_add(list, object);
 }
 
-/**
- * rpc_guest_list() - `guest.list`
- * @req: request
- * @result: out
- *
- * Return: 0 or RPC_INVALID_PARAMS.
- */
 int rpc_guest_list(struct rpc_request *req, struct json_object **result)
 {
-	return for_guests(req, add_guest, "guests", result);
+	const char *name = rpc_string(req, "guest");
+	struct guest *guest = name ? server_find(req->server, name) : NULL;
+	struct json_object *list;
+
+	if (name && !guest)
+		return rpc_refuse(req, RPC_INVALID_PARAMS, "there is no guest \"%.64s\"", name);
+	list = json_object_new_array();
+	if (guest)
+		add_guest(guest, list);
+	else
+		for (size_t i = 0; (guest = server_guest(req->server, i)); i++)
+			add_guest(guest, list);
+	*result = json_object_new_object();
+	json_object_object_add(*result, "guests", list);
+	return 0;
 }
 
 /**
@@ -334,14 +294,7 @@ static struct json_object *errors_object(const struct channel_snapshot *snap)
 	return object;
 }
 
-/**
- * channel_object() - a channel
- * @guest: name of its guest
- * @snap: the channel
- *
- * Return: a new object.
- */
-static struct json_object *channel_object(const char *guest, const struct channel_snapshot *snap)
+struct json_object *rpc_channel_object(const char *guest, const struct channel_snapshot *snap)
 {
 	const struct channel_config *cfg = snap->cfg;
 	struct json_object *object = json_object_new_object();
@@ -364,30 +317,4 @@ static struct json_object *channel_object(const char *guest, const struct channe
 					  snap->bwd_guest_phase));
 	json_object_object_add(object, "errors", errors_object(snap));
 	return object;
-}
-
-/**
- * add_channels() - tell of the channels of a guest
- * @guest: guest
- * @list: to which
- */
-static void add_channels(struct guest *guest, struct json_object *list)
-{
-	_cleanup_free_ struct channel_snapshot *snap = NULL;
-	int n = guest_channel_snapshots(guest, &snap);
-
-	for (int i = 0; i < n; i++)
-		json_object_array_add(list, channel_object(guest_config(guest)->name, &snap[i]));
-}
-
-/**
- * rpc_channel_list() - `channel.list`
- * @req: request
- * @result: out
- *
- * Return: 0 or RPC_INVALID_PARAMS.
- */
-int rpc_channel_list(struct rpc_request *req, struct json_object **result)
-{
-	return for_guests(req, add_channels, "channels", result);
 }

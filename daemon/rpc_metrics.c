@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * rpc_metrics.c - metrics by way of the control socket
+ *
+ * The text has some megabytes when there are many channels, so it is told a metric at a time.
  */
+#include <errno.h>
 #include <event2/buffer.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/queue.h>
 
 #include <json-c/json.h>
 
 #include "metrics.h"
 #include "rpc_call.h"
-#include "rpc_json.h"
 
 const struct rpc_field rpc_metrics_get_result[] = {
 	RPC_FIELD("content_type", RPC_STRING, "Of the text, as in HTTP"),
@@ -17,27 +22,93 @@ const struct rpc_field rpc_metrics_get_result[] = {
 };
 
 /**
- * rpc_metrics_get() - `metrics.get`
- * @req: request
- * @result: out
- *
- * Return: 0 or RPC_INTERNAL_ERROR.
+ * struct telling - a text that is being told, a metric at a time
+ * @rest: its way out
+ * @uid: whose client takes it
+ * @metrics: what was seen
+ * @piece: room for a metric, empty between the pieces
+ * @begun: the beginning was told
+ * @entry: in the list of all
  */
+struct telling {
+	struct rpc_rest rest;
+	uid_t uid;
+	struct metrics *metrics;
+	struct evbuffer *piece;
+	bool begun;
+	LIST_ENTRY(telling) entry;
+};
+
+/* What was seen takes some memory: so each user has one of these at a time. Main's */
+static LIST_HEAD(, telling) tellings = LIST_HEAD_INITIALIZER(tellings);
+
+static bool add_begin(struct evbuffer *out)
+{
+	return evbuffer_add_printf(out, "{\"content_type\":\"%s\",\"text\":\"",
+				   metrics_content_type(METRICS_OPENMETRICS)) > 0;
+}
+
+/* A text as it stands between the quotation marks of JSON */
+static bool add_escaped(struct evbuffer *out, struct evbuffer *text)
+{
+	size_t bytes = evbuffer_get_length(text);
+	struct json_object *string = json_object_new_string_len(
+		(const char *)evbuffer_pullup(text, -1), (int)bytes);
+	const char *json = json_object_to_json_string_length(
+		string, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &bytes);
+	bool ok = json && !evbuffer_add(out, json + 1, bytes - 2);
+
+	json_object_put(string);
+	evbuffer_drain(text, evbuffer_get_length(text));
+	return ok;
+}
+
+static int tell_next(struct rpc_rest *rest, struct evbuffer *out)
+{
+	struct telling *t = (struct telling *)rest;
+	int r;
+
+	if (!t->begun && !add_begin(out))
+		return -ENOMEM;
+	t->begun = true;
+	r = metrics_next(t->metrics, t->piece);
+	if (r < 0 || !add_escaped(out, t->piece) || (!r && evbuffer_add(out, "\"}", 2)))
+		return -ENOMEM;
+	return r;
+}
+
+static void tell_free(struct rpc_rest *rest)
+{
+	struct telling *t = (struct telling *)rest;
+
+	LIST_REMOVE(t, entry);
+	metrics_free(t->metrics);
+	evbuffer_free(t->piece);
+	free(t);
+}
+_Static_assert(offsetof(struct telling, rest) == 0, "the casts above");
+
 int rpc_metrics_get(struct rpc_request *req, struct json_object **result)
 {
-	struct evbuffer *text = evbuffer_new();
-	int r = RPC_INTERNAL_ERROR;
+	struct telling *t;
 
-	if (!text || metrics_write(req->server, METRICS_OPENMETRICS, text) ||
-	    evbuffer_add(text, "", 1)) {
-		rpc_refuse(req, RPC_INTERNAL_ERROR, "out of memory");
-	} else {
-		*result = json_object_new_object();
-		rpc_add_string(*result, "content_type", metrics_content_type(METRICS_OPENMETRICS));
-		rpc_add_string(*result, "text", (const char *)evbuffer_pullup(text, -1));
-		r = 0;
+	LIST_FOREACH(t, &tellings, entry)
+	{
+		if (t->uid == req->caller->uid)
+			return RPC_LATER;
 	}
-	if (text)
-		evbuffer_free(text);
-	return r;
+	t = calloc(1, sizeof(*t));
+	if (!t)
+		return rpc_refuse(req, RPC_INTERNAL_ERROR, "out of memory");
+	*t = (struct telling){ .rest = { tell_next, tell_free }, .uid = req->caller->uid };
+	t->piece = evbuffer_new();
+	if (!t->piece || metrics_new(&t->metrics, req->server, METRICS_OPENMETRICS)) {
+		if (t->piece)
+			evbuffer_free(t->piece);
+		free(t);
+		return rpc_refuse(req, RPC_INTERNAL_ERROR, "out of memory");
+	}
+	LIST_INSERT_HEAD(&tellings, t, entry);
+	req->rest = &t->rest;
+	return 0;
 }

@@ -6,6 +6,7 @@
  * and what answers a line is JSON by the letter, on one line. Whoever asks has no right to anything,
  * so no method is called.
  */
+#include <event2/buffer.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,14 +47,27 @@ static void part(const char *text, size_t bytes, bool is_guest)
 static void line(const char *text, size_t bytes)
 {
 	const struct rpc_caller nobody = { .right = RPC_NOBODY };
-	char *answer = rpc_answer(&nobody, text, bytes);
-	size_t length = answer ? strlen(answer) : 0;
+	struct evbuffer *out = evbuffer_new();
+	enum rpc_outcome outcome;
+	struct rpc_work work;
+	char *copy = malloc(bytes + 1);
+	const char *answer;
+	size_t length;
 
-	if (!answer)
-		return;
-	must(length > 1 && answer[length - 1] == '\n' && !memchr(answer, '\n', length - 1));
-	must(config_is_json(answer, length - 1, stderr));
-	free(answer);
+	must(out && copy);
+	memcpy(copy, text, bytes + 1);
+	rpc_work_begin(&work, copy, bytes);
+	do
+		outcome = rpc_work_step(&work, &nobody, out);
+	while (outcome == RPC_WORK_MORE);
+	must(outcome == RPC_WORK_DONE);
+	rpc_work_end(&work);
+	length = evbuffer_get_length(out);
+	answer = (const char *)evbuffer_pullup(out, -1);
+	must(!length || (length > 1 && answer[length - 1] == '\n' &&
+			 !memchr(answer, '\n', length - 1)));
+	must(!length || config_is_json(answer, length - 1, stderr));
+	evbuffer_free(out);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

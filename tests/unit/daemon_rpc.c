@@ -73,7 +73,7 @@ Test(rpc, json_by_the_letter)
 
 Test(rpc, a_nul_is_no_json)
 {
-	char *got = rpc_answer(&rpc_caller, "{}\0{", 4);
+	char *got = answer_to("{}\0{", 4);
 
 	cr_assert_str_eq(got, ERROR("null", -32700, "the line holds a NUL") "\n");
 	free(got);
@@ -138,7 +138,7 @@ Test(rpc, one_changed_byte_does_no_harm)
 
 			memcpy(copy, text, sizeof(text));
 			copy[i] = (char)c;
-			got = rpc_answer(&rpc_caller, copy, sizeof(text) - 1);
+			got = answer_to(copy, sizeof(text) - 1);
 			if (got && strncmp(got, "{\"jsonrpc\":\"2.0\",\"id\":", 22) != 0)
 				cr_assert_fail("%s", got);
 			free(got);
@@ -208,12 +208,111 @@ Test(rpc, channel_list)
 
 Test(rpc, lists_of_all)
 {
-	char *line =
-		rpc_answer(&rpc_caller, CALL("channel.list", ""), strlen(CALL("channel.list", "")));
+	char *line = answer_to(CALL("channel.list", ""), strlen(CALL("channel.list", "")));
 	struct json_object *reply = json_tokener_parse(line), *list;
 
 	list = json_object_object_get(json_object_object_get(reply, "result"), "channels");
 	cr_assert_eq(json_object_array_length(list), 3);
 	json_object_put(reply);
 	free(line);
+}
+
+/**
+ * page() - ask for a page of `channel.list`
+ * @params: members of its params
+ * @names: out: guest and id of each channel, as "vm1/0 vm2/0 "
+ * @size: bytes of @names
+ *
+ * Return: the cursor, to be freed; NULL: there is none.
+ */
+static char *page(const char *params, char *names, size_t size)
+{
+	struct json_object *reply, *result, *list, *cursor;
+	char line[512], *answer, *copy = NULL;
+
+	snprintf(line, sizeof(line), CALL("channel.list", ",\"params\":{%s}"), params);
+	answer = answer_to(line, strlen(line));
+	reply = json_tokener_parse(answer);
+	result = json_object_object_get(reply, "result");
+	list = json_object_object_get(result, "channels");
+	names[0] = 0;
+	for (size_t i = 0; i < json_object_array_length(list); i++) {
+		struct json_object *c = json_object_array_get_idx(list, i);
+
+		snprintf(names + strlen(names), size - strlen(names), "%s/%d ",
+			 json_object_get_string(json_object_object_get(c, "guest")),
+			 json_object_get_int(json_object_object_get(c, "id")));
+	}
+	if (json_object_object_get_ex(result, "cursor", &cursor))
+		copy = strdup(json_object_get_string(cursor));
+	json_object_put(reply);
+	free(answer);
+	return copy;
+}
+
+/**
+ * next_page() - go on where a page ended
+ * @cursor: of that page; freed
+ * @more: further members of the params
+ * @names, @size: as of page()
+ *
+ * Return: likewise.
+ */
+static char *next_page(char *cursor, const char *more, char *names, size_t size)
+{
+	char params[256];
+
+	snprintf(params, sizeof(params), "\"cursor\":\"%s\"%s", cursor, more);
+	free(cursor);
+	return page(params, names, size);
+}
+
+Test(rpc, pages)
+{
+	char names[256], *cursor;
+
+	cr_assert_null(page("\"limit\":3", names, sizeof(names)), "those were all");
+	cr_assert_str_eq(names, "vm1/0 vm1/1 vm2/0 ");
+	cr_assert_null(page("\"limit\":2,\"guest\":\"vm1\"", names, sizeof(names)));
+	cr_assert_str_eq(names, "vm1/0 vm1/1 ");
+
+	cursor = page("\"limit\":1", names, sizeof(names));
+	cr_assert_str_eq(names, "vm1/0 ");
+	cursor = next_page(cursor, ",\"limit\":1", names, sizeof(names));
+	cr_assert_str_eq(names, "vm1/1 ");
+	cr_assert_null(next_page(cursor, ",\"limit\":1", names, sizeof(names)));
+	cr_assert_str_eq(names, "vm2/0 ");
+
+	cursor = page("\"limit\":1", names, sizeof(names));
+	cr_assert_null(next_page(cursor, "", names, sizeof(names)));
+	cr_assert_str_eq(names, "vm1/1 vm2/0 ");
+}
+
+Test(rpc, pages_go_on_when_the_guest_has_gone)
+{
+	char names[256], *cursor = page("\"limit\":1", names, sizeof(names));
+
+	rpc_vm1_gone = true;
+	cr_assert_null(next_page(cursor, "", names, sizeof(names)));
+	cr_assert_str_eq(names, "vm2/0 ");
+}
+
+Test(rpc, pages_that_are_none)
+{
+	refuses("channel.list", "\"limit\":0", -32602, "\\\"limit\\\" must be 1 or more");
+	refuses("channel.list", "\"limit\":-1", -32602, "\\\"limit\\\" must be 1 or more");
+	refuses("channel.list", "\"limit\":\"1\"", -32602, "\\\"limit\\\" must be a number");
+	for (size_t i = 0; i < 6; i++) {
+		static const char *const cursor[] = { "",
+						      "x",
+						      "0000000000000abc.7",
+						      "0000000000000abd.7.1",
+						      "0000000000000abc.7.1 ",
+						      "0000000000000abc.-7.1" };
+		char params[64];
+
+		snprintf(params, sizeof(params), "\"cursor\":\"%s\"", cursor[i]);
+		refuses("channel.list", params, -32602,
+			"\\\"cursor\\\" is not one that this daemon has given: begin without one");
+	}
 }

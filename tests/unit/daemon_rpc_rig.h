@@ -15,6 +15,7 @@ extern struct config rpc_config; /* the server's configuration */
 extern struct server_watch *rpc_watch; /* who is to be told of reloads */
 extern struct rpc_caller rpc_caller; /* who asks, in answers(): an admin, if nobody says otherwise */
 extern char rpc_changed[256]; /* what was changed last */
+extern bool rpc_vm1_gone; /* one of the guests is not there any more */
 extern int rpc_outcome; /* what comes of a change: 0 or a negative errno */
 
 #define CALL(method, more) "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"" method "\"" more "}"
@@ -23,6 +24,9 @@ extern int rpc_outcome; /* what comes of a change: 0 or a negative errno */
 	"{\"jsonrpc\":\"2.0\",\"id\":" id ",\"error\":{\"code\":" #code ",\"message\":\"" text \
 	"\"}}"
 #define VERSION "{\"name\":\"okl4fsd\",\"version\":\"" OKL4FS_VERSION_STRING "\",\"abi_version\":1}"
+
+/** answer_to() - all pieces of the answer to a line, to be freed; NULL: none is due */
+char *answer_to(const char *line, size_t bytes);
 
 /** answers() - a line must be answered by exactly this one, or not at all when @want is NULL */
 void answers(const char *line, const char *want);

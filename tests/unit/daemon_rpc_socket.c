@@ -138,29 +138,98 @@ Test(rpc_socket, a_client_that_does_not_listen_is_dropped)
 	close(fd);
 }
 
+#define LEAVES                                                                        \
+	ERROR("null", -32003,                                                         \
+	      "another client needed the place of the one that asked nothing for the " \
+	      "longest time")
+
 Test(rpc_socket, sixty_four_clients)
 {
-	int fd[64];
-	FILE *f;
+	FILE *f[64], *more;
 
 	for (int i = 0; i < 64; i++) {
-		fd[i] = connection();
-		is_served(fd[i]);
+		f[i] = client();
+		is_served(fileno(f[i]));
 	}
-	f = client();
-	hear(f, ERROR("null", -32000, "there are 64 clients already"));
-	hear(f, NULL);
-	fclose(f);
-	is_served(fd[63]);
-	/* One leaves: there is room again. */
-	shutdown(fd[0], SHUT_WR);
-	cr_assert_eq(recv(fd[0], (char[1]){ 0 }, 1, 0), 0);
-	f = client();
-	say(fileno(f), CALL("version", "") "\n");
-	hear(f, REPLY);
-	fclose(f);
+	is_served(fileno(f[0])); /* so the second is the one that asked nothing for longest */
+	more = client();
+	is_served(fileno(more));
+	hear(f[1], LEAVES);
+	hear(f[1], NULL);
+	is_served(fileno(f[0]));
+	is_served(fileno(f[2]));
+	/* One leaves: there is room again, and nobody else has to. */
+	shutdown(fileno(f[3]), SHUT_WR);
+	hear(f[3], NULL);
+	fclose(f[1]);
+	f[1] = client();
+	is_served(fileno(f[1]));
+	is_served(fileno(f[4]));
 	for (int i = 0; i < 64; i++)
-		close(fd[i]);
+		fclose(f[i]);
+	fclose(more);
+}
+
+Test(rpc_socket, a_client_that_is_told_of_events_keeps_its_place)
+{
+	FILE *f[64], *told = client(), *more;
+
+	say(fileno(told), CALL("events.subscribe", "") "\n");
+	hear(told, "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"seq\":");
+	for (int i = 0; i < 63; i++) {
+		f[i] = client();
+		is_served(fileno(f[i]));
+	}
+	more = client();
+	is_served(fileno(more));
+	hear(f[0], LEAVES);
+	is_served(fileno(told));
+	for (int i = 0; i < 63; i++)
+		fclose(f[i]);
+	fclose(more);
+	fclose(told);
+}
+
+/**
+ * many() - a line with a batch of calls of a method
+ * @method: which
+ * @n: how many
+ *
+ * Return: the line, to be freed.
+ */
+static char *many(const char *method, int n)
+{
+	char *line = NULL;
+	size_t bytes;
+	FILE *f = open_memstream(&line, &bytes);
+
+	for (int i = 0; i < n; i++)
+		fprintf(f, "%s" CALL("%s", ""), i ? "," : "[", method);
+	fputs("]\n", f);
+	fclose(f);
+	return line;
+}
+
+Test(rpc_socket, a_batch_is_answered_in_one_line)
+{
+	char *line = many("channel.list", 16), *got = NULL, *at;
+	FILE *f = client();
+	size_t size;
+	int n = 0;
+
+	say(fileno(f), line);
+	say(fileno(f), CALL("version", "") "\n");
+	cr_assert_gt(getline(&got, &size, f), 0);
+	cr_assert_eq(got[0], '[');
+	cr_assert_str_eq(got + strlen(got) - 3, "}]\n");
+	for (at = got; (at = strstr(at, "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"channels\":["));
+	     at++)
+		n++;
+	cr_assert_eq(n, 16);
+	hear(f, REPLY);
+	free(got);
+	free(line);
+	fclose(f);
 }
 
 Test(rpc_socket, a_socket_that_is_in_use)
