@@ -94,6 +94,19 @@ enum ctl_exit ctl_call(const struct ctl *ctl, const char *method, struct json_ob
 	return link_tell(&link, r);
 }
 
+enum ctl_exit ctl_list_channels(const struct ctl *ctl, const char *guest,
+				struct json_object **result)
+{
+	struct link link;
+	enum ctl_exit r = link_open(&link, ctl);
+
+	*result = NULL;
+	if (!r)
+		r = link_channels(&link, guest, result);
+	link_close(&link);
+	return link_tell(&link, r);
+}
+
 enum ctl_exit ctl_find_channel(const struct ctl *ctl, const char *command, const char *name,
 			       struct json_object **result, struct json_object **channel)
 {
@@ -106,7 +119,7 @@ enum ctl_exit ctl_find_channel(const struct ctl *ctl, const char *command, const
 	*result = NULL;
 	if (!wanted)
 		return CTL_USAGE;
-	r = ctl_call(ctl, "channel.list", ctl_guest_param(guest), result);
+	r = ctl_list_channels(ctl, guest, result);
 	if (r)
 		return r;
 	n = ctl_list(*result, "channels", &list);

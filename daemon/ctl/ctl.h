@@ -51,6 +51,17 @@ __attribute__((format(printf, 1, 2))) void ctl_error(const char *fmt, ...);
 enum ctl_exit ctl_call(const struct ctl *ctl, const char *method, struct json_object *params,
 		       struct json_object **result);
 
+/**
+ * ctl_list_channels() - ask the daemon for its channels
+ * @ctl: where it is
+ * @guest: only of this guest; NULL: of all
+ * @result: out: json_object_put() it
+ *
+ * Return: CTL_DONE, or another ctl_exit with a line on stderr.
+ */
+enum ctl_exit ctl_list_channels(const struct ctl *ctl, const char *guest,
+				struct json_object **result);
+
 /** ctl_guest_param() - parameters that name a guest; NULL: no guest, no parameters */
 struct json_object *ctl_guest_param(const char *guest);
 

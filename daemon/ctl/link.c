@@ -18,7 +18,8 @@
 #include "config.h"
 #include "util/fd.h"
 
-#define MAX_LINE_BYTES (512U << 20) /* a list of everything that a daemon can have */
+#define MAX_LINE_BYTES (512U << 20) /* the metrics of everything that a daemon can have */
+#define PAGE_CHANNELS  256
 
 /**
  * fail() - note what is wrong
@@ -279,6 +280,42 @@ enum ctl_exit link_call(struct link *link, const char *method, struct json_objec
 		return r;
 	r = take_result(link, response, result);
 	json_object_put(response);
+	return r;
+}
+
+/* Moves the channels of a page to the end of a list */
+static void move_channels(struct json_object *page, struct json_object *list)
+{
+	struct json_object *channels;
+	size_t n = ctl_list(page, "channels", &channels);
+
+	for (size_t i = 0; i < n; i++)
+		json_object_array_add(list,
+				      json_object_get(json_object_array_get_idx(channels, i)));
+}
+
+enum ctl_exit link_channels(struct link *link, const char *guest, struct json_object **result)
+{
+	struct json_object *list = json_object_new_array(), *page = NULL, *params;
+	enum ctl_exit r;
+
+	*result = json_object_new_object();
+	json_object_object_add(*result, "channels", list);
+	do {
+		params = guest ? ctl_guest_param(guest) : json_object_new_object();
+		json_object_object_add(params, "limit", json_object_new_int(PAGE_CHANNELS));
+		if (ctl_object(page, "cursor"))
+			json_object_object_add(params, "cursor",
+					       json_object_get(ctl_object(page, "cursor")));
+		json_object_put(page);
+		r = link_call(link, "channel.list", params, &page);
+		move_channels(page, list);
+	} while (!r && ctl_object(page, "cursor"));
+	json_object_put(page);
+	if (r) {
+		json_object_put(*result);
+		*result = NULL;
+	}
 	return r;
 }
 

@@ -46,6 +46,16 @@ enum ctl_exit link_call(struct link *link, const char *method, struct json_objec
 			struct json_object **result);
 
 /**
+ * link_channels() - `channel.list`, a page at a time
+ * @link: connection
+ * @guest: only of this guest; NULL: of all
+ * @result: out: as of one call for all of them; json_object_put() it
+ *
+ * Return: as link_call().
+ */
+enum ctl_exit link_channels(struct link *link, const char *guest, struct json_object **result);
+
+/**
  * link_receive() - wait for a line
  * @link: connection
  * @timeout_ms: for so long; -1: for ever

@@ -46,7 +46,7 @@ enum ctl_exit look_take(struct look *look, struct link *link, const char *guest)
 	look->channels = NULL;
 	r = link_call(link, "status", NULL, &look->status);
 	if (!r)
-		r = link_call(link, "channel.list", ctl_guest_param(guest), &look->channels);
+		r = link_channels(link, guest, &look->channels);
 	look->at_us = now_us();
 	return r;
 }

@@ -18,27 +18,26 @@ void ctl_show_json(struct json_object *result)
 							    JSON_C_TO_STRING_NOSLASHESCAPE));
 }
 
-/**
- * show() - call a method and print its result
- * @ctl: how
- * @method: name
- * @params: parameters; consumed; NULL: none
- * @print: prints it for people
- *
- * Return: ctl_exit.
- */
-static enum ctl_exit show(const struct ctl *ctl, const char *method, struct json_object *params,
-			  void (*print)(struct json_object *result))
+/* Prints what came of a call, as JSON or for people; @result is consumed; Return: @r */
+static enum ctl_exit show_result(const struct ctl *ctl, enum ctl_exit r, struct json_object *result,
+				 void (*print)(struct json_object *result))
 {
-	struct json_object *result;
-	enum ctl_exit r = ctl_call(ctl, method, params, &result);
-
 	if (!r && ctl->json)
 		ctl_show_json(result);
 	else if (!r)
 		print(result);
 	json_object_put(result);
 	return r;
+}
+
+/* Calls a method without parameters, and prints its result */
+static enum ctl_exit show(const struct ctl *ctl, const char *method,
+			  void (*print)(struct json_object *result))
+{
+	struct json_object *result;
+	enum ctl_exit r = ctl_call(ctl, method, NULL, &result);
+
+	return show_result(ctl, r, result, print);
 }
 
 /**
@@ -74,7 +73,7 @@ void ctl_show_status(struct json_object *result)
 
 enum ctl_exit ctl_status(const struct ctl *ctl, char **args)
 {
-	return show(ctl, "status", NULL, ctl_show_status);
+	return show(ctl, "status", ctl_show_status);
 }
 
 /**
@@ -89,7 +88,7 @@ static void show_version(struct json_object *result)
 
 enum ctl_exit ctl_version(const struct ctl *ctl, char **args)
 {
-	return show(ctl, "version", NULL, show_version);
+	return show(ctl, "version", show_version);
 }
 
 /**
@@ -103,7 +102,7 @@ static void show_metrics(struct json_object *result)
 
 enum ctl_exit ctl_metrics(const struct ctl *ctl, char **args)
 {
-	return show(ctl, "metrics.get", NULL, show_metrics);
+	return show(ctl, "metrics.get", show_metrics);
 }
 
 /**
@@ -159,7 +158,7 @@ static void show_guest_names(struct json_object *result)
 
 enum ctl_exit ctl_guests(const struct ctl *ctl, char **args)
 {
-	return show(ctl, "guest.list", NULL, ctl->names ? show_guest_names : ctl_show_guests);
+	return show(ctl, "guest.list", ctl->names ? show_guest_names : ctl_show_guests);
 }
 
 /**
@@ -232,6 +231,8 @@ static void show_channel_names(struct json_object *result)
 
 enum ctl_exit ctl_channels(const struct ctl *ctl, char **args)
 {
-	return show(ctl, "channel.list", ctl_guest_param(args[0]),
-		    ctl->names ? show_channel_names : ctl_show_channels);
+	struct json_object *result;
+	enum ctl_exit r = ctl_list_channels(ctl, args[0], &result);
+
+	return show_result(ctl, r, result, ctl->names ? show_channel_names : ctl_show_channels);
 }
