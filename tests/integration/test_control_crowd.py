@@ -7,7 +7,6 @@ import re
 import select
 import socket
 import subprocess
-import sys
 import time
 import unittest
 from pathlib import Path
@@ -65,7 +64,7 @@ class Crowd(unittest.TestCase):
         if user:
             entry = pwd.getpwnam(user)
             more = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
-        crowd = subprocess.Popen([sys.executable, "-c", CROWD, self.daemon.control_path, str(n),
+        crowd = subprocess.Popen(["/usr/bin/python3", "-c", CROWD, self.daemon.control_path, str(n),
                                   says], cwd="/", stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                  **more)
         self.addCleanup(crowd.wait)
@@ -114,7 +113,7 @@ class Crowd(unittest.TestCase):
     def test_a_user_s_idle_clients_make_room_for_its_own(self):
         self.crowd(16, user="games")
         entry = pwd.getpwnam("games")
-        done = subprocess.run([sys.executable, "-c", """
+        done = subprocess.run(["/usr/bin/python3", "-c", """
 import socket, sys
 client = socket.socket(socket.AF_UNIX)
 client.settimeout(20)
