@@ -270,8 +270,9 @@ static bool add_answer(struct rpc_work *w, struct json_object *response, struct 
 /* The members of a response up to the result, which follows in pieces */
 static bool add_head(struct rpc_work *w, struct json_object *id, struct evbuffer *out)
 {
-	return open_answer(w, out) && evbuffer_add_printf(out, "{\"jsonrpc\":\"2.0\",\"id\":") > 0 &&
-	       add_json(out, id) && evbuffer_add_printf(out, ",\"result\":") > 0;
+	return open_answer(w, out) &&
+	       evbuffer_add_printf(out, "{\"jsonrpc\":\"2.0\",\"id\":") > 0 && add_json(out, id) &&
+	       evbuffer_add_printf(out, ",\"result\":") > 0;
 }
 
 static struct json_object *result_object(struct json_object *id, struct json_object *result)

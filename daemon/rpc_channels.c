@@ -21,7 +21,7 @@
 #include "util/fd.h"
 
 #define CHANNELS_A_PIECE 32
-#define CURSOR		 "%016" PRIx64 ".%" PRIu64 ".%" PRIu32
+#define CURSOR           "%016" PRIx64 ".%" PRIu64 ".%" PRIu32
 
 const struct rpc_field rpc_channel_list_params[] = {
 	RPC_FIELD("guest", RPC_STRING, "Only of this guest", .optional = true),
@@ -158,17 +158,17 @@ _Static_assert(offsetof(struct channel_list, rest) == 0, "the casts above");
 static int read_cursor(struct rpc_request *req, struct channel_list *l)
 {
 	const char *text = rpc_string(req, "cursor");
-	uint64_t instance;
-	char again[64];
+	char again[64], *end;
 
 	if (!text)
 		return 0;
-	if (sscanf(text, "%" SCNx64 ".%" SCNu64 ".%" SCNu32, &instance, &l->serial, &l->id) == 3 &&
-	    instance == server_instance()) {
-		snprintf(again, sizeof(again), CURSOR, instance, l->serial, l->id);
-		if (!strcmp(text, again))
-			return 0;
-	}
+	strtoull(text, &end, 16);
+	l->serial = *end ? strtoull(end + 1, &end, 10) : 0;
+	l->id = *end ? (uint32_t)strtoul(end + 1, NULL, 10) : 0;
+	/* What is not as it would be written now was not written here. */
+	snprintf(again, sizeof(again), CURSOR, server_instance(), l->serial, l->id);
+	if (!strcmp(text, again))
+		return 0;
 	return rpc_refuse(req, RPC_INVALID_PARAMS,
 			  "\"cursor\" is not one that this daemon has given: begin without one");
 }

@@ -26,7 +26,7 @@
 #include "rpc_events.h"
 #include "util/log.h"
 
-#define MAX_LINE_BYTES	65536
+#define MAX_LINE_BYTES  65536
 #define WRITE_TIMEOUT_S 10
 
 /**
@@ -419,7 +419,8 @@ static void lose_rights(struct rpc_client *c)
 {
 	if (c->work.rest) {
 		client_free(c); /* in the middle of an answer there is no saying why */
-	} else if (c->subscriber.on && c->work.line) { /* perhaps what it asks is this very reload */
+	} else if (c->subscriber.on &&
+		   c->work.line) { /* perhaps what it asks is this very reload */
 		rpc_subscriber_off(&c->subscriber);
 		evbuffer_drain(bufferevent_get_input(c->bev), MAX_LINE_BYTES + 1);
 		c->closing = true;

@@ -52,8 +52,8 @@ static bool add_begin(struct evbuffer *out)
 static bool add_escaped(struct evbuffer *out, struct evbuffer *text)
 {
 	size_t bytes = evbuffer_get_length(text);
-	struct json_object *string = json_object_new_string_len(
-		(const char *)evbuffer_pullup(text, -1), (int)bytes);
+	struct json_object *string =
+		json_object_new_string_len((const char *)evbuffer_pullup(text, -1), (int)bytes);
 	const char *json = json_object_to_json_string_length(
 		string, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &bytes);
 	bool ok = json && !evbuffer_add(out, json + 1, bytes - 2);

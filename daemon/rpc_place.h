@@ -17,9 +17,9 @@
 
 #include "rpc_rights.h"
 
-#define RPC_MAX_CLIENTS	  64
-#define RPC_MAX_READERS	  48 /* of these, so that an admin seldom has to send somebody away */
-#define RPC_MAX_OF_USER	  16 /* root and the daemon's own user may have all of them */
+#define RPC_MAX_CLIENTS   64
+#define RPC_MAX_READERS   48 /* of these, so that an admin seldom has to send somebody away */
+#define RPC_MAX_OF_USER   16 /* root and the daemon's own user may have all of them */
 #define RPC_MAX_STRANGERS 8 /* clients without any right, beside those */
 
 /**

@@ -64,8 +64,8 @@ static void line(const char *text, size_t bytes)
 	rpc_work_end(&work);
 	length = evbuffer_get_length(out);
 	answer = (const char *)evbuffer_pullup(out, -1);
-	must(!length || (length > 1 && answer[length - 1] == '\n' &&
-			 !memchr(answer, '\n', length - 1)));
+	must(!length ||
+	     (length > 1 && answer[length - 1] == '\n' && !memchr(answer, '\n', length - 1)));
 	must(!length || config_is_json(answer, length - 1, stderr));
 	evbuffer_free(out);
 }

@@ -138,8 +138,8 @@ Test(rpc_socket, a_client_that_does_not_listen_is_dropped)
 	close(fd);
 }
 
-#define LEAVES                                                                        \
-	ERROR("null", -32003,                                                         \
+#define LEAVES                                                                         \
+	ERROR("null", -32003,                                                          \
 	      "another client needed the place of the one that asked nothing for the " \
 	      "longest time")
 
@@ -222,8 +222,8 @@ Test(rpc_socket, a_batch_is_answered_in_one_line)
 	cr_assert_gt(getline(&got, &size, f), 0);
 	cr_assert_eq(got[0], '[');
 	cr_assert_str_eq(got + strlen(got) - 3, "}]\n");
-	for (at = got; (at = strstr(at, "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"channels\":["));
-	     at++)
+	for (at = got;
+	     (at = strstr(at, "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"channels\":[")); at++)
 		n++;
 	cr_assert_eq(n, 16);
 	hear(f, REPLY);
