@@ -29,7 +29,7 @@ enum rpc_error {
 	RPC_BUSY = -32000, /* too many clients, or too many that want events */
 	RPC_REFUSED = -32001, /* the daemon cannot do that as things stand */
 	RPC_DENIED = -32002, /* whoever asks has no right to that */
-	RPC_IDLE = -32003, /* nothing was asked for too long */
+	RPC_IDLE = -32003, /* nothing was asked for too long, or another client needs the place */
 };
 
 /**
