@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The handler runs on the thread that touched the memory, in the middle of that touch. So it uses
- * only what is allowed there: atomic loads and stores of a fixed table, mmap(2) and write(2). It
- * covers everything from the faulting page to the end of the mapping, since a file loses its tail
- * when it is shortened; a second loss below that is a second signal.
+ * only what is allowed there: atomic loads and stores of a fixed table, mmap(2), write(2) and
+ * pread(2). It covers everything from the faulting page to the end of the mapping, since a file
+ * loses its tail when it is shortened; a second loss below that is a second signal. Nothing outside
+ * of the mapping that faulted is ever replaced, whatever its page size is said to be.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -17,9 +19,6 @@
 
 /* 1024 guests (DPDK's limit) of 8 regions */
 #define SIGBUS_SLOTS 8192
-
-#define SMALL_PAGE 4096UL
-#define HUGE_PAGE  (2UL << 20)
 
 /**
  * struct sigbus_slot - one watched mapping
@@ -41,6 +40,8 @@ static struct sigbus_slot slots[SIGBUS_SLOTS];
 static atomic_uint n_slots; /* used ones are below this */
 static pthread_mutex_t slots_lock =
 	PTHREAD_MUTEX_INITIALIZER; /* serialises changes, not the handler */
+
+static int maps_fd = -1; /* /proc/self/maps */
 
 /* sigbus_here() */
 static _Thread_local atomic_bool *here_lost;
@@ -69,33 +70,82 @@ static bool sigbus_replace(uintptr_t from, uint64_t bytes, atomic_bool *lost, in
 	return true;
 }
 
+/* A line of /proc/self/maps, as far as it has been read: "7f00-7f10 rw-s ..." */
+struct maps_line {
+	uintptr_t from, to;
+	unsigned int field; /* 0: @from, 1: @to, then the permissions' place + 2 */
+	bool shared;
+};
+
+/* Takes the next byte; true: @line is the mapping of @at. */
+static bool maps_take(struct maps_line *line, char c, uintptr_t at)
+{
+	uintptr_t digit = (uintptr_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+
+	if (c == '\n') {
+		*line = (struct maps_line){ 0 };
+		return false;
+	}
+	if (line->field == 0 && c != '-')
+		line->from = line->from << 4 | digit;
+	else if (line->field == 1 && c != ' ')
+		line->to = line->to << 4 | digit;
+	else
+		line->field++;
+	if (line->field == 6)
+		line->shared = c == 's';
+	return line->field == 6 && at >= line->from && at < line->to;
+}
+
+/* The shared mapping that an address lies in, for one that is not watched yet. */
+static bool find_shared(uintptr_t at, uintptr_t *from, uint64_t *bytes)
+{
+	struct maps_line line = { 0 };
+	char buf[1024];
+	off_t pos = 0;
+	ssize_t n;
+
+	while ((n = pread(maps_fd, buf, sizeof(buf), pos)) > 0) {
+		for (ssize_t i = 0; i < n; i++) {
+			if (!maps_take(&line, buf[i], at))
+				continue;
+			*from = line.from;
+			*bytes = line.to - line.from;
+			return line.shared;
+		}
+		pos += n;
+	}
+	return false;
+}
+
 /**
- * sigbus_cover() - put zero pages in place of lost memory, if it is watched
+ * sigbus_cover() - put zero pages in place of lost memory, if it is somebody's
  * @at: the address that was touched
  *
- * Return: true when it was and they are there.
+ * Return: true when it is and they are there.
  */
 static bool sigbus_cover(uintptr_t at)
 {
 	unsigned int n = atomic_load(&n_slots);
+	uintptr_t from;
+	uint64_t bytes;
 
 	for (unsigned int i = 0; i < n; i++) {
 		struct sigbus_slot *s = &slots[i];
 		uintptr_t map = atomic_load_explicit(&s->map, memory_order_acquire);
-		uint64_t bytes = atomic_load(&s->bytes);
-		uintptr_t from;
 
+		bytes = atomic_load(&s->bytes);
 		if (!map || at < map || at - map >= bytes)
 			continue;
 		from = at & ~(uintptr_t)(atomic_load(&s->page_bytes) - 1);
+		if (from < map)
+			from = map;
 		return sigbus_replace(from, map + bytes - from, atomic_load(&s->lost),
 				      atomic_load(&s->event_fd));
 	}
-	if (!here_lost)
-		return false;
-	/* Its page size is not known here: a smaller one than the mapping's is refused. */
-	return sigbus_replace(at & ~(uintptr_t)(SMALL_PAGE - 1), SMALL_PAGE, here_lost, here_fd) ||
-	       sigbus_replace(at & ~(uintptr_t)(HUGE_PAGE - 1), HUGE_PAGE, here_lost, here_fd);
+	/* All of it, since its page size is not known here. */
+	return here_lost && find_shared(at, &from, &bytes) &&
+	       sigbus_replace(from, bytes, here_lost, here_fd);
 }
 
 /**
@@ -125,6 +175,7 @@ int sigbus_init(void)
 {
 	struct sigaction sa;
 
+	maps_fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
 	memset(&sa, 0, sizeof(sa));
 	sa.sa_sigaction = sigbus_handler;
 	sa.sa_flags = SA_SIGINFO | SA_RESTART;
@@ -134,6 +185,7 @@ int sigbus_init(void)
 
 int sigbus_watch(void *map, uint64_t bytes, uint64_t page_bytes, atomic_bool *lost, int event_fd)
 {
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 	unsigned int i;
 	int r = -ENOSPC;
 
@@ -143,7 +195,7 @@ int sigbus_watch(void *map, uint64_t bytes, uint64_t page_bytes, atomic_bool *lo
 
 		if (atomic_load(&s->map))
 			continue;
-		atomic_store(&s->bytes, bytes);
+		atomic_store(&s->bytes, (bytes + page - 1) / page * page); /* as mmap(2) does */
 		atomic_store(&s->page_bytes, page_bytes);
 		atomic_store(&s->lost, lost);
 		atomic_store(&s->event_fd, event_fd);

@@ -19,7 +19,7 @@ int sigbus_init(void);
 /**
  * sigbus_watch() - from now on survive the loss of a mapping
  * @map: first byte of the mapping
- * @bytes: its size, a multiple of @page_bytes
+ * @bytes: its size
  * @page_bytes: page size of the mapping, a power of two
  * @lost: set when memory was lost; must stay until sigbus_unwatch()
  * @event_fd: eventfd that is written then; likewise
@@ -35,6 +35,8 @@ void sigbus_unwatch(void *map);
  * sigbus_here() - from now on memory lost under this thread is the given owner's, watched or not
  * @lost: as sigbus_watch(); NULL: nobody's
  * @event_fd: as sigbus_watch()
+ *
+ * A shared mapping that is not watched is replaced by zeros as a whole.
  */
 void sigbus_here(atomic_bool *lost, int event_fd);
 

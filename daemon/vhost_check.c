@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "region_file.h"
 #include "vhost_check.h"
 
 /** enum payload_kind - what a message carries */
@@ -149,28 +149,6 @@ static uint64_t payload_bytes(const struct vhost_message *msg, enum payload_kind
 	}
 }
 
-const char *vhost_check_region_fd(int fd, uint64_t offset, uint64_t bytes, uint64_t *page_bytes)
-{
-	struct stat st;
-
-	if (fstat(fd, &st))
-		return "a region's descriptor cannot be looked at";
-	/* memfd, tmpfs, hugetlbfs and plain files: their size is known and mmap(2) has no effects */
-	if (!S_ISREG(st.st_mode))
-		return "a region's descriptor is not that of a file";
-	if ((fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDWR)
-		return "a region's file is not open for reading and writing";
-	if (offset % OKL4FS_PAGE_BYTES)
-		return "a region does not begin at a page of its file";
-	if (st.st_size < 0 || !fs_range_ok(offset, bytes, (uint64_t)st.st_size))
-		return "a region is larger than its file";
-	if (!fs_is_pow2((uint64_t)st.st_blksize) || st.st_blksize < OKL4FS_PAGE_BYTES)
-		return "a region's file has no usable page size";
-	if (page_bytes)
-		*page_bytes = (uint64_t)st.st_blksize;
-	return NULL;
-}
-
 /**
  * check_mapping() - whether a region can be mapped as DPDK will map it
  * @fd: its file, checked
@@ -216,7 +194,7 @@ static const char *check_mem_table(const struct vhost_message *msg)
 	for (uint32_t i = 0; i < n && !wrong; i++) {
 		uint64_t offset = msg->payload.memory.region[i].mmap_offset;
 
-		wrong = vhost_check_region_fd(msg->fd[i], offset, region[i].bytes, NULL);
+		wrong = region_file_check(msg->fd[i], offset, region[i].bytes, NULL);
 		if (!wrong)
 			wrong = check_mapping(msg->fd[i], offset + region[i].bytes);
 	}
@@ -227,7 +205,7 @@ static const char *check_mem_table(const struct vhost_message *msg)
  * check_eventfd() - whether a kick or call descriptor cannot make us wait
  * @fd: descriptor
  *
- * It is shared with the frontend. That it is an eventfd is asked of /proc, where there is one;
+ * It is shared with the frontend. That it is an eventfd is asked of /proc;
  * O_NONBLOCK, which QEMU sets itself, lets a write fail rather than wait when the counter is full.
  *
  * Return: NULL, or what is wrong.
@@ -241,7 +219,9 @@ static const char *check_eventfd(int fd)
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	n = readlink(path, target, sizeof(target));
-	if (n >= 0 && (n != sizeof(eventfd) - 1 || memcmp(target, eventfd, (size_t)n) != 0))
+	if (n < 0)
+		return "its descriptor cannot be looked up in /proc, which must be mounted";
+	if (n != sizeof(eventfd) - 1 || memcmp(target, eventfd, (size_t)n) != 0)
 		return "its descriptor is not an eventfd";
 	flags = fcntl(fd, F_GETFL);
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK))
@@ -266,7 +246,7 @@ static const char *check_vring_fd(const struct vhost_message *msg)
 	if (none)
 		return msg->request == VHOST_REQ_SET_VRING_KICK ? "polling a queue is not offered" :
 								  NULL;
-	return msg->request == VHOST_REQ_SET_VRING_ERR ? NULL : check_eventfd(msg->fd[0]);
+	return check_eventfd(msg->fd[0]);
 }
 
 /**

@@ -118,15 +118,4 @@ enum vhost_scope {
 /** vhost_message_scope() - what a message that was passed may change: quiesce that before */
 enum vhost_scope vhost_message_scope(const struct vhost_message *msg);
 
-/**
- * vhost_check_region_fd() - whether a region may be mapped from a file
- * @fd: descriptor
- * @offset: where in the file the region begins
- * @bytes: its size
- * @page_bytes: out: page size of the file's mappings; NULL: not wanted
- *
- * Return: NULL, or what is wrong; static memory.
- */
-const char *vhost_check_region_fd(int fd, uint64_t offset, uint64_t bytes, uint64_t *page_bytes);
-
 #endif

@@ -15,6 +15,7 @@
 #include <rte_vhost.h>
 #include <string.h>
 
+#include "region_file.h"
 #include "sigbus.h"
 #include "util/fd.h"
 #include "vhost_private.h"
@@ -393,8 +394,8 @@ static const char *take_memory(struct vhost_backend *b, int vid)
 		r->hva = (uint8_t *)(uintptr_t)t->host_user_addr;
 		r->map = t->mmap_addr;
 		r->map_bytes = t->mmap_size;
-		wrong = vhost_check_region_fd(t->fd, (uint64_t)(r->hva - r->map), r->bytes,
-					      &r->page_bytes);
+		wrong = region_file_check(t->fd, (uint64_t)(r->hva - r->map), r->bytes,
+					  &r->page_bytes);
 	}
 	if (!wrong)
 		wrong = guest_memory_check(m->region, table->nregions);

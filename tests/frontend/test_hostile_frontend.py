@@ -256,7 +256,7 @@ class HostileFrontend(FrontendTest):
         read_end, write_end = os.pipe()
         left, right = socket.socketpair()
         eventfd = os.eventfd(0)
-        for request in (vu.SET_VRING_KICK, vu.SET_VRING_CALL):
+        for request in (vu.SET_VRING_KICK, vu.SET_VRING_CALL, vu.SET_VRING_ERR):
             for why, word, fds in (("not an eventfd", 0, [write_end]),
                                    ("not an eventfd", 0, [left.fileno()]),
                                    ("number of descriptors", 0, []),
@@ -272,7 +272,7 @@ class HostileFrontend(FrontendTest):
         frontend.send(vu.SET_VRING_KICK, struct.pack("<Q", 0x100))
         self.assert_dropped(frontend, "SET_VRING_KICK", "polling")
         frontend = self.shaken()
-        frontend.send(vu.SET_VRING_ERR, struct.pack("<Q", 0), [write_end])
+        frontend.send(vu.SET_VRING_ERR, struct.pack("<Q", 0), [eventfd])
         self.assertEqual(frontend.ask_u64(vu.GET_FEATURES), frontend.features)
         for fd in (read_end, write_end, eventfd):
             os.close(fd)

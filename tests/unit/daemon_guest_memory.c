@@ -222,6 +222,68 @@ Test(daemon_sigbus, neighbours_are_not_blamed)
 	lost_told(&l[2], false);
 }
 
+/** neighbours() - three mappings of one page each, side by side, full of ones, of a file each */
+static uint8_t *neighbours(int fd[3])
+{
+	uint8_t *map = mmap(NULL, 3 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	for (int i = 0; i < 3; i++) {
+		fd[i] = memfd_create("test", 0);
+		cr_assert_eq(ftruncate(fd[i], PAGE), 0);
+		cr_assert_neq(mmap(map + i * PAGE, PAGE, PROT_READ | PROT_WRITE,
+				   MAP_SHARED | MAP_FIXED, fd[i], 0),
+			      MAP_FAILED);
+	}
+	memset(map, 1, 3 * PAGE);
+	return map;
+}
+
+Test(daemon_sigbus, neighbours_are_not_replaced)
+{
+	/* the third: as if its pages were larger than it is */
+	for (unsigned int way = 0; way < 3; way++) {
+		atomic_bool lost = false;
+		uint8_t *map;
+		int fd[3];
+
+		cr_assert_eq(sigbus_init(), 0);
+		map = neighbours(fd);
+		if (way)
+			cr_assert_eq(sigbus_watch(map + PAGE, PAGE, way == 1 ? PAGE : 1ULL << 30,
+						  &lost, -1),
+				     0);
+		else
+			sigbus_here(&lost, -1);
+		cr_assert_eq(ftruncate(fd[1], 0), 0);
+		cr_assert_eq(*(volatile uint8_t *)(map + PAGE), 0);
+		cr_assert(lost);
+		*(volatile uint8_t *)map = 3;
+		*(volatile uint8_t *)(map + 2 * PAGE) = 5;
+		for (int i = 0; i < 3; i += 2) {
+			uint8_t byte = 0;
+
+			cr_assert_eq(pread(fd[i], &byte, 1, 0), 1);
+			cr_assert_eq(byte, 3 + i, "way %u: mapping %d is another one", way, i);
+		}
+		sigbus_here(NULL, -1);
+		sigbus_unwatch(map + PAGE);
+	}
+}
+
+Test(daemon_sigbus, memory_of_our_own_is_not_covered, .signal = SIGBUS)
+{
+	atomic_bool lost = false;
+	int fd = memfd_create("test", 0);
+	uint8_t *map;
+
+	cr_assert_eq(sigbus_init(), 0);
+	cr_assert_eq(ftruncate(fd, PAGE), 0);
+	map = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	cr_assert_eq(ftruncate(fd, 0), 0);
+	sigbus_here(&lost, -1);
+	cr_assert_eq(*(volatile uint8_t *)map, 0, "a private mapping was replaced");
+}
+
 static void *touch(void *arg)
 {
 	return (void *)(uintptr_t)(*(volatile uint8_t *)arg + 1);
