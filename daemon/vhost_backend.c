@@ -14,6 +14,8 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "util/fd.h"
 #include "util/log.h"
@@ -47,10 +49,10 @@ static int new_connection(int vid)
 	if (vid < 0 || vid >= MAX_VIDS || rte_vhost_get_ifname(vid, path, sizeof(path)))
 		return -1;
 	pthread_mutex_lock(&backends_lock);
-	for (b = backends; b && strcmp(b->cfg->socket, path) != 0; b = b->next)
+	for (b = backends; b && (b->closing || strcmp(b->path, path) != 0); b = b->next)
 		;
 	pthread_mutex_unlock(&backends_lock);
-	if (!b || b->closing)
+	if (!b)
 		return -1;
 	if (b->vid >= 0) {
 		log_limited(&b->limit, LOG_LEVEL_WARNING, &b->about,
@@ -79,8 +81,7 @@ static void destroy_connection(int vid)
 		return;
 	by_vid[vid] = NULL;
 	vhost_message_lost(b);
-	if (!b->closing)
-		vhost_call_disconnected(b);
+	vhost_call_disconnected(b);
 	vhost_message_reset(b);
 	if (b->gone_fd >= 0)
 		eventfd_write(b->gone_fd, 1);
@@ -93,18 +94,6 @@ static const struct rte_vhost_device_ops device_ops = {
 };
 
 /**
- * unregister() - DPDK forgets the socket
- * @b: backend
- */
-static void unregister(struct vhost_backend *b)
-{
-	if (b->registered)
-		rte_vhost_driver_unregister(b->cfg->socket);
-	b->registered = false;
-	vhost_poke();
-}
-
-/**
  * start() - DPDK gets the socket
  * @b: backend
  * @flags: RTE_VHOST_USER_*
@@ -113,7 +102,7 @@ static void unregister(struct vhost_backend *b)
  */
 static int start(struct vhost_backend *b, uint64_t flags)
 {
-	const char *path = b->cfg->socket;
+	const char *path = b->path;
 	sigset_t signals;
 	mode_t mask;
 	int r;
@@ -122,7 +111,7 @@ static int start(struct vhost_backend *b, uint64_t flags)
 		return -EIO;
 	b->registered = true;
 	vhost_eal_mask_signals(&signals);
-	/* bind(2) makes the file for its owner only; listen_start() opens it to others */
+	/* bind(2) makes the file for its owner only; publish() opens it to others */
 	mask = umask(0177);
 	r = rte_vhost_driver_set_features(path, 1ULL << VIRTIO_F_VERSION_1_BIT |
 							1ULL << VHOST_USER_F_PROTOCOL_FEATURES) ||
@@ -132,10 +121,36 @@ static int start(struct vhost_backend *b, uint64_t flags)
 	    rte_vhost_driver_callback_register(path, &device_ops) || rte_vhost_driver_start(path);
 	umask(mask);
 	pthread_sigmask(SIG_SETMASK, &signals, NULL);
-	if (r)
-		unregister(b);
+	if (r) {
+		/* No connection, so there is nothing to wait for. */
+		rte_vhost_driver_unregister(path);
+		b->registered = false;
+	}
 	vhost_poke();
 	return r ? -EIO : 0;
+}
+
+/* A name beside the socket that nobody has. */
+static int private_path(struct vhost_backend *b)
+{
+	const char *socket = b->cfg->socket, *slash = strrchr(socket, '/');
+	int folder = slash ? (int)(slash - socket) + 1 : 0;
+	static unsigned int n; /* main */
+	struct stat st;
+
+	do {
+		snprintf(b->path, sizeof(b->path), "%.*s.%u", folder, socket, ++n);
+	} while (!lstat(b->path, &st));
+	return strlen(b->path) < sizeof(((struct sockaddr_un *)NULL)->sun_path) ? 0 : -ENAMETOOLONG;
+}
+
+static int publish(const struct vhost_backend *b)
+{
+	int r = fd_set_access(b->path, b->cfg->socket_perm, b->cfg->socket_group);
+
+	if (!r && rename(b->path, b->cfg->socket))
+		r = -errno;
+	return r;
 }
 
 /**
@@ -151,17 +166,29 @@ static int listen_start(struct vhost_backend *b)
 
 	r = fd_unlink_stale(path);
 	if (!r)
+		r = private_path(b);
+	if (!r)
 		r = start(b, 0);
-	if (!r) {
-		r = fd_set_access(path, b->cfg->socket_perm, b->cfg->socket_group);
-		if (r)
-			unregister(b);
-	}
+	if (!r)
+		r = publish(b);
 	if (r)
 		log_about(LOG_LEVEL_ERR, &b->about, "socket %s: %s", path, strerror(-r));
 	else
 		log_about(LOG_LEVEL_INFO, &b->about, "waiting for a frontend at %s", path);
+	b->published = !r;
 	return r;
+}
+
+/* Whether DPDK is still to forget a guest that connected to this path. */
+static bool is_leaving(const char *path)
+{
+	const struct vhost_backend *b;
+
+	pthread_mutex_lock(&backends_lock);
+	for (b = backends; b && !(b->closing && !strcmp(b->path, path)); b = b->next)
+		;
+	pthread_mutex_unlock(&backends_lock);
+	return b;
 }
 
 /**
@@ -175,7 +202,8 @@ static void connect_try(evutil_socket_t fd, short what, void *arg)
 	static const struct timeval later = { .tv_usec = RETRY_MS * 1000 };
 	struct vhost_backend *b = arg;
 
-	if (!start(b, RTE_VHOST_USER_CLIENT | RTE_VHOST_USER_NO_RECONNECT)) {
+	if (!is_leaving(b->path) &&
+	    !start(b, RTE_VHOST_USER_CLIENT | RTE_VHOST_USER_NO_RECONNECT)) {
 		b->waiting = false;
 		return;
 	}
@@ -187,23 +215,37 @@ static void connect_try(evutil_socket_t fd, short what, void *arg)
 	event_add(b->retry, &later);
 }
 
-/**
- * connect_gone() - connect mode: the connection has ended
- * @fd: the eventfd
- * @what: EV_READ
- * @arg: backend
- *
- * Not tried at once: a frontend that we drop as soon as it is there would keep us busy.
- */
-static void connect_gone(evutil_socket_t fd, short what, void *arg)
+/* Not tried at once: a frontend that we drop as soon as it is there would keep us busy. */
+static void connect_left(void *arg)
 {
 	static const struct timeval later = { .tv_usec = RETRY_MS * 1000 };
+	struct vhost_backend *b = arg;
+
+	b->registered = b->leaving = false;
+	event_add(b->retry, &later);
+}
+
+static void tell_left(void *arg)
+{
+	struct vhost_backend *b = arg;
+
+	pthread_mutex_lock(&backends_lock);
+	if (!b->closing)
+		loop_post(b->main_loop, &b->left);
+	pthread_mutex_unlock(&backends_lock);
+}
+
+static void connect_gone(evutil_socket_t fd, short what, void *arg)
+{
 	struct vhost_backend *b = arg;
 	eventfd_t n;
 
 	(void)eventfd_read(fd, &n);
-	unregister(b);
-	event_add(b->retry, &later);
+	if (!b->registered || b->leaving)
+		return;
+	b->leaving = true;
+	b->leave = (struct vhost_leave){ .path = b->path, .done = tell_left, .arg = b };
+	vhost_leave(&b->leave);
 }
 
 /**
@@ -216,6 +258,8 @@ static int connect_start(struct vhost_backend *b)
 {
 	struct event_base *base = loop_base(b->main_loop);
 
+	snprintf(b->path, sizeof(b->path), "%s", b->cfg->socket);
+	b->left = (struct loop_post){ .fn = connect_left, .arg = b };
 	b->gone_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	b->retry = evtimer_new(base, connect_try, b);
 	if (b->gone_fd >= 0)
@@ -228,7 +272,9 @@ static int connect_start(struct vhost_backend *b)
 
 int vhost_backend_init(void)
 {
-	return vhost_eal_init();
+	int r = vhost_eal_init();
+
+	return r ? r : vhost_leave_init();
 }
 
 /**
@@ -265,16 +311,8 @@ static void watch_lost(void *arg)
 	}
 }
 
-/**
- * unwatch_lost() - have it called no more
- * @arg: backend
- *
- * Worker.
- */
-static void unwatch_lost(void *arg)
+void vhost_unwatch_lost(struct vhost_backend *b)
 {
-	struct vhost_backend *b = arg;
-
 	if (b->lost_event)
 		event_free(b->lost_event);
 	b->lost_event = NULL;
@@ -298,7 +336,8 @@ int vhost_backend_new(struct vhost_backend **out, const struct guest_config *cfg
 	b->gone_fd = -1;
 	b->vid = -1;
 	b->socket = -1;
-	b->about.guest = cfg->name;
+	b->name = strdup(cfg->name);
+	b->about.guest = b->name;
 	pthread_mutex_lock(&backends_lock);
 	b->next = backends;
 	backends = b;
@@ -315,25 +354,17 @@ int vhost_backend_new(struct vhost_backend **out, const struct guest_config *cfg
 	return r;
 }
 
-struct vhost_backend *vhost_backend_free(struct vhost_backend *b)
+/* The last step of vhost_backend_free(): no callback comes any more. */
+static void forget(void *arg)
 {
-	struct vhost_backend **at;
+	struct vhost_backend *b = arg, **at;
 
-	if (!b)
-		return NULL;
-	if (b->retry)
-		event_free(b->retry);
-	if (b->gone)
-		event_free(b->gone);
-	vhost_call_closing(b);
-	unregister(b);
-	/* No callback comes any more; the last one may have seen us a moment before closing. */
+	/* The last callback may have seen us a moment before closing. */
 	for (int vid = 0; vid < MAX_VIDS; vid++) {
 		if (by_vid[vid] == b)
 			by_vid[vid] = NULL;
 	}
 	vhost_message_reset(b);
-	loop_call(b->worker, unwatch_lost, b);
 	pthread_mutex_lock(&backends_lock);
 	for (at = &backends; *at != b; at = &(*at)->next)
 		;
@@ -343,7 +374,32 @@ struct vhost_backend *vhost_backend_free(struct vhost_backend *b)
 	fd_close(b->gone_fd);
 	fd_close(b->lost_fd);
 	pthread_mutex_destroy(&b->worker_lock);
+	free(b->name);
 	free(b);
+}
+
+struct vhost_backend *vhost_backend_free(struct vhost_backend *b)
+{
+	if (!b)
+		return NULL;
+	if (b->retry)
+		event_free(b->retry);
+	if (b->gone)
+		event_free(b->gone);
+	vhost_call_closing(b);
+	pthread_mutex_lock(&backends_lock); /* see tell_left() */
+	loop_unpost(b->main_loop, &b->left);
+	pthread_mutex_unlock(&backends_lock);
+	if (b->published)
+		unlink(b->cfg->socket);
+	if (!b->registered) {
+		forget(b);
+		return NULL;
+	}
+	b->last = (struct vhost_leave){ .path = b->leaving ? NULL : b->path,
+					.done = forget,
+					.arg = b };
+	vhost_leave(&b->last);
 	return NULL;
 }
 
@@ -354,7 +410,7 @@ void vhost_backend_hold(struct vhost_backend *b)
 
 void vhost_backend_leave(struct vhost_backend *b)
 {
-	unwatch_lost(b);
+	vhost_unwatch_lost(b);
 }
 
 void vhost_backend_enter(struct vhost_backend *b, struct loop *worker)

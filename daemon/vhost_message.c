@@ -41,7 +41,7 @@ struct device_call {
 };
 
 /**
- * on_worker() - call a function on the worker, and wait for it
+ * on_worker() - call a function on the worker, and wait for it; nothing after vhost_call_closing()
  * @b: backend, which does not change its worker meanwhile
  * @fn: function
  * @arg: its argument
@@ -49,7 +49,8 @@ struct device_call {
 static void on_worker(struct vhost_backend *b, void (*fn)(void *arg), void *arg)
 {
 	pthread_mutex_lock(&b->worker_lock);
-	loop_call(b->worker, fn, arg);
+	if (!b->closing)
+		loop_call(b->worker, fn, arg);
 	pthread_mutex_unlock(&b->worker_lock);
 }
 
@@ -79,9 +80,7 @@ static void call_resume(void *arg)
 {
 	struct device_call *c = arg;
 
-	/* After vhost_call_closing() disconnected() was the last word. */
-	if (!c->b->closing)
-		c->b->ops->resume(c->b->device, &c->setup);
+	c->b->ops->resume(c->b->device, &c->setup);
 }
 
 /**
@@ -133,8 +132,11 @@ static void call_closing(void *arg)
 	struct vhost_backend *b = arg;
 
 	b->closing = true;
+	/* The vhost thread may be waiting in there: for the rest of a message, or to be read. */
+	vhost_backend_drop(b);
 	if (b->vid >= 0)
 		call_disconnected(b);
+	vhost_unwatch_lost(b);
 }
 
 void vhost_call_closing(struct vhost_backend *b)
@@ -343,6 +345,11 @@ static enum rte_vhost_msg_result message_before(int vid, void *arg)
 		msg->flags &= ~VHOST_FLAG_NEED_REPLY;
 		return RTE_VHOST_MSG_RESULT_ERR;
 	}
+	if (b->closing) {
+		msg->flags &= ~VHOST_FLAG_NEED_REPLY;
+		drop_fds(msg);
+		return RTE_VHOST_MSG_RESULT_ERR;
+	}
 	if (b->socket < 0)
 		b->socket = fcntl(vhost_current_socket(), F_DUPFD_CLOEXEC, 0);
 	if (b->handling)
@@ -428,6 +435,9 @@ static enum rte_vhost_msg_result message_after(int vid, void *arg)
 	if (!b || !b->handling)
 		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 	b->handling = 0;
+	if (vhost_answer_lost())
+		log_limited(&b->limit, LOG_LEVEL_WARNING, &b->about,
+			    "the frontend does not read its answers; it is dropped");
 	if (msg->request == VHOST_REQ_SET_MEM_TABLE) {
 		wrong = take_memory(b, vid);
 		if (wrong) {

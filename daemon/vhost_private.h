@@ -6,21 +6,32 @@
 #ifndef OKL4FS_VHOST_PRIVATE_H
 #define OKL4FS_VHOST_PRIVATE_H
 
+#include <limits.h>
 #include <stdatomic.h>
 
 #include <pthread.h>
 
 #include "util/log_limit.h"
 #include "vhost_backend.h"
+#include "vhost_leave.h"
 
 #define MAX_VIDS 1024 /* RTE_MAX_VHOST_DEVICE */
 
 /**
  * struct vhost_backend - see vhost_backend.h
- * @cfg, @main_loop, @worker, @ops, @device: as given to vhost_backend_new()
+ * @cfg, @main_loop, @worker, @ops, @device: as given to vhost_backend_new(). Once @closing is set
+ *	only main_loop may still be used
+ * @name: the guest's
  * @about: the guest, for log lines
+ * @path: what DPDK calls the socket: in listen mode it is bound there and then renamed, so that the
+ *	next guest of the same socket need not wait until DPDK has forgotten this one
  * @next: next in the list of all; protected by its lock
  * @registered: DPDK knows the socket; main
+ * @published: listen mode: the socket is at its place; main
+ * @leave: connect mode: has DPDK forget a connection that has ended
+ * @last: the same, and then frees the backend
+ * @leaving: connect mode: that is under way; main
+ * @left: connect mode: it has come about; posted to main, protected by the list's lock
  * @waiting: connect mode: it was said that there is no frontend; main
  * @retry: connect mode: timer; main
  * @gone: connect mode: event on @gone_fd; main
@@ -29,7 +40,8 @@
  *	connection, while the worker waits or does not know of it
  * @worker_lock: held while DPDK's callbacks call the worker, and while it becomes another one
  * @socket: a dup(2) of the frontend's socket, or -1
- * @closing: no frontend is served any more
+ * @closing: no frontend is served any more, and no callback reaches the worker; set on the worker
+ *	under @worker_lock
  * @lost: guest memory was lost (sigbus.h)
  * @lost_fd: eventfd that says so
  * @lost_event: event on it; worker
@@ -45,9 +57,13 @@ struct vhost_backend {
 	pthread_mutex_t worker_lock;
 	const struct vhost_device_ops *ops;
 	void *device;
+	char *name;
 	struct log_about about;
+	char path[PATH_MAX];
 	struct vhost_backend *next;
-	bool registered, waiting;
+	bool registered, published, leaving, waiting;
+	struct vhost_leave leave, last;
+	struct loop_post left;
 	struct event *retry, *gone;
 	int gone_fd;
 	atomic_int vid, socket;
@@ -70,8 +86,14 @@ void vhost_call(struct vhost_backend *b, void (*fn)(void *device));
 /** vhost_call_disconnected() - tell the device that the frontend has left, and forget it */
 void vhost_call_disconnected(struct vhost_backend *b);
 
-/** vhost_call_closing() - serve no frontend from here on; disconnected() if there is one */
+/**
+ * vhost_call_closing() - end the connection, if there is one, and serve no frontend from here on;
+ * nothing of the backend is left on the worker
+ */
 void vhost_call_closing(struct vhost_backend *b);
+
+/** vhost_unwatch_lost() - have lost memory told no more; worker */
+void vhost_unwatch_lost(struct vhost_backend *b);
 
 /** vhost_message_reset() - begin or end a connection: nothing is set up */
 void vhost_message_reset(struct vhost_backend *b);

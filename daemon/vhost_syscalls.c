@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Two calls of librte_vhost are caught:
+ * Three calls of librte_vhost are caught:
  *
  * __poll_chk(): its poll set is an array of 1024 entries, waited for 1000 ms at a time, since its
  * entries may change without the thread being told. We wait without a limit, on one descriptor
@@ -11,6 +11,10 @@
  * whose queue number is out of range before any callback of ours is asked, so descriptors that a
  * message has no right to are closed here. And since it then waits for the payload for as long as
  * it takes, with every other frontend waiting behind, the socket gets a receive timeout.
+ *
+ * sendmsg(): sends an answer. A frontend that does not read its answers would stop the thread, so the
+ * socket has a timeout here, too. DPDK goes on after an answer that could not be sent; the connection
+ * is ended instead.
  */
 #include <errno.h>
 #include <poll.h>
@@ -40,6 +44,7 @@ static struct loop *probe_loop;
 static struct loop_post *probe_answer; /* NULL: nobody asks */
 static _Thread_local int current_socket = -1;
 static _Thread_local uint32_t current_request;
+static _Thread_local bool answer_lost;
 
 int vhost_syscalls_init(void)
 {
@@ -97,6 +102,11 @@ uint32_t vhost_take_request(void)
 
 	current_request = 0;
 	return request;
+}
+
+bool vhost_answer_lost(void)
+{
+	return answer_lost;
 }
 
 /**
@@ -203,9 +213,32 @@ ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 	if (!vhost || n < DPDK_HEADER_BYTES)
 		return n;
 	current_socket = fd;
+	answer_lost = false;
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &stall, sizeof(stall));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &stall, sizeof(stall));
 	memcpy(&request, msg->msg_iov[0].iov_base, sizeof(request));
 	current_request = request;
 	close_uninvited(msg, request);
+	return n;
+}
+
+/**
+ * sendmsg() - as the C library's; a frontend that does not take its answer is dropped
+ * @fd: socket
+ * @msg: as sendmsg(2)
+ * @flags: as sendmsg(2)
+ *
+ * Return: as sendmsg(2).
+ */
+ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	ssize_t n = syscall(SYS_sendmsg, fd, msg, flags);
+	int saved_errno = errno;
+
+	if (n < 0 && fd == current_socket && errno != EINTR) {
+		answer_lost = true;
+		shutdown(fd, SHUT_RDWR);
+	}
+	errno = saved_errno;
 	return n;
 }

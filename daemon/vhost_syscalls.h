@@ -3,8 +3,8 @@
  * vhost_syscalls.h - what DPDK's vhost thread asks of the C library, asked a little differently
  *
  * DPDK 22.11 waits in poll(2) for one second at a time, for ever, and takes whatever descriptors a
- * frontend sends with whatever message. librte_vhost calls __poll_chk() and recvmsg() like any
- * library; this program defines both, so the dynamic linker binds those calls here (elf(5); our
+ * frontend sends with whatever message. librte_vhost calls __poll_chk(), recvmsg() and sendmsg() like any
+ * library; this program defines them, so the dynamic linker binds those calls here (elf(5); our
  * definitions are exported because libraries on the link line refer to them). Every other caller
  * gets what the C library does.
  */
@@ -55,5 +55,8 @@ int vhost_current_socket(void);
  * connection ends never came as far as a callback.
  */
 uint32_t vhost_take_request(void);
+
+/** vhost_answer_lost() - whether the frontend has not taken the answer to the message being handled */
+bool vhost_answer_lost(void);
 
 #endif
