@@ -25,6 +25,7 @@
 #include "util/fd.h"
 #include "util/log.h"
 #include "util/notify.h"
+#include "util/stranger.h"
 
 #define EXIT_USAGE 2
 
@@ -249,6 +250,7 @@ static int take_control_socket(void)
 
 	if (fd < 0 || getsockname(fd, (struct sockaddr *)&at, &bytes) || !at.sun_path[0])
 		return fd;
+	stranger_mark(fd);
 	snprintf(path, sizeof(path), "%.*s", (int)sizeof(at.sun_path), at.sun_path);
 	config_use_control_socket(path);
 	return fd;

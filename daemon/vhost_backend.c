@@ -19,6 +19,7 @@
 
 #include "util/fd.h"
 #include "util/log.h"
+#include "util/stranger.h"
 #include "vhost_eal.h"
 #include "vhost_private.h"
 #include "vhost_syscalls.h"
@@ -370,7 +371,7 @@ static void forget(void *arg)
 		;
 	*at = b->next;
 	pthread_mutex_unlock(&backends_lock);
-	fd_close(b->socket);
+	stranger_give(b->socket);
 	fd_close(b->gone_fd);
 	fd_close(b->lost_fd);
 	pthread_mutex_destroy(&b->worker_lock);

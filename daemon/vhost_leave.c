@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <rte_vhost.h>
 
+#include "util/stranger.h"
 #include "vhost_eal.h"
 #include "vhost_leave.h"
 #include "vhost_syscalls.h"
@@ -13,6 +14,7 @@ static STAILQ_HEAD(, vhost_leave) leaving = STAILQ_HEAD_INITIALIZER(leaving);
 static void *leave_main(void *arg)
 {
 	pthread_setname_np(pthread_self(), "vhost-leave");
+	stranger_give_all();
 	pthread_mutex_lock(&lock);
 	while (true) {
 		struct vhost_leave *leave = STAILQ_FIRST(&leaving);

@@ -18,6 +18,7 @@
 #include "region_file.h"
 #include "sigbus.h"
 #include "util/fd.h"
+#include "util/stranger.h"
 #include "vhost_private.h"
 #include "vhost_syscalls.h"
 
@@ -114,7 +115,7 @@ static void call_disconnected(void *arg)
 	struct vhost_backend *b = arg;
 
 	b->vid = -1;
-	b->socket = fd_close(b->socket);
+	b->socket = stranger_give(b->socket);
 	b->ops->disconnected(b->device);
 }
 
@@ -214,7 +215,7 @@ static void tell_setup(struct vhost_backend *b, int vid)
 static void drop_fds(struct vhost_message *msg)
 {
 	for (int i = 0; i < msg->n_fds; i++)
-		msg->fd[i] = fd_close(msg->fd[i]);
+		msg->fd[i] = stranger_give(msg->fd[i]);
 	msg->n_fds = 0;
 }
 

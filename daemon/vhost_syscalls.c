@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Three calls of librte_vhost are caught:
+ * Calls of librte_vhost are caught:
  *
  * __poll_chk(): its poll set is an array of 1024 entries, waited for 1000 ms at a time, since its
  * entries may change without the thread being told. We wait without a limit, on one descriptor
@@ -9,12 +9,16 @@
  *
  * recvmsg(): reads the head of a message with its descriptors. DPDK loses descriptors of a message
  * whose queue number is out of range before any callback of ours is asked, so descriptors that a
- * message has no right to are closed here. And since it then waits for the payload for as long as
+ * message has no right to go no further. And since DPDK then waits for the payload for as long as
  * it takes, with every other frontend waiting behind, the socket gets a receive timeout.
+ *
+ * read(): reads the payload, and would drop descriptors that come with it.
  *
  * sendmsg(): sends an answer. A frontend that does not read its answers would stop the thread, so the
  * socket has a timeout here, too. DPDK goes on after an answer that could not be sent; the connection
  * is ended instead.
+ *
+ * close(), in stranger_libc.c: the vhost thread closes no descriptor of a frontend by itself.
  */
 #include <errno.h>
 #include <poll.h>
@@ -25,10 +29,12 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "loop.h"
 #include "sigbus.h"
+#include "util/stranger.h"
 #include "vhost_check.h"
 #include "vhost_syscalls.h"
 
@@ -122,6 +128,7 @@ static int poll_vhost(struct pollfd *fds, nfds_t n_fds)
 	eventfd_t n;
 	int ready;
 
+	stranger_give_all();
 	answer_probe();
 	memcpy(set, fds, n_fds * sizeof(*fds));
 	set[n_fds].fd = poke_fd;
@@ -167,30 +174,48 @@ int __poll_chk(struct pollfd *fds, nfds_t n_fds, int timeout_ms, size_t fds_byte
 	return ppoll(fds, n_fds, timeout_ms < 0 ? NULL : &limit, NULL);
 }
 
-/**
- * close_uninvited() - close the descriptors of a message that has no right to any
- * @msg: as received
- * @request: the message's request
- */
-static void close_uninvited(struct msghdr *msg, uint32_t request)
+/* Descriptors that a message may have go to DPDK, others are closed; too many are none. */
+static void pass_fds(struct msghdr *msg, uint32_t request, const int *fds, size_t n_fds)
 {
-	struct cmsghdr *c;
+	struct cmsghdr *c = msg->msg_control;
+	bool too_many = n_fds * sizeof(int) > msg->msg_controllen - CMSG_LEN(0);
 
-	if (vhost_request_takes_fds(request))
+	if (n_fds && !too_many && vhost_request_takes_fds(request)) {
+		*c = (struct cmsghdr){ .cmsg_level = SOL_SOCKET,
+				       .cmsg_type = SCM_RIGHTS,
+				       .cmsg_len = CMSG_LEN(n_fds * sizeof(int)) };
+		memcpy(CMSG_DATA(c), fds, n_fds * sizeof(int));
+		msg->msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
 		return;
-	for (c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
-		size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-		for (size_t i = 0; i < n; i++) {
-			int fd;
-
-			memcpy(&fd, CMSG_DATA(c) + i * sizeof(fd), sizeof(fd));
-			close(fd);
-		}
 	}
+	for (size_t i = 0; i < n_fds; i++)
+		stranger_give(fds[i]);
 	msg->msg_controllen = 0;
+	if (too_many)
+		msg->msg_flags |= MSG_CTRUNC;
+}
+
+/* The head of a message, with its descriptors. */
+static ssize_t recv_head(int fd, struct msghdr *msg, int flags)
+{
+	static const struct timeval stall = { .tv_sec = FRONTEND_STALL_S };
+	struct msghdr head = { .msg_iov = msg->msg_iov, .msg_iovlen = msg->msg_iovlen };
+	int fds[STRANGER_MAX_FDS];
+	uint32_t request = 0;
+	size_t n_fds;
+	ssize_t n = stranger_recvmsg(fd, &head, flags, fds, &n_fds);
+
+	msg->msg_flags = head.msg_flags;
+	if (n >= DPDK_HEADER_BYTES) {
+		current_socket = fd;
+		answer_lost = false;
+		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &stall, sizeof(stall));
+		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &stall, sizeof(stall));
+		memcpy(&request, msg->msg_iov[0].iov_base, sizeof(request));
+		current_request = request;
+	}
+	pass_fds(msg, request, fds, n_fds);
+	return n;
 }
 
 /**
@@ -203,23 +228,27 @@ static void close_uninvited(struct msghdr *msg, uint32_t request)
  */
 ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
-	static const struct timeval stall = { .tv_sec = FRONTEND_STALL_S };
 	/* Nobody else in this program receives messages with descriptors 12 bytes at a time. */
-	bool vhost = msg->msg_iovlen == 1 && msg->msg_iov[0].iov_len == DPDK_HEADER_BYTES &&
-		     msg->msg_control;
-	ssize_t n = syscall(SYS_recvmsg, fd, msg, flags | (vhost ? MSG_CMSG_CLOEXEC : 0));
-	uint32_t request;
+	if (msg->msg_iovlen == 1 && msg->msg_iov[0].iov_len == DPDK_HEADER_BYTES &&
+	    msg->msg_control)
+		return recv_head(fd, msg, flags);
+	return syscall(SYS_recvmsg, fd, msg, flags);
+}
 
-	if (!vhost || n < DPDK_HEADER_BYTES)
-		return n;
-	current_socket = fd;
-	answer_lost = false;
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &stall, sizeof(stall));
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &stall, sizeof(stall));
-	memcpy(&request, msg->msg_iov[0].iov_base, sizeof(request));
-	current_request = request;
-	close_uninvited(msg, request);
-	return n;
+/**
+ * read() - as the C library's; what a vhost-user message carries has no descriptors
+ * @fd: descriptor
+ * @buf: as read(2)
+ * @bytes: as read(2)
+ *
+ * Return: as read(2).
+ */
+ssize_t read(int fd, void *buf, size_t bytes)
+{
+	struct iovec iov = { .iov_base = buf, .iov_len = bytes };
+
+	return fd == current_socket && fd >= 0 ? stranger_recv(fd, &iov, 1) :
+						 syscall(SYS_read, fd, buf, bytes);
 }
 
 /**

@@ -3,10 +3,10 @@
  * vhost_syscalls.h - what DPDK's vhost thread asks of the C library, asked a little differently
  *
  * DPDK 22.11 waits in poll(2) for one second at a time, for ever, and takes whatever descriptors a
- * frontend sends with whatever message. librte_vhost calls __poll_chk(), recvmsg() and sendmsg() like any
- * library; this program defines them, so the dynamic linker binds those calls here (elf(5); our
- * definitions are exported because libraries on the link line refer to them). Every other caller
- * gets what the C library does.
+ * frontend sends with whatever message. librte_vhost calls __poll_chk(), recvmsg(), read() and
+ * sendmsg() like any library; this program defines them, so the dynamic linker binds those calls
+ * here (elf(5); our definitions are exported because libraries on the link line refer to them).
+ * Every other caller gets what the C library does.
  */
 #ifndef OKL4FS_VHOST_SYSCALLS_H
 #define OKL4FS_VHOST_SYSCALLS_H

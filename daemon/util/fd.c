@@ -8,6 +8,7 @@
 
 #include "account.h"
 #include "fd.h"
+#include "stranger.h"
 
 /**
  * unix_address() - make a socket address of a path
@@ -38,7 +39,10 @@ int fd_connect_unix(const char *path)
 	if (r)
 		return r;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&un, sizeof(un)))
+	if (fd < 0)
+		return -errno;
+	stranger_mark(fd);
+	if (connect(fd, (struct sockaddr *)&un, sizeof(un)))
 		return -errno;
 	r = fd;
 	fd = -1;
@@ -95,6 +99,7 @@ int fd_listen_unix(const char *path, unsigned int mode, const char *group)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
+	stranger_mark(fd);
 	/* bind(2) gives the file the socket's own mode (Linux): closed to others until it is right. */
 	if (fchmod(fd, 0600) || bind(fd, (struct sockaddr *)&un, sizeof(un)))
 		return -errno;

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What a stranger can do to the threads that close: make some of them sleep. There is always another
+ * one as long as fewer than CLOSERS_MAX sleep; then descriptors wait. When many wait, messages are no
+ * longer taken from connections that could bring more (those end), so that the queue has room for the
+ * connections themselves. What does not fit stays open.
+ *
+ * The end of the process does not wait for a socket that lingers: exit_group(2) wakes the thread, and
+ * what is closed by the end of its process does not linger. It does wait for a file of FUSE whose
+ * server owes the answer to FLUSH, as nothing can end that wait but the server.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "util/log.h"
+#include "util/stranger.h"
+
+#define CLOSERS_MAX 8
+#define QUEUE_MAX   4096
+#define QUEUE_READ  2048 /* as many may wait when a message is taken */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* protects what follows */
+static pthread_cond_t more = PTHREAD_COND_INITIALIZER;
+static int queue[QUEUE_MAX];
+static unsigned int head, n_queued, n_closers, n_idle;
+static bool told; /* that the queue is full */
+
+static _Thread_local bool gives_all;
+
+static void *close_main(void *arg);
+
+/* Another thread, if all are busy; locked. */
+static void need_closer(void)
+{
+	sigset_t all, old;
+	pthread_t thread;
+
+	if (!n_queued || n_idle || n_closers == CLOSERS_MAX)
+		return;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	if (!pthread_create(&thread, NULL, close_main, NULL)) {
+		pthread_detach(thread);
+		n_closers++;
+	}
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
+static void close_one(int fd)
+{
+	struct linger off = { 0 };
+
+	/* Its sender may switch it on again, but hardly in time. */
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &off, sizeof(off));
+	syscall(SYS_close, fd);
+}
+
+static void *close_main(void *arg)
+{
+	pthread_setname_np(pthread_self(), "closer");
+	pthread_mutex_lock(&lock);
+	/* One stays. */
+	while (n_queued || !n_idle) {
+		int fd;
+
+		if (!n_queued) {
+			n_idle++;
+			pthread_cond_wait(&more, &lock);
+			n_idle--;
+			continue;
+		}
+		fd = queue[head];
+		head = (head + 1) % QUEUE_MAX;
+		n_queued--;
+		need_closer(); /* this one may not come back */
+		pthread_mutex_unlock(&lock);
+		close_one(fd);
+		pthread_mutex_lock(&lock);
+	}
+	n_closers--;
+	pthread_mutex_unlock(&lock);
+	return arg;
+}
+
+int stranger_give(int fd)
+{
+	bool tell = false;
+
+	if (fd < 0)
+		return -1;
+	stranger_unmark(fd);
+	pthread_mutex_lock(&lock);
+	if (n_queued < QUEUE_MAX) {
+		queue[(head + n_queued++) % QUEUE_MAX] = fd;
+		need_closer();
+		pthread_cond_signal(&more);
+	} else {
+		tell = !told;
+		told = true;
+	}
+	pthread_mutex_unlock(&lock);
+	if (tell)
+		log_err("strangers have sent descriptors that cannot be closed, and %d more wait; "
+			"descriptors stay open from now on: restart the daemon, and see who may "
+			"connect to its sockets",
+			QUEUE_MAX);
+	return -1;
+}
+
+void stranger_give_all(void)
+{
+	gives_all = true;
+}
+
+bool stranger_gives_all(void)
+{
+	return gives_all;
+}
+
+static bool may_read(void)
+{
+	bool may;
+
+	pthread_mutex_lock(&lock);
+	may = n_queued <= QUEUE_READ;
+	pthread_mutex_unlock(&lock);
+	return may;
+}
+
+ssize_t stranger_recvmsg(int fd, struct msghdr *msg, int flags, int *fds, size_t *n_fds)
+{
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(STRANGER_MAX_FDS * sizeof(int))];
+	} control;
+	struct cmsghdr *c;
+	ssize_t n;
+
+	*n_fds = 0;
+	if (!may_read()) {
+		errno = ECONNRESET;
+		return -1;
+	}
+	msg->msg_control = &control;
+	msg->msg_controllen = sizeof(control);
+	n = syscall(SYS_recvmsg, fd, msg, flags | MSG_CMSG_CLOEXEC);
+	for (c = n < 0 ? NULL : CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+		size_t came = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS ||
+		    came > STRANGER_MAX_FDS - *n_fds)
+			continue;
+		memcpy(fds + *n_fds, CMSG_DATA(c), came * sizeof(int));
+		*n_fds += came;
+	}
+	msg->msg_control = NULL;
+	msg->msg_controllen = 0;
+	return n;
+}
+
+ssize_t stranger_recv(int fd, const struct iovec *iov, size_t n)
+{
+	struct msghdr msg = { .msg_iov = (struct iovec *)iov, .msg_iovlen = n };
+	int fds[STRANGER_MAX_FDS], saved_errno;
+	size_t n_fds;
+	ssize_t bytes = stranger_recvmsg(fd, &msg, 0, fds, &n_fds);
+
+	saved_errno = errno;
+	for (size_t i = 0; i < n_fds; i++)
+		stranger_give(fds[i]);
+	errno = saved_errno;
+	return bytes;
+}
+
+int stranger_close(int fd)
+{
+	int unread = 1, listens = 0;
+	socklen_t bytes = sizeof(listens);
+
+	getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &bytes);
+	/* Nothing can come after this, so there is no descriptor in it if there is nothing in it. */
+	if (!listens && (shutdown(fd, SHUT_RD) || ioctl(fd, FIONREAD, &unread)))
+		unread = 1;
+	if (listens || unread) {
+		stranger_give(fd);
+		return 0;
+	}
+	stranger_unmark(fd);
+	return (int)syscall(SYS_close, fd);
+}
