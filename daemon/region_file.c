@@ -33,7 +33,8 @@
 /* Whether the kernel serves a file by itself; it is not asked anything that could reach a server. */
 static bool is_kernels_own(int fd)
 {
-	struct fiemap nothing = { .fm_length = 0 }; /* an error (EINVAL), where it is known at all */
+	struct fiemap nothing = { .fm_length =
+					  0 }; /* an error (EINVAL), where it is known at all */
 
 	return fcntl(fd, F_GET_SEALS) >= 0 || !ioctl(fd, FS_IOC_FIEMAP, &nothing) ||
 	       errno == EINVAL;

@@ -14,9 +14,9 @@
 #include "util/stranger.h"
 
 /** accept4() - see accept4(2) */
-int accept4(int fd, struct sockaddr *restrict address, socklen_t *restrict bytes, int flags)
+int accept4(int fd, __SOCKADDR_ARG address, socklen_t *restrict bytes, int flags)
 {
-	int client = (int)syscall(SYS_accept4, fd, address, bytes, flags);
+	int client = (int)syscall(SYS_accept4, fd, address.__sockaddr__, bytes, flags);
 
 	if (client >= 0)
 		stranger_inherit(client, fd);
@@ -35,7 +35,8 @@ ssize_t readv(int fd, const struct iovec *iov, int n)
 int close(int fd)
 {
 	if (stranger_gives_all()) {
-		shutdown(fd, SHUT_RDWR); /* a frontend's connection ends now, not when it is closed */
+		shutdown(fd,
+			 SHUT_RDWR); /* a frontend's connection ends now, not when it is closed */
 		stranger_give(fd);
 		return 0;
 	}
