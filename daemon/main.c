@@ -390,34 +390,58 @@ static struct config *load(const struct options *opt)
 	return cfg;
 }
 
-int main(int argc, char **argv)
+/* Return: the exit status */
+static int serve(const struct options *opt)
 {
-	struct options opt = { 0 };
+	int control_fd = take_control_socket();
 	struct config *cfg;
-	int r = parse(argc, argv, &opt), control_fd = -ENOENT;
 
-	if (r >= 0)
-		return r;
-	if (!opt.check)
-		control_fd = take_control_socket();
 	if (control_fd < 0 && control_fd != -ENOENT)
 		return EXIT_FAILURE;
-	cfg = load(&opt);
+	cfg = load(opt);
 	if (!cfg)
 		return EXIT_FAILURE;
-	if (opt.check) {
-		printf("%s: %zu guest%s, no errors\n", opt.config ? opt.config : "default",
-		       cfg->n_guests, cfg->n_guests == 1 ? "" : "s");
-		config_free(cfg);
-		return EXIT_SUCCESS;
-	}
-	signal(SIGPIPE, SIG_IGN);
 	raise_limits();
-	r = sigbus_init();
-	if (r) {
+	if (sigbus_init()) {
 		config_free(cfg);
 		return EXIT_FAILURE;
 	}
 	make_runtime_dir();
-	return run(cfg, opt.config, control_fd) ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run(cfg, opt->config, control_fd) ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* Return: the exit status */
+static int check(const struct options *opt)
+{
+	struct config *cfg = load(opt);
+
+	if (!cfg)
+		return EXIT_FAILURE;
+	printf("%s: %zu guest%s, no errors\n", opt->config ? opt->config : "default", cfg->n_guests,
+	       cfg->n_guests == 1 ? "" : "s");
+	config_free(cfg);
+	return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+	struct options opt = { 0 };
+	int r = fd_open_standard();
+
+	if (r)
+		return EXIT_FAILURE; /* there may be nowhere to say so */
+	r = parse(argc, argv, &opt);
+	if (r >= 0)
+		return r;
+	if (opt.check)
+		return check(&opt);
+	signal(SIGPIPE, SIG_IGN);
+	r = log_start();
+	if (r) {
+		log_err("cannot start the thread that writes the log: %s", strerror(-r));
+		return EXIT_FAILURE;
+	}
+	r = serve(&opt);
+	log_stop();
+	return r;
 }

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "ctl/ctl.h"
+#include "util/fd.h"
 
 static const char usage_text[] =
 	"usage: okl4fsctl [-s SOCKET] [--json] COMMAND [ARGUMENT...]\n"
@@ -265,6 +266,8 @@ int main(int argc, char **argv)
 	struct ctl ctl = { .socket = NULL };
 	int r;
 
+	if (fd_open_standard()) /* else the connection could be what is written to */
+		return CTL_REFUSED;
 	setlocale(LC_CTYPE, "C.UTF-8"); /* of names; numbers are written in one way only */
 	signal(SIGPIPE, SIG_IGN);
 	if (argc)

@@ -18,7 +18,9 @@
 
 #include <json-c/json.h>
 
-#include "util/log.h"
+#include "util/log_limit.h"
+
+static struct log_limit calls_limit; /* of the lines that tell who changes something */
 
 /**
  * error_object() - an error response
@@ -236,7 +238,8 @@ static int carry_out(struct rpc_request *req, const char *name, struct json_obje
 	if (!code)
 		code = check_params(m, req);
 	if (!code && m->right == RPC_ADMIN)
-		log_info("control: uid %u calls %s", req->caller->uid, m->name);
+		log_limited(&calls_limit, LOG_LEVEL_INFO, NULL, "control: uid %u calls %s",
+			    req->caller->uid, m->name);
 	return code ? code : m->call(req, result);
 }
 

@@ -15,7 +15,9 @@
 #include "rpc_call.h"
 #include "rpc_json.h"
 #include "util/fd.h"
-#include "util/log.h"
+#include "util/log_limit.h"
+
+static struct log_limit changes_limit; /* of the lines that tell what was changed */
 
 /**
  * struct lines - what somebody has to tell, a line each
@@ -159,7 +161,7 @@ static int add_channel(struct rpc_request *req, struct guest *guest,
 		return rpc_refuse(req, RPC_REFUSED,
 				  "guest %s: channel %s: cannot be offered: %s; the log says more",
 				  name, cfg->name, strerror(-r));
-	log_channel(LOG_LEVEL_NOTICE, name, cfg->name, "added");
+	log_limited(&changes_limit, LOG_LEVEL_NOTICE, LOG_CHANNEL(name, cfg->name), "added");
 	*result = json_object_new_object();
 	rpc_add_number(*result, "id", id);
 	return 0;
@@ -207,7 +209,8 @@ static int change_channel(struct rpc_request *req, struct json_object **result,
 	if (change(guest, name))
 		return rpc_refuse(req, RPC_INVALID_PARAMS, "guest %s has no channel \"%.64s\"",
 				  guest_config(guest)->name, name);
-	log_channel(LOG_LEVEL_NOTICE, guest_config(guest)->name, name, "%s", done);
+	log_limited(&changes_limit, LOG_LEVEL_NOTICE, LOG_CHANNEL(guest_config(guest)->name, name),
+		    "%s", done);
 	*result = json_object_new_object();
 	return 0;
 }

@@ -10,6 +10,19 @@
 #include "fd.h"
 #include "stranger.h"
 
+int fd_open_standard(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR); /* the lowest one that is free */
+		if (fd < 0)
+			return -errno;
+	} while (fd <= STDERR_FILENO);
+	close(fd);
+	return 0;
+}
+
 /**
  * unix_address() - make a socket address of a path
  * @un: out

@@ -31,6 +31,15 @@ static inline void freep(void *p)
 #define _cleanup_free_ _cleanup_(freep)
 
 /**
+ * fd_open_standard() - open descriptors 0 to 2 on /dev/null where they are not open
+ *
+ * Else the next socket becomes stderr, and the log goes there. Before anything else is opened.
+ *
+ * Return: 0 or -errno.
+ */
+int fd_open_standard(void);
+
+/**
  * fd_listen_unix() - a listening, non-blocking, close-on-exec unix stream socket
  * @path: where; a stale socket file (nobody listens) is replaced, a live one is -EADDRINUSE
  * @mode: permission bits; from the first moment on the file never has more than these

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -16,14 +17,25 @@
 #endif
 
 #include "log.h"
-
-/* A longer line is cut: whoever reads the journal wants lines, and a stack has an end. */
-#define LOG_LINE_BYTES 2048
+#include "log_queue.h"
 
 /* A field of the journal: its name, and the file name, the function or the name that it holds */
 #define LOG_FIELD_BYTES 160
 
+#define LOG_STOP_MS 1000
+
 static atomic_int log_level = LOG_LEVEL_INFO;
+
+/**
+ * journal - what $JOURNAL_STREAM says stderr is, if it is there (systemd.exec(5))
+ * @named: it is there
+ * @dev: device
+ * @ino: inode
+ */
+static struct {
+	bool named;
+	unsigned long long dev, ino;
+} journal;
 
 static const char *const level_word[] = {
 	[LOG_LEVEL_ERR] = "err",   [LOG_LEVEL_WARNING] = "warning", [LOG_LEVEL_NOTICE] = "notice",
@@ -74,27 +86,29 @@ const char *log_level_word(enum log_level level)
 	return level_word[level];
 }
 
-/**
- * log_to_journal() - whether stderr is the journal's stream (systemd.exec(5), JOURNAL_STREAM)
- *
- * Asked anew for each line: stderr may be redirected, and a line costs a system call in any case.
- *
- * Return: true when $JOURNAL_STREAM names the device and inode of stderr.
- */
-static bool log_to_journal(void)
+/* Only while no other thread may change the environment */
+static void log_look_for_journal(void)
 {
 	const char *env = getenv("JOURNAL_STREAM");
-	unsigned long long dev, ino;
-	struct stat st;
 	char *end;
 
+	journal.named = false;
 	if (!env)
-		return false;
-	dev = strtoull(env, &end, 10);
+		return;
+	journal.dev = strtoull(env, &end, 10);
 	if (*end != ':')
-		return false;
-	ino = strtoull(end + 1, NULL, 10);
-	return !fstat(STDERR_FILENO, &st) && st.st_dev == dev && st.st_ino == ino;
+		return;
+	journal.ino = strtoull(end + 1, NULL, 10);
+	journal.named = true;
+}
+
+/* Asked anew for each line: stderr may be redirected. */
+static bool log_to_journal(void)
+{
+	struct stat st;
+
+	return journal.named && !fstat(STDERR_FILENO, &st) && st.st_dev == journal.dev &&
+	       st.st_ino == journal.ino;
 }
 
 /**
@@ -164,57 +178,74 @@ __attribute__((format(printf, 2, 0))) static void log_field(struct log_fields *f
 	f->n++;
 }
 
-/**
- * log_journal() - hand a line to the journal
- * @site: as log_write()
- * @level: as log_write()
- * @about: as log_write()
- * @message: "MESSAGE=" and the line
- * @bytes: its length
- *
- * Return: 0 or -errno: it cannot be reached.
- */
-static int log_journal(const struct log_site *site, enum log_level level,
-		       const struct log_about *about, char *message, size_t bytes)
+static int log_journal(const struct log_record *record)
 {
+	static const char field[] = "MESSAGE=";
+	char number[16], message[sizeof(field) - 1 + LOG_LINE_BYTES];
 	struct log_fields f;
-	char number[16];
 
 	f.n = 0;
-	snprintf(number, sizeof(number), "%d", (int)level);
+	snprintf(number, sizeof(number), "%d", (int)record->level);
 	log_field(&f, "PRIORITY=%s", number);
 	log_field(&f, "SYSLOG_IDENTIFIER=%s", "okl4fsd");
-	log_field(&f, "OKL4FS_GUEST=%s", about->guest);
-	log_field(&f, "OKL4FS_CHANNEL=%s", about->channel);
-	log_field(&f, "MESSAGE_ID=%s", event_id[about->event]);
-	log_field(&f, "CODE_FILE=%s", site->file);
-	snprintf(number, sizeof(number), "%d", site->line);
+	log_field(&f, "OKL4FS_GUEST=%s", *record->guest ? record->guest : NULL);
+	log_field(&f, "OKL4FS_CHANNEL=%s", *record->channel ? record->channel : NULL);
+	log_field(&f, "MESSAGE_ID=%s", event_id[record->event]);
+	log_field(&f, "CODE_FILE=%s", record->site.file);
+	snprintf(number, sizeof(number), "%d", record->site.line);
 	log_field(&f, "CODE_LINE=%s", number);
-	log_field(&f, "CODE_FUNC=%s", site->func);
+	log_field(&f, "CODE_FUNC=%s", record->site.func);
+	memcpy(message, field, sizeof(field) - 1);
+	memcpy(message + sizeof(field) - 1, record->text, record->bytes);
 	f.field[f.n].iov_base = message;
-	f.field[f.n].iov_len = bytes;
+	f.field[f.n].iov_len = sizeof(field) - 1 + record->bytes;
 	return sd_journal_sendv(f.field, f.n + 1);
 }
 #endif
 
-/**
- * log_stderr() - write a line to stderr
- * @journal: stderr is a stream of the journal, which wants "<6>" (sd-daemon(3)) and not the word
- * @level: its level
- * @text: the line, at most LOG_LINE_BYTES
- * @bytes: its length
- */
-static void log_stderr(bool journal, enum log_level level, const char *text, size_t bytes)
+/* A stream of the journal wants "<6>" (sd-daemon(3)) and not the word. */
+static void log_stderr(bool is_journal, const struct log_record *record)
 {
 	char line[LOG_LINE_BYTES + 32];
-	int n = journal ? snprintf(line, sizeof(line), "<%d>", (int)level) :
-			  snprintf(line, sizeof(line), "%s: ", log_level_word(level));
+	int n = is_journal ? snprintf(line, sizeof(line), "<%d>", (int)record->level) :
+			     snprintf(line, sizeof(line), "%s: ", log_level_word(record->level));
+	size_t bytes = (size_t)n + record->bytes + 1;
 
-	memcpy(line + n, text, bytes);
-	bytes += (size_t)n;
-	line[bytes++] = '\n';
-	while (write(STDERR_FILENO, line, bytes) < 0 && errno == EINTR)
-		;
+	memcpy(line + n, record->text, record->bytes);
+	line[bytes - 1] = '\n';
+	for (size_t done = 0; done < bytes;) {
+		ssize_t wrote = write(STDERR_FILENO, line + done, bytes - done);
+
+		if (wrote >= 0)
+			done += (size_t)wrote;
+		else if (errno == EAGAIN) /* somebody else has made it non-blocking */
+			poll(&(struct pollfd){ .fd = STDERR_FILENO, .events = POLLOUT }, 1, -1);
+		else if (errno != EINTR)
+			return;
+	}
+}
+
+/* May wait for its reader: on the log's thread, or while there is none */
+static void log_emit(const struct log_record *record)
+{
+	bool is_journal = log_to_journal();
+
+#ifdef HAVE_SYSTEMD
+	if (is_journal && !log_journal(record))
+		return;
+#endif
+	log_stderr(is_journal, record);
+}
+
+int log_start(void)
+{
+	log_look_for_journal();
+	return log_queue_start(log_emit);
+}
+
+void log_stop(void)
+{
+	log_queue_stop(LOG_STOP_MS);
 }
 
 /**
@@ -241,27 +272,31 @@ void log_write(const struct log_site *site, enum log_level level, const struct l
 	       const char *fmt, ...)
 {
 	static const struct log_about daemon_itself;
-	char text[LOG_LINE_BYTES], line[LOG_LINE_BYTES] = "MESSAGE=";
-	const size_t field_bytes = strlen(line);
+	struct log_record record;
+	char text[LOG_LINE_BYTES];
 	int saved_errno = errno;
 	size_t bytes;
 	va_list ap;
-	bool journal;
 
 	if (level > log_get_level())
 		return;
 	if (!about)
 		about = &daemon_itself;
+	record.site = *site;
+	record.level = level;
+	record.event = about->event;
+	snprintf(record.guest, sizeof(record.guest), "%s", about->guest ? about->guest : "");
+	snprintf(record.channel, sizeof(record.channel), "%s",
+		 about->guest && about->channel ? about->channel : "");
 	/* Names are of OKL4FS_NAME_MAX bytes: it always fits. */
 	bytes = log_subject(text, sizeof(text) / 2, about);
 	va_start(ap, fmt);
 	vsnprintf(text + bytes, sizeof(text) - bytes, fmt, ap);
 	va_end(ap);
-	bytes = log_escape(line + field_bytes, sizeof(line) - field_bytes, text);
-	journal = log_to_journal();
-#ifdef HAVE_SYSTEMD
-	if (!journal || log_journal(site, level, about, line, field_bytes + bytes) < 0)
-#endif
-		log_stderr(journal, level, line + field_bytes, bytes);
+	record.bytes = log_escape(record.text, sizeof(record.text), text);
+	if (!log_queue_put(&record)) {
+		log_look_for_journal();
+		log_emit(&record);
+	}
 	errno = saved_errno;
 }

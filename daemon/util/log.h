@@ -5,8 +5,11 @@
  * One line an event. When stderr is a journal stream (systemd.exec(5), JOURNAL_STREAM) it goes there
  * with fields of its own (journalctl OKL4FS_GUEST=vm1), else to stderr, with the level as a word. A
  * line begins with its subject: "guest vm1: channel intervm_test: head is more than the ring's size
- * past tail". Thread-safe: a line is one system call. Bytes that a peer chose are escaped, so a line
- * is a line.
+ * past tail". Bytes that a peer chose are escaped, so a line is a line.
+ *
+ * Thread-safe. Between log_start() and log_stop() no caller waits: a thread of its own writes the
+ * lines, in the order in which they came, and what is not read in time is dropped and counted
+ * (log_queue.h). Before and after, the caller writes.
  */
 #ifndef OKL4FS_LOG_H
 #define OKL4FS_LOG_H
@@ -51,6 +54,12 @@ struct log_site {
 	int line;
 };
 
+/** log_start() - let a thread of its own write the lines; Return: 0 or -errno */
+int log_start(void);
+
+/** log_stop() - write what is left, but do not wait for its reader for longer than a second */
+void log_stop(void);
+
 /** log_set_level() - lines above @level are dropped; safe from any thread */
 void log_set_level(enum log_level level);
 
@@ -94,8 +103,9 @@ __attribute__((format(printf, 4, 5))) void log_write(const struct log_site *site
 	(&(const struct log_about){ .guest = (guest_), .event = (event_) })
 #define log_guest(level, guest_, ...) \
 	log_about(level, LOG_GUEST(guest_, LOG_EVENT_NONE), __VA_ARGS__)
-#define log_channel(level, guest_, channel_, ...)                                                 \
-	log_about(level, (&(const struct log_about){ .guest = (guest_), .channel = (channel_) }), \
-		  __VA_ARGS__)
+#define LOG_CHANNEL(guest_, channel_) \
+	(&(const struct log_about){ .guest = (guest_), .channel = (channel_) })
+#define log_channel(level, guest_, channel_, ...) \
+	log_about(level, LOG_CHANNEL(guest_, channel_), __VA_ARGS__)
 
 #endif

@@ -336,7 +336,7 @@ class State(BridgeTest):
             path.write_bytes(content)
             since = len(self.daemon.log())
             self.daemon.start()
-            told = f"{path}: " in self.daemon.log()[since:]
+            told = f"{path}: " in self.daemon.wait_log(": ready, ", since=since)
             self.assertEqual(told, any(content), content[:40])
             guests = self.guest("vm1"), self.guest("vm2")
             self.both_ways(*(guest.link.open() for guest in guests), 1000)
@@ -404,7 +404,7 @@ class Live(BridgeTest):
                 deadline.check("the client to be there")
         with self.assertRaisesRegex(Exception, "cannot be offered"):
             self.add("vm1", "link", to("vm2", "link"))
-        self.assertIn("while somebody is connected to channel sock", self.daemon.log())
+        self.daemon.wait_log("while somebody is connected to channel sock")
         clients[0].close()
         deadline = Deadline(20)
         while self.state("vm1", "sock")["endpoint"]["joined"]:

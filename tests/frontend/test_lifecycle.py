@@ -96,7 +96,7 @@ class Lifecycle(unittest.TestCase):
         return self.daemon.wait_log("notice: reloaded,", since=since)
 
     def test_ready_line(self):
-        self.assertRegex(self.daemon.log(), r"notice: okl4fsd \d+\.\d+\.\d+: ready, 2 guests, "
+        self.assertRegex(self.daemon.wait_log("control socket"), r"notice: okl4fsd \d+\.\d+\.\d+: ready, 2 guests, "
                          rf"control socket {self.daemon.control_path}\n")
 
     def test_sockets(self):

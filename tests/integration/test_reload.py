@@ -23,7 +23,7 @@ class Metrics(unittest.TestCase):
             self.daemon.config["metrics"] = {"listen": listen}
         self.daemon.write_config()
         self.daemon.rpc("config.reload")
-        return self.daemon.log()[before:]
+        return self.daemon.wait_log("notice: reloaded,", since=before)
 
     def served(self, path) -> bool:
         """Whether metrics come from a unix socket."""

@@ -125,7 +125,7 @@ class Rights(unittest.TestCase):
         self.assertEqual(self.may(asks), "look")
         self.reload(readers={"users": ["bin"]})
         self.assertEqual(self.may(asks), "nothing")
-        self.assertIn("uid 1 calls config.reload", self.daemon.log())
+        self.daemon.wait_log("uid 1 calls config.reload")
         *events, last = [json.loads(line) for line in told.stdout]
         self.assertEqual([event["params"]["kind"] for event in events], ["config.reloaded"] * 2)
         self.assertEqual((last["error"]["code"], last["id"]), (DENIED, None))

@@ -158,14 +158,13 @@ class Watchdog(ServiceTest):
     def test_worker(self):
         """A worker stands still, and is named in the log."""
         self.starves("worker-0")
-        self.assertRegex(self.daemon.log(),
+        self.assertRegex(self.daemon.wait_log("watchdog: the thread worker-0"),
                          r"watchdog: the thread worker-0 has made no progress for \d+ ms")
 
     def test_vhost(self):
         """DPDK's vhost thread stands still, and is named in the log."""
         self.starves("vhost-events")
-        self.assertIn("watchdog: the thread vhost-events has made no progress",
-                      self.daemon.log())
+        self.daemon.wait_log("watchdog: the thread vhost-events has made no progress")
 
     def test_main(self):
         """The main thread stands still."""
@@ -201,9 +200,9 @@ class Activation(ServiceTest):
         daemon.control_path = path
         daemon.start()
         self.assertFalse((self.scratch / "configured.sock").exists())
-        self.assertIn(f"control: {path}, where the service manager listens, and not "
-                      f"{self.scratch}/configured.sock", daemon.log())
-        self.assertIn(f"control socket {path}\n", daemon.log())
+        daemon.wait_log(f"control: {path}, where the service manager listens, and not "
+                        f"{self.scratch}/configured.sock")
+        daemon.wait_log(f"control socket {path}\n")
         daemon.signal(15)
         self.assertEqual(daemon.wait(), 0)
         self.assertTrue(stat.S_ISSOCK(os.stat(path).st_mode))
@@ -212,8 +211,7 @@ class Activation(ServiceTest):
         """What has another name is closed, and told."""
         path = str(self.scratch / "foreign.sock")
         daemon = self.start(prefix=self.prefix("foreign", path))
-        self.assertIn('the socket "foreign" of the service manager is not wanted here',
-                      daemon.log())
+        daemon.wait_log('the socket "foreign" of the service manager is not wanted here')
         with socket.socket(socket.AF_UNIX) as client:
             self.assertRaises(ConnectionRefusedError, client.connect, path)
 

@@ -6,6 +6,8 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +16,7 @@
 #include <unistd.h>
 
 #include "util/log_limit.h"
+#include "util/log_queue.h"
 
 static FILE *captured;
 static int saved_stderr = -1;
@@ -92,6 +95,19 @@ static const char *written(void)
 	cr_assert_geq(n, 0);
 	text[n] = 0;
 	return text;
+}
+
+/**
+ * write_some() - one of several threads
+ * @arg: its number
+ *
+ * Return: NULL.
+ */
+static void *write_some(void *arg)
+{
+	for (int i = 0; i < 50; i++)
+		log_info("thread %d line %d", (int)(uintptr_t)arg, i);
+	return NULL;
 }
 
 TestSuite(daemon_log, .init = capture, .fini = release);
@@ -179,6 +195,130 @@ Test(daemon_log, a_journal_that_cannot_be_reached)
 	cr_assert_str_eq(written(), "<3>guest vm1: cannot\n");
 }
 #endif
+
+/**
+ * struct numbered - lines with numbers, as they came out of a pipe
+ * @fd: its reading end
+ * @part: the beginning of a line whose rest has not come yet
+ * @n: lines so far
+ * @dropped: lines that are said to be dropped
+ * @last: the line that came last
+ */
+struct numbered {
+	int fd;
+	char part[4096], last[4096];
+	unsigned long n, dropped;
+};
+
+/**
+ * take_line() - lines come in their order, and what is missing is told
+ * @from: lines so far
+ * @line: the next one
+ */
+static void take_line(struct numbered *from, const char *line)
+{
+	unsigned long number;
+
+	if (sscanf(line, "info: line %lu", &number) == 1)
+		cr_assert_eq(number, from->n++ + from->dropped, "%s", line);
+	else if (sscanf(line, "warning: log: %lu lines were dropped", &number) == 1)
+		from->dropped += number;
+	snprintf(from->last, sizeof(from->last), "%s", line);
+}
+
+/**
+ * read_lines() - take what comes next
+ * @from: lines so far
+ */
+static void read_lines(struct numbered *from)
+{
+	size_t part = strlen(from->part);
+	ssize_t r = read(from->fd, from->part + part, sizeof(from->part) - part - 1);
+	char *line = from->part, *end;
+
+	cr_assert_gt(r, 0);
+	from->part[part + (size_t)r] = 0;
+	for (; (end = strchr(line, '\n')); line = end + 1) {
+		*end = 0;
+		take_line(from, line);
+	}
+	memmove(from->part, line, strlen(line) + 1);
+}
+
+/**
+ * be_pipe() - let stderr be a pipe
+ *
+ * Return: its reading end.
+ */
+static int be_pipe(void)
+{
+	int ends[2];
+
+	cr_assert_eq(pipe(ends), 0);
+	dup2(ends[1], STDERR_FILENO);
+	close(ends[1]);
+	return ends[0];
+}
+
+Test(daemon_log, a_pipe_that_nobody_reads, .timeout = 60)
+{
+	const unsigned long n_lines = 20000;
+	struct numbered from = { .fd = be_pipe() };
+
+	cr_assert_eq(log_start(), 0);
+	for (unsigned long i = 0; i < n_lines; i++)
+		log_info("line %lu", i); /* more than the pipe and the queue hold: must not wait */
+	while (from.n + from.dropped < n_lines)
+		read_lines(&from);
+	cr_assert_gt(from.n, 1000);
+	cr_assert_gt(from.dropped, 0);
+	cr_assert_eq(log_queue_dropped(), from.dropped);
+
+	log_info("there is room again");
+	while (strcmp(from.last, "info: there is room again") != 0)
+		read_lines(&from);
+	cr_assert_eq(log_queue_dropped(), from.dropped);
+	log_stop();
+}
+
+Test(daemon_log, the_last_lines_are_written)
+{
+	cr_assert_eq(log_start(), 0);
+	for (int i = 0; i < 100; i++)
+		log_info("line %d", i);
+	log_stop();
+	cr_assert(strstr(written(), "info: line 99\n"), "%s", written());
+	log_info("without a thread");
+	cr_assert(strstr(written(), "info: without a thread\n"));
+}
+
+Test(daemon_log, the_end_does_not_wait_for_a_reader, .timeout = 60)
+{
+	be_pipe();
+	cr_assert_eq(log_start(), 0);
+	for (int i = 0; i < 5000; i++)
+		log_info("line %d", i);
+	log_stop();
+	log_info("nor does a line after it");
+	dup2(saved_stderr, STDERR_FILENO);
+}
+
+Test(daemon_log, several_threads, .timeout = 60)
+{
+	pthread_t thread[4];
+	char text[32];
+
+	cr_assert_eq(log_start(), 0);
+	for (uintptr_t i = 0; i < 4; i++)
+		pthread_create(&thread[i], NULL, write_some, (void *)i);
+	for (int i = 0; i < 4; i++)
+		pthread_join(thread[i], NULL);
+	log_stop();
+	for (int i = 0; i < 4; i++) {
+		snprintf(text, sizeof(text), "info: thread %d line 49\n", i);
+		cr_assert(strstr(written(), text), "no %s", text);
+	}
+}
 
 Test(daemon_log, too_many_lines)
 {

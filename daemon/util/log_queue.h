@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * log_queue.h - lines that wait until somebody takes them (private to log)
+ *
+ * The reader of the log may stop reading. So a thread of its own writes the lines, and may sleep in
+ * write(2) for as long as it takes; everybody else copies a line into LOG_QUEUE_BYTES of memory and
+ * goes on. What does not fit is dropped and counted. Changing stderr to O_NONBLOCK instead would
+ * change it for all programs that share the pipe or the terminal.
+ */
+#ifndef OKL4FS_LOG_QUEUE_H
+#define OKL4FS_LOG_QUEUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "log.h"
+
+/* A longer line is cut: readers of the journal want lines, and a stack has an end. */
+#define LOG_LINE_BYTES 2048
+
+#define LOG_NAME_BYTES 64 /* of a guest or a channel, with its NUL */
+
+#define LOG_QUEUE_BYTES (256U << 10)
+
+/**
+ * struct log_record - a line that is ready to be written
+ * @site: as log_write()
+ * @level: as log_write()
+ * @event: what it tells
+ * @lost: lines that were dropped just before it
+ * @guest: the guest that it is about; empty: none
+ * @channel: the channel that it is about; empty: none
+ * @bytes: of @text, which is all that follows
+ * @text: the line, escaped, without a newline
+ */
+struct log_record {
+	struct log_site site;
+	enum log_level level;
+	enum log_event event;
+	uint64_t lost;
+	char guest[LOG_NAME_BYTES], channel[LOG_NAME_BYTES];
+	size_t bytes;
+	char text[LOG_LINE_BYTES];
+};
+
+/**
+ * log_queue_start() - start the thread that writes
+ * @emit: writes a record, however long that takes; called on that thread only
+ *
+ * Return: 0 or -errno.
+ */
+int log_queue_start(void (*emit)(const struct log_record *record));
+
+/**
+ * log_queue_put() - have a line written; any thread, it does not wait
+ *
+ * Return: true when the queue is responsible for it, even if that means that it was dropped; false
+ * when there is no thread, and the caller may write it.
+ */
+bool log_queue_put(struct log_record *record);
+
+/** log_queue_stop() - let the thread write the rest for at most @limit_ms, and end it if it could */
+void log_queue_stop(unsigned int limit_ms);
+
+/** log_queue_dropped() - how many lines were dropped so far; any thread */
+uint64_t log_queue_dropped(void);
+
+#endif
