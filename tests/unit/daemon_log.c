@@ -22,6 +22,7 @@ static FILE *captured;
 static int saved_stderr = -1;
 static char fields[4096];
 static int n_sent, send_result;
+static int full_journal_fd = -1; /* the journal takes nothing until something can be read here */
 
 int sd_journal_sendv(const struct iovec *iov, int n);
 
@@ -35,7 +36,10 @@ int sd_journal_sendv(const struct iovec *iov, int n);
 int sd_journal_sendv(const struct iovec *iov, int n)
 {
 	size_t at = 0;
+	char go_on;
 
+	if (full_journal_fd >= 0)
+		cr_assert_eq(read(full_journal_fd, &go_on, 1), 1);
 	for (int i = 0; i < n; i++)
 		at += (size_t)snprintf(fields + at, sizeof(fields) - at, "%.*s\n",
 				       (int)iov[i].iov_len, (const char *)iov[i].iov_base);
@@ -193,6 +197,21 @@ Test(daemon_log, a_journal_that_cannot_be_reached)
 	log_guest(LOG_LEVEL_ERR, "vm1", "cannot");
 	cr_assert_eq(n_sent, 1);
 	cr_assert_str_eq(written(), "<3>guest vm1: cannot\n");
+}
+
+Test(daemon_log, a_journal_that_is_full, .timeout = 60)
+{
+	int ends[2];
+
+	cr_assert_eq(pipe(ends), 0);
+	full_journal_fd = ends[0];
+	be_journal(0);
+	cr_assert_eq(log_start(), 0);
+	for (int i = 0; i < 10000; i++)
+		log_info("line %d", i); /* must not wait */
+	cr_assert_eq(n_sent, 0);
+	cr_assert_gt(log_queue_dropped(), 0);
+	log_stop(); /* nor this */
 }
 #endif
 

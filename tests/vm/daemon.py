@@ -35,11 +35,12 @@ class Daemon:
 
     config is what the file is to hold, or an existing file. Control socket, log and configuration
     lie in `scratch`, which is the daemon's working directory too. A configuration that names no
-    control socket gets one there.
+    control socket gets one there. With `stderr`, what it logs goes to that descriptor, and log()
+    knows nothing of it.
     """
 
     def __init__(self, config: dict | Path, *, args=(), env=None, prefix=(), timeout: float = 20,
-                 scratch: Path | None = None, start: bool = True):
+                 scratch: Path | None = None, start: bool = True, stderr: int | None = None):
         self.scratch = scratch or scratch_dir()
         self.timeout = timeout
         self.log_path = self.scratch / "okl4fsd.log"
@@ -48,6 +49,7 @@ class Daemon:
             self.config_path.write_text(config.read_text(encoding="utf-8"), encoding="utf-8")
             config = _without_comments(config.read_text(encoding="utf-8"))
         self._args, self._env, self._prefix = list(args), env, list(prefix)
+        self._stderr = stderr
         self._process: Process | None = None
         self.config = config
         if "control" not in config:
@@ -71,7 +73,8 @@ class Daemon:
         with open(self.log_path, "ab") as log:
             self._process = Process(self._prefix + [paths.BUILD / "okl4fsd", "--config",
                                                     self.config_path, *self._args],
-                                    stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                    stdin=subprocess.DEVNULL, stdout=log,
+                                    stderr=log if self._stderr is None else self._stderr,
                                     env=self._env, cwd=self.scratch)
         deadline = Deadline(self.timeout)
         poller = select.poll()
