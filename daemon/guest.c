@@ -72,6 +72,11 @@ uint64_t guest_host_instance(void)
 	return instance;
 }
 
+bool guest_path_is_lost(const struct guest *g)
+{
+	return vhost_backend_path_is_lost(g->vhost);
+}
+
 const struct guest_config *guest_config(const struct guest *g)
 {
 	return &g->cfg;

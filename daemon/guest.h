@@ -103,11 +103,15 @@ int guest_channel_reset(struct guest *guest, const char *name);
  * @cfg: configuration that differs in channels only
  *
  * Channels that are configured as before go on undisturbed; others are removed and added, each with
- * a log line. One that cannot be added is left out, and told.
+ * a log line. One that cannot be added is left out, and told. Sockets whose file was lost are made
+ * anew.
  *
  * Main thread.
  */
 void guest_become(struct guest *guest, const struct guest_config *cfg);
+
+/** guest_path_is_lost() - somebody has removed or replaced the vhost-user socket's file; main thread */
+bool guest_path_is_lost(const struct guest *guest);
 
 /** guest_drop_others() - the first half of guest_become(): only remove; main thread */
 void guest_drop_others(struct guest *guest, const struct guest_config *cfg);

@@ -242,10 +242,11 @@ static int compare_names(const void *a, const void *b)
  * @all: configuration
  * @wanted: its channels; those that are there already become NULL
  * @sorted: its channels by name
+ * @drop_only: those that stay are not told of the reload
  */
 static void remove_others(struct guest *g, const struct guest_config *all,
 			  const struct channel_config **wanted,
-			  const struct channel_config *const *sorted)
+			  const struct channel_config *const *sorted, bool drop_only)
 {
 	for (uint32_t id = g->n_ids; id--;) {
 		struct guest_channel *gc = guest_channel_of(g, id);
@@ -255,6 +256,8 @@ static void remove_others(struct guest *g, const struct guest_config *all,
 			found = bsearch(&key, sorted, all->n_channels, sizeof(key), compare_names);
 		if (found && config_channel_equal(*found, key)) {
 			wanted[*found - all->channels] = NULL;
+			if (!drop_only && gc->endpoint && gc->endpoint->ops->reloaded)
+				gc->endpoint->ops->reloaded(gc->endpoint);
 		} else if (gc) {
 			log_channel(LOG_LEVEL_NOTICE, g->cfg.name, gc->cfg.name,
 				    "gone or changed by the reload");
@@ -282,7 +285,7 @@ static void call_become(void *arg)
 	for (size_t i = 0; i < n; i++)
 		wanted[i] = wanted[n + i] = &c->all->channels[i];
 	qsort(wanted + n, n, sizeof(*wanted), compare_names);
-	remove_others(c->g, c->all, wanted, wanted + n);
+	remove_others(c->g, c->all, wanted, wanted + n, c->drop_only);
 	for (size_t i = 0; i < n && !c->drop_only; i++) {
 		int r = wanted[i] ? add(c->g, wanted[i], &id) : 1;
 
@@ -301,6 +304,7 @@ void guest_become(struct guest *g, const struct guest_config *cfg)
 	struct change c = { .g = g, .all = cfg };
 
 	loop_call(g->worker, call_become, &c);
+	vhost_backend_reloaded(g->vhost);
 }
 
 void guest_drop_others(struct guest *g, const struct guest_config *cfg)

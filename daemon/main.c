@@ -42,8 +42,9 @@ struct options {
 /**
  * struct daemon - what runs
  * @loop: main loop
+ * @control: control socket
  * @server: guests and workers
- * @rpc: control socket
+ * @rpc: serves the control socket
  * @metrics: metrics over HTTP, or NULL
  * @metrics_listen: where they are served; NULL: nowhere
  * @watch: tells of reloads
@@ -52,6 +53,7 @@ struct options {
  */
 struct daemon {
 	struct loop *loop;
+	struct rpc_socket control;
 	struct server *server;
 	struct rpc *rpc;
 	struct metrics_http *metrics;
@@ -292,8 +294,10 @@ static void on_reloaded(void *arg)
 	const char *listen = server_config(d->server)->metrics_listen;
 
 	if (listen && d->metrics_listen ? !strcmp(listen, d->metrics_listen) :
-					  listen == d->metrics_listen)
+					  listen == d->metrics_listen) {
+		metrics_http_reloaded(d->metrics);
 		return;
+	}
 	if (serve_metrics(d))
 		log_err("reload: metrics are served as before: %s",
 			d->metrics_listen ? d->metrics_listen : "nowhere");
@@ -324,10 +328,12 @@ static int run(struct config *cfg, const char *path, int control_fd)
 {
 	struct daemon d = { 0 };
 	size_t n = cfg->n_guests;
-	int r;
+	int r = rpc_socket_open(&d.control, cfg, control_fd);
 
-	r = loop_new(&d.loop, "main");
+	if (!r)
+		r = loop_new(&d.loop, "main");
 	if (r) {
+		rpc_socket_close(&d.control);
 		config_free(cfg);
 		return r;
 	}
@@ -339,7 +345,7 @@ static int run(struct config *cfg, const char *path, int control_fd)
 	else
 		r = server_new(&d.server, d.loop, cfg, path);
 	if (!r)
-		r = rpc_new(&d.rpc, d.loop, d.server, control_fd);
+		r = rpc_new(&d.rpc, d.loop, d.server, &d.control);
 	if (!r)
 		r = open_metrics(&d);
 	if (!r) {
@@ -361,6 +367,7 @@ static int run(struct config *cfg, const char *path, int control_fd)
 			event_free(d.signal[i]);
 	}
 	loop_free(d.loop);
+	rpc_socket_close(&d.control);
 	return r;
 }
 

@@ -26,17 +26,18 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "acceptor.h"
 #include "metrics.h"
 #include "util/address.h"
 #include "util/fd.h"
 #include "util/log.h"
+#include "util/socket_file.h"
 
 #define MAX_CLIENTS   8
 #define REQUEST_S     10
 #define HEADERS_BYTES 8192
 #define BODY_BYTES    4096 /* nobody wants it; it is only to get past it */
 #define INPUT_BYTES   16384
-#define RETRY_MS      100 /* accept again, after descriptors ran out */
 #define UNIX_PREFIX   "unix:"
 
 /**
@@ -55,19 +56,21 @@ struct place {
  * struct metrics_http - see metrics_http.h
  * @loop: main loop; borrowed
  * @server: borrowed
- * @path: of a unix socket; NULL: it is an address
+ * @file: of a unix socket; none when it is an address
  * @http: the HTTP server
+ * @bound: evhttp's name for what follows
  * @listener: its listening socket; owned by @http
- * @retry: turns @listener on again
+ * @rest: while descriptors have run out
  * @place: room for connections
  */
 struct metrics_http {
 	struct loop *loop;
 	struct server *server;
-	char *path;
+	struct socket_file file;
 	struct evhttp *http;
+	struct evhttp_bound_socket *bound;
 	struct evconnlistener *listener;
-	struct event *retry;
+	struct accept_rest rest;
 	struct place place[MAX_CLIENTS];
 };
 
@@ -80,7 +83,7 @@ static void release(struct place *p)
 	event_del(p->deadline);
 	bufferevent_decref(p->bev);
 	p->bev = NULL;
-	if (!event_pending(p->http->retry, EV_TIMEOUT, NULL))
+	if (!accept_rest_is_on(&p->http->rest))
 		evconnlistener_enable(p->http->listener);
 }
 
@@ -96,6 +99,15 @@ static bool has_ended(const struct place *p)
 
 	bufferevent_getcb(p->bev, NULL, NULL, &on_event, NULL);
 	return !on_event;
+}
+
+static unsigned int count_free(const struct metrics_http *http)
+{
+	unsigned int n = 0;
+
+	for (int i = 0; i < MAX_CLIENTS; i++)
+		n += !http->place[i].bev;
+	return n;
 }
 
 /**
@@ -142,19 +154,17 @@ static struct bufferevent *on_connection(struct event_base *base, void *arg)
 	struct bufferevent *bev = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
 	struct metrics_http *http = arg;
 	struct place *mine = NULL;
-	unsigned int n_free = 0;
 
+	accept_rest_over(&http->rest);
 	for (int i = 0; i < MAX_CLIENTS; i++) {
 		struct place *p = &http->place[i];
 
 		if (p->bev && has_ended(p))
 			release(p);
-		if (!p->bev) {
+		if (!p->bev)
 			mine = p;
-			n_free++;
-		}
 	}
-	if (n_free <= 1)
+	if (count_free(http) <= 1)
 		evconnlistener_disable(http->listener);
 	if (!bev || !mine)
 		return bev;
@@ -174,21 +184,14 @@ static struct bufferevent *on_connection(struct event_base *base, void *arg)
  */
 static void on_accept_error(struct evconnlistener *listener, void *arg)
 {
-	struct timeval later = { .tv_usec = RETRY_MS * 1000L };
 	struct metrics_http *http = arg;
+	int error = errno;
 
-	log_warning("metrics: accept: %s", strerror(errno));
 	evconnlistener_disable(listener);
-	event_add(http->retry, &later);
+	accept_rest_begin(&http->rest, error);
 }
 
-/**
- * on_retry() - accept again
- * @fd: not used
- * @what: not used
- * @arg: server
- */
-static void on_retry(evutil_socket_t fd, short what, void *arg)
+static void look_again(void *arg)
 {
 	struct metrics_http *http = arg;
 
@@ -329,8 +332,35 @@ static int listen_tcp(const char *text)
 	return on;
 }
 
+/* Accept there, and no longer where it was done before. Return: 0 or -ENOMEM; @fd is consumed */
+static int accept_at(struct metrics_http *http, int fd)
+{
+	const unsigned int flags = LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC;
+	struct evconnlistener *listener =
+		evconnlistener_new(loop_base(http->loop), NULL, NULL, flags, 0, fd);
+	struct evhttp_bound_socket *bound;
+
+	if (!listener) {
+		close(fd);
+		return -ENOMEM;
+	}
+	bound = evhttp_bind_listener(http->http, listener);
+	if (!bound) {
+		evconnlistener_free(listener);
+		return -ENOMEM;
+	}
+	if (http->bound)
+		evhttp_del_accept_socket(http->http, http->bound);
+	http->bound = bound;
+	http->listener = listener;
+	if (!count_free(http))
+		evconnlistener_disable(listener);
+	evconnlistener_set_error_cb(listener, on_accept_error);
+	return 0;
+}
+
 /**
- * listen_here() - make the listening socket
+ * listen_here() - make the listening socket, for the first time or anew
  * @http: server
  * @cfg: where, and for whom
  *
@@ -338,33 +368,15 @@ static int listen_tcp(const char *text)
  */
 static int listen_here(struct metrics_http *http, const struct config *cfg)
 {
-	const unsigned int flags = LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC;
 	const char *text = cfg->metrics_listen;
-	bool is_unix = !strncmp(text, UNIX_PREFIX, strlen(UNIX_PREFIX));
 	int fd;
 
-	if (is_unix) {
-		text += strlen(UNIX_PREFIX);
-		fd = fd_listen_unix(text, cfg->control_mode, cfg->control_group);
-	} else {
+	if (!strncmp(text, UNIX_PREFIX, strlen(UNIX_PREFIX)))
+		fd = socket_file_listen(&http->file, text + strlen(UNIX_PREFIX), cfg->control_mode,
+					cfg->control_group);
+	else
 		fd = listen_tcp(text);
-	}
-	if (fd < 0)
-		return fd;
-	if (is_unix)
-		http->path = strdup(text);
-	http->listener = evconnlistener_new(loop_base(http->loop), NULL, NULL, flags, 0, fd);
-	if (!http->listener) {
-		close(fd);
-		return -ENOMEM;
-	}
-	if (!evhttp_bind_listener(http->http, http->listener)) {
-		evconnlistener_free(http->listener);
-		http->listener = NULL;
-		return -ENOMEM;
-	}
-	evconnlistener_set_error_cb(http->listener, on_accept_error);
-	return is_unix && !http->path ? -ENOMEM : 0;
+	return fd < 0 ? fd : accept_at(http, fd);
 }
 
 /**
@@ -379,8 +391,8 @@ static int set_up(struct metrics_http *http, const struct config *cfg)
 	struct event_base *base = loop_base(http->loop);
 
 	http->http = evhttp_new(base);
-	http->retry = evtimer_new(base, on_retry, http);
-	if (!http->http || !http->retry)
+	if (!http->http ||
+	    accept_rest_init(&http->rest, http->loop, NULL, "metrics", look_again, http))
 		return -ENOMEM;
 	for (int i = 0; i < MAX_CLIENTS; i++) {
 		http->place[i].http = http;
@@ -421,6 +433,21 @@ int metrics_http_new(struct metrics_http **out, struct loop *loop, struct server
 	return 0;
 }
 
+void metrics_http_reloaded(struct metrics_http *http)
+{
+	int r;
+
+	if (!http || !socket_file_is_lost(&http->file))
+		return;
+	r = listen_here(http, server_config(http->server));
+	if (r)
+		log_err("metrics: %s has been removed or replaced, and cannot be made again: %s",
+			http->file.path, strerror(-r));
+	else
+		log_notice("metrics: %s had been removed or replaced; listening there again",
+			   http->file.path);
+}
+
 struct metrics_http *metrics_http_free(struct metrics_http *http)
 {
 	if (!http)
@@ -433,11 +460,8 @@ struct metrics_http *metrics_http_free(struct metrics_http *http)
 	for (int i = 0; i < MAX_CLIENTS; i++)
 		if (http->place[i].deadline)
 			event_free(http->place[i].deadline);
-	if (http->retry)
-		event_free(http->retry);
-	if (http->path)
-		unlink(http->path);
-	free(http->path);
+	accept_rest_deinit(&http->rest);
+	socket_file_release(&http->file);
 	free(http);
 	return NULL;
 }

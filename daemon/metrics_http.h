@@ -23,6 +23,9 @@ struct metrics_http;
  */
 int metrics_http_new(struct metrics_http **http, struct loop *loop, struct server *server);
 
+/** metrics_http_reloaded() - listen anew if the socket's file is lost; NULL is allowed */
+void metrics_http_reloaded(struct metrics_http *http);
+
 /** metrics_http_free() - drop the clients, remove the socket; NULL is allowed; Return: NULL */
 struct metrics_http *metrics_http_free(struct metrics_http *http);
 

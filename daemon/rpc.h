@@ -10,21 +10,46 @@
 
 #include "loop.h"
 #include "server.h"
+#include "util/socket_file.h"
 
 struct rpc;
 
 /**
- * rpc_new() - serve the control socket of the server's configuration
- * @rpc: out
- * @loop: the main loop
- * @server: what the methods show; borrowed until rpc_free()
- * @fd: a listening socket that is used instead, owned from here on, its file not; negative: none
+ * struct rpc_socket - the control socket
+ * @fd: it, until rpc_new() takes it; -1: none
+ * @file: its file, which is held from before anything else is touched until all the rest has ended:
+ *	so a second daemon with the same configuration ends before it does any harm
+ */
+struct rpc_socket {
+	int fd;
+	struct socket_file file;
+};
+
+/**
+ * rpc_socket_open() - listen at the control socket; clients wait until rpc_new()
+ * @s: out
+ * @cfg: says where, with which mode and group
+ * @fd: a socket of the service manager that listens there, owned from here on; negative: none
  *
  * Return: 0 or -errno, with a log line.
  */
-int rpc_new(struct rpc **rpc, struct loop *loop, struct server *server, int fd);
+int rpc_socket_open(struct rpc_socket *s, const struct config *cfg, int fd);
 
-/** rpc_free() - drop the clients, remove the socket if it is ours; NULL is allowed; Return: NULL */
+/** rpc_socket_close() - remove its file, if that is ours; one that could not be opened is allowed */
+void rpc_socket_close(struct rpc_socket *s);
+
+/**
+ * rpc_new() - serve the control socket
+ * @rpc: out
+ * @loop: the main loop
+ * @server: what the methods show; borrowed until rpc_free()
+ * @socket: where; borrowed until rpc_free(), but for its descriptor, which is taken
+ *
+ * Return: 0 or -errno, with a log line.
+ */
+int rpc_new(struct rpc **rpc, struct loop *loop, struct server *server, struct rpc_socket *socket);
+
+/** rpc_free() - drop the clients, and listen no longer; NULL is allowed; Return: NULL */
 struct rpc *rpc_free(struct rpc *rpc);
 
 #endif

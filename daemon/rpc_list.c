@@ -14,6 +14,8 @@ static const struct rpc_field guest_fields[] = {
 	RPC_FIELD("name", RPC_STRING, "Name"),
 	RPC_FIELD("socket", RPC_STRING, "The vhost-user socket"),
 	RPC_FIELD("socket_mode", RPC_STRING, "Who listens: listen (the daemon) or connect"),
+	RPC_FIELD("path_lost", RPC_BOOLEAN,
+		  "(listen) Somebody has removed or replaced the socket's file; a reload helps"),
 	RPC_FIELD("connected", RPC_BOOLEAN, "A frontend is there"),
 	RPC_FIELD("ready", RPC_BOOLEAN, "The driver has said hello"),
 	RPC_FIELD("driver_instance", RPC_INSTANCE, "Which driver it is", .nullable = true),
@@ -77,6 +79,9 @@ static const struct rpc_field endpoint_fields[] = {
 	RPC_FIELD("file", RPC_STRING, "(intervm) What is sent", .optional = true),
 	RPC_FIELD("rounds", RPC_INTEGER, "(intervm) How often", .optional = true),
 	RPC_FIELD("path", RPC_STRING, "(unix-*) The socket", .optional = true),
+	RPC_FIELD("path_lost", RPC_BOOLEAN,
+		  "(unix-listen) Somebody has removed or replaced its file; a reload helps",
+		  .optional = true),
 	RPC_FIELD("clients", RPC_INTEGER, "Clients so far", .optional = true),
 	RPC_FIELD("clients_refused", RPC_INTEGER,
 		  "Clients turned away, since there was one already", .optional = true),
@@ -145,6 +150,7 @@ static void add_guest(struct guest *guest, struct json_object *list)
 	rpc_add_path(object, "socket", cfg->socket);
 	rpc_add_string(object, "socket_mode",
 		       cfg->socket_mode == SOCKET_LISTEN ? "listen" : "connect");
+	rpc_add_boolean(object, "path_lost", guest_path_is_lost(guest));
 	rpc_add_boolean(object, "connected", snap.connected);
 	rpc_add_boolean(object, "ready", snap.ready);
 	rpc_add_instance(object, "driver_instance", snap.driver_instance);
@@ -248,6 +254,8 @@ static struct json_object *endpoint_object(const struct endpoint_config *cfg,
 		rpc_add_number(object, "rounds", cfg->rounds);
 	} else if (cfg->type == ENDPOINT_UNIX_LISTEN || cfg->type == ENDPOINT_UNIX_CONNECT) {
 		rpc_add_path(object, "path", cfg->path);
+		if (cfg->type == ENDPOINT_UNIX_LISTEN)
+			rpc_add_boolean(object, "path_lost", info->path_lost);
 		add_connections(object, cfg, info);
 	} else if (cfg->type == ENDPOINT_TCP_LISTEN || cfg->type == ENDPOINT_TCP_CONNECT) {
 		rpc_add_string(object, "address", cfg->address);

@@ -154,6 +154,92 @@ static int publish(const struct vhost_backend *b)
 	return r;
 }
 
+/* Return: 0 or -errno, with a log line; then nobody listens */
+static int listen_at(struct vhost_backend *b)
+{
+	const char *path = b->cfg->socket;
+	int r = private_path(b);
+
+	if (!r)
+		r = start(b, 0);
+	if (!r)
+		r = publish(b);
+	if (!r)
+		r = socket_file_bound(&b->file);
+	if (r)
+		log_about(LOG_LEVEL_ERR, &b->about, "socket %s: %s", path, strerror(-r));
+	else
+		log_about(LOG_LEVEL_INFO, &b->about, "waiting for a frontend at %s", path);
+	return r;
+}
+
+static void tell_left(void *arg)
+{
+	struct vhost_backend *b = arg;
+
+	pthread_mutex_lock(&backends_lock);
+	if (!b->closing)
+		loop_post(b->main_loop, &b->left);
+	pthread_mutex_unlock(&backends_lock);
+}
+
+/* Have DPDK forget the socket, without waiting for that; then b->left comes. */
+static void leave(struct vhost_backend *b)
+{
+	b->leaving = true;
+	b->leave = (struct vhost_leave){ .path = b->path, .done = tell_left, .arg = b };
+	vhost_leave(&b->leave);
+}
+
+static void listen_left(void *arg)
+{
+	struct vhost_backend *b = arg;
+
+	b->registered = b->leaving = false;
+	listen_at(b);
+}
+
+/* In place of a socket whose file is lost, while no frontend is connected by way of it */
+static void listen_again(struct vhost_backend *b)
+{
+	int r = socket_file_claim(&b->file, b->cfg->socket);
+
+	b->listen_again = false;
+	if (r) {
+		log_about(LOG_LEVEL_ERR, &b->about,
+			  "socket %s has been removed or replaced, and cannot be made again: %s",
+			  b->cfg->socket, strerror(-r));
+		return;
+	}
+	log_about(LOG_LEVEL_NOTICE, &b->about,
+		  "socket %s had been removed or replaced; listening there again", b->cfg->socket);
+	if (b->registered)
+		leave(b);
+	else
+		listen_at(b);
+}
+
+static void listen_gone(evutil_socket_t fd, short what, void *arg)
+{
+	struct vhost_backend *b = arg;
+	eventfd_t n;
+
+	(void)eventfd_read(fd, &n);
+	if (b->listen_again && b->vid < 0 && !b->leaving)
+		listen_again(b);
+}
+
+/* Have a function called when the connection has ended, and one when DPDK has forgotten the socket. */
+static int watch_gone(struct vhost_backend *b, event_callback_fn gone, void (*left)(void *arg))
+{
+	b->left = (struct loop_post){ .fn = left, .arg = b };
+	b->gone_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (b->gone_fd >= 0)
+		b->gone = event_new(loop_base(b->main_loop), b->gone_fd, EV_READ | EV_PERSIST,
+				    gone, b);
+	return b->gone && !event_add(b->gone, NULL) ? 0 : -ENOMEM;
+}
+
 /**
  * listen_start() - listen mode
  * @b: backend
@@ -162,22 +248,34 @@ static int publish(const struct vhost_backend *b)
  */
 static int listen_start(struct vhost_backend *b)
 {
-	const char *path = b->cfg->socket;
-	int r;
+	int r = watch_gone(b, listen_gone, listen_left);
 
-	r = fd_unlink_stale(path);
 	if (!r)
-		r = private_path(b);
+		r = socket_file_claim(&b->file, b->cfg->socket);
 	if (!r)
-		r = start(b, 0);
-	if (!r)
-		r = publish(b);
-	if (r)
-		log_about(LOG_LEVEL_ERR, &b->about, "socket %s: %s", path, strerror(-r));
-	else
-		log_about(LOG_LEVEL_INFO, &b->about, "waiting for a frontend at %s", path);
-	b->published = !r;
+		return listen_at(b);
+	log_about(LOG_LEVEL_ERR, &b->about, "socket %s: %s", b->cfg->socket, strerror(-r));
 	return r;
+}
+
+bool vhost_backend_path_is_lost(const struct vhost_backend *b)
+{
+	return b->cfg->socket_mode == SOCKET_LISTEN && socket_file_is_lost(&b->file);
+}
+
+void vhost_backend_reloaded(struct vhost_backend *b)
+{
+	if (!vhost_backend_path_is_lost(b) || b->leaving)
+		return;
+	/* The library would end the connection. A frontend that leaves just now finds this set. */
+	b->listen_again = true;
+	if (b->vid < 0)
+		listen_again(b);
+	else
+		log_about(LOG_LEVEL_NOTICE, &b->about,
+			  "socket %s has been removed or replaced; the daemon listens there again "
+			  "when the frontend that is connected has left",
+			  b->cfg->socket);
 }
 
 /* Whether DPDK is still to forget a guest that connected to this path. */
@@ -226,16 +324,6 @@ static void connect_left(void *arg)
 	event_add(b->retry, &later);
 }
 
-static void tell_left(void *arg)
-{
-	struct vhost_backend *b = arg;
-
-	pthread_mutex_lock(&backends_lock);
-	if (!b->closing)
-		loop_post(b->main_loop, &b->left);
-	pthread_mutex_unlock(&backends_lock);
-}
-
 static void connect_gone(evutil_socket_t fd, short what, void *arg)
 {
 	struct vhost_backend *b = arg;
@@ -244,9 +332,7 @@ static void connect_gone(evutil_socket_t fd, short what, void *arg)
 	(void)eventfd_read(fd, &n);
 	if (!b->registered || b->leaving)
 		return;
-	b->leaving = true;
-	b->leave = (struct vhost_leave){ .path = b->path, .done = tell_left, .arg = b };
-	vhost_leave(&b->leave);
+	leave(b);
 }
 
 /**
@@ -257,15 +343,9 @@ static void connect_gone(evutil_socket_t fd, short what, void *arg)
  */
 static int connect_start(struct vhost_backend *b)
 {
-	struct event_base *base = loop_base(b->main_loop);
-
 	snprintf(b->path, sizeof(b->path), "%s", b->cfg->socket);
-	b->left = (struct loop_post){ .fn = connect_left, .arg = b };
-	b->gone_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	b->retry = evtimer_new(base, connect_try, b);
-	if (b->gone_fd >= 0)
-		b->gone = event_new(base, b->gone_fd, EV_READ | EV_PERSIST, connect_gone, b);
-	if (!b->retry || !b->gone || event_add(b->gone, NULL))
+	b->retry = evtimer_new(loop_base(b->main_loop), connect_try, b);
+	if (!b->retry || watch_gone(b, connect_gone, connect_left))
 		return -ENOMEM;
 	connect_try(-1, 0, b);
 	return 0;
@@ -391,8 +471,7 @@ struct vhost_backend *vhost_backend_free(struct vhost_backend *b)
 	pthread_mutex_lock(&backends_lock); /* see tell_left() */
 	loop_unpost(b->main_loop, &b->left);
 	pthread_mutex_unlock(&backends_lock);
-	if (b->published)
-		unlink(b->cfg->socket);
+	socket_file_release(&b->file);
 	if (!b->registered) {
 		forget(b);
 		return NULL;

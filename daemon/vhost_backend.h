@@ -101,6 +101,15 @@ int vhost_backend_new(struct vhost_backend **backend, const struct guest_config 
  */
 struct vhost_backend *vhost_backend_free(struct vhost_backend *backend);
 
+/** vhost_backend_path_is_lost() - somebody has removed or replaced the socket's file; main */
+bool vhost_backend_path_is_lost(const struct vhost_backend *backend);
+
+/**
+ * vhost_backend_reloaded() - listen anew if the socket's file is lost, as soon as no frontend is
+ * connected; main
+ */
+void vhost_backend_reloaded(struct vhost_backend *backend);
+
 /**
  * vhost_backend_hold() - let the device go to another worker: no call comes until
  * vhost_backend_release(); main

@@ -12,6 +12,7 @@
 #include <pthread.h>
 
 #include "util/log_limit.h"
+#include "util/socket_file.h"
 #include "vhost_backend.h"
 #include "vhost_leave.h"
 
@@ -27,15 +28,17 @@
  *	next guest of the same socket need not wait until DPDK has forgotten this one
  * @next: next in the list of all; protected by its lock
  * @registered: DPDK knows the socket; main
- * @published: listen mode: the socket is at its place; main
- * @leave: connect mode: has DPDK forget a connection that has ended
+ * @file: listen mode: the socket's file at its place; main
+ * @listen_again: listen mode: when the frontend has left; main
+ * @leave: has DPDK forget the socket: of a connection that has ended (connect mode), or whose file is
+ *	lost (listen mode)
  * @last: the same, and then frees the backend
- * @leaving: connect mode: that is under way; main
- * @left: connect mode: it has come about; posted to main, protected by the list's lock
+ * @leaving: @leave is under way; main
+ * @left: it has come about; posted to main, protected by the list's lock
  * @waiting: connect mode: it was said that there is no frontend; main
  * @retry: connect mode: timer; main
- * @gone: connect mode: event on @gone_fd; main
- * @gone_fd: eventfd: the connection has ended, make another
+ * @gone: event on @gone_fd; main
+ * @gone_fd: eventfd: the connection has ended
  * @vid: DPDK's number of the connection, or -1. Written by the thread that makes or ends the
  *	connection, while the worker waits or does not know of it
  * @worker_lock: held while DPDK's callbacks call the worker, and while it becomes another one
@@ -61,7 +64,8 @@ struct vhost_backend {
 	struct log_about about;
 	char path[PATH_MAX];
 	struct vhost_backend *next;
-	bool registered, published, leaving, waiting;
+	struct socket_file file;
+	bool registered, leaving, waiting, listen_again;
 	struct vhost_leave leave, last;
 	struct loop_post left;
 	struct event *retry, *gone;

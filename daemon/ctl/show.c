@@ -130,8 +130,9 @@ void ctl_show_guests(struct json_object *result)
 		struct json_object *g = json_object_array_get_idx(list, i);
 		char socket[160];
 
-		snprintf(socket, sizeof(socket), "%s (%s)", ctl_string(g, "socket"),
-			 ctl_string(g, "socket_mode"));
+		snprintf(socket, sizeof(socket), "%s (%s%s)", ctl_string(g, "socket"),
+			 ctl_string(g, "socket_mode"),
+			 ctl_boolean(g, "path_lost") ? ", removed or replaced" : "");
 		table_row(&t, (const char *const[]){
 				      ctl_string(g, "name"), guest_state(g),
 				      text_count(ctl_number(g, "channels")).text,
@@ -197,7 +198,8 @@ void ctl_show_channels(struct json_object *result)
 			snprintf(note, sizeof(note), "%s/%s", ctl_string(endpoint, "guest"),
 				 ctl_string(endpoint, "channel"));
 		else
-			snprintf(note, sizeof(note), "%s", channel_note(c));
+			snprintf(note, sizeof(note), "%s%s", channel_note(c),
+				 ctl_boolean(endpoint, "path_lost") ? " (removed or replaced)" : "");
 		table_row(&t, (const char *const[]){
 				      ctl_string(c, "guest"), ctl_string(c, "name"),
 				      ctl_string(c, "state"), ctl_string(endpoint, "type"),

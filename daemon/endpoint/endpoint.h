@@ -23,10 +23,11 @@ struct endpoint;
  * @failed: (*-connect) attempts that failed, handshakes included
  * @handshakes_failed: (TLS) connections that were not to be trusted, or not made in time
  * @torn: (TLS) connections that ended without saying so: what came may not be all
+ * @path_lost: (unix-listen) somebody has removed or replaced the socket's file
  * @error: what went wrong last; empty when nothing has since things went well
  */
 struct endpoint_info {
-	bool joined;
+	bool joined, path_lost;
 	uint64_t clients, refused, failed, handshakes_failed, torn;
 	char error[ENDPOINT_ERROR_BYTES];
 };
@@ -41,6 +42,8 @@ struct endpoint_info {
  *	go to another worker, or the daemon ends. On the loop's thread. NULL: it cannot do that
  * @enter: go on, after @leave, with the channel's loop, which may be another one; there is one when
  *	there is @leave. Return: 0 or -errno, with a log line; then it waits, or serves nobody
+ * @reloaded: the configuration was read again and has this channel as it is: listen again where a
+ *	socket's file was lost. NULL: there is nothing to do
  * @removed: the channel is not offered any more, free() follows; NULL: there is nothing to do
  * @free: end all streams, close all descriptors, remove what was created in the file system. The
  *	shared memory is not touched: a guest waits for the next daemon as if this one was killed
@@ -51,6 +54,7 @@ struct endpoint_ops {
 	void (*info)(const struct endpoint *ep, struct endpoint_info *info);
 	void (*leave)(struct endpoint *ep);
 	int (*enter)(struct endpoint *ep);
+	void (*reloaded)(struct endpoint *ep);
 	void (*removed)(struct endpoint *ep);
 	void (*free)(struct endpoint *ep);
 };

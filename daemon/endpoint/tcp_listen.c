@@ -49,6 +49,7 @@ static bool cannot_listen(struct tcp_listen *tl, const char *where, const char *
  */
 static int listen_at(struct tcp_listen *tl, const struct addrinfo *at)
 {
+	const struct channel *ch = tl->ep.ch;
 	char name[TCP_NAME_BYTES];
 	int r;
 
@@ -59,12 +60,13 @@ static int listen_at(struct tcp_listen *tl, const struct addrinfo *at)
 	}
 	r = tcp_listen_at(at);
 	if (r >= 0)
-		r = listener_start(&tl->listener[tl->n_listeners], tl->ep.ch, tl->target, r,
+		r = acceptor_start(&tl->acceptor[tl->n_acceptors], ch->loop,
+				   LOG_CHANNEL(ch->guest_name, ch->cfg->name), tl->target, r,
 				   tcp_listen_come, tl);
 	if (r)
 		cannot_listen(tl, name, strerror(-r));
 	else
-		tl->n_listeners++;
+		tl->n_acceptors++;
 	return r;
 }
 
@@ -74,8 +76,8 @@ static int listen_at(struct tcp_listen *tl, const struct addrinfo *at)
  */
 static void stop_listening(struct tcp_listen *tl)
 {
-	while (tl->n_listeners)
-		listener_stop(&tl->listener[--tl->n_listeners]);
+	while (tl->n_acceptors)
+		acceptor_stop(&tl->acceptor[--tl->n_acceptors]);
 }
 
 /**
@@ -95,7 +97,7 @@ static void resolved(void *arg, struct addrinfo *list, const char *why)
 	if (!list)
 		cannot_listen(tl, tl->address.host, why);
 	for (const struct addrinfo *at = list;
-	     at && !r && tl->n_listeners < TCP_LISTEN_MAX_ADDRESSES; at = at->ai_next) {
+	     at && !r && tl->n_acceptors < TCP_LISTEN_MAX_ADDRESSES; at = at->ai_next) {
 		r = listen_at(tl, at);
 		if ((r == -EADDRNOTAVAIL || r == -EAFNOSUPPORT) && list->ai_next)
 			r = 0;
@@ -105,7 +107,7 @@ static void resolved(void *arg, struct addrinfo *list, const char *why)
 	if (r)
 		stop_listening(tl);
 	tl->listen_error = r;
-	if (tl->n_listeners)
+	if (tl->n_acceptors)
 		*tl->error = 0;
 	else if (!tl->address.is_numeric)
 		event_add(tl->retry_ev, &later);
@@ -221,7 +223,7 @@ static int begin(struct tcp_listen *tl, const struct endpoint_config *cfg)
 			return r;
 	}
 	resolver_start(&tl->resolver);
-	if (tl->address.is_numeric && !tl->n_listeners)
+	if (tl->address.is_numeric && !tl->n_acceptors)
 		return tl->listen_error;
 	/* They may come until somebody connects, but if not, it is better to know now. */
 	if (tl->tls && tls_check(tl->tls, why))

@@ -8,8 +8,8 @@
 #ifndef OKL4FS_ENDPOINT_TCP_LISTEN_PRIVATE_H
 #define OKL4FS_ENDPOINT_TCP_LISTEN_PRIVATE_H
 
+#include "acceptor.h"
 #include "endpoint/endpoint.h"
-#include "endpoint/listener.h"
 #include "endpoint/resolver.h"
 #include "endpoint/stream.h"
 #include "endpoint/tls.h"
@@ -22,8 +22,8 @@
  * @target: what is configured; borrowed
  * @address: the same, read
  * @resolver: looks the host up
- * @listener: where clients come
- * @n_listeners: how many
+ * @acceptor: where clients come
+ * @n_acceptors: how many
  * @listen_error: why there is none, -errno
  * @retry_ev: begins to listen, if that failed
  * @tls: credentials and encrypted connections; NULL: none
@@ -35,8 +35,8 @@ struct tcp_listen {
 	const char *target;
 	struct address address;
 	struct resolver resolver;
-	struct listener listener[TCP_LISTEN_MAX_ADDRESSES];
-	unsigned int n_listeners;
+	struct acceptor acceptor[TCP_LISTEN_MAX_ADDRESSES];
+	unsigned int n_acceptors;
 	int listen_error;
 	struct event *retry_ev;
 	struct tls *tls;

@@ -11,25 +11,28 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "acceptor.h"
 #include "endpoint/endpoint.h"
-#include "endpoint/listener.h"
 #include "endpoint/stream.h"
 #include "util/fd.h"
 #include "util/log.h"
+#include "util/socket_file.h"
 
 /**
  * struct unix_listen - endpoint
  * @ep: common part
- * @path: of the socket; borrowed
- * @listener: where clients come
+ * @cfg: path and mode; borrowed
+ * @file: the socket's file
+ * @acceptor: where clients come
  * @client: who is there
  * @clients: clients accepted
  * @refused: clients turned away
  */
 struct unix_listen {
 	struct endpoint ep;
-	const char *path;
-	struct listener listener;
+	const struct endpoint_config *cfg;
+	struct socket_file file;
+	struct acceptor acceptor;
 	struct stream client;
 	uint64_t clients, refused;
 };
@@ -122,6 +125,7 @@ static void unix_listen_info(const struct endpoint *ep, struct endpoint_info *in
 		.joined = stream_is_open(&ul->client),
 		.clients = ul->clients,
 		.refused = ul->refused,
+		.path_lost = !ul->file.path || socket_file_is_lost(&ul->file),
 	};
 }
 
@@ -134,29 +138,44 @@ static void unix_listen_free(struct endpoint *ep)
 	struct unix_listen *ul = (struct unix_listen *)ep;
 
 	stream_close(&ul->client);
-	if (ul->listener.ch)
-		unlink(ul->path);
-	listener_stop(&ul->listener);
+	acceptor_stop(&ul->acceptor);
+	socket_file_release(&ul->file);
 	free(ul);
 }
 
-/**
- * listen_here() - make the listening socket
- * @ul: endpoint
- * @mode: permission bits
- *
- * Return: 0 or -errno.
- */
-static int listen_here(struct unix_listen *ul, unsigned int mode)
+/* Instead of where it listened before, if it did. Return: 0 or -errno, with a log line */
+static int listen_here(struct unix_listen *ul)
 {
-	int r, fd = fd_listen_unix(ul->path, mode, NULL);
+	struct channel *ch = ul->ep.ch;
+	int r = socket_file_listen(&ul->file, ul->cfg->path, ul->cfg->mode, NULL);
 
-	if (fd < 0)
-		return fd;
-	r = listener_start(&ul->listener, ul->ep.ch, ul->path, fd, take_client, ul);
+	if (r >= 0) {
+		acceptor_stop(&ul->acceptor);
+		r = acceptor_start(&ul->acceptor, ch->loop,
+				   LOG_CHANNEL(ch->guest_name, ch->cfg->name), ul->cfg->path, r,
+				   take_client, ul);
+		if (r)
+			socket_file_release(&ul->file);
+	}
 	if (r)
-		unlink(ul->path);
+		log_channel(LOG_LEVEL_ERR, ch->guest_name, ch->cfg->name, "unix-listen: %s: %s",
+			    ul->cfg->path, strerror(-r));
 	return r;
+}
+
+/**
+ * unix_listen_reloaded() - see struct endpoint_ops
+ * @ep: endpoint
+ */
+static void unix_listen_reloaded(struct endpoint *ep)
+{
+	struct unix_listen *ul = (struct unix_listen *)ep;
+	bool is_lost = !ul->file.path || socket_file_is_lost(&ul->file);
+
+	if (is_lost && !listen_here(ul))
+		log_channel(LOG_LEVEL_NOTICE, ep->ch->guest_name, ep->ch->cfg->name,
+			    "unix-listen: %s had been removed or replaced; listening there again",
+			    ul->cfg->path);
 }
 
 /**
@@ -177,12 +196,10 @@ static int unix_listen_new(struct endpoint **out, const struct endpoint_config *
 		return -ENOMEM;
 	ul->ep.ops = &endpoint_unix_listen;
 	ul->ep.ch = ch;
-	ul->path = cfg->path;
+	ul->cfg = cfg;
 	stream_init(&ul->client, ch, client_ended, ul);
-	r = listen_here(ul, cfg->mode);
+	r = listen_here(ul);
 	if (r) {
-		log_channel(LOG_LEVEL_ERR, ch->guest_name, ch->cfg->name, "unix-listen: %s: %s",
-			    cfg->path, strerror(-r));
 		unix_listen_free(&ul->ep);
 		return r;
 	}
@@ -195,5 +212,6 @@ const struct endpoint_ops endpoint_unix_listen = {
 	.type = ENDPOINT_UNIX_LISTEN,
 	.new = unix_listen_new,
 	.info = unix_listen_info,
+	.reloaded = unix_listen_reloaded,
 	.free = unix_listen_free,
 };

@@ -62,26 +62,6 @@ int fd_connect_unix(const char *path)
 	return r;
 }
 
-int fd_unlink_stale(const char *path)
-{
-	struct stat st;
-	int fd;
-
-	if (lstat(path, &st))
-		return errno == ENOENT ? 0 : -errno;
-	if (!S_ISSOCK(st.st_mode))
-		return -ENOTSOCK;
-	fd = fd_connect_unix(path);
-	/* -EAGAIN: somebody listens whose backlog is full */
-	if (fd >= 0 || fd == -EAGAIN) {
-		fd_close(fd);
-		return -EADDRINUSE;
-	}
-	if (fd != -ECONNREFUSED && fd != -ENOENT)
-		return fd;
-	return unlink(path) && errno != ENOENT ? -errno : 0;
-}
-
 int fd_set_access(const char *path, unsigned int mode, const char *group)
 {
 	gid_t gid;
@@ -104,9 +84,6 @@ int fd_listen_unix(const char *path, unsigned int mode, const char *group)
 	int r;
 
 	r = unix_address(&un, path);
-	if (r)
-		return r;
-	r = fd_unlink_stale(path);
 	if (r)
 		return r;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

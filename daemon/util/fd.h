@@ -41,7 +41,7 @@ int fd_open_standard(void);
 
 /**
  * fd_listen_unix() - a listening, non-blocking, close-on-exec unix stream socket
- * @path: where; a stale socket file (nobody listens) is replaced, a live one is -EADDRINUSE
+ * @path: where; a file that is there is -EADDRINUSE (socket_file.h)
  * @mode: permission bits; from the first moment on the file never has more than these
  * @group: group name for the file, or NULL
  *
@@ -54,15 +54,6 @@ int fd_listen_unix(const char *path, unsigned int mode, const char *group);
  * -errno
  */
 int fd_connect_unix(const char *path);
-
-/**
- * fd_unlink_stale() - remove a socket file that nobody listens on
- * @path: where
- *
- * Return: 0 when the path is free now, -EADDRINUSE when somebody listens, -ENOTSOCK when it is no
- * socket, or a negated errno.
- */
-int fd_unlink_stale(const char *path);
 
 /**
  * fd_set_access() - give a file its group and then its permission bits

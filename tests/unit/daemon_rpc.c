@@ -166,13 +166,13 @@ Test(rpc, guest_list)
 {
 	gives("guest.list", "\"guest\":\"vm1\"",
 	      "{\"guests\":[{\"name\":\"vm1\","
-	      "\"socket\":\"/s1\",\"socket_mode\":\"listen\",\"connected\":true,\"ready\":true,"
+	      "\"socket\":\"/s1\",\"socket_mode\":\"listen\",\"path_lost\":false,\"connected\":true,\"ready\":true,"
 	      "\"driver_instance\":\"fedcba9876543210\",\"channels\":2,\"queues\":2,"
 	      "\"memory_bytes\":1099511627776,\"requests\":10,\"requests_refused\":11,"
 	      "\"fuse_requests_declined\":12,\"messages_dropped\":13,\"device_errors\":14}]}");
 	gives("guest.list", "\"guest\":\"vm2\"",
 	      "{\"guests\":[{\"name\":\"vm2\","
-	      "\"socket\":\"/s2\",\"socket_mode\":\"connect\",\"connected\":false,"
+	      "\"socket\":\"/s2\",\"socket_mode\":\"connect\",\"path_lost\":true,\"connected\":false,"
 	      "\"ready\":false,\"driver_instance\":null,\"channels\":1,\"queues\":0,"
 	      "\"memory_bytes\":0,\"requests\":0,\"requests_refused\":0,"
 	      "\"fuse_requests_declined\":0,\"messages_dropped\":0,\"device_errors\":0}]}");
@@ -194,7 +194,7 @@ Test(rpc, channel_list)
 		 "{\"channels\":[{\"guest\":\"vm1\","
 		 "\"name\":\"a\\n\\\"b\",\"id\":0,\"state\":\"attached\",\"failure\":null,"
 		 "\"ring_bytes\":4096,\"exclusive\":true,\"endpoint\":{\"type\":\"unix-listen\","
-		 "\"joined\":true,\"path\":\"/p/s\",\"clients\":5,\"clients_refused\":6},"
+		 "\"joined\":true,\"path\":\"/p/s\",\"path_lost\":true,\"clients\":5,\"clients_refused\":6},"
 		 "\"instance\":\"0000000000000077\",\"attaches\":8," COUNTERS "},"
 		 "{\"guest\":\"vm1\",\"name\":\"file\",\"id\":1,\"state\":\"failed\","
 		 "\"failure\":{\"status\":\"HEAD_BACK\",\"text\":\"head moved back\"},"

@@ -17,6 +17,7 @@
 
 static char dir[32];
 static struct loop *loop;
+static struct rpc_socket control;
 static struct rpc *rpc;
 
 void rpc_start(void)
@@ -26,7 +27,8 @@ void rpc_start(void)
 	snprintf(rpc_path, sizeof(rpc_path), "%s/c", dir);
 	cr_assert_eq(loop_new(&loop, "main"), 0);
 	cr_assert_eq(events_open(loop), 0);
-	cr_assert_eq(rpc_new(&rpc, loop, NULL, -1), 0);
+	cr_assert_eq(rpc_socket_open(&control, server_config(NULL), -1), 0);
+	cr_assert_eq(rpc_new(&rpc, loop, NULL, &control), 0);
 	cr_assert_eq(loop_start(loop), 0);
 }
 
@@ -34,6 +36,7 @@ void rpc_stop(void)
 {
 	loop_stop(loop);
 	rpc = rpc_free(rpc);
+	rpc_socket_close(&control);
 	events_close();
 	loop = loop_free(loop);
 	cr_assert_eq(access(rpc_path, F_OK), -1);

@@ -113,6 +113,11 @@ const struct guest_config *guest_config(const struct guest *guest)
 	return guest->cfg;
 }
 
+bool guest_path_is_lost(const struct guest *guest)
+{
+	return guest == &made[1];
+}
+
 void guest_snapshot(struct guest *guest, struct guest_snapshot *snap)
 {
 	*snap = (struct guest_snapshot){ 0 };
@@ -146,7 +151,7 @@ int guest_channel_snapshots(struct guest *guest, uint32_t from, uint32_t max,
 		*snap = (struct channel_snapshot){
 			.cfg = &guest->cfg->channels[i],
 			.id = i,
-			.info = { .joined = true, .clients = 5, .refused = 6 },
+			.info = { .joined = true, .path_lost = true, .clients = 5, .refused = 6 },
 			.state = i ? CHANNEL_FAILED : CHANNEL_ATTACHED,
 			.instance = i ? 0 : 0x77,
 			.failed_status = FS_HEAD_BACK,

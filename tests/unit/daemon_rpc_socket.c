@@ -234,11 +234,8 @@ Test(rpc_socket, a_batch_is_answered_in_one_line)
 
 Test(rpc_socket, a_socket_that_is_in_use)
 {
-	struct loop *other_loop;
-	struct rpc *other;
+	struct rpc_socket other;
 
-	cr_assert_eq(loop_new(&other_loop, "other"), 0);
-	cr_assert_eq(rpc_new(&other, other_loop, NULL, -1), -EADDRINUSE);
-	cr_assert_null(other);
-	loop_free(other_loop);
+	cr_assert_eq(rpc_socket_open(&other, server_config(NULL), -1), -EADDRINUSE);
+	rpc_socket_close(&other);
 }

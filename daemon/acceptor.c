@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "acceptor.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "util/fd.h"
+
+#define ACCEPTS_A_TURN 16
+#define REST_MS        100U
+#define MAX_REST_MS    3200U
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct accept_rest *rest = arg;
+
+	rest->go_on(rest->arg);
+}
+
+int accept_rest_init(struct accept_rest *rest, struct loop *loop, const struct log_about *about,
+		     const char *name, void (*go_on)(void *arg), void *arg)
+{
+	*rest = (struct accept_rest){ .name = name, .go_on = go_on, .arg = arg };
+	if (about)
+		rest->about = *about;
+	rest->timer = evtimer_new(loop_base(loop), on_timer, rest);
+	return rest->timer ? 0 : -ENOMEM;
+}
+
+void accept_rest_deinit(struct accept_rest *rest)
+{
+	if (rest->timer)
+		event_free(rest->timer);
+	rest->timer = NULL;
+}
+
+void accept_rest_begin(struct accept_rest *rest, int error)
+{
+	struct timeval delay;
+
+	if (!rest->delay_ms)
+		log_limited(&rest->limit, LOG_LEVEL_WARNING, &rest->about,
+			    "%s: connections cannot be accepted: %s; trying again now and then",
+			    rest->name, strerror(error));
+	rest->delay_ms = rest->delay_ms ? 2 * rest->delay_ms : REST_MS;
+	if (rest->delay_ms > MAX_REST_MS)
+		rest->delay_ms = MAX_REST_MS;
+	delay.tv_sec = rest->delay_ms / 1000;
+	delay.tv_usec = rest->delay_ms % 1000 * 1000L;
+	event_add(rest->timer, &delay);
+}
+
+bool accept_rest_is_on(const struct accept_rest *rest)
+{
+	return event_pending(rest->timer, EV_TIMEOUT, NULL);
+}
+
+void accept_rest_over(struct accept_rest *rest)
+{
+	if (!rest->delay_ms)
+		return;
+	rest->delay_ms = 0;
+	log_limited(&rest->limit, LOG_LEVEL_NOTICE, &rest->about,
+		    "%s: connections are accepted again", rest->name);
+}
+
+/* Whether a failed accept4(2) says nothing about the next one */
+static bool is_passing(int error)
+{
+	switch (error) {
+	case EINTR:
+	case ECONNABORTED:
+	/* The network's errors belong to the connection that is lost (accept(2)) */
+	case ENETDOWN:
+	case EPROTO:
+	case ENOPROTOOPT:
+	case EHOSTDOWN:
+	case ENONET:
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+		return true;
+	}
+	return false;
+}
+
+static void on_accept(evutil_socket_t fd, short what, void *arg)
+{
+	struct acceptor *a = arg;
+	bool accepted = false;
+
+	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+		int client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (client >= 0) {
+			accepted = true;
+			a->come(a->arg, client);
+		} else if (errno == EAGAIN) {
+			break;
+		} else if (!is_passing(errno)) {
+			event_del(a->event);
+			accept_rest_begin(&a->rest, errno);
+			return;
+		}
+	}
+	if (accepted)
+		accept_rest_over(&a->rest);
+}
+
+static void look_again(void *arg)
+{
+	struct acceptor *a = arg;
+
+	event_add(a->event, NULL);
+}
+
+int acceptor_start(struct acceptor *a, struct loop *loop, const struct log_about *about,
+		   const char *name, int fd, void (*come)(void *arg, int fd), void *arg)
+{
+	int r;
+
+	*a = (struct acceptor){ .fd = fd, .come = come, .arg = arg };
+	r = accept_rest_init(&a->rest, loop, about, name, look_again, a);
+	if (!r)
+		a->event = event_new(loop_base(loop), fd, EV_READ | EV_PERSIST, on_accept, a);
+	if (a->event && !event_add(a->event, NULL))
+		return 0;
+	if (!a->event)
+		fd_close(fd);
+	acceptor_stop(a);
+	return -ENOMEM;
+}
+
+void acceptor_stop(struct acceptor *a)
+{
+	accept_rest_deinit(&a->rest);
+	if (a->event) {
+		event_free(a->event);
+		fd_close(a->fd);
+	}
+	*a = (struct acceptor){ .fd = -1 };
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * acceptor.h - a listening socket whose connections are handed on
+ *
+ * When accept(2) fails because descriptors or memory have run out, the socket stays readable, and a
+ * loop that goes on looking burns a CPU. So it rests: for 100 ms at first, then twice as long each
+ * time up to some seconds. That is logged once, and again when connections are accepted again.
+ */
+#ifndef OKL4FS_ACCEPTOR_H
+#define OKL4FS_ACCEPTOR_H
+
+#include "loop.h"
+#include "util/log_limit.h"
+
+struct event;
+
+/**
+ * struct accept_rest - the rest of a listening socket; all zero: none
+ * @about: what its log lines are about; the names are borrowed
+ * @name: where it listens, likewise; borrowed
+ * @timer: the rest is over
+ * @delay_ms: how long the last one was; 0: all is well
+ * @limit: of the log lines: descriptors may come and go
+ * @go_on: look for connections again
+ * @arg: its argument
+ */
+struct accept_rest {
+	struct log_about about;
+	const char *name;
+	struct event *timer;
+	unsigned int delay_ms;
+	struct log_limit limit;
+	void (*go_on)(void *arg);
+	void *arg;
+};
+
+/**
+ * accept_rest_init() - no rest yet
+ * @rest: to be filled
+ * @loop: loop of the calling thread
+ * @about: see struct accept_rest; NULL: the daemon itself
+ * @name: likewise
+ * @go_on: likewise
+ * @arg: likewise
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int accept_rest_init(struct accept_rest *rest, struct loop *loop, const struct log_about *about,
+		     const char *name, void (*go_on)(void *arg), void *arg);
+
+/** accept_rest_deinit() - one that is all zero is allowed */
+void accept_rest_deinit(struct accept_rest *rest);
+
+/** accept_rest_begin() - accept(2) failed with @error: do not look until @go_on is called */
+void accept_rest_begin(struct accept_rest *rest, int error);
+
+/** accept_rest_is_on() - @go_on is going to be called */
+bool accept_rest_is_on(const struct accept_rest *rest);
+
+/** accept_rest_over() - a connection was accepted: descriptors are there again */
+void accept_rest_over(struct accept_rest *rest);
+
+/**
+ * struct acceptor - a listening socket; all zero, or after acceptor_stop(): none
+ * @fd: the socket
+ * @event: somebody connects; NULL: there is no socket
+ * @rest: while descriptors have run out
+ * @come: called for each connection: non-blocking, close-on-exec, the callee's
+ * @arg: its argument
+ */
+struct acceptor {
+	int fd;
+	struct event *event;
+	struct accept_rest rest;
+	void (*come)(void *arg, int fd);
+	void *arg;
+};
+
+/**
+ * acceptor_start() - begin to accept
+ * @a: to be filled
+ * @loop: loop of the calling thread
+ * @about: as accept_rest_init()
+ * @name: as accept_rest_init()
+ * @fd: listening, non-blocking; owned from here on in every case
+ * @come: see struct acceptor
+ * @arg: likewise
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int acceptor_start(struct acceptor *a, struct loop *loop, const struct log_about *about,
+		   const char *name, int fd, void (*come)(void *arg, int fd), void *arg);
+
+/** acceptor_stop() - close the socket */
+void acceptor_stop(struct acceptor *a);
+
+#endif

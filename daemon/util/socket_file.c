@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "fd.h"
+#include "log.h"
+#include "socket_file.h"
+
+#define LOCK_SUFFIX ".lock"
+#define LOCK_TRIES  16 /* how often another process may remove the file that we have just opened */
+
+/* Whether @path names the file that @fd is */
+static bool is_same_file(int fd, const char *path)
+{
+	struct stat a, b;
+
+	return !fstat(fd, &a) && !lstat(path, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+/**
+ * try_lock() - open and lock a lock file
+ * @path: its path
+ *
+ * Its owner alone may open it, since anybody who could would be able to hold the lock.
+ *
+ * Return: a descriptor; -EADDRINUSE: another process holds the lock; or another negated errno.
+ */
+static int try_lock(const char *path)
+{
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+		int error;
+
+		if (fd < 0)
+			return -errno;
+		if (flock(fd, LOCK_EX | LOCK_NB)) {
+			error = errno;
+			close(fd);
+			return error == EWOULDBLOCK ? -EADDRINUSE : -error;
+		}
+		if (is_same_file(fd, path))
+			return fd;
+		close(fd); /* its owner has removed it in between */
+	}
+	return -EADDRINUSE;
+}
+
+/**
+ * hold_lock() - hold the lock of a path, whatever has become of its lock file
+ * @f: with its path
+ * @lock: out: path of the lock file; to be freed
+ *
+ * Return: 0 or -errno.
+ */
+static int hold_lock(struct socket_file *f, char **lock)
+{
+	int fd;
+
+	if (asprintf(lock, "%s" LOCK_SUFFIX, f->path) < 0) {
+		*lock = NULL;
+		return -ENOMEM;
+	}
+	if (f->lock_fd >= 0 && is_same_file(f->lock_fd, *lock))
+		return 0;
+	fd = try_lock(*lock);
+	if (fd < 0)
+		return fd;
+	fd_close(f->lock_fd);
+	f->lock_fd = fd;
+	return 0;
+}
+
+static void explain(const struct socket_file *f, const char *lock, int error)
+{
+	if (error == -EADDRINUSE)
+		log_err("%s: another channel or another okl4fsd listens there (it holds a lock on %s)",
+			f->path, lock);
+	else if (lock)
+		log_err("%s: %s; okl4fsd locks this file while it listens at %s, and needs to be able "
+			"to create it; remove it if another user has left it behind",
+			lock, strerror(-error), f->path);
+}
+
+/**
+ * find_listener() - whether a process listens at a socket file
+ * @path: of a socket
+ *
+ * A datagram socket cannot be connected to a stream socket (EPROTOTYPE), so the listener does not
+ * notice. When the socket is a datagram socket itself, connecting sends nothing.
+ *
+ * Return: 0: nobody does; -EADDRINUSE: somebody does; or another negated errno.
+ */
+static int find_listener(const char *path)
+{
+	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+
+	if (fd < 0)
+		return -errno;
+	if (strlen(path) >= sizeof(un.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(un.sun_path, path, strlen(path));
+	if (!connect(fd, (struct sockaddr *)&un, sizeof(un)) || errno == EPROTOTYPE)
+		return -EADDRINUSE;
+	return errno == ECONNREFUSED || errno == ENOENT ? 0 : -errno;
+}
+
+static int remove_stale(const char *path)
+{
+	struct stat st;
+	int r;
+
+	if (lstat(path, &st))
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -ENOTSOCK;
+	r = find_listener(path);
+	if (r)
+		return r;
+	return unlink(path) && errno != ENOENT ? -errno : 0;
+}
+
+/* None, at a path */
+static int begin(struct socket_file *f, const char *path)
+{
+	*f = (struct socket_file){ .path = strdup(path), .lock_fd = -1 };
+	return f->path ? 0 : -ENOMEM;
+}
+
+int socket_file_claim(struct socket_file *f, const char *path)
+{
+	_cleanup_free_ char *lock = NULL;
+	bool is_new = !f->path;
+	int r = is_new ? begin(f, path) : 0;
+
+	if (!r) {
+		r = hold_lock(f, &lock);
+		if (r)
+			explain(f, lock, r);
+	}
+	if (!r)
+		r = remove_stale(path);
+	if (r && is_new)
+		socket_file_release(f);
+	return r;
+}
+
+int socket_file_bound(struct socket_file *f)
+{
+	struct stat st;
+
+	if (lstat(f->path, &st))
+		return -errno;
+	f->dev = st.st_dev;
+	f->ino = st.st_ino;
+	f->known = true;
+	f->borrowed = false;
+	return 0;
+}
+
+int socket_file_listen(struct socket_file *f, const char *path, unsigned int mode,
+		       const char *group)
+{
+	bool is_new = !f->path;
+	int r = socket_file_claim(f, path), fd;
+
+	if (r)
+		return r;
+	fd = fd_listen_unix(path, mode, group);
+	r = fd < 0 ? fd : socket_file_bound(f);
+	if (!r)
+		return fd;
+	fd_close(fd);
+	if (is_new)
+		socket_file_release(f);
+	return r;
+}
+
+int socket_file_borrow(struct socket_file *f, const char *path)
+{
+	_cleanup_free_ char *lock = NULL;
+	int r = begin(f, path);
+
+	if (!r)
+		r = hold_lock(f, &lock);
+	if (r == -EADDRINUSE) {
+		explain(f, lock, r);
+	} else if (r && f->path && lock) {
+		log_debug("%s: %s; going on without the lock", lock, strerror(-r));
+		r = 0;
+	}
+	if (r) {
+		socket_file_release(f);
+		return r;
+	}
+	/* If it is not there, it is lost already. */
+	socket_file_bound(f);
+	f->borrowed = true;
+	return 0;
+}
+
+bool socket_file_is_lost(const struct socket_file *f)
+{
+	struct stat st;
+
+	if (!f->path)
+		return false;
+	return !f->known || lstat(f->path, &st) || st.st_dev != f->dev || st.st_ino != f->ino;
+}
+
+void socket_file_release(struct socket_file *f)
+{
+	_cleanup_free_ char *lock = NULL;
+
+	if (!f->path)
+		return;
+	if (f->known && !f->borrowed && !socket_file_is_lost(f))
+		unlink(f->path);
+	if (f->lock_fd >= 0 && asprintf(&lock, "%s" LOCK_SUFFIX, f->path) < 0)
+		lock = NULL;
+	/* Before the lock is given up: the file may be another process's afterwards. */
+	if (lock && is_same_file(f->lock_fd, lock))
+		unlink(lock);
+	fd_close(f->lock_fd);
+	free(f->path);
+	*f = (struct socket_file){ .lock_fd = -1 };
+}
