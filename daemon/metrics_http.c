@@ -23,6 +23,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -54,6 +55,7 @@ struct place {
 
 /**
  * struct metrics_http - see metrics_http.h
+ * @entry: in the list of all; there are two while one takes over from the other
  * @loop: main loop; borrowed
  * @server: borrowed
  * @file: of a unix socket; none when it is an address
@@ -64,6 +66,7 @@ struct place {
  * @place: room for connections
  */
 struct metrics_http {
+	LIST_ENTRY(metrics_http) entry;
 	struct loop *loop;
 	struct server *server;
 	struct socket_file file;
@@ -73,6 +76,8 @@ struct metrics_http {
 	struct accept_rest rest;
 	struct place place[MAX_CLIENTS];
 };
+
+static LIST_HEAD(, metrics_http) all = LIST_HEAD_INITIALIZER(all);
 
 /**
  * release() - a connection has ended
@@ -178,17 +183,20 @@ static struct bufferevent *on_connection(struct event_base *base, void *arg)
 /**
  * on_accept_error() - accept(2) has failed
  * @listener: the listening socket
- * @arg: server
+ * @arg: evhttp's, not ours: it is the argument of its own callback
  *
  * Most likely descriptors have run out. The event would come again at once, for ever.
  */
 static void on_accept_error(struct evconnlistener *listener, void *arg)
 {
-	struct metrics_http *http = arg;
+	struct metrics_http *http;
 	int error = errno;
 
 	evconnlistener_disable(listener);
-	accept_rest_begin(&http->rest, error);
+	LIST_FOREACH(http, &all, entry) {
+		if (http->listener == listener)
+			accept_rest_begin(&http->rest, error);
+	}
 }
 
 static void look_again(void *arg)
@@ -420,6 +428,7 @@ int metrics_http_new(struct metrics_http **out, struct loop *loop, struct server
 	http = calloc(1, sizeof(*http));
 	if (!http)
 		return -ENOMEM;
+	LIST_INSERT_HEAD(&all, http, entry);
 	http->loop = loop;
 	http->server = server;
 	r = set_up(http, cfg);
@@ -462,6 +471,7 @@ struct metrics_http *metrics_http_free(struct metrics_http *http)
 			event_free(http->place[i].deadline);
 	accept_rest_deinit(&http->rest);
 	socket_file_release(&http->file);
+	LIST_REMOVE(http, entry);
 	free(http);
 	return NULL;
 }
