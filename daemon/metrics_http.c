@@ -193,7 +193,8 @@ static void on_accept_error(struct evconnlistener *listener, void *arg)
 	int error = errno;
 
 	evconnlistener_disable(listener);
-	LIST_FOREACH(http, &all, entry) {
+	LIST_FOREACH(http, &all, entry)
+	{
 		if (http->listener == listener)
 			accept_rest_begin(&http->rest, error);
 	}

@@ -199,7 +199,8 @@ void ctl_show_channels(struct json_object *result)
 				 ctl_string(endpoint, "channel"));
 		else
 			snprintf(note, sizeof(note), "%s%s", channel_note(c),
-				 ctl_boolean(endpoint, "path_lost") ? " (removed or replaced)" : "");
+				 ctl_boolean(endpoint, "path_lost") ? " (removed or replaced)" :
+								      "");
 		table_row(&t, (const char *const[]){
 				      ctl_string(c, "guest"), ctl_string(c, "name"),
 				      ctl_string(c, "state"), ctl_string(endpoint, "type"),

@@ -151,7 +151,7 @@ static void *write_lines(void *arg)
 int log_queue_start(void (*emit)(const struct log_record *record))
 {
 	pthread_condattr_t attr;
-	sigset_t all, before;
+	sigset_t block, before;
 	int r;
 
 	pthread_condattr_init(&attr);
@@ -160,8 +160,13 @@ int log_queue_start(void (*emit)(const struct log_record *record))
 	pthread_condattr_destroy(&attr);
 	q.emit = emit;
 	q.state = LOG_QUEUE_RUNS;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
+	/* As any other thread's, see loop_start() */
+	sigfillset(&block);
+	sigdelset(&block, SIGBUS);
+	sigdelset(&block, SIGSEGV);
+	sigdelset(&block, SIGILL);
+	sigdelset(&block, SIGFPE);
+	pthread_sigmask(SIG_BLOCK, &block, &before);
 	r = pthread_create(&q.thread, NULL, write_lines, NULL);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (r)

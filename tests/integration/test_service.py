@@ -5,11 +5,14 @@ tests/service has a real one.
 """
 import os
 import re
+import signal
 import socket
 import stat
+import subprocess
 import sys
 import unittest
 
+from vm import paths
 from vm.daemon import Daemon, DaemonError, guest_config
 from vm.process import Deadline, remove_scratch, scratch_dir
 from vm.ptrace import StoppedThread
@@ -206,6 +209,40 @@ class Activation(ServiceTest):
         daemon.signal(15)
         self.assertEqual(daemon.wait(), 0)
         self.assertTrue(stat.S_ISSOCK(os.stat(path).st_mode))
+
+    def activated(self, prefix=()) -> Daemon:
+        """A daemon whose control socket is the manager's; `prefix` comes between the two."""
+        path = str(self.scratch / "given.sock")
+        return self.start(prefix=[*self.prefix("control", path), *prefix],
+                          config={"control": {"path": path}})
+
+    def test_the_file_is_removed(self):
+        """The manager does not notice, so the daemon listens there itself."""
+        daemon = self.activated()
+        os.unlink(daemon.control_path)
+        daemon.signal(signal.SIGHUP)
+        daemon.wait_log("given.sock had been removed or replaced; listening there again")
+        self.assertEqual(daemon.rpc("status")["pid"], daemon.pid)
+        daemon.signal(signal.SIGTERM)
+        self.assertEqual(daemon.wait(), 0)
+        self.assertFalse(os.path.exists(daemon.control_path))
+
+    def test_the_file_was_removed_before(self):
+        """What the manager hands on cannot be reached; a restart helps."""
+        daemon = self.activated(["/bin/sh", "-c", 'rm "$0" && exec "$@"',
+                                 str(self.scratch / "given.sock")])
+        daemon.wait_log("given.sock had been removed or replaced; listening there again")
+        self.assertEqual(daemon.rpc("status")["pid"], daemon.pid)
+
+    def test_a_second_daemon_by_hand(self):
+        """It ends before it touches anything."""
+        daemon = self.activated()
+        done = subprocess.run([paths.BUILD / "okl4fsd", "--config", daemon.config_path],
+                              capture_output=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"given.sock: Address already in use", done.stderr)
+        self.assertNotIn(b"guest", done.stderr)
+        self.assertEqual(daemon.rpc("status")["pid"], daemon.pid)
 
     def test_foreign_sockets(self):
         """What has another name is closed, and told."""

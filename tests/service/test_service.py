@@ -8,6 +8,7 @@ import unittest
 from pathlib import Path
 
 from vm import paths
+from vm.process import Deadline
 from vm.ptrace import StoppedThread
 
 from rig import CHANNELS, CONFIG, RING_BYTES, HostTest, guest
@@ -244,7 +245,7 @@ class Service(HostTest):
         self.host.check("systemctl start okl4fsd@vm9.service")
         self.assertEqual(self.show("StatusText", "okl4fsd@vm9.service"),
                          "1 guest (0 ready), 1 channel, 0 bytes moved")
-        self.assertEqual(self.host.check(f"stat -c '%U:%G %a' {folder} {folder}/*").splitlines(), [
+        self.assertEqual(self.host.check(f"stat -c '%U:%G %a' {folder} {folder}/*.sock").splitlines(), [
             "okl4fs:okl4fs 755", "okl4fs:okl4fs 660", "okl4fs:okl4fs 660"])
         end = self.guest("vm9", folder)
         channel = end.channel("echo")
@@ -326,6 +327,19 @@ class Service(HostTest):
                 sink.sleep_read()
         self.assertEqual(hashlib.sha256(received).hexdigest(), hashlib.sha256(data).hexdigest())
         self.host.check("systemctl stop okl4fsd@pair.service okl4fsd@pair.socket")
+
+    def test_16_control_socket_is_removed(self):
+        """A restart makes it anew, and so does SIGHUP; both units together give it back."""
+        gone = "rm /run/okl4fs/control.sock && "
+        for command in ("systemctl restart okl4fsd.service",
+                        "systemctl kill --signal=HUP okl4fsd.service",
+                        "systemctl restart okl4fsd.socket okl4fsd.service"):
+            with self.subTest(command):
+                self.host.check(gone + command)
+                deadline = Deadline(20)
+                while self.host.run("okl4fsctl status")[0]:
+                    deadline.check("the control socket to be there again")
+        self.host.check("systemctl stop okl4fsd.service && okl4fsctl status")
 
     def test_20_stop_leaves_nothing(self):
         """Neither a process nor a socket."""

@@ -190,18 +190,19 @@ Test(rpc, channel_list)
 {
 	char *cwd = getcwd(NULL, 0), want[4096];
 
-	snprintf(want, sizeof(want),
-		 "{\"channels\":[{\"guest\":\"vm1\","
-		 "\"name\":\"a\\n\\\"b\",\"id\":0,\"state\":\"attached\",\"failure\":null,"
-		 "\"ring_bytes\":4096,\"exclusive\":true,\"endpoint\":{\"type\":\"unix-listen\","
-		 "\"joined\":true,\"path\":\"/p/s\",\"path_lost\":true,\"clients\":5,\"clients_refused\":6},"
-		 "\"instance\":\"0000000000000077\",\"attaches\":8," COUNTERS "},"
-		 "{\"guest\":\"vm1\",\"name\":\"file\",\"id\":1,\"state\":\"failed\","
-		 "\"failure\":{\"status\":\"HEAD_BACK\",\"text\":\"head moved back\"},"
-		 "\"ring_bytes\":1048576,\"exclusive\":false,\"endpoint\":{\"type\":\"intervm\","
-		 "\"joined\":true,\"file\":\"%s/rel/f\",\"rounds\":2},"
-		 "\"instance\":null,\"attaches\":8," COUNTERS "}]}",
-		 cwd);
+	snprintf(
+		want, sizeof(want),
+		"{\"channels\":[{\"guest\":\"vm1\","
+		"\"name\":\"a\\n\\\"b\",\"id\":0,\"state\":\"attached\",\"failure\":null,"
+		"\"ring_bytes\":4096,\"exclusive\":true,\"endpoint\":{\"type\":\"unix-listen\","
+		"\"joined\":true,\"path\":\"/p/s\",\"path_lost\":true,\"clients\":5,\"clients_refused\":6},"
+		"\"instance\":\"0000000000000077\",\"attaches\":8," COUNTERS "},"
+		"{\"guest\":\"vm1\",\"name\":\"file\",\"id\":1,\"state\":\"failed\","
+		"\"failure\":{\"status\":\"HEAD_BACK\",\"text\":\"head moved back\"},"
+		"\"ring_bytes\":1048576,\"exclusive\":false,\"endpoint\":{\"type\":\"intervm\","
+		"\"joined\":true,\"file\":\"%s/rel/f\",\"rounds\":2},"
+		"\"instance\":null,\"attaches\":8," COUNTERS "}]}",
+		cwd);
 	gives("channel.list", "\"guest\":\"vm1\"", want);
 	free(cwd);
 }
