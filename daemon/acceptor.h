@@ -5,6 +5,10 @@
  * When accept(2) fails because descriptors or memory have run out, the socket stays readable, and a
  * loop that goes on looking burns a CPU. So it rests: for 100 ms at first, then twice as long each
  * time up to some seconds. That is logged once, and again when connections are accepted again.
+ *
+ *	accept_backoff  how long, and the log lines; for a thread that has no loop of ours
+ *	accept_rest     the same with a timer; for a socket that somebody else accepts from
+ *	acceptor        the socket, too
  */
 #ifndef OKL4FS_ACCEPTOR_H
 #define OKL4FS_ACCEPTOR_H
@@ -15,21 +19,35 @@
 struct event;
 
 /**
- * struct accept_rest - the rest of a listening socket; all zero: none
+ * struct accept_backoff - how long a listening socket rests
  * @about: what its log lines are about; the names are borrowed
  * @name: where it listens, likewise; borrowed
- * @timer: the rest is over
- * @delay_ms: how long the last one was; 0: all is well
+ * @delay_ms: how long the last rest was; 0: all is well
  * @limit: of the log lines: descriptors may come and go
+ */
+struct accept_backoff {
+	struct log_about about;
+	const char *name;
+	unsigned int delay_ms;
+	struct log_limit limit;
+};
+
+/** accept_backoff_failed() - accept(2) failed with @error; Return: milliseconds to rest */
+unsigned int accept_backoff_failed(struct accept_backoff *backoff, int error);
+
+/** accept_backoff_over() - a connection was accepted: descriptors are there again */
+void accept_backoff_over(struct accept_backoff *backoff);
+
+/**
+ * struct accept_rest - the rest of a listening socket; all zero: none
+ * @backoff: how long
+ * @timer: the rest is over
  * @go_on: look for connections again
  * @arg: its argument
  */
 struct accept_rest {
-	struct log_about about;
-	const char *name;
+	struct accept_backoff backoff;
 	struct event *timer;
-	unsigned int delay_ms;
-	struct log_limit limit;
 	void (*go_on)(void *arg);
 	void *arg;
 };
@@ -38,9 +56,9 @@ struct accept_rest {
  * accept_rest_init() - no rest yet
  * @rest: to be filled
  * @loop: loop of the calling thread
- * @about: see struct accept_rest; NULL: the daemon itself
+ * @about: see struct accept_backoff; NULL: the daemon itself
  * @name: likewise
- * @go_on: likewise
+ * @go_on: see struct accept_rest
  * @arg: likewise
  *
  * Return: 0 or -ENOMEM.
@@ -56,9 +74,6 @@ void accept_rest_begin(struct accept_rest *rest, int error);
 
 /** accept_rest_is_on() - @go_on is going to be called */
 bool accept_rest_is_on(const struct accept_rest *rest);
-
-/** accept_rest_over() - a connection was accepted: descriptors are there again */
-void accept_rest_over(struct accept_rest *rest);
 
 /**
  * struct acceptor - a listening socket; all zero, or after acceptor_stop(): none

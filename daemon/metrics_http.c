@@ -160,7 +160,7 @@ static struct bufferevent *on_connection(struct event_base *base, void *arg)
 	struct metrics_http *http = arg;
 	struct place *mine = NULL;
 
-	accept_rest_over(&http->rest);
+	accept_backoff_over(&http->rest.backoff);
 	for (int i = 0; i < MAX_CLIENTS; i++) {
 		struct place *p = &http->place[i];
 

@@ -191,12 +191,20 @@ static void leave(struct vhost_backend *b)
 	vhost_leave(&b->leave);
 }
 
+static void listen_at_again(struct vhost_backend *b)
+{
+	if (!listen_at(b))
+		log_about(LOG_LEVEL_NOTICE, &b->about,
+			  "socket %s had been removed or replaced; listening there again",
+			  b->cfg->socket);
+}
+
 static void listen_left(void *arg)
 {
 	struct vhost_backend *b = arg;
 
 	b->registered = b->leaving = false;
-	listen_at(b);
+	listen_at_again(b);
 }
 
 /* In place of a socket whose file is lost, while no frontend is connected by way of it */
@@ -211,12 +219,10 @@ static void listen_again(struct vhost_backend *b)
 			  b->cfg->socket, strerror(-r));
 		return;
 	}
-	log_about(LOG_LEVEL_NOTICE, &b->about,
-		  "socket %s had been removed or replaced; listening there again", b->cfg->socket);
 	if (b->registered)
 		leave(b);
 	else
-		listen_at(b);
+		listen_at_again(b);
 }
 
 static void listen_gone(evutil_socket_t fd, short what, void *arg)

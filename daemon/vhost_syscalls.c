@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Calls of librte_vhost are caught:
+ * Calls of librte_vhost are caught here, and accept() in vhost_accept.c:
  *
  * __poll_chk(): its poll set is an array of 1024 entries, waited for 1000 ms at a time, since its
  * entries may change without the thread being told. We wait without a limit, on one descriptor
@@ -35,6 +35,7 @@
 #include "loop.h"
 #include "sigbus.h"
 #include "util/stranger.h"
+#include "vhost_accept.h"
 #include "vhost_check.h"
 #include "vhost_syscalls.h"
 
@@ -125,15 +126,18 @@ bool vhost_answer_lost(void)
 static int poll_vhost(struct pollfd *fds, nfds_t n_fds)
 {
 	static struct pollfd set[DPDK_MAX_FDS + 1]; /* one thread */
+	struct timespec limit;
 	eventfd_t n;
-	int ready;
+	int ready, rest_ms;
 
 	stranger_give_all();
 	answer_probe();
 	memcpy(set, fds, n_fds * sizeof(*fds));
+	rest_ms = vhost_accept_rest(set, n_fds);
+	limit = (struct timespec){ rest_ms / 1000, rest_ms % 1000 * 1000000L };
 	set[n_fds].fd = poke_fd;
 	set[n_fds].events = POLLIN;
-	ready = ppoll(set, n_fds + 1, NULL, NULL);
+	ready = ppoll(set, n_fds + 1, rest_ms < 0 ? NULL : &limit, NULL);
 	if (ready < 0)
 		return ready;
 	for (nfds_t i = 0; i < n_fds; i++)

@@ -300,6 +300,7 @@ class NoDescriptors(SocketsTest):
         self.use_up()
         clients = {name: self.client(name) for name in
                    ("control.sock", "vm1.client", "vm2.client", "metrics.sock")}
+        clients["vhost"] = self.client("vm1.sock")
         clients["tcp"] = socket.create_connection(("127.0.0.1", self.port), 20)
         self.addCleanup(clients["tcp"].close)
         deadline = Deadline(20)
@@ -310,6 +311,7 @@ class NoDescriptors(SocketsTest):
         used = {name: ticks - before[name] for name, ticks in self.ticks().items()}
         self.assertLess(max(used.values()), os.sysconf("SC_CLK_TCK") * self.WINDOW_MS // 20000,
                         f"ticks in {self.WINDOW_MS} ms: {used}")
+        self.assertTrue(any(name.endswith("(vhost-events") for name in used), used)
         lines = self.LINE.findall(self.daemon.log()[since:])
         self.assertEqual(len(lines), len(clients), "once each")
         self.assertEqual(len(set(lines)), len(lines), lines)
@@ -324,6 +326,8 @@ class NoDescriptors(SocketsTest):
         for guest, channel in (("vm1", "sock"), ("vm2", "sock"), ("vm1", "tcp")):
             while not self.endpoint(guest, channel)["joined"]:
                 deadline.check(f"the client of {guest}/{channel} to be there")
+        while not self.guest_state("vm1")["connected"]:
+            deadline.check("the frontend of vm1 to be there")
         again = [line for line in self.daemon.log()[since:].splitlines()
                  if "connections are accepted again" in line]
         self.assertEqual(len(again), len(clients), again)
