@@ -326,7 +326,7 @@ Test(daemon_log, the_end_does_not_wait_for_a_reader, .timeout = 60)
 Test(daemon_log, several_threads, .timeout = 60)
 {
 	pthread_t thread[4];
-	char text[32];
+	char text[64];
 
 	cr_assert_eq(log_start(), 0);
 	for (uintptr_t i = 0; i < 4; i++)
