@@ -58,14 +58,14 @@ int vhost_accept_rest(struct pollfd *fds, nfds_t n_fds)
 /**
  * accept() - as the C library's; what cannot be accepted by the vhost thread rests
  * @fd: listening socket
- * @addr: as accept(2)
+ * @addr: as accept(2); the type is what glibc declares
  * @bytes: as accept(2)
  *
  * Return: as accept(2).
  */
-int accept(int fd, struct sockaddr *addr, socklen_t *bytes)
+int accept(int fd, __SOCKADDR_ARG addr, socklen_t *bytes)
 {
-	int client = (int)syscall(SYS_accept4, fd, addr, bytes, 0), error = errno;
+	int client = (int)syscall(SYS_accept4, fd, addr.__sockaddr__, bytes, 0), error = errno;
 
 	if (!is_vhost_thread)
 		return client;
