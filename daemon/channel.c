@@ -15,6 +15,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "channel_tail.h"
 #include "events.h"
 #include "util/log.h"
 
@@ -28,6 +29,10 @@ static void run_again(void *arg)
 
 	if (!channel_usable(ch) || !ch->endpoint_ops)
 		return;
+	if (channel_has_tail(ch) && !pipe_readable(&ch->sp.rx)) {
+		channel_tail_end(ch);
+		return;
+	}
 	channel_begin_turn(ch);
 	ch->endpoint_ops->woken(ch->endpoint);
 }
@@ -45,6 +50,7 @@ int channel_init(struct channel *ch, const struct channel_config *cfg, const cha
 		.guest = guest,
 		.task = { .fn = run_again, .arg = ch },
 	};
+	STAILQ_INIT(&ch->tails);
 	return 0;
 }
 
@@ -59,12 +65,13 @@ static void release(struct channel *ch)
 		ch->chunk[i] = NULL;
 	}
 	memset(ch->sec, 0, sizeof(ch->sec));
-	memset(&ch->sp, 0, sizeof(ch->sp));
+	memset(channel_end(ch), 0, sizeof(ch->sp));
 }
 
 void channel_deinit(struct channel *ch)
 {
 	loop_cancel(ch->loop, &ch->task);
+	channel_tail_deinit(ch);
 	release(ch);
 	ch->state = CHANNEL_DETACHED;
 }
@@ -118,6 +125,8 @@ void channel_joined(const struct channel *ch)
 
 void channel_left(const struct channel *ch, const char *reason)
 {
+	if (ch->ending)
+		loop_schedule(ch->loop, ch->ending);
 	events_post(&(struct events_fact){
 		.kind = EVENTS_ENDPOINT_LEFT,
 		.guest = ch->guest_name,
@@ -125,35 +134,6 @@ void channel_left(const struct channel *ch, const char *reason)
 		.text = endpoint_type_name(ch->cfg->endpoint.type),
 		.more = reason,
 	});
-}
-
-/**
- * channel_move() - the one place where the state changes
- * @ch: channel; new memory is in place before an attach
- * @event: what happened
- */
-static void channel_move(struct channel *ch, enum channel_event event)
-{
-	unsigned int actions;
-	enum channel_state before = ch->state;
-
-	ch->state = channel_next(before, event, &actions);
-	if (ch->state != before)
-		log_channel(LOG_LEVEL_DEBUG, ch->guest_name, ch->cfg->name, "%s, was %s",
-			    channel_state_name(ch->state), channel_state_name(before));
-	post_move(ch, before, event);
-
-	if (actions & (CHANNEL_ACT_ENDPOINT_DOWN | CHANNEL_ACT_ENDPOINT_GONE)) {
-		loop_cancel(ch->loop, &ch->task);
-		if (ch->endpoint_ops)
-			ch->endpoint_ops->down(ch->endpoint, actions & CHANNEL_ACT_ENDPOINT_GONE);
-	}
-	if (ch->state != CHANNEL_ATTACHED)
-		release(ch);
-	if (actions & CHANNEL_ACT_TELL_GUEST)
-		ch->guest_ops->tell(ch->guest, ch, ch->failed_status);
-	if (actions & (CHANNEL_ACT_ENDPOINT_UP | CHANNEL_ACT_ENDPOINT_FRESH) && ch->endpoint_ops)
-		ch->endpoint_ops->up(ch->endpoint, actions & CHANNEL_ACT_ENDPOINT_FRESH);
 }
 
 void channel_write_log(struct channel *ch, const struct log_site *site, enum log_level level,
@@ -181,6 +161,46 @@ void channel_write_log(struct channel *ch, const struct log_site *site, enum log
 }
 
 /**
+ * channel_move() - the one place where the state changes
+ * @ch: channel; new memory is in place before an attach
+ * @event: what happened
+ */
+static void channel_move(struct channel *ch, enum channel_event event)
+{
+	enum channel_state before = ch->state;
+	bool waits = channel_has_tail(ch), begins = false;
+	unsigned int actions;
+
+	ch->state = channel_next(before, event, &actions);
+	if (ch->state != before)
+		log_channel(LOG_LEVEL_DEBUG, ch->guest_name, ch->cfg->name, "%s, was %s",
+			    channel_state_name(ch->state), channel_state_name(before));
+	post_move(ch, before, event);
+
+	if (actions & (CHANNEL_ACT_ENDPOINT_DOWN | CHANNEL_ACT_ENDPOINT_GONE)) {
+		if (!waits)
+			loop_cancel(ch->loop, &ch->task);
+		if (before == CHANNEL_ATTACHED)
+			channel_tail_keep(ch, event);
+		if (actions & CHANNEL_ACT_ENDPOINT_GONE)
+			begins = channel_tail_add(ch, event);
+		else if (!waits)
+			channel_tell_down(ch, false, false);
+	}
+	if (ch->state != CHANNEL_ATTACHED)
+		release(ch);
+	if (actions & CHANNEL_ACT_TELL_GUEST)
+		ch->guest_ops->tell(ch->guest, ch, ch->failed_status);
+	if (begins)
+		channel_tail_begin(ch, false);
+	if (actions & (CHANNEL_ACT_ENDPOINT_UP | CHANNEL_ACT_ENDPOINT_FRESH)) {
+		ch->kept = tail_free(ch->kept);
+		if (!channel_has_tail(ch) && ch->endpoint_ops)
+			ch->endpoint_ops->up(ch->endpoint, actions & CHANNEL_ACT_ENDPOINT_FRESH);
+	}
+}
+
+/**
  * take_memory() - make memory the channel's and take the host's end over it
  * @ch: channel without memory
  * @sec: geometry
@@ -197,7 +217,7 @@ static int take_memory(struct channel *ch, const struct memsec sec[OKL4FS_N_SECS
 		ch->sec[i] = sec[i];
 		ch->sec[i].chunk = chunk[i];
 	}
-	return socketpair_attach(&ch->sp, &ch->sec[OKL4FS_SEC_CTL], &ch->sec[OKL4FS_SEC_FWD],
+	return socketpair_attach(channel_end(ch), &ch->sec[OKL4FS_SEC_CTL], &ch->sec[OKL4FS_SEC_FWD],
 				 &ch->sec[OKL4FS_SEC_BWD], instance);
 }
 
@@ -244,7 +264,7 @@ int channel_attach(struct channel *ch, const struct memsec sec[OKL4FS_N_SECS],
 	ch->attaches++;
 	channel_log(ch, LOG_LEVEL_INFO,
 		    "attached%s, %" PRIu64 " bytes each way, instance %016" PRIx64,
-		    same ? " again" : "", ch->sp.ring_bytes, instance);
+		    same ? " again" : "", channel_end(ch)->ring_bytes, instance);
 	channel_move(ch, same ? CHANNEL_EV_ATTACH_SAME : CHANNEL_EV_ATTACH_FRESH);
 	if (ch->state != CHANNEL_ATTACHED)
 		return -(int)ch->failed_status;
@@ -272,11 +292,17 @@ static void last_turns(struct channel *ch)
 
 void channel_detach(struct channel *ch)
 {
-	if (ch->state == CHANNEL_ATTACHED && ch->endpoint_ops)
+	if (ch->state == CHANNEL_ATTACHED && ch->endpoint_ops && !channel_has_tail(ch))
 		last_turns(ch);
 	if (ch->state == CHANNEL_ATTACHED || ch->state == CHANNEL_SUSPENDED)
 		channel_log(ch, LOG_LEVEL_INFO, "detached");
 	channel_move(ch, CHANNEL_EV_DETACH);
+}
+
+void channel_remove(struct channel *ch, bool take)
+{
+	ch->leaves_rest = !take;
+	channel_detach(ch);
 }
 
 void channel_suspend(struct channel *ch)
@@ -298,11 +324,17 @@ void channel_fail(struct channel *ch, int status)
 	channel_move(ch, CHANNEL_EV_FAIL);
 }
 
+void channel_reset(struct channel *ch)
+{
+	channel_fail(ch, FS_CHANNEL_RESET);
+	channel_give_up(ch, "the channel was reset");
+}
+
 void channel_rung(struct channel *ch)
 {
 	uint64_t head = ch->sp.rx.peer_cursor, tail = ch->sp.tx.peer_cursor;
 
-	if (!channel_usable(ch) || !ch->endpoint_ops)
+	if (ch->state != CHANNEL_ATTACHED || !ch->endpoint_ops || channel_has_tail(ch))
 		return;
 	if (channel_readable(ch) < 0 || channel_writable(ch) < 0)
 		return;

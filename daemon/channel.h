@@ -13,6 +13,7 @@
 
 #include "config.h"
 #include "loop.h"
+#include "tail.h"
 #include "util/log.h"
 #include "util/log_limit.h"
 
@@ -79,10 +80,13 @@ struct channel;
  * struct channel_guest_ops - what a channel asks of its guest
  * @ring: set the bell bit of channel @id and send a WAKE if the word was zero
  * @tell: queue an event (CHANNEL_FAILED) for the guest
+ * @memory_is_lost: whether the guest's memory has been taken away, so that what was just copied from it
+ *	may be zeros; NULL: it never is
  */
 struct channel_guest_ops {
 	void (*ring)(void *guest, uint32_t id);
 	void (*tell)(void *guest, const struct channel *ch, enum fs_status status);
+	bool (*memory_is_lost)(void *guest);
 };
 
 /**
@@ -90,15 +94,20 @@ struct channel_guest_ops {
  * @up: the ends can be used; @fresh: a new stream begins, else go on where the cursors are.
  *	The endpoint opens or closes the host ends to match what it is joined to (phases in the
  *	shared memory may say otherwise after a restart)
- * @down: the ends cannot be used until up(); @gone: they will not come back: end the stream
+ * @down: the ends cannot be used until up(); @gone: they will not come back: end the stream, and
+ *	not cleanly if channel_is_torn()
  * @woken: the guest rang: bytes, room, or a phase changed. Move a bounded amount; use
  *	channel_again() for the rest
+ * @delivers: somebody is to have what the guest writes, also when the guest has gone
  */
 struct channel_endpoint_ops {
 	void (*up)(void *ep, bool fresh);
 	void (*down)(void *ep, bool gone);
 	void (*woken)(void *ep);
+	bool delivers;
 };
+
+STAILQ_HEAD(tail_list, tail);
 
 /**
  * struct channel - one channel; read-only to everybody but channel.c
@@ -107,14 +116,23 @@ struct channel_endpoint_ops {
  * @id: id in the guest
  * @loop: the guest's worker
  * @state: state
- * @sp: the host's end, valid in CHANNEL_ATTACHED; rx is fwd, tx is bwd
- * @sec: the memsections under it, and the chunk arrays that they point to (owned)
+ * @sp: what the endpoint works on, while channel_usable(): the host's end of the guest's memory, or of
+ *	the first tail; rx is fwd, tx is bwd
+ * @waiting: the host's end of the guest's memory while tails come first
+ * @sec: the guest's memsections, and the chunk arrays that they point to (owned)
  * @instance: the instance last attached; 0: none
  * @failed_status: why, in CHANNEL_FAILED
  * @fwd: counters of guest to host
  * @bwd: counters of host to guest
  * @attaches: times memory was attached
+ * @lost_bytes: what the guest wrote and nobody will have
  * @errors: violations by fs_status
+ * @torn: the stream that the endpoint is told to end has lost bytes
+ * @tails: what former streams have left, in their order; the endpoint works on the first
+ * @kept: a copy of what lay in fwd when the memory went away for a while: the tail, if it does not
+ *	come back
+ * @budget: (set by the guest) for its tails; borrowed; NULL: nothing is kept
+ * @ending: scheduled when a stream or a connection has ended, for one who waits for that; or NULL
  */
 struct channel {
 	const struct channel_config *cfg;
@@ -122,14 +140,19 @@ struct channel {
 	uint32_t id;
 	struct loop *loop;
 	enum channel_state state;
-	struct socketpair sp;
+	struct socketpair sp, waiting;
 	struct memsec sec[OKL4FS_N_SECS];
 	void **chunk[OKL4FS_N_SECS];
 	uint64_t instance;
 	enum fs_status failed_status;
 	struct channel_way_stats fwd, bwd;
-	uint64_t attaches;
+	uint64_t attaches, lost_bytes;
 	uint32_t errors[FS_STATUS_END];
+	bool torn;
+	struct tail_list tails;
+	struct tail *kept;
+	struct tail_budget *budget;
+	struct loop_task *ending;
 	/* private */
 	const struct channel_guest_ops *guest_ops;
 	void *guest;
@@ -138,6 +161,8 @@ struct channel {
 	struct loop_task task;
 	struct log_limit log_limit;
 	uint64_t looked_bytes; /* fwd.bytes when more was looked for last */
+	bool leaves_rest; /* it is removed, and what lies in fwd stays there */
+	uint64_t left_bytes; /* that much */
 	uint64_t look_left_ns; /* what is left of this turn's CHANNEL_TURN_LOOK_NS */
 };
 
@@ -145,7 +170,7 @@ struct channel {
 int channel_init(struct channel *ch, const struct channel_config *cfg, const char *guest_name,
 		 uint32_t id, struct loop *loop, const struct channel_guest_ops *ops, void *guest);
 
-/** channel_deinit() - endpoint must be gone; memory is let go */
+/** channel_deinit() - endpoint must be gone (channel_give_up()); memory is let go */
 void channel_deinit(struct channel *ch);
 
 /** channel_bind() - join the endpoint's callbacks; up() comes at the next attach */
@@ -171,8 +196,35 @@ void channel_joined(const struct channel *ch);
 /** channel_left() - tell that he is there no longer; @reason: why, as a part of a sentence */
 void channel_left(const struct channel *ch, const char *reason);
 
-/** channel_detach() - the guest takes its memory back; what the endpoint can take at once is moved before */
+/**
+ * channel_detach() - the guest takes its memory back
+ *
+ * What the endpoint can take at once is moved before; the rest becomes a tail.
+ */
 void channel_detach(struct channel *ch);
+
+/**
+ * channel_remove() - the channel is not offered any more: as channel_detach()
+ * @ch: channel
+ * @take: somebody is there who is to have the rest; else it stays in the guest's memory, for the next
+ *	channel of this name and ring size
+ */
+void channel_remove(struct channel *ch, bool take);
+
+/** channel_note_loss() - bytes that the guest wrote will reach nobody: count it, tell it (@why), log it */
+void channel_note_loss(struct channel *ch, uint64_t bytes, const char *why);
+
+/** channel_give_up() - what lies in tails is lost: count it, and tear the stream; @why: for log and event */
+void channel_give_up(struct channel *ch, const char *why);
+
+/** channel_leave_budget() - what its tails hold is the guest's no longer */
+void channel_leave_budget(struct channel *ch);
+
+/** channel_tail_bytes() - what lies in tails; never part of the rings' fill */
+uint64_t channel_tail_bytes(const struct channel *ch);
+
+/** channel_end() - the host's end of the guest's memory, in CHANNEL_ATTACHED */
+struct socketpair *channel_end(struct channel *ch);
 
 /** channel_suspend() - no access to the memory after this returns */
 void channel_suspend(struct channel *ch);
@@ -182,6 +234,9 @@ void channel_guest_gone(struct channel *ch);
 
 /** channel_fail() - the peer broke the protocol (@status > 0 or negated): logs, tells guest and endpoint */
 void channel_fail(struct channel *ch, int status);
+
+/** channel_reset() - fail it by an operator's wish (FS_CHANNEL_RESET), and drop what tails there are */
+void channel_reset(struct channel *ch);
 
 /** channel_rung() - the guest's bell bit was set, or the device has just come up */
 void channel_rung(struct channel *ch);
@@ -208,6 +263,18 @@ channel_write_log(struct channel *ch, const struct log_site *site, enum log_leve
 
 /** channel_usable() - whether the ends can be used */
 bool channel_usable(const struct channel *ch);
+
+/** channel_is_torn() - (in down()) whether the stream that ends is not complete */
+static inline bool channel_is_torn(const struct channel *ch)
+{
+	return ch->torn;
+}
+
+/** channel_has_tail() - whether the ends are those of a tail */
+static inline bool channel_has_tail(const struct channel *ch)
+{
+	return !STAILQ_EMPTY(&ch->tails);
+}
 
 /** channel_set_open() - bring the host's ends to these states; wakes the guest when a phase changes */
 void channel_set_open(struct channel *ch, bool rx, bool tx);

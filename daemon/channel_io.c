@@ -30,13 +30,15 @@ static int64_t checked(struct channel *ch, int64_t r)
  */
 static void wake(struct channel *ch, struct channel_way_stats *way)
 {
+	if (channel_has_tail(ch))
+		return; /* its guest is gone */
 	way->wakes_sent++;
 	ch->guest_ops->ring(ch->guest, ch->id);
 }
 
 bool channel_usable(const struct channel *ch)
 {
-	return ch->state == CHANNEL_ATTACHED;
+	return channel_has_tail(ch) || ch->state == CHANNEL_ATTACHED;
 }
 
 void channel_set_open(struct channel *ch, bool rx, bool tx)
@@ -71,6 +73,8 @@ void channel_commit_read(struct channel *ch, uint64_t bytes)
 	ch->fwd.bytes += bytes;
 	ch->fwd.messages += bytes > 0;
 	checked(ch, pipe_error(&ch->sp.rx));
+	if (channel_has_tail(ch) && !pipe_readable(&ch->sp.rx))
+		channel_again(ch); /* which ends it */
 }
 
 int64_t channel_peek_write(struct channel *ch, struct pipe_seg seg[2])

@@ -95,6 +95,7 @@ int config_default(struct config **out)
 	guest->socket = runtime_path("default.sock");
 	guest->socket_mode = SOCKET_LISTEN;
 	guest->socket_perm = 0660;
+	guest->tail_bytes = CONFIG_TAIL_BYTES;
 	guest->channels = channel = calloc(1, sizeof(*channel));
 	if (!guest->name || !guest->socket || !channel || apply_control_socket(cfg))
 		goto no_memory;

@@ -76,6 +76,10 @@ struct channel_config {
 	struct endpoint_config endpoint;
 };
 
+/* Of a guest: one channel of the largest ring, or 64 full ones of the usual size */
+#define CONFIG_TAIL_BYTES     (64ULL << 20)
+#define CONFIG_TAIL_BYTES_MAX (64ULL << 30)
+
 /**
  * struct guest_config - one guest
  * @name: [A-Za-z0-9._-], at most 63
@@ -83,6 +87,7 @@ struct channel_config {
  * @socket_mode: who listens; SOCKET_LISTEN by default
  * @socket_perm: permission bits of a listening socket, 0660 by default
  * @socket_group: group of a listening socket, or NULL
+ * @tail_bytes: what may be kept of streams whose guest has gone; CONFIG_TAIL_BYTES by default, 0: nothing
  * @channels: array
  * @n_channels: 0 to OKL4FS_MAX_CHANNELS
  */
@@ -92,6 +97,7 @@ struct guest_config {
 	enum socket_mode socket_mode;
 	unsigned int socket_perm;
 	char *socket_group;
+	uint64_t tail_bytes;
 	struct channel_config *channels;
 	size_t n_channels;
 };

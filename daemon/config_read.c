@@ -34,6 +34,18 @@ static void read_ring_bytes(struct conf_reader *r, const struct conf_node *node,
 		*out = (uint64_t)node->integer;
 }
 
+static void read_tail_bytes(struct conf_reader *r, const struct conf_node *node, uint64_t *out)
+{
+	if (!conf_is_kind(r, node, CONF_NUMBER))
+		return;
+	if (!node->is_integer || node->integer < 0 ||
+	    node->integer > (int64_t)CONFIG_TAIL_BYTES_MAX)
+		conf_error(r->errors, node, "must be a whole number from 0 to %llu, not %.40s",
+			   CONFIG_TAIL_BYTES_MAX, node->text);
+	else
+		*out = (uint64_t)node->integer;
+}
+
 /**
  * read_channel() - one channel
  * @r: reader
@@ -130,6 +142,7 @@ static void read_guest(struct conf_reader *r, struct conf_node *node, struct gue
 	unsigned int mode = SOCKET_LISTEN;
 
 	out->socket_perm = 0660;
+	out->tail_bytes = CONFIG_TAIL_BYTES;
 	if (!conf_is_kind(r, node, CONF_OBJECT))
 		return;
 	conf_read_guest_name(r, conf_required(r, node, "name"), &out->name);
@@ -140,6 +153,7 @@ static void read_guest(struct conf_reader *r, struct conf_node *node, struct gue
 		       &out->socket_perm);
 	conf_read_group(r, read_listener(r, node, "socket_group", out->socket_mode),
 			&out->socket_group);
+	read_tail_bytes(r, conf_member(node, "tail_bytes"), &out->tail_bytes);
 	read_channels(r, conf_required(r, node, "channels"), out);
 	conf_refuse_unused(r, node);
 }

@@ -39,6 +39,7 @@ static const char *const kind_names[] = {
 	[EVENTS_CHANNEL_DETACHED] = "channel.detached",
 	[EVENTS_CHANNEL_FAILED] = "channel.failed",
 	[EVENTS_CHANNEL_RESET] = "channel.reset",
+	[EVENTS_CHANNEL_LOST] = "channel.lost",
 	[EVENTS_ENDPOINT_JOINED] = "endpoint.joined",
 	[EVENTS_ENDPOINT_LEFT] = "endpoint.left",
 	[EVENTS_CONFIG_RELOADED] = "config.reloaded",

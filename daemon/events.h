@@ -33,6 +33,7 @@ enum events_kind {
 	EVENTS_CHANNEL_DETACHED,
 	EVENTS_CHANNEL_FAILED,
 	EVENTS_CHANNEL_RESET, /* by an operator */
+	EVENTS_CHANNEL_LOST, /* bytes that the guest wrote can not be delivered */
 	EVENTS_ENDPOINT_JOINED,
 	EVENTS_ENDPOINT_LEFT,
 	EVENTS_CONFIG_RELOADED,

@@ -9,6 +9,14 @@
 
 #include "guest_private.h"
 
+static void leave(void *arg)
+{
+	struct guest *g = arg;
+
+	if (!g->is_parting)
+		guest_channels_leave(g);
+}
+
 /**
  * end() - end the channels and the queues
  * @arg: guest
@@ -37,6 +45,7 @@ int guest_new(struct guest **out, const struct guest_config *cfg, struct loop *m
 		guest_queue_init(g, i);
 	r = config_guest_copy(&g->cfg, cfg);
 	g->about.guest = g->cfg.name;
+	g->tails.limit_bytes = g->cfg.tail_bytes;
 	for (size_t i = 0; i < cfg->n_channels && !r; i++)
 		r = guest_channel_add(g, &cfg->channels[i], NULL);
 	if (!r)
@@ -51,6 +60,7 @@ struct guest *guest_free(struct guest *g)
 {
 	if (!g)
 		return NULL;
+	loop_call(g->worker, leave, g);
 	g->vhost = vhost_backend_free(g->vhost);
 	loop_call(g->worker, end, g);
 	config_guest_deinit(&g->cfg);

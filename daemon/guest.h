@@ -122,6 +122,8 @@ void guest_drop_others(struct guest *guest, const struct guest_config *cfg);
  * @id, @info, @state, @instance, @failed_status, @attaches, @fwd, @bwd: as in struct channel
  * @fwd_fill, @bwd_fill: bytes in the rings; 0 when not attached
  * @fwd_host_phase, @fwd_guest_phase, @bwd_host_phase, @bwd_guest_phase: phases; 0 when not attached
+ * @tail_bytes: bytes of streams whose guest has gone, still to be delivered
+ * @lost_bytes: bytes that the guest wrote and nobody will have
  * @errors: violations by fs_status
  */
 struct channel_snapshot {
@@ -134,6 +136,7 @@ struct channel_snapshot {
 	uint64_t attaches;
 	struct channel_way_stats fwd, bwd;
 	uint64_t fwd_fill, bwd_fill;
+	uint64_t tail_bytes, lost_bytes;
 	uint64_t fwd_host_phase, fwd_guest_phase, bwd_host_phase, bwd_guest_phase;
 	uint32_t errors[FS_STATUS_END];
 };
@@ -149,6 +152,7 @@ struct channel_snapshot {
  * @declined_fuse: FUSE requests of a firmware or a stray virtiofs mount
  * @dropped_messages: vhost-user messages that were refused
  * @device_errors: times the device was taken from the frontend (bad region, bad vring)
+ * @tail_bytes: kept of streams that have ended, or may have
  * @driver_instance: as in HELLO
  * @moved_bytes: both ways, of the channels that are offered
  * @n_channels: channels that are offered
@@ -158,7 +162,7 @@ struct guest_snapshot {
 	bool connected, ready;
 	unsigned int n_queues;
 	uint64_t memory_bytes, requests, refused, declined_fuse, dropped_messages, device_errors;
-	uint64_t driver_instance, moved_bytes;
+	uint64_t tail_bytes, driver_instance, moved_bytes;
 	uint32_t n_channels, n_in_state[N_CHANNEL_STATES];
 };
 

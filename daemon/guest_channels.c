@@ -46,14 +46,11 @@ static struct guest_channel *find(const struct guest *g, const char *name)
 	return NULL;
 }
 
-/**
- * channel_free() - end a channel that has no memory any more
- * @gc: channel; NULL is allowed
- */
-static void channel_free(struct guest_channel *gc)
+void guest_channel_free(struct guest_channel *gc)
 {
 	if (!gc)
 		return;
+	channel_give_up(&gc->ch, "they were not taken before the channel ended");
 	gc->endpoint = endpoint_free(gc->endpoint);
 	channel_deinit(&gc->ch);
 	attachment_drop(&gc->att);
@@ -85,9 +82,10 @@ static int channel_make(struct guest_channel **out, struct guest *g,
 	}
 	gc->generation = g->generation[id];
 	channel_init(&gc->ch, &gc->cfg, g->cfg.name, id, g->worker, &guest_channel_ops, g);
+	gc->ch.budget = &g->tails;
 	r = endpoint_new(&gc->endpoint, &gc->ch);
 	if (r)
-		channel_free(gc);
+		guest_channel_free(gc);
 	else
 		*out = gc;
 	return r;
@@ -134,6 +132,16 @@ static int add(struct guest *g, const struct channel_config *cfg, uint32_t *id)
 	return 0;
 }
 
+/* Take a channel out; Return: it lives on until a client has the rest of it */
+static bool take_out(struct guest *g, struct guest_channel *gc)
+{
+	struct endpoint *ep = gc->endpoint;
+
+	channel_remove(&gc->ch, ep && ep->ops->close && endpoint_is_joined(ep));
+	g->channel[gc->ch.id] = NULL;
+	return guest_leaver_add(gc);
+}
+
 /**
  * remove_channel() - offer a channel no longer
  * @g: guest
@@ -142,16 +150,17 @@ static int add(struct guest *g, const struct channel_config *cfg, uint32_t *id)
 static void remove_channel(struct guest *g, struct guest_channel *gc)
 {
 	uint32_t id = gc->ch.id;
+	bool lives_on;
 
-	channel_detach(&gc->ch);
-	g->channel[id] = NULL;
+	post(g, EVENTS_CHANNEL_REMOVED, gc);
+	lives_on = take_out(g, gc);
 	g->generation[id]++;
 	while (g->n_ids && !g->channel[g->n_ids - 1])
 		g->n_ids--;
-	post(g, EVENTS_CHANNEL_REMOVED, gc);
-	if (gc->endpoint && gc->endpoint->ops->removed)
+	if (!lives_on && gc->endpoint && gc->endpoint->ops->removed)
 		gc->endpoint->ops->removed(gc->endpoint);
-	channel_free(gc);
+	if (!lives_on)
+		guest_channel_free(gc);
 	guest_queue_changed(g, id);
 }
 
@@ -211,7 +220,7 @@ static void call_reset(void *arg)
 	if (!gc)
 		return;
 	post(c->g, EVENTS_CHANNEL_RESET, gc);
-	channel_fail(&gc->ch, FS_CHANNEL_RESET);
+	channel_reset(&gc->ch);
 }
 
 int guest_channel_reset(struct guest *g, const char *name)
@@ -314,9 +323,19 @@ void guest_drop_others(struct guest *g, const struct guest_config *cfg)
 	loop_call(g->worker, call_become, &c);
 }
 
+void guest_channels_leave(struct guest *g)
+{
+	for (uint32_t id = 0; id < g->n_ids; id++) {
+		struct guest_channel *gc = g->channel[id];
+
+		if (gc && !take_out(g, gc))
+			guest_channel_free(gc);
+	}
+}
+
 void guest_channels_end(struct guest *g)
 {
 	for (uint32_t id = 0; id < g->n_ids; id++)
-		channel_free(g->channel[id]);
+		guest_channel_free(g->channel[id]);
 	g->n_ids = 0;
 }

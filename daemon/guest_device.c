@@ -224,7 +224,7 @@ static void disconnected(void *device)
 
 	suspend(g);
 	guest_forget_driver(g);
-	for (uint32_t id = 0; id < g->n_ids; id++) {
+	for (uint32_t id = 0; id < g->n_ids && !g->is_parting; id++) {
 		if (g->channel[id])
 			channel_guest_gone(&g->channel[id]->ch);
 	}

@@ -31,12 +31,7 @@ struct move {
  */
 static bool can_go(const struct guest_channel *gc)
 {
-	struct endpoint_info info;
-
-	if (!gc->endpoint || gc->endpoint->ops->leave)
-		return true;
-	gc->endpoint->ops->info(gc->endpoint, &info);
-	return !info.joined;
+	return !gc->endpoint || gc->endpoint->ops->leave || !endpoint_is_joined(gc->endpoint);
 }
 
 /**
@@ -152,6 +147,7 @@ static void part(void *arg)
 {
 	struct guest *g = arg;
 
+	g->is_parting = true;
 	for (uint32_t id = 0; id < g->n_ids; id++) {
 		struct endpoint *ep = g->channel[id] ? g->channel[id]->endpoint : NULL;
 

@@ -5,6 +5,7 @@
  *	guest.c          making and ending one
  *	guest_channels.c channels come and go
  *	guest_move.c     to another worker
+ *	guest_leaver.c   channels that are removed while somebody is still to have the rest
  *	guest_snapshot.c what others are told of it
  *	guest_device.c   what the frontend sets up: memory and rings come and go
  *	guest_queue.c    kicks, doorbells, events, notifications
@@ -132,6 +133,8 @@ struct guest_driver {
  * @channel: its channels by id; NULL: there is none
  * @n_ids: highest id in use, and one
  * @generation: by id, of the channel that gets it next
+ * @tails: what they may keep of streams that have ended
+ * @is_parting: the daemon ends, and the next one finds what lies in the guest's memory
  * @changed: ids that a CHANNEL_ADDED or CHANNEL_REMOVED waits for a buffer for; bits as in the bell
  *	page, so that each word belongs to one event queue
  * @failed: likewise for CHANNEL_FAILED
@@ -152,6 +155,8 @@ struct guest {
 	struct guest_channel *channel[OKL4FS_MAX_CHANNELS];
 	uint32_t n_ids;
 	uint32_t generation[OKL4FS_MAX_CHANNELS];
+	struct tail_budget tails;
+	bool is_parting;
 	uint64_t changed[OKL4FS_BELL_WORDS], failed[OKL4FS_BELL_WORDS];
 	struct log_limit limit;
 	struct guest_snapshot stats;
@@ -165,8 +170,24 @@ static inline struct guest_channel *guest_channel_of(const struct guest *g, uint
 
 /* guest_channels.c */
 
+/** guest_channels_leave() - the guest is removed: offer no channel any more, while its memory is there */
+void guest_channels_leave(struct guest *g);
+
 /** guest_channels_end() - end all channels, the guest's memory being out of reach */
 void guest_channels_end(struct guest *g);
+
+/** guest_channel_free() - end a channel that has no memory any more; NULL is allowed */
+void guest_channel_free(struct guest_channel *gc);
+
+/* guest_leaver.c */
+
+/**
+ * guest_leaver_add() - let a removed channel live on until its endpoint has nothing to do any more
+ * @gc: channel without memory, not offered any more; owned from here on
+ *
+ * Return: false when there is nothing to wait for: then it is still the caller's.
+ */
+bool guest_leaver_add(struct guest_channel *gc);
 
 /* guest_device.c */
 

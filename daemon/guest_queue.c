@@ -256,7 +256,18 @@ void guest_queue_changed(struct guest *g, uint32_t id)
 	flush_events(queue_of_word(g, word));
 }
 
-const struct channel_guest_ops guest_channel_ops = { .ring = ring, .tell = tell };
+static bool memory_is_lost(void *arg)
+{
+	const struct guest *g = arg;
+
+	return g->vhost && vhost_backend_memory_is_lost(g->vhost);
+}
+
+const struct channel_guest_ops guest_channel_ops = {
+	.ring = ring,
+	.tell = tell,
+	.memory_is_lost = memory_is_lost,
+};
 
 /**
  * take_bells() - take over the doorbell bits that belong to a queue

@@ -38,6 +38,7 @@ static void take_guest_snapshot(void *arg)
 	c->guest_snap->connected = g->connected;
 	c->guest_snap->ready = g->driver.ready;
 	c->guest_snap->memory_bytes = guest_memory_bytes(&g->mem);
+	c->guest_snap->tail_bytes = g->tails.used_bytes;
 	c->guest_snap->driver_instance = g->driver.instance;
 	for (unsigned int i = 0; i < VHOST_MAX_QUEUES; i++)
 		c->guest_snap->n_queues += g->queue[i].up;
@@ -66,20 +67,24 @@ void guest_snapshot(struct guest *g, struct guest_snapshot *snap)
  */
 static void take_ring_state(struct channel_snapshot *s, struct channel *ch)
 {
-	struct channel_peer writer = { 0 }, reader = { 0 };
-	int64_t fill = channel_readable(ch), room;
+	struct socketpair *end = channel_end(ch);
+	int64_t fill = pipe_readable(&end->rx), room = pipe_writable(&end->tx);
+	enum pipe_state writer, reader;
+	int r;
 
-	/* Each look may find a violation, and then the channel has failed. */
 	s->fwd_fill = fill > 0 ? (uint64_t)fill : 0;
-	room = channel_usable(ch) ? channel_writable(ch) : -1;
 	s->bwd_fill = room >= 0 ? ch->cfg->ring_bytes - (uint64_t)room : 0;
-	if (!channel_usable(ch) || channel_guest_writer(ch, &writer) ||
-	    channel_guest_reader(ch, &reader))
+	pipe_consumer_peer(&end->rx, &writer);
+	pipe_producer_peer(&end->tx, &reader);
+	r = pipe_error(&end->rx) ? pipe_error(&end->rx) : pipe_error(&end->tx);
+	if (r) { /* The look has found a violation */
+		channel_fail(ch, r);
 		return;
-	s->fwd_guest_phase = writer.phase;
-	s->bwd_guest_phase = reader.phase;
-	s->fwd_host_phase = ch->sp.rx.phase;
-	s->bwd_host_phase = ch->sp.tx.phase;
+	}
+	s->fwd_guest_phase = end->rx.peer_phase;
+	s->bwd_guest_phase = end->tx.peer_phase;
+	s->fwd_host_phase = end->rx.phase;
+	s->bwd_host_phase = end->tx.phase;
 }
 
 /**
@@ -91,7 +96,7 @@ static void take_channel(struct channel_snapshot *s, struct guest_channel *gc)
 {
 	struct channel *ch = &gc->ch;
 
-	if (channel_usable(ch))
+	if (ch->state == CHANNEL_ATTACHED)
 		take_ring_state(s, ch);
 	s->cfg = &gc->cfg;
 	s->id = ch->id;
@@ -101,6 +106,8 @@ static void take_channel(struct channel_snapshot *s, struct guest_channel *gc)
 	s->instance = ch->instance;
 	s->failed_status = ch->failed_status;
 	s->attaches = ch->attaches;
+	s->tail_bytes = channel_tail_bytes(ch);
+	s->lost_bytes = ch->lost_bytes;
 	s->fwd = ch->fwd;
 	s->bwd = ch->bwd;
 	memcpy(s->errors, ch->errors, sizeof(s->errors));

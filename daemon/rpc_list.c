@@ -22,6 +22,7 @@ static const struct rpc_field guest_fields[] = {
 	RPC_FIELD("channels", RPC_INTEGER, "Channels that are offered"),
 	RPC_FIELD("queues", RPC_INTEGER, "Queues in use"),
 	RPC_FIELD("memory_bytes", RPC_INTEGER, "Guest memory that is mapped"),
+	RPC_FIELD("tail_bytes", RPC_INTEGER, "Kept of streams that have ended, or may have"),
 	RPC_FIELD("requests", RPC_INTEGER, "Control requests served"),
 	RPC_FIELD("requests_refused", RPC_INTEGER, "Control requests refused"),
 	RPC_FIELD("fuse_requests_declined", RPC_INTEGER,
@@ -121,6 +122,9 @@ static const struct rpc_field channel_fields[] = {
 	RPC_FIELD("attaches", RPC_INTEGER, "How often memory was attached"),
 	RPC_FIELD("fwd", RPC_OBJECT, "Guest to host", .of = way_fields),
 	RPC_FIELD("bwd", RPC_OBJECT, "Host to guest", .of = way_fields),
+	RPC_FIELD("tail_bytes", RPC_INTEGER,
+		  "Bytes of streams whose guest has gone, still to be delivered"),
+	RPC_FIELD("lost_bytes", RPC_INTEGER, "Bytes that the guest wrote and nobody will have"),
 	RPC_FIELD("errors", RPC_COUNTS, "Broken rules, by name"),
 	RPC_END,
 };
@@ -157,6 +161,7 @@ static void add_guest(struct guest *guest, struct json_object *list)
 	rpc_add_number(object, "channels", snap.n_channels);
 	rpc_add_number(object, "queues", snap.n_queues);
 	rpc_add_number(object, "memory_bytes", snap.memory_bytes);
+	rpc_add_number(object, "tail_bytes", snap.tail_bytes);
 	rpc_add_number(object, "requests", snap.requests);
 	rpc_add_number(object, "requests_refused", snap.refused);
 	rpc_add_number(object, "fuse_requests_declined", snap.declined_fuse);
@@ -323,6 +328,8 @@ struct json_object *rpc_channel_object(const char *guest, const struct channel_s
 	json_object_object_add(object, "bwd",
 			       way_object(&snap->bwd, snap->bwd_fill, snap->bwd_host_phase,
 					  snap->bwd_guest_phase));
+	rpc_add_number(object, "tail_bytes", snap->tail_bytes);
+	rpc_add_number(object, "lost_bytes", snap->lost_bytes);
 	json_object_object_add(object, "errors", errors_object(snap));
 	return object;
 }

@@ -9,7 +9,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "endpoint/tear.h"
 #include "events.h"
+#include "guest_leaver.h"
 #include "server_private.h"
 #include "util/fd.h"
 #include "util/log.h"
@@ -187,6 +189,8 @@ struct server *server_free(struct server *s)
 	for (size_t i = 0; i < s->n_members; i++)
 		server_member_stop(s, &s->member[i]);
 	for (unsigned int i = 0; i < s->n_workers; i++) {
+		loop_call(s->worker[i].loop, guest_leavers_end, s->worker[i].loop);
+		loop_call(s->worker[i].loop, tear_end, s->worker[i].loop);
 		loop_stop(s->worker[i].loop);
 		loop_free(s->worker[i].loop);
 	}

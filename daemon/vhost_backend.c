@@ -357,6 +357,11 @@ static int connect_start(struct vhost_backend *b)
 	return 0;
 }
 
+bool vhost_backend_memory_is_lost(const struct vhost_backend *b)
+{
+	return b->lost;
+}
+
 int vhost_backend_init(void)
 {
 	int r = vhost_eal_init();

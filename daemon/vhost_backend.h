@@ -130,6 +130,9 @@ void vhost_backend_release(struct vhost_backend *backend);
  */
 int vhost_backend_call(struct vhost_backend *backend, unsigned int queue);
 
+/** vhost_backend_memory_is_lost() - whether guest memory was taken away: memory_lost() has come, or will */
+bool vhost_backend_memory_is_lost(const struct vhost_backend *backend);
+
 /** vhost_backend_drop() - end the connection; disconnected() follows; worker */
 void vhost_backend_drop(struct vhost_backend *backend);
 

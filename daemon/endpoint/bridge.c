@@ -165,7 +165,12 @@ static void woken(void *arg)
 		bridge_pair_woken(b->pair, b->side);
 }
 
-static const struct channel_endpoint_ops channel_ops = { up, down, woken };
+static const struct channel_endpoint_ops channel_ops = {
+	.up = up,
+	.down = down,
+	.woken = woken,
+	.delivers = true,
+};
 
 /**
  * bridge_new() - see struct endpoint_ops

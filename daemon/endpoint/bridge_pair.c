@@ -317,7 +317,7 @@ static void begin_stream(struct bridge_pair *p, unsigned int side)
 	in->head_base = channel_write_pos(ch) - in->moved;
 	in->writer_phase = channel_write_phase(ch);
 	in->reader_seen = 0;
-	p->file.state.instance[side] = ch->instance;
+	p->file.state.instance[side] = ch->sp.instance;
 	bridge_file_commit(&p->file);
 }
 
@@ -327,7 +327,7 @@ void bridge_pair_up(struct bridge_pair *p, unsigned int side)
 	const struct bridge_way *out = &st->way[side], *in = &st->way[!side];
 	struct channel_place place;
 
-	if (st->instance[side] != p->ch[side]->instance)
+	if (st->instance[side] != p->ch[side]->sp.instance)
 		begin_stream(p, side);
 	place = (struct channel_place){
 		.read_pos = out->tail_base + out->moved,

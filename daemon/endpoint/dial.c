@@ -212,7 +212,7 @@ static void look(void *arg)
 	channel_set_open(d->ch, pipe_is_open(&d->ch->sp.rx), false);
 	left = is_left(d, &v);
 	channel_set_open(d->ch, !left, false);
-	if (left ||
+	if (left || d->closed ||
 	    (v.writer.state != PIPE_OPEN && v.reader.state != PIPE_OPEN && !v.waiting_bytes)) {
 		/* What it ended was nothing, and no connection is to end for it that comes later */
 		if (v.writer.state == PIPE_CLOSED && !v.waiting_bytes)
@@ -374,7 +374,12 @@ static void woken(void *arg)
 		stream_woken(&d->stream);
 }
 
-static const struct channel_endpoint_ops channel_ops = { up, down, woken };
+static const struct channel_endpoint_ops channel_ops = {
+	.up = up,
+	.down = down,
+	.woken = woken,
+	.delivers = true,
+};
 
 int dial_init(struct dial *d, struct channel *ch, const char *target, const struct dial_ops *ops,
 	      void *arg)
@@ -388,6 +393,13 @@ int dial_init(struct dial *d, struct channel *ch, const char *target, const stru
 		return -ENOMEM;
 	channel_bind(ch, &channel_ops, d);
 	return 0;
+}
+
+void dial_close(struct dial *d)
+{
+	d->closed = true;
+	if (!stream_is_open(&d->stream))
+		give_up(d);
 }
 
 void dial_deinit(struct dial *d)

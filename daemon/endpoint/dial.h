@@ -52,6 +52,7 @@ struct dial_ops {
  * @connected_ms: when the connection came about
  * @joined_reader: phase of the guest's reader then
  * @had_reader: a reader of the guest's has been there since
+ * @closed: no other connection is made
  * @clients: connections so far
  * @failed: attempts that failed
  * @error: why the last one did; empty: it did not
@@ -67,7 +68,7 @@ struct dial {
 	unsigned int wait_ms;
 	uint64_t not_before_ms, connected_ms;
 	uint64_t joined_reader;
-	bool had_reader;
+	bool had_reader, closed;
 	uint64_t clients, failed;
 	char error[ENDPOINT_ERROR_BYTES];
 };
@@ -75,6 +76,9 @@ struct dial {
 /** dial_init() - @target, @ops, @arg borrowed; binds the channel's calls; Return: 0 or -ENOMEM */
 int dial_init(struct dial *d, struct channel *ch, const char *target, const struct dial_ops *ops,
 	      void *arg);
+
+/** dial_close() - make no other connection */
+void dial_close(struct dial *d);
 
 /** dial_deinit() - end the connection and what is under way; a dial that is all zero is allowed */
 void dial_deinit(struct dial *d);

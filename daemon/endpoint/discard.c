@@ -44,7 +44,7 @@ static void down(void *arg, bool gone)
 {
 }
 
-static const struct channel_endpoint_ops channel_ops = { up, down, woken };
+static const struct channel_endpoint_ops channel_ops = { .up = up, .down = down, .woken = woken };
 
 /**
  * discard_new() - see struct endpoint_ops

@@ -45,6 +45,9 @@ struct endpoint_info {
  * @reloaded: the configuration was read again and has this channel as it is: listen again where a
  *	socket's file was lost. NULL: there is nothing to do
  * @removed: the channel is not offered any more, free() follows; NULL: there is nothing to do
+ * @close: the channel is not offered any more, but somebody is still to have the rest of it: serve nobody
+ *	else from here on, and let go of names in the file system and of addresses. NULL: it cannot do that
+ * @is_busy: (with @close) whether somebody is still there, or something on its way
  * @free: end all streams, close all descriptors, remove what was created in the file system. The
  *	shared memory is not touched: a guest waits for the next daemon as if this one was killed
  */
@@ -56,6 +59,8 @@ struct endpoint_ops {
 	int (*enter)(struct endpoint *ep);
 	void (*reloaded)(struct endpoint *ep);
 	void (*removed)(struct endpoint *ep);
+	void (*close)(struct endpoint *ep);
+	bool (*is_busy)(const struct endpoint *ep);
 	void (*free)(struct endpoint *ep);
 };
 
@@ -78,6 +83,9 @@ int endpoint_new(struct endpoint **ep, struct channel *ch);
 
 /** endpoint_free() - NULL is allowed; Return: NULL */
 struct endpoint *endpoint_free(struct endpoint *ep);
+
+/** endpoint_is_joined() - whether somebody is there; NULL is allowed */
+bool endpoint_is_joined(const struct endpoint *ep);
 
 /** endpoint_leave_nothing(), endpoint_enter_nothing() - of types that keep nothing on the loop */
 void endpoint_leave_nothing(struct endpoint *ep);

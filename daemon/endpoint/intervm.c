@@ -315,7 +315,7 @@ static void down(void *arg, bool gone)
 {
 }
 
-static const struct channel_endpoint_ops channel_ops = { up, down, woken };
+static const struct channel_endpoint_ops channel_ops = { .up = up, .down = down, .woken = woken };
 
 /**
  * open_file() - open the file and look at it

@@ -30,7 +30,9 @@
  * A connection that comes before the guest has attached the channel is held, and nothing of it is
  * read. It is joined when the memory comes. When the memory goes for good the stream of a joined
  * connection has ended, and it is closed; when the memory goes for a while (reset of the device,
- * a change of the memory table) nothing is touched until it is back.
+ * a change of the memory table) nothing is touched until it is back. A tail (channel_tail.c) comes in
+ * place of the guest's memory and is served like that; if bytes of the stream are lost, the end of the
+ * connection is no clean one (tear.c).
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -39,6 +41,7 @@
 #include <sys/socket.h>
 
 #include "endpoint/stream_private.h"
+#include "endpoint/tear.h"
 #include "util/fd.h"
 
 void stream_init(struct stream *s, struct channel *ch, void (*ended)(void *arg), void *arg)
@@ -70,8 +73,15 @@ static void drop_unread(int fd)
 	}
 }
 
+/* Whether the client must not take the end of the connection for that of its stream */
+static bool is_torn(const struct stream *s)
+{
+	return channel_is_torn(s->ch) && s->joined && s->out_open;
+}
+
 void stream_close(struct stream *s)
 {
+	bool torn = is_torn(s);
 	struct event **ev[] = { &s->read_ev, &s->write_ev, &s->hup_ev };
 
 	for (size_t i = 0; i < sizeof(ev) / sizeof(ev[0]); i++) {
@@ -80,8 +90,14 @@ void stream_close(struct stream *s)
 		*ev[i] = NULL;
 	}
 	s->hup_fd = fd_close(s->hup_fd);
-	if (s->fd >= 0)
+	if (torn && s->tear) {
+		s->tear(s->arg, s->fd);
+	} else if (torn) {
+		tear(s->ch->loop, s->fd);
+		s->fd = -1;
+	} else if (s->fd >= 0) {
 		drop_unread(s->fd);
+	}
 	s->fd = fd_close(s->fd);
 	s->joined = s->hung_up = s->in_open = s->out_open = s->out_eof = false;
 }

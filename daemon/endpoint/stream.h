@@ -35,8 +35,10 @@ struct event;
  * @left_writer: phase of the guest's writer, open, that the direction out has left behind; 0: none
  * @in_end_writer: phase of the guest's writer when the direction in ended
  * @changed: (set by the endpoint) called when a phase may have changed, or NULL
+ * @tear: (set by the endpoint) something stands between the client and @fd: let the client see that its
+ *	stream is torn; @fd is closed afterwards. NULL: @fd is the client's
  * @ended: called when the connection is over and closed
- * @arg: its argument, and that of @changed
+ * @arg: its argument, and that of @changed and @tear
  */
 struct stream {
 	struct channel *ch;
@@ -47,6 +49,7 @@ struct stream {
 	bool patient, in_shown, out_eof;
 	uint64_t eof_phase, left_writer, in_end_writer;
 	void (*changed)(void *arg);
+	void (*tear)(void *arg, int fd);
 	void (*ended)(void *arg);
 	void *arg;
 };

@@ -48,6 +48,7 @@ static int to_iov(const struct pipe_seg seg[2], uint64_t bytes, struct iovec iov
  */
 static int no_room(struct stream *s, int status)
 {
+	ssize_t n;
 	int r = 0;
 	char c;
 
@@ -58,8 +59,11 @@ static int no_room(struct stream *s, int status)
 	if (r)
 		return r == 1 ? -FS_AGAIN : r;
 	event_del(s->read_ev);
-	/* A client that is at its end with nothing unread needs no room. */
-	if (!recv(s->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT))
+	/* A client that is at its end with nothing unread needs no room; nor does one that has left when
+	 * the guest whose tail this is has gone, too. */
+	n = recv(s->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT);
+	if (!n || (n < 0 && errno != EAGAIN && errno != EINTR) ||
+	    (s->hung_up && channel_has_tail(s->ch)))
 		stream_end_in(s);
 	return 0;
 }

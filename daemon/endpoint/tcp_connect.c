@@ -272,6 +272,15 @@ static void torn(void *arg, struct tls_link *link, const char *why)
 	channel_log(tc->ep.ch, LOG_LEVEL_WARNING, "%s", text);
 }
 
+/* @arg is the dial: this is a hook of its stream */
+static void tear_tls(void *arg, int fd)
+{
+	const struct dial *d = arg;
+	struct tcp_connect *tc = d->arg;
+
+	tls_tear(tc->tls, fd);
+}
+
 static const struct tls_ops tls_ops = { opened, failed, torn };
 
 /**
@@ -288,6 +297,18 @@ static void tcp_connect_info(const struct endpoint *ep, struct endpoint_info *in
 		.torn = tc->torn,
 	};
 	dial_info(&tc->dial, info);
+}
+
+static void tcp_connect_close(struct endpoint *ep)
+{
+	dial_close(&((struct tcp_connect *)ep)->dial);
+}
+
+static bool tcp_connect_is_busy(const struct endpoint *ep)
+{
+	const struct tcp_connect *tc = (const struct tcp_connect *)ep;
+
+	return stream_is_open(&tc->dial.stream) || (tc->tls && tls_n_links(tc->tls));
 }
 
 /**
@@ -336,6 +357,7 @@ static int tcp_connect_new(struct endpoint **out, const struct endpoint_config *
 			    false, &tls_ops, tc);
 	if (!r)
 		r = dial_init(&tc->dial, ch, cfg->address, &dial_ops, tc);
+	tc->dial.stream.tear = cfg->tls ? tear_tls : NULL;
 	if (r) {
 		tcp_connect_free(&tc->ep);
 		return r;
@@ -348,5 +370,7 @@ const struct endpoint_ops endpoint_tcp_connect = {
 	.type = ENDPOINT_TCP_CONNECT,
 	.new = tcp_connect_new,
 	.info = tcp_connect_info,
+	.close = tcp_connect_close,
+	.is_busy = tcp_connect_is_busy,
 	.free = tcp_connect_free,
 };

@@ -161,7 +161,19 @@ static void woken(void *arg)
 	stream_woken(&tl->client);
 }
 
-static const struct channel_endpoint_ops channel_ops = { up, down, woken };
+static void tear_tls(void *arg, int fd)
+{
+	struct tcp_listen *tl = arg;
+
+	tls_tear(tl->tls, fd);
+}
+
+static const struct channel_endpoint_ops channel_ops = {
+	.up = up,
+	.down = down,
+	.woken = woken,
+	.delivers = true,
+};
 
 /**
  * tcp_listen_info() - see struct endpoint_ops
@@ -180,6 +192,22 @@ static void tcp_listen_info(const struct endpoint *ep, struct endpoint_info *inf
 		.torn = tl->torn,
 	};
 	memcpy(info->error, tl->error, sizeof(info->error));
+}
+
+static void tcp_listen_close(struct endpoint *ep)
+{
+	struct tcp_listen *tl = (struct tcp_listen *)ep;
+
+	stop_listening(tl);
+	resolver_stop(&tl->resolver);
+	event_del(tl->retry_ev);
+}
+
+static bool tcp_listen_is_busy(const struct endpoint *ep)
+{
+	const struct tcp_listen *tl = (const struct tcp_listen *)ep;
+
+	return stream_is_open(&tl->client) || (tl->tls && tls_n_links(tl->tls));
 }
 
 /**
@@ -256,6 +284,7 @@ static int tcp_listen_new(struct endpoint **out, const struct endpoint_config *c
 					  .done = resolved,
 					  .arg = tl };
 	stream_init(&tl->client, ch, tcp_listen_client_ended, tl);
+	tl->client.tear = cfg->tls ? tear_tls : NULL;
 	r = begin(tl, cfg);
 	if (r) {
 		tcp_listen_free(&tl->ep);
@@ -270,5 +299,7 @@ const struct endpoint_ops endpoint_tcp_listen = {
 	.type = ENDPOINT_TCP_LISTEN,
 	.new = tcp_listen_new,
 	.info = tcp_listen_info,
+	.close = tcp_listen_close,
+	.is_busy = tcp_listen_is_busy,
 	.free = tcp_listen_free,
 };

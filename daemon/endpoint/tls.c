@@ -281,11 +281,29 @@ struct tls *tls_free(struct tls *tls)
 {
 	if (!tls)
 		return NULL;
-	while (!LIST_EMPTY(&tls->links))
+	while (!LIST_EMPTY(&tls->links)) {
+		tls_link_note_loss(LIST_FIRST(&tls->links), "the endpoint ends before TLS has sent them");
 		tls_link_free(LIST_FIRST(&tls->links));
+	}
 	SSL_CTX_free(tls->ctx);
 	free(tls);
 	return NULL;
+}
+
+void tls_tear(struct tls *tls, int fd)
+{
+	const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
+	struct tls_link *link;
+
+	/* The latest comes first: an earlier link may have had a descriptor of the same number */
+	LIST_FOREACH(link, &tls->links, next) {
+		if (link->state == TLS_OPEN && link->given_fd == fd)
+			break;
+	}
+	if (!link)
+		return;
+	setsockopt(link->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	tls_link_free(link);
 }
 
 unsigned int tls_n_links(const struct tls *tls)

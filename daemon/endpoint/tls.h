@@ -17,7 +17,8 @@
 struct tls;
 struct tls_link;
 
-/* A handshake, and what is left to be sent when the channel has closed, may take so long */
+/* A handshake may take so long; and a peer so long to take the next piece of what is left to be sent
+ * when the channel has closed */
 #define TLS_HANDSHAKE_MS 10000U
 #define TLS_LINGER_MS    10000U
 /* A server that accepts our certificate need not say so: then it is taken for granted after this */
@@ -67,6 +68,9 @@ int tls_check(struct tls *tls, char why[ENDPOINT_ERROR_BYTES]);
 
 /** tls_n_links() - links that there are, in whatever state */
 unsigned int tls_n_links(const struct tls *tls);
+
+/** tls_tear() - reset the connection behind @fd, a stream's that is open, without a close_notify */
+void tls_tear(struct tls *tls, int fd);
 
 /**
  * tls_link_new() - begin to encrypt a connection

@@ -29,6 +29,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 
 #include "endpoint/tls_private.h"
 #include "util/fd.h"
@@ -43,6 +44,11 @@ static void start_timer(struct tls_link *l, unsigned int ms)
 	struct timeval tv = { .tv_sec = (time_t)(ms / 1000), .tv_usec = (long)(ms % 1000) * 1000 };
 
 	event_add(l->timer, &tv);
+}
+
+void tls_link_linger(struct tls_link *l)
+{
+	start_timer(l, TLS_LINGER_MS);
 }
 
 int tls_link_wait(struct tls_link *l, int r)
@@ -88,6 +94,7 @@ static void open_link(struct tls_link *l)
 {
 	int fd = l->stream_fd;
 
+	l->given_fd = fd;
 	l->stream_fd = -1;
 	l->state = TLS_OPEN;
 	event_del(l->timer);
@@ -184,12 +191,22 @@ static void on_hup(evutil_socket_t fd, short what, void *arg)
 		epoll_ctl(fd, EPOLL_CTL_DEL, ev[i].data.fd ? l->pair : l->fd, NULL);
 		if (ev[i].data.fd) {
 			l->state = TLS_LINGER;
-			start_timer(l, TLS_LINGER_MS);
+			tls_link_linger(l);
 		} else {
 			tls_pump_end_out(l);
 		}
 	}
 	tls_pump(l);
+}
+
+void tls_link_note_loss(const struct tls_link *l, const char *why)
+{
+	int in_pair = 0;
+
+	if (!l->out_done && l->pair >= 0)
+		ioctl(l->pair, FIONREAD, &in_pair);
+	if (!l->out_done)
+		channel_note_loss(l->tls->ch, l->out.to - l->out.from + (uint64_t)in_pair, why);
 }
 
 /**
@@ -204,6 +221,11 @@ static void on_time(evutil_socket_t fd, short what, void *arg)
 
 	if (l->state == TLS_CONFIRM) {
 		open_link(l);
+		return;
+	}
+	if (l->state == TLS_LINGER) {
+		tls_link_note_loss(l, "the TLS peer does not take what is left");
+		tls_link_free(l);
 		return;
 	}
 	snprintf(l->why, sizeof(l->why), "the handshake has taken longer than %u s",
@@ -332,6 +354,8 @@ void tls_link_free(struct tls_link *l)
 	}
 	loop_cancel(l->tls->ch->loop, &l->again);
 	LIST_REMOVE(l, next);
+	if (l->tls->ch->ending)
+		loop_schedule(l->tls->ch->loop, l->tls->ch->ending);
 	SSL_free(l->ssl);
 	fd_close(l->hup_fd);
 	fd_close(l->pair);

@@ -73,6 +73,7 @@ struct tls_piece {
  * @fd: TCP
  * @pair: our end of the socketpair
  * @stream_fd: the other end; -1 when it was handed over
+ * @given_fd: what @stream_fd was when it was handed over
  * @hup_fd: epoll set that tells when one of the two has hung up
  * @fd_read: the peer has written
  * @fd_write: the peer takes more
@@ -96,7 +97,7 @@ struct tls_link {
 	LIST_ENTRY(tls_link) next;
 	enum tls_state state;
 	SSL *ssl;
-	int fd, pair, stream_fd, hup_fd;
+	int fd, pair, stream_fd, given_fd, hup_fd;
 	struct event *fd_read, *fd_write, *pair_read, *pair_write, *hup, *timer;
 	struct loop_task again;
 	struct tls_piece in, out;
@@ -113,6 +114,12 @@ struct tls_link {
  * Return: 0, or what SSL_get_error(3) said when that is no reason to wait.
  */
 int tls_link_wait(struct tls_link *l, int r);
+
+/** tls_link_linger() - the peer has time anew to take the rest */
+void tls_link_linger(struct tls_link *l);
+
+/** tls_link_note_loss() - what the stream has written and the peer has not got is lost, for this reason */
+void tls_link_note_loss(const struct tls_link *l, const char *why);
 
 /**
  * tls_link_fail() - the connection is not to be, or is torn

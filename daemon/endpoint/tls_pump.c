@@ -136,12 +136,15 @@ static int give_out(struct tls_link *l)
 	size_t n;
 
 	ERR_clear_error();
-	if (SSL_write_ex(l->ssl, l->out.data + l->out.from, l->out.to - l->out.from, &n) == 1)
+	if (SSL_write_ex(l->ssl, l->out.data + l->out.from, l->out.to - l->out.from, &n) == 1) {
 		l->out.from += n;
-	else if (!tls_link_wait(l, 0))
+		if (l->state == TLS_LINGER)
+			tls_link_linger(l);
+	} else if (!tls_link_wait(l, 0)) {
 		return PUMP_WAITS;
-	else
+	} else {
 		tls_pump_end_out(l); /* what it wrote before may still be there, and its reason */
+	}
 	return PUMP_GOES_ON;
 }
 

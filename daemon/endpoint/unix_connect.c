@@ -145,6 +145,16 @@ static void unix_connect_info(const struct endpoint *ep, struct endpoint_info *i
 	dial_info(&uc->dial, info);
 }
 
+static void unix_connect_close(struct endpoint *ep)
+{
+	dial_close(&((struct unix_connect *)ep)->dial);
+}
+
+static bool unix_connect_is_busy(const struct endpoint *ep)
+{
+	return stream_is_open(&((const struct unix_connect *)ep)->dial.stream);
+}
+
 /**
  * unix_connect_free() - see struct endpoint_ops
  * @ep: endpoint
@@ -189,5 +199,7 @@ const struct endpoint_ops endpoint_unix_connect = {
 	.type = ENDPOINT_UNIX_CONNECT,
 	.new = unix_connect_new,
 	.info = unix_connect_info,
+	.close = unix_connect_close,
+	.is_busy = unix_connect_is_busy,
 	.free = unix_connect_free,
 };

@@ -110,7 +110,12 @@ static void woken(void *arg)
 	stream_woken(&ul->client);
 }
 
-static const struct channel_endpoint_ops channel_ops = { up, down, woken };
+static const struct channel_endpoint_ops channel_ops = {
+	.up = up,
+	.down = down,
+	.woken = woken,
+	.delivers = true,
+};
 
 /**
  * unix_listen_info() - see struct endpoint_ops
@@ -129,6 +134,14 @@ static void unix_listen_info(const struct endpoint *ep, struct endpoint_info *in
 	};
 }
 
+static void unix_listen_close(struct endpoint *ep)
+{
+	struct unix_listen *ul = (struct unix_listen *)ep;
+
+	acceptor_stop(&ul->acceptor);
+	socket_file_release(&ul->file);
+}
+
 /**
  * unix_listen_free() - see struct endpoint_ops
  * @ep: endpoint
@@ -138,9 +151,13 @@ static void unix_listen_free(struct endpoint *ep)
 	struct unix_listen *ul = (struct unix_listen *)ep;
 
 	stream_close(&ul->client);
-	acceptor_stop(&ul->acceptor);
-	socket_file_release(&ul->file);
+	unix_listen_close(ep);
 	free(ul);
+}
+
+static bool unix_listen_is_busy(const struct endpoint *ep)
+{
+	return stream_is_open(&((const struct unix_listen *)ep)->client);
 }
 
 /* Instead of where it listened before, if it did. Return: 0 or -errno, with a log line */
@@ -213,5 +230,7 @@ const struct endpoint_ops endpoint_unix_listen = {
 	.new = unix_listen_new,
 	.info = unix_listen_info,
 	.reloaded = unix_listen_reloaded,
+	.close = unix_listen_close,
+	.is_busy = unix_listen_is_busy,
 	.free = unix_listen_free,
 };

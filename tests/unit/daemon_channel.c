@@ -62,7 +62,11 @@ static void probe_woken(void *arg)
 		channel_commit_read(&p->rig->ch, (uint64_t)n < p->take ? (uint64_t)n : p->take);
 }
 
-static const struct channel_endpoint_ops probe_ops = { probe_up, probe_down, probe_woken };
+static const struct channel_endpoint_ops probe_ops = {
+	.up = probe_up,
+	.down = probe_down,
+	.woken = probe_woken,
+};
 
 /**
  * probed() - a rig with a probe

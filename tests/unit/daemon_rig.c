@@ -12,6 +12,8 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "endpoint/tear.h"
+
 #define CTL_BYTES 4096ULL
 #define PAGE      OKL4FS_PAGE_BYTES
 #define LIMIT_S   20
@@ -54,7 +56,14 @@ static void on_tell(void *guest, const struct channel *ch, enum fs_status status
 	rig->told = status;
 }
 
-static const struct channel_guest_ops guest_ops = { on_ring, on_tell };
+static bool on_memory_is_lost(void *guest)
+{
+	const struct rig *rig = guest;
+
+	return rig->memory_is_lost;
+}
+
+static const struct channel_guest_ops guest_ops = { on_ring, on_tell, on_memory_is_lost };
 
 /**
  * free_memory() - let the guest's memory go
@@ -107,6 +116,7 @@ void rig_restart(struct rig *rig)
 	cr_assert_eq(channel_init(&rig->ch, &rig->cfg, rig->guest_name, 7, rig->loop, &guest_ops,
 				  rig),
 		     0);
+	rig->ch.budget = &rig->budget;
 	if (rig->cfg.endpoint.type != N_ENDPOINT_TYPES)
 		cr_assert_eq(endpoint_new(&rig->ep, &rig->ch), 0);
 }
@@ -132,6 +142,7 @@ void rig_init_as(struct rig *rig, const struct rig_options *options,
 		rig->cfg.endpoint = *endpoint;
 	else
 		rig->cfg.endpoint.type = N_ENDPOINT_TYPES;
+	rig->budget.limit_bytes = CONFIG_TAIL_BYTES;
 	rig->instance = 0x1234;
 	rig_new_memory(rig);
 	rig_restart(rig);
@@ -147,8 +158,10 @@ void rig_deinit(struct rig *rig)
 {
 	rig_kill(rig);
 	free_memory(rig);
-	if (rig->owns_loop)
+	if (rig->owns_loop) {
+		tear_end(rig->loop);
 		loop_free(rig->loop);
+	}
 	rig->loop = NULL;
 }
 

@@ -26,6 +26,8 @@
  * @chunk: its pages, ctl, fwd and bwd
  * @sec: the guest's memsections
  * @instance: of the memory
+ * @budget: for tails; that of a configuration that says nothing
+ * @memory_is_lost: the guest's memory has been taken away
  * @rings: times the host rang
  * @tells: times the host told of a failure
  * @told: the last one
@@ -43,6 +45,8 @@ struct rig {
 	void **chunk[OKL4FS_N_SECS];
 	struct memsec sec[OKL4FS_N_SECS];
 	uint64_t instance;
+	struct tail_budget budget;
+	bool memory_is_lost;
 	unsigned int rings, tells;
 	enum fs_status told;
 };

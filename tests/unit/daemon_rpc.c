@@ -168,13 +168,13 @@ Test(rpc, guest_list)
 	      "{\"guests\":[{\"name\":\"vm1\","
 	      "\"socket\":\"/s1\",\"socket_mode\":\"listen\",\"path_lost\":false,\"connected\":true,\"ready\":true,"
 	      "\"driver_instance\":\"fedcba9876543210\",\"channels\":2,\"queues\":2,"
-	      "\"memory_bytes\":1099511627776,\"requests\":10,\"requests_refused\":11,"
+	      "\"memory_bytes\":1099511627776,\"tail_bytes\":9,\"requests\":10,\"requests_refused\":11,"
 	      "\"fuse_requests_declined\":12,\"messages_dropped\":13,\"device_errors\":14}]}");
 	gives("guest.list", "\"guest\":\"vm2\"",
 	      "{\"guests\":[{\"name\":\"vm2\","
 	      "\"socket\":\"/s2\",\"socket_mode\":\"connect\",\"path_lost\":true,\"connected\":false,"
 	      "\"ready\":false,\"driver_instance\":null,\"channels\":1,\"queues\":0,"
-	      "\"memory_bytes\":0,\"requests\":0,\"requests_refused\":0,"
+	      "\"memory_bytes\":0,\"tail_bytes\":0,\"requests\":0,\"requests_refused\":0,"
 	      "\"fuse_requests_declined\":0,\"messages_dropped\":0,\"device_errors\":0}]}");
 }
 
@@ -184,7 +184,7 @@ Test(rpc, guest_list)
 	"7,\"host_phase\":" host ",\"guest_phase\":" guest "}"
 #define COUNTERS                                              \
 	"\"fwd\":" WAY("", "21", "31", "32") ",\"bwd\":" WAY( \
-		"1", "22", "33", "34") ",\"errors\":{\"CTL_MAGIC\":1,\"HEAD_BACK\":2}"
+		"1", "22", "33", "34") ",\"tail_bytes\":23,\"lost_bytes\":24,\"errors\":{\"CTL_MAGIC\":1,\"HEAD_BACK\":2}"
 
 Test(rpc, channel_list)
 {

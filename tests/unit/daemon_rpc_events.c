@@ -95,6 +95,7 @@ Test(rpc_events, each_kind_has_its_members)
 		[EVENTS_CHANNEL_ATTACHED] = ",\"instance\":\"00000000000000ab\",\"again\":true",
 		[EVENTS_CHANNEL_FAILED] = ",\"status\":\"one\",\"reason\":\"two\"",
 		[EVENTS_CHANNEL_RESET] = ",\"id\":3",
+		[EVENTS_CHANNEL_LOST] = ",\"bytes\":3,\"reason\":\"one\"",
 		[EVENTS_ENDPOINT_JOINED] = ",\"type\":\"one\"",
 		[EVENTS_ENDPOINT_LEFT] = ",\"type\":\"one\",\"reason\":\"two\"",
 		[EVENTS_CONFIG_RELOADED] = ",\"guests\":3",

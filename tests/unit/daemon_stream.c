@@ -66,6 +66,21 @@ Test(unix_listen, both_ways)
 	host_finish(&h);
 }
 
+Test(unix_listen, a_client_that_leaves_without_having_read_makes_way)
+{
+	uint64_t out = 0;
+	struct host h;
+	int fd;
+
+	host_attached(&h, 4096);
+	guest_close_read(&h.rig); /* bwd takes nothing */
+	fd = host_client(&h);
+	guest_sends(&h, &out, 100);
+	host_leave(&h, fd);
+	cr_assert_not(host_info(&h).joined);
+	host_finish(&h);
+}
+
 Test(unix_listen, before_a_client_comes_the_guest_waits)
 {
 	struct host h;

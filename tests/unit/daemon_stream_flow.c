@@ -253,7 +253,11 @@ Test(unix_listen, a_violation_ends_the_client)
 	channel_rung(&h.rig.ch);
 	cr_assert_eq(h.rig.ch.state, CHANNEL_FAILED);
 	cr_assert_eq(h.rig.told, FS_HEAD_PAST_RING);
-	client_sees(&h, fd, 0);
+	/* Nobody knows what is missing: no end-of-file, and an error as soon as the client says something */
+	client_sees(&h, fd, EAGAIN);
+	cr_assert_eq(send(fd, "x", 1, 0), 1);
+	rig_turns(&h.rig, 3);
+	client_sees(&h, fd, ECONNRESET);
 	close(fd);
 	/* The next one is held until there is good memory. */
 	fd = host_client(&h);

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * tail.h - what a guest has written and nobody has taken when its memory goes
+ *
+ * A tail is memory of the daemon's own that looks to an endpoint like the guest's: a socketpair whose
+ * fwd holds the bytes that were left, whose writer has closed behind them and whose reader has closed
+ * too. So an endpoint delivers a tail as it delivers everything else, and sees its end. channel.c says
+ * when a tail takes the place of the guest's memory.
+ */
+#ifndef OKL4FS_TAIL_H
+#define OKL4FS_TAIL_H
+
+#include <sys/queue.h>
+
+#include <libfs/socketpair.h>
+
+/**
+ * struct tail_budget - what the tails of one guest may hold together
+ * @limit_bytes: at most
+ * @used_bytes: now; a tail of less than a page counts as a page
+ */
+struct tail_budget {
+	uint64_t limit_bytes, used_bytes;
+};
+
+/**
+ * struct tail - what was left of one stream
+ * @next: the tail of a later stream
+ * @sp: the host's end over it, as it was when the tail was taken
+ * @bytes: how many there are
+ * @lost_bytes: how many more there were, for which there was no room
+ * @budget: what @charged_bytes of it are to be given back to; NULL: nobody's any more
+ */
+struct tail {
+	STAILQ_ENTRY(tail) next;
+	struct socketpair sp;
+	uint64_t bytes, lost_bytes;
+	struct tail_budget *budget;
+	/* private */
+	uint64_t charged_bytes;
+	struct pipe_shm *shm;
+	struct memsec ring;
+	void *chunk;
+};
+
+/**
+ * tail_take() - copy what lies in fwd, as far as the budget goes
+ * @sp: the host's end over the guest's memory; its cursors and phases are not changed
+ * @budget: the guest's; NULL: there is none, and nothing is kept
+ *
+ * A tail that has no bytes says how many were lost.
+ *
+ * Return: the tail, to be freed; NULL when nothing was left, or the end had failed.
+ */
+struct tail *tail_take(struct socketpair *sp, struct tail_budget *budget);
+
+/** tail_free() - with the bytes that are in it; NULL is allowed; Return: NULL */
+struct tail *tail_free(struct tail *tail);
+
+/** tail_leave_budget() - what it holds is its owner's own from here on */
+void tail_leave_budget(struct tail *tail);
+
+/** tail_drop_bytes() - what was copied cannot be trusted: all of it is lost */
+void tail_drop_bytes(struct tail *tail);
+
+#endif
