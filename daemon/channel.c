@@ -27,12 +27,12 @@ static void run_again(void *arg)
 {
 	struct channel *ch = arg;
 
-	if (!channel_usable(ch) || !ch->endpoint_ops)
-		return;
-	if (channel_has_tail(ch) && !pipe_readable(&ch->sp.rx)) {
+	if (channel_tail_is_over(ch)) {
 		channel_tail_end(ch);
 		return;
 	}
+	if (!channel_usable(ch) || !ch->endpoint_ops)
+		return;
 	channel_begin_turn(ch);
 	ch->endpoint_ops->woken(ch->endpoint);
 }

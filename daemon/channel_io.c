@@ -7,7 +7,7 @@
 
 #include <libfs/checked.h>
 
-#include "channel.h"
+#include "channel_tail.h"
 
 /**
  * checked() - fail the channel for a violation
@@ -38,7 +38,7 @@ static void wake(struct channel *ch, struct channel_way_stats *way)
 
 bool channel_usable(const struct channel *ch)
 {
-	return channel_has_tail(ch) || ch->state == CHANNEL_ATTACHED;
+	return channel_has_tail(ch) ? !channel_tail_is_over(ch) : ch->state == CHANNEL_ATTACHED;
 }
 
 void channel_set_open(struct channel *ch, bool rx, bool tx)
@@ -73,7 +73,7 @@ void channel_commit_read(struct channel *ch, uint64_t bytes)
 	ch->fwd.bytes += bytes;
 	ch->fwd.messages += bytes > 0;
 	checked(ch, pipe_error(&ch->sp.rx));
-	if (channel_has_tail(ch) && !pipe_readable(&ch->sp.rx))
+	if (channel_tail_is_over(ch))
 		channel_again(ch); /* which ends it */
 }
 

@@ -129,6 +129,13 @@ void channel_tail_begin(struct channel *ch, bool fresh)
 		ch->endpoint_ops->up(ch->endpoint, fresh);
 }
 
+bool channel_tail_is_over(const struct channel *ch)
+{
+	const struct tail *t = STAILQ_FIRST(&ch->tails);
+
+	return t && ch->sp.rx.cursor == t->sp.rx.cursor + t->bytes;
+}
+
 static void remove_first(struct channel *ch)
 {
 	struct tail *t = STAILQ_FIRST(&ch->tails);
@@ -139,7 +146,7 @@ static void remove_first(struct channel *ch)
 
 void channel_tail_end(struct channel *ch)
 {
-	bool torn = STAILQ_FIRST(&ch->tails)->lost_bytes || pipe_readable(&ch->sp.rx);
+	bool torn = STAILQ_FIRST(&ch->tails)->lost_bytes || !channel_tail_is_over(ch);
 
 	loop_cancel(ch->loop, &ch->task);
 	channel_tell_down(ch, true, torn);

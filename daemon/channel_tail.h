@@ -34,6 +34,13 @@ void channel_tail_begin(struct channel *ch, bool fresh);
 /** channel_tail_end() - end the stream of the first tail, and go on with what comes after it */
 void channel_tail_end(struct channel *ch);
 
+/**
+ * channel_tail_is_over() - whether there is a first tail, and the endpoint has taken all of it
+ *
+ * It is not usable any more then: nobody who comes now is to have its end.
+ */
+bool channel_tail_is_over(const struct channel *ch);
+
 /** channel_tail_deinit() - free everything; the endpoint is gone */
 void channel_tail_deinit(struct channel *ch);
 

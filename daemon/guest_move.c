@@ -98,7 +98,7 @@ static void enter_channel(struct guest *g, uint32_t id)
 	if (r)
 		log_about(LOG_LEVEL_ERR, &g->about, "channel %s: nobody can be joined to it: %s",
 			  gc->cfg.name, strerror(-r));
-	if (channel_usable(ch))
+	if (channel_usable(ch) || channel_has_tail(ch))
 		channel_again(ch);
 }
 

@@ -1,0 +1,458 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a guest has written is delivered when the guest has gone, or it never ends cleanly."""
+import hashlib
+import os
+import signal
+import socket
+import ssl
+import unittest
+
+from certificates import Certificates
+from guest_end import Channel, Driver
+from socket_rig import LIMIT_S, SocketTest, TlsSocket, free_port
+from vm.daemon import Daemon, guest_config
+from vm.process import scratch_dir
+
+RING_BYTES = 1 << 20
+TYPES = ("unix-listen", "unix-connect", "tcp-listen", "tcp-connect", "tls-listen", "tls-connect")
+
+
+class TailTest(SocketTest):
+    """A guest with a channel to each kind of socket, and tools to end it."""
+
+    GUEST_OPTIONS: dict = {}
+    TYPES = TYPES
+
+    @classmethod
+    def setUpClass(cls):
+        cls.scratch = scratch_dir()
+        cls.certs = Certificates(cls.scratch / "tls")
+        cls.ports = {name: free_port() for name in TYPES if not name.startswith("unix")}
+        cls.start_daemon()
+
+    @classmethod
+    def config(cls) -> dict:
+        """The daemon's."""
+        return {"guests": [guest_config("vm1", cls.scratch / "vm1.sock", {
+            name: {"ring_bytes": RING_BYTES, "endpoint": cls.endpoint_config(name)}
+            for name in cls.TYPES}, **cls.GUEST_OPTIONS)]}
+
+    @classmethod
+    def start_daemon(cls):
+        """With what config() says."""
+        cls.daemon = Daemon(cls.config(), args=cls.DAEMON_ARGS, scratch=cls.scratch)
+
+    @classmethod
+    def endpoint_config(cls, name: str) -> dict:
+        """An endpoint's configuration."""
+        if name.startswith("unix"):
+            return {"type": name, "path": str(cls.scratch / f"{name}.sock")}
+        config = {"type": name.replace("tls", "tcp"), "address": f"127.0.0.1:{cls.ports[name]}"}
+        if name.startswith("tls"):
+            config["tls"] = cls.certs.tls("left", name="left.example")
+        return config
+
+    def client(self, name: str):
+        """Somebody at the host end, connected; nothing is read."""
+        connects = name.endswith("-connect")
+        if connects and name.startswith("unix"):
+            path = self.scratch / f"{name}.sock"
+            path.unlink(missing_ok=True)
+            listener = socket.socket(socket.AF_UNIX)
+            listener.bind(str(path))
+            listener.listen()
+        elif connects:
+            listener = self.listen(self.ports[name])
+        if connects:
+            with listener:
+                listener.settimeout(LIMIT_S)
+                sock, _ = listener.accept()
+        elif name.startswith("unix"):
+            sock = socket.socket(socket.AF_UNIX)
+            sock.connect(str(self.scratch / f"{name}.sock"))
+        else:
+            sock = self.connect_to(self.ports[name])
+        sock.settimeout(LIMIT_S)
+        self.addCleanup(sock.close)
+        if not name.startswith("tls"):
+            return sock
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if connects else ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(self.certs.path("ca.pem"))
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.check_hostname = False
+        context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
+        context.load_cert_chain(self.certs.path("left.pem"), self.certs.path("left.key"))
+        return TlsSocket(sock, context, connects, None if connects else "left.example")
+
+    def writer(self, name: str) -> Channel:
+        """A guest's channel with a writer."""
+        channel = self.guest(name)
+        self.open_writer(channel)
+        return channel
+
+    @staticmethod
+    def fill(channel: Channel) -> bytes:
+        """As much as the guest can write without anybody reading; what that was."""
+        data, stalls = b"", 0
+        while stalls < 50:
+            piece = os.urandom(1 << 16)
+            n = channel.write_some(piece)
+            data += piece[:n]
+            stalls = 0 if n else stalls + 1
+            if not n:
+                channel.driver.ping()
+        return data
+
+    def stop(self, channel: Channel) -> None:
+        """The machine is switched off."""
+        frontend = channel.driver.frontend
+        frontend.stop_rings()
+        self.kill(channel)
+
+    def kill(self, channel: Channel) -> None:
+        """QEMU is killed."""
+        channel.driver.frontend.close()
+        self.wait_free("vm1")
+
+    def take(self, client, expect: bytes) -> None:
+        """All of it, and a clean end."""
+        taken = hashlib.sha256()
+        n = 0
+        while piece := client.recv(1 << 16):
+            taken.update(piece)
+            n += len(piece)
+        self.assertEqual(n, len(expect))
+        self.assertEqual(taken.hexdigest(), hashlib.sha256(expect).hexdigest())
+        client.close()
+
+    def assert_no_tail(self, *names: str) -> None:
+        """Everything was delivered, and nothing is held for it any more."""
+        self.until(lambda: not self.guest_state("vm1")["tail_bytes"], "the tail to be freed")
+        for name in names or self.TYPES:
+            self.assertEqual(self.channel_state("vm1", name)["tail_bytes"], 0)
+
+
+class Kept(TailTest):
+    """There is room for everything."""
+
+    def tearDown(self):
+        self.assert_no_tail()
+        for name in TYPES:
+            self.assertEqual(self.channel_state("vm1", name)["lost_bytes"], 0)
+
+    def test_slow_client(self):
+        """It is there, and has not read a byte when the machine goes."""
+        for name in TYPES:
+            for end in (self.stop, self.kill):
+                with self.subTest(name=name, end=end.__name__):
+                    channel = self.writer(name)
+                    client = self.client(name)
+                    self.until(lambda: self.endpoint(name)["joined"], "the client to be joined")
+                    moved = self.channel_state("vm1", name)["fwd"]["bytes"]
+                    data = self.fill(channel)
+                    end(channel)
+                    state = self.channel_state("vm1", name)
+                    self.assertGreater(state["tail_bytes"], RING_BYTES // 4)
+                    self.assertEqual(state["tail_bytes"] + state["fwd"]["bytes"],
+                                     moved + len(data))
+                    self.take(client, data)
+                    self.until(lambda: not self.endpoint(name)["joined"], "the client to be gone")
+
+    def test_late_client(self):
+        """It comes when the guest is gone, and another one finds nothing."""
+        for name in TYPES:
+            for closed in (False, True):
+                with self.subTest(name=name, closed=closed):
+                    channel = self.writer(name)
+                    data = os.urandom(900000)
+                    channel.write(data)
+                    if closed:
+                        channel.close_writer()
+                    self.stop(channel)
+                    self.assertEqual(self.channel_state("vm1", name)["tail_bytes"], len(data))
+                    self.assertEqual(self.guest_state("vm1")["tail_bytes"], len(data))
+                    self.take(self.client(name), data)
+                    self.assert_no_tail(name)
+
+    def test_reboots(self):
+        """Each boot's stream has its own end; the last boot's goes on."""
+        for name in TYPES:
+            with self.subTest(name=name):
+                driver, written = self.driver(), []
+                for boot in range(3):
+                    channel = self.guest(name, driver=driver)
+                    self.open_writer(channel)
+                    written.append(os.urandom(100000 * (boot + 1)))
+                    channel.write(written[-1])
+                    driver.frontend.reset_rings()
+                    channel.memory.write(channel.gpas[1][0], bytes(channel.chunk[1]))
+                    driver = Driver(driver.frontend)
+                    driver.hello(instance=0x5000 + boot)
+                channel = self.guest(name, driver=driver).open()
+                channel.write(b"present")
+                self.assertEqual(self.channel_state("vm1", name)["tail_bytes"], 600000)
+                for data in written:
+                    self.take(self.client(name), data)
+                client = self.client(name)
+                self.assertEqual(client.recv(7), b"present")
+                (client.send if name.startswith("tls") else client.sendall)(b"answer")
+                self.assertEqual(channel.read(6), b"answer")
+                client.close()
+                channel.close_writer()
+                channel.close_reader()
+                self.until(lambda: not self.endpoint(name)["joined"], "the client to be gone")
+                self.kill(channel)
+
+    def test_the_device_is_reset_and_the_driver_goes_on(self):
+        """The memory is the same, so nothing is a tail, nothing is lost and nothing doubled."""
+        channel = self.writer("unix-listen")
+        channel.write(b"x" * 100000)
+        frontend = channel.driver.frontend
+        bases = frontend.stop_rings()
+        self.assertEqual(self.guest_state("vm1")["tail_bytes"], 100000)
+        frontend.start_rings(bases)
+        self.until(lambda: self.channel_state("vm1", "unix-listen")["state"] == "attached",
+                   "the memory to be back")
+        self.assert_no_tail()
+        client = self.client("unix-listen")
+        channel.write(b"y")
+        channel.close_writer()
+        self.take(client, b"x" * 100000 + b"y")
+        self.kill(channel)
+
+    def test_metrics(self):
+        channel = self.writer("tcp-listen")
+        channel.write(b"z" * 5000)
+        self.kill(channel)
+        text = self.daemon.rpc("metrics.get")["text"]
+        labels = 'guest="vm1",channel="tcp-listen"'
+        self.assertIn(f"okl4fs_channel_tail_bytes{{{labels}}} 5000\n", text)
+        self.assertIn(f"okl4fs_channel_lost_bytes_total{{{labels}}} 0\n", text)
+        self.take(self.client("tcp-listen"), b"z" * 5000)
+
+
+class Removed(TailTest):
+    """What is left of a channel that is removed, or whose guest is."""
+
+    TYPES = ("unix-listen", "tcp-listen", "tls-listen", "unix-connect")
+
+    def tearDown(self):
+        self.doCleanups()
+        self.start_anew()
+
+    def start_anew(self) -> None:
+        """A daemon with the first configuration."""
+        if self.daemon.running():
+            self.daemon.signal(signal.SIGTERM)
+            self.assertEqual(self.daemon.wait(), 0)
+        self.daemon.config.update(self.config())
+        self.daemon.write_config()
+        self.daemon.start()
+
+    def slow(self, name: str) -> tuple[Channel, object, bytes]:
+        """A guest that has written more than its client has taken."""
+        channel = self.writer(name)
+        client = self.client(name)
+        self.until(lambda: self.endpoint(name)["joined"], "the client to be joined")
+        return channel, client, self.fill(channel)
+
+    def remove_channel(self, name: str) -> None:
+        """By hand."""
+        self.daemon.rpc("channel.remove", {"guest": "vm1", "channel": name})
+
+    def remove_guest(self, _name: str) -> None:
+        """By hand."""
+        self.daemon.rpc("guest.remove", {"guest": "vm1"})
+
+    def reload(self, name: str) -> None:
+        """Another ring size."""
+        for channel in self.daemon.config["guests"][0]["channels"]:
+            if channel["name"] == name:
+                channel["ring_bytes"] = RING_BYTES // 2
+        self.daemon.write_config()
+        self.daemon.rpc("config.reload")
+
+    def test_client_that_is_there(self):
+        for how in (self.remove_channel, self.reload, self.remove_guest):
+            for name in self.TYPES:
+                with self.subTest(name=name, how=how.__name__):
+                    _, client, data = self.slow(name)
+                    how(name)
+                    self.take(client, data)
+                    self.start_anew()
+                    self.doCleanups()
+
+    def test_the_name_is_free_at_once(self):
+        """While one client takes the rest, another one comes to the channel that follows."""
+        channel, client, data = self.slow("unix-listen")
+        self.reload("unix-listen")
+        channel = Channel(channel.driver, "unix-listen", instance=99).attach()
+        self.open_writer(channel)
+        channel.write(b"next")
+        with self.client("unix-listen") as other:
+            self.assertEqual(other.recv(4), b"next")
+        self.take(client, data)
+
+    def test_client_of_a_removed_channel_leaves(self):
+        """What it has not taken is lost, and told."""
+        channel, client, data = self.slow("unix-listen")
+        moved = self.channel_state("vm1", "unix-listen")["fwd"]["bytes"]
+        self.remove_channel("unix-listen")
+        client.close()
+        self.assert_logged("channel unix-listen: ", f"{len(data) - moved} bytes", "are lost")
+        self.kill(channel)
+
+    def test_nobody_there(self):
+        """The bytes stay in the guest's memory, and are there when the channel is."""
+        channel = self.writer("unix-listen")
+        channel.write(b"waits")
+        config = self.daemon.config["guests"][0]["channels"][0]
+        self.remove_channel("unix-listen")
+        self.assert_logged("channel unix-listen: 5 bytes that nobody has taken stay")
+        self.daemon.rpc("channel.add", {"guest": "vm1", "channel": config})
+        channel.generation = channel.driver.channels()["unix-listen"]["generation"]
+        channel.id = channel.driver.channels()["unix-listen"]["id"]
+        channel.attach()
+        with self.client("unix-listen") as client:
+            self.assertEqual(client.recv(5), b"waits")
+
+    def test_tail_of_a_removed_channel(self):
+        """The guest has gone, nobody has come, and the channel goes: lost, and told."""
+        for how in (self.remove_channel, self.remove_guest):
+            channel = self.writer("unix-listen")
+            channel.write(b"x" * 77777)
+            self.kill(channel)
+            self.log_start = len(self.daemon.log())
+            how("unix-listen")
+            self.assert_logged("channel unix-listen: 77777 bytes that the guest wrote are lost")
+            self.start_anew()
+            self.doCleanups()
+
+    def test_the_daemon_ends(self):
+        for name in ("tcp-listen", "tls-listen"):
+            with self.subTest(name=name):
+                channel, client, data = self.slow(name)
+                self.kill(channel)
+                self.log_start = len(self.daemon.log())
+                self.daemon.signal(signal.SIGTERM)
+                self.assertEqual(self.daemon.wait(), 0)
+                self.assertRegex(self.daemon.log()[self.log_start:],
+                                 r"[0-9]{6,} bytes that the guest wrote are lost")
+                with self.assertRaises(OSError):  # an ssl.SSLError is one
+                    self.take(client, data)
+                client.close()
+                self.start_anew()
+
+    def test_the_daemon_ends_before_the_guest(self):
+        """What lies in the guest's memory is for the next daemon: it is neither a tail nor lost."""
+        channel = self.writer("unix-listen")
+        channel.write(b"x" * 1000)
+        self.daemon.signal(signal.SIGTERM)
+        self.assertEqual(self.daemon.wait(), 0)
+        self.assertNotIn("are lost", self.daemon.log()[self.log_start:])
+        channel.driver.frontend.close()
+        self.start_anew()
+
+
+class Lost(TailTest):
+    """There is room for nothing, or not for everything."""
+
+    GUEST_OPTIONS = {"tail_bytes": 0}
+
+    def test_slow_client(self):
+        for name in TYPES:
+            with self.subTest(name=name):
+                lost = self.channel_state("vm1", name)["lost_bytes"]
+                channel = self.writer(name)
+                client = self.client(name)
+                self.until(lambda: self.endpoint(name)["joined"], "the client to be joined")
+                moved = self.channel_state("vm1", name)["fwd"]["bytes"]
+                data = self.fill(channel)
+                self.stop(channel)
+                state = self.channel_state("vm1", name)
+                lost, moved = state["lost_bytes"] - lost, state["fwd"]["bytes"] - moved
+                self.assertGreater(lost, RING_BYTES // 4)
+                self.assertEqual(lost + moved, len(data))
+                self.assert_logged(f"channel {name}: {lost} bytes that the guest wrote are lost")
+                if name.startswith("unix"):
+                    self.read_torn_unix(client, moved)
+                else:
+                    with self.assertRaises(OSError):  # an ssl.SSLError is one
+                        self.take(client, data)
+                client.close()
+        text = self.daemon.rpc("metrics.get")["text"]
+        self.assertRegex(text, r'okl4fs_channel_lost_bytes_total\{[^}]*"tls-listen"\} [1-9]')
+
+    def read_torn_unix(self, client: socket.socket, size: int) -> None:
+        """What it was sent, then no end; and an error when it says something."""
+        while size:
+            piece = client.recv(min(size, 1 << 16))
+            self.assertTrue(piece)
+            size -= len(piece)
+        client.setblocking(False)
+        with self.assertRaises(BlockingIOError):
+            client.recv(1)
+        client.settimeout(LIMIT_S)
+        client.send(b"?")
+        with self.assertRaises(ConnectionResetError):
+            client.recv(1)
+
+    def test_unix_client_that_has_said_something(self):
+        """It gets the error at once."""
+        channel = self.writer("unix-listen")
+        channel.rx.phase.value = 2  # a reader has been there, and has closed
+        client = self.client("unix-listen")
+        client.send(b"question")
+        data = self.fill(channel)
+        self.stop(channel)
+        with self.assertRaises(ConnectionResetError):
+            self.take(client, data)
+
+
+class Part(TailTest):
+    """There is room for a part."""
+
+    GUEST_OPTIONS = {"tail_bytes": 300000}
+
+    def test_late_client(self):
+        """It gets what was kept, and never a clean end."""
+        for name in ("tcp-listen", "tls-listen", "tcp-connect", "tls-connect"):
+            with self.subTest(name=name):
+                lost = self.channel_state("vm1", name)["lost_bytes"]
+                channel = self.writer(name)
+                data = os.urandom(400000)
+                channel.write(data)
+                self.kill(channel)
+                state = self.channel_state("vm1", name)
+                self.assertEqual((state["tail_bytes"], state["lost_bytes"] - lost),
+                                 (300000, 100000))
+                client, taken = self.client(name), b""
+                with self.assertRaises(OSError):
+                    while piece := client.recv(1 << 16):
+                        taken += piece
+                self.assertTrue(data.startswith(taken))
+                client.close()
+                self.assert_no_tail(name)
+
+    def test_budget_is_the_guest_s(self):
+        """One channel's tail leaves less for the others; delivered, there is room again."""
+        driver = self.driver()
+        first = self.guest("unix-listen", driver=driver)
+        second = self.guest("tcp-listen", driver=driver)
+        for channel in (first, second):
+            self.open_writer(channel)
+            channel.write(b"x" * 200000)
+        lost = [self.channel_state("vm1", name)["lost_bytes"]
+                for name in ("unix-listen", "tcp-listen")]
+        self.kill(first)
+        after = [self.channel_state("vm1", name)["lost_bytes"]
+                 for name in ("unix-listen", "tcp-listen")]
+        self.assertEqual(sum(after) - sum(lost), 100000)
+        self.assertEqual(self.guest_state("vm1")["tail_bytes"], 300000)
+        self.take(self.client("unix-listen"), b"x" * 200000)
+        self.daemon.rpc("channel.reset", {"guest": "vm1", "channel": "tcp-listen"})
+        self.assert_no_tail()
+
+
+if __name__ == "__main__":
+    unittest.main()
