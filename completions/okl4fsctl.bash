@@ -105,8 +105,8 @@ _okl4fsctl() {
 		_okl4fsctl_words guest guest.added guest.removed guest.connected guest.ready \
 			guest.reset guest.broken guest.gone channel channel.added channel.removed \
 			channel.attached channel.suspended channel.detached channel.failed \
-			channel.reset endpoint endpoint.joined endpoint.left config \
-			config.reloaded config.refused log log.changed
+			channel.reset channel.lost endpoint endpoint.joined endpoint.left \
+			config config.reloaded config.refused log log.changed
 		;;
 	log-level,0) _okl4fsctl_words err warning notice info debug ;;
 	esac

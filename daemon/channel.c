@@ -50,7 +50,7 @@ int channel_init(struct channel *ch, const struct channel_config *cfg, const cha
 		.guest = guest,
 		.task = { .fn = run_again, .arg = ch },
 	};
-	STAILQ_INIT(&ch->tails);
+	TAILQ_INIT(&ch->tails);
 	return 0;
 }
 
@@ -255,12 +255,14 @@ int channel_attach(struct channel *ch, const struct memsec sec[OKL4FS_N_SECS],
 		channel_move(ch, CHANNEL_EV_SUSPEND);
 
 	ch->instance = instance;
+	channel_tail_rejoin(ch, instance);
 	r = take_memory(ch, sec, chunk, instance);
 	if (r) {
 		note_failure(ch, r, "attach refused");
 		channel_move(ch, CHANNEL_EV_FAIL);
 		return r;
 	}
+	channel_tail_skip(ch);
 	ch->attaches++;
 	channel_log(ch, LOG_LEVEL_INFO,
 		    "attached%s, %" PRIu64 " bytes each way, instance %016" PRIx64,

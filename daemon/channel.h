@@ -107,7 +107,7 @@ struct channel_endpoint_ops {
 	bool delivers;
 };
 
-STAILQ_HEAD(tail_list, tail);
+TAILQ_HEAD(tail_list, tail);
 
 /**
  * struct channel - one channel; read-only to everybody but channel.c
@@ -131,6 +131,8 @@ STAILQ_HEAD(tail_list, tail);
  * @tails: what former streams have left, in their order; the endpoint works on the first
  * @kept: a copy of what lay in fwd when the memory went away for a while: the tail, if it does not
  *	come back
+ * @left: the memory that the last tail is of: its instance (0: none), and how far it has been delivered
+ *	if it is no longer in @tails
  * @budget: (set by the guest) for its tails; borrowed; NULL: nothing is kept
  * @ending: scheduled when a stream or a connection has ended, for one who waits for that; or NULL
  */
@@ -151,6 +153,9 @@ struct channel {
 	bool torn;
 	struct tail_list tails;
 	struct tail *kept;
+	struct {
+		uint64_t instance, read_pos;
+	} left;
 	struct tail_budget *budget;
 	struct loop_task *ending;
 	/* private */
@@ -273,7 +278,7 @@ static inline bool channel_is_torn(const struct channel *ch)
 /** channel_has_tail() - whether the ends are those of a tail */
 static inline bool channel_has_tail(const struct channel *ch)
 {
-	return !STAILQ_EMPTY(&ch->tails);
+	return !TAILQ_EMPTY(&ch->tails);
 }
 
 /** channel_set_open() - bring the host's ends to these states; wakes the guest when a phase changes */

@@ -22,12 +22,12 @@ struct socketpair *channel_end(struct channel *ch)
 
 uint64_t channel_tail_bytes(const struct channel *ch)
 {
-	const struct tail *t = STAILQ_FIRST(&ch->tails);
+	const struct tail *t = TAILQ_FIRST(&ch->tails);
 	uint64_t bytes = 0;
 
 	if (t) /* less what the endpoint has taken of the first */
 		bytes = t->sp.rx.cursor - ch->sp.rx.cursor;
-	for (; t; t = STAILQ_NEXT(t, next))
+	for (; t; t = TAILQ_NEXT(t, next))
 		bytes += t->bytes;
 	return bytes;
 }
@@ -97,6 +97,10 @@ bool channel_tail_add(struct channel *ch, enum channel_event event)
 	ch->kept = NULL;
 	if (event == CHANNEL_EV_FAIL && !t)
 		return end_failed(ch);
+	if (t && ch->leaves_rest) {
+		t->lost_bytes += t->bytes;
+		t->bytes = 0;
+	}
 	torn = ch->left_bytes || (t && t->lost_bytes);
 	if (ch->left_bytes)
 		channel_log(ch, LOG_LEVEL_NOTICE,
@@ -105,7 +109,9 @@ bool channel_tail_add(struct channel *ch, enum channel_event event)
 			    ch->left_bytes);
 	if (t)
 		channel_note_loss(ch, t->lost_bytes,
-				  "the guest is gone, and \"tail_bytes\" has no room for them");
+				  ch->leaves_rest ?
+					  "the channel was removed while the guest's memory was away" :
+					  "the guest is gone, and \"tail_bytes\" has no room for them");
 	if (!t || !t->bytes) {
 		tail_free(t);
 		if (is_first)
@@ -118,35 +124,38 @@ bool channel_tail_add(struct channel *ch, enum channel_event event)
 		channel_tell_down(ch, false, false);
 		ch->waiting = ch->sp; /* which is let go next */
 	}
-	STAILQ_INSERT_TAIL(&ch->tails, t, next);
+	/* What was taken from the guest's memory itself need not be skipped in it */
+	ch->left.instance = event == CHANNEL_EV_DETACH ? 0 : t->sp.instance;
+	ch->left.read_pos = t->sp.rx.cursor + t->bytes;
+	TAILQ_INSERT_TAIL(&ch->tails, t, next);
 	return is_first;
 }
 
 void channel_tail_begin(struct channel *ch, bool fresh)
 {
-	ch->sp = STAILQ_FIRST(&ch->tails)->sp;
+	ch->sp = TAILQ_FIRST(&ch->tails)->sp;
 	if (ch->endpoint_ops)
 		ch->endpoint_ops->up(ch->endpoint, fresh);
 }
 
 bool channel_tail_is_over(const struct channel *ch)
 {
-	const struct tail *t = STAILQ_FIRST(&ch->tails);
+	const struct tail *t = TAILQ_FIRST(&ch->tails);
 
 	return t && ch->sp.rx.cursor == t->sp.rx.cursor + t->bytes;
 }
 
 static void remove_first(struct channel *ch)
 {
-	struct tail *t = STAILQ_FIRST(&ch->tails);
+	struct tail *t = TAILQ_FIRST(&ch->tails);
 
-	STAILQ_REMOVE_HEAD(&ch->tails, next);
+	TAILQ_REMOVE(&ch->tails, t, next);
 	tail_free(t);
 }
 
 void channel_tail_end(struct channel *ch)
 {
-	bool torn = STAILQ_FIRST(&ch->tails)->lost_bytes || !channel_tail_is_over(ch);
+	bool torn = TAILQ_FIRST(&ch->tails)->lost_bytes || !channel_tail_is_over(ch);
 
 	loop_cancel(ch->loop, &ch->task);
 	channel_tell_down(ch, true, torn);
@@ -163,6 +172,38 @@ void channel_tail_end(struct channel *ch)
 		ch->endpoint_ops->up(ch->endpoint, true);
 }
 
+void channel_tail_rejoin(struct channel *ch, uint64_t instance)
+{
+	struct tail *t = TAILQ_LAST(&ch->tails, tail_list);
+
+	if (instance != ch->left.instance)
+		ch->left.instance = 0;
+	if (!ch->left.instance || !t || t->sp.instance != instance)
+		return;
+	ch->left.read_pos = t->sp.rx.cursor;
+	if (t != TAILQ_FIRST(&ch->tails)) {
+		TAILQ_REMOVE(&ch->tails, t, next);
+		tail_free(t);
+		return;
+	}
+	loop_cancel(ch->loop, &ch->task);
+	ch->left.read_pos = ch->sp.rx.cursor;
+	channel_tell_down(ch, false, false);
+	remove_first(ch);
+	memset(&ch->sp, 0, sizeof(ch->sp));
+}
+
+void channel_tail_skip(struct channel *ch)
+{
+	struct pipe *rx = &channel_end(ch)->rx;
+	int64_t readable = pipe_readable(rx);
+	uint64_t n = ch->left.read_pos - rx->cursor;
+
+	if (ch->left.instance && readable > 0 && n <= (uint64_t)readable)
+		pipe_commit_read(rx, n);
+	ch->left.instance = 0;
+}
+
 void channel_give_up(struct channel *ch, const char *why)
 {
 	struct tail *t;
@@ -170,8 +211,8 @@ void channel_give_up(struct channel *ch, const char *why)
 	if (!channel_has_tail(ch))
 		return;
 	channel_note_loss(ch, channel_tail_bytes(ch), why);
-	while ((t = STAILQ_NEXT(STAILQ_FIRST(&ch->tails), next))) {
-		STAILQ_REMOVE(&ch->tails, t, tail, next);
+	while ((t = TAILQ_NEXT(TAILQ_FIRST(&ch->tails), next))) {
+		TAILQ_REMOVE(&ch->tails, t, next);
 		tail_free(t);
 	}
 	channel_tail_end(ch);
@@ -181,7 +222,7 @@ void channel_leave_budget(struct channel *ch)
 {
 	struct tail *t;
 
-	STAILQ_FOREACH(t, &ch->tails, next)
+	TAILQ_FOREACH(t, &ch->tails, next)
 		tail_leave_budget(t);
 	ch->budget = NULL;
 }

@@ -41,6 +41,19 @@ void channel_tail_end(struct channel *ch);
  */
 bool channel_tail_is_over(const struct channel *ch);
 
+/**
+ * channel_tail_rejoin() - the memory that the last tail is of is about to be attached again
+ * @ch: channel without memory
+ * @instance: of the memory that comes
+ *
+ * A device that was unplugged comes back with the memory that it had. Then that counts, and not the
+ * tail; channel_tail_skip() follows, when the memory is there.
+ */
+void channel_tail_rejoin(struct channel *ch, uint64_t instance);
+
+/** channel_tail_skip() - take from the guest's memory what was delivered of its tail */
+void channel_tail_skip(struct channel *ch);
+
 /** channel_tail_deinit() - free everything; the endpoint is gone */
 void channel_tail_deinit(struct channel *ch);
 

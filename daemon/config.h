@@ -211,7 +211,8 @@ int config_guest_copy(struct guest_config *to, const struct guest_config *from);
 /** config_guest_deinit() - free what belongs to it */
 void config_guest_deinit(struct guest_config *guest);
 
-/** config_guest_equal() - whether two guests are configured alike in everything but their channels */
+/** config_guest_equal() - whether two guests are configured alike in everything but their channels and
+ * tail_bytes, which can change while the guest runs */
 bool config_guest_equal(const struct guest_config *a, const struct guest_config *b);
 
 #endif

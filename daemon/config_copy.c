@@ -119,5 +119,5 @@ bool config_guest_equal(const struct guest_config *a, const struct guest_config 
 {
 	return same(a->name, b->name) && same(a->socket, b->socket) &&
 	       a->socket_mode == b->socket_mode && a->socket_perm == b->socket_perm &&
-	       same(a->socket_group, b->socket_group) && a->tail_bytes == b->tail_bytes;
+	       same(a->socket_group, b->socket_group);
 }

@@ -294,6 +294,7 @@ static void call_become(void *arg)
 	for (size_t i = 0; i < n; i++)
 		wanted[i] = wanted[n + i] = &c->all->channels[i];
 	qsort(wanted + n, n, sizeof(*wanted), compare_names);
+	c->g->tails.limit_bytes = c->all->tail_bytes; /* what is kept already stays */
 	remove_others(c->g, c->all, wanted, wanted + n, c->drop_only);
 	for (size_t i = 0; i < n && !c->drop_only; i++) {
 		int r = wanted[i] ? add(c->g, wanted[i], &id) : 1;

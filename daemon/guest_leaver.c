@@ -64,7 +64,10 @@ bool guest_leaver_add(struct guest_channel *gc)
 	struct endpoint *ep = gc->endpoint;
 	struct leaver *l;
 
-	if (!ep || !ep->ops->close || !ep->ops->is_busy(ep))
+	if (!ep || !ep->ops->close)
+		return false;
+	ep->ops->close(ep);
+	if (!ep->ops->is_busy(ep))
 		return false;
 	l = calloc(1, sizeof(*l));
 	if (l)
@@ -83,7 +86,6 @@ bool guest_leaver_add(struct guest_channel *gc)
 	pthread_mutex_lock(&leavers_lock);
 	LIST_INSERT_HEAD(&leavers, l, next);
 	pthread_mutex_unlock(&leavers_lock);
-	ep->ops->close(ep);
 	loop_schedule(gc->ch.loop, &l->look);
 	return true;
 }

@@ -32,7 +32,7 @@ struct tail_budget {
  * @budget: what @charged_bytes of it are to be given back to; NULL: nobody's any more
  */
 struct tail {
-	STAILQ_ENTRY(tail) next;
+	TAILQ_ENTRY(tail) next;
 	struct socketpair sp;
 	uint64_t bytes, lost_bytes;
 	struct tail_budget *budget;

@@ -135,6 +135,8 @@ size_t rates_between(const struct look *before, const struct look *now, struct r
 		r->state = ctl_string(c, "state");
 		r->idx = i;
 		r->ring_bytes = ctl_number(c, "ring_bytes");
+		r->tail_bytes = ctl_number(c, "tail_bytes");
+		r->lost_bytes = ctl_number(c, "lost_bytes");
 		fwd = compare_ways(&r->to_host, ctl_object(old, "fwd"), ctl_object(c, "fwd"),
 				   seconds);
 		bwd = compare_ways(&r->to_guest, ctl_object(old, "bwd"), ctl_object(c, "bwd"),

@@ -60,6 +60,8 @@ struct way_rates {
  * @state: its state; likewise
  * @idx: its place in the daemon's list
  * @ring_bytes: size of each ring
+ * @tail_bytes: what streams whose guest has gone have left
+ * @lost_bytes: what nobody will have
  * @known: there are rates: the channel was there at the first look, and is the same
  * @to_host: fwd
  * @to_guest: bwd
@@ -67,7 +69,7 @@ struct way_rates {
 struct rates {
 	const char *guest, *name, *state;
 	size_t idx;
-	unsigned long long ring_bytes;
+	unsigned long long ring_bytes, tail_bytes, lost_bytes;
 	bool known;
 	struct way_rates to_host, to_guest;
 };

@@ -211,7 +211,10 @@ char *top_row(const struct top_view *view, const struct rates *r)
 	pad(out, safe, name);
 	free(safe);
 	fputc(' ', out);
-	pad(out, state, 9);
+	if (r->tail_bytes)
+		fprintf(out, "+%-8s", text_size(r->tail_bytes).text);
+	else
+		pad(out, state, 9);
 	fprintf(out, " %10s ", r->known ? text_byte_rate(r->to_host.per_s[RATE_BYTES]).text : "-");
 	draw_bar(out, view, bar, fill_part(&r->to_host, r->ring_bytes));
 	fprintf(out, " %10s ", r->known ? text_byte_rate(r->to_guest.per_s[RATE_BYTES]).text : "-");
@@ -263,6 +266,8 @@ struct json_object *top_json(const struct rates *list, size_t n, const struct lo
 		json_object_object_add(c, "name", json_object_new_string(r->name));
 		json_object_object_add(c, "state", json_object_new_string(r->state));
 		json_object_object_add(c, "ring_bytes", json_object_new_uint64(r->ring_bytes));
+		json_object_object_add(c, "tail_bytes", json_object_new_uint64(r->tail_bytes));
+		json_object_object_add(c, "lost_bytes", json_object_new_uint64(r->lost_bytes));
 		json_object_object_add(c, "fwd", way_json(&r->to_host, r->known));
 		json_object_object_add(c, "bwd", way_json(&r->to_guest, r->known));
 		json_object_array_add(channels, c);

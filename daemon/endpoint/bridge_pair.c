@@ -36,9 +36,11 @@
  * Memory is known by its instance. Memory of the instance that the file has goes on where the file
  * says. Other memory is a new stream: the former one has ended, in whatever way, and the other side
  * sees that as when a peer dies: end-of-file behind what had come over, and EPIPE until somebody
- * reads again. Bytes that the dead guest had written and that had not come over are gone with its
- * memory; what the living one wrote waits in its ring for the next reader. Where a new stream begins,
- * its own guest says by what its memory holds, and it can deceive nobody but itself.
+ * reads again. Bytes that the dead guest had written and that had not come over do so as its tail
+ * (channel_tail.c), which has the instance of its memory; if some are lost, the reader's channel fails,
+ * so that it takes no part for the whole. What the living one wrote waits in its ring for the next
+ * reader. Where a new stream begins, its own guest says by what its memory holds, and it can deceive
+ * nobody but itself.
  */
 #include "endpoint/bridge.h"
 
@@ -344,8 +346,12 @@ void bridge_pair_up(struct bridge_pair *p, unsigned int side)
 void bridge_pair_down(struct bridge_pair *p, unsigned int side, bool gone)
 {
 	p->up[side] = false;
-	if (gone)
-		end_stream(p, side);
+	if (!gone)
+		return;
+	/* A fifo has no reset: the one who reads a stream that is not complete sees its channel fail */
+	if (channel_is_torn(p->ch[side]) && p->file.state.way[side].writer_phase & 1)
+		channel_fail(p->ch[!side], FS_CHANNEL_RESET);
+	end_stream(p, side);
 }
 
 int bridge_pair_new(struct bridge_pair **out, struct channel *const ch[2],

@@ -398,6 +398,8 @@ int dial_init(struct dial *d, struct channel *ch, const char *target, const stru
 void dial_close(struct dial *d)
 {
 	d->closed = true;
+	if (!channel_has_tail(d->ch))
+		stream_close(&d->stream);
 	if (!stream_is_open(&d->stream))
 		give_up(d);
 }

@@ -77,7 +77,7 @@ struct dial {
 int dial_init(struct dial *d, struct channel *ch, const char *target, const struct dial_ops *ops,
 	      void *arg);
 
-/** dial_close() - make no other connection */
+/** dial_close() - make no other connection; the one that is there stays if there is a tail for it */
 void dial_close(struct dial *d);
 
 /** dial_deinit() - end the connection and what is under way; a dial that is all zero is allowed */

@@ -45,8 +45,8 @@ struct endpoint_info {
  * @reloaded: the configuration was read again and has this channel as it is: listen again where a
  *	socket's file was lost. NULL: there is nothing to do
  * @removed: the channel is not offered any more, free() follows; NULL: there is nothing to do
- * @close: the channel is not offered any more, but somebody is still to have the rest of it: serve nobody
- *	else from here on, and let go of names in the file system and of addresses. NULL: it cannot do that
+ * @close: the channel is not offered any more: serve nobody but the one who is to have its tail, if there
+ *	is one, and let go of names in the file system and of addresses. NULL: it cannot do that
  * @is_busy: (with @close) whether somebody is still there, or something on its way
  * @free: end all streams, close all descriptors, remove what was created in the file system. The
  *	shared memory is not touched: a guest waits for the next daemon as if this one was killed

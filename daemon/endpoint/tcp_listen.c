@@ -198,6 +198,8 @@ static void tcp_listen_close(struct endpoint *ep)
 {
 	struct tcp_listen *tl = (struct tcp_listen *)ep;
 
+	if (!channel_has_tail(ep->ch))
+		stream_close(&tl->client);
 	stop_listening(tl);
 	resolver_stop(&tl->resolver);
 	event_del(tl->retry_ev);

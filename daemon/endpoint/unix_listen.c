@@ -138,6 +138,8 @@ static void unix_listen_close(struct endpoint *ep)
 {
 	struct unix_listen *ul = (struct unix_listen *)ep;
 
+	if (!channel_has_tail(ep->ch))
+		stream_close(&ul->client);
 	acceptor_stop(&ul->acceptor);
 	socket_file_release(&ul->file);
 }

@@ -385,6 +385,9 @@ class Connect(TlsTest):
             self.assertTrue(error.startswith(f"tcp-connect: 127.0.0.1:{self.port}: "), error)
         self.assertEqual(self.channel_state("vm1", channel_name)["fwd"]["bytes"], taken)
         channel.driver.frontend.close()
+        self.wait_free("vm1")
+        # or it would go on trying to deliver what the guest has left
+        self.daemon.rpc("channel.reset", {"guest": "vm1", "channel": channel_name})
 
     def test_certificates_of_servers(self):
         certs = self.certs

@@ -18,7 +18,7 @@ GOOD = {"control": {"path": "/c", "mode": "0600", "group": "adm", "idle_seconds"
                     "admins": {"users": ["root"], "groups": ["adm"]}},
         "metrics": {"listen": "127.0.0.1:9714"},
         "guests": [{"name": "vm1", "socket": "/s", "socket_mode": "listen", "socket_perm": "0600",
-                    "socket_group": "adm",
+                    "socket_group": "adm", "tail_bytes": 0,
                     "channels": [{"name": "a", "ring_bytes": 4096, "exclusive": True,
                                   "endpoint": {"type": "intervm", "file": "/f", "rounds": 3}},
                                  {"name": "b", "endpoint": {"type": "unix-listen", "path": "/p",
@@ -36,7 +36,8 @@ GOOD = {"control": {"path": "/c", "mode": "0600", "group": "adm", "idle_seconds"
                     "channels": [{"name": "i", "endpoint": {"type": "channel", "guest": "vm1",
                                                             "channel": "h"}}]}]}
 # Values to try in each place. Some are right in some places.
-TRIES = [None, True, 0, -1, 5000, 4096, 67108864, 134217728, 4294967295, 4294967296, 1 << 40, 1.5,
+TRIES = [None, True, 0, -1, 5000, 4096, 67108864, 134217728, 4294967295, 4294967296, 1 << 36,
+         (1 << 36) + 1, 1 << 40, 1.5,
          "", "0777", "778", "0888", ".", "..", "a/b", "a b", "ä", "x" * 63, "x" * 64, "/" * 107,
          "/" * 108, "listen", "connect", "echo", "intervm", "unix-listen", "tcp-connect", "channel",
          "example.org:7", "127.0.0.1:65535", "127.0.0.1:65536", "localhost:0", "LocalHost:80",

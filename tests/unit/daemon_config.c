@@ -28,6 +28,7 @@ Test(config, defaults)
 	cr_assert_eq(g->socket_mode, SOCKET_LISTEN);
 	cr_assert_eq(g->socket_perm, 0660);
 	cr_assert_null(g->socket_group);
+	cr_assert_eq(g->tail_bytes, 64ULL << 20);
 	cr_assert_eq(g->n_channels, 1);
 	cr_assert_eq(c->ring_bytes, 1U << 20);
 	cr_assert_not(c->exclusive);
@@ -41,7 +42,7 @@ Test(config, everything_given)
 		"{ // all keys\n"
 		"\"control\":{\"path\":\"/c\",\"mode\":\"0600\",\"group\":\"adm\"},\n"
 		"\"guests\":[{\"name\":\"A-z.0_9\",\"socket\":\"/s\",\"socket_perm\":\"0777\","
-		"\"socket_group\":\"tty\",\"socket_mode\":\"listen\",\"channels\":[\n"
+		"\"socket_group\":\"tty\",\"socket_mode\":\"listen\",\"tail_bytes\":0,\"channels\":[\n"
 		"{\"name\":\"a \\u00e4\",\"ring_bytes\":67108864,\"exclusive\":true,"
 		"\"endpoint\":{\"type\":\"intervm\",\"file\":\"rel//f\",\"rounds\":4294967295}},\n"
 		"{\"name\":\"b\",\"ring_bytes\":4096,\"endpoint\":{\"type\":\"discard\"}}]},"
@@ -57,6 +58,7 @@ Test(config, everything_given)
 	cr_assert_str_eq(g[0].socket, "/s");
 	cr_assert_eq(g[0].socket_perm, 0777);
 	cr_assert_str_eq(g[0].socket_group, "tty");
+	cr_assert_eq(g[0].tail_bytes, 0);
 	cr_assert_eq(g[0].n_channels, 2);
 	cr_assert_str_eq(g[0].channels[0].name, "a ä");
 	cr_assert_eq(g[0].channels[0].ring_bytes, 64U << 20);

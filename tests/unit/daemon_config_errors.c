@@ -82,6 +82,11 @@ REFUSED(config_errors, socket_perm_without_a_socket_of_ours,
 REFUSED(config_errors, socket_group_without_a_socket_of_ours,
 	IN_GUEST("\"socket_mode\":\"connect\",\"socket_group\":\"tty\","),
 	"FILE:1:62: guests[0].socket_group: has no meaning with \"socket_mode\": \"connect\"\n")
+REFUSED(config_errors, tail_bytes_less_than_none, IN_GUEST("\"tail_bytes\":-1,"),
+	"FILE:1:51: guests[0].tail_bytes: must be a whole number from 0 to 68719476736, not -1\n")
+REFUSED(config_errors, tail_bytes_too_many, IN_GUEST("\"tail_bytes\":68719476737,"),
+	"FILE:1:51: guests[0].tail_bytes: must be a whole number from 0 to 68719476736, not "
+	"68719476737\n")
 
 REFUSED(config_errors, nothing_of_a_channel, GUEST("{}"),
 	"FILE:1:50: guests[0].channels[0]: \"name\" is missing\n"

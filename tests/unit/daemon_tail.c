@@ -157,6 +157,65 @@ Test(tail, memory_that_comes_back_goes_on_where_it_was)
 	host_finish(&h);
 }
 
+/* The device is unplugged, and plugged in again: the frontend goes, and the memory is the same. */
+Test(tail, memory_that_comes_back_after_all_is_not_delivered_twice)
+{
+	uint64_t out, got;
+	struct host h;
+	int fd;
+
+	for (int taken = 0; taken < 3; taken++) {
+		out = got = 0;
+		host_attached(&h, 1U << 20);
+		while (channel_readable(&h.rig.ch) < 1 << 20)
+			guest_sends(&h, &out, (1U << 20) - (uint64_t)channel_readable(&h.rig.ch));
+		channel_suspend(&h.rig.ch);
+		channel_guest_gone(&h.rig.ch);
+		fd = host_client(&h); /* the socket takes a part */
+		if (taken)
+			client_gets(&h, fd, &got, taken == 1 ? 1000 : out);
+		if (taken == 2)
+			client_sees(&h, fd, 0);
+		cr_assert_eq(rig_attach(&h.rig), 0);
+		expect_no_tail(&h);
+		guest_sends(&h, &out, taken == 2 ? 77 : 0);
+		if (taken == 2) {
+			close(fd);
+			fd = host_client(&h);
+		}
+		client_gets(&h, fd, &got, out - got);
+		client_sees(&h, fd, EAGAIN);
+		close(fd);
+		host_finish(&h);
+	}
+}
+
+Test(tail, memory_that_comes_back_behind_another_tail)
+{
+	uint64_t out = 0, got = 0;
+	struct host h;
+	int fd;
+
+	host_attached(&h, RING);
+	guest_sends(&h, &out, 300);
+	machine_goes(&h);
+	machine_comes(&h);
+	guest_sends(&h, &out, 20);
+	channel_suspend(&h.rig.ch);
+	channel_guest_gone(&h.rig.ch);
+	cr_assert_eq(rig_attach(&h.rig), 0);
+	cr_assert_eq(channel_tail_bytes(&h.rig.ch), 300);
+	fd = host_client(&h);
+	client_gets(&h, fd, &got, 300);
+	client_sees(&h, fd, 0);
+	close(fd);
+	fd = host_client(&h);
+	client_gets(&h, fd, &got, 20);
+	client_sees(&h, fd, EAGAIN);
+	close(fd);
+	host_finish(&h);
+}
+
 /* A unix socket can tell its client of an error only when something of the client's lies unread. */
 static void expect_torn(struct host *h, int fd)
 {
