@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A guest writes, and its machine goes before the host has taken it: every byte is delivered, once.
+
+Each way to go, with a client that has read nothing yet, one that comes later, and none at first.
+"""
+import hashlib
+import socket
+import unittest
+
+from vm.base import VmTest, listens
+from vm.guest import Guest
+from vm.process import Deadline
+
+BYTES = 900000
+LIMIT_S = 60
+
+
+class Tail(VmTest):
+    """A daemon for the class, and a machine for each way to go, with a channel for each client."""
+
+    CLIENTS = ("slow", "late")
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.socket = cls.scratch / "vm.sock"
+        cls.paths = {name: cls.scratch / f"{name}.host.sock" for name in cls.CLIENTS}
+        cls.start_daemon([{"name": "vm", "socket": str(cls.socket), "channels": [
+            {"name": name, "ring_bytes": 16 << 20, "endpoint": listens(path)}
+            for name, path in cls.paths.items()]}])
+
+    def client(self, name: str) -> socket.socket:
+        """Somebody at the host end."""
+        sock = socket.socket(socket.AF_UNIX)
+        self.addCleanup(sock.close)
+        sock.settimeout(LIMIT_S)
+        sock.connect(str(self.paths[name]))
+        return sock
+
+    def take(self, sock: socket.socket) -> tuple[int, str]:
+        """All to the end: how much, and its hash."""
+        taken, n = hashlib.sha256(), 0
+        while piece := sock.recv(1 << 16):
+            taken.update(piece)
+            n += len(piece)
+        return n, taken.hexdigest()
+
+    def channels(self) -> dict[str, dict]:
+        """What `channel.list` says."""
+        return {channel["name"]: channel
+                for channel in self.daemon.rpc("channel.list", {"guest": "vm"})["channels"]}
+
+    def goes(self, how) -> None:
+        """A machine writes and goes; both clients get the whole and a clean end, nobody gets more."""
+        with Guest(self.socket) as guest:
+            said = guest.check(
+                f"head -c {BYTES} /dev/urandom > /tmp/x; sha256sum < /tmp/x; "
+                + "".join(f"mkfifo /okl4/{name}; " for name in self.CLIENTS)).split()[0]
+            slow = self.client("slow")
+            guest.check("for f in slow late; do cat /tmp/x > /okl4/$f; done")
+            how(guest)
+            deadline = Deadline(LIMIT_S)
+            while self.channels()["late"]["tail_bytes"] != BYTES:
+                deadline.check(f"the tail, but there is {self.channels()['late']}")
+            self.assertEqual(self.take(slow), (BYTES, said))
+            self.assertEqual(self.take(self.client("late")), (BYTES, said))
+        deadline = Deadline(LIMIT_S)
+        while any(channel["tail_bytes"] for channel in self.channels().values()):
+            deadline.check("the tails to be freed")
+        self.assertEqual({channel["lost_bytes"] for channel in self.channels().values()}, {0})
+
+    def test_poweroff(self):
+        self.goes(lambda guest: guest.spawn("poweroff -f"))
+
+    def test_killed(self):
+        self.goes(lambda guest: guest.kill())
+
+    def test_reboot(self):
+        """The next boot's driver says HELLO, and then the former one's streams are over."""
+        self.goes(lambda guest: guest.reboot())
+
+    def test_panic(self):
+        """panic=1 starts the machine again; its driver is loaded by hand."""
+        def panic(guest):
+            guest._expect_boot()  # pylint: disable=protected-access
+            guest.spawn("echo 1 > /proc/sys/kernel/panic; echo c > /proc/sysrq-trigger")
+            self.addCleanup(guest.stop)
+            guest.wait_console("Kernel panic", LIMIT_S)
+            guest.kill()
+        self.goes(panic)
+
+
+if __name__ == "__main__":
+    unittest.main()
