@@ -217,8 +217,8 @@ static int take_memory(struct channel *ch, const struct memsec sec[OKL4FS_N_SECS
 		ch->sec[i] = sec[i];
 		ch->sec[i].chunk = chunk[i];
 	}
-	return socketpair_attach(channel_end(ch), &ch->sec[OKL4FS_SEC_CTL], &ch->sec[OKL4FS_SEC_FWD],
-				 &ch->sec[OKL4FS_SEC_BWD], instance);
+	return socketpair_attach(channel_end(ch), &ch->sec[OKL4FS_SEC_CTL],
+				 &ch->sec[OKL4FS_SEC_FWD], &ch->sec[OKL4FS_SEC_BWD], instance);
 }
 
 /**

@@ -104,22 +104,24 @@ bool channel_tail_add(struct channel *ch, enum channel_event event)
 	torn = ch->left_bytes || (t && t->lost_bytes);
 	if (ch->left_bytes)
 		channel_log(ch, LOG_LEVEL_NOTICE,
-			    "%" PRIu64 " bytes that nobody has taken stay in the guest's memory, for "
+			    "%" PRIu64
+			    " bytes that nobody has taken stay in the guest's memory, for "
 			    "the next channel of this name and ring size",
 			    ch->left_bytes);
 	if (t)
-		channel_note_loss(ch, t->lost_bytes,
-				  ch->leaves_rest ?
-					  "the channel was removed while the guest's memory was away" :
-					  "the guest is gone, and \"tail_bytes\" has no room for them");
+		channel_note_loss(
+			ch, t->lost_bytes,
+			ch->leaves_rest ?
+				"the channel was removed while the guest's memory was away" :
+				"the guest is gone, and \"tail_bytes\" has no room for them");
 	if (!t || !t->bytes) {
 		tail_free(t);
 		if (is_first)
 			channel_tell_down(ch, true, torn);
 		return false;
 	}
-	channel_log(ch, LOG_LEVEL_INFO, "%" PRIu64 " bytes that the guest left are still to be delivered",
-		    t->bytes);
+	channel_log(ch, LOG_LEVEL_INFO,
+		    "%" PRIu64 " bytes that the guest left are still to be delivered", t->bytes);
 	if (is_first) {
 		channel_tell_down(ch, false, false);
 		ch->waiting = ch->sp; /* which is let go next */
@@ -223,7 +225,7 @@ void channel_leave_budget(struct channel *ch)
 	struct tail *t;
 
 	TAILQ_FOREACH(t, &ch->tails, next)
-		tail_leave_budget(t);
+	tail_leave_budget(t);
 	ch->budget = NULL;
 }
 

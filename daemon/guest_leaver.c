@@ -96,7 +96,8 @@ void guest_leavers_end(void *loop)
 
 	do {
 		pthread_mutex_lock(&leavers_lock);
-		LIST_FOREACH(l, &leavers, next) {
+		LIST_FOREACH(l, &leavers, next)
+		{
 			if (l->gc->ch.loop == loop)
 				break;
 		}

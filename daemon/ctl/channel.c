@@ -174,10 +174,11 @@ static void print_ways(struct json_object *channel)
 	}
 	table_row(&t, (const char *const[]){ "in the ring", fill_text(fwd, ring).text,
 					     fill_text(bwd, ring).text });
-	table_row(&t, (const char *const[]){ "left by a guest",
-					     text_size(ctl_number(channel, "tail_bytes")).text, "" });
-	table_row(&t, (const char *const[]){ "lost",
-					     text_size(ctl_number(channel, "lost_bytes")).text, "" });
+	table_row(&t,
+		  (const char *const[]){ "left by a guest",
+					 text_size(ctl_number(channel, "tail_bytes")).text, "" });
+	table_row(&t, (const char *const[]){
+			      "lost", text_size(ctl_number(channel, "lost_bytes")).text, "" });
 	table_row(&t, (const char *const[]){ "guest's end",
 					     phase_text(ctl_number(fwd, "guest_phase")).text,
 					     phase_text(ctl_number(bwd, "guest_phase")).text });

@@ -85,13 +85,15 @@ static void make_room(const struct loop *loop)
 
 	if (n_held < MAX_HELD)
 		return;
-	TAILQ_FOREACH_REVERSE(h, &held_list, held_list, next) {
+	TAILQ_FOREACH_REVERSE(h, &held_list, held_list, next)
+	{
 		if (h->loop == loop)
 			break;
 	}
-	log_warning("%u torn connections are held open; the oldest is closed, and its client may take "
-		    "that for the end of its stream",
-		    n_held);
+	log_warning(
+		"%u torn connections are held open; the oldest is closed, and its client may take "
+		"that for the end of its stream",
+		n_held);
 	if (h)
 		let_go(h);
 }
@@ -155,7 +157,8 @@ void tear_end(void *loop)
 	}
 	pthread_mutex_unlock(&held_lock);
 	if (n)
-		log_warning("%u torn connections to unix sockets end with the daemon; their clients may "
-			    "take that for the end of their streams",
-			    n);
+		log_warning(
+			"%u torn connections to unix sockets end with the daemon; their clients may "
+			"take that for the end of their streams",
+			n);
 }

@@ -282,7 +282,8 @@ struct tls *tls_free(struct tls *tls)
 	if (!tls)
 		return NULL;
 	while (!LIST_EMPTY(&tls->links)) {
-		tls_link_note_loss(LIST_FIRST(&tls->links), "the endpoint ends before TLS has sent them");
+		tls_link_note_loss(LIST_FIRST(&tls->links),
+				   "the endpoint ends before TLS has sent them");
 		tls_link_free(LIST_FIRST(&tls->links));
 	}
 	SSL_CTX_free(tls->ctx);
@@ -296,7 +297,8 @@ void tls_tear(struct tls *tls, int fd)
 	struct tls_link *link;
 
 	/* The latest comes first: an earlier link may have had a descriptor of the same number */
-	LIST_FOREACH(link, &tls->links, next) {
+	LIST_FOREACH(link, &tls->links, next)
+	{
 		if (link->state == TLS_OPEN && link->given_fd == fd)
 			break;
 	}

@@ -184,7 +184,8 @@ Test(rpc, guest_list)
 	"7,\"host_phase\":" host ",\"guest_phase\":" guest "}"
 #define COUNTERS                                              \
 	"\"fwd\":" WAY("", "21", "31", "32") ",\"bwd\":" WAY( \
-		"1", "22", "33", "34") ",\"tail_bytes\":23,\"lost_bytes\":24,\"errors\":{\"CTL_MAGIC\":1,\"HEAD_BACK\":2}"
+		"1", "22", "33",                              \
+		"34") ",\"tail_bytes\":23,\"lost_bytes\":24,\"errors\":{\"CTL_MAGIC\":1,\"HEAD_BACK\":2}"
 
 Test(rpc, channel_list)
 {
