@@ -202,6 +202,42 @@ void okl4_channel_break(struct okl4_channel *ch, struct okl4_mem *mem, int statu
 }
 
 /**
+ * okl4_channel_trylock() - take the lock of a direction, or have its holder wake who waits
+ * @ch: channel
+ * @lock: its rx_lock or tx_lock
+ *
+ * For callers that must not sleep. The holder may be in a page fault for any time.
+ *
+ * Return: true when it is taken; else all who are on the wait queues by now are woken after the
+ * holder has let go of it.
+ */
+bool okl4_channel_trylock(struct okl4_channel *ch, struct mutex *lock)
+{
+	if (mutex_trylock(lock))
+		return true;
+	WRITE_ONCE(ch->missed, true);
+	/* The note before the second try. Pairs with okl4_channel_unlock() */
+	smp_mb();
+	return mutex_trylock(lock);
+}
+
+/**
+ * okl4_channel_unlock() - let go of the lock of a direction
+ * @ch: channel
+ * @lock: its rx_lock or tx_lock
+ *
+ * Context: may be called with the channel's other locks held.
+ */
+void okl4_channel_unlock(struct okl4_channel *ch, struct mutex *lock)
+{
+	mutex_unlock(lock);
+	/* The lock before the look at the note. Pairs with okl4_channel_trylock() */
+	smp_mb();
+	if (READ_ONCE(ch->missed) && xchg(&ch->missed, false))
+		okl4_channel_wake(ch);
+}
+
+/**
  * okl4_channel_arm_write() - ask to be woken when there is room, before sleeping
  * @ch: channel with memory
  * @bytes: room that is waited for
@@ -238,7 +274,7 @@ static bool undelivered(struct okl4_channel *ch)
 		return false;
 	mutex_lock(&ch->tx_lock);
 	left = okl4_channel_arm_write(ch, mem->pair.ring_bytes) == 0;
-	mutex_unlock(&ch->tx_lock);
+	okl4_channel_unlock(ch, &ch->tx_lock);
 	return left;
 }
 
@@ -354,7 +390,7 @@ bool okl4_channel_waited_for(struct okl4_channel *ch)
 		waits = !mutex_trylock(&ch->tx_lock);
 		if (!waits) {
 			waits = pipe_writable(&mem->pair.tx) < (s64)mem->pair.ring_bytes;
-			mutex_unlock(&ch->tx_lock);
+			okl4_channel_unlock(ch, &ch->tx_lock);
 		}
 	}
 	mutex_unlock(&ch->lock);

@@ -123,6 +123,7 @@ struct okl4_offer {
  * @attaches: how often the host was given memory of it
  * @rx_lock: protects @mem->pair.rx
  * @tx_lock: protects @mem->pair.tx
+ * @missed: poll() found a direction locked, and could not arm it; the holder wakes when it unlocks
  * @rx_wait: who waits for bytes
  * @tx_wait: who waits for room
  * @rx_async: who wants a SIGIO when there are bytes
@@ -160,6 +161,7 @@ struct okl4_channel {
 
 	struct mutex rx_lock;
 	struct mutex tx_lock;
+	bool missed;
 	wait_queue_head_t rx_wait;
 	wait_queue_head_t tx_wait;
 	struct fasync_struct *rx_async;
@@ -207,6 +209,8 @@ void okl4_channel_wake(struct okl4_channel *ch);
 bool okl4_channel_waited_for(struct okl4_channel *ch);
 
 /* For both (channel.c) */
+bool okl4_channel_trylock(struct okl4_channel *ch, struct mutex *lock);
+void okl4_channel_unlock(struct okl4_channel *ch, struct mutex *lock);
 void okl4_channel_ring(struct okl4_channel *ch);
 void okl4_channel_watch(struct okl4_channel *ch);
 int okl4_channel_arm_write(struct okl4_channel *ch, u64 bytes);

@@ -147,12 +147,12 @@ static int join(struct okl4_channel *ch, bool reads, bool writes)
 	if (reads && !ch->n_readers++) {
 		mutex_lock(&ch->rx_lock);
 		pipe_consumer_open(&ch->mem->pair.rx);
-		mutex_unlock(&ch->rx_lock);
+		okl4_channel_unlock(ch, &ch->rx_lock);
 	}
 	if (writes && !ch->n_writers++) {
 		mutex_lock(&ch->tx_lock);
 		pipe_producer_open(&ch->mem->pair.tx);
-		mutex_unlock(&ch->tx_lock);
+		okl4_channel_unlock(ch, &ch->tx_lock);
 	}
 out:
 	mutex_unlock(&ch->lock);
@@ -213,12 +213,12 @@ void okl4_channel_close(struct okl4_channel *ch, bool reads, bool writes)
 	if (writes && !--ch->n_writers) {
 		mutex_lock(&ch->tx_lock);
 		pipe_producer_close(&ch->mem->pair.tx);
-		mutex_unlock(&ch->tx_lock);
+		okl4_channel_unlock(ch, &ch->tx_lock);
 	}
 	if (reads && !--ch->n_readers) {
 		mutex_lock(&ch->rx_lock);
 		pipe_consumer_close(&ch->mem->pair.rx);
-		mutex_unlock(&ch->rx_lock);
+		okl4_channel_unlock(ch, &ch->rx_lock);
 	}
 	discard_useless(ch);
 	mutex_unlock(&ch->lock);

@@ -27,9 +27,7 @@ static long okl4fs_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 
 	if (cmd != FIONREAD)
 		return -ENOIOCTLCMD;
-	mutex_lock(&ch->rx_lock);
-	n = pipe_readable(&ch->mem->pair.rx);
-	mutex_unlock(&ch->rx_lock);
+	n = pipe_glance_read(&ch->mem->pair.rx).bytes;
 	if (n < 0)
 		return -EIO;
 	return put_user((int)n, (int __user *)arg);
@@ -47,6 +45,9 @@ static int okl4fs_open(struct inode *inode, struct file *file)
 	struct okl4_channel *ch = inode->i_private;
 	int err;
 
+	/* Access mode 3: neither a reader nor a writer, so nothing would keep the memory */
+	if (!(file->f_mode & (FMODE_READ | FMODE_WRITE)))
+		return -EINVAL;
 	err = okl4_channel_open(ch, file->f_mode & FMODE_READ, file->f_mode & FMODE_WRITE);
 	if (err)
 		return err;

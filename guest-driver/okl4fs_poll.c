@@ -7,6 +7,10 @@
  * poll() cannot arm for them; instead every read or write that leaves its direction not ready arms
  * it, if somebody watches. A call that moved less than was asked for has told its caller that the
  * direction is not ready, so if it is ready again by then, the watchers are woken at once.
+ *
+ * poll() never sleeps for a lock: whoever holds a direction may be in a page fault that lasts. It
+ * then tells what a glance at the shared words shows, and the holder wakes the pollers when it lets
+ * go of the lock (okl4_channel_trylock()).
  */
 #include <linux/limits.h>
 #include <linux/poll.h>
@@ -74,6 +78,26 @@ void okl4fs_rearm_write(struct okl4_channel *ch, bool short_of)
 		okl4_channel_wake(ch);
 }
 
+/* glance_read() - poll_read() when another call holds the direction */
+static __poll_t glance_read(const struct pipe *rx)
+{
+	struct pipe_glance seen = pipe_glance_read(rx);
+	__poll_t mask = seen.bytes > 0 ? EPOLLIN | EPOLLRDNORM : 0;
+
+	if ((seen.bytes > 0 || seen.at_eof) && seen.peer == PIPE_CLOSED)
+		mask |= EPOLLHUP;
+	return mask;
+}
+
+/* glance_write() - poll_write() when another call holds the direction */
+static __poll_t glance_write(const struct pipe *tx)
+{
+	struct pipe_glance seen = pipe_glance_write(tx);
+	__poll_t mask = seen.bytes >= PIPE_BUF ? EPOLLOUT | EPOLLWRNORM : 0;
+
+	return seen.peer == PIPE_CLOSED ? mask | EPOLLERR : mask;
+}
+
 /**
  * poll_read() - readiness of the reading direction
  * @ch: channel
@@ -90,7 +114,8 @@ static __poll_t poll_read(struct okl4_channel *ch)
 	__poll_t mask = 0;
 	int ready;
 
-	mutex_lock(&ch->rx_lock);
+	if (!okl4_channel_trylock(ch, &ch->rx_lock))
+		return glance_read(rx);
 	ready = pipe_readable(rx) > 0 ? 1 : pipe_arm_read(rx);
 	if (ready > 0) {
 		if (pipe_readable(rx) > 0)
@@ -100,7 +125,7 @@ static __poll_t poll_read(struct okl4_channel *ch)
 	}
 	if (pipe_error(rx))
 		okl4_channel_break(ch, ch->mem, pipe_error(rx));
-	mutex_unlock(&ch->rx_lock);
+	okl4_channel_unlock(ch, &ch->rx_lock);
 	return mask;
 }
 
@@ -118,7 +143,8 @@ static __poll_t poll_write(struct okl4_channel *ch)
 	enum pipe_state reader;
 	__poll_t mask = 0;
 
-	mutex_lock(&ch->tx_lock);
+	if (!okl4_channel_trylock(ch, &ch->tx_lock))
+		return glance_write(tx);
 	if (!pipe_error(tx) && (may_write(tx) || okl4_channel_arm_write(ch, PIPE_BUF) > 0)) {
 		if (may_write(tx))
 			mask |= EPOLLOUT | EPOLLWRNORM;
@@ -127,7 +153,7 @@ static __poll_t poll_write(struct okl4_channel *ch)
 	}
 	if (pipe_error(tx))
 		okl4_channel_break(ch, ch->mem, pipe_error(tx));
-	mutex_unlock(&ch->tx_lock);
+	okl4_channel_unlock(ch, &ch->tx_lock);
 	return mask;
 }
 

@@ -223,7 +223,7 @@ static int wait_armed(struct okl4_channel *ch, int armed, struct mutex *lock,
 	r = armed < 0 ? to_errno(ch, armed) : okl4_channel_error(ch, ch->mem);
 	if (!r)
 		stalled(ch, wait == &ch->tx_wait);
-	mutex_unlock(lock);
+	okl4_channel_unlock(ch, lock);
 	if (r)
 		return r;
 	if (wait_event_interruptible(*wait, woken(ch, wakes)))
@@ -296,7 +296,7 @@ ssize_t okl4fs_read_iter(struct kiocb *iocb, struct iov_iter *to)
 			return err;
 	}
 	okl4fs_rearm_read(ch, iov_iter_count(to));
-	mutex_unlock(&ch->rx_lock);
+	okl4_channel_unlock(ch, &ch->rx_lock);
 	if (done > 0)
 		file_accessed(iocb->ki_filp);
 	return done;
@@ -382,7 +382,7 @@ static int write_all(struct kiocb *iocb, struct iov_iter *from, ssize_t *done)
 			return err;
 	}
 	okl4fs_rearm_write(ch, err == -EAGAIN);
-	mutex_unlock(&ch->tx_lock);
+	okl4_channel_unlock(ch, &ch->tx_lock);
 	return err;
 }
 

@@ -177,6 +177,37 @@ int64_t pipe_writable(struct pipe *p);
 int64_t pipe_readable(struct pipe *p);
 
 /**
+ * struct pipe_glance - what a pipe looks like from outside, at some moment
+ * @bytes: bytes that can be read or written, 0 to the ring's size; or a negated status
+ * @peer: the other end's state
+ * @at_eof: (reading end) all is read, and the end-of-file was not taken by an earlier opening
+ */
+struct pipe_glance {
+	int64_t bytes;
+	enum pipe_state peer;
+	bool at_eof;
+};
+
+/**
+ * pipe_glance_read() - look at the shared words alone, without the lock of the reading end
+ * @p: reading end; only what never changes and its error are looked at
+ *
+ * Needs no serialisation with other calls. The peer can make it say anything within the bounds
+ * above, so it is good for a hint, and fails nothing.
+ *
+ * Return: what was seen.
+ */
+struct pipe_glance pipe_glance_read(const struct pipe *p);
+
+/**
+ * pipe_glance_write() - as pipe_glance_read(), of the writing end
+ * @p: writing end
+ *
+ * Return: what was seen.
+ */
+struct pipe_glance pipe_glance_write(const struct pipe *p);
+
+/**
  * pipe_write() - copy bytes into the ring and publish them
  * @p: writing end
  * @buf: bytes

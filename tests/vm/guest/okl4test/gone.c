@@ -6,6 +6,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <liburing.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -61,6 +63,26 @@ static void nothing_goes(const char *path, int fd)
 	expect_errno(open(path, O_WRONLY | O_NONBLOCK), ENXIO);
 }
 
+/* look_at() - the calls that only look must answer, whatever became of the channel */
+static void look_at(int fd)
+{
+	int n = 0, flags = fcntl(fd, F_GETFL);
+	struct io_uring ring;
+	struct io_uring_sqe *sqe;
+	struct io_uring_cqe *cqe;
+
+	expect(poll_now(fd, POLLIN | POLLOUT) & POLLERR, "poll does not tell POLLERR");
+	expect(!ioctl(fd, FIONREAD, &n) || errno == EIO, "FIONREAD: %m");
+	expect(!fcntl(fd, F_SETFL, flags | O_ASYNC) && !fcntl(fd, F_SETFL, flags), "O_ASYNC: %m");
+	expect(!io_uring_queue_init(1, &ring, 0), "io_uring");
+	sqe = io_uring_get_sqe(&ring);
+	io_uring_prep_poll_add(sqe, fd, POLLIN | POLLOUT);
+	expect(io_uring_submit_and_wait(&ring, 1) == 1 && !io_uring_peek_cqe(&ring, &cqe) &&
+		       cqe->res > 0 && cqe->res & POLLERR,
+	       "a poll of io_uring");
+	io_uring_queue_exit(&ring);
+}
+
 /* round_trip() - a few bytes through the echo */
 static void round_trip(int fd)
 {
@@ -75,6 +97,8 @@ int cmd_gone(char **argv)
 {
 	char bytes[LEFT], got[2 * LEFT];
 	int fd = open_node(argv[0], 0), there = 0;
+	int others[] = { open(argv[0], O_RDONLY), open(argv[0], O_WRONLY) };
+	int neither = open(argv[0], 3 | O_CLOEXEC), neither_errno = errno;
 	uint64_t end = now_ns() + LIMIT_SECONDS * 1000000000ULL;
 
 	memset(bytes, 0x42, sizeof(bytes));
@@ -83,6 +107,13 @@ int cmd_gone(char **argv)
 		expect(!ioctl(fd, FIONREAD, &there), "FIONREAD: %m");
 	puts("filled");
 	hear("removed");
+	signal(SIGIO, SIG_IGN);
+	for (size_t i = 0; i < 2; i++)
+		look_at(others[i]);
+	look_at(fd);
+	if (neither >= 0)
+		look_at(neither);
+	expect(neither < 0 && neither_errno == EINVAL, "access mode 3");
 	expect(poll_now(fd, POLLIN | POLLOUT) == (POLLIN | POLLHUP | POLLERR),
 	       "poll before draining");
 	expect_errno(write(fd, bytes, 1), EIO);

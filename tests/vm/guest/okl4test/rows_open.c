@@ -30,6 +30,14 @@ static void open_direction(struct row *r)
 	expect_errno(read(tx, &byte, 1), EBADF);
 }
 
+/* Neither for reading nor for writing, which Linux allows for devices */
+static void open_access_mode_3(struct row *r)
+{
+	row_make(r);
+	expect_errno(open(r->path, 3 | O_CLOEXEC), EINVAL);
+	expect_errno(open(r->path, 3 | O_NONBLOCK | O_CLOEXEC), EINVAL);
+}
+
 static void exclusive_ebusy(struct row *r)
 {
 	int rx = row_open(r, O_RDONLY), tx;
@@ -80,6 +88,7 @@ static void statfs_answers(struct row *r)
 const struct row_entry rows_open[] = {
 	{ "open_returns_at_once", open_returns_at_once },
 	{ "open_direction", open_direction },
+	{ "open_access_mode_3", open_access_mode_3 },
 	{ "exclusive_ebusy", exclusive_ebusy },
 	{ "exclusive_dup", exclusive_dup },
 	{ "statfs_answers", statfs_answers },

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * rows_fault.c - looking at a channel while another call on it sleeps in a page fault
+ *
+ * A page that userfaultfd(2) keeps away holds a read or write amid its copying, with the lock of its
+ * direction. Calls that must not sleep are made in a thread meanwhile; it must end.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "rows.h"
+
+#define PAGE 4096U
+
+/* How long a call that must not sleep may take on a loaded machine */
+#define PROMPT_SECONDS 20
+
+static char buf[ROW_RING_BYTES];
+
+/**
+ * struct away - pages that are not there
+ * @pages: where
+ * @bytes: how many
+ * @faults: descriptor of the userfaultfd
+ */
+struct away {
+	void *pages;
+	size_t bytes;
+	int faults;
+};
+
+/* away_make() - take pages away */
+static struct away away_make(size_t bytes)
+{
+	struct away a = { .bytes = bytes, .faults = (int)syscall(SYS_userfaultfd, O_CLOEXEC) };
+	struct uffdio_register keep = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	struct uffdio_api api = { .api = UFFD_API };
+
+	a.pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	expect(a.pages != MAP_FAILED && a.faults >= 0, "userfaultfd: %m");
+	keep.range = (struct uffdio_range){ .start = (uintptr_t)a.pages, .len = bytes };
+	expect(!ioctl(a.faults, UFFDIO_API, &api) && !ioctl(a.faults, UFFDIO_REGISTER, &keep),
+	       "userfaultfd: %m");
+	return a;
+}
+
+/* away_give() - bring them back, zeroed */
+static void away_give(const struct away *a)
+{
+	struct uffdio_zeropage give = { .range = { .start = (uintptr_t)a->pages,
+						   .len = a->bytes } };
+
+	expect(!ioctl(a->faults, UFFDIO_ZEROPAGE, &give), "UFFDIO_ZEROPAGE: %m");
+}
+
+/**
+ * struct looker - a thread that looks at a channel without sleeping
+ * @fd: the channel
+ * @events: what poll(2) said
+ * @told: what an edge-triggered epoll_wait(2) with timeout 0 said
+ * @readable: what FIONREAD said
+ * @async: what switching O_ASYNC on and off returned
+ */
+struct looker {
+	int fd;
+	short events;
+	uint32_t told;
+	int readable;
+	int async;
+};
+
+static void *look(void *arg)
+{
+	struct looker *l = arg;
+	struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLET };
+	int ep = epoll_create1(EPOLL_CLOEXEC), flags = fcntl(l->fd, F_GETFL);
+
+	l->events = poll_now(l->fd, POLLIN | POLLOUT);
+	expect(!epoll_ctl(ep, EPOLL_CTL_ADD, l->fd, &event), "epoll: %m");
+	event.events = 0;
+	epoll_wait(ep, &event, 1, 0);
+	l->told = event.events;
+	expect(!ioctl(l->fd, FIONREAD, &l->readable), "FIONREAD: %m");
+	l->async = fcntl(l->fd, F_SETFL, flags | O_ASYNC) | fcntl(l->fd, F_SETFL, flags);
+	close(ep);
+	return NULL;
+}
+
+/* expect_look() - what a look tells, and that it does not wait for the page */
+static void expect_look(int fd, short events, int readable)
+{
+	struct looker l = { .fd = fd };
+	struct timespec end;
+	pthread_t thread;
+
+	catch_signal(SIGIO);
+	expect(!pthread_create(&thread, NULL, look, &l), "thread");
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += PROMPT_SECONDS;
+	expect(!pthread_timedjoin_np(thread, NULL, &end), "a look sleeps while a page is away");
+	expect(l.events == events, "poll says %#x, not %#x", (unsigned int)l.events,
+	       (unsigned int)events);
+	expect(l.told == (uint32_t)events, "epoll says %#x", l.told);
+	expect(l.readable == readable, "FIONREAD says %d", l.readable);
+	expect(!l.async, "O_ASYNC fails");
+}
+
+static void look_while_write_faults(struct row *r)
+{
+	int fd = row_open(r, O_RDWR);
+	struct away a = away_make(PAGE);
+	struct async writer;
+
+	peer(r, "connect");
+	async_start(&writer, true, fd, a.pages, PAGE);
+	wait_poll(a.faults, POLLIN);
+	expect_look(fd, POLLOUT, 0);
+	peer(r, "send 10");
+	expect(wait_poll(fd, POLLIN) & POLLIN, "no POLLIN");
+	expect_look(fd, POLLIN | POLLOUT, 10);
+	away_give(&a);
+	expect(async_join(&writer) == PAGE, "write: %zd: %m", writer.result);
+}
+
+static void look_while_read_faults(struct row *r)
+{
+	int fd = row_open(r, O_RDWR);
+	struct away a = away_make(PAGE);
+	struct async reader;
+
+	peer(r, "connect");
+	peer(r, "send 10");
+	wait_poll(fd, POLLIN);
+	async_start(&reader, false, fd, a.pages, PAGE);
+	wait_poll(a.faults, POLLIN);
+	expect_look(fd, POLLIN | POLLOUT, 10);
+	away_give(&a);
+	expect(async_join(&reader) == 10, "read: %zd: %m", reader.result);
+	expect_look(fd, POLLOUT, 0);
+}
+
+static void *wait_for_room(void *arg)
+{
+	expect(wait_poll(*(int *)arg, POLLOUT) == POLLOUT, "poll does not tell just POLLOUT");
+	return NULL;
+}
+
+/* A poller that came while the direction was locked is told all the same */
+static void poll_comes_while_write_faults(struct row *r)
+{
+	int fd = row_open(r, O_WRONLY), blocking = row_open(r, O_WRONLY);
+	struct away a = away_make(2 * PAGE);
+	struct async writer;
+	pthread_t thread;
+
+	set_nonblock(fd, true);
+	expect(write(fd, buf, ROW_RING_BYTES - 100) == ROW_RING_BYTES - 100, "write: %m");
+	async_start(&writer, true, blocking, a.pages, 2 * PAGE);
+	wait_poll(a.faults, POLLIN);
+	expect(poll_now(fd, POLLOUT) == 0, "there is room for 100 bytes, not for PIPE_BUF");
+	expect(!pthread_create(&thread, NULL, wait_for_room, &fd), "thread");
+	away_give(&a);
+	peer(r, "connect");
+	peer(r, "skip %u", ROW_RING_BYTES);
+	expect(!pthread_join(thread, NULL), "join");
+	expect(async_join(&writer) == 2 * PAGE, "write: %zd: %m", writer.result);
+}
+
+const struct row_entry rows_fault[] = {
+	{ "look_while_write_faults", look_while_write_faults },
+	{ "look_while_read_faults", look_while_read_faults },
+	{ "poll_comes_while_write_faults", poll_comes_while_write_faults },
+	{ NULL, NULL },
+};
