@@ -2,10 +2,12 @@
 /*
  * channel.c - what devices and nodes do to a channel
  *
- * When is a channel's memory given back? Once no node names the channel (an open file holds its
- * node, so then it is closed, too) and the host has taken all that was written to it; and when
- * the memory has failed or the host has removed the channel, at the last close. Memory that a device holds goes through that device's
- * retire(), which asks the host for it first.
+ * When is a channel's memory given back? When nobody has the channel open, both rings are empty and
+ * the host's end is closed: a peer that is connected stays so when a guest's program ends and the
+ * next one opens. Without a node (an open file holds its node) only what the host has yet to take
+ * keeps it. When the memory has failed or the host has removed the channel, it goes at the last
+ * close. Memory that a device holds goes through that device's retire(), which asks the host for it
+ * first. What is looked for after the last close is looked for again at each wake-up from the host.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -15,6 +17,18 @@
 
 #include "channel.h"
 #include "trace.h"
+
+/**
+ * okl4_channel_idle() - whether a channel's memory may be taken away
+ * @ch: channel
+ *
+ * Context: @ch->lock held.
+ * Return: true when nobody has it open, or is about to.
+ */
+bool okl4_channel_idle(const struct okl4_channel *ch)
+{
+	return !ch->n_readers && !ch->n_writers && !ch->n_pins;
+}
 
 /**
  * okl4_channel_drop_mem() - let go of a channel's memory
@@ -63,7 +77,7 @@ static int take_offer(struct okl4_channel *ch, struct okl4_port *port,
 	if (now && now != port)
 		return -EBUSY;
 	if (ch->mem && ch->mem->pair.ring_bytes != offer->ring_bytes) {
-		if (ch->n_readers || ch->n_writers)
+		if (!okl4_channel_idle(ch))
 			okl4_channel_break(ch, ch->mem, FS_SEC_BYTES);
 		else
 			okl4_channel_drop_mem(ch);
@@ -141,7 +155,7 @@ void okl4_channel_remove(struct okl4_channel *ch, struct okl4_port *port, u32 id
 	if (gone) {
 		RCU_INIT_POINTER(ch->port, NULL);
 		WRITE_ONCE(ch->removed, true);
-		if (ch->mem && !ch->n_readers && !ch->n_writers)
+		if (ch->mem && okl4_channel_idle(ch))
 			okl4_channel_drop_mem(ch);
 	}
 	mutex_unlock(&ch->lock);
@@ -175,7 +189,7 @@ void okl4_channel_fail(struct okl4_channel *ch, u64 instance, int status)
 	mutex_lock(&ch->lock);
 	if (ch->mem && ch->mem->instance == instance) {
 		okl4_channel_break(ch, ch->mem, status ? status : FS_CHANNEL_FAILED);
-		if (!ch->n_readers && !ch->n_writers)
+		if (okl4_channel_idle(ch))
 			okl4_channel_drop_mem(ch);
 	}
 	mutex_unlock(&ch->lock);
@@ -279,6 +293,20 @@ static bool undelivered(struct okl4_channel *ch)
 }
 
 /**
+ * peer_stays() - whether the host's end is open, or has left something to be read
+ * @mem: memory of a channel that is not open
+ *
+ * Return: true when memory made afresh would not do as well.
+ */
+static bool peer_stays(const struct okl4_mem *mem)
+{
+	struct pipe_glance in = pipe_glance_read(&mem->pair.rx);
+	struct pipe_glance out = pipe_glance_write(&mem->pair.tx);
+
+	return in.bytes > 0 || in.peer == PIPE_OPEN || out.peer == PIPE_OPEN;
+}
+
+/**
  * settle() - give memory back that is of no use any more
  * @ch: channel
  *
@@ -287,14 +315,27 @@ static bool undelivered(struct okl4_channel *ch)
 static void settle(struct okl4_channel *ch)
 {
 	WRITE_ONCE(ch->lingering, false);
-	if (!ch->mem || ch->n_nodes)
+	if (!ch->mem || !okl4_channel_idle(ch))
 		return;
 	/* Seen by okl4_channel_wake()'s callers from before the wake-up is asked for */
 	WRITE_ONCE(ch->lingering, true);
-	if (undelivered(ch))
+	if (undelivered(ch) ||
+	    (ch->n_nodes && !okl4_channel_error(ch, ch->mem) && peer_stays(ch->mem)))
 		return;
 	WRITE_ONCE(ch->lingering, false);
 	okl4_channel_drop_mem(ch);
+}
+
+/**
+ * okl4_channel_unpin() - a call needs a channel's memory no longer
+ * @ch: channel whose n_pins the call has raised
+ */
+void okl4_channel_unpin(struct okl4_channel *ch)
+{
+	mutex_lock(&ch->lock);
+	ch->n_pins--;
+	settle(ch);
+	mutex_unlock(&ch->lock);
 }
 
 /**

@@ -112,12 +112,13 @@ struct okl4_offer {
  * @exclusive: only one opener a direction at a time
  * @removed: the host has removed it; its memory goes at the last close. Also read without the lock
  * @news: mounts have not heard that it came or went; also changed without the lock
- * @lingering: nobody uses the channel, but the host has not taken all yet; also read without the lock
+ * @lingering: nobody has the channel open, but its memory is needed yet; also read without the lock
  * @ring_bytes: bytes that each ring must have
- * @mem: memory, or NULL. Stays what it is while somebody has the channel open
+ * @mem: memory, or NULL. Stays what it is while the channel is not idle
  * @n_nodes: inodes that name the channel; an open file is held by its inode
  * @n_readers: open files that read
  * @n_writers: open files that write
+ * @n_pins: calls under way that need @mem though nobody may have the channel open
  * @reader_opens: how often it was opened for reading
  * @writer_opens: and for writing
  * @attaches: how often the host was given memory of it
@@ -155,6 +156,7 @@ struct okl4_channel {
 	unsigned int n_nodes;
 	unsigned int n_readers;
 	unsigned int n_writers;
+	unsigned int n_pins;
 	u64 reader_opens;
 	u64 writer_opens;
 	u64 attaches;
@@ -213,6 +215,8 @@ bool okl4_channel_trylock(struct okl4_channel *ch, struct mutex *lock);
 void okl4_channel_unlock(struct okl4_channel *ch, struct mutex *lock);
 void okl4_channel_ring(struct okl4_channel *ch);
 void okl4_channel_watch(struct okl4_channel *ch);
+bool okl4_channel_idle(const struct okl4_channel *ch);
+void okl4_channel_unpin(struct okl4_channel *ch);
 int okl4_channel_arm_write(struct okl4_channel *ch, u64 bytes);
 void okl4_channel_break(struct okl4_channel *ch, struct okl4_mem *mem, int status);
 void okl4_channel_drop_mem(struct okl4_channel *ch);

@@ -36,13 +36,12 @@ static struct okl4_port *take_port(struct okl4_channel *ch)
  */
 static void discard_useless(struct okl4_channel *ch)
 {
-	if (ch->mem && (READ_ONCE(ch->mem->failed) || ch->removed) && !ch->n_readers &&
-	    !ch->n_writers)
+	if (ch->mem && (READ_ONCE(ch->mem->failed) || ch->removed) && okl4_channel_idle(ch))
 		okl4_channel_drop_mem(ch);
 }
 
 /**
- * need_mem() - see that a channel has memory
+ * need_mem() - see that a channel has memory, and keeps it until okl4_channel_unpin()
  * @ch: channel
  *
  * Context: @ch->setup_lock held, so nobody else gives it memory.
@@ -57,6 +56,8 @@ static int need_mem(struct okl4_channel *ch)
 	mutex_lock(&ch->lock);
 	discard_useless(ch);
 	ring_bytes = ch->mem ? 0 : ch->ring_bytes;
+	ch->n_pins++;
+	WRITE_ONCE(ch->lingering, false);
 	mutex_unlock(&ch->lock);
 	if (!ring_bytes)
 		return 0;
@@ -77,7 +78,7 @@ static int need_mem(struct okl4_channel *ch)
 
 /**
  * make_ready() - see that a channel has memory and the host has it, too
- * @ch: channel
+ * @ch: channel; on success, to be unpinned
  *
  * Context: @ch->setup_lock held.
  * Return: 0 or a negative errno.
@@ -99,11 +100,13 @@ static int make_ready(struct okl4_channel *ch)
 
 	if (err) {
 		mutex_lock(&ch->lock);
+		ch->n_pins--;
 		discard_useless(ch);
 		/* When memory is short, what nobody can use yet is not kept */
 		if (made > 0 && ch->mem && !ch->mem->holder)
 			okl4_channel_drop_mem(ch);
 		mutex_unlock(&ch->lock);
+		okl4_channel_settle(ch);
 	}
 	return err;
 }
@@ -170,7 +173,7 @@ static void count_refusal(struct okl4_channel *ch, int err)
 {
 	enum okl4_refused why = err == -ENXIO  ? OKL4_REFUSED_NXIO :
 				err == -EBUSY  ? OKL4_REFUSED_BUSY :
-				err == -ENOMEM ? OKL4_REFUSED_NOMEM :
+				err == -ENOMEM || err == -ENOSPC ? OKL4_REFUSED_NOMEM :
 						 OKL4_REFUSED_IO;
 
 	atomic_inc(&ch->refused[why]);
@@ -182,8 +185,8 @@ static void count_refusal(struct okl4_channel *ch, int err)
  * @reads: for reading
  * @writes: for writing; at least one of the two
  *
- * Return: 0; -ENXIO: no device offers the channel; -EBUSY: it is exclusive and that direction is open; -ENOMEM; -EIO:
- * it has failed and others have it open still, or the host refuses it; -ERESTARTSYS.
+ * Return: 0; -ENXIO: no device offers the channel; -EBUSY: it is exclusive and that direction is open; -ENOMEM;
+ * -ENOSPC: all rings together would be larger than the module's parameter allows; -EIO: it has failed and others have it open still, or the host refuses it; -ERESTARTSYS.
  */
 int okl4_channel_open(struct okl4_channel *ch, bool reads, bool writes)
 {
@@ -192,8 +195,10 @@ int okl4_channel_open(struct okl4_channel *ch, bool reads, bool writes)
 	if (err)
 		return -ERESTARTSYS;
 	err = make_ready(ch);
-	if (!err)
+	if (!err) {
 		err = join(ch, reads, writes);
+		okl4_channel_unpin(ch);
+	}
 	mutex_unlock(&ch->setup_lock);
 	trace_okl4fs_open(ch, reads, writes, err);
 	if (err)
@@ -222,6 +227,7 @@ void okl4_channel_close(struct okl4_channel *ch, bool reads, bool writes)
 	}
 	discard_useless(ch);
 	mutex_unlock(&ch->lock);
+	okl4_channel_settle(ch);
 	trace_okl4fs_close(ch, reads, writes, 0);
 	okl4_channel_ring(ch);
 }

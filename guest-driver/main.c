@@ -95,6 +95,11 @@ __MODULE_PARM_TYPE(spin_us, "uint");
 MODULE_PARM_DESC(spin_us, "look for bytes for so long before a read sleeps, in us: 1 to 1000, or "
 			  "0: sleep at once (default 0)");
 
+unsigned int okl4_rings_mib;
+module_param_named(rings_mib, okl4_rings_mib, uint, 0644);
+MODULE_PARM_DESC(rings_mib, "MiB that the rings of all channels may have together; an open beyond "
+			    "that is ENOSPC. 0: half of the machine's memory (default 0)");
+
 /**
  * okl4_init() - load the module
  *

@@ -6,7 +6,9 @@
  * ATTACH is short. When memory is fragmented the chunks get smaller, down to a page; only when there
  * are not enough single pages is it an error, and then one for the opener alone: no warning, no
  * OOM killer, neither for us nor for others, who would find nothing left while we take page after
- * page and give up only at the end. So what is plainly not there is not tried for. The pages are not compound, since an I/O may run from one chunk into an adjacent one
+ * page and give up only at the end. So what is plainly not there is not tried for, and a reserve is
+ * left for others. Rings are charged to the memory cgroup of the opener, and all of them together
+ * are bounded by a parameter of the module. The pages are not compound, since an I/O may run from one chunk into an adjacent one
  * and hardened usercopy would take that for an overrun.
  */
 #include <linux/gfp.h>
@@ -17,6 +19,8 @@
 
 #include "compat.h"
 #include "memory.h"
+
+static atomic64_t rings_bytes; /* of all channels */
 
 /**
  * free_first() - free the chunks that were allocated so far
@@ -39,7 +43,8 @@ static void free_first(struct okl4_chunks *c, u32 n)
  */
 static bool alloc_in_order(struct okl4_chunks *c, u64 bytes, unsigned int order)
 {
-	gfp_t gfp = GFP_KERNEL | __GFP_NOWARN | (order ? __GFP_NORETRY : __GFP_RETRY_MAYFAIL);
+	gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_NOWARN |
+		    (order ? __GFP_NORETRY : __GFP_RETRY_MAYFAIL);
 	u32 i;
 
 	c->order = order;
@@ -74,7 +79,7 @@ int okl4_chunks_alloc(struct okl4_chunks *c, u64 bytes)
 	memset(c, 0, sizeof(*c));
 	if (bytes >> PAGE_SHIFT > max(si_mem_available(), 0L))
 		return -ENOMEM;
-	c->base = kvcalloc(most, sizeof(*c->base), GFP_KERNEL | __GFP_NOWARN | __GFP_RETRY_MAYFAIL);
+	c->base = kvcalloc(most, sizeof(*c->base), GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_RETRY_MAYFAIL);
 	if (!c->base)
 		return -ENOMEM;
 
@@ -103,6 +108,31 @@ void okl4_chunks_free(struct okl4_chunks *c)
 	free_first(c, c->n);
 	kvfree(c->base);
 	memset(c, 0, sizeof(*c));
+}
+
+/* reserve_pages() - what rings leave free for others: a 64th of the machine, at most 64 MiB */
+static long reserve_pages(void)
+{
+	return min_t(long, totalram_pages() / 64, (64L << 20) >> PAGE_SHIFT);
+}
+
+/**
+ * take_share() - see that there may be rings of so many bytes more
+ * @bytes: both rings of a channel
+ *
+ * Return: 0; -ENOSPC: all would be more than okl4_rings_mib; -ENOMEM: the machine is short of memory.
+ */
+static int take_share(u64 bytes)
+{
+	u64 mib = READ_ONCE(okl4_rings_mib);
+	u64 most = mib ? mib << 20 : (u64)(totalram_pages() / 2) << PAGE_SHIFT;
+
+	if ((long)(bytes >> PAGE_SHIFT) + reserve_pages() > si_mem_available())
+		return -ENOMEM;
+	if (atomic64_add_return(bytes, &rings_bytes) <= (s64)most)
+		return 0;
+	atomic64_sub(bytes, &rings_bytes);
+	return -ENOSPC;
 }
 
 /**
@@ -136,11 +166,11 @@ static int lay_out(struct okl4_mem *mem, u64 ring_bytes)
  * @ring_bytes: a power of two, OKL4FS_RING_BYTES_MIN to OKL4FS_RING_BYTES_MAX
  *
  * Context: may sleep.
- * Return: the memory, nobody's yet, or an error pointer.
+ * Return: the memory, nobody's yet, or an error pointer: -ENOMEM, -ENOSPC (take_share()).
  */
 struct okl4_mem *okl4_mem_new(u64 ring_bytes)
 {
-	struct okl4_mem *mem = kzalloc(sizeof(*mem), GFP_KERNEL);
+	struct okl4_mem *mem = kzalloc(sizeof(*mem), GFP_KERNEL_ACCOUNT);
 	int err;
 
 	if (!mem)
@@ -150,7 +180,11 @@ struct okl4_mem *okl4_mem_new(u64 ring_bytes)
 		mem->instance = get_random_u64();
 	} while (!mem->instance);
 
-	err = lay_out(mem, ring_bytes);
+	err = take_share(2 * ring_bytes);
+	if (!err) {
+		mem->share_bytes = 2 * ring_bytes;
+		err = lay_out(mem, ring_bytes);
+	}
 	if (err) {
 		okl4_mem_free(mem);
 		return ERR_PTR(err);
@@ -172,5 +206,6 @@ void okl4_mem_free(struct okl4_mem *mem)
 		return;
 	for (i = 0; i < OKL4FS_N_SECS; i++)
 		okl4_chunks_free(&mem->chunks[i]);
+	atomic64_sub(mem->share_bytes, &rings_bytes);
 	kfree(mem);
 }

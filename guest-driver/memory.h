@@ -31,6 +31,7 @@ struct okl4_chunks {
  * @chunks: the memory of ctl, fwd and bwd
  * @sec: the memsections over it
  * @pair: the guest's end: tx is serialised by the channel's tx_lock, rx by its rx_lock
+ * @share_bytes: what it counts among the rings of all channels
  * @instance: random name of this memory; no two have the same
  * @failed: 0, or the status (not negated) for which nobody uses this memory any more; set once,
  *	by cmpxchg
@@ -44,6 +45,7 @@ struct okl4_mem {
 	struct okl4_chunks chunks[OKL4FS_N_SECS];
 	struct memsec sec[OKL4FS_N_SECS];
 	struct socketpair pair;
+	u64 share_bytes;
 	u64 instance;
 	int failed;
 	struct okl4_port *holder;
@@ -51,6 +53,9 @@ struct okl4_mem {
 	u32 holder_generation;
 	struct list_head retired;
 };
+
+/* main.c: MiB that all rings may have together, or 0: half of the machine's memory */
+extern unsigned int okl4_rings_mib;
 
 int okl4_chunks_alloc(struct okl4_chunks *c, u64 bytes);
 void okl4_chunks_free(struct okl4_chunks *c);

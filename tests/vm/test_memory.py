@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Guest memory: added and taken away under a stream, in small pieces, and not there at all."""
 import re
+import socket
 import unittest
 
 from vm import Deadline, kernel, testmodule
-from vm.base import VmTest, echo
+from vm.base import VmTest, echo, listens
 
 LIMIT_S = 180
 MIB = 1 << 20
@@ -187,6 +188,77 @@ class Scarce(MemoryTest):
         output = self.guest.check("okl4test failing /okl4/small", 300)
         self.assertRegex(output, r"failed \d+ opens of \d+")
         self.guest.check("okl4test seq /okl4/small records=300", LIMIT_S)
+
+
+class Bounded(MemoryTest):
+    """Rings are charged, bounded, and given back."""
+
+    N_CHANNELS = 6
+    RING_BYTES = 4 * MIB
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.one_guest({f"c{i}": {"ring_bytes": cls.RING_BYTES,
+                                 "endpoint": listens(cls.scratch / f"c{i}.sock")}
+                       for i in range(cls.N_CHANNELS)})
+        cls.guest.check("umount /okl4; mount -t okl4fs -o populate okl4fs /okl4")
+
+    def wait_memory(self, name: str, there: bool) -> None:
+        """Wait until a channel has memory, or has none."""
+        deadline = Deadline(LIMIT_S)
+        while (self.counters(name)["memory"] != "none") != there:
+            deadline.check(f"memory of {name}: {there}")
+
+    def open_all(self, before: str = "") -> str:
+        """Open one channel after the other and keep them; what the shell says until one fails."""
+        opens = "".join(f"exec {i + 3}</okl4/c{i} && echo open {i}\n"
+                        for i in range(self.N_CHANNELS))
+        return self.guest.run(f"sh -c '{before}\n{opens}' 2>&1", LIMIT_S)[1]
+
+    def test_given_back_at_the_last_close(self):
+        """The nodes stay, the rings do not; and a channel works again when it is opened again."""
+        for _ in range(2):
+            self.assertEqual(self.open_all().count("open"), self.N_CHANNELS)
+            for i in range(self.N_CHANNELS):
+                self.wait_memory(f"c{i}", False)
+
+    def test_kept_while_bytes_are_there(self):
+        """What nobody has taken yet is delivered to a client that comes later; then they go."""
+        self.guest.check("echo late > /okl4/c0")
+        self.wait_memory("c0", True)
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(LIMIT_S)
+            client.connect(str(self.scratch / "c0.sock"))
+            self.assertEqual(client.recv(100), b"late\n")
+        self.wait_memory("c0", False)
+        self.guest.check("echo again > /okl4/c0")
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(LIMIT_S)
+            client.connect(str(self.scratch / "c0.sock"))
+            self.assertEqual(client.recv(100), b"again\n")
+        self.wait_memory("c0", False)
+
+    def test_charged_to_the_opener(self):
+        """In a cgroup of 20 MiB, two channels of twice 4 MiB can be open."""
+        if self.guest.run("grep -q memory /proc/cgroups")[0]:
+            self.skipTest("this kernel has no memory cgroups")
+        self.guest.check("mkdir -p /tmp/cg && mount -t cgroup2 cg /tmp/cg && "
+                         "echo +memory > /tmp/cg/cgroup.subtree_control && "
+                         "mkdir /tmp/cg/small && echo 20M > /tmp/cg/small/memory.max")
+        self.addCleanup(self.guest.run, "rmdir /tmp/cg/small; umount /tmp/cg")
+        output = self.open_all("echo $$ > /tmp/cg/small/cgroup.procs")
+        self.assertIn("Cannot allocate memory", output)
+        self.assertEqual(len(re.findall(r"^open \d", output, re.M)), 2, output)
+
+    def test_bounded_by_a_parameter(self):
+        """All rings together: 20 MiB, so two channels of twice 4 MiB; the third is ENOSPC."""
+        parameter = "/sys/module/okl4fs/parameters/rings_mib"
+        self.guest.check(f"echo 20 > {parameter}")
+        self.addCleanup(self.guest.check, f"echo 0 > {parameter}")
+        output = self.open_all()
+        self.assertIn("No space left on device", output)
+        self.assertEqual(len(re.findall(r"^open \d", output, re.M)), 2, output)
 
 
 if __name__ == "__main__":
