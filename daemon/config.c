@@ -14,6 +14,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <libfs/abi.h>
+
 #include "config_read.h"
 #include "util/fd.h"
 #include "util/log.h"
@@ -102,6 +104,7 @@ int config_default(struct config **out)
 	guest->n_channels = 1;
 	channel->name = strdup("intervm_test");
 	channel->ring_bytes = 1U << 20;
+	channel->guest_mode = channel->guest_uid = channel->guest_gid = OKL4FS_NOT_GIVEN;
 	channel->endpoint.type = ENDPOINT_UNIX_LISTEN;
 	channel->endpoint.path = runtime_path("default.intervm_test.sock");
 	channel->endpoint.mode = 0600;

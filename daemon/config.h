@@ -67,12 +67,17 @@ struct endpoint_config {
  * @name: 1 to OKL4FS_NAME_MAX bytes, no '/', not "." or ".."
  * @ring_bytes: power of two, 4 KiB to 64 MiB; 1 MiB by default
  * @exclusive: one opener an end in the guest
+ * @guest_mode: permission bits of its node in the guest; OKL4FS_NOT_GIVEN by default
+ * @guest_uid: owner of its node, a number of the guest's; OKL4FS_NOT_GIVEN by default
+ * @guest_gid: and its group
  * @endpoint: host end
  */
 struct channel_config {
 	char *name;
 	uint64_t ring_bytes;
 	bool exclusive;
+	unsigned int guest_mode;
+	uint32_t guest_uid, guest_gid;
 	struct endpoint_config endpoint;
 };
 

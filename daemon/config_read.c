@@ -55,11 +55,15 @@ static void read_tail_bytes(struct conf_reader *r, const struct conf_node *node,
 static void read_channel(struct conf_reader *r, struct conf_node *node, struct channel_config *out)
 {
 	out->ring_bytes = 1U << 20;
+	out->guest_mode = out->guest_uid = out->guest_gid = OKL4FS_NOT_GIVEN;
 	if (!conf_is_kind(r, node, CONF_OBJECT))
 		return;
 	conf_read_channel_name(r, conf_required(r, node, "name"), &out->name);
 	read_ring_bytes(r, conf_member(node, "ring_bytes"), &out->ring_bytes);
 	conf_read_boolean(r, conf_member(node, "exclusive"), &out->exclusive);
+	conf_read_mode(r, conf_member(node, "guest_mode"), &out->guest_mode);
+	conf_read_id(r, conf_member(node, "guest_uid"), &out->guest_uid);
+	conf_read_id(r, conf_member(node, "guest_gid"), &out->guest_gid);
 	config_read_endpoint(r, conf_required(r, node, "endpoint"), &out->endpoint);
 	conf_refuse_unused(r, node);
 }

@@ -222,21 +222,27 @@ bool conf_read_word(struct conf_reader *r, const struct conf_node *node, const c
 	return false;
 }
 
-/**
- * conf_read_u32() - a number from 0 to 2^32 - 1
- * @r: reader
- * @node: the value, or NULL
- * @out: untouched when there is none
- */
-void conf_read_u32(struct conf_reader *r, const struct conf_node *node, uint32_t *out)
+/* A whole number from 0 to @max */
+static void read_number(struct conf_reader *r, const struct conf_node *node, uint32_t max,
+			uint32_t *out)
 {
 	if (!conf_is_kind(r, node, CONF_NUMBER))
 		return;
-	if (!node->is_integer || node->integer < 0 || node->integer > UINT32_MAX)
-		conf_error(r->errors, node, "must be a whole number from 0 to %u, not %.40s",
-			   UINT32_MAX, node->text);
+	if (!node->is_integer || node->integer < 0 || node->integer > max)
+		conf_error(r->errors, node, "must be a whole number from 0 to %u, not %.40s", max,
+			   node->text);
 	else
 		*out = (uint32_t)node->integer;
+}
+
+void conf_read_u32(struct conf_reader *r, const struct conf_node *node, uint32_t *out)
+{
+	read_number(r, node, UINT32_MAX, out);
+}
+
+void conf_read_id(struct conf_reader *r, const struct conf_node *node, uint32_t *out)
+{
+	read_number(r, node, UINT32_MAX - 1, out);
 }
 
 /**

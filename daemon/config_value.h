@@ -67,4 +67,7 @@ bool conf_read_word(struct conf_reader *r, const struct conf_node *node, const c
 /** conf_read_u32() - a number from 0 to 2^32 - 1 */
 void conf_read_u32(struct conf_reader *r, const struct conf_node *node, uint32_t *out);
 
+/** conf_read_id() - number of a user or a group: from 0 to 2^32 - 2, since the largest means "none" (chown(2)) */
+void conf_read_id(struct conf_reader *r, const struct conf_node *node, uint32_t *out);
+
 #endif

@@ -94,6 +94,9 @@ static int serve_info(struct guest *g, const struct wire_request *req, union wir
 	wc.flags = gc->cfg.exclusive ? OKL4FS_CHANNEL_EXCLUSIVE : 0;
 	wc.ring_bytes = gc->cfg.ring_bytes;
 	wc.name = gc->cfg.name;
+	wc.mode = gc->cfg.guest_mode;
+	wc.uid = gc->cfg.guest_uid;
+	wc.gid = gc->cfg.guest_gid;
 	return (int)wire_encode_info(rep, req, &wc);
 }
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <json-c/json.h>
+#include <libfs/abi.h>
 
 #include "util/fd.h"
 
@@ -17,11 +18,11 @@
  * rpc_add_string() - a string member
  * @object: to which
  * @key: its key; static memory
- * @text: the string
+ * @text: the string; NULL is null
  */
 void rpc_add_string(struct json_object *object, const char *key, const char *text)
 {
-	json_object_object_add_ex(object, key, json_object_new_string(text),
+	json_object_object_add_ex(object, key, text ? json_object_new_string(text) : NULL,
 				  JSON_C_OBJECT_ADD_CONSTANT_KEY);
 }
 
@@ -34,6 +35,13 @@ void rpc_add_string(struct json_object *object, const char *key, const char *tex
 void rpc_add_number(struct json_object *object, const char *key, uint64_t number)
 {
 	json_object_object_add_ex(object, key, json_object_new_uint64(number),
+				  JSON_C_OBJECT_ADD_CONSTANT_KEY);
+}
+
+void rpc_add_id(struct json_object *object, const char *key, uint32_t id)
+{
+	json_object_object_add_ex(object, key,
+				  id == OKL4FS_NOT_GIVEN ? NULL : json_object_new_uint64(id),
 				  JSON_C_OBJECT_ADD_CONSTANT_KEY);
 }
 

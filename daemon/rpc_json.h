@@ -14,12 +14,14 @@
 
 struct json_object;
 
-/** rpc_add_string() - a string; @key is static memory, as in the others */
+/** rpc_add_string() - a string, NULL is null; @key is static memory, as in the others */
 void rpc_add_string(struct json_object *object, const char *key, const char *text);
 
 /** rpc_add_number() - a number */
 void rpc_add_number(struct json_object *object, const char *key, uint64_t number);
 
+/** rpc_add_id() - number of a user or a group; OKL4FS_NOT_GIVEN is null */
+void rpc_add_id(struct json_object *object, const char *key, uint32_t id);
 /** rpc_add_boolean() - a boolean */
 void rpc_add_boolean(struct json_object *object, const char *key, bool boolean);
 

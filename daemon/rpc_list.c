@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include <json-c/json.h>
+#include <libfs/abi.h>
 
 #include "rpc_call.h"
 #include "rpc_json.h"
@@ -117,6 +118,10 @@ static const struct rpc_field channel_fields[] = {
 		  .of = failure_fields),
 	RPC_FIELD("ring_bytes", RPC_INTEGER, "Size of the ring, each way"),
 	RPC_FIELD("exclusive", RPC_BOOLEAN, "One opener an end in the guest"),
+	RPC_FIELD("guest_mode", RPC_STRING, "Permission bits of its node in the guest, octal",
+		  .nullable = true),
+	RPC_FIELD("guest_uid", RPC_INTEGER, "Owner of its node", .nullable = true),
+	RPC_FIELD("guest_gid", RPC_INTEGER, "Group of its node", .nullable = true),
 	RPC_FIELD("endpoint", RPC_OBJECT, "The host end", .of = endpoint_fields),
 	RPC_FIELD("instance", RPC_INSTANCE, "Which memory it has, or had last", .nullable = true),
 	RPC_FIELD("attaches", RPC_INTEGER, "How often memory was attached"),
@@ -307,6 +312,17 @@ static struct json_object *errors_object(const struct channel_snapshot *snap)
 	return object;
 }
 
+/* What the channel's node in the guest is to be; null where that is the guest's choice. */
+static void add_node(struct json_object *object, const struct channel_config *cfg)
+{
+	char mode[16];
+
+	snprintf(mode, sizeof(mode), "%04o", cfg->guest_mode);
+	rpc_add_string(object, "guest_mode", cfg->guest_mode == OKL4FS_NOT_GIVEN ? NULL : mode);
+	rpc_add_id(object, "guest_uid", cfg->guest_uid);
+	rpc_add_id(object, "guest_gid", cfg->guest_gid);
+}
+
 struct json_object *rpc_channel_object(const char *guest, const struct channel_snapshot *snap)
 {
 	const struct channel_config *cfg = snap->cfg;
@@ -319,6 +335,7 @@ struct json_object *rpc_channel_object(const char *guest, const struct channel_s
 	json_object_object_add(object, "failure", failure_object(snap));
 	rpc_add_number(object, "ring_bytes", cfg->ring_bytes);
 	rpc_add_boolean(object, "exclusive", cfg->exclusive);
+	add_node(object, cfg);
 	json_object_object_add(object, "endpoint", endpoint_object(&cfg->endpoint, &snap->info));
 	rpc_add_instance(object, "instance", snap->instance);
 	rpc_add_number(object, "attaches", snap->attaches);

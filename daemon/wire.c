@@ -244,6 +244,9 @@ size_t wire_encode_info(union wire_reply *rep, const struct wire_request *req,
 	rep->info.ring_bytes = fs_cpu_to_le64(channel->ring_bytes);
 	rep->info.name_bytes = fs_cpu_to_le32(name_bytes);
 	memcpy(rep->info.name, channel->name, name_bytes);
+	rep->info.mode = fs_cpu_to_le32(channel->mode);
+	rep->info.uid = fs_cpu_to_le32(channel->uid);
+	rep->info.gid = fs_cpu_to_le32(channel->gid);
 	return n;
 }
 

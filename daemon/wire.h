@@ -80,11 +80,15 @@ union wire_reply {
  * @flags: OKL4FS_CHANNEL_*
  * @ring_bytes: bytes of each ring
  * @name: at most OKL4FS_NAME_MAX bytes
+ * @mode: permission bits of the guest's node, or OKL4FS_NOT_GIVEN
+ * @uid: its owner, or OKL4FS_NOT_GIVEN
+ * @gid: its group, or OKL4FS_NOT_GIVEN
  */
 struct wire_channel {
 	uint32_t id, generation, flags;
 	uint64_t ring_bytes;
 	const char *name;
+	uint32_t mode, uid, gid;
 };
 
 /**

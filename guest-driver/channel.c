@@ -60,6 +60,16 @@ static void tell(struct okl4_channel *ch)
 		okl4_channel_has_news();
 }
 
+/* Whether the nodes have to be told anew. Under @ch->lock, before @ch->removed is forgotten */
+static bool take_access(struct okl4_channel *ch, const struct okl4_access *access)
+{
+	if (ch->access_serial && !ch->removed && !memcmp(&ch->access, access, sizeof(*access)))
+		return false;
+	ch->access = *access;
+	WRITE_ONCE(ch->access_serial, ch->access_serial + 1 ?: 1);
+	return true;
+}
+
 /**
  * take_offer() - note what a device says of a channel
  * @ch: channel
@@ -73,6 +83,7 @@ static int take_offer(struct okl4_channel *ch, struct okl4_port *port,
 		      const struct okl4_offer *offer)
 {
 	struct okl4_port *now = rcu_dereference_protected(ch->port, lockdep_is_held(&ch->lock));
+	bool news = !now;
 
 	if (now && now != port)
 		return -EBUSY;
@@ -84,11 +95,12 @@ static int take_offer(struct okl4_channel *ch, struct okl4_port *port,
 	}
 	WRITE_ONCE(ch->id, offer->id);
 	ch->generation = offer->generation;
+	news |= take_access(ch, &offer->access);
 	WRITE_ONCE(ch->removed, false);
 	ch->exclusive = offer->exclusive;
 	ch->ring_bytes = offer->ring_bytes;
 	rcu_assign_pointer(ch->port, port);
-	if (!now)
+	if (news)
 		tell(ch);
 	return 0;
 }

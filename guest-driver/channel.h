@@ -81,10 +81,23 @@ struct okl4_port {
 };
 
 /**
+ * struct okl4_access - what the host wants of a channel's nodes; any number, or OKL4FS_NOT_GIVEN
+ * @mode: permission bits
+ * @uid: owner, in the guest's numbers
+ * @gid: group
+ */
+struct okl4_access {
+	u32 mode;
+	u32 uid;
+	u32 gid;
+};
+
+/**
  * struct okl4_offer - what a device says of a channel
  * @id: its number on that device
  * @generation: tells it from others that have this number at other times
  * @exclusive: only one opener a direction at a time
+ * @access: what the host wants of its nodes, not checked
  * @ring_bytes: bytes of each ring, checked
  * @name: name, checked; ends with NUL
  * @name_bytes: its length
@@ -93,6 +106,7 @@ struct okl4_offer {
 	u32 id;
 	u32 generation;
 	bool exclusive;
+	struct okl4_access access;
 	u64 ring_bytes;
 	const char *name;
 	unsigned int name_bytes;
@@ -110,6 +124,9 @@ struct okl4_offer {
  * @id: its number on @port; also read without the lock
  * @generation: and the generation of that
  * @exclusive: only one opener a direction at a time
+ * @access: what the host wants of its nodes, not checked
+ * @access_serial: changes when @access does, and when the channel was removed and is added again.
+ *	Never 0 for a channel that was offered; also read without the lock
  * @removed: the host has removed it; its memory goes at the last close. Also read without the lock
  * @news: mounts have not heard that it came or went; also changed without the lock
  * @lingering: nobody has the channel open, but its memory is needed yet; also read without the lock
@@ -148,6 +165,8 @@ struct okl4_channel {
 	u32 id;
 	u32 generation;
 	bool exclusive;
+	struct okl4_access access;
+	u32 access_serial;
 	bool removed;
 	bool news;
 	bool lingering;

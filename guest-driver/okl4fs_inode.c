@@ -126,7 +126,11 @@ struct inode *okl4fs_root_inode(struct super_block *sb)
 	const struct okl4fs_options *opts = sb->s_fs_info;
 	struct inode *inode;
 
-	inode = new_inode_of(sb, S_IFDIR | opts->mode | (opts->mode & 0444) >> 2);
+	/*
+	 * All may pass: a node says itself who may open it. But a node can be made with any owner's
+	 * permissions, so only the directory's owner may do that.
+	 */
+	inode = new_inode_of(sb, S_IFDIR | 0111 | (opts->mode & ~022) | (opts->mode & 0444) >> 2);
 	if (!inode)
 		return NULL;
 	inode->i_uid = opts->uid;
@@ -184,7 +188,7 @@ static int okl4fs_show_options(struct seq_file *seq, struct dentry *root)
 		seq_printf(seq, ",uid=%u", from_kuid_munged(reader, opts->uid));
 	if (!gid_eq(opts->gid, GLOBAL_ROOT_GID))
 		seq_printf(seq, ",gid=%u", from_kgid_munged(reader, opts->gid));
-	if (opts->mode != 0644)
+	if (opts->mode != OKL4FS_MODE)
 		seq_printf(seq, ",mode=%03o", opts->mode);
 	return 0;
 }

@@ -6,6 +6,10 @@
  * channel. It stays when the device goes (unplugged, unbound), since that comes back. Nodes that somebody
  * else made are left alone, and one that somebody unlinked comes back only with its channel.
  *
+ * The host may say whose a node is and with which permissions; the mount's options say the rest. A
+ * node gets both when it is made, and again when the host says something else or adds the channel
+ * again, so what chmod and chown changed meanwhile stays as long as the channel does.
+ *
  * Channels come and go under a device's mutex, and nodes under the lock of their directory, so
  * between the two stands a work item.
  */
@@ -25,8 +29,7 @@ static LIST_HEAD(mounts); /* protected by mounts_lock */
 /* Outside the lock of any directory; taken under s_umount */
 static DEFINE_MUTEX(mounts_lock);
 
-/* i_generation of a node that was made here */
-#define MADE_HERE 1
+/* i_generation of a node that was made here is the access_serial that it got, so not 0 */
 
 /**
  * find() - the dentry of a name
@@ -44,6 +47,67 @@ static struct dentry *find(struct super_block *sb, const struct okl4_channel *ch
 }
 
 /**
+ * set_access() - give a node the owner and permissions that the host wants, where it wants any
+ * @inode: node that was made here
+ * @ch: its channel
+ *
+ * A host that asks for what there is not here gets what the mount says.
+ */
+static void set_access(struct inode *inode, struct okl4_channel *ch)
+{
+	const struct okl4fs_options *opts = inode->i_sb->s_fs_info;
+	struct okl4_access said;
+	bool mode_ok;
+	kuid_t uid;
+	kgid_t gid;
+
+	mutex_lock(&ch->lock);
+	said = ch->access;
+	inode->i_generation = ch->access_serial;
+	mutex_unlock(&ch->lock);
+
+	mode_ok = !(said.mode & ~0777U);
+	uid = make_kuid(inode->i_sb->s_user_ns, said.uid);
+	gid = make_kgid(inode->i_sb->s_user_ns, said.gid);
+	inode->i_uid = uid_valid(uid) ? uid : opts->uid;
+	inode->i_gid = gid_valid(gid) ? gid : opts->gid;
+	inode->i_mode = S_IFIFO | (mode_ok ? said.mode : opts->mode & 0666);
+	okl4_compat_init_times(inode);
+	if ((!mode_ok && said.mode != OKL4FS_NOT_GIVEN) ||
+	    (!uid_valid(uid) && said.uid != OKL4FS_NOT_GIVEN) ||
+	    (!gid_valid(gid) && said.gid != OKL4FS_NOT_GIVEN))
+		pr_warn_ratelimited("channel %*pE: the host asks for mode %#o, owner %u:%u; what is not valid is as the mount says\n",
+				    (int)ch->name_bytes, ch->name, said.mode, said.uid, said.gid);
+}
+
+/* A node of a channel, made; NULL: out of memory */
+static struct inode *make_node(struct super_block *sb, struct okl4_channel *ch)
+{
+	struct inode *inode;
+
+	kref_get(&ch->ref);
+	inode = okl4fs_new_node(sb, ch, 0);
+	if (inode)
+		set_access(inode, ch);
+	else
+		okl4_channel_put(ch);
+	return inode;
+}
+
+/* Tell a node that is there what the host says now, if it was made here. Under its directory's lock */
+static void renew_node(struct dentry *dentry, struct okl4_channel *ch)
+{
+	struct inode *inode = d_inode(dentry);
+
+	if (!inode->i_generation || inode->i_generation == READ_ONCE(ch->access_serial))
+		return;
+	inode_lock_nested(inode, I_MUTEX_CHILD);
+	set_access(inode, ch);
+	inode_unlock(inode);
+	fsnotify_dentry(dentry, FS_ATTRIB);
+}
+
+/**
  * add_node() - make the node of a channel, unless there is something of that name
  * @sb: superblock
  * @ch: channel
@@ -53,8 +117,7 @@ static struct dentry *find(struct super_block *sb, const struct okl4_channel *ch
  */
 static int add_node(struct super_block *sb, struct okl4_channel *ch)
 {
-	const struct okl4fs_options *opts = sb->s_fs_info;
-	struct inode *dir = d_inode(sb->s_root), *inode = NULL;
+	struct inode *dir = d_inode(sb->s_root), *inode;
 	struct dentry *dentry;
 	int err = 0;
 
@@ -64,21 +127,17 @@ static int add_node(struct super_block *sb, struct okl4_channel *ch)
 		dentry = d_alloc_name(sb->s_root, ch->name);
 	if (!dentry) {
 		err = -ENOMEM;
-	} else if (d_really_is_negative(dentry)) {
-		kref_get(&ch->ref);
-		inode = okl4fs_new_node(sb, ch, opts->mode & 0666);
-		if (!inode) {
-			okl4_channel_put(ch);
+	} else if (d_really_is_positive(dentry)) {
+		renew_node(dentry, ch);
+	} else {
+		inode = make_node(sb, ch);
+		if (inode) {
+			okl4_compat_pin(dentry, inode);
+			okl4_compat_dir_changed(dir);
+			fsnotify_create(dir, dentry);
+		} else {
 			err = -ENOMEM;
 		}
-	}
-	if (inode) {
-		inode->i_uid = opts->uid;
-		inode->i_gid = opts->gid;
-		inode->i_generation = MADE_HERE;
-		okl4_compat_pin(dentry, inode);
-		okl4_compat_dir_changed(dir);
-		fsnotify_create(dir, dentry);
 	}
 	dput(dentry);
 	inode_unlock(dir);
@@ -96,7 +155,7 @@ static void drop_node(struct super_block *sb, const struct okl4_channel *ch)
 {
 	struct dentry *dentry = find(sb, ch);
 
-	if (dentry && d_really_is_positive(dentry) && d_inode(dentry)->i_generation == MADE_HERE)
+	if (dentry && d_really_is_positive(dentry) && d_inode(dentry)->i_generation)
 		simple_recursive_removal(dentry, NULL);
 	dput(dentry);
 }

@@ -142,7 +142,7 @@ static int okl4fs_init_fs_context(struct fs_context *fc)
 	} else {
 		opts->uid = GLOBAL_ROOT_UID;
 		opts->gid = GLOBAL_ROOT_GID;
-		opts->mode = 0644;
+		opts->mode = OKL4FS_MODE;
 	}
 	INIT_LIST_HEAD(&opts->link);
 	fc->s_fs_info = opts;

@@ -24,6 +24,9 @@ static bool check_info(struct okl4fs_info_rep *info, u32 first_id, struct okl4_o
 	offer->id = le32_to_cpu(info->id);
 	offer->generation = le32_to_cpu(info->generation);
 	offer->exclusive = le32_to_cpu(info->flags) & OKL4FS_CHANNEL_EXCLUSIVE;
+	offer->access.mode = le32_to_cpu(info->mode);
+	offer->access.uid = le32_to_cpu(info->uid);
+	offer->access.gid = le32_to_cpu(info->gid);
 	offer->ring_bytes = le64_to_cpu(info->ring_bytes);
 	offer->name = name;
 	offer->name_bytes = le32_to_cpu(info->name_bytes);

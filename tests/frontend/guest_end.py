@@ -12,6 +12,7 @@ from memory import Memory, fence
 from vhost_user import TIMEOUT_S, Frontend
 
 MAGIC = 0x344C4B4F
+NOT_GIVEN = 0xffffffff  # as mode, uid, gid
 HELLO, CHANNEL_INFO, ATTACH, DETACH, PING = 1, 2, 3, 4, 5
 WAKE, CHANNEL_ADDED, CHANNEL_REMOVED, CHANNEL_FAILED = 1, 2, 3, 4
 BELL_WORDS = 16
@@ -92,10 +93,11 @@ class Driver:
 
     def info(self, first_id: int) -> dict:
         """CHANNEL_INFO."""
-        ident, flags, ring_bytes, name_bytes, generation, name = struct.unpack(
-            "<IIQII64s", self.ask(CHANNEL_INFO, struct.pack("<II", first_id, 0)))
+        ident, flags, ring_bytes, name_bytes, generation, name, *access, zero = struct.unpack(
+            "<IIQII64s4I", self.ask(CHANNEL_INFO, struct.pack("<II", first_id, 0)))
+        assert zero == 0
         return {"id": ident, "generation": generation, "flags": flags, "ring_bytes": ring_bytes,
-                "name": name[:name_bytes].decode()}
+                "name": name[:name_bytes].decode(), "access": access}
 
     def channels(self) -> dict[str, dict]:
         """All channels by name; NO_CHANNEL (73) ends the list."""

@@ -4,7 +4,7 @@ import os
 import signal
 import unittest
 
-from guest_end import ATTACH, CHANNEL_ADDED, CHANNEL_REMOVED, Channel, Driver, Refused
+from guest_end import ATTACH, CHANNEL_ADDED, CHANNEL_REMOVED, NOT_GIVEN, Channel, Driver, Refused
 from rig import RING_BYTES, STATUS, FrontendTest
 from vhost_user import Frontend
 from vm.daemon import DaemonError, guest_config
@@ -61,6 +61,39 @@ class ComeAndGo(FrontendTest):
         channel.echo(os.urandom(100000))
         self.go_on()
         self.assertEqual(self.channel_state("vm1", "new")["state"], "attached")
+
+    def test_mode_and_owner_of_the_node(self):
+        """They come in the reply, and in channel.list; what is not given is neither 0 nor -1 there."""
+        for given, told in (({"guest_mode": "0640", "guest_uid": 1000, "guest_gid": 4294967294},
+                             [0o640, 1000, 4294967294]),
+                            ({"guest_mode": "0000", "guest_uid": 0, "guest_gid": 0}, [0, 0, 0]),
+                            ({"guest_gid": 4}, [NOT_GIVEN, NOT_GIVEN, 4])):
+            with self.subTest(given=given):
+                ident = self.add("new", **given)
+                self.wait_changes({(CHANNEL_ADDED, ident)})
+                self.assertEqual(self.driver_.channels()["new"]["access"], told)
+                state = self.channel_state("vm1", "new")
+                self.assertEqual({key: state[key] for key in ("guest_mode", "guest_uid", "guest_gid")},
+                                 {"guest_mode": None, "guest_uid": None, "guest_gid": None} | given)
+                self.remove("new")
+                self.wait_changes({(CHANNEL_REMOVED, ident)})
+        self.go_on()
+
+    def test_reload_with_another_owner(self):
+        """The channel is replaced; what is joined to it is not."""
+        config = {**ECHO, "name": "new", "guest_uid": 7}
+        channels = self.daemon.config["guests"][0]["channels"]
+        channels.append(config)
+        self.daemon.write_config()
+        self.daemon.rpc("config.reload")
+        old = self.driver_.channels()["new"]
+        config["guest_uid"] = 8
+        self.daemon.write_config()
+        self.daemon.rpc("config.reload")
+        new = self.driver_.channels()["new"]
+        self.assertEqual((old["access"][1], new["access"][1]), (7, 8))
+        self.assertNotEqual((old["id"], old["generation"]), (new["id"], new["generation"]))
+        self.go_on()
 
     def test_removed_channel_is_let_go(self):
         ident = self.add("new")

@@ -4,7 +4,7 @@ import os
 import struct
 import unittest
 
-from guest_end import Channel, Driver, Refused
+from guest_end import NOT_GIVEN, Channel, Driver, Refused
 from memory import Memory, Region
 from rig import RING_BYTES, STATUS, FrontendTest
 from vhost_user import (F_PROTOCOL_FEATURES, F_VERSION_1, PROTOCOL_MQ, PROTOCOL_REPLY_ACK,
@@ -28,7 +28,7 @@ class Faithful(FrontendTest):
         self.assertNotEqual(instance, 0)
         self.assertEqual(driver.info(0), {"id": 0, "generation": 0, "flags": 0,
                                           "ring_bytes": RING_BYTES,
-                                          "name": "echo"})
+                                          "name": "echo", "access": [NOT_GIVEN] * 3})
         self.assertEqual(list(driver.channels()), ["echo", "echo2"])
         driver.ping()
         driver.detach(1)

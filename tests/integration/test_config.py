@@ -20,6 +20,7 @@ GOOD = {"control": {"path": "/c", "mode": "0600", "group": "adm", "idle_seconds"
         "guests": [{"name": "vm1", "socket": "/s", "socket_mode": "listen", "socket_perm": "0600",
                     "socket_group": "adm", "tail_bytes": 0,
                     "channels": [{"name": "a", "ring_bytes": 4096, "exclusive": True,
+                                  "guest_mode": "0640", "guest_uid": 1000, "guest_gid": 0,
                                   "endpoint": {"type": "intervm", "file": "/f", "rounds": 3}},
                                  {"name": "b", "endpoint": {"type": "unix-listen", "path": "/p",
                                                             "mode": "0600"}},
@@ -36,7 +37,7 @@ GOOD = {"control": {"path": "/c", "mode": "0600", "group": "adm", "idle_seconds"
                     "channels": [{"name": "i", "endpoint": {"type": "channel", "guest": "vm1",
                                                             "channel": "h"}}]}]}
 # Values to try in each place. Some are right in some places.
-TRIES = [None, True, 0, -1, 5000, 4096, 67108864, 134217728, 4294967295, 4294967296, 1 << 36,
+TRIES = [None, True, 0, -1, 5000, 4096, 67108864, 134217728, 4294967294, 4294967295, 4294967296, 1 << 36,
          (1 << 36) + 1, 1 << 40, 1.5,
          "", "0777", "778", "0888", ".", "..", "a/b", "a b", "ä", "x" * 63, "x" * 64, "/" * 107,
          "/" * 108, "listen", "connect", "echo", "intervm", "unix-listen", "tcp-connect", "channel",

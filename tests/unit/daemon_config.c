@@ -5,6 +5,7 @@
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <errno.h>
+#include <libfs/abi.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -32,6 +33,9 @@ Test(config, defaults)
 	cr_assert_eq(g->n_channels, 1);
 	cr_assert_eq(c->ring_bytes, 1U << 20);
 	cr_assert_not(c->exclusive);
+	cr_assert_eq(c->guest_mode, OKL4FS_NOT_GIVEN);
+	cr_assert_eq(c->guest_uid, OKL4FS_NOT_GIVEN);
+	cr_assert_eq(c->guest_gid, OKL4FS_NOT_GIVEN);
 	cr_assert_eq(c->endpoint.mode, 0600);
 	config_free(cfg);
 }
@@ -44,6 +48,7 @@ Test(config, everything_given)
 		"\"guests\":[{\"name\":\"A-z.0_9\",\"socket\":\"/s\",\"socket_perm\":\"0777\","
 		"\"socket_group\":\"tty\",\"socket_mode\":\"listen\",\"tail_bytes\":0,\"channels\":[\n"
 		"{\"name\":\"a \\u00e4\",\"ring_bytes\":67108864,\"exclusive\":true,"
+		"\"guest_mode\":\"0640\",\"guest_uid\":4294967294,\"guest_gid\":0,"
 		"\"endpoint\":{\"type\":\"intervm\",\"file\":\"rel//f\",\"rounds\":4294967295}},\n"
 		"{\"name\":\"b\",\"ring_bytes\":4096,\"endpoint\":{\"type\":\"discard\"}}]},"
 		"{\"name\":\"B\",\"socket\":\"/t\",\"socket_mode\":\"connect\",\"channels\":["
@@ -63,6 +68,9 @@ Test(config, everything_given)
 	cr_assert_str_eq(g[0].channels[0].name, "a ä");
 	cr_assert_eq(g[0].channels[0].ring_bytes, 64U << 20);
 	cr_assert(g[0].channels[0].exclusive);
+	cr_assert_eq(g[0].channels[0].guest_mode, 0640);
+	cr_assert_eq(g[0].channels[0].guest_uid, 4294967294U);
+	cr_assert_eq(g[0].channels[0].guest_gid, 0);
 	cr_assert_eq(g[0].channels[0].endpoint.type, ENDPOINT_INTERVM);
 	cr_assert_str_eq(g[0].channels[0].endpoint.file, "rel//f");
 	cr_assert_eq(g[0].channels[0].endpoint.rounds, UINT32_MAX);
@@ -229,6 +237,9 @@ Test(config, equal_is_everything)
 		IN_GUEST("\"socket_group\":\"tty\","),
 		CHANNEL(",\"ring_bytes\":4096"),
 		CHANNEL(",\"exclusive\":true"),
+		CHANNEL(",\"guest_mode\":\"0000\""),
+		CHANNEL(",\"guest_uid\":0"),
+		CHANNEL(",\"guest_gid\":0"),
 		GUEST("{\"name\":\"d\",\"endpoint\":{\"type\":\"echo\"}}"),
 		GUEST("{\"name\":\"c\",\"endpoint\":{\"type\":\"echo\"}},"
 		      "{\"name\":\"d\",\"endpoint\":{\"type\":\"echo\"}}"),

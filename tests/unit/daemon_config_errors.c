@@ -121,6 +121,20 @@ REFUSED(config_errors, ring_bytes_as_a_string, CHANNEL(",\"ring_bytes\":\"1M\"")
 REFUSED(config_errors, exclusive_of_another_kind, CHANNEL(",\"exclusive\":1"),
 	"FILE:1:101: guests[0].channels[0].exclusive: must be a boolean, not a number\n")
 
+REFUSED(config_errors, guest_mode_of_other_bits, CHANNEL(",\"guest_mode\":\"1777\""),
+	"FILE:1:102: guests[0].channels[0].guest_mode: must be octal permission bits as \"0660\", "
+	"not \"1777\"\n")
+REFUSED(config_errors, guest_mode_as_a_number, CHANNEL(",\"guest_mode\":640"),
+	"FILE:1:102: guests[0].channels[0].guest_mode: must be a string, not a number\n")
+REFUSED(config_errors, guest_uid_that_means_none, CHANNEL(",\"guest_uid\":4294967295"),
+	"FILE:1:101: guests[0].channels[0].guest_uid: must be a whole number from 0 to 4294967294, "
+	"not 4294967295\n")
+REFUSED(config_errors, guest_gid_negative, CHANNEL(",\"guest_gid\":-1"),
+	"FILE:1:101: guests[0].channels[0].guest_gid: must be a whole number from 0 to 4294967294, "
+	"not -1\n")
+REFUSED(config_errors, guest_uid_as_a_name, CHANNEL(",\"guest_uid\":\"root\""),
+	"FILE:1:101: guests[0].channels[0].guest_uid: must be a number, not a string\n")
+
 REFUSED(config_errors, endpoint_of_another_kind, ENDPOINT("\"echo\""),
 	"FILE:1:73: guests[0].channels[0].endpoint: must be an object, not a string\n")
 REFUSED(config_errors, endpoint_without_type, ENDPOINT("{}"),

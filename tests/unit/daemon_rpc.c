@@ -195,12 +195,14 @@ Test(rpc, channel_list)
 		want, sizeof(want),
 		"{\"channels\":[{\"guest\":\"vm1\","
 		"\"name\":\"a\\n\\\"b\",\"id\":0,\"state\":\"attached\",\"failure\":null,"
-		"\"ring_bytes\":4096,\"exclusive\":true,\"endpoint\":{\"type\":\"unix-listen\","
+		"\"ring_bytes\":4096,\"exclusive\":true,\"guest_mode\":\"0640\",\"guest_uid\":1000,"
+		"\"guest_gid\":0,\"endpoint\":{\"type\":\"unix-listen\","
 		"\"joined\":true,\"path\":\"/p/s\",\"path_lost\":true,\"clients\":5,\"clients_refused\":6},"
 		"\"instance\":\"0000000000000077\",\"attaches\":8," COUNTERS "},"
 		"{\"guest\":\"vm1\",\"name\":\"file\",\"id\":1,\"state\":\"failed\","
 		"\"failure\":{\"status\":\"HEAD_BACK\",\"text\":\"head moved back\"},"
-		"\"ring_bytes\":1048576,\"exclusive\":false,\"endpoint\":{\"type\":\"intervm\","
+		"\"ring_bytes\":1048576,\"exclusive\":false,\"guest_mode\":null,\"guest_uid\":null,"
+		"\"guest_gid\":null,\"endpoint\":{\"type\":\"intervm\","
 		"\"joined\":true,\"file\":\"%s/rel/f\",\"rounds\":2},"
 		"\"instance\":null,\"attaches\":8," COUNTERS "}]}",
 		cwd);

@@ -6,6 +6,7 @@
 
 #include <criterion/criterion.h>
 #include <event2/buffer.h>
+#include <libfs/abi.h>
 #include <stdlib.h>
 
 #include "rpc_call.h"
@@ -28,9 +29,15 @@ static struct channel_config channels[] = {
 	{ .name = (char *)"a\n\"b",
 	  .ring_bytes = 4096,
 	  .exclusive = true,
+	  .guest_mode = 0640,
+	  .guest_uid = 1000,
+	  .guest_gid = 0,
 	  .endpoint = { .type = ENDPOINT_UNIX_LISTEN, .path = (char *)"/p/s", .mode = 0600 } },
 	{ .name = (char *)"file",
 	  .ring_bytes = 1 << 20,
+	  .guest_mode = OKL4FS_NOT_GIVEN,
+	  .guest_uid = OKL4FS_NOT_GIVEN,
+	  .guest_gid = OKL4FS_NOT_GIVEN,
 	  .endpoint = { .type = ENDPOINT_INTERVM, .file = (char *)"rel/f", .rounds = 2 } },
 };
 

@@ -213,7 +213,8 @@ Test(daemon_wire, replies)
 {
 	struct wire_request req = { .type = OKL4FS_REQ_ATTACH, .cookie = 99 };
 	struct wire_channel ch = {
-		.id = 3, .generation = 8, .flags = 1, .ring_bytes = 4096, .name = "intervm_test"
+		.id = 3, .generation = 8, .flags = 1, .ring_bytes = 4096, .name = "intervm_test",
+		.mode = 0640, .uid = 1000, .gid = OKL4FS_NOT_GIVEN
 	};
 	char long_name[100];
 	union wire_reply rep;
@@ -242,6 +243,10 @@ Test(daemon_wire, replies)
 	cr_assert_eq(rep.info.generation, fs_cpu_to_le32(8));
 	cr_assert_str_eq((char *)rep.info.name, "intervm_test");
 	cr_assert_eq(rep.info.name[63], 0, "no byte of ours leaks");
+	cr_assert_eq(rep.info.mode, fs_cpu_to_le32(0640));
+	cr_assert_eq(rep.info.uid, fs_cpu_to_le32(1000));
+	cr_assert_eq(rep.info.gid, fs_cpu_to_le32(OKL4FS_NOT_GIVEN));
+	cr_assert_eq(rep.info.reserved, 0);
 
 	memset(long_name, 'x', sizeof(long_name));
 	long_name[99] = 0;

@@ -165,6 +165,49 @@ class Changes(VmTest):
         self.assertIn("Input/output error", output)
         self.guest.check("okl4test seq /all/new records=500")
 
+    def wait_node(self, name: str, wanted: str) -> None:
+        """Wait until a node of /all has this mode, owner and group."""
+        deadline, found = Deadline(30), ""
+        while found != wanted:
+            deadline.check(f"{name} to be {wanted}, not {found}")
+            found = self.guest.run(f"stat -c '%a %u %g' /all/{name}")[1].strip()
+
+    def test_the_host_says_whose_a_node_is(self):
+        """Also of a channel that was removed and is added again, however fast that goes."""
+        self.add("new", guest_mode="0604", guest_uid=1000, guest_gid=50)
+        self.wait_node("new", "604 1000 50")
+        for uid in (2, 3, 4, 5):
+            self.guest.check("chown 9:9 /all/new && chmod 0 /all/new")
+            self.remove("new")
+            self.add("new", guest_uid=uid)
+            self.wait_node("new", f"640 {uid} 0")
+        self.guest.check("okl4test seq /all/new records=500")
+        self.remove("new")
+        self.add("new")
+        self.wait_node("new", "640 0 0")
+
+    def test_reload_gives_a_node_to_another(self):
+        """A permission that is taken away holds at once: who had the channel open has it no more."""
+        channels = self.daemon.config["guests"][0]["channels"]
+        new = {"name": "new", "ring_bytes": 8192, "endpoint": echo(), "guest_uid": 1000}
+        try:
+            self.daemon.config["guests"][0]["channels"] = [*channels, new]
+            self.daemon.write_config()
+            self.daemon.rpc("config.reload")
+            self.wait_node("new", "640 1000 0")
+            reader = self.guest.spawn("exec 3<>/all/new; echo open; cat <&3")
+            self.hear(reader, "open")
+            new["guest_uid"] = 1001
+            self.daemon.write_config()
+            self.daemon.rpc("config.reload")
+            self.wait_node("new", "640 1001 0")
+            status, output = reader.wait(30)
+            self.assertNotEqual(status, 0)
+            self.assertIn("Input/output error", output)
+        finally:
+            self.daemon.config["guests"][0]["channels"] = channels
+            self.daemon.write_config()
+
     def test_a_node_of_somebody_else_stays(self):
         """Populating neither takes over nor removes what a user made; unlinked stays unlinked."""
         self.add("one")

@@ -92,6 +92,31 @@ class Connect(VmTest):
         status, output = command.wait(HEALING_S + 90)
         self.assertEqual(status, 0, output[-500:])
 
+    def test_another_owner_after_a_restart(self):
+        """What the host says anew of a node holds; what it says again leaves chmod(1) alone."""
+        self.guest.check("mkdir /all && mount -t okl4fs -o populate okl4fs /all")
+        self.addCleanup(self.guest.check, "umount /all && rmdir /all")
+        look = "stat -c '%a %u %g' /all/echo"
+        self.assertEqual(self.guest.check(look), "600 0 0\n")
+        self.guest.check("chmod 640 /all/echo")
+        held = self.guest.spawn("exec 3<>/all/echo; read x <&3; echo got $x")
+        self.kill_and_restart()
+        self.guest.check("okl4test seq /okl4/echo records=100", HEALING_S + 60)
+        self.assertEqual(self.guest.check(look), "640 0 0\n")
+        config = self.daemon.config["guests"][0]["channels"][0]
+        self.assertEqual(config["name"], "echo")
+        config |= {"guest_mode": "0604", "guest_uid": 12}
+        self.addCleanup(config.pop, "guest_mode")
+        self.addCleanup(config.pop, "guest_uid")
+        self.daemon.write_config()
+        self.kill_and_restart()
+        deadline = Deadline(HEALING_S + 60)
+        while (found := self.guest.check(look)) != "604 12 0\n":
+            deadline.check(f"/all/echo to be another's, not {found}")
+        self.assertFalse(held.done())
+        self.guest.check("echo here > /all/echo")
+        self.assertEqual(held.wait(60), (0, "got here\n"))
+
 
 class QemuFirst(VmTest):
     """The other order of start: QEMU waits for the daemon."""

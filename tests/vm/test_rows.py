@@ -25,6 +25,7 @@ class Rows(VmTest):
         channels = {name: {"ring_bytes": RING_BYTES, "exclusive": name.startswith("exclusive_"),
                            "endpoint": listens(cls.scratch / f"{name}.sock")}
                     for name in [*listing("row"), *listing("compare"), "peer_ctl"]}
+        channels["mount_host_access"] |= {"guest_mode": "0400", "guest_uid": 65534, "guest_gid": 7}
         channels |= {name: {"ring_bytes": 4096, "endpoint": echo()} for name in NAMES}
         channels["echo"] = echo()
         channels["discard"] = {"ring_bytes": 16 << 20, "endpoint": {"type": "discard"}}

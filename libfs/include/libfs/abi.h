@@ -236,6 +236,7 @@ struct okl4fs_info_req {
 };
 
 #define OKL4FS_CHANNEL_EXCLUSIVE 1U /* one opener an end in the guest */
+#define OKL4FS_NOT_GIVEN 0xffffffffU /* as mode, uid or gid: the guest decides */
 
 /**
  * struct okl4fs_info_rep - tells of one channel; FS_NO_CHANNEL when there is none any more
@@ -246,6 +247,10 @@ struct okl4fs_info_req {
  * @name_bytes: 1 to OKL4FS_NAME_MAX
  * @generation: tells this channel from others that have the same id at other times
  * @name: any byte but '/' and NUL; padded with NUL
+ * @mode: permission bits that the guest's node is to have, at most 0777; or OKL4FS_NOT_GIVEN
+ * @uid: its owner, a number of the guest's; or OKL4FS_NOT_GIVEN
+ * @gid: its group, likewise
+ * @reserved: zero
  */
 struct okl4fs_info_rep {
 	struct okl4fs_rep_hdr hdr;
@@ -255,6 +260,10 @@ struct okl4fs_info_rep {
 	le32 name_bytes;
 	le32 generation;
 	uint8_t name[OKL4FS_NAME_MAX + 1];
+	le32 mode;
+	le32 uid;
+	le32 gid;
+	le32 reserved;
 };
 
 /** enum okl4fs_sec - the memsections of a channel, in the order of okl4fs_attach_req.sec */
@@ -323,7 +332,7 @@ static_assert(sizeof(struct okl4fs_rep_hdr) == 16, "ABI v1");
 static_assert(sizeof(struct okl4fs_hello_req) == 40, "ABI v1");
 static_assert(sizeof(struct okl4fs_hello_rep) == 32, "ABI v1");
 static_assert(sizeof(struct okl4fs_info_req) == 24, "ABI v1");
-static_assert(sizeof(struct okl4fs_info_rep) == 104, "ABI v1");
+static_assert(sizeof(struct okl4fs_info_rep) == 120, "ABI v1");
 static_assert(sizeof(struct okl4fs_sec_geometry) == 16, "ABI v1");
 static_assert(sizeof(struct okl4fs_attach_req) == 80, "ABI v1");
 static_assert(sizeof(struct okl4fs_detach_req) == 24, "ABI v1");

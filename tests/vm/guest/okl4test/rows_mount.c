@@ -69,7 +69,82 @@ static void mount_without_populate(struct row *r)
 	expect(scratch_mount(NULL) == 0, "mount: %m");
 	expect_errno(stat(SCRATCH "/peer_ctl", &st), ENOENT);
 	expect(stat(SCRATCH, &st) == 0, "stat: %m");
-	expect((st.st_mode & 07777) == 0755 && !st.st_uid && !st.st_gid, "the root is not root's");
+	expect((st.st_mode & 07777) == 0711 && !st.st_uid && !st.st_gid, "the root is not root's");
+	scratch_umount();
+}
+
+/* expect_node() - owner and permissions of a node of the second mount */
+static void expect_node(const char *name, uid_t uid, gid_t gid, unsigned int mode)
+{
+	char path[128];
+	struct stat st;
+
+	snprintf(path, sizeof(path), SCRATCH "/%s", name);
+	expect(stat(path, &st) == 0, "%s: %m", path);
+	expect(st.st_uid == uid && st.st_gid == gid && (st.st_mode & 07777) == mode,
+	       "%s is %u:%u %#o, not %u:%u %#o", name, st.st_uid, st.st_gid, st.st_mode & 07777,
+	       uid, gid, mode);
+}
+
+/* plain_takes_nothing() - what is root's cannot be read, so not taken, by a plain user */
+static void plain_takes_nothing(struct row *r)
+{
+	(void)r;
+	become_plain();
+	expect_errno(open(SCRATCH "/peer_ctl", O_RDONLY), EACCES);
+	expect_errno(open(SCRATCH "/peer_ctl", O_WRONLY), EACCES);
+	expect_errno(open(SCRATCH, O_RDONLY | O_DIRECTORY), EACCES);
+	expect_errno(mkfifo(SCRATCH "/mount_default_is_closed", 0600), EACCES);
+	expect_errno(unlink(SCRATCH "/peer_ctl"), EACCES);
+}
+
+static void mount_default_is_closed(struct row *r)
+{
+	expect(scratch_mount("populate") == 0, "mount: %m");
+	expect_node("peer_ctl", 0, 0, 0600);
+	expect(unlink(scratch_node(r)) == 0, "unlink: %m");
+	expect(in_child(plain_takes_nothing, r) == 0, "as a plain user");
+	scratch_umount();
+}
+
+/* The members of a group may use the nodes, and make none: each could have any channel that way */
+static void mount_for_a_group(struct row *r)
+{
+	struct stat st;
+
+	(void)r;
+	expect(scratch_mount("populate,gid=34,mode=660") == 0, "mount: %m");
+	expect_node("peer_ctl", 0, 34, 0660);
+	expect(stat(SCRATCH, &st) == 0 && (st.st_mode & 07777) == 0751 && st.st_gid == 34,
+	       "the root is %#o, group %u", st.st_mode, st.st_gid);
+	scratch_umount();
+}
+
+/* plain_has_one() - the channel whose owner it is by the host's word, and no other one */
+static void plain_has_one(struct row *r)
+{
+	int fd;
+
+	become_plain();
+	expect_errno(open(SCRATCH "/peer_ctl", O_RDONLY), EACCES);
+	expect_errno(open(scratch_node(r), O_WRONLY), EACCES);
+	fd = open(scratch_node(r), O_RDONLY | O_CLOEXEC);
+	expect(fd >= 0, "open: %m");
+	close(fd);
+}
+
+/* The host's configuration gives this channel to user 65534 and group 7, for reading alone */
+static void mount_host_access(struct row *r)
+{
+	expect(scratch_mount("populate,uid=12,gid=34,mode=666") == 0, "mount: %m");
+	expect_node(r->name, 65534, 7, 0400);
+	expect_node("peer_ctl", 12, 34, 0666);
+	scratch_umount();
+	expect(scratch_mount("populate") == 0, "mount: %m");
+	expect(in_child(plain_has_one, r) == 0, "as a plain user");
+	expect(unlink(scratch_node(r)) == 0, "unlink: %m");
+	scratch_node(r);
+	expect_node(r->name, 0, 0, 0600); /* mknod: what the caller asks */
 	scratch_umount();
 }
 
@@ -105,9 +180,9 @@ static void mount_shows_options(struct row *r)
 {
 	(void)r;
 	expect_shown("", "rw,relatime");
-	expect_shown("uid=0,gid=0,mode=644", "rw,relatime");
-	expect_shown("mode=600,gid=34,uid=12,populate",
-		     "rw,relatime,populate,uid=12,gid=34,mode=600");
+	expect_shown("uid=0,gid=0,mode=600", "rw,relatime");
+	expect_shown("mode=644,gid=34,uid=12,populate",
+		     "rw,relatime,populate,uid=12,gid=34,mode=644");
 	expect_shown("mode=0", "rw,relatime,mode=000");
 }
 
@@ -326,13 +401,13 @@ static void shown_in_user_ns(struct row *r)
 	(void)r;
 	expect(unshare(CLONE_NEWUSER) == 0, "unshare: %m");
 	shown = shown_options();
-	expect(!strcmp(shown, "rw,relatime,uid=65534,gid=65534,mode=600"), "shows %s", shown);
+	expect(!strcmp(shown, "rw,relatime,uid=65534,gid=65534,mode=640"), "shows %s", shown);
 }
 
 /* The owner is shown as the reader knows users, in whichever user namespace it is */
 static void mount_shows_owner_to_reader(struct row *r)
 {
-	expect(scratch_mount("uid=12,gid=34,mode=600") == 0, "mount: %m");
+	expect(scratch_mount("uid=12,gid=34,mode=640") == 0, "mount: %m");
 	expect(in_child(shown_in_user_ns, r) == 0, "in a user namespace");
 	scratch_umount();
 }
@@ -411,6 +486,9 @@ static void mount_idmapped(struct row *r)
 const struct row_entry rows_mount[] = {
 	{ "mount_options", mount_options },
 	{ "mount_without_populate", mount_without_populate },
+	{ "mount_default_is_closed", mount_default_is_closed },
+	{ "mount_for_a_group", mount_for_a_group },
+	{ "mount_host_access", mount_host_access },
 	{ "mount_shows_options", mount_shows_options },
 	{ "mount_unknown_option", mount_unknown_option },
 	{ "mount_bad_values", mount_bad_values },
