@@ -130,6 +130,21 @@ class Rights(unittest.TestCase):
         self.assertEqual([event["params"]["kind"] for event in events], ["config.reloaded"] * 2)
         self.assertEqual((last["error"]["code"], last["id"]), (DENIED, None))
 
+    @unittest.skipIf(os.geteuid(), "takes root: other users connect")
+    def test_a_client_takes_its_own_rights_away(self):
+        """It is told of events, asks for that very reload and more, and is answered; then it is over."""
+        client = self.client("daemon", (), "all that comes")
+        self.daemon.config["control"]["readers"] = {"users": ["bin"]}
+        self.daemon.write_config()
+        lines = [{"jsonrpc": "2.0", "id": i, "method": method} for i, method in
+                 enumerate(("events.subscribe", "config.reload", "version", "channel.list"))]
+        client.stdin.write(json.dumps(lines).encode() + b"\n")
+        client.stdin.flush()
+        answers = json.loads(client.stdout.readline())
+        self.assertEqual([answer.get("error", {}).get("code") for answer in answers],
+                         [None, None, DENIED, DENIED])
+        self.assertEqual(client.stdout.readline(), b"")
+
     def test_the_daemon_s_own_user_may_everything(self):
         self.reload(admins={}, readers={})
         self.daemon.rpc("version")
