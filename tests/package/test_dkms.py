@@ -2,10 +2,11 @@
 """okl4fs-dkms: installed in a clean Debian, booted as a real guest with systemd, and purged."""
 import os
 import re
+import shlex
 import socket
 import unittest
 
-from vm import guest_config
+from vm import guest_config, paths
 from vm.base import VmTest, echo, listens
 
 import debs
@@ -19,7 +20,9 @@ NOT_NEEDED = ("e2scrub_reap.service", "getty-static.service", "getty@tty1.servic
               "serial-getty@ttyS0.service")
 
 # What changes when a package has been there, whatever it is: dpkg's and apt's own memory
-NOTED = re.compile(r" \./(var/lib/dpkg/|var/lib/apt/|var/cache/|var/log/|etc/ld\.so\.cache )")
+# and the group, which stays
+NOTED = re.compile(r" \./(var/lib/dpkg/|var/lib/apt/|var/cache/|var/log/|etc/ld\.so\.cache |"
+                   r"etc/(group|gshadow)-? |etc/\.pwd\.lock )")
 
 
 class Install(VmTest):
@@ -35,7 +38,8 @@ class Install(VmTest):
         disk = image.make(image.base(made), cls.deb, cls.out)
         path = cls.scratch / "vm.sock"
         cls.start_daemon([guest_config("vm", path, {
-            "echo": echo(), "hello world": echo(), "out": listens(cls.scratch / "out.sock")})])
+            "echo": echo(), "hello world": echo(), "out": listens(cls.scratch / "out.sock"),
+            "nobodys": {"endpoint": echo(), "guest_mode": "0600", "guest_uid": 65534}})])
         options = {"disk": disk, "way": "fs", "smp": 1, "wait": False, "boot_timeout": BOOT_S,
                    "append": " ".join(f"systemd.mask={unit}" for unit in NOT_NEEDED)}
         cls.guest = cls.start_guest(path, **options)
@@ -101,9 +105,58 @@ class Install(VmTest):
         self.assertEqual(self.guest.check("cat /proc/1/comm"), "systemd\n")
         self.assertIn("updates/dkms/okl4fs.ko", self.guest.check("modinfo -n okl4fs"))
         self.guest.check("systemctl is-active systemd-modules-load.service okl4.mount")
-        self.assertEqual(self.guest.check("ls -1 /okl4"), "echo\nhello world\nout\n")
+        self.assertEqual(self.guest.check("ls -1 /okl4"), "echo\nhello world\nnobodys\nout\n")
         options = self.guest.check("findmnt -n -o FSTYPE,OPTIONS /okl4")
         self.assertRegex(options, r"^okl4fs +rw,nosuid,nodev,noexec,")
+
+    def test_10a_for_a_group(self):
+        """The package has made the group; its members have the channels, nobody else has."""
+        entry = self.guest.check("getent group okl4fs")
+        self.assertRegex(entry, r"^okl4fs:[^:]*:\d+:\n$")
+        self.assertLess(int(entry.split(":")[2]), 1000)
+        self.assertEqual(self.guest.check("stat -c '%A %U %G' /okl4 /okl4/echo"),
+                         "drwxr-x--x root okl4fs\nprw-rw---- root okl4fs\n")
+        self.assertIn(f"gid={entry.split(':')[2]},mode=660",
+                      self.guest.check("findmnt -n -o OPTIONS /okl4"))
+        talk = "exec 3<>/okl4/{} && echo hello >&3 && head -n 1 <&3"
+        plain = "setpriv --reuid 65534 --regid 65534 {} -- sh -c '{}'"
+        self.assertEqual(self.guest.check(plain.format("--groups okl4fs", talk.format("echo"))),
+                         "hello\n")
+        status, said = self.guest.run(plain.format("--clear-groups", talk.format("echo")))
+        self.assertNotEqual(status, 0)
+        self.assertIn("Permission denied", said)
+
+    def test_10b_for_whom_the_host_says(self):
+        """A channel that the host gives to a user is that user's, and not the group's."""
+        self.assertEqual(self.guest.check("stat -c '%a %u %G' /okl4/nobodys"),
+                         "600 65534 okl4fs\n")
+        talk = "exec 3<>/okl4/nobodys && echo hello >&3 && head -n 1 <&3"
+        self.assertEqual(self.guest.check("setpriv --reuid 65534 --regid 65534 --clear-groups -- "
+                                          f"sh -c '{talk}'"), "hello\n")
+        status, said = self.guest.run("setpriv --reuid 65533 --regid 65533 --groups okl4fs -- "
+                                      f"sh -c '{talk}'")
+        self.assertNotEqual(status, 0)
+        self.assertIn("Permission denied", said)
+
+    def test_10c_examples_of_the_manual(self):
+        """What okl4fs(7) shows for systemd does what it says there."""
+        text = (paths.ROOT / "docs/okl4fs.7").read_text(encoding="utf-8")
+        files = dict(re.findall(r"\.Bd -literal[^\n]*\n# (/etc/\S+)\n(.*?)\.Ed", text, re.S))
+        self.assertEqual(sorted(files), ["/etc/systemd/system/okl4-nodes.service",
+                                         "/etc/systemd/system/okl4.mount.d/nodes.conf",
+                                         "/etc/tmpfiles.d/okl4.conf"])
+        for path, content in files.items():
+            self.guest.check(f"mkdir -p {path.rpartition('/')[0]} && "
+                             f"printf %s {shlex.quote(content)} > {path}")
+        self.guest.check("systemctl daemon-reload && systemctl restart okl4.mount", 60)
+        self.guest.check("systemctl start okl4-nodes.service", 60)  # waits for what the mount has begun
+        try:
+            self.assertEqual(self.guest.check("stat -c '%a %U %G' /okl4/echo /okl4/out"),
+                             "640 root adm\n660 root adm\n")
+        finally:
+            self.guest.check(f"rm {' '.join(files)} && rmdir /etc/systemd/system/okl4.mount.d && "
+                             "systemctl daemon-reload && systemctl restart okl4.mount", 60)
+        self.settled(self.guest)
 
     def test_11_boot_without_a_device(self):
         """The module waits for a device, nothing is mounted, and nothing has failed."""
@@ -134,14 +187,15 @@ class Install(VmTest):
         self.guest.check("systemctl start okl4.mount")
 
     def test_20_purge_while_it_runs(self):
-        """apt purge unmounts, unloads and removes all of it."""
+        """apt purge unmounts, unloads and removes all of it but the group."""
         self.guest.check("DEBIAN_FRONTEND=noninteractive apt-get purge -q -y okl4fs-dkms", BOOT_S)
         self.assertNotEqual(self.guest.run("grep -q okl4 /proc/modules /proc/mounts")[0], 0)
         self.assertEqual(self.guest.check("find / -xdev -name '*okl4*' -not -path '/proc/*' "
                                           "-not -path '/var/lib/systemd/*'"), "")
-        self.assertEqual(self.guest.check("grep -rl okl4 /etc /usr/lib/modules/*/modules.* "
+        self.assertEqual(self.guest.check("grep -rl okl4 --exclude='group*' --exclude='gshadow*' /etc /usr/lib/modules/*/modules.* "
                                           "/var/lib/dkms /var/lib/dpkg/info || true"),
                          "/etc/systemd/system/test-agent.service\n")
+        self.guest.check("getent group okl4fs")
         self.settled(self.guest)
 
 

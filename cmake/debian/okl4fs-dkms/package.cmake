@@ -14,6 +14,9 @@ install(FILES ${made}/okl4fs-dkms/dkms.conf DESTINATION ${dkms_source} COMPONENT
 install(FILES systemd/modules-load.conf DESTINATION lib/modules-load.d
   RENAME okl4fs.conf COMPONENT dkms EXCLUDE_FROM_ALL)
 install(FILES systemd/okl4.mount DESTINATION lib/systemd/system COMPONENT dkms EXCLUDE_FROM_ALL)
+# Not okl4fs.conf: that is in the host's package, and both may be in one system.
+install(FILES systemd/okl4fs-guest.sysusers.conf DESTINATION lib/sysusers.d
+  RENAME okl4fs-guest.conf COMPONENT dkms EXCLUDE_FROM_ALL)
 install(FILES systemd/60-okl4fs.rules DESTINATION lib/udev/rules.d COMPONENT dkms EXCLUDE_FROM_ALL)
 
 # okl4fs(7) is for both sides, and no file can be in two packages: in a guest it is okl4fs(7guest),
@@ -26,7 +29,7 @@ unset(only_in_package)
 okl4fs_deb(dkms okl4fs-dkms postinst prerm postrm)
 set(CPACK_DEBIAN_DKMS_PACKAGE_ARCHITECTURE all)
 set(CPACK_DEBIAN_DKMS_PACKAGE_SECTION kernel)
-set(CPACK_DEBIAN_DKMS_PACKAGE_DEPENDS "dkms (>= 2.8.1), kmod, udev, init-system-helpers (>= 1.51)")
+set(CPACK_DEBIAN_DKMS_PACKAGE_DEPENDS "dkms (>= 2.8.1), kmod, udev, init-system-helpers (>= 1.51), systemd | systemd-standalone-sysusers | systemd-sysusers")
 set(CPACK_COMPONENT_DKMS_DESCRIPTION "byte channels from a QEMU guest to its host (DKMS module)
 okl4fs is a fast byte channel between a QEMU guest and its host: a fifo in
 the guest, a socket or a file on the host, in memory that both share.
