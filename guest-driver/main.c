@@ -72,6 +72,20 @@ static int set_spin_us(const char *text, const struct kernel_param *kp)
 	return set_time(text, kp, "us", 1, 1000, "sleep at once");
 }
 
+/**
+ * set_drain_ms() - set drain_ms
+ * @text: what the user wrote
+ * @kp: parameter
+ *
+ * Return: 0 or -EINVAL.
+ */
+static int set_drain_ms(const char *text, const struct kernel_param *kp)
+{
+	return set_time(text, kp, "ms", 1, 600000, "do not wait");
+}
+
+static const struct kernel_param_ops drain_ms_ops = { .set = set_drain_ms,
+						      .get = param_get_uint };
 static const struct kernel_param_ops ping_ms_ops = { .set = set_ping_ms, .get = param_get_uint };
 static const struct kernel_param_ops request_ms_ops = { .set = set_request_ms,
 							.get = param_get_uint };
@@ -95,6 +109,13 @@ __MODULE_PARM_TYPE(spin_us, "uint");
 MODULE_PARM_DESC(spin_us, "look for bytes for so long before a read sleeps, in us: 1 to 1000, or "
 			  "0: sleep at once (default 0)");
 
+unsigned int okl4_drain_ms = 2000;
+module_param_cb(drain_ms, &drain_ms_ops, &okl4_drain_ms, 0644);
+__MODULE_PARM_TYPE(drain_ms, "uint");
+MODULE_PARM_DESC(drain_ms, "at shutdown, reboot and kexec wait so long for readers of the host to "
+			   "take what was written, in ms: 1 to 600000, or 0: do not wait (default "
+			   "2000)");
+
 unsigned int okl4_rings_mib;
 module_param_named(rings_mib, okl4_rings_mib, uint, 0644);
 MODULE_PARM_DESC(rings_mib, "MiB that the rings of all channels may have together; an open beyond "
@@ -111,9 +132,15 @@ static int __init okl4_init(void)
 
 	if (err)
 		return err;
+	err = okl4_drain_init();
+	if (err) {
+		okl4fs_unregister();
+		return err;
+	}
 	okl4_debugfs_init();
 	err = okl4_virtio_register();
 	if (err) {
+		okl4_drain_exit();
 		okl4_debugfs_exit();
 		okl4fs_unregister();
 	}
@@ -125,6 +152,7 @@ static int __init okl4_init(void)
  */
 static void __exit okl4_exit(void)
 {
+	okl4_drain_exit();
 	okl4_virtio_unregister();
 	okl4_debugfs_exit();
 	okl4fs_unregister();

@@ -36,8 +36,14 @@ struct okl4fs_options {
 	struct list_head link;
 };
 
-/* main.c: a parameter of the module */
+/* main.c: parameters of the module */
 extern unsigned int okl4_spin_us;
+extern unsigned int okl4_drain_ms;
+
+/* channel_drain.c */
+int okl4fs_fsync(struct file *file, loff_t start, loff_t end, int datasync);
+int okl4_drain_init(void);
+void okl4_drain_exit(void);
 
 /* okl4fs_inode.c */
 extern const struct super_operations okl4fs_super_ops;
@@ -54,6 +60,7 @@ void okl4fs_populate_exit(void);
 extern const struct file_operations okl4fs_file_ops;
 
 /* okl4fs_rw.c */
+bool okl4fs_woken(struct okl4_channel *ch, int wakes);
 ssize_t okl4fs_read_iter(struct kiocb *iocb, struct iov_iter *to);
 ssize_t okl4fs_write_iter(struct kiocb *iocb, struct iov_iter *from);
 

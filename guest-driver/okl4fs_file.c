@@ -117,6 +117,7 @@ const struct file_operations okl4fs_file_ops = {
 	.read_iter = okl4fs_read_iter,
 	.write_iter = okl4fs_write_iter,
 	.poll = okl4fs_poll,
+	.fsync = okl4fs_fsync,
 	.fasync = okl4fs_fasync,
 	.check_flags = okl4fs_check_flags,
 	.unlocked_ioctl = okl4fs_ioctl,

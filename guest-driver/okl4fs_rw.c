@@ -58,13 +58,13 @@ static int lock_pipe(struct mutex *lock, const struct kiocb *iocb)
 }
 
 /**
- * woken() - whether a wake-up came since a sleeper looked last; if not, mind that the host is alive
+ * okl4fs_woken() - whether a wake-up came since a sleeper looked last; if not, mind that the host is alive
  * @ch: channel
  * @wakes: the count of wake-ups then
  *
  * Return: true when one came.
  */
-static bool woken(struct okl4_channel *ch, int wakes)
+bool okl4fs_woken(struct okl4_channel *ch, int wakes)
 {
 	if (atomic_read(&ch->wakes) != wakes)
 		return true;
@@ -226,7 +226,7 @@ static int wait_armed(struct okl4_channel *ch, int armed, struct mutex *lock,
 	okl4_channel_unlock(ch, lock);
 	if (r)
 		return r;
-	if (wait_event_interruptible(*wait, woken(ch, wakes)))
+	if (wait_event_interruptible(*wait, okl4fs_woken(ch, wakes)))
 		return -ERESTARTSYS;
 	return mutex_lock_interruptible(lock) ? -ERESTARTSYS : 0;
 }

@@ -103,6 +103,11 @@ int64_t pipe_writable(struct pipe *p)
 	return (int64_t)room(p);
 }
 
+uint64_t pipe_written(const struct pipe *p)
+{
+	return p->cursor;
+}
+
 int64_t pipe_readable(struct pipe *p)
 {
 	if (p->error || load_head(p))

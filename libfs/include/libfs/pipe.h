@@ -169,6 +169,14 @@ int pipe_consumer_peer(struct pipe *p, enum pipe_state *state);
 int64_t pipe_writable(struct pipe *p);
 
 /**
+ * pipe_written() - how many bytes were ever written
+ * @p: writing end
+ *
+ * Return: bytes, modulo 2^64.
+ */
+uint64_t pipe_written(const struct pipe *p);
+
+/**
  * pipe_readable() - how many bytes can be read now
  * @p: reading end
  *

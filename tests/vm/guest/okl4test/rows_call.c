@@ -4,6 +4,9 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/syscall.h>
+#include <sched.h>
+#include <pthread.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,14 +69,54 @@ static void truncate_einval(struct row *r)
 	expect_errno(readahead(fd, 0, 4096), EINVAL);
 }
 
-static void fsync_einval(struct row *r)
-{
-	int fd = row_open(r, O_RDWR);
+/* struct syncer - a thread in fsync(2) */
+struct syncer {
+	pthread_t thread;
+	int fd;
+	pid_t tid;
+	int error;
+};
 
-	expect_errno(fsync(fd), EINVAL);
-	expect_errno(fdatasync(fd), EINVAL);
-	expect_errno(sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE), ESPIPE);
-	expect(syncfs(fd) == 0, "syncfs: %m");
+/* fsync_thread() - fsync(2) of a descriptor, and its errno */
+static void *fsync_thread(void *arg)
+{
+	struct syncer *s = arg;
+
+	__atomic_store_n(&s->tid, gettid(), __ATOMIC_RELEASE);
+	s->error = syscall(SYS_fsync, s->fd) ? errno : 0;
+	return NULL;
+}
+
+/* fsync_start() - begin it, and wait until it sleeps */
+static void fsync_start(struct syncer *s)
+{
+	expect(!pthread_create(&s->thread, NULL, fsync_thread, s), "thread");
+	while (!thread_sleeps_in(__atomic_load_n(&s->tid, __ATOMIC_ACQUIRE), SYS_fsync))
+		sched_yield(); /* ends by alarm(2) */
+}
+
+/* It waits for the host to take what was written, beside a writer that waits for room */
+static void fsync_waits(struct row *r)
+{
+	int fd = row_open(r, O_WRONLY), reader = row_open(r, O_RDONLY);
+	struct syncer of_writer = { .fd = fd }, of_reader = { .fd = reader };
+	struct async writer;
+	char byte = 1;
+
+	expect(!fsync(fd) && !fdatasync(fd), "fsync of an empty channel: %m");
+	expect(fill_ring(fd) == ROW_RING_BYTES, "the ring has another size");
+	fsync_start(&of_writer);
+	fsync_start(&of_reader);
+	async_start(&writer, true, fd, &byte, 1);
+	async_wait_blocked(&writer);
+	peer(r, "connect");
+	peer(r, "skip %u", ROW_RING_BYTES + 1);
+	expect(!pthread_join(of_writer.thread, NULL) && !pthread_join(of_reader.thread, NULL),
+	       "join");
+	expect(!of_writer.error && !of_reader.error, "fsync: %d, %d", of_writer.error,
+	       of_reader.error);
+	expect(async_join(&writer) == 1, "write: %m");
+	expect(!fsync(fd), "fsync: %m");
 }
 
 static void mmap_enodev(struct row *r)
@@ -266,7 +309,7 @@ const struct row_entry rows_call[] = {
 	{ "open_flags", open_flags },
 	{ "open_path", open_path },
 	{ "truncate_einval", truncate_einval },
-	{ "fsync_einval", fsync_einval },
+	{ "fsync_waits", fsync_waits },
 	{ "mmap_enodev", mmap_enodev },
 	{ "ioctl_enotty", ioctl_enotty },
 	{ "execve_eacces", execve_eacces },

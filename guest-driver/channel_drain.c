@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * channel_drain.c - waiting until the host has taken what was written
+ *
+ * fsync(2) waits for what was written before it. Shutdown, reboot and kexec wait for drain_ms at
+ * most, and only where a reader is there to take it. Both share the writers' wake value, of which
+ * the nearest stands in the ring (libfs/pipe.h); who is woken too early asks again.
+ */
+#include <linux/fs.h>
+#include <linux/jiffies.h>
+#include <linux/mm.h>
+#include <linux/reboot.h>
+
+#include "okl4fs.h"
+
+/* taken_or_arm() - Return: 1: all up to @target is taken; 0: sleep; or -EIO, -EPIPE. tx_lock held */
+static int taken_or_arm(struct okl4_channel *ch, u64 target)
+{
+	struct pipe *tx = &ch->mem->pair.tx;
+	u64 ring_bytes = ch->mem->pair.ring_bytes, since = pipe_written(tx) - target;
+	int armed;
+
+	do {
+		enum pipe_state reader;
+		s64 room = pipe_writable(tx);
+
+		if (room >= 0 && (since >= ring_bytes || room >= (s64)(ring_bytes - since)))
+			return 1;
+		if (okl4_channel_error(ch, ch->mem))
+			return -EIO;
+		if (!pipe_producer_peer(tx, &reader) && reader == PIPE_CLOSED)
+			return -EPIPE;
+		armed = okl4_channel_arm_write(ch, ring_bytes - since);
+	} while (armed > 0);
+	if (armed < 0)
+		okl4_channel_break(ch, ch->mem, armed);
+	return armed < 0 ? -EIO : 0;
+}
+
+/**
+ * okl4fs_fsync() - fsync(2): wait until the host has taken what was written before
+ * @file: file, of either direction
+ * @start: not looked at
+ * @end: not looked at
+ * @datasync: not looked at
+ *
+ * Return: 0; -EPIPE: the host's reader has closed without taking all; -EIO; -ERESTARTSYS.
+ */
+int okl4fs_fsync(struct file *file, loff_t start, loff_t end, int datasync)
+{
+	struct okl4_channel *ch = file->private_data;
+	bool begun = false;
+	u64 target = 0;
+
+	for (;;) {
+		int wakes, r;
+
+		if (mutex_lock_interruptible(&ch->tx_lock))
+			return -ERESTARTSYS;
+		if (!begun)
+			target = pipe_written(&ch->mem->pair.tx);
+		begun = true;
+		wakes = atomic_read(&ch->wakes);
+		r = taken_or_arm(ch, target);
+		okl4_channel_unlock(ch, &ch->tx_lock);
+		if (r)
+			return min(r, 0);
+		if (wait_event_interruptible(ch->tx_wait, okl4fs_woken(ch, wakes)))
+			return -ERESTARTSYS;
+	}
+}
+
+/* undrained() - whether a reader is there that has not taken all yet. @ch is pinned */
+static bool undrained(struct okl4_channel *ch)
+{
+	struct pipe_glance out = pipe_glance_write(&ch->mem->pair.tx);
+
+	return out.peer == PIPE_OPEN && out.bytes >= 0 &&
+	       out.bytes < (s64)ch->mem->pair.ring_bytes && !okl4_channel_error(ch, ch->mem);
+}
+
+/* drain() - wait until @end, in jiffies, for the host to take all of a channel */
+static void drain(struct okl4_channel *ch, unsigned long end)
+{
+	mutex_lock(&ch->lock);
+	if (!ch->mem) {
+		mutex_unlock(&ch->lock);
+		return;
+	}
+	ch->n_pins++;
+	mutex_unlock(&ch->lock);
+
+	while (undrained(ch)) {
+		int wakes = atomic_read(&ch->wakes);
+		long left = (long)(end - jiffies);
+
+		if (left <= 0)
+			break;
+		if (okl4_channel_trylock(ch, &ch->tx_lock)) {
+			okl4_channel_arm_write(ch, ch->mem->pair.ring_bytes);
+			okl4_channel_unlock(ch, &ch->tx_lock);
+		}
+		if (undrained(ch) &&
+		    wait_event_interruptible_timeout(ch->tx_wait,
+						     atomic_read(&ch->wakes) != wakes, left) <= 0)
+			break;
+	}
+	okl4_channel_unpin(ch);
+}
+
+/* before_reboot() - the machine is about to shut down, reboot or kexec */
+static int before_reboot(struct notifier_block *nb, unsigned long action, void *data)
+{
+	unsigned long end = jiffies + msecs_to_jiffies(READ_ONCE(okl4_drain_ms));
+	struct okl4_channel **list;
+	unsigned int n;
+
+	okl4_channel_list(&list, &n);
+	while (n--) {
+		drain(list[n], end);
+		okl4_channel_put(list[n]);
+	}
+	kvfree(list);
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block reboot_notifier = { .notifier_call = before_reboot };
+
+/**
+ * okl4_drain_init() - wait for the host before the machine goes down
+ *
+ * Return: 0 or a negative errno.
+ */
+int okl4_drain_init(void)
+{
+	return register_reboot_notifier(&reboot_notifier);
+}
+
+/**
+ * okl4_drain_exit() - undo okl4_drain_init()
+ */
+void okl4_drain_exit(void)
+{
+	unregister_reboot_notifier(&reboot_notifier);
+}

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The guest shuts down, and waits for a reader of the host that is slow to take what was written."""
+import socket
+import unittest
+
+from vm import guest_config
+from vm.base import VmTest, listens
+
+LIMIT_S = 120
+RING_BYTES = 4 << 20
+WRITTEN = 4 << 20
+DRAIN = "/sys/module/okl4fs/parameters/drain_ms"
+
+
+class Drain(VmTest):
+    """A guest a test, since each ends it."""
+
+    def start(self) -> socket.socket:
+        """A guest that has written 4 MiB to a client that reads nothing yet; the client."""
+        path = self.scratch / f"{self._testMethodName}.sock"
+        vm = self.scratch / f"{self._testMethodName}.vm.sock"
+        daemon_config = [guest_config("vm", vm, {
+            "out": {"ring_bytes": RING_BYTES, "endpoint": listens(path)}})]
+        self.start_daemon(daemon_config)
+        self.guest = self.start_guest(vm)
+        client = socket.socket(socket.AF_UNIX)
+        self.addCleanup(client.close)
+        client.settimeout(LIMIT_S)
+        client.connect(str(path))
+        self.guest.check("mkfifo /okl4/out && exec 3<>/okl4/out && "
+                         f"dd if=/dev/zero of=/okl4/out bs=65536 count={WRITTEN >> 16}", LIMIT_S)
+        return client
+
+    def read_all(self, client: socket.socket) -> int:
+        """How many bytes come before the end."""
+        total = 0
+        try:
+            while data := client.recv(1 << 20):
+                total += len(data)
+        except ConnectionResetError:
+            pass  # what is lost may be told so
+        return total
+
+    def test_waits_for_a_slow_reader(self):
+        """Nothing is read until the guest is on its way down; all of it comes."""
+        client = self.start()
+        self.guest.check(f"echo 100000 > {DRAIN}; (poweroff -f) >/dev/null 2>&1 &")
+        self.guest.qmp("query-status")  # QEMU is there, and so are the bytes
+        self.assertEqual(self.read_all(client), WRITTEN)
+
+    def test_does_not_wait_for_ever(self):
+        """A reader that takes nothing holds it up for drain_ms only."""
+        self.start()
+        since = self.guest.n_events()
+        self.guest.check(f"echo 500 > {DRAIN}; (poweroff -f) >/dev/null 2>&1 &")
+        self.guest.wait_event("SHUTDOWN", since, LIMIT_S)
+
+
+if __name__ == "__main__":
+    unittest.main()
