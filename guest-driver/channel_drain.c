@@ -101,8 +101,8 @@ static void drain(struct okl4_channel *ch, unsigned long end)
 			okl4_channel_unlock(ch, &ch->tx_lock);
 		}
 		if (undrained(ch) &&
-		    wait_event_interruptible_timeout(ch->tx_wait,
-						     atomic_read(&ch->wakes) != wakes, left) <= 0)
+		    wait_event_interruptible_timeout(ch->tx_wait, atomic_read(&ch->wakes) != wakes,
+						     left) <= 0)
 			break;
 	}
 	okl4_channel_unpin(ch);

@@ -171,10 +171,10 @@ out:
  */
 static void count_refusal(struct okl4_channel *ch, int err)
 {
-	enum okl4_refused why = err == -ENXIO  ? OKL4_REFUSED_NXIO :
-				err == -EBUSY  ? OKL4_REFUSED_BUSY :
+	enum okl4_refused why = err == -ENXIO                    ? OKL4_REFUSED_NXIO :
+				err == -EBUSY                    ? OKL4_REFUSED_BUSY :
 				err == -ENOMEM || err == -ENOSPC ? OKL4_REFUSED_NOMEM :
-						 OKL4_REFUSED_IO;
+								   OKL4_REFUSED_IO;
 
 	atomic_inc(&ch->refused[why]);
 }

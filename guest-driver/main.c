@@ -84,8 +84,7 @@ static int set_drain_ms(const char *text, const struct kernel_param *kp)
 	return set_time(text, kp, "ms", 1, 600000, "do not wait");
 }
 
-static const struct kernel_param_ops drain_ms_ops = { .set = set_drain_ms,
-						      .get = param_get_uint };
+static const struct kernel_param_ops drain_ms_ops = { .set = set_drain_ms, .get = param_get_uint };
 static const struct kernel_param_ops ping_ms_ops = { .set = set_ping_ms, .get = param_get_uint };
 static const struct kernel_param_ops request_ms_ops = { .set = set_request_ms,
 							.get = param_get_uint };

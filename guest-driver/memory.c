@@ -79,7 +79,8 @@ int okl4_chunks_alloc(struct okl4_chunks *c, u64 bytes)
 	memset(c, 0, sizeof(*c));
 	if (bytes >> PAGE_SHIFT > max(si_mem_available(), 0L))
 		return -ENOMEM;
-	c->base = kvcalloc(most, sizeof(*c->base), GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_RETRY_MAYFAIL);
+	c->base = kvcalloc(most, sizeof(*c->base),
+			   GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_RETRY_MAYFAIL);
 	if (!c->base)
 		return -ENOMEM;
 

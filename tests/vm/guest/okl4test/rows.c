@@ -22,9 +22,9 @@
 #define ROW_SEED 7
 
 static const struct row_entry *const tables[] = {
-	rows_node,  rows_open,  rows_user,   rows_mount,  rows_read,
-	rows_write, rows_close, rows_share,  rows_signal, rows_poll,
-	rows_epoll, rows_io,    rows_splice, rows_uring,  rows_call, rows_fault,
+	rows_node,   rows_open,  rows_user,   rows_mount, rows_read,  rows_write,
+	rows_close,  rows_share, rows_signal, rows_poll,  rows_epoll, rows_io,
+	rows_splice, rows_uring, rows_call,   rows_fault,
 };
 
 #define N_TABLES (sizeof(tables) / sizeof(tables[0]))

@@ -44,8 +44,7 @@ struct row_entry {
 
 extern const struct row_entry rows_node[], rows_open[], rows_user[], rows_mount[], rows_read[],
 	rows_write[], rows_close[], rows_share[], rows_signal[], rows_poll[], rows_epoll[],
-	rows_io[], rows_splice[], rows_uring[], rows_call[],
-	rows_fault[];
+	rows_io[], rows_splice[], rows_uring[], rows_call[], rows_fault[];
 
 /** row_make() - make the row's node */
 void row_make(struct row *r);
