@@ -241,8 +241,8 @@ static int watch_gone(struct vhost_backend *b, event_callback_fn gone, void (*le
 	b->left = (struct loop_post){ .fn = left, .arg = b };
 	b->gone_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (b->gone_fd >= 0)
-		b->gone = event_new(loop_base(b->main_loop), b->gone_fd, EV_READ | EV_PERSIST,
-				    gone, b);
+		b->gone = event_new(loop_base(b->main_loop), b->gone_fd, EV_READ | EV_PERSIST, gone,
+				    b);
 	return b->gone && !event_add(b->gone, NULL) ? 0 : -ENOMEM;
 }
 

@@ -76,8 +76,9 @@ static void set_access(struct inode *inode, struct okl4_channel *ch)
 	if ((!mode_ok && said.mode != OKL4FS_NOT_GIVEN) ||
 	    (!uid_valid(uid) && said.uid != OKL4FS_NOT_GIVEN) ||
 	    (!gid_valid(gid) && said.gid != OKL4FS_NOT_GIVEN))
-		pr_warn_ratelimited("channel %*pE: the host asks for mode %#o, owner %u:%u; what is not valid is as the mount says\n",
-				    (int)ch->name_bytes, ch->name, said.mode, said.uid, said.gid);
+		pr_warn_ratelimited(
+			"channel %*pE: the host asks for mode %#o, owner %u:%u; what is not valid is as the mount says\n",
+			(int)ch->name_bytes, ch->name, said.mode, said.uid, said.gid);
 }
 
 /* A node of a channel, made; NULL: out of memory */

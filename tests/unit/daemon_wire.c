@@ -212,10 +212,14 @@ Test(daemon_wire, attach_shapes)
 Test(daemon_wire, replies)
 {
 	struct wire_request req = { .type = OKL4FS_REQ_ATTACH, .cookie = 99 };
-	struct wire_channel ch = {
-		.id = 3, .generation = 8, .flags = 1, .ring_bytes = 4096, .name = "intervm_test",
-		.mode = 0640, .uid = 1000, .gid = OKL4FS_NOT_GIVEN
-	};
+	struct wire_channel ch = { .id = 3,
+				   .generation = 8,
+				   .flags = 1,
+				   .ring_bytes = 4096,
+				   .name = "intervm_test",
+				   .mode = 0640,
+				   .uid = 1000,
+				   .gid = OKL4FS_NOT_GIVEN };
 	char long_name[100];
 	union wire_reply rep;
 

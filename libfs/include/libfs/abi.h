@@ -236,7 +236,7 @@ struct okl4fs_info_req {
 };
 
 #define OKL4FS_CHANNEL_EXCLUSIVE 1U /* one opener an end in the guest */
-#define OKL4FS_NOT_GIVEN 0xffffffffU /* as mode, uid or gid: the guest decides */
+#define OKL4FS_NOT_GIVEN         0xffffffffU /* as mode, uid or gid: the guest decides */
 
 /**
  * struct okl4fs_info_rep - tells of one channel; FS_NO_CHANNEL when there is none any more

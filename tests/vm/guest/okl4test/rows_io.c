@@ -82,7 +82,8 @@ static void bad_address(struct row *r)
 static char *edge(void)
 {
 	size_t half = 4 * PIPE_BUF;
-	char *base = mmap(NULL, 2 * half, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *base =
+		mmap(NULL, 2 * half, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	expect(base != MAP_FAILED && !munmap(base + half, half), "mmap: %m");
 	pattern_fill(base, 7, 0, half);
@@ -140,8 +141,12 @@ static void large_calls(struct row *r)
 }
 
 const struct row_entry rows_io[] = {
-	{ "fionread", fionread },       { "readv_writev", readv_writev },
-	{ "seek_espipe", seek_espipe }, { "bad_address", bad_address },
-	{ "large_calls", large_calls }, { "bad_address_atomic", bad_address_atomic },
-	{ "bad_address_amid", bad_address_amid }, { NULL, NULL },
+	{ "fionread", fionread },
+	{ "readv_writev", readv_writev },
+	{ "seek_espipe", seek_espipe },
+	{ "bad_address", bad_address },
+	{ "large_calls", large_calls },
+	{ "bad_address_atomic", bad_address_atomic },
+	{ "bad_address_amid", bad_address_amid },
+	{ NULL, NULL },
 };
