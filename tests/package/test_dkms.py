@@ -192,7 +192,8 @@ class Install(VmTest):
         self.assertNotEqual(self.guest.run("grep -q okl4 /proc/modules /proc/mounts")[0], 0)
         self.assertEqual(self.guest.check("find / -xdev -name '*okl4*' -not -path '/proc/*' "
                                           "-not -path '/var/lib/systemd/*'"), "")
-        self.assertEqual(self.guest.check("grep -rl okl4 --exclude='group*' --exclude='gshadow*' /etc /usr/lib/modules/*/modules.* "
+        self.assertEqual(self.guest.check("grep -rl okl4 --exclude='group*' --exclude='gshadow*' "
+                                          "/etc /usr/lib/modules/*/modules.* "
                                           "/var/lib/dkms /var/lib/dpkg/info || true"),
                          "/etc/systemd/system/test-agent.service\n")
         self.guest.check("getent group okl4fs")

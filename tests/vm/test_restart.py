@@ -96,15 +96,15 @@ class Connect(VmTest):
         """What the host says anew of a node holds; what it says again leaves chmod(1) alone."""
         self.guest.check("mkdir /all && mount -t okl4fs -o populate okl4fs /all")
         self.addCleanup(self.guest.check, "umount /all && rmdir /all")
-        look = "stat -c '%a %u %g' /all/echo"
+        look = "stat -c '%a %u %g' /all/quiet"
         self.assertEqual(self.guest.check(look), "600 0 0\n")
-        self.guest.check("chmod 640 /all/echo")
-        held = self.guest.spawn("exec 3<>/all/echo; read x <&3; echo got $x")
+        self.guest.check("chmod 640 /all/quiet")
+        held = self.guest.spawn("exec 3<>/all/quiet; read x <&3; echo got $x")
         self.kill_and_restart()
         self.guest.check("okl4test seq /okl4/echo records=100", HEALING_S + 60)
         self.assertEqual(self.guest.check(look), "640 0 0\n")
-        config = self.daemon.config["guests"][0]["channels"][0]
-        self.assertEqual(config["name"], "echo")
+        config = self.daemon.config["guests"][0]["channels"][1]
+        self.assertEqual(config["name"], "quiet")
         config |= {"guest_mode": "0604", "guest_uid": 12}
         self.addCleanup(config.pop, "guest_mode")
         self.addCleanup(config.pop, "guest_uid")
@@ -112,9 +112,9 @@ class Connect(VmTest):
         self.kill_and_restart()
         deadline = Deadline(HEALING_S + 60)
         while (found := self.guest.check(look)) != "604 12 0\n":
-            deadline.check(f"/all/echo to be another's, not {found}")
+            deadline.check(f"/all/quiet to be another's, not {found}")
         self.assertFalse(held.done())
-        self.guest.check("echo here > /all/echo")
+        self.guest.check("echo here > /all/quiet")
         self.assertEqual(held.wait(60), (0, "got here\n"))
 
 
