@@ -81,7 +81,8 @@ static bool end_failed(struct channel *ch)
 {
 	int64_t left = 0;
 
-	if (ch->endpoint_ops && ch->endpoint_ops->delivers)
+	/* There is no end to look at where the guest's memory had gone, or was refused at once. */
+	if (ch->endpoint_ops && ch->endpoint_ops->delivers && channel_end(ch)->rx.shm)
 		left = pipe_readable(&channel_end(ch)->rx);
 	channel_note_loss(ch, left > 0 ? (uint64_t)left : 0, "the channel has failed");
 	if (!channel_has_tail(ch))
