@@ -199,8 +199,8 @@ static unsigned long long n_written(const char *channel)
 		while (fgets(line, sizeof(line), file)) {
 			if (sscanf(line, "name %63s", name) == 1)
 				ours = !strcmp(name, channel);
-			if (ours)
-				sscanf(line, "tx.bytes %llu", &n);
+			if (ours && !strncmp(line, "tx.bytes ", 9))
+				n = strtoull(line + 9, NULL, 10);
 		}
 		fclose(file);
 	}
