@@ -301,6 +301,15 @@ void channel_detach(struct channel *ch)
 	channel_move(ch, CHANNEL_EV_DETACH);
 }
 
+bool channel_is_idle(struct channel *ch)
+{
+	struct socketpair *sp = channel_end(ch);
+
+	return ch->state != CHANNEL_ATTACHED ||
+	       (!pipe_is_open(&sp->rx) && !pipe_is_open(&sp->tx) && !pipe_readable(&sp->rx) &&
+		pipe_writable(&sp->tx) == (int64_t)sp->ring_bytes);
+}
+
 void channel_remove(struct channel *ch, bool take)
 {
 	ch->leaves_rest = !take;

@@ -208,6 +208,9 @@ void channel_left(const struct channel *ch, const char *reason);
  */
 void channel_detach(struct channel *ch);
 
+/** channel_is_idle() - whether a channel's memory can go and nobody notices: no end is open, no byte lies there */
+bool channel_is_idle(struct channel *ch);
+
 /**
  * channel_remove() - the channel is not offered any more: as channel_detach()
  * @ch: channel

@@ -101,11 +101,11 @@ static int serve_info(struct guest *g, const struct wire_request *req, union wir
 }
 
 /**
- * serve_detach() - DETACH
+ * serve_detach() - DETACH, RELEASE
  * @g: guest
  * @req: request
  *
- * Return: 0 or -FS_NO_CHANNEL.
+ * Return: 0, -FS_NO_CHANNEL or -FS_CHANNEL_IN_USE.
  */
 static int serve_detach(struct guest *g, const struct wire_request *req)
 {
@@ -113,6 +113,8 @@ static int serve_detach(struct guest *g, const struct wire_request *req)
 
 	if (!gc || gc->generation != req->detach.generation)
 		return -FS_NO_CHANNEL;
+	if (req->type == OKL4FS_REQ_RELEASE && !channel_is_idle(&gc->ch))
+		return -FS_CHANNEL_IN_USE;
 	channel_detach(&gc->ch);
 	attachment_drop(&gc->att);
 	return 0;
@@ -141,6 +143,7 @@ static int serve_request(struct guest *g, const struct wire_request *req, union 
 		r = guest_attach(g, &req->attach);
 		break;
 	case OKL4FS_REQ_DETACH:
+	case OKL4FS_REQ_RELEASE:
 		r = serve_detach(g, req);
 		break;
 	case OKL4FS_REQ_PING:
@@ -157,6 +160,7 @@ static const char *const request_name[] = {
 	[OKL4FS_REQ_ATTACH] = "ATTACH",
 	[OKL4FS_REQ_DETACH] = "DETACH",
 	[OKL4FS_REQ_PING] = "PING",
+	[OKL4FS_REQ_RELEASE] = "RELEASE",
 };
 
 /**
@@ -168,15 +172,17 @@ static const char *const request_name[] = {
 static void log_refusal(struct guest *g, const struct wire_request *req, int status)
 {
 	bool known = req->type < sizeof(request_name) / sizeof(request_name[0]);
+	bool detach = req->type == OKL4FS_REQ_DETACH || req->type == OKL4FS_REQ_RELEASE;
 	uint32_t id = req->type == OKL4FS_REQ_ATTACH ? req->attach.channel :
-		      req->type == OKL4FS_REQ_DETACH ? req->detach.channel :
+		      detach                         ? req->detach.channel :
 						       UINT32_MAX;
 	const struct guest_channel *gc = guest_channel_of(g, id);
 	const struct channel *ch = gc ? &gc->ch : NULL;
 	struct log_about about = { .guest = g->cfg.name, .channel = ch ? ch->cfg->name : NULL };
 
-	/* The end of the list of channels is no fault. */
-	if (req->type == OKL4FS_REQ_CHANNEL_INFO && status == -FS_NO_CHANNEL)
+	/* Neither the end of the list of channels nor a client is a fault. */
+	if ((req->type == OKL4FS_REQ_CHANNEL_INFO && status == -FS_NO_CHANNEL) ||
+	    status == -FS_CHANNEL_IN_USE)
 		return;
 	g->stats.refused++;
 	/* What the channel itself refused it has told itself. */

@@ -42,7 +42,7 @@ static int decode_info(struct wire_request *req, const uint8_t *buf)
 }
 
 /**
- * decode_detach() - DETACH
+ * decode_detach() - DETACH, RELEASE
  * @req: out
  * @buf: bytes of the request
  *
@@ -128,6 +128,7 @@ static size_t request_bytes(uint16_t type)
 	case OKL4FS_REQ_ATTACH:
 		return sizeof(struct okl4fs_attach_req);
 	case OKL4FS_REQ_DETACH:
+	case OKL4FS_REQ_RELEASE:
 		return sizeof(struct okl4fs_detach_req);
 	case OKL4FS_REQ_PING:
 		return sizeof(struct okl4fs_req_hdr);
@@ -168,6 +169,7 @@ int wire_decode(struct wire_request *req, const void *buf, size_t bytes)
 	case OKL4FS_REQ_ATTACH:
 		return decode_attach(req, buf, bytes);
 	case OKL4FS_REQ_DETACH:
+	case OKL4FS_REQ_RELEASE:
 		return decode_detach(req, buf);
 	default:
 		return 0;

@@ -46,7 +46,7 @@ struct wire_attach {
  * @hello: HELLO
  * @info: CHANNEL_INFO
  * @attach: ATTACH; points into the decoded bytes
- * @detach: DETACH
+ * @detach: DETACH, RELEASE
  */
 struct wire_request {
 	uint16_t type;

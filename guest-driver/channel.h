@@ -60,6 +60,8 @@ enum okl4_refused {
  *	the host does not answer (it gets the memory when it does); -ENOMEM or -ERESTARTSYS; or
  *	another negative errno when the host refuses, and the memory has failed
  * @retire: take memory back from the host and free it. Under the channel's lock; must not wait
+ * @release_idle: ask the host, later, to let go of the memory of channel @id, which nobody has open.
+ *	Under the channel's lock; must not wait
  * @release: free the port, its last reference is gone
  */
 struct okl4_port_ops {
@@ -67,6 +69,7 @@ struct okl4_port_ops {
 	void (*watch)(struct okl4_port *port);
 	int (*attach)(struct okl4_port *port, struct okl4_channel *ch);
 	void (*retire)(struct okl4_port *port, struct okl4_mem *mem);
+	void (*release_idle)(struct okl4_port *port, u32 id);
 	void (*release)(struct kref *ref);
 };
 
@@ -225,6 +228,8 @@ void okl4_channel_remove(struct okl4_channel *ch, struct okl4_port *port, u32 id
 void okl4_channel_returned(struct okl4_channel *ch, struct okl4_port *port);
 void okl4_channel_fail(struct okl4_channel *ch, u64 instance, int status);
 void okl4_channel_settle(struct okl4_channel *ch);
+u64 okl4_channel_to_release(struct okl4_channel *ch, struct okl4_port *port);
+void okl4_channel_released(struct okl4_channel *ch, u64 instance);
 void okl4_channel_nudge(struct okl4_channel *ch);
 void okl4_channel_wake(struct okl4_channel *ch);
 bool okl4_channel_waited_for(struct okl4_channel *ch);

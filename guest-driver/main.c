@@ -12,7 +12,7 @@
 #include "virtio_okl4.h"
 
 /**
- * set_time() - set a parameter that is a time
+ * set_number() - set a parameter that is a number
  * @text: what the user wrote
  * @kp: parameter; its arg is an unsigned int
  * @unit: its unit
@@ -22,13 +22,13 @@
  *
  * Return: 0, or a negative errno with a message.
  */
-static int set_time(const char *text, const struct kernel_param *kp, const char *unit,
-		    unsigned int least, unsigned int most, const char *zero)
+static int set_number(const char *text, const struct kernel_param *kp, const char *unit,
+		      unsigned int least, unsigned int most, const char *zero)
 {
-	unsigned int time;
+	unsigned int n;
 
-	if (!kstrtouint(text, 10, &time) && ((zero && !time) || (time >= least && time <= most))) {
-		WRITE_ONCE(*(unsigned int *)kp->arg, time);
+	if (!kstrtouint(text, 10, &n) && ((zero && !n) || (n >= least && n <= most))) {
+		WRITE_ONCE(*(unsigned int *)kp->arg, n);
 		return 0;
 	}
 	pr_err("%s=%.*s: must be %u to %u (%s)%s%s\n", kp->name, (int)strcspn(text, "\n"), text,
@@ -45,7 +45,7 @@ static int set_time(const char *text, const struct kernel_param *kp, const char 
  */
 static int set_ping_ms(const char *text, const struct kernel_param *kp)
 {
-	return set_time(text, kp, "ms", 10, 3600000, "never");
+	return set_number(text, kp, "ms", 10, 3600000, "never");
 }
 
 /**
@@ -57,7 +57,7 @@ static int set_ping_ms(const char *text, const struct kernel_param *kp)
  */
 static int set_request_ms(const char *text, const struct kernel_param *kp)
 {
-	return set_time(text, kp, "ms", 100, 600000, NULL);
+	return set_number(text, kp, "ms", 100, 600000, NULL);
 }
 
 /**
@@ -69,7 +69,7 @@ static int set_request_ms(const char *text, const struct kernel_param *kp)
  */
 static int set_spin_us(const char *text, const struct kernel_param *kp)
 {
-	return set_time(text, kp, "us", 1, 1000, "sleep at once");
+	return set_number(text, kp, "us", 1, 1000, "sleep at once");
 }
 
 /**
@@ -81,9 +81,16 @@ static int set_spin_us(const char *text, const struct kernel_param *kp)
  */
 static int set_drain_ms(const char *text, const struct kernel_param *kp)
 {
-	return set_time(text, kp, "ms", 1, 600000, "do not wait");
+	return set_number(text, kp, "ms", 1, 600000, "do not wait");
 }
 
+static int set_rings_mib(const char *text, const struct kernel_param *kp)
+{
+	return set_number(text, kp, "MiB", 1, 1 << 20, "half of the machine's memory");
+}
+
+static const struct kernel_param_ops rings_mib_ops = { .set = set_rings_mib,
+						       .get = param_get_uint };
 static const struct kernel_param_ops drain_ms_ops = { .set = set_drain_ms, .get = param_get_uint };
 static const struct kernel_param_ops ping_ms_ops = { .set = set_ping_ms, .get = param_get_uint };
 static const struct kernel_param_ops request_ms_ops = { .set = set_request_ms,
@@ -116,9 +123,12 @@ MODULE_PARM_DESC(drain_ms, "at shutdown, reboot and kexec wait so long for reade
 			   "2000)");
 
 unsigned int okl4_rings_mib;
-module_param_named(rings_mib, okl4_rings_mib, uint, 0644);
-MODULE_PARM_DESC(rings_mib, "MiB that the rings of all channels may have together; an open beyond "
-			    "that is ENOSPC. 0: half of the machine's memory (default 0)");
+module_param_cb(rings_mib, &rings_mib_ops, &okl4_rings_mib, 0644);
+__MODULE_PARM_TYPE(rings_mib, "uint");
+MODULE_PARM_DESC(rings_mib,
+		 "the rings of all channels may have so much memory together, and an open "
+		 "beyond that is ENOSPC, in MiB: 1 to 1048576, or 0: half of the "
+		 "machine's memory (default 0)");
 
 /**
  * okl4_init() - load the module

@@ -137,6 +137,7 @@ static const struct okl4_port_ops port_ops = {
 	.watch = okl4_dev_watch,
 	.attach = okl4_dev_attach,
 	.retire = okl4_dev_retire,
+	.release_idle = okl4_slot_release_idle,
 	.release = dev_release,
 };
 

@@ -57,6 +57,7 @@ struct okl4_event_queue {
 #define OKL4_SLOT_CHANGED BIT(0) /* ask the host what the channel is now */
 #define OKL4_SLOT_FAILED  BIT(1) /* the host uses the channel's memory no longer */
 #define OKL4_SLOT_DRAINED BIT(2) /* a lingering channel moved */
+#define OKL4_SLOT_IDLE    BIT(3) /* ask the host to let the channel's memory go */
 
 /**
  * struct okl4_slot - a channel id of a device; protected by slot_lock
@@ -204,6 +205,7 @@ int okl4_ctl_hello(struct okl4_dev *dev, unsigned int limit_ms, u32 *max_channel
 int okl4_ctl_info(struct okl4_dev *dev, u32 first_id, struct okl4fs_info_rep *info);
 int okl4_ctl_attach(struct okl4_dev *dev, struct okl4_channel *ch);
 int okl4_ctl_detach(struct okl4_dev *dev, u32 id, u32 generation);
+int okl4_ctl_release(struct okl4_dev *dev, u32 id, u32 generation);
 int okl4_ctl_ping(struct okl4_dev *dev);
 
 /* virtio_okl4_manage.c */
@@ -232,6 +234,7 @@ void okl4_debugfs_sync(struct okl4_dev *dev);
 struct okl4_channel *okl4_slot_set(struct okl4_dev *dev, u32 id, struct okl4_channel *ch);
 void okl4_slot_vacate(struct okl4_dev *dev, u32 id, bool removed);
 void okl4_slot_changed(struct okl4_dev *dev, u32 id);
+void okl4_slot_release_idle(struct okl4_port *port, u32 id);
 int okl4_slots_tend(struct okl4_dev *dev);
 int okl4_slots_attach(struct okl4_dev *dev);
 void okl4_slots_returned(struct okl4_dev *dev);

@@ -151,19 +151,10 @@ int okl4_ctl_attach(struct okl4_dev *dev, struct okl4_channel *ch)
 	return 0;
 }
 
-/**
- * okl4_ctl_detach() - take memory back from the host
- * @dev: device
- * @id: channel under which the host has it
- * @generation: of that id
- *
- * Return: as said at the head of this file; whatever the host answers, it has the memory no more.
- */
-int okl4_ctl_detach(struct okl4_dev *dev, u32 id, u32 generation)
+static int take_back(struct okl4_dev *dev, u16 type, u32 id, u32 generation)
 {
 	struct okl4fs_detach_req *body;
-	struct okl4_req *req =
-		okl4_req_new(OKL4FS_REQ_DETACH, sizeof(*body), sizeof(struct okl4fs_rep_hdr));
+	struct okl4_req *req = okl4_req_new(type, sizeof(*body), sizeof(struct okl4fs_rep_hdr));
 	int r;
 
 	if (req) {
@@ -174,6 +165,32 @@ int okl4_ctl_detach(struct okl4_dev *dev, u32 id, u32 generation)
 	r = okl4_call(dev, req, READ_ONCE(okl4_request_ms), NULL);
 	trace_okl4fs_detach(dev_name(&dev->vdev->dev), id, r);
 	return r;
+}
+
+/**
+ * okl4_ctl_detach() - take memory back from the host
+ * @dev: device
+ * @id: channel under which the host has it
+ * @generation: of that id
+ *
+ * Return: as said at the head of this file; whatever the host answers, it has the memory no more.
+ */
+int okl4_ctl_detach(struct okl4_dev *dev, u32 id, u32 generation)
+{
+	return take_back(dev, OKL4FS_REQ_DETACH, id, generation);
+}
+
+/**
+ * okl4_ctl_release() - take memory back from the host, unless somebody there uses the channel
+ * @dev: device
+ * @id: channel under which the host has it
+ * @generation: of that id
+ *
+ * Return: as said at the head of this file; unless it is 0 the host still has the memory.
+ */
+int okl4_ctl_release(struct okl4_dev *dev, u32 id, u32 generation)
+{
+	return take_back(dev, OKL4FS_REQ_RELEASE, id, generation);
 }
 
 /**

@@ -83,6 +83,32 @@ void okl4_slot_changed(struct okl4_dev *dev, u32 id)
 }
 
 /**
+ * okl4_slot_release_idle() - ask the host, in the device's work, to let go of a channel's memory
+ * @port: device
+ * @id: slot
+ */
+void okl4_slot_release_idle(struct okl4_port *port, u32 id)
+{
+	struct okl4_dev *dev = okl4_dev_of(port);
+
+	spin_lock_irq(&dev->slot_lock);
+	note(dev, id, OKL4_SLOT_IDLE);
+	spin_unlock_irq(&dev->slot_lock);
+}
+
+/* Context: @dev->mutex held. Return: 0 or a negative errno, after which the device must be reset. */
+static int release_idle(struct okl4_dev *dev, u32 id, const struct okl4_slot *slot)
+{
+	u64 instance = okl4_channel_to_release(slot->ch, &dev->port);
+	int r = instance ? okl4_ctl_release(dev, id, slot->generation) : -ENOENT;
+
+	if (!r)
+		okl4_channel_released(slot->ch, instance);
+	/* Refused: a client is there. It is asked again when that has gone and the host rings */
+	return r == -ENOENT || r == -ENOMEM ? 0 : min(r, 0);
+}
+
+/**
  * tend_slot() - do what is to be done about a slot
  * @dev: device
  * @id: slot
@@ -106,8 +132,10 @@ static int tend_slot(struct okl4_dev *dev, u32 id, bool *changed)
 		okl4_channel_fail(todo.ch, todo.failed_instance, todo.failed_status);
 	if ((todo.todo & OKL4_SLOT_DRAINED) && todo.ch)
 		okl4_channel_settle(todo.ch);
-	if (!(todo.todo & OKL4_SLOT_CHANGED))
-		return 0;
+	if ((todo.todo & OKL4_SLOT_IDLE) && todo.ch)
+		err = release_idle(dev, id, &todo);
+	if (err || !(todo.todo & OKL4_SLOT_CHANGED))
+		return err;
 	*changed = true;
 	err = okl4_offers_ask_again(dev, id);
 	if (err == -ENOMEM)

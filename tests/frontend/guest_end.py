@@ -13,7 +13,7 @@ from vhost_user import TIMEOUT_S, Frontend
 
 MAGIC = 0x344C4B4F
 NOT_GIVEN = 0xffffffff  # as mode, uid, gid
-HELLO, CHANNEL_INFO, ATTACH, DETACH, PING = 1, 2, 3, 4, 5
+HELLO, CHANNEL_INFO, ATTACH, DETACH, PING, RELEASE = 1, 2, 3, 4, 5, 6
 WAKE, CHANNEL_ADDED, CHANNEL_REMOVED, CHANNEL_FAILED = 1, 2, 3, 4
 BELL_WORDS = 16
 REQUEST_ROOM = 320 << 10  # more than the largest request
@@ -114,6 +114,10 @@ class Driver:
     def detach(self, ident: int, generation: int = 0) -> None:
         """DETACH."""
         self.ask(DETACH, struct.pack("<II", ident, generation))
+
+    def release(self, ident: int, generation: int = 0) -> None:
+        """RELEASE."""
+        self.ask(RELEASE, struct.pack("<II", ident, generation))
 
     def ping(self) -> None:
         """PING."""

@@ -4,7 +4,7 @@ import os
 import struct
 import unittest
 
-from guest_end import (ATTACH, CHANNEL_INFO, DETACH, HELLO, MAGIC, PING, Channel, Driver,
+from guest_end import (ATTACH, CHANNEL_INFO, DETACH, HELLO, MAGIC, PING, RELEASE, Channel, Driver,
                        Refused)
 from rig import RING_BYTES, STATUS, FrontendTest
 from vhost_user import Ring
@@ -45,7 +45,7 @@ class HostileRequests(FrontendTest):
         self.assert_status(driver.raw(os.urandom(3)), "REQ_LENGTH")
         self.assert_status(driver.raw(struct.pack("<IH", MAGIC, PING)), "REQ_LENGTH")
         self.assert_status(driver.raw(driver.header(0, 16)), "REQ_TYPE")
-        self.assert_status(driver.raw(driver.header(6, 16)), "REQ_TYPE")
+        self.assert_status(driver.raw(driver.header(RELEASE + 1, 16)), "REQ_TYPE")
         self.assert_status(driver.raw(driver.header(0xFFFF, 16)), "REQ_TYPE")
         self.assert_status(driver.raw(driver.header(PING, 16, reserved=1)), "REQ_RESERVED")
 
@@ -54,9 +54,9 @@ class HostileRequests(FrontendTest):
         self.assert_status(driver.raw(driver.header(PING, 17)), "REQ_LENGTH")
         self.assert_status(driver.raw(driver.header(PING, 17) + b"\0"), "REQ_LENGTH")
         self.assert_status(driver.raw(driver.header(PING, 0xFFFFFFFF)), "REQ_LENGTH")
-        for kind, size in ((HELLO, 24), (CHANNEL_INFO, 8), (DETACH, 8), (ATTACH, 64)):
+        for kind, size in ((HELLO, 24), (CHANNEL_INFO, 8), (DETACH, 8), (RELEASE, 8), (ATTACH, 64)):
             self.assert_refused("REQ_LENGTH", kind, bytes(size - 1))
-        for kind, size in ((HELLO, 24), (CHANNEL_INFO, 8), (DETACH, 8)):
+        for kind, size in ((HELLO, 24), (CHANNEL_INFO, 8), (DETACH, 8), (RELEASE, 8)):
             self.assert_refused("REQ_LENGTH", kind, bytes(size + 1))
         too_long = 80 + 8 * (2 * 16384 + 256) + 8
         self.assert_status(driver.raw(driver.header(ATTACH, too_long) + bytes(too_long - 16)),
@@ -95,6 +95,7 @@ class HostileRequests(FrontendTest):
         self.assert_refused("REQ_NO_HELLO", PING)
         self.assert_refused("REQ_NO_HELLO", CHANNEL_INFO, bytes(8))
         self.assert_refused("REQ_NO_HELLO", DETACH, bytes(8))
+        self.assert_refused("REQ_NO_HELLO", RELEASE, bytes(8))
         ring = (RING_BYTES, RING_BYTES, 1)
         self.assert_refused("REQ_NO_HELLO", ATTACH, self.geometry(
             [(4096, 4096, 1), ring, ring], (4096, 8192, 12288)))

@@ -115,6 +115,26 @@ class Streams(SocketTest):
         self.assertEqual(self.channel.tx.peer_cursor.value, taken)
         self.assertEqual(taken, self.channel.tx.cursor.value)
 
+    def test_release_is_refused_to_a_client(self):
+        """Whether it has sent or received anything or not: nothing changes."""
+        for _ in range(2):
+            with self.assertRaises(Refused) as refusal:
+                self.driver_.release(self.channel.id, self.channel.generation)
+            self.assertEqual(refusal.exception.status, STATUS["CHANNEL_IN_USE"])
+            self.assert_goes_on()
+
+    def test_release_waits_for_the_last_byte(self):
+        """What a client has left for the guest keeps the memory; then it goes."""
+        self.client.sendall(b"left")
+        self.client.close()
+        self.until(lambda: not self.endpoint("host")["joined"], "the client to have gone")
+        with self.assertRaises(Refused) as refusal:
+            self.driver_.release(self.channel.id, self.channel.generation)
+        self.assertEqual(refusal.exception.status, STATUS["CHANNEL_IN_USE"])
+        self.assertEqual(self.channel.read(4), b"left")
+        self.driver_.release(self.channel.id, self.channel.generation)
+        self.assertEqual(self.state(), "detached")
+
     def test_attach_that_is_refused_early_changes_nothing(self):
         body = bytearray(self.channel.body())
         struct.pack_into("<Q", body, 64, 1)  # the first chunk, misaligned

@@ -72,15 +72,14 @@ Test(daemon_wire, info_and_detach)
 
 Test(daemon_wire, every_length)
 {
-	static const size_t fixed[] = { [OKL4FS_REQ_HELLO] = 40,
-					[OKL4FS_REQ_CHANNEL_INFO] = 24,
-					[OKL4FS_REQ_ATTACH] = 80,
-					[OKL4FS_REQ_DETACH] = 24,
-					[OKL4FS_REQ_PING] = 16 };
+	static const size_t fixed[] = {
+		[OKL4FS_REQ_HELLO] = 40,  [OKL4FS_REQ_CHANNEL_INFO] = 24, [OKL4FS_REQ_ATTACH] = 80,
+		[OKL4FS_REQ_DETACH] = 24, [OKL4FS_REQ_PING] = 16,         [OKL4FS_REQ_RELEASE] = 24
+	};
 	struct wire_request req;
 	uint8_t buf[128] = { 0 };
 
-	for (unsigned int type = 1; type <= OKL4FS_REQ_PING; type++) {
+	for (unsigned int type = 1; type <= OKL4FS_REQ_RELEASE; type++) {
 		for (size_t n = 0; n < sizeof(buf); n++) {
 			bool long_enough = n >= fixed[type];
 			bool attach = type == OKL4FS_REQ_ATTACH;
@@ -110,7 +109,7 @@ Test(daemon_wire, heads)
 
 	for (unsigned int type = 0; type < 65536; type++) {
 		put_hdr(buf, (uint16_t)type, 16);
-		if (type == 0 || type > OKL4FS_REQ_PING)
+		if (type == 0 || type > OKL4FS_REQ_RELEASE)
 			cr_assert_eq(decode(&req, buf, 16), -FS_REQ_TYPE);
 	}
 	put_hdr(buf, OKL4FS_REQ_PING, 16);

@@ -279,9 +279,10 @@ class Observe(VmTest):
                                               "virtio:d00000026v*"])
         self.assertEqual(len(said["description"]) * len(said["author"]), 1)
         parameters = {line.partition(":")[0]: line for line in said["parm"]}
-        self.assertCountEqual(parameters, ["drain_ms", "ping_ms", "request_ms", "rings_mib", "spin_us"])
+        self.assertCountEqual(parameters, ["drain_ms", "ping_ms", "request_ms", "rings_mib",
+                                           "spin_us"])
         for line in parameters.values():
-            self.assertRegex(line, r"in [mu]s: \d+ to \d+.*\(default \d+\) \(uint\)")
+            self.assertRegex(line, r"in ([mu]s|MiB): \d+ to \d+.*\(default \d+\) \(uint\)")
 
 
 if __name__ == "__main__":

@@ -156,6 +156,8 @@ enum okl4fs_req_type {
 	OKL4FS_REQ_ATTACH = 3, /* okl4fs_attach_req -> okl4fs_rep_hdr */
 	OKL4FS_REQ_DETACH = 4, /* okl4fs_detach_req -> okl4fs_rep_hdr */
 	OKL4FS_REQ_PING = 5, /* okl4fs_req_hdr -> okl4fs_rep_hdr; rings all attached channels */
+	OKL4FS_REQ_RELEASE =
+		6, /* okl4fs_detach_req -> okl4fs_rep_hdr; DETACH if nobody would notice */
 };
 
 /**
@@ -320,6 +322,9 @@ struct okl4fs_attach_req {
  * @generation: as in okl4fs_attach_req
  *
  * The stream ends with it: the same memory attached again begins a new one.
+ *
+ * RELEASE has the same form, and is refused with FS_CHANNEL_IN_USE while an end of the host's is open or
+ * a ring is not empty: only the host knows whether a client has just come.
  */
 struct okl4fs_detach_req {
 	struct okl4fs_req_hdr hdr;

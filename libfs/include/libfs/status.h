@@ -64,12 +64,13 @@
 	X(NO_MEMORY, 79, "out of memory on the host")                                        \
 	X(MEMORY_LOST, 80, "guest memory went away under the channel")                       \
 	X(REQ_QUEUES, 81, "request: the number of event queues is not 1 to 16")              \
-	X(CHANNEL_RESET, 82, "the host has reset the channel")
+	X(CHANNEL_RESET, 82, "the host has reset the channel")                               \
+	X(CHANNEL_IN_USE, 83, "the channel is in use on the host")
 
 #define FS_STATUS_ENUM(name, number, sentence) FS_##name = (number),
 
 /** enum fs_status - see FS_STATUS_LIST; functions return the negated value */
-enum fs_status { FS_STATUS_LIST(FS_STATUS_ENUM) FS_STATUS_END = 83 };
+enum fs_status { FS_STATUS_LIST(FS_STATUS_ENUM) FS_STATUS_END = 84 };
 
 #undef FS_STATUS_ENUM
 
