@@ -4,7 +4,7 @@
  *
  * Any virtio device that has a queue for requests and one that can be kicked and called can carry
  * the protocol. The carrier `fs` has virtio's number of a shared file system, and is ours if its tag
- * says so; every other such device is left to Linux's virtiofs, by refusing it before FEATURES_OK.
+ * says so: virtio_okl4_claim.c marks those, and this driver matches no others.
  */
 #include <linux/gfp.h>
 #include <linux/module.h>
@@ -24,20 +24,6 @@
 #define OKL4_MAX_EVENT_QUEUES 1023
 
 u64 okl4_driver_instance;
-
-/**
- * fs_claim() - whether a file system device is ours
- * @vdev: device
- *
- * Return: true when its tag begins with OKL4FS_TAG_PREFIX.
- */
-static bool fs_claim(struct virtio_device *vdev)
-{
-	char tag[sizeof_field(struct virtio_fs_config, tag)];
-
-	virtio_cread_bytes(vdev, offsetof(struct virtio_fs_config, tag), tag, sizeof(tag));
-	return !memcmp(tag, OKL4FS_TAG_PREFIX, strlen(OKL4FS_TAG_PREFIX));
-}
 
 /**
  * fs_n_event_queues() - how many event queues a file system device has
@@ -66,46 +52,25 @@ static unsigned int generic_n_event_queues(struct virtio_device *vdev)
 	return 1;
 }
 
-static const struct okl4_carrier carriers[] = {
-	{ VIRTIO_ID_FS, "fs", fs_claim, fs_n_event_queues, false },
-	/* QEMU (11.1) aborts at DRIVER_OK when the device has lost its backend */
-	{ OKL4_VIRTIO_ID_GENERIC, "generic", NULL, generic_n_event_queues, true },
-};
+static const struct okl4_carrier fs_carrier = { "fs", fs_n_event_queues, false };
+/* QEMU (11.1) aborts at DRIVER_OK when the device has lost its backend */
+static const struct okl4_carrier generic_carrier = { "generic", generic_n_event_queues, true };
 
 static const struct virtio_device_id id_table[] = {
-	{ VIRTIO_ID_FS, VIRTIO_DEV_ANY_ID },
+	{ VIRTIO_ID_FS, OKL4_VENDOR_FS },
 	{ OKL4_VIRTIO_ID_GENERIC, VIRTIO_DEV_ANY_ID },
 	{},
 };
 MODULE_DEVICE_TABLE(virtio, id_table);
 
 /**
- * carrier_of() - the carrier that a device is
- * @vdev: device
- *
- * Return: the carrier, or NULL when the device is not ours.
- */
-static const struct okl4_carrier *carrier_of(struct virtio_device *vdev)
-{
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(carriers); i++) {
-		if (carriers[i].device_id == vdev->id.device)
-			return !carriers[i].claim || carriers[i].claim(vdev) ? &carriers[i] : NULL;
-	}
-	return NULL;
-}
-
-/**
  * okl4_validate() - decide whether we take a device; before FEATURES_OK
  * @vdev: device
  *
- * Return: 0, or -ENODEV: other drivers may have it.
+ * Return: 0 or -ENODEV.
  */
 static int okl4_validate(struct virtio_device *vdev)
 {
-	if (!carrier_of(vdev))
-		return -ENODEV;
 	if (!virtio_has_feature(vdev, VIRTIO_F_VERSION_1)) {
 		dev_err(&vdev->dev, "is not a virtio 1 device\n");
 		return -ENODEV;
@@ -151,7 +116,7 @@ static void init_dev(struct okl4_dev *dev, struct virtio_device *vdev)
 	dev->port.ops = &port_ops;
 	kref_init(&dev->port.ref);
 	dev->vdev = vdev;
-	dev->carrier = carrier_of(vdev);
+	dev->carrier = vdev->id.device == VIRTIO_ID_FS ? &fs_carrier : &generic_carrier;
 	mutex_init(&dev->mutex);
 	INIT_DELAYED_WORK(&dev->manage, okl4_dev_manage);
 	spin_lock_init(&dev->ctl_lock);
@@ -178,7 +143,7 @@ static struct okl4_dev *new_dev(struct virtio_device *vdev)
 	if (!dev)
 		return ERR_PTR(-ENOMEM);
 	init_dev(dev, vdev);
-	n = dev->carrier ? dev->carrier->n_event_queues(vdev) : 0;
+	n = dev->carrier->n_event_queues(vdev);
 	if (!n || n > OKL4_MAX_EVENT_QUEUES) {
 		dev_err(&vdev->dev, "has %u event queues\n", n);
 		kref_put(&dev->port.ref, dev_release);
@@ -346,59 +311,6 @@ static struct virtio_driver okl4_driver = {
 #endif
 };
 
-/* How many of our devices virtiofs may have had first */
-#define MAX_FOUND 16
-
-/**
- * struct found - devices that are ours and have virtiofs as their driver
- * @device: them, with a reference each
- * @n: how many
- */
-struct found {
-	struct device *device[MAX_FOUND];
-	unsigned int n;
-};
-
-/**
- * look_at() - note a device if virtiofs has it and it is ours
- * @device: any virtio device
- * @data: struct found
- *
- * Return: 0: go on.
- */
-static int look_at(struct device *device, void *data)
-{
-	struct virtio_device *vdev = dev_to_virtio(device);
-	struct found *found = data;
-
-	if (vdev->id.device != VIRTIO_ID_FS || !device->driver ||
-	    strcmp(device->driver->name, "virtiofs"))
-		return 0;
-	if (found->n < MAX_FOUND && fs_claim(vdev))
-		found->device[found->n++] = get_device(device);
-	return 0;
-}
-
-/**
- * take_over() - take our devices from virtiofs
- *
- * When virtiofs was loaded first it has them, though it can do nothing with them but know their tag.
- */
-static void take_over(void)
-{
-	struct found found = { .n = 0 };
-
-	bus_for_each_dev(okl4_driver.driver.bus, NULL, &found, look_at);
-	while (found.n--) {
-		struct device *device = found.device[found.n];
-
-		device_release_driver(device);
-		if (device_driver_attach(&okl4_driver.driver, device))
-			dev_err(device, "cannot be taken over from virtiofs\n");
-		put_device(device);
-	}
-}
-
 /**
  * okl4_virtio_register() - take the devices that are there, and those that come
  *
@@ -413,12 +325,18 @@ int okl4_virtio_register(void)
 	if (!okl4_workqueue)
 		return -ENOMEM;
 	err = register_virtio_driver(&okl4_driver);
-	if (err) {
-		destroy_workqueue(okl4_workqueue);
-		return err;
-	}
-	take_over();
+	if (err)
+		goto no_driver;
+	err = okl4_claim_start(&okl4_driver.driver);
+	if (err)
+		goto no_claim;
 	return 0;
+
+no_claim:
+	unregister_virtio_driver(&okl4_driver);
+no_driver:
+	destroy_workqueue(okl4_workqueue);
+	return err;
 }
 
 /**
@@ -426,6 +344,7 @@ int okl4_virtio_register(void)
  */
 void okl4_virtio_unregister(void)
 {
+	okl4_claim_stop();
 	unregister_virtio_driver(&okl4_driver);
 	destroy_workqueue(okl4_workqueue);
 }

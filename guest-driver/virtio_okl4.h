@@ -16,21 +16,23 @@
 /* Event buffers that are posted on each event queue, if it is large enough */
 #define OKL4_EVENT_BUFFERS 16
 
+/*
+ * What stands in a file system device's virtio_device_id.vendor while it is ours, so that our table
+ * matches it and no other: "okl4". Hosts give 0x1af4 (PCI) or "QEMU" (MMIO)
+ */
+#define OKL4_VENDOR_FS 0x346c6b6f
+
 struct okl4_dev;
 struct okl4_req;
 
 /**
  * struct okl4_carrier - a virtio device type that can carry the protocol of libfs/abi.h
- * @device_id: its virtio id
  * @name: its name in the log
- * @claim: whether this very device is ours; NULL: each is. Before FEATURES_OK
  * @n_event_queues: how many event queues it has
  * @fragile: must not be set up again while its host may be away
  */
 struct okl4_carrier {
-	u32 device_id;
 	const char *name;
-	bool (*claim)(struct virtio_device *vdev);
 	unsigned int (*n_event_queues)(struct virtio_device *vdev);
 	bool fragile;
 };
@@ -182,6 +184,10 @@ extern unsigned int okl4_request_ms;
 extern u64 okl4_driver_instance;
 int okl4_virtio_register(void);
 void okl4_virtio_unregister(void);
+
+/* virtio_okl4_claim.c */
+int okl4_claim_start(struct device_driver *driver);
+void okl4_claim_stop(void);
 
 /* virtio_okl4_queue.c */
 int okl4_queues_start(struct okl4_dev *dev);

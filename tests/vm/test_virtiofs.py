@@ -4,49 +4,103 @@ import shutil
 import subprocess
 import unittest
 
-from vm import Deadline, Process, kernel
+from vm import Deadline, Process, guest_config, kernel
 from vm.base import VmTest, echo
 
 VIRTIOFSD = "/usr/lib/qemu/virtiofsd"
+LIMIT_S = 60
+VIRTIOFS, OKL4FS = "modprobe virtiofs", "insmod /lib/okl4fs.ko"
 
 
-class BesideVirtiofs(VmTest):
-    """A guest with our device and one of Debian's virtiofsd; each test loads the drivers itself."""
+# Driver and status of each file system device; a status of 0x80 and more: FAILED, 0x0f: it works.
+STATES = r"""
+for device in /sys/bus/virtio/devices/*; do
+	test "$(cat $device/device)" = 0x001a || continue
+	driver=$(readlink $device/driver)
+	echo "${driver##*/} $(cat $device/status)"
+done
+"""
+
+
+class Shares(VmTest):
+    """A guest whose drivers are loaded by each test, and Debian's virtiofsd for a share."""
 
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        shared, socket = cls.scratch / "shared", cls.scratch / "virtiofsd.sock"
-        shared.mkdir()
-        (shared / "hello").write_text("from the host\n", encoding="ascii")
-        with open(cls.scratch / "virtiofsd.log", "wb") as log:
-            virtiofsd = Process([VIRTIOFSD, f"--socket-path={socket}", "-o", f"source={shared}",
-                                 "-o", "sandbox=chroot"], stdin=subprocess.DEVNULL, stdout=log,
-                                stderr=log)
-        cls._stack.callback(virtiofsd.kill)
-        deadline = Deadline(20)
-        while not socket.exists():
-            deadline.check("virtiofsd's socket: "
-                           + (cls.scratch / "virtiofsd.log").read_text(errors="replace"))
+        cls.shared, cls.share_socket = cls.scratch / "shared", cls.scratch / "virtiofsd.sock"
+        cls.shared.mkdir()
+        (cls.shared / "hello").write_text("from the host\n", encoding="ascii")
         overlay = cls.scratch / "overlay"
         (overlay / "lib").mkdir(parents=True)
         shutil.copy(kernel.module(kernel.get()), overlay / "lib")
-        cls.one_guest({"echo": echo()}, way="fs", driver=False, overlays=[overlay], qemu_args=[
-            "-chardev", f"socket,id=shared,path={socket}",
-            "-device", "vhost-user-fs-pci,chardev=shared,tag=shared"])
+        cls.options = {"driver": False, "overlays": [overlay]}
+
+    @classmethod
+    def start_virtiofsd(cls) -> Process:
+        """Start the share's daemon, which serves one connection."""
+        cls.share_socket.unlink(missing_ok=True)
+        with open(cls.scratch / "virtiofsd.log", "wb") as log:
+            virtiofsd = Process([VIRTIOFSD, f"--socket-path={cls.share_socket}", "-o",
+                                 f"source={cls.shared}", "-o", "sandbox=chroot"],
+                                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        cls._stack.callback(virtiofsd.kill)
+        deadline = Deadline(20)
+        while not cls.share_socket.exists():
+            deadline.check("virtiofsd's socket: "
+                           + (cls.scratch / "virtiofsd.log").read_text(errors="replace"))
+        return virtiofsd
 
     def tearDown(self):
         super().tearDown()
         self.guest.run("umount /okl4; umount /mnt; rmmod okl4fs; rmmod virtiofs", 30)
 
-    def both_work(self) -> None:
-        """Each file system does what is its own."""
-        self.guest.check("mkdir -p /mnt /okl4; mount -t virtiofs shared /mnt && "
-                         "mount -t okl4fs okl4fs /okl4", 30)
+    def states(self) -> list[str]:
+        """Driver and status of each file system device."""
+        return sorted(self.guest.check(STATES).splitlines())
+
+    def use_both(self) -> None:
+        """With both mounted, each file system does what is its own, and no device has FAILED."""
         self.assertEqual(self.guest.check("cat /mnt/hello"), "from the host\n")
         self.guest.check("okl4test seq /okl4/echo records=2000", 60)
         self.guest.check("echo back > /mnt/answer")
-        self.assertEqual((self.scratch / "shared" / "answer").read_text(), "back\n")
+        self.assertEqual((self.shared / "answer").read_text(), "back\n")
+        self.assertEqual(self.states(), ["okl4fs 0x0000000f", "virtiofs 0x0000000f"])
+
+
+class BesideVirtiofs(Shares):
+    """Our device and a share are there from the beginning."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.start_virtiofsd()
+        cls.one_guest({"echo": echo()}, way="fs", **cls.options, qemu_args=[
+            "-chardev", f"socket,id=shared,path={cls.share_socket}",
+            "-device", "vhost-user-fs-pci,chardev=shared,tag=shared"])
+
+    def both_work(self) -> None:
+        """Mount both and use them."""
+        self.guest.check("mkdir -p /mnt /okl4; mount -t virtiofs shared /mnt && "
+                         "mount -t okl4fs okl4fs /okl4", 30)
+        self.use_both()
+
+    def test_share_is_not_touched(self):
+        """Without virtiofs, too, our driver leaves the foreign device as it was."""
+        before = [state for state in self.states() if "okl4fs" not in state]
+        self.guest.check("insmod /lib/okl4fs.ko", 30)
+        foreign = [state for state in self.states() if not state.startswith("okl4fs ")]
+        self.assertEqual(len(foreign), 1, foreign)
+        self.assertIn(foreign[0], before)
+
+    def test_unbound_device_stays_unbound(self):
+        """It is bound again through sysfs, although virtiofs is there and matches it, too."""
+        self.guest.check("modprobe virtiofs && insmod /lib/okl4fs.ko && "
+                         "cd /sys/bus/virtio/drivers/okl4fs && echo virtio* > /tmp/device && "
+                         "cat /tmp/device > unbind", 30)
+        self.assertTrue(self.states()[0].startswith(" "), self.states())
+        self.guest.check("cat /tmp/device > /sys/bus/virtio/drivers/okl4fs/bind", 30)
+        self.both_work()
 
     def test_okl4fs_first(self):
         """Our driver leaves the foreign tag alone."""
@@ -81,6 +135,97 @@ class BesideVirtiofs(VmTest):
         self.guest.check("insmod /lib/okl4fs.ko", 30)
         self.stray_mount()
         self.both_work()
+
+
+class PluggedIn(Shares):
+    """Both devices are plugged in, and out, while the guest runs."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.socket = cls.scratch / "vm.sock"
+        cls.start_daemon([guest_config("vm", cls.socket, {"echo": echo()})])
+        cls.guest = cls.start_guest(None, way="fs", hotplug=True, **cls.options, qemu_args=[
+            "-device", "pcie-root-port,id=shareport,chassis=9"])
+        cls.guest.check("mkdir -p /mnt /okl4")
+        cls.n_plugged = 0
+
+    def load(self, first: str, second: str) -> None:
+        """Load the drivers in this order."""
+        self.guest.check(f"{first} && {second} && mount -t okl4fs okl4fs /okl4", 30)
+
+    def plug_ours(self) -> None:
+        """Plug our device in and wait until its channel is there."""
+        deadline = Deadline(LIMIT_S)
+        while self.daemon.rpc("guest.list")["guests"][0]["connected"]:
+            deadline.check("the daemon to see that the device before has left")
+        type(self).n_plugged += 1
+        self.guest.plug(self.socket, f"ours{self.n_plugged}")
+        while self.guest.run("rm -f /okl4/echo; mkfifo /okl4/echo")[0]:
+            deadline.check(f"our device in the guest: {self.states()}")
+
+    def unplug_ours(self) -> None:
+        """Unplug it, as an administrator does."""
+        self.guest.unplug(f"ours{self.n_plugged}")
+
+    def plug_share(self) -> None:
+        """Plug the share in and mount it."""
+        self.start_virtiofsd()
+        self.guest.qmp("chardev-add", id="share", backend={"type": "socket", "data": {
+            "addr": {"type": "unix", "data": {"path": str(self.share_socket)}}, "server": False}})
+        self.guest.qmp("device_add", driver="vhost-user-fs-pci", id="share", chardev="share",
+                       tag="shared", bus="shareport")
+        self.addCleanup(self.unplug_share)
+        deadline = Deadline(LIMIT_S)
+        while self.guest.run("mount -t virtiofs shared /mnt")[0]:
+            deadline.check(f"the share in the guest: {self.states()}")
+
+    def unplug_share(self) -> None:
+        """Unplug the share."""
+        since = self.guest.n_events()
+        self.guest.qmp("device_del", id="share")
+        while self.guest.wait_event("DEVICE_DELETED", since, LIMIT_S)["data"].get(
+                "device") != "share":
+            since += 1
+        self.guest.qmp("chardev-remove", id="share")
+
+    def plug_and_use(self, *plugs) -> None:
+        """Plug both in, use both, and have ours come a second time."""
+        for plug in plugs:
+            plug()
+        self.use_both()
+        self.unplug_ours()
+        self.plug_ours()
+        self.use_both()
+        self.unplug_ours()
+
+    def test_ours_then_share(self):
+        """virtiofs was registered first."""
+        self.load(VIRTIOFS, OKL4FS)
+        self.plug_and_use(self.plug_ours, self.plug_share)
+
+    def test_share_then_ours(self):
+        """virtiofs was registered first."""
+        self.load(VIRTIOFS, OKL4FS)
+        self.plug_and_use(self.plug_share, self.plug_ours)
+
+    def test_our_driver_first(self):
+        """The share comes first, to a driver that is there second (unless it is built in)."""
+        self.load(OKL4FS, VIRTIOFS)
+        self.plug_and_use(self.plug_share, self.plug_ours)
+
+    def test_repair_after_a_kill(self):
+        """What docs/qemu.md prescribes, with virtiofs there first."""
+        self.load(VIRTIOFS, OKL4FS)
+        self.plug_ours()
+        self.guest.check("okl4test seq /okl4/echo records=100", LIMIT_S)
+        self.daemon.kill()
+        self.unplug_ours()
+        self.daemon.restart()
+        self.plug_ours()
+        self.guest.check("okl4test seq /okl4/echo records=100", LIMIT_S)
+        self.assertEqual(self.states(), ["okl4fs 0x0000000f"])
+        self.unplug_ours()
 
 
 if __name__ == "__main__":
