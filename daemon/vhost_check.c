@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "region_file.h"
@@ -201,27 +202,40 @@ static const char *check_mem_table(const struct vhost_message *msg)
 	return wrong;
 }
 
+/*
+ * Whether a descriptor is that of an eventfd; where /proc does not show this process, as in a container
+ * or another process namespace, whether it belongs to no file system: a write to such a one that has
+ * O_NONBLOCK never waits. The attributes are those that the kernel has, so no file server is asked.
+ */
+static bool is_eventfd(int fd)
+{
+	static const char eventfd[] = "anon_inode:[eventfd]";
+	char path[32], target[sizeof(eventfd) + 1];
+	struct statx st;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	n = readlink(path, target, sizeof(target));
+	if (n >= 0)
+		return n == sizeof(eventfd) - 1 && !memcmp(target, eventfd, (size_t)n);
+	return !statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &st) &&
+	       !(st.stx_mode & S_IFMT);
+}
+
 /**
  * check_eventfd() - whether a kick or call descriptor cannot make us wait
  * @fd: descriptor
  *
- * It is shared with the frontend. That it is an eventfd is asked of /proc;
- * O_NONBLOCK, which QEMU sets itself, lets a write fail rather than wait when the counter is full.
+ * It is shared with the frontend. O_NONBLOCK, which QEMU sets itself, lets a write fail rather than
+ * wait when the counter is full.
  *
  * Return: NULL, or what is wrong.
  */
 static const char *check_eventfd(int fd)
 {
-	static const char eventfd[] = "anon_inode:[eventfd]";
-	char path[32], target[sizeof(eventfd) + 1];
-	ssize_t n;
 	int flags;
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	n = readlink(path, target, sizeof(target));
-	if (n < 0)
-		return "its descriptor cannot be looked up in /proc, which must be mounted";
-	if (n != sizeof(eventfd) - 1 || memcmp(target, eventfd, (size_t)n) != 0)
+	if (!is_eventfd(fd))
 		return "its descriptor is not an eventfd";
 	flags = fcntl(fd, F_GETFL);
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK))

@@ -275,7 +275,7 @@ class Observe(VmTest):
             said.setdefault(key, []).append(value.strip())
         self.assertEqual(said["version"], [self.daemon.rpc("version")["version"]])
         self.assertEqual(said["license"], ["GPL"])
-        self.assertCountEqual(said["alias"], ["fs-okl4fs", "virtio:d0000001Av*",
+        self.assertCountEqual(said["alias"], ["fs-okl4fs", "virtio:d0000001Av346C6B6F*",
                                               "virtio:d00000026v*"])
         self.assertEqual(len(said["description"]) * len(said["author"]), 1)
         parameters = {line.partition(":")[0]: line for line in said["parm"]}
