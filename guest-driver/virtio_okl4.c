@@ -52,9 +52,9 @@ static unsigned int generic_n_event_queues(struct virtio_device *vdev)
 	return 1;
 }
 
-static const struct okl4_carrier fs_carrier = { "fs", fs_n_event_queues, false };
+static const struct okl4_carrier fs_carrier = { "fs", fs_n_event_queues, false, false };
 /* QEMU (11.1) aborts at DRIVER_OK when the device has lost its backend */
-static const struct okl4_carrier generic_carrier = { "generic", generic_n_event_queues, true };
+static const struct okl4_carrier generic_carrier = { "generic", generic_n_event_queues, true, true };
 
 static const struct virtio_device_id id_table[] = {
 	{ VIRTIO_ID_FS, OKL4_VENDOR_FS },
@@ -97,6 +97,44 @@ static void dev_release(struct kref *ref)
 	kfree(dev);
 }
 
+/* Has references to the device and to virtio's, since either may have gone meanwhile */
+static void let_go(struct work_struct *work)
+{
+	struct okl4_dev *dev = container_of(work, struct okl4_dev, let_go);
+	struct device *device = &dev->vdev->dev;
+	bool still_bound;
+
+	device_lock(device);
+	still_bound = dev->vdev->priv == dev;
+	device_unlock(device);
+	if (still_bound) {
+		dev_info_ratelimited(device, "is let go: its first answer is not that of an okl4fs "
+					     "host\n");
+		device_release_driver(device);
+	}
+	put_device(device);
+	kref_put(&dev->port.ref, dev_release);
+}
+
+/**
+ * okl4_dev_let_go() - the device is not ours: have no more to do with it
+ * @dev: device
+ *
+ * Context: @dev->mutex held. The device is unbound later, by a work item.
+ */
+void okl4_dev_let_go(struct okl4_dev *dev)
+{
+	struct device *device = &dev->vdev->dev;
+
+	WRITE_ONCE(dev->stopped, true);
+	kref_get(&dev->port.ref);
+	get_device(device);
+	if (!queue_work(okl4_workqueue, &dev->let_go)) {
+		put_device(device);
+		kref_put(&dev->port.ref, dev_release);
+	}
+}
+
 static const struct okl4_port_ops port_ops = {
 	.ring = okl4_dev_ring,
 	.watch = okl4_dev_watch,
@@ -119,6 +157,7 @@ static void init_dev(struct okl4_dev *dev, struct virtio_device *vdev)
 	dev->carrier = vdev->id.device == VIRTIO_ID_FS ? &fs_carrier : &generic_carrier;
 	mutex_init(&dev->mutex);
 	INIT_DELAYED_WORK(&dev->manage, okl4_dev_manage);
+	INIT_WORK(&dev->let_go, let_go);
 	spin_lock_init(&dev->ctl_lock);
 	init_waitqueue_head(&dev->ctl_wait);
 	INIT_LIST_HEAD(&dev->ctl_abandoned);

@@ -30,11 +30,13 @@ struct okl4_req;
  * @name: its name in the log
  * @n_event_queues: how many event queues it has
  * @fragile: must not be set up again while its host may be away
+ * @anyones: nothing but its host's first answer tells whether it is ours
  */
 struct okl4_carrier {
 	const char *name;
 	unsigned int (*n_event_queues)(struct virtio_device *vdev);
 	bool fragile;
+	bool anyones;
 };
 
 /**
@@ -96,6 +98,7 @@ struct okl4_slot {
  * @greeted: the host has answered HELLO once, under @mutex
  * @n_failures: set-ups that failed in a row, under @mutex
  * @manage: all that needs patience: setting up, healing, PING, events that need requests
+ * @let_go: unbinds us from the device, which is somebody else's
  * @heard: when something last came from the host, jiffies
  * @watched: when somebody began to wait, jiffies
  * @ctl_vq: control queue; NULL while the device is reset. Changed under @mutex and @ctl_lock
@@ -135,6 +138,7 @@ struct okl4_dev {
 	bool greeted;
 	unsigned int n_failures;
 	struct delayed_work manage;
+	struct work_struct let_go;
 	unsigned long heard;
 	unsigned long watched;
 
@@ -182,6 +186,7 @@ extern unsigned int okl4_request_ms;
 
 /* virtio_okl4.c */
 extern u64 okl4_driver_instance;
+void okl4_dev_let_go(struct okl4_dev *dev);
 int okl4_virtio_register(void);
 void okl4_virtio_unregister(void);
 

@@ -208,7 +208,7 @@ static int await(struct okl4_dev *dev, struct okl4_req *req, unsigned int limit_
  * @req: request that was given back
  * @cookie: its cookie
  *
- * Return: the status in the reply, or -EPROTO.
+ * Return: the status in the reply; -EBADMSG: no host of ours has written it; or -EPROTO.
  */
 static int check_reply(struct okl4_req *req, u32 cookie)
 {
@@ -217,10 +217,11 @@ static int check_reply(struct okl4_req *req, u32 cookie)
 	u32 bytes = le32_to_cpu(hdr->bytes);
 	u16 status = le16_to_cpu(hdr->status);
 
-	if (req->got < sizeof(*hdr) || req->got > req->rep_bytes || bytes != req->got)
+	if (req->got < sizeof(*hdr) || le32_to_cpu(hdr->magic) != OKL4FS_MAGIC)
+		return -EBADMSG;
+	if (req->got > req->rep_bytes || bytes != req->got)
 		return -EPROTO;
-	if (le32_to_cpu(hdr->magic) != OKL4FS_MAGIC || hdr->type != asked->type ||
-	    le32_to_cpu(hdr->cookie) != cookie)
+	if (hdr->type != asked->type || le32_to_cpu(hdr->cookie) != cookie)
 		return -EPROTO;
 	if (bytes != (status == FS_OK ? req->rep_bytes : sizeof(*hdr)))
 		return -EPROTO;

@@ -61,8 +61,8 @@ static void take(struct device *device)
 	err = device_driver_attach(our_driver, device);
 	/* Busy: another driver was faster, of which the bus has told us again. Gone: unplugged */
 	if (err && err != -EBUSY && err != -ENODEV)
-		dev_err_ratelimited(device, "cannot be taken over from its driver: error %d\n",
-				    err);
+		dev_err_ratelimited(device, "cannot be taken over from its driver: %pe\n",
+				    ERR_PTR(err));
 }
 
 static void take_all(struct work_struct *work)

@@ -36,6 +36,8 @@ int okl4_ctl_hello(struct okl4_dev *dev, unsigned int limit_ms, u32 *max_channel
 		body->driver_instance = cpu_to_le64(okl4_driver_instance);
 	}
 	r = okl4_call(dev, req, limit_ms, &rep);
+	if (r == -EBADMSG && !dev->greeted && dev->carrier->anyones)
+		okl4_dev_let_go(dev);
 	if (r)
 		return r;
 	if (le32_to_cpu(rep.version) != OKL4FS_ABI_VERSION)

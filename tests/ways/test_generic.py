@@ -5,9 +5,11 @@ QEMU aborts when that device is set up again after it has lost its daemon. So th
 a slow daemon without limit, and for a new one until the device is unplugged and plugged in again.
 """
 import signal
+import subprocess
 import unittest
+from pathlib import Path
 
-from vm import Deadline, guest_config
+from vm import Deadline, Process, guest_config
 from vm.base import VmTest, echo, listens
 from vm.hostend import HostTool, moved
 
@@ -74,6 +76,42 @@ class Generic(VmTest):
                                   "read=eof", "seed=4").wait(60)
         self.assertEqual(status, 0, output)
         self.assertEqual(moved(output)["read"][0], 1 << 20)
+
+
+class Foreign(VmTest):
+    """A device of the same virtio number whose host is not ours: here it serves a disk."""
+
+    def start_disk(self, socket: Path) -> None:
+        """Start a host that answers in the protocol of virtio's disks."""
+        disk = Process(["qemu-storage-daemon",
+                        "--blockdev", "driver=null-co,node-name=disk,read-zeroes=on",
+                        "--export", "type=vhost-user-blk,id=export,node-name=disk,num-queues=2,"
+                                    f"addr.type=unix,addr.path={socket}"],
+                       stdin=subprocess.DEVNULL)
+        self._stack.callback(disk.kill)
+        deadline = Deadline(20)
+        while not socket.exists():
+            deadline.check("the socket of qemu-storage-daemon")
+
+    def test_it_is_let_go(self):
+        """Its first answer is not ours, so other drivers may have the device. Ours comes later."""
+        foreign, ours = self.scratch / "foreign.sock", self.scratch / "vm.sock"
+        self.start_disk(foreign)
+        self.start_daemon([guest_config("vm", ours, {"echo": echo()})])
+        guest = self.start_guest(None, hotplug=True, way="generic")
+        guest.plug(foreign, "foreign")
+        guest.wait_console("is let go", 60)
+        deadline = Deadline(60)
+        while guest.run("ls -d /sys/bus/virtio/drivers/okl4fs/virtio*")[0] == 0:
+            deadline.check("the driver to let the device go")
+        self.assertEqual(guest.check("grep -l 0x0026 /sys/bus/virtio/devices/*/device | "
+                                     "xargs dirname | sed 's:$:/status:' | xargs cat"),
+                         "0x00000001\n")
+        guest.unplug("foreign")
+        guest.plug(ours, "ours")
+        while guest.run("rm -f /okl4/echo; mkfifo /okl4/echo")[0]:
+            deadline.check("our device in the guest")
+        guest.check("okl4test seq /okl4/echo records=1000", 60)
 
 
 if __name__ == "__main__":
