@@ -19,7 +19,7 @@ void (*okl4_channel_has_news)(void);
  */
 static void tell(struct okl4_channel *ch)
 {
-	xchg(&ch->news, true);
+	atomic_set(&ch->news, true);
 	if (okl4_channel_has_news)
 		okl4_channel_has_news();
 }
@@ -205,7 +205,7 @@ bool okl4_channel_trylock(struct okl4_channel *ch, struct mutex *lock)
 {
 	if (mutex_trylock(lock))
 		return true;
-	WRITE_ONCE(ch->missed, true);
+	atomic_set(&ch->missed, true);
 	/* The note before the second try. Pairs with okl4_channel_unlock() */
 	smp_mb();
 	return mutex_trylock(lock);
@@ -223,7 +223,7 @@ void okl4_channel_unlock(struct okl4_channel *ch, struct mutex *lock)
 	mutex_unlock(lock);
 	/* The lock before the look at the note. Pairs with okl4_channel_trylock() */
 	smp_mb();
-	if (READ_ONCE(ch->missed) && xchg(&ch->missed, false))
+	if (atomic_read(&ch->missed) && atomic_xchg(&ch->missed, false))
 		okl4_channel_wake(ch);
 }
 

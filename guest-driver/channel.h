@@ -18,6 +18,10 @@
 #ifndef OKL4FS_CHANNEL_H
 #define OKL4FS_CHANNEL_H
 
+#ifndef CONFIG_64BIT
+#error "okl4fs needs a 64-bit kernel: guest and host exchange 64-bit words that no half may be seen of"
+#endif
+
 #include <linux/kref.h>
 #include <linux/mutex.h>
 #include <linux/rcupdate.h>
@@ -171,7 +175,7 @@ struct okl4_channel {
 	struct okl4_access access;
 	u32 access_serial;
 	bool removed;
-	bool news;
+	atomic_t news;
 	bool lingering;
 	u64 ring_bytes;
 	struct okl4_mem *mem;
@@ -185,7 +189,7 @@ struct okl4_channel {
 
 	struct mutex rx_lock;
 	struct mutex tx_lock;
-	bool missed;
+	atomic_t missed;
 	wait_queue_head_t rx_wait;
 	wait_queue_head_t tx_wait;
 	struct fasync_struct *rx_async;

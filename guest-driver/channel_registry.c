@@ -129,7 +129,7 @@ int okl4_channel_list(struct okl4_channel ***list, unsigned int *n)
  */
 static bool take_news(struct okl4_channel *ch)
 {
-	return xchg(&ch->news, false);
+	return atomic_xchg(&ch->news, false);
 }
 
 /**

@@ -2,8 +2,8 @@
 /*
  * trace.h - tracepoints, in the group okl4fs; okl4fs-driver(4) describes them for users
  *
- * One that is off costs a jump that is not taken. A name is the channel's as it is, any byte but
- * '/' and NUL. A result is 0, a positive enum fs_status of libfs, or a negative errno.
+ * One that is off costs a jump that is not taken. In a channel's name, bytes that are not printable,
+ * spaces and backslashes are octal escapes, as in debugfs. A result is 0, a positive enum fs_status of libfs, or a negative errno.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM okl4fs
@@ -13,20 +13,34 @@
 
 #include <linux/tracepoint.h>
 
+#include <linux/string_helpers.h>
+
 #include "channel.h"
 #include "compat.h"
+
+#ifndef OKL4_TRACE_NAME_BYTES
+#define OKL4_TRACE_NAME_BYTES (4 * OKL4FS_NAME_MAX + 1)
+
+static inline void okl4_trace_name(char *to, const struct okl4_channel *ch)
+{
+	int n = string_escape_mem(ch->name, ch->name_bytes, to, OKL4_TRACE_NAME_BYTES - 1,
+				  ESCAPE_OCTAL | ESCAPE_NAP | ESCAPE_APPEND, " \\");
+
+	to[n] = '\0';
+}
+#endif
 
 /* clang-format off */
 
 /* The host was given a channel's memory, or refused it */
 TRACE_EVENT(okl4fs_attach,
-	TP_PROTO(const char *device, const struct okl4_channel *ch, const struct okl4_mem *mem,
-		 int result),
-	TP_ARGS(device, ch, mem, result),
+	TP_PROTO(const char *device, const struct okl4_channel *ch, u64 ring_bytes,
+		 const struct okl4_chunks *fwd, int result),
+	TP_ARGS(device, ch, ring_bytes, fwd, result),
 	TP_STRUCT__entry(
 		__string(device, device)
 		__field(u32, id)
-		__string(name, ch->name)
+		__array(char, name, OKL4_TRACE_NAME_BYTES)
 		__field(u64, ring_bytes)
 		__field(u32, chunk_bytes)
 		__field(u32, n_chunks)
@@ -35,14 +49,14 @@ TRACE_EVENT(okl4fs_attach,
 	TP_fast_assign(
 		okl4_compat_assign_str(device, device);
 		__entry->id = READ_ONCE(ch->id);
-		okl4_compat_assign_str(name, ch->name);
-		__entry->ring_bytes = mem->pair.ring_bytes;
-		__entry->chunk_bytes = mem->chunks[OKL4FS_SEC_FWD].chunk_bytes;
-		__entry->n_chunks = mem->chunks[OKL4FS_SEC_FWD].n;
+		okl4_trace_name(__entry->name, ch);
+		__entry->ring_bytes = ring_bytes;
+		__entry->chunk_bytes = fwd->chunk_bytes;
+		__entry->n_chunks = fwd->n;
 		__entry->result = result;
 	),
 	TP_printk("device=%s id=%u name=%s ring_bytes=%llu chunk_bytes=%u n_chunks=%u result=%d",
-		  __get_str(device), __entry->id, __get_str(name), __entry->ring_bytes,
+		  __get_str(device), __entry->id, __entry->name, __entry->ring_bytes,
 		  __entry->chunk_bytes, __entry->n_chunks, __entry->result)
 );
 
@@ -69,7 +83,7 @@ DECLARE_EVENT_CLASS(okl4fs_opener,
 	TP_ARGS(ch, reads, writes, result),
 	TP_STRUCT__entry(
 		__field(u32, id)
-		__string(name, ch->name)
+		__array(char, name, OKL4_TRACE_NAME_BYTES)
 		__field(bool, reads)
 		__field(bool, writes)
 		__field(u32, n_readers)
@@ -78,7 +92,7 @@ DECLARE_EVENT_CLASS(okl4fs_opener,
 	),
 	TP_fast_assign(
 		__entry->id = READ_ONCE(ch->id);
-		okl4_compat_assign_str(name, ch->name);
+		okl4_trace_name(__entry->name, ch);
 		__entry->reads = reads;
 		__entry->writes = writes;
 		__entry->n_readers = READ_ONCE(ch->n_readers);
@@ -86,7 +100,7 @@ DECLARE_EVENT_CLASS(okl4fs_opener,
 		__entry->result = result;
 	),
 	TP_printk("id=%u name=%s reads=%d writes=%d n_readers=%u n_writers=%u result=%d",
-		  __entry->id, __get_str(name), __entry->reads, __entry->writes,
+		  __entry->id, __entry->name, __entry->reads, __entry->writes,
 		  __entry->n_readers, __entry->n_writers, __entry->result)
 );
 
@@ -104,13 +118,13 @@ DECLARE_EVENT_CLASS(okl4fs_wake,
 	TP_ARGS(ch),
 	TP_STRUCT__entry(
 		__field(u32, id)
-		__string(name, ch->name)
+		__array(char, name, OKL4_TRACE_NAME_BYTES)
 	),
 	TP_fast_assign(
 		__entry->id = READ_ONCE(ch->id);
-		okl4_compat_assign_str(name, ch->name);
+		okl4_trace_name(__entry->name, ch);
 	),
-	TP_printk("id=%u name=%s", __entry->id, __get_str(name))
+	TP_printk("id=%u name=%s", __entry->id, __entry->name)
 );
 
 DEFINE_EVENT(okl4fs_wake, okl4fs_wake_sent,
@@ -125,15 +139,15 @@ TRACE_EVENT(okl4fs_stall,
 	TP_ARGS(ch, writes),
 	TP_STRUCT__entry(
 		__field(u32, id)
-		__string(name, ch->name)
+		__array(char, name, OKL4_TRACE_NAME_BYTES)
 		__field(bool, writes)
 	),
 	TP_fast_assign(
 		__entry->id = READ_ONCE(ch->id);
-		okl4_compat_assign_str(name, ch->name);
+		okl4_trace_name(__entry->name, ch);
 		__entry->writes = writes;
 	),
-	TP_printk("id=%u name=%s %s", __entry->id, __get_str(name),
+	TP_printk("id=%u name=%s %s", __entry->id, __entry->name,
 		  __entry->writes ? "full" : "empty")
 );
 
@@ -143,15 +157,15 @@ TRACE_EVENT(okl4fs_fail,
 	TP_ARGS(ch, status),
 	TP_STRUCT__entry(
 		__field(u32, id)
-		__string(name, ch->name)
+		__array(char, name, OKL4_TRACE_NAME_BYTES)
 		__field(int, status)
 	),
 	TP_fast_assign(
 		__entry->id = READ_ONCE(ch->id);
-		okl4_compat_assign_str(name, ch->name);
+		okl4_trace_name(__entry->name, ch);
 		__entry->status = status;
 	),
-	TP_printk("id=%u name=%s status=%d", __entry->id, __get_str(name), __entry->status)
+	TP_printk("id=%u name=%s status=%d", __entry->id, __entry->name, __entry->status)
 );
 
 /* The host was lost (why: a negative errno), and the device will be set up again */

@@ -6,6 +6,7 @@
  * the protocol. The carrier `fs` has virtio's number of a shared file system, and is ours if its tag
  * says so: virtio_okl4_claim.c marks those, and this driver matches no others.
  */
+#include <linux/cc_platform.h>
 #include <linux/gfp.h>
 #include <linux/module.h>
 #include <linux/random.h>
@@ -22,6 +23,9 @@
 
 /* More event queues than bell words are of no use, but a device may have them */
 #define OKL4_MAX_EVENT_QUEUES 1023
+
+/* How long a new device waits for the host's answers */
+#define GREETING_MS 1000
 
 u64 okl4_driver_instance;
 
@@ -54,7 +58,8 @@ static unsigned int generic_n_event_queues(struct virtio_device *vdev)
 
 static const struct okl4_carrier fs_carrier = { "fs", fs_n_event_queues, false, false };
 /* QEMU (11.1) aborts at DRIVER_OK when the device has lost its backend */
-static const struct okl4_carrier generic_carrier = { "generic", generic_n_event_queues, true, true };
+static const struct okl4_carrier generic_carrier = { "generic", generic_n_event_queues, true,
+						     true };
 
 static const struct virtio_device_id id_table[] = {
 	{ VIRTIO_ID_FS, OKL4_VENDOR_FS },
@@ -73,6 +78,11 @@ static int okl4_validate(struct virtio_device *vdev)
 {
 	if (!virtio_has_feature(vdev, VIRTIO_F_VERSION_1)) {
 		dev_err(&vdev->dev, "is not a virtio 1 device\n");
+		return -ENODEV;
+	}
+	if (cc_platform_has(CC_ATTR_GUEST_MEM_ENCRYPT)) {
+		dev_err(&vdev->dev,
+			"cannot be used: this guest's memory is encrypted (SEV, TDX), so the host cannot see the rings\n");
 		return -ENODEV;
 	}
 	/* The host finds our rings by guest-physical addresses: nothing translates them */
@@ -157,6 +167,8 @@ static void init_dev(struct okl4_dev *dev, struct virtio_device *vdev)
 	dev->carrier = vdev->id.device == VIRTIO_ID_FS ? &fs_carrier : &generic_carrier;
 	mutex_init(&dev->mutex);
 	INIT_DELAYED_WORK(&dev->manage, okl4_dev_manage);
+	INIT_WORK(&dev->more, okl4_queues_take_more);
+	init_completion(&dev->tried);
 	INIT_WORK(&dev->let_go, let_go);
 	spin_lock_init(&dev->ctl_lock);
 	init_waitqueue_head(&dev->ctl_wait);
@@ -232,20 +244,23 @@ static void take_down(struct okl4_dev *dev, bool withdraw)
 		okl4_slots_clear(dev);
 	mutex_unlock(&dev->mutex);
 	cancel_delayed_work_sync(&dev->manage);
+	cancel_work_sync(&dev->more);
 }
 
 /**
  * okl4_probe() - a device is there
  * @vdev: device
  *
- * The host is greeted at once, so that its channels can be used when the module has been loaded;
- * if it is silent, the device's work goes on trying.
+ * The device's work greets the host. It is waited for a moment, so that with a host that answers the
+ * channels can be used when the module has been loaded; but neither insmod nor booting waits for a
+ * host that is slow or silent.
  *
  * Return: 0 or a negative errno.
  */
 static int okl4_probe(struct virtio_device *vdev)
 {
 	struct okl4_dev *dev = new_dev(vdev);
+	unsigned int n;
 	int err;
 
 	if (IS_ERR(dev))
@@ -256,11 +271,6 @@ static int okl4_probe(struct virtio_device *vdev)
 	mutex_lock(&dev->mutex);
 	err = okl4_queues_start(dev);
 	dev->fresh = !err;
-	if (!err)
-		err = okl4_dev_bring_up(dev);
-	dev_info(&vdev->dev, "%s carrier, %u queues, %u channels%s\n", dev->carrier->name,
-		 OKL4FS_QUEUE_EVENT + dev->n_event, okl4_slots_count(dev),
-		 err ? "; the host does not answer yet" : "");
 	mutex_unlock(&dev->mutex);
 	if (err && !dev->has_queues) {
 		take_down(dev, true);
@@ -270,6 +280,13 @@ static int okl4_probe(struct virtio_device *vdev)
 		return err;
 	}
 	okl4_dev_poke(dev);
+	wait_for_completion_timeout(&dev->tried, msecs_to_jiffies(GREETING_MS));
+	spin_lock_irq(&dev->slot_lock);
+	n = okl4_slots_count(dev);
+	spin_unlock_irq(&dev->slot_lock);
+	dev_info(&vdev->dev, "%s carrier, %u queues, %u channels%s\n", dev->carrier->name,
+		 OKL4FS_QUEUE_EVENT + dev->n_event, n,
+		 READ_ONCE(dev->up) ? "" : "; the host does not answer yet");
 	return 0;
 }
 

@@ -2,11 +2,13 @@
 /*
  * virtio_okl4.h - the device: what its files share
  *
- * Lock order: see channel.h. Of the spinlocks here none is taken inside another one.
+ * Lock order: see channel.h. Of the spinlocks here only slot_lock is taken inside another
+ * one, that of an event queue.
  */
 #ifndef OKL4FS_VIRTIO_OKL4_H
 #define OKL4FS_VIRTIO_OKL4_H
 
+#include <linux/completion.h>
 #include <linux/scatterlist.h>
 #include <linux/virtio.h>
 #include <linux/workqueue.h>
@@ -97,6 +99,8 @@ struct okl4_slot {
  * @fresh: the queues are set up, and nothing was asked for over them yet, under @mutex
  * @greeted: the host has answered HELLO once, under @mutex
  * @n_failures: set-ups that failed in a row, under @mutex
+ * @tried: the host has been greeted once, with whatever success
+ * @more: takes the events that are left when an interrupt has taken its share
  * @manage: all that needs patience: setting up, healing, PING, events that need requests
  * @let_go: unbinds us from the device, which is somebody else's
  * @heard: when something last came from the host, jiffies
@@ -138,6 +142,8 @@ struct okl4_dev {
 	bool greeted;
 	unsigned int n_failures;
 	struct delayed_work manage;
+	struct completion tried;
+	struct work_struct more;
 	struct work_struct let_go;
 	unsigned long heard;
 	unsigned long watched;
@@ -197,6 +203,7 @@ void okl4_claim_stop(void);
 /* virtio_okl4_queue.c */
 int okl4_queues_start(struct okl4_dev *dev);
 void okl4_queues_stop(struct okl4_dev *dev);
+void okl4_queues_take_more(struct work_struct *work);
 void okl4_queues_kick(struct okl4_dev *dev);
 void okl4_queues_look(struct okl4_dev *dev);
 int okl4_queues_renew(struct okl4_dev *dev);

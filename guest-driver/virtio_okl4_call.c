@@ -23,6 +23,7 @@
  * @link: in ctl_abandoned
  * @done: the host has given it back; protected by ctl_lock
  * @got: bytes that the host says it wrote
+ * @type: enum okl4fs_req_type; the host can write to the request
  * @bytes: bytes of the request
  * @rep_bytes: bytes of a good reply
  * @memory: the request, in as few chunks as can be got
@@ -34,6 +35,7 @@ struct okl4_req {
 	struct list_head link;
 	bool done;
 	u32 got;
+	u16 type;
 	u32 bytes;
 	u32 rep_bytes;
 	struct okl4_chunks memory;
@@ -86,6 +88,7 @@ struct okl4_req *okl4_req_new(u16 type, u32 bytes, u32 rep_bytes)
 
 	if (!req)
 		return NULL;
+	req->type = type;
 	req->bytes = bytes;
 	req->rep_bytes = rep_bytes;
 	req->reply = kzalloc(REPLY_BYTES, GFP_KERNEL);
@@ -212,18 +215,21 @@ static int await(struct okl4_dev *dev, struct okl4_req *req, unsigned int limit_
  */
 static int check_reply(struct okl4_req *req, u32 cookie)
 {
-	const struct okl4fs_req_hdr *asked = okl4_req_at(req, 0);
-	const struct okl4fs_rep_hdr *hdr = req->reply;
-	u32 bytes = le32_to_cpu(hdr->bytes);
-	u16 status = le16_to_cpu(hdr->status);
+	struct okl4fs_rep_hdr hdr;
+	u32 bytes;
+	u16 status;
 
-	if (req->got < sizeof(*hdr) || le32_to_cpu(hdr->magic) != OKL4FS_MAGIC)
+	/* One copy: the host may go on writing */
+	memcpy(&hdr, req->reply, sizeof(hdr));
+	bytes = le32_to_cpu(hdr.bytes);
+	status = le16_to_cpu(hdr.status);
+	if (req->got < sizeof(hdr) || le32_to_cpu(hdr.magic) != OKL4FS_MAGIC)
 		return -EBADMSG;
 	if (req->got > req->rep_bytes || bytes != req->got)
 		return -EPROTO;
-	if (hdr->type != asked->type || le32_to_cpu(hdr->cookie) != cookie)
+	if (le16_to_cpu(hdr.type) != req->type || le32_to_cpu(hdr.cookie) != cookie)
 		return -EPROTO;
-	if (bytes != (status == FS_OK ? req->rep_bytes : sizeof(*hdr)))
+	if (bytes != (status == FS_OK ? req->rep_bytes : sizeof(hdr)))
 		return -EPROTO;
 	return status;
 }

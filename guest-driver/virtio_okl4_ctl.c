@@ -117,6 +117,8 @@ int okl4_ctl_attach(struct okl4_dev *dev, struct okl4_channel *ch)
 {
 	struct okl4_req *req = NULL;
 	struct okl4_mem *mem;
+	struct okl4_chunks fwd;
+	u64 ring_bytes;
 	int r;
 
 	mutex_lock(&ch->lock);
@@ -126,6 +128,8 @@ int okl4_ctl_attach(struct okl4_dev *dev, struct okl4_channel *ch)
 		mutex_unlock(&ch->lock);
 		return 0;
 	}
+	fwd = mem->chunks[OKL4FS_SEC_FWD];
+	ring_bytes = mem->pair.ring_bytes;
 	req = attach_req(ch->id, ch->generation, mem);
 	if (req) {
 		mem->holder = &dev->port;
@@ -135,10 +139,13 @@ int okl4_ctl_attach(struct okl4_dev *dev, struct okl4_channel *ch)
 	mutex_unlock(&ch->lock);
 
 	r = okl4_call(dev, req, READ_ONCE(okl4_request_ms), NULL);
-	trace_okl4fs_attach(dev_name(&dev->vdev->dev), ch, mem, r);
+	/* Without a request the memory may be gone: nothing has held it */
+	trace_okl4fs_attach(dev_name(&dev->vdev->dev), ch, ring_bytes, &fwd, r);
+	if (!req)
+		return r;
 	mutex_lock(&ch->lock);
 	ch->attaches += !r;
-	if (r > 0 || (req && r == -ENOMEM))
+	if (r > 0 || r == -ENOMEM)
 		mem->holder = NULL;
 	if (r > 0)
 		okl4_channel_break(ch, mem, r);
@@ -146,9 +153,9 @@ int okl4_ctl_attach(struct okl4_dev *dev, struct okl4_channel *ch)
 	if (r)
 		return r;
 	okl4_retired_replaced(dev, mem->holder_id, mem);
-	dev_info(&dev->vdev->dev, "channel %*pE attached: 2 x %llu bytes in chunks of %u\n",
-		 (int)ch->name_bytes, ch->name, mem->pair.ring_bytes,
-		 mem->chunks[OKL4FS_SEC_FWD].chunk_bytes);
+	dev_info_ratelimited(&dev->vdev->dev,
+			     "channel %*pE attached: 2 x %llu bytes in chunks of %u\n",
+			     (int)ch->name_bytes, ch->name, ring_bytes, fwd.chunk_bytes);
 	okl4_channel_wake(ch);
 	return 0;
 }

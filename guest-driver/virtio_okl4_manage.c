@@ -63,11 +63,11 @@ static void lost(struct okl4_dev *dev, int why)
 	trace_okl4fs_reset(dev_name(&dev->vdev->dev), why);
 	okl4_count(&dev->losses, dev->up);
 	if (dev->up && why != -ENODEV)
-		dev_warn(&dev->vdev->dev, "the host %s; %s\n",
-			 why == -ETIMEDOUT ? "does not answer" :
-			 why == -ESTALE    ? "has forgotten us" :
-					     "does not answer properly",
-			 dev->carrier->fragile ? "waiting for it" : "setting up again");
+		dev_warn_ratelimited(&dev->vdev->dev, "the host %s; %s\n",
+				     why == -ETIMEDOUT ? "does not answer" :
+				     why == -ESTALE    ? "has forgotten us" :
+							 "does not answer properly",
+				     dev->carrier->fragile ? "waiting for it" : "setting up again");
 	WRITE_ONCE(dev->up, false);
 	/* A time limit has been a pause already; whatever fails at once must not do so all the time */
 	if (why != -ETIMEDOUT)
@@ -292,7 +292,7 @@ int okl4_dev_bring_up(struct okl4_dev *dev)
 	trace_okl4fs_up(dev_name(&dev->vdev->dev), dev->n_failures);
 	okl4_count(&dev->set_ups, 1);
 	if (dev->n_failures)
-		dev_info(&dev->vdev->dev, "the host is there\n");
+		dev_info_ratelimited(&dev->vdev->dev, "the host is there\n");
 	dev->n_failures = 0;
 	return 0;
 }
@@ -356,6 +356,7 @@ void okl4_dev_manage(struct work_struct *work)
 		goto out;
 	if (!dev->up)
 		err = okl4_dev_bring_up(dev);
+	complete_all(&dev->tried);
 	if (!err)
 		err = tend(dev);
 	if (!err)

@@ -72,8 +72,9 @@ static int take_offer(struct okl4_dev *dev, const struct okl4_offer *offer)
 	if (ch == ERR_PTR(-ENOMEM))
 		return -ENOMEM;
 	if (IS_ERR(ch)) {
-		dev_warn(&dev->vdev->dev, "channel %*pE is left out: another device offers it\n",
-			 (int)offer->name_bytes, offer->name);
+		dev_warn_ratelimited(&dev->vdev->dev,
+				     "channel %*pE is left out: another device offers it\n",
+				     (int)offer->name_bytes, offer->name);
 		return 0;
 	}
 	ch = okl4_slot_set(dev, offer->id, ch);

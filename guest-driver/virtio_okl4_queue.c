@@ -16,6 +16,12 @@
 #include "compat.h"
 #include "virtio_okl4.h"
 
+/*
+ * Events that one run takes from a queue. A host that returns each buffer as soon as it is posted would
+ * keep the interrupt for ever; what is left is taken by a work item, which the scheduler can stop.
+ */
+#define EVENT_BUDGET (4 * OKL4_EVENT_BUFFERS)
+
 /**
  * post_event() - give an event buffer to the host
  * @q: event queue
@@ -39,11 +45,13 @@ static int post_event(struct okl4_event_queue *q, struct okl4fs_event *event)
  *
  * The host hears of new buffers only if it may wait for one: when an event was no WAKE (a WAKE is
  * in the bell page, too), or when it may have run out of buffers.
+ *
+ * Return: true when the budget is used up; then no interrupt comes until it is called again.
  */
-static void take_events(struct okl4_event_queue *q)
+static bool take_events(struct okl4_event_queue *q)
 {
 	struct okl4fs_event *buffer, event;
-	bool notify = false;
+	bool notify = false, more = false;
 	unsigned int len, taken = 0;
 	unsigned long flags;
 
@@ -52,7 +60,8 @@ static void take_events(struct okl4_event_queue *q)
 		goto out; /* the interrupt came late: the queues are being taken down */
 	do {
 		virtqueue_disable_cb(q->vq);
-		while ((buffer = virtqueue_get_buf(q->vq, &len)) != NULL) {
+		while (!(more = taken >= EVENT_BUDGET) &&
+		       (buffer = virtqueue_get_buf(q->vq, &len)) != NULL) {
 			event = *buffer;
 			if (len < sizeof(event))
 				memset(&event, 0, sizeof(event));
@@ -64,11 +73,12 @@ static void take_events(struct okl4_event_queue *q)
 				notify = true;
 			}
 		}
-	} while (!virtqueue_enable_cb(q->vq));
+	} while (!more && !virtqueue_enable_cb(q->vq));
 	if (notify || taken + 1 >= q->n_buffers)
 		virtqueue_notify(q->vq);
 out:
 	spin_unlock_irqrestore(&q->lock, flags);
+	return more;
 }
 
 /**
@@ -100,8 +110,27 @@ static void event_done(struct virtqueue *vq)
 	struct okl4_event_queue *q = &dev->event[vq->index - OKL4FS_QUEUE_EVENT];
 
 	WRITE_ONCE(dev->heard, jiffies);
-	take_events(q);
+	if (take_events(q))
+		queue_work(okl4_workqueue, &dev->more);
 	answer_bell(q);
+}
+
+/**
+ * okl4_queues_take_more() - the work item that takes what an interrupt has left
+ * @work: the device's more
+ */
+void okl4_queues_take_more(struct work_struct *work)
+{
+	struct okl4_dev *dev = container_of(work, struct okl4_dev, more);
+	bool more = false;
+	unsigned int i;
+
+	for (i = 0; i < dev->n_event; i++) {
+		more |= take_events(&dev->event[i]);
+		answer_bell(&dev->event[i]);
+	}
+	if (more)
+		queue_work(okl4_workqueue, work);
 }
 
 /**
@@ -118,7 +147,8 @@ void okl4_queues_look(struct okl4_dev *dev)
 	unsigned int i;
 
 	for (i = 0; i < dev->n_event; i++) {
-		take_events(&dev->event[i]);
+		if (take_events(&dev->event[i]))
+			queue_work(okl4_workqueue, &dev->more);
 		answer_bell(&dev->event[i]);
 	}
 	for (i = 0; i < OKL4FS_BELL_WORDS; i++)

@@ -177,6 +177,12 @@ class Observe(VmTest):
         shown = self.channel(r'odd\040\134name\011\303\251"')
         self.assertEqual(shown["memory"], "none")
 
+    def test_trace_of_odd_names(self):
+        """As in debugfs: what a host calls a channel cannot forge a line of the trace."""
+        events = self.traced("okl4test seq \"$(printf '/okl4/odd \\\\name\\t\\303\\251\"')\" records=2")
+        self.assertIn(r'odd\040\134name\011\303\251"',
+                      [fields.get("name") for event, fields in events if event == "open"])
+
     def test_files_that_are_held_open(self):
         """A file of a device that goes gives EIO; it comes again with the device."""
         driver = "/sys/bus/virtio/drivers/okl4fs"

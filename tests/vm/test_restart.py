@@ -92,6 +92,19 @@ class Connect(VmTest):
         status, output = command.wait(HEALING_S + 90)
         self.assertEqual(status, 0, output[-500:])
 
+    def test_nobody_waits_for_a_silent_host(self):
+        """The module is loaded at once, and the channels come when a host has answered."""
+        self.guest.check("umount /okl4 && rmmod okl4fs")
+        self.daemon.kill()
+        since = len(self.guest.console())
+        self.guest.check("insmod /lib/okl4fs.ko request_ms=20000", 15)
+        self.assertIn("the host does not answer yet", self.guest.console()[since:])
+        self.daemon.start()
+        self.guest.check("echo 3000 > /sys/module/okl4fs/parameters/request_ms")
+        self.guest.check("mount -t okl4fs okl4fs /okl4")
+        self.guest.check("until mkfifo /okl4/echo /okl4/quiet; do :; done 2>/dev/null", HEALING_S + 60)
+        self.guest.check("okl4test seq /okl4/echo records=100", 60)
+
     def test_another_owner_after_a_restart(self):
         """What the host says anew of a node holds; what it says again leaves chmod(1) alone."""
         self.guest.check("mkdir /all && mount -t okl4fs -o populate okl4fs /all")
