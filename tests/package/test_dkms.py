@@ -178,7 +178,8 @@ class Install(VmTest):
             self.assertEqual(host.makefile("r").readline(), "from the guest\n")
 
     def test_13_modprobe_by_alias(self):
-        """Without modules-load.d: the device's alias and the file system's each bring the module."""
+        """Without modules-load.d: the alias of a device that was ours and the file system's each
+        bring the module."""
         self.guest.check("systemctl stop okl4.mount && modprobe -r okl4fs")
         self.guest.check("udevadm trigger --action=add --subsystem-match=virtio && "
                          "udevadm settle && systemctl start okl4.mount && ls /okl4/echo", 60)
