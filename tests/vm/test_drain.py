@@ -3,7 +3,7 @@
 import socket
 import unittest
 
-from vm import guest_config
+from vm import Deadline, guest_config
 from vm.base import VmTest, listens
 
 LIMIT_S = 120
@@ -41,12 +41,19 @@ class Drain(VmTest):
             pass  # what is lost may be told so
         return total
 
+    def wait_end(self) -> None:
+        """QEMU ends with its guest."""
+        deadline = Deadline(LIMIT_S)
+        while self.guest.running():
+            deadline.check("QEMU to end")
+
     def test_waits_for_a_slow_reader(self):
         """Nothing is read until the guest is on its way down; all of it comes."""
         client = self.start()
         self.guest.check(f"echo 100000 > {DRAIN}; (poweroff -f) >/dev/null 2>&1 &")
         self.guest.qmp("query-status")  # QEMU is there, and so are the bytes
         self.assertEqual(self.read_all(client), WRITTEN)
+        self.wait_end()
 
     def test_does_not_wait_for_ever(self):
         """A reader that takes nothing holds it up for drain_ms only."""
@@ -54,6 +61,7 @@ class Drain(VmTest):
         since = self.guest.n_events()
         self.guest.check(f"echo 500 > {DRAIN}; (poweroff -f) >/dev/null 2>&1 &")
         self.guest.wait_event("SHUTDOWN", since, LIMIT_S)
+        self.wait_end()
 
 
 if __name__ == "__main__":
