@@ -49,6 +49,15 @@ class Bridge(VmTest):
                 return
             deadline.check(f"the other guest to read ({mine}, {other})")
 
+    def wait_full(self, side: int, way: str) -> None:
+        """Wait until a ring of a guest has no room left."""
+        deadline = Deadline(30)
+        while True:
+            channel, = self.daemon.rpc("channel.list", {"guest": f"vm{side + 1}"})["channels"]
+            if channel[way]["fill_bytes"] == MIB:
+                return
+            deadline.check(f"the ring {way} of vm{side + 1} to be full ({channel})")
+
     def test_a_file_goes_over_and_ends(self):
         """cat on the one side, echo on the other; each end of the writer is the reader's."""
         for one, other in ((0, 1), (1, 0)):
@@ -60,10 +69,15 @@ class Bridge(VmTest):
 
     def test_epipe_and_half_a_close(self):
         """The reader leaves: the writer gets EPIPE; the other direction goes on."""
-        reader = self.guests[1].spawn(f"head -c 1000000 {self.nodes[1]} | wc -c")
+        # The reader waits until both rings are full, and so leaves bytes behind however fast it is.
+        self.guests[1].check("mkfifo /run/go")
+        reader = self.guests[1].spawn(f"exec < {self.nodes[1]}; cat /run/go; head -c 1000000 | wc -c")
         self.wait_reader(0)
         writer = self.guests[0].spawn(f"yes > {self.nodes[0]}; echo status $?")
-        self.assertEqual(reader.wait(60), (0, "1000000\n"))
+        self.wait_full(1, "bwd")
+        self.wait_full(0, "fwd")
+        self.guests[1].check("echo go > /run/go")
+        self.assertEqual(reader.wait(60), (0, "go\n1000000\n"))
         self.assertEqual(writer.wait(60), (0, f"status {128 + signal.SIGPIPE}\n"))
         # What it had written lies there for the next reader.
         drain = self.guests[1].spawn(f"cat {self.nodes[1]} | wc -c")
