@@ -16,15 +16,15 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#include "events.h"
-#include "metrics_http.h"
-#include "rpc.h"
-#include "server.h"
-#include "service.h"
-#include "sigbus.h"
+#include "loop/events.h"
+#include "metrics/http.h"
+#include "control/socket.h"
+#include "server/server.h"
+#include "service/service.h"
+#include "vhost/sigbus.h"
 #include "util/fd.h"
 #include "util/log.h"
-#include "util/notify.h"
+#include "service/notify.h"
 #include "util/stranger.h"
 
 #define EXIT_USAGE 2

@@ -11,7 +11,7 @@
 #include <linux/mm.h>
 #include <linux/reboot.h>
 
-#include "okl4fs.h"
+#include "fs.h"
 
 /* taken_or_arm() - Return: 1: all up to @target is taken; 0: sleep; or -EIO, -EPIPE. tx_lock held */
 static int taken_or_arm(struct okl4_channel *ch, u64 target)

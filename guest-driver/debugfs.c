@@ -12,7 +12,7 @@
 #include <linux/seq_file.h>
 #include <linux/string_helpers.h>
 
-#include "virtio_okl4.h"
+#include "dev.h"
 
 static struct dentry *top;
 

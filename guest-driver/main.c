@@ -8,8 +8,8 @@
 
 #include <libfs/version.h>
 
-#include "okl4fs.h"
-#include "virtio_okl4.h"
+#include "fs.h"
+#include "dev.h"
 
 /**
  * set_number() - set a parameter that is a number

@@ -9,7 +9,7 @@
 #include <json-c/json.h>
 
 #include "ctl/ctl.h"
-#include "ctl/link.h"
+#include "ctl/connection.h"
 #include "ctl/text.h"
 #include "util/fd.h"
 

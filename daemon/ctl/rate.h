@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "ctl/link.h"
+#include "ctl/connection.h"
 
 struct json_object;
 

@@ -9,7 +9,7 @@
 #ifndef OKL4FS_ENDPOINT_H
 #define OKL4FS_ENDPOINT_H
 
-#include "channel.h"
+#include "channel/channel.h"
 
 struct endpoint;
 

@@ -5,7 +5,7 @@
 #ifndef OKL4FS_ENDPOINT_TEAR_H
 #define OKL4FS_ENDPOINT_TEAR_H
 
-#include "loop.h"
+#include "loop/loop.h"
 
 /**
  * tear() - end a connection over which not everything was sent

@@ -6,9 +6,9 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#include "account.h"
-#include "fd.h"
-#include "stranger.h"
+#include "util/account.h"
+#include "util/fd.h"
+#include "util/stranger.h"
 
 int fd_open_standard(void)
 {

@@ -16,8 +16,8 @@
 #include <systemd/sd-journal.h>
 #endif
 
-#include "log.h"
-#include "log_queue.h"
+#include "util/log.h"
+#include "util/log_queue.h"
 
 /* A field of the journal: its name, and the file name, the function or the name that it holds */
 #define LOG_FIELD_BYTES 160

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "log_limit.h"
+#include "util/log_limit.h"
 
 #define LINE_COST_MS (1000ULL / LOG_LIMIT_RATE)
 

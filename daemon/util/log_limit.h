@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "log.h"
+#include "util/log.h"
 
 /* Lines a second, and at once after a quiet time */
 #define LOG_LIMIT_RATE  10

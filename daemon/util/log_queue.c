@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "log_queue.h"
+#include "util/log_queue.h"
 
 /* What a record takes in the queue: no more of its text than there is */
 #define RECORD_HEAD_BYTES offsetof(struct log_record, text)

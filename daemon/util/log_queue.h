@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "log.h"
+#include "util/log.h"
 
 /* A longer line is cut: readers of the journal want lines, and a stack has an end. */
 #define LOG_LINE_BYTES 2048

@@ -10,9 +10,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "fd.h"
-#include "log.h"
-#include "socket_file.h"
+#include "util/fd.h"
+#include "util/log.h"
+#include "util/socket_file.h"
 
 #define LOCK_SUFFIX ".lock"
 #define LOCK_TRIES  16 /* how often another process may remove the file that we have just opened */

@@ -478,7 +478,7 @@ class Both(TlsTest):
         """docs/tls.md has each that the source has."""
         from vm.paths import ROOT  # pylint: disable=import-outside-toplevel
         manual = (ROOT / "docs/tls.md").read_text(encoding="utf-8")
-        source = (ROOT / "daemon/endpoint/tls_why.c").read_text(encoding="utf-8")
+        source = (ROOT / "daemon/endpoint/tls/why.c").read_text(encoding="utf-8")
         sentences = re.findall(r'"(the peer (?:shows|does|has no|wants|says)[^"]*)"', source)
         self.assertGreater(len(sentences), 6)
         for sentence in sentences:

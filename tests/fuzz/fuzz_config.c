@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config.h"
-#include "rpc_call.h"
+#include "config/config.h"
+#include "control/call.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -201,7 +201,7 @@ print READY
     def test_kinds_of_events(self):
         """Those that the daemon has are those that are completed."""
         kinds = set(re.findall(r'\] = "((?:guest|channel|endpoint|config|log)\.[a-z]+)"',
-                               (paths.ROOT / "daemon/events.c").read_text(encoding="utf-8")))
+                               (paths.ROOT / "daemon/loop/events.c").read_text(encoding="utf-8")))
         self.assertGreater(len(kinds), 15)
         offered = set(self.bash("events", "", socket=False))
         self.assertEqual(offered, kinds | {kind.split(".")[0] for kind in kinds})

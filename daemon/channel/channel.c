@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * channel.c - one channel: its memory, its endpoint, and the counters between them
+ *
+ * All changes of state go through channel_move(), which asks channel_next() (channel_state.c) what
+ * follows and does it: first the endpoint leaves the memory, then the memory is let go, then the
+ * guest is told, then the endpoint may use new memory. Whoever returns from channel_move() has to
+ * look at the state again: the endpoint's up() may have found a violation and failed the channel.
+ */
+#include "channel/channel.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "channel/tails.h"
+#include "loop/events.h"
+#include "util/log.h"
+
+/**
+ * run_again() - the turn that channel_again() asked for
+ * @arg: channel
+ */
+static void run_again(void *arg)
+{
+	struct channel *ch = arg;
+
+	if (channel_tail_is_over(ch)) {
+		channel_tail_end(ch);
+		return;
+	}
+	if (!channel_usable(ch) || !ch->endpoint_ops)
+		return;
+	channel_begin_turn(ch);
+	ch->endpoint_ops->woken(ch->endpoint);
+}
+
+int channel_init(struct channel *ch, const struct channel_config *cfg, const char *guest_name,
+		 uint32_t id, struct loop *loop, const struct channel_guest_ops *ops, void *guest)
+{
+	*ch = (struct channel){
+		.cfg = cfg,
+		.guest_name = guest_name,
+		.id = id,
+		.loop = loop,
+		.state = CHANNEL_DETACHED,
+		.guest_ops = ops,
+		.guest = guest,
+		.task = { .fn = run_again, .arg = ch },
+	};
+	TAILQ_INIT(&ch->tails);
+	return 0;
+}
+
+/**
+ * release() - let the memory go
+ * @ch: channel; nobody uses its ends any more
+ */
+static void release(struct channel *ch)
+{
+	for (int i = 0; i < OKL4FS_N_SECS; i++) {
+		free(ch->chunk[i]);
+		ch->chunk[i] = NULL;
+	}
+	memset(ch->sec, 0, sizeof(ch->sec));
+	memset(channel_end(ch), 0, sizeof(ch->sp));
+}
+
+void channel_deinit(struct channel *ch)
+{
+	loop_cancel(ch->loop, &ch->task);
+	channel_tail_deinit(ch);
+	release(ch);
+	ch->state = CHANNEL_DETACHED;
+}
+
+void channel_bind(struct channel *ch, const struct channel_endpoint_ops *ops, void *endpoint)
+{
+	ch->endpoint_ops = ops;
+	ch->endpoint = endpoint;
+}
+
+/**
+ * post_move() - tell that the state has changed
+ * @ch: channel
+ * @before: its state before
+ * @event: what happened
+ */
+static void post_move(const struct channel *ch, enum channel_state before, enum channel_event event)
+{
+	static const enum events_kind kinds[N_CHANNEL_STATES] = {
+		[CHANNEL_DETACHED] = EVENTS_CHANNEL_DETACHED,
+		[CHANNEL_ATTACHED] = EVENTS_CHANNEL_ATTACHED,
+		[CHANNEL_SUSPENDED] = EVENTS_CHANNEL_SUSPENDED,
+		[CHANNEL_FAILED] = EVENTS_CHANNEL_FAILED,
+	};
+	struct events_fact fact = {
+		.kind = kinds[ch->state],
+		.guest = ch->guest_name,
+		.channel = ch->cfg->name,
+		.instance = ch->state == CHANNEL_ATTACHED ? ch->instance : 0,
+		.again = event == CHANNEL_EV_ATTACH_SAME,
+	};
+
+	if (ch->state == before)
+		return;
+	if (ch->state == CHANNEL_FAILED) {
+		fact.text = fs_status_name((int)ch->failed_status);
+		fact.more = fs_status_text((int)ch->failed_status);
+	}
+	events_post(&fact);
+}
+
+void channel_joined(const struct channel *ch)
+{
+	events_post(&(struct events_fact){
+		.kind = EVENTS_ENDPOINT_JOINED,
+		.guest = ch->guest_name,
+		.channel = ch->cfg->name,
+		.text = endpoint_type_name(ch->cfg->endpoint.type),
+	});
+}
+
+void channel_left(const struct channel *ch, const char *reason)
+{
+	if (ch->ending)
+		loop_schedule(ch->loop, ch->ending);
+	events_post(&(struct events_fact){
+		.kind = EVENTS_ENDPOINT_LEFT,
+		.guest = ch->guest_name,
+		.channel = ch->cfg->name,
+		.text = endpoint_type_name(ch->cfg->endpoint.type),
+		.more = reason,
+	});
+}
+
+void channel_write_log(struct channel *ch, const struct log_site *site, enum log_level level,
+		       enum log_event event, const char *fmt, ...)
+{
+	const struct log_about about = { ch->guest_name, ch->cfg->name, event };
+	char line[256], before[64] = "";
+	struct timespec now;
+	uint64_t suppressed;
+	va_list ap;
+
+	if (level > log_get_level())
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (!log_limit_take(&ch->log_limit,
+			    (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000,
+			    &suppressed))
+		return;
+	if (suppressed)
+		snprintf(before, sizeof(before), " (%" PRIu64 " lines left out)", suppressed);
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	log_write(site, level, &about, "%s%s", line, before);
+}
+
+/**
+ * channel_move() - the one place where the state changes
+ * @ch: channel; new memory is in place before an attach
+ * @event: what happened
+ */
+static void channel_move(struct channel *ch, enum channel_event event)
+{
+	enum channel_state before = ch->state;
+	bool waits = channel_has_tail(ch), begins = false;
+	unsigned int actions;
+
+	ch->state = channel_next(before, event, &actions);
+	if (ch->state != before)
+		log_channel(LOG_LEVEL_DEBUG, ch->guest_name, ch->cfg->name, "%s, was %s",
+			    channel_state_name(ch->state), channel_state_name(before));
+	post_move(ch, before, event);
+
+	if (actions & (CHANNEL_ACT_ENDPOINT_DOWN | CHANNEL_ACT_ENDPOINT_GONE)) {
+		if (!waits)
+			loop_cancel(ch->loop, &ch->task);
+		if (before == CHANNEL_ATTACHED)
+			channel_tail_keep(ch, event);
+		if (actions & CHANNEL_ACT_ENDPOINT_GONE)
+			begins = channel_tail_add(ch, event);
+		else if (!waits)
+			channel_tell_down(ch, false, false);
+	}
+	if (ch->state != CHANNEL_ATTACHED)
+		release(ch);
+	if (actions & CHANNEL_ACT_TELL_GUEST)
+		ch->guest_ops->tell(ch->guest, ch, ch->failed_status);
+	if (begins)
+		channel_tail_begin(ch, false);
+	if (actions & (CHANNEL_ACT_ENDPOINT_UP | CHANNEL_ACT_ENDPOINT_FRESH)) {
+		ch->kept = tail_free(ch->kept);
+		if (!channel_has_tail(ch) && ch->endpoint_ops)
+			ch->endpoint_ops->up(ch->endpoint, actions & CHANNEL_ACT_ENDPOINT_FRESH);
+	}
+}
+
+/**
+ * take_memory() - make memory the channel's and take the host's end over it
+ * @ch: channel without memory
+ * @sec: geometry
+ * @chunk: pointers; owned from here on
+ * @instance: as in the request
+ *
+ * Return: 0 or a negated fs_status.
+ */
+static int take_memory(struct channel *ch, const struct memsec sec[OKL4FS_N_SECS],
+		       void **chunk[OKL4FS_N_SECS], uint64_t instance)
+{
+	for (int i = 0; i < OKL4FS_N_SECS; i++) {
+		ch->chunk[i] = chunk[i];
+		ch->sec[i] = sec[i];
+		ch->sec[i].chunk = chunk[i];
+	}
+	return socketpair_attach(channel_end(ch), &ch->sec[OKL4FS_SEC_CTL],
+				 &ch->sec[OKL4FS_SEC_FWD], &ch->sec[OKL4FS_SEC_BWD], instance);
+}
+
+/**
+ * note_failure() - count and log a violation
+ * @ch: channel
+ * @status: fs_status, or its negation
+ * @what: what it broke: "failed", "refused"
+ */
+static void note_failure(struct channel *ch, int status, const char *what)
+{
+	status = abs(status);
+	ch->failed_status = (enum fs_status)status;
+	if (status < FS_STATUS_END)
+		ch->errors[status]++;
+	channel_write_log(ch, LOG_SITE, LOG_LEVEL_WARNING, LOG_EVENT_CHANNEL_FAILED, "%s: %s (%s)",
+			  what, fs_status_text(status), fs_status_name(status));
+}
+
+int channel_attach(struct channel *ch, const struct memsec sec[OKL4FS_N_SECS],
+		   void **chunk[OKL4FS_N_SECS], uint64_t instance)
+{
+	bool same = instance == ch->instance && ch->state != CHANNEL_DETACHED;
+	int r;
+
+	if (same && ch->state == CHANNEL_FAILED) {
+		for (int i = 0; i < OKL4FS_N_SECS; i++)
+			free(chunk[i]);
+		return -FS_CHANNEL_FAILED;
+	}
+	/* The endpoint leaves the former memory before it can see the new one. */
+	if (!same)
+		channel_move(ch, CHANNEL_EV_DETACH);
+	else if (ch->state == CHANNEL_ATTACHED)
+		channel_move(ch, CHANNEL_EV_SUSPEND);
+
+	ch->instance = instance;
+	channel_tail_rejoin(ch, instance);
+	r = take_memory(ch, sec, chunk, instance);
+	if (r) {
+		note_failure(ch, r, "attach refused");
+		channel_move(ch, CHANNEL_EV_FAIL);
+		return r;
+	}
+	channel_tail_skip(ch);
+	ch->attaches++;
+	channel_log(ch, LOG_LEVEL_INFO,
+		    "attached%s, %" PRIu64 " bytes each way, instance %016" PRIx64,
+		    same ? " again" : "", channel_end(ch)->ring_bytes, instance);
+	channel_move(ch, same ? CHANNEL_EV_ATTACH_SAME : CHANNEL_EV_ATTACH_FRESH);
+	if (ch->state != CHANNEL_ATTACHED)
+		return -(int)ch->failed_status;
+	/* A predecessor may have been killed between a move and its notification. */
+	ch->guest_ops->ring(ch->guest, ch->id);
+	return 0;
+}
+
+/**
+ * last_turns() - let the endpoint take what it can take at once
+ * @ch: attached channel
+ *
+ * At most as many turns as a full ring needs: the guest may go on writing.
+ */
+static void last_turns(struct channel *ch)
+{
+	uint64_t turns = ch->sp.ring_bytes / CHANNEL_TURN_BYTES + 1;
+	uint64_t before;
+
+	do {
+		before = channel_read_pos(ch);
+		ch->endpoint_ops->woken(ch->endpoint);
+	} while (channel_usable(ch) && channel_read_pos(ch) != before && --turns);
+}
+
+void channel_detach(struct channel *ch)
+{
+	if (ch->state == CHANNEL_ATTACHED && ch->endpoint_ops && !channel_has_tail(ch))
+		last_turns(ch);
+	if (ch->state == CHANNEL_ATTACHED || ch->state == CHANNEL_SUSPENDED)
+		channel_log(ch, LOG_LEVEL_INFO, "detached");
+	channel_move(ch, CHANNEL_EV_DETACH);
+}
+
+bool channel_is_idle(struct channel *ch)
+{
+	struct socketpair *sp = channel_end(ch);
+
+	return ch->state != CHANNEL_ATTACHED ||
+	       (!pipe_is_open(&sp->rx) && !pipe_is_open(&sp->tx) && !pipe_readable(&sp->rx) &&
+		pipe_writable(&sp->tx) == (int64_t)sp->ring_bytes);
+}
+
+void channel_remove(struct channel *ch, bool take)
+{
+	ch->leaves_rest = !take;
+	channel_detach(ch);
+}
+
+void channel_suspend(struct channel *ch)
+{
+	channel_move(ch, CHANNEL_EV_SUSPEND);
+}
+
+void channel_guest_gone(struct channel *ch)
+{
+	channel_move(ch, CHANNEL_EV_GUEST_GONE);
+	ch->instance = 0;
+}
+
+void channel_fail(struct channel *ch, int status)
+{
+	if (ch->state != CHANNEL_ATTACHED && ch->state != CHANNEL_SUSPENDED)
+		return;
+	note_failure(ch, status, "failed");
+	channel_move(ch, CHANNEL_EV_FAIL);
+}
+
+void channel_reset(struct channel *ch)
+{
+	channel_fail(ch, FS_CHANNEL_RESET);
+	channel_give_up(ch, "the channel was reset");
+}
+
+void channel_rung(struct channel *ch)
+{
+	uint64_t head = ch->sp.rx.peer_cursor, tail = ch->sp.tx.peer_cursor;
+
+	if (ch->state != CHANNEL_ATTACHED || !ch->endpoint_ops || channel_has_tail(ch))
+		return;
+	if (channel_readable(ch) < 0 || channel_writable(ch) < 0)
+		return;
+	ch->fwd.wakes_received += ch->sp.rx.peer_cursor != head;
+	ch->bwd.wakes_received += ch->sp.tx.peer_cursor != tail;
+	channel_begin_turn(ch);
+	ch->endpoint_ops->woken(ch->endpoint);
+}
+
+void channel_again(struct channel *ch)
+{
+	loop_schedule(ch->loop, &ch->task);
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "channel/tail.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <libfs/checked.h>
+
+/* The phase of a guest's end that has closed for good */
+static uint64_t closed(uint64_t phase)
+{
+	return phase && !(phase & 1) ? phase : (phase | 1) + 1;
+}
+
+static void copy_ring(uint8_t *to, uint64_t mask, const struct pipe *from, uint64_t bytes)
+{
+	uint64_t pos = from->cursor, end = from->cursor + bytes;
+
+	while (pos != end) {
+		uint64_t n = fs_min(end - pos, (mask & ~(pos & mask)) + 1);
+		const uint8_t *piece = memsec_span(from->ring, pos & from->mask, &n);
+
+		memcpy(to + (pos & mask), piece, n);
+		pos += n;
+	}
+}
+
+/* The shared words as the guest's two ends leave them when they close. A stream that has lost bytes has
+ * no end-of-file: its writer stays open until the endpoint is told that the stream is torn. */
+static void fill_words(struct tail *t, const struct socketpair *sp)
+{
+	const struct pipe *rx = &sp->rx, *tx = &sp->tx;
+	struct pipe_shm *fwd = &t->shm[0], *bwd = &t->shm[1];
+
+	fwd->producer.head = fs_cpu_to_le64(rx->cursor + t->bytes);
+	fwd->producer.phase =
+		fs_cpu_to_le64(t->lost_bytes ? rx->peer_phase | 1 : closed(rx->peer_phase));
+	fwd->consumer.tail = fs_cpu_to_le64(rx->cursor);
+	fwd->consumer.data_event = fs_cpu_to_le64(rx->cursor - 1);
+	fwd->consumer.phase = fs_cpu_to_le64(rx->phase);
+
+	bwd->producer.head = fs_cpu_to_le64(tx->cursor);
+	bwd->producer.space_event = fs_cpu_to_le64(tx->cursor - 1);
+	bwd->producer.phase = fs_cpu_to_le64(tx->phase);
+	bwd->consumer.tail = fs_cpu_to_le64(tx->cursor);
+	bwd->consumer.phase = fs_cpu_to_le64(closed(tx->peer_phase));
+}
+
+/* Nothing is ever written to bwd, since its reader has closed: the ring does for both directions. */
+static int fill(struct tail *t, const struct socketpair *sp)
+{
+	uint64_t ring_bytes = OKL4FS_PAGE_BYTES;
+
+	while (ring_bytes < t->bytes)
+		ring_bytes *= 2;
+	t->shm = aligned_alloc(OKL4FS_PIPE_ALIGN, 2 * sizeof(*t->shm));
+	t->chunk = aligned_alloc(OKL4FS_PAGE_BYTES, ring_bytes);
+	if (!t->shm || !t->chunk)
+		return -FS_NO_MEMORY;
+	memset(t->shm, 0, 2 * sizeof(*t->shm));
+	copy_ring(t->chunk, ring_bytes - 1, &sp->rx, t->bytes);
+	fill_words(t, sp);
+	t->sp.instance = sp->instance;
+	t->sp.ring_bytes = ring_bytes;
+	if (memsec_init(&t->ring, &t->chunk, 1, ring_bytes) ||
+	    pipe_consumer_init(&t->sp.rx, &t->shm[0], &t->ring))
+		return -FS_ARG;
+	return pipe_producer_init(&t->sp.tx, &t->shm[1], &t->ring);
+}
+
+struct tail *tail_take(struct socketpair *sp, struct tail_budget *budget)
+{
+	int64_t left = pipe_readable(&sp->rx);
+	struct tail *t = left > 0 ? calloc(1, sizeof(*t)) : NULL;
+	enum pipe_state state;
+	uint64_t room = 0;
+
+	if (!t)
+		return NULL;
+	/* Only to have the phases as they are now */
+	pipe_consumer_peer(&sp->rx, &state);
+	pipe_producer_peer(&sp->tx, &state);
+	if (budget)
+		room = budget->limit_bytes - fs_min(budget->limit_bytes, budget->used_bytes);
+	t->bytes = fs_min((uint64_t)left, room);
+	t->lost_bytes = (uint64_t)left - t->bytes;
+	t->budget = budget;
+	if (!t->bytes)
+		return t;
+	t->charged_bytes = t->bytes < OKL4FS_PAGE_BYTES ? OKL4FS_PAGE_BYTES : t->bytes;
+	budget->used_bytes += t->charged_bytes;
+	if (fill(t, sp))
+		tail_drop_bytes(t);
+	return t;
+}
+
+void tail_leave_budget(struct tail *t)
+{
+	if (t->budget)
+		t->budget->used_bytes -= t->charged_bytes;
+	t->budget = NULL;
+	t->charged_bytes = 0;
+}
+
+static void let_go(struct tail *t)
+{
+	tail_leave_budget(t);
+	free(t->shm);
+	free(t->chunk);
+	t->shm = NULL;
+	t->chunk = NULL;
+}
+
+void tail_drop_bytes(struct tail *t)
+{
+	let_go(t);
+	t->lost_bytes += t->bytes;
+	t->bytes = 0;
+}
+
+struct tail *tail_free(struct tail *t)
+{
+	if (t)
+		let_go(t);
+	free(t);
+	return NULL;
+}

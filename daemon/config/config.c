@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * config.c - configurations: from a file, built in, compared, freed
+ */
+#include "config/config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <libfs/abi.h>
+
+#include "config/read.h"
+#include "util/fd.h"
+#include "util/log.h"
+
+/* Where the service manager listens for us; "": it does not */
+static char control_socket[sizeof(((struct sockaddr_un *)0)->sun_path) + 1];
+
+/**
+ * runtime_path() - a file in the runtime directory
+ * @name: its name
+ *
+ * Return: the path, to be freed; NULL when there is no memory.
+ */
+static char *runtime_path(const char *name)
+{
+	char *path;
+
+	return asprintf(&path, "%s/%s", config_runtime_dir(), name) < 0 ? NULL : path;
+}
+
+/**
+ * config_new() - a configuration with defaults and no guest
+ *
+ * Return: it, or NULL when there is no memory.
+ */
+static struct config *config_new(void)
+{
+	struct config *cfg = calloc(1, sizeof(*cfg));
+
+	if (!cfg)
+		return NULL;
+	cfg->control_mode = 0660;
+	cfg->control_idle_seconds = 300;
+	cfg->control_path = runtime_path("control.sock");
+	return cfg->control_path ? cfg : config_free(cfg);
+}
+
+void config_use_control_socket(const char *path)
+{
+	snprintf(control_socket, sizeof(control_socket), "%s", path);
+}
+
+/**
+ * apply_control_socket() - config_use_control_socket()
+ * @cfg: configuration that was loaded
+ *
+ * Return: 0 or -ENOMEM.
+ */
+static int apply_control_socket(struct config *cfg)
+{
+	char *path;
+
+	if (!*control_socket || !strcmp(cfg->control_path, control_socket))
+		return 0;
+	path = strdup(control_socket);
+	if (!path)
+		return -ENOMEM;
+	log_notice("control: %s, where the service manager listens, and not %s", path,
+		   cfg->control_path);
+	free(cfg->control_path);
+	cfg->control_path = path;
+	return 0;
+}
+
+int config_default(struct config **out)
+{
+	struct config *cfg = config_new();
+	struct guest_config *guest;
+	struct channel_config *channel;
+
+	*out = NULL;
+	if (!cfg)
+		return -ENOMEM;
+	cfg->guests = guest = calloc(1, sizeof(*guest));
+	if (!guest)
+		goto no_memory;
+	cfg->n_guests = 1;
+	guest->name = strdup("default");
+	guest->socket = runtime_path("default.sock");
+	guest->socket_mode = SOCKET_LISTEN;
+	guest->socket_perm = 0660;
+	guest->tail_bytes = CONFIG_TAIL_BYTES;
+	guest->channels = channel = calloc(1, sizeof(*channel));
+	if (!guest->name || !guest->socket || !channel || apply_control_socket(cfg))
+		goto no_memory;
+	guest->n_channels = 1;
+	channel->name = strdup("intervm_test");
+	channel->ring_bytes = 1U << 20;
+	channel->guest_mode = channel->guest_uid = channel->guest_gid = OKL4FS_NOT_GIVEN;
+	channel->endpoint.type = ENDPOINT_UNIX_LISTEN;
+	channel->endpoint.path = runtime_path("default.intervm_test.sock");
+	channel->endpoint.mode = 0600;
+	if (!channel->name || !channel->endpoint.path)
+		goto no_memory;
+	*out = cfg;
+	return 0;
+
+no_memory:
+	config_free(cfg);
+	return -ENOMEM;
+}
+
+/**
+ * principals_deinit() - free what belongs to it
+ * @p: users and groups
+ */
+static void principals_deinit(struct principals *p)
+{
+	for (size_t i = 0; i < p->n_users; i++)
+		free(p->users[i]);
+	for (size_t i = 0; i < p->n_groups; i++)
+		free(p->groups[i]);
+	free(p->users);
+	free(p->groups);
+}
+
+struct config *config_free(struct config *cfg)
+{
+	if (!cfg)
+		return NULL;
+	for (size_t i = 0; i < cfg->n_guests; i++)
+		config_guest_deinit(&cfg->guests[i]);
+	free(cfg->guests);
+	free(cfg->control_path);
+	free(cfg->control_group);
+	principals_deinit(&cfg->control_readers);
+	principals_deinit(&cfg->control_admins);
+	free(cfg->metrics_listen);
+	free(cfg);
+	return NULL;
+}
+
+/**
+ * read_file() - a file's content
+ * @path: the file
+ * @text: out: to be freed
+ * @bytes: out: its length
+ * @errors: told when it cannot be read
+ *
+ * Return: 0, -EFBIG or another negated errno.
+ */
+static int read_file(const char *path, char **text, size_t *bytes, struct conf_errors *errors)
+{
+	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	_cleanup_free_ char *buf = malloc(CONF_MAX_BYTES + 1);
+	ssize_t n = fd < 0 || !buf ? -1 : 1;
+	size_t at = 0;
+	int r = 0;
+
+	while (n > 0 && at <= CONF_MAX_BYTES) {
+		n = read(fd, buf + at, CONF_MAX_BYTES + 1 - at);
+		at += n > 0 ? (size_t)n : 0;
+	}
+	if (n < 0)
+		r = -errno;
+	else if (at > CONF_MAX_BYTES)
+		r = -EFBIG;
+	if (r) {
+		errors->n++;
+		fprintf(errors->out, "%s: %s\n", path,
+			r == -EFBIG ? "a configuration has at most 1 MiB" : strerror(-r));
+		return r;
+	}
+	*text = buf;
+	*bytes = at;
+	buf = NULL;
+	return 0;
+}
+
+int config_load(struct config **out, const char *path, FILE *out_errors)
+{
+	struct conf_errors errors = { .out = out_errors, .file = path };
+	_cleanup_free_ char *text = NULL;
+	struct conf_node *root = NULL;
+	struct config *cfg = NULL;
+	size_t bytes = 0;
+	int r;
+
+	*out = NULL;
+	r = read_file(path, &text, &bytes, &errors);
+	if (!r)
+		r = conf_parse(&root, text, bytes, &errors);
+	if (!r) {
+		cfg = config_new();
+		r = cfg ? config_read(cfg, root, &errors) : -ENOMEM;
+	}
+	if (!r)
+		r = config_check_unique(root, &errors);
+	if (!r)
+		r = config_check_bridges(root, &errors);
+	if (!r && errors.n)
+		r = -EINVAL;
+	if (!r)
+		r = apply_control_socket(cfg);
+	if (r == -ENOMEM)
+		fprintf(out_errors, "%s: out of memory\n", path);
+	conf_free(root);
+	*out = r ? config_free(cfg) : cfg;
+	return r;
+}
+
+/**
+ * parse_part() - text to tree, for a part of a configuration
+ * @root: out; conf_free() it
+ * @text: JSON
+ * @bytes: its length
+ * @errors: told; names no file
+ *
+ * Return: 0, -EINVAL or -ENOMEM.
+ */
+static int parse_part(struct conf_node **root, const char *text, size_t bytes,
+		      struct conf_errors *errors)
+{
+	int r = conf_parse(root, text, bytes, errors);
+
+	return !r && errors->n ? -EINVAL : r;
+}
+
+int config_parse_channel(struct channel_config *channel, const char *text, size_t bytes,
+			 FILE *out_errors)
+{
+	struct conf_errors errors = { .out = out_errors };
+	struct conf_node *root = NULL;
+	int r = parse_part(&root, text, bytes, &errors);
+
+	memset(channel, 0, sizeof(*channel));
+	if (!r)
+		r = config_read_channel(channel, root, &errors);
+	if (!r && errors.n)
+		r = -EINVAL;
+	conf_free(root);
+	if (r)
+		config_channel_deinit(channel);
+	return r;
+}
+
+int config_parse_guest(struct guest_config *guest, const char *text, size_t bytes, FILE *out_errors)
+{
+	struct conf_errors errors = { .out = out_errors };
+	struct conf_node *root = NULL;
+	int r = parse_part(&root, text, bytes, &errors);
+
+	memset(guest, 0, sizeof(*guest));
+	if (!r)
+		r = config_read_guest(guest, root, &errors);
+	if (!r)
+		r = config_check_unique_guest(root, &errors);
+	if (!r)
+		r = config_check_bridges_guest(root, &errors);
+	if (!r && errors.n)
+		r = -EINVAL;
+	conf_free(root);
+	if (r)
+		config_guest_deinit(guest);
+	return r;
+}
+
+bool config_is_json(const char *text, size_t bytes, FILE *out_errors)
+{
+	struct conf_errors errors = { .out = out_errors };
+	struct conf_node *root = NULL;
+	int r = parse_part(&root, text, bytes, &errors);
+
+	conf_free(root);
+	return !r;
+}

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * read.c - from a JSON tree to configuration structures
+ *
+ * Each read_x() takes one value and tells its own errors; none stops at the first, so that all
+ * errors of a file come in one go. Memory is the only failure that is returned, through the reader.
+ */
+#include "config/read.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <libfs/abi.h>
+#include <libfs/checked.h>
+
+#include "config/value.h"
+
+/**
+ * read_ring_bytes() - size of a ring
+ * @r: reader
+ * @node: the value, or NULL
+ * @out: untouched when there is none
+ */
+static void read_ring_bytes(struct conf_reader *r, const struct conf_node *node, uint64_t *out)
+{
+	if (!conf_is_kind(r, node, CONF_NUMBER))
+		return;
+	if (!node->is_integer || node->integer < (int64_t)OKL4FS_RING_BYTES_MIN ||
+	    node->integer > (int64_t)OKL4FS_RING_BYTES_MAX || !fs_is_pow2((uint64_t)node->integer))
+		conf_error(r->errors, node, "must be a power of two from %llu to %llu, not %.40s",
+			   OKL4FS_RING_BYTES_MIN, OKL4FS_RING_BYTES_MAX, node->text);
+	else
+		*out = (uint64_t)node->integer;
+}
+
+static void read_tail_bytes(struct conf_reader *r, const struct conf_node *node, uint64_t *out)
+{
+	if (!conf_is_kind(r, node, CONF_NUMBER))
+		return;
+	if (!node->is_integer || node->integer < 0 ||
+	    node->integer > (int64_t)CONFIG_TAIL_BYTES_MAX)
+		conf_error(r->errors, node, "must be a whole number from 0 to %llu, not %.40s",
+			   CONFIG_TAIL_BYTES_MAX, node->text);
+	else
+		*out = (uint64_t)node->integer;
+}
+
+/**
+ * read_channel() - one channel
+ * @r: reader
+ * @node: the value
+ * @out: to be filled
+ */
+static void read_channel(struct conf_reader *r, struct conf_node *node, struct channel_config *out)
+{
+	out->ring_bytes = 1U << 20;
+	out->guest_mode = out->guest_uid = out->guest_gid = OKL4FS_NOT_GIVEN;
+	if (!conf_is_kind(r, node, CONF_OBJECT))
+		return;
+	conf_read_channel_name(r, conf_required(r, node, "name"), &out->name);
+	read_ring_bytes(r, conf_member(node, "ring_bytes"), &out->ring_bytes);
+	conf_read_boolean(r, conf_member(node, "exclusive"), &out->exclusive);
+	conf_read_mode(r, conf_member(node, "guest_mode"), &out->guest_mode);
+	conf_read_id(r, conf_member(node, "guest_uid"), &out->guest_uid);
+	conf_read_id(r, conf_member(node, "guest_gid"), &out->guest_gid);
+	config_read_endpoint(r, conf_required(r, node, "endpoint"), &out->endpoint);
+	conf_refuse_unused(r, node);
+}
+
+/**
+ * n_items() - how many items an array has
+ * @node: the array
+ *
+ * Return: their number.
+ */
+static size_t n_items(const struct conf_node *node)
+{
+	size_t n = 0;
+
+	for (node = node->first; node; node = node->next)
+		n++;
+	return n;
+}
+
+/**
+ * read_channels() - the channels of a guest
+ * @r: reader
+ * @node: the value, or NULL
+ * @out: to be filled
+ */
+static void read_channels(struct conf_reader *r, struct conf_node *node, struct guest_config *out)
+{
+	size_t n;
+
+	if (!conf_is_kind(r, node, CONF_ARRAY))
+		return;
+	n = n_items(node);
+	if (n > OKL4FS_MAX_CHANNELS) {
+		for (node = node->first; node->idx < OKL4FS_MAX_CHANNELS; node = node->next)
+			;
+		conf_error(r->errors, node, "a guest has at most %d channels, not %zu",
+			   OKL4FS_MAX_CHANNELS, n);
+		return;
+	}
+	out->channels = calloc(n ? n : 1, sizeof(*out->channels));
+	if (!out->channels) {
+		r->no_memory = true;
+		return;
+	}
+	out->n_channels = n;
+	for (node = node->first; node; node = node->next)
+		read_channel(r, node, &out->channels[node->idx]);
+}
+
+/**
+ * read_listener() - a key that only a listening socket has; tells when the guest's does not listen
+ * @r: reader
+ * @object: the guest
+ * @key: the key
+ * @mode: who listens
+ *
+ * Return: the member or NULL.
+ */
+static struct conf_node *read_listener(struct conf_reader *r, struct conf_node *object,
+				       const char *key, enum socket_mode mode)
+{
+	struct conf_node *node = conf_member(object, key);
+
+	if (node && mode != SOCKET_LISTEN)
+		conf_key_error(r->errors, node, "has no meaning with \"socket_mode\": \"connect\"");
+	return node;
+}
+
+/**
+ * read_guest() - one guest
+ * @r: reader
+ * @node: the value
+ * @out: to be filled
+ */
+static void read_guest(struct conf_reader *r, struct conf_node *node, struct guest_config *out)
+{
+	static const char *const modes[] = {
+		[SOCKET_LISTEN] = "listen", [SOCKET_CONNECT] = "connect"
+	};
+	unsigned int mode = SOCKET_LISTEN;
+
+	out->socket_perm = 0660;
+	out->tail_bytes = CONFIG_TAIL_BYTES;
+	if (!conf_is_kind(r, node, CONF_OBJECT))
+		return;
+	conf_read_guest_name(r, conf_required(r, node, "name"), &out->name);
+	conf_read_socket_path(r, conf_required(r, node, "socket"), &out->socket);
+	conf_read_word(r, conf_member(node, "socket_mode"), modes, 2, &mode);
+	out->socket_mode = (enum socket_mode)mode;
+	conf_read_mode(r, read_listener(r, node, "socket_perm", out->socket_mode),
+		       &out->socket_perm);
+	conf_read_group(r, read_listener(r, node, "socket_group", out->socket_mode),
+			&out->socket_group);
+	read_tail_bytes(r, conf_member(node, "tail_bytes"), &out->tail_bytes);
+	read_channels(r, conf_required(r, node, "channels"), out);
+	conf_refuse_unused(r, node);
+}
+
+/**
+ * read_guests() - all guests
+ * @r: reader
+ * @node: the value, or NULL
+ * @out: to be filled
+ */
+static void read_guests(struct conf_reader *r, struct conf_node *node, struct config *out)
+{
+	size_t n;
+
+	if (!conf_is_kind(r, node, CONF_ARRAY))
+		return;
+	n = n_items(node);
+	out->guests = calloc(n ? n : 1, sizeof(*out->guests));
+	if (!out->guests) {
+		r->no_memory = true;
+		return;
+	}
+	out->n_guests = n;
+	for (node = node->first; node; node = node->next)
+		read_guest(r, node, &out->guests[node->idx]);
+}
+
+/**
+ * read_names() - names of users or groups
+ * @r: reader
+ * @node: the value, or NULL
+ * @read: reads one of them
+ * @out: the names
+ * @n_out: how many
+ */
+static void read_names(struct conf_reader *r, struct conf_node *node,
+		       bool (*read)(struct conf_reader *, const struct conf_node *, char **),
+		       char ***out, size_t *n_out)
+{
+	if (!conf_is_kind(r, node, CONF_ARRAY))
+		return;
+	*out = calloc(n_items(node) + 1, sizeof(**out));
+	if (!*out) {
+		r->no_memory = true;
+		return;
+	}
+	for (node = node->first; node; node = node->next)
+		*n_out += read(r, node, &(*out)[*n_out]);
+}
+
+/**
+ * read_principals() - who has a right
+ * @r: reader
+ * @node: the value, or NULL
+ * @out: to be filled
+ */
+static void read_principals(struct conf_reader *r, struct conf_node *node, struct principals *out)
+{
+	if (!conf_is_kind(r, node, CONF_OBJECT))
+		return;
+	out->given = true;
+	read_names(r, conf_member(node, "users"), conf_read_user, &out->users, &out->n_users);
+	read_names(r, conf_member(node, "groups"), conf_read_group, &out->groups, &out->n_groups);
+	conf_refuse_unused(r, node);
+}
+
+/**
+ * read_control() - the control socket
+ * @r: reader
+ * @node: the value, or NULL
+ * @out: to be filled; its defaults are there
+ */
+static void read_control(struct conf_reader *r, struct conf_node *node, struct config *out)
+{
+	if (!conf_is_kind(r, node, CONF_OBJECT))
+		return;
+	conf_read_socket_path(r, conf_member(node, "path"), &out->control_path);
+	conf_read_mode(r, conf_member(node, "mode"), &out->control_mode);
+	conf_read_group(r, conf_member(node, "group"), &out->control_group);
+	conf_read_u32(r, conf_member(node, "idle_seconds"), &out->control_idle_seconds);
+	read_principals(r, conf_member(node, "readers"), &out->control_readers);
+	read_principals(r, conf_member(node, "admins"), &out->control_admins);
+	conf_refuse_unused(r, node);
+}
+
+/**
+ * read_metrics() - where metrics are served
+ * @r: reader
+ * @node: the value, or NULL
+ * @out: to be filled
+ */
+static void read_metrics(struct conf_reader *r, struct conf_node *node, struct config *out)
+{
+	struct conf_node *listen;
+
+	if (!conf_is_kind(r, node, CONF_OBJECT))
+		return;
+	listen = conf_required(r, node, "listen");
+	if (listen && listen->kind == CONF_STRING && !strncmp(listen->text, "unix:", 5))
+		conf_read_unix_url(r, listen, &out->metrics_listen);
+	else
+		conf_read_address(r, listen, "is no loopback address", &out->metrics_listen);
+	conf_refuse_unused(r, node);
+}
+
+int config_read_channel(struct channel_config *out, struct conf_node *root,
+			struct conf_errors *errors)
+{
+	struct conf_reader r = { .errors = errors };
+
+	read_channel(&r, root, out);
+	return r.no_memory ? -ENOMEM : 0;
+}
+
+int config_read_guest(struct guest_config *out, struct conf_node *root, struct conf_errors *errors)
+{
+	struct conf_reader r = { .errors = errors };
+
+	read_guest(&r, root, out);
+	return r.no_memory ? -ENOMEM : 0;
+}
+
+int config_read(struct config *cfg, struct conf_node *root, struct conf_errors *errors)
+{
+	struct conf_reader r = { .errors = errors };
+
+	if (!conf_is_kind(&r, root, CONF_OBJECT))
+		return 0;
+	read_control(&r, conf_member(root, "control"), cfg);
+	read_metrics(&r, conf_member(root, "metrics"), cfg);
+	read_guests(&r, conf_required(&r, root, "guests"), cfg);
+	conf_refuse_unused(&r, root);
+	return r.no_memory ? -ENOMEM : 0;
+}

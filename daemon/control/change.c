@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * change.c - guests and channels come and go
+ *
+ * A guest or a channel is described as in the configuration file and checked by the same code. What is
+ * changed here lasts until the next reload, or the daemon's end.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <json-c/json.h>
+
+#include "control/call.h"
+#include "control/json.h"
+#include "util/fd.h"
+#include "util/log_limit.h"
+
+static struct log_limit changes_limit; /* of the lines that tell what was changed */
+
+/**
+ * struct lines - what somebody has to tell, a line each
+ * @out: to be written to
+ * @text: what was written, by lines_end()
+ * @bytes: its length
+ */
+struct lines {
+	FILE *out;
+	char *text;
+	size_t bytes;
+};
+
+/**
+ * lines_begin() - have somewhere to write to
+ * @l: out
+ *
+ * Return: true; false when there is no memory.
+ */
+static bool lines_begin(struct lines *l)
+{
+	*l = (struct lines){ .out = NULL };
+	l->out = open_memstream(&l->text, &l->bytes);
+	return l->out;
+}
+
+/**
+ * lines_end() - make a sentence of what was written
+ * @l: lines; freed
+ * @req: request, for the sentence
+ * @code: its error; 0: none
+ *
+ * Return: @code, or RPC_INTERNAL_ERROR when nothing was written though there was an error.
+ */
+static int lines_end(struct lines *l, struct rpc_request *req, int code)
+{
+	size_t at = 0;
+
+	fclose(l->out);
+	req->error[0] = 0;
+	for (char *line = strtok(l->text, "\n"); line && code; line = strtok(NULL, "\n")) {
+		int n = snprintf(req->error + at, sizeof(req->error) - at, "%s%s", at ? "; " : "",
+				 line);
+
+		at += n < 0 ? 0 : (size_t)n;
+		if (at >= sizeof(req->error))
+			break;
+	}
+	free(l->text);
+	return code && !at ? rpc_refuse(req, RPC_INTERNAL_ERROR, "out of memory") : code;
+}
+
+/**
+ * find_guest() - the guest that a request names
+ * @req: request; its error is filled
+ *
+ * Return: the guest, or NULL.
+ */
+static struct guest *find_guest(struct rpc_request *req)
+{
+	const char *name = rpc_string(req, "guest");
+	struct guest *guest = server_find(req->server, name);
+
+	if (!guest)
+		rpc_refuse(req, RPC_INVALID_PARAMS, "there is no guest \"%.64s\"", name);
+	return guest;
+}
+
+/**
+ * text_of() - a parameter that is an object, as JSON again
+ * @req: request
+ * @name: the parameter
+ * @bytes: out: its length
+ *
+ * Return: the text; it belongs to the parameter.
+ */
+static const char *text_of(const struct rpc_request *req, const char *name, size_t *bytes)
+{
+	return json_object_to_json_string_length(json_object_object_get(req->params, name),
+						 JSON_C_TO_STRING_PLAIN, bytes);
+}
+
+int rpc_guest_add(struct rpc_request *req, struct json_object **result)
+{
+	struct guest_config cfg;
+	struct lines errors;
+	size_t bytes;
+	const char *text = text_of(req, "guest", &bytes);
+	int r;
+
+	if (!lines_begin(&errors))
+		return rpc_refuse(req, RPC_INTERNAL_ERROR, "out of memory");
+	r = config_parse_guest(&cfg, text, bytes, errors.out);
+	r = lines_end(&errors, req, r ? RPC_INVALID_PARAMS : 0);
+	if (r)
+		return r;
+	r = server_guest_add(req->server, &cfg);
+	if (r == -EEXIST)
+		rpc_refuse(req, RPC_INVALID_PARAMS, "there is a guest \"%s\" already", cfg.name);
+	else if (r)
+		rpc_refuse(req, RPC_REFUSED, "guest %s: cannot be served: %s; the log says more",
+			   cfg.name, strerror(-r));
+	else
+		*result = json_object_new_object();
+	config_guest_deinit(&cfg);
+	return !r ? 0 : r == -EEXIST ? RPC_INVALID_PARAMS : RPC_REFUSED;
+}
+
+int rpc_guest_remove(struct rpc_request *req, struct json_object **result)
+{
+	if (!find_guest(req))
+		return RPC_INVALID_PARAMS;
+	server_guest_remove(req->server, rpc_string(req, "guest"));
+	*result = json_object_new_object();
+	return 0;
+}
+
+/**
+ * add_channel() - have a guest offer a channel, and tell how that went
+ * @req: request; its error is filled
+ * @guest: guest
+ * @cfg: channel
+ * @result: out
+ *
+ * Return: 0 or an enum rpc_error.
+ */
+static int add_channel(struct rpc_request *req, struct guest *guest,
+		       const struct channel_config *cfg, struct json_object **result)
+{
+	const char *name = guest_config(guest)->name;
+	uint32_t id;
+	int r = server_channel_add(req->server, guest, cfg, &id);
+
+	if (r == -EEXIST)
+		return rpc_refuse(req, RPC_INVALID_PARAMS, "guest %s has a channel \"%s\" already",
+				  name, cfg->name);
+	if (r == -ENOSPC)
+		return rpc_refuse(req, RPC_REFUSED, "guest %s has %d channels already", name,
+				  OKL4FS_MAX_CHANNELS);
+	if (r)
+		return rpc_refuse(req, RPC_REFUSED,
+				  "guest %s: channel %s: cannot be offered: %s; the log says more",
+				  name, cfg->name, strerror(-r));
+	log_limited(&changes_limit, LOG_LEVEL_NOTICE, LOG_CHANNEL(name, cfg->name), "added");
+	*result = json_object_new_object();
+	rpc_add_number(*result, "id", id);
+	return 0;
+}
+
+int rpc_channel_add(struct rpc_request *req, struct json_object **result)
+{
+	struct guest *guest = find_guest(req);
+	struct channel_config cfg;
+	struct lines errors;
+	size_t bytes;
+	const char *text = text_of(req, "channel", &bytes);
+	int r;
+
+	if (!guest)
+		return RPC_INVALID_PARAMS;
+	if (!lines_begin(&errors))
+		return rpc_refuse(req, RPC_INTERNAL_ERROR, "out of memory");
+	r = config_parse_channel(&cfg, text, bytes, errors.out);
+	r = lines_end(&errors, req, r ? RPC_INVALID_PARAMS : 0);
+	if (r)
+		return r;
+	r = add_channel(req, guest, &cfg, result);
+	config_channel_deinit(&cfg);
+	return r;
+}
+
+/**
+ * change_channel() - do something to a channel
+ * @req: request
+ * @result: out
+ * @change: what; Return: 0 or -ENOENT
+ * @done: what was done, for the log
+ *
+ * Return: 0 or RPC_INVALID_PARAMS.
+ */
+static int change_channel(struct rpc_request *req, struct json_object **result,
+			  int (*change)(struct guest *guest, const char *name), const char *done)
+{
+	struct guest *guest = find_guest(req);
+	const char *name = rpc_string(req, "channel");
+
+	if (!guest)
+		return RPC_INVALID_PARAMS;
+	if (change(guest, name))
+		return rpc_refuse(req, RPC_INVALID_PARAMS, "guest %s has no channel \"%.64s\"",
+				  guest_config(guest)->name, name);
+	log_limited(&changes_limit, LOG_LEVEL_NOTICE, LOG_CHANNEL(guest_config(guest)->name, name),
+		    "%s", done);
+	*result = json_object_new_object();
+	return 0;
+}
+
+int rpc_channel_remove(struct rpc_request *req, struct json_object **result)
+{
+	return change_channel(req, result, guest_channel_remove, "removed");
+}
+
+int rpc_channel_reset(struct rpc_request *req, struct json_object **result)
+{
+	return change_channel(req, result, guest_channel_reset, "reset");
+}
+
+int rpc_config_reload(struct rpc_request *req, struct json_object **result)
+{
+	struct lines errors;
+	size_t n;
+	int r;
+
+	if (!lines_begin(&errors))
+		return rpc_refuse(req, RPC_INTERNAL_ERROR, "out of memory");
+	r = server_reload(req->server, errors.out);
+	r = lines_end(&errors, req, r ? RPC_REFUSED : 0);
+	if (r) {
+		log_event(LOG_LEVEL_ERR, LOG_EVENT_RELOAD_REFUSED,
+			  "reload: nothing was changed: %s", req->error);
+		return r;
+	}
+	n = server_n_guests(req->server);
+	log_event(LOG_LEVEL_NOTICE, LOG_EVENT_RELOADED, "reloaded, %zu guest%s", n,
+		  n == 1 ? "" : "s");
+	*result = json_object_new_object();
+	rpc_add_number(*result, "guests", n);
+	return 0;
+}

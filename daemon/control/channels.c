@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * channels.c - `channel.list`: the channels, some at a time
+ *
+ * There can be thousands, so a piece of the list is made when the one before it was taken. Guests and
+ * channels may come and go in between: the list goes on at the place where it was, by the order in
+ * which guests were made and by the channels' ids. Neither ever changes, so what is there all the while
+ * is told exactly once, however the list is cut into pieces or pages.
+ */
+#include <errno.h>
+#include <event2/buffer.h>
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <json-c/json.h>
+
+#include "control/call.h"
+#include "util/fd.h"
+
+#define CHANNELS_A_PIECE 32
+#define CURSOR           "%016" PRIx64 ".%" PRIu64 ".%" PRIu32
+
+const struct rpc_field rpc_channel_list_params[] = {
+	RPC_FIELD("guest", RPC_STRING, "Only of this guest", .optional = true),
+	RPC_FIELD("limit", RPC_INTEGER, "At most so many, 1 or more", .optional = true),
+	RPC_FIELD("cursor", RPC_STRING, "Go on where the list ended that gave this cursor",
+		  .optional = true),
+	RPC_END,
+};
+
+/**
+ * struct channel_list - channels that are being told, some at a time
+ * @rest: their way out
+ * @server: whose they are
+ * @serial: (guest_serial()) the guest that comes next, or the one behind it if that has gone
+ * @id: and the id of the channel that comes next there, likewise
+ * @only: the only guest whose channels are wanted, by serial; 0: all
+ * @left: channels that may yet be told
+ * @begun: the beginning was told
+ * @told: and a channel
+ */
+struct channel_list {
+	struct rpc_rest rest;
+	struct server *server;
+	uint64_t serial;
+	uint32_t id;
+	uint64_t only, left;
+	bool begun, told;
+};
+
+/* The guest that comes next; NULL: there are no more */
+static struct guest *next_guest(const struct channel_list *l)
+{
+	struct guest *guest, *next = NULL;
+
+	for (size_t i = 0; (guest = server_guest(l->server, i)); i++) {
+		uint64_t serial = guest_serial(guest);
+
+		if (serial >= l->serial && (!l->only || serial == l->only) &&
+		    (!next || serial < guest_serial(next)))
+			next = guest;
+	}
+	return next;
+}
+
+/* Goes to the next channels, whatever guest has them; Return: how many, at most @max, or -ENOMEM */
+static int next_channels(struct channel_list *l, uint32_t max, struct guest **guest,
+			 struct channel_snapshot **snap)
+{
+	int n = 0;
+
+	*snap = NULL;
+	while (!n && (*guest = next_guest(l))) {
+		uint64_t serial = guest_serial(*guest);
+
+		if (serial != l->serial)
+			l->id = 0;
+		l->serial = serial;
+		n = guest_channel_snapshots(*guest, l->id, max, snap);
+		if (n)
+			break;
+		free(*snap);
+		*snap = NULL;
+		l->serial++;
+		l->id = 0;
+	}
+	return n;
+}
+
+static bool add_channel(struct channel_list *l, struct json_object *channel, struct evbuffer *out)
+{
+	size_t bytes;
+	const char *text = json_object_to_json_string_length(
+		channel, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &bytes);
+	bool ok = text && (!l->told || !evbuffer_add(out, ",", 1)) &&
+		  !evbuffer_add(out, text, bytes);
+
+	l->told = true;
+	json_object_put(channel);
+	return ok;
+}
+
+/* Return: as rpc_rest's next */
+static int add_channels(struct channel_list *l, struct evbuffer *out)
+{
+	_cleanup_free_ struct channel_snapshot *snap = NULL;
+	uint32_t max = l->left < CHANNELS_A_PIECE ? (uint32_t)l->left : CHANNELS_A_PIECE;
+	struct guest *guest;
+	int n = max ? next_channels(l, max, &guest, &snap) : 0;
+
+	for (int i = 0; i < n; i++) {
+		if (!add_channel(l, rpc_channel_object(guest_config(guest)->name, &snap[i]), out))
+			return -ENOMEM;
+		l->id = snap[i].id + 1;
+		l->left--;
+	}
+	return n < 0 ? n : n > 0;
+}
+
+/* The list ends here: for good, or because as many as were wanted were told */
+static bool add_end(struct channel_list *l, struct evbuffer *out)
+{
+	_cleanup_free_ struct channel_snapshot *snap = NULL;
+	struct guest *guest;
+
+	if (evbuffer_add(out, "]", 1))
+		return false;
+	if (!l->left && next_channels(l, 1, &guest, &snap) > 0 &&
+	    evbuffer_add_printf(out, ",\"cursor\":\"" CURSOR "\"", server_instance(), l->serial,
+				l->id) < 0)
+		return false;
+	return !evbuffer_add(out, "}", 1);
+}
+
+static int channel_list_next(struct rpc_rest *rest, struct evbuffer *out)
+{
+	static const char begin[] = "{\"channels\":[";
+	struct channel_list *l = (struct channel_list *)rest;
+	int r;
+
+	if (!l->begun && evbuffer_add(out, begin, strlen(begin)))
+		return -ENOMEM;
+	l->begun = true;
+	r = add_channels(l, out);
+	return r || add_end(l, out) ? r : -ENOMEM;
+}
+
+static void channel_list_free(struct rpc_rest *rest)
+{
+	free(rest);
+}
+_Static_assert(offsetof(struct channel_list, rest) == 0, "the casts above");
+
+/* Where a list is to begin; Return: 0 or RPC_INVALID_PARAMS */
+static int read_cursor(struct rpc_request *req, struct channel_list *l)
+{
+	const char *text = rpc_string(req, "cursor");
+	char again[64], *end;
+
+	if (!text)
+		return 0;
+	strtoull(text, &end, 16);
+	l->serial = *end ? strtoull(end + 1, &end, 10) : 0;
+	l->id = *end ? (uint32_t)strtoul(end + 1, NULL, 10) : 0;
+	/* What is not as it would be written now was not written here. */
+	snprintf(again, sizeof(again), CURSOR, server_instance(), l->serial, l->id);
+	if (!strcmp(text, again))
+		return 0;
+	return rpc_refuse(req, RPC_INVALID_PARAMS,
+			  "\"cursor\" is not one that this daemon has given: begin without one");
+}
+
+/* Which channels are wanted; Return: 0 or RPC_INVALID_PARAMS */
+static int read_wanted(struct rpc_request *req, struct channel_list *l)
+{
+	const char *name = rpc_string(req, "guest");
+	struct guest *guest = name ? server_find(req->server, name) : NULL;
+	struct json_object *limit;
+
+	if (name && !guest)
+		return rpc_refuse(req, RPC_INVALID_PARAMS, "there is no guest \"%.64s\"", name);
+	l->only = guest ? guest_serial(guest) : 0;
+	l->left = UINT64_MAX;
+	if (json_object_object_get_ex(req->params, "limit", &limit)) {
+		if (json_object_get_int64(limit) < 1)
+			return rpc_refuse(req, RPC_INVALID_PARAMS, "\"limit\" must be 1 or more");
+		l->left = json_object_get_uint64(limit);
+	}
+	return read_cursor(req, l);
+}
+
+int rpc_channel_list(struct rpc_request *req, struct json_object **result)
+{
+	struct channel_list *l = calloc(1, sizeof(*l));
+	int r;
+
+	if (!l)
+		return rpc_refuse(req, RPC_INTERNAL_ERROR, "out of memory");
+	l->rest = (struct rpc_rest){ channel_list_next, channel_list_free };
+	l->server = req->server;
+	r = read_wanted(req, l);
+	if (r)
+		free(l);
+	else
+		req->rest = &l->rest;
+	return r;
+}

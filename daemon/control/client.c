@@ -1,0 +1,450 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * client.c - a connection of the control socket
+ *
+ * Lines come in and lines go out. Clients take turns: in one turn of the loop each carries out one
+ * request, or makes one piece of a long answer, and only after all that it was sent before was taken.
+ * So none holds up the others, and a client's memory is bounded: its input by the length of a line,
+ * its output by one piece and what rpc_events.c lets wait. A client that does not take its answer for
+ * some time is dropped, and so is one that asks nothing for some time: what counts is a whole line, not
+ * a byte. A client that wants events may be silent and slow.
+ */
+#include "control/client.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "control/call.h"
+#include "control/events.h"
+#include "util/log.h"
+
+#define MAX_LINE_BYTES  65536
+#define WRITE_TIMEOUT_S 10
+
+/**
+ * struct rpc_client - a connection
+ * @all: all of them
+ * @peer: who it is
+ * @place: what it may do, and its place among all
+ * @bev: the connection
+ * @idle_ev: nothing was asked for too long
+ * @turn: its next turn
+ * @work: the line that is being answered
+ * @waits: its request can go on when another client's answer was taken
+ * @subscriber: what it wants to be told
+ * @closing: nothing more is read; it is over when the output is
+ */
+struct rpc_client {
+	struct rpc_clients *all;
+	struct rpc_peer peer;
+	struct rpc_place place;
+	struct bufferevent *bev;
+	struct event *idle_ev;
+	struct loop_task turn;
+	struct rpc_work work;
+	bool waits;
+	struct rpc_subscriber subscriber;
+	bool closing;
+};
+
+static struct rpc_client *client_of(struct rpc_place *place)
+{
+	return (struct rpc_client *)((char *)place - offsetof(struct rpc_client, place));
+}
+
+/* From now on it has to take its answers, each piece in some time */
+static void limit_writing(struct rpc_client *c)
+{
+	const struct timeval limit = { .tv_sec = WRITE_TIMEOUT_S };
+
+	bufferevent_set_timeouts(c->bev, NULL, &limit);
+}
+
+static bool has_output(const struct rpc_client *c)
+{
+	return evbuffer_get_length(bufferevent_get_output(c->bev));
+}
+
+/* Whether there is something to do in the input: a line, or one that is too long */
+static bool has_line(const struct rpc_client *c)
+{
+	struct evbuffer *in = bufferevent_get_input(c->bev);
+	size_t bytes = evbuffer_get_length(in);
+
+	return bytes && (c->closing || bytes > MAX_LINE_BYTES ||
+			 evbuffer_search_eol(in, NULL, NULL, EVBUFFER_EOL_LF).pos >= 0);
+}
+
+/* An answer has gone: what had to wait for that may go on */
+static void end_work(struct rpc_client *c)
+{
+	struct rpc_place *place;
+
+	rpc_work_end(&c->work);
+	c->waits = false;
+	TAILQ_FOREACH(place, &c->all->places, entry)
+	{
+		struct rpc_client *other = client_of(place);
+
+		if (other->waits)
+			loop_schedule(c->all->loop, &other->turn);
+		other->waits = false;
+	}
+}
+
+static void client_free(struct rpc_client *c)
+{
+	rpc_subscriber_off(&c->subscriber);
+	TAILQ_REMOVE(&c->all->places, &c->place, entry);
+	end_work(c);
+	loop_cancel(c->all->loop, &c->turn);
+	event_free(c->idle_ev);
+	evbuffer_free(c->subscriber.queue);
+	bufferevent_free(c->bev);
+	rpc_peer_deinit(&c->peer);
+	free(c);
+}
+
+/* @line is consumed; NULL: nothing is to be sent */
+static void answer(struct rpc_client *c, char *line)
+{
+	if (line)
+		bufferevent_write(c->bev, line, strlen(line));
+	free(line);
+}
+
+/* The next line of the input, to be freed, or NULL. At the end what is left counts as a line, too */
+static char *take_line(struct rpc_client *c, size_t *bytes)
+{
+	struct evbuffer *in = bufferevent_get_input(c->bev);
+	char *line = evbuffer_readln(in, bytes, EVBUFFER_EOL_LF);
+
+	if (line || !c->closing || !evbuffer_get_length(in))
+		return line;
+	*bytes = evbuffer_get_length(in);
+	line = malloc(*bytes + 1);
+	if (line) {
+		evbuffer_remove(in, line, *bytes);
+		line[*bytes] = 0;
+	}
+	return line;
+}
+
+/* From now on nothing is asked */
+static void begin_idle(struct rpc_client *c)
+{
+	struct timeval limit = { .tv_sec = c->all->idle_seconds };
+
+	if (limit.tv_sec && !c->subscriber.on && !c->closing && !c->work.line)
+		event_add(c->idle_ev, &limit);
+	else
+		event_del(c->idle_ev);
+}
+
+/* What comes next: to take the output, the client's turn, or the rest of its input; frees one that is over */
+static void go_on(struct rpc_client *c)
+{
+	bool work = c->work.line || has_line(c);
+
+	if (has_output(c) || work)
+		bufferevent_disable(c->bev, EV_READ);
+	else if (!c->closing)
+		bufferevent_enable(c->bev, EV_READ);
+	if (has_output(c))
+		return; /* on_written() comes here again */
+	if (work && !c->waits)
+		loop_schedule(c->all->loop, &c->turn);
+	else if (!work && c->closing)
+		client_free(c);
+}
+
+/* The next line becomes the client's work, unless it is none */
+static void begin_work(struct rpc_client *c)
+{
+	struct evbuffer *in = bufferevent_get_input(c->bev);
+	size_t bytes;
+	char *line = take_line(c, &bytes);
+
+	if (!line) { /* too long, or no memory for it */
+		c->closing = true;
+		evbuffer_drain(in, evbuffer_get_length(in));
+		answer(c, rpc_error_line(RPC_INVALID_REQUEST, "a line has at most 65536 bytes"));
+		return;
+	}
+	if (strspn(line, " \t\r") == bytes) {
+		free(line);
+		return;
+	}
+	rpc_work_begin(&c->work, line, bytes);
+	TAILQ_REMOVE(&c->all->places, &c->place, entry);
+	TAILQ_INSERT_TAIL(&c->all->places, &c->place, entry);
+	event_del(c->idle_ev);
+	limit_writing(c);
+	rpc_subscriber_hold(&c->subscriber);
+}
+_Static_assert(MAX_LINE_BYTES == 65536, "the sentence above says so");
+
+/* One request, or one piece of an answer; Return: false when the client is to be freed */
+static bool work(struct rpc_client *c)
+{
+	const struct rpc_caller caller = {
+		.server = c->all->server,
+		.right = c->place.right,
+		.uid = c->peer.uid,
+		.subscriber = &c->subscriber,
+	};
+
+	switch (rpc_work_step(&c->work, &caller, bufferevent_get_output(c->bev))) {
+	case RPC_WORK_MORE:
+		return true;
+	case RPC_WORK_LATER:
+		c->waits = true;
+		return true;
+	case RPC_WORK_FAILED:
+		return false;
+	case RPC_WORK_DONE:
+		break;
+	}
+	end_work(c);
+	if (c->subscriber.on)
+		bufferevent_set_timeouts(c->bev, NULL, NULL);
+	rpc_subscriber_release(&c->subscriber);
+	begin_idle(c);
+	return true;
+}
+
+static void on_turn(void *arg)
+{
+	struct rpc_client *c = arg;
+
+	if (!has_output(c) && !c->work.line && has_line(c))
+		begin_work(c);
+	if (!has_output(c) && c->work.line && !work(c))
+		client_free(c);
+	else
+		go_on(c);
+}
+
+static void on_read(struct bufferevent *bev, void *arg)
+{
+	go_on(arg);
+}
+
+static void on_written(struct bufferevent *bev, void *arg)
+{
+	struct rpc_client *c = arg;
+
+	rpc_subscriber_written(&c->subscriber);
+	go_on(c);
+}
+
+/* The input is at its end, or something is wrong */
+static void on_end(struct bufferevent *bev, short what, void *arg)
+{
+	struct rpc_client *c = arg;
+
+	if (what & BEV_EVENT_EOF && what & BEV_EVENT_READING) {
+		c->closing = true;
+		rpc_subscriber_off(&c->subscriber);
+		limit_writing(c); /* a client that wanted events had no limit */
+		go_on(c);
+		return;
+	}
+	if (what & BEV_EVENT_TIMEOUT)
+		log_warning("control: a client has not taken its answer for %d s, and is dropped",
+			    WRITE_TIMEOUT_S);
+	client_free(c);
+}
+
+/* Tells it why, and ends it; what it has asked meanwhile is not answered */
+static void dismiss(struct rpc_client *c, enum rpc_error code, const char *sentence)
+{
+	rpc_subscriber_off(&c->subscriber);
+	limit_writing(c);
+	c->closing = true;
+	evbuffer_drain(bufferevent_get_input(c->bev), MAX_LINE_BYTES + 1);
+	answer(c, rpc_error_line(code, sentence));
+	go_on(c);
+}
+
+static void on_idle(evutil_socket_t fd, short what, void *arg)
+{
+	struct rpc_client *c = arg;
+	char sentence[64];
+
+	if (has_output(c)) {
+		begin_idle(c); /* it has an answer to take; that has a limit of its own */
+		return;
+	}
+	log_debug("control: pid %d has asked nothing for %" PRIu32 " s", (int)c->peer.pid,
+		  c->all->idle_seconds);
+	snprintf(sentence, sizeof(sentence), "nothing was asked for %" PRIu32 " s",
+		 c->all->idle_seconds);
+	dismiss(c, RPC_IDLE, sentence);
+}
+
+/* Says so if that can be done at once; @fd stays open */
+static void tell_at_once(int fd, enum rpc_error code, const char *sentence)
+{
+	char *line = rpc_error_line(code, sentence);
+
+	if (line)
+		send(fd, line, strlen(line), MSG_NOSIGNAL | MSG_DONTWAIT);
+	free(line);
+}
+
+/* Its place goes to another client */
+static void give_up_place(struct rpc_client *c)
+{
+	log_debug("control: pid %d, uid %u leaves for another client", (int)c->peer.pid,
+		  c->peer.uid);
+	/* In the middle of an answer it would be taken for a part of it. */
+	if (!c->work.line && !has_output(c))
+		tell_at_once(bufferevent_getfd(c->bev), RPC_IDLE,
+			     "another client needed the place of the one that asked nothing for "
+			     "the longest time");
+	client_free(c);
+}
+
+/* Makes room for a client; Return: false, and it was told, when there is none */
+static bool make_room(struct rpc_clients *all, struct rpc_client *c, int fd)
+{
+	struct rpc_place *place;
+	char why[128];
+
+	for (;;) {
+		TAILQ_FOREACH(place, &all->places, entry)
+		{
+			struct rpc_client *other = client_of(place);
+
+			place->busy = other->work.line || other->subscriber.on || has_output(other);
+		}
+		if (!rpc_place_find(&all->places, &c->place, &place, why, sizeof(why))) {
+			tell_at_once(fd, RPC_BUSY, why);
+			return false;
+		}
+		if (!place)
+			return true;
+		give_up_place(client_of(place));
+	}
+}
+
+/* A client with its memory and events, which does not own @fd; NULL: out of memory, or no room for it */
+static struct rpc_client *client_new(struct rpc_clients *all, int fd)
+{
+	struct rpc_client *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->all = all;
+	c->turn = (struct loop_task){ .fn = on_turn, .arg = c };
+	if (rpc_peer_init(&c->peer, fd))
+		goto fail;
+	c->place.uid = c->peer.uid;
+	c->place.right = rpc_rights_of(&all->rights, &c->peer);
+	if (!make_room(all, c, fd))
+		goto fail;
+	c->idle_ev = evtimer_new(loop_base(all->loop), on_idle, c);
+	c->subscriber.queue = evbuffer_new();
+	if (!c->idle_ev || !c->subscriber.queue)
+		goto fail;
+	c->bev = bufferevent_socket_new(loop_base(all->loop), fd, BEV_OPT_CLOSE_ON_FREE);
+	if (!c->bev)
+		goto fail;
+	c->subscriber.bev = c->bev;
+	return c;
+fail:
+	if (c->idle_ev)
+		event_free(c->idle_ev);
+	if (c->subscriber.queue)
+		evbuffer_free(c->subscriber.queue);
+	rpc_peer_deinit(&c->peer);
+	free(c);
+	return NULL;
+}
+
+void rpc_clients_take(struct rpc_clients *all, int fd)
+{
+	struct rpc_client *c = client_new(all, fd);
+
+	if (!c) {
+		close(fd);
+		return;
+	}
+	log_debug("control: client with pid %d, uid %u, gid %u", (int)c->peer.pid, c->peer.uid,
+		  c->peer.groups[0]);
+	TAILQ_INSERT_TAIL(&all->places, &c->place, entry);
+	bufferevent_setcb(c->bev, on_read, on_written, on_end, c);
+	/* One byte more than a line may have, so that a longer one is seen */
+	bufferevent_setwatermark(c->bev, EV_READ, 0, MAX_LINE_BYTES + 1);
+	limit_writing(c);
+	bufferevent_enable(c->bev, EV_READ | EV_WRITE);
+	begin_idle(c);
+}
+
+/* Who may do what, and for how long a client may say nothing */
+static void take_config(struct rpc_clients *all)
+{
+	const struct config *cfg = server_config(all->server);
+
+	rpc_rights_init(&all->rights, cfg);
+	all->idle_seconds = cfg->control_idle_seconds;
+}
+
+void rpc_clients_init(struct rpc_clients *all, struct loop *loop, struct server *server)
+{
+	all->loop = loop;
+	all->server = server;
+	TAILQ_INIT(&all->places);
+	take_config(all);
+}
+
+void rpc_clients_deinit(struct rpc_clients *all)
+{
+	while (!TAILQ_EMPTY(&all->places))
+		client_free(client_of(TAILQ_FIRST(&all->places)));
+	rpc_rights_deinit(&all->rights);
+}
+
+/* What it may not know any more it is not told any more */
+static void lose_rights(struct rpc_client *c)
+{
+	if (c->work.rest) {
+		client_free(c); /* in the middle of an answer there is no saying why */
+	} else if (c->subscriber.on &&
+		   c->work.line) { /* perhaps what it asks is this very reload */
+		rpc_subscriber_off(&c->subscriber);
+		evbuffer_drain(bufferevent_get_input(c->bev), MAX_LINE_BYTES + 1);
+		c->closing = true;
+	} else if (c->subscriber.on) {
+		dismiss(c, RPC_DENIED, "the configuration has changed: no rights any more");
+	} else {
+		begin_idle(c);
+	}
+}
+
+void rpc_clients_reload(struct rpc_clients *all)
+{
+	struct rpc_place *place, *next;
+
+	rpc_rights_deinit(&all->rights);
+	take_config(all);
+	for (place = TAILQ_FIRST(&all->places); place; place = next) {
+		struct rpc_client *c = client_of(place);
+
+		next = TAILQ_NEXT(place, entry);
+		place->right = rpc_rights_of(&all->rights, &c->peer);
+		if (place->right == RPC_NOBODY)
+			lose_rights(c);
+		else
+			begin_idle(c);
+	}
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * metrics.c - metrics by way of the control socket
+ *
+ * The text has some megabytes when there are many channels, so it is told a metric at a time.
+ */
+#include <errno.h>
+#include <event2/buffer.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+
+#include <json-c/json.h>
+
+#include "metrics/metrics.h"
+#include "control/call.h"
+
+const struct rpc_field rpc_metrics_get_result[] = {
+	RPC_FIELD("content_type", RPC_STRING, "Of the text, as in HTTP"),
+	RPC_FIELD("text", RPC_STRING, "OpenMetrics"),
+	RPC_END,
+};
+
+/**
+ * struct telling - a text that is being told, a metric at a time
+ * @rest: its way out
+ * @uid: whose client takes it
+ * @metrics: what was seen
+ * @piece: room for a metric, empty between the pieces
+ * @begun: the beginning was told
+ * @entry: in the list of all
+ */
+struct telling {
+	struct rpc_rest rest;
+	uid_t uid;
+	struct metrics *metrics;
+	struct evbuffer *piece;
+	bool begun;
+	LIST_ENTRY(telling) entry;
+};
+
+/* What was seen takes some memory: so each user has one of these at a time. Main's */
+static LIST_HEAD(, telling) tellings = LIST_HEAD_INITIALIZER(tellings);
+
+static bool add_begin(struct evbuffer *out)
+{
+	return evbuffer_add_printf(out, "{\"content_type\":\"%s\",\"text\":\"",
+				   metrics_content_type(METRICS_OPENMETRICS)) > 0;
+}
+
+/* A text as it stands between the quotation marks of JSON */
+static bool add_escaped(struct evbuffer *out, struct evbuffer *text)
+{
+	size_t bytes = evbuffer_get_length(text);
+	struct json_object *string =
+		json_object_new_string_len((const char *)evbuffer_pullup(text, -1), (int)bytes);
+	const char *json = json_object_to_json_string_length(
+		string, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &bytes);
+	bool ok = json && !evbuffer_add(out, json + 1, bytes - 2);
+
+	json_object_put(string);
+	evbuffer_drain(text, evbuffer_get_length(text));
+	return ok;
+}
+
+static int tell_next(struct rpc_rest *rest, struct evbuffer *out)
+{
+	struct telling *t = (struct telling *)rest;
+	int r;
+
+	if (!t->begun && !add_begin(out))
+		return -ENOMEM;
+	t->begun = true;
+	r = metrics_next(t->metrics, t->piece);
+	if (r < 0 || !add_escaped(out, t->piece) || (!r && evbuffer_add(out, "\"}", 2)))
+		return -ENOMEM;
+	return r;
+}
+
+static void tell_free(struct rpc_rest *rest)
+{
+	struct telling *t = (struct telling *)rest;
+
+	LIST_REMOVE(t, entry);
+	metrics_free(t->metrics);
+	evbuffer_free(t->piece);
+	free(t);
+}
+_Static_assert(offsetof(struct telling, rest) == 0, "the casts above");
+
+int rpc_metrics_get(struct rpc_request *req, struct json_object **result)
+{
+	struct telling *t;
+
+	LIST_FOREACH(t, &tellings, entry)
+	{
+		if (t->uid == req->caller->uid)
+			return RPC_LATER;
+	}
+	t = calloc(1, sizeof(*t));
+	if (!t)
+		return rpc_refuse(req, RPC_INTERNAL_ERROR, "out of memory");
+	*t = (struct telling){ .rest = { tell_next, tell_free }, .uid = req->caller->uid };
+	t->piece = evbuffer_new();
+	if (!t->piece || metrics_new(&t->metrics, req->server, METRICS_OPENMETRICS)) {
+		if (t->piece)
+			evbuffer_free(t->piece);
+		free(t);
+		return rpc_refuse(req, RPC_INTERNAL_ERROR, "out of memory");
+	}
+	LIST_INSERT_HEAD(&tellings, t, entry);
+	req->rest = &t->rest;
+	return 0;
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * rights.c - who is at the other end of the control socket, and what he may
+ */
+#include "control/rights.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "util/account.h"
+#include "util/log.h"
+
+/**
+ * add_groups() - the supplementary groups
+ * @peer: who; his own group is there
+ * @fd: connection
+ *
+ * Return: 0 or -errno.
+ */
+static int add_groups(struct rpc_peer *peer, int fd)
+{
+	socklen_t bytes = 0;
+	gid_t *groups;
+
+	/* Without room for any it says how much it takes. */
+	if (!getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, NULL, &bytes))
+		return 0;
+	if (errno != ERANGE)
+		return -errno;
+	groups = realloc(peer->groups, sizeof(gid_t) + bytes);
+	if (!groups)
+		return -ENOMEM;
+	peer->groups = groups;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups + 1, &bytes))
+		return -errno;
+	peer->n_groups += bytes / sizeof(gid_t);
+	return 0;
+}
+
+int rpc_peer_init(struct rpc_peer *peer, int fd)
+{
+	struct ucred cred;
+	socklen_t bytes = sizeof(cred);
+	int r;
+
+	*peer = (struct rpc_peer){ .n_groups = 1 };
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &bytes))
+		return -errno;
+	peer->pid = cred.pid;
+	peer->uid = cred.uid;
+	peer->groups = malloc(sizeof(gid_t));
+	if (!peer->groups)
+		return -ENOMEM;
+	peer->groups[0] = cred.gid;
+	r = add_groups(peer, fd);
+	if (r)
+		rpc_peer_deinit(peer);
+	return r;
+}
+
+void rpc_peer_deinit(struct rpc_peer *peer)
+{
+	free(peer->groups);
+	peer->groups = NULL;
+	peer->n_groups = 0;
+}
+
+/**
+ * unknown() - a name that was there when the configuration was read, and is not any more
+ * @kind: "user" or "group"
+ * @name: the name
+ * @r: -errno
+ */
+static void unknown(const char *kind, const char *name, int r)
+{
+	log_err("control: %s %s: %s; it has no rights", kind, name,
+		r == -ESRCH ? "there is none" : strerror(-r));
+}
+
+/**
+ * ids_init() - look up names
+ * @ids: out
+ * @names: the names
+ */
+static void ids_init(struct rpc_ids *ids, const struct principals *names)
+{
+	*ids = (struct rpc_ids){ .given = names->given };
+	ids->users = calloc(names->n_users + 1, sizeof(*ids->users));
+	ids->groups = calloc(names->n_groups + 1, sizeof(*ids->groups));
+	if (!ids->users || !ids->groups) {
+		log_err("control: out of memory; only root has rights");
+		return;
+	}
+	for (size_t i = 0; i < names->n_users; i++) {
+		int r = account_uid(names->users[i], &ids->users[ids->n_users]);
+
+		ids->n_users += !r;
+		if (r)
+			unknown("user", names->users[i], r);
+	}
+	for (size_t i = 0; i < names->n_groups; i++) {
+		int r = account_gid(names->groups[i], &ids->groups[ids->n_groups]);
+
+		ids->n_groups += !r;
+		if (r)
+			unknown("group", names->groups[i], r);
+	}
+}
+
+/**
+ * ids_deinit() - free what belongs to it
+ * @ids: numbers
+ */
+static void ids_deinit(struct rpc_ids *ids)
+{
+	free(ids->users);
+	free(ids->groups);
+}
+
+void rpc_rights_init(struct rpc_rights *rights, const struct config *cfg)
+{
+	ids_init(&rights->readers, &cfg->control_readers);
+	ids_init(&rights->admins, &cfg->control_admins);
+}
+
+void rpc_rights_deinit(struct rpc_rights *rights)
+{
+	ids_deinit(&rights->readers);
+	ids_deinit(&rights->admins);
+}
+
+/**
+ * among() - whether somebody is meant, or one of his groups
+ * @ids: who is meant
+ * @peer: somebody
+ *
+ * Return: true when he is.
+ */
+static bool among(const struct rpc_ids *ids, const struct rpc_peer *peer)
+{
+	for (size_t i = 0; i < ids->n_users; i++) {
+		if (ids->users[i] == peer->uid)
+			return true;
+	}
+	for (size_t i = 0; i < ids->n_groups; i++) {
+		for (size_t j = 0; j < peer->n_groups; j++) {
+			if (ids->groups[i] == peer->groups[j])
+				return true;
+		}
+	}
+	return false;
+}
+
+enum rpc_right rpc_rights_of(const struct rpc_rights *rights, const struct rpc_peer *peer)
+{
+	if (!peer->uid || peer->uid == geteuid())
+		return RPC_ADMIN;
+	if (!rights->readers.given && !rights->admins.given)
+		return RPC_ADMIN;
+	if (among(&rights->admins, peer))
+		return RPC_ADMIN;
+	return !rights->readers.given || among(&rights->readers, peer) ? RPC_READER : RPC_NOBODY;
+}

@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The order of stores is all there is to it. A killed process has made each store up to some
+ * instruction and none after it, and what it stored into a shared mapping stays in the page cache,
+ * which the next process maps. So only the compiler must keep the order, for which release stores
+ * are enough; they pair with nothing that runs at the same time but with the next process's
+ * bridge_file_open().
+ *
+ * Space is allocated up front: a store into a hole of a full tmpfs would be SIGBUS.
+ */
+#include "endpoint/joined/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <libfs/platform.h>
+
+#include "util/fd.h"
+#include "util/log.h"
+
+#define BRIDGE_MAGIC   0x67647262344c4b4fULL /* "OKL4brdg" */
+#define BRIDGE_VERSION 1
+#define HASH_DIGITS    16
+
+/**
+ * struct bridge_slot - a state with its sum
+ * @state: the state
+ * @sum: of all of it but what bridge_file_moved() changes
+ */
+struct bridge_slot {
+	struct bridge_state state;
+	uint64_t sum;
+};
+
+/**
+ * struct bridge_disk - the file; never leaves the machine, so in its byte order
+ * @magic: BRIDGE_MAGIC; stored last when the file is made
+ * @version: BRIDGE_VERSION
+ * @bytes: of the file
+ * @name: whose it is
+ * @turn: as in struct bridge_file
+ * @slot: the state, twice
+ */
+struct bridge_disk {
+	uint64_t magic;
+	uint32_t version, bytes;
+	struct bridge_name name[2];
+	uint64_t turn;
+	struct bridge_slot slot[2];
+};
+_Static_assert(sizeof(struct bridge_disk) == 16 + 256 + 8 + 2 * 136, "version 1");
+
+static char *bridge_dir;
+
+int bridge_set_dir(const char *control_path)
+{
+	const char *slash = strrchr(control_path, '/');
+	int n = slash ? (int)(slash - control_path) + 1 : 0;
+
+	free(bridge_dir);
+	bridge_dir = NULL;
+	if (asprintf(&bridge_dir, "%.*sbridge", n, control_path) < 0)
+		bridge_dir = NULL;
+	return bridge_dir ? 0 : -ENOMEM;
+}
+
+int bridge_name_compare(const struct bridge_name *a, const struct bridge_name *b)
+{
+	int r = strcmp(a->guest, b->guest);
+
+	return r ? r : strcmp(a->channel, b->channel);
+}
+
+/**
+ * hash() - FNV-1a of 64 bits
+ * @h: the hash so far
+ * @p: bytes
+ * @bytes: how many
+ *
+ * Return: the hash.
+ */
+static uint64_t hash(uint64_t h, const void *p, size_t bytes)
+{
+	const uint8_t *at = p;
+
+	while (bytes--)
+		h = (h ^ *at++) * 0x100000001b3ULL;
+	return h;
+}
+
+#define HASH_START 0xcbf29ce484222325ULL
+
+/**
+ * state_sum() - the sum of a state
+ * @state: state
+ *
+ * Return: the sum.
+ */
+static uint64_t state_sum(const struct bridge_state *state)
+{
+	struct bridge_state s = *state;
+
+	s.way[0].moved = s.way[1].moved = 0;
+	return hash(HASH_START, &s, sizeof(s));
+}
+
+/**
+ * file_path() - where the file of a bridge lies
+ * @name: the two sides
+ *
+ * A channel's name may hold almost any byte and be long, so it goes into a hash; the file has the
+ * names in full.
+ *
+ * Return: the path, to be freed, or NULL.
+ */
+static char *file_path(const struct bridge_name name[2])
+{
+	uint64_t h = HASH_START;
+	char *path;
+
+	for (int i = 0; i < 2; i++) {
+		h = hash(h, name[i].guest, strlen(name[i].guest) + 1);
+		h = hash(h, name[i].channel, strlen(name[i].channel) + 1);
+	}
+	if (asprintf(&path, "%s/%s.%s.%0*llx", bridge_dir, name[0].guest, name[1].guest,
+		     HASH_DIGITS, (unsigned long long)h) < 0)
+		return NULL;
+	return path;
+}
+
+/**
+ * is_private() - whether nobody else can change a file or a directory
+ * @st: of it
+ *
+ * Return: true when it is ours and only we may write it.
+ */
+static bool is_private(const struct stat *st)
+{
+	return st->st_uid == geteuid() && !(st->st_mode & 0077);
+}
+
+/**
+ * make_dir() - have the directory
+ *
+ * Return: 0, -EPERM: somebody else could write there; or another negated errno; with a log line.
+ */
+static int make_dir(void)
+{
+	struct stat st;
+	int r = 0;
+
+	if (!bridge_dir)
+		return -ENOTDIR;
+	if ((mkdir(bridge_dir, 0700) && errno != EEXIST) || lstat(bridge_dir, &st))
+		r = -errno;
+	else if (!S_ISDIR(st.st_mode))
+		r = -ENOTDIR;
+	else if (!is_private(&st))
+		r = -EPERM;
+	if (r)
+		log_err("directory %s, for the state of endpoints `channel`: %s", bridge_dir,
+			r == -EPERM ? "it is not ours alone (mode 0700)" : strerror(-r));
+	return r;
+}
+
+/**
+ * whats_wrong() - check a file's content
+ * @d: the file, mapped
+ * @name: whose it should be
+ *
+ * Return: NULL, or what is wrong.
+ */
+static const char *whats_wrong(const struct bridge_disk *d, const struct bridge_name name[2])
+{
+	const struct bridge_slot *slot = &d->slot[d->turn % 2];
+
+	if (d->magic != BRIDGE_MAGIC)
+		return "it is no state of an endpoint `channel`";
+	if (d->version != BRIDGE_VERSION)
+		return "it is of another version";
+	if (d->bytes != sizeof(*d))
+		return "it says another size of itself";
+	if (memcmp(d->name, name, sizeof(d->name)) != 0)
+		return "it is of other channels";
+	if (slot->sum != state_sum(&slot->state))
+		return "it is damaged";
+	return NULL;
+}
+
+/**
+ * begin() - make an empty state
+ * @f: mapped file
+ * @name: whose it is
+ */
+static void begin(struct bridge_file *f, const struct bridge_name name[2])
+{
+	struct bridge_disk *d = f->disk;
+
+	memset(d, 0, sizeof(*d));
+	memcpy(d->name, name, sizeof(d->name));
+	d->version = BRIDGE_VERSION;
+	d->bytes = sizeof(*d);
+	d->slot[0].sum = state_sum(&d->slot[0].state);
+	/* pairs with whats_wrong() of the next process: a magic, and all of the above */
+	fs_store_release(&d->magic, BRIDGE_MAGIC);
+}
+
+/**
+ * map() - lock the file, have room for all of it, map it
+ * @f: file with a descriptor
+ * @size: out: its size before
+ *
+ * Return: 0 or -errno.
+ */
+static int map(struct bridge_file *f, off_t *size)
+{
+	struct stat st;
+	void *at;
+	int r;
+
+	if (flock(f->fd, LOCK_EX | LOCK_NB))
+		return errno == EWOULDBLOCK ? -EBUSY : -errno;
+	if (fstat(f->fd, &st))
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid())
+		return -EPERM;
+	*size = st.st_size;
+	if (ftruncate(f->fd, sizeof(*f->disk)))
+		return -errno;
+	r = posix_fallocate(f->fd, 0, sizeof(*f->disk));
+	if (r)
+		return -r;
+	at = mmap(NULL, sizeof(*f->disk), PROT_READ | PROT_WRITE, MAP_SHARED, f->fd, 0);
+	if (at == MAP_FAILED)
+		return -errno;
+	f->disk = at;
+	return 0;
+}
+
+/**
+ * take_up() - go on where the file says, or begin anew
+ * @f: mapped file
+ * @name: whose it is
+ * @size: its size before
+ */
+static void take_up(struct bridge_file *f, const struct bridge_name name[2], off_t size)
+{
+	const char *wrong = whats_wrong(f->disk, name);
+	bool unfinished = !size || (size == (off_t)sizeof(*f->disk) && !f->disk->magic);
+
+	if (size != (off_t)sizeof(*f->disk))
+		wrong = "it has another size";
+	/* Without a magic its maker was killed, and nothing had moved. */
+	if (wrong && !unfinished)
+		log_warning("%s: %s; it is refused, and the streams of %s/%s and %s/%s begin anew",
+			    f->path, wrong, name[0].guest, name[0].channel, name[1].guest,
+			    name[1].channel);
+	if (wrong)
+		begin(f, name);
+	f->turn = f->disk->turn;
+	f->state = f->disk->slot[f->turn % 2].state;
+}
+
+int bridge_file_open(struct bridge_file *f, const struct bridge_name name[2])
+{
+	off_t size = 0;
+	int r = make_dir();
+
+	*f = (struct bridge_file){ .fd = -1 };
+	if (r)
+		return r;
+	f->path = file_path(name);
+	if (!f->path)
+		return -ENOMEM;
+	f->fd = open(f->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	r = f->fd < 0 ? -errno : map(f, &size);
+	if (r) {
+		log_err("%s: %s", f->path,
+			r == -EBUSY ? "another daemon joins these channels" : strerror(-r));
+		bridge_file_close(f);
+		return r;
+	}
+	take_up(f, name, size);
+	return 0;
+}
+
+void bridge_file_close(struct bridge_file *f)
+{
+	if (f->disk)
+		munmap(f->disk, sizeof(*f->disk));
+	fd_close(f->fd);
+	free(f->path);
+	*f = (struct bridge_file){ .fd = -1 };
+}
+
+void bridge_file_remove(const struct bridge_name name[2])
+{
+	char *path = bridge_dir ? file_path(name) : NULL;
+
+	if (path)
+		unlink(path);
+	free(path);
+}
+
+void bridge_file_moved(struct bridge_file *f, unsigned int way, uint64_t bytes)
+{
+	struct bridge_slot *slot = &f->disk->slot[f->turn % 2];
+
+	f->state.way[way].moved += bytes;
+	/* after the bytes themselves, before the cursors that give them away */
+	fs_store_release(&slot->state.way[way].moved, f->state.way[way].moved);
+}
+
+void bridge_file_commit(struct bridge_file *f)
+{
+	struct bridge_slot *slot = &f->disk->slot[(f->turn + 1) % 2];
+
+	slot->state = f->state;
+	slot->sum = state_sum(&f->state);
+	f->turn++;
+	/* after the slot it points to, before the phases that follow from it */
+	fs_store_release(&f->disk->turn, f->turn);
+}
+
+/**
+ * has_bridge() - whether a guest is configured with a side of a bridge
+ * @guest: guest
+ * @mine: its side
+ * @other: the other side
+ *
+ * Return: true when it is.
+ */
+static bool has_bridge(const struct guest_config *guest, const struct bridge_name *mine,
+		       const struct bridge_name *other)
+{
+	for (size_t i = 0; i < guest->n_channels; i++) {
+		const struct channel_config *c = &guest->channels[i];
+
+		if (!strcmp(c->name, mine->channel))
+			return c->endpoint.type == ENDPOINT_CHANNEL &&
+			       !strcmp(c->endpoint.guest, other->guest) &&
+			       !strcmp(c->endpoint.channel, other->channel);
+	}
+	return false;
+}
+
+/**
+ * is_stale() - whether a configuration has a bridge otherwise
+ * @name: its two sides
+ * @guest: guests
+ * @n_guests: how many
+ *
+ * Return: true when it has.
+ */
+static bool is_stale(const struct bridge_name name[2], const struct guest_config *guest,
+		     size_t n_guests)
+{
+	for (size_t i = 0; i < n_guests; i++) {
+		for (int side = 0; side < 2; side++) {
+			if (!strcmp(guest[i].name, name[side].guest) &&
+			    !has_bridge(&guest[i], &name[side], &name[!side]))
+				return true;
+		}
+	}
+	return false;
+}
+
+/**
+ * sweep_file() - remove a file if it is stale
+ * @dir: the directory
+ * @file: its name
+ * @guest: guests
+ * @n_guests: how many
+ */
+static void sweep_file(int dir, const char *file, const struct guest_config *guest, size_t n_guests)
+{
+	_cleanup_fd_ int fd = openat(dir, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct bridge_disk d;
+
+	/* What cannot be read is told, and replaced, when it is wanted. */
+	if (fd < 0 || read(fd, &d, sizeof(d)) != sizeof(d) || whats_wrong(&d, d.name))
+		return;
+	for (int side = 0; side < 2; side++) {
+		d.name[side].guest[BRIDGE_NAME_BYTES - 1] = 0;
+		d.name[side].channel[BRIDGE_NAME_BYTES - 1] = 0;
+	}
+	if (!is_stale(d.name, guest, n_guests))
+		return;
+	log_info("%s/%s: %s/%s and %s/%s are not joined any more; it is removed", bridge_dir, file,
+		 d.name[0].guest, d.name[0].channel, d.name[1].guest, d.name[1].channel);
+	unlinkat(dir, file, 0);
+}
+
+void bridge_sweep(const struct guest_config *guest, size_t n_guests)
+{
+	DIR *dir = bridge_dir ? opendir(bridge_dir) : NULL;
+	const struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		if (entry->d_name[0] != '.' || strchr(entry->d_name + 1, '.'))
+			sweep_file(dirfd(dir), entry->d_name, guest, n_guests);
+	}
+	if (dir)
+		closedir(dir);
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * file.h - what a bridge has moved, kept where a killed daemon cannot lose it
+ *
+ * A file a bridge, mapped: a store to it is as good as written when the process is killed. It is
+ * read once, when it is opened, and checked; from then on the private copy counts and is only
+ * published. Two slots and a word that says which is in force make any change one atomic store; a
+ * move of bytes, which is the frequent change, is one store of its own.
+ */
+#ifndef OKL4FS_BRIDGE_FILE_H
+#define OKL4FS_BRIDGE_FILE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config/config.h"
+
+#define BRIDGE_NAME_BYTES 64 /* of a guest, of a channel; with NUL */
+
+/**
+ * struct bridge_name - one side of a bridge
+ * @guest: its guest
+ * @channel: its channel
+ */
+struct bridge_name {
+	char guest[BRIDGE_NAME_BYTES], channel[BRIDGE_NAME_BYTES];
+};
+
+/**
+ * struct bridge_way - one direction: way w goes from side w to the other
+ * @moved: bytes that went over, counted on without end
+ * @tail_base: the host's cursor in fwd of the side it comes from is this and @moved
+ * @head_base: likewise in bwd of the side that it goes to
+ * @writer_seen: phase of the writing guest that was carried over
+ * @writer_phase: the host's phase in bwd that stands for it
+ * @reader_seen: phase of the reading guest that was carried over
+ * @reader_phase: the host's phase in fwd that stands for it
+ */
+struct bridge_way {
+	uint64_t moved;
+	uint64_t tail_base, head_base;
+	uint64_t writer_seen, writer_phase;
+	uint64_t reader_seen, reader_phase;
+};
+
+/**
+ * struct bridge_state - all that is known of a bridge
+ * @instance: of each side's memory; 0: none yet
+ * @way: both directions
+ */
+struct bridge_state {
+	uint64_t instance[2];
+	struct bridge_way way[2];
+};
+
+struct bridge_disk;
+
+/**
+ * struct bridge_file - an open file
+ * @state: the private copy; what the owner changes, and then commits
+ * @path: of the file
+ * @fd: it, locked, or -1
+ * @disk: it, mapped
+ * @turn: counts the commits; slot @turn % 2 is in force
+ */
+struct bridge_file {
+	struct bridge_state state;
+	char *path;
+	int fd;
+	struct bridge_disk *disk;
+	uint64_t turn;
+};
+
+/**
+ * bridge_set_dir() - where the files lie: `bridge` beside the control socket
+ * @control_path: of the control socket, of which each daemon has its own; copied
+ *
+ * Main, before there is an endpoint. Return: 0 or -ENOMEM.
+ */
+int bridge_set_dir(const char *control_path);
+
+/**
+ * bridge_file_open() - take up the file of a bridge, or make it
+ * @f: out
+ * @name: the two sides, the lesser first (bridge_name_compare())
+ *
+ * A file that is damaged or is not ours is refused with a log line, and begun anew.
+ *
+ * Return: 0; -EBUSY: another daemon has it; or another negated errno; with a log line.
+ */
+int bridge_file_open(struct bridge_file *f, const struct bridge_name name[2]);
+
+/** bridge_file_close() - let it go; the file stays */
+void bridge_file_close(struct bridge_file *f);
+
+/** bridge_file_remove() - the bridge has ended: remove the file, if there is one; logs no error */
+void bridge_file_remove(const struct bridge_name name[2]);
+
+/**
+ * bridge_file_moved() - commit a move of bytes, which lie in the ring they go to but are not
+ * published
+ */
+void bridge_file_moved(struct bridge_file *f, unsigned int way, uint64_t bytes);
+
+/** bridge_file_commit() - commit all other changes of @f->state, before they are published */
+void bridge_file_commit(struct bridge_file *f);
+
+/** bridge_name_compare() - by guest, then by channel; Return: as strcmp(3) */
+int bridge_name_compare(const struct bridge_name *a, const struct bridge_name *b);
+
+/**
+ * bridge_sweep() - remove the files of bridges that a configuration has otherwise
+ * @guest: guests
+ * @n_guests: how many
+ *
+ * A file goes when one of its guests is among these and has no such bridge. Files of other guests
+ * stay: they may be added later. Main; none of the files that go is in use.
+ */
+void bridge_sweep(const struct guest_config *guest, size_t n_guests);
+
+#endif

@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * pair.c - what goes from one guest to the other
+ *
+ * As if the two guests had the ends of one fifo pair: what one writes the other reads, a writer that
+ * closes is an end-of-file behind its bytes, a reader that closes is EPIPE, and both can open again.
+ * There is no buffer but the two rings of a direction, so a guest that does not read holds up the
+ * one that writes.
+ *
+ * Killed at any instant
+ * ---------------------
+ * The host's cursors and phases lie in memory of the guests, two for each direction, and no two of
+ * them can be stored at once. So they are not what counts. What counts is one word in a file
+ * (bridge_file.c), and the cursors follow from it:
+ *
+ *	tail of the source's fwd = tail_base + moved
+ *	head of the target's bwd = head_base + moved
+ *
+ * A piece goes over in four steps: copy; commit moved; publish head; publish tail. A daemon that
+ * dies before the commit has changed nothing that counts, and the bytes are copied again to the same
+ * place. One that dies after it leaves the bytes in the target's ring, and the next daemon publishes
+ * both cursors. Nothing is lost and nothing doubled, and nothing depends on what a guest may have
+ * written over the host's words meanwhile: they are written anew, from the file.
+ *
+ * Phases go the same way: decide, commit, publish.
+ *
+ *	the host's end of	stands for		so that
+ *	the target's bwd	the source's writer	its reader gets end-of-file
+ *	the source's fwd	the target's reader	its writer gets EPIPE
+ *
+ * The host's phases are counted by the host (follow()): a guest that makes its own phase jump cannot
+ * make the one that the other sees jump.
+ *
+ * Who comes and goes
+ * ------------------
+ * Memory is known by its instance. Memory of the instance that the file has goes on where the file
+ * says. Other memory is a new stream: the former one has ended, in whatever way, and the other side
+ * sees that as when a peer dies: end-of-file behind what had come over, and EPIPE until somebody
+ * reads again. Bytes that the dead guest had written and that had not come over do so as its tail
+ * (channel_tail.c), which has the instance of its memory; if some are lost, the reader's channel fails,
+ * so that it takes no part for the whole. What the living one wrote waits in its ring for the next
+ * reader. Where a new stream begins, its own guest says by what its memory holds, and it can deceive
+ * nobody but itself.
+ */
+#include "endpoint/joined/joined.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <libfs/checked.h>
+
+/* A reader's phase that was not looked at since a writer's stream began: who has closed before read
+ * another one, and is no EPIPE to this */
+#define FORMER UINT64_MAX
+
+/**
+ * copy() - from ring to ring
+ * @to: where to
+ * @from: where from
+ * @bytes: how many; both have as many
+ */
+static void copy(const struct pipe_seg to[2], const struct pipe_seg from[2], uint64_t bytes)
+{
+	uint64_t done = 0;
+
+	while (done < bytes) {
+		const struct pipe_seg *t = &to[done >= to[0].bytes];
+		const struct pipe_seg *f = &from[done >= from[0].bytes];
+		uint64_t t_at = t == to ? done : done - to[0].bytes;
+		uint64_t f_at = f == from ? done : done - from[0].bytes;
+		uint64_t n = fs_min(fs_min(t->bytes - t_at, f->bytes - f_at), bytes - done);
+
+		memcpy(t->base + t_at, f->base + f_at, n);
+		done += n;
+	}
+}
+
+/**
+ * follow() - the host's phase when a guest's phase goes on
+ * @mine: the host's
+ * @seen: the guest's, as carried over before
+ * @now: the guest's now
+ *
+ * Return: the host's next: open when the guest is, closed when it has closed; two more when the
+ * guest has opened and closed unseen.
+ */
+static uint64_t follow(uint64_t mine, uint64_t seen, uint64_t now)
+{
+	if (now & 1)
+		return mine | 1;
+	if (!now)
+		return mine;
+	if (mine & 1)
+		return mine + 1;
+	return now != seen ? mine + 2 : mine;
+}
+
+/**
+ * show() - publish the host's phases on a side
+ * @p: pair, committed
+ * @side: a side; one that is not up is left for bridge_pair_up()
+ */
+static void show(struct bridge_pair *p, unsigned int side)
+{
+	const struct bridge_state *st = &p->file.state;
+	struct channel *ch = p->ch[side];
+
+	if (!p->up[side])
+		return;
+	while (channel_read_phase(ch) < st->way[side].reader_phase)
+		channel_set_open(ch, !(channel_read_phase(ch) & 1), channel_write_phase(ch) & 1);
+	while (channel_write_phase(ch) < st->way[!side].writer_phase)
+		channel_set_open(ch, channel_read_phase(ch) & 1, !(channel_write_phase(ch) & 1));
+}
+
+/**
+ * carry_reader() - let a writer know of the reader on the other side
+ * @p: pair, both sides up
+ * @w: direction
+ *
+ * Return: 0, or an error: a channel has failed.
+ */
+static int carry_reader(struct bridge_pair *p, unsigned int w)
+{
+	struct bridge_way *way = &p->file.state.way[w];
+	struct channel_peer reader;
+	uint64_t phase, seen = way->reader_seen;
+	int r = channel_guest_reader(p->ch[!w], &reader);
+
+	if (r)
+		return r;
+	if (way->reader_seen == FORMER)
+		way->reader_seen = reader.phase;
+	phase = follow(way->reader_phase, way->reader_seen, reader.phase);
+	if (phase == way->reader_phase && reader.phase == seen)
+		return 0;
+	way->reader_phase = phase;
+	way->reader_seen = reader.phase;
+	bridge_file_commit(&p->file);
+	show(p, w);
+	return 0;
+}
+
+/**
+ * carry_writer() - let a reader know of the writer on the other side
+ * @p: pair, both sides up
+ * @w: direction
+ * @phase: the writer's
+ * @empty: looked up after that: all that it wrote has gone over
+ *
+ * While bytes of a closed writer are still to go over, it is as good as open.
+ */
+static void carry_writer(struct bridge_pair *p, unsigned int w, uint64_t phase, bool empty)
+{
+	struct bridge_way *way = &p->file.state.way[w];
+	uint64_t now = empty ? phase : phase | 1;
+	uint64_t next = follow(way->writer_phase, way->writer_seen, now);
+	uint64_t seen = now == phase ? phase : way->writer_seen;
+
+	if (next == way->writer_phase && seen == way->writer_seen)
+		return;
+	way->writer_phase = next;
+	way->writer_seen = seen;
+	bridge_file_commit(&p->file);
+	show(p, !w);
+}
+
+/**
+ * wait_read() - nothing to move: sleep until there is
+ * @ch: the source
+ * @phase: its writer's phase
+ *
+ * Return: as move().
+ */
+static int64_t wait_read(struct channel *ch, uint64_t phase)
+{
+	int r;
+
+	/* A writer that comes back tells so; to wait for its bytes would be to look at its end again. */
+	if (phase && !(phase & 1))
+		return 0;
+	r = channel_wait_read(ch);
+	return r == 1 ? -FS_AGAIN : r;
+}
+
+/**
+ * move_piece() - copy, commit, publish
+ * @p: pair, both sides up
+ * @w: direction
+ * @max: bytes at most
+ *
+ * Return: as move().
+ */
+static int64_t move_piece(struct bridge_pair *p, unsigned int w, uint64_t max)
+{
+	struct channel *from = p->ch[w], *to = p->ch[!w];
+	struct pipe_seg src[2], dst[2];
+	int64_t room = channel_peek_write(to, dst), filled;
+	int r;
+
+	if (room == -FS_PIPE)
+		return 0; /* a new reader wakes us */
+	if (room == -FS_AGAIN) {
+		r = channel_wait_write(to, to->sp.ring_bytes / 2);
+		return r == 1 ? -FS_AGAIN : r;
+	}
+	if (room < 0)
+		return room;
+	filled = channel_peek_read(from, src);
+	if (filled <= 0)
+		return filled;
+
+	max = fs_min(max, fs_min((uint64_t)filled, (uint64_t)room));
+	copy(dst, src, max);
+	bridge_file_moved(&p->file, w, max);
+	channel_commit_write(to, max);
+	/* That may have failed the target, and so changed the source's phases, but not its cursors */
+	if (p->up[w])
+		channel_commit_read(from, max);
+	return p->up[0] && p->up[1] ? (int64_t)max : -FS_CHANNEL_FAILED;
+}
+
+/**
+ * move() - carry over what there is: phases, and a piece
+ * @p: pair
+ * @w: direction
+ * @max: bytes at most
+ *
+ * Return: bytes moved; 0 when there is nothing to do before the next wake-up; -FS_AGAIN to look
+ * again; or another negated status when a channel has failed.
+ */
+static int64_t move(struct bridge_pair *p, unsigned int w, uint64_t max)
+{
+	struct channel *from = p->ch[w];
+	struct channel_peer writer;
+	int64_t filled;
+	int r;
+
+	if (!p->up[0] || !p->up[1])
+		return 0;
+	r = carry_reader(p, w);
+	if (!r)
+		r = channel_guest_writer(from, &writer);
+	if (r)
+		return r;
+	/* After the phase, which the writer stored after its bytes (pipe.c, D) */
+	filled = channel_readable(from);
+	if (filled < 0)
+		return filled;
+	carry_writer(p, w, writer.phase, !filled);
+	return filled ? move_piece(p, w, max) : wait_read(from, writer.phase);
+}
+
+/**
+ * turn() - a turn's share of one direction
+ * @p: pair
+ * @w: direction
+ *
+ * Return: true when there may be more.
+ */
+static bool turn(struct bridge_pair *p, unsigned int w)
+{
+	uint64_t moved = 0;
+
+	for (unsigned int moves = 0; moves < CHANNEL_TURN_MOVES && moved < CHANNEL_TURN_BYTES;
+	     moves++) {
+		int64_t n = move(p, w, CHANNEL_TURN_BYTES - moved);
+
+		if (n > 0)
+			moved += (uint64_t)n;
+		else if (n != -FS_AGAIN)
+			return false;
+	}
+	return true;
+}
+
+void bridge_pair_woken(struct bridge_pair *p, unsigned int side)
+{
+	bool more = turn(p, side);
+
+	more |= turn(p, !side);
+	if (more && p->up[side])
+		channel_again(p->ch[side]);
+}
+
+/**
+ * end_stream() - the stream of a side has ended: end-of-file and EPIPE for the other one
+ * @p: pair
+ * @side: the side; its ends are not touched
+ */
+static void end_stream(struct bridge_pair *p, unsigned int side)
+{
+	struct bridge_way *out = &p->file.state.way[side], *in = &p->file.state.way[!side];
+
+	if (!(out->writer_phase & 1) && !(in->reader_phase & 1))
+		return;
+	out->writer_phase += out->writer_phase & 1;
+	in->reader_phase += in->reader_phase & 1;
+	bridge_file_commit(&p->file);
+	show(p, !side);
+}
+
+/**
+ * begin_stream() - a side has memory that the file does not know
+ * @p: pair
+ * @side: the side, usable
+ */
+static void begin_stream(struct bridge_pair *p, unsigned int side)
+{
+	struct bridge_way *out = &p->file.state.way[side], *in = &p->file.state.way[!side];
+	struct channel *ch = p->ch[side];
+
+	end_stream(p, side);
+	out->tail_base = channel_read_pos(ch) - out->moved;
+	out->reader_phase = channel_read_phase(ch);
+	out->writer_seen = 0;
+	out->reader_seen = FORMER;
+	in->head_base = channel_write_pos(ch) - in->moved;
+	in->writer_phase = channel_write_phase(ch);
+	in->reader_seen = 0;
+	p->file.state.instance[side] = ch->sp.instance;
+	bridge_file_commit(&p->file);
+}
+
+void bridge_pair_up(struct bridge_pair *p, unsigned int side)
+{
+	const struct bridge_state *st = &p->file.state;
+	const struct bridge_way *out = &st->way[side], *in = &st->way[!side];
+	struct channel_place place;
+
+	if (st->instance[side] != p->ch[side]->sp.instance)
+		begin_stream(p, side);
+	place = (struct channel_place){
+		.read_pos = out->tail_base + out->moved,
+		.read_phase = out->reader_phase,
+		.write_pos = in->head_base + in->moved,
+		.write_phase = in->writer_phase,
+	};
+	if (channel_resume(p->ch[side], &place))
+		return;
+	p->up[side] = true;
+	bridge_pair_woken(p, side);
+}
+
+void bridge_pair_down(struct bridge_pair *p, unsigned int side, bool gone)
+{
+	p->up[side] = false;
+	if (!gone)
+		return;
+	/* A fifo has no reset: the one who reads a stream that is not complete sees its channel fail */
+	if (channel_is_torn(p->ch[side]) && p->file.state.way[side].writer_phase & 1)
+		channel_fail(p->ch[!side], FS_CHANNEL_RESET);
+	end_stream(p, side);
+}
+
+int bridge_pair_new(struct bridge_pair **out, struct channel *const ch[2],
+		    const struct bridge_name name[2])
+{
+	struct bridge_pair *p = calloc(1, sizeof(*p));
+	int r = p ? bridge_file_open(&p->file, name) : -ENOMEM;
+
+	if (r) {
+		free(p);
+		return r;
+	}
+	p->ch[0] = ch[0];
+	p->ch[1] = ch[1];
+	*out = p;
+	return 0;
+}
+
+struct bridge_pair *bridge_pair_free(struct bridge_pair *p)
+{
+	if (p)
+		bridge_file_close(&p->file);
+	free(p);
+	return NULL;
+}

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * move.c - the bytes of a connection, between its socket and the ring
+ *
+ * Bytes go between the socket and the ring by readv(2) and sendmsg(2) on the ring's own memory,
+ * which is why there is no bufferevent here: it would copy each byte once more, and buffer without
+ * a bound of ours. There is no buffer but the ring and the socket's. A byte is committed in the
+ * ring only as far as the system call said, so each is delivered exactly once.
+ *
+ * Back-pressure: while bwd is full, or the guest's reader has closed, the socket is not read; while
+ * the socket is full, fwd is not. A client that writes to a guest whose reader has closed waits for
+ * the next reader. EV_READ is on only while there is room, EV_WRITE only while bytes wait.
+ *
+ * What the ends of the two directions mean, stream.c says.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <libfs/checked.h>
+
+#include "endpoint/stream/private.h"
+
+/**
+ * to_iov() - a part of the ring for a system call
+ * @seg: the ring's pieces
+ * @bytes: how many of their bytes
+ * @iov: out
+ *
+ * Return: entries of @iov.
+ */
+static int to_iov(const struct pipe_seg seg[2], uint64_t bytes, struct iovec iov[2])
+{
+	uint64_t first = fs_min(bytes, seg[0].bytes);
+
+	iov[0] = (struct iovec){ seg[0].base, first };
+	iov[1] = (struct iovec){ seg[1].base, bytes - first };
+	return bytes > first ? 2 : 1;
+}
+
+/**
+ * no_room() - bwd takes nothing now: stop reading, and ask to be woken
+ * @s: joined stream
+ * @status: -FS_AGAIN or -FS_PIPE, or an error
+ *
+ * Return: -FS_AGAIN to look again, 0 when the socket is not to be read, or an error.
+ */
+static int no_room(struct stream *s, int status)
+{
+	ssize_t n;
+	int r = 0;
+	char c;
+
+	if (status == -FS_AGAIN)
+		r = channel_wait_write(s->ch, s->ch->sp.ring_bytes / 2);
+	else if (status != -FS_PIPE)
+		return status;
+	if (r)
+		return r == 1 ? -FS_AGAIN : r;
+	event_del(s->read_ev);
+	/* A client that is at its end with nothing unread needs no room; nor does one that has left when
+	 * the guest whose tail this is has gone, too. */
+	n = recv(s->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT);
+	if (!n || (n < 0 && errno != EAGAIN && errno != EINTR) ||
+	    (s->hung_up && channel_has_tail(s->ch)))
+		stream_end_in(s);
+	return 0;
+}
+
+/**
+ * read_failed() - what readv(2) means that did not read
+ * @s: joined stream
+ * @n: what it returned, 0 or -1
+ *
+ * Return: as read_piece().
+ */
+static int64_t read_failed(struct stream *s, ssize_t n)
+{
+	if (n < 0 && errno == EINTR)
+		return -FS_AGAIN;
+	if (n < 0 && errno == EFAULT) {
+		channel_fail(s->ch, FS_MEMORY_LOST);
+		return -FS_MEMORY_LOST;
+	}
+	if (n < 0 && errno == EAGAIN)
+		event_add(s->read_ev, NULL);
+	else
+		stream_end_in(s); /* end-of-file, or ECONNRESET */
+	return 0;
+}
+
+/**
+ * read_piece() - from the socket into bwd
+ * @s: joined stream
+ * @max: in: bytes at most; out: bytes asked for
+ *
+ * Return: bytes; 0 when there is nothing to do before the next event or wake-up; -FS_AGAIN to
+ * look again; or another negated status when the channel has failed.
+ */
+static int64_t read_piece(struct stream *s, uint64_t *max)
+{
+	struct pipe_seg seg[2];
+	struct iovec iov[2];
+	int64_t room = channel_peek_write(s->ch, seg);
+	ssize_t n;
+
+	if (room < 0)
+		return no_room(s, (int)room);
+	*max = fs_min(*max, (uint64_t)room);
+	n = readv(s->fd, iov, to_iov(seg, *max, iov));
+	if (n <= 0)
+		return read_failed(s, n);
+	if (!s->in_shown)
+		stream_show(s);
+	channel_commit_write(s->ch, (uint64_t)n);
+	return channel_usable(s->ch) ? n : -FS_CHANNEL_FAILED;
+}
+
+int stream_move_in(struct stream *s)
+{
+	uint64_t moved = 0;
+
+	for (unsigned int moves = 0; s->in_open; moves++) {
+		uint64_t asked = CHANNEL_TURN_BYTES - moved;
+		int64_t n;
+
+		if (moves == CHANNEL_TURN_MOVES || !asked)
+			break;
+		n = read_piece(s, &asked);
+		if (n == -FS_AGAIN)
+			continue;
+		if (n <= 0)
+			return (int)n;
+		moved += (uint64_t)n;
+		if ((uint64_t)n < asked)
+			break;
+	}
+	/* The event tells when there is more, at once if there is more already. */
+	if (s->in_open)
+		event_add(s->read_ev, NULL);
+	return 0;
+}
+
+/**
+ * send_failed() - what a failed sendmsg(2) means
+ * @s: joined stream
+ *
+ * Return: as send_piece().
+ */
+static int64_t send_failed(struct stream *s)
+{
+	switch (errno) {
+	case EINTR:
+		return -FS_AGAIN;
+	case EAGAIN:
+		event_add(s->write_ev, NULL);
+		return 0;
+	case EFAULT:
+		channel_fail(s->ch, FS_MEMORY_LOST);
+		return -FS_MEMORY_LOST;
+	default: /* EPIPE, ECONNRESET: the client is gone, or does not read any more */
+		stream_end_out(s);
+		return 0;
+	}
+}
+
+/**
+ * send_piece() - from fwd into the socket
+ * @s: joined stream
+ * @max: bytes at most
+ *
+ * Return: as read_piece().
+ */
+static int64_t send_piece(struct stream *s, uint64_t max)
+{
+	struct pipe_seg seg[2];
+	struct iovec iov[2];
+	struct msghdr msg = { .msg_iov = iov };
+	int64_t filled = channel_peek_read(s->ch, seg);
+	ssize_t n;
+	int r;
+
+	if (!filled) {
+		stream_pass_eof(s);
+		return 0;
+	}
+	if (filled < 0) {
+		r = filled == -FS_AGAIN ? channel_wait_read(s->ch) : (int)filled;
+		return r == 1 ? -FS_AGAIN : r;
+	}
+	msg.msg_iovlen = (size_t)to_iov(seg, fs_min(max, (uint64_t)filled), iov);
+	n = sendmsg(s->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (n < 0)
+		return send_failed(s);
+	channel_commit_read(s->ch, (uint64_t)n);
+	return channel_usable(s->ch) ? n : -FS_CHANNEL_FAILED;
+}
+
+int stream_move_out(struct stream *s)
+{
+	uint64_t moved = 0;
+
+	for (unsigned int moves = 0; s->out_open; moves++) {
+		int64_t n;
+
+		if (moves == CHANNEL_TURN_MOVES || moved == CHANNEL_TURN_BYTES) {
+			channel_again(s->ch);
+			return 0;
+		}
+		n = send_piece(s, CHANNEL_TURN_BYTES - moved);
+		if (n > 0)
+			moved += (uint64_t)n;
+		else if (n != -FS_AGAIN)
+			return (int)n;
+	}
+	return 0;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * tcp_listen_private.h - the inside of the endpoint tcp-listen
+ *
+ *	tcp_listen.c         the endpoint, and the addresses that it listens at
+ *	tcp_listen_client.c  who comes
+ */
+#ifndef OKL4FS_ENDPOINT_TCP_LISTEN_PRIVATE_H
+#define OKL4FS_ENDPOINT_TCP_LISTEN_PRIVATE_H
+
+#include "loop/acceptor.h"
+#include "endpoint/endpoint.h"
+#include "endpoint/stream/resolver.h"
+#include "endpoint/stream/stream.h"
+#include "endpoint/tls/tls.h"
+
+#define TCP_LISTEN_MAX_ADDRESSES 8U
+
+/**
+ * struct tcp_listen - endpoint
+ * @ep: common part
+ * @target: what is configured; borrowed
+ * @address: the same, read
+ * @resolver: looks the host up
+ * @acceptor: where clients come
+ * @n_acceptors: how many
+ * @listen_error: why there is none, -errno
+ * @retry_ev: begins to listen, if that failed
+ * @tls: credentials and encrypted connections; NULL: none
+ * @client: who is there
+ * @clients: as in struct endpoint_info, and so on
+ */
+struct tcp_listen {
+	struct endpoint ep;
+	const char *target;
+	struct address address;
+	struct resolver resolver;
+	struct acceptor acceptor[TCP_LISTEN_MAX_ADDRESSES];
+	unsigned int n_acceptors;
+	int listen_error;
+	struct event *retry_ev;
+	struct tls *tls;
+	struct stream client;
+	uint64_t clients, refused, handshakes_failed, torn;
+	char error[ENDPOINT_ERROR_BYTES];
+};
+
+/**
+ * tcp_listen_complain() - something is wrong with a connection
+ * @tl: endpoint
+ * @peer: whose
+ * @why: a sentence
+ */
+void tcp_listen_complain(struct tcp_listen *tl, const char *peer, const char *why);
+
+/**
+ * tcp_listen_client_ended() - the client has left
+ * @arg: endpoint
+ */
+void tcp_listen_client_ended(void *arg);
+
+/**
+ * tcp_listen_come() - somebody connects
+ * @arg: endpoint
+ * @fd: his connection; owned from here on
+ */
+void tcp_listen_come(void *arg, int fd);
+
+/* What follows a handshake; the argument is the endpoint */
+extern const struct tls_ops tcp_listen_tls_ops;
+
+#endif

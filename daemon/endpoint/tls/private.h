@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * private.h - the inside of tls.h, shared by the tls*.c files
+ *
+ *	tls.c       files and contexts
+ *	tls_link.c  a connection: its beginning, its end
+ *	tls_pump.c  moving its bytes
+ *	tls_why.c   why it failed, in sentences
+ */
+#ifndef OKL4FS_ENDPOINT_TLS_PRIVATE_H
+#define OKL4FS_ENDPOINT_TLS_PRIVATE_H
+
+#include <sys/queue.h>
+#include <sys/stat.h>
+
+#include "endpoint/tls/tls.h"
+
+#define TLS_N_FILES 3 /* certificate, key, CA */
+
+/**
+ * struct tls - an endpoint's credentials
+ * @ch: the channel
+ * @cfg: file names; borrowed
+ * @peer_name: as tls_new()
+ * @server: likewise
+ * @ops: likewise
+ * @arg: likewise
+ * @ctx: made of the files as they were; NULL: they could not be used
+ * @stat: what stat(2) said of them then
+ * @why: what was wrong with them; empty: nothing
+ * @links: all connections, the latest first
+ */
+struct tls {
+	struct channel *ch;
+	const struct endpoint_config *cfg;
+	const char *peer_name;
+	bool server;
+	const struct tls_ops *ops;
+	void *arg;
+	SSL_CTX *ctx;
+	struct stat stat[TLS_N_FILES];
+	char why[ENDPOINT_ERROR_BYTES];
+	LIST_HEAD(, tls_link) links;
+};
+
+/** enum tls_state - of a link */
+enum tls_state {
+	TLS_HANDSHAKE,
+	TLS_CONFIRM, /* (client) done on our side; does the server accept our certificate? */
+	TLS_OPEN,
+	TLS_LINGER, /* the stream has closed; what it wrote goes out, what comes in is dropped */
+};
+
+#define TLS_PIECE_BYTES 16384U /* of a record (RFC 8446, section 5.1) */
+
+/**
+ * struct tls_piece - bytes on their way
+ * @data: the bytes
+ * @from: the first that is left
+ * @to: behind the last
+ */
+struct tls_piece {
+	size_t from, to;
+	unsigned char data[TLS_PIECE_BYTES];
+};
+
+/**
+ * struct tls_link - a connection
+ * @tls: credentials, and the list that it is in
+ * @next: in the list
+ * @state: state
+ * @ssl: OpenSSL's part of it
+ * @fd: TCP
+ * @pair: our end of the socketpair
+ * @stream_fd: the other end; -1 when it was handed over
+ * @given_fd: what @stream_fd was when it was handed over
+ * @hup_fd: epoll set that tells when one of the two has hung up
+ * @fd_read: the peer has written
+ * @fd_write: the peer takes more
+ * @pair_read: the stream has written
+ * @pair_write: the stream takes more
+ * @hup: one of them has hung up
+ * @timer: limit of the handshake, or of lingering
+ * @again: go on after others had their turn
+ * @in: from the peer to the stream
+ * @out: from the stream to the peer
+ * @in_ended: the peer has ended its direction (close_notify)
+ * @in_done: and that was passed on, or nobody takes it
+ * @out_ended: the stream has ended its direction
+ * @out_done: and that was passed on, or the peer takes nothing any more
+ * @confirmed: (client) the server has accepted our certificate
+ * @peer: address of the other end
+ * @why: what is wrong with the peer's certificate; empty: nothing
+ */
+struct tls_link {
+	struct tls *tls;
+	LIST_ENTRY(tls_link) next;
+	enum tls_state state;
+	SSL *ssl;
+	int fd, pair, stream_fd, given_fd, hup_fd;
+	struct event *fd_read, *fd_write, *pair_read, *pair_write, *hup, *timer;
+	struct loop_task again;
+	struct tls_piece in, out;
+	bool in_ended, in_done, out_ended, out_done, confirmed;
+	char peer[TCP_NAME_BYTES];
+	char why[ENDPOINT_ERROR_BYTES];
+};
+
+/**
+ * tls_link_wait() - wait as OpenSSL wants it
+ * @l: link
+ * @r: what its call returned
+ *
+ * Return: 0, or what SSL_get_error(3) said when that is no reason to wait.
+ */
+int tls_link_wait(struct tls_link *l, int r);
+
+/** tls_link_linger() - the peer has time anew to take the rest */
+void tls_link_linger(struct tls_link *l);
+
+/** tls_link_note_loss() - what the stream has written and the peer has not got is lost, for this reason */
+void tls_link_note_loss(const struct tls_link *l, const char *why);
+
+/**
+ * tls_link_fail() - the connection is not to be, or is torn
+ * @l: link; gone afterwards
+ */
+void tls_link_fail(struct tls_link *l);
+
+/**
+ * tls_pump() - a turn's share, both ways
+ * @l: open link; may be gone afterwards
+ */
+void tls_pump(struct tls_link *l);
+
+/**
+ * tls_pump_end_out() - the direction out is over, whatever is left
+ * @l: open link
+ */
+void tls_pump_end_out(struct tls_link *l);
+
+/**
+ * tls_why_verify() - what is wrong with the peer's certificate
+ * @tls: credentials
+ * @store: as the verify callback got it (SSL_CTX_set_verify(3))
+ * @why: out
+ */
+void tls_why_verify(const struct tls *tls, X509_STORE_CTX *store, char why[ENDPOINT_ERROR_BYTES]);
+
+/**
+ * tls_why_error() - why a call of OpenSSL's failed
+ * @tls: credentials
+ * @code: what SSL_get_error(3) said
+ * @error: errno after the call
+ * @why: out
+ */
+void tls_why_error(const struct tls *tls, int code, int error, char why[ENDPOINT_ERROR_BYTES]);
+
+/** tls_why_queue() - the last entry of OpenSSL's error queue, in OpenSSL's words; empties it */
+const char *tls_why_queue(void);
+
+#endif

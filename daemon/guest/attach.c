@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A memsection is up to 16384 chunks, and a guest has up to 1024 channels, so chunks are not
+ * compared with each other one by one: those of a request are sorted once and kept as ascending,
+ * disjoint ranges; two such lists are compared by searching each of the shorter in the longer.
+ */
+#include <libfs/checked.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "guest/state.h"
+
+void attachment_drop(struct attachment *att)
+{
+	free(att->gpa);
+	free(att->extent);
+	memset(att, 0, sizeof(*att));
+}
+
+/**
+ * compare_extents() - for qsort(3): by address
+ * @a: one
+ * @b: the other
+ *
+ * Return: as qsort(3) wants.
+ */
+static int compare_extents(const void *a, const void *b)
+{
+	const struct extent *x = a, *y = b;
+
+	return (x->gpa > y->gpa) - (x->gpa < y->gpa);
+}
+
+/**
+ * extents_touch() - whether a range shares a byte with any of a list
+ * @list: ascending, disjoint ranges
+ * @n: entries
+ * @x: range
+ *
+ * Return: true when it does.
+ */
+static bool extents_touch(const struct extent *list, uint32_t n, const struct extent *x)
+{
+	uint32_t low = 0, high = n;
+
+	/* the first that ends past the beginning of @x */
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+
+		if (list[mid].gpa + (list[mid].bytes - 1) < x->gpa)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < n && fs_overlap(list[low].gpa, list[low].bytes, x->gpa, x->bytes);
+}
+
+/**
+ * attachments_touch() - whether two attachments share a byte
+ * @a: one
+ * @b: the other
+ *
+ * Return: true when they do.
+ */
+static bool attachments_touch(const struct attachment *a, const struct attachment *b)
+{
+	if (a->n_extents > b->n_extents)
+		return attachments_touch(b, a);
+	for (uint32_t i = 0; i < a->n_extents; i++) {
+		if (extents_touch(b->extent, b->n_extents, &a->extent[i]))
+			return true;
+	}
+	return false;
+}
+
+/**
+ * touches_ring() - whether an attachment shares a byte with a ring in use
+ * @att: attachment
+ * @q: queue
+ *
+ * Return: true when it does.
+ */
+static bool touches_ring(const struct attachment *att, const struct guest_queue *q)
+{
+	const struct virtqueue *vq = &q->vq;
+	const void *part[] = { vq->desc, vq->avail, vq->used };
+	uint64_t bytes[] = { sizeof(struct vring_desc) * vq->size,
+			     sizeof(struct vring_avail) + sizeof(__virtio16) * vq->size,
+			     sizeof(struct vring_used) + sizeof(vring_used_elem_t) * vq->size };
+	struct extent x;
+
+	for (int i = 0; i < 3 && q->up; i++) {
+		x.bytes = bytes[i];
+		if (guest_memory_gpa(vq->mem, part[i], x.bytes, &x.gpa) &&
+		    extents_touch(att->extent, att->n_extents, &x))
+			return true;
+	}
+	return false;
+}
+
+/**
+ * touches_others() - whether an attachment shares a byte with anything else the host uses
+ * @g: guest
+ * @gc: the channel that it is for; its earlier memory is replaced and does not count
+ * @att: attachment
+ *
+ * Return: true when it does.
+ */
+static bool touches_others(struct guest *g, const struct guest_channel *gc,
+			   const struct attachment *att)
+{
+	struct extent bell = { g->driver.bell_gpa, sizeof(struct bell_shm) };
+
+	if (extents_touch(att->extent, att->n_extents, &bell))
+		return true;
+	for (unsigned int i = 0; i < VHOST_MAX_QUEUES; i++) {
+		if (touches_ring(att, &g->queue[i]))
+			return true;
+	}
+	for (uint32_t i = 0; i < g->n_ids; i++) {
+		struct guest_channel *other = g->channel[i];
+
+		if (other && other != gc && other->att.valid && attachments_touch(&other->att, att))
+			return true;
+	}
+	return false;
+}
+
+/**
+ * sort_extents() - make the ranges of an attachment ascending, disjoint and few
+ * @att: attachment with a range a chunk
+ *
+ * Return: 0 or -FS_CHUNK_OVERLAP.
+ */
+static int sort_extents(struct attachment *att)
+{
+	struct extent *last = att->extent;
+
+	qsort(att->extent, att->n_extents, sizeof(*att->extent), compare_extents);
+	for (uint32_t i = 1; i < att->n_extents; i++) {
+		struct extent *x = &att->extent[i];
+
+		if (fs_overlap(last->gpa, last->bytes, x->gpa, x->bytes))
+			return -FS_CHUNK_OVERLAP;
+		if (x->gpa - last->gpa == last->bytes)
+			last->bytes += x->bytes;
+		else
+			*++last = *x;
+	}
+	att->n_extents = (uint32_t)(last - att->extent) + 1;
+	return 0;
+}
+
+/**
+ * take_chunks() - copy and check the chunks of a request
+ * @g: guest
+ * @att: to be filled; to be dropped by the caller in every case
+ * @req: request; its shapes are sound
+ *
+ * Return: 0, -FS_NO_MEMORY, -FS_CHUNK_ALIGN, -FS_CHUNK_UNMAPPED or -FS_CHUNK_OVERLAP.
+ */
+static int take_chunks(struct guest *g, struct attachment *att, const struct wire_attach *req)
+{
+	uint32_t n = 0;
+
+	memcpy(att->sec, req->sec, sizeof(att->sec));
+	att->instance = req->instance;
+	att->n_gpa = req->n_chunks;
+	att->gpa = malloc(req->n_chunks * sizeof(*att->gpa));
+	att->extent = malloc(req->n_chunks * sizeof(*att->extent));
+	if (!att->gpa || !att->extent)
+		return -FS_NO_MEMORY;
+	for (int s = 0; s < OKL4FS_N_SECS; s++) {
+		uint64_t bytes = req->sec[s].chunk_bytes;
+
+		for (uint32_t i = 0; i < req->sec[s].n_chunks; i++, n++) {
+			uint64_t gpa = wire_chunk_gpa(req, n);
+
+			if (gpa % OKL4FS_PAGE_BYTES)
+				return -FS_CHUNK_ALIGN;
+			if (!guest_memory_at(&g->mem, gpa, bytes))
+				return -FS_CHUNK_UNMAPPED;
+			att->gpa[n] = gpa;
+			att->extent[n] = (struct extent){ gpa, bytes };
+		}
+	}
+	att->n_extents = n;
+	att->valid = true;
+	return sort_extents(att);
+}
+
+/**
+ * free_pointers() - free the arrays of resolve()
+ * @chunk: arrays
+ */
+static void free_pointers(void **chunk[OKL4FS_N_SECS])
+{
+	for (int s = 0; s < OKL4FS_N_SECS; s++)
+		free(chunk[s]);
+}
+
+/**
+ * resolve() - from guest-physical addresses to memsections
+ * @g: guest
+ * @att: attachment
+ * @sec: out: memsections over @chunk
+ * @chunk: out: pointers, to be freed
+ *
+ * Return: 0, -FS_NO_MEMORY, or -FS_MEMORY_LOST when a chunk is no longer in guest memory; then
+ * there is nothing to free.
+ */
+static int resolve(struct guest *g, const struct attachment *att, struct memsec sec[OKL4FS_N_SECS],
+		   void **chunk[OKL4FS_N_SECS])
+{
+	const uint64_t *gpa = att->gpa;
+	int r = 0;
+
+	memset(chunk, 0, OKL4FS_N_SECS * sizeof(*chunk));
+	for (int s = 0; s < OKL4FS_N_SECS && !r; s++) {
+		const struct wire_sec *shape = &att->sec[s];
+
+		chunk[s] = calloc(shape->n_chunks, sizeof(**chunk));
+		if (!chunk[s])
+			r = -FS_NO_MEMORY;
+		for (uint32_t i = 0; i < shape->n_chunks && !r; i++) {
+			chunk[s][i] = guest_memory_at(&g->mem, *gpa++, shape->chunk_bytes);
+			if (!chunk[s][i])
+				r = -FS_MEMORY_LOST;
+		}
+		if (!r)
+			r = memsec_init(&sec[s], chunk[s], shape->n_chunks, shape->chunk_bytes);
+	}
+	if (r)
+		free_pointers(chunk);
+	return r;
+}
+
+int guest_reattach(struct guest *g, struct guest_channel *gc)
+{
+	struct memsec sec[OKL4FS_N_SECS];
+	void **chunk[OKL4FS_N_SECS];
+	int r = resolve(g, &gc->att, sec, chunk);
+
+	return r ? r : channel_attach(&gc->ch, sec, chunk, gc->att.instance);
+}
+
+int guest_attach(struct guest *g, const struct wire_attach *req)
+{
+	struct attachment att = { 0 };
+	struct guest_channel *gc = guest_channel_of(g, req->channel);
+	int r;
+
+	if (!gc || gc->generation != req->generation)
+		return -FS_NO_CHANNEL;
+	if (req->sec[OKL4FS_SEC_FWD].bytes != gc->ch.cfg->ring_bytes ||
+	    req->sec[OKL4FS_SEC_BWD].bytes != gc->ch.cfg->ring_bytes ||
+	    req->sec[OKL4FS_SEC_CTL].bytes < OKL4FS_CTL_BYTES_MIN ||
+	    req->sec[OKL4FS_SEC_CTL].bytes > OKL4FS_CTL_BYTES_MAX)
+		return -FS_SEC_BYTES;
+	if (!req->instance)
+		return -FS_CTL_INSTANCE;
+	r = take_chunks(g, &att, req);
+	if (!r && touches_others(g, gc, &att))
+		r = -FS_CHUNK_OVERLAP;
+	if (r) {
+		attachment_drop(&att);
+		return r;
+	}
+	attachment_drop(&gc->att);
+	gc->att = att;
+	r = guest_reattach(g, gc);
+	if (r)
+		attachment_drop(&gc->att);
+	return r;
+}

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Channels come and go while the guest runs. An id is free as soon as its channel is removed: the
+ * driver may not know that yet and mean the old channel by it, but it says which by the generation.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "loop/events.h"
+#include "guest/state.h"
+
+/**
+ * struct change - arguments of a call on the worker
+ * @g: guest
+ * @cfg: for guest_channel_add()
+ * @name: for the others
+ * @all: for guest_become() and guest_drop_others()
+ * @drop_only: for the latter
+ * @id: out, of guest_channel_add()
+ * @r: result
+ */
+struct change {
+	struct guest *g;
+	const struct channel_config *cfg;
+	const char *name;
+	const struct guest_config *all;
+	bool drop_only;
+	uint32_t id;
+	int r;
+};
+
+/**
+ * find() - look a channel up by its name
+ * @g: guest
+ * @name: name
+ *
+ * Return: the channel, or NULL.
+ */
+static struct guest_channel *find(const struct guest *g, const char *name)
+{
+	for (uint32_t id = 0; id < g->n_ids; id++) {
+		if (g->channel[id] && !strcmp(g->channel[id]->cfg.name, name))
+			return g->channel[id];
+	}
+	return NULL;
+}
+
+void guest_channel_free(struct guest_channel *gc)
+{
+	if (!gc)
+		return;
+	channel_give_up(&gc->ch, "they were not taken before the channel ended");
+	gc->endpoint = endpoint_free(gc->endpoint);
+	channel_deinit(&gc->ch);
+	attachment_drop(&gc->att);
+	config_channel_deinit(&gc->cfg);
+	free(gc);
+}
+
+/**
+ * channel_make() - make a channel with its endpoint
+ * @out: out
+ * @g: guest
+ * @cfg: copied
+ * @id: its id
+ *
+ * Return: 0 or -errno; the endpoint's errors have a log line.
+ */
+static int channel_make(struct guest_channel **out, struct guest *g,
+			const struct channel_config *cfg, uint32_t id)
+{
+	struct guest_channel *gc = calloc(1, sizeof(*gc));
+	int r;
+
+	if (!gc)
+		return -ENOMEM;
+	r = config_channel_copy(&gc->cfg, cfg);
+	if (r) {
+		free(gc);
+		return r;
+	}
+	gc->generation = g->generation[id];
+	channel_init(&gc->ch, &gc->cfg, g->cfg.name, id, g->worker, &guest_channel_ops, g);
+	gc->ch.budget = &g->tails;
+	r = endpoint_new(&gc->endpoint, &gc->ch);
+	if (r)
+		guest_channel_free(gc);
+	else
+		*out = gc;
+	return r;
+}
+
+/**
+ * post() - tell what has become of a channel; nothing of those that a guest begins with
+ * @g: guest
+ * @kind: what happened
+ * @gc: channel
+ */
+static void post(const struct guest *g, enum events_kind kind, const struct guest_channel *gc)
+{
+	if (g->vhost)
+		events_post(&(struct events_fact){ .kind = kind,
+						   .guest = g->cfg.name,
+						   .channel = gc->cfg.name,
+						   .number = gc->ch.id });
+}
+
+/**
+ * add() - offer one more channel
+ * @g: guest that has none of that name
+ * @cfg: copied
+ * @id: out
+ *
+ * Return: as guest_channel_add().
+ */
+static int add(struct guest *g, const struct channel_config *cfg, uint32_t *id)
+{
+	int r;
+
+	for (*id = 0; *id < g->n_ids && g->channel[*id]; ++*id)
+		;
+	if (*id == OKL4FS_MAX_CHANNELS)
+		return -ENOSPC;
+	r = channel_make(&g->channel[*id], g, cfg, *id);
+	if (r)
+		return r;
+	if (*id == g->n_ids)
+		g->n_ids++;
+	post(g, EVENTS_CHANNEL_ADDED, g->channel[*id]);
+	guest_queue_changed(g, *id);
+	return 0;
+}
+
+/* Take a channel out; Return: it lives on until a client has the rest of it */
+static bool take_out(struct guest *g, struct guest_channel *gc)
+{
+	struct endpoint *ep = gc->endpoint;
+
+	channel_remove(&gc->ch, ep && ep->ops->close && endpoint_is_joined(ep));
+	g->channel[gc->ch.id] = NULL;
+	return guest_leaver_add(gc);
+}
+
+/**
+ * remove_channel() - offer a channel no longer
+ * @g: guest
+ * @gc: channel
+ */
+static void remove_channel(struct guest *g, struct guest_channel *gc)
+{
+	uint32_t id = gc->ch.id;
+	bool lives_on;
+
+	post(g, EVENTS_CHANNEL_REMOVED, gc);
+	lives_on = take_out(g, gc);
+	g->generation[id]++;
+	while (g->n_ids && !g->channel[g->n_ids - 1])
+		g->n_ids--;
+	if (!lives_on && gc->endpoint && gc->endpoint->ops->removed)
+		gc->endpoint->ops->removed(gc->endpoint);
+	if (!lives_on)
+		guest_channel_free(gc);
+	guest_queue_changed(g, id);
+}
+
+/**
+ * call_add() - guest_channel_add(), on the worker
+ * @arg: struct change
+ */
+static void call_add(void *arg)
+{
+	struct change *c = arg;
+
+	c->r = find(c->g, c->cfg->name) ? -EEXIST : add(c->g, c->cfg, &c->id);
+}
+
+int guest_channel_add(struct guest *g, const struct channel_config *cfg, uint32_t *id)
+{
+	struct change c = { .g = g, .cfg = cfg };
+
+	loop_call(g->worker, call_add, &c);
+	if (id)
+		*id = c.id;
+	return c.r;
+}
+
+/**
+ * call_remove() - guest_channel_remove(), on the worker
+ * @arg: struct change
+ */
+static void call_remove(void *arg)
+{
+	struct change *c = arg;
+	struct guest_channel *gc = find(c->g, c->name);
+
+	c->r = gc ? 0 : -ENOENT;
+	if (gc)
+		remove_channel(c->g, gc);
+}
+
+int guest_channel_remove(struct guest *g, const char *name)
+{
+	struct change c = { .g = g, .name = name };
+
+	loop_call(g->worker, call_remove, &c);
+	return c.r;
+}
+
+/**
+ * call_reset() - guest_channel_reset(), on the worker
+ * @arg: struct change
+ */
+static void call_reset(void *arg)
+{
+	struct change *c = arg;
+	struct guest_channel *gc = find(c->g, c->name);
+
+	c->r = gc ? 0 : -ENOENT;
+	if (!gc)
+		return;
+	post(c->g, EVENTS_CHANNEL_RESET, gc);
+	channel_reset(&gc->ch);
+}
+
+int guest_channel_reset(struct guest *g, const char *name)
+{
+	struct change c = { .g = g, .name = name };
+
+	loop_call(g->worker, call_reset, &c);
+	return c.r;
+}
+
+/**
+ * compare_names() - for qsort(3): by name
+ * @a: pointer to a configuration
+ * @b: the other
+ *
+ * Return: as qsort(3) wants it.
+ */
+static int compare_names(const void *a, const void *b)
+{
+	const struct channel_config *const *x = a, *const *y = b;
+
+	return strcmp((*x)->name, (*y)->name);
+}
+
+/**
+ * remove_others() - remove the channels that a configuration has not, or has otherwise
+ * @g: guest
+ * @all: configuration
+ * @wanted: its channels; those that are there already become NULL
+ * @sorted: its channels by name
+ * @drop_only: those that stay are not told of the reload
+ */
+static void remove_others(struct guest *g, const struct guest_config *all,
+			  const struct channel_config **wanted,
+			  const struct channel_config *const *sorted, bool drop_only)
+{
+	for (uint32_t id = g->n_ids; id--;) {
+		struct guest_channel *gc = guest_channel_of(g, id);
+		const struct channel_config *key = gc ? &gc->cfg : NULL, *const *found = NULL;
+
+		if (gc)
+			found = bsearch(&key, sorted, all->n_channels, sizeof(key), compare_names);
+		if (found && config_channel_equal(*found, key)) {
+			wanted[*found - all->channels] = NULL;
+			if (!drop_only && gc->endpoint && gc->endpoint->ops->reloaded)
+				gc->endpoint->ops->reloaded(gc->endpoint);
+		} else if (gc) {
+			log_channel(LOG_LEVEL_NOTICE, g->cfg.name, gc->cfg.name,
+				    "gone or changed by the reload");
+			remove_channel(g, gc);
+		}
+	}
+}
+
+/**
+ * call_become() - guest_become() and guest_drop_others(), on the worker
+ * @arg: struct change
+ */
+static void call_become(void *arg)
+{
+	struct change *c = arg;
+	size_t n = c->all->n_channels;
+	const struct channel_config **wanted = calloc(2 * n + 1, sizeof(*wanted));
+	uint32_t id;
+
+	if (!wanted) {
+		log_about(LOG_LEVEL_ERR, &c->g->about,
+			  "reload: out of memory; its channels stay as they are");
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		wanted[i] = wanted[n + i] = &c->all->channels[i];
+	qsort(wanted + n, n, sizeof(*wanted), compare_names);
+	c->g->tails.limit_bytes = c->all->tail_bytes; /* what is kept already stays */
+	remove_others(c->g, c->all, wanted, wanted + n, c->drop_only);
+	for (size_t i = 0; i < n && !c->drop_only; i++) {
+		int r = wanted[i] ? add(c->g, wanted[i], &id) : 1;
+
+		if (r < 0)
+			log_channel(LOG_LEVEL_ERR, c->g->cfg.name, wanted[i]->name,
+				    "cannot be offered: %s", strerror(-r));
+		else if (!r)
+			log_channel(LOG_LEVEL_NOTICE, c->g->cfg.name, wanted[i]->name,
+				    "new or changed by the reload");
+	}
+	free(wanted);
+}
+
+void guest_become(struct guest *g, const struct guest_config *cfg)
+{
+	struct change c = { .g = g, .all = cfg };
+
+	loop_call(g->worker, call_become, &c);
+	vhost_backend_reloaded(g->vhost);
+}
+
+void guest_drop_others(struct guest *g, const struct guest_config *cfg)
+{
+	struct change c = { .g = g, .all = cfg, .drop_only = true };
+
+	loop_call(g->worker, call_become, &c);
+}
+
+void guest_channels_leave(struct guest *g)
+{
+	for (uint32_t id = 0; id < g->n_ids; id++) {
+		struct guest_channel *gc = g->channel[id];
+
+		if (gc && !take_out(g, gc))
+			guest_channel_free(gc);
+	}
+}
+
+void guest_channels_end(struct guest *g)
+{
+	for (uint32_t id = 0; id < g->n_ids; id++)
+		guest_channel_free(g->channel[id]);
+	g->n_ids = 0;
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "guest/state.h"
+
+static void leave(void *arg)
+{
+	struct guest *g = arg;
+
+	if (!g->is_parting)
+		guest_channels_leave(g);
+}
+
+/**
+ * end() - end the channels and the queues
+ * @arg: guest
+ */
+static void end(void *arg)
+{
+	struct guest *g = arg;
+
+	guest_channels_end(g);
+	for (unsigned int i = 0; i < VHOST_MAX_QUEUES; i++)
+		guest_queue_stop(&g->queue[i]);
+}
+
+int guest_new(struct guest **out, const struct guest_config *cfg, struct loop *main_loop,
+	      struct loop *worker)
+{
+	static uint64_t n_made; /* main's */
+	struct guest *g = calloc(1, sizeof(*g));
+	int r;
+
+	if (!g)
+		return -ENOMEM;
+	g->serial = ++n_made;
+	g->worker = worker;
+	for (unsigned int i = 0; i < VHOST_MAX_QUEUES; i++)
+		guest_queue_init(g, i);
+	r = config_guest_copy(&g->cfg, cfg);
+	g->about.guest = g->cfg.name;
+	g->tails.limit_bytes = g->cfg.tail_bytes;
+	for (size_t i = 0; i < cfg->n_channels && !r; i++)
+		r = guest_channel_add(g, &cfg->channels[i], NULL);
+	if (!r)
+		r = vhost_backend_new(&g->vhost, &g->cfg, main_loop, worker, &guest_device_ops, g);
+	if (r)
+		g = guest_free(g);
+	*out = g;
+	return r;
+}
+
+struct guest *guest_free(struct guest *g)
+{
+	if (!g)
+		return NULL;
+	loop_call(g->worker, leave, g);
+	g->vhost = vhost_backend_free(g->vhost);
+	loop_call(g->worker, end, g);
+	config_guest_deinit(&g->cfg);
+	free(g);
+	return NULL;
+}
+
+uint64_t guest_host_instance(void)
+{
+	static _Atomic uint64_t instance;
+	uint64_t mine, none = 0;
+
+	if (!instance) {
+		if (getrandom(&mine, sizeof(mine), 0) != sizeof(mine))
+			mine = (uint64_t)getpid();
+		/* Whoever is first has named the process. */
+		atomic_compare_exchange_strong(&instance, &none, mine | 1);
+	}
+	return instance;
+}
+
+bool guest_path_is_lost(const struct guest *g)
+{
+	return vhost_backend_path_is_lost(g->vhost);
+}
+
+const struct guest_config *guest_config(const struct guest *g)
+{
+	return &g->cfg;
+}
+
+uint64_t guest_serial(const struct guest *g)
+{
+	return g->serial;
+}

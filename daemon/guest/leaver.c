@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A channel is removed, or its guest is, while a client takes what the guest has written. The channel
+ * is offered no longer, but lives on until the client has all of it or has left. It belongs to its
+ * worker only: neither to the guest, which may be freed, nor to the list that others look at.
+ */
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "guest/leaver.h"
+#include "guest/state.h"
+
+/**
+ * struct leaver - a channel that is removed and not over
+ * @next: in the list
+ * @gc: channel
+ * @guest_name: of its guest, which may be gone
+ * @look: looks whether it is over
+ */
+struct leaver {
+	LIST_ENTRY(leaver) next;
+	struct guest_channel *gc;
+	char *guest_name;
+	struct loop_task look;
+};
+
+static pthread_mutex_t leavers_lock = PTHREAD_MUTEX_INITIALIZER;
+static LIST_HEAD(, leaver) leavers = LIST_HEAD_INITIALIZER(leavers);
+
+static void ring_nobody(void *guest, uint32_t id)
+{
+}
+
+static void tell_nobody(void *guest, const struct channel *ch, enum fs_status status)
+{
+}
+
+static const struct channel_guest_ops no_guest = { .ring = ring_nobody, .tell = tell_nobody };
+
+static void end(struct leaver *l)
+{
+	pthread_mutex_lock(&leavers_lock);
+	LIST_REMOVE(l, next);
+	pthread_mutex_unlock(&leavers_lock);
+	loop_cancel(l->gc->ch.loop, &l->look);
+	l->gc->ch.ending = NULL;
+	guest_channel_free(l->gc);
+	free(l->guest_name);
+	free(l);
+}
+
+static void look(void *arg)
+{
+	struct leaver *l = arg;
+	const struct endpoint *ep = l->gc->endpoint;
+
+	if (!ep->ops->is_busy(ep))
+		end(l);
+}
+
+bool guest_leaver_add(struct guest_channel *gc)
+{
+	struct endpoint *ep = gc->endpoint;
+	struct leaver *l;
+
+	if (!ep || !ep->ops->close)
+		return false;
+	ep->ops->close(ep);
+	if (!ep->ops->is_busy(ep))
+		return false;
+	l = calloc(1, sizeof(*l));
+	if (l)
+		l->guest_name = strdup(gc->ch.guest_name);
+	if (!l || !l->guest_name) {
+		free(l);
+		return false;
+	}
+	l->gc = gc;
+	l->look = (struct loop_task){ .fn = look, .arg = l };
+	gc->ch.guest_name = l->guest_name;
+	gc->ch.guest_ops = &no_guest;
+	gc->ch.guest = NULL;
+	gc->ch.ending = &l->look;
+	channel_leave_budget(&gc->ch);
+	pthread_mutex_lock(&leavers_lock);
+	LIST_INSERT_HEAD(&leavers, l, next);
+	pthread_mutex_unlock(&leavers_lock);
+	loop_schedule(gc->ch.loop, &l->look);
+	return true;
+}
+
+void guest_leavers_end(void *loop)
+{
+	struct leaver *l;
+
+	do {
+		pthread_mutex_lock(&leavers_lock);
+		LIST_FOREACH(l, &leavers, next)
+		{
+			if (l->gc->ch.loop == loop)
+				break;
+		}
+		pthread_mutex_unlock(&leavers_lock);
+		if (l)
+			end(l);
+	} while (l);
+}

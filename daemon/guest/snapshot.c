@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What a guest and its channels look like at one moment: one crossing to the worker, however many
+ * channels are asked for.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "guest/state.h"
+
+/**
+ * struct guest_call - arguments of a call on the worker
+ * @g: guest
+ * @guest_snap: for guest_snapshot()
+ * @from, @max: of guest_channel_snapshots()
+ * @list: out, likewise
+ * @n: out: entries, or a negated errno
+ */
+struct guest_call {
+	struct guest *g;
+	struct guest_snapshot *guest_snap;
+	uint32_t from, max;
+	struct channel_snapshot *list;
+	int n;
+};
+
+/**
+ * take_guest_snapshot() - guest_snapshot(), on the worker
+ * @arg: struct guest_call
+ */
+static void take_guest_snapshot(void *arg)
+{
+	struct guest_call *c = arg;
+	struct guest *g = c->g;
+
+	*c->guest_snap = g->stats;
+	c->guest_snap->connected = g->connected;
+	c->guest_snap->ready = g->driver.ready;
+	c->guest_snap->memory_bytes = guest_memory_bytes(&g->mem);
+	c->guest_snap->tail_bytes = g->tails.used_bytes;
+	c->guest_snap->driver_instance = g->driver.instance;
+	for (unsigned int i = 0; i < VHOST_MAX_QUEUES; i++)
+		c->guest_snap->n_queues += g->queue[i].up;
+	for (uint32_t id = 0; id < g->n_ids; id++) {
+		const struct channel *ch = g->channel[id] ? &g->channel[id]->ch : NULL;
+
+		if (!ch)
+			continue;
+		c->guest_snap->n_channels++;
+		c->guest_snap->n_in_state[ch->state]++;
+		c->guest_snap->moved_bytes += ch->fwd.bytes + ch->bwd.bytes;
+	}
+}
+
+void guest_snapshot(struct guest *g, struct guest_snapshot *snap)
+{
+	struct guest_call c = { .g = g, .guest_snap = snap };
+
+	loop_call(g->worker, take_guest_snapshot, &c);
+}
+
+/**
+ * take_ring_state() - fill and phases of an attached channel
+ * @s: snapshot
+ * @ch: channel
+ */
+static void take_ring_state(struct channel_snapshot *s, struct channel *ch)
+{
+	struct socketpair *end = channel_end(ch);
+	int64_t fill = pipe_readable(&end->rx), room = pipe_writable(&end->tx);
+	enum pipe_state writer, reader;
+	int r;
+
+	s->fwd_fill = fill > 0 ? (uint64_t)fill : 0;
+	s->bwd_fill = room >= 0 ? ch->cfg->ring_bytes - (uint64_t)room : 0;
+	pipe_consumer_peer(&end->rx, &writer);
+	pipe_producer_peer(&end->tx, &reader);
+	r = pipe_error(&end->rx) ? pipe_error(&end->rx) : pipe_error(&end->tx);
+	if (r) { /* The look has found a violation */
+		channel_fail(ch, r);
+		return;
+	}
+	s->fwd_guest_phase = end->rx.peer_phase;
+	s->bwd_guest_phase = end->tx.peer_phase;
+	s->fwd_host_phase = end->rx.phase;
+	s->bwd_host_phase = end->tx.phase;
+}
+
+/**
+ * take_channel() - a channel at this moment
+ * @s: out, zeroed
+ * @gc: channel
+ */
+static void take_channel(struct channel_snapshot *s, struct guest_channel *gc)
+{
+	struct channel *ch = &gc->ch;
+
+	if (ch->state == CHANNEL_ATTACHED)
+		take_ring_state(s, ch);
+	s->cfg = &gc->cfg;
+	s->id = ch->id;
+	if (gc->endpoint)
+		gc->endpoint->ops->info(gc->endpoint, &s->info);
+	s->state = ch->state;
+	s->instance = ch->instance;
+	s->failed_status = ch->failed_status;
+	s->attaches = ch->attaches;
+	s->tail_bytes = channel_tail_bytes(ch);
+	s->lost_bytes = ch->lost_bytes;
+	s->fwd = ch->fwd;
+	s->bwd = ch->bwd;
+	memcpy(s->errors, ch->errors, sizeof(s->errors));
+}
+
+/* On the worker */
+static void take_channels(void *arg)
+{
+	struct guest_call *c = arg;
+	const struct guest *g = c->g;
+	uint32_t ids = c->from < g->n_ids ? g->n_ids - c->from : 0;
+	uint32_t max = c->max < ids ? c->max : ids;
+
+	c->list = calloc((size_t)max + 1, sizeof(*c->list));
+	if (!c->list) {
+		c->n = -ENOMEM;
+		return;
+	}
+	for (uint32_t id = c->from; id < g->n_ids && (uint32_t)c->n < max; id++) {
+		if (g->channel[id])
+			take_channel(&c->list[c->n++], g->channel[id]);
+	}
+}
+
+int guest_channel_snapshots(struct guest *g, uint32_t from, uint32_t max,
+			    struct channel_snapshot **list)
+{
+	struct guest_call c = { .g = g, .from = from, .max = max };
+
+	loop_call(g->worker, take_channels, &c);
+	*list = c.list;
+	return c.n;
+}

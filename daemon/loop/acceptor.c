@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "loop/acceptor.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "util/fd.h"
+
+#define ACCEPTS_A_TURN 16
+#define REST_MS        100U
+#define MAX_REST_MS    3200U
+
+unsigned int accept_backoff_failed(struct accept_backoff *b, int error)
+{
+	if (!b->delay_ms)
+		log_limited(&b->limit, LOG_LEVEL_WARNING, &b->about,
+			    "%s: connections cannot be accepted: %s; trying again now and then",
+			    b->name, strerror(error));
+	b->delay_ms = b->delay_ms ? 2 * b->delay_ms : REST_MS;
+	if (b->delay_ms > MAX_REST_MS)
+		b->delay_ms = MAX_REST_MS;
+	return b->delay_ms;
+}
+
+void accept_backoff_over(struct accept_backoff *b)
+{
+	if (!b->delay_ms)
+		return;
+	b->delay_ms = 0;
+	log_limited(&b->limit, LOG_LEVEL_NOTICE, &b->about, "%s: connections are accepted again",
+		    b->name);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct accept_rest *rest = arg;
+
+	rest->go_on(rest->arg);
+}
+
+int accept_rest_init(struct accept_rest *rest, struct loop *loop, const struct log_about *about,
+		     const char *name, void (*go_on)(void *arg), void *arg)
+{
+	*rest = (struct accept_rest){ .backoff.name = name, .go_on = go_on, .arg = arg };
+	if (about)
+		rest->backoff.about = *about;
+	rest->timer = evtimer_new(loop_base(loop), on_timer, rest);
+	return rest->timer ? 0 : -ENOMEM;
+}
+
+void accept_rest_deinit(struct accept_rest *rest)
+{
+	if (rest->timer)
+		event_free(rest->timer);
+	rest->timer = NULL;
+}
+
+void accept_rest_begin(struct accept_rest *rest, int error)
+{
+	unsigned int ms = accept_backoff_failed(&rest->backoff, error);
+	struct timeval delay = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000L };
+
+	event_add(rest->timer, &delay);
+}
+
+bool accept_rest_is_on(const struct accept_rest *rest)
+{
+	return event_pending(rest->timer, EV_TIMEOUT, NULL);
+}
+
+/* Whether a failed accept4(2) says nothing about the next one */
+static bool is_passing(int error)
+{
+	switch (error) {
+	case EINTR:
+	case ECONNABORTED:
+	/* The network's errors belong to the connection that is lost (accept(2)) */
+	case ENETDOWN:
+	case EPROTO:
+	case ENOPROTOOPT:
+	case EHOSTDOWN:
+	case ENONET:
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+		return true;
+	}
+	return false;
+}
+
+static void on_accept(evutil_socket_t fd, short what, void *arg)
+{
+	struct acceptor *a = arg;
+	bool accepted = false;
+
+	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+		int client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (client >= 0) {
+			accepted = true;
+			a->come(a->arg, client);
+		} else if (errno == EAGAIN) {
+			break;
+		} else if (!is_passing(errno)) {
+			event_del(a->event);
+			accept_rest_begin(&a->rest, errno);
+			return;
+		}
+	}
+	if (accepted)
+		accept_backoff_over(&a->rest.backoff);
+}
+
+static void look_again(void *arg)
+{
+	struct acceptor *a = arg;
+
+	event_add(a->event, NULL);
+}
+
+int acceptor_start(struct acceptor *a, struct loop *loop, const struct log_about *about,
+		   const char *name, int fd, void (*come)(void *arg, int fd), void *arg)
+{
+	int r;
+
+	*a = (struct acceptor){ .fd = fd, .come = come, .arg = arg };
+	r = accept_rest_init(&a->rest, loop, about, name, look_again, a);
+	if (!r)
+		a->event = event_new(loop_base(loop), fd, EV_READ | EV_PERSIST, on_accept, a);
+	if (a->event && !event_add(a->event, NULL))
+		return 0;
+	if (!a->event)
+		fd_close(fd);
+	acceptor_stop(a);
+	return -ENOMEM;
+}
+
+void acceptor_stop(struct acceptor *a)
+{
+	accept_rest_deinit(&a->rest);
+	if (a->event) {
+		event_free(a->event);
+		fd_close(a->fd);
+	}
+	*a = (struct acceptor){ .fd = -1 };
+}

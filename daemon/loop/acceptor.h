@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * acceptor.h - a listening socket whose connections are handed on
+ *
+ * When accept(2) fails because descriptors or memory have run out, the socket stays readable, and a
+ * loop that goes on looking burns a CPU. So it rests: for 100 ms at first, then twice as long each
+ * time up to some seconds. That is logged once, and again when connections are accepted again.
+ *
+ *	accept_backoff  how long, and the log lines; for a thread that has no loop of ours
+ *	accept_rest     the same with a timer; for a socket that somebody else accepts from
+ *	acceptor        the socket, too
+ */
+#ifndef OKL4FS_ACCEPTOR_H
+#define OKL4FS_ACCEPTOR_H
+
+#include "loop/loop.h"
+#include "util/log_limit.h"
+
+struct event;
+
+/**
+ * struct accept_backoff - how long a listening socket rests
+ * @about: what its log lines are about; the names are borrowed
+ * @name: where it listens, likewise; borrowed
+ * @delay_ms: how long the last rest was; 0: all is well
+ * @limit: of the log lines: descriptors may come and go
+ */
+struct accept_backoff {
+	struct log_about about;
+	const char *name;
+	unsigned int delay_ms;
+	struct log_limit limit;
+};
+
+/** accept_backoff_failed() - accept(2) failed with @error; Return: milliseconds to rest */
+unsigned int accept_backoff_failed(struct accept_backoff *backoff, int error);
+
+/** accept_backoff_over() - a connection was accepted: descriptors are there again */
+void accept_backoff_over(struct accept_backoff *backoff);
+
+/**
+ * struct accept_rest - the rest of a listening socket; all zero: none
+ * @backoff: how long
+ * @timer: the rest is over
+ * @go_on: look for connections again
+ * @arg: its argument
+ */
+struct accept_rest {
+	struct accept_backoff backoff;
+	struct event *timer;
+	void (*go_on)(void *arg);
+	void *arg;
+};
+
+/**
+ * accept_rest_init() - no rest yet
+ * @rest: to be filled
+ * @loop: loop of the calling thread
+ * @about: see struct accept_backoff; NULL: the daemon itself
+ * @name: likewise
+ * @go_on: see struct accept_rest
+ * @arg: likewise
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int accept_rest_init(struct accept_rest *rest, struct loop *loop, const struct log_about *about,
+		     const char *name, void (*go_on)(void *arg), void *arg);
+
+/** accept_rest_deinit() - one that is all zero is allowed */
+void accept_rest_deinit(struct accept_rest *rest);
+
+/** accept_rest_begin() - accept(2) failed with @error: do not look until @go_on is called */
+void accept_rest_begin(struct accept_rest *rest, int error);
+
+/** accept_rest_is_on() - @go_on is going to be called */
+bool accept_rest_is_on(const struct accept_rest *rest);
+
+/**
+ * struct acceptor - a listening socket; all zero, or after acceptor_stop(): none
+ * @fd: the socket
+ * @event: somebody connects; NULL: there is no socket
+ * @rest: while descriptors have run out
+ * @come: called for each connection: non-blocking, close-on-exec, the callee's
+ * @arg: its argument
+ */
+struct acceptor {
+	int fd;
+	struct event *event;
+	struct accept_rest rest;
+	void (*come)(void *arg, int fd);
+	void *arg;
+};
+
+/**
+ * acceptor_start() - begin to accept
+ * @a: to be filled
+ * @loop: loop of the calling thread
+ * @about: as accept_rest_init()
+ * @name: as accept_rest_init()
+ * @fd: listening, non-blocking; owned from here on in every case
+ * @come: see struct acceptor
+ * @arg: likewise
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int acceptor_start(struct acceptor *a, struct loop *loop, const struct log_about *about,
+		   const char *name, int fd, void (*come)(void *arg, int fd), void *arg);
+
+/** acceptor_stop() - close the socket */
+void acceptor_stop(struct acceptor *a);
+
+#endif

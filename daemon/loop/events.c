@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * events.c - what happens to guests and channels, told from any thread to main
+ *
+ * A stack that all threads push on with one exchange each and that main takes as a whole: what it
+ * took is in the reverse order, so it is turned round. Who pushes on an empty stack wakes main; the
+ * others know that somebody has. Main works on a bounded number a turn, so that a guest that
+ * attaches and detaches as fast as it can does not keep others from the control socket.
+ */
+#include "loop/events.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "loop/loop.h"
+#include "util/fd.h"
+
+#define MAX_POSTED  4096 /* not yet taken; some 800 bytes each */
+#define TAKE_A_TURN 128
+
+static const char *const kind_names[] = {
+	[EVENTS_GUEST_ADDED] = "guest.added",
+	[EVENTS_GUEST_REMOVED] = "guest.removed",
+	[EVENTS_GUEST_CONNECTED] = "guest.connected",
+	[EVENTS_GUEST_READY] = "guest.ready",
+	[EVENTS_GUEST_RESET] = "guest.reset",
+	[EVENTS_GUEST_BROKEN] = "guest.broken",
+	[EVENTS_GUEST_GONE] = "guest.gone",
+	[EVENTS_CHANNEL_ADDED] = "channel.added",
+	[EVENTS_CHANNEL_REMOVED] = "channel.removed",
+	[EVENTS_CHANNEL_ATTACHED] = "channel.attached",
+	[EVENTS_CHANNEL_SUSPENDED] = "channel.suspended",
+	[EVENTS_CHANNEL_DETACHED] = "channel.detached",
+	[EVENTS_CHANNEL_FAILED] = "channel.failed",
+	[EVENTS_CHANNEL_RESET] = "channel.reset",
+	[EVENTS_CHANNEL_LOST] = "channel.lost",
+	[EVENTS_ENDPOINT_JOINED] = "endpoint.joined",
+	[EVENTS_ENDPOINT_LEFT] = "endpoint.left",
+	[EVENTS_CONFIG_RELOADED] = "config.reloaded",
+	[EVENTS_CONFIG_REFUSED] = "config.refused",
+	[EVENTS_LOG_CHANGED] = "log.changed",
+};
+_Static_assert(sizeof(kind_names) / sizeof(kind_names[0]) == N_EVENTS_KINDS, "a name for each");
+
+const char *events_kind_name(enum events_kind kind)
+{
+	return kind_names[kind];
+}
+
+/**
+ * struct posted - an event that waits
+ * @next: the one that was posted before it; after take_all(): behind it
+ * @record: it
+ */
+struct posted {
+	struct posted *next;
+	struct events_record record;
+};
+
+/* Shared by all threads */
+static atomic_bool wanted;
+static _Atomic(struct posted *) newest;
+static atomic_uint n_posted;
+static atomic_ullong n_dropped;
+static atomic_bool watched;
+static atomic_bool happened; /* the watcher is still to be told */
+static int wake_fd = -1; /* set before other threads post, closed after they have ended */
+
+/* Main's own */
+static struct {
+	struct loop *loop;
+	struct event *wake;
+	struct loop_task turn;
+	struct posted *oldest; /* taken from the stack, not yet handed on */
+	uint64_t seq;
+	void (*take)(void *arg, const struct events_record *record);
+	void (*dropped)(void *arg, uint64_t n);
+	void *arg;
+} taker;
+
+static struct {
+	void (*fn)(void *arg);
+	void *arg;
+} watcher;
+
+/**
+ * now_us() - a clock
+ * @clock: which
+ *
+ * Return: microseconds.
+ */
+static uint64_t now_us(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/**
+ * copy() - copy a string, as much as there is room for
+ * @to: out
+ * @size: its bytes
+ * @from: string, or NULL
+ */
+static void copy(char *to, size_t size, const char *from)
+{
+	snprintf(to, size, "%s", from ? from : "");
+}
+
+/**
+ * record_of() - a record of a fact
+ * @fact: the fact
+ *
+ * Return: the record, or NULL when there is no room for more.
+ */
+static struct posted *record_of(const struct events_fact *fact)
+{
+	struct posted *p = NULL;
+
+	if (atomic_fetch_add(&n_posted, 1) < MAX_POSTED)
+		p = malloc(sizeof(*p));
+	if (!p) {
+		atomic_fetch_sub(&n_posted, 1);
+		if (!atomic_fetch_add(&n_dropped, 1))
+			(void)eventfd_write(wake_fd,
+					    1); /* to be told, if nothing else wakes main */
+		return NULL;
+	}
+	p->record = (struct events_record){
+		.kind = fact->kind,
+		.realtime_us = now_us(CLOCK_REALTIME),
+		.monotonic_us = now_us(CLOCK_MONOTONIC),
+		.number = fact->number,
+		.instance = fact->instance,
+		.again = fact->again,
+	};
+	copy(p->record.guest, sizeof(p->record.guest), fact->guest);
+	copy(p->record.channel, sizeof(p->record.channel), fact->channel);
+	copy(p->record.text, sizeof(p->record.text), fact->text);
+	copy(p->record.more, sizeof(p->record.more), fact->more);
+	return p;
+}
+
+void events_post(const struct events_fact *fact)
+{
+	struct posted *p, *before;
+
+	if (atomic_load_explicit(&watched, memory_order_relaxed) &&
+	    !atomic_exchange(&happened, true))
+		(void)eventfd_write(wake_fd, 1);
+	if (!atomic_load_explicit(&wanted, memory_order_relaxed))
+		return;
+	p = record_of(fact);
+	if (!p)
+		return;
+	before = atomic_load_explicit(&newest, memory_order_relaxed);
+	do
+		p->next = before;
+	while (!atomic_compare_exchange_weak_explicit(
+		&newest, &before, p, memory_order_release, /* pairs with take_all() */
+		memory_order_relaxed));
+	/* From here on @p is main's. */
+	if (!before)
+		(void)eventfd_write(wake_fd, 1);
+}
+
+/**
+ * take_all() - empty the stack
+ *
+ * Return: the events, the oldest first; NULL when there are none.
+ */
+static struct posted *take_all(void)
+{
+	struct posted *p =
+		atomic_exchange_explicit(&newest, NULL, memory_order_acquire); /* events_post() */
+	struct posted *oldest = NULL, *next;
+
+	for (; p; p = next) {
+		next = p->next;
+		p->next = oldest;
+		oldest = p;
+	}
+	return oldest;
+}
+
+/**
+ * hand_on() - hand on a turn's share
+ * @arg: not used
+ */
+static void hand_on(void *arg)
+{
+	uint64_t n;
+
+	for (int i = 0; i < TAKE_A_TURN && taker.oldest; i++) {
+		struct posted *p = taker.oldest;
+
+		taker.oldest = p->next;
+		if (taker.take) {
+			p->record.seq = ++taker.seq;
+			taker.take(taker.arg, &p->record);
+		}
+		free(p);
+		atomic_fetch_sub(&n_posted, 1);
+	}
+	if (!taker.oldest)
+		taker.oldest = take_all();
+	if (taker.oldest) {
+		loop_schedule(taker.loop, &taker.turn);
+		return;
+	}
+	n = atomic_exchange(&n_dropped, 0);
+	if (n && taker.dropped)
+		taker.dropped(taker.arg, n);
+}
+
+/**
+ * on_wake() - events were posted
+ * @fd: the eventfd
+ * @what: not used
+ * @arg: not used
+ */
+static void on_wake(evutil_socket_t fd, short what, void *arg)
+{
+	eventfd_t n;
+
+	(void)eventfd_read(fd, &n);
+	/* Before the watcher looks, so that what happens while it does is told once more */
+	if (atomic_exchange(&happened, false) && watcher.fn)
+		watcher.fn(watcher.arg);
+	/* Those that are at hand go first; their turn takes the new ones. */
+	if (!taker.oldest)
+		hand_on(NULL);
+}
+
+int events_open(struct loop *loop)
+{
+	taker.loop = loop;
+	taker.turn = (struct loop_task){ .fn = hand_on };
+	wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (wake_fd < 0)
+		return -errno;
+	taker.wake = event_new(loop_base(loop), wake_fd, EV_READ | EV_PERSIST, on_wake, NULL);
+	if (!taker.wake || event_add(taker.wake, NULL)) {
+		events_close();
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void events_close(void)
+{
+	events_take(NULL, NULL, NULL);
+	events_watch(NULL, NULL);
+	while (taker.oldest || (taker.oldest = take_all())) {
+		struct posted *next = taker.oldest->next;
+
+		free(taker.oldest);
+		taker.oldest = next;
+	}
+	if (taker.loop)
+		loop_cancel(taker.loop, &taker.turn);
+	if (taker.wake)
+		event_free(taker.wake);
+	taker.wake = NULL;
+	taker.loop = NULL;
+	wake_fd = fd_close(wake_fd);
+	n_posted = 0;
+	n_dropped = 0;
+	happened = false;
+}
+
+void events_take(void (*take)(void *arg, const struct events_record *record),
+		 void (*dropped)(void *arg, uint64_t n), void *arg)
+{
+	taker.take = take;
+	taker.dropped = dropped;
+	taker.arg = arg;
+	atomic_store_explicit(&wanted, take, memory_order_relaxed);
+}
+
+void events_watch(void (*fn)(void *arg), void *arg)
+{
+	watcher.fn = fn;
+	watcher.arg = arg;
+	atomic_store_explicit(&watched, fn, memory_order_relaxed);
+}
+
+uint64_t events_seq(void)
+{
+	return taker.seq;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * scrape.h - all guests and channels at one moment, with their labels (private to metrics)
+ */
+#ifndef OKL4FS_METRICS_SCRAPE_H
+#define OKL4FS_METRICS_SCRAPE_H
+
+#include "server/server.h"
+
+/**
+ * struct channel_row - a channel that is looked at
+ * @snap: it, without its configuration, which may go earlier; borrowed from its guest's
+ * @ring_bytes, @endpoint: of its configuration
+ * @labels: guest and channel; owned
+ */
+struct channel_row {
+	const struct channel_snapshot *snap;
+	uint64_t ring_bytes;
+	enum endpoint_type endpoint;
+	char *labels;
+};
+
+/**
+ * struct guest_row - a guest that is looked at
+ * @snap: it
+ * @labels: guest; owned
+ * @channels: its channels; owned
+ */
+struct guest_row {
+	struct guest_snapshot snap;
+	char *labels;
+	struct channel_snapshot *channels;
+};
+
+/**
+ * struct scrape - everything at one moment
+ * @guest: guests
+ * @n_guests: how many
+ * @channel: the channels of all guests
+ * @n_channels: how many
+ */
+struct scrape {
+	struct guest_row *guest;
+	size_t n_guests;
+	struct channel_row *channel;
+	size_t n_channels;
+};
+
+/** scrape_take() - look at everything; main thread; scrape_free() it in any case; Return: 0 or -ENOMEM */
+int scrape_take(struct scrape *s, struct server *server);
+
+/** scrape_free() - let everything go */
+void scrape_free(struct scrape *s);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * text.h - the two text formats that metrics are read in, a line at a time (private to metrics)
+ *
+ * OpenMetrics 1.0 (https://github.com/prometheus/OpenMetrics, specification/OpenMetrics.md) and the
+ * format that Prometheus had before it, version 0.0.4. They differ in how counters and infos are
+ * announced, and in what OpenMetrics adds: units and an end.
+ */
+#ifndef OKL4FS_METRICS_TEXT_H
+#define OKL4FS_METRICS_TEXT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "metrics/metrics.h"
+
+/** enum metric_type - what kind of number it is */
+enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_INFO, N_METRIC_TYPES };
+
+/**
+ * struct metric - a metric: a family of samples that differ in their labels
+ * @name: its name, without the suffix of its type, with its unit
+ * @type: kind
+ * @unit: unit, which is also the end of @name; NULL: none
+ * @help: what it is, a sentence without its full stop
+ */
+struct metric {
+	const char *name;
+	enum metric_type type;
+	const char *unit;
+	const char *help;
+};
+
+/**
+ * struct metrics_out - where metrics are written
+ * @buf: to its end
+ * @format: how
+ * @error: 0, or -ENOMEM: not all of it was written
+ */
+struct metrics_out {
+	struct evbuffer *buf;
+	enum metrics_format format;
+	int error;
+};
+
+/** metric_begin() - announce a metric; all its samples follow, before the next one */
+void metric_begin(struct metrics_out *out, const struct metric *m);
+
+/**
+ * metric_sample() - a sample
+ * @out: where to
+ * @m: its metric
+ * @labels: NAME="VALUE" as metric_label() writes them, separated by commas; "": none
+ * @value: its value
+ */
+void metric_sample(struct metrics_out *out, const struct metric *m, const char *labels,
+		   uint64_t value);
+
+/** metric_sample_us() - likewise, a value in microseconds as seconds */
+void metric_sample_us(struct metrics_out *out, const struct metric *m, const char *labels,
+		      uint64_t value_us);
+
+/** metrics_end() - nothing follows */
+void metrics_end(struct metrics_out *out);
+
+/* Bytes that a label takes at most: each byte of its value becomes three at most (U+FFFD) */
+#define METRIC_LABEL_BYTES(name_bytes, value_bytes) \
+	((size_t)(name_bytes) + 3 * (size_t)(value_bytes) + 4)
+
+/**
+ * metric_label() - a label with its value, escaped
+ * @out: METRIC_LABEL_BYTES() or more
+ * @name: its name
+ * @value: any bytes; what is no UTF-8 becomes U+FFFD, since a reader would refuse the whole text
+ *
+ * Return: where its terminating NUL stands.
+ */
+char *metric_label(char *out, const char *name, const char *value);
+
+#endif

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * private.h - the inside of the server
+ *
+ *	server.c         workers and guests start and end
+ *	server_place.c   which worker a guest belongs to
+ *	server_reload.c  becoming what the configuration file says now
+ */
+#ifndef OKL4FS_SERVER_PRIVATE_H
+#define OKL4FS_SERVER_PRIVATE_H
+
+#include <sys/queue.h>
+
+#include "endpoint/joined/file.h"
+#include "server/server.h"
+
+/**
+ * struct member - a guest of the server
+ * @guest: it
+ * @worker: index of its worker
+ */
+struct member {
+	struct guest *guest;
+	unsigned int worker;
+};
+
+/**
+ * struct worker - a worker loop
+ * @loop: it
+ * @n_guests: guests that it serves
+ */
+struct worker {
+	struct loop *loop;
+	unsigned int n_guests;
+};
+
+/**
+ * struct server - see server.h
+ * @main_loop: loop of the thread that all of this is for
+ * @config_path: configuration file, or NULL
+ * @cfg: the configuration that was loaded last, without its guests
+ * @member: guests: in the order of the configuration, then those that were added
+ * @n_members: how many
+ * @worker: workers
+ * @n_workers: how many
+ * @started_ms: when, by the monotonic clock
+ * @started_us: and by the wall clock, since 1970
+ * @watches: who is to be told of reloads
+ */
+struct server {
+	struct loop *main_loop;
+	char *config_path;
+	struct config *cfg;
+	struct member *member;
+	size_t n_members;
+	struct worker *worker;
+	unsigned int n_workers;
+	uint64_t started_ms, started_us;
+	LIST_HEAD(, server_watch) watches;
+};
+
+/** server_find_member() - look a guest up by its name; Return: its member, or NULL */
+struct member *server_find_member(struct server *s, const char *name);
+
+/**
+ * server_add_workers() - have a worker a guest, but no more than CPUs
+ * @s: server
+ * @n_guests: guests that there will be
+ *
+ * Return: 0 or -errno, with a log line; some may have been added.
+ */
+int server_add_workers(struct server *s, size_t n_guests);
+
+/**
+ * server_member_start() - make a guest
+ * @s: server with workers
+ * @m: out
+ * @cfg: configuration; copied
+ * @worker: index of its worker
+ *
+ * Return: 0 or -errno, with a log line.
+ */
+int server_member_start(struct server *s, struct member *m, const struct guest_config *cfg,
+			unsigned int worker);
+
+/**
+ * server_member_stop() - end a guest
+ * @s: server
+ * @m: member; a member without a guest is allowed
+ */
+void server_member_stop(struct server *s, struct member *m);
+
+/**
+ * server_take_config() - keep of a configuration what is not guests
+ * @s: server
+ * @cfg: configuration; owned from here on
+ */
+void server_take_config(struct server *s, struct config *cfg);
+
+/**
+ * server_groups() - which guests of a configuration are joined to each other, through whomever
+ * @guest: guests
+ * @n: how many
+ * @group: out: of each, the index of the first guest of its group
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int server_groups(const struct guest_config *guest, size_t n, size_t *group);
+
+/**
+ * server_place() - the worker for a guest of a configuration that is to be started
+ * @s: server with workers
+ * @list: a member for each guest of the configuration; those without a guest are not there
+ * @n: how many
+ * @group: of server_groups()
+ * @idx: which guest
+ *
+ * Return: index of the worker: that of its group, or the least busy one.
+ */
+unsigned int server_place(const struct server *s, const struct member *list, size_t n,
+			  const size_t *group, size_t idx);
+
+/**
+ * server_collect() - bring guests of a group that are there to one worker
+ * @s: server
+ * @list: as of server_place()
+ * @n: how many
+ * @group: of server_groups()
+ *
+ * One that cannot go stays, with a log line; what joins it to others waits.
+ */
+void server_collect(struct server *s, struct member *list, size_t n, const size_t *group);
+
+/**
+ * server_place_new() - the worker for a guest that is to be added
+ * @s: server
+ * @cfg: the guest
+ * @worker: out
+ *
+ * Those that it is to be joined to are brought to one worker.
+ *
+ * Return: 0, or -EBUSY, with a log line.
+ */
+int server_place_new(struct server *s, const struct guest_config *cfg, unsigned int *worker);
+
+#endif

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * server.h - the set of guests and the workers that serve them
+ *
+ * The server is what main() runs: it turns a configuration into guests, spreads them over worker
+ * loops, and becomes another configuration on reload. All of it is for the main thread; what a
+ * guest is doing right now is asked of guest_snapshot(), which crosses threads.
+ */
+#ifndef OKL4FS_SERVER_H
+#define OKL4FS_SERVER_H
+
+#include <sys/queue.h>
+
+#include "config/config.h"
+#include "guest/guest.h"
+#include "loop/loop.h"
+
+struct server;
+
+/**
+ * server_new() - start the workers and the guests of a configuration
+ * @server: out
+ * @main_loop: the loop of the calling thread
+ * @cfg: ownership passes here in every case
+ * @config_path: the file that it came from, for server_reload(); NULL: the built-in default
+ *
+ * Return: 0 or -errno, with a log line. A guest that cannot be started is an error.
+ */
+int server_new(struct server **server, struct loop *main_loop, struct config *cfg,
+	       const char *config_path);
+
+/** server_free() - leave all frontends, end the workers; NULL is allowed; Return: NULL */
+struct server *server_free(struct server *server);
+
+/**
+ * server_reload() - read the configuration file again and become what it says
+ * @server: server
+ * @errors: each error of the file is written here as a line (as config_load())
+ *
+ * Guests and channels that are configured as before go on undisturbed; new ones are started, gone
+ * ones ended, changed ones replaced; each with a log line. A guest is replaced when its socket is
+ * another one; else only its channels come and go. What was added at run time and is not in the
+ * file goes, too. With an error in the file nothing changes at all. A guest or a channel that cannot
+ * be started is left out, and told. Who watches is told at the end. The control socket's path, mode
+ * and group cannot be changed by a reload: a warning says so.
+ *
+ * Return: 0; -ENOENT when there is no file (built-in default); or what config_load() refused.
+ */
+int server_reload(struct server *server, FILE *errors);
+
+/**
+ * struct server_watch - somebody to be told of reloads; the owner's storage
+ * @reloaded: the configuration is another one (server_config()); main
+ * @arg: its argument
+ */
+struct server_watch {
+	void (*reloaded)(void *arg);
+	void *arg;
+	/* private */
+	LIST_ENTRY(server_watch) entry;
+};
+
+/** server_watch() - tell of reloads from now on */
+void server_watch(struct server *server, struct server_watch *watch);
+
+/** server_unwatch() - tell no longer */
+void server_unwatch(struct server *server, struct server_watch *watch);
+
+/**
+ * server_guest_add() - serve one more guest
+ * @server: server
+ * @cfg: copied
+ *
+ * Return: 0; -EEXIST: there is one of that name; or another negated errno, with a log line.
+ */
+int server_guest_add(struct server *server, const struct guest_config *cfg);
+
+/**
+ * server_channel_add() - have a guest offer one more channel
+ * @server: server
+ * @guest: guest of it
+ * @cfg: copied
+ * @id: out: its id
+ *
+ * A guest that it is to be joined to is brought to the same worker.
+ *
+ * Return: as guest_channel_add(); -EBUSY: that cannot be done now, with a log line.
+ */
+int server_channel_add(struct server *server, struct guest *guest, const struct channel_config *cfg,
+		       uint32_t *id);
+
+/** server_guest_remove() - serve a guest no longer; Return: 0, or -ENOENT */
+int server_guest_remove(struct server *server, const char *name);
+
+/** server_config() - the configuration that was loaded last, without its guests */
+const struct config *server_config(const struct server *server);
+
+/** server_n_guests() - how many guests there are */
+size_t server_n_guests(const struct server *server);
+
+/** server_find() - the guest of a name; NULL: there is none */
+struct guest *server_find(struct server *server, const char *name);
+
+/** server_guest() - the @idx-th guest, in the order of the configuration; NULL past the last */
+struct guest *server_guest(struct server *server, size_t idx);
+
+/** server_worker() - loop of the @idx-th worker; NULL past the last. Workers come, and stay */
+struct loop *server_worker(const struct server *server, unsigned int idx);
+
+/** server_n_workers() - worker threads */
+unsigned int server_n_workers(const struct server *server);
+
+/** server_instance() - what HELLO replies give as host_instance */
+uint64_t server_instance(void);
+
+/** server_version() - "0.1.0"; static memory */
+const char *server_version(void);
+
+/** server_started_us() - when server_new() was called, in microseconds since 1970 */
+uint64_t server_started_us(const struct server *server);
+
+/** server_uptime_ms() - milliseconds since server_new() */
+uint64_t server_uptime_ms(const struct server *server);
+
+#endif

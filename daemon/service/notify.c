@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#ifdef HAVE_SYSTEMD
+#include <systemd/sd-daemon.h>
+#endif
+
+#include "util/fd.h"
+#include "util/log.h"
+#include "service/notify.h"
+
+#ifdef HAVE_SYSTEMD
+
+bool notify_wanted(void)
+{
+	return getenv("NOTIFY_SOCKET") != NULL;
+}
+
+void notify(const char *fmt, ...)
+{
+	char state[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(state, sizeof(state), fmt, ap);
+	va_end(ap);
+	sd_notify(0, state);
+}
+
+uint64_t notify_watchdog_us(void)
+{
+	uint64_t us;
+
+	return sd_watchdog_enabled(0, &us) > 0 ? us : 0;
+}
+
+/**
+ * prepare() - look at a descriptor that we were given
+ * @fd: descriptor
+ * @name: its name
+ *
+ * Return: @fd, or a negated errno; with a log line when it is another kind of descriptor.
+ */
+static int prepare(int fd, const char *name)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (sd_is_socket_unix(fd, SOCK_STREAM, 1, NULL, 0) <= 0) {
+		log_err("the socket \"%s\" of the service manager is no listening unix stream socket",
+			name);
+		return -ENOTSOCK;
+	}
+	return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) ? -errno : fd;
+}
+
+int notify_take_socket(const char *name)
+{
+	char **names = NULL;
+	int n = sd_listen_fds_with_names(1, &names), found = -ENOENT;
+
+	for (int i = 0; i < n; i++) {
+		int fd = SD_LISTEN_FDS_START + i;
+
+		if (found == -ENOENT && !strcmp(names[i], name)) {
+			found = prepare(fd, name);
+			if (found >= 0)
+				continue;
+		} else {
+			log_warning("the socket \"%s\" of the service manager is not wanted here; "
+				    "the control socket is called \"%s\"",
+				    names[i], name);
+		}
+		close(fd);
+	}
+	for (int i = 0; i < n; i++)
+		free(names[i]);
+	free(names);
+	if (n < 0)
+		log_err("cannot take the sockets of the service manager: %s", strerror(-n));
+	return n < 0 ? n : found;
+}
+
+#else
+
+bool notify_wanted(void)
+{
+	return false;
+}
+
+void notify(const char *fmt, ...)
+{
+}
+
+uint64_t notify_watchdog_us(void)
+{
+	return 0;
+}
+
+int notify_take_socket(const char *name)
+{
+	return -ENOENT;
+}
+
+#endif
+
+void notify_reloading(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	notify("RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
+	       (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * service.h - the daemon as a service: its status text and its watchdog
+ *
+ * The text says how many guests and channels there are and how much was moved. It is told when
+ * something has happened to a guest or a channel, at most once a second, and with the watchdog's
+ * beat; while nothing happens and there is no watchdog, nothing is done.
+ */
+#ifndef OKL4FS_SERVICE_H
+#define OKL4FS_SERVICE_H
+
+#include "loop/loop.h"
+#include "server/server.h"
+
+struct service;
+
+/**
+ * service_new() - tell the service manager that we are ready, and begin to keep it informed
+ * @service: out; NULL when there is none
+ * @main_loop: loop of the calling thread
+ * @server: borrowed until service_free()
+ *
+ * Main. Return: 0 or -ENOMEM.
+ */
+int service_new(struct service **service, struct loop *main_loop, struct server *server);
+
+/** service_free() - no more; main; NULL is allowed; Return: NULL */
+struct service *service_free(struct service *service);
+
+#endif

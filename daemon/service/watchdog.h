@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * watchdog.h - whether every thread makes progress
+ *
+ * Twice a period main asks each worker and DPDK's vhost thread for a sign of life; main itself gives
+ * one by asking. Nobody waits: an answer comes back as a post. Only when all have answered is
+ * somebody told, who then feeds the service manager's watchdog (sd_watchdog_enabled(3)). A thread
+ * that does not answer is named in the log, a quarter of a period or more before the service manager
+ * acts.
+ */
+#ifndef OKL4FS_WATCHDOG_H
+#define OKL4FS_WATCHDOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "loop/loop.h"
+
+struct watchdog;
+
+/**
+ * struct watchdog_ops - whom to ask, whom to tell; all on main
+ * @worker: the @idx-th worker's loop; NULL: there are no more. Workers come, and stay
+ * @ask_vhost: have @answer posted to @main by the vhost thread; Return: false: there is none yet
+ * @unask_vhost: it is no longer to be posted
+ * @alive: all have answered
+ */
+struct watchdog_ops {
+	struct loop *(*worker)(void *arg, unsigned int idx);
+	bool (*ask_vhost)(struct loop *main, struct loop_post *answer);
+	void (*unask_vhost)(struct loop *main, struct loop_post *answer);
+	void (*alive)(void *arg);
+};
+
+/**
+ * watchdog_new() - begin to ask
+ * @watchdog: out
+ * @main_loop: loop of the calling thread
+ * @period_us: within which alive() is to be called
+ * @ops: borrowed until watchdog_free()
+ * @arg: their argument
+ *
+ * Main. Return: 0 or -ENOMEM.
+ */
+int watchdog_new(struct watchdog **watchdog, struct loop *main_loop, uint64_t period_us,
+		 const struct watchdog_ops *ops, void *arg);
+
+/**
+ * watchdog_ask() - ask now, and not only with the next beat
+ * @watchdog: watchdog
+ *
+ * alive() is called when all have answered: then whoever waits for a worker (loop_call()) does not
+ * wait for one that is stuck. While answers are missing already, nothing is done. Main.
+ */
+void watchdog_ask(struct watchdog *watchdog);
+
+/** watchdog_free() - ask no more; the workers still run; main; NULL is allowed; Return: NULL */
+struct watchdog *watchdog_free(struct watchdog *watchdog);
+
+#endif

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * fs_file.c - opening and closing, and the small calls on an open file
+ */
+#include <linux/compat.h>
+#include <linux/fs.h>
+#include <linux/minmax.h>
+#include <linux/splice.h>
+#include <linux/uaccess.h>
+#include <asm/ioctls.h>
+
+#include "compat.h"
+#include "fs.h"
+
+/**
+ * okl4fs_ioctl() - FIONREAD: how many bytes can be read now
+ * @file: file
+ * @cmd: request
+ * @arg: where to write the answer
+ *
+ * Return: 0, -EFAULT, -EIO, or -ENOIOCTLCMD for any other request.
+ */
+static long okl4fs_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct okl4_channel *ch = file->private_data;
+	s64 n;
+
+	if (cmd != FIONREAD)
+		return -ENOIOCTLCMD;
+	n = pipe_glance_read(&ch->mem->pair.rx).bytes;
+	if (n < 0)
+		return -EIO;
+	return put_user((int)n, (int __user *)arg);
+}
+
+/**
+ * okl4fs_open() - open(2)
+ * @inode: node
+ * @file: new file
+ *
+ * Return: 0 or a negative errno.
+ */
+static int okl4fs_open(struct inode *inode, struct file *file)
+{
+	struct okl4_channel *ch = inode->i_private;
+	int err;
+
+	/* Access mode 3: neither a reader nor a writer, so nothing would keep the memory */
+	if (!(file->f_mode & (FMODE_READ | FMODE_WRITE)))
+		return -EINVAL;
+	err = okl4_channel_open(ch, file->f_mode & FMODE_READ, file->f_mode & FMODE_WRITE);
+	if (err)
+		return err;
+	file->private_data = ch;
+	/* A stream has no position: lseek, pread and pwrite are ESPIPE */
+	stream_open(inode, file);
+	file->f_mode |= FMODE_NOWAIT;
+	return 0;
+}
+
+/**
+ * okl4fs_release() - the last descriptor of a file is closed
+ * @inode: node
+ * @file: file
+ *
+ * Return: 0.
+ */
+static int okl4fs_release(struct inode *inode, struct file *file)
+{
+	okl4_channel_close(file->private_data, file->f_mode & FMODE_READ,
+			   file->f_mode & FMODE_WRITE);
+	return 0;
+}
+
+/**
+ * okl4fs_check_flags() - fcntl(F_SETFL)
+ * @flags: wanted
+ *
+ * The kernel lets every fifo have O_DIRECT, which makes packets of writes. Ours carries bytes.
+ *
+ * Return: 0 or -EINVAL.
+ */
+static int okl4fs_check_flags(int flags)
+{
+	return flags & O_DIRECT ? -EINVAL : 0;
+}
+
+/**
+ * okl4fs_fasync() - O_ASYNC: begin or cease to send SIGIO
+ * @fd: descriptor
+ * @file: file
+ * @on: begin
+ *
+ * Return: 0 or a negative errno.
+ */
+static int okl4fs_fasync(int fd, struct file *file, int on)
+{
+	struct okl4_channel *ch = file->private_data;
+	int err = 0;
+
+	if (file->f_mode & FMODE_READ)
+		err = fasync_helper(fd, file, on, &ch->rx_async);
+	if (err >= 0 && (file->f_mode & FMODE_WRITE)) {
+		err = fasync_helper(fd, file, on, &ch->tx_async);
+		if (err < 0 && (file->f_mode & FMODE_READ))
+			fasync_helper(-1, file, 0, &ch->rx_async);
+	}
+	if (err > 0 && on)
+		okl4fs_poll(file, NULL); /* arms what is not ready */
+	return min(err, 0);
+}
+
+const struct file_operations okl4fs_file_ops = {
+	.owner = THIS_MODULE,
+	.open = okl4fs_open,
+	.release = okl4fs_release,
+	.read_iter = okl4fs_read_iter,
+	.write_iter = okl4fs_write_iter,
+	.poll = okl4fs_poll,
+	.fsync = okl4fs_fsync,
+	.fasync = okl4fs_fasync,
+	.check_flags = okl4fs_check_flags,
+	.unlocked_ioctl = okl4fs_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.splice_read = okl4_compat_splice_read,
+	.splice_write = iter_file_splice_write,
+};

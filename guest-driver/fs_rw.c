@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * fs_rw.c - reading and writing a channel
+ *
+ * The bytes are copied once, between the caller's buffer and the ring, and published in pieces, so
+ * that the peer works on one piece while the next is copied.
+ *
+ * A call that has to wait notes the channel's count of wake-ups, arms (which looks again), lets go
+ * of the lock and sleeps until the count has changed. What it would miss between the look and the
+ * sleep has changed the count. A call that does not wait leaves the wake-up armed for pollers
+ * (okl4fs_poll.c).
+ */
+#include <linux/fs.h>
+#include <linux/ktime.h>
+#include <linux/limits.h>
+#include <linux/minmax.h>
+#include <linux/sched/signal.h>
+#include <linux/uio.h>
+
+#include "compat.h"
+#include "fs.h"
+#include "trace.h"
+
+/**
+ * piece_bytes() - how many bytes are copied before the peer is told
+ * @pair: the guest's end
+ *
+ * Return: an eighth of the ring, but not less than what is written atomically.
+ */
+static u64 piece_bytes(const struct socketpair *pair)
+{
+	return max_t(u64, pair->ring_bytes / 8, PIPE_BUF);
+}
+
+/**
+ * nowait() - whether a call must not wait for the peer
+ * @iocb: the call
+ *
+ * Return: true when it must not.
+ */
+static bool nowait(const struct kiocb *iocb)
+{
+	return (iocb->ki_filp->f_flags & O_NONBLOCK) || (iocb->ki_flags & IOCB_NOWAIT);
+}
+
+/**
+ * lock_pipe() - take the lock of a direction; nobody waits for the peer while holding it
+ * @lock: the lock
+ * @iocb: the call
+ *
+ * Return: 0, -EAGAIN or -ERESTARTSYS.
+ */
+static int lock_pipe(struct mutex *lock, const struct kiocb *iocb)
+{
+	if (iocb->ki_flags & IOCB_NOWAIT)
+		return mutex_trylock(lock) ? 0 : -EAGAIN;
+	return mutex_lock_interruptible(lock) ? -ERESTARTSYS : 0;
+}
+
+/**
+ * okl4fs_woken() - whether a wake-up came since a sleeper looked last; if not, mind that the host is alive
+ * @ch: channel
+ * @wakes: the count of wake-ups then
+ *
+ * Return: true when one came.
+ */
+bool okl4fs_woken(struct okl4_channel *ch, int wakes)
+{
+	if (atomic_read(&ch->wakes) != wakes)
+		return true;
+	okl4_channel_watch(ch);
+	return false;
+}
+
+/**
+ * to_errno() - what a status of libfs means to the caller of read() or write()
+ * @ch: channel; it has failed if the status says so
+ * @status: negated status
+ *
+ * Return: -EAGAIN, -EPIPE or -EIO.
+ */
+static int to_errno(struct okl4_channel *ch, s64 status)
+{
+	switch (status) {
+	case -FS_AGAIN:
+		return -EAGAIN;
+	case -FS_PIPE:
+		return -EPIPE;
+	default:
+		okl4_channel_break(ch, ch->mem, (int)status);
+		return -EIO;
+	}
+}
+
+/**
+ * moved() - bytes were copied and published or given back: count them, wake the host if need be
+ * @ch: channel
+ * @counts: of the direction, whose lock is held
+ * @bytes: how many
+ * @first: the first of this call
+ * @notify: the host must be woken
+ */
+static void moved(struct okl4_channel *ch, struct okl4_counts *counts, size_t bytes, bool first,
+		  bool notify)
+{
+	okl4_count(&counts->bytes, bytes);
+	if (first && bytes)
+		okl4_count(&counts->messages, 1);
+	if (notify) {
+		okl4_count(&counts->wakes_sent, 1);
+		okl4_channel_ring(ch);
+	}
+}
+
+/**
+ * copy_out() - copy bytes from the ring to the caller
+ * @seg: where they are
+ * @bytes: how many, at most what @seg holds
+ * @to: the caller's buffer
+ *
+ * Return: how many were copied; fewer than @bytes when the caller's memory is not there.
+ */
+static size_t copy_out(const struct pipe_seg seg[2], size_t bytes, struct iov_iter *to)
+{
+	size_t first = min_t(u64, bytes, seg[0].bytes);
+	size_t done = copy_to_iter(seg[0].base, first, to);
+
+	if (done == first && first < bytes)
+		done += copy_to_iter(seg[1].base, bytes - first, to);
+	return done;
+}
+
+/**
+ * copy_in() - copy bytes from the caller into the ring
+ * @seg: where to
+ * @bytes: how many, at most what @seg holds
+ * @from: the caller's buffer
+ *
+ * Return: how many were copied; fewer than @bytes when the caller's memory is not there.
+ */
+static size_t copy_in(const struct pipe_seg seg[2], size_t bytes, struct iov_iter *from)
+{
+	size_t first = min_t(u64, bytes, seg[0].bytes);
+	size_t done = copy_from_iter(seg[0].base, first, from);
+
+	if (done == first && first < bytes)
+		done += copy_from_iter(seg[1].base, bytes - first, from);
+	return done;
+}
+
+/**
+ * read_there() - read what is there
+ * @ch: channel
+ * @to: the caller's buffer, not empty
+ *
+ * Context: @ch->rx_lock held.
+ * Return: bytes read; 0 at end-of-file; -EAGAIN when there is nothing; -EIO; -EFAULT.
+ */
+static ssize_t read_there(struct okl4_channel *ch, struct iov_iter *to)
+{
+	struct socketpair *pair = &ch->mem->pair;
+	ssize_t done = 0;
+
+	if (READ_ONCE(ch->mem->failed))
+		return -EIO;
+	while (iov_iter_count(to)) {
+		struct pipe_seg seg[2];
+		size_t want, copied;
+		s64 n;
+
+		/* Not peek: that would note an end-of-file which this call does not report */
+		if (done && pipe_readable(&pair->rx) <= 0)
+			break;
+		n = pipe_peek_read(&pair->rx, seg);
+		if (n == 0)
+			return done;
+		if (n < 0)
+			return done ? done : to_errno(ch, n);
+		want = min3((u64)n, (u64)iov_iter_count(to), piece_bytes(pair));
+		copied = copy_out(seg, want, to);
+		moved(ch, &ch->rx_counts, copied, !done, pipe_commit_read(&pair->rx, copied));
+		done += copied;
+		if (copied < want)
+			return done ? done : -EFAULT;
+		if (fatal_signal_pending(current)) /* the host may refill the ring for ever */
+			return done;
+		cond_resched();
+	}
+	return done;
+}
+
+/**
+ * stalled() - a call goes to sleep: note it
+ * @ch: channel
+ * @writes: it is a write
+ *
+ * Context: the direction's lock held.
+ */
+static void stalled(struct okl4_channel *ch, bool writes)
+{
+	okl4_count(writes ? &ch->tx_counts.stalls : &ch->rx_counts.stalls, 1);
+	trace_okl4fs_stall(ch, writes);
+}
+
+/**
+ * wait_armed() - wait until it is worth while to look at a direction again
+ * @ch: channel
+ * @armed: what arming for a wake-up returned: 0 to sleep, 1 to look at once, or a negated status
+ * @lock: the direction's lock
+ * @wait: the direction's sleepers
+ * @wakes: count of wake-ups from before the caller looked
+ *
+ * Context: @lock held; so it is on return 0, and otherwise it is not.
+ * Return: 0, -EIO or -ERESTARTSYS.
+ */
+static int wait_armed(struct okl4_channel *ch, int armed, struct mutex *lock,
+		      wait_queue_head_t *wait, int wakes)
+{
+	int r;
+
+	if (armed > 0)
+		return 0;
+	r = armed < 0 ? to_errno(ch, armed) : okl4_channel_error(ch, ch->mem);
+	if (!r)
+		stalled(ch, wait == &ch->tx_wait);
+	okl4_channel_unlock(ch, lock);
+	if (r)
+		return r;
+	if (wait_event_interruptible(*wait, okl4fs_woken(ch, wakes)))
+		return -ERESTARTSYS;
+	return mutex_lock_interruptible(lock) ? -ERESTARTSYS : 0;
+}
+
+/**
+ * spin() - look for bytes for a moment before a read sleeps, if the user wants that
+ * @ch: channel
+ *
+ * A sleep and a wake-up across CPUs can cost more than such a look; but it takes the CPU from others.
+ *
+ * Context: @ch->rx_lock held.
+ * Return: true when there is something to look at.
+ */
+static bool spin(struct okl4_channel *ch)
+{
+	u64 end, spin_ns = READ_ONCE(okl4_spin_us) * (u64)NSEC_PER_USEC;
+
+	if (!spin_ns)
+		return false;
+	end = ktime_get_ns() + spin_ns;
+	while (pipe_readable(&ch->mem->pair.rx) == 0) {
+		if (need_resched() || signal_pending(current) || ktime_get_ns() >= end)
+			return false;
+		cpu_relax();
+	}
+	return true;
+}
+
+/**
+ * okl4fs_read_iter() - read(2) and its relatives
+ * @iocb: the call
+ * @to: the caller's buffer
+ *
+ * Return: bytes read, 0 at end-of-file, or a negative errno.
+ */
+ssize_t okl4fs_read_iter(struct kiocb *iocb, struct iov_iter *to)
+{
+	struct okl4_channel *ch = iocb->ki_filp->private_data;
+	bool spun = false;
+	ssize_t done;
+	int err;
+
+	if (!iov_iter_count(to))
+		return 0;
+	err = lock_pipe(&ch->rx_lock, iocb);
+	if (err)
+		return err;
+	for (;;) {
+		int wakes = atomic_read(&ch->wakes);
+
+		done = read_there(ch, to);
+		if (done != -EAGAIN)
+			break;
+		if (nowait(iocb)) {
+			if (okl4_channel_error(ch, ch->mem))
+				done = -EIO;
+			break;
+		}
+		if (!spun) {
+			spun = true;
+			if (spin(ch))
+				continue;
+		}
+		err = wait_armed(ch, pipe_arm_read(&ch->mem->pair.rx), &ch->rx_lock, &ch->rx_wait,
+				 wakes);
+		if (err)
+			return err;
+	}
+	okl4fs_rearm_read(ch, iov_iter_count(to));
+	okl4_channel_unlock(ch, &ch->rx_lock);
+	if (done > 0)
+		file_accessed(iocb->ki_filp);
+	return done;
+}
+
+/**
+ * write_some() - write what there is room for
+ * @ch: channel
+ * @from: the caller's bytes, not none
+ * @whole: only all of them
+ * @done: in and out: bytes written
+ *
+ * Context: @ch->tx_lock held.
+ * Return: 0: all is written, or there is no room for more; -EPIPE; -EIO; -EFAULT; -EINTR.
+ */
+static int write_some(struct okl4_channel *ch, struct iov_iter *from, bool whole, ssize_t *done)
+{
+	struct socketpair *pair = &ch->mem->pair;
+
+	while (iov_iter_count(from)) {
+		size_t left = iov_iter_count(from), want, copied;
+		struct pipe_seg seg[2];
+		s64 n;
+
+		if (okl4_channel_error(ch, ch->mem))
+			return -EIO;
+		n = pipe_peek_write(&pair->tx, seg);
+		if (n == -FS_AGAIN || (n > 0 && whole && pipe_writable(&pair->tx) < (s64)left))
+			return 0;
+		if (n < 0)
+			return to_errno(ch, n);
+		want = min3((u64)n, (u64)left, piece_bytes(pair));
+		copied = copy_in(seg, want, from);
+		if (copied < want && whole) { /* atomic: the peer sees all of it or nothing */
+			iov_iter_revert(from, copied);
+			return -EFAULT;
+		}
+		moved(ch, &ch->tx_counts, copied, !*done, pipe_commit_write(&pair->tx, copied));
+		*done += copied;
+		if (copied < want)
+			return -EFAULT;
+		if (fatal_signal_pending(current)) /* the host may take the bytes for ever */
+			return -EINTR;
+		cond_resched();
+	}
+	return 0;
+}
+
+/**
+ * write_all() - write until all is written, or there is a reason to stop
+ * @iocb: the call
+ * @from: the caller's bytes, not none
+ * @done: in and out: bytes written
+ *
+ * Return: 0 or the errno for which it stopped.
+ */
+static int write_all(struct kiocb *iocb, struct iov_iter *from, ssize_t *done)
+{
+	struct okl4_channel *ch = iocb->ki_filp->private_data;
+	bool whole = iov_iter_count(from) <= PIPE_BUF;
+	int err = lock_pipe(&ch->tx_lock, iocb);
+	u64 half;
+
+	if (err)
+		return err;
+	half = ch->mem->pair.ring_bytes / 2;
+	for (;;) {
+		int wakes = atomic_read(&ch->wakes);
+		u64 left;
+
+		err = write_some(ch, from, whole, done);
+		left = iov_iter_count(from);
+		if (err || !left)
+			break;
+		if (nowait(iocb)) {
+			err = -EAGAIN;
+			break;
+		}
+		/* Of a bulk stream, a good part of the ring is wanted */
+		err = wait_armed(ch, okl4_channel_arm_write(ch, whole ? left : min(left, half)),
+				 &ch->tx_lock, &ch->tx_wait, wakes);
+		if (err)
+			return err;
+	}
+	okl4fs_rearm_write(ch, err == -EAGAIN);
+	okl4_channel_unlock(ch, &ch->tx_lock);
+	return err;
+}
+
+/**
+ * okl4fs_write_iter() - write(2) and its relatives
+ * @iocb: the call
+ * @from: the caller's bytes
+ *
+ * Return: bytes written or a negative errno.
+ */
+ssize_t okl4fs_write_iter(struct kiocb *iocb, struct iov_iter *from)
+{
+	struct file *file = iocb->ki_filp;
+	ssize_t done = 0;
+	int err;
+
+	if (!iov_iter_count(from))
+		return 0;
+	err = write_all(iocb, from, &done);
+	/* As pipe_write(): also when something was written before */
+	if (err == -EPIPE && !(iocb->ki_flags & OKL4_IOCB_NOSIGNAL))
+		send_sig(SIGPIPE, current, 0);
+	if (done > 0 && sb_start_write_trylock(file_inode(file)->i_sb)) {
+		int e = file_update_time(file);
+
+		sb_end_write(file_inode(file)->i_sb);
+		if (e)
+			err = e;
+	}
+	return done ? done : err;
+}

@@ -1,0 +1,499 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * channel.c - what a channel does, with an endpoint that takes notes
+ */
+#include <criterion/criterion.h>
+#include <unistd.h>
+
+#include "rig.h"
+#include "util/log.h"
+
+/**
+ * struct probe - an endpoint
+ * @rig: rig
+ * @calls: what was called, a letter each: F up(fresh), U up, D down, G gone, w woken
+ * @fail_in_up: status with which up() is to fail the channel
+ * @take: bytes that woken() takes
+ */
+struct probe {
+	struct rig *rig;
+	char calls[64];
+	int fail_in_up;
+	uint64_t take;
+};
+
+static void note(struct probe *p, char c)
+{
+	size_t n = strlen(p->calls);
+
+	cr_assert_lt(n, sizeof(p->calls) - 1);
+	p->calls[n] = c;
+}
+
+static void probe_up(void *arg, bool fresh)
+{
+	struct probe *p = arg;
+
+	cr_assert(channel_usable(&p->rig->ch));
+	note(p, fresh ? 'F' : 'U');
+	if (p->fail_in_up)
+		channel_fail(&p->rig->ch, p->fail_in_up);
+}
+
+static void probe_down(void *arg, bool gone)
+{
+	struct probe *p = arg;
+
+	cr_assert_not(channel_usable(&p->rig->ch));
+	note(p, gone ? 'G' : 'D');
+}
+
+static void probe_woken(void *arg)
+{
+	struct probe *p = arg;
+	struct pipe_seg seg[2];
+	int64_t n;
+
+	note(p, 'w');
+	if (!p->take)
+		return;
+	n = channel_peek_read(&p->rig->ch, seg);
+	if (n > 0)
+		channel_commit_read(&p->rig->ch, (uint64_t)n < p->take ? (uint64_t)n : p->take);
+}
+
+static const struct channel_endpoint_ops probe_ops = {
+	.up = probe_up,
+	.down = probe_down,
+	.woken = probe_woken,
+};
+
+/**
+ * probed() - a rig with a probe
+ * @rig: rig
+ * @p: probe
+ * @ring_bytes: ring
+ */
+static void probed(struct rig *rig, struct probe *p, uint64_t ring_bytes)
+{
+	rig_init(rig, NULL, ring_bytes);
+	*p = (struct probe){ .rig = rig };
+	channel_bind(&rig->ch, &probe_ops, p);
+}
+
+/**
+ * calls() - check what was called since the last time
+ * @p: probe
+ * @want: letters
+ */
+static void calls(struct probe *p, const char *want)
+{
+	cr_assert_str_eq(p->calls, want);
+	memset(p->calls, 0, sizeof(p->calls));
+}
+
+Test(channel, attach_suspend_and_detach)
+{
+	struct probe p;
+	struct rig rig;
+
+	probed(&rig, &p, 8192);
+	cr_assert_eq(rig_attach(&rig), 0);
+	calls(&p, "F");
+	cr_assert_eq(rig.rings, 1, "a predecessor may have died before its notification");
+	cr_assert_eq(rig_attach(&rig), 0);
+	calls(&p, "DU");
+	channel_suspend(&rig.ch);
+	channel_suspend(&rig.ch);
+	cr_assert_eq(rig.ch.state, CHANNEL_SUSPENDED);
+	calls(&p, "D");
+	cr_assert_eq(rig_attach(&rig), 0);
+	calls(&p, "U");
+	channel_suspend(&rig.ch);
+	rig_new_memory(&rig);
+	cr_assert_eq(rig_attach(&rig), 0);
+	calls(&p, "DGF");
+	cr_assert_eq(rig.ch.attaches, 4);
+	channel_detach(&rig.ch);
+	calls(&p, "wG");
+	channel_detach(&rig.ch);
+	calls(&p, "");
+	cr_assert_eq(rig_attach(&rig), 0);
+	calls(&p, "F");
+	channel_guest_gone(&rig.ch);
+	calls(&p, "G");
+	cr_assert_eq(rig.ch.instance, 0);
+	cr_assert_eq(rig_attach(&rig), 0);
+	calls(&p, "F");
+	cr_assert_eq(rig.tells, 0);
+	rig_deinit(&rig);
+}
+
+Test(channel, new_memory_replaces_what_is_attached)
+{
+	struct probe p;
+	struct rig rig;
+	uint8_t *old;
+
+	probed(&rig, &p, 4096);
+	cr_assert_eq(rig_attach(&rig), 0);
+	old = rig.page;
+	rig.page = NULL;
+	rig_new_memory(&rig);
+	cr_assert_eq(rig_attach(&rig), 0);
+	calls(&p, "FGF");
+	free(old); /* nobody touches it any more */
+	guest_open_write(&rig);
+	cr_assert_eq(rig.ch.state, CHANNEL_ATTACHED);
+	rig_deinit(&rig);
+}
+
+Test(channel, each_header_that_is_refused)
+{
+	static const struct {
+		size_t offset;
+		uint32_t value;
+		enum fs_status status;
+	} lies[] = {
+		{ offsetof(struct ctl_shm, magic), 0, FS_CTL_MAGIC },
+		{ offsetof(struct ctl_shm, version), 2, FS_CTL_VERSION },
+		{ offsetof(struct ctl_shm, header_bytes), 64, FS_CTL_HEADER_BYTES },
+		{ offsetof(struct ctl_shm, ctl_bytes), 8192, FS_CTL_BYTES },
+		{ offsetof(struct ctl_shm, ring_bytes), 4096, FS_CTL_RING_BYTES },
+		{ offsetof(struct ctl_shm, instance), 1, FS_CTL_INSTANCE },
+		{ offsetof(struct ctl_shm, heap_offset), 0, FS_CTL_HEAP },
+		{ offsetof(struct ctl_shm, pipe_offset), 3, FS_CTL_PIPE_OFFSET },
+	};
+
+	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+		struct probe p;
+		struct rig rig;
+
+		probed(&rig, &p, 8192);
+		memcpy((char *)rig.chunk[OKL4FS_SEC_CTL][0] + lies[i].offset, &lies[i].value, 4);
+		cr_assert_eq(rig_attach(&rig), -(int)lies[i].status, "%s",
+			     fs_status_name((int)lies[i].status));
+		cr_assert_eq(rig.ch.state, CHANNEL_FAILED);
+		cr_assert_eq(rig.ch.failed_status, lies[i].status);
+		cr_assert_eq(rig.ch.errors[lies[i].status], 1);
+		cr_assert_eq(rig.tells, 0, "the reply tells");
+		cr_assert_eq(rig_attach(&rig), -FS_CHANNEL_FAILED);
+		calls(&p, "");
+		rig_new_memory(&rig);
+		cr_assert_eq(rig_attach(&rig), 0);
+		calls(&p, "F");
+		rig_deinit(&rig);
+	}
+}
+
+/**
+ * shm_of() - a direction's shared words
+ * @p: the guest's end
+ *
+ * Return: them.
+ */
+static struct pipe_shm *shm_of(struct pipe *p)
+{
+	return p->shm;
+}
+
+/**
+ * violate() - do something that no honest guest does
+ * @rig: attached rig with 100 bytes each way, 50 of them taken
+ * @status: what it is to be called
+ */
+static void violate(struct rig *rig, enum fs_status status)
+{
+	struct pipe_shm *fwd = shm_of(&rig->guest.tx), *bwd = shm_of(&rig->guest.rx);
+
+	switch (status) {
+	case FS_HEAD_PAST_RING:
+		fwd->producer.head = 50 + 4097;
+		break;
+	case FS_HEAD_BACK:
+		fwd->producer.head = 49;
+		break;
+	case FS_TAIL_PAST_HEAD:
+		bwd->consumer.tail = 101;
+		break;
+	case FS_TAIL_BACK:
+		bwd->consumer.tail = 49;
+		break;
+	default:
+		cr_assert_fail("no such violation");
+	}
+}
+
+/**
+ * busy() - a rig with 100 bytes each way, 50 of them taken and seen to be
+ * @rig: rig
+ * @p: probe
+ */
+static void busy(struct rig *rig, struct probe *p)
+{
+	struct pipe_seg seg[2];
+	uint8_t buf[100] = { 0 };
+
+	probed(rig, p, 4096);
+	cr_assert_eq(rig_attach(rig), 0);
+	channel_set_open(&rig->ch, true, true);
+	guest_open_write(rig);
+	guest_open_read(rig);
+	cr_assert_eq(guest_write(rig, buf, 100), 100);
+	cr_assert_eq(channel_peek_read(&rig->ch, seg), 100);
+	channel_commit_read(&rig->ch, 50);
+	cr_assert_geq(channel_peek_write(&rig->ch, seg), 100);
+	channel_commit_write(&rig->ch, 100);
+	cr_assert_eq(guest_read(rig, buf, 50), 50);
+	cr_assert_eq(channel_writable(&rig->ch), 4046);
+	memset(p->calls, 0, sizeof(p->calls));
+	rig->rings = 0;
+}
+
+Test(channel, each_violation_fails_the_channel_by_its_name)
+{
+	static const enum fs_status all[] = { FS_HEAD_PAST_RING, FS_HEAD_BACK, FS_TAIL_PAST_HEAD,
+					      FS_TAIL_BACK };
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		struct probe p;
+		struct rig rig;
+
+		busy(&rig, &p);
+		violate(&rig, all[i]);
+		channel_rung(&rig.ch);
+		calls(&p, "G");
+		cr_assert_eq(rig.ch.state, CHANNEL_FAILED);
+		cr_assert_eq(rig.told, all[i], "%s", fs_status_name((int)rig.told));
+		cr_assert_eq(rig.tells, 1);
+		cr_assert_eq(rig.ch.errors[all[i]], 1);
+		channel_rung(&rig.ch);
+		channel_detach(&rig.ch);
+		channel_suspend(&rig.ch);
+		calls(&p, "");
+		cr_assert_eq(rig_attach(&rig), -FS_CHANNEL_FAILED);
+		rig_deinit(&rig);
+	}
+}
+
+Test(channel, a_phase_that_moves_back)
+{
+	struct pipe_seg seg[2];
+	struct probe p;
+	struct rig rig;
+
+	busy(&rig, &p);
+	cr_assert_eq(channel_peek_read(&rig.ch, seg), 50);
+	shm_of(&rig.guest.tx)->producer.phase = 0;
+	cr_assert_eq(channel_peek_read(&rig.ch, seg), -FS_PHASE_BACK);
+	calls(&p, "G");
+	cr_assert_eq(rig.told, FS_PHASE_BACK);
+	rig_deinit(&rig);
+}
+
+Test(channel, cursors_that_cannot_be_taken_up)
+{
+	struct probe p;
+	struct rig rig;
+
+	busy(&rig, &p);
+	rig_kill(&rig);
+	shm_of(&rig.guest.tx)->consumer.tail = 1000;
+	rig_restart(&rig);
+	channel_bind(&rig.ch, &probe_ops, &p);
+	cr_assert_eq(rig_attach(&rig), -FS_RESUME_CURSORS);
+	calls(&p, "");
+	cr_assert_eq(rig.ch.state, CHANNEL_FAILED);
+	rig_deinit(&rig);
+}
+
+Test(channel, memory_that_does_not_come_back)
+{
+	struct probe p;
+	struct rig rig;
+
+	busy(&rig, &p);
+	channel_suspend(&rig.ch);
+	channel_fail(&rig.ch, FS_MEMORY_LOST);
+	calls(&p, "DG");
+	cr_assert_eq(rig.ch.state, CHANNEL_FAILED);
+	cr_assert_eq(rig.told, FS_MEMORY_LOST);
+	cr_assert_eq(rig_attach(&rig), -FS_CHANNEL_FAILED);
+	rig_deinit(&rig);
+}
+
+Test(channel, an_endpoint_may_fail_it_in_up)
+{
+	struct probe p;
+	struct rig rig;
+
+	probed(&rig, &p, 4096);
+	p.fail_in_up = -FS_MEMORY_LOST;
+	cr_assert_eq(rig_attach(&rig), -FS_MEMORY_LOST);
+	calls(&p, "FG");
+	cr_assert_eq(rig.told, FS_MEMORY_LOST);
+	rig_deinit(&rig);
+}
+
+Test(channel, counters)
+{
+	struct pipe_seg seg[2];
+	uint8_t buf[4096] = { 0 };
+	struct probe p;
+	struct rig rig;
+
+	probed(&rig, &p, 4096);
+	cr_assert_eq(rig_attach(&rig), 0);
+	rig.rings = 0;
+	channel_set_open(&rig.ch, true, true);
+	channel_set_open(&rig.ch, true, true);
+	cr_assert_eq(rig.rings, 2, "a change of phase wakes, and only that");
+	cr_assert_eq(rig.ch.fwd.opens, 1);
+	cr_assert_eq(rig.ch.bwd.opens, 1);
+
+	cr_assert_eq(channel_wait_read(&rig.ch), 0);
+	cr_assert_eq(rig.ch.fwd.empty_stalls, 1);
+	guest_open_write(&rig);
+	cr_assert_eq(rig.ch.fwd.wakes_received, 0, "nothing has moved");
+	cr_assert_eq(guest_write(&rig, buf, 10), 10);
+	cr_assert_eq(rig.ch.fwd.wakes_received, 1);
+	cr_assert_eq(rig.ch.bwd.wakes_received, 0);
+	cr_assert_eq(channel_readable(&rig.ch), 10);
+	cr_assert_eq(channel_peek_read(&rig.ch, seg), 10);
+	channel_commit_read(&rig.ch, 4);
+	channel_commit_read(&rig.ch, 0);
+	channel_commit_read(&rig.ch, 6);
+	cr_assert_eq(rig.ch.fwd.bytes, 10);
+	cr_assert_eq(rig.ch.fwd.messages, 2);
+	cr_assert_eq(channel_read_pos(&rig.ch), 10);
+
+	cr_assert_eq(pipe_arm_read(&rig.guest.rx), 0);
+	rig.rings = 0;
+	cr_assert_eq(channel_peek_write(&rig.ch, seg), 4096);
+	channel_commit_write(&rig.ch, 4096);
+	cr_assert_eq(rig.rings, 1, "the guest slept");
+	cr_assert_eq(guest_read(&rig, buf, 4096), 4096);
+	cr_assert_eq(channel_writable(&rig.ch), 4096);
+	rig.ch.bwd.wakes_received = 0;
+
+	channel_commit_write(&rig.ch, 4096);
+	cr_assert_eq(channel_peek_write(&rig.ch, seg), -FS_AGAIN);
+	cr_assert_eq(channel_wait_write(&rig.ch, 2048), 0);
+	cr_assert_eq(rig.ch.bwd.full_stalls, 1);
+	cr_assert_eq(guest_read(&rig, buf, 2047), 2047);
+	cr_assert_eq(rig.ch.bwd.wakes_received, 0, "not worth a wake-up yet");
+	cr_assert_eq(guest_read(&rig, buf, 1), 1);
+	cr_assert_eq(rig.ch.bwd.wakes_received, 1);
+	cr_assert_eq(channel_writable(&rig.ch), 2048);
+	cr_assert_eq(channel_write_pos(&rig.ch), 8192);
+	cr_assert_eq(channel_write_phase(&rig.ch), 1);
+	channel_set_open(&rig.ch, false, false);
+	channel_set_open(&rig.ch, true, false);
+	cr_assert_eq(rig.ch.fwd.opens, 2);
+	cr_assert_eq(channel_write_phase(&rig.ch), 2);
+	rig_deinit(&rig);
+}
+
+Test(channel, what_is_known_of_the_guests_ends)
+{
+	struct channel_peer peer;
+	struct probe p;
+	struct rig rig;
+	uint8_t byte;
+
+	probed(&rig, &p, 4096);
+	cr_assert_eq(rig_attach(&rig), 0);
+	channel_set_open(&rig.ch, true, true);
+	cr_assert_eq(channel_guest_writer(&rig.ch, &peer), 0);
+	cr_assert(peer.state == PIPE_NEVER_OPENED && peer.phase == 0);
+	guest_open_write(&rig);
+	guest_close_write(&rig);
+	guest_open_write(&rig);
+	cr_assert_eq(channel_guest_writer(&rig.ch, &peer), 0);
+	cr_assert(peer.state == PIPE_OPEN && peer.phase == 3);
+	guest_open_read(&rig);
+	guest_close_read(&rig);
+	cr_assert_eq(channel_guest_reader(&rig.ch, &peer), 0);
+	cr_assert(peer.state == PIPE_CLOSED && peer.phase == 2);
+
+	cr_assert_not(channel_eof_taken(&rig.ch));
+	guest_open_read(&rig);
+	channel_set_open(&rig.ch, true, false);
+	cr_assert_not(channel_eof_taken(&rig.ch));
+	cr_assert_eq(guest_read(&rig, &byte, 1), 0);
+	cr_assert_not(channel_eof_taken(&rig.ch), "the reader has not closed");
+	guest_close_read(&rig);
+	cr_assert(channel_eof_taken(&rig.ch));
+	channel_set_open(&rig.ch, true, true);
+	cr_assert_not(channel_eof_taken(&rig.ch));
+	rig_deinit(&rig);
+}
+
+Test(channel, again_comes_on_a_later_turn_and_not_after_down)
+{
+	struct probe p;
+	struct rig rig;
+
+	probed(&rig, &p, 4096);
+	cr_assert_eq(rig_attach(&rig), 0);
+	calls(&p, "F");
+	channel_again(&rig.ch);
+	channel_again(&rig.ch);
+	calls(&p, "");
+	rig_turns(&rig, 2);
+	calls(&p, "w");
+	channel_again(&rig.ch);
+	channel_suspend(&rig.ch);
+	rig_turns(&rig, 2);
+	calls(&p, "D");
+	rig_deinit(&rig);
+}
+
+Test(channel, detach_lets_the_endpoint_take_what_it_can)
+{
+	static uint8_t buf[8 << 20];
+	struct probe p;
+	struct rig rig;
+
+	probed(&rig, &p, sizeof(buf));
+	cr_assert_eq(rig_attach(&rig), 0);
+	channel_set_open(&rig.ch, true, true);
+	guest_open_write(&rig);
+	cr_assert_eq(guest_write(&rig, buf, sizeof(buf)), (int64_t)sizeof(buf));
+	memset(p.calls, 0, sizeof(p.calls));
+	/* It sees a page at a time here. As many turns as a ring has megabytes, and no more */
+	p.take = 8192;
+	channel_detach(&rig.ch);
+	calls(&p, "wwwwwwwwwG");
+	cr_assert_eq(rig.ch.fwd.bytes, 9 * 8192);
+	rig_deinit(&rig);
+}
+
+Test(channel, lines_that_a_guest_can_cause_are_limited)
+{
+	struct probe p;
+	struct rig rig;
+	FILE *f = tmpfile();
+	int saved = dup(2), n = 0;
+	char line[512];
+
+	cr_assert(f && saved >= 0);
+	fflush(stderr);
+	dup2(fileno(f), 2);
+	probed(&rig, &p, 4096);
+	for (int i = 0; i < 1000; i++) {
+		rig_attach(&rig);
+		channel_detach(&rig.ch);
+		memset(p.calls, 0, sizeof(p.calls));
+	}
+	rig_deinit(&rig);
+	dup2(saved, 2);
+	rewind(f);
+	while (fgets(line, sizeof(line), f)) {
+		cr_assert_not_null(strstr(line, "guest vm1: channel intervm_test: "), "%s", line);
+		n++;
+	}
+	fclose(f);
+	close(saved);
+	cr_assert(n >= 2 && n < 500, "%d lines", n);
+}

@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * rig.c - a channel of the daemon with a guest that is played by the test
+ */
+#include "rig.h"
+
+#include <criterion/criterion.h>
+#include <event2/event.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "endpoint/tear.h"
+
+#define CTL_BYTES 4096ULL
+#define PAGE      OKL4FS_PAGE_BYTES
+#define LIMIT_S   20
+
+#ifdef __SANITIZE_ADDRESS__
+/* Criterion 2.4.1 leaves a little of its own behind now and then; asked by LeakSanitizer */
+const char *__lsan_default_suppressions(void);
+
+const char *__lsan_default_suppressions(void)
+{
+	return "leak:libcriterion\n";
+}
+#endif
+
+/**
+ * on_ring() - the host wakes the guest
+ * @guest: rig
+ * @id: channel
+ */
+static void on_ring(void *guest, uint32_t id)
+{
+	struct rig *rig = guest;
+
+	cr_assert_eq(id, 7);
+	rig->rings++;
+}
+
+/**
+ * on_tell() - the host tells of a failure
+ * @guest: rig
+ * @ch: the channel
+ * @status: why
+ */
+static void on_tell(void *guest, const struct channel *ch, enum fs_status status)
+{
+	struct rig *rig = guest;
+
+	cr_assert_eq(ch->instance, rig->instance);
+	rig->tells++;
+	rig->told = status;
+}
+
+static bool on_memory_is_lost(void *guest)
+{
+	const struct rig *rig = guest;
+
+	return rig->memory_is_lost;
+}
+
+static const struct channel_guest_ops guest_ops = { on_ring, on_tell, on_memory_is_lost };
+
+/**
+ * free_memory() - let the guest's memory go
+ * @rig: rig
+ */
+static void free_memory(struct rig *rig)
+{
+	for (int i = 0; i < OKL4FS_N_SECS; i++) {
+		free(rig->chunk[i]);
+		rig->chunk[i] = NULL;
+	}
+	if (rig->page && rig->shared)
+		munmap(rig->page, CTL_BYTES + 2 * rig->cfg.ring_bytes);
+	else
+		free(rig->page);
+	rig->page = NULL;
+}
+
+void rig_new_memory(struct rig *rig)
+{
+	const uint64_t bytes[OKL4FS_N_SECS] = { CTL_BYTES, rig->cfg.ring_bytes,
+						rig->cfg.ring_bytes };
+	uint64_t total = CTL_BYTES + 2 * rig->cfg.ring_bytes;
+	uint8_t *end;
+
+	free_memory(rig);
+	rig->page = rig->shared ? mmap(NULL, total, PROT_READ | PROT_WRITE,
+				       MAP_SHARED | MAP_ANONYMOUS, -1, 0) :
+				  aligned_alloc(PAGE, total);
+	cr_assert(rig->page && rig->page != MAP_FAILED);
+	memset(rig->page, 0xee, total);
+	end = rig->page + total;
+	for (int i = 0; i < OKL4FS_N_SECS; i++) {
+		uint32_t n = (uint32_t)(bytes[i] / PAGE);
+
+		rig->chunk[i] = calloc(n, sizeof(void *));
+		for (uint32_t j = 0; j < n; j++)
+			rig->chunk[i][j] = end -= PAGE;
+		cr_assert_eq(memsec_init(&rig->sec[i], rig->chunk[i], n, PAGE), 0);
+	}
+	rig->instance++;
+	cr_assert_eq(socketpair_create(&rig->guest, &rig->sec[OKL4FS_SEC_CTL],
+				       &rig->sec[OKL4FS_SEC_FWD], &rig->sec[OKL4FS_SEC_BWD],
+				       rig->instance),
+		     0);
+}
+
+void rig_restart(struct rig *rig)
+{
+	cr_assert_eq(channel_init(&rig->ch, &rig->cfg, rig->guest_name, 7, rig->loop, &guest_ops,
+				  rig),
+		     0);
+	rig->ch.budget = &rig->budget;
+	if (rig->cfg.endpoint.type != N_ENDPOINT_TYPES)
+		cr_assert_eq(endpoint_new(&rig->ep, &rig->ch), 0);
+}
+
+void rig_init(struct rig *rig, const struct endpoint_config *endpoint, uint64_t ring_bytes)
+{
+	rig_init_as(rig, &(struct rig_options){ .loop = NULL }, endpoint, ring_bytes);
+}
+
+void rig_init_as(struct rig *rig, const struct rig_options *options,
+		 const struct endpoint_config *endpoint, uint64_t ring_bytes)
+{
+	memset(rig, 0, sizeof(*rig));
+	rig->loop = options->loop;
+	rig->owns_loop = !rig->loop;
+	if (rig->owns_loop)
+		cr_assert_eq(loop_new(&rig->loop, "rig"), 0);
+	rig->guest_name = options->guest ? options->guest : "vm1";
+	rig->shared = options->shared;
+	rig->cfg.name = (char *)(options->channel ? options->channel : "intervm_test");
+	rig->cfg.ring_bytes = ring_bytes;
+	if (endpoint)
+		rig->cfg.endpoint = *endpoint;
+	else
+		rig->cfg.endpoint.type = N_ENDPOINT_TYPES;
+	rig->budget.limit_bytes = CONFIG_TAIL_BYTES;
+	rig->instance = 0x1234;
+	rig_new_memory(rig);
+	rig_restart(rig);
+}
+
+void rig_kill(struct rig *rig)
+{
+	rig->ep = endpoint_free(rig->ep);
+	channel_deinit(&rig->ch);
+}
+
+void rig_deinit(struct rig *rig)
+{
+	rig_kill(rig);
+	free_memory(rig);
+	if (rig->owns_loop) {
+		tear_end(rig->loop);
+		loop_free(rig->loop);
+	}
+	rig->loop = NULL;
+}
+
+int rig_attach(struct rig *rig)
+{
+	void **chunk[OKL4FS_N_SECS];
+
+	for (int i = 0; i < OKL4FS_N_SECS; i++) {
+		size_t bytes = rig->sec[i].n_chunks * sizeof(void *);
+
+		chunk[i] = malloc(bytes);
+		memcpy(chunk[i], rig->chunk[i], bytes);
+	}
+	return channel_attach(&rig->ch, rig->sec, chunk, rig->instance);
+}
+
+int64_t guest_write(struct rig *rig, const void *buf, uint64_t bytes)
+{
+	bool notify;
+	int64_t n = pipe_write(&rig->guest.tx, buf, bytes, &notify);
+
+	if (notify)
+		channel_rung(&rig->ch);
+	return n;
+}
+
+int64_t guest_read(struct rig *rig, void *buf, uint64_t bytes)
+{
+	bool notify;
+	int64_t n = pipe_read(&rig->guest.rx, buf, bytes, &notify);
+
+	if (notify)
+		channel_rung(&rig->ch);
+	return n;
+}
+
+void guest_open_write(struct rig *rig)
+{
+	pipe_producer_open(&rig->guest.tx);
+	channel_rung(&rig->ch);
+}
+
+void guest_close_write(struct rig *rig)
+{
+	pipe_producer_close(&rig->guest.tx);
+	channel_rung(&rig->ch);
+}
+
+void guest_open_read(struct rig *rig)
+{
+	pipe_consumer_open(&rig->guest.rx);
+	channel_rung(&rig->ch);
+}
+
+void guest_close_read(struct rig *rig)
+{
+	pipe_consumer_close(&rig->guest.rx);
+	channel_rung(&rig->ch);
+}
+
+/**
+ * now_ms() - a clock
+ * @clock: which
+ *
+ * Return: milliseconds.
+ */
+static uint64_t now_ms(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/**
+ * struct wait - what rig_until() waits for
+ * @rig: rig
+ * @task: looks at it again and again
+ * @cond: what; NULL: so many rounds
+ * @arg: its argument
+ * @turns: rounds left
+ * @deadline_ms: when it has taken too long
+ */
+struct wait {
+	struct rig *rig;
+	struct loop_task task;
+	bool (*cond)(void *arg);
+	void *arg;
+	unsigned int turns;
+	uint64_t deadline_ms;
+};
+
+/**
+ * look() - look whether it has come
+ * @arg: wait
+ */
+static void look(void *arg)
+{
+	struct wait *wait = arg;
+	bool over = wait->cond ? wait->cond(wait->arg) : !wait->turns--;
+
+	if (over || now_ms(CLOCK_MONOTONIC) > wait->deadline_ms)
+		loop_stop(wait->rig->loop);
+	else
+		loop_schedule(wait->rig->loop, &wait->task);
+}
+
+/**
+ * run() - run the loop until a wait is over
+ * @wait: it
+ */
+static void run(struct wait *wait)
+{
+	wait->task = (struct loop_task){ .fn = look, .arg = wait };
+	wait->deadline_ms = now_ms(CLOCK_MONOTONIC) + LIMIT_S * 1000;
+	loop_schedule(wait->rig->loop, &wait->task);
+	cr_assert_eq(loop_run(wait->rig->loop), 0);
+}
+
+void rig_until(struct rig *rig, bool (*cond)(void *arg), void *arg, const char *what)
+{
+	struct wait wait = { .rig = rig, .cond = cond, .arg = arg };
+
+	run(&wait);
+	cr_assert(cond(arg), "waited for %d s: %s", LIMIT_S, what);
+}
+
+void rig_turns(struct rig *rig, unsigned int turns)
+{
+	struct wait wait = { .rig = rig, .turns = turns };
+
+	run(&wait);
+}
+
+/**
+ * on_time() - rig_cpu_ms() is over
+ * @fd: not used
+ * @what: not used
+ * @arg: rig
+ */
+static void on_time(evutil_socket_t fd, short what, void *arg)
+{
+	struct rig *rig = arg;
+
+	loop_stop(rig->loop);
+}
+
+unsigned int rig_cpu_ms(struct rig *rig, unsigned int ms)
+{
+	struct timeval limit = { .tv_usec = ms * 1000 };
+	struct event *timer = event_new(loop_base(rig->loop), -1, 0, on_time, rig);
+	uint64_t before;
+
+	rig_turns(rig, 3);
+	event_add(timer, &limit);
+	before = now_ms(CLOCK_THREAD_CPUTIME_ID);
+	cr_assert_eq(loop_run(rig->loop), 0);
+	event_free(timer);
+	return (unsigned int)(now_ms(CLOCK_THREAD_CPUTIME_ID) - before);
+}
+
+void pattern_fill(uint8_t *buf, uint64_t pos, uint64_t bytes)
+{
+	for (uint64_t i = 0; i < bytes; i++)
+		buf[i] = pattern(pos + i);
+}
+
+void pattern_check(const uint8_t *buf, uint64_t pos, uint64_t bytes)
+{
+	for (uint64_t i = 0; i < bytes; i++)
+		if (buf[i] != pattern(pos + i))
+			cr_assert_fail("byte %" PRIu64 " of the stream is wrong", pos + i);
+}
+
+uint64_t rng_below(uint64_t *state, uint64_t limit)
+{
+	uint64_t z = *state += 0x9e3779b97f4a7c15ULL;
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+	return (z ^ (z >> 31)) % limit;
+}
+
+uint64_t rng_seeded(const char *test)
+{
+	const char *given = getenv("OKL4FS_TEST_SEED");
+	uint64_t seed = 0;
+
+	if (given && *given)
+		seed = strtoull(given, NULL, 0);
+	else if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+		cr_assert_fail("no random numbers");
+	fprintf(stderr, "%s: OKL4FS_TEST_SEED=0x%" PRIx64 "\n", test, seed);
+	return seed;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * rig.h - configurations from a string, and what must be told of them
+ */
+#ifndef TESTS_UNIT_DAEMON_CONFIG_RIG_H
+#define TESTS_UNIT_DAEMON_CONFIG_RIG_H
+
+#include "config/config.h"
+
+/** load() - load a configuration from a string; @errors: told of the file FILE, to be freed */
+int load(const char *text, size_t bytes, struct config **cfg, char **errors);
+
+/** refused() - a text must be refused with exactly these lines */
+void refused(const char *text, size_t bytes, const char *lines);
+
+/** accepted() - a text must be accepted; Return: the configuration */
+struct config *accepted(const char *text);
+
+/* A test that a text, which may hold a NUL, is refused with these lines */
+#define REFUSED(suite, name, text, lines)               \
+	Test(suite, name)                               \
+	{                                               \
+		refused(text, sizeof(text) - 1, lines); \
+	}
+
+/* A guest with one channel, in one line */
+#define GUEST(channel) \
+	"{\"guests\":[{\"name\":\"g\",\"socket\":\"/s\",\"channels\":[" channel "]}]}"
+#define CHANNEL(more) GUEST("{\"name\":\"c\",\"endpoint\":{\"type\":\"echo\"}" more "}")
+#define ENDPOINT(e)   GUEST("{\"name\":\"c\",\"endpoint\":" e "}")
+#define IN_GUEST(more)                                         \
+	"{\"guests\":[{\"name\":\"g\",\"socket\":\"/s\"," more \
+	"\"channels\":[{\"name\":\"c\",\"endpoint\":{\"type\":\"echo\"}}]}]}"
+
+#endif

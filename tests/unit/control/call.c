@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * call.c - the control socket: JSON-RPC 2.0 by the letter, and what there is to see
+ */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <json-c/json.h>
+
+#include "rig.h"
+#include "control/call.h"
+
+/**
+ * is_no_json() - a line must be refused as text
+ * @line: it
+ * @why: what must be told, as it stands in JSON
+ */
+static void is_no_json(const char *line, const char *why)
+{
+	char want[256];
+
+	snprintf(want, sizeof(want), ERROR("null", -32700, "%s"), why);
+	answers(line, want);
+}
+
+/**
+ * is_no_request() - a line must be refused as a request
+ * @line: it
+ * @id: whose id is this, in JSON
+ * @why: what must be told, as it stands in JSON
+ */
+static void is_no_request(const char *line, const char *id, const char *why)
+{
+	char want[256];
+
+	snprintf(want, sizeof(want), ERROR("%s", -32600, "%s"), id, why);
+	answers(line, want);
+}
+
+Test(rpc, version)
+{
+	answers(CALL("version", ""), RESULT("1", VERSION));
+	answers(CALL("version", ",\"params\":{}"), RESULT("1", VERSION));
+	answers(CALL("version", ",\"params\":[]"), RESULT("1", VERSION));
+	answers("  {\"method\" : \"version\", \"id\":\"x\\u00e4\",\"jsonrpc\":\"2.0\"}\r",
+		RESULT("\"xä\"", VERSION));
+	answers("{\"jsonrpc\":\"2.0\",\"id\":null,\"method\":\"version\"}",
+		RESULT("null", VERSION));
+}
+
+Test(rpc, what_is_no_json)
+{
+	is_no_json("{", "byte 2: unexpected end of data");
+	is_no_json("", "byte 1: unexpected end of data");
+	is_no_json("\xef\xbb\xbf{}", "a UTF-8 byte order mark stands before the JSON: remove it "
+				     "(editors call that \\\"UTF-8 without BOM\\\")");
+	is_no_json("{} {}", "byte 4: unexpected character");
+	is_no_json("['a']", "byte 2: unexpected character");
+	is_no_json("{\"a\":\"\xff\"}", "byte 7: invalid utf-8 string");
+	is_no_json("[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]", "byte 17: nesting too deep");
+}
+
+Test(rpc, json_by_the_letter)
+{
+	is_no_json("{'jsonrpc':\"2.0\",'id':1,'method':\"version\"}",
+		   "column 2: expected a key in quotation marks, not '''");
+	is_no_json("{\"id\":1,\"id\":2,\"jsonrpc\":\"2.0\",\"method\":\"version\"}",
+		   "id: this key is there already, in line 1");
+	is_no_json("{\"id\":NaN,\"jsonrpc\":\"2.0\",\"method\":\"version\"}",
+		   "column 7: expected a value, not \\\"NaN\\\"");
+}
+
+Test(rpc, a_nul_is_no_json)
+{
+	char *got = answer_to("{}\0{", 4);
+
+	cr_assert_str_eq(got, ERROR("null", -32700, "the line holds a NUL") "\n");
+	free(got);
+}
+
+Test(rpc, what_is_no_request)
+{
+	is_no_request("1", "null", "a request is an object");
+	is_no_request("\"x\"", "null", "a request is an object");
+	is_no_request("{}", "null", "\\\"jsonrpc\\\" must be \\\"2.0\\\"");
+	is_no_request("{\"id\":7}", "7", "\\\"jsonrpc\\\" must be \\\"2.0\\\"");
+	is_no_request("{\"id\":1,\"jsonrpc\":\"1.0\",\"method\":\"version\"}", "1",
+		      "\\\"jsonrpc\\\" must be \\\"2.0\\\"");
+	is_no_request("{\"id\":1,\"jsonrpc\":2.0,\"method\":\"version\"}", "1",
+		      "\\\"jsonrpc\\\" must be \\\"2.0\\\"");
+	is_no_request("{\"id\":1,\"jsonrpc\":\"2.0\"}", "1", "\\\"method\\\" must be a string");
+	is_no_request("{\"id\":1,\"jsonrpc\":\"2.0\",\"method\":7}", "1",
+		      "\\\"method\\\" must be a string");
+	is_no_request("{\"id\":[],\"jsonrpc\":\"2.0\",\"method\":\"version\"}", "null",
+		      "\\\"id\\\" must be a string, a number or null");
+	is_no_request(CALL("version", ",\"params\":[1]"), "1",
+		      "\\\"params\\\" must be an object: parameters go by name");
+	is_no_request(CALL("version", ",\"params\":null"), "1",
+		      "\\\"params\\\" must be an object: parameters go by name");
+}
+
+Test(rpc, methods_and_parameters)
+{
+	refuses("versio", NULL, -32601, "there is no method \\\"versio\\\"");
+	refuses("", NULL, -32601, "there is no method \\\"\\\"");
+	refuses("version", "\"guest\":\"vm1\"", -32602, "version has no parameter \\\"guest\\\"");
+	refuses("guest.list", "\"guest\":1", -32602, "\\\"guest\\\" must be a string");
+	refuses("guest.list", "\"guest\":\"vm3\"", -32602, "there is no guest \\\"vm3\\\"");
+	refuses("channel.list", "\"guest\":\"\"", -32602, "there is no guest \\\"\\\"");
+}
+
+Test(rpc, notifications_are_not_answered)
+{
+	answers("{\"jsonrpc\":\"2.0\",\"method\":\"version\"}", NULL);
+	answers("{\"jsonrpc\":\"2.0\",\"method\":\"no.such\"}", NULL);
+	answers("{\"jsonrpc\":\"2.0\",\"method\":\"guest.list\",\"params\":{\"guest\":\"?\"}}",
+		NULL);
+	answers("[{\"jsonrpc\":\"2.0\",\"method\":\"version\"}]", NULL);
+}
+
+Test(rpc, batches)
+{
+	is_no_request("[]", "null", "an empty batch");
+	answers("[1," CALL("version", "") ",{\"jsonrpc\":\"2.0\",\"method\":\"version\"}]",
+		"[" ERROR("null", -32600, "a request is an object") "," RESULT("1", VERSION) "]");
+	is_no_request("[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]", "null",
+		      "a batch has at most 16 requests");
+}
+
+Test(rpc, one_changed_byte_does_no_harm)
+{
+	static const char text[] = CALL("guest.list", ",\"params\":{\"guest\":\"vm1\"}");
+
+	for (size_t i = 0; i < sizeof(text) - 1; i++) {
+		for (int c = 1; c < 256; c++) {
+			char copy[sizeof(text)], *got;
+
+			memcpy(copy, text, sizeof(text));
+			copy[i] = (char)c;
+			got = answer_to(copy, sizeof(text) - 1);
+			if (got && strncmp(got, "{\"jsonrpc\":\"2.0\",\"id\":", 22) != 0)
+				cr_assert_fail("%s", got);
+			free(got);
+		}
+	}
+}
+
+Test(rpc, status)
+{
+	char want[1024];
+
+	snprintf(want, sizeof(want),
+		 "{\"name\":\"okl4fsd\",\"version\":\"%s\","
+		 "\"abi_version\":1,\"pid\":%d,\"instance\":\"0000000000000abc\","
+		 "\"uptime_ms\":1234567,\"workers\":3,\"log_level\":\"info\","
+		 "\"control_path\":\"/c.sock\","
+		 "\"guests\":{\"total\":2,\"connected\":1,\"ready\":1},"
+		 "\"channels\":{\"detached\":0,\"attached\":2,\"suspended\":0,\"failed\":1}}",
+		 OKL4FS_VERSION_STRING, getpid());
+	strcpy(rpc_path, "/c.sock");
+	gives("status", NULL, want);
+}
+
+Test(rpc, guest_list)
+{
+	gives("guest.list", "\"guest\":\"vm1\"",
+	      "{\"guests\":[{\"name\":\"vm1\","
+	      "\"socket\":\"/s1\",\"socket_mode\":\"listen\",\"path_lost\":false,\"connected\":true,\"ready\":true,"
+	      "\"driver_instance\":\"fedcba9876543210\",\"channels\":2,\"queues\":2,"
+	      "\"memory_bytes\":1099511627776,\"tail_bytes\":9,\"requests\":10,\"requests_refused\":11,"
+	      "\"fuse_requests_declined\":12,\"messages_dropped\":13,\"device_errors\":14}]}");
+	gives("guest.list", "\"guest\":\"vm2\"",
+	      "{\"guests\":[{\"name\":\"vm2\","
+	      "\"socket\":\"/s2\",\"socket_mode\":\"connect\",\"path_lost\":true,\"connected\":false,"
+	      "\"ready\":false,\"driver_instance\":null,\"channels\":1,\"queues\":0,"
+	      "\"memory_bytes\":0,\"tail_bytes\":0,\"requests\":0,\"requests_refused\":0,"
+	      "\"fuse_requests_declined\":0,\"messages_dropped\":0,\"device_errors\":0}]}");
+}
+
+#define WAY(a, fill, host, guest)                                                                 \
+	"{\"bytes\":" a "1,\"messages\":" a "2,\"fill_bytes\":" fill ",\"wakes_sent\":" a         \
+	"3,\"wakes_received\":" a "4,\"full_stalls\":" a "5,\"empty_stalls\":" a "6,\"opens\":" a \
+	"7,\"host_phase\":" host ",\"guest_phase\":" guest "}"
+#define COUNTERS                                              \
+	"\"fwd\":" WAY("", "21", "31", "32") ",\"bwd\":" WAY( \
+		"1", "22", "33",                              \
+		"34") ",\"tail_bytes\":23,\"lost_bytes\":24,\"errors\":{\"CTL_MAGIC\":1,\"HEAD_BACK\":2}"
+
+Test(rpc, channel_list)
+{
+	char *cwd = getcwd(NULL, 0), want[4096];
+
+	snprintf(
+		want, sizeof(want),
+		"{\"channels\":[{\"guest\":\"vm1\","
+		"\"name\":\"a\\n\\\"b\",\"id\":0,\"state\":\"attached\",\"failure\":null,"
+		"\"ring_bytes\":4096,\"exclusive\":true,\"guest_mode\":\"0640\",\"guest_uid\":1000,"
+		"\"guest_gid\":0,\"endpoint\":{\"type\":\"unix-listen\","
+		"\"joined\":true,\"path\":\"/p/s\",\"path_lost\":true,\"clients\":5,\"clients_refused\":6},"
+		"\"instance\":\"0000000000000077\",\"attaches\":8," COUNTERS "},"
+		"{\"guest\":\"vm1\",\"name\":\"file\",\"id\":1,\"state\":\"failed\","
+		"\"failure\":{\"status\":\"HEAD_BACK\",\"text\":\"head moved back\"},"
+		"\"ring_bytes\":1048576,\"exclusive\":false,\"guest_mode\":null,\"guest_uid\":null,"
+		"\"guest_gid\":null,\"endpoint\":{\"type\":\"intervm\","
+		"\"joined\":true,\"file\":\"%s/rel/f\",\"rounds\":2},"
+		"\"instance\":null,\"attaches\":8," COUNTERS "}]}",
+		cwd);
+	gives("channel.list", "\"guest\":\"vm1\"", want);
+	free(cwd);
+}
+
+Test(rpc, lists_of_all)
+{
+	char *line = answer_to(CALL("channel.list", ""), strlen(CALL("channel.list", "")));
+	struct json_object *reply = json_tokener_parse(line), *list;
+
+	list = json_object_object_get(json_object_object_get(reply, "result"), "channels");
+	cr_assert_eq(json_object_array_length(list), 3);
+	json_object_put(reply);
+	free(line);
+}
+
+/**
+ * page() - ask for a page of `channel.list`
+ * @params: members of its params
+ * @names: out: guest and id of each channel, as "vm1/0 vm2/0 "
+ * @size: bytes of @names
+ *
+ * Return: the cursor, to be freed; NULL: there is none.
+ */
+static char *page(const char *params, char *names, size_t size)
+{
+	struct json_object *reply, *result, *list, *cursor;
+	char line[512], *answer, *copy = NULL;
+
+	snprintf(line, sizeof(line), CALL("channel.list", ",\"params\":{%s}"), params);
+	answer = answer_to(line, strlen(line));
+	reply = json_tokener_parse(answer);
+	result = json_object_object_get(reply, "result");
+	list = json_object_object_get(result, "channels");
+	names[0] = 0;
+	for (size_t i = 0; i < json_object_array_length(list); i++) {
+		struct json_object *c = json_object_array_get_idx(list, i);
+
+		snprintf(names + strlen(names), size - strlen(names), "%s/%d ",
+			 json_object_get_string(json_object_object_get(c, "guest")),
+			 json_object_get_int(json_object_object_get(c, "id")));
+	}
+	if (json_object_object_get_ex(result, "cursor", &cursor))
+		copy = strdup(json_object_get_string(cursor));
+	json_object_put(reply);
+	free(answer);
+	return copy;
+}
+
+/**
+ * next_page() - go on where a page ended
+ * @cursor: of that page; freed
+ * @more: further members of the params
+ * @names, @size: as of page()
+ *
+ * Return: likewise.
+ */
+static char *next_page(char *cursor, const char *more, char *names, size_t size)
+{
+	char params[256];
+
+	snprintf(params, sizeof(params), "\"cursor\":\"%s\"%s", cursor, more);
+	free(cursor);
+	return page(params, names, size);
+}
+
+Test(rpc, pages)
+{
+	char names[256], *cursor;
+
+	cr_assert_null(page("\"limit\":3", names, sizeof(names)), "those were all");
+	cr_assert_str_eq(names, "vm1/0 vm1/1 vm2/0 ");
+	cr_assert_null(page("\"limit\":2,\"guest\":\"vm1\"", names, sizeof(names)));
+	cr_assert_str_eq(names, "vm1/0 vm1/1 ");
+
+	cursor = page("\"limit\":1", names, sizeof(names));
+	cr_assert_str_eq(names, "vm1/0 ");
+	cursor = next_page(cursor, ",\"limit\":1", names, sizeof(names));
+	cr_assert_str_eq(names, "vm1/1 ");
+	cr_assert_null(next_page(cursor, ",\"limit\":1", names, sizeof(names)));
+	cr_assert_str_eq(names, "vm2/0 ");
+
+	cursor = page("\"limit\":1", names, sizeof(names));
+	cr_assert_null(next_page(cursor, "", names, sizeof(names)));
+	cr_assert_str_eq(names, "vm1/1 vm2/0 ");
+}
+
+Test(rpc, pages_go_on_when_the_guest_has_gone)
+{
+	char names[256], *cursor = page("\"limit\":1", names, sizeof(names));
+
+	rpc_vm1_gone = true;
+	cr_assert_null(next_page(cursor, "", names, sizeof(names)));
+	cr_assert_str_eq(names, "vm2/0 ");
+}
+
+Test(rpc, pages_that_are_none)
+{
+	refuses("channel.list", "\"limit\":0", -32602, "\\\"limit\\\" must be 1 or more");
+	refuses("channel.list", "\"limit\":-1", -32602, "\\\"limit\\\" must be 1 or more");
+	refuses("channel.list", "\"limit\":\"1\"", -32602, "\\\"limit\\\" must be a number");
+	for (size_t i = 0; i < 6; i++) {
+		static const char *const cursor[] = { "",
+						      "x",
+						      "0000000000000abc.7",
+						      "0000000000000abd.7.1",
+						      "0000000000000abc.7.1 ",
+						      "0000000000000abc.-7.1" };
+		char params[64];
+
+		snprintf(params, sizeof(params), "\"cursor\":\"%s\"", cursor[i]);
+		refuses("channel.list", params, -32602,
+			"\\\"cursor\\\" is not one that this daemon has given: begin without one");
+	}
+}

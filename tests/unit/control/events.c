@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * events.c - the control socket: clients that are told what happens
+ */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <json-c/json.h>
+
+#include "peer.h"
+#include "rig.h"
+#include "loop/events.h"
+#include "control/events.h"
+
+TestSuite(rpc_events, .init = rpc_start, .fini = rpc_stop, .timeout = 60);
+
+#define SUBSCRIBE(params) CALL("events.subscribe", ",\"params\":{" params "}") "\n"
+
+/**
+ * subscribe() - have events told
+ * @params: the members of the parameters
+ *
+ * Return: the connection; the answer was heard.
+ */
+static FILE *subscribe(const char *params)
+{
+	char line[512];
+	FILE *f = client();
+
+	snprintf(line, sizeof(line), SUBSCRIBE("%s"), params);
+	say(fileno(f), line);
+	hear(f, "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"seq\":");
+	return f;
+}
+
+/**
+ * post() - something happens to a guest
+ * @kind: what
+ * @guest: to which
+ */
+static void post(enum events_kind kind, const char *guest)
+{
+	events_post(&(struct events_fact){ .kind = kind, .guest = guest });
+}
+
+/**
+ * hear_event() - the next line must be an event
+ * @f: connection
+ * @want: its own members, in order, as JSON
+ *
+ * Return: its number.
+ */
+static int64_t hear_event(FILE *f, const char *want)
+{
+	struct json_object *event, *params;
+	char *line = NULL;
+	size_t size;
+	int64_t seq;
+
+	cr_assert_gt(getline(&line, &size, f), 0);
+	event = json_tokener_parse(line);
+	cr_assert_str_eq(json_object_get_string(json_object_object_get(event, "method")), "event");
+	cr_assert_not(json_object_object_get_ex(event, "id", NULL));
+	params = json_object_object_get(event, "params");
+	seq = json_object_get_int64(json_object_object_get(params, "seq"));
+	json_object_object_del(params, "seq");
+	json_object_object_del(params, "realtime_us");
+	json_object_object_del(params, "monotonic_us");
+	cr_assert_str_eq(json_object_to_json_string_ext(params, JSON_C_TO_STRING_PLAIN), want);
+	json_object_put(event);
+	free(line);
+	return seq;
+}
+
+Test(rpc_events, each_kind_has_its_members)
+{
+	FILE *f = subscribe("");
+	struct events_fact fact = { .guest = "vm1",
+				    .channel = "c",
+				    .text = "one",
+				    .more = "two",
+				    .number = 3,
+				    .instance = 0xab,
+				    .again = true };
+	static const char *const want[N_EVENTS_KINDS] = {
+		[EVENTS_GUEST_READY] = ",\"driver_instance\":\"00000000000000ab\"",
+		[EVENTS_GUEST_BROKEN] = ",\"reason\":\"one\"",
+		[EVENTS_CHANNEL_ADDED] = ",\"id\":3",
+		[EVENTS_CHANNEL_REMOVED] = ",\"id\":3",
+		[EVENTS_CHANNEL_ATTACHED] = ",\"instance\":\"00000000000000ab\",\"again\":true",
+		[EVENTS_CHANNEL_FAILED] = ",\"status\":\"one\",\"reason\":\"two\"",
+		[EVENTS_CHANNEL_RESET] = ",\"id\":3",
+		[EVENTS_CHANNEL_LOST] = ",\"bytes\":3,\"reason\":\"one\"",
+		[EVENTS_ENDPOINT_JOINED] = ",\"type\":\"one\"",
+		[EVENTS_ENDPOINT_LEFT] = ",\"type\":\"one\",\"reason\":\"two\"",
+		[EVENTS_CONFIG_RELOADED] = ",\"guests\":3",
+		[EVENTS_CONFIG_REFUSED] = ",\"reason\":\"one\"",
+		[EVENTS_LOG_CHANGED] = ",\"level\":\"one\"",
+	};
+	int64_t seq = 0;
+
+	for (int i = 0; i < N_EVENTS_KINDS; i++) {
+		char line[256];
+		int64_t next;
+
+		fact.kind = (enum events_kind)i;
+		events_post(&fact);
+		snprintf(line, sizeof(line),
+			 "{\"kind\":\"%s\",\"guest\":\"vm1\",\"channel\":\"c\"%s}",
+			 events_kind_name(fact.kind), want[i] ? want[i] : "");
+		next = hear_event(f, line);
+		cr_assert(i == 0 || next == seq + 1);
+		seq = next;
+	}
+	fclose(f);
+}
+
+Test(rpc_events, filters)
+{
+	FILE *all = subscribe(""), *vm2 = subscribe("\"guest\":\"vm2\"");
+	FILE *gone = subscribe("\"kinds\":[\"guest.gone\",\"config\"]");
+
+	post(EVENTS_GUEST_CONNECTED, "vm1");
+	post(EVENTS_GUEST_GONE, "vm1");
+	post(EVENTS_GUEST_CONNECTED, "vm2");
+	post(EVENTS_CONFIG_RELOADED, NULL);
+	hear_event(all, "{\"kind\":\"guest.connected\",\"guest\":\"vm1\"}");
+	hear_event(all, "{\"kind\":\"guest.gone\",\"guest\":\"vm1\"}");
+	hear_event(all, "{\"kind\":\"guest.connected\",\"guest\":\"vm2\"}");
+	hear_event(all, "{\"kind\":\"config.reloaded\",\"guests\":0}");
+	hear_event(vm2, "{\"kind\":\"guest.connected\",\"guest\":\"vm2\"}");
+	hear_event(gone, "{\"kind\":\"guest.gone\",\"guest\":\"vm1\"}");
+	hear_event(gone, "{\"kind\":\"config.reloaded\",\"guests\":0}");
+
+	/* Another filter, and other questions, on the same connection */
+	say(fileno(gone), SUBSCRIBE("\"kinds\":[\"guest\"]"));
+	hear(gone, "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"seq\":");
+	say(fileno(gone), CALL("version", "") "\n");
+	hear(gone, RESULT("1", VERSION));
+	post(EVENTS_CONFIG_RELOADED, NULL);
+	post(EVENTS_GUEST_ADDED, "vm1");
+	hear_event(gone, "{\"kind\":\"guest.added\",\"guest\":\"vm1\"}");
+	fclose(all);
+	fclose(vm2);
+	fclose(gone);
+}
+
+Test(rpc_events, filters_that_are_none)
+{
+	refuses("events.subscribe", "\"guest\":\"\"", -32602, "no guest can be called \\\"\\\"");
+	refuses("events.subscribe", "\"guest\":1", -32602, "\\\"guest\\\" must be a string");
+	refuses("events.subscribe", "\"kinds\":\"guest\"", -32602,
+		"\\\"kinds\\\" must be an array of strings");
+	refuses("events.subscribe", "\"kinds\":[1]", -32602,
+		"\\\"kinds\\\" must be an array of strings");
+	refuses("events.subscribe", "\"kinds\":[]", -32602, "\\\"kinds\\\" is empty");
+	refuses("events.subscribe", "\"kinds\":[\"guest.\"]", -32602,
+		"there are no events of the kind \\\"guest.\\\"");
+	refuses("events.subscribe", "\"kinds\":[\"guest\",\"gues\"]", -32602,
+		"there are no events of the kind \\\"gues\\\"");
+}
+
+Test(rpc_events, who_does_not_listen_is_told_how_much_he_missed)
+{
+	FILE *slow = subscribe(""), *quick = subscribe("\"kinds\":[\"guest.added\"]");
+	char *line = NULL;
+	size_t size = 0;
+	uint64_t heard = 0, lost = 0;
+	const uint64_t posted = 40000;
+
+	/* In portions that the queue to main holds, each taken before the next is posted. */
+	for (uint64_t i = 1; i <= posted; i++) {
+		post(i % 1000 ? EVENTS_GUEST_GONE : EVENTS_GUEST_ADDED, "vm1");
+		if (i % 1000 == 0)
+			hear_event(quick, "{\"kind\":\"guest.added\",\"guest\":\"vm1\"}");
+	}
+	while (heard + lost < posted) {
+		struct json_object *params;
+
+		cr_assert_gt(getline(&line, &size, slow), 0);
+		params = json_tokener_parse(line);
+		if (strstr(line, "\"kind\":\"lost\""))
+			lost += json_object_get_uint64(json_object_object_get(
+				json_object_object_get(params, "params"), "count"));
+		else
+			heard++;
+		json_object_put(params);
+	}
+	cr_assert_eq(heard + lost, posted);
+	cr_assert_gt(lost, posted / 2, "%lu lost", lost);
+	/* What waited was bounded: the queue and the socket's buffers. */
+	cr_assert_lt(heard, 10000);
+	/* And from there it goes on. */
+	post(EVENTS_GUEST_GONE, "vm2");
+	hear_event(slow, "{\"kind\":\"guest.gone\",\"guest\":\"vm2\"}");
+	free(line);
+	fclose(slow);
+	fclose(quick);
+}
+
+Test(rpc_events, who_has_ended_and_does_not_listen_is_dropped)
+{
+	FILE *slow = subscribe(""), *quick = subscribe("\"kinds\":[\"guest.added\"]");
+	struct pollfd gone = { .fd = fileno(slow) };
+
+	/* More than the queue and the socket hold */
+	for (int i = 1; i <= 12000; i++) {
+		post(i % 1000 ? EVENTS_GUEST_GONE : EVENTS_GUEST_ADDED, "vm1");
+		if (i % 1000 == 0)
+			hear_event(quick, "{\"kind\":\"guest.added\",\"guest\":\"vm1\"}");
+	}
+	shutdown(fileno(slow), SHUT_WR);
+	cr_assert_eq(poll(&gone, 1, 30000), 1, "it is still there");
+	cr_assert(gone.revents & POLLHUP);
+	fclose(slow);
+	fclose(quick);
+}
+
+Test(rpc_events, thirty_two_subscribers)
+{
+	FILE *f[RPC_MAX_SUBSCRIBERS], *more;
+
+	for (int i = 0; i < RPC_MAX_SUBSCRIBERS; i++)
+		f[i] = subscribe("");
+	more = client();
+	say(fileno(more), SUBSCRIBE(""));
+	hear(more, ERROR("1", -32000, "32 clients are told of events already"));
+	say(fileno(f[0]), SUBSCRIBE("\"guest\":\"vm1\"")); /* who is told may ask again */
+	hear(f[0], "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":");
+	/* The end of the input ends a subscription. */
+	shutdown(fileno(f[0]), SHUT_WR);
+	hear(f[0], NULL);
+	say(fileno(more), SUBSCRIBE(""));
+	hear(more, "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":");
+	for (int i = 0; i < RPC_MAX_SUBSCRIBERS; i++)
+		fclose(f[i]);
+	fclose(more);
+}
+
+Test(rpc_events, log_set)
+{
+	FILE *f = subscribe("\"kinds\":[\"log\"]");
+
+	say(fileno(f), CALL("log.set", ",\"params\":{\"level\":\"err\"}") "\n");
+	hear(f, RESULT("1", "{\"level\":\"err\"}"));
+	hear_event(f, "{\"kind\":\"log.changed\",\"level\":\"err\"}");
+	say(fileno(f), CALL("log.set", ",\"params\":{\"level\":\"loud\"}") "\n");
+	hear(f, ERROR("1", -32602,
+		      "there is no log level \\\"loud\\\": it is err, "
+		      "warning, notice, info or debug"));
+	fclose(f);
+}

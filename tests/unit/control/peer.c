@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * peer.c - the control socket in a thread of its own, and its clients
+ */
+#include "peer.h"
+
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "rig.h"
+#include "loop/events.h"
+#include "control/socket.h"
+#include "util/fd.h"
+
+static char dir[32];
+static struct loop *loop;
+static struct rpc_socket control;
+static struct rpc *rpc;
+
+void rpc_start(void)
+{
+	strcpy(dir, "okl4fs-rpc-XXXXXX");
+	cr_assert_not_null(mkdtemp(dir));
+	snprintf(rpc_path, sizeof(rpc_path), "%s/c", dir);
+	cr_assert_eq(loop_new(&loop, "main"), 0);
+	cr_assert_eq(events_open(loop), 0);
+	cr_assert_eq(rpc_socket_open(&control, server_config(NULL), -1), 0);
+	cr_assert_eq(rpc_new(&rpc, loop, NULL, &control), 0);
+	cr_assert_eq(loop_start(loop), 0);
+}
+
+void rpc_stop(void)
+{
+	loop_stop(loop);
+	rpc = rpc_free(rpc);
+	rpc_socket_close(&control);
+	events_close();
+	loop = loop_free(loop);
+	cr_assert_eq(access(rpc_path, F_OK), -1);
+	cr_assert_eq(rmdir(dir), 0);
+}
+
+void rpc_reload(void (*change)(void *arg))
+{
+	loop_call(loop, change, NULL);
+	loop_call(loop, rpc_watch->reloaded, rpc_watch->arg);
+}
+
+/**
+ * connection() - connect
+ *
+ * Return: a blocking connection with a limit.
+ */
+int connection(void)
+{
+	struct timeval limit = { .tv_sec = 20 };
+	int fd = fd_connect_unix(rpc_path);
+
+	cr_assert_geq(fd, 0, "%s", strerror(-fd));
+	fcntl(fd, F_SETFL, 0);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	return fd;
+}
+
+/**
+ * client() - connect, for reading lines and writing them
+ *
+ * Return: a blocking connection with a limit; its descriptor is there to be written to.
+ */
+FILE *client(void)
+{
+	FILE *f = fdopen(connection(), "r");
+
+	cr_assert_not_null(f);
+	return f;
+}
+
+/**
+ * say() - send all of a text
+ * @fd: connection
+ * @text: text
+ */
+void say(int fd, const char *text)
+{
+	cr_assert_eq(send(fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
+}
+
+/**
+ * hear() - the next line must be this
+ * @f: connection
+ * @want: the line; NULL: the end
+ */
+void hear(FILE *f, const char *want)
+{
+	char *line = NULL;
+	size_t size;
+	ssize_t n = getline(&line, &size, f);
+
+	if (want)
+		cr_assert(n > 0 && !strncmp(line, want, strlen(want)), "%zd: %s", n, line);
+	else
+		cr_assert_eq(n, -1, "%s", line);
+	free(line);
+}

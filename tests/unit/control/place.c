@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * place.c - the control socket: who finds a place, and who leaves for that
+ */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "control/place.h"
+
+enum { ALICE = 4242, BOB };
+
+static struct rpc_places places = TAILQ_HEAD_INITIALIZER(places);
+static char why[256];
+
+/**
+ * come() - a client comes, and asks something
+ * @uid: of whom
+ * @right: what it may do
+ * @busy: it stays busy
+ *
+ * Return: its place; NULL: it was refused.
+ */
+static struct rpc_place *come(uid_t uid, enum rpc_right right, bool busy)
+{
+	static struct rpc_place pool[512]; /* no place is used twice */
+	static size_t n;
+	struct rpc_place *p = &pool[n++], *leaves;
+
+	cr_assert_lt(n, 512);
+	*p = (struct rpc_place){ .uid = uid, .right = right, .busy = busy };
+	do {
+		if (!rpc_place_find(&places, p, &leaves, why, sizeof(why)))
+			return NULL;
+		if (leaves)
+			TAILQ_REMOVE(&places, leaves, entry);
+	} while (leaves);
+	TAILQ_INSERT_TAIL(&places, p, entry);
+	return p;
+}
+
+/**
+ * count() - how many are there
+ * @uid: of whom; -1: of everybody
+ *
+ * Return: clients.
+ */
+static int count(uid_t uid)
+{
+	struct rpc_place *p;
+	int n = 0;
+
+	TAILQ_FOREACH(p, &places, entry)
+	n += uid == (uid_t)-1 || p->uid == uid;
+	return n;
+}
+
+static bool is_there(const struct rpc_place *which)
+{
+	struct rpc_place *p;
+
+	TAILQ_FOREACH(p, &places, entry)
+	{
+		if (p == which)
+			return true;
+	}
+	return false;
+}
+
+Test(rpc_place, one_user_has_sixteen)
+{
+	struct rpc_place *first = come(ALICE, RPC_READER, true), *second;
+
+	second = come(ALICE, RPC_READER, false);
+	for (int i = 2; i < 100; i++)
+		cr_assert_not_null(come(ALICE, RPC_READER, i < 16));
+	cr_assert_eq(count(ALICE), 16);
+	cr_assert(is_there(first), "it was busy");
+	cr_assert_not(is_there(second));
+	/* Nobody else's client leaves for that, and when all are busy, none does. */
+	cr_assert_not_null(come(BOB, RPC_READER, false));
+	cr_assert_not_null(come(ALICE, RPC_READER, true));
+	cr_assert_null(come(ALICE, RPC_READER, false));
+	cr_assert_not_null(strstr(why, "uid 4242 has 16 clients already"), "%s", why);
+	cr_assert_eq(count(BOB), 1);
+	/* An admin among users is not refused, but leaves by its own. */
+	cr_assert_not_null(come(ALICE, RPC_ADMIN, true));
+	cr_assert_eq(count(ALICE), 16);
+	cr_assert_not(is_there(first));
+}
+
+Test(rpc_place, root_is_never_refused)
+{
+	struct rpc_place *idle;
+
+	for (uid_t uid = 5000; uid < 5003; uid++) {
+		for (int i = 0; i < 16; i++)
+			cr_assert_not_null(come(uid, RPC_READER, true));
+	}
+	cr_assert_null(come(ALICE, RPC_READER, true), "the others are for admins");
+	cr_assert_not_null(strstr(why, "there is no room for more clients"), "%s", why);
+	for (int i = 0; i < 16; i++)
+		cr_assert_not_null(come(0, RPC_ADMIN, true));
+	cr_assert_eq(count((uid_t)-1), 64);
+	for (int i = 0; i < 48; i++)
+		cr_assert_not_null(come(0, RPC_ADMIN, true));
+	cr_assert_eq(count(0), 64, "readers leave first, even busy ones");
+	idle = TAILQ_LAST(&places, rpc_places);
+	idle->busy = false;
+	cr_assert_not_null(come(0, RPC_ADMIN, true));
+	cr_assert_not(is_there(idle));
+	cr_assert_not_null(come(0, RPC_ADMIN, true));
+	cr_assert_eq(count((uid_t)-1), 64);
+}
+
+Test(rpc_place, an_idle_reader_leaves_for_another)
+{
+	struct rpc_place *first = come(5000, RPC_READER, false);
+
+	for (int i = 1; i < 48; i++)
+		come(5000 + (uid_t)i / 16, RPC_READER, false);
+	cr_assert_not_null(come(ALICE, RPC_READER, false));
+	cr_assert_not(is_there(first));
+	cr_assert_eq(count((uid_t)-1), 48);
+}
+
+Test(rpc_place, strangers_do_not_count)
+{
+	struct rpc_place *reader = come(ALICE, RPC_READER, false);
+
+	for (int i = 0; i < 200; i++)
+		cr_assert_not_null(come(BOB, RPC_NOBODY, i % 2));
+	cr_assert_eq(count(BOB), 8);
+	for (int i = 0; i < 64; i++)
+		come(0, RPC_ADMIN, true);
+	cr_assert_eq(count(0), 64);
+	cr_assert_not(is_there(reader));
+	cr_assert_eq(count(BOB), 8);
+	/* A reload may make strangers of many: no more come than leave. */
+	for (struct rpc_place *p = TAILQ_FIRST(&places); p; p = TAILQ_NEXT(p, entry))
+		p->right = RPC_NOBODY;
+	cr_assert_not_null(come(BOB, RPC_NOBODY, false));
+	cr_assert_eq(count((uid_t)-1), 8);
+}

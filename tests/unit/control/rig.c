@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * rig.c - stand-ins for the server and two guests, and what is asked and answered
+ */
+#include "rig.h"
+
+#include <criterion/criterion.h>
+#include <event2/buffer.h>
+#include <libfs/abi.h>
+#include <stdlib.h>
+
+#include "control/call.h"
+#include "control/events.h"
+
+#ifdef __SANITIZE_ADDRESS__
+/* Criterion 2.4.1 leaves a little of its own behind now and then; asked by LeakSanitizer */
+const char *__lsan_default_suppressions(void);
+
+const char *__lsan_default_suppressions(void)
+{
+	return "leak:libcriterion\n";
+}
+#endif
+
+char rpc_path[64];
+struct server_watch *rpc_watch;
+
+static struct channel_config channels[] = {
+	{ .name = (char *)"a\n\"b",
+	  .ring_bytes = 4096,
+	  .exclusive = true,
+	  .guest_mode = 0640,
+	  .guest_uid = 1000,
+	  .guest_gid = 0,
+	  .endpoint = { .type = ENDPOINT_UNIX_LISTEN, .path = (char *)"/p/s", .mode = 0600 } },
+	{ .name = (char *)"file",
+	  .ring_bytes = 1 << 20,
+	  .guest_mode = OKL4FS_NOT_GIVEN,
+	  .guest_uid = OKL4FS_NOT_GIVEN,
+	  .guest_gid = OKL4FS_NOT_GIVEN,
+	  .endpoint = { .type = ENDPOINT_INTERVM, .file = (char *)"rel/f", .rounds = 2 } },
+};
+
+static struct guest_config guests[] = {
+	{ .name = (char *)"vm1", .socket = (char *)"/s1", .channels = channels, .n_channels = 2 },
+	{ .name = (char *)"vm2",
+	  .socket = (char *)"/s2",
+	  .socket_mode = SOCKET_CONNECT,
+	  .channels = channels + 1,
+	  .n_channels = 1 },
+};
+
+struct config rpc_config = { .control_path = rpc_path,
+			     .control_mode = 0620,
+			     .guests = guests,
+			     .n_guests = 2 };
+
+struct guest {
+	const struct guest_config *cfg;
+};
+
+static struct guest made[] = { { &guests[0] }, { &guests[1] } };
+
+bool rpc_vm1_gone;
+
+struct guest *server_guest(struct server *server, size_t idx)
+{
+	idx += rpc_vm1_gone;
+	return idx < 2 ? &made[idx] : NULL;
+}
+
+const struct config *server_config(const struct server *server)
+{
+	return &rpc_config;
+}
+
+unsigned int server_n_workers(const struct server *server)
+{
+	return 3;
+}
+
+uint64_t server_uptime_ms(const struct server *server)
+{
+	return 1234567;
+}
+
+const char *server_version(void)
+{
+	return OKL4FS_VERSION_STRING;
+}
+
+uint64_t server_started_us(const struct server *server)
+{
+	return 1700000000000001;
+}
+
+void server_watch(struct server *server, struct server_watch *watch)
+{
+	rpc_watch = watch;
+}
+
+void server_unwatch(struct server *server, struct server_watch *watch)
+{
+	if (rpc_watch == watch)
+		rpc_watch = NULL;
+}
+
+uint64_t server_instance(void)
+{
+	return 0xabc;
+}
+
+uint64_t guest_serial(const struct guest *guest)
+{
+	return guest == &made[0] ? 7 : 9;
+}
+
+const struct guest_config *guest_config(const struct guest *guest)
+{
+	return guest->cfg;
+}
+
+bool guest_path_is_lost(const struct guest *guest)
+{
+	return guest == &made[1];
+}
+
+void guest_snapshot(struct guest *guest, struct guest_snapshot *snap)
+{
+	*snap = (struct guest_snapshot){ 0 };
+	if (guest == &made[0])
+		*snap = (struct guest_snapshot){
+			.connected = true,
+			.ready = true,
+			.n_queues = 2,
+			.memory_bytes = 1ULL << 40,
+			.tail_bytes = 9,
+			.requests = 10,
+			.refused = 11,
+			.declined_fuse = 12,
+			.dropped_messages = 13,
+			.device_errors = 14,
+			.driver_instance = 0xfedcba9876543210,
+		};
+	snap->n_channels = (uint32_t)guest->cfg->n_channels;
+	snap->n_in_state[CHANNEL_ATTACHED] = 1;
+	snap->n_in_state[CHANNEL_FAILED] = snap->n_channels - 1;
+}
+
+int guest_channel_snapshots(struct guest *guest, uint32_t from, uint32_t max,
+			    struct channel_snapshot **list)
+{
+	uint32_t n = 0;
+
+	*list = calloc(guest->cfg->n_channels + 1, sizeof(**list));
+	for (uint32_t i = from; i < guest->cfg->n_channels && n < max; i++) {
+		struct channel_snapshot *snap = &(*list)[n++];
+
+		*snap = (struct channel_snapshot){
+			.cfg = &guest->cfg->channels[i],
+			.id = i,
+			.info = { .joined = true, .path_lost = true, .clients = 5, .refused = 6 },
+			.state = i ? CHANNEL_FAILED : CHANNEL_ATTACHED,
+			.instance = i ? 0 : 0x77,
+			.failed_status = FS_HEAD_BACK,
+			.attaches = 8,
+			.fwd = { 1, 2, 3, 4, 5, 6, 7 },
+			.bwd = { 11, 12, 13, 14, 15, 16, 17 },
+			.fwd_fill = 21,
+			.bwd_fill = 22,
+			.tail_bytes = 23,
+			.lost_bytes = 24,
+			.fwd_host_phase = 31,
+			.fwd_guest_phase = 32,
+			.bwd_host_phase = 33,
+			.bwd_guest_phase = 34,
+		};
+		snap->errors[FS_HEAD_BACK] = 2;
+		snap->errors[FS_CTL_MAGIC] = 1;
+	}
+	return (int)n;
+}
+
+char rpc_changed[256];
+static struct rpc_subscriber subscriber;
+struct rpc_caller rpc_caller = { .right = RPC_ADMIN, .uid = 77, .subscriber = &subscriber };
+int rpc_outcome;
+
+struct guest *server_find(struct server *server, const char *name)
+{
+	return !strcmp(name, "vm1") ? &made[0] : !strcmp(name, "vm2") ? &made[1] : NULL;
+}
+
+size_t server_n_guests(const struct server *server)
+{
+	return 2;
+}
+
+int server_guest_add(struct server *server, const struct guest_config *cfg)
+{
+	snprintf(rpc_changed, sizeof(rpc_changed), "guest %s: %s, %zu channels", cfg->name,
+		 cfg->socket, cfg->n_channels);
+	return rpc_outcome;
+}
+
+int server_guest_remove(struct server *server, const char *name)
+{
+	snprintf(rpc_changed, sizeof(rpc_changed), "no guest %s", name);
+	return rpc_outcome;
+}
+
+int server_reload(struct server *server, FILE *errors)
+{
+	if (rpc_outcome)
+		fprintf(errors, "f:1:2: one\nf:3:4: two\n");
+	return rpc_outcome;
+}
+
+int server_channel_add(struct server *server, struct guest *guest, const struct channel_config *cfg,
+		       uint32_t *id)
+{
+	snprintf(rpc_changed, sizeof(rpc_changed), "%s/%s: %u bytes, %s", guest->cfg->name,
+		 cfg->name, (unsigned int)cfg->ring_bytes, endpoint_type_name(cfg->endpoint.type));
+	*id = 7;
+	return rpc_outcome;
+}
+
+int guest_channel_remove(struct guest *guest, const char *name)
+{
+	snprintf(rpc_changed, sizeof(rpc_changed), "no %s/%s", guest->cfg->name, name);
+	return rpc_outcome;
+}
+
+int guest_channel_reset(struct guest *guest, const char *name)
+{
+	snprintf(rpc_changed, sizeof(rpc_changed), "reset %s/%s", guest->cfg->name, name);
+	return rpc_outcome;
+}
+
+char *answer_to(const char *line, size_t bytes)
+{
+	/* In memory of its own, so that a sanitizer sees a step beyond the end. */
+	char *copy = malloc(bytes + 1), *answer = NULL;
+	struct evbuffer *out = evbuffer_new();
+	enum rpc_outcome outcome;
+	struct rpc_work work;
+	size_t length;
+
+	memcpy(copy, line, bytes);
+	copy[bytes] = 0;
+	rpc_work_begin(&work, copy, bytes);
+	do
+		outcome = rpc_work_step(&work, &rpc_caller, out);
+	while (outcome == RPC_WORK_MORE);
+	cr_assert_eq(outcome, RPC_WORK_DONE);
+	rpc_work_end(&work);
+	length = evbuffer_get_length(out);
+	if (length) {
+		answer = malloc(length + 1);
+		evbuffer_remove(out, answer, length);
+		answer[length] = 0;
+	}
+	evbuffer_free(out);
+	return answer;
+}
+
+/**
+ * answers() - a line must be answered by exactly this one
+ * @line: request
+ * @want: the answer without its newline; NULL: none
+ */
+void answers(const char *line, const char *want)
+{
+	char *got = answer_to(line, strlen(line));
+
+	if (!want) {
+		cr_assert_null(got, "%s", got);
+		return;
+	}
+	cr_assert_not_null(got, "%s", line);
+	cr_assert_eq(got[strlen(got) - 1], '\n');
+	got[strlen(got) - 1] = 0;
+	cr_assert_str_eq(got, want, "%s", line);
+	free(got);
+}
+
+/**
+ * call() - a call must be answered by exactly this
+ * @method: its method
+ * @params: the members of its params; NULL: it has none
+ * @kind: "result" or "error"
+ * @what: its value
+ */
+static void call(const char *method, const char *params, const char *kind, const char *what)
+{
+	char line[1024], want[4096];
+
+	snprintf(line, sizeof(line), CALL("%s", "%s%s%s"), method, params ? ",\"params\":{" : "",
+		 params ? params : "", params ? "}" : "");
+	snprintf(want, sizeof(want), "{\"jsonrpc\":\"2.0\",\"id\":1,\"%s\":%s}", kind, what);
+	answers(line, want);
+}
+
+/**
+ * gives() - a call must have this result
+ * @method: its method
+ * @params: the members of its params; NULL: it has none
+ * @result: the result
+ */
+void gives(const char *method, const char *params, const char *result)
+{
+	call(method, params, "result", result);
+}
+
+/**
+ * refuses() - a call must give this error
+ * @method: its method
+ * @params: the members of its params; NULL: it has none
+ * @code: of the error
+ * @text: its message as it stands in JSON
+ */
+void refuses(const char *method, const char *params, int code, const char *text)
+{
+	char error[1024];
+
+	snprintf(error, sizeof(error), "{\"code\":%d,\"message\":\"%s\"}", code, text);
+	call(method, params, "error", error);
+}

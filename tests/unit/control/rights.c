@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * rights.c - the control socket: who may what, and who is sent away
+ */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "peer.h"
+#include "rig.h"
+#include "control/rights.h"
+
+/* As many as a test needs; root's uid and the tester's own are admins in any case. */
+enum { STRANGER = 4242, READER, ADMIN, FRIEND };
+
+/**
+ * may() - what somebody may must be this
+ * @rights: who may what
+ * @uid: who asks
+ * @group: his supplementary group
+ * @want: what he may
+ */
+static void may(const struct rpc_rights *rights, uid_t uid, gid_t group, enum rpc_right want)
+{
+	struct rpc_peer peer = { .uid = uid, .groups = (gid_t[]){ 999, group }, .n_groups = 2 };
+
+	cr_assert_eq(rpc_rights_of(rights, &peer), want, "uid %u, group %u", uid, group);
+}
+
+Test(rpc_rights, who_may_what)
+{
+	struct rpc_ids none = { .given = false }, empty = { .given = true };
+	struct rpc_ids readers = { true, (uid_t[]){ READER }, 1, (gid_t[]){ 50, 60 }, 2 };
+	struct rpc_ids admins = { true, (uid_t[]){ FRIEND, ADMIN }, 2, (gid_t[]){ 70 }, 1 };
+	struct rpc_rights rights = { none, none };
+
+	may(&rights, STRANGER, 1, RPC_ADMIN);
+
+	rights = (struct rpc_rights){ readers, admins };
+	may(&rights, 0, 1, RPC_ADMIN);
+	may(&rights, geteuid(), 1, RPC_ADMIN);
+	may(&rights, STRANGER, 1, RPC_NOBODY);
+	may(&rights, READER, 1, RPC_READER);
+	may(&rights, STRANGER, 60, RPC_READER);
+	may(&rights, ADMIN, 1, RPC_ADMIN);
+	may(&rights, READER, 70, RPC_ADMIN);
+
+	rights = (struct rpc_rights){ none, admins };
+	may(&rights, STRANGER, 60, RPC_READER);
+	may(&rights, FRIEND, 1, RPC_ADMIN);
+
+	rights = (struct rpc_rights){ readers, none };
+	may(&rights, STRANGER, 1, RPC_NOBODY);
+	may(&rights, STRANGER, 50, RPC_READER);
+	may(&rights, 0, 1, RPC_ADMIN);
+
+	rights = (struct rpc_rights){ none, empty };
+	may(&rights, STRANGER, 1, RPC_READER);
+	rights = (struct rpc_rights){ empty, none };
+	may(&rights, STRANGER, 1, RPC_NOBODY);
+	may(&rights, 0, 1, RPC_ADMIN);
+}
+
+Test(rpc_rights, names_become_numbers)
+{
+	char *users[] = { (char *)"no such user", (char *)"root", (char *)"daemon" };
+	char *groups[] = { (char *)"adm", (char *)"no such group" };
+	struct config cfg = { .control_readers = { true, users, 3, groups, 2 } };
+	struct rpc_rights rights;
+
+	rpc_rights_init(&rights, &cfg);
+	cr_assert(rights.readers.given);
+	cr_assert_not(rights.admins.given);
+	cr_assert_eq(rights.readers.n_users, 2);
+	cr_assert_eq(rights.readers.users[0], 0);
+	cr_assert_eq(rights.readers.users[1], 1);
+	cr_assert_eq(rights.readers.n_groups, 1);
+	cr_assert_eq(rights.readers.groups[0], 4);
+	rpc_rights_deinit(&rights);
+}
+
+Test(rpc_rights, the_other_end_of_a_socket)
+{
+	struct rpc_peer peer;
+	gid_t groups[256];
+	int fd[2], n = getgroups(256, groups);
+
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
+	cr_assert_eq(rpc_peer_init(&peer, fd[0]), 0);
+	cr_assert_eq(peer.pid, getpid());
+	cr_assert_eq(peer.uid, geteuid());
+	cr_assert_eq(peer.groups[0], getegid());
+	cr_assert_eq(peer.n_groups, (size_t)n + 1);
+	for (int i = 0; i < n; i++)
+		cr_assert_eq(peer.groups[i + 1], groups[i]);
+	rpc_peer_deinit(&peer);
+	close(fd[0]);
+	close(fd[1]);
+}
+
+Test(rpc_rights, what_is_told_of_what_one_may_not)
+{
+	rpc_caller.right = RPC_READER;
+	gives("version", NULL, VERSION);
+	refuses("config.reload", NULL, -32002,
+		"config.reload changes something, and uid 77 may only look: "
+		"it is not in control.admins of the configuration");
+	refuses("channel.add", "\"nonsense\":1", -32002,
+		"channel.add changes something, and uid 77 may only look: "
+		"it is not in control.admins of the configuration");
+	rpc_caller.right = RPC_NOBODY;
+	refuses("version", NULL, -32002,
+		"uid 77 has no rights here: it is neither in control.readers nor in "
+		"control.admins of the configuration");
+	refuses("no.such", NULL, -32601, "there is no method \\\"no.such\\\"");
+	cr_assert_str_eq(rpc_changed, "");
+}
+
+TestSuite(rpc_idle, .init = rpc_start, .fini = rpc_stop, .timeout = 60);
+
+/**
+ * one_second() - who asks nothing for a second is sent away
+ * @arg: not used
+ */
+static void one_second(void *arg)
+{
+	rpc_config.control_idle_seconds = 1;
+}
+
+Test(rpc_idle, who_asks_nothing_is_sent_away)
+{
+	FILE *idle = client(), *trickles, *told = client(), *quiet;
+
+	say(fileno(told), CALL("events.subscribe", "") "\n");
+	hear(told, "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\"");
+	rpc_reload(one_second);
+	/* Those who were there, too */
+	hear(idle, ERROR("null", -32003, "nothing was asked for 1 s"));
+	hear(idle, NULL);
+
+	/* Bytes are no question. */
+	trickles = client();
+	quiet = client();
+	say(fileno(trickles), "{");
+	hear(quiet, ERROR("null", -32003, "nothing was asked for 1 s"));
+	hear(trickles, ERROR("null", -32003, "nothing was asked for 1 s"));
+	hear(trickles, NULL);
+
+	/* Who is told of events may be silent. */
+	say(fileno(told), CALL("version", "") "\n");
+	hear(told, RESULT("1", VERSION));
+	fclose(idle);
+	fclose(trickles);
+	fclose(told);
+	fclose(quiet);
+}

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * echo.c - the endpoints echo and discard
+ */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+
+#include "echo_rig.h"
+
+/**
+ * state_of() - what the guest sees of one of the host's ends
+ * @rig: rig
+ * @writer: of bwd's writing end; else of fwd's reading end
+ *
+ * Return: its state.
+ */
+static enum pipe_state state_of(struct rig *rig, bool writer)
+{
+	enum pipe_state state;
+
+	if (writer)
+		cr_assert_eq(pipe_consumer_peer(&rig->guest.rx, &state), 0);
+	else
+		cr_assert_eq(pipe_producer_peer(&rig->guest.tx, &state), 0);
+	return state;
+}
+
+/* ------------------------------------------------------------------------------------------- */
+/* Bytes                                                                                       */
+
+Test(echo, every_length_at_every_place)
+{
+	struct echo e;
+
+	echo_open(&e, 4096);
+	for (uint64_t n = 1; n <= 4096; n += 37) {
+		echo_send(&e, n);
+		echo_receive(&e, n);
+	}
+	echo_nothing(&e, -FS_AGAIN);
+	cr_assert_eq(e.rig.ch.fwd.bytes, e.out);
+	cr_assert_eq(e.rig.ch.bwd.bytes, e.out);
+	rig_deinit(&e.rig);
+}
+
+Test(echo, a_stream_with_a_reader_that_comes_late)
+{
+	const uint64_t total = 16 << 20;
+	uint64_t rng = rng_seeded("a_stream_with_a_reader_that_comes_late");
+	struct echo e;
+	uint8_t *buf = malloc(65536);
+
+	echo_open(&e, 65536);
+	while (e.in < total) {
+		uint64_t want = 1 + rng_below(&rng, 65536);
+		int64_t n;
+
+		if (want > total - e.out)
+			want = total - e.out;
+		pattern_fill(buf, e.out, want);
+		n = want ? guest_write(&e.rig, buf, want) : -FS_AGAIN;
+		e.out += n > 0 ? (uint64_t)n : 0;
+		if (rng_below(&rng, 3))
+			rig_turns(&e.rig, 1);
+		n = guest_read(&e.rig, buf, 1 + rng_below(&rng, 65536));
+		if (n > 0) {
+			pattern_check(buf, e.in, (uint64_t)n);
+			e.in += (uint64_t)n;
+		}
+	}
+	echo_nothing(&e, -FS_AGAIN);
+	/* Both rings were full at times, and nobody was woken for each piece. */
+	cr_assert_gt(e.rig.ch.bwd.full_stalls, 0);
+	free(buf);
+	rig_deinit(&e.rig);
+}
+
+Test(echo, a_turn_is_bounded_and_the_rest_comes_by_itself)
+{
+	const uint64_t total = 3 * CHANNEL_TURN_BYTES;
+	struct echo e;
+
+	echo_open(&e, 4 << 20);
+	channel_suspend(&e.rig.ch);
+	echo_send(&e, total);
+	cr_assert_eq(rig_attach(&e.rig), 0);
+	cr_assert_leq(e.rig.ch.bwd.bytes, CHANNEL_TURN_BYTES);
+	cr_assert_gt(e.rig.ch.bwd.bytes, 0);
+	echo_receive(&e, total);
+	rig_deinit(&e.rig);
+}
+
+/* ------------------------------------------------------------------------------------------- */
+/* Opening and closing                                                                         */
+
+Test(echo, is_open_before_anybody_comes)
+{
+	struct echo e;
+
+	echo_attached(&e, ENDPOINT_ECHO, 4096);
+	cr_assert_eq(state_of(&e.rig, true), PIPE_OPEN);
+	cr_assert_eq(state_of(&e.rig, false), PIPE_OPEN);
+	guest_open_read(&e.rig);
+	echo_nothing(&e, -FS_AGAIN);
+	guest_close_read(&e.rig);
+	cr_assert_eq(state_of(&e.rig, true), PIPE_OPEN);
+	rig_deinit(&e.rig);
+}
+
+Test(echo, a_writers_end_goes_round_behind_its_bytes)
+{
+	struct echo e;
+
+	echo_open(&e, 8192);
+	for (int round = 0; round < 5; round++) {
+		echo_send(&e, 5000);
+		guest_close_write(&e.rig);
+		cr_assert_eq(state_of(&e.rig, false), PIPE_OPEN, "a writer never gets EPIPE");
+		echo_receive(&e, 5000);
+		echo_nothing(&e, 0);
+		echo_nothing(&e, 0);
+		guest_open_write(&e.rig);
+		echo_nothing(&e, -FS_AGAIN);
+	}
+	rig_deinit(&e.rig);
+}
+
+Test(echo, echo_then_cat)
+{
+	struct echo e;
+
+	echo_attached(&e, ENDPOINT_ECHO, 4096);
+	for (int round = 0; round < 3; round++) {
+		guest_open_write(&e.rig);
+		echo_send(&e, 100);
+		guest_close_write(&e.rig);
+		guest_open_read(&e.rig);
+		echo_receive(&e, 100);
+		echo_nothing(&e, 0);
+		guest_close_read(&e.rig);
+		/* Who comes again waits for the next writer. */
+		guest_open_read(&e.rig);
+		echo_nothing(&e, -FS_AGAIN);
+		guest_close_read(&e.rig);
+	}
+	rig_deinit(&e.rig);
+}
+
+Test(echo, a_writer_that_came_and_went_between_two_looks)
+{
+	struct echo e;
+
+	echo_open(&e, 4096);
+	guest_close_write(&e.rig);
+	echo_nothing(&e, 0);
+
+	/* with bytes */
+	pipe_producer_open(&e.rig.guest.tx);
+	channel_suspend(&e.rig.ch); /* the host does not see what happens now */
+	echo_send(&e, 10);
+	pipe_producer_close(&e.rig.guest.tx);
+	cr_assert_eq(rig_attach(&e.rig), 0);
+	echo_receive(&e, 10);
+	echo_nothing(&e, 0);
+
+	/* and without: a reader that waits for the next end gets it */
+	guest_close_read(&e.rig);
+	guest_open_read(&e.rig);
+	echo_nothing(&e, -FS_AGAIN);
+	pipe_producer_open(&e.rig.guest.tx);
+	pipe_producer_close(&e.rig.guest.tx);
+	channel_rung(&e.rig.ch);
+	echo_nothing(&e, 0);
+	rig_deinit(&e.rig);
+}
+
+Test(echo, bytes_wait_for_a_reader_to_come_back)
+{
+	static const uint8_t buf[4096];
+	struct echo e;
+
+	echo_open(&e, 4096);
+	echo_send(&e, 1000);
+	guest_close_read(&e.rig);
+	echo_send(&e, 3000);
+	cr_assert_eq(e.rig.ch.bwd.bytes, 1000, "nothing is pushed to nobody");
+	cr_assert_eq(guest_write(&e.rig, buf, 4096), 1096, "the writer is held up by a full fwd");
+	cr_assert_eq(guest_write(&e.rig, "x", 1), -FS_AGAIN);
+	rig_deinit(&e.rig);
+
+	echo_open(&e, 4096);
+	echo_send(&e, 1000);
+	guest_close_read(&e.rig);
+	echo_send(&e, 3000);
+	guest_close_write(&e.rig);
+	cr_assert_eq(state_of(&e.rig, true), PIPE_OPEN, "the end waits behind the bytes");
+	guest_open_read(&e.rig);
+	echo_receive(&e, 4000);
+	echo_nothing(&e, 0);
+	rig_deinit(&e.rig);
+}
+
+Test(echo, the_reader_closes_after_the_end)
+{
+	struct echo e;
+
+	echo_open(&e, 4096);
+	echo_send(&e, 10);
+	guest_close_write(&e.rig);
+	guest_close_read(&e.rig);
+	guest_open_write(&e.rig); /* before anybody took the end: it is not seen, the bytes are */
+	echo_send(&e, 10);
+	guest_open_read(&e.rig);
+	echo_receive(&e, 20);
+	echo_nothing(&e, -FS_AGAIN);
+	rig_deinit(&e.rig);
+}
+
+/* The daemon's look at fwd comes here (ld's --wrap): this writer opens right behind it */
+int64_t __real_channel_peek_read(struct channel *ch, struct pipe_seg seg[2]);
+int64_t __wrap_channel_peek_read(struct channel *ch, struct pipe_seg seg[2]);
+
+static struct pipe *opens_behind_a_look;
+
+int64_t __wrap_channel_peek_read(struct channel *ch, struct pipe_seg seg[2])
+{
+	int64_t n = __real_channel_peek_read(ch, seg);
+
+	if (opens_behind_a_look)
+		pipe_producer_open(opens_behind_a_look);
+	opens_behind_a_look = NULL;
+	return n;
+}
+
+Test(echo, a_writer_that_comes_while_the_daemon_looks_ends_nothing)
+{
+	struct echo e;
+
+	echo_open(&e, 4096);
+	echo_send(&e, 10);
+	guest_close_write(&e.rig);
+	echo_receive(&e, 10);
+	echo_nothing(&e, 0);
+	guest_close_read(&e.rig);
+	guest_open_read(&e.rig);
+	echo_nothing(&e, -FS_AGAIN);
+	opens_behind_a_look = &e.rig.guest.tx;
+	channel_rung(&e.rig.ch);
+	cr_assert_null(opens_behind_a_look);
+	echo_nothing(&e, -FS_AGAIN);
+	channel_rung(&e.rig.ch); /* its bell */
+	echo_send(&e, 10);
+	echo_receive(&e, 10);
+	echo_nothing(&e, -FS_AGAIN);
+	guest_close_write(&e.rig);
+	echo_nothing(&e, 0);
+	rig_deinit(&e.rig);
+}
+
+/* ------------------------------------------------------------------------------------------- */
+/* discard                                                                                     */
+
+Test(discard, takes_everything_and_gives_nothing)
+{
+	static uint8_t buf[1 << 20];
+	uint64_t total = 0;
+	struct echo e;
+
+	echo_attached(&e, ENDPOINT_DISCARD, 65536);
+	cr_assert_eq(state_of(&e.rig, true), PIPE_OPEN);
+	cr_assert_eq(state_of(&e.rig, false), PIPE_OPEN);
+	guest_open_read(&e.rig);
+	for (int round = 0; round < 3; round++) {
+		guest_open_write(&e.rig);
+		while (total < (uint64_t)(round + 1) * (8 << 20)) {
+			int64_t n = guest_write(&e.rig, buf, sizeof(buf));
+
+			if (n > 0)
+				total += (uint64_t)n;
+			rig_turns(&e.rig, 1);
+		}
+		guest_close_write(&e.rig);
+	}
+	rig_turns(&e.rig, 2);
+	cr_assert_eq(e.rig.ch.fwd.bytes, total);
+	cr_assert_eq(pipe_writable(&e.rig.guest.tx), 65536);
+	echo_nothing(&e, -FS_AGAIN);
+	rig_deinit(&e.rig);
+}
+
+Test(discard, goes_on_after_a_restart)
+{
+	struct endpoint_info info;
+	struct echo e;
+
+	echo_attached(&e, ENDPOINT_DISCARD, 4096);
+	guest_open_write(&e.rig);
+	echo_killed(&e);
+	echo_send(&e, 4096);
+	cr_assert_eq(guest_write(&e.rig, "x", 1), -FS_AGAIN);
+	cr_assert_eq(rig_attach(&e.rig), 0);
+	cr_assert_eq(guest_write(&e.rig, "x", 1), 1);
+	e.rig.ep->ops->info(e.rig.ep, &info);
+	cr_assert(info.joined);
+	cr_assert_eq(rig_cpu_ms(&e.rig, 100) > 50, false, "it spins");
+	rig_deinit(&e.rig);
+}

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * echo_kill.c - an echo whose daemon is killed, and the one that comes after it
+ */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+
+#include "echo_rig.h"
+
+/**
+ * host_end() - the host's end as the killed daemon had it
+ * @rig: rig without a daemon
+ * @s: to be filled
+ */
+static void host_end(struct rig *rig, struct socketpair *s)
+{
+	cr_assert_eq(socketpair_attach(s, &rig->sec[OKL4FS_SEC_CTL], &rig->sec[OKL4FS_SEC_FWD],
+				       &rig->sec[OKL4FS_SEC_BWD], rig->instance),
+		     0);
+}
+
+/**
+ * die_in_a_move() - do what an echo does, up to the moment of its death
+ * @rig: rig without a daemon
+ * @bytes: of the piece; that much lies in fwd
+ * @published: bwd's head was published
+ */
+static void die_in_a_move(struct rig *rig, uint64_t bytes, bool published)
+{
+	uint8_t *buf = malloc(bytes);
+	struct pipe_seg seg[2];
+	struct socketpair s;
+	uint64_t done = 0;
+	bool notify;
+
+	host_end(rig, &s);
+	while (done < bytes) {
+		/* Read without giving back: through a second handle that is thrown away */
+		int64_t n = pipe_peek_read(&s.rx, seg);
+
+		cr_assert_gt(n, 0);
+		for (int i = 0; i < 2 && done < bytes; i++) {
+			uint64_t k = seg[i].bytes < bytes - done ? seg[i].bytes : bytes - done;
+
+			memcpy(buf + done, seg[i].base, k);
+			done += k;
+		}
+		s.rx.cursor += (uint64_t)n; /* private: nothing is published */
+	}
+	if (published)
+		cr_assert_eq(pipe_write(&s.tx, buf, bytes, &notify), (int64_t)bytes);
+	else
+		memset(rig->chunk[OKL4FS_SEC_BWD][0], 0x55, 16); /* copied, not published */
+	free(buf);
+}
+
+Test(echo, killed_at_every_step_of_pieces_of_every_kind)
+{
+	static const uint64_t sizes[] = { 1, 100, 4095, 4096, 4097, 8192 };
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		for (uint64_t before = 0; before < 16384; before += 1777) {
+			for (int published = 0; published < 2; published++) {
+				struct echo e;
+
+				echo_open(&e, 8192);
+				/* Somewhere in the rings, and empty. */
+				for (uint64_t left = before; left;) {
+					uint64_t n = left < 8192 ? left : 8192;
+
+					echo_send(&e, n);
+					echo_receive(&e, n);
+					left -= n;
+				}
+				echo_killed(&e);
+				echo_send(&e, sizes[i]);
+				die_in_a_move(&e.rig, sizes[i], published);
+				cr_assert_eq(rig_attach(&e.rig), 0);
+				echo_receive(&e, sizes[i]);
+				echo_nothing(&e, -FS_AGAIN);
+				echo_send(&e, 8192);
+				echo_receive(&e, 8192);
+				rig_deinit(&e.rig);
+			}
+		}
+	}
+}
+
+Test(echo, killed_in_a_move_with_more_behind_it_and_the_writer_gone)
+{
+	struct echo e;
+
+	echo_open(&e, 8192);
+	echo_killed(&e);
+	echo_send(&e, 6000);
+	die_in_a_move(&e.rig, 5000, true);
+	guest_close_write(&e.rig);
+	cr_assert_eq(rig_attach(&e.rig), 0);
+	echo_receive(&e, 6000);
+	echo_nothing(&e, 0);
+	rig_deinit(&e.rig);
+}
+
+Test(echo, an_end_that_was_passed_on_is_not_passed_on_twice)
+{
+	struct echo e;
+
+	echo_open(&e, 4096);
+	echo_send(&e, 10);
+	guest_close_write(&e.rig);
+	echo_receive(&e, 10);
+	echo_nothing(&e, 0);
+	guest_close_read(&e.rig);
+	echo_killed(&e);
+	guest_open_read(&e.rig);
+	cr_assert_eq(rig_attach(&e.rig), 0);
+	echo_nothing(&e, -FS_AGAIN);
+	guest_open_write(&e.rig);
+	echo_send(&e, 10);
+	echo_receive(&e, 10);
+	rig_deinit(&e.rig);
+}
+
+Test(echo, an_end_that_was_not_passed_on_is)
+{
+	struct echo e;
+
+	echo_open(&e, 4096);
+	echo_send(&e, 10);
+	echo_killed(&e);
+	pipe_producer_close(&e.rig.guest.tx);
+	cr_assert_eq(rig_attach(&e.rig), 0);
+	echo_receive(&e, 10);
+	echo_nothing(&e, 0);
+	rig_deinit(&e.rig);
+}
+
+Test(echo, cursors_that_no_echo_made)
+{
+	const struct endpoint_config echo = { .type = ENDPOINT_ECHO };
+	struct socketpair s;
+	struct rig rig;
+	bool notify;
+
+	rig_init(&rig, &echo, 4096);
+	host_end(&rig, &s);
+	cr_assert_eq(pipe_write(&s.tx, "abc", 3, &notify), 3); /* written, and nothing read */
+	cr_assert_eq(rig_attach(&rig), -FS_RESUME_CURSORS);
+	cr_assert_eq(rig.ch.state, CHANNEL_FAILED);
+	rig_deinit(&rig);
+
+	rig_init(&rig, &echo, 4096);
+	host_end(&rig, &s);
+	guest_open_write(&rig);
+	cr_assert_eq(guest_write(&rig, "abc", 3), 3);
+	cr_assert_eq(pipe_read(&s.rx, (uint8_t[3]){ 0 }, 3, &notify),
+		     3); /* read, and not written */
+	cr_assert_eq(rig_attach(&rig), -FS_RESUME_CURSORS);
+	cr_assert_eq(rig.told, FS_RESUME_CURSORS);
+	rig_deinit(&rig);
+}
+
+Test(echo, fresh_memory_begins_anew)
+{
+	struct echo e;
+
+	echo_open(&e, 4096);
+	echo_send(&e, 100);
+	rig_new_memory(&e.rig);
+	cr_assert_eq(rig_attach(&e.rig), 0);
+	guest_open_write(&e.rig);
+	guest_open_read(&e.rig);
+	echo_nothing(&e, -FS_AGAIN);
+	e.out = e.in = 0;
+	echo_send(&e, 100);
+	echo_receive(&e, 100);
+	rig_deinit(&e.rig);
+}
+
+/* ------------------------------------------------------------------------------------------- */
+/* Anything, in any order                                                                      */
+
+/**
+ * struct model - which ends of the guest's are open
+ * @open_write: the guest's writer is open
+ * @open_read: the guest's reader is open
+ */
+struct model {
+	bool open_write, open_read;
+};
+
+/**
+ * act() - one random action of the guest
+ * @e: rig
+ * @m: model
+ * @rng: random numbers
+ */
+static void act(struct echo *e, struct model *m, uint64_t *rng)
+{
+	uint8_t buf[3000];
+	uint64_t want = 1 + rng_below(rng, sizeof(buf));
+	int64_t n;
+
+	switch (rng_below(rng, 10)) {
+	case 0:
+		if (m->open_write)
+			guest_close_write(&e->rig);
+		else
+			guest_open_write(&e->rig);
+		m->open_write = !m->open_write;
+		return;
+	case 1:
+		if (m->open_read)
+			guest_close_read(&e->rig);
+		else
+			guest_open_read(&e->rig);
+		m->open_read = !m->open_read;
+		return;
+	case 2:
+		channel_suspend(&e->rig.ch);
+		cr_assert_eq(rig_attach(&e->rig), 0);
+		return;
+	case 3:
+		echo_killed(e);
+		cr_assert_eq(rig_attach(&e->rig), 0);
+		return;
+	case 4:
+	case 5:
+	case 6:
+		if (!m->open_write)
+			return;
+		pattern_fill(buf, e->out, want);
+		n = guest_write(&e->rig, buf, want);
+		cr_assert(n > 0 || n == -FS_AGAIN, "write: %s", fs_status_name((int)n));
+		e->out += n > 0 ? (uint64_t)n : 0;
+		return;
+	default:
+		if (!m->open_read)
+			return;
+		n = guest_read(&e->rig, buf, want);
+		cr_assert(n >= 0 || n == -FS_AGAIN, "read: %s", fs_status_name((int)n));
+		if (n > 0)
+			pattern_check(buf, e->in, (uint64_t)n);
+		e->in += n > 0 ? (uint64_t)n : 0;
+		return;
+	}
+}
+
+Test(echo, openings_closings_restarts_in_any_order)
+{
+	uint64_t rng = rng_seeded("openings_closings_restarts_in_any_order");
+
+	for (int run = 0; run < 20; run++) {
+		struct model m = { 0 };
+		struct echo e;
+		uint8_t byte;
+		int64_t n;
+
+		echo_attached(&e, ENDPOINT_ECHO, run % 2 ? 4096 : 16384);
+		for (int i = 0; i < 2000; i++) {
+			act(&e, &m, &rng);
+			if (!rng_below(&rng, 4))
+				rig_turns(&e.rig, 1);
+		}
+		if (!m.open_read)
+			guest_open_read(&e.rig);
+		if (m.open_write)
+			guest_close_write(&e.rig);
+		echo_receive(&e, e.out - e.in);
+		/* A writer that has just closed ends the reader; another one's end may be taken */
+		rig_turns(&e.rig, 2);
+		n = guest_read(&e.rig, &byte, 1);
+		cr_assert(!n || (!m.open_write && n == -FS_AGAIN), "%s", fs_status_name((int)n));
+		rig_deinit(&e.rig);
+	}
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * rig.h - a rig with the endpoint unix-listen, and clients of it
+ */
+#ifndef TESTS_UNIT_DAEMON_HOST_H
+#define TESTS_UNIT_DAEMON_HOST_H
+
+#include "../../channel/rig.h"
+
+#define SPIN_MS 30 /* of 100: more is a loop that does not sleep */
+
+/**
+ * struct host - a rig with a unix-listen
+ * @rig: rig
+ * @dir: where its socket lies
+ * @path: of the socket
+ */
+struct host {
+	struct rig rig;
+	char dir[32], path[64];
+};
+
+/** host_listening() - a rig with a unix-listen, not attached */
+void host_listening(struct host *h, uint64_t ring_bytes);
+
+/** host_attached() - the same, attached, with the guest's ends open */
+void host_attached(struct host *h, uint64_t ring_bytes);
+
+/** host_finish() - let it go */
+void host_finish(struct host *h);
+
+/** host_client() - connect, and let the daemon see it */
+int host_client(struct host *h);
+
+/** host_leave() - close a connection, and let the daemon see it */
+void host_leave(struct host *h, int fd);
+
+/** host_info() - what the endpoint says of itself */
+struct endpoint_info host_info(struct host *h);
+
+/** guest_gets() - the guest must read a part of the stream, and no more */
+void guest_gets(struct host *h, uint64_t *pos, uint64_t bytes);
+
+/** guest_sees() - a read in the guest must give no byte, but this */
+void guest_sees(struct host *h, int64_t want);
+
+/** guest_sends() - the guest writes a part of the stream, all of it */
+void guest_sends(struct host *h, uint64_t *pos, uint64_t bytes);
+
+/** client_gets() - a client must read a part of the stream */
+void client_gets(struct host *h, int fd, uint64_t *pos, uint64_t bytes);
+
+/** client_sees() - a read of the client's must give no byte, but this */
+void client_sees(struct host *h, int fd, int want);
+
+/** client_sends() - a client writes a part of the stream */
+uint64_t client_sends(struct host *h, int fd, uint64_t *pos, uint64_t bytes);
+
+#endif

@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * wake.c - no schedule loses a wake-up
+ *
+ * Each scenario lets a sleeper and a mover meet, and the explorer takes them through every
+ * interleaving of their accesses to shared memory. Without the fences each of them must get stuck:
+ * that shows that the explorer would find a wake-up that falls between.
+ */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <libfs/pipe.h>
+
+#include "explorer.h"
+
+#define SIZE 4096
+
+static uint8_t ring_memory[SIZE] __attribute__((aligned(4096)));
+static void *ring_chunk[1] = { ring_memory };
+static struct memsec ring;
+static _Alignas(128) struct pipe_shm shm;
+static struct pipe tx, rx;
+
+/* What a scenario is made of */
+static uint64_t first_cursor;
+static unsigned int fill_at_start; /* bytes that lie in the ring */
+static unsigned int n_moves; /* calls of the mover */
+static unsigned int move_bytes; /* bytes of each */
+static unsigned int want_bytes; /* room that a writing sleeper asks for */
+static unsigned int want_bytes2; /* and a second one that shares its end */
+
+static void must(bool ok, const char *what)
+{
+	if (!ok)
+		cr_assert_fail("%s", what);
+}
+
+static void setup(void)
+{
+	static uint8_t bytes[SIZE];
+	bool notify;
+
+	memset(&shm, 0, sizeof(shm));
+	shm.producer.head = first_cursor;
+	shm.consumer.tail = first_cursor;
+	if (first_cursor) {
+		shm.producer.space_event = first_cursor - 1;
+		shm.consumer.data_event = first_cursor - 1;
+	}
+	must(!memsec_init(&ring, ring_chunk, 1, SIZE), "memsec_init");
+	must(!pipe_producer_init(&tx, &shm, &ring), "producer_init");
+	must(!pipe_consumer_init(&rx, &shm, &ring), "consumer_init");
+	pipe_producer_open(&tx);
+	pipe_consumer_open(&rx);
+	if (fill_at_start)
+		must(pipe_write(&tx, bytes, fill_at_start, &notify) == fill_at_start, "first fill");
+}
+
+/* Movers: as a bulk writer and a bulk reader that never wait */
+static void write_moves(void)
+{
+	static uint8_t bytes[SIZE];
+	unsigned int i;
+	bool notify;
+
+	for (i = 0; i < n_moves; i++) {
+		must(pipe_write(&tx, bytes, move_bytes, &notify) == move_bytes, "a write");
+		if (notify)
+			explorer_notify();
+	}
+}
+
+static void read_moves(void)
+{
+	uint8_t bytes[SIZE];
+	unsigned int i;
+	bool notify;
+
+	for (i = 0; i < n_moves; i++) {
+		must(pipe_read(&rx, bytes, move_bytes, &notify) == move_bytes, "a read");
+		if (notify)
+			explorer_notify();
+	}
+}
+
+/* Sleepers: end when all has come, or when there is all the room that was asked for */
+static void read_sleeper(void)
+{
+	unsigned int left = fill_at_start + n_moves * move_bytes;
+	uint8_t bytes[SIZE];
+	bool notify;
+
+	while (left) {
+		int64_t r = pipe_read(&rx, bytes, sizeof(bytes), &notify);
+
+		must(r > 0 || r == -FS_AGAIN, "a read");
+		if (r > 0)
+			left -= (unsigned int)r;
+		else if (!pipe_arm_read(&rx))
+			explorer_sleep();
+	}
+}
+
+/*
+ * Who may sleep has a wake value ahead of the reader as last seen, so a notification for what was
+ * seen may well have gone to somebody else.
+ */
+static int arm_write(unsigned int bytes)
+{
+	int r = pipe_arm_write(&tx, bytes);
+
+	must(r || tx.event - tx.peer_cursor < tx.cursor - tx.peer_cursor,
+	     "sleeps on a wake value that has passed");
+	return r;
+}
+
+static void write_sleeper(void)
+{
+	while (pipe_writable(&tx) < (int64_t)want_bytes) {
+		if (!arm_write(want_bytes))
+			explorer_sleep();
+	}
+}
+
+/* Two that sleep on one end, as threads in the guest do: whoever is satisfied stays awake */
+static void two_write_sleepers(void)
+{
+	bool one = false, two = false;
+
+	for (;;) {
+		one = one || pipe_writable(&tx) >= (int64_t)want_bytes;
+		two = two || pipe_writable(&tx) >= (int64_t)want_bytes2;
+		if (one && two)
+			return;
+		if (!one && arm_write(want_bytes))
+			continue;
+		if (!two && arm_write(want_bytes2))
+			continue;
+		if (!pipe_take_overdue(&tx))
+			explorer_sleep();
+	}
+}
+
+/*
+ * The first sleeps; a second one comes, is satisfied or sleeps too, and has no part in the rest.
+ * The first must not pay for it. What pipe_take_overdue() says wakes the first, as its side would.
+ */
+static void first_write_sleeper(void)
+{
+	while (pipe_writable(&tx) < (int64_t)want_bytes) {
+		if (arm_write(want_bytes))
+			continue;
+		pipe_take_overdue(&tx);
+		arm_write(want_bytes2);
+		if (!pipe_take_overdue(&tx))
+			explorer_sleep();
+	}
+}
+
+/* The other one sleeps already when the first comes */
+static void last_write_sleeper(void)
+{
+	while (pipe_writable(&tx) < (int64_t)want_bytes) {
+		arm_write(want_bytes2);
+		if (!arm_write(want_bytes))
+			explorer_sleep();
+	}
+}
+
+/* Both wait for each other: a stream through a ring that is too small for it */
+static void stream_writer(void)
+{
+	static uint8_t bytes[SIZE];
+	unsigned int left = n_moves * move_bytes;
+	bool notify;
+
+	while (left) {
+		int64_t r = pipe_write(&tx, bytes, left < move_bytes ? left : move_bytes, &notify);
+
+		must(r > 0 || r == -FS_AGAIN, "a write");
+		if (r > 0) {
+			left -= (unsigned int)r;
+			if (notify)
+				explorer_notify();
+		} else if (!arm_write(want_bytes)) {
+			explorer_sleep();
+		}
+	}
+}
+
+static void stream_reader(void)
+{
+	unsigned int left = fill_at_start + n_moves * move_bytes;
+	uint8_t bytes[SIZE];
+	bool notify;
+
+	while (left) {
+		int64_t r = pipe_read(&rx, bytes, sizeof(bytes), &notify);
+
+		must(r > 0 || r == -FS_AGAIN, "a read");
+		if (r > 0) {
+			left -= (unsigned int)r;
+			if (notify)
+				explorer_notify();
+		} else if (!pipe_arm_read(&rx)) {
+			explorer_sleep();
+		}
+	}
+}
+
+/* Phases: the change is notified in any case */
+static void write_then_close(void)
+{
+	write_moves();
+	pipe_producer_close(&tx);
+	explorer_notify();
+}
+
+static void read_to_the_end(void)
+{
+	unsigned int got = 0;
+	uint8_t bytes[SIZE];
+	bool notify;
+
+	for (;;) {
+		int64_t r = pipe_read(&rx, bytes, sizeof(bytes), &notify);
+
+		must(r >= 0 || r == -FS_AGAIN, "a read");
+		if (r > 0)
+			got += (unsigned int)r;
+		else if (!r)
+			break;
+		else if (!pipe_arm_read(&rx))
+			explorer_sleep();
+	}
+	must(got == n_moves * move_bytes, "bytes were lost at the end of the stream");
+}
+
+static void close_reader(void)
+{
+	pipe_consumer_close(&rx);
+	explorer_notify();
+}
+
+static void write_until_epipe(void)
+{
+	bool notify;
+
+	for (;;) {
+		int64_t r = pipe_write(&tx, "x", 1, &notify);
+
+		if (r == -FS_PIPE)
+			return;
+		must(r == -FS_AGAIN, "a write into a full ring");
+		if (!arm_write(1))
+			explorer_sleep();
+	}
+}
+
+static void run(const char *name, void (*sleeper)(void), void (*mover)(void), bool needs_fences)
+{
+	struct scenario s = { .setup = setup,
+			      .thread = { sleeper, mover },
+			      .shared = &shm,
+			      .shared_bytes = sizeof(shm),
+			      .fences = true };
+	struct outcome *o = malloc(sizeof(*o));
+
+	must(o, "memory");
+	explore(&s, o);
+	fprintf(stderr, "%s: %llu states, %llu runs\n", name, (unsigned long long)o->n_states,
+		(unsigned long long)o->n_runs);
+	cr_assert_not(o->stuck, "%s: a wake-up is lost: %s", name, o->trace);
+	if (needs_fences) {
+		s.fences = false;
+		explore(&s, o);
+		cr_assert(o->stuck, "%s: would not have been seen", name);
+	}
+	free(o);
+}
+
+static void scene(uint64_t cursor, unsigned int fill, unsigned int moves, unsigned int bytes,
+		  unsigned int want, unsigned int want2)
+{
+	first_cursor = cursor;
+	fill_at_start = fill;
+	n_moves = moves;
+	move_bytes = bytes;
+	want_bytes = want;
+	want_bytes2 = want2;
+}
+
+/*
+ * The cursors do not begin at 0, except for "fresh memory": the wake values there are 0 and ask for
+ * the first wake-up, which would hide that it can be lost. Elsewhere setup() puts them behind.
+ */
+Test(libfs_wake, a_reader_sleeps, .timeout = 120)
+{
+	scene(77, 0, 1, 1, 0, 0);
+	run("one byte", read_sleeper, write_moves, true);
+	scene(77, 0, 3, 1, 0, 0);
+	run("three bytes", read_sleeper, write_moves, true);
+	scene(UINT64_MAX - 1, 0, 3, 2, 0, 0);
+	run("three writes over 2^64", read_sleeper, write_moves, true);
+	scene(77, 100, 2, 1900, 0, 0);
+	run("bytes there at first", read_sleeper, write_moves, true);
+	scene(0, 0, 2, 1, 0, 0);
+	run("fresh memory", read_sleeper, write_moves, true);
+}
+
+Test(libfs_wake, a_writer_sleeps, .timeout = 120)
+{
+	scene(77, SIZE, 1, SIZE, SIZE, 0);
+	run("all at once", write_sleeper, read_moves, true);
+	scene(77, SIZE, 4, 1024, 2048, 0);
+	run("half of the ring", write_sleeper, read_moves, true);
+	scene(UINT64_MAX - 2000, SIZE, 3, 1000, 2500, 0);
+	run("over 2^64", write_sleeper, read_moves, true);
+	scene(77, SIZE, 1, 1, 1, 0);
+	run("one byte", write_sleeper, read_moves, true);
+}
+
+Test(libfs_wake, two_writers_sleep, .timeout = 120)
+{
+	scene(77, SIZE, 4, 1000, 1000, 3000);
+	run("small, large", two_write_sleepers, read_moves, true);
+	scene(77, SIZE, 4, 1000, 3000, 1000);
+	run("large, small", two_write_sleepers, read_moves, true);
+	scene(UINT64_MAX - 1500, SIZE, 4, 1000, 500, 4000);
+	run("over 2^64", two_write_sleepers, read_moves, true);
+	scene(77, SIZE, 2, 1000, 1500, 4000);
+	run("modest, then greedy", first_write_sleeper, read_moves, true);
+	run("greedy, then modest", last_write_sleeper, read_moves, true);
+	scene(77, SIZE, 3, 1000, 2500, 500);
+	run("greedy, then modest and gone", first_write_sleeper, read_moves, true);
+	run("modest and gone, then greedy", last_write_sleeper, read_moves, true);
+	scene(UINT64_MAX - 1200, SIZE, 3, 500, 1500, 1501);
+	run("by one byte, over 2^64", first_write_sleeper, read_moves, true);
+	run("the other way round", last_write_sleeper, read_moves, true);
+	scene(77, SIZE, 3, 500, 1500, 1499);
+	run("by one byte less", first_write_sleeper, read_moves, true);
+}
+
+Test(libfs_wake, both_sleep, .timeout = 240)
+{
+	scene(77, 0, 2, SIZE, 1, 0);
+	run("a ring and a ring", stream_writer, stream_reader, true);
+	scene(77, SIZE / 2, 2, SIZE / 2, SIZE / 2, 0);
+	run("half rings", stream_writer, stream_reader, true);
+	scene(UINT64_MAX - SIZE, SIZE, 2, 3000, 2000, 0);
+	run("pieces that do not fit", stream_writer, stream_reader, true);
+}
+
+Test(libfs_wake, an_end_closes, .timeout = 120)
+{
+	scene(77, 0, 0, 1, 0, 0);
+	run("close only", read_to_the_end, write_then_close, false);
+	scene(77, 0, 2, 100, 0, 0);
+	run("write, close", read_to_the_end, write_then_close, false);
+	scene(77, SIZE, 0, 1, 1, 0);
+	run("the reader goes", write_until_epipe, close_reader, false);
+}
