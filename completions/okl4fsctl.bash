@@ -105,7 +105,7 @@ _okl4fsctl() {
 		_okl4fsctl_words guest guest.added guest.removed guest.connected guest.ready \
 			guest.reset guest.broken guest.gone channel channel.added channel.removed \
 			channel.attached channel.suspended channel.detached channel.failed \
-			channel.reset channel.lost endpoint endpoint.joined endpoint.left \
+			channel.reset channel.lost endpoint endpoint.connected endpoint.disconnected \
 			config config.reloaded config.refused log log.changed
 		;;
 	log-level,0) _okl4fsctl_words err warning notice info debug ;;

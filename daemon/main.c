@@ -44,7 +44,7 @@ struct options {
  * @loop: main loop
  * @control: control socket
  * @server: guests and workers
- * @rpc: serves the control socket
+ * @control_server: serves the control socket
  * @metrics: metrics over HTTP, or NULL
  * @metrics_listen: where they are served; NULL: nowhere
  * @watch: tells of reloads
@@ -53,9 +53,9 @@ struct options {
  */
 struct daemon {
 	struct loop *loop;
-	struct rpc_socket control;
+	struct control_socket control;
 	struct server *server;
-	struct rpc *rpc;
+	struct control *control_server;
 	struct metrics_http *metrics;
 	char *metrics_listen;
 	struct server_watch watch;
@@ -328,12 +328,12 @@ static int run(struct config *cfg, const char *path, int control_fd)
 {
 	struct daemon d = { 0 };
 	size_t n = cfg->n_guests;
-	int r = rpc_socket_open(&d.control, cfg, control_fd);
+	int r = control_socket_open(&d.control, cfg, control_fd);
 
 	if (!r)
 		r = loop_new(&d.loop, "main");
 	if (r) {
-		rpc_socket_close(&d.control);
+		control_socket_close(&d.control);
 		config_free(cfg);
 		return r;
 	}
@@ -345,7 +345,7 @@ static int run(struct config *cfg, const char *path, int control_fd)
 	else
 		r = server_new(&d.server, d.loop, cfg, path);
 	if (!r)
-		r = rpc_new(&d.rpc, d.loop, d.server, &d.control);
+		r = control_new(&d.control_server, d.loop, d.server, &d.control);
 	if (!r)
 		r = open_metrics(&d);
 	if (!r) {
@@ -359,7 +359,7 @@ static int run(struct config *cfg, const char *path, int control_fd)
 	service_free(d.service);
 	metrics_http_free(d.metrics);
 	free(d.metrics_listen);
-	rpc_free(d.rpc);
+	control_free(d.control_server);
 	server_free(d.server);
 	events_close();
 	for (int i = 0; i < 3; i++) {
@@ -367,7 +367,7 @@ static int run(struct config *cfg, const char *path, int control_fd)
 			event_free(d.signal[i]);
 	}
 	loop_free(d.loop);
-	rpc_socket_close(&d.control);
+	control_socket_close(&d.control);
 	return r;
 }
 

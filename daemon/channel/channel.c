@@ -113,10 +113,10 @@ static void post_move(const struct channel *ch, enum channel_state before, enum 
 	events_post(&fact);
 }
 
-void channel_joined(const struct channel *ch)
+void channel_connected(const struct channel *ch)
 {
 	events_post(&(struct events_fact){
-		.kind = EVENTS_ENDPOINT_JOINED,
+		.kind = EVENTS_ENDPOINT_CONNECTED,
 		.guest = ch->guest_name,
 		.channel = ch->cfg->name,
 		.text = endpoint_type_name(ch->cfg->endpoint.type),
@@ -128,7 +128,7 @@ void channel_left(const struct channel *ch, const char *reason)
 	if (ch->ending)
 		loop_schedule(ch->loop, ch->ending);
 	events_post(&(struct events_fact){
-		.kind = EVENTS_ENDPOINT_LEFT,
+		.kind = EVENTS_ENDPOINT_DISCONNECTED,
 		.guest = ch->guest_name,
 		.channel = ch->cfg->name,
 		.text = endpoint_type_name(ch->cfg->endpoint.type),

@@ -6,8 +6,8 @@
  * (which moves the bytes). channel_next() is the whole state machine, a pure function; the rest
  * carries its actions out. Everything here runs on the guest's worker.
  */
-#ifndef OKL4FS_CHANNEL_H
-#define OKL4FS_CHANNEL_H
+#ifndef OKL4FSD_CHANNEL_CHANNEL_H
+#define OKL4FSD_CHANNEL_CHANNEL_H
 
 #include <libfs/socketpair.h>
 
@@ -195,8 +195,8 @@ void channel_bind(struct channel *ch, const struct channel_endpoint_ops *ops, vo
 int channel_attach(struct channel *ch, const struct memsec sec[OKL4FS_N_SECS],
 		   void **chunk[OKL4FS_N_SECS], uint64_t instance);
 
-/** channel_joined() - tell that somebody is there at the host end (events.h) */
-void channel_joined(const struct channel *ch);
+/** channel_connected() - tell that somebody is there at the host end (events.h) */
+void channel_connected(const struct channel *ch);
 
 /** channel_left() - tell that he is there no longer; @reason: why, as a part of a sentence */
 void channel_left(const struct channel *ch, const char *reason);

@@ -7,8 +7,8 @@
  * too. So an endpoint delivers a tail as it delivers everything else, and sees its end. channel.c says
  * when a tail takes the place of the guest's memory.
  */
-#ifndef OKL4FS_TAIL_H
-#define OKL4FS_TAIL_H
+#ifndef OKL4FSD_CHANNEL_TAIL_H
+#define OKL4FSD_CHANNEL_TAIL_H
 
 #include <sys/queue.h>
 

@@ -2,8 +2,8 @@
 /*
  * tails.h - tails of a channel (tail.h), for channel*.c
  */
-#ifndef OKL4FS_CHANNEL_TAIL_H
-#define OKL4FS_CHANNEL_TAIL_H
+#ifndef OKL4FSD_CHANNEL_TAILS_H
+#define OKL4FSD_CHANNEL_TAILS_H
 
 #include "channel/channel.h"
 

@@ -6,8 +6,8 @@
  * are refused; every error says FILE:LINE:COLUMN and the path of the key
  * ("guests[0].channels[1].ring_bytes"), and all errors of a file are reported in one go.
  */
-#ifndef OKL4FS_CONFIG_H
-#define OKL4FS_CONFIG_H
+#ifndef OKL4FSD_CONFIG_CONFIG_H
+#define OKL4FSD_CONFIG_CONFIG_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -9,8 +9,8 @@
  * Stricter than json-c: no duplicate key, no trailing comma, nothing after the value. More lenient
  * than JSON in one thing: `//` begins a comment that ends with the line.
  */
-#ifndef OKL4FS_CONFIG_JSON_H
-#define OKL4FS_CONFIG_JSON_H
+#ifndef OKL4FSD_CONFIG_JSON_H
+#define OKL4FSD_CONFIG_JSON_H
 
 #include <stdbool.h>
 #include <stddef.h>

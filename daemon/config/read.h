@@ -2,8 +2,8 @@
 /*
  * read.h - from a JSON tree to configuration structures (private to config)
  */
-#ifndef OKL4FS_CONFIG_READ_H
-#define OKL4FS_CONFIG_READ_H
+#ifndef OKL4FSD_CONFIG_READ_H
+#define OKL4FSD_CONFIG_READ_H
 
 #include "config/config.h"
 #include "config/json.h"

@@ -2,8 +2,8 @@
 /*
  * scan.h - going over the text of a configuration (private to config)
  */
-#ifndef OKL4FS_CONFIG_SCAN_H
-#define OKL4FS_CONFIG_SCAN_H
+#ifndef OKL4FSD_CONFIG_SCAN_H
+#define OKL4FSD_CONFIG_SCAN_H
 
 #include "config/json.h"
 

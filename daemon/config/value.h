@@ -5,8 +5,8 @@
  * A value that is not of its kind or not in its range is told; what it was to be read into is then
  * as it was. The value may be NULL where "there is none" is allowed.
  */
-#ifndef OKL4FS_CONFIG_VALUE_H
-#define OKL4FS_CONFIG_VALUE_H
+#ifndef OKL4FSD_CONFIG_VALUE_H
+#define OKL4FSD_CONFIG_VALUE_H
 
 #include "config/json.h"
 

@@ -25,7 +25,7 @@ static struct log_limit calls_limit; /* of the lines that tell who changes somet
 /**
  * error_object() - an error response
  * @id: the request's id, or NULL for null; a reference is taken
- * @code: enum rpc_error
+ * @code: enum control_error
  * @sentence: what is wrong
  *
  * Return: a new object.
@@ -43,7 +43,7 @@ static struct json_object *error_object(struct json_object *id, int code, const 
 	return response;
 }
 
-char *rpc_line(struct json_object *value)
+char *control_line(struct json_object *value)
 {
 	char *line = NULL;
 	size_t bytes;
@@ -63,9 +63,9 @@ char *rpc_line(struct json_object *value)
 	return line;
 }
 
-char *rpc_error_line(enum rpc_error code, const char *sentence)
+char *control_error_line(enum control_error code, const char *sentence)
 {
-	return rpc_line(error_object(NULL, code, sentence));
+	return control_line(error_object(NULL, code, sentence));
 }
 
 /**
@@ -74,17 +74,17 @@ char *rpc_error_line(enum rpc_error code, const char *sentence)
  *
  * Return: it or NULL.
  */
-static const struct rpc_method *find_method(const char *name)
+static const struct control_method *find_method(const char *name)
 {
-	const struct rpc_method *m;
+	const struct control_method *m;
 
-	for (m = rpc_methods; m->name; m++)
+	for (m = control_methods; m->name; m++)
 		if (!strcmp(m->name, name))
 			return m;
 	return NULL;
 }
 
-int rpc_refuse(struct rpc_request *req, enum rpc_error code, const char *fmt, ...)
+int control_refuse(struct control_request *req, enum control_error code, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -94,7 +94,7 @@ int rpc_refuse(struct rpc_request *req, enum rpc_error code, const char *fmt, ..
 	return code;
 }
 
-const char *rpc_string(const struct rpc_request *req, const char *name)
+const char *control_string(const struct control_request *req, const char *name)
 {
 	struct json_object *value;
 
@@ -110,21 +110,21 @@ const char *rpc_string(const struct rpc_request *req, const char *name)
  * @key: name of the parameter
  * @value: its value
  *
- * Return: 0 or RPC_INVALID_PARAMS.
+ * Return: 0 or CONTROL_INVALID_PARAMS.
  */
-static int check_param(const struct rpc_method *m, struct rpc_request *req, const char *key,
+static int check_param(const struct control_method *m, struct control_request *req, const char *key,
 		       struct json_object *value)
 {
-	const struct rpc_field *p = m->params;
+	const struct control_field *p = m->params;
 	const char *a;
 
 	while (p->name && strcmp(p->name, key) != 0)
 		p++;
 	if (!p->name)
-		return rpc_refuse(req, RPC_INVALID_PARAMS, "%s has no parameter \"%.64s\"", m->name,
-				  key);
-	a = rpc_field_fits(p, value);
-	return a ? rpc_refuse(req, RPC_INVALID_PARAMS, "\"%s\" must be %s", p->name, a) : 0;
+		return control_refuse(req, CONTROL_INVALID_PARAMS, "%s has no parameter \"%.64s\"",
+				      m->name, key);
+	a = control_field_fits(p, value);
+	return a ? control_refuse(req, CONTROL_INVALID_PARAMS, "\"%s\" must be %s", p->name, a) : 0;
 }
 
 /**
@@ -132,11 +132,11 @@ static int check_param(const struct rpc_method *m, struct rpc_request *req, cons
  * @m: method
  * @req: request; its error is filled
  *
- * Return: 0 or RPC_INVALID_PARAMS.
+ * Return: 0 or CONTROL_INVALID_PARAMS.
  */
-static int check_params(const struct rpc_method *m, struct rpc_request *req)
+static int check_params(const struct control_method *m, struct control_request *req)
 {
-	const struct rpc_field *p;
+	const struct control_field *p;
 	int r;
 
 	if (req->params) {
@@ -148,8 +148,8 @@ static int check_params(const struct rpc_method *m, struct rpc_request *req)
 	}
 	for (p = m->params; p->name; p++) {
 		if (!p->optional && !json_object_object_get_ex(req->params, p->name, NULL))
-			return rpc_refuse(req, RPC_INVALID_PARAMS, "%s needs the parameter \"%s\"",
-					  m->name, p->name);
+			return control_refuse(req, CONTROL_INVALID_PARAMS,
+					      "%s needs the parameter \"%s\"", m->name, p->name);
 	}
 	return 0;
 }
@@ -159,22 +159,22 @@ static int check_params(const struct rpc_method *m, struct rpc_request *req)
  * @m: method
  * @req: request; its error is filled
  *
- * Return: 0 or RPC_DENIED.
+ * Return: 0 or CONTROL_DENIED.
  */
-static int check_right(const struct rpc_method *m, struct rpc_request *req)
+static int check_right(const struct control_method *m, struct control_request *req)
 {
 	if (req->caller->right >= m->right)
 		return 0;
-	if (req->caller->right == RPC_NOBODY)
-		return rpc_refuse(
-			req, RPC_DENIED,
+	if (req->caller->right == CONTROL_NOBODY)
+		return control_refuse(
+			req, CONTROL_DENIED,
 			"uid %u has no rights here: it is neither in control.readers nor in "
 			"control.admins of the configuration",
 			req->caller->uid);
-	return rpc_refuse(req, RPC_DENIED,
-			  "%s changes something, and uid %u may only look: it is not in "
-			  "control.admins of the configuration",
-			  m->name, req->caller->uid);
+	return control_refuse(req, CONTROL_DENIED,
+			      "%s changes something, and uid %u may only look: it is not in "
+			      "control.admins of the configuration",
+			      m->name, req->caller->uid);
 }
 
 /**
@@ -225,19 +225,20 @@ static const char *check_envelope(struct json_object *value, struct json_object 
  * @name: the method's name
  * @result: out
  *
- * Return: 0 or an enum rpc_error.
+ * Return: 0 or an enum control_error.
  */
-static int carry_out(struct rpc_request *req, const char *name, struct json_object **result)
+static int carry_out(struct control_request *req, const char *name, struct json_object **result)
 {
-	const struct rpc_method *m = find_method(name);
+	const struct control_method *m = find_method(name);
 	int code;
 
 	if (!m)
-		return rpc_refuse(req, RPC_METHOD_NOT_FOUND, "there is no method \"%.64s\"", name);
+		return control_refuse(req, CONTROL_METHOD_NOT_FOUND, "there is no method \"%.64s\"",
+				      name);
 	code = check_right(m, req);
 	if (!code)
 		code = check_params(m, req);
-	if (!code && m->right == RPC_ADMIN)
+	if (!code && m->right == CONTROL_ADMIN)
 		log_limited(&calls_limit, LOG_LEVEL_INFO, NULL, "control: uid %u calls %s",
 			    req->caller->uid, m->name);
 	return code ? code : m->call(req, result);
@@ -253,7 +254,7 @@ static bool add_json(struct evbuffer *out, struct json_object *value)
 }
 
 /* In a batch the answers stand in an array */
-static bool open_answer(struct rpc_work *w, struct evbuffer *out)
+static bool open_answer(struct control_work *w, struct evbuffer *out)
 {
 	const char *before = !w->batch ? "" : w->n_answers ? "," : "[";
 
@@ -262,7 +263,7 @@ static bool open_answer(struct rpc_work *w, struct evbuffer *out)
 }
 
 /* @response is consumed */
-static bool add_answer(struct rpc_work *w, struct json_object *response, struct evbuffer *out)
+static bool add_answer(struct control_work *w, struct json_object *response, struct evbuffer *out)
 {
 	bool ok = open_answer(w, out) && add_json(out, response);
 
@@ -271,7 +272,7 @@ static bool add_answer(struct rpc_work *w, struct json_object *response, struct 
 }
 
 /* The members of a response up to the result, which follows in pieces */
-static bool add_head(struct rpc_work *w, struct json_object *id, struct evbuffer *out)
+static bool add_head(struct control_work *w, struct json_object *id, struct evbuffer *out)
 {
 	return open_answer(w, out) &&
 	       evbuffer_add_printf(out, "{\"jsonrpc\":\"2.0\",\"id\":") > 0 && add_json(out, id) &&
@@ -289,10 +290,10 @@ static struct json_object *result_object(struct json_object *id, struct json_obj
 }
 
 /* Carries out one request, and appends its answer or the beginning of it */
-static enum rpc_outcome call(struct rpc_work *w, const struct rpc_caller *caller,
-			     struct json_object *value, struct evbuffer *out)
+static enum control_outcome call(struct control_work *w, const struct control_caller *caller,
+				 struct json_object *value, struct evbuffer *out)
 {
-	struct rpc_request req = { .server = caller->server, .caller = caller };
+	struct control_request req = { .server = caller->server, .caller = caller };
 	struct json_object *id, *result = NULL;
 	bool is_notification, ok = true;
 	const char *why;
@@ -300,13 +301,13 @@ static enum rpc_outcome call(struct rpc_work *w, const struct rpc_caller *caller
 
 	why = check_envelope(value, &id, &is_notification, &req.params);
 	if (why) { /* not known to be a notification: JSON-RPC 2.0, section 5 */
-		ok = add_answer(w, error_object(id, RPC_INVALID_REQUEST, why), out);
-		return ok ? RPC_WORK_DONE : RPC_WORK_FAILED;
+		ok = add_answer(w, error_object(id, CONTROL_INVALID_REQUEST, why), out);
+		return ok ? CONTROL_WORK_DONE : CONTROL_WORK_FAILED;
 	}
 	code = carry_out(&req, json_object_get_string(json_object_object_get(value, "method")),
 			 &result);
-	if (code == RPC_LATER)
-		return RPC_WORK_LATER;
+	if (code == CONTROL_LATER)
+		return CONTROL_WORK_LATER;
 	if (is_notification) {
 		json_object_put(result);
 		if (req.rest)
@@ -315,90 +316,90 @@ static enum rpc_outcome call(struct rpc_work *w, const struct rpc_caller *caller
 		ok = add_answer(w, error_object(id, code, req.error), out);
 	} else if (req.rest) {
 		w->rest = req.rest;
-		return add_head(w, id, out) ? RPC_WORK_MORE : RPC_WORK_FAILED;
+		return add_head(w, id, out) ? CONTROL_WORK_MORE : CONTROL_WORK_FAILED;
 	} else {
 		ok = add_answer(w, result_object(id, result), out);
 	}
-	return ok ? RPC_WORK_DONE : RPC_WORK_FAILED;
+	return ok ? CONTROL_WORK_DONE : CONTROL_WORK_FAILED;
 }
 
-static enum rpc_outcome tell_rest(struct rpc_work *w, struct evbuffer *out)
+static enum control_outcome tell_rest(struct control_work *w, struct evbuffer *out)
 {
 	int r = w->rest->next(w->rest, out);
 
 	if (r > 0)
-		return RPC_WORK_MORE;
+		return CONTROL_WORK_MORE;
 	w->rest->free(w->rest);
 	w->rest = NULL;
-	return r || evbuffer_add(out, "}", 1) ? RPC_WORK_FAILED : RPC_WORK_DONE;
+	return r || evbuffer_add(out, "}", 1) ? CONTROL_WORK_FAILED : CONTROL_WORK_DONE;
 }
 
 /* Notes of a line what it is; Return: NULL, or why it cannot be answered at all */
-static const char *take_shape(struct rpc_work *w, struct json_object *value)
+static const char *take_shape(struct control_work *w, struct json_object *value)
 {
 	w->n = 1;
 	if (!json_object_is_type(value, json_type_array))
 		return NULL;
 	if (!json_object_array_length(value))
 		return "an empty batch";
-	if (json_object_array_length(value) > RPC_MAX_BATCH)
+	if (json_object_array_length(value) > CONTROL_MAX_BATCH)
 		return "a batch has at most 16 requests";
 	w->n = json_object_array_length(value);
 	w->batch = true;
 	return NULL;
 }
-_Static_assert(RPC_MAX_BATCH == 16, "the sentence above says so");
+_Static_assert(CONTROL_MAX_BATCH == 16, "the sentence above says so");
 
-static enum rpc_outcome next_request(struct rpc_work *w, const struct rpc_caller *caller,
-				     struct evbuffer *out)
+static enum control_outcome next_request(struct control_work *w,
+					 const struct control_caller *caller, struct evbuffer *out)
 {
 	struct json_object *value = NULL, *request;
-	enum rpc_outcome outcome;
+	enum control_outcome outcome;
 	char sentence[160];
 	const char *why = NULL;
 
-	if (!rpc_parse(w->line, w->bytes, &value, sentence, sizeof(sentence))) {
+	if (!control_parse(w->line, w->bytes, &value, sentence, sizeof(sentence))) {
 		w->n = 1;
-		return add_answer(w, error_object(NULL, RPC_PARSE_ERROR, sentence), out) ?
-			       RPC_WORK_DONE :
-			       RPC_WORK_FAILED;
+		return add_answer(w, error_object(NULL, CONTROL_PARSE_ERROR, sentence), out) ?
+			       CONTROL_WORK_DONE :
+			       CONTROL_WORK_FAILED;
 	}
 	if (!w->n)
 		why = take_shape(w, value);
 	request = w->batch ? json_object_array_get_idx(value, w->next) : value;
 	if (!why)
 		outcome = call(w, caller, request, out);
-	else if (add_answer(w, error_object(NULL, RPC_INVALID_REQUEST, why), out))
-		outcome = RPC_WORK_DONE;
+	else if (add_answer(w, error_object(NULL, CONTROL_INVALID_REQUEST, why), out))
+		outcome = CONTROL_WORK_DONE;
 	else
-		outcome = RPC_WORK_FAILED;
+		outcome = CONTROL_WORK_FAILED;
 	json_object_put(value);
 	return outcome;
 }
 
-void rpc_work_begin(struct rpc_work *w, char *line, size_t bytes)
+void control_work_begin(struct control_work *w, char *line, size_t bytes)
 {
-	*w = (struct rpc_work){ .line = line, .bytes = bytes };
+	*w = (struct control_work){ .line = line, .bytes = bytes };
 }
 
-enum rpc_outcome rpc_work_step(struct rpc_work *w, const struct rpc_caller *caller,
-			       struct evbuffer *out)
+enum control_outcome control_work_step(struct control_work *w, const struct control_caller *caller,
+				       struct evbuffer *out)
 {
-	enum rpc_outcome outcome = w->rest ? tell_rest(w, out) : next_request(w, caller, out);
+	enum control_outcome outcome = w->rest ? tell_rest(w, out) : next_request(w, caller, out);
 
-	if (outcome != RPC_WORK_DONE)
+	if (outcome != CONTROL_WORK_DONE)
 		return outcome;
 	if (++w->next < w->n)
-		return RPC_WORK_MORE;
+		return CONTROL_WORK_MORE;
 	if (w->n_answers && evbuffer_add_printf(out, w->batch ? "]\n" : "\n") < 0)
-		return RPC_WORK_FAILED;
-	return RPC_WORK_DONE;
+		return CONTROL_WORK_FAILED;
+	return CONTROL_WORK_DONE;
 }
 
-void rpc_work_end(struct rpc_work *w)
+void control_work_end(struct control_work *w)
 {
 	if (w->rest)
 		w->rest->free(w->rest);
 	free(w->line);
-	*w = (struct rpc_work){ .line = NULL };
+	*w = (struct control_work){ .line = NULL };
 }

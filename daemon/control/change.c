@@ -50,9 +50,9 @@ static bool lines_begin(struct lines *l)
  * @req: request, for the sentence
  * @code: its error; 0: none
  *
- * Return: @code, or RPC_INTERNAL_ERROR when nothing was written though there was an error.
+ * Return: @code, or CONTROL_INTERNAL_ERROR when nothing was written though there was an error.
  */
-static int lines_end(struct lines *l, struct rpc_request *req, int code)
+static int lines_end(struct lines *l, struct control_request *req, int code)
 {
 	size_t at = 0;
 
@@ -67,7 +67,7 @@ static int lines_end(struct lines *l, struct rpc_request *req, int code)
 			break;
 	}
 	free(l->text);
-	return code && !at ? rpc_refuse(req, RPC_INTERNAL_ERROR, "out of memory") : code;
+	return code && !at ? control_refuse(req, CONTROL_INTERNAL_ERROR, "out of memory") : code;
 }
 
 /**
@@ -76,13 +76,13 @@ static int lines_end(struct lines *l, struct rpc_request *req, int code)
  *
  * Return: the guest, or NULL.
  */
-static struct guest *find_guest(struct rpc_request *req)
+static struct guest *find_guest(struct control_request *req)
 {
-	const char *name = rpc_string(req, "guest");
+	const char *name = control_string(req, "guest");
 	struct guest *guest = server_find(req->server, name);
 
 	if (!guest)
-		rpc_refuse(req, RPC_INVALID_PARAMS, "there is no guest \"%.64s\"", name);
+		control_refuse(req, CONTROL_INVALID_PARAMS, "there is no guest \"%.64s\"", name);
 	return guest;
 }
 
@@ -94,13 +94,13 @@ static struct guest *find_guest(struct rpc_request *req)
  *
  * Return: the text; it belongs to the parameter.
  */
-static const char *text_of(const struct rpc_request *req, const char *name, size_t *bytes)
+static const char *text_of(const struct control_request *req, const char *name, size_t *bytes)
 {
 	return json_object_to_json_string_length(json_object_object_get(req->params, name),
 						 JSON_C_TO_STRING_PLAIN, bytes);
 }
 
-int rpc_guest_add(struct rpc_request *req, struct json_object **result)
+int control_guest_add(struct control_request *req, struct json_object **result)
 {
 	struct guest_config cfg;
 	struct lines errors;
@@ -109,28 +109,30 @@ int rpc_guest_add(struct rpc_request *req, struct json_object **result)
 	int r;
 
 	if (!lines_begin(&errors))
-		return rpc_refuse(req, RPC_INTERNAL_ERROR, "out of memory");
+		return control_refuse(req, CONTROL_INTERNAL_ERROR, "out of memory");
 	r = config_parse_guest(&cfg, text, bytes, errors.out);
-	r = lines_end(&errors, req, r ? RPC_INVALID_PARAMS : 0);
+	r = lines_end(&errors, req, r ? CONTROL_INVALID_PARAMS : 0);
 	if (r)
 		return r;
 	r = server_guest_add(req->server, &cfg);
 	if (r == -EEXIST)
-		rpc_refuse(req, RPC_INVALID_PARAMS, "there is a guest \"%s\" already", cfg.name);
+		control_refuse(req, CONTROL_INVALID_PARAMS, "there is a guest \"%s\" already",
+			       cfg.name);
 	else if (r)
-		rpc_refuse(req, RPC_REFUSED, "guest %s: cannot be served: %s; the log says more",
-			   cfg.name, strerror(-r));
+		control_refuse(req, CONTROL_REFUSED,
+			       "guest %s: cannot be served: %s; the log says more", cfg.name,
+			       strerror(-r));
 	else
 		*result = json_object_new_object();
 	config_guest_deinit(&cfg);
-	return !r ? 0 : r == -EEXIST ? RPC_INVALID_PARAMS : RPC_REFUSED;
+	return !r ? 0 : r == -EEXIST ? CONTROL_INVALID_PARAMS : CONTROL_REFUSED;
 }
 
-int rpc_guest_remove(struct rpc_request *req, struct json_object **result)
+int control_guest_remove(struct control_request *req, struct json_object **result)
 {
 	if (!find_guest(req))
-		return RPC_INVALID_PARAMS;
-	server_guest_remove(req->server, rpc_string(req, "guest"));
+		return CONTROL_INVALID_PARAMS;
+	server_guest_remove(req->server, control_string(req, "guest"));
 	*result = json_object_new_object();
 	return 0;
 }
@@ -142,9 +144,9 @@ int rpc_guest_remove(struct rpc_request *req, struct json_object **result)
  * @cfg: channel
  * @result: out
  *
- * Return: 0 or an enum rpc_error.
+ * Return: 0 or an enum control_error.
  */
-static int add_channel(struct rpc_request *req, struct guest *guest,
+static int add_channel(struct control_request *req, struct guest *guest,
 		       const struct channel_config *cfg, struct json_object **result)
 {
 	const char *name = guest_config(guest)->name;
@@ -152,22 +154,23 @@ static int add_channel(struct rpc_request *req, struct guest *guest,
 	int r = server_channel_add(req->server, guest, cfg, &id);
 
 	if (r == -EEXIST)
-		return rpc_refuse(req, RPC_INVALID_PARAMS, "guest %s has a channel \"%s\" already",
-				  name, cfg->name);
+		return control_refuse(req, CONTROL_INVALID_PARAMS,
+				      "guest %s has a channel \"%s\" already", name, cfg->name);
 	if (r == -ENOSPC)
-		return rpc_refuse(req, RPC_REFUSED, "guest %s has %d channels already", name,
-				  OKL4FS_MAX_CHANNELS);
+		return control_refuse(req, CONTROL_REFUSED, "guest %s has %d channels already",
+				      name, OKL4FS_MAX_CHANNELS);
 	if (r)
-		return rpc_refuse(req, RPC_REFUSED,
-				  "guest %s: channel %s: cannot be offered: %s; the log says more",
-				  name, cfg->name, strerror(-r));
+		return control_refuse(
+			req, CONTROL_REFUSED,
+			"guest %s: channel %s: cannot be offered: %s; the log says more", name,
+			cfg->name, strerror(-r));
 	log_limited(&changes_limit, LOG_LEVEL_NOTICE, LOG_CHANNEL(name, cfg->name), "added");
 	*result = json_object_new_object();
-	rpc_add_number(*result, "id", id);
+	control_add_number(*result, "id", id);
 	return 0;
 }
 
-int rpc_channel_add(struct rpc_request *req, struct json_object **result)
+int control_channel_add(struct control_request *req, struct json_object **result)
 {
 	struct guest *guest = find_guest(req);
 	struct channel_config cfg;
@@ -177,11 +180,11 @@ int rpc_channel_add(struct rpc_request *req, struct json_object **result)
 	int r;
 
 	if (!guest)
-		return RPC_INVALID_PARAMS;
+		return CONTROL_INVALID_PARAMS;
 	if (!lines_begin(&errors))
-		return rpc_refuse(req, RPC_INTERNAL_ERROR, "out of memory");
+		return control_refuse(req, CONTROL_INTERNAL_ERROR, "out of memory");
 	r = config_parse_channel(&cfg, text, bytes, errors.out);
-	r = lines_end(&errors, req, r ? RPC_INVALID_PARAMS : 0);
+	r = lines_end(&errors, req, r ? CONTROL_INVALID_PARAMS : 0);
 	if (r)
 		return r;
 	r = add_channel(req, guest, &cfg, result);
@@ -196,45 +199,46 @@ int rpc_channel_add(struct rpc_request *req, struct json_object **result)
  * @change: what; Return: 0 or -ENOENT
  * @done: what was done, for the log
  *
- * Return: 0 or RPC_INVALID_PARAMS.
+ * Return: 0 or CONTROL_INVALID_PARAMS.
  */
-static int change_channel(struct rpc_request *req, struct json_object **result,
+static int change_channel(struct control_request *req, struct json_object **result,
 			  int (*change)(struct guest *guest, const char *name), const char *done)
 {
 	struct guest *guest = find_guest(req);
-	const char *name = rpc_string(req, "channel");
+	const char *name = control_string(req, "channel");
 
 	if (!guest)
-		return RPC_INVALID_PARAMS;
+		return CONTROL_INVALID_PARAMS;
 	if (change(guest, name))
-		return rpc_refuse(req, RPC_INVALID_PARAMS, "guest %s has no channel \"%.64s\"",
-				  guest_config(guest)->name, name);
+		return control_refuse(req, CONTROL_INVALID_PARAMS,
+				      "guest %s has no channel \"%.64s\"",
+				      guest_config(guest)->name, name);
 	log_limited(&changes_limit, LOG_LEVEL_NOTICE, LOG_CHANNEL(guest_config(guest)->name, name),
 		    "%s", done);
 	*result = json_object_new_object();
 	return 0;
 }
 
-int rpc_channel_remove(struct rpc_request *req, struct json_object **result)
+int control_channel_remove(struct control_request *req, struct json_object **result)
 {
 	return change_channel(req, result, guest_channel_remove, "removed");
 }
 
-int rpc_channel_reset(struct rpc_request *req, struct json_object **result)
+int control_channel_reset(struct control_request *req, struct json_object **result)
 {
 	return change_channel(req, result, guest_channel_reset, "reset");
 }
 
-int rpc_config_reload(struct rpc_request *req, struct json_object **result)
+int control_config_reload(struct control_request *req, struct json_object **result)
 {
 	struct lines errors;
 	size_t n;
 	int r;
 
 	if (!lines_begin(&errors))
-		return rpc_refuse(req, RPC_INTERNAL_ERROR, "out of memory");
+		return control_refuse(req, CONTROL_INTERNAL_ERROR, "out of memory");
 	r = server_reload(req->server, errors.out);
-	r = lines_end(&errors, req, r ? RPC_REFUSED : 0);
+	r = lines_end(&errors, req, r ? CONTROL_REFUSED : 0);
 	if (r) {
 		log_event(LOG_LEVEL_ERR, LOG_EVENT_RELOAD_REFUSED,
 			  "reload: nothing was changed: %s", req->error);
@@ -244,6 +248,6 @@ int rpc_config_reload(struct rpc_request *req, struct json_object **result)
 	log_event(LOG_LEVEL_NOTICE, LOG_EVENT_RELOADED, "reloaded, %zu guest%s", n,
 		  n == 1 ? "" : "s");
 	*result = json_object_new_object();
-	rpc_add_number(*result, "guests", n);
+	control_add_number(*result, "guests", n);
 	return 0;
 }

@@ -23,12 +23,12 @@
 #define CHANNELS_A_PIECE 32
 #define CURSOR           "%016" PRIx64 ".%" PRIu64 ".%" PRIu32
 
-const struct rpc_field rpc_channel_list_params[] = {
-	RPC_FIELD("guest", RPC_STRING, "Only of this guest", .optional = true),
-	RPC_FIELD("limit", RPC_INTEGER, "At most so many, 1 or more", .optional = true),
-	RPC_FIELD("cursor", RPC_STRING, "Go on where the list ended that gave this cursor",
-		  .optional = true),
-	RPC_END,
+const struct control_field control_channel_list_params[] = {
+	CONTROL_FIELD("guest", CONTROL_STRING, "Only of this guest", .optional = true),
+	CONTROL_FIELD("limit", CONTROL_INTEGER, "At most so many, 1 or more", .optional = true),
+	CONTROL_FIELD("cursor", CONTROL_STRING, "Go on where the list ended that gave this cursor",
+		      .optional = true),
+	CONTROL_END,
 };
 
 /**
@@ -43,7 +43,7 @@ const struct rpc_field rpc_channel_list_params[] = {
  * @told: and a channel
  */
 struct channel_list {
-	struct rpc_rest rest;
+	struct control_rest rest;
 	struct server *server;
 	uint64_t serial;
 	uint32_t id;
@@ -103,7 +103,7 @@ static bool add_channel(struct channel_list *l, struct json_object *channel, str
 	return ok;
 }
 
-/* Return: as rpc_rest's next */
+/* Return: as control_rest's next */
 static int add_channels(struct channel_list *l, struct evbuffer *out)
 {
 	_cleanup_free_ struct channel_snapshot *snap = NULL;
@@ -112,7 +112,8 @@ static int add_channels(struct channel_list *l, struct evbuffer *out)
 	int n = max ? next_channels(l, max, &guest, &snap) : 0;
 
 	for (int i = 0; i < n; i++) {
-		if (!add_channel(l, rpc_channel_object(guest_config(guest)->name, &snap[i]), out))
+		if (!add_channel(l, control_channel_object(guest_config(guest)->name, &snap[i]),
+				 out))
 			return -ENOMEM;
 		l->id = snap[i].id + 1;
 		l->left--;
@@ -135,7 +136,7 @@ static bool add_end(struct channel_list *l, struct evbuffer *out)
 	return !evbuffer_add(out, "}", 1);
 }
 
-static int channel_list_next(struct rpc_rest *rest, struct evbuffer *out)
+static int channel_list_next(struct control_rest *rest, struct evbuffer *out)
 {
 	static const char begin[] = "{\"channels\":[";
 	struct channel_list *l = (struct channel_list *)rest;
@@ -148,16 +149,16 @@ static int channel_list_next(struct rpc_rest *rest, struct evbuffer *out)
 	return r || add_end(l, out) ? r : -ENOMEM;
 }
 
-static void channel_list_free(struct rpc_rest *rest)
+static void channel_list_free(struct control_rest *rest)
 {
 	free(rest);
 }
 _Static_assert(offsetof(struct channel_list, rest) == 0, "the casts above");
 
-/* Where a list is to begin; Return: 0 or RPC_INVALID_PARAMS */
-static int read_cursor(struct rpc_request *req, struct channel_list *l)
+/* Where a list is to begin; Return: 0 or CONTROL_INVALID_PARAMS */
+static int read_cursor(struct control_request *req, struct channel_list *l)
 {
-	const char *text = rpc_string(req, "cursor");
+	const char *text = control_string(req, "cursor");
 	char again[64], *end;
 
 	if (!text)
@@ -169,37 +170,40 @@ static int read_cursor(struct rpc_request *req, struct channel_list *l)
 	snprintf(again, sizeof(again), CURSOR, server_instance(), l->serial, l->id);
 	if (!strcmp(text, again))
 		return 0;
-	return rpc_refuse(req, RPC_INVALID_PARAMS,
-			  "\"cursor\" is not one that this daemon has given: begin without one");
+	return control_refuse(
+		req, CONTROL_INVALID_PARAMS,
+		"\"cursor\" is not one that this daemon has given: begin without one");
 }
 
-/* Which channels are wanted; Return: 0 or RPC_INVALID_PARAMS */
-static int read_wanted(struct rpc_request *req, struct channel_list *l)
+/* Which channels are wanted; Return: 0 or CONTROL_INVALID_PARAMS */
+static int read_wanted(struct control_request *req, struct channel_list *l)
 {
-	const char *name = rpc_string(req, "guest");
+	const char *name = control_string(req, "guest");
 	struct guest *guest = name ? server_find(req->server, name) : NULL;
 	struct json_object *limit;
 
 	if (name && !guest)
-		return rpc_refuse(req, RPC_INVALID_PARAMS, "there is no guest \"%.64s\"", name);
+		return control_refuse(req, CONTROL_INVALID_PARAMS, "there is no guest \"%.64s\"",
+				      name);
 	l->only = guest ? guest_serial(guest) : 0;
 	l->left = UINT64_MAX;
 	if (json_object_object_get_ex(req->params, "limit", &limit)) {
 		if (json_object_get_int64(limit) < 1)
-			return rpc_refuse(req, RPC_INVALID_PARAMS, "\"limit\" must be 1 or more");
+			return control_refuse(req, CONTROL_INVALID_PARAMS,
+					      "\"limit\" must be 1 or more");
 		l->left = json_object_get_uint64(limit);
 	}
 	return read_cursor(req, l);
 }
 
-int rpc_channel_list(struct rpc_request *req, struct json_object **result)
+int control_channel_list(struct control_request *req, struct json_object **result)
 {
 	struct channel_list *l = calloc(1, sizeof(*l));
 	int r;
 
 	if (!l)
-		return rpc_refuse(req, RPC_INTERNAL_ERROR, "out of memory");
-	l->rest = (struct rpc_rest){ channel_list_next, channel_list_free };
+		return control_refuse(req, CONTROL_INTERNAL_ERROR, "out of memory");
+	l->rest = (struct control_rest){ channel_list_next, channel_list_free };
 	l->server = req->server;
 	r = read_wanted(req, l);
 	if (r)

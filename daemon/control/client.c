@@ -5,7 +5,7 @@
  * Lines come in and lines go out. Clients take turns: in one turn of the loop each carries out one
  * request, or makes one piece of a long answer, and only after all that it was sent before was taken.
  * So none holds up the others, and a client's memory is bounded: its input by the length of a line,
- * its output by one piece and what rpc_events.c lets wait. A client that does not take its answer for
+ * its output by one piece and what control_events.c lets wait. A client that does not take its answer for
  * some time is dropped, and so is one that asks nothing for some time: what counts is a whole line, not
  * a byte. A client that wants events may be silent and slow.
  */
@@ -23,14 +23,14 @@
 #include <unistd.h>
 
 #include "control/call.h"
-#include "control/events.h"
+#include "control/subscribers.h"
 #include "util/log.h"
 
 #define MAX_LINE_BYTES  65536
 #define WRITE_TIMEOUT_S 10
 
 /**
- * struct rpc_client - a connection
+ * struct control_client - a connection
  * @all: all of them
  * @peer: who it is
  * @place: what it may do, and its place among all
@@ -42,39 +42,39 @@
  * @subscriber: what it wants to be told
  * @closing: nothing more is read; it is over when the output is
  */
-struct rpc_client {
-	struct rpc_clients *all;
-	struct rpc_peer peer;
-	struct rpc_place place;
+struct control_client {
+	struct control_clients *all;
+	struct control_peer peer;
+	struct control_place place;
 	struct bufferevent *bev;
 	struct event *idle_ev;
 	struct loop_task turn;
-	struct rpc_work work;
+	struct control_work work;
 	bool waits;
-	struct rpc_subscriber subscriber;
+	struct control_subscriber subscriber;
 	bool closing;
 };
 
-static struct rpc_client *client_of(struct rpc_place *place)
+static struct control_client *client_of(struct control_place *place)
 {
-	return (struct rpc_client *)((char *)place - offsetof(struct rpc_client, place));
+	return (struct control_client *)((char *)place - offsetof(struct control_client, place));
 }
 
 /* From now on it has to take its answers, each piece in some time */
-static void limit_writing(struct rpc_client *c)
+static void limit_writing(struct control_client *c)
 {
 	const struct timeval limit = { .tv_sec = WRITE_TIMEOUT_S };
 
 	bufferevent_set_timeouts(c->bev, NULL, &limit);
 }
 
-static bool has_output(const struct rpc_client *c)
+static bool has_output(const struct control_client *c)
 {
 	return evbuffer_get_length(bufferevent_get_output(c->bev));
 }
 
 /* Whether there is something to do in the input: a line, or one that is too long */
-static bool has_line(const struct rpc_client *c)
+static bool has_line(const struct control_client *c)
 {
 	struct evbuffer *in = bufferevent_get_input(c->bev);
 	size_t bytes = evbuffer_get_length(in);
@@ -84,15 +84,15 @@ static bool has_line(const struct rpc_client *c)
 }
 
 /* An answer has gone: what had to wait for that may go on */
-static void end_work(struct rpc_client *c)
+static void end_work(struct control_client *c)
 {
-	struct rpc_place *place;
+	struct control_place *place;
 
-	rpc_work_end(&c->work);
+	control_work_end(&c->work);
 	c->waits = false;
 	TAILQ_FOREACH(place, &c->all->places, entry)
 	{
-		struct rpc_client *other = client_of(place);
+		struct control_client *other = client_of(place);
 
 		if (other->waits)
 			loop_schedule(c->all->loop, &other->turn);
@@ -100,21 +100,21 @@ static void end_work(struct rpc_client *c)
 	}
 }
 
-static void client_free(struct rpc_client *c)
+static void client_free(struct control_client *c)
 {
-	rpc_subscriber_off(&c->subscriber);
+	control_subscriber_off(&c->subscriber);
 	TAILQ_REMOVE(&c->all->places, &c->place, entry);
 	end_work(c);
 	loop_cancel(c->all->loop, &c->turn);
 	event_free(c->idle_ev);
 	evbuffer_free(c->subscriber.queue);
 	bufferevent_free(c->bev);
-	rpc_peer_deinit(&c->peer);
+	control_peer_deinit(&c->peer);
 	free(c);
 }
 
 /* @line is consumed; NULL: nothing is to be sent */
-static void answer(struct rpc_client *c, char *line)
+static void answer(struct control_client *c, char *line)
 {
 	if (line)
 		bufferevent_write(c->bev, line, strlen(line));
@@ -122,7 +122,7 @@ static void answer(struct rpc_client *c, char *line)
 }
 
 /* The next line of the input, to be freed, or NULL. At the end what is left counts as a line, too */
-static char *take_line(struct rpc_client *c, size_t *bytes)
+static char *take_line(struct control_client *c, size_t *bytes)
 {
 	struct evbuffer *in = bufferevent_get_input(c->bev);
 	char *line = evbuffer_readln(in, bytes, EVBUFFER_EOL_LF);
@@ -139,7 +139,7 @@ static char *take_line(struct rpc_client *c, size_t *bytes)
 }
 
 /* From now on nothing is asked */
-static void begin_idle(struct rpc_client *c)
+static void begin_idle(struct control_client *c)
 {
 	struct timeval limit = { .tv_sec = c->all->idle_seconds };
 
@@ -150,7 +150,7 @@ static void begin_idle(struct rpc_client *c)
 }
 
 /* What comes next: to take the output, the client's turn, or the rest of its input; frees one that is over */
-static void go_on(struct rpc_client *c)
+static void go_on(struct control_client *c)
 {
 	bool work = c->work.line || has_line(c);
 
@@ -167,7 +167,7 @@ static void go_on(struct rpc_client *c)
 }
 
 /* The next line becomes the client's work, unless it is none */
-static void begin_work(struct rpc_client *c)
+static void begin_work(struct control_client *c)
 {
 	struct evbuffer *in = bufferevent_get_input(c->bev);
 	size_t bytes;
@@ -176,54 +176,55 @@ static void begin_work(struct rpc_client *c)
 	if (!line) { /* too long, or no memory for it */
 		c->closing = true;
 		evbuffer_drain(in, evbuffer_get_length(in));
-		answer(c, rpc_error_line(RPC_INVALID_REQUEST, "a line has at most 65536 bytes"));
+		answer(c, control_error_line(CONTROL_INVALID_REQUEST,
+					     "a line has at most 65536 bytes"));
 		return;
 	}
 	if (strspn(line, " \t\r") == bytes) {
 		free(line);
 		return;
 	}
-	rpc_work_begin(&c->work, line, bytes);
+	control_work_begin(&c->work, line, bytes);
 	TAILQ_REMOVE(&c->all->places, &c->place, entry);
 	TAILQ_INSERT_TAIL(&c->all->places, &c->place, entry);
 	event_del(c->idle_ev);
 	limit_writing(c);
-	rpc_subscriber_hold(&c->subscriber);
+	control_subscriber_hold(&c->subscriber);
 }
 _Static_assert(MAX_LINE_BYTES == 65536, "the sentence above says so");
 
 /* One request, or one piece of an answer; Return: false when the client is to be freed */
-static bool work(struct rpc_client *c)
+static bool work(struct control_client *c)
 {
-	const struct rpc_caller caller = {
+	const struct control_caller caller = {
 		.server = c->all->server,
 		.right = c->place.right,
 		.uid = c->peer.uid,
 		.subscriber = &c->subscriber,
 	};
 
-	switch (rpc_work_step(&c->work, &caller, bufferevent_get_output(c->bev))) {
-	case RPC_WORK_MORE:
+	switch (control_work_step(&c->work, &caller, bufferevent_get_output(c->bev))) {
+	case CONTROL_WORK_MORE:
 		return true;
-	case RPC_WORK_LATER:
+	case CONTROL_WORK_LATER:
 		c->waits = true;
 		return true;
-	case RPC_WORK_FAILED:
+	case CONTROL_WORK_FAILED:
 		return false;
-	case RPC_WORK_DONE:
+	case CONTROL_WORK_DONE:
 		break;
 	}
 	end_work(c);
 	if (c->subscriber.on)
 		bufferevent_set_timeouts(c->bev, NULL, NULL);
-	rpc_subscriber_release(&c->subscriber);
+	control_subscriber_release(&c->subscriber);
 	begin_idle(c);
 	return true;
 }
 
 static void on_turn(void *arg)
 {
-	struct rpc_client *c = arg;
+	struct control_client *c = arg;
 
 	if (!has_output(c) && !c->work.line && has_line(c))
 		begin_work(c);
@@ -240,20 +241,20 @@ static void on_read(struct bufferevent *bev, void *arg)
 
 static void on_written(struct bufferevent *bev, void *arg)
 {
-	struct rpc_client *c = arg;
+	struct control_client *c = arg;
 
-	rpc_subscriber_written(&c->subscriber);
+	control_subscriber_written(&c->subscriber);
 	go_on(c);
 }
 
 /* The input is at its end, or something is wrong */
 static void on_end(struct bufferevent *bev, short what, void *arg)
 {
-	struct rpc_client *c = arg;
+	struct control_client *c = arg;
 
 	if (what & BEV_EVENT_EOF && what & BEV_EVENT_READING) {
 		c->closing = true;
-		rpc_subscriber_off(&c->subscriber);
+		control_subscriber_off(&c->subscriber);
 		limit_writing(c); /* a client that wanted events had no limit */
 		go_on(c);
 		return;
@@ -265,19 +266,19 @@ static void on_end(struct bufferevent *bev, short what, void *arg)
 }
 
 /* Tells it why, and ends it; what it has asked meanwhile is not answered */
-static void dismiss(struct rpc_client *c, enum rpc_error code, const char *sentence)
+static void dismiss(struct control_client *c, enum control_error code, const char *sentence)
 {
-	rpc_subscriber_off(&c->subscriber);
+	control_subscriber_off(&c->subscriber);
 	limit_writing(c);
 	c->closing = true;
 	evbuffer_drain(bufferevent_get_input(c->bev), MAX_LINE_BYTES + 1);
-	answer(c, rpc_error_line(code, sentence));
+	answer(c, control_error_line(code, sentence));
 	go_on(c);
 }
 
 static void on_idle(evutil_socket_t fd, short what, void *arg)
 {
-	struct rpc_client *c = arg;
+	struct control_client *c = arg;
 	char sentence[64];
 
 	if (has_output(c)) {
@@ -288,13 +289,13 @@ static void on_idle(evutil_socket_t fd, short what, void *arg)
 		  c->all->idle_seconds);
 	snprintf(sentence, sizeof(sentence), "nothing was asked for %" PRIu32 " s",
 		 c->all->idle_seconds);
-	dismiss(c, RPC_IDLE, sentence);
+	dismiss(c, CONTROL_IDLE, sentence);
 }
 
 /* Says so if that can be done at once; @fd stays open */
-static void tell_at_once(int fd, enum rpc_error code, const char *sentence)
+static void tell_at_once(int fd, enum control_error code, const char *sentence)
 {
-	char *line = rpc_error_line(code, sentence);
+	char *line = control_error_line(code, sentence);
 
 	if (line)
 		send(fd, line, strlen(line), MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -302,33 +303,33 @@ static void tell_at_once(int fd, enum rpc_error code, const char *sentence)
 }
 
 /* Its place goes to another client */
-static void give_up_place(struct rpc_client *c)
+static void give_up_place(struct control_client *c)
 {
 	log_debug("control: pid %d, uid %u leaves for another client", (int)c->peer.pid,
 		  c->peer.uid);
 	/* In the middle of an answer it would be taken for a part of it. */
 	if (!c->work.line && !has_output(c))
-		tell_at_once(bufferevent_getfd(c->bev), RPC_IDLE,
+		tell_at_once(bufferevent_getfd(c->bev), CONTROL_IDLE,
 			     "another client needed the place of the one that asked nothing for "
 			     "the longest time");
 	client_free(c);
 }
 
 /* Makes room for a client; Return: false, and it was told, when there is none */
-static bool make_room(struct rpc_clients *all, struct rpc_client *c, int fd)
+static bool make_room(struct control_clients *all, struct control_client *c, int fd)
 {
-	struct rpc_place *place;
+	struct control_place *place;
 	char why[128];
 
 	for (;;) {
 		TAILQ_FOREACH(place, &all->places, entry)
 		{
-			struct rpc_client *other = client_of(place);
+			struct control_client *other = client_of(place);
 
 			place->busy = other->work.line || other->subscriber.on || has_output(other);
 		}
-		if (!rpc_place_find(&all->places, &c->place, &place, why, sizeof(why))) {
-			tell_at_once(fd, RPC_BUSY, why);
+		if (!control_place_find(&all->places, &c->place, &place, why, sizeof(why))) {
+			tell_at_once(fd, CONTROL_BUSY, why);
 			return false;
 		}
 		if (!place)
@@ -338,18 +339,18 @@ static bool make_room(struct rpc_clients *all, struct rpc_client *c, int fd)
 }
 
 /* A client with its memory and events, which does not own @fd; NULL: out of memory, or no room for it */
-static struct rpc_client *client_new(struct rpc_clients *all, int fd)
+static struct control_client *client_new(struct control_clients *all, int fd)
 {
-	struct rpc_client *c = calloc(1, sizeof(*c));
+	struct control_client *c = calloc(1, sizeof(*c));
 
 	if (!c)
 		return NULL;
 	c->all = all;
 	c->turn = (struct loop_task){ .fn = on_turn, .arg = c };
-	if (rpc_peer_init(&c->peer, fd))
+	if (control_peer_init(&c->peer, fd))
 		goto fail;
 	c->place.uid = c->peer.uid;
-	c->place.right = rpc_rights_of(&all->rights, &c->peer);
+	c->place.right = control_rights_of(&all->rights, &c->peer);
 	if (!make_room(all, c, fd))
 		goto fail;
 	c->idle_ev = evtimer_new(loop_base(all->loop), on_idle, c);
@@ -366,14 +367,14 @@ fail:
 		event_free(c->idle_ev);
 	if (c->subscriber.queue)
 		evbuffer_free(c->subscriber.queue);
-	rpc_peer_deinit(&c->peer);
+	control_peer_deinit(&c->peer);
 	free(c);
 	return NULL;
 }
 
-void rpc_clients_take(struct rpc_clients *all, int fd)
+void control_clients_take(struct control_clients *all, int fd)
 {
-	struct rpc_client *c = client_new(all, fd);
+	struct control_client *c = client_new(all, fd);
 
 	if (!c) {
 		close(fd);
@@ -391,15 +392,15 @@ void rpc_clients_take(struct rpc_clients *all, int fd)
 }
 
 /* Who may do what, and for how long a client may say nothing */
-static void take_config(struct rpc_clients *all)
+static void take_config(struct control_clients *all)
 {
 	const struct config *cfg = server_config(all->server);
 
-	rpc_rights_init(&all->rights, cfg);
+	control_rights_init(&all->rights, cfg);
 	all->idle_seconds = cfg->control_idle_seconds;
 }
 
-void rpc_clients_init(struct rpc_clients *all, struct loop *loop, struct server *server)
+void control_clients_init(struct control_clients *all, struct loop *loop, struct server *server)
 {
 	all->loop = loop;
 	all->server = server;
@@ -407,42 +408,42 @@ void rpc_clients_init(struct rpc_clients *all, struct loop *loop, struct server 
 	take_config(all);
 }
 
-void rpc_clients_deinit(struct rpc_clients *all)
+void control_clients_deinit(struct control_clients *all)
 {
 	while (!TAILQ_EMPTY(&all->places))
 		client_free(client_of(TAILQ_FIRST(&all->places)));
-	rpc_rights_deinit(&all->rights);
+	control_rights_deinit(&all->rights);
 }
 
 /* What it may not know any more it is not told any more */
-static void lose_rights(struct rpc_client *c)
+static void lose_rights(struct control_client *c)
 {
 	if (c->work.rest) {
 		client_free(c); /* in the middle of an answer there is no saying why */
 	} else if (c->subscriber.on &&
 		   c->work.line) { /* perhaps what it asks is this very reload */
-		rpc_subscriber_off(&c->subscriber);
+		control_subscriber_off(&c->subscriber);
 		evbuffer_drain(bufferevent_get_input(c->bev), MAX_LINE_BYTES + 1);
 		c->closing = true;
 	} else if (c->subscriber.on) {
-		dismiss(c, RPC_DENIED, "the configuration has changed: no rights any more");
+		dismiss(c, CONTROL_DENIED, "the configuration has changed: no rights any more");
 	} else {
 		begin_idle(c);
 	}
 }
 
-void rpc_clients_reload(struct rpc_clients *all)
+void control_clients_reload(struct control_clients *all)
 {
-	struct rpc_place *place, *next;
+	struct control_place *place, *next;
 
-	rpc_rights_deinit(&all->rights);
+	control_rights_deinit(&all->rights);
 	take_config(all);
 	for (place = TAILQ_FIRST(&all->places); place; place = next) {
-		struct rpc_client *c = client_of(place);
+		struct control_client *c = client_of(place);
 
 		next = TAILQ_NEXT(place, entry);
-		place->right = rpc_rights_of(&all->rights, &c->peer);
-		if (place->right == RPC_NOBODY)
+		place->right = control_rights_of(&all->rights, &c->peer);
+		if (place->right == CONTROL_NOBODY)
 			lose_rights(c);
 		else
 			begin_idle(c);

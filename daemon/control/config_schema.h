@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * config_schema.h - conf/okl4fsd.schema.json, built in (private to rpc)
+ * config_schema.h - conf/okl4fsd.schema.json, built in (private to control)
  */
-#ifndef OKL4FS_RPC_CONFIG_SCHEMA_H
-#define OKL4FS_RPC_CONFIG_SCHEMA_H
+#ifndef OKL4FSD_CONTROL_CONFIG_SCHEMA_H
+#define OKL4FSD_CONTROL_CONFIG_SCHEMA_H
 
-/** rpc_config_schema - JSON with a NUL at its end; its references begin with #/components/schemas/ */
-extern const unsigned char rpc_config_schema[];
+/** control_config_schema - JSON with a NUL at its end; its references begin with #/components/schemas/ */
+extern const unsigned char control_config_schema[];
 
 #endif

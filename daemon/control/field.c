@@ -11,32 +11,32 @@
 
 #include "control/json.h"
 
-const struct rpc_field rpc_no_fields[] = { RPC_END };
+const struct control_field control_no_fields[] = { CONTROL_END };
 
 /* What a value of a type is, for a person and for a schema */
 static const struct {
 	const char *a, *type;
 	enum json_type json;
 } types[] = {
-	[RPC_STRING] = { "a string", "string", json_type_string },
-	[RPC_INTEGER] = { "a number", "integer", json_type_int },
-	[RPC_BOOLEAN] = { "a boolean", "boolean", json_type_boolean },
-	[RPC_INSTANCE] = { "a string", "string", json_type_string },
-	[RPC_OBJECT] = { "an object", "object", json_type_object },
-	[RPC_LIST] = { "an array", "array", json_type_array },
-	[RPC_WORDS] = { "an array of strings", "array", json_type_array },
-	[RPC_COUNTS] = { "an object", "object", json_type_object },
-	[RPC_CONFIG] = { "an object", "object", json_type_object },
+	[CONTROL_STRING] = { "a string", "string", json_type_string },
+	[CONTROL_INTEGER] = { "a number", "integer", json_type_int },
+	[CONTROL_BOOLEAN] = { "a boolean", "boolean", json_type_boolean },
+	[CONTROL_INSTANCE] = { "a string", "string", json_type_string },
+	[CONTROL_OBJECT] = { "an object", "object", json_type_object },
+	[CONTROL_LIST] = { "an array", "array", json_type_array },
+	[CONTROL_WORDS] = { "an array of strings", "array", json_type_array },
+	[CONTROL_COUNTS] = { "an object", "object", json_type_object },
+	[CONTROL_CONFIG] = { "an object", "object", json_type_object },
 };
 _Static_assert(sizeof(types) / sizeof(types[0]) == N_RPC_TYPES, "an entry for each type");
 
-const char *rpc_field_fits(const struct rpc_field *field, struct json_object *value)
+const char *control_field_fits(const struct control_field *field, struct json_object *value)
 {
 	const char *a = types[field->type].a;
 
 	if (!json_object_is_type(value, types[field->type].json))
 		return a;
-	if (field->type != RPC_WORDS)
+	if (field->type != CONTROL_WORDS)
 		return NULL;
 	for (size_t i = 0; i < json_object_array_length(value); i++) {
 		if (!json_object_is_type(json_object_array_get_idx(value, i), json_type_string))
@@ -50,7 +50,7 @@ const char *rpc_field_fits(const struct rpc_field *field, struct json_object *va
  * @schema: the string's schema
  * @field: field
  */
-static void add_words(struct json_object *schema, const struct rpc_field *field)
+static void add_words(struct json_object *schema, const struct control_field *field)
 {
 	struct json_object *list;
 	const char *word;
@@ -69,11 +69,11 @@ static void add_words(struct json_object *schema, const struct rpc_field *field)
  *
  * Return: a new object.
  */
-static struct json_object *string_schema(const struct rpc_field *field)
+static struct json_object *string_schema(const struct control_field *field)
 {
 	struct json_object *schema = json_object_new_object();
 
-	rpc_add_string(schema, "type", "string");
+	control_add_string(schema, "type", "string");
 	add_words(schema, field);
 	return schema;
 }
@@ -87,8 +87,8 @@ static struct json_object *integer_schema(void)
 {
 	struct json_object *schema = json_object_new_object();
 
-	rpc_add_string(schema, "type", "integer");
-	rpc_add_number(schema, "minimum", 0);
+	control_add_string(schema, "type", "integer");
+	control_add_number(schema, "minimum", 0);
 	return schema;
 }
 
@@ -104,7 +104,7 @@ static struct json_object *config_schema(const char *part)
 	char ref[64];
 
 	snprintf(ref, sizeof(ref), "#/components/schemas/%s", part);
-	rpc_add_string(schema, "$ref", ref);
+	control_add_string(schema, "$ref", ref);
 	return schema;
 }
 
@@ -118,7 +118,7 @@ static struct json_object *list_schema(struct json_object *items)
 {
 	struct json_object *schema = json_object_new_object();
 
-	rpc_add_string(schema, "type", "array");
+	control_add_string(schema, "type", "array");
 	json_object_object_add(schema, "items", items);
 	return schema;
 }
@@ -129,72 +129,72 @@ static struct json_object *list_schema(struct json_object *items)
  *
  * Return: a new object.
  */
-static struct json_object *bare_schema(const struct rpc_field *field)
+static struct json_object *bare_schema(const struct control_field *field)
 {
 	struct json_object *schema;
 
 	switch (field->type) {
-	case RPC_OBJECT:
-		return rpc_fields_schema(field->of);
-	case RPC_LIST:
-		return list_schema(rpc_fields_schema(field->of));
-	case RPC_WORDS:
+	case CONTROL_OBJECT:
+		return control_fields_schema(field->of);
+	case CONTROL_LIST:
+		return list_schema(control_fields_schema(field->of));
+	case CONTROL_WORDS:
 		return list_schema(string_schema(field));
-	case RPC_CONFIG:
+	case CONTROL_CONFIG:
 		return config_schema(field->config);
-	case RPC_INTEGER:
+	case CONTROL_INTEGER:
 		return integer_schema();
-	case RPC_COUNTS:
+	case CONTROL_COUNTS:
 		schema = json_object_new_object();
-		rpc_add_string(schema, "type", "object");
+		control_add_string(schema, "type", "object");
 		json_object_object_add(schema, "additionalProperties", integer_schema());
 		return schema;
-	case RPC_INSTANCE:
+	case CONTROL_INSTANCE:
 		schema = string_schema(field);
-		rpc_add_string(schema, "pattern", "^[0-9a-f]{16}$");
+		control_add_string(schema, "pattern", "^[0-9a-f]{16}$");
 		return schema;
-	case RPC_STRING:
-	case RPC_BOOLEAN:
+	case CONTROL_STRING:
+	case CONTROL_BOOLEAN:
 	case N_RPC_TYPES:
 		break;
 	}
 	schema = json_object_new_object();
-	rpc_add_string(schema, "type", types[field->type].type);
+	control_add_string(schema, "type", types[field->type].type);
 	add_words(schema, field);
 	return schema;
 }
 
-struct json_object *rpc_field_schema(const struct rpc_field *field)
+struct json_object *control_field_schema(const struct control_field *field)
 {
 	struct json_object *schema = bare_schema(field), *either, *null;
 
 	if (field->nullable) {
 		null = json_object_new_object();
-		rpc_add_string(null, "type", "null");
+		control_add_string(null, "type", "null");
 		either = json_object_new_array();
 		json_object_array_add(either, schema);
 		json_object_array_add(either, null);
 		schema = json_object_new_object();
 		json_object_object_add(schema, "oneOf", either);
 	}
-	rpc_add_string(schema, "description", field->text);
+	control_add_string(schema, "description", field->text);
 	return schema;
 }
 
-struct json_object *rpc_fields_schema(const struct rpc_field *fields)
+struct json_object *control_fields_schema(const struct control_field *fields)
 {
 	struct json_object *schema = json_object_new_object();
 	struct json_object *members = json_object_new_object();
 	struct json_object *required = json_object_new_array();
 
 	for (; fields->name; fields++) {
-		json_object_object_add(members, fields->name, rpc_field_schema(fields));
+		json_object_object_add(members, fields->name, control_field_schema(fields));
 		if (!fields->optional)
 			json_object_array_add(required, json_object_new_string(fields->name));
 	}
-	rpc_add_string(schema, "type", "object");
+	control_add_string(schema, "type", "object");
 	json_object_object_add(schema, "properties", members);
 	json_object_object_add(schema, "required", required);
-	rpc_add_boolean(schema, "additionalProperties", false);
+	control_add_boolean(schema, "additionalProperties", false);
 	return schema;
 }

@@ -15,30 +15,30 @@
 #include "util/fd.h"
 
 /**
- * rpc_add_string() - a string member
+ * control_add_string() - a string member
  * @object: to which
  * @key: its key; static memory
  * @text: the string; NULL is null
  */
-void rpc_add_string(struct json_object *object, const char *key, const char *text)
+void control_add_string(struct json_object *object, const char *key, const char *text)
 {
 	json_object_object_add_ex(object, key, text ? json_object_new_string(text) : NULL,
 				  JSON_C_OBJECT_ADD_CONSTANT_KEY);
 }
 
 /**
- * rpc_add_number() - a number member
+ * control_add_number() - a number member
  * @object: to which
  * @key: its key; static memory
  * @number: the number
  */
-void rpc_add_number(struct json_object *object, const char *key, uint64_t number)
+void control_add_number(struct json_object *object, const char *key, uint64_t number)
 {
 	json_object_object_add_ex(object, key, json_object_new_uint64(number),
 				  JSON_C_OBJECT_ADD_CONSTANT_KEY);
 }
 
-void rpc_add_id(struct json_object *object, const char *key, uint32_t id)
+void control_add_id(struct json_object *object, const char *key, uint32_t id)
 {
 	json_object_object_add_ex(object, key,
 				  id == OKL4FS_NOT_GIVEN ? NULL : json_object_new_uint64(id),
@@ -46,24 +46,24 @@ void rpc_add_id(struct json_object *object, const char *key, uint32_t id)
 }
 
 /**
- * rpc_add_boolean() - a boolean member
+ * control_add_boolean() - a boolean member
  * @object: to which
  * @key: its key; static memory
  * @boolean: the value
  */
-void rpc_add_boolean(struct json_object *object, const char *key, bool boolean)
+void control_add_boolean(struct json_object *object, const char *key, bool boolean)
 {
 	json_object_object_add_ex(object, key, json_object_new_boolean(boolean),
 				  JSON_C_OBJECT_ADD_CONSTANT_KEY);
 }
 
 /**
- * rpc_add_instance() - an instance as a member
+ * control_add_instance() - an instance as a member
  * @object: to which
  * @key: its key; static memory
  * @instance: the number; 0 is null
  */
-void rpc_add_instance(struct json_object *object, const char *key, uint64_t instance)
+void control_add_instance(struct json_object *object, const char *key, uint64_t instance)
 {
 	char text[17];
 
@@ -73,17 +73,17 @@ void rpc_add_instance(struct json_object *object, const char *key, uint64_t inst
 }
 
 /**
- * rpc_add_path() - an absolute path as a member
+ * control_add_path() - an absolute path as a member
  * @object: to which
  * @key: its key; static memory
  * @path: the path; a relative one is one from the daemon's working directory
  */
-void rpc_add_path(struct json_object *object, const char *key, const char *path)
+void control_add_path(struct json_object *object, const char *key, const char *path)
 {
 	_cleanup_free_ char *dir = path[0] == '/' ? NULL : getcwd(NULL, 0);
 	_cleanup_free_ char *whole = NULL;
 
 	if (dir && asprintf(&whole, "%s/%s", dir, path) < 0)
 		whole = NULL;
-	rpc_add_string(object, key, whole ? whole : path);
+	control_add_string(object, key, whole ? whole : path);
 }

@@ -15,10 +15,10 @@
 #include "metrics/metrics.h"
 #include "control/call.h"
 
-const struct rpc_field rpc_metrics_get_result[] = {
-	RPC_FIELD("content_type", RPC_STRING, "Of the text, as in HTTP"),
-	RPC_FIELD("text", RPC_STRING, "OpenMetrics"),
-	RPC_END,
+const struct control_field control_metrics_get_result[] = {
+	CONTROL_FIELD("content_type", CONTROL_STRING, "Of the text, as in HTTP"),
+	CONTROL_FIELD("text", CONTROL_STRING, "OpenMetrics"),
+	CONTROL_END,
 };
 
 /**
@@ -31,7 +31,7 @@ const struct rpc_field rpc_metrics_get_result[] = {
  * @entry: in the list of all
  */
 struct telling {
-	struct rpc_rest rest;
+	struct control_rest rest;
 	uid_t uid;
 	struct metrics *metrics;
 	struct evbuffer *piece;
@@ -63,7 +63,7 @@ static bool add_escaped(struct evbuffer *out, struct evbuffer *text)
 	return ok;
 }
 
-static int tell_next(struct rpc_rest *rest, struct evbuffer *out)
+static int tell_next(struct control_rest *rest, struct evbuffer *out)
 {
 	struct telling *t = (struct telling *)rest;
 	int r;
@@ -77,7 +77,7 @@ static int tell_next(struct rpc_rest *rest, struct evbuffer *out)
 	return r;
 }
 
-static void tell_free(struct rpc_rest *rest)
+static void tell_free(struct control_rest *rest)
 {
 	struct telling *t = (struct telling *)rest;
 
@@ -88,25 +88,25 @@ static void tell_free(struct rpc_rest *rest)
 }
 _Static_assert(offsetof(struct telling, rest) == 0, "the casts above");
 
-int rpc_metrics_get(struct rpc_request *req, struct json_object **result)
+int control_metrics_get(struct control_request *req, struct json_object **result)
 {
 	struct telling *t;
 
 	LIST_FOREACH(t, &tellings, entry)
 	{
 		if (t->uid == req->caller->uid)
-			return RPC_LATER;
+			return CONTROL_LATER;
 	}
 	t = calloc(1, sizeof(*t));
 	if (!t)
-		return rpc_refuse(req, RPC_INTERNAL_ERROR, "out of memory");
+		return control_refuse(req, CONTROL_INTERNAL_ERROR, "out of memory");
 	*t = (struct telling){ .rest = { tell_next, tell_free }, .uid = req->caller->uid };
 	t->piece = evbuffer_new();
 	if (!t->piece || metrics_new(&t->metrics, req->server, METRICS_OPENMETRICS)) {
 		if (t->piece)
 			evbuffer_free(t->piece);
 		free(t);
-		return rpc_refuse(req, RPC_INTERNAL_ERROR, "out of memory");
+		return control_refuse(req, CONTROL_INTERNAL_ERROR, "out of memory");
 	}
 	LIST_INSERT_HEAD(&tellings, t, entry);
 	req->rest = &t->rest;

@@ -24,10 +24,10 @@ static bool is_strict(const char *line, size_t bytes, char *sentence, size_t siz
 	return strict;
 }
 
-bool rpc_parse(const char *line, size_t bytes, struct json_object **value, char *sentence,
-	       size_t size)
+bool control_parse(const char *line, size_t bytes, struct json_object **value, char *sentence,
+		   size_t size)
 {
-	struct json_tokener *tokener = json_tokener_new_ex(RPC_MAX_DEPTH);
+	struct json_tokener *tokener = json_tokener_new_ex(CONTROL_MAX_DEPTH);
 	const char *bom = bom_refusal(line, bytes);
 	enum json_tokener_error e;
 	size_t at;

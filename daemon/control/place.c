@@ -10,17 +10,17 @@
 /* struct group - a part of the clients: those of one user, or those with a right up to some right */
 struct group {
 	const uid_t *uid; /* NULL: of all users */
-	enum rpc_right least, most;
+	enum control_right least, most;
 };
 
-static bool is_in(const struct group *g, const struct rpc_place *p)
+static bool is_in(const struct group *g, const struct control_place *p)
 {
 	return p->right >= g->least && p->right <= g->most && (!g->uid || *g->uid == p->uid);
 }
 
-static size_t count(const struct rpc_places *all, const struct group *g)
+static size_t count(const struct control_places *all, const struct group *g)
 {
-	struct rpc_place *p;
+	struct control_place *p;
 	size_t n = 0;
 
 	TAILQ_FOREACH(p, all, entry)
@@ -29,9 +29,10 @@ static size_t count(const struct rpc_places *all, const struct group *g)
 }
 
 /* The one of a group that leaves first; NULL: nobody there does */
-static struct rpc_place *first(const struct rpc_places *all, const struct group *g, bool also_busy)
+static struct control_place *first(const struct control_places *all, const struct group *g,
+				   bool also_busy)
 {
-	struct rpc_place *p;
+	struct control_place *p;
 
 	TAILQ_FOREACH(p, all, entry)
 	{
@@ -51,31 +52,31 @@ static bool may_have_all(uid_t uid)
 	return !uid || uid == geteuid();
 }
 
-bool rpc_place_find(const struct rpc_places *all, const struct rpc_place *who,
-		    struct rpc_place **leaves, char *why, size_t size)
+bool control_place_find(const struct control_places *all, const struct control_place *who,
+			struct control_place **leaves, char *why, size_t size)
 {
-	const struct group strangers = { NULL, RPC_NOBODY, RPC_NOBODY };
-	const struct group readers = { NULL, RPC_READER, RPC_READER };
-	const struct group clients = { NULL, RPC_READER, RPC_ADMIN };
-	const struct group own = { &who->uid, RPC_READER, RPC_ADMIN };
-	bool is_admin = who->right == RPC_ADMIN;
+	const struct group strangers = { NULL, CONTROL_NOBODY, CONTROL_NOBODY };
+	const struct group readers = { NULL, CONTROL_READER, CONTROL_READER };
+	const struct group clients = { NULL, CONTROL_READER, CONTROL_ADMIN };
+	const struct group own = { &who->uid, CONTROL_READER, CONTROL_ADMIN };
+	bool is_admin = who->right == CONTROL_ADMIN;
 
 	*leaves = NULL;
-	if (who->right == RPC_NOBODY) {
-		if (count(all, &strangers) >= RPC_MAX_STRANGERS)
+	if (who->right == CONTROL_NOBODY) {
+		if (count(all, &strangers) >= CONTROL_MAX_STRANGERS)
 			*leaves = first(all, &strangers, true);
 		return true;
 	}
-	if (!may_have_all(who->uid) && count(all, &own) >= RPC_MAX_OF_USER) {
+	if (!may_have_all(who->uid) && count(all, &own) >= CONTROL_MAX_OF_USER) {
 		*leaves = first(all, &own, is_admin);
 		snprintf(why, size,
 			 "uid %u has %d clients already, and each has an answer to take or is "
 			 "told of events",
-			 who->uid, RPC_MAX_OF_USER);
+			 who->uid, CONTROL_MAX_OF_USER);
 		return *leaves;
 	}
-	if (count(all, &clients) < RPC_MAX_CLIENTS &&
-	    (is_admin || count(all, &readers) < RPC_MAX_READERS))
+	if (count(all, &clients) < CONTROL_MAX_CLIENTS &&
+	    (is_admin || count(all, &readers) < CONTROL_MAX_READERS))
 		return true;
 	*leaves = first(all, &readers, is_admin);
 	if (!*leaves && is_admin)

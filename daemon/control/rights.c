@@ -20,7 +20,7 @@
  *
  * Return: 0 or -errno.
  */
-static int add_groups(struct rpc_peer *peer, int fd)
+static int add_groups(struct control_peer *peer, int fd)
 {
 	socklen_t bytes = 0;
 	gid_t *groups;
@@ -40,13 +40,13 @@ static int add_groups(struct rpc_peer *peer, int fd)
 	return 0;
 }
 
-int rpc_peer_init(struct rpc_peer *peer, int fd)
+int control_peer_init(struct control_peer *peer, int fd)
 {
 	struct ucred cred;
 	socklen_t bytes = sizeof(cred);
 	int r;
 
-	*peer = (struct rpc_peer){ .n_groups = 1 };
+	*peer = (struct control_peer){ .n_groups = 1 };
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &bytes))
 		return -errno;
 	peer->pid = cred.pid;
@@ -57,11 +57,11 @@ int rpc_peer_init(struct rpc_peer *peer, int fd)
 	peer->groups[0] = cred.gid;
 	r = add_groups(peer, fd);
 	if (r)
-		rpc_peer_deinit(peer);
+		control_peer_deinit(peer);
 	return r;
 }
 
-void rpc_peer_deinit(struct rpc_peer *peer)
+void control_peer_deinit(struct control_peer *peer)
 {
 	free(peer->groups);
 	peer->groups = NULL;
@@ -85,9 +85,9 @@ static void unknown(const char *kind, const char *name, int r)
  * @ids: out
  * @names: the names
  */
-static void ids_init(struct rpc_ids *ids, const struct principals *names)
+static void ids_init(struct control_ids *ids, const struct principals *names)
 {
-	*ids = (struct rpc_ids){ .given = names->given };
+	*ids = (struct control_ids){ .given = names->given };
 	ids->users = calloc(names->n_users + 1, sizeof(*ids->users));
 	ids->groups = calloc(names->n_groups + 1, sizeof(*ids->groups));
 	if (!ids->users || !ids->groups) {
@@ -114,19 +114,19 @@ static void ids_init(struct rpc_ids *ids, const struct principals *names)
  * ids_deinit() - free what belongs to it
  * @ids: numbers
  */
-static void ids_deinit(struct rpc_ids *ids)
+static void ids_deinit(struct control_ids *ids)
 {
 	free(ids->users);
 	free(ids->groups);
 }
 
-void rpc_rights_init(struct rpc_rights *rights, const struct config *cfg)
+void control_rights_init(struct control_rights *rights, const struct config *cfg)
 {
 	ids_init(&rights->readers, &cfg->control_readers);
 	ids_init(&rights->admins, &cfg->control_admins);
 }
 
-void rpc_rights_deinit(struct rpc_rights *rights)
+void control_rights_deinit(struct control_rights *rights)
 {
 	ids_deinit(&rights->readers);
 	ids_deinit(&rights->admins);
@@ -139,7 +139,7 @@ void rpc_rights_deinit(struct rpc_rights *rights)
  *
  * Return: true when he is.
  */
-static bool among(const struct rpc_ids *ids, const struct rpc_peer *peer)
+static bool among(const struct control_ids *ids, const struct control_peer *peer)
 {
 	for (size_t i = 0; i < ids->n_users; i++) {
 		if (ids->users[i] == peer->uid)
@@ -154,13 +154,15 @@ static bool among(const struct rpc_ids *ids, const struct rpc_peer *peer)
 	return false;
 }
 
-enum rpc_right rpc_rights_of(const struct rpc_rights *rights, const struct rpc_peer *peer)
+enum control_right control_rights_of(const struct control_rights *rights,
+				     const struct control_peer *peer)
 {
 	if (!peer->uid || peer->uid == geteuid())
-		return RPC_ADMIN;
+		return CONTROL_ADMIN;
 	if (!rights->readers.given && !rights->admins.given)
-		return RPC_ADMIN;
+		return CONTROL_ADMIN;
 	if (among(&rights->admins, peer))
-		return RPC_ADMIN;
-	return !rights->readers.given || among(&rights->readers, peer) ? RPC_READER : RPC_NOBODY;
+		return CONTROL_ADMIN;
+	return !rights->readers.given || among(&rights->readers, peer) ? CONTROL_READER :
+									 CONTROL_NOBODY;
 }

@@ -3,7 +3,7 @@
  * socket.c - the control socket
  *
  * Who may connect is a matter of the socket's mode and group, who may what one of the configuration
- * (rpc_rights.h). A reload changes the latter at once, and for those who are connected, too.
+ * (control_rights.h). A reload changes the latter at once, and for those who are connected, too.
  */
 #include "control/socket.h"
 
@@ -17,21 +17,21 @@
 #include "util/log.h"
 
 /**
- * struct rpc - see rpc.h
+ * struct control - see socket.h
  * @clients: who is there
  * @watch: tells of reloads
  * @socket: where they come from; borrowed
  * @acceptor: takes them in
  */
-struct rpc {
-	struct rpc_clients clients;
+struct control {
+	struct control_clients clients;
 	struct server_watch watch;
-	struct rpc_socket *socket;
+	struct control_socket *socket;
 	struct acceptor acceptor;
 };
 
 /* In place of a socket whose file is lost. Return: 0 or -errno, with a log line */
-static int listen_again(struct rpc_socket *s, const struct config *cfg)
+static int listen_again(struct control_socket *s, const struct config *cfg)
 {
 	int fd = socket_file_listen(&s->file, s->file.path, cfg->control_mode, cfg->control_group);
 
@@ -46,11 +46,11 @@ static int listen_again(struct rpc_socket *s, const struct config *cfg)
 	return 0;
 }
 
-int rpc_socket_open(struct rpc_socket *s, const struct config *cfg, int fd)
+int control_socket_open(struct control_socket *s, const struct config *cfg, int fd)
 {
 	int r;
 
-	*s = (struct rpc_socket){ .fd = fd };
+	*s = (struct control_socket){ .fd = fd };
 	if (fd >= 0) {
 		r = socket_file_borrow(&s->file, cfg->control_path);
 		if (!r && socket_file_is_lost(&s->file))
@@ -63,12 +63,12 @@ int rpc_socket_open(struct rpc_socket *s, const struct config *cfg, int fd)
 	}
 	if (r) {
 		log_err("control: %s: %s", cfg->control_path, strerror(-r));
-		rpc_socket_close(s);
+		control_socket_close(s);
 	}
 	return r;
 }
 
-void rpc_socket_close(struct rpc_socket *s)
+void control_socket_close(struct control_socket *s)
 {
 	s->fd = fd_close(s->fd);
 	socket_file_release(&s->file);
@@ -76,61 +76,62 @@ void rpc_socket_close(struct rpc_socket *s)
 
 static void take_client(void *arg, int fd)
 {
-	struct rpc *rpc = arg;
+	struct control *control = arg;
 
-	rpc_clients_take(&rpc->clients, fd);
+	control_clients_take(&control->clients, fd);
 }
 
 /* Serve what the socket has. Return: 0 or -ENOMEM */
-static int serve(struct rpc *rpc)
+static int serve(struct control *control)
 {
-	int fd = rpc->socket->fd;
+	int fd = control->socket->fd;
 
-	rpc->socket->fd = -1;
-	acceptor_stop(&rpc->acceptor);
-	return acceptor_start(&rpc->acceptor, rpc->clients.loop, NULL, "control", fd, take_client,
-			      rpc);
+	control->socket->fd = -1;
+	acceptor_stop(&control->acceptor);
+	return acceptor_start(&control->acceptor, control->clients.loop, NULL, "control", fd,
+			      take_client, control);
 }
 
 static void reloaded(void *arg)
 {
-	struct rpc *rpc = arg;
+	struct control *control = arg;
 
-	rpc_clients_reload(&rpc->clients);
-	if (!socket_file_is_lost(&rpc->socket->file) ||
-	    listen_again(rpc->socket, server_config(rpc->clients.server)))
+	control_clients_reload(&control->clients);
+	if (!socket_file_is_lost(&control->socket->file) ||
+	    listen_again(control->socket, server_config(control->clients.server)))
 		return;
-	if (serve(rpc))
+	if (serve(control))
 		log_err("control: out of memory; nobody can connect until the daemon is restarted");
 }
 
-int rpc_new(struct rpc **out, struct loop *loop, struct server *server, struct rpc_socket *socket)
+int control_new(struct control **out, struct loop *loop, struct server *server,
+		struct control_socket *socket)
 {
-	struct rpc *rpc = calloc(1, sizeof(*rpc));
+	struct control *control = calloc(1, sizeof(*control));
 
 	*out = NULL;
-	if (!rpc)
+	if (!control)
 		return -ENOMEM;
-	rpc->socket = socket;
-	rpc_clients_init(&rpc->clients, loop, server);
-	rpc->watch = (struct server_watch){ .reloaded = reloaded, .arg = rpc };
-	server_watch(server, &rpc->watch);
-	if (serve(rpc)) {
+	control->socket = socket;
+	control_clients_init(&control->clients, loop, server);
+	control->watch = (struct server_watch){ .reloaded = reloaded, .arg = control };
+	server_watch(server, &control->watch);
+	if (serve(control)) {
 		log_err("control: %s", strerror(ENOMEM));
-		rpc_free(rpc);
+		control_free(control);
 		return -ENOMEM;
 	}
-	*out = rpc;
+	*out = control;
 	return 0;
 }
 
-struct rpc *rpc_free(struct rpc *rpc)
+struct control *control_free(struct control *control)
 {
-	if (!rpc)
+	if (!control)
 		return NULL;
-	server_unwatch(rpc->clients.server, &rpc->watch);
-	rpc_clients_deinit(&rpc->clients);
-	acceptor_stop(&rpc->acceptor);
-	free(rpc);
+	server_unwatch(control->clients.server, &control->watch);
+	control_clients_deinit(&control->clients);
+	acceptor_stop(&control->acceptor);
+	free(control);
 	return NULL;
 }

@@ -72,7 +72,7 @@ static void print_head(struct json_object *channel)
 {
 	static const char *const but[] = { "guest",    "name", "state", "failure", "ring_bytes",
 					   "endpoint", "fwd",  "bwd",   "errors",  NULL };
-	static const char *const of_endpoint[] = { "type", "joined", NULL };
+	static const char *const of_endpoint[] = { "type", "connected", NULL };
 	struct json_object *endpoint = ctl_object(channel, "endpoint");
 	struct json_object *failure = ctl_object(channel, "failure");
 	_cleanup_free_ char *name = text_safe(ctl_string(channel, "name"));
@@ -86,7 +86,7 @@ static void print_head(struct json_object *channel)
 	printf("%-17s %s each way\n", "ring", text_size(ctl_number(channel, "ring_bytes")).text);
 	print_members(channel, but);
 	printf("%-17s %s, %s\n", "endpoint", ctl_string(endpoint, "type"),
-	       ctl_boolean(endpoint, "joined") ? "joined" : "nobody there");
+	       ctl_boolean(endpoint, "connected") ? "connected" : "nobody there");
 	print_members(endpoint, of_endpoint);
 }
 

@@ -2,8 +2,8 @@
 /*
  * connection.h - a connection to the daemon: lines there, lines back
  */
-#ifndef OKL4FS_CTL_LINK_H
-#define OKL4FS_CTL_LINK_H
+#ifndef OKL4FSD_CTL_CONNECTION_H
+#define OKL4FSD_CTL_CONNECTION_H
 
 #include <stddef.h>
 

@@ -2,8 +2,8 @@
 /*
  * ctl.h - what the parts of okl4fsctl share
  */
-#ifndef OKL4FS_CTL_H
-#define OKL4FS_CTL_H
+#ifndef OKL4FSD_CTL_CTL_H
+#define OKL4FSD_CTL_CTL_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,8 +2,8 @@
 /*
  * machine.h - what joins a virtual machine to a guest of the daemon, for each that can be joined
  */
-#ifndef OKL4FS_MACHINE_H
-#define OKL4FS_MACHINE_H
+#ifndef OKL4FSD_CTL_MACHINE_H
+#define OKL4FSD_CTL_MACHINE_H
 
 #include <stdbool.h>
 

@@ -4,8 +4,8 @@
  *
  * Each returns a new string, or NULL when there is no memory.
  */
-#ifndef OKL4FS_QUOTE_H
-#define OKL4FS_QUOTE_H
+#ifndef OKL4FSD_CTL_QUOTE_H
+#define OKL4FSD_CTL_QUOTE_H
 
 #include <stdbool.h>
 

@@ -204,7 +204,7 @@ void ctl_show_channels(struct json_object *result)
 		table_row(&t, (const char *const[]){
 				      ctl_string(c, "guest"), ctl_string(c, "name"),
 				      ctl_string(c, "state"), ctl_string(endpoint, "type"),
-				      ctl_boolean(endpoint, "joined") ? "yes" : "no",
+				      ctl_boolean(endpoint, "connected") ? "yes" : "no",
 				      text_size(ctl_number(c, "ring_bytes")).text,
 				      text_size(ctl_number(ctl_object(c, "fwd"), "bytes")).text,
 				      text_size(ctl_number(ctl_object(c, "bwd"), "bytes")).text,

@@ -2,8 +2,8 @@
 /*
  * terminal.h - a terminal that is drawn on, and given back as it was
  */
-#ifndef OKL4FS_CTL_TERMINAL_H
-#define OKL4FS_CTL_TERMINAL_H
+#ifndef OKL4FSD_CTL_TERMINAL_H
+#define OKL4FSD_CTL_TERMINAL_H
 
 #include <stdbool.h>
 #include <stddef.h>

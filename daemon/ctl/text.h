@@ -2,8 +2,8 @@
 /*
  * text.h - text for people: names that do no harm to a terminal, tables, numbers in units
  */
-#ifndef OKL4FS_CTL_TEXT_H
-#define OKL4FS_CTL_TEXT_H
+#ifndef OKL4FSD_CTL_TEXT_H
+#define OKL4FSD_CTL_TEXT_H
 
 #include <stddef.h>
 #include <stdio.h>

@@ -2,8 +2,8 @@
 /*
  * top.h - what `top` shows
  */
-#ifndef OKL4FS_CTL_TOP_H
-#define OKL4FS_CTL_TOP_H
+#ifndef OKL4FSD_CTL_TOP_H
+#define OKL4FSD_CTL_TOP_H
 
 #include <stdio.h>
 

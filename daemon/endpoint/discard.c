@@ -74,7 +74,7 @@ static int discard_new(struct endpoint **out, const struct endpoint_config *cfg,
  */
 static void discard_info(const struct endpoint *ep, struct endpoint_info *info)
 {
-	*info = (struct endpoint_info){ .joined = true };
+	*info = (struct endpoint_info){ .connected = true };
 }
 
 /**

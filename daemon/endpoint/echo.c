@@ -248,7 +248,7 @@ static int echo_new(struct endpoint **out, const struct endpoint_config *cfg, st
  */
 static void echo_info(const struct endpoint *ep, struct endpoint_info *info)
 {
-	*info = (struct endpoint_info){ .joined = true };
+	*info = (struct endpoint_info){ .connected = true };
 }
 
 /**

@@ -37,13 +37,13 @@ struct endpoint *endpoint_free(struct endpoint *ep)
 	return NULL;
 }
 
-bool endpoint_is_joined(const struct endpoint *ep)
+bool endpoint_is_connected(const struct endpoint *ep)
 {
 	struct endpoint_info info = { 0 };
 
 	if (ep)
 		ep->ops->info(ep, &info);
-	return info.joined;
+	return info.connected;
 }
 
 void endpoint_leave_nothing(struct endpoint *ep)

@@ -6,8 +6,8 @@
  * only through channel.h: it moves bytes between the ring and its own side without a copy in
  * between (readv/writev on peeked segments) and holds no buffer of its own.
  */
-#ifndef OKL4FS_ENDPOINT_H
-#define OKL4FS_ENDPOINT_H
+#ifndef OKL4FSD_ENDPOINT_ENDPOINT_H
+#define OKL4FSD_ENDPOINT_ENDPOINT_H
 
 #include "channel/channel.h"
 
@@ -17,7 +17,7 @@ struct endpoint;
 
 /**
  * struct endpoint_info - for `status` and `channel.list`
- * @joined: somebody is there (echo, discard: always; sockets: there is a connection)
+ * @connected: somebody is there (echo, discard: always; sockets: there is a connection)
  * @clients: clients served so far; *-connect: connections made
  * @refused: clients turned away because one was there already
  * @failed: (*-connect) attempts that failed, handshakes included
@@ -27,7 +27,7 @@ struct endpoint;
  * @error: what went wrong last; empty when nothing has since things went well
  */
 struct endpoint_info {
-	bool joined, path_lost;
+	bool connected, path_lost;
 	uint64_t clients, refused, failed, handshakes_failed, torn;
 	char error[ENDPOINT_ERROR_BYTES];
 };
@@ -84,21 +84,21 @@ int endpoint_new(struct endpoint **ep, struct channel *ch);
 /** endpoint_free() - NULL is allowed; Return: NULL */
 struct endpoint *endpoint_free(struct endpoint *ep);
 
-/** endpoint_is_joined() - whether somebody is there; NULL is allowed */
-bool endpoint_is_joined(const struct endpoint *ep);
+/** endpoint_is_connected() - whether somebody is there; NULL is allowed */
+bool endpoint_is_connected(const struct endpoint *ep);
 
 /** endpoint_leave_nothing(), endpoint_enter_nothing() - of types that keep nothing on the loop */
 void endpoint_leave_nothing(struct endpoint *ep);
 int endpoint_enter_nothing(struct endpoint *ep);
 
 /**
- * bridge_links() - whether an endpoint `channel` of one guest names the other, in whichever direction
+ * joined_links() - whether an endpoint `channel` of one guest names the other, in whichever direction
  * @guest: name of a guest
  * @other: name of another one, or the same
  *
  * Any thread. Return: true when there is one, joined or not.
  */
-bool bridge_links(const char *guest, const char *other);
+bool joined_links(const char *guest, const char *other);
 
 /**
  * endpoint_drain() - take what the guest wrote and drop it, one turn's share

@@ -390,7 +390,7 @@ static void intervm_info(const struct endpoint *ep, struct endpoint_info *info)
 {
 	const struct intervm *iv = (const struct intervm *)ep;
 
-	*info = (struct endpoint_info){ .joined = !iv->done };
+	*info = (struct endpoint_info){ .connected = !iv->done };
 }
 
 /**

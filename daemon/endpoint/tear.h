@@ -2,8 +2,8 @@
 /*
  * tear.h - ends of connections that no client takes for the end of a complete stream
  */
-#ifndef OKL4FS_ENDPOINT_TEAR_H
-#define OKL4FS_ENDPOINT_TEAR_H
+#ifndef OKL4FSD_ENDPOINT_TEAR_H
+#define OKL4FSD_ENDPOINT_TEAR_H
 
 #include "loop/loop.h"
 

@@ -137,7 +137,7 @@ static bool take_out(struct guest *g, struct guest_channel *gc)
 {
 	struct endpoint *ep = gc->endpoint;
 
-	channel_remove(&gc->ch, ep && ep->ops->close && endpoint_is_joined(ep));
+	channel_remove(&gc->ch, ep && ep->ops->close && endpoint_is_connected(ep));
 	g->channel[gc->ch.id] = NULL;
 	return guest_leaver_add(gc);
 }

@@ -5,8 +5,8 @@
  * A guest belongs to one worker loop. vhost_backend brings it vrings and memory (from DPDK's vhost
  * thread, by loop_call()); it serves the control queue, rings bells, and hands memory to channels.
  */
-#ifndef OKL4FS_GUEST_H
-#define OKL4FS_GUEST_H
+#ifndef OKL4FSD_GUEST_GUEST_H
+#define OKL4FSD_GUEST_GUEST_H
 
 #include "channel/channel.h"
 #include "config/config.h"

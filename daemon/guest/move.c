@@ -31,7 +31,7 @@ struct move {
  */
 static bool can_go(const struct guest_channel *gc)
 {
-	return !gc->endpoint || gc->endpoint->ops->leave || !endpoint_is_joined(gc->endpoint);
+	return !gc->endpoint || gc->endpoint->ops->leave || !endpoint_is_connected(gc->endpoint);
 }
 
 /**

@@ -14,8 +14,8 @@
  *
  * Everything here belongs to the guest's worker.
  */
-#ifndef OKL4FS_GUEST_PRIVATE_H
-#define OKL4FS_GUEST_PRIVATE_H
+#ifndef OKL4FSD_GUEST_STATE_H
+#define OKL4FSD_GUEST_STATE_H
 
 #include "guest/guest.h"
 #include "vhost/memory.h"

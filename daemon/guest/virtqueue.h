@@ -8,8 +8,8 @@
  * the daemon the next one to serve is the one at used->idx; a chain must not be given back before
  * its effect is done. A virtqueue belongs to its guest's worker.
  */
-#ifndef OKL4FS_VIRTQUEUE_H
-#define OKL4FS_VIRTQUEUE_H
+#ifndef OKL4FSD_GUEST_VIRTQUEUE_H
+#define OKL4FSD_GUEST_VIRTQUEUE_H
 
 #include <linux/virtio_ring.h>
 #include <stdbool.h>

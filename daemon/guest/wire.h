@@ -5,8 +5,8 @@
  * Pure: no I/O, no state. Requests come from a copy of what the guest wrote, so nothing changes
  * while it is looked at.
  */
-#ifndef OKL4FS_WIRE_H
-#define OKL4FS_WIRE_H
+#ifndef OKL4FSD_GUEST_WIRE_H
+#define OKL4FSD_GUEST_WIRE_H
 
 #include <libfs/abi.h>
 #include <libfs/status.h>

@@ -10,8 +10,8 @@
  *	accept_rest     the same with a timer; for a socket that somebody else accepts from
  *	acceptor        the socket, too
  */
-#ifndef OKL4FS_ACCEPTOR_H
-#define OKL4FS_ACCEPTOR_H
+#ifndef OKL4FSD_LOOP_ACCEPTOR_H
+#define OKL4FSD_LOOP_ACCEPTOR_H
 
 #include "loop/loop.h"
 #include "util/log_limit.h"

@@ -7,8 +7,8 @@
  * While nobody wants any, posting is two loads. What main has not taken yet is bounded: more is
  * dropped, and counted.
  */
-#ifndef OKL4FS_EVENTS_H
-#define OKL4FS_EVENTS_H
+#ifndef OKL4FSD_LOOP_EVENTS_H
+#define OKL4FSD_LOOP_EVENTS_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -34,8 +34,8 @@ enum events_kind {
 	EVENTS_CHANNEL_FAILED,
 	EVENTS_CHANNEL_RESET, /* by an operator */
 	EVENTS_CHANNEL_LOST, /* bytes that the guest wrote can not be delivered */
-	EVENTS_ENDPOINT_JOINED,
-	EVENTS_ENDPOINT_LEFT,
+	EVENTS_ENDPOINT_CONNECTED,
+	EVENTS_ENDPOINT_DISCONNECTED,
 	EVENTS_CONFIG_RELOADED,
 	EVENTS_CONFIG_REFUSED,
 	EVENTS_LOG_CHANGED,

@@ -7,8 +7,8 @@
  * sleeps in epoll_wait(2) without a timeout. Workers never wait for another thread; main and DPDK's
  * vhost thread may wait for a worker (loop_call()), so there is no circle.
  */
-#ifndef OKL4FS_LOOP_H
-#define OKL4FS_LOOP_H
+#ifndef OKL4FSD_LOOP_LOOP_H
+#define OKL4FSD_LOOP_LOOP_H
 
 #include <stdbool.h>
 #include <stdint.h>

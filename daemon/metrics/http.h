@@ -5,8 +5,8 @@
  * Runs on the main loop. Answers on a loopback address or a unix socket only: there is no encryption and
  * nobody is asked who he is, except by the mode of the unix socket, which is that of the control socket.
  */
-#ifndef OKL4FS_METRICS_HTTP_H
-#define OKL4FS_METRICS_HTTP_H
+#ifndef OKL4FSD_METRICS_HTTP_H
+#define OKL4FSD_METRICS_HTTP_H
 
 #include "loop/loop.h"
 #include "server/server.h"

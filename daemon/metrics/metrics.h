@@ -5,8 +5,8 @@
  * Built from the snapshots that `guest.list` and `channel.list` are built from: a worker is held up
  * for as long as it takes to copy some counters.
  */
-#ifndef OKL4FS_METRICS_H
-#define OKL4FS_METRICS_H
+#ifndef OKL4FSD_METRICS_METRICS_H
+#define OKL4FSD_METRICS_METRICS_H
 
 #include "server/server.h"
 

@@ -2,8 +2,8 @@
 /*
  * scrape.h - all guests and channels at one moment, with their labels (private to metrics)
  */
-#ifndef OKL4FS_METRICS_SCRAPE_H
-#define OKL4FS_METRICS_SCRAPE_H
+#ifndef OKL4FSD_METRICS_SCRAPE_H
+#define OKL4FSD_METRICS_SCRAPE_H
 
 #include "server/server.h"
 

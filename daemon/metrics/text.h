@@ -6,8 +6,8 @@
  * format that Prometheus had before it, version 0.0.4. They differ in how counters and infos are
  * announced, and in what OpenMetrics adds: units and an end.
  */
-#ifndef OKL4FS_METRICS_TEXT_H
-#define OKL4FS_METRICS_TEXT_H
+#ifndef OKL4FSD_METRICS_TEXT_H
+#define OKL4FSD_METRICS_TEXT_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -182,7 +182,7 @@ static int move_group(struct server *s, size_t idx, unsigned int worker)
 			for (size_t q = 0; q < n; q++)
 				queued |= queue[q] == i;
 			if (!queued && s->member[i].worker == from &&
-			    bridge_links(guest_config(m->guest)->name,
+			    joined_links(guest_config(m->guest)->name,
 					 guest_config(s->member[i].guest)->name))
 				queue[n++] = i;
 		}
@@ -237,7 +237,7 @@ int server_place_new(struct server *s, const struct guest_config *cfg, unsigned 
 	for (size_t i = 0; i < s->n_members; i++) {
 		const char *name = guest_config(s->member[i].guest)->name;
 
-		if (!names(cfg, name) && !bridge_links(cfg->name, name))
+		if (!names(cfg, name) && !joined_links(cfg->name, name))
 			continue;
 		if (first == s->n_members)
 			first = i;
@@ -248,7 +248,7 @@ int server_place_new(struct server *s, const struct guest_config *cfg, unsigned 
 	for (size_t i = first; i < s->n_members; i++) {
 		const char *name = guest_config(s->member[i].guest)->name;
 
-		if ((names(cfg, name) || bridge_links(cfg->name, name)) &&
+		if ((names(cfg, name) || joined_links(cfg->name, name)) &&
 		    s->member[i].worker != s->member[first].worker &&
 		    move_group(s, i, s->member[first].worker))
 			return -EBUSY;

@@ -6,8 +6,8 @@
  *	server_place.c   which worker a guest belongs to
  *	server_reload.c  becoming what the configuration file says now
  */
-#ifndef OKL4FS_SERVER_PRIVATE_H
-#define OKL4FS_SERVER_PRIVATE_H
+#ifndef OKL4FSD_SERVER_PRIVATE_H
+#define OKL4FSD_SERVER_PRIVATE_H
 
 #include <sys/queue.h>
 

@@ -84,7 +84,7 @@ static void become(struct server *s, const struct config *cfg, struct member *li
 				  "gone or changed by the reload");
 		server_member_stop(s, &s->member[i]);
 	}
-	bridge_sweep(cfg->guests, cfg->n_guests);
+	joined_sweep(cfg->guests, cfg->n_guests);
 	server_collect(s, list, cfg->n_guests, group);
 	for (size_t i = 0; i < cfg->n_guests; i++) {
 		if (list[i].guest)

@@ -135,12 +135,12 @@ void server_take_config(struct server *s, struct config *cfg)
 static int start_all(struct server *s, const struct config *cfg)
 {
 	_cleanup_free_ size_t *group = calloc(cfg->n_guests + 1, sizeof(*group));
-	int r = group ? bridge_set_dir(cfg->control_path) : -ENOMEM;
+	int r = group ? joined_set_dir(cfg->control_path) : -ENOMEM;
 
 	if (!r)
 		r = server_groups(cfg->guests, cfg->n_guests, group);
 	if (!r)
-		bridge_sweep(cfg->guests, cfg->n_guests);
+		joined_sweep(cfg->guests, cfg->n_guests);
 	for (size_t i = 0; i < cfg->n_guests && !r; i++) {
 		r = server_member_start(s, &s->member[i], &cfg->guests[i],
 					server_place(s, s->member, cfg->n_guests, group, i));
@@ -229,7 +229,7 @@ int server_guest_add(struct server *s, const struct guest_config *cfg)
 	r = server_place_new(s, cfg, &worker);
 	if (r)
 		return r;
-	bridge_sweep(cfg, 1);
+	joined_sweep(cfg, 1);
 	r = server_member_start(s, &list[s->n_members], cfg, worker);
 	if (!r) {
 		s->n_members++;

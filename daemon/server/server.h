@@ -6,8 +6,8 @@
  * loops, and becomes another configuration on reload. All of it is for the main thread; what a
  * guest is doing right now is asked of guest_snapshot(), which crosses threads.
  */
-#ifndef OKL4FS_SERVER_H
-#define OKL4FS_SERVER_H
+#ifndef OKL4FSD_SERVER_SERVER_H
+#define OKL4FSD_SERVER_SERVER_H
 
 #include <sys/queue.h>
 

@@ -6,8 +6,8 @@
  * something has happened to a guest or a channel, at most once a second, and with the watchdog's
  * beat; while nothing happens and there is no watchdog, nothing is done.
  */
-#ifndef OKL4FS_SERVICE_H
-#define OKL4FS_SERVICE_H
+#ifndef OKL4FSD_SERVICE_SERVICE_H
+#define OKL4FSD_SERVICE_SERVICE_H
 
 #include "loop/loop.h"
 #include "server/server.h"

@@ -8,8 +8,8 @@
  * that does not answer is named in the log, a quarter of a period or more before the service manager
  * acts.
  */
-#ifndef OKL4FS_WATCHDOG_H
-#define OKL4FS_WATCHDOG_H
+#ifndef OKL4FSD_SERVICE_WATCHDOG_H
+#define OKL4FSD_SERVICE_WATCHDOG_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -2,8 +2,8 @@
 /*
  * account.h - users and groups by name
  */
-#ifndef OKL4FS_UTIL_ACCOUNT_H
-#define OKL4FS_UTIL_ACCOUNT_H
+#ifndef OKL4FSD_UTIL_ACCOUNT_H
+#define OKL4FSD_UTIL_ACCOUNT_H
 
 #include <sys/types.h>
 

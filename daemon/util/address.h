@@ -2,8 +2,8 @@
 /*
  * address.h - "HOST:PORT" as it stands in a configuration
  */
-#ifndef OKL4FS_UTIL_ADDRESS_H
-#define OKL4FS_UTIL_ADDRESS_H
+#ifndef OKL4FSD_UTIL_ADDRESS_H
+#define OKL4FSD_UTIL_ADDRESS_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -3,8 +3,8 @@
  * bom.h - byte order marks, which some editors put before a text and JSON must not have (RFC 8259,
  * section 8.1)
  */
-#ifndef OKL4FS_UTIL_BOM_H
-#define OKL4FS_UTIL_BOM_H
+#ifndef OKL4FSD_UTIL_BOM_H
+#define OKL4FSD_UTIL_BOM_H
 
 #include <stddef.h>
 

@@ -2,8 +2,8 @@
 /*
  * fd.h - file descriptors and other things that clean themselves up
  */
-#ifndef OKL4FS_FD_H
-#define OKL4FS_FD_H
+#ifndef OKL4FSD_UTIL_FD_H
+#define OKL4FSD_UTIL_FD_H
 
 #include <stdlib.h>
 #include <unistd.h>

@@ -11,8 +11,8 @@
  * lines, in the order in which they came, and what is not read in time is dropped and counted
  * (log_queue.h). Before and after, the caller writes.
  */
-#ifndef OKL4FS_LOG_H
-#define OKL4FS_LOG_H
+#ifndef OKL4FSD_UTIL_LOG_H
+#define OKL4FSD_UTIL_LOG_H
 
 /** enum log_level - syslog's (syslog(3)), those we use */
 enum log_level {

@@ -2,8 +2,8 @@
 /*
  * log_limit.h - lines that a peer can cause, but not more of them than somebody can read
  */
-#ifndef OKL4FS_LOG_LIMIT_H
-#define OKL4FS_LOG_LIMIT_H
+#ifndef OKL4FSD_UTIL_LOG_LIMIT_H
+#define OKL4FSD_UTIL_LOG_LIMIT_H
 
 #include <stdbool.h>
 #include <stdint.h>

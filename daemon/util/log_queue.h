@@ -7,8 +7,8 @@
  * goes on. What does not fit is dropped and counted. Changing stderr to O_NONBLOCK instead would
  * change it for all programs that share the pipe or the terminal.
  */
-#ifndef OKL4FS_LOG_QUEUE_H
-#define OKL4FS_LOG_QUEUE_H
+#ifndef OKL4FSD_UTIL_LOG_QUEUE_H
+#define OKL4FSD_UTIL_LOG_QUEUE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -11,8 +11,8 @@
  * Other programs know nothing of the lock. Whether one of them listens is asked with a socket of
  * another type, which cannot be connected: its listener does not notice (socket_file.c).
  */
-#ifndef OKL4FS_SOCKET_FILE_H
-#define OKL4FS_SOCKET_FILE_H
+#ifndef OKL4FSD_UTIL_SOCKET_FILE_H
+#define OKL4FSD_UTIL_SOCKET_FILE_H
 
 #include <stdbool.h>
 #include <sys/types.h>

@@ -8,8 +8,8 @@
  * the kernel can, it then refuses descriptors. Elsewhere those that come are closed by threads that
  * do nothing else, and that nobody waits for.
  */
-#ifndef OKL4FS_STRANGER_H
-#define OKL4FS_STRANGER_H
+#ifndef OKL4FSD_UTIL_STRANGER_H
+#define OKL4FSD_UTIL_STRANGER_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -4,8 +4,8 @@
  *
  * Its thread looks again at once when accept(2) has failed. All of this is for that thread.
  */
-#ifndef OKL4FS_VHOST_ACCEPT_H
-#define OKL4FS_VHOST_ACCEPT_H
+#ifndef OKL4FSD_VHOST_ACCEPT_H
+#define OKL4FSD_VHOST_ACCEPT_H
 
 #include <poll.h>
 

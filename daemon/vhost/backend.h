@@ -8,8 +8,8 @@
  * knows neither DPDK nor its threads. The worker never waits for DPDK: vhost_backend_call() gives
  * up when a lock is taken.
  */
-#ifndef OKL4FS_VHOST_BACKEND_H
-#define OKL4FS_VHOST_BACKEND_H
+#ifndef OKL4FSD_VHOST_BACKEND_H
+#define OKL4FSD_VHOST_BACKEND_H
 
 #include "config/config.h"
 #include "vhost/memory.h"

@@ -7,8 +7,8 @@
  * our device needs, by its exact length, by the descriptors that come with it, and by its content.
  * Nothing here has state, or does more than look at those descriptors and map one for a moment.
  */
-#ifndef OKL4FS_VHOST_CHECK_H
-#define OKL4FS_VHOST_CHECK_H
+#ifndef OKL4FSD_VHOST_CHECK_H
+#define OKL4FSD_VHOST_CHECK_H
 
 #include <libfs/platform.h>
 

@@ -2,8 +2,8 @@
 /*
  * eal.h - start DPDK without its huge pages, its devices, its threads and its own log
  */
-#ifndef OKL4FS_VHOST_EAL_H
-#define OKL4FS_VHOST_EAL_H
+#ifndef OKL4FSD_VHOST_EAL_H
+#define OKL4FSD_VHOST_EAL_H
 
 #include <signal.h>
 

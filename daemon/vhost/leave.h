@@ -5,8 +5,8 @@
  * rte_vhost_driver_unregister() waits, busily, for DPDK's vhost thread when that handles a message
  * of a connection of the socket. So it is called here, one socket after the other.
  */
-#ifndef OKL4FS_VHOST_LEAVE_H
-#define OKL4FS_VHOST_LEAVE_H
+#ifndef OKL4FSD_VHOST_LEAVE_H
+#define OKL4FSD_VHOST_LEAVE_H
 
 #include <stddef.h>
 #include <sys/queue.h>

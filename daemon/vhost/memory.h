@@ -6,8 +6,8 @@
  * It belongs to the guest's worker. Pointers that it gives are valid until the table is changed;
  * everything that keeps one across turns of the loop is told before (vhost_device_ops.suspend).
  */
-#ifndef OKL4FS_GUEST_MEMORY_H
-#define OKL4FS_GUEST_MEMORY_H
+#ifndef OKL4FSD_VHOST_MEMORY_H
+#define OKL4FSD_VHOST_MEMORY_H
 
 #include <stdbool.h>
 #include <stddef.h>

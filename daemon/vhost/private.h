@@ -3,8 +3,8 @@
  * private.h - what the halves of vhost_backend share: sockets and connections in
  * vhost_backend.c, messages and their calls on the worker in vhost_message.c
  */
-#ifndef OKL4FS_VHOST_PRIVATE_H
-#define OKL4FS_VHOST_PRIVATE_H
+#ifndef OKL4FSD_VHOST_PRIVATE_H
+#define OKL4FSD_VHOST_PRIVATE_H
 
 #include <limits.h>
 #include <stdatomic.h>

@@ -2,8 +2,8 @@
 /*
  * region_file.h - which files guest memory may be mapped from
  */
-#ifndef OKL4FS_REGION_FILE_H
-#define OKL4FS_REGION_FILE_H
+#ifndef OKL4FSD_VHOST_REGION_FILE_H
+#define OKL4FSD_VHOST_REGION_FILE_H
 
 #include <stdint.h>
 

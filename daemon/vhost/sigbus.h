@@ -7,8 +7,8 @@
  * gone, so that whoever was touching them goes on, and their owner is told. SIGBUS from anywhere
  * else does what it always does.
  */
-#ifndef OKL4FS_SIGBUS_H
-#define OKL4FS_SIGBUS_H
+#ifndef OKL4FSD_VHOST_SIGBUS_H
+#define OKL4FSD_VHOST_SIGBUS_H
 
 #include <stdatomic.h>
 #include <stdint.h>

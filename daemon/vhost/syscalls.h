@@ -8,8 +8,8 @@
  * here (elf(5); our definitions are exported because libraries on the link line refer to them).
  * Every other caller gets what the C library does.
  */
-#ifndef OKL4FS_VHOST_SYSCALLS_H
-#define OKL4FS_VHOST_SYSCALLS_H
+#ifndef OKL4FSD_VHOST_SYSCALLS_H
+#define OKL4FSD_VHOST_SYSCALLS_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -22,7 +22,7 @@ BRIDGE = (
 )
 
 
-def show_bridge(median: dict, ratio: dict) -> None:
+def show_joined(median: dict, ratio: dict) -> None:
     """Print what goes from guest to guest."""
     print("\nFrom guest to guest, medians; the ratio says how many times better `channel` is\n")
     print(f"{'':24}{'channel':>10}" + "".join(f"{peer:>16}{'ratio':>8}" for peer in ratio))
@@ -52,8 +52,8 @@ def show(result: dict) -> None:
         print("\nWithout a process behind the daemon\n")
         for label, key, unit in ALONE:
             print(f"{label:24}{median['daemon'][key]:10.1f}{'':25}  {unit}")
-    if "bridge" in result:
-        show_bridge(**{key: result["bridge"][key] for key in ("median", "ratio")})
+    if "joined" in result:
+        show_joined(**{key: result["joined"][key] for key in ("median", "ratio")})
     if "channels" in result:
         show_channels(**{key: result["channels"][key] for key in ("median", "ratio")})
     machine = result["machine"]

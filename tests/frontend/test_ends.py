@@ -165,7 +165,7 @@ class Ends(SocketTest):
         for data in streams:
             with self.client("unix-listen") as sock:
                 sock.sendall(data)
-        self.until(lambda: not self.endpoint("unix-listen")["joined"], "the last to be gone")
+        self.until(lambda: not self.endpoint("unix-listen")["connected"], "the last to be gone")
         self.open_reader(channel)
         self.assertEqual(self.read_to_end(channel), b"".join(streams))
 

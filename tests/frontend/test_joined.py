@@ -1,122 +1,486 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Two daemons joined by a unix socket: guest, daemon, socket, daemon, guest."""
+"""Guests that are joined to each other: endpoint `channel`."""
 import hashlib
 import os
-import threading
+import random
+import select
+import signal
+import stat
 import unittest
+from pathlib import Path
 
-from rig import RING_BYTES, FrontendTest
-from socket_rig import LIMIT_S, SocketTest
-from vm.daemon import Daemon, guest_config
-from vm.process import scratch_dir
+from guest_end import Channel, Driver, Refused, statuses
+from memory import Memory, fence
+from rig import RING_BYTES
+from vhost_user import Frontend
+from vm.daemon import Daemon, DaemonError, guest_config
+from vm.paths import ROOT
+from vm.process import Deadline, scratch_dir
+
+STATUS = statuses(ROOT / "libfs" / "include" / "libfs" / "status.h")
+KILLS = 25
 
 
-class Joined(SocketTest):
-    """One listens, the other connects when its guest opens the channel."""
+def to(guest: str, channel: str) -> dict:
+    """A channel that is joined to another."""
+    return {"ring_bytes": RING_BYTES, "endpoint": {"type": "channel", "guest": guest,
+                                                   "channel": channel}}
 
-    @classmethod
-    def channels(cls):
-        cls.path = str(cls.scratch / "joint.sock")
-        return {"vm1": {"c": {"ring_bytes": RING_BYTES,
-                              "endpoint": {"type": "unix-listen", "path": cls.path}}}}
 
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        scratch = scratch_dir()
-        cls.second = Daemon({"guests": [guest_config("vm2", scratch / "vm2.sock", {
-            "c": {"ring_bytes": RING_BYTES, "endpoint": {"type": "unix-connect",
-                                                         "path": cls.path}}})]}, scratch=scratch)
+ECHO = {"ring_bytes": RING_BYTES, "endpoint": {"type": "echo"}}
 
-    @classmethod
-    def tearDownClass(cls):
-        status = cls.second.stop()
-        super().tearDownClass()
-        assert status == 0
 
-    class Second(FrontendTest):
-        """The other daemon's guest, with the same tools."""
+class Guest:
+    """A guest whose memory outlives its frontends, as QEMU's does when the daemon dies."""
+
+    def __init__(self, path, channels=("link",)):
+        self.path, self.memory = path, Memory(size=4 << 20)
+        self.frontend = Frontend(path, self.memory).setup()
+        self.driver = Driver(self.frontend)
+        self.driver.hello()
+        self.channels = {name: Channel(self.driver, name, instance=random.getrandbits(63) | 1)
+                         .attach() for name in channels}
+
+    @property
+    def link(self) -> Channel:
+        """Its channel to the other guest."""
+        return self.channels["link"]
+
+    def connect(self) -> None:
+        """Connect to a new daemon, as after a reset of the device."""
+        old = self.frontend
+        self.frontend = Frontend(self.path, self.memory)
+        self.frontend.handshake()
+        assert self.frontend.set_memory() == 0
+        self.frontend.rings, old.rings = old.rings, []
+        old.sock.close()
+        for ring in self.frontend.rings:
+            ring.clear()
+        self.frontend.start_rings()
+        self.driver.frontend = self.frontend
+        self.driver.post_all()
+        self.driver.hello()
+        for channel in self.channels.values():
+            channel.attach()
+
+    def close(self) -> None:
+        """The guest is gone."""
+        self.frontend.close()
+
+
+class BridgeTest(unittest.TestCase):
+    """A daemon with guests that come and go."""
 
     def setUp(self):
-        super().setUp()
-        self.other = self.Second()
-        self.other.scratch, self.other.daemon = self.second.scratch, self.second
-        self.other.setUp()
-        self.addCleanup(self.other.doCleanups)
-        self.left = self.guest("c")
-        self.right = SocketTest.guest(self.other, "c", "vm2")
+        self.scratch = scratch_dir()
+        self.seed = int(os.environ.get("OKL4FS_SEED") or random.SystemRandom().randrange(1 << 32))
+        print(f"{self.id()}: OKL4FS_SEED={self.seed}", flush=True)
+        self.random = random.Random(self.seed)
 
-    def join(self) -> None:
-        """Both guests open, and the daemons find one another."""
-        self.left.open()
-        self.right.open()
-        self.until(lambda: self.endpoint("c")["joined"], "the two to be joined")
+    def config(self, name: str, **channels) -> dict:
+        """Configuration of a guest."""
+        return guest_config(name, self.scratch / f"{name}.sock", channels)
 
-    def test_both_ways(self):
-        self.join()
-        there, back = os.urandom(16 << 20), os.urandom(16 << 20)
-        found = []
-        thread = threading.Thread(target=lambda: found.append(self.both_ways(self.right, back)))
-        thread.start()
-        self.assertEqual(self.both_ways(self.left, there), hashlib.sha256(back).hexdigest())
-        thread.join(LIMIT_S)
-        self.assertEqual(found, [hashlib.sha256(there).hexdigest()])
-        self.until(lambda: not self.endpoint("c")["joined"], "the connection to be over")
+    def start(self, *guests: dict) -> None:
+        """A daemon."""
+        self.daemon = Daemon({"guests": list(guests)}, scratch=self.scratch)
+        self.addCleanup(self.daemon.stop)
 
-    def test_half_closes(self):
-        for first, second in ((self.left, self.right), (self.right, self.left)):
-            self.join()
-            first.write(b"question")
-            first.close_writer()
-            self.assertEqual(self.read_to_end(second), b"question")
-            second.write(b"answer")
-            second.close_writer()
-            self.assertEqual(self.read_to_end(first), b"answer")
-            first.close_reader()
-            second.close_reader()
-            self.until(lambda: not self.endpoint("c")["joined"], "the connection to be over")
+    def end(self) -> None:
+        """The daemon ends; its files stay."""
+        self.daemon.signal(signal.SIGTERM)
+        self.assertEqual(self.daemon.wait(), 0)
 
-    def test_one_opening_after_the_other(self):
-        """echo into one end, cat out of the other, again and again."""
-        for writer, reader in (((self.right, self.left),) * 4 + ((self.left, self.right),) * 4):
-            taken = reader.rx.peer_phase.value
-            self.open_reader(reader)
-            data = os.urandom(3 * RING_BYTES)
-            thread = threading.Thread(target=lambda: (self.open_writer(writer), writer.write(data),
-                                                      writer.close_writer()))
-            thread.start()
-            self.assertEqual(self.read_to_end(reader, taken), data)
-            thread.join(LIMIT_S)
-            reader.close_reader()
+    def start_pair(self) -> None:
+        """A daemon with vm1 and vm2, joined."""
+        self.start(self.config("vm1", link=to("vm2", "link")),
+                   self.config("vm2", link=to("vm1", "link")))
 
-    def test_slow_reader(self):
-        """Both rings and the socket fill up, and then the writer waits."""
-        self.join()
-        sent = stalls = 0
-        while stalls < 20:
-            n = self.right.write_some(bytes(RING_BYTES))
-            sent, stalls = sent + n, 0 if n else stalls + 1
-            if not n:
-                self.endpoint("c")
-        self.assertLess(sent, 4 << 20)
-        self.assertEqual(len(self.left.read(sent)), sent)
+    def guest(self, name: str, **more) -> Guest:
+        """A guest that has attached its channels."""
+        deadline = Deadline(20)
+        while any(guest["connected"] for guest in self.daemon.rpc("guest.list")["guests"]
+                  if guest["name"] == name):
+            deadline.check(f"the former frontend of {name} to be gone")
+        guest = Guest(self.scratch / f"{name}.sock", **more)
+        self.addCleanup(guest.close)
+        return guest
 
-    def test_restart_of_the_one_that_connects(self):
-        """What was written and not taken is there, once, with the next opening."""
-        self.join()
-        self.right.write(b"before")
-        self.assertEqual(self.left.read(6), b"before")
-        self.second.kill()
-        self.right.driver.frontend.close()
-        self.assertEqual(self.read_to_end(self.left), b"")
-        self.second.start()
-        self.right = SocketTest.guest(self.other, "c", "vm2")
-        self.left.close_reader()
-        self.left.close_writer()
-        self.join()
-        self.right.write(b"after")
-        self.assertEqual(self.left.read(5), b"after")
+    def files(self) -> list[str]:
+        """The daemon's state."""
+        place = Path(self.daemon.control_path).parent / "joined"
+        return sorted(path.name for path in place.iterdir()) if place.exists() else []
+
+    def state(self, guest: str, channel: str = "link") -> dict:
+        """What `channel.list` says."""
+        listed = self.daemon.rpc("channel.list", {"guest": guest})["channels"]
+        return next(entry for entry in listed if entry["name"] == channel)
+
+    def wait_phase(self, channel: Channel, pipe, phase) -> None:
+        """Wait until the host's phase of a pipe is so."""
+        deadline = Deadline(20)
+        while not phase(pipe.peer_phase.value):
+            deadline.check(f"another phase than {pipe.peer_phase.value}")
+            channel.driver.rung.clear()
+            channel.driver.wait_event()
+
+    def wait_moved(self, source: Channel, target: Channel) -> None:
+        """Wait until there is room in the one or bytes are in the other."""
+        head, tail = source.tx.cursor.value, target.rx.cursor.value
+        source.tx.event.value = (head - source.size) % (1 << 64)
+        target.rx.event.value = tail
+        fence()
+        poller = select.poll()
+        for end in (source, target):
+            for ring in end.driver.frontend.rings[1:]:
+                poller.register(ring.call_fd, select.POLLIN)
+        while target.rx.peer_cursor.value == tail and \
+                head - source.tx.peer_cursor.value == source.size:
+            ready = poller.poll(20000)
+            if not ready:
+                raise TimeoutError(f"{source.state()}; {target.state()}")
+            for call_fd, _ in ready:
+                os.eventfd_read(call_fd)
+            for end in (source, target):
+                end.driver.take_events()
+                end.driver.rung.clear()
+
+    def pump(self, source: Channel, target: Channel, data: bytes) -> None:
+        """All bytes go over."""
+        sent, received = 0, b""
+        while len(received) < len(data):
+            sent += source.write_some(data[sent:])
+            piece = target.read_some()
+            received += piece
+            if not piece and sent < len(data):
+                self.wait_moved(source, target)
+            elif not piece and len(received) < len(data):
+                target.sleep_read()
+        self.assertEqual(hashlib.sha256(received).digest(), hashlib.sha256(data).digest())
+
+    def both_ways(self, one: Channel, other: Channel, size: int = 3 * RING_BYTES + 17) -> None:
+        """Bytes go over from each to the other."""
+        self.pump(one, other, self.random.randbytes(size))
+        self.pump(other, one, self.random.randbytes(size))
 
 
-if __name__ == "__main__":
-    unittest.main()
+class Streams(BridgeTest):
+    """What goes over."""
+
+    def test_bytes_ends_and_epipe(self):
+        self.start_pair()
+        vm1, vm2 = self.guest("vm1"), self.guest("vm2")
+        one, other = vm1.link.open(), vm2.link.open()
+        self.both_ways(one, other)
+        self.assertTrue(self.state("vm1")["endpoint"]["connected"] and self.state("vm2")["endpoint"]["connected"])
+        # Half a close: an end-of-file one way, and bytes the other way
+        one.write(b"the last words")
+        one.close_writer()
+        self.wait_phase(other, other.rx, lambda phase: phase == 2)
+        self.assertEqual(other.read(14), b"the last words")
+        self.pump(other, one, self.random.randbytes(100000))
+        # A reader that goes: EPIPE; and comes again
+        one.close_reader()
+        self.wait_phase(other, other.tx, lambda phase: phase == 2)
+        one.open()
+        self.wait_phase(other, other.tx, lambda phase: phase == 3)
+        self.both_ways(one, other)
+
+    def test_a_guest_that_dies(self):
+        self.start_pair()
+        vm1, vm2 = self.guest("vm1"), self.guest("vm2")
+        one, other = vm1.link.open(), vm2.link.open()
+        self.both_ways(one, other)
+        vm1.close()
+        self.wait_phase(other, other.rx, lambda phase: phase == 2)
+        self.wait_phase(other, other.tx, lambda phase: phase == 2)
+        self.assertFalse(self.state("vm2")["endpoint"]["connected"])
+        one = self.guest("vm1").link.open()
+        self.wait_phase(other, other.tx, lambda phase: phase == 3)
+        self.both_ways(one, other)
+
+    def test_one_guest_joined_to_itself(self):
+        self.start(self.config("vm1", link=to("vm1", "back"), back=to("vm1", "link")))
+        vm1 = self.guest("vm1", channels=("link", "back"))
+        self.both_ways(vm1.link.open(), vm1.channels["back"].open())
+
+    def test_a_guest_that_lies_about_the_hosts_words(self):
+        """It can fail its own channel, and the other guest sees that as its end; nothing else."""
+        self.start_pair()
+        vm1, vm2 = self.guest("vm1"), self.guest("vm2")
+        other = vm2.link.open()
+        for _ in range(10):
+            one = vm1.link.open()
+            self.pump(one, other, self.random.randbytes(5000))
+            self.daemon.kill()
+            for pipe in (one.tx, one.rx):
+                pipe.peer_cursor.value = self.random.choice(
+                    (0, self.random.getrandbits(64), pipe.peer_cursor.value - 1000,
+                     pipe.peer_cursor.value + 1000)) % (1 << 64)
+                pipe.peer_phase.value = self.random.choice((0, 1, 2, self.random.getrandbits(64)))
+            self.daemon.restart()
+            try:
+                vm1.connect()
+            except Refused as refusal:
+                self.assertEqual(refusal.status, STATUS["RESUME_CURSORS"])
+            vm2.connect()
+            self.assertEqual(other.read_some(), b"")
+            # Its next memory is another stream, and the first one's end.
+            vm1.close()
+            vm1 = self.guest("vm1")
+            self.wait_phase(other, other.rx, lambda phase: not phase & 1)
+            self.assertEqual(other.read_some(), b"")
+        self.both_ways(vm1.link.open(), other)
+
+
+class Killed(BridgeTest):
+    """A daemon that is killed in the middle of it."""
+
+    def test_in_mid_stream_again_and_again(self):
+        """Both ways at once, in pieces of any size: whole, in order, and then the end."""
+        self.start_pair()
+        guests = self.guest("vm1"), self.guest("vm2")
+        ends = [guest.link.open() for guest in guests]
+        data = [self.random.randbytes(KILLS * 4 * RING_BYTES) for _ in ends]
+        sent, received = [0, 0], [bytearray(), bytearray()]
+
+        def step() -> bool:
+            moved = False
+            for w in (0, 1):
+                n = ends[w].write_some(data[w][sent[w]:sent[w] + self.random.randrange(1, 70000)])
+                sent[w] += n
+                piece = ends[not w].read_some(self.random.randrange(1, 70000))
+                received[w] += piece
+                moved |= bool(n or piece)
+                ends[w].ring()
+            return moved
+
+        for _ in range(KILLS):
+            goal = sum(map(len, received)) + self.random.randrange(1, 4 * RING_BYTES)
+            while sum(map(len, received)) < goal:
+                step()
+            self.daemon.kill()
+            while self.random.random() < 0.5:
+                step()
+            self.daemon.restart()
+            for guest in self.random.sample(guests, 2):
+                guest.connect()
+        for w in (0, 1):
+            while len(received[w]) < len(data[w]):
+                sent[w] += ends[w].write_some(data[w][sent[w]:])
+                piece = ends[not w].read_some()
+                received[w] += piece
+                if not piece and sent[w] < len(data[w]):
+                    self.wait_moved(ends[w], ends[not w])
+                elif not piece and len(received[w]) < len(data[w]):
+                    ends[not w].sleep_read()
+            self.assertEqual(hashlib.sha256(received[w]).digest(),
+                             hashlib.sha256(data[w]).digest())
+            ends[w].close_writer()
+            self.wait_phase(ends[not w], ends[not w].rx, lambda phase: phase == 2)
+            self.assertEqual(ends[not w].read_some(), b"")
+
+    def test_ended_cleanly(self):
+        """To guests that are joined, a daemon that ends is no end of their streams."""
+        self.start_pair()
+        guests = self.guest("vm1"), self.guest("vm2")
+        one, other = (guest.link.open() for guest in guests)
+        self.both_ways(one, other)
+        self.end()
+        self.assertEqual([pipe.peer_phase.value for end in (one, other)
+                          for pipe in (end.tx, end.rx)], [1] * 4)
+        one.write(b"over the gap")
+        self.daemon.start()
+        for guest in guests:
+            guest.connect()
+        self.assertEqual(other.read(12), b"over the gap")
+        self.both_ways(one, other)
+
+    def test_a_guest_that_rebooted_meanwhile(self):
+        self.start_pair()
+        vm1, vm2 = self.guest("vm1"), self.guest("vm2")
+        one, other = vm1.link.open(), vm2.link.open()
+        self.both_ways(one, other)
+        self.daemon.kill()
+        vm1.close()
+        self.daemon.restart()
+        vm2.connect()
+        self.assertEqual(other.rx.peer_phase.value, 1)  # it may come back
+        one = self.guest("vm1").link
+        self.wait_phase(other, other.rx, lambda phase: phase == 2)
+        self.wait_phase(other, other.tx, lambda phase: phase == 2)
+        one.open()
+        self.wait_phase(other, other.tx, lambda phase: phase == 3)
+        self.both_ways(one, other)
+
+
+class State(BridgeTest):
+    """The file."""
+
+    def test_its_place_and_modes(self):
+        self.start_pair()
+        place = Path(self.daemon.control_path).parent / "joined"
+        self.assertEqual(stat.S_IMODE(place.stat().st_mode), 0o700)
+        names = self.files()
+        self.assertEqual(len(names), 1)
+        self.assertEqual(stat.S_IMODE((place / names[0]).stat().st_mode), 0o600)
+
+    def test_damaged_files_are_told_and_replaced(self):
+        self.start_pair()
+        path = Path(self.daemon.control_path).parent / "joined" / self.files()[0]
+        good = path.read_bytes()
+        for content in (b"", b"hello\n", bytes(len(good)), good[:-1], good + b"x",
+                        b"X" + good[1:], good[:8] + b"\x09" + good[9:],
+                        good[:30] + b"Z" + good[31:], good[:300] + b"\xff" * 8 + good[308:]):
+            self.end()
+            path.write_bytes(content)
+            since = len(self.daemon.log())
+            self.daemon.start()
+            told = f"{path}: " in self.daemon.wait_log(": ready, ", since=since)
+            self.assertEqual(told, any(content), content[:40])
+            guests = self.guest("vm1"), self.guest("vm2")
+            self.both_ways(*(guest.link.open() for guest in guests), 1000)
+            for guest in guests:
+                guest.close()
+
+    def test_a_place_that_is_not_private(self):
+        place = self.scratch / "joined"
+        place.mkdir(mode=0o755)
+        with self.assertRaisesRegex(DaemonError, "not ours alone"):
+            self.start_pair()
+
+    def test_stale_files_go(self):
+        self.start_pair()
+        self.assertEqual(len(self.files()), 1)
+        self.end()
+        self.daemon.config["guests"][0]["channels"][0]["endpoint"] = {"type": "echo"}
+        self.daemon.config["guests"][1]["channels"][0]["endpoint"] = {"type": "echo"}
+        self.daemon.write_config()
+        self.daemon.start()
+        self.assertEqual(self.files(), [])
+
+
+class Live(BridgeTest):
+    """Guests and channels that are added, removed and moved to other workers while bytes move."""
+
+    def add(self, guest: str, name: str, channel: dict) -> None:
+        """channel.add."""
+        self.daemon.rpc("channel.add", {"guest": guest, "channel": {"name": name, **channel}})
+
+    def test_channels_between_guests_that_run(self):
+        """They begin on different workers; what they had goes on."""
+        self.start(self.config("vm1", echo=ECHO), self.config("vm2", echo=ECHO),
+                   self.config("vm3", echo=ECHO))
+        guests = [self.guest(name, channels=("echo",)) for name in ("vm1", "vm2", "vm3")]
+        echoes = [guest.channels["echo"].open() for guest in guests]
+        links = []
+        for one, other in ((0, 1), (2, 1), (0, 2)):
+            names = f"to{other}", f"to{one}"
+            self.add(f"vm{one + 1}", names[0], to(f"vm{other + 1}", names[1]))
+            self.assertFalse(self.state(f"vm{one + 1}", names[0])["endpoint"]["connected"])
+            self.add(f"vm{other + 1}", names[1], to(f"vm{one + 1}", names[0]))
+            links.append([Channel(guests[at].driver, name, instance=random.getrandbits(63) | 1)
+                          .attach().open() for at, name in zip((one, other), names)])
+            for echo in echoes:
+                echo.echo(os.urandom(100000))
+            for link in links:
+                self.both_ways(*link, 100000)
+
+    def test_a_connection_that_cannot_go_is_not_cut(self):
+        """Each of two guests has a client, so neither can change its worker."""
+        import socket  # pylint: disable=import-outside-toplevel
+        self.start(*(self.config(name, sock={"ring_bytes": RING_BYTES, "endpoint": {
+            "type": "unix-listen", "path": str(self.scratch / f"{name}.client")}})
+            for name in ("vm1", "vm2")))
+        if len(os.sched_getaffinity(0)) == 1:
+            return  # one worker: nobody has to go
+        clients = []
+        for name in ("vm1", "vm2"):
+            clients.append(socket.socket(socket.AF_UNIX))
+            clients[-1].connect(str(self.scratch / f"{name}.client"))
+            self.addCleanup(clients[-1].close)
+            deadline = Deadline(20)
+            while not self.state(name, "sock")["endpoint"]["connected"]:
+                deadline.check("the client to be there")
+        with self.assertRaisesRegex(Exception, "cannot be offered"):
+            self.add("vm1", "link", to("vm2", "link"))
+        self.daemon.wait_log("while somebody is connected to channel sock")
+        clients[0].close()
+        deadline = Deadline(20)
+        while self.state("vm1", "sock")["endpoint"]["connected"]:
+            deadline.check("the client to be gone")
+        self.add("vm1", "link", to("vm2", "link"))
+        self.add("vm2", "link", to("vm1", "link"))
+        ends = [self.guest(name).link.open() for name in ("vm1", "vm2")]
+        self.both_ways(*ends)
+        # The socket of the guest that went is there again.
+        again = socket.socket(socket.AF_UNIX)
+        self.addCleanup(again.close)
+        again.connect(str(self.scratch / "vm1.client"))
+
+    def test_guests_that_are_added_and_removed(self):
+        self.start(self.config("vm1", link=ECHO), self.config("vm3", echo=ECHO))
+        self.daemon.rpc("channel.remove", {"guest": "vm1", "channel": "link"})
+        self.add("vm1", "link", to("vm2", "link"))
+        one = self.guest("vm1").link.open()
+        one.write(b"who is there")
+        for _ in range(3):
+            self.daemon.rpc("guest.add", {"guest": self.config("vm2", link=to("vm1", "link"))})
+            vm2 = self.guest("vm2")
+            other = vm2.link.open()
+            self.assertEqual(other.read(12), b"who is there")
+            self.wait_phase(one, one.tx, lambda phase: phase & 1)
+            self.both_ways(one, other)
+            self.daemon.rpc("guest.remove", {"guest": "vm2"})
+            self.wait_phase(one, one.tx, lambda phase: not phase & 1)
+            one.write(b"who is there")
+            vm2.close()
+
+    def test_a_guest_that_joins_several_is_joined_to_all(self):
+        """The last of them cannot go, so those that were gathered before follow to its worker."""
+        import socket  # pylint: disable=import-outside-toplevel
+        self.start(*(self.config(f"vm{i}", sock={"ring_bytes": RING_BYTES, "endpoint": {
+            "type": "unix-listen", "path": str(self.scratch / f"vm{i}.client")}})
+            for i in (1, 2, 3, 4)))
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(self.scratch / "vm4.client"))
+            deadline = Deadline(20)
+            while not self.state("vm4", "sock")["endpoint"]["connected"]:
+                deadline.check("the client to be there")
+            for i in (1, 2, 4):
+                self.add(f"vm{i}", "link", to("hub", f"to{i}"))
+            self.daemon.rpc("guest.add", {"guest": self.config(
+                "hub", **{f"to{i}": to(f"vm{i}", "link") for i in (1, 2, 4)})})
+            hub = self.guest("hub", channels=("to1", "to2", "to4"))
+            for i in (1, 2, 4):
+                self.both_ways(self.guest(f"vm{i}", channels=("link",)).channels["link"].open(),
+                               hub.channels[f"to{i}"].open())
+
+    def test_reload_joins_guests_that_run(self):
+        plain = [self.config(name, echo=ECHO) for name in ("vm1", "vm2")]
+        self.start(*plain)
+        guests = [self.guest(name, channels=("echo",)) for name in ("vm1", "vm2")]
+        echoes = [guest.channels["echo"].open() for guest in guests]
+        for _ in range(2):
+            self.daemon.config["guests"] = [
+                self.config("vm1", echo=ECHO, link=to("vm2", "link")),
+                self.config("vm2", echo=ECHO, link=to("vm1", "link"))]
+            self.reload()
+            ends = [Channel(guest.driver, "link", instance=random.getrandbits(63) | 1)
+                    .attach().open() for guest in guests]
+            self.both_ways(*ends)
+            for echo in echoes:
+                echo.echo(os.urandom(100000))
+            self.assertEqual(len(self.files()), 1)
+            self.daemon.config["guests"] = plain
+            self.reload()
+            self.assertEqual(self.files(), [])
+
+    def reload(self) -> None:
+        """SIGHUP."""
+        self.daemon.write_config()
+        since = len(self.daemon.log())
+        self.daemon.signal(signal.SIGHUP)
+        self.daemon.wait_log("reloaded,", since=since)
+
+

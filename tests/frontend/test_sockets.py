@@ -155,8 +155,8 @@ class InUse(SocketsTest):
         daemon.signal(signal.SIGTERM)
         self.assertEqual(daemon.wait(), 0)
         self.assertEqual(sorted(path.name for path in scratch.iterdir()),
-                         ["bridge", "okl4fsd.json", "okl4fsd.log"]
-                         if (scratch / "bridge").exists() else ["okl4fsd.json", "okl4fsd.log"])
+                         ["joined", "okl4fsd.json", "okl4fsd.log"]
+                         if (scratch / "joined").exists() else ["okl4fsd.json", "okl4fsd.log"])
 
 
 class Lost(SocketsTest):
@@ -188,7 +188,7 @@ class Lost(SocketsTest):
         self.assert_joined(stream, client)
         client.close()
         deadline = Deadline(20)
-        while self.endpoint()["joined"]:
+        while self.endpoint()["connected"]:
             deadline.check("the client to be gone")
         self.client().close()
 
@@ -324,7 +324,7 @@ class NoDescriptors(SocketsTest):
         self.assertIn(b"200 OK", clients["metrics.sock"].recv(4096))
         deadline = Deadline(20)
         for guest, channel in (("vm1", "sock"), ("vm2", "sock"), ("vm1", "tcp")):
-            while not self.endpoint(guest, channel)["joined"]:
+            while not self.endpoint(guest, channel)["connected"]:
                 deadline.check(f"the client of {guest}/{channel} to be there")
         while not self.guest_state("vm1")["connected"]:
             deadline.check("the frontend of vm1 to be there")

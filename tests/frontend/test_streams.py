@@ -32,7 +32,7 @@ class Streams(SocketTest):
         self.addCleanup(self.client.close)
         self.client.settimeout(LIMIT_S)
         self.client.connect(self.path)
-        self.until(lambda: self.endpoint("host")["joined"], "the client to be taken")
+        self.until(lambda: self.endpoint("host")["connected"], "the client to be taken")
         self.assert_goes_on()
 
     def assert_goes_on(self) -> None:
@@ -46,7 +46,7 @@ class Streams(SocketTest):
     def assert_ended(self) -> None:
         """The client was hung up on."""
         self.assertEqual(self.client.recv(1), b"")
-        self.assertFalse(self.endpoint("host")["joined"])
+        self.assertFalse(self.endpoint("host")["connected"])
 
     def state(self) -> str:
         """What the host thinks of the channel."""
@@ -127,7 +127,7 @@ class Streams(SocketTest):
         """What a client has left for the guest keeps the memory; then it goes."""
         self.client.sendall(b"left")
         self.client.close()
-        self.until(lambda: not self.endpoint("host")["joined"], "the client to have gone")
+        self.until(lambda: not self.endpoint("host")["connected"], "the client to have gone")
         with self.assertRaises(Refused) as refusal:
             self.driver_.release(self.channel.id, self.channel.generation)
         self.assertEqual(refusal.exception.status, STATUS["CHANNEL_IN_USE"])

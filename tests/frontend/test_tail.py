@@ -147,7 +147,7 @@ class Kept(TailTest):
                 with self.subTest(name=name, end=end.__name__):
                     channel = self.writer(name)
                     client = self.client(name)
-                    self.until(lambda: self.endpoint(name)["joined"], "the client to be joined")
+                    self.until(lambda: self.endpoint(name)["connected"], "the client to be joined")
                     moved = self.channel_state("vm1", name)["fwd"]["bytes"]
                     data = self.fill(channel)
                     end(channel)
@@ -156,7 +156,7 @@ class Kept(TailTest):
                     self.assertEqual(state["tail_bytes"] + state["fwd"]["bytes"],
                                      moved + len(data))
                     self.take(client, data)
-                    self.until(lambda: not self.endpoint(name)["joined"], "the client to be gone")
+                    self.until(lambda: not self.endpoint(name)["connected"], "the client to be gone")
 
     def test_late_client(self):
         """It comes when the guest is gone, and another one finds nothing."""
@@ -200,7 +200,7 @@ class Kept(TailTest):
                 client.close()
                 channel.close_writer()
                 channel.close_reader()
-                self.until(lambda: not self.endpoint(name)["joined"], "the client to be gone")
+                self.until(lambda: not self.endpoint(name)["connected"], "the client to be gone")
                 self.kill(channel)
 
     def test_the_device_is_reset_and_the_driver_goes_on(self):
@@ -253,7 +253,7 @@ class Removed(TailTest):
         """A guest that has written more than its client has taken."""
         channel = self.writer(name)
         client = self.client(name)
-        self.until(lambda: self.endpoint(name)["joined"], "the client to be joined")
+        self.until(lambda: self.endpoint(name)["connected"], "the client to be joined")
         return channel, client, self.fill(channel)
 
     def remove_channel(self, name: str) -> None:
@@ -365,7 +365,7 @@ class Lost(TailTest):
                 lost = self.channel_state("vm1", name)["lost_bytes"]
                 channel = self.writer(name)
                 client = self.client(name)
-                self.until(lambda: self.endpoint(name)["joined"], "the client to be joined")
+                self.until(lambda: self.endpoint(name)["connected"], "the client to be joined")
                 moved = self.channel_state("vm1", name)["fwd"]["bytes"]
                 data = self.fill(channel)
                 self.stop(channel)

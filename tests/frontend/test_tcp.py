@@ -37,7 +37,7 @@ class Tcp(SocketTest):
         channel = self.guest("listen").open()
         with self.connect_to(self.ports["listen"]) as client:
             self.bulk(channel, client)
-        self.until(lambda: not self.endpoint("listen")["joined"], "the client to be gone")
+        self.until(lambda: not self.endpoint("listen")["connected"], "the client to be gone")
 
     def test_listen_by_name(self):
         channel = self.guest("name").open()
@@ -51,7 +51,7 @@ class Tcp(SocketTest):
                     continue  # localhost is not ::1 everywhere
                 client.sendall(b"by name")
                 self.assertEqual(channel.read(7), b"by name")
-            self.until(lambda: not self.endpoint("name")["joined"] or
+            self.until(lambda: not self.endpoint("name")["connected"] or
                        channel.rx.peer_phase.value % 2 == 0, "the end to be seen")
 
     def test_one_client_at_a_time(self):
@@ -77,7 +77,7 @@ class Tcp(SocketTest):
             channel = self.guest("connect").open()
             server, _ = listener.accept()
             self.bulk(channel, server)
-        self.until(lambda: not self.endpoint("connect")["joined"], "the connection to be over")
+        self.until(lambda: not self.endpoint("connect")["connected"], "the connection to be over")
         self.assertEqual(self.endpoint("connect")["attempts_failed"], 0)
 
     def test_nobody_there(self):
@@ -93,7 +93,7 @@ class Tcp(SocketTest):
             with server:
                 self.assertEqual(server.recv(100), b"waiting")
                 self.assertEqual(server.recv(100), b"")
-        self.until(lambda: not self.endpoint("nowhere")["joined"], "the connection to be over")
+        self.until(lambda: not self.endpoint("nowhere")["connected"], "the connection to be over")
         self.assertIsNone(self.endpoint("nowhere")["error"])
         assert_idle(self, self.daemon)
 

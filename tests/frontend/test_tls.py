@@ -64,7 +64,7 @@ class Listen(TlsTest):
         """A guest and a client."""
         channel = self.guest(name).open()
         client = self.client(self.ports[name], **options)
-        self.until(lambda: self.endpoint(name)["joined"], "the client to be there")
+        self.until(lambda: self.endpoint(name)["connected"], "the client to be there")
         return channel, client
 
     def test_both_ways(self):
@@ -92,7 +92,7 @@ class Listen(TlsTest):
         self.assertFalse(thread.is_alive())
         self.assertEqual(taken.hexdigest(), hashlib.sha256(there).hexdigest())
         client.close()
-        self.until(lambda: not self.endpoint("right")["joined"], "the client to be gone")
+        self.until(lambda: not self.endpoint("right")["connected"], "the client to be gone")
         self.assertEqual(self.endpoint("right")["connections_torn"], 0)
 
     def test_half_closes(self):
@@ -153,7 +153,7 @@ class Listen(TlsTest):
         channel, client = self.joined()
         client.end()
         client.close()
-        self.until(lambda: not self.endpoint("any")["joined"], "the client to be gone")
+        self.until(lambda: not self.endpoint("any")["connected"], "the client to be gone")
         self.assertEqual(self.read_to_end(channel), b"")
         client = self.client(self.ports["any"])
         client.send(b"next")
@@ -207,7 +207,7 @@ class Listen(TlsTest):
         error = self.await_error(channel, sentence)
         self.assertTrue(error.startswith(f"tcp-listen: {address}: "), error)
         self.assertEqual(self.endpoint(channel)["handshakes_failed"], failed + 1)
-        self.assertFalse(self.endpoint(channel)["joined"])
+        self.assertFalse(self.endpoint(channel)["connected"])
 
     def test_certificates_of_clients(self):
         certs = self.certs
@@ -365,7 +365,7 @@ class Connect(TlsTest):
             channel.close_reader()
             self.assertEqual(server.recv(), b"", "close_notify, not a reset")
             server.send(b"more, which nobody takes")
-            self.until(lambda: not self.endpoint("named")["joined"], "the connection to be over")
+            self.until(lambda: not self.endpoint("named")["connected"], "the connection to be over")
 
     def failing(self, channel_name: str, sentence: str, name: str = "left", **options) -> None:
         """The guest wants a connection, and the peer is not to be trusted, or does not trust."""
@@ -469,7 +469,7 @@ class Both(TlsTest):
         left.write(b"half closed")
         left.close_writer()
         self.assertEqual(self.read_to_end(right), b"half closed")
-        self.until(lambda: not self.endpoint("c")["joined"], "both to be done")
+        self.until(lambda: not self.endpoint("c")["connected"], "both to be done")
         self.assertEqual(self.endpoint("c")["connections_torn"], 0)
         self.assertEqual(self.endpoint("c", "vm2")["connections_torn"], 0)
         self.assertEqual(self.endpoint("c", "vm2")["attempts_failed"], 0)

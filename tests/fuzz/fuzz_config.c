@@ -46,22 +46,22 @@ static void part(const char *text, size_t bytes, bool is_guest)
 
 static void line(const char *text, size_t bytes)
 {
-	const struct rpc_caller nobody = { .right = RPC_NOBODY };
+	const struct control_caller nobody = { .right = CONTROL_NOBODY };
 	struct evbuffer *out = evbuffer_new();
-	enum rpc_outcome outcome;
-	struct rpc_work work;
+	enum control_outcome outcome;
+	struct control_work work;
 	char *copy = malloc(bytes + 1);
 	const char *answer;
 	size_t length;
 
 	must(out && copy);
 	memcpy(copy, text, bytes + 1);
-	rpc_work_begin(&work, copy, bytes);
+	control_work_begin(&work, copy, bytes);
 	do
-		outcome = rpc_work_step(&work, &nobody, out);
-	while (outcome == RPC_WORK_MORE);
-	must(outcome == RPC_WORK_DONE);
-	rpc_work_end(&work);
+		outcome = control_work_step(&work, &nobody, out);
+	while (outcome == CONTROL_WORK_MORE);
+	must(outcome == CONTROL_WORK_DONE);
+	control_work_end(&work);
 	length = evbuffer_get_length(out);
 	answer = (const char *)evbuffer_pullup(out, -1);
 	must(!length ||

@@ -104,7 +104,7 @@ class Ctl(unittest.TestCase):
                      r"host's end +(never opened|closed, \d so far) +(never opened|closed, \d so far)"):
             self.assertRegex(output, rf"(?m)^{line}$")
         for key in list(listed["fwd"]) + list(listed["endpoint"]):
-            if key not in ("type", "joined", "fill_bytes", "host_phase", "guest_phase"):
+            if key not in ("type", "connected", "fill_bytes", "host_phase", "guest_phase"):
                 self.assertIn("\n" + key.replace("_", " ") + " ", output)
         self.assertEqual(json.loads(self.good("--json", "channel", "vm1/host"))["name"], "host")
         self.assertIn("vm2/bell\\x07", self.good("channel", "vm2/bell\u0007"))
@@ -246,12 +246,12 @@ class Ctl(unittest.TestCase):
 
     def attach(self) -> subprocess.Popen:
         """okl4fsctl attach, joined; ended after the test."""
-        self.wait_for(lambda: not self.endpoint()["joined"])
+        self.wait_for(lambda: not self.endpoint()["connected"])
         process = subprocess.Popen([paths.BUILD / "okl4fsctl", "-s", self.daemon.control_path,
                                     "attach", "vm1/host"], stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE)
         self.addCleanup(self.end, process)
-        self.wait_for(lambda: self.endpoint()["joined"])
+        self.wait_for(lambda: self.endpoint()["connected"])
         return process
 
     @staticmethod
@@ -320,9 +320,9 @@ class Ctl(unittest.TestCase):
         with open(f"/proc/{process.pid}/schedstat", encoding="ascii") as stat:
             self.assertLess(int(stat.read().split()[0]) - before, 100_000_000)
         process.stdin.close()
-        self.wait_for(lambda: self.endpoint()["joined"])
+        self.wait_for(lambda: self.endpoint()["connected"])
         process.kill()
-        self.wait_for(lambda: not self.endpoint()["joined"])
+        self.wait_for(lambda: not self.endpoint()["connected"])
 
     def test_attach_twice(self):
         self.guest()
@@ -339,7 +339,7 @@ class Ctl(unittest.TestCase):
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.addCleanup(process.stderr.close)
         self.addCleanup(self.end, process)
-        self.wait_for(lambda: self.endpoint()["joined"])
+        self.wait_for(lambda: self.endpoint()["connected"])
         self.addCleanup(self.good, "reload")
         self.good("channel-remove", "vm1/host")
         self.assertEqual(process.wait(timeout=TIMEOUT_S), 1)

@@ -295,7 +295,7 @@ class Service(HostTest):
         self.host.check("systemctl disable --now okl4fsd@vm1.service okl4fsd@vm1.socket")
         self.drop_in(None)
 
-    def test_15_bridge(self):
+    def test_15_joined(self):
         """Guest to guest in an instance; SIGKILL in mid-stream; nothing lost, nothing doubled."""
         folder, unit = "/run/okl4fs/pair", "okl4fsd@pair.service"
         self.configure({"guests": [guest(name, folder, [
@@ -305,7 +305,7 @@ class Service(HostTest):
         self.host.check(f"systemctl start {unit}")
         ends = [self.guest(name, folder) for name in ("a", "b")]
         source, sink = [end.channel("link") for end in ends]
-        self.assertNotEqual(self.host.check(f"find {folder}/bridge -type f"), "")
+        self.assertNotEqual(self.host.check(f"find {folder}/joined -type f"), "")
         data, sent, received = os.urandom(30 * RING_BYTES), 0, b""
         for kill_at in (10 * RING_BYTES, 20 * RING_BYTES):
             while len(received) < kill_at:

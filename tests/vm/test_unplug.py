@@ -100,7 +100,7 @@ class Unplug(VmTest):
         client.settimeout(LIMIT_S)
         client.connect(str(self.scratch / "drain.sock"))
         deadline = Deadline(LIMIT_S)
-        while not self.channel("drain")["endpoint"]["joined"]:
+        while not self.channel("drain")["endpoint"]["connected"]:
             deadline.check("the daemon to join the client to its channel")
         return client
 

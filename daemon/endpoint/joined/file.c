@@ -4,7 +4,7 @@
  * instruction and none after it, and what it stored into a shared mapping stays in the page cache,
  * which the next process maps. So only the compiler must keep the order, for which release stores
  * are enough; they pair with nothing that runs at the same time but with the next process's
- * bridge_file_open().
+ * joined_file_open().
  *
  * Space is allocated up front: a store into a hole of a full tmpfs would be SIGBUS.
  */
@@ -26,53 +26,53 @@
 #include "util/fd.h"
 #include "util/log.h"
 
-#define BRIDGE_MAGIC   0x67647262344c4b4fULL /* "OKL4brdg" */
-#define BRIDGE_VERSION 1
+#define JOINED_MAGIC   0x67647262344c4b4fULL /* "OKL4brdg" */
+#define JOINED_VERSION 1
 #define HASH_DIGITS    16
 
 /**
- * struct bridge_slot - a state with its sum
+ * struct joined_slot - a state with its sum
  * @state: the state
- * @sum: of all of it but what bridge_file_moved() changes
+ * @sum: of all of it but what joined_file_moved() changes
  */
-struct bridge_slot {
-	struct bridge_state state;
+struct joined_slot {
+	struct joined_state state;
 	uint64_t sum;
 };
 
 /**
- * struct bridge_disk - the file; never leaves the machine, so in its byte order
- * @magic: BRIDGE_MAGIC; stored last when the file is made
- * @version: BRIDGE_VERSION
+ * struct joined_disk - the file; never leaves the machine, so in its byte order
+ * @magic: JOINED_MAGIC; stored last when the file is made
+ * @version: JOINED_VERSION
  * @bytes: of the file
  * @name: whose it is
- * @turn: as in struct bridge_file
+ * @turn: as in struct joined_file
  * @slot: the state, twice
  */
-struct bridge_disk {
+struct joined_disk {
 	uint64_t magic;
 	uint32_t version, bytes;
-	struct bridge_name name[2];
+	struct joined_name name[2];
 	uint64_t turn;
-	struct bridge_slot slot[2];
+	struct joined_slot slot[2];
 };
-_Static_assert(sizeof(struct bridge_disk) == 16 + 256 + 8 + 2 * 136, "version 1");
+_Static_assert(sizeof(struct joined_disk) == 16 + 256 + 8 + 2 * 136, "version 1");
 
-static char *bridge_dir;
+static char *joined_dir;
 
-int bridge_set_dir(const char *control_path)
+int joined_set_dir(const char *control_path)
 {
 	const char *slash = strrchr(control_path, '/');
 	int n = slash ? (int)(slash - control_path) + 1 : 0;
 
-	free(bridge_dir);
-	bridge_dir = NULL;
-	if (asprintf(&bridge_dir, "%.*sbridge", n, control_path) < 0)
-		bridge_dir = NULL;
-	return bridge_dir ? 0 : -ENOMEM;
+	free(joined_dir);
+	joined_dir = NULL;
+	if (asprintf(&joined_dir, "%.*sjoined", n, control_path) < 0)
+		joined_dir = NULL;
+	return joined_dir ? 0 : -ENOMEM;
 }
 
-int bridge_name_compare(const struct bridge_name *a, const struct bridge_name *b)
+int joined_name_compare(const struct joined_name *a, const struct joined_name *b)
 {
 	int r = strcmp(a->guest, b->guest);
 
@@ -104,16 +104,16 @@ static uint64_t hash(uint64_t h, const void *p, size_t bytes)
  *
  * Return: the sum.
  */
-static uint64_t state_sum(const struct bridge_state *state)
+static uint64_t state_sum(const struct joined_state *state)
 {
-	struct bridge_state s = *state;
+	struct joined_state s = *state;
 
 	s.way[0].moved = s.way[1].moved = 0;
 	return hash(HASH_START, &s, sizeof(s));
 }
 
 /**
- * file_path() - where the file of a bridge lies
+ * file_path() - where the file of a pair lies
  * @name: the two sides
  *
  * A channel's name may hold almost any byte and be long, so it goes into a hash; the file has the
@@ -121,7 +121,7 @@ static uint64_t state_sum(const struct bridge_state *state)
  *
  * Return: the path, to be freed, or NULL.
  */
-static char *file_path(const struct bridge_name name[2])
+static char *file_path(const struct joined_name name[2])
 {
 	uint64_t h = HASH_START;
 	char *path;
@@ -130,7 +130,7 @@ static char *file_path(const struct bridge_name name[2])
 		h = hash(h, name[i].guest, strlen(name[i].guest) + 1);
 		h = hash(h, name[i].channel, strlen(name[i].channel) + 1);
 	}
-	if (asprintf(&path, "%s/%s.%s.%0*llx", bridge_dir, name[0].guest, name[1].guest,
+	if (asprintf(&path, "%s/%s.%s.%0*llx", joined_dir, name[0].guest, name[1].guest,
 		     HASH_DIGITS, (unsigned long long)h) < 0)
 		return NULL;
 	return path;
@@ -157,16 +157,16 @@ static int make_dir(void)
 	struct stat st;
 	int r = 0;
 
-	if (!bridge_dir)
+	if (!joined_dir)
 		return -ENOTDIR;
-	if ((mkdir(bridge_dir, 0700) && errno != EEXIST) || lstat(bridge_dir, &st))
+	if ((mkdir(joined_dir, 0700) && errno != EEXIST) || lstat(joined_dir, &st))
 		r = -errno;
 	else if (!S_ISDIR(st.st_mode))
 		r = -ENOTDIR;
 	else if (!is_private(&st))
 		r = -EPERM;
 	if (r)
-		log_err("directory %s, for the state of endpoints `channel`: %s", bridge_dir,
+		log_err("directory %s, for the state of endpoints `channel`: %s", joined_dir,
 			r == -EPERM ? "it is not ours alone (mode 0700)" : strerror(-r));
 	return r;
 }
@@ -178,13 +178,13 @@ static int make_dir(void)
  *
  * Return: NULL, or what is wrong.
  */
-static const char *whats_wrong(const struct bridge_disk *d, const struct bridge_name name[2])
+static const char *whats_wrong(const struct joined_disk *d, const struct joined_name name[2])
 {
-	const struct bridge_slot *slot = &d->slot[d->turn % 2];
+	const struct joined_slot *slot = &d->slot[d->turn % 2];
 
-	if (d->magic != BRIDGE_MAGIC)
+	if (d->magic != JOINED_MAGIC)
 		return "it is no state of an endpoint `channel`";
-	if (d->version != BRIDGE_VERSION)
+	if (d->version != JOINED_VERSION)
 		return "it is of another version";
 	if (d->bytes != sizeof(*d))
 		return "it says another size of itself";
@@ -200,17 +200,17 @@ static const char *whats_wrong(const struct bridge_disk *d, const struct bridge_
  * @f: mapped file
  * @name: whose it is
  */
-static void begin(struct bridge_file *f, const struct bridge_name name[2])
+static void begin(struct joined_file *f, const struct joined_name name[2])
 {
-	struct bridge_disk *d = f->disk;
+	struct joined_disk *d = f->disk;
 
 	memset(d, 0, sizeof(*d));
 	memcpy(d->name, name, sizeof(d->name));
-	d->version = BRIDGE_VERSION;
+	d->version = JOINED_VERSION;
 	d->bytes = sizeof(*d);
 	d->slot[0].sum = state_sum(&d->slot[0].state);
 	/* pairs with whats_wrong() of the next process: a magic, and all of the above */
-	fs_store_release(&d->magic, BRIDGE_MAGIC);
+	fs_store_release(&d->magic, JOINED_MAGIC);
 }
 
 /**
@@ -220,7 +220,7 @@ static void begin(struct bridge_file *f, const struct bridge_name name[2])
  *
  * Return: 0 or -errno.
  */
-static int map(struct bridge_file *f, off_t *size)
+static int map(struct joined_file *f, off_t *size)
 {
 	struct stat st;
 	void *at;
@@ -251,7 +251,7 @@ static int map(struct bridge_file *f, off_t *size)
  * @name: whose it is
  * @size: its size before
  */
-static void take_up(struct bridge_file *f, const struct bridge_name name[2], off_t size)
+static void take_up(struct joined_file *f, const struct joined_name name[2], off_t size)
 {
 	const char *wrong = whats_wrong(f->disk, name);
 	bool unfinished = !size || (size == (off_t)sizeof(*f->disk) && !f->disk->magic);
@@ -269,12 +269,12 @@ static void take_up(struct bridge_file *f, const struct bridge_name name[2], off
 	f->state = f->disk->slot[f->turn % 2].state;
 }
 
-int bridge_file_open(struct bridge_file *f, const struct bridge_name name[2])
+int joined_file_open(struct joined_file *f, const struct joined_name name[2])
 {
 	off_t size = 0;
 	int r = make_dir();
 
-	*f = (struct bridge_file){ .fd = -1 };
+	*f = (struct joined_file){ .fd = -1 };
 	if (r)
 		return r;
 	f->path = file_path(name);
@@ -285,43 +285,43 @@ int bridge_file_open(struct bridge_file *f, const struct bridge_name name[2])
 	if (r) {
 		log_err("%s: %s", f->path,
 			r == -EBUSY ? "another daemon joins these channels" : strerror(-r));
-		bridge_file_close(f);
+		joined_file_close(f);
 		return r;
 	}
 	take_up(f, name, size);
 	return 0;
 }
 
-void bridge_file_close(struct bridge_file *f)
+void joined_file_close(struct joined_file *f)
 {
 	if (f->disk)
 		munmap(f->disk, sizeof(*f->disk));
 	fd_close(f->fd);
 	free(f->path);
-	*f = (struct bridge_file){ .fd = -1 };
+	*f = (struct joined_file){ .fd = -1 };
 }
 
-void bridge_file_remove(const struct bridge_name name[2])
+void joined_file_remove(const struct joined_name name[2])
 {
-	char *path = bridge_dir ? file_path(name) : NULL;
+	char *path = joined_dir ? file_path(name) : NULL;
 
 	if (path)
 		unlink(path);
 	free(path);
 }
 
-void bridge_file_moved(struct bridge_file *f, unsigned int way, uint64_t bytes)
+void joined_file_moved(struct joined_file *f, unsigned int way, uint64_t bytes)
 {
-	struct bridge_slot *slot = &f->disk->slot[f->turn % 2];
+	struct joined_slot *slot = &f->disk->slot[f->turn % 2];
 
 	f->state.way[way].moved += bytes;
 	/* after the bytes themselves, before the cursors that give them away */
 	fs_store_release(&slot->state.way[way].moved, f->state.way[way].moved);
 }
 
-void bridge_file_commit(struct bridge_file *f)
+void joined_file_commit(struct joined_file *f)
 {
-	struct bridge_slot *slot = &f->disk->slot[(f->turn + 1) % 2];
+	struct joined_slot *slot = &f->disk->slot[(f->turn + 1) % 2];
 
 	slot->state = f->state;
 	slot->sum = state_sum(&f->state);
@@ -331,15 +331,15 @@ void bridge_file_commit(struct bridge_file *f)
 }
 
 /**
- * has_bridge() - whether a guest is configured with a side of a bridge
+ * has_pair() - whether a guest is configured with a side of a pair
  * @guest: guest
  * @mine: its side
  * @other: the other side
  *
  * Return: true when it is.
  */
-static bool has_bridge(const struct guest_config *guest, const struct bridge_name *mine,
-		       const struct bridge_name *other)
+static bool has_pair(const struct guest_config *guest, const struct joined_name *mine,
+		     const struct joined_name *other)
 {
 	for (size_t i = 0; i < guest->n_channels; i++) {
 		const struct channel_config *c = &guest->channels[i];
@@ -353,20 +353,20 @@ static bool has_bridge(const struct guest_config *guest, const struct bridge_nam
 }
 
 /**
- * is_stale() - whether a configuration has a bridge otherwise
+ * is_stale() - whether a configuration has a pair otherwise
  * @name: its two sides
  * @guest: guests
  * @n_guests: how many
  *
  * Return: true when it has.
  */
-static bool is_stale(const struct bridge_name name[2], const struct guest_config *guest,
+static bool is_stale(const struct joined_name name[2], const struct guest_config *guest,
 		     size_t n_guests)
 {
 	for (size_t i = 0; i < n_guests; i++) {
 		for (int side = 0; side < 2; side++) {
 			if (!strcmp(guest[i].name, name[side].guest) &&
-			    !has_bridge(&guest[i], &name[side], &name[!side]))
+			    !has_pair(&guest[i], &name[side], &name[!side]))
 				return true;
 		}
 	}
@@ -383,25 +383,25 @@ static bool is_stale(const struct bridge_name name[2], const struct guest_config
 static void sweep_file(int dir, const char *file, const struct guest_config *guest, size_t n_guests)
 {
 	_cleanup_fd_ int fd = openat(dir, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	struct bridge_disk d;
+	struct joined_disk d;
 
 	/* What cannot be read is told, and replaced, when it is wanted. */
 	if (fd < 0 || read(fd, &d, sizeof(d)) != sizeof(d) || whats_wrong(&d, d.name))
 		return;
 	for (int side = 0; side < 2; side++) {
-		d.name[side].guest[BRIDGE_NAME_BYTES - 1] = 0;
-		d.name[side].channel[BRIDGE_NAME_BYTES - 1] = 0;
+		d.name[side].guest[JOINED_NAME_BYTES - 1] = 0;
+		d.name[side].channel[JOINED_NAME_BYTES - 1] = 0;
 	}
 	if (!is_stale(d.name, guest, n_guests))
 		return;
-	log_info("%s/%s: %s/%s and %s/%s are not joined any more; it is removed", bridge_dir, file,
+	log_info("%s/%s: %s/%s and %s/%s are not joined any more; it is removed", joined_dir, file,
 		 d.name[0].guest, d.name[0].channel, d.name[1].guest, d.name[1].channel);
 	unlinkat(dir, file, 0);
 }
 
-void bridge_sweep(const struct guest_config *guest, size_t n_guests)
+void joined_sweep(const struct guest_config *guest, size_t n_guests)
 {
-	DIR *dir = bridge_dir ? opendir(bridge_dir) : NULL;
+	DIR *dir = joined_dir ? opendir(joined_dir) : NULL;
 	const struct dirent *entry;
 
 	while (dir && (entry = readdir(dir))) {

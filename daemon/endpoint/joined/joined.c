@@ -4,7 +4,7 @@
  *
  * Each of the two endpoints names the other. Whoever is made second finds the first one here and
  * joins; until then, and when one of them goes, the other waits: its guest's words are not touched,
- * its bytes stay in the rings, and what is known of the bridge lies in its file.
+ * its bytes stay in the rings, and what is known of the pair lies in its file.
  *
  * Two guests are joined only while they belong to the same worker (server_place.c sees to it), so no
  * lock is taken while bytes move. The list of all endpoints has one, held for a moment when an
@@ -19,7 +19,7 @@
 #include <string.h>
 
 /**
- * struct bridge - endpoint
+ * struct joined - endpoint
  * @ep: common part
  * @mine: this side
  * @other: the other side
@@ -27,33 +27,33 @@
  * @side: which of the two this is
  * @joins: times it was joined
  * @partner: the other endpoint, while there is @pair
- * @next: next of all; protected by bridges_lock
- * @loop: its worker; NULL between leave() and enter(); protected by bridges_lock
+ * @next: next of all; protected by joined_lock
+ * @loop: its worker; NULL between leave() and enter(); protected by joined_lock
  */
-struct bridge {
+struct joined {
 	struct endpoint ep;
-	struct bridge_name mine, other;
-	struct bridge_pair *pair;
+	struct joined_name mine, other;
+	struct joined_pair *pair;
 	unsigned int side;
 	uint64_t joins;
-	struct bridge *partner;
-	struct bridge *next;
+	struct joined *partner;
+	struct joined *next;
 	const struct loop *loop;
 };
 
-static pthread_mutex_t bridges_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct bridge *bridges;
+static pthread_mutex_t joined_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct joined *joined_all;
 
 /**
  * set_loop() - let others see which worker an endpoint belongs to
  * @b: endpoint
  * @loop: the worker's, or NULL
  */
-static void set_loop(struct bridge *b, const struct loop *loop)
+static void set_loop(struct joined *b, const struct loop *loop)
 {
-	pthread_mutex_lock(&bridges_lock);
+	pthread_mutex_lock(&joined_lock);
 	b->loop = loop;
-	pthread_mutex_unlock(&bridges_lock);
+	pthread_mutex_unlock(&joined_lock);
 }
 
 /**
@@ -62,17 +62,17 @@ static void set_loop(struct bridge *b, const struct loop *loop)
  *
  * Return: it, when it is on the same worker (on whose thread this runs); else NULL.
  */
-static struct bridge *find_partner(const struct bridge *b)
+static struct joined *find_partner(const struct joined *b)
 {
-	struct bridge *at;
+	struct joined *at;
 
-	pthread_mutex_lock(&bridges_lock);
-	for (at = bridges; at; at = at->next) {
-		if (at->loop == b->loop && at != b && !bridge_name_compare(&at->mine, &b->other) &&
-		    !bridge_name_compare(&at->other, &b->mine))
+	pthread_mutex_lock(&joined_lock);
+	for (at = joined_all; at; at = at->next) {
+		if (at->loop == b->loop && at != b && !joined_name_compare(&at->mine, &b->other) &&
+		    !joined_name_compare(&at->other, &b->mine))
 			break;
 	}
-	pthread_mutex_unlock(&bridges_lock);
+	pthread_mutex_unlock(&joined_lock);
 	return at;
 }
 
@@ -80,13 +80,13 @@ static struct bridge *find_partner(const struct bridge *b)
  * part() - the two are not joined any more
  * @b: endpoint; one that is not joined is allowed
  */
-static void part(struct bridge *b)
+static void part(struct joined *b)
 {
-	struct bridge *other = b->partner;
+	struct joined *other = b->partner;
 
 	if (!other)
 		return;
-	b->pair = other->pair = bridge_pair_free(b->pair);
+	b->pair = other->pair = joined_pair_free(b->pair);
 	b->partner = other->partner = NULL;
 	channel_left(b->ep.ch, "it is joined no longer");
 	channel_left(other->ep.ch, "its partner has gone");
@@ -98,19 +98,19 @@ static void part(struct bridge *b)
  *
  * Return: 0, or -errno with a log line.
  */
-static int join(struct bridge *b)
+static int join(struct joined *b)
 {
-	struct bridge *other = find_partner(b), *side[2];
+	struct joined *other = find_partner(b), *side[2];
 	int r;
 
 	if (!other || other->pair)
 		return 0;
-	b->side = bridge_name_compare(&b->mine, &b->other) > 0;
+	b->side = joined_name_compare(&b->mine, &b->other) > 0;
 	other->side = !b->side;
 	side[b->side] = b;
 	side[other->side] = other;
-	r = bridge_pair_new(&b->pair, (struct channel *[2]){ side[0]->ep.ch, side[1]->ep.ch },
-			    (struct bridge_name[2]){ side[0]->mine, side[1]->mine });
+	r = joined_pair_new(&b->pair, (struct channel *[2]){ side[0]->ep.ch, side[1]->ep.ch },
+			    (struct joined_name[2]){ side[0]->mine, side[1]->mine });
 	if (r)
 		return r;
 	other->pair = b->pair;
@@ -118,11 +118,11 @@ static int join(struct bridge *b)
 	other->partner = b;
 	for (int i = 0; i < 2; i++) {
 		side[i]->joins++;
-		channel_joined(side[i]->ep.ch);
+		channel_connected(side[i]->ep.ch);
 	}
 	for (unsigned int i = 0; i < 2; i++) {
 		if (channel_usable(side[i]->ep.ch))
-			bridge_pair_up(b->pair, i);
+			joined_pair_up(b->pair, i);
 	}
 	return 0;
 }
@@ -134,10 +134,10 @@ static int join(struct bridge *b)
  */
 static void up(void *arg, bool fresh)
 {
-	struct bridge *b = arg;
+	struct joined *b = arg;
 
 	if (b->pair)
-		bridge_pair_up(b->pair, b->side);
+		joined_pair_up(b->pair, b->side);
 }
 
 /**
@@ -147,10 +147,10 @@ static void up(void *arg, bool fresh)
  */
 static void down(void *arg, bool gone)
 {
-	struct bridge *b = arg;
+	struct joined *b = arg;
 
 	if (b->pair)
-		bridge_pair_down(b->pair, b->side, gone);
+		joined_pair_down(b->pair, b->side, gone);
 }
 
 /**
@@ -159,10 +159,10 @@ static void down(void *arg, bool gone)
  */
 static void woken(void *arg)
 {
-	struct bridge *b = arg;
+	struct joined *b = arg;
 
 	if (b->pair)
-		bridge_pair_woken(b->pair, b->side);
+		joined_pair_woken(b->pair, b->side);
 }
 
 static const struct channel_endpoint_ops channel_ops = {
@@ -173,16 +173,16 @@ static const struct channel_endpoint_ops channel_ops = {
 };
 
 /**
- * bridge_new() - see struct endpoint_ops
+ * joined_new() - see struct endpoint_ops
  * @out: out
  * @cfg: configuration
  * @ch: channel
  *
  * Return: 0 or -errno, with a log line.
  */
-static int bridge_new(struct endpoint **out, const struct endpoint_config *cfg, struct channel *ch)
+static int joined_new(struct endpoint **out, const struct endpoint_config *cfg, struct channel *ch)
 {
-	struct bridge *b = calloc(1, sizeof(*b));
+	struct joined *b = calloc(1, sizeof(*b));
 	int r;
 
 	if (!b)
@@ -193,16 +193,16 @@ static int bridge_new(struct endpoint **out, const struct endpoint_config *cfg, 
 	snprintf(b->mine.channel, sizeof(b->mine.channel), "%s", ch->cfg->name);
 	snprintf(b->other.guest, sizeof(b->other.guest), "%s", cfg->guest);
 	snprintf(b->other.channel, sizeof(b->other.channel), "%s", cfg->channel);
-	if (!bridge_name_compare(&b->mine, &b->other)) {
+	if (!joined_name_compare(&b->mine, &b->other)) {
 		channel_log(ch, LOG_LEVEL_ERR, "it cannot be joined to itself");
 		free(b);
 		return -EINVAL;
 	}
-	pthread_mutex_lock(&bridges_lock);
-	b->next = bridges;
+	pthread_mutex_lock(&joined_lock);
+	b->next = joined_all;
 	b->loop = ch->loop;
-	bridges = b;
-	pthread_mutex_unlock(&bridges_lock);
+	joined_all = b;
+	pthread_mutex_unlock(&joined_lock);
 	channel_bind(ch, &channel_ops, b);
 	r = join(b);
 	if (r)
@@ -213,99 +213,99 @@ static int bridge_new(struct endpoint **out, const struct endpoint_config *cfg, 
 }
 
 /**
- * bridge_info() - joined, when the other guest is there
+ * joined_info() - joined, when the other guest is there
  * @ep: endpoint
  * @info: to be filled
  */
-static void bridge_info(const struct endpoint *ep, struct endpoint_info *info)
+static void joined_info(const struct endpoint *ep, struct endpoint_info *info)
 {
-	const struct bridge *b = (const struct bridge *)ep;
+	const struct joined *b = (const struct joined *)ep;
 
 	*info = (struct endpoint_info){
-		.joined = b->pair && b->pair->up[!b->side],
+		.connected = b->pair && b->pair->up[!b->side],
 		.clients = b->joins,
 	};
 }
 
 /**
- * bridge_leave() - see struct endpoint_ops
+ * joined_leave() - see struct endpoint_ops
  * @ep: endpoint
  */
-static void bridge_leave(struct endpoint *ep)
+static void joined_leave(struct endpoint *ep)
 {
-	struct bridge *b = (struct bridge *)ep;
+	struct joined *b = (struct joined *)ep;
 
 	part(b);
 	set_loop(b, NULL);
 }
 
 /**
- * bridge_enter() - see struct endpoint_ops
+ * joined_enter() - see struct endpoint_ops
  * @ep: endpoint
  *
  * Return: 0, or -errno with a log line.
  */
-static int bridge_enter(struct endpoint *ep)
+static int joined_enter(struct endpoint *ep)
 {
-	struct bridge *b = (struct bridge *)ep;
+	struct joined *b = (struct joined *)ep;
 
 	set_loop(b, ep->ch->loop);
 	return join(b);
 }
 
 /**
- * bridge_removed() - see struct endpoint_ops
+ * joined_removed() - see struct endpoint_ops
  * @ep: endpoint
  */
-static void bridge_removed(struct endpoint *ep)
+static void joined_removed(struct endpoint *ep)
 {
-	struct bridge *b = (struct bridge *)ep;
-	struct bridge_name name[2] = { b->mine, b->other };
+	struct joined *b = (struct joined *)ep;
+	struct joined_name name[2] = { b->mine, b->other };
 
-	if (bridge_name_compare(&b->mine, &b->other) > 0) {
+	if (joined_name_compare(&b->mine, &b->other) > 0) {
 		name[0] = b->other;
 		name[1] = b->mine;
 	}
-	bridge_file_remove(name);
+	joined_file_remove(name);
 }
 
 /**
- * bridge_free() - see struct endpoint_ops
+ * joined_free() - see struct endpoint_ops
  * @ep: endpoint
  */
-static void bridge_free(struct endpoint *ep)
+static void joined_free(struct endpoint *ep)
 {
-	struct bridge *b = (struct bridge *)ep, **at;
+	struct joined *b = (struct joined *)ep, **at;
 
 	part(b);
-	pthread_mutex_lock(&bridges_lock);
-	for (at = &bridges; *at != b; at = &(*at)->next)
+	pthread_mutex_lock(&joined_lock);
+	for (at = &joined_all; *at != b; at = &(*at)->next)
 		;
 	*at = b->next;
-	pthread_mutex_unlock(&bridges_lock);
+	pthread_mutex_unlock(&joined_lock);
 	free(b);
 }
 
-bool bridge_links(const char *guest, const char *other)
+bool joined_links(const char *guest, const char *other)
 {
-	struct bridge *at;
+	struct joined *at;
 
-	pthread_mutex_lock(&bridges_lock);
-	for (at = bridges; at; at = at->next) {
+	pthread_mutex_lock(&joined_lock);
+	for (at = joined_all; at; at = at->next) {
 		if ((!strcmp(at->mine.guest, guest) && !strcmp(at->other.guest, other)) ||
 		    (!strcmp(at->mine.guest, other) && !strcmp(at->other.guest, guest)))
 			break;
 	}
-	pthread_mutex_unlock(&bridges_lock);
+	pthread_mutex_unlock(&joined_lock);
 	return at;
 }
 
 const struct endpoint_ops endpoint_channel = {
 	.type = ENDPOINT_CHANNEL,
-	.new = bridge_new,
-	.info = bridge_info,
-	.leave = bridge_leave,
-	.enter = bridge_enter,
-	.removed = bridge_removed,
-	.free = bridge_free,
+	.new = joined_new,
+	.info = joined_info,
+	.leave = joined_leave,
+	.enter = joined_enter,
+	.removed = joined_removed,
+	.free = joined_free,
 };

@@ -11,7 +11,7 @@
  * ---------------------
  * The host's cursors and phases lie in memory of the guests, two for each direction, and no two of
  * them can be stored at once. So they are not what counts. What counts is one word in a file
- * (bridge_file.c), and the cursors follow from it:
+ * (joined_file.c), and the cursors follow from it:
  *
  *	tail of the source's fwd = tail_base + moved
  *	head of the target's bwd = head_base + moved
@@ -99,11 +99,11 @@ static uint64_t follow(uint64_t mine, uint64_t seen, uint64_t now)
 /**
  * show() - publish the host's phases on a side
  * @p: pair, committed
- * @side: a side; one that is not up is left for bridge_pair_up()
+ * @side: a side; one that is not up is left for joined_pair_up()
  */
-static void show(struct bridge_pair *p, unsigned int side)
+static void show(struct joined_pair *p, unsigned int side)
 {
-	const struct bridge_state *st = &p->file.state;
+	const struct joined_state *st = &p->file.state;
 	struct channel *ch = p->ch[side];
 
 	if (!p->up[side])
@@ -121,9 +121,9 @@ static void show(struct bridge_pair *p, unsigned int side)
  *
  * Return: 0, or an error: a channel has failed.
  */
-static int carry_reader(struct bridge_pair *p, unsigned int w)
+static int carry_reader(struct joined_pair *p, unsigned int w)
 {
-	struct bridge_way *way = &p->file.state.way[w];
+	struct joined_way *way = &p->file.state.way[w];
 	struct channel_peer reader;
 	uint64_t phase, seen = way->reader_seen;
 	int r = channel_guest_reader(p->ch[!w], &reader);
@@ -137,7 +137,7 @@ static int carry_reader(struct bridge_pair *p, unsigned int w)
 		return 0;
 	way->reader_phase = phase;
 	way->reader_seen = reader.phase;
-	bridge_file_commit(&p->file);
+	joined_file_commit(&p->file);
 	show(p, w);
 	return 0;
 }
@@ -151,9 +151,9 @@ static int carry_reader(struct bridge_pair *p, unsigned int w)
  *
  * While bytes of a closed writer are still to go over, it is as good as open.
  */
-static void carry_writer(struct bridge_pair *p, unsigned int w, uint64_t phase, bool empty)
+static void carry_writer(struct joined_pair *p, unsigned int w, uint64_t phase, bool empty)
 {
-	struct bridge_way *way = &p->file.state.way[w];
+	struct joined_way *way = &p->file.state.way[w];
 	uint64_t now = empty ? phase : phase | 1;
 	uint64_t next = follow(way->writer_phase, way->writer_seen, now);
 	uint64_t seen = now == phase ? phase : way->writer_seen;
@@ -162,7 +162,7 @@ static void carry_writer(struct bridge_pair *p, unsigned int w, uint64_t phase, 
 		return;
 	way->writer_phase = next;
 	way->writer_seen = seen;
-	bridge_file_commit(&p->file);
+	joined_file_commit(&p->file);
 	show(p, !w);
 }
 
@@ -192,7 +192,7 @@ static int64_t wait_read(struct channel *ch, uint64_t phase)
  *
  * Return: as move().
  */
-static int64_t move_piece(struct bridge_pair *p, unsigned int w, uint64_t max)
+static int64_t move_piece(struct joined_pair *p, unsigned int w, uint64_t max)
 {
 	struct channel *from = p->ch[w], *to = p->ch[!w];
 	struct pipe_seg src[2], dst[2];
@@ -213,7 +213,7 @@ static int64_t move_piece(struct bridge_pair *p, unsigned int w, uint64_t max)
 
 	max = fs_min(max, fs_min((uint64_t)filled, (uint64_t)room));
 	copy(dst, src, max);
-	bridge_file_moved(&p->file, w, max);
+	joined_file_moved(&p->file, w, max);
 	channel_commit_write(to, max);
 	/* That may have failed the target, and so changed the source's phases, but not its cursors */
 	if (p->up[w])
@@ -230,7 +230,7 @@ static int64_t move_piece(struct bridge_pair *p, unsigned int w, uint64_t max)
  * Return: bytes moved; 0 when there is nothing to do before the next wake-up; -FS_AGAIN to look
  * again; or another negated status when a channel has failed.
  */
-static int64_t move(struct bridge_pair *p, unsigned int w, uint64_t max)
+static int64_t move(struct joined_pair *p, unsigned int w, uint64_t max)
 {
 	struct channel *from = p->ch[w];
 	struct channel_peer writer;
@@ -259,7 +259,7 @@ static int64_t move(struct bridge_pair *p, unsigned int w, uint64_t max)
  *
  * Return: true when there may be more.
  */
-static bool turn(struct bridge_pair *p, unsigned int w)
+static bool turn(struct joined_pair *p, unsigned int w)
 {
 	uint64_t moved = 0;
 
@@ -275,7 +275,7 @@ static bool turn(struct bridge_pair *p, unsigned int w)
 	return true;
 }
 
-void bridge_pair_woken(struct bridge_pair *p, unsigned int side)
+void joined_pair_woken(struct joined_pair *p, unsigned int side)
 {
 	bool more = turn(p, side);
 
@@ -289,15 +289,15 @@ void bridge_pair_woken(struct bridge_pair *p, unsigned int side)
  * @p: pair
  * @side: the side; its ends are not touched
  */
-static void end_stream(struct bridge_pair *p, unsigned int side)
+static void end_stream(struct joined_pair *p, unsigned int side)
 {
-	struct bridge_way *out = &p->file.state.way[side], *in = &p->file.state.way[!side];
+	struct joined_way *out = &p->file.state.way[side], *in = &p->file.state.way[!side];
 
 	if (!(out->writer_phase & 1) && !(in->reader_phase & 1))
 		return;
 	out->writer_phase += out->writer_phase & 1;
 	in->reader_phase += in->reader_phase & 1;
-	bridge_file_commit(&p->file);
+	joined_file_commit(&p->file);
 	show(p, !side);
 }
 
@@ -306,9 +306,9 @@ static void end_stream(struct bridge_pair *p, unsigned int side)
  * @p: pair
  * @side: the side, usable
  */
-static void begin_stream(struct bridge_pair *p, unsigned int side)
+static void begin_stream(struct joined_pair *p, unsigned int side)
 {
-	struct bridge_way *out = &p->file.state.way[side], *in = &p->file.state.way[!side];
+	struct joined_way *out = &p->file.state.way[side], *in = &p->file.state.way[!side];
 	struct channel *ch = p->ch[side];
 
 	end_stream(p, side);
@@ -320,13 +320,13 @@ static void begin_stream(struct bridge_pair *p, unsigned int side)
 	in->writer_phase = channel_write_phase(ch);
 	in->reader_seen = 0;
 	p->file.state.instance[side] = ch->sp.instance;
-	bridge_file_commit(&p->file);
+	joined_file_commit(&p->file);
 }
 
-void bridge_pair_up(struct bridge_pair *p, unsigned int side)
+void joined_pair_up(struct joined_pair *p, unsigned int side)
 {
-	const struct bridge_state *st = &p->file.state;
-	const struct bridge_way *out = &st->way[side], *in = &st->way[!side];
+	const struct joined_state *st = &p->file.state;
+	const struct joined_way *out = &st->way[side], *in = &st->way[!side];
 	struct channel_place place;
 
 	if (st->instance[side] != p->ch[side]->sp.instance)
@@ -340,10 +340,10 @@ void bridge_pair_up(struct bridge_pair *p, unsigned int side)
 	if (channel_resume(p->ch[side], &place))
 		return;
 	p->up[side] = true;
-	bridge_pair_woken(p, side);
+	joined_pair_woken(p, side);
 }
 
-void bridge_pair_down(struct bridge_pair *p, unsigned int side, bool gone)
+void joined_pair_down(struct joined_pair *p, unsigned int side, bool gone)
 {
 	p->up[side] = false;
 	if (!gone)
@@ -354,11 +354,11 @@ void bridge_pair_down(struct bridge_pair *p, unsigned int side, bool gone)
 	end_stream(p, side);
 }
 
-int bridge_pair_new(struct bridge_pair **out, struct channel *const ch[2],
-		    const struct bridge_name name[2])
+int joined_pair_new(struct joined_pair **out, struct channel *const ch[2],
+		    const struct joined_name name[2])
 {
-	struct bridge_pair *p = calloc(1, sizeof(*p));
-	int r = p ? bridge_file_open(&p->file, name) : -ENOMEM;
+	struct joined_pair *p = calloc(1, sizeof(*p));
+	int r = p ? joined_file_open(&p->file, name) : -ENOMEM;
 
 	if (r) {
 		free(p);
@@ -370,10 +370,10 @@ int bridge_pair_new(struct bridge_pair **out, struct channel *const ch[2],
 	return 0;
 }
 
-struct bridge_pair *bridge_pair_free(struct bridge_pair *p)
+struct joined_pair *joined_pair_free(struct joined_pair *p)
 {
 	if (p)
-		bridge_file_close(&p->file);
+		joined_file_close(&p->file);
 	free(p);
 	return NULL;
 }

@@ -415,7 +415,7 @@ void dial_deinit(struct dial *d)
 
 void dial_info(const struct dial *d, struct endpoint_info *info)
 {
-	info->joined = stream_is_open(&d->stream);
+	info->connected = stream_is_open(&d->stream);
 	info->clients = d->clients;
 	info->failed = d->failed;
 	memcpy(info->error, d->error, sizeof(info->error));

@@ -5,8 +5,8 @@
  * What unix-connect and tcp-connect have in common: when to connect, how long to wait after a
  * failure, and when a connection is over. The endpoint says how one attempt goes.
  */
-#ifndef OKL4FS_ENDPOINT_DIAL_H
-#define OKL4FS_ENDPOINT_DIAL_H
+#ifndef OKL4FSD_ENDPOINT_STREAM_DIAL_H
+#define OKL4FSD_ENDPOINT_STREAM_DIAL_H
 
 #include "endpoint/endpoint.h"
 #include "endpoint/stream/stream.h"

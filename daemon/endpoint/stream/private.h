@@ -5,8 +5,8 @@
  *	stream.c       a connection's beginning and end, and those of its directions
  *	stream_move.c  moving its bytes
  */
-#ifndef OKL4FS_ENDPOINT_STREAM_PRIVATE_H
-#define OKL4FS_ENDPOINT_STREAM_PRIVATE_H
+#ifndef OKL4FSD_ENDPOINT_STREAM_PRIVATE_H
+#define OKL4FSD_ENDPOINT_STREAM_PRIVATE_H
 
 #include "endpoint/stream/stream.h"
 

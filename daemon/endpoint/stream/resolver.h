@@ -2,8 +2,8 @@
 /*
  * resolver.h - from a host's name to addresses, without waiting
  */
-#ifndef OKL4FS_ENDPOINT_RESOLVER_H
-#define OKL4FS_ENDPOINT_RESOLVER_H
+#ifndef OKL4FSD_ENDPOINT_STREAM_RESOLVER_H
+#define OKL4FSD_ENDPOINT_STREAM_RESOLVER_H
 
 #include <netdb.h>
 #include <stdbool.h>

@@ -343,7 +343,7 @@ int stream_open(struct stream *s, int fd)
 		stream_close(s);
 		return r;
 	}
-	channel_joined(s->ch);
+	channel_connected(s->ch);
 	if (channel_usable(s->ch))
 		join(s);
 	return 0;

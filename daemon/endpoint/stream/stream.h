@@ -6,8 +6,8 @@
  * buffer, half-closes, back-pressure, noticing that the other side is gone. The endpoint says how
  * a connection comes about, and what follows its end.
  */
-#ifndef OKL4FS_ENDPOINT_STREAM_H
-#define OKL4FS_ENDPOINT_STREAM_H
+#ifndef OKL4FSD_ENDPOINT_STREAM_STREAM_H
+#define OKL4FSD_ENDPOINT_STREAM_STREAM_H
 
 #include "channel/channel.h"
 

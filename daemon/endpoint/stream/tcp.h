@@ -2,8 +2,8 @@
 /*
  * tcp.h - what tcp-listen and tcp-connect have in common
  */
-#ifndef OKL4FS_ENDPOINT_TCP_H
-#define OKL4FS_ENDPOINT_TCP_H
+#ifndef OKL4FSD_ENDPOINT_STREAM_TCP_H
+#define OKL4FSD_ENDPOINT_STREAM_TCP_H
 
 #include <netdb.h>
 #include <stdbool.h>

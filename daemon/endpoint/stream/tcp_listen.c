@@ -185,7 +185,7 @@ static void tcp_listen_info(const struct endpoint *ep, struct endpoint_info *inf
 	const struct tcp_listen *tl = (const struct tcp_listen *)ep;
 
 	*info = (struct endpoint_info){
-		.joined = stream_is_open(&tl->client),
+		.connected = stream_is_open(&tl->client),
 		.clients = tl->clients,
 		.refused = tl->refused,
 		.handshakes_failed = tl->handshakes_failed,

@@ -5,8 +5,8 @@
  *	tcp_listen.c         the endpoint, and the addresses that it listens at
  *	tcp_listen_client.c  who comes
  */
-#ifndef OKL4FS_ENDPOINT_TCP_LISTEN_PRIVATE_H
-#define OKL4FS_ENDPOINT_TCP_LISTEN_PRIVATE_H
+#ifndef OKL4FSD_ENDPOINT_STREAM_TCP_LISTEN_PRIVATE_H
+#define OKL4FSD_ENDPOINT_STREAM_TCP_LISTEN_PRIVATE_H
 
 #include "loop/acceptor.h"
 #include "endpoint/endpoint.h"

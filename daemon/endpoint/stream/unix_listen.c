@@ -127,7 +127,7 @@ static void unix_listen_info(const struct endpoint *ep, struct endpoint_info *in
 	const struct unix_listen *ul = (const struct unix_listen *)ep;
 
 	*info = (struct endpoint_info){
-		.joined = stream_is_open(&ul->client),
+		.connected = stream_is_open(&ul->client),
 		.clients = ul->clients,
 		.refused = ul->refused,
 		.path_lost = !ul->file.path || socket_file_is_lost(&ul->file),

@@ -7,8 +7,8 @@
  *	tls_pump.c  moving its bytes
  *	tls_why.c   why it failed, in sentences
  */
-#ifndef OKL4FS_ENDPOINT_TLS_PRIVATE_H
-#define OKL4FS_ENDPOINT_TLS_PRIVATE_H
+#ifndef OKL4FSD_ENDPOINT_TLS_PRIVATE_H
+#define OKL4FSD_ENDPOINT_TLS_PRIVATE_H
 
 #include <sys/queue.h>
 #include <sys/stat.h>

@@ -5,8 +5,8 @@
  * A connection (struct tls_link) stands between a TCP socket and one end of a unix socketpair; the
  * other end is what the channel's stream works with, as if it was a client's. tls_link.c says why.
  */
-#ifndef OKL4FS_ENDPOINT_TLS_H
-#define OKL4FS_ENDPOINT_TLS_H
+#ifndef OKL4FSD_ENDPOINT_TLS_TLS_H
+#define OKL4FSD_ENDPOINT_TLS_TLS_H
 
 #include <openssl/ssl.h>
 #include <stdbool.h>

@@ -6,8 +6,8 @@
  * crosses a page is in two pieces. The guest's end is libfs's, as in a real guest. Everything runs
  * on the test's thread: rig_until() and rig_turns() run the daemon's loop.
  */
-#ifndef TESTS_UNIT_DAEMON_RIG_H
-#define TESTS_UNIT_DAEMON_RIG_H
+#ifndef TESTS_UNIT_CHANNEL_RIG_H
+#define TESTS_UNIT_CHANNEL_RIG_H
 
 #include "channel/channel.h"
 #include "endpoint/endpoint.h"

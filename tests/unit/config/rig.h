@@ -2,8 +2,8 @@
 /*
  * rig.h - configurations from a string, and what must be told of them
  */
-#ifndef TESTS_UNIT_DAEMON_CONFIG_RIG_H
-#define TESTS_UNIT_DAEMON_CONFIG_RIG_H
+#ifndef TESTS_UNIT_CONFIG_RIG_H
+#define TESTS_UNIT_CONFIG_RIG_H
 
 #include "config/config.h"
 

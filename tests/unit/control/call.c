@@ -38,7 +38,7 @@ static void is_no_request(const char *line, const char *id, const char *why)
 	answers(line, want);
 }
 
-Test(rpc, version)
+Test(control, version)
 {
 	answers(CALL("version", ""), RESULT("1", VERSION));
 	answers(CALL("version", ",\"params\":{}"), RESULT("1", VERSION));
@@ -49,7 +49,7 @@ Test(rpc, version)
 		RESULT("null", VERSION));
 }
 
-Test(rpc, what_is_no_json)
+Test(control, what_is_no_json)
 {
 	is_no_json("{", "byte 2: unexpected end of data");
 	is_no_json("", "byte 1: unexpected end of data");
@@ -61,7 +61,7 @@ Test(rpc, what_is_no_json)
 	is_no_json("[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]", "byte 17: nesting too deep");
 }
 
-Test(rpc, json_by_the_letter)
+Test(control, json_by_the_letter)
 {
 	is_no_json("{'jsonrpc':\"2.0\",'id':1,'method':\"version\"}",
 		   "column 2: expected a key in quotation marks, not '''");
@@ -71,7 +71,7 @@ Test(rpc, json_by_the_letter)
 		   "column 7: expected a value, not \\\"NaN\\\"");
 }
 
-Test(rpc, a_nul_is_no_json)
+Test(control, a_nul_is_no_json)
 {
 	char *got = answer_to("{}\0{", 4);
 
@@ -79,7 +79,7 @@ Test(rpc, a_nul_is_no_json)
 	free(got);
 }
 
-Test(rpc, what_is_no_request)
+Test(control, what_is_no_request)
 {
 	is_no_request("1", "null", "a request is an object");
 	is_no_request("\"x\"", "null", "a request is an object");
@@ -100,7 +100,7 @@ Test(rpc, what_is_no_request)
 		      "\\\"params\\\" must be an object: parameters go by name");
 }
 
-Test(rpc, methods_and_parameters)
+Test(control, methods_and_parameters)
 {
 	refuses("versio", NULL, -32601, "there is no method \\\"versio\\\"");
 	refuses("", NULL, -32601, "there is no method \\\"\\\"");
@@ -110,7 +110,7 @@ Test(rpc, methods_and_parameters)
 	refuses("channel.list", "\"guest\":\"\"", -32602, "there is no guest \\\"\\\"");
 }
 
-Test(rpc, notifications_are_not_answered)
+Test(control, notifications_are_not_answered)
 {
 	answers("{\"jsonrpc\":\"2.0\",\"method\":\"version\"}", NULL);
 	answers("{\"jsonrpc\":\"2.0\",\"method\":\"no.such\"}", NULL);
@@ -119,7 +119,7 @@ Test(rpc, notifications_are_not_answered)
 	answers("[{\"jsonrpc\":\"2.0\",\"method\":\"version\"}]", NULL);
 }
 
-Test(rpc, batches)
+Test(control, batches)
 {
 	is_no_request("[]", "null", "an empty batch");
 	answers("[1," CALL("version", "") ",{\"jsonrpc\":\"2.0\",\"method\":\"version\"}]",
@@ -128,7 +128,7 @@ Test(rpc, batches)
 		      "a batch has at most 16 requests");
 }
 
-Test(rpc, one_changed_byte_does_no_harm)
+Test(control, one_changed_byte_does_no_harm)
 {
 	static const char text[] = CALL("guest.list", ",\"params\":{\"guest\":\"vm1\"}");
 
@@ -146,7 +146,7 @@ Test(rpc, one_changed_byte_does_no_harm)
 	}
 }
 
-Test(rpc, status)
+Test(control, status)
 {
 	char want[1024];
 
@@ -158,11 +158,11 @@ Test(rpc, status)
 		 "\"guests\":{\"total\":2,\"connected\":1,\"ready\":1},"
 		 "\"channels\":{\"detached\":0,\"attached\":2,\"suspended\":0,\"failed\":1}}",
 		 OKL4FS_VERSION_STRING, getpid());
-	strcpy(rpc_path, "/c.sock");
+	strcpy(control_path, "/c.sock");
 	gives("status", NULL, want);
 }
 
-Test(rpc, guest_list)
+Test(control, guest_list)
 {
 	gives("guest.list", "\"guest\":\"vm1\"",
 	      "{\"guests\":[{\"name\":\"vm1\","
@@ -187,7 +187,7 @@ Test(rpc, guest_list)
 		"1", "22", "33",                              \
 		"34") ",\"tail_bytes\":23,\"lost_bytes\":24,\"errors\":{\"CTL_MAGIC\":1,\"HEAD_BACK\":2}"
 
-Test(rpc, channel_list)
+Test(control, channel_list)
 {
 	char *cwd = getcwd(NULL, 0), want[4096];
 
@@ -197,20 +197,20 @@ Test(rpc, channel_list)
 		"\"name\":\"a\\n\\\"b\",\"id\":0,\"state\":\"attached\",\"failure\":null,"
 		"\"ring_bytes\":4096,\"exclusive\":true,\"guest_mode\":\"0640\",\"guest_uid\":1000,"
 		"\"guest_gid\":0,\"endpoint\":{\"type\":\"unix-listen\","
-		"\"joined\":true,\"path\":\"/p/s\",\"path_lost\":true,\"clients\":5,\"clients_refused\":6},"
+		"\"connected\":true,\"path\":\"/p/s\",\"path_lost\":true,\"clients\":5,\"clients_refused\":6},"
 		"\"instance\":\"0000000000000077\",\"attaches\":8," COUNTERS "},"
 		"{\"guest\":\"vm1\",\"name\":\"file\",\"id\":1,\"state\":\"failed\","
 		"\"failure\":{\"status\":\"HEAD_BACK\",\"text\":\"head moved back\"},"
 		"\"ring_bytes\":1048576,\"exclusive\":false,\"guest_mode\":null,\"guest_uid\":null,"
 		"\"guest_gid\":null,\"endpoint\":{\"type\":\"intervm\","
-		"\"joined\":true,\"file\":\"%s/rel/f\",\"rounds\":2},"
+		"\"connected\":true,\"file\":\"%s/rel/f\",\"rounds\":2},"
 		"\"instance\":null,\"attaches\":8," COUNTERS "}]}",
 		cwd);
 	gives("channel.list", "\"guest\":\"vm1\"", want);
 	free(cwd);
 }
 
-Test(rpc, lists_of_all)
+Test(control, lists_of_all)
 {
 	char *line = answer_to(CALL("channel.list", ""), strlen(CALL("channel.list", "")));
 	struct json_object *reply = json_tokener_parse(line), *list;
@@ -271,7 +271,7 @@ static char *next_page(char *cursor, const char *more, char *names, size_t size)
 	return page(params, names, size);
 }
 
-Test(rpc, pages)
+Test(control, pages)
 {
 	char names[256], *cursor;
 
@@ -292,16 +292,16 @@ Test(rpc, pages)
 	cr_assert_str_eq(names, "vm1/1 vm2/0 ");
 }
 
-Test(rpc, pages_go_on_when_the_guest_has_gone)
+Test(control, pages_go_on_when_the_guest_has_gone)
 {
 	char names[256], *cursor = page("\"limit\":1", names, sizeof(names));
 
-	rpc_vm1_gone = true;
+	control_vm1_gone = true;
 	cr_assert_null(next_page(cursor, "", names, sizeof(names)));
 	cr_assert_str_eq(names, "vm2/0 ");
 }
 
-Test(rpc, pages_that_are_none)
+Test(control, pages_that_are_none)
 {
 	refuses("channel.list", "\"limit\":0", -32602, "\\\"limit\\\" must be 1 or more");
 	refuses("channel.list", "\"limit\":-1", -32602, "\\\"limit\\\" must be 1 or more");

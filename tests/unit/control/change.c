@@ -20,30 +20,30 @@
 static void changes(const char *method, const char *params, const char *result, const char *changed)
 {
 	gives(method, params, result);
-	cr_assert_str_eq(rpc_changed, changed);
+	cr_assert_str_eq(control_changed, changed);
 }
 
-Test(rpc, channels_come_and_go)
+Test(control, channels_come_and_go)
 {
 	const char *add = "\"guest\":\"vm2\"," ECHO, *of = "\"guest\":\"vm1\",\"channel\":\"x\"";
 
 	changes("channel.add", add, "{\"id\":7}", "vm2/a b: 4096 bytes, echo");
 	changes("channel.remove", of, "{}", "no vm1/x");
-	rpc_outcome = -ENOENT;
+	control_outcome = -ENOENT;
 	refuses("channel.remove", of, -32602, "guest vm1 has no channel \\\"x\\\"");
-	rpc_outcome = 0;
+	control_outcome = 0;
 	changes("channel.reset", of, "{}", "reset vm1/x");
-	rpc_outcome = -EEXIST;
+	control_outcome = -EEXIST;
 	refuses("channel.add", add, -32602, "guest vm2 has a channel \\\"a b\\\" already");
-	rpc_outcome = -ENOSPC;
+	control_outcome = -ENOSPC;
 	refuses("channel.add", add, -32001, "guest vm2 has 1024 channels already");
-	rpc_outcome = -EADDRINUSE;
+	control_outcome = -EADDRINUSE;
 	refuses("channel.add", add, -32001,
 		"guest vm2: channel a b: cannot be offered: Address already in use; "
 		"the log says more");
 }
 
-Test(rpc, a_channel_that_is_none)
+Test(control, a_channel_that_is_none)
 {
 	refuses("channel.add", NULL, -32602, "channel.add needs the parameter \\\"guest\\\"");
 	refuses("channel.add", "\"guest\":\"vm1\"", -32602,
@@ -57,10 +57,10 @@ Test(rpc, a_channel_that_is_none)
 		-32602,
 		"name: must be 1 to 63 bytes without '/', and not \\\".\\\" or \\\"..\\\", "
 		"not \\\"a/b\\\"; \\\"endpoint\\\" is missing; colour: unknown key");
-	cr_assert_str_eq(rpc_changed, "");
+	cr_assert_str_eq(control_changed, "");
 }
 
-Test(rpc, guests_come_and_go)
+Test(control, guests_come_and_go)
 {
 	changes("guest.add", NOBODY, "{}", "guest n: /s, 0 channels");
 	refuses("guest.add",
@@ -70,13 +70,13 @@ Test(rpc, guests_come_and_go)
 		-32602, "channels[1].name: \\\"x\\\" is channels[0].name already");
 	changes("guest.remove", "\"guest\":\"vm1\"", "{}", "no guest vm1");
 	refuses("guest.remove", "\"guest\":\"vm3\"", -32602, "there is no guest \\\"vm3\\\"");
-	rpc_outcome = -EEXIST;
+	control_outcome = -EEXIST;
 	refuses("guest.add", NOBODY, -32602, "there is a guest \\\"n\\\" already");
 }
 
-Test(rpc, reload)
+Test(control, reload)
 {
 	gives("config.reload", NULL, "{\"guests\":2}");
-	rpc_outcome = -EINVAL;
+	control_outcome = -EINVAL;
 	refuses("config.reload", NULL, -32001, "f:1:2: one; f:3:4: two");
 }

@@ -17,36 +17,36 @@
 
 static char dir[32];
 static struct loop *loop;
-static struct rpc_socket control;
-static struct rpc *rpc;
+static struct control_socket control;
+static struct control *server_control;
 
-void rpc_start(void)
+void control_start(void)
 {
-	strcpy(dir, "okl4fs-rpc-XXXXXX");
+	strcpy(dir, "okl4fs-control-XXXXXX");
 	cr_assert_not_null(mkdtemp(dir));
-	snprintf(rpc_path, sizeof(rpc_path), "%s/c", dir);
+	snprintf(control_path, sizeof(control_path), "%s/c", dir);
 	cr_assert_eq(loop_new(&loop, "main"), 0);
 	cr_assert_eq(events_open(loop), 0);
-	cr_assert_eq(rpc_socket_open(&control, server_config(NULL), -1), 0);
-	cr_assert_eq(rpc_new(&rpc, loop, NULL, &control), 0);
+	cr_assert_eq(control_socket_open(&control, server_config(NULL), -1), 0);
+	cr_assert_eq(control_new(&server_control, loop, NULL, &control), 0);
 	cr_assert_eq(loop_start(loop), 0);
 }
 
-void rpc_stop(void)
+void control_stop(void)
 {
 	loop_stop(loop);
-	rpc = rpc_free(rpc);
-	rpc_socket_close(&control);
+	server_control = control_free(server_control);
+	control_socket_close(&control);
 	events_close();
 	loop = loop_free(loop);
-	cr_assert_eq(access(rpc_path, F_OK), -1);
+	cr_assert_eq(access(control_path, F_OK), -1);
 	cr_assert_eq(rmdir(dir), 0);
 }
 
-void rpc_reload(void (*change)(void *arg))
+void control_reload(void (*change)(void *arg))
 {
 	loop_call(loop, change, NULL);
-	loop_call(loop, rpc_watch->reloaded, rpc_watch->arg);
+	loop_call(loop, control_watch->reloaded, control_watch->arg);
 }
 
 /**
@@ -57,7 +57,7 @@ void rpc_reload(void (*change)(void *arg))
 int connection(void)
 {
 	struct timeval limit = { .tv_sec = 20 };
-	int fd = fd_connect_unix(rpc_path);
+	int fd = fd_connect_unix(control_path);
 
 	cr_assert_geq(fd, 0, "%s", strerror(-fd));
 	fcntl(fd, F_SETFL, 0);

@@ -2,19 +2,19 @@
 /*
  * peer.h - the control socket in a thread of its own, and its clients
  */
-#ifndef TESTS_UNIT_DAEMON_RPC_PEER_H
-#define TESTS_UNIT_DAEMON_RPC_PEER_H
+#ifndef TESTS_UNIT_CONTROL_PEER_H
+#define TESTS_UNIT_CONTROL_PEER_H
 
 #include <stdio.h>
 
-/** rpc_start() - listen, as rpc_config says; @loop of a suite */
-void rpc_start(void);
+/** control_start() - listen, as control_config says; @loop of a suite */
+void control_start(void);
 
-/** rpc_stop() - nothing of it must be left */
-void rpc_stop(void);
+/** control_stop() - nothing of it must be left */
+void control_stop(void);
 
-/** rpc_reload() - rpc_config has changed; it was changed by @change, on the daemon's thread */
-void rpc_reload(void (*change)(void *arg));
+/** control_reload() - control_config has changed; it was changed by @change, on the daemon's thread */
+void control_reload(void (*change)(void *arg));
 
 /** connection() - connect; Return: a blocking connection with a limit */
 int connection(void);

@@ -9,7 +9,7 @@
 
 enum { ALICE = 4242, BOB };
 
-static struct rpc_places places = TAILQ_HEAD_INITIALIZER(places);
+static struct control_places places = TAILQ_HEAD_INITIALIZER(places);
 static char why[256];
 
 /**
@@ -20,16 +20,16 @@ static char why[256];
  *
  * Return: its place; NULL: it was refused.
  */
-static struct rpc_place *come(uid_t uid, enum rpc_right right, bool busy)
+static struct control_place *come(uid_t uid, enum control_right right, bool busy)
 {
-	static struct rpc_place pool[512]; /* no place is used twice */
+	static struct control_place pool[512]; /* no place is used twice */
 	static size_t n;
-	struct rpc_place *p = &pool[n++], *leaves;
+	struct control_place *p = &pool[n++], *leaves;
 
 	cr_assert_lt(n, 512);
-	*p = (struct rpc_place){ .uid = uid, .right = right, .busy = busy };
+	*p = (struct control_place){ .uid = uid, .right = right, .busy = busy };
 	do {
-		if (!rpc_place_find(&places, p, &leaves, why, sizeof(why)))
+		if (!control_place_find(&places, p, &leaves, why, sizeof(why)))
 			return NULL;
 		if (leaves)
 			TAILQ_REMOVE(&places, leaves, entry);
@@ -46,7 +46,7 @@ static struct rpc_place *come(uid_t uid, enum rpc_right right, bool busy)
  */
 static int count(uid_t uid)
 {
-	struct rpc_place *p;
+	struct control_place *p;
 	int n = 0;
 
 	TAILQ_FOREACH(p, &places, entry)
@@ -54,9 +54,9 @@ static int count(uid_t uid)
 	return n;
 }
 
-static bool is_there(const struct rpc_place *which)
+static bool is_there(const struct control_place *which)
 {
-	struct rpc_place *p;
+	struct control_place *p;
 
 	TAILQ_FOREACH(p, &places, entry)
 	{
@@ -66,78 +66,78 @@ static bool is_there(const struct rpc_place *which)
 	return false;
 }
 
-Test(rpc_place, one_user_has_sixteen)
+Test(control_place, one_user_has_sixteen)
 {
-	struct rpc_place *first = come(ALICE, RPC_READER, true), *second;
+	struct control_place *first = come(ALICE, CONTROL_READER, true), *second;
 
-	second = come(ALICE, RPC_READER, false);
+	second = come(ALICE, CONTROL_READER, false);
 	for (int i = 2; i < 100; i++)
-		cr_assert_not_null(come(ALICE, RPC_READER, i < 16));
+		cr_assert_not_null(come(ALICE, CONTROL_READER, i < 16));
 	cr_assert_eq(count(ALICE), 16);
 	cr_assert(is_there(first), "it was busy");
 	cr_assert_not(is_there(second));
 	/* Nobody else's client leaves for that, and when all are busy, none does. */
-	cr_assert_not_null(come(BOB, RPC_READER, false));
-	cr_assert_not_null(come(ALICE, RPC_READER, true));
-	cr_assert_null(come(ALICE, RPC_READER, false));
+	cr_assert_not_null(come(BOB, CONTROL_READER, false));
+	cr_assert_not_null(come(ALICE, CONTROL_READER, true));
+	cr_assert_null(come(ALICE, CONTROL_READER, false));
 	cr_assert_not_null(strstr(why, "uid 4242 has 16 clients already"), "%s", why);
 	cr_assert_eq(count(BOB), 1);
 	/* An admin among users is not refused, but leaves by its own. */
-	cr_assert_not_null(come(ALICE, RPC_ADMIN, true));
+	cr_assert_not_null(come(ALICE, CONTROL_ADMIN, true));
 	cr_assert_eq(count(ALICE), 16);
 	cr_assert_not(is_there(first));
 }
 
-Test(rpc_place, root_is_never_refused)
+Test(control_place, root_is_never_refused)
 {
-	struct rpc_place *idle;
+	struct control_place *idle;
 
 	for (uid_t uid = 5000; uid < 5003; uid++) {
 		for (int i = 0; i < 16; i++)
-			cr_assert_not_null(come(uid, RPC_READER, true));
+			cr_assert_not_null(come(uid, CONTROL_READER, true));
 	}
-	cr_assert_null(come(ALICE, RPC_READER, true), "the others are for admins");
+	cr_assert_null(come(ALICE, CONTROL_READER, true), "the others are for admins");
 	cr_assert_not_null(strstr(why, "there is no room for more clients"), "%s", why);
 	for (int i = 0; i < 16; i++)
-		cr_assert_not_null(come(0, RPC_ADMIN, true));
+		cr_assert_not_null(come(0, CONTROL_ADMIN, true));
 	cr_assert_eq(count((uid_t)-1), 64);
 	for (int i = 0; i < 48; i++)
-		cr_assert_not_null(come(0, RPC_ADMIN, true));
+		cr_assert_not_null(come(0, CONTROL_ADMIN, true));
 	cr_assert_eq(count(0), 64, "readers leave first, even busy ones");
-	idle = TAILQ_LAST(&places, rpc_places);
+	idle = TAILQ_LAST(&places, control_places);
 	idle->busy = false;
-	cr_assert_not_null(come(0, RPC_ADMIN, true));
+	cr_assert_not_null(come(0, CONTROL_ADMIN, true));
 	cr_assert_not(is_there(idle));
-	cr_assert_not_null(come(0, RPC_ADMIN, true));
+	cr_assert_not_null(come(0, CONTROL_ADMIN, true));
 	cr_assert_eq(count((uid_t)-1), 64);
 }
 
-Test(rpc_place, an_idle_reader_leaves_for_another)
+Test(control_place, an_idle_reader_leaves_for_another)
 {
-	struct rpc_place *first = come(5000, RPC_READER, false);
+	struct control_place *first = come(5000, CONTROL_READER, false);
 
 	for (int i = 1; i < 48; i++)
-		come(5000 + (uid_t)i / 16, RPC_READER, false);
-	cr_assert_not_null(come(ALICE, RPC_READER, false));
+		come(5000 + (uid_t)i / 16, CONTROL_READER, false);
+	cr_assert_not_null(come(ALICE, CONTROL_READER, false));
 	cr_assert_not(is_there(first));
 	cr_assert_eq(count((uid_t)-1), 48);
 }
 
-Test(rpc_place, strangers_do_not_count)
+Test(control_place, strangers_do_not_count)
 {
-	struct rpc_place *reader = come(ALICE, RPC_READER, false);
+	struct control_place *reader = come(ALICE, CONTROL_READER, false);
 
 	for (int i = 0; i < 200; i++)
-		cr_assert_not_null(come(BOB, RPC_NOBODY, i % 2));
+		cr_assert_not_null(come(BOB, CONTROL_NOBODY, i % 2));
 	cr_assert_eq(count(BOB), 8);
 	for (int i = 0; i < 64; i++)
-		come(0, RPC_ADMIN, true);
+		come(0, CONTROL_ADMIN, true);
 	cr_assert_eq(count(0), 64);
 	cr_assert_not(is_there(reader));
 	cr_assert_eq(count(BOB), 8);
 	/* A reload may make strangers of many: no more come than leave. */
-	for (struct rpc_place *p = TAILQ_FIRST(&places); p; p = TAILQ_NEXT(p, entry))
-		p->right = RPC_NOBODY;
-	cr_assert_not_null(come(BOB, RPC_NOBODY, false));
+	for (struct control_place *p = TAILQ_FIRST(&places); p; p = TAILQ_NEXT(p, entry))
+		p->right = CONTROL_NOBODY;
+	cr_assert_not_null(come(BOB, CONTROL_NOBODY, false));
 	cr_assert_eq(count((uid_t)-1), 8);
 }

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #include "control/call.h"
-#include "control/events.h"
+#include "control/subscribers.h"
 
 #ifdef __SANITIZE_ADDRESS__
 /* Criterion 2.4.1 leaves a little of its own behind now and then; asked by LeakSanitizer */
@@ -22,8 +22,8 @@ const char *__lsan_default_suppressions(void)
 }
 #endif
 
-char rpc_path[64];
-struct server_watch *rpc_watch;
+char control_path[64];
+struct server_watch *control_watch;
 
 static struct channel_config channels[] = {
 	{ .name = (char *)"a\n\"b",
@@ -50,10 +50,10 @@ static struct guest_config guests[] = {
 	  .n_channels = 1 },
 };
 
-struct config rpc_config = { .control_path = rpc_path,
-			     .control_mode = 0620,
-			     .guests = guests,
-			     .n_guests = 2 };
+struct config control_config = { .control_path = control_path,
+				 .control_mode = 0620,
+				 .guests = guests,
+				 .n_guests = 2 };
 
 struct guest {
 	const struct guest_config *cfg;
@@ -61,17 +61,17 @@ struct guest {
 
 static struct guest made[] = { { &guests[0] }, { &guests[1] } };
 
-bool rpc_vm1_gone;
+bool control_vm1_gone;
 
 struct guest *server_guest(struct server *server, size_t idx)
 {
-	idx += rpc_vm1_gone;
+	idx += control_vm1_gone;
 	return idx < 2 ? &made[idx] : NULL;
 }
 
 const struct config *server_config(const struct server *server)
 {
-	return &rpc_config;
+	return &control_config;
 }
 
 unsigned int server_n_workers(const struct server *server)
@@ -96,13 +96,13 @@ uint64_t server_started_us(const struct server *server)
 
 void server_watch(struct server *server, struct server_watch *watch)
 {
-	rpc_watch = watch;
+	control_watch = watch;
 }
 
 void server_unwatch(struct server *server, struct server_watch *watch)
 {
-	if (rpc_watch == watch)
-		rpc_watch = NULL;
+	if (control_watch == watch)
+		control_watch = NULL;
 }
 
 uint64_t server_instance(void)
@@ -159,7 +159,7 @@ int guest_channel_snapshots(struct guest *guest, uint32_t from, uint32_t max,
 		*snap = (struct channel_snapshot){
 			.cfg = &guest->cfg->channels[i],
 			.id = i,
-			.info = { .joined = true, .path_lost = true, .clients = 5, .refused = 6 },
+			.info = { .connected = true, .path_lost = true, .clients = 5, .refused = 6 },
 			.state = i ? CHANNEL_FAILED : CHANNEL_ATTACHED,
 			.instance = i ? 0 : 0x77,
 			.failed_status = FS_HEAD_BACK,
@@ -181,10 +181,12 @@ int guest_channel_snapshots(struct guest *guest, uint32_t from, uint32_t max,
 	return (int)n;
 }
 
-char rpc_changed[256];
-static struct rpc_subscriber subscriber;
-struct rpc_caller rpc_caller = { .right = RPC_ADMIN, .uid = 77, .subscriber = &subscriber };
-int rpc_outcome;
+char control_changed[256];
+static struct control_subscriber subscriber;
+struct control_caller control_caller = { .right = CONTROL_ADMIN,
+					 .uid = 77,
+					 .subscriber = &subscriber };
+int control_outcome;
 
 struct guest *server_find(struct server *server, const char *name)
 {
@@ -198,43 +200,43 @@ size_t server_n_guests(const struct server *server)
 
 int server_guest_add(struct server *server, const struct guest_config *cfg)
 {
-	snprintf(rpc_changed, sizeof(rpc_changed), "guest %s: %s, %zu channels", cfg->name,
+	snprintf(control_changed, sizeof(control_changed), "guest %s: %s, %zu channels", cfg->name,
 		 cfg->socket, cfg->n_channels);
-	return rpc_outcome;
+	return control_outcome;
 }
 
 int server_guest_remove(struct server *server, const char *name)
 {
-	snprintf(rpc_changed, sizeof(rpc_changed), "no guest %s", name);
-	return rpc_outcome;
+	snprintf(control_changed, sizeof(control_changed), "no guest %s", name);
+	return control_outcome;
 }
 
 int server_reload(struct server *server, FILE *errors)
 {
-	if (rpc_outcome)
+	if (control_outcome)
 		fprintf(errors, "f:1:2: one\nf:3:4: two\n");
-	return rpc_outcome;
+	return control_outcome;
 }
 
 int server_channel_add(struct server *server, struct guest *guest, const struct channel_config *cfg,
 		       uint32_t *id)
 {
-	snprintf(rpc_changed, sizeof(rpc_changed), "%s/%s: %u bytes, %s", guest->cfg->name,
+	snprintf(control_changed, sizeof(control_changed), "%s/%s: %u bytes, %s", guest->cfg->name,
 		 cfg->name, (unsigned int)cfg->ring_bytes, endpoint_type_name(cfg->endpoint.type));
 	*id = 7;
-	return rpc_outcome;
+	return control_outcome;
 }
 
 int guest_channel_remove(struct guest *guest, const char *name)
 {
-	snprintf(rpc_changed, sizeof(rpc_changed), "no %s/%s", guest->cfg->name, name);
-	return rpc_outcome;
+	snprintf(control_changed, sizeof(control_changed), "no %s/%s", guest->cfg->name, name);
+	return control_outcome;
 }
 
 int guest_channel_reset(struct guest *guest, const char *name)
 {
-	snprintf(rpc_changed, sizeof(rpc_changed), "reset %s/%s", guest->cfg->name, name);
-	return rpc_outcome;
+	snprintf(control_changed, sizeof(control_changed), "reset %s/%s", guest->cfg->name, name);
+	return control_outcome;
 }
 
 char *answer_to(const char *line, size_t bytes)
@@ -242,18 +244,18 @@ char *answer_to(const char *line, size_t bytes)
 	/* In memory of its own, so that a sanitizer sees a step beyond the end. */
 	char *copy = malloc(bytes + 1), *answer = NULL;
 	struct evbuffer *out = evbuffer_new();
-	enum rpc_outcome outcome;
-	struct rpc_work work;
+	enum control_outcome outcome;
+	struct control_work work;
 	size_t length;
 
 	memcpy(copy, line, bytes);
 	copy[bytes] = 0;
-	rpc_work_begin(&work, copy, bytes);
+	control_work_begin(&work, copy, bytes);
 	do
-		outcome = rpc_work_step(&work, &rpc_caller, out);
-	while (outcome == RPC_WORK_MORE);
-	cr_assert_eq(outcome, RPC_WORK_DONE);
-	rpc_work_end(&work);
+		outcome = control_work_step(&work, &control_caller, out);
+	while (outcome == CONTROL_WORK_MORE);
+	cr_assert_eq(outcome, CONTROL_WORK_DONE);
+	control_work_end(&work);
 	length = evbuffer_get_length(out);
 	if (length) {
 		answer = malloc(length + 1);

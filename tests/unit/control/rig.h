@@ -5,18 +5,19 @@
  * The server and its two guests, vm1 and vm2, are stand-ins: what a method shows is what they say,
  * and what it changes they only write down.
  */
-#ifndef TESTS_UNIT_DAEMON_RPC_RIG_H
-#define TESTS_UNIT_DAEMON_RPC_RIG_H
+#ifndef TESTS_UNIT_CONTROL_RIG_H
+#define TESTS_UNIT_CONTROL_RIG_H
 
 #include "control/call.h"
 
-extern char rpc_path[64]; /* of the control socket, in the server's configuration */
-extern struct config rpc_config; /* the server's configuration */
-extern struct server_watch *rpc_watch; /* who is to be told of reloads */
-extern struct rpc_caller rpc_caller; /* who asks, in answers(): an admin, if nobody says otherwise */
-extern char rpc_changed[256]; /* what was changed last */
-extern bool rpc_vm1_gone; /* one of the guests is not there any more */
-extern int rpc_outcome; /* what comes of a change: 0 or a negative errno */
+extern char control_path[64]; /* of the control socket, in the server's configuration */
+extern struct config control_config; /* the server's configuration */
+extern struct server_watch *control_watch; /* who is to be told of reloads */
+extern struct control_caller
+	control_caller; /* who asks, in answers(): an admin, if nobody says otherwise */
+extern char control_changed[256]; /* what was changed last */
+extern bool control_vm1_gone; /* one of the guests is not there any more */
+extern int control_outcome; /* what comes of a change: 0 or a negative errno */
 
 #define CALL(method, more) "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"" method "\"" more "}"
 #define RESULT(id, result) "{\"jsonrpc\":\"2.0\",\"id\":" id ",\"result\":" result "}"

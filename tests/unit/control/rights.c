@@ -21,55 +21,56 @@ enum { STRANGER = 4242, READER, ADMIN, FRIEND };
  * @group: his supplementary group
  * @want: what he may
  */
-static void may(const struct rpc_rights *rights, uid_t uid, gid_t group, enum rpc_right want)
+static void may(const struct control_rights *rights, uid_t uid, gid_t group,
+		enum control_right want)
 {
-	struct rpc_peer peer = { .uid = uid, .groups = (gid_t[]){ 999, group }, .n_groups = 2 };
+	struct control_peer peer = { .uid = uid, .groups = (gid_t[]){ 999, group }, .n_groups = 2 };
 
-	cr_assert_eq(rpc_rights_of(rights, &peer), want, "uid %u, group %u", uid, group);
+	cr_assert_eq(control_rights_of(rights, &peer), want, "uid %u, group %u", uid, group);
 }
 
-Test(rpc_rights, who_may_what)
+Test(control_rights, who_may_what)
 {
-	struct rpc_ids none = { .given = false }, empty = { .given = true };
-	struct rpc_ids readers = { true, (uid_t[]){ READER }, 1, (gid_t[]){ 50, 60 }, 2 };
-	struct rpc_ids admins = { true, (uid_t[]){ FRIEND, ADMIN }, 2, (gid_t[]){ 70 }, 1 };
-	struct rpc_rights rights = { none, none };
+	struct control_ids none = { .given = false }, empty = { .given = true };
+	struct control_ids readers = { true, (uid_t[]){ READER }, 1, (gid_t[]){ 50, 60 }, 2 };
+	struct control_ids admins = { true, (uid_t[]){ FRIEND, ADMIN }, 2, (gid_t[]){ 70 }, 1 };
+	struct control_rights rights = { none, none };
 
-	may(&rights, STRANGER, 1, RPC_ADMIN);
+	may(&rights, STRANGER, 1, CONTROL_ADMIN);
 
-	rights = (struct rpc_rights){ readers, admins };
-	may(&rights, 0, 1, RPC_ADMIN);
-	may(&rights, geteuid(), 1, RPC_ADMIN);
-	may(&rights, STRANGER, 1, RPC_NOBODY);
-	may(&rights, READER, 1, RPC_READER);
-	may(&rights, STRANGER, 60, RPC_READER);
-	may(&rights, ADMIN, 1, RPC_ADMIN);
-	may(&rights, READER, 70, RPC_ADMIN);
+	rights = (struct control_rights){ readers, admins };
+	may(&rights, 0, 1, CONTROL_ADMIN);
+	may(&rights, geteuid(), 1, CONTROL_ADMIN);
+	may(&rights, STRANGER, 1, CONTROL_NOBODY);
+	may(&rights, READER, 1, CONTROL_READER);
+	may(&rights, STRANGER, 60, CONTROL_READER);
+	may(&rights, ADMIN, 1, CONTROL_ADMIN);
+	may(&rights, READER, 70, CONTROL_ADMIN);
 
-	rights = (struct rpc_rights){ none, admins };
-	may(&rights, STRANGER, 60, RPC_READER);
-	may(&rights, FRIEND, 1, RPC_ADMIN);
+	rights = (struct control_rights){ none, admins };
+	may(&rights, STRANGER, 60, CONTROL_READER);
+	may(&rights, FRIEND, 1, CONTROL_ADMIN);
 
-	rights = (struct rpc_rights){ readers, none };
-	may(&rights, STRANGER, 1, RPC_NOBODY);
-	may(&rights, STRANGER, 50, RPC_READER);
-	may(&rights, 0, 1, RPC_ADMIN);
+	rights = (struct control_rights){ readers, none };
+	may(&rights, STRANGER, 1, CONTROL_NOBODY);
+	may(&rights, STRANGER, 50, CONTROL_READER);
+	may(&rights, 0, 1, CONTROL_ADMIN);
 
-	rights = (struct rpc_rights){ none, empty };
-	may(&rights, STRANGER, 1, RPC_READER);
-	rights = (struct rpc_rights){ empty, none };
-	may(&rights, STRANGER, 1, RPC_NOBODY);
-	may(&rights, 0, 1, RPC_ADMIN);
+	rights = (struct control_rights){ none, empty };
+	may(&rights, STRANGER, 1, CONTROL_READER);
+	rights = (struct control_rights){ empty, none };
+	may(&rights, STRANGER, 1, CONTROL_NOBODY);
+	may(&rights, 0, 1, CONTROL_ADMIN);
 }
 
-Test(rpc_rights, names_become_numbers)
+Test(control_rights, names_become_numbers)
 {
 	char *users[] = { (char *)"no such user", (char *)"root", (char *)"daemon" };
 	char *groups[] = { (char *)"adm", (char *)"no such group" };
 	struct config cfg = { .control_readers = { true, users, 3, groups, 2 } };
-	struct rpc_rights rights;
+	struct control_rights rights;
 
-	rpc_rights_init(&rights, &cfg);
+	control_rights_init(&rights, &cfg);
 	cr_assert(rights.readers.given);
 	cr_assert_not(rights.admins.given);
 	cr_assert_eq(rights.readers.n_users, 2);
@@ -77,31 +78,31 @@ Test(rpc_rights, names_become_numbers)
 	cr_assert_eq(rights.readers.users[1], 1);
 	cr_assert_eq(rights.readers.n_groups, 1);
 	cr_assert_eq(rights.readers.groups[0], 4);
-	rpc_rights_deinit(&rights);
+	control_rights_deinit(&rights);
 }
 
-Test(rpc_rights, the_other_end_of_a_socket)
+Test(control_rights, the_other_end_of_a_socket)
 {
-	struct rpc_peer peer;
+	struct control_peer peer;
 	gid_t groups[256];
 	int fd[2], n = getgroups(256, groups);
 
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
-	cr_assert_eq(rpc_peer_init(&peer, fd[0]), 0);
+	cr_assert_eq(control_peer_init(&peer, fd[0]), 0);
 	cr_assert_eq(peer.pid, getpid());
 	cr_assert_eq(peer.uid, geteuid());
 	cr_assert_eq(peer.groups[0], getegid());
 	cr_assert_eq(peer.n_groups, (size_t)n + 1);
 	for (int i = 0; i < n; i++)
 		cr_assert_eq(peer.groups[i + 1], groups[i]);
-	rpc_peer_deinit(&peer);
+	control_peer_deinit(&peer);
 	close(fd[0]);
 	close(fd[1]);
 }
 
-Test(rpc_rights, what_is_told_of_what_one_may_not)
+Test(control_rights, what_is_told_of_what_one_may_not)
 {
-	rpc_caller.right = RPC_READER;
+	control_caller.right = CONTROL_READER;
 	gives("version", NULL, VERSION);
 	refuses("config.reload", NULL, -32002,
 		"config.reload changes something, and uid 77 may only look: "
@@ -109,15 +110,15 @@ Test(rpc_rights, what_is_told_of_what_one_may_not)
 	refuses("channel.add", "\"nonsense\":1", -32002,
 		"channel.add changes something, and uid 77 may only look: "
 		"it is not in control.admins of the configuration");
-	rpc_caller.right = RPC_NOBODY;
+	control_caller.right = CONTROL_NOBODY;
 	refuses("version", NULL, -32002,
 		"uid 77 has no rights here: it is neither in control.readers nor in "
 		"control.admins of the configuration");
 	refuses("no.such", NULL, -32601, "there is no method \\\"no.such\\\"");
-	cr_assert_str_eq(rpc_changed, "");
+	cr_assert_str_eq(control_changed, "");
 }
 
-TestSuite(rpc_idle, .init = rpc_start, .fini = rpc_stop, .timeout = 60);
+TestSuite(control_idle, .init = control_start, .fini = control_stop, .timeout = 60);
 
 /**
  * one_second() - who asks nothing for a second is sent away
@@ -125,16 +126,16 @@ TestSuite(rpc_idle, .init = rpc_start, .fini = rpc_stop, .timeout = 60);
  */
 static void one_second(void *arg)
 {
-	rpc_config.control_idle_seconds = 1;
+	control_config.control_idle_seconds = 1;
 }
 
-Test(rpc_idle, who_asks_nothing_is_sent_away)
+Test(control_idle, who_asks_nothing_is_sent_away)
 {
 	FILE *idle = client(), *trickles, *told = client(), *quiet;
 
 	say(fileno(told), CALL("events.subscribe", "") "\n");
 	hear(told, "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\"");
-	rpc_reload(one_second);
+	control_reload(one_second);
 	/* Those who were there, too */
 	hear(idle, ERROR("null", -32003, "nothing was asked for 1 s"));
 	hear(idle, NULL);

@@ -17,7 +17,7 @@
 #include "rig.h"
 #include "control/socket.h"
 
-TestSuite(rpc_socket, .init = rpc_start, .fini = rpc_stop, .timeout = 60);
+TestSuite(control_socket, .init = control_start, .fini = control_stop, .timeout = 60);
 
 /**
  * is_served() - a question must be answered
@@ -31,15 +31,15 @@ static void is_served(int fd)
 
 #define REPLY RESULT("1", VERSION) "\n"
 
-Test(rpc_socket, mode)
+Test(control_socket, mode)
 {
 	struct stat st;
 
-	cr_assert_eq(stat(rpc_path, &st), 0);
+	cr_assert_eq(stat(control_path, &st), 0);
 	cr_assert_eq(st.st_mode & 0777, 0620);
 }
 
-Test(rpc_socket, lines_in_any_pieces)
+Test(control_socket, lines_in_any_pieces)
 {
 	const char *text = CALL("version", "") "\n";
 	FILE *f = client();
@@ -57,7 +57,7 @@ Test(rpc_socket, lines_in_any_pieces)
 	fclose(f);
 }
 
-Test(rpc_socket, a_line_may_be_long_but_not_longer)
+Test(control_socket, a_line_may_be_long_but_not_longer)
 {
 	char *text = malloc(65536 + 3);
 	FILE *f = client();
@@ -75,7 +75,7 @@ Test(rpc_socket, a_line_may_be_long_but_not_longer)
 	free(text);
 }
 
-Test(rpc_socket, a_client_that_asks_and_asks_and_does_not_listen)
+Test(control_socket, a_client_that_asks_and_asks_and_does_not_listen)
 {
 	const char *text = CALL("channel.list", "") "\n";
 	const size_t length = strlen(text);
@@ -118,7 +118,7 @@ Test(rpc_socket, a_client_that_asks_and_asks_and_does_not_listen)
 	fclose(f);
 }
 
-Test(rpc_socket, a_client_that_does_not_listen_is_dropped)
+Test(control_socket, a_client_that_does_not_listen_is_dropped)
 {
 	const char *text = CALL("channel.list", "") "\n";
 	struct timespec pause = { .tv_nsec = 50000000 };
@@ -143,7 +143,7 @@ Test(rpc_socket, a_client_that_does_not_listen_is_dropped)
 	      "another client needed the place of the one that asked nothing for the " \
 	      "longest time")
 
-Test(rpc_socket, sixty_four_clients)
+Test(control_socket, sixty_four_clients)
 {
 	FILE *f[64], *more;
 
@@ -170,7 +170,7 @@ Test(rpc_socket, sixty_four_clients)
 	fclose(more);
 }
 
-Test(rpc_socket, a_client_that_is_told_of_events_keeps_its_place)
+Test(control_socket, a_client_that_is_told_of_events_keeps_its_place)
 {
 	FILE *f[64], *told = client(), *more;
 
@@ -210,7 +210,7 @@ static char *many(const char *method, int n)
 	return line;
 }
 
-Test(rpc_socket, a_batch_is_answered_in_one_line)
+Test(control_socket, a_batch_is_answered_in_one_line)
 {
 	char *line = many("channel.list", 16), *got = NULL, *at;
 	FILE *f = client();
@@ -232,10 +232,10 @@ Test(rpc_socket, a_batch_is_answered_in_one_line)
 	fclose(f);
 }
 
-Test(rpc_socket, a_socket_that_is_in_use)
+Test(control_socket, a_socket_that_is_in_use)
 {
-	struct rpc_socket other;
+	struct control_socket other;
 
-	cr_assert_eq(rpc_socket_open(&other, server_config(NULL), -1), -EADDRINUSE);
-	rpc_socket_close(&other);
+	cr_assert_eq(control_socket_open(&other, server_config(NULL), -1), -EADDRINUSE);
+	control_socket_close(&other);
 }

@@ -2,8 +2,8 @@
 /*
  * echo_rig.h - a rig with the endpoint echo or discard, and the stream of its guest
  */
-#ifndef TESTS_UNIT_DAEMON_ECHO_RIG_H
-#define TESTS_UNIT_DAEMON_ECHO_RIG_H
+#ifndef TESTS_UNIT_ENDPOINT_ECHO_RIG_H
+#define TESTS_UNIT_ENDPOINT_ECHO_RIG_H
 
 #include "../channel/rig.h"
 

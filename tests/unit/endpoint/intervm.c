@@ -136,7 +136,7 @@ static bool is_done(struct sender *s)
 
 	rig_turns(&s->rig, 2);
 	s->rig.ep->ops->info(s->rig.ep, &info);
-	return !info.joined;
+	return !info.connected;
 }
 
 Test(intervm, the_example)

@@ -165,7 +165,7 @@ Test(metrics, every_number_is_in_its_place)
 	has(text, "okl4fs_channel_ring_bytes{" A "} 4096");
 	has(text, "okl4fs_channel_ring_bytes{" F "} 1048576");
 	has(text, "okl4fs_channel_attaches_total{" A "} 8");
-	has(text, "okl4fs_endpoint_joined{" A "} 1");
+	has(text, "okl4fs_endpoint_connected{" A "} 1");
 	has(text, "okl4fs_endpoint_clients_total{" A "} 5");
 	has(text, "okl4fs_endpoint_clients_refused_total{" A "} 6");
 	has(text, "okl4fs_endpoint_info{" A ",type=\"unix-listen\"} 1");

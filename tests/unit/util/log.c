@@ -167,7 +167,7 @@ Test(daemon_log, fields_of_a_channel)
 	cr_assert(strstr(fields, "OKL4FS_GUEST=vm1\nOKL4FS_CHANNEL=my pipe\n"), "%s", fields);
 	cr_assert(strstr(fields, "MESSAGE_ID=1d8a3be2fecf427fa1d8366514bcf13e\n"));
 	cr_assert(strstr(fields, "CODE_FUNC="));
-	cr_assert(strstr(fields, "daemon_log.c\nCODE_LINE="));
+	cr_assert(strstr(fields, "log.c\nCODE_LINE="));
 	cr_assert(strstr(fields, "\nMESSAGE=guest vm1: channel my pipe: failed: a\\x0ab\n"));
 	cr_assert_str_eq(written(), "");
 }

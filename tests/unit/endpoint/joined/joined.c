@@ -41,10 +41,10 @@ static bool joined(struct pair *p, unsigned int side)
 	struct endpoint_info info;
 
 	p->rig[side].ep->ops->info(p->rig[side].ep, &info);
-	return info.joined;
+	return info.connected;
 }
 
-Test(bridge, bytes_both_ways)
+Test(joined, bytes_both_ways)
 {
 	struct pair p;
 
@@ -66,7 +66,7 @@ Test(bridge, bytes_both_ways)
 	pair_deinit(&p);
 }
 
-Test(bridge, a_slow_reader_holds_the_writer_up)
+Test(joined, a_slow_reader_holds_the_writer_up)
 {
 	struct pair p;
 
@@ -85,7 +85,7 @@ Test(bridge, a_slow_reader_holds_the_writer_up)
 	pair_deinit(&p);
 }
 
-Test(bridge, a_writer_that_closes_is_an_end_behind_its_bytes)
+Test(joined, a_writer_that_closes_is_an_end_behind_its_bytes)
 {
 	struct pair p;
 
@@ -112,7 +112,7 @@ Test(bridge, a_writer_that_closes_is_an_end_behind_its_bytes)
 	pair_deinit(&p);
 }
 
-Test(bridge, an_end_is_taken_once)
+Test(joined, an_end_is_taken_once)
 {
 	struct pair p;
 
@@ -138,7 +138,7 @@ Test(bridge, an_end_is_taken_once)
 	pair_deinit(&p);
 }
 
-Test(bridge, a_reader_that_closes_is_epipe)
+Test(joined, a_reader_that_closes_is_epipe)
 {
 	struct pair p;
 
@@ -158,7 +158,7 @@ Test(bridge, a_reader_that_closes_is_epipe)
 	pair_deinit(&p);
 }
 
-Test(bridge, a_reader_that_came_and_went_unseen)
+Test(joined, a_reader_that_came_and_went_unseen)
 {
 	struct pair p;
 
@@ -175,7 +175,7 @@ Test(bridge, a_reader_that_came_and_went_unseen)
 	pair_deinit(&p);
 }
 
-Test(bridge, before_anybody_reads_a_writer_fills_the_rings)
+Test(joined, before_anybody_reads_a_writer_fills_the_rings)
 {
 	struct pair p;
 	uint8_t byte;
@@ -198,7 +198,7 @@ Test(bridge, before_anybody_reads_a_writer_fills_the_rings)
 	pair_deinit(&p);
 }
 
-Test(bridge, bytes_wait_for_the_next_reader)
+Test(joined, bytes_wait_for_the_next_reader)
 {
 	struct pair p;
 
@@ -221,7 +221,7 @@ Test(bridge, bytes_wait_for_the_next_reader)
 	pair_deinit(&p);
 }
 
-Test(bridge, who_attaches_later_gets_all)
+Test(joined, who_attaches_later_gets_all)
 {
 	struct pair p;
 
@@ -243,7 +243,7 @@ Test(bridge, who_attaches_later_gets_all)
 	}
 }
 
-Test(bridge, memory_that_comes_back_goes_on)
+Test(joined, memory_that_comes_back_goes_on)
 {
 	struct pair p;
 
@@ -294,7 +294,7 @@ static void born(struct pair *p, unsigned int side)
 	}
 }
 
-Test(bridge, a_guest_that_dies)
+Test(joined, a_guest_that_dies)
 {
 	struct pair p;
 
@@ -312,7 +312,7 @@ Test(bridge, a_guest_that_dies)
 	}
 }
 
-Test(bridge, a_guest_that_reboots)
+Test(joined, a_guest_that_reboots)
 {
 	struct pair p;
 
@@ -331,7 +331,7 @@ Test(bridge, a_guest_that_reboots)
 	}
 }
 
-Test(bridge, a_reader_that_changes_while_the_writer_reboots)
+Test(joined, a_reader_that_changes_while_the_writer_reboots)
 {
 	struct pair p;
 
@@ -355,7 +355,7 @@ Test(bridge, a_reader_that_changes_while_the_writer_reboots)
 	}
 }
 
-Test(bridge, a_guest_that_detaches_gives_what_it_has)
+Test(joined, a_guest_that_detaches_gives_what_it_has)
 {
 	struct pair p;
 
@@ -383,7 +383,7 @@ Test(bridge, a_guest_that_detaches_gives_what_it_has)
 	pair_deinit(&p);
 }
 
-Test(bridge, an_operators_reset_ends_the_stream)
+Test(joined, an_operators_reset_ends_the_stream)
 {
 	struct pair p;
 
@@ -395,7 +395,7 @@ Test(bridge, an_operators_reset_ends_the_stream)
 	pair_deinit(&p);
 }
 
-Test(bridge, a_partner_that_is_taken_away_and_comes_back)
+Test(joined, a_partner_that_is_taken_away_and_comes_back)
 {
 	struct pair p;
 
@@ -417,7 +417,7 @@ Test(bridge, a_partner_that_is_taken_away_and_comes_back)
 	pair_deinit(&p);
 }
 
-Test(bridge, a_channel_that_is_removed_ends_and_its_file_goes)
+Test(joined, a_channel_that_is_removed_ends_and_its_file_goes)
 {
 	struct pair p;
 
@@ -437,7 +437,7 @@ Test(bridge, a_channel_that_is_removed_ends_and_its_file_goes)
 	pair_deinit(&p);
 }
 
-Test(bridge, who_names_somebody_else_is_not_joined)
+Test(joined, who_names_somebody_else_is_not_joined)
 {
 	struct endpoint_config to = { .type = ENDPOINT_CHANNEL,
 				      .guest = (char *)"vm1",
@@ -466,7 +466,7 @@ Test(bridge, who_names_somebody_else_is_not_joined)
 	rig_deinit(&other);
 }
 
-Test(bridge, an_idle_bridge_sleeps)
+Test(joined, an_idle_pair_sleeps)
 {
 	struct pair p;
 

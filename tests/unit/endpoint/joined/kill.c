@@ -2,7 +2,7 @@
 /*
  * kill.c - a daemon that is killed before each of its stores
  *
- * libfs, channel_io.c and the bridge are compiled once more, with every store to memory that
+ * libfs, channel_io.c and the pair are compiled once more, with every store to memory that
  * outlives the process a step (stepped/libfs/platform.h). The daemon runs in a process that the test
  * forks, which ends without a word at the step that was chosen. The guests, their memory and what
  * they have sent and received are shared with it, and so is the file. Then comes the next daemon.
@@ -500,21 +500,21 @@ static uint64_t every_step(void (*life)(void), uint64_t again)
 	}
 }
 
-Test(bridge_kill, at_every_step_of_bytes, .timeout = 120)
+Test(joined_kill, at_every_step_of_bytes, .timeout = 120)
 {
 	uint64_t steps = every_step(life_of_bytes, 0);
 
 	cr_assert_gt(steps, 50, "%llu", (unsigned long long)steps);
 }
 
-Test(bridge_kill, at_every_step_of_ends_that_open_and_close, .timeout = 120)
+Test(joined_kill, at_every_step_of_ends_that_open_and_close, .timeout = 120)
 {
 	uint64_t steps = every_step(life_of_ends, 0);
 
 	cr_assert_gt(steps, 80, "%llu", (unsigned long long)steps);
 }
 
-Test(bridge_kill, again_while_it_takes_up_what_was_left, .timeout = 240)
+Test(joined_kill, again_while_it_takes_up_what_was_left, .timeout = 240)
 {
 	cr_assert_gt(every_step(life_of_resuming, 12), 8);
 }
@@ -572,11 +572,11 @@ static void life_of_anything(void)
 		act();
 }
 
-Test(bridge_kill, anything_in_any_order, .timeout = 240)
+Test(joined_kill, anything_in_any_order, .timeout = 240)
 {
 	unsigned int killed = 0;
 
-	rng = rng_seeded("bridge_kill/anything_in_any_order");
+	rng = rng_seeded("joined_kill/anything_in_any_order");
 	for (int run = 0; run < 40; run++) {
 		struct loop *loop;
 

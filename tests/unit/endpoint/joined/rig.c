@@ -23,10 +23,10 @@ void pair_init(struct pair *p, uint64_t ring_bytes, bool shared)
 	DIR *dir;
 
 	memset(p, 0, sizeof(*p));
-	strcpy(p->dir, "okl4fs-bridge-XXXXXX");
+	strcpy(p->dir, "okl4fs-joined-XXXXXX");
 	cr_assert_not_null(mkdtemp(p->dir));
 	snprintf(path, sizeof(path), "%s/control.sock", p->dir);
-	cr_assert_eq(bridge_set_dir(path), 0);
+	cr_assert_eq(joined_set_dir(path), 0);
 	cr_assert_eq(loop_new(&p->loop, "pair"), 0);
 	options.loop = p->loop;
 	for (int i = 0; i < 2; i++) {
@@ -37,7 +37,7 @@ void pair_init(struct pair *p, uint64_t ring_bytes, bool shared)
 	p->rig[1].instance += 0x1000; /* not that of the other side */
 	rig_new_memory(&p->rig[1]);
 
-	snprintf(path, sizeof(path), "%s/bridge", p->dir);
+	snprintf(path, sizeof(path), "%s/joined", p->dir);
 	dir = opendir(path);
 	cr_assert_not_null(dir);
 	while ((entry = readdir(dir))) {
@@ -45,7 +45,7 @@ void pair_init(struct pair *p, uint64_t ring_bytes, bool shared)
 			snprintf(p->file, sizeof(p->file), "%s/%.60s", path, entry->d_name);
 	}
 	closedir(dir);
-	cr_assert(*p->file, "the bridge has a file");
+	cr_assert(*p->file, "the pair has a file");
 }
 
 void pair_attach(struct pair *p)
@@ -72,7 +72,7 @@ void pair_deinit(struct pair *p)
 	rig_deinit(&p->rig[1]);
 	p->loop = loop_free(p->loop);
 	unlink(p->file);
-	snprintf(path, sizeof(path), "%s/bridge", p->dir);
+	snprintf(path, sizeof(path), "%s/joined", p->dir);
 	cr_assert_eq(rmdir(path), 0);
 	cr_assert_eq(rmdir(p->dir), 0);
 }

@@ -4,8 +4,8 @@
  *
  * Side 0 is vm1/a, side 1 is vm2/b; stream w is what side w writes and the other reads.
  */
-#ifndef TESTS_UNIT_DAEMON_BRIDGE_RIG_H
-#define TESTS_UNIT_DAEMON_BRIDGE_RIG_H
+#ifndef TESTS_UNIT_ENDPOINT_CONNECTED_RIG_H
+#define TESTS_UNIT_ENDPOINT_CONNECTED_RIG_H
 
 #include "../../channel/rig.h"
 #include "endpoint/joined/file.h"
@@ -15,7 +15,7 @@
  * @rig: each
  * @loop: of both
  * @dir: where the daemon keeps its state
- * @file: of the bridge
+ * @file: of the pair
  * @out: bytes that each wrote
  * @in: bytes of each stream that the other one read
  */

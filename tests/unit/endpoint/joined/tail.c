@@ -14,7 +14,7 @@ static uint64_t fill_both(struct pair *p)
 	return (uint64_t)channel_readable(&p->rig[0].ch);
 }
 
-Test(bridge, what_a_guest_leaves_goes_over)
+Test(joined, what_a_guest_leaves_goes_over)
 {
 	struct pair p;
 
@@ -38,7 +38,7 @@ Test(bridge, what_a_guest_leaves_goes_over)
 	pair_deinit(&p);
 }
 
-Test(bridge, a_stream_that_lost_bytes_fails_its_reader)
+Test(joined, a_stream_that_lost_bytes_fails_its_reader)
 {
 	struct pair p;
 

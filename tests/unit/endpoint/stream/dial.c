@@ -96,7 +96,7 @@ static int accept_now(struct host *h, int listener)
 
 	rig_until(&h->rig, taken, &t, "a connection");
 	rig_turns(&h->rig, 3);
-	cr_assert(host_info(h).joined);
+	cr_assert(host_info(h).connected);
 	return t.fd;
 }
 
@@ -110,7 +110,7 @@ static void nobody_comes(struct host *h, int listener)
 	cr_assert_leq(rig_cpu_ms(&h->rig, 100), SPIN_MS);
 	cr_assert_eq(accept4(listener, NULL, NULL, SOCK_NONBLOCK), -1);
 	cr_assert_eq(errno, EAGAIN);
-	cr_assert_not(host_info(h).joined);
+	cr_assert_not(host_info(h).connected);
 }
 
 /**
@@ -228,7 +228,7 @@ Test(unix_connect, who_hangs_up_on_what_is_to_be_sent_is_not_called_at_once)
 	for (int i = 0; i < 3; i++) {
 		fd = accept_now(&h, listener);
 		host_leave(&h, fd);
-		cr_assert_not(host_info(&h).joined);
+		cr_assert_not(host_info(&h).connected);
 		cr_assert_eq(accept4(listener, NULL, NULL, SOCK_NONBLOCK), -1);
 	}
 	finish(&h, listener);
@@ -405,7 +405,7 @@ Test(unix_connect, both_ends_closed_hang_up_when_all_is_sent)
 		guest_sends(&h, &out, 1 << 16);
 	guest_close_read(&h.rig);
 	guest_close_write(&h.rig);
-	cr_assert(host_info(&h).joined, "it is not all sent");
+	cr_assert(host_info(&h).connected, "it is not all sent");
 	client_gets(&h, fd, &got, 1 << 20);
 	client_sees(&h, fd, 0);
 	cr_assert_eq(send(fd, "", 1, MSG_NOSIGNAL), -1);
@@ -433,7 +433,7 @@ Test(unix_connect, half_closes)
 	client_gets(&h, fd, &got, 3000);
 	guest_close_write(&h.rig);
 	client_sees(&h, fd, 0);
-	cr_assert_not(host_info(&h).joined);
+	cr_assert_not(host_info(&h).connected);
 	close(fd);
 	/* The other half first */
 	guest_close_read(&h.rig);

@@ -78,7 +78,7 @@ Test(unix_listen, a_guest_without_reader_holds_up_the_client)
 	/* A client that goes meanwhile is noticed, though nothing of it is read. */
 	guest_close_read(&h.rig);
 	host_leave(&h, fd);
-	cr_assert_not(host_info(&h).joined);
+	cr_assert_not(host_info(&h).connected);
 	host_finish(&h);
 }
 
@@ -93,7 +93,7 @@ Test(unix_listen, a_stalled_client_that_goes_makes_room_for_the_next)
 	while (guest_write(&h.rig, buf, sizeof(buf)) > 0)
 		rig_turns(&h.rig, 2);
 	host_leave(&h, fd);
-	cr_assert_not(host_info(&h).joined);
+	cr_assert_not(host_info(&h).connected);
 	cr_assert_eq(guest_write(&h.rig, buf, 1), -FS_PIPE);
 	fd = host_client(&h);
 	cr_assert_eq(host_info(&h).refused, 0);
@@ -177,7 +177,7 @@ Test(unix_listen, memory_away_for_a_while)
 	host_leave(&h, fd);
 	cr_assert_eq(rig_attach(&h.rig), 0);
 	guest_sees(&h, 0);
-	cr_assert_not(host_info(&h).joined);
+	cr_assert_not(host_info(&h).connected);
 	host_finish(&h);
 }
 
@@ -217,7 +217,7 @@ Test(unix_listen, memory_gone_for_good_ends_the_client)
 			cr_assert_eq(rig_attach(&h.rig), 0);
 		}
 		client_sees(&h, fd, 0);
-		cr_assert_not(host_info(&h).joined);
+		cr_assert_not(host_info(&h).connected);
 		close(fd);
 		host_finish(&h);
 	}

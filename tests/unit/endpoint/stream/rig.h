@@ -2,8 +2,8 @@
 /*
  * rig.h - a rig with the endpoint unix-listen, and clients of it
  */
-#ifndef TESTS_UNIT_DAEMON_HOST_H
-#define TESTS_UNIT_DAEMON_HOST_H
+#ifndef TESTS_UNIT_ENDPOINT_STREAM_RIG_H
+#define TESTS_UNIT_ENDPOINT_STREAM_RIG_H
 
 #include "../../channel/rig.h"
 

@@ -23,7 +23,7 @@ Test(unix_listen, the_socket)
 	cr_assert_eq(stat(h.path, &st), 0);
 	cr_assert(S_ISSOCK(st.st_mode));
 	cr_assert_eq(st.st_mode & 0777, 0640);
-	cr_assert_not(host_info(&h).joined);
+	cr_assert_not(host_info(&h).connected);
 	host_finish(&h);
 }
 
@@ -53,7 +53,7 @@ Test(unix_listen, both_ways)
 
 	host_attached(&h, 8192);
 	fd = host_client(&h);
-	cr_assert(host_info(&h).joined);
+	cr_assert(host_info(&h).connected);
 	for (int i = 0; i < 50; i++) {
 		cr_assert_eq(client_sends(&h, fd, &in, 1 + i * 160), 1 + i * 160);
 		guest_gets(&h, &seen, 1 + i * 160);
@@ -77,7 +77,7 @@ Test(unix_listen, a_client_that_leaves_without_having_read_makes_way)
 	fd = host_client(&h);
 	guest_sends(&h, &out, 100);
 	host_leave(&h, fd);
-	cr_assert_not(host_info(&h).joined);
+	cr_assert_not(host_info(&h).connected);
 	host_finish(&h);
 }
 
@@ -101,7 +101,7 @@ Test(unix_listen, a_client_that_comes_before_the_guest_is_held)
 
 	host_listening(&h, 4096);
 	fd = host_client(&h);
-	cr_assert(host_info(&h).joined);
+	cr_assert(host_info(&h).connected);
 	cr_assert_eq(client_sends(&h, fd, &in, 1000), 1000);
 	cr_assert_leq(rig_cpu_ms(&h.rig, 100), SPIN_MS);
 	cr_assert_eq(rig_attach(&h.rig), 0);
@@ -122,17 +122,17 @@ Test(unix_listen, one_that_left_before_the_guest_came_is_heard_if_it_spoke)
 
 	host_listening(&h, 4096);
 	host_leave(&h, host_client(&h));
-	cr_assert_not(host_info(&h).joined, "it had nothing to say");
+	cr_assert_not(host_info(&h).connected, "it had nothing to say");
 	fd = host_client(&h);
 	client_sends(&h, fd, &in, 1000);
 	host_leave(&h, fd);
-	cr_assert(host_info(&h).joined);
+	cr_assert(host_info(&h).connected);
 	cr_assert_leq(rig_cpu_ms(&h.rig, 100), SPIN_MS);
 	cr_assert_eq(rig_attach(&h.rig), 0);
 	guest_open_read(&h.rig);
 	guest_gets(&h, &seen, 1000);
 	guest_sees(&h, 0);
-	cr_assert_not(host_info(&h).joined);
+	cr_assert_not(host_info(&h).connected);
 	cr_assert_eq(host_info(&h).clients, 2);
 	host_finish(&h);
 }
@@ -155,7 +155,7 @@ Test(unix_listen, a_second_client_is_closed_and_counted)
 	client_sends(&h, first, &in, 100);
 	guest_gets(&h, &seen, 100);
 	host_leave(&h, first);
-	cr_assert_not(host_info(&h).joined);
+	cr_assert_not(host_info(&h).connected);
 	host_leave(&h, host_client(&h));
 	cr_assert_eq(host_info(&h).clients, 2);
 	host_finish(&h);
@@ -204,12 +204,12 @@ Test(unix_listen, the_clients_half_close_is_the_guests_end_of_file)
 	/* The other direction goes on, */
 	guest_sends(&h, &out, 4096);
 	client_gets(&h, fd, &got, 4096);
-	cr_assert(host_info(&h).joined);
+	cr_assert(host_info(&h).connected);
 	cr_assert_leq(rig_cpu_ms(&h.rig, 100), SPIN_MS);
 	/* and when it ends too, the client is done. */
 	guest_close_write(&h.rig);
 	client_sees(&h, fd, 0);
-	cr_assert_not(host_info(&h).joined);
+	cr_assert_not(host_info(&h).connected);
 	close(fd);
 	host_finish(&h);
 }
@@ -234,7 +234,7 @@ Test(unix_listen, the_guests_half_close_is_the_clients_end_of_file)
 	cr_assert_leq(rig_cpu_ms(&h.rig, 100), SPIN_MS);
 	shutdown(fd, SHUT_WR);
 	guest_sees(&h, 0);
-	cr_assert_not(host_info(&h).joined);
+	cr_assert_not(host_info(&h).connected);
 	close(fd);
 	/* Until the next client. */
 	fd = host_client(&h);
@@ -279,11 +279,11 @@ Test(unix_listen, what_a_client_wrote_before_it_went_is_delivered)
 	fd = host_client(&h);
 	cr_assert_eq(client_sends(&h, fd, &in, 60000), 60000);
 	host_leave(&h, fd);
-	cr_assert(host_info(&h).joined, "its stream has not ended");
+	cr_assert(host_info(&h).connected, "its stream has not ended");
 	cr_assert_leq(rig_cpu_ms(&h.rig, 100), SPIN_MS);
 	guest_gets(&h, &seen, 60000);
 	guest_sees(&h, 0);
-	cr_assert_not(host_info(&h).joined);
+	cr_assert_not(host_info(&h).connected);
 	host_finish(&h);
 }
 
@@ -321,9 +321,9 @@ Test(unix_listen, a_client_that_does_not_read_any_more)
 	guest_write(&h.rig, h.path, 1);
 	rig_turns(&h.rig, 3);
 	cr_assert_eq(guest_write(&h.rig, h.path, 1), -FS_PIPE);
-	cr_assert(host_info(&h).joined, "it may still write");
+	cr_assert(host_info(&h).connected, "it may still write");
 	host_leave(&h, fd);
-	cr_assert_not(host_info(&h).joined);
+	cr_assert_not(host_info(&h).connected);
 	host_finish(&h);
 }
 
@@ -339,7 +339,7 @@ Test(unix_listen, a_client_that_is_gone_with_unread_bytes)
 	shutdown(fd, SHUT_WR);
 	rig_turns(&h.rig, 3);
 	host_leave(&h, fd); /* ECONNRESET, not a plain end */
-	cr_assert_not(host_info(&h).joined);
+	cr_assert_not(host_info(&h).connected);
 	host_leave(&h, host_client(&h));
 	cr_assert_eq(host_info(&h).refused, 0);
 	host_finish(&h);

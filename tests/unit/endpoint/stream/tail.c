@@ -272,7 +272,7 @@ Test(tail, nothing_is_kept_when_nothing_may_be)
 	client_sees(&h, fd, EAGAIN);
 	/* It does not keep others away */
 	other = host_client(&h);
-	cr_assert(host_info(&h).joined);
+	cr_assert(host_info(&h).connected);
 	client_sees(&h, other, EAGAIN);
 	close(other);
 	expect_torn(&h, fd);

@@ -101,7 +101,7 @@ static bool met(void *arg)
 			fcntl(m->fd, F_SETFL, O_NONBLOCK);
 		}
 	}
-	return m->fd >= 0 && host_info(m->h).joined;
+	return m->fd >= 0 && host_info(m->h).connected;
 }
 
 /**
@@ -141,7 +141,7 @@ static void talk(struct host *h, int fd)
 	client_gets(h, fd, &got, 100);
 	guest_close_write(&h->rig);
 	client_sees(h, fd, 0);
-	cr_assert_not(host_info(h).joined);
+	cr_assert_not(host_info(h).connected);
 	close(fd);
 }
 
@@ -178,7 +178,7 @@ Test(tcp, a_reader_sees_the_end_of_a_connection_that_brought_nothing)
 		fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
 	}
 	cr_assert_geq(fd, 0);
-	cr_assert_not(host_info(&h).joined, "it knows already");
+	cr_assert_not(host_info(&h).connected, "it knows already");
 	shutdown(fd, SHUT_WR);
 	guest_sees(&h, 0);
 	guest_sends(&h, &out, 100);
@@ -206,7 +206,7 @@ Test(tcp, a_client_that_has_ended_makes_way)
 	client_sends(&h, first, &in, 100);
 	guest_gets(&h, &seen, 100);
 	host_leave(&h, first);
-	cr_assert(host_info(&h).joined, "it looks as if it had only half closed");
+	cr_assert(host_info(&h).connected, "it looks as if it had only half closed");
 	second = meet(&h, -1, port);
 	client_sends(&h, second, &in, 100);
 	guest_gets(&h, &seen, 100);

@@ -6,8 +6,8 @@
  * libfs_explorer.c. The scheduler there decides at each step who goes on, and when a store that
  * was made becomes visible to the other side.
  */
-#ifndef LIBFS_PLATFORM_H
-#define LIBFS_PLATFORM_H
+#ifndef TESTS_UNIT_STEPPED_LIBFS_PLATFORM_H
+#define TESTS_UNIT_STEPPED_LIBFS_PLATFORM_H
 
 #include <assert.h>
 #include <stdbool.h>
@@ -38,4 +38,4 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 #define fs_le32_to_cpu(v) ((uint32_t)(v))
 #define fs_le64_to_cpu(v) ((uint64_t)(v))
 
-#endif /* LIBFS_PLATFORM_H */
+#endif /* TESTS_UNIT_STEPPED_LIBFS_PLATFORM_H */

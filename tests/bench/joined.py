@@ -73,7 +73,7 @@ def run_rounds(daemon: Daemon, guests: list[Guest], rounds: int) -> dict:
     samples: dict = {way: defaultdict(list) for way in WAYS}
     for i in range(rounds):
         for way in WAYS if i % 2 == 0 else WAYS[::-1]:
-            print(f"okl4fs: bridge, round {i + 1} of {rounds}: {way}", file=sys.stderr, flush=True)
+            print(f"okl4fs: joined, round {i + 1} of {rounds}: {way}", file=sys.stderr, flush=True)
             one_round(*ends[way], samples[way])
     for end in (end for pair in ends.values() for end in pair):
         end.close()

@@ -15,9 +15,9 @@
 #include "peer.h"
 #include "rig.h"
 #include "loop/events.h"
-#include "control/events.h"
+#include "control/subscribers.h"
 
-TestSuite(rpc_events, .init = rpc_start, .fini = rpc_stop, .timeout = 60);
+TestSuite(control_subscribers, .init = control_start, .fini = control_stop, .timeout = 60);
 
 #define SUBSCRIBE(params) CALL("events.subscribe", ",\"params\":{" params "}") "\n"
 
@@ -77,7 +77,7 @@ static int64_t hear_event(FILE *f, const char *want)
 	return seq;
 }
 
-Test(rpc_events, each_kind_has_its_members)
+Test(control_subscribers, each_kind_has_its_members)
 {
 	FILE *f = subscribe("");
 	struct events_fact fact = { .guest = "vm1",
@@ -96,8 +96,8 @@ Test(rpc_events, each_kind_has_its_members)
 		[EVENTS_CHANNEL_FAILED] = ",\"status\":\"one\",\"reason\":\"two\"",
 		[EVENTS_CHANNEL_RESET] = ",\"id\":3",
 		[EVENTS_CHANNEL_LOST] = ",\"bytes\":3,\"reason\":\"one\"",
-		[EVENTS_ENDPOINT_JOINED] = ",\"type\":\"one\"",
-		[EVENTS_ENDPOINT_LEFT] = ",\"type\":\"one\",\"reason\":\"two\"",
+		[EVENTS_ENDPOINT_CONNECTED] = ",\"type\":\"one\"",
+		[EVENTS_ENDPOINT_DISCONNECTED] = ",\"type\":\"one\",\"reason\":\"two\"",
 		[EVENTS_CONFIG_RELOADED] = ",\"guests\":3",
 		[EVENTS_CONFIG_REFUSED] = ",\"reason\":\"one\"",
 		[EVENTS_LOG_CHANGED] = ",\"level\":\"one\"",
@@ -120,7 +120,7 @@ Test(rpc_events, each_kind_has_its_members)
 	fclose(f);
 }
 
-Test(rpc_events, filters)
+Test(control_subscribers, filters)
 {
 	FILE *all = subscribe(""), *vm2 = subscribe("\"guest\":\"vm2\"");
 	FILE *gone = subscribe("\"kinds\":[\"guest.gone\",\"config\"]");
@@ -150,7 +150,7 @@ Test(rpc_events, filters)
 	fclose(gone);
 }
 
-Test(rpc_events, filters_that_are_none)
+Test(control_subscribers, filters_that_are_none)
 {
 	refuses("events.subscribe", "\"guest\":\"\"", -32602, "no guest can be called \\\"\\\"");
 	refuses("events.subscribe", "\"guest\":1", -32602, "\\\"guest\\\" must be a string");
@@ -165,7 +165,7 @@ Test(rpc_events, filters_that_are_none)
 		"there are no events of the kind \\\"gues\\\"");
 }
 
-Test(rpc_events, who_does_not_listen_is_told_how_much_he_missed)
+Test(control_subscribers, who_does_not_listen_is_told_how_much_he_missed)
 {
 	FILE *slow = subscribe(""), *quick = subscribe("\"kinds\":[\"guest.added\"]");
 	char *line = NULL;
@@ -203,7 +203,7 @@ Test(rpc_events, who_does_not_listen_is_told_how_much_he_missed)
 	fclose(quick);
 }
 
-Test(rpc_events, who_has_ended_and_does_not_listen_is_dropped)
+Test(control_subscribers, who_has_ended_and_does_not_listen_is_dropped)
 {
 	FILE *slow = subscribe(""), *quick = subscribe("\"kinds\":[\"guest.added\"]");
 	struct pollfd gone = { .fd = fileno(slow) };
@@ -221,11 +221,11 @@ Test(rpc_events, who_has_ended_and_does_not_listen_is_dropped)
 	fclose(quick);
 }
 
-Test(rpc_events, thirty_two_subscribers)
+Test(control_subscribers, thirty_two_subscribers)
 {
-	FILE *f[RPC_MAX_SUBSCRIBERS], *more;
+	FILE *f[CONTROL_MAX_SUBSCRIBERS], *more;
 
-	for (int i = 0; i < RPC_MAX_SUBSCRIBERS; i++)
+	for (int i = 0; i < CONTROL_MAX_SUBSCRIBERS; i++)
 		f[i] = subscribe("");
 	more = client();
 	say(fileno(more), SUBSCRIBE(""));
@@ -237,12 +237,12 @@ Test(rpc_events, thirty_two_subscribers)
 	hear(f[0], NULL);
 	say(fileno(more), SUBSCRIBE(""));
 	hear(more, "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":");
-	for (int i = 0; i < RPC_MAX_SUBSCRIBERS; i++)
+	for (int i = 0; i < CONTROL_MAX_SUBSCRIBERS; i++)
 		fclose(f[i]);
 	fclose(more);
 }
 
-Test(rpc_events, log_set)
+Test(control_subscribers, log_set)
 {
 	FILE *f = subscribe("\"kinds\":[\"log\"]");
 

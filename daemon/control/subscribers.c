@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * events.c - clients that want to be told what happens
+ * subscribers.c - clients that want to be told what happens
  *
  * A table says what each kind of event is and which members it has, and where in the record they
  * are; the lines and their description are both made from it.
  */
-#include "control/events.h"
+#include "control/subscribers.h"
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -26,7 +26,7 @@
  * @offset: where its value is in a struct events_record
  */
 struct member {
-	struct rpc_field field;
+	struct control_field field;
 	size_t offset;
 };
 
@@ -41,13 +41,13 @@ struct kind {
 };
 
 #define AT(what) offsetof(struct events_record, what)
-#define MEMBER(of, ...)                        \
-	{                                      \
-		RPC_FIELD(__VA_ARGS__), AT(of) \
+#define MEMBER(of, ...)                            \
+	{                                          \
+		CONTROL_FIELD(__VA_ARGS__), AT(of) \
 	}
-#define REASON(of) MEMBER(of, "reason", RPC_STRING, "Why")
-#define TYPE       MEMBER(text, "type", RPC_STRING, "Type of the endpoint")
-#define ID         MEMBER(number, "id", RPC_INTEGER, "The channel's id in the guest")
+#define REASON(of) MEMBER(of, "reason", CONTROL_STRING, "Why")
+#define TYPE       MEMBER(text, "type", CONTROL_STRING, "Type of the endpoint")
+#define ID         MEMBER(number, "id", CONTROL_INTEGER, "The channel's id in the guest")
 #define KIND(text_, ...)                                   \
 	{                                                  \
 		.text = (text_), .member = { __VA_ARGS__ } \
@@ -59,7 +59,7 @@ static const struct kind kinds[N_EVENTS_KINDS] = {
 	[EVENTS_GUEST_REMOVED] = KIND("The guest is served no longer"),
 	[EVENTS_GUEST_CONNECTED] = KIND("A frontend (QEMU) is there"),
 	[EVENTS_GUEST_READY] = KIND("The guest's driver has said hello",
-		MEMBER(instance, "driver_instance", RPC_INSTANCE, "Which driver it is")),
+		MEMBER(instance, "driver_instance", CONTROL_INSTANCE, "Which driver it is")),
 	[EVENTS_GUEST_RESET] = KIND("The guest has reset the device"),
 	[EVENTS_GUEST_BROKEN] = KIND("The guest or its frontend broke the rules; "
 				     "the device stands still until it is reset",
@@ -72,42 +72,43 @@ static const struct kind kinds[N_EVENTS_KINDS] = {
 					"not told of those that go with their guest",
 		ID),
 	[EVENTS_CHANNEL_ATTACHED] = KIND("The guest has attached the channel's memory",
-		MEMBER(instance, "instance", RPC_INSTANCE, "Which memory it is"),
-		MEMBER(again, "again", RPC_BOOLEAN, "It was there before: the streams go on")),
+		MEMBER(instance, "instance", CONTROL_INSTANCE, "Which memory it is"),
+		MEMBER(again, "again", CONTROL_BOOLEAN, "It was there before: the streams go on")),
 	[EVENTS_CHANNEL_SUSPENDED] = KIND("The channel's memory is away for now"),
 	[EVENTS_CHANNEL_DETACHED] = KIND("The channel's memory is away for good"),
 	[EVENTS_CHANNEL_FAILED] = KIND("The guest broke the channel's rules, "
 				       "or an operator has reset it",
-		MEMBER(text, "status", RPC_STRING, "Name of the refusal"),
+		MEMBER(text, "status", CONTROL_STRING, "Name of the refusal"),
 		REASON(more)),
 	[EVENTS_CHANNEL_RESET] = KIND("An operator has asked for a reset of the channel", ID),
 	[EVENTS_CHANNEL_LOST] = KIND("Bytes that the guest wrote can no longer be delivered",
-		MEMBER(number, "bytes", RPC_INTEGER, "How many"),
+		MEMBER(number, "bytes", CONTROL_INTEGER, "How many"),
 		REASON(text)),
-	[EVENTS_ENDPOINT_JOINED] = KIND("Somebody is at the host end", TYPE),
-	[EVENTS_ENDPOINT_LEFT] = KIND("He is there no longer", TYPE, REASON(more)),
+	[EVENTS_ENDPOINT_CONNECTED] = KIND("Somebody is at the host end", TYPE),
+	[EVENTS_ENDPOINT_DISCONNECTED] = KIND("He is there no longer", TYPE, REASON(more)),
 	[EVENTS_CONFIG_RELOADED] = KIND("The configuration was read again, and applied",
-		MEMBER(number, "guests", RPC_INTEGER, "How many there are")),
+		MEMBER(number, "guests", CONTROL_INTEGER, "How many there are")),
 	[EVENTS_CONFIG_REFUSED] = KIND("The configuration has errors; nothing was changed",
 		REASON(text)),
 	[EVENTS_LOG_CHANGED] = KIND("The log's level was changed",
-		MEMBER(text, "level", RPC_STRING, "The level")),
+		MEMBER(text, "level", CONTROL_STRING, "The level")),
 };
 /* clang-format on */
 
 /* What every event has */
-static const struct rpc_field common[] = {
-	RPC_FIELD("seq", RPC_INTEGER, "Counts the events of the daemon; a filter leaves gaps"),
-	RPC_FIELD("realtime_us", RPC_INTEGER, "When: microseconds since 1970"),
-	RPC_FIELD("monotonic_us", RPC_INTEGER, "When: microseconds of CLOCK_MONOTONIC"),
-	RPC_FIELD("kind", RPC_STRING, "What happened"),
-	RPC_FIELD("guest", RPC_STRING, "To which guest", .optional = true),
-	RPC_FIELD("channel", RPC_STRING, "To which of its channels", .optional = true),
-	RPC_END,
+static const struct control_field common[] = {
+	CONTROL_FIELD("seq", CONTROL_INTEGER,
+		      "Counts the events of the daemon; a filter leaves gaps"),
+	CONTROL_FIELD("realtime_us", CONTROL_INTEGER, "When: microseconds since 1970"),
+	CONTROL_FIELD("monotonic_us", CONTROL_INTEGER, "When: microseconds of CLOCK_MONOTONIC"),
+	CONTROL_FIELD("kind", CONTROL_STRING, "What happened"),
+	CONTROL_FIELD("guest", CONTROL_STRING, "To which guest", .optional = true),
+	CONTROL_FIELD("channel", CONTROL_STRING, "To which of its channels", .optional = true),
+	CONTROL_END,
 };
 
 static const char *const groups[GROUPS] = { "guest", "channel", "endpoint", "config", "log" };
-_Static_assert(N_EVENTS_KINDS <= 32, "a bit for each in struct rpc_subscriber");
+_Static_assert(N_EVENTS_KINDS <= 32, "a bit for each in struct control_subscriber");
 
 /**
  * kind_word() - a word that a filter may have: a group or a kind
@@ -123,23 +124,23 @@ static const char *kind_word(unsigned int idx)
 					       NULL;
 }
 
-const struct rpc_field rpc_events_subscribe_params[] = {
-	RPC_FIELD("guest", RPC_STRING, "Only of this guest; it need not be there yet",
-		  .optional = true),
-	RPC_FIELD("kinds", RPC_WORDS,
-		  "Only of these kinds; what is before the dot stands for all of them",
-		  .optional = true, .word = kind_word),
-	RPC_END,
+const struct control_field control_subscribe_params[] = {
+	CONTROL_FIELD("guest", CONTROL_STRING, "Only of this guest; it need not be there yet",
+		      .optional = true),
+	CONTROL_FIELD("kinds", CONTROL_WORDS,
+		      "Only of these kinds; what is before the dot stands for all of them",
+		      .optional = true, .word = kind_word),
+	CONTROL_END,
 };
 
-const struct rpc_field rpc_events_subscribe_result[] = {
-	RPC_FIELD("seq", RPC_INTEGER,
-		  "Number of the last event so far; what comes has larger ones"),
-	RPC_END,
+const struct control_field control_subscribe_result[] = {
+	CONTROL_FIELD("seq", CONTROL_INTEGER,
+		      "Number of the last event so far; what comes has larger ones"),
+	CONTROL_END,
 };
 
 /* Who wants events; main's */
-static LIST_HEAD(, rpc_subscriber) subscribers = LIST_HEAD_INITIALIZER(subscribers);
+static LIST_HEAD(, control_subscriber) subscribers = LIST_HEAD_INITIALIZER(subscribers);
 static unsigned int n_subscribers;
 
 /**
@@ -152,10 +153,10 @@ static char *notification(struct json_object *params)
 {
 	struct json_object *object = json_object_new_object();
 
-	rpc_add_string(object, "jsonrpc", "2.0");
-	rpc_add_string(object, "method", "event");
+	control_add_string(object, "jsonrpc", "2.0");
+	control_add_string(object, "method", "event");
 	json_object_object_add(object, "params", params);
-	return rpc_line(object);
+	return control_line(object);
 }
 
 /**
@@ -170,16 +171,16 @@ static void add_member(struct json_object *params, const struct member *m,
 	const char *at = (const char *)record + m->offset;
 	uint64_t number;
 
-	if (m->field.type == RPC_STRING) {
-		rpc_add_string(params, m->field.name, at);
-	} else if (m->field.type == RPC_BOOLEAN) {
-		rpc_add_boolean(params, m->field.name, *(const bool *)at);
+	if (m->field.type == CONTROL_STRING) {
+		control_add_string(params, m->field.name, at);
+	} else if (m->field.type == CONTROL_BOOLEAN) {
+		control_add_boolean(params, m->field.name, *(const bool *)at);
 	} else {
 		memcpy(&number, at, sizeof(number));
-		if (m->field.type == RPC_INSTANCE)
-			rpc_add_instance(params, m->field.name, number);
+		if (m->field.type == CONTROL_INSTANCE)
+			control_add_instance(params, m->field.name, number);
 		else
-			rpc_add_number(params, m->field.name, number);
+			control_add_number(params, m->field.name, number);
 	}
 }
 
@@ -193,46 +194,46 @@ static char *event_line(const struct events_record *r)
 {
 	struct json_object *params = json_object_new_object();
 
-	rpc_add_number(params, "seq", r->seq);
-	rpc_add_number(params, "realtime_us", r->realtime_us);
-	rpc_add_number(params, "monotonic_us", r->monotonic_us);
-	rpc_add_string(params, "kind", events_kind_name(r->kind));
+	control_add_number(params, "seq", r->seq);
+	control_add_number(params, "realtime_us", r->realtime_us);
+	control_add_number(params, "monotonic_us", r->monotonic_us);
+	control_add_string(params, "kind", events_kind_name(r->kind));
 	if (r->guest[0])
-		rpc_add_string(params, "guest", r->guest);
+		control_add_string(params, "guest", r->guest);
 	if (r->channel[0])
-		rpc_add_string(params, "channel", r->channel);
+		control_add_string(params, "channel", r->channel);
 	for (int i = 0; i < 2 && kinds[r->kind].member[i].field.name; i++)
 		add_member(params, &kinds[r->kind].member[i], r);
 	return notification(params);
 }
 
 /* Bytes that a subscriber has not taken yet */
-static size_t queued(const struct rpc_subscriber *sub)
+static size_t queued(const struct control_subscriber *sub)
 {
 	return evbuffer_get_length(sub->queue) +
 	       evbuffer_get_length(bufferevent_get_output(sub->bev));
 }
 
-static bool add_line(struct rpc_subscriber *sub, const char *line)
+static bool add_line(struct control_subscriber *sub, const char *line)
 {
 	return !evbuffer_add(sub->held ? sub->queue : bufferevent_get_output(sub->bev), line,
 			     strlen(line));
 }
 
-void rpc_subscriber_hold(struct rpc_subscriber *sub)
+void control_subscriber_hold(struct control_subscriber *sub)
 {
 	sub->held = true;
 }
 
-void rpc_subscriber_release(struct rpc_subscriber *sub)
+void control_subscriber_release(struct control_subscriber *sub)
 {
 	sub->held = false;
 	if (evbuffer_get_length(sub->queue))
 		bufferevent_write_buffer(sub->bev, sub->queue);
-	rpc_subscriber_written(sub);
+	control_subscriber_written(sub);
 }
 
-void rpc_subscriber_written(struct rpc_subscriber *sub)
+void control_subscriber_written(struct control_subscriber *sub)
 {
 	struct json_object *params;
 	char *line;
@@ -240,9 +241,9 @@ void rpc_subscriber_written(struct rpc_subscriber *sub)
 	if (!sub->on || !sub->lost || sub->held || queued(sub))
 		return;
 	params = json_object_new_object();
-	rpc_add_number(params, "seq", events_seq());
-	rpc_add_string(params, "kind", "lost");
-	rpc_add_number(params, "count", sub->lost);
+	control_add_number(params, "seq", events_seq());
+	control_add_string(params, "kind", "lost");
+	control_add_number(params, "count", sub->lost);
 	line = notification(params);
 	if (line && add_line(sub, line))
 		sub->lost = 0;
@@ -250,10 +251,10 @@ void rpc_subscriber_written(struct rpc_subscriber *sub)
 }
 
 /* Hands it a line, or counts that it was missed; NULL: there was no memory for the line */
-static void send_line(struct rpc_subscriber *sub, const char *line)
+static void send_line(struct control_subscriber *sub, const char *line)
 {
 	/* A subscriber that has missed some is told of that first. */
-	if (!line || sub->lost || queued(sub) + strlen(line) > RPC_SUBSCRIBER_MAX_QUEUED ||
+	if (!line || sub->lost || queued(sub) + strlen(line) > CONTROL_SUBSCRIBER_MAX_QUEUED ||
 	    !add_line(sub, line))
 		sub->lost++;
 }
@@ -265,7 +266,7 @@ static void send_line(struct rpc_subscriber *sub, const char *line)
  */
 static void on_event(void *arg, const struct events_record *record)
 {
-	struct rpc_subscriber *sub;
+	struct control_subscriber *sub;
 	char *line = NULL;
 	bool made = false;
 
@@ -289,16 +290,16 @@ static void on_event(void *arg, const struct events_record *record)
  */
 static void on_dropped(void *arg, uint64_t n)
 {
-	struct rpc_subscriber *sub;
+	struct control_subscriber *sub;
 
 	LIST_FOREACH(sub, &subscribers, entry)
 	{
 		sub->lost += n;
-		rpc_subscriber_written(sub);
+		control_subscriber_written(sub);
 	}
 }
 
-void rpc_subscriber_off(struct rpc_subscriber *sub)
+void control_subscriber_off(struct control_subscriber *sub)
 {
 	if (!sub->on)
 		return;
@@ -313,7 +314,7 @@ void rpc_subscriber_off(struct rpc_subscriber *sub)
  * subscriber_on() - it wants events
  * @sub: subscriber
  */
-static void subscriber_on(struct rpc_subscriber *sub)
+static void subscriber_on(struct control_subscriber *sub)
 {
 	if (sub->on)
 		return;
@@ -349,9 +350,9 @@ static uint32_t kinds_of_word(const char *word)
  * @req: request; its error is filled
  * @bits: out: a bit a kind
  *
- * Return: 0 or RPC_INVALID_PARAMS.
+ * Return: 0 or CONTROL_INVALID_PARAMS.
  */
-static int read_kinds(struct rpc_request *req, uint32_t *bits)
+static int read_kinds(struct control_request *req, uint32_t *bits)
 {
 	struct json_object *list;
 
@@ -364,33 +365,33 @@ static int read_kinds(struct rpc_request *req, uint32_t *bits)
 		uint32_t more = kinds_of_word(word);
 
 		if (!more)
-			return rpc_refuse(req, RPC_INVALID_PARAMS,
-					  "there are no events of the kind \"%.64s\"", word);
+			return control_refuse(req, CONTROL_INVALID_PARAMS,
+					      "there are no events of the kind \"%.64s\"", word);
 		*bits |= more;
 	}
-	return *bits ? 0 : rpc_refuse(req, RPC_INVALID_PARAMS, "\"kinds\" is empty");
+	return *bits ? 0 : control_refuse(req, CONTROL_INVALID_PARAMS, "\"kinds\" is empty");
 }
 
-int rpc_events_subscribe(struct rpc_request *req, struct json_object **result)
+int control_subscribe(struct control_request *req, struct json_object **result)
 {
-	struct rpc_subscriber *sub = req->caller->subscriber;
-	const char *guest = rpc_string(req, "guest");
+	struct control_subscriber *sub = req->caller->subscriber;
+	const char *guest = control_string(req, "guest");
 	uint32_t bits;
 	int r = read_kinds(req, &bits);
 
 	if (r)
 		return r;
 	if (guest && (!*guest || strlen(guest) > OKL4FS_NAME_MAX))
-		return rpc_refuse(req, RPC_INVALID_PARAMS, "no guest can be called \"%.64s\"",
-				  guest);
-	if (!sub->on && n_subscribers == RPC_MAX_SUBSCRIBERS)
-		return rpc_refuse(req, RPC_BUSY, "%d clients are told of events already",
-				  RPC_MAX_SUBSCRIBERS);
+		return control_refuse(req, CONTROL_INVALID_PARAMS,
+				      "no guest can be called \"%.64s\"", guest);
+	if (!sub->on && n_subscribers == CONTROL_MAX_SUBSCRIBERS)
+		return control_refuse(req, CONTROL_BUSY, "%d clients are told of events already",
+				      CONTROL_MAX_SUBSCRIBERS);
 	snprintf(sub->guest, sizeof(sub->guest), "%s", guest ? guest : "");
 	sub->kinds = bits;
 	subscriber_on(sub);
 	*result = json_object_new_object();
-	rpc_add_number(*result, "seq", events_seq());
+	control_add_number(*result, "seq", events_seq());
 	return 0;
 }
 
@@ -404,20 +405,20 @@ int rpc_events_subscribe(struct rpc_request *req, struct json_object **result)
 static struct json_object *describe_kind(const char *name, const struct kind *kind)
 {
 	struct json_object *object = json_object_new_object();
-	struct rpc_field members[3] = { RPC_END };
+	struct control_field members[3] = { CONTROL_END };
 
 	for (int i = 0; i < 2; i++)
 		members[i] = kind->member[i].field;
-	rpc_add_string(object, "kind", name);
-	rpc_add_string(object, "summary", kind->text);
-	json_object_object_add(object, "members", rpc_fields_schema(members));
+	control_add_string(object, "kind", name);
+	control_add_string(object, "summary", kind->text);
+	json_object_object_add(object, "members", control_fields_schema(members));
 	return object;
 }
 
-struct json_object *rpc_events_describe(void)
+struct json_object *control_subscribers_describe(void)
 {
-	static const struct rpc_field count[] = {
-		RPC_FIELD("count", RPC_INTEGER, "How many events were missed"),
+	static const struct control_field count[] = {
+		CONTROL_FIELD("count", CONTROL_INTEGER, "How many events were missed"),
 		{ .name = NULL },
 	};
 	struct json_object *object = json_object_new_object();
@@ -426,13 +427,13 @@ struct json_object *rpc_events_describe(void)
 	for (unsigned int i = 0; i < N_EVENTS_KINDS; i++)
 		json_object_array_add(list, describe_kind(events_kind_name((enum events_kind)i),
 							  &kinds[i]));
-	rpc_add_string(lost, "kind", "lost");
-	rpc_add_string(lost, "summary",
-		       "This client was too slow; it has only seq, kind and the members here");
-	json_object_object_add(lost, "members", rpc_fields_schema(count));
+	control_add_string(lost, "kind", "lost");
+	control_add_string(lost, "summary",
+			   "This client was too slow; it has only seq, kind and the members here");
+	json_object_object_add(lost, "members", control_fields_schema(count));
 	json_object_array_add(list, lost);
-	rpc_add_string(object, "name", "event");
-	json_object_object_add(object, "params", rpc_fields_schema(common));
+	control_add_string(object, "name", "event");
+	json_object_object_add(object, "params", control_fields_schema(common));
 	json_object_object_add(object, "kinds", list);
 	return object;
 }

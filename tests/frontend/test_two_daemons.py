@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Two daemons joined by a unix socket: guest, daemon, socket, daemon, guest."""
+import hashlib
+import os
+import threading
+import unittest
+
+from rig import RING_BYTES, FrontendTest
+from socket_rig import LIMIT_S, SocketTest
+from vm.daemon import Daemon, guest_config
+from vm.process import scratch_dir
+
+
+class Joined(SocketTest):
+    """One listens, the other connects when its guest opens the channel."""
+
+    @classmethod
+    def channels(cls):
+        cls.path = str(cls.scratch / "joint.sock")
+        return {"vm1": {"c": {"ring_bytes": RING_BYTES,
+                              "endpoint": {"type": "unix-listen", "path": cls.path}}}}
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        scratch = scratch_dir()
+        cls.second = Daemon({"guests": [guest_config("vm2", scratch / "vm2.sock", {
+            "c": {"ring_bytes": RING_BYTES, "endpoint": {"type": "unix-connect",
+                                                         "path": cls.path}}})]}, scratch=scratch)
+
+    @classmethod
+    def tearDownClass(cls):
+        status = cls.second.stop()
+        super().tearDownClass()
+        assert status == 0
+
+    class Second(FrontendTest):
+        """The other daemon's guest, with the same tools."""
+
+    def setUp(self):
+        super().setUp()
+        self.other = self.Second()
+        self.other.scratch, self.other.daemon = self.second.scratch, self.second
+        self.other.setUp()
+        self.addCleanup(self.other.doCleanups)
+        self.left = self.guest("c")
+        self.right = SocketTest.guest(self.other, "c", "vm2")
+
+    def join(self) -> None:
+        """Both guests open, and the daemons find one another."""
+        self.left.open()
+        self.right.open()
+        self.until(lambda: self.endpoint("c")["connected"], "the two to be joined")
+
+    def test_both_ways(self):
+        self.join()
+        there, back = os.urandom(16 << 20), os.urandom(16 << 20)
+        found = []
+        thread = threading.Thread(target=lambda: found.append(self.both_ways(self.right, back)))
+        thread.start()
+        self.assertEqual(self.both_ways(self.left, there), hashlib.sha256(back).hexdigest())
+        thread.join(LIMIT_S)
+        self.assertEqual(found, [hashlib.sha256(there).hexdigest()])
+        self.until(lambda: not self.endpoint("c")["connected"], "the connection to be over")
+
+    def test_half_closes(self):
+        for first, second in ((self.left, self.right), (self.right, self.left)):
+            self.join()
+            first.write(b"question")
+            first.close_writer()
+            self.assertEqual(self.read_to_end(second), b"question")
+            second.write(b"answer")
+            second.close_writer()
+            self.assertEqual(self.read_to_end(first), b"answer")
+            first.close_reader()
+            second.close_reader()
+            self.until(lambda: not self.endpoint("c")["connected"], "the connection to be over")
+
+    def test_one_opening_after_the_other(self):
+        """echo into one end, cat out of the other, again and again."""
+        for writer, reader in (((self.right, self.left),) * 4 + ((self.left, self.right),) * 4):
+            taken = reader.rx.peer_phase.value
+            self.open_reader(reader)
+            data = os.urandom(3 * RING_BYTES)
+            thread = threading.Thread(target=lambda: (self.open_writer(writer), writer.write(data),
+                                                      writer.close_writer()))
+            thread.start()
+            self.assertEqual(self.read_to_end(reader, taken), data)
+            thread.join(LIMIT_S)
+            reader.close_reader()
+
+    def test_slow_reader(self):
+        """Both rings and the socket fill up, and then the writer waits."""
+        self.join()
+        sent = stalls = 0
+        while stalls < 20:
+            n = self.right.write_some(bytes(RING_BYTES))
+            sent, stalls = sent + n, 0 if n else stalls + 1
+            if not n:
+                self.endpoint("c")
+        self.assertLess(sent, 4 << 20)
+        self.assertEqual(len(self.left.read(sent)), sent)
+
+    def test_restart_of_the_one_that_connects(self):
+        """What was written and not taken is there, once, with the next opening."""
+        self.join()
+        self.right.write(b"before")
+        self.assertEqual(self.left.read(6), b"before")
+        self.second.kill()
+        self.right.driver.frontend.close()
+        self.assertEqual(self.read_to_end(self.left), b"")
+        self.second.start()
+        self.right = SocketTest.guest(self.other, "c", "vm2")
+        self.left.close_reader()
+        self.left.close_writer()
+        self.join()
+        self.right.write(b"after")
+        self.assertEqual(self.left.read(5), b"after")
+
+
+if __name__ == "__main__":
+    unittest.main()
