@@ -197,10 +197,10 @@ static void client_comes(struct host *h, uint64_t n)
 		h->fd = -1;
 		rig_until(&h->rig, has_come, h, "a connection");
 		rig_turns(&h->rig, 3);
+		cr_assert(host_info(h).connected);
 	} else {
 		h->fd = host_client(h);
 	}
-	cr_assert(host_info(h).connected);
 }
 
 static void nobody_comes(struct host *h, uint64_t n)
@@ -229,6 +229,38 @@ static void client_leaves(struct host *h, uint64_t n)
 	h->fd = -1;
 }
 
+/* The machine is switched off: the device is stopped, then the frontend leaves. */
+static void machine_goes(struct host *h, uint64_t n)
+{
+	channel_suspend(&h->rig.ch);
+	channel_guest_gone(&h->rig.ch);
+	/* What comes now must not come from there. */
+	memset(h->rig.page, 0xdd, 4096 + 2 * h->rig.cfg.ring_bytes);
+}
+
+/* Another machine, or the same one booted anew */
+static void machine_comes(struct host *h, uint64_t n)
+{
+	rig_new_memory(&h->rig);
+	cr_assert_eq(rig_attach(&h->rig), 0);
+	guest_open_write(&h->rig);
+}
+
+static void guest_fills_ring(struct host *h, uint64_t n)
+{
+	uint64_t ring = h->rig.cfg.ring_bytes;
+
+	while (channel_readable(&h->rig.ch) < (int64_t)ring)
+		guest_sends(h, &h->out, ring - (uint64_t)channel_readable(&h->rig.ch));
+}
+
+static void has_tail(struct host *h, uint64_t n)
+{
+	cr_assert_eq(channel_tail_bytes(&h->rig.ch), n, "%s", h->step);
+	if (!n)
+		cr_assert_eq(h->rig.budget.used_bytes, 0);
+}
+
 #define STEP(name, expression)                       \
 	static void name(struct host *h, uint64_t n) \
 	{                                            \
@@ -255,6 +287,7 @@ STEP(memory_goes, channel_suspend(&h->rig.ch))
 STEP(memory_comes, cr_assert_eq(rig_attach(&h->rig), 0))
 STEP(guest_dies, channel_guest_gone(&h->rig.ch))
 STEP(guest_detaches, channel_detach(&h->rig.ch))
+STEP(lost, cr_assert_eq(h->rig.ch.lost_bytes, n))
 STEP(daemon_dies, rig_kill(&h->rig))
 STEP(daemon_starts, rig_restart(&h->rig))
 STEP(rings, channel_rung(&h->rig.ch))
@@ -276,6 +309,7 @@ static const struct {
 	{ "closes read", closes_read },
 	{ "closes write", closes_write },
 	{ "guest sends", sends },
+	{ "guest fills ring", guest_fills_ring }, /* the peer's socket is full, too */
 	{ "guest gets", gets },
 	{ "guest sees end", sees_end },
 	{ "guest sees nothing", sees_nothing },
@@ -299,6 +333,10 @@ static const struct {
 	{ "memory comes", memory_comes },
 	{ "guest dies", guest_dies },
 	{ "guest detaches", guest_detaches },
+	{ "machine goes", machine_goes },
+	{ "machine comes", machine_comes },
+	{ "tail", has_tail },
+	{ "lost", lost },
 	{ "daemon dies", daemon_dies },
 	{ "daemon starts", daemon_starts },
 	{ "guest rings", rings },
