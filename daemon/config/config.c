@@ -217,68 +217,36 @@ int config_load(struct config **out, const char *path, FILE *out_errors)
 	return r;
 }
 
-/**
- * parse_part() - text to tree, for a part of a configuration
- * @root: out; conf_free() it
- * @text: JSON
- * @bytes: its length
- * @errors: told; names no file
- *
- * Return: 0, -EINVAL or -ENOMEM.
- */
-static int parse_part(struct conf_node **root, const char *text, size_t bytes,
-		      struct conf_errors *errors)
-{
-	int r = conf_parse(root, text, bytes, errors);
-
-	return !r && errors->n ? -EINVAL : r;
-}
-
-int config_parse_channel(struct channel_config *channel, const char *text, size_t bytes,
-			 FILE *out_errors)
+int config_channel_of(struct channel_config *channel, struct conf_node *node, FILE *out_errors)
 {
 	struct conf_errors errors = { .out = out_errors };
-	struct conf_node *root = NULL;
-	int r = parse_part(&root, text, bytes, &errors);
+	int r;
 
 	memset(channel, 0, sizeof(*channel));
-	if (!r)
-		r = config_read_channel(channel, root, &errors);
+	node->parent = NULL;
+	r = config_read_channel(channel, node, &errors);
 	if (!r && errors.n)
 		r = -EINVAL;
-	conf_free(root);
 	if (r)
 		config_channel_deinit(channel);
 	return r;
 }
 
-int config_parse_guest(struct guest_config *guest, const char *text, size_t bytes, FILE *out_errors)
+int config_guest_of(struct guest_config *guest, struct conf_node *node, FILE *out_errors)
 {
 	struct conf_errors errors = { .out = out_errors };
-	struct conf_node *root = NULL;
-	int r = parse_part(&root, text, bytes, &errors);
+	int r;
 
 	memset(guest, 0, sizeof(*guest));
+	node->parent = NULL;
+	r = config_read_guest(guest, node, &errors);
 	if (!r)
-		r = config_read_guest(guest, root, &errors);
+		r = config_check_unique_guest(node, &errors);
 	if (!r)
-		r = config_check_unique_guest(root, &errors);
-	if (!r)
-		r = config_check_bridges_guest(root, &errors);
+		r = config_check_bridges_guest(node, &errors);
 	if (!r && errors.n)
 		r = -EINVAL;
-	conf_free(root);
 	if (r)
 		config_guest_deinit(guest);
 	return r;
-}
-
-bool config_is_json(const char *text, size_t bytes, FILE *out_errors)
-{
-	struct conf_errors errors = { .out = out_errors };
-	struct conf_node *root = NULL;
-	int r = parse_part(&root, text, bytes, &errors);
-
-	conf_free(root);
-	return !r;
 }

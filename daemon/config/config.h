@@ -14,6 +14,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+struct conf_node;
+
 /** enum socket_mode - who listens on the vhost-user socket */
 enum socket_mode { SOCKET_LISTEN, SOCKET_CONNECT };
 
@@ -184,22 +186,17 @@ const char *config_runtime_dir(void);
 struct config *config_free(struct config *cfg);
 
 /**
- * config_parse_channel() - read and check a channel, as it stands in a file
+ * config_channel_of() - read and check one channel, written as in a file
  * @channel: out; config_channel_deinit() it when this returns 0
- * @text: JSON
- * @bytes: its length
+ * @node: the channel; the errors name paths that begin here, so it loses its parent
  * @errors: each error is written here as a line, without a place in the text
  *
  * Return: 0, -EINVAL or -ENOMEM.
  */
-int config_parse_channel(struct channel_config *channel, const char *text, size_t bytes,
-			 FILE *errors);
+int config_channel_of(struct channel_config *channel, struct conf_node *node, FILE *errors);
 
-/** config_parse_guest() - likewise for a guest; config_guest_deinit() it */
-int config_parse_guest(struct guest_config *guest, const char *text, size_t bytes, FILE *errors);
-
-/** config_is_json() - whether a text is JSON by the letter; what it is not is told to @errors */
-bool config_is_json(const char *text, size_t bytes, FILE *errors);
+/** config_guest_of() - likewise for a guest; config_guest_deinit() it */
+int config_guest_of(struct guest_config *guest, struct conf_node *node, FILE *errors);
 
 /** config_channel_copy() - a copy with strings of its own; Return: 0, or -ENOMEM with nothing to free */
 int config_channel_copy(struct channel_config *to, const struct channel_config *from);

@@ -103,7 +103,8 @@ int scan_unexpected(struct scanner *p, const char *expected)
 	int c = scan_peek(p);
 
 	if (c < 0)
-		return scan_error(p, p->pos, "expected %s, not the end of the file", expected);
+		return scan_error(p, p->pos, "expected %s, not the end of the %s", expected,
+				  p->errors->file ? "file" : "line");
 	if (c == '/' && p->at + 1 < p->bytes && p->text[p->at + 1] == '*')
 		return scan_error(p, p->pos, "only // begins a comment");
 	if (c < ' ' || c > '~')

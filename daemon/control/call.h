@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "config/json.h"
 #include "control/field.h"
 #include "control/rights.h"
 #include "server/server.h"
@@ -16,7 +17,6 @@ struct evbuffer;
 struct json_object;
 struct control_subscriber;
 
-#define CONTROL_MAX_DEPTH 16
 #define CONTROL_MAX_BATCH 16 /* requests in an array: a reply can be large */
 
 /** enum control_error - codes of JSON-RPC 2.0, section 5.1; those from -32099 to -32000 are ours */
@@ -68,7 +68,7 @@ struct control_rest {
 struct control_request {
 	struct server *server;
 	const struct control_caller *caller;
-	struct json_object *params;
+	struct conf_node *params;
 	struct control_rest *rest;
 	char error[512];
 };
@@ -102,7 +102,10 @@ extern const struct control_method control_methods[];
 __attribute__((format(printf, 3, 4))) int
 control_refuse(struct control_request *req, enum control_error code, const char *fmt, ...);
 
-/** control_string() - a parameter that is a string; NULL: it was not given */
+/** control_param() - a parameter, of the type that its field has; NULL: it was not given */
+struct conf_node *control_param(const struct control_request *req, const char *name);
+
+/** control_string() - likewise the text of one that is a string */
 const char *control_string(const struct control_request *req, const char *name);
 
 /* Methods that tell (control_list.c, control_channels.c, control_metrics.c) */
@@ -170,19 +173,6 @@ enum control_outcome control_work_step(struct control_work *work,
 
 /** control_work_end() - drop the line, answered or not */
 void control_work_end(struct control_work *work);
-
-/**
- * control_parse() - text to value (control_parse.c)
- * @line: the text, with a NUL behind it
- * @bytes: its length
- * @value: out: a new value, which may be NULL for null
- * @sentence: out, when it is not JSON: why
- * @size: bytes of @sentence
- *
- * Return: true when it is JSON.
- */
-bool control_parse(const char *line, size_t bytes, struct json_object **value, char *sentence,
-		   size_t size);
 
 /** control_line() - JSON as a line with its newline, to be freed; @value is consumed, NULL gives NULL */
 char *control_line(struct json_object *value);

@@ -86,31 +86,15 @@ static struct guest *find_guest(struct control_request *req)
 	return guest;
 }
 
-/**
- * text_of() - a parameter that is an object, as JSON again
- * @req: request
- * @name: the parameter
- * @bytes: out: its length
- *
- * Return: the text; it belongs to the parameter.
- */
-static const char *text_of(const struct control_request *req, const char *name, size_t *bytes)
-{
-	return json_object_to_json_string_length(json_object_object_get(req->params, name),
-						 JSON_C_TO_STRING_PLAIN, bytes);
-}
-
 int control_guest_add(struct control_request *req, struct json_object **result)
 {
 	struct guest_config cfg;
 	struct lines errors;
-	size_t bytes;
-	const char *text = text_of(req, "guest", &bytes);
 	int r;
 
 	if (!lines_begin(&errors))
 		return control_refuse(req, CONTROL_INTERNAL_ERROR, "out of memory");
-	r = config_parse_guest(&cfg, text, bytes, errors.out);
+	r = config_guest_of(&cfg, control_param(req, "guest"), errors.out);
 	r = lines_end(&errors, req, r ? CONTROL_INVALID_PARAMS : 0);
 	if (r)
 		return r;
@@ -175,15 +159,13 @@ int control_channel_add(struct control_request *req, struct json_object **result
 	struct guest *guest = find_guest(req);
 	struct channel_config cfg;
 	struct lines errors;
-	size_t bytes;
-	const char *text = text_of(req, "channel", &bytes);
 	int r;
 
 	if (!guest)
 		return CONTROL_INVALID_PARAMS;
 	if (!lines_begin(&errors))
 		return control_refuse(req, CONTROL_INTERNAL_ERROR, "out of memory");
-	r = config_parse_channel(&cfg, text, bytes, errors.out);
+	r = config_channel_of(&cfg, control_param(req, "channel"), errors.out);
 	r = lines_end(&errors, req, r ? CONTROL_INVALID_PARAMS : 0);
 	if (r)
 		return r;

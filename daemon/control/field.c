@@ -9,6 +9,7 @@
 
 #include <json-c/json.h>
 
+#include "config/json.h"
 #include "control/json.h"
 
 const struct control_field control_no_fields[] = { CONTROL_END };
@@ -16,30 +17,32 @@ const struct control_field control_no_fields[] = { CONTROL_END };
 /* What a value of a type is, for a person and for a schema */
 static const struct {
 	const char *a, *type;
-	enum json_type json;
+	enum conf_kind kind;
 } types[] = {
-	[CONTROL_STRING] = { "a string", "string", json_type_string },
-	[CONTROL_INTEGER] = { "a number", "integer", json_type_int },
-	[CONTROL_BOOLEAN] = { "a boolean", "boolean", json_type_boolean },
-	[CONTROL_INSTANCE] = { "a string", "string", json_type_string },
-	[CONTROL_OBJECT] = { "an object", "object", json_type_object },
-	[CONTROL_LIST] = { "an array", "array", json_type_array },
-	[CONTROL_WORDS] = { "an array of strings", "array", json_type_array },
-	[CONTROL_COUNTS] = { "an object", "object", json_type_object },
-	[CONTROL_CONFIG] = { "an object", "object", json_type_object },
+	[CONTROL_STRING] = { "a string", "string", CONF_STRING },
+	[CONTROL_INTEGER] = { "a number", "integer", CONF_NUMBER },
+	[CONTROL_BOOLEAN] = { "a boolean", "boolean", CONF_BOOLEAN },
+	[CONTROL_INSTANCE] = { "a string", "string", CONF_STRING },
+	[CONTROL_OBJECT] = { "an object", "object", CONF_OBJECT },
+	[CONTROL_LIST] = { "an array", "array", CONF_ARRAY },
+	[CONTROL_WORDS] = { "an array of strings", "array", CONF_ARRAY },
+	[CONTROL_COUNTS] = { "an object", "object", CONF_OBJECT },
+	[CONTROL_CONFIG] = { "an object", "object", CONF_OBJECT },
 };
 _Static_assert(sizeof(types) / sizeof(types[0]) == N_RPC_TYPES, "an entry for each type");
 
-const char *control_field_fits(const struct control_field *field, struct json_object *value)
+const char *control_field_fits(const struct control_field *field, const struct conf_node *value)
 {
 	const char *a = types[field->type].a;
 
-	if (!json_object_is_type(value, types[field->type].json))
+	if (value->kind != types[field->type].kind)
 		return a;
+	if (field->type == CONTROL_INTEGER) /* however large it is */
+		return strpbrk(value->text, ".eE") ? a : NULL;
 	if (field->type != CONTROL_WORDS)
 		return NULL;
-	for (size_t i = 0; i < json_object_array_length(value); i++) {
-		if (!json_object_is_type(json_object_array_get_idx(value, i), json_type_string))
+	for (value = value->first; value; value = value->next) {
+		if (value->kind != CONF_STRING)
 			return a;
 	}
 	return NULL;

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 
+struct conf_node;
 struct json_object;
 
 /** enum control_type - kinds of members */
@@ -61,7 +62,7 @@ struct control_field {
 extern const struct control_field control_no_fields[];
 
 /** control_field_fits() - whether a value is what a field is to be; Return: NULL, or "a string", ... */
-const char *control_field_fits(const struct control_field *field, struct json_object *value);
+const char *control_field_fits(const struct control_field *field, const struct conf_node *value);
 
 /** control_field_schema() - the JSON schema of a field; Return: a new object */
 struct json_object *control_field_schema(const struct control_field *field);
