@@ -32,21 +32,32 @@ static struct json_object *id_object(const struct conf_node *id)
 	return id && id->kind == CONF_NUMBER ? json_object_new_double_s(0, id->text) : NULL;
 }
 
-/**
- * error_object() - an error response
- * @id: the request's id, or NULL for null; a reference is taken
- * @code: enum control_error
- * @sentence: what is wrong
- *
- * Return: a new object.
- */
+/* Sentences quote names up to some byte, maybe in the middle of a character; JSON is whole UTF-8 */
+static struct json_object *sentence_object(const char *sentence)
+{
+	char whole[sizeof(((struct control_request *)0)->error) + 4];
+	size_t at = 0, n, have;
+
+	for (; *sentence && at + 4 < sizeof(whole); sentence += have) {
+		const unsigned char *c = (const unsigned char *)sentence;
+
+		n = c[0] < 0x80 ? 1 : c[0] < 0xc0 ? 0 : c[0] < 0xe0 ? 2 : c[0] < 0xf0 ? 3 : 4;
+		for (have = 1; have < n && (c[have] & 0xc0) == 0x80;)
+			have++;
+		if (have == n)
+			memcpy(whole + at, sentence, n);
+		at += have == n ? n : 0;
+	}
+	return json_object_new_string_len(whole, (int)at);
+}
+
 static struct json_object *error_object(const struct conf_node *id, int code, const char *sentence)
 {
 	struct json_object *response = json_object_new_object();
 	struct json_object *error = json_object_new_object();
 
 	json_object_object_add(error, "code", json_object_new_int(code));
-	json_object_object_add(error, "message", json_object_new_string(sentence));
+	json_object_object_add(error, "message", sentence_object(sentence));
 	json_object_object_add(response, "jsonrpc", json_object_new_string("2.0"));
 	json_object_object_add(response, "id", id_object(id));
 	json_object_object_add(response, "error", error);

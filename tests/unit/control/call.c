@@ -126,6 +126,14 @@ Test(control, methods_and_parameters)
 	refuses("channel.list", "\"guest\":\"\"", -32602, "there is no guest \\\"\\\"");
 }
 
+Test(control, what_is_quoted_is_cut_between_characters)
+{
+#define A62 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	refuses(A62 "ää", NULL, -32601, "there is no method \\\"" A62 "ä\\\"");
+	refuses(A62 "aä", NULL, -32601, "there is no method \\\"" A62 "a\\\"");
+	refuses(A62 "€", NULL, -32601, "there is no method \\\"" A62 "\\\"");
+}
+
 Test(control, notifications_are_not_answered)
 {
 	answers("{\"jsonrpc\":\"2.0\",\"method\":\"version\"}", NULL);
