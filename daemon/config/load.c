@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * config.c - configurations: from a file, built in, compared, freed
+ * load.c - configurations: from a file, built in, and parts of one from a request
  */
 #include "config/config.h"
 
@@ -16,6 +16,8 @@
 
 #include <libfs/abi.h>
 
+#include "config/check.h"
+#include "config/json.h"
 #include "config/read.h"
 #include "util/fd.h"
 #include "util/log.h"
@@ -23,12 +25,7 @@
 /* Where the service manager listens for us; "": it does not */
 static char control_socket[sizeof(((struct sockaddr_un *)0)->sun_path) + 1];
 
-/**
- * runtime_path() - a file in the runtime directory
- * @name: its name
- *
- * Return: the path, to be freed; NULL when there is no memory.
- */
+/* Of a file in the runtime directory; Return: to be freed, NULL: there is no memory */
 static char *runtime_path(const char *name)
 {
 	char *path;
@@ -36,11 +33,6 @@ static char *runtime_path(const char *name)
 	return asprintf(&path, "%s/%s", config_runtime_dir(), name) < 0 ? NULL : path;
 }
 
-/**
- * config_new() - a configuration with defaults and no guest
- *
- * Return: it, or NULL when there is no memory.
- */
 static struct config *config_new(void)
 {
 	struct config *cfg = calloc(1, sizeof(*cfg));
@@ -58,12 +50,7 @@ void config_use_control_socket(const char *path)
 	snprintf(control_socket, sizeof(control_socket), "%s", path);
 }
 
-/**
- * apply_control_socket() - config_use_control_socket()
- * @cfg: configuration that was loaded
- *
- * Return: 0 or -ENOMEM.
- */
+/* config_use_control_socket(), for a configuration that was loaded */
 static int apply_control_socket(struct config *cfg)
 {
 	char *path;
@@ -78,6 +65,65 @@ static int apply_control_socket(struct config *cfg)
 	free(cfg->control_path);
 	cfg->control_path = path;
 	return 0;
+}
+
+static int read_config_file(const char *path, char **text, size_t *bytes,
+			    struct conf_errors *errors)
+{
+	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	_cleanup_free_ char *buf = malloc(CONF_MAX_BYTES + 1);
+	ssize_t n = fd < 0 || !buf ? -1 : 1;
+	size_t at = 0;
+	int r = 0;
+
+	while (n > 0 && at <= CONF_MAX_BYTES) {
+		n = read(fd, buf + at, CONF_MAX_BYTES + 1 - at);
+		at += n > 0 ? (size_t)n : 0;
+	}
+	if (n < 0)
+		r = -errno;
+	else if (at > CONF_MAX_BYTES)
+		r = -EFBIG;
+	if (r) {
+		errors->n++;
+		fprintf(errors->out, "%s: %s\n", path,
+			r == -EFBIG ? "a configuration has at most 1 MiB" : strerror(-r));
+		return r;
+	}
+	*text = buf;
+	*bytes = at;
+	buf = NULL;
+	return 0;
+}
+
+int config_load(struct config **out, const char *path, FILE *out_errors)
+{
+	struct conf_errors errors = { .out = out_errors, .file = path };
+	_cleanup_free_ char *text = NULL;
+	struct conf_node *root = NULL;
+	struct config *cfg = NULL;
+	size_t bytes = 0;
+	int r;
+
+	*out = NULL;
+	r = read_config_file(path, &text, &bytes, &errors);
+	if (!r)
+		r = conf_parse(&root, text, bytes, &errors);
+	if (!r) {
+		cfg = config_new();
+		r = cfg ? config_read(cfg, root, &errors) : -ENOMEM;
+	}
+	if (!r)
+		r = config_check(root, &errors);
+	if (!r && errors.n)
+		r = -EINVAL;
+	if (!r)
+		r = apply_control_socket(cfg);
+	if (r == -ENOMEM)
+		fprintf(out_errors, "%s: out of memory\n", path);
+	conf_free(root);
+	*out = r ? config_free(cfg) : cfg;
+	return r;
 }
 
 int config_default(struct config **out)
@@ -118,105 +164,6 @@ no_memory:
 	return -ENOMEM;
 }
 
-/**
- * principals_deinit() - free what belongs to it
- * @p: users and groups
- */
-static void principals_deinit(struct principals *p)
-{
-	for (size_t i = 0; i < p->n_users; i++)
-		free(p->users[i]);
-	for (size_t i = 0; i < p->n_groups; i++)
-		free(p->groups[i]);
-	free(p->users);
-	free(p->groups);
-}
-
-struct config *config_free(struct config *cfg)
-{
-	if (!cfg)
-		return NULL;
-	for (size_t i = 0; i < cfg->n_guests; i++)
-		config_guest_deinit(&cfg->guests[i]);
-	free(cfg->guests);
-	free(cfg->control_path);
-	free(cfg->control_group);
-	principals_deinit(&cfg->control_readers);
-	principals_deinit(&cfg->control_admins);
-	free(cfg->metrics_listen);
-	free(cfg);
-	return NULL;
-}
-
-/**
- * read_file() - a file's content
- * @path: the file
- * @text: out: to be freed
- * @bytes: out: its length
- * @errors: told when it cannot be read
- *
- * Return: 0, -EFBIG or another negated errno.
- */
-static int read_file(const char *path, char **text, size_t *bytes, struct conf_errors *errors)
-{
-	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-	_cleanup_free_ char *buf = malloc(CONF_MAX_BYTES + 1);
-	ssize_t n = fd < 0 || !buf ? -1 : 1;
-	size_t at = 0;
-	int r = 0;
-
-	while (n > 0 && at <= CONF_MAX_BYTES) {
-		n = read(fd, buf + at, CONF_MAX_BYTES + 1 - at);
-		at += n > 0 ? (size_t)n : 0;
-	}
-	if (n < 0)
-		r = -errno;
-	else if (at > CONF_MAX_BYTES)
-		r = -EFBIG;
-	if (r) {
-		errors->n++;
-		fprintf(errors->out, "%s: %s\n", path,
-			r == -EFBIG ? "a configuration has at most 1 MiB" : strerror(-r));
-		return r;
-	}
-	*text = buf;
-	*bytes = at;
-	buf = NULL;
-	return 0;
-}
-
-int config_load(struct config **out, const char *path, FILE *out_errors)
-{
-	struct conf_errors errors = { .out = out_errors, .file = path };
-	_cleanup_free_ char *text = NULL;
-	struct conf_node *root = NULL;
-	struct config *cfg = NULL;
-	size_t bytes = 0;
-	int r;
-
-	*out = NULL;
-	r = read_file(path, &text, &bytes, &errors);
-	if (!r)
-		r = conf_parse(&root, text, bytes, &errors);
-	if (!r) {
-		cfg = config_new();
-		r = cfg ? config_read(cfg, root, &errors) : -ENOMEM;
-	}
-	if (!r)
-		r = config_check_unique(root, &errors);
-	if (!r)
-		r = config_check_bridges(root, &errors);
-	if (!r && errors.n)
-		r = -EINVAL;
-	if (!r)
-		r = apply_control_socket(cfg);
-	if (r == -ENOMEM)
-		fprintf(out_errors, "%s: out of memory\n", path);
-	conf_free(root);
-	*out = r ? config_free(cfg) : cfg;
-	return r;
-}
-
 int config_channel_of(struct channel_config *channel, struct conf_node *node, FILE *out_errors)
 {
 	struct conf_errors errors = { .out = out_errors };
@@ -241,9 +188,7 @@ int config_guest_of(struct guest_config *guest, struct conf_node *node, FILE *ou
 	node->parent = NULL;
 	r = config_read_guest(guest, node, &errors);
 	if (!r)
-		r = config_check_unique_guest(node, &errors);
-	if (!r)
-		r = config_check_bridges_guest(node, &errors);
+		r = config_check_guest(node, &errors);
 	if (!r && errors.n)
 		r = -EINVAL;
 	if (r)
