@@ -64,6 +64,8 @@ const char *conf_quote(const char *text, char *out, size_t size)
 		unsigned char c = (unsigned char)*text;
 
 		if (end - at < (ptrdiff_t)sizeof("\\x00")) {
+			while (((unsigned char)*text & 0xc0) == 0x80 && at > out + 1)
+				text--, at--; /* not in the middle of a character */
 			at = stpcpy(at, "...");
 			break;
 		}

@@ -2,11 +2,11 @@
 /*
  * call.c - from a line of JSON-RPC 2.0 to the line that answers it
  *
- * Decode, act, one exit: check the envelope, find the method in the table, check its parameters
- * against the names it declares, call it, wrap the result. No I/O.
+ * Parse the line, check the envelope, find the method in the table, check the parameters against its
+ * fields, call it, wrap the result. No I/O.
  *
- * One step is one request, or one piece of a long result, so that clients can take turns and an
- * answer grows only as fast as it is taken.
+ * One step is one request, or one piece of a long result, so that clients take turns and an answer
+ * grows only as fast as its client takes it.
  */
 #include "control/call.h"
 
@@ -19,10 +19,11 @@
 
 #include <json-c/json.h>
 
+#include "config/json.h"
 #include "util/bom.h"
 #include "util/log_limit.h"
 
-static struct log_limit calls_limit; /* of the lines that tell who changes something */
+static struct log_limit calls_limit; /* of the lines that say which user changes something */
 
 /* A request's id, as it was written; NULL, which is null, for none */
 static struct json_object *id_object(const struct conf_node *id)
@@ -89,12 +90,6 @@ char *control_error_line(enum control_error code, const char *sentence)
 	return control_line(error_object(NULL, code, sentence));
 }
 
-/**
- * find_method() - look a method up
- * @name: its name
- *
- * Return: it or NULL.
- */
 static const struct control_method *find_method(const char *name)
 {
 	const struct control_method *m;
@@ -143,13 +138,6 @@ static int check_param(const struct control_method *m, struct control_request *r
 	return a ? control_refuse(req, CONTROL_INVALID_PARAMS, "\"%s\" must be %s", p->name, a) : 0;
 }
 
-/**
- * check_params() - every parameter is one that the method has, and none is missing
- * @m: method
- * @req: request; its error is filled
- *
- * Return: 0 or CONTROL_INVALID_PARAMS.
- */
 static int check_params(const struct control_method *m, struct control_request *req)
 {
 	const struct conf_node *value = req->params ? req->params->first : NULL;
@@ -169,13 +157,6 @@ static int check_params(const struct control_method *m, struct control_request *
 	return 0;
 }
 
-/**
- * check_right() - whether the caller may call a method
- * @m: method
- * @req: request; its error is filled
- *
- * Return: 0 or CONTROL_DENIED.
- */
 static int check_right(const struct control_method *m, struct control_request *req)
 {
 	if (req->caller->right >= m->right)
@@ -192,15 +173,7 @@ static int check_right(const struct control_method *m, struct control_request *r
 			      m->name, req->caller->uid);
 }
 
-/**
- * check_envelope() - whether a value is a request
- * @value: the value
- * @id: out: its id, where there is one; borrowed
- * @is_notification: out: it has none
- * @params: out: its parameters, an object; NULL for none; borrowed
- *
- * Return: NULL, or a sentence that says why it is no request.
- */
+/* @id, @params: out: NULL for none; Return: NULL, or a sentence that says why @value is not a request */
 static const char *check_envelope(struct conf_node *value, const struct conf_node **id,
 				  bool *is_notification, struct conf_node **params)
 {
@@ -232,14 +205,6 @@ static const char *check_envelope(struct conf_node *value, const struct conf_nod
 	return NULL;
 }
 
-/**
- * carry_out() - find the method of a request, and call it
- * @req: request; its error is filled
- * @name: the method's name
- * @result: out
- *
- * Return: 0 or an enum control_error.
- */
 static int carry_out(struct control_request *req, const char *name, struct json_object **result)
 {
 	const struct control_method *m = find_method(name);
@@ -306,9 +271,10 @@ static struct json_object *result_object(const struct conf_node *id, struct json
 	return response;
 }
 
-/* Carries out one request, and appends its answer or the beginning of it */
-static enum control_outcome call(struct control_work *w, const struct control_caller *caller,
-				 struct conf_node *value, struct evbuffer *out)
+/* Appends the answer, or the beginning of it */
+static enum control_outcome answer_request(struct control_work *w,
+					   const struct control_caller *caller,
+					   struct conf_node *value, struct evbuffer *out)
 {
 	struct control_request req = { .server = caller->server, .caller = caller };
 	struct json_object *result = NULL;
@@ -340,7 +306,7 @@ static enum control_outcome call(struct control_work *w, const struct control_ca
 	return ok ? CONTROL_WORK_DONE : CONTROL_WORK_FAILED;
 }
 
-static enum control_outcome tell_rest(struct control_work *w, struct evbuffer *out)
+static enum control_outcome add_rest(struct control_work *w, struct evbuffer *out)
 {
 	int r = w->rest->next(w->rest, out);
 
@@ -351,7 +317,7 @@ static enum control_outcome tell_rest(struct control_work *w, struct evbuffer *o
 	return r || evbuffer_add(out, "}", 1) ? CONTROL_WORK_FAILED : CONTROL_WORK_DONE;
 }
 
-/* Notes of a line what it is; Return: NULL, or why it cannot be answered at all */
+/* A batch or one request; Return: NULL, or why none of it can be answered */
 static const char *take_shape(struct control_work *w, const struct conf_node *value)
 {
 	size_t n = 0;
@@ -371,7 +337,7 @@ static const char *take_shape(struct control_work *w, const struct conf_node *va
 }
 _Static_assert(CONTROL_MAX_BATCH == 16, "the sentence above says so");
 
-/* Return: the line as a tree; NULL, and why not, when it is not JSON */
+/* Return: the line as a tree; NULL when it is not JSON, and @sentence says why */
 static struct conf_node *parse_line(const struct control_work *w, char *sentence, size_t size)
 {
 	const char *why = bom_refusal(w->line, w->bytes);
@@ -417,7 +383,7 @@ static enum control_outcome next_request(struct control_work *w,
 	while (w->batch && request->idx < w->next)
 		request = request->next;
 	if (!why)
-		outcome = call(w, caller, request, out);
+		outcome = answer_request(w, caller, request, out);
 	else if (add_answer(w, error_object(NULL, CONTROL_INVALID_REQUEST, why), out))
 		outcome = CONTROL_WORK_DONE;
 	else
@@ -434,7 +400,7 @@ void control_work_begin(struct control_work *w, char *line, size_t bytes)
 enum control_outcome control_work_step(struct control_work *w, const struct control_caller *caller,
 				       struct evbuffer *out)
 {
-	enum control_outcome outcome = w->rest ? tell_rest(w, out) : next_request(w, caller, out);
+	enum control_outcome outcome = w->rest ? add_rest(w, out) : next_request(w, caller, out);
 
 	if (outcome != CONTROL_WORK_DONE)
 		return outcome;

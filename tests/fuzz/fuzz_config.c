@@ -2,9 +2,9 @@
 /*
  * fuzz_config.c - text from outside: a part of a configuration, a line of the control socket
  *
- * The first byte says which. Nothing may crash or hang; what is refused is refused with a sentence,
- * and what answers a line is JSON by the letter, on one line. Whoever asks has no right to anything,
- * so no method is called.
+ * The first byte says which. Nothing may crash or hang. A text that is refused is refused with a
+ * sentence, and the answer to a line is strict JSON on one line. The caller has no rights, so no method
+ * is called.
  */
 #include <errno.h>
 #include <event2/buffer.h>

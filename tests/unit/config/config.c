@@ -144,13 +144,6 @@ Test(config, as_many_channels_as_there_can_be)
 	free(text);
 }
 
-/**
- * equal() - whether two guests are configured alike in everything
- * @a: one
- * @b: the other
- *
- * Return: true when they are.
- */
 static bool equal(const struct guest_config *a, const struct guest_config *b)
 {
 	bool same = config_guest_equal(a, b) && a->n_channels == b->n_channels;

@@ -240,12 +240,7 @@ REFUSED(config_errors, all_in_one_go,
 	"FILE:6:17: guests[0].channels[1].name: \"a\" is guests[0].channels[0].name already\n"
 	"FILE:6:67: guests[0].channels[1].endpoint.path: \"/s\" is guests[0].socket already\n")
 
-/**
- * unreadable() - a file must not be loaded, for this reason
- * @path: file
- * @error: errno
- * @line: what must be told
- */
+/* @line: the error */
 static void unreadable(const char *path, int error, const char *line)
 {
 	struct config *cfg = (void *)1;
