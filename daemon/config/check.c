@@ -158,7 +158,7 @@ static int compare_name_keys(const void *a, const void *b)
 	return x->node->pos.column < y->node->pos.column ? -1 : 1;
 }
 
-/* Tells of every string that is there twice, and frees the list */
+/* Reports every string that is there twice, and frees the list */
 static int check_names(struct list *names, struct conf_errors *errors)
 {
 	struct name *all = names->items;

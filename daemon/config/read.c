@@ -55,13 +55,13 @@ static void read_tls(struct conf_reader *r, struct conf_node *node, struct endpo
 	conf_refuse_unused(r, node);
 }
 
-/* What leaves the machine is encrypted, and both ends show who they are */
+/* Bytes that leave the machine are encrypted, and both ends show a certificate */
 static void read_tcp(struct conf_reader *r, struct conf_node *node, struct endpoint_config *out)
 {
 	struct conf_node *tls = conf_member(node, "tls");
 
 	conf_read_address(r, conf_required(r, node, "address"),
-			  tls ? NULL : "is no loopback address, so it needs \"tls\"",
+			  tls ? NULL : "is not a loopback address, so it needs \"tls\"",
 			  &out->address);
 	read_tls(r, tls, out);
 }
@@ -259,7 +259,7 @@ static void read_metrics(struct conf_reader *r, struct conf_node *node, struct c
 	if (listen && listen->kind == CONF_STRING && !strncmp(listen->text, "unix:", 5))
 		conf_read_unix_url(r, listen, &out->metrics_listen);
 	else
-		conf_read_address(r, listen, "is no loopback address", &out->metrics_listen);
+		conf_read_address(r, listen, "is not a loopback address", &out->metrics_listen);
 	conf_refuse_unused(r, node);
 }
 
