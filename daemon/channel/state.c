@@ -14,16 +14,11 @@
  * it may believe the channel to be attached, which it does also while the memory table changes;
  * otherwise the reply to its request tells.
  */
-#include "channel/channel.h"
+#include "channel/state.h"
 
-/**
- * struct edge - one entry of the table
- * @next: state to go to
- * @actions: channel_action bits
- */
 struct edge {
 	enum channel_state next;
-	unsigned int actions;
+	unsigned int actions; /* channel_action bits */
 };
 
 #define DOWN  CHANNEL_ACT_ENDPOINT_DOWN

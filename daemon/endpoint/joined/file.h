@@ -7,8 +7,8 @@
  * published. Two slots and a word that says which is in force make any change one atomic store; a
  * move of bytes, which is the frequent change, is one store of its own.
  */
-#ifndef OKL4FSD_ENDPOINT_CONNECTED_FILE_H
-#define OKL4FSD_ENDPOINT_CONNECTED_FILE_H
+#ifndef OKL4FSD_ENDPOINT_JOINED_FILE_H
+#define OKL4FSD_ENDPOINT_JOINED_FILE_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -109,7 +109,7 @@ void joined_file_commit(struct joined_file *f);
 int joined_name_compare(const struct joined_name *a, const struct joined_name *b);
 
 /**
- * joined_sweep() - remove the files of pairs that a configuration has otherwise
+ * joined_sweep() - remove the files of pairs that the configuration no longer has
  * @guest: guests
  * @n_guests: how many
  *

@@ -4,7 +4,7 @@
  */
 #include <criterion/criterion.h>
 
-#include "channel/channel.h"
+#include "channel/state.h"
 
 #define DOWN  CHANNEL_ACT_ENDPOINT_DOWN
 #define GONE  CHANNEL_ACT_ENDPOINT_GONE
