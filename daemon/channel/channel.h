@@ -80,8 +80,8 @@ void channel_begin_turn(struct channel *ch);
 /** channel_again() - call woken() again on a later turn: this turn's share is used up */
 void channel_again(struct channel *ch);
 
-/* What follows from the shared words alone, so that an endpoint which keeps no other state goes on
- * exactly where a killed daemon was. */
+/* These follow from the shared words alone, so an endpoint that keeps no other state goes on exactly
+ * where a killed daemon was. */
 
 /** channel_read_pos() - bytes ever taken from fwd, by this process and its predecessors */
 uint64_t channel_read_pos(const struct channel *ch);
@@ -102,14 +102,14 @@ uint64_t channel_write_phase(const struct channel *ch);
 /**
  * CHANNEL_LOOK_NS - how long channel_wait_read() looks for more before it lets the worker sleep
  *
- * It does so only right after bytes have moved, and only when nobody else waits for a turn.
+ * It does so only right after bytes have moved, and only when no other task waits for a turn.
  */
 #define CHANNEL_LOOK_NS 20000U
 
 /**
- * CHANNEL_TURN_LOOK_NS - and how long in all in one turn
+ * CHANNEL_TURN_LOOK_NS - how long it looks in all in one turn
  *
- * So a guest that writes byte by byte keeps its worker from other guests for no longer than this.
+ * A guest that writes byte by byte keeps its worker from other guests no longer than this.
  */
 #define CHANNEL_TURN_LOOK_NS 2000000U
 

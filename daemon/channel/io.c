@@ -99,7 +99,7 @@ static void relax_cpu(void)
 #endif
 }
 
-/* Return: true when there is something: bytes, or an error that the next call returns */
+/* Return: true when there are bytes, or an error that the next call returns */
 static bool look_for_more(struct channel *ch)
 {
 	uint64_t from, limit, elapsed = 0;
@@ -187,7 +187,7 @@ int channel_resume(struct channel *ch, const struct channel_place *place)
 	r = pipe_consumer_init(rx, rx->shm, rx->ring);
 	if (!r)
 		r = pipe_producer_init(tx, tx->shm, tx->ring);
-	/* They read what was just published, unless the guest writes there. */
+	/* The calls have read what was just published, unless the guest writes there. */
 	if (!r && (rx->cursor != place->read_pos || rx->phase != place->read_phase ||
 		   tx->cursor != place->write_pos || tx->phase != place->write_phase))
 		r = -FS_RESUME_CURSORS;

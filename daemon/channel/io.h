@@ -78,7 +78,7 @@ int channel_resume(struct channel *ch, const struct channel_place *place);
  * channel_eof_taken() - whether the end-of-file of the present write phase has been used up
  *
  * Return: true when the host's end of bwd is closed and an opening of the guest's reader took that
- * end-of-file and has closed. The guest's own word: a lie confuses nobody but the guest.
+ * end-of-file and has closed. The guest says so itself: if it lies, it confuses only itself.
  */
 bool channel_eof_taken(const struct channel *ch);
 

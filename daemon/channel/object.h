@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * object.h - one channel as it lies in memory, and whom it calls: its guest and its endpoint
+ * object.h - struct channel, and what it calls of its guest and its endpoint
  *
  * The files of this folder, from low to high; each one uses only those before it:
  *
@@ -28,7 +28,7 @@
  * @bytes: moved by the host
  * @messages: commits (one per piece moved)
  * @wakes_sent: notifications to the guest on account of this direction
- * @wakes_received: times the endpoint was woken and this direction had moved
+ * @wakes_received: times the endpoint was woken when this direction had moved
  * @full_stalls: the host slept because the ring was full (bwd)
  * @empty_stalls: the host slept because the ring was empty (fwd)
  * @opens: times the host end was opened
@@ -88,7 +88,7 @@ TAILQ_HEAD(tail_list, tail);
  * @fwd: counters of guest to host
  * @bwd: counters of host to guest
  * @attaches: times memory was attached
- * @lost_bytes: what the guest wrote and nobody will have
+ * @lost_bytes: what the guest wrote and no peer will get
  * @errors: violations by fs_status
  * @torn: the stream that the endpoint is told to end has lost bytes
  * @tails: what former streams have left, in their order; the endpoint works on the first
@@ -128,9 +128,9 @@ struct channel {
 	void *endpoint;
 	struct loop_task task;
 	struct log_limit log_limit;
-	uint64_t looked_bytes; /* fwd.bytes when more was looked for last */
-	bool leaves_rest; /* it is removed, and what lies in fwd stays there */
-	uint64_t left_bytes; /* that much */
+	uint64_t looked_bytes; /* fwd.bytes at the last look for more */
+	bool leaves_rest; /* the channel is removed, and what lies in fwd stays there */
+	uint64_t left_bytes; /* how much stays there then */
 	uint64_t look_left_ns; /* what is left of this turn's CHANNEL_TURN_LOOK_NS */
 };
 

@@ -38,7 +38,7 @@ void channel_connected(const struct channel *ch);
  */
 void channel_left(const struct channel *ch, const char *reason);
 
-/** channel_note_loss() - count, post and log that nobody will have bytes that the guest wrote; @why: why */
+/** channel_note_loss() - count, post and log bytes of the guest that reach no one; @why: why */
 void channel_note_loss(struct channel *ch, uint64_t bytes, const char *why);
 
 #endif

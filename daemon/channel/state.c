@@ -11,8 +11,8 @@
  * A fresh instance begins a new stream, so the endpoint's former one ends first (gone). Memory that
  * was detached by the guest ended the stream too, and begins a new one even if it comes back. A
  * failed channel waits for another instance, or another guest. The guest is told of a failure while
- * it may believe the channel to be attached, which it does also while the memory table changes;
- * otherwise the reply to its request tells.
+ * it may believe the channel to be attached, also while the memory table changes; otherwise
+ * the reply to its request says so.
  */
 #include "channel/state.h"
 

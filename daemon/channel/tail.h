@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * tail.h - what a guest has written and nobody has taken when its memory goes away
+ * tail.h - what a guest has written and its endpoint has not taken when the memory goes away
  *
  * A tail is the daemon's own memory that looks to an endpoint like the guest's: a socketpair whose
  * fwd holds the bytes that were left, whose writer has closed behind them and whose reader has closed

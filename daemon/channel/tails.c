@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * Whenever the guest's memory goes away, what lies in fwd is copied first, since after a reset of the
- * device nobody can say whether the memory comes back or a new system is booting in it. If it comes
+ * device it is not known whether the memory comes back or a new system is booting in it. If it comes
  * back, its own words count and the copy is dropped. If the stream has ended instead, the copy becomes
  * a tail: to the endpoint it looks as if the memory had been away for a moment and came back at another
  * place. When the endpoint has taken all of it, its stream ends. Tails are delivered one after the
@@ -68,7 +68,7 @@ static bool end_failed_stream(struct channel *ch)
 {
 	int64_t left = 0;
 
-	/* Without the guest's memory (it had gone, or was refused at once) there is no end to look at */
+	/* The guest's memory may have gone, or may have been refused at once: then rx has no shm */
 	if (ch->endpoint_ops && ch->endpoint_ops->delivers && channel_end(ch)->rx.shm)
 		left = pipe_readable(&channel_end(ch)->rx);
 	channel_note_loss(ch, left > 0 ? (uint64_t)left : 0, "the channel has failed");

@@ -41,7 +41,7 @@ struct endpoint_info {
  * @leave: let go of the loop and of other endpoints, without ending anything: the guest is about to
  *	go to another worker, or the daemon ends. On the loop's thread. NULL: it cannot do that
  * @enter: go on, after @leave, with the channel's loop, which may be another one; there is one when
- *	there is @leave. Return: 0 or -errno, with a log line; then it waits, or serves nobody
+ *	there is @leave. Return: 0 or -errno, with a log line; then it waits, or serves no peer
  * @reloaded: the configuration was read again and has this channel as it is: listen again where a
  *	socket's file was lost. NULL: there is nothing to do
  * @removed: the channel is no longer offered, free() follows; NULL: there is nothing to do

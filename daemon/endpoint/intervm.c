@@ -16,7 +16,7 @@
  * The phase p of the host's writing end says how many rounds have begun, (p + 1) / 2, and whether
  * the last one is going on (p is odd). All rounds are the whole file, so round r begins at byte
  * (r - 1) * size of the stream, and the present position in the file follows from bwd's head. If
- * that is no position in the file (it has another size now), the torn round ends there, and the
+ * that is not a position in the file (it has another size now), the torn round ends there, and the
  * next one begins with the file's first byte.
  *
  * The reader's state alone does not say that it has closed: `cat f; cat f` may close and open

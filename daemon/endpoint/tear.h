@@ -13,7 +13,7 @@
  * @fd: connected stream socket; owned from here on
  *
  * Over TCP the client gets a reset. Over a unix socket it gets ECONNRESET behind the bytes that it was
- * sent if it has sent something that nobody has read; else the connection stays open, and silent, until
+ * sent if it has sent something that was not read; else the connection stays open, and silent, until
  * the client sends something or hangs up.
  */
 void tear(struct loop *loop, int fd);

@@ -84,7 +84,7 @@ int joined_set_dir(const char *control_path);
  * @f: out
  * @name: the two sides, the lesser first (joined_name_compare())
  *
- * A file that is damaged or is not ours is refused with a log line, and begun anew.
+ * A file that is damaged or is not ours is refused with a log line, and started again empty.
  *
  * Return: 0; -EBUSY: another daemon has it; or another negated errno; with a log line.
  */

@@ -39,7 +39,7 @@ struct dial_ops {
 };
 
 /**
- * struct dial - a connecting endpoint's state; read-only to everybody but dial.c
+ * struct dial - a connecting endpoint's state; only dial.c changes it
  * @ch: the channel
  * @target: what it connects to, for log lines; borrowed
  * @ops: see there
@@ -47,10 +47,10 @@ struct dial_ops {
  * @stream: the connection
  * @state: what is under way
  * @timer: begins an attempt
- * @wait_ms: how long the next failure makes it wait; 0: the last attempt was no failure
+ * @wait_ms: how long the next failure makes it wait; 0: the last attempt did not fail
  * @not_before_ms: no attempt before this time
  * @connected_ms: when the connection came about
- * @first_reader: phase of the guest's reader then
+ * @first_reader: phase of the guest's reader at that time
  * @had_reader: the guest has had a reader since
  * @closed: no other connection is made
  * @clients: connections so far

@@ -65,7 +65,7 @@ static void *resolver_main(void *arg)
 
 	pthread_setname_np(pthread_self(), "resolver");
 	look_host_up(job);
-	atomic_store(&job->done, true); /* pairs with on_done() */
+	atomic_store(&job->done, true); /* pairs with on_job_done() */
 	eventfd_write(job->done_fd, 1);
 	release_job(job);
 	return NULL;
@@ -88,7 +88,7 @@ static void on_job_done(evutil_socket_t fd, short what, void *arg)
 	struct resolver *r = arg;
 	struct resolver_job *job = r->job;
 
-	if (!atomic_load(&job->done)) /* pairs with thread_main() */
+	if (!atomic_load(&job->done)) /* pairs with resolver_main() */
 		return;
 	event_free(r->ev);
 	r->ev = NULL;

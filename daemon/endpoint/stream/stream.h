@@ -5,6 +5,12 @@
  * What every endpoint that speaks to a socket has in common: moving bytes both ways without a
  * buffer, half-closes, back-pressure, noticing that the other side is gone. The endpoint says how
  * a connection comes about, and what follows its end.
+ *
+ * From low to high; each file uses only those before it:
+ *
+ *	way     struct stream, and the ends of its two directions
+ *	move    moving its bytes
+ *	stream  its beginning and end
  */
 #ifndef OKL4FSD_ENDPOINT_STREAM_STREAM_H
 #define OKL4FSD_ENDPOINT_STREAM_STREAM_H

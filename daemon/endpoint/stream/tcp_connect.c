@@ -135,7 +135,7 @@ static bool try_this_address(struct tcp_connect *tc)
 	const struct timeval limit = { .tv_sec = CONNECT_S };
 
 	if (!tc->tls && !tcp_is_loopback(tc->at->ai_addr)) {
-		note_address(tc, "it is no loopback address, so it needs \"tls\"");
+		note_address(tc, "it is not a loopback address, so it needs \"tls\"");
 		return false;
 	}
 	tc->fd = tcp_connect_to(tc->at);

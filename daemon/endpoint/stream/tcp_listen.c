@@ -40,7 +40,7 @@ static int listen_at_address(struct tcp_listen *tl, const struct addrinfo *at)
 
 	tcp_name(at->ai_addr, at->ai_addrlen, name);
 	if (!tl->tls && !tcp_is_loopback(at->ai_addr)) {
-		cannot_listen(tl, name, "it is no loopback address, so it needs \"tls\"");
+		cannot_listen(tl, name, "it is not a loopback address, so it needs \"tls\"");
 		return -EPERM;
 	}
 	r = tcp_listen_at(at);

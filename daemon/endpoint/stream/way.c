@@ -43,7 +43,7 @@ void stream_end_in(struct stream *s)
 {
 	event_del(s->read_ev);
 	if (!s->in_shown && s->ch->sp.tx.peer_phase & 1)
-		stream_show(s); /* for the reader that is there, which must see the end */
+		stream_show(s); /* for a reader that is there: it must see the end */
 	s->in_open = false;
 	s->in_end_writer = s->ch->sp.rx.peer_phase;
 }
@@ -59,7 +59,7 @@ void stream_pass_eof(struct stream *s)
 	uint64_t phase = s->ch->sp.rx.peer_phase;
 
 	if (phase == s->eof_phase)
-		return; /* a former connection's, or nobody's; the next writer wakes us */
+		return; /* it was a former connection's, or no writer's; the next writer wakes us */
 	shutdown(s->fd, SHUT_WR);
 	s->out_open = false;
 	s->out_eof = true;

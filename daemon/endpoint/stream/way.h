@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * way.h - a connection's two directions, and what they are to the channel's ends
- *
- *	stream  a connection's beginning and end
- *	move    moving its bytes
- *	way     the connection, and the ends of its directions
  */
 #ifndef OKL4FSD_ENDPOINT_STREAM_WAY_H
 #define OKL4FSD_ENDPOINT_STREAM_WAY_H
@@ -59,7 +55,7 @@ struct stream {
 /** stream_set_open() - bring the host's ends to what the directions are */
 void stream_set_open(struct stream *s);
 
-/** stream_show() - there is a reader: open the host's writing end, if it is not */
+/** stream_show() - there is a reader: open the host's writing end, if it is not open */
 void stream_show(struct stream *s);
 
 /** stream_left_writer() - phase of the guest's writer, as last seen, if it is open; or 0 */

@@ -44,7 +44,7 @@ static void start_link_timer(struct tls_link *l, unsigned int ms)
 	event_add(l->timer, &tv);
 }
 
-/* The link is not to be, or is torn; it is gone afterwards. */
+/* The connection failed or is torn. The link is gone afterwards. */
 static void fail_link(struct tls_link *l)
 {
 	const struct tls *tls = l->tls;
@@ -128,7 +128,7 @@ static void pump_link(struct tls_link *l)
 		return;
 	}
 	if (l->sent && l->state == TLS_LINGER)
-		start_link_timer(l, TLS_LINGER_MS); /* anew: the peer takes what is left */
+		start_link_timer(l, TLS_LINGER_MS); /* again: the peer takes what is left */
 	if (verdict == TLS_GOES_ON)
 		loop_schedule(l->tls->ch->loop, &l->again);
 }
@@ -207,7 +207,7 @@ static int make_link_pair(struct tls_link *l)
 	l->pair = sv[0];
 	l->stream_fd = sv[1];
 	l->hup_fd = epoll_create1(EPOLL_CLOEXEC);
-	/* No event is asked for: only hanging up and errors are told (epoll_ctl(2)) */
+	/* No event is asked for: only hang-up and errors are reported (epoll_ctl(2)) */
 	if (l->hup_fd < 0 || epoll_ctl(l->hup_fd, EPOLL_CTL_ADD, l->fd, &on_fd) ||
 	    epoll_ctl(l->hup_fd, EPOLL_CTL_ADD, l->pair, &on_pair))
 		return -errno;

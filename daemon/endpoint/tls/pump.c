@@ -111,7 +111,7 @@ static enum tls_verdict take_from_stream(struct tls_link *l)
 	}
 	l->out.from = 0;
 	l->out.to = n > 0 ? (size_t)n : 0;
-	/* ECONNRESET: it has closed and did not take all that it was given */
+	/* ECONNRESET: the stream has closed and did not take all that it was given */
 	l->out_ended = !n || (n < 0 && errno != EINTR);
 	return TLS_GOES_ON;
 }
@@ -127,7 +127,8 @@ static enum tls_verdict give_to_peer(struct tls_link *l)
 	} else if (!tls_pump_wait(l, 0)) {
 		return TLS_WAITS;
 	} else {
-		tls_pump_end_out(l); /* what it wrote before may still be there, and its reason */
+		tls_pump_end_out(
+			l); /* what the peer wrote before, and its reason, may still be there */
 	}
 	return TLS_GOES_ON;
 }

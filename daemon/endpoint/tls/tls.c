@@ -92,7 +92,7 @@ static int look_at_files(struct tls *tls, bool *same)
 		if (fd < 0 || fstat(fd, &now[i]))
 			return refuse_file(tls, i, strerror(errno));
 		if (!S_ISREG(now[i].st_mode))
-			return refuse_file(tls, i, "it is no file");
+			return refuse_file(tls, i, "it is not a regular file");
 		*same &= now[i].st_dev == old->st_dev && now[i].st_ino == old->st_ino &&
 			 now[i].st_size == old->st_size &&
 			 now[i].st_mtim.tv_sec == old->st_mtim.tv_sec &&

@@ -13,11 +13,6 @@
 #include "rig.h"
 #include "util/fd.h"
 
-/**
- * connecting() - a rig with a unix-connect, attached, nothing opened by the guest
- * @h: host
- * @ring_bytes: ring
- */
 static void connecting(struct host *h, uint64_t ring_bytes)
 {
 	struct endpoint_config cfg = { .type = ENDPOINT_UNIX_CONNECT };
@@ -30,12 +25,7 @@ static void connecting(struct host *h, uint64_t ring_bytes)
 	cr_assert_eq(rig_attach(&h->rig), 0);
 }
 
-/**
- * finish() - let it go
- * @h: host
- * @listener: who listened, or -1
- */
-static void finish(struct host *h, int listener)
+static void finish_dial(struct host *h, int listener)
 {
 	rig_deinit(&h->rig);
 	if (listener >= 0) {
@@ -45,13 +35,7 @@ static void finish(struct host *h, int listener)
 	cr_assert_eq(rmdir(h->dir), 0);
 }
 
-/**
- * serve() - listen where the endpoint connects to
- * @h: host
- *
- * Return: the listening socket.
- */
-static int serve(struct host *h)
+static int listen_for_dial(struct host *h)
 {
 	int fd = fd_listen_unix(h->path, 0600, NULL);
 
@@ -68,13 +52,7 @@ struct taking {
 	int listener, fd;
 };
 
-/**
- * taken() - whether a connection has come
- * @arg: taking
- *
- * Return: true when it has.
- */
-static bool taken(void *arg)
+static bool is_taken(void *arg)
 {
 	struct taking *t = arg;
 
@@ -83,28 +61,16 @@ static bool taken(void *arg)
 	return t->fd >= 0;
 }
 
-/**
- * accept_now() - the endpoint must connect
- * @h: host
- * @listener: where
- *
- * Return: the connection, non-blocking.
- */
 static int accept_now(struct host *h, int listener)
 {
 	struct taking t = { listener, -1 };
 
-	rig_until(&h->rig, taken, &t, "a connection");
+	rig_until(&h->rig, is_taken, &t, "a connection");
 	rig_turns(&h->rig, 3);
 	cr_assert(host_info(h).connected);
 	return t.fd;
 }
 
-/**
- * nobody_comes() - the endpoint must not connect
- * @h: host
- * @listener: where
- */
 static void nobody_comes(struct host *h, int listener)
 {
 	cr_assert_leq(rig_cpu_ms(&h->rig, 100), SPIN_MS);
@@ -113,13 +79,7 @@ static void nobody_comes(struct host *h, int listener)
 	cr_assert_not(host_info(h).connected);
 }
 
-/**
- * have_failed() - whether attempts have failed
- * @arg: host
- *
- * Return: true when one has.
- */
-static bool have_failed(void *arg)
+static bool has_dial_failed(void *arg)
 {
 	return host_info(arg).failed > 0;
 }
@@ -134,7 +94,7 @@ Test(unix_connect, follows_the_guests_opening)
 	struct host h;
 
 	connecting(&h, 4096);
-	listener = serve(&h);
+	listener = listen_for_dial(&h);
 	nobody_comes(&h, listener);
 	guest_open_read(&h.rig);
 	fd = accept_now(&h, listener);
@@ -148,7 +108,7 @@ Test(unix_connect, follows_the_guests_opening)
 	cr_assert_eq(host_info(&h).clients, 1);
 	cr_assert_eq(host_info(&h).failed, 0);
 	close(fd);
-	finish(&h, listener);
+	finish_dial(&h, listener);
 }
 
 Test(unix_connect, what_is_written_waits_for_a_listener)
@@ -160,12 +120,12 @@ Test(unix_connect, what_is_written_waits_for_a_listener)
 	connecting(&h, 4096);
 	guest_open_write(&h.rig);
 	guest_sends(&h, &out, 3000);
-	rig_until(&h.rig, have_failed, &h, "an attempt");
+	rig_until(&h.rig, has_dial_failed, &h, "an attempt");
 	cr_assert(strstr(host_info(&h).error, "/s: No such file"), "%s", host_info(&h).error);
 	guest_sends(&h, &out, 1096);
 	cr_assert_eq(guest_write(&h.rig, "", 1), -FS_AGAIN, "the ring is full");
 	guest_close_write(&h.rig);
-	listener = serve(&h);
+	listener = listen_for_dial(&h);
 	fd = accept_now(&h, listener);
 	cr_assert_str_empty(host_info(&h).error);
 	client_gets(&h, fd, &got, 4096);
@@ -173,7 +133,7 @@ Test(unix_connect, what_is_written_waits_for_a_listener)
 	close(fd);
 	rig_turns(&h.rig, 3);
 	nobody_comes(&h, listener);
-	finish(&h, listener);
+	finish_dial(&h, listener);
 }
 
 Test(unix_connect, a_listener_that_comes_is_noticed_at_once)
@@ -186,12 +146,12 @@ Test(unix_connect, a_listener_that_comes_is_noticed_at_once)
 	/* By now the timer alone would take a second and more */
 	while (host_info(&h).failed < 6)
 		rig_cpu_ms(&h.rig, 50);
-	listener = serve(&h);
+	listener = listen_for_dial(&h);
 	cr_assert_leq(rig_cpu_ms(&h.rig, 200), SPIN_MS);
 	fd = accept4(listener, NULL, NULL, 0);
 	cr_assert_geq(fd, 0);
 	close(fd);
-	finish(&h, listener);
+	finish_dial(&h, listener);
 }
 
 Test(unix_connect, waits_longer_and_longer)
@@ -203,7 +163,7 @@ Test(unix_connect, waits_longer_and_longer)
 	cr_assert_leq(rig_cpu_ms(&h.rig, 900), SPIN_MS);
 	cr_assert_geq(host_info(&h).failed, 3);
 	cr_assert_leq(host_info(&h).failed, 6);
-	/* Who closes again is not tried for any more, and does not make it begin anew. */
+	/* A guest that closes again ends the attempts, and does not make them start again. */
 	guest_close_read(&h.rig);
 	for (uint64_t before = host_info(&h).failed, i = 0; i < 5; i++) {
 		guest_open_read(&h.rig);
@@ -211,7 +171,7 @@ Test(unix_connect, waits_longer_and_longer)
 		guest_close_read(&h.rig);
 		cr_assert_leq(host_info(&h).failed, before + 1);
 	}
-	finish(&h, -1);
+	finish_dial(&h, -1);
 }
 
 Test(unix_connect, who_hangs_up_on_what_is_to_be_sent_is_not_called_at_once)
@@ -220,7 +180,7 @@ Test(unix_connect, who_hangs_up_on_what_is_to_be_sent_is_not_called_at_once)
 	struct host h;
 
 	connecting(&h, 1 << 20);
-	listener = serve(&h);
+	listener = listen_for_dial(&h);
 	guest_open_write(&h.rig);
 	for (uint64_t out = 0; out < 1 << 20;)
 		guest_sends(&h, &out, 1 << 16);
@@ -231,7 +191,7 @@ Test(unix_connect, who_hangs_up_on_what_is_to_be_sent_is_not_called_at_once)
 		cr_assert_not(host_info(&h).connected);
 		cr_assert_eq(accept4(listener, NULL, NULL, SOCK_NONBLOCK), -1);
 	}
-	finish(&h, listener);
+	finish_dial(&h, listener);
 }
 
 /* ------------------------------------------------------------------------------------------- */
@@ -244,7 +204,7 @@ Test(unix_connect, each_writer_has_a_connection)
 	struct host h;
 
 	connecting(&h, 4096);
-	listener = serve(&h);
+	listener = listen_for_dial(&h);
 	for (int i = 0; i < 5; i++) {
 		guest_open_write(&h.rig);
 		guest_sends(&h, &out, 100);
@@ -258,11 +218,11 @@ Test(unix_connect, each_writer_has_a_connection)
 	cr_assert_eq(host_info(&h).clients, 5);
 	cr_assert_eq(host_info(&h).failed, 0);
 	host_leave(&h, fd);
-	/* Nothing came, so no end is left for a reader who comes now */
+	/* Nothing came, so no end is left for a reader that comes now */
 	guest_open_read(&h.rig);
 	guest_sees(&h, -FS_AGAIN);
 	close(accept_now(&h, listener));
-	finish(&h, listener);
+	finish_dial(&h, listener);
 }
 
 Test(unix_connect, a_writer_that_brings_nothing_ends_no_later_connection)
@@ -273,13 +233,13 @@ Test(unix_connect, a_writer_that_brings_nothing_ends_no_later_connection)
 	connecting(&h, 4096);
 	guest_open_write(&h.rig);
 	guest_close_write(&h.rig);
-	listener = serve(&h);
+	listener = listen_for_dial(&h);
 	nobody_comes(&h, listener);
 	guest_open_read(&h.rig);
 	fd = accept_now(&h, listener);
 	client_sees(&h, fd, EAGAIN);
 	close(fd);
-	finish(&h, listener);
+	finish_dial(&h, listener);
 }
 
 Test(unix_connect, the_end_is_seen_before_the_next_connection_comes)
@@ -289,7 +249,7 @@ Test(unix_connect, the_end_is_seen_before_the_next_connection_comes)
 	struct host h;
 
 	connecting(&h, 4096);
-	listener = serve(&h);
+	listener = listen_for_dial(&h);
 	guest_open_read(&h.rig);
 	for (int i = 0; i < 3; i++) {
 		fd = accept_now(&h, listener);
@@ -304,7 +264,7 @@ Test(unix_connect, the_end_is_seen_before_the_next_connection_comes)
 		guest_open_read(&h.rig);
 		guest_sees(&h, -FS_AGAIN);
 	}
-	finish(&h, listener);
+	finish_dial(&h, listener);
 }
 
 Test(unix_connect, a_writer_that_lost_its_connection_gets_epipe_until_it_closes)
@@ -314,7 +274,7 @@ Test(unix_connect, a_writer_that_lost_its_connection_gets_epipe_until_it_closes)
 	struct host h;
 
 	connecting(&h, 4096);
-	listener = serve(&h);
+	listener = listen_for_dial(&h);
 	guest_open_write(&h.rig);
 	fd = accept_now(&h, listener);
 	guest_sends(&h, &out, 100);
@@ -328,7 +288,7 @@ Test(unix_connect, a_writer_that_lost_its_connection_gets_epipe_until_it_closes)
 	fd = accept_now(&h, listener);
 	client_gets(&h, fd, &got, 100);
 	close(fd);
-	finish(&h, listener);
+	finish_dial(&h, listener);
 }
 
 Test(unix_connect, an_answer_waits_for_its_reader)
@@ -338,7 +298,7 @@ Test(unix_connect, an_answer_waits_for_its_reader)
 	struct host h;
 
 	connecting(&h, 4096);
-	listener = serve(&h);
+	listener = listen_for_dial(&h);
 	guest_open_write(&h.rig);
 	guest_sends(&h, &out, 10);
 	guest_close_write(&h.rig);
@@ -368,7 +328,7 @@ Test(unix_connect, an_answer_waits_for_its_reader)
 	guest_close_read(&h.rig);
 	guest_open_read(&h.rig);
 	close(accept_now(&h, listener));
-	finish(&h, listener);
+	finish_dial(&h, listener);
 }
 
 Test(unix_connect, a_reader_that_leaves_hangs_up)
@@ -378,7 +338,7 @@ Test(unix_connect, a_reader_that_leaves_hangs_up)
 	struct host h;
 
 	connecting(&h, 4096);
-	listener = serve(&h);
+	listener = listen_for_dial(&h);
 	guest_open_read(&h.rig);
 	fd = accept_now(&h, listener);
 	client_sends(&h, fd, &in, 3000);
@@ -387,7 +347,7 @@ Test(unix_connect, a_reader_that_leaves_hangs_up)
 	client_sees(&h, fd, 0);
 	nobody_comes(&h, listener);
 	close(fd);
-	finish(&h, listener);
+	finish_dial(&h, listener);
 }
 
 Test(unix_connect, both_ends_closed_hang_up_when_all_is_sent)
@@ -397,7 +357,7 @@ Test(unix_connect, both_ends_closed_hang_up_when_all_is_sent)
 	struct host h;
 
 	connecting(&h, 1 << 20);
-	listener = serve(&h);
+	listener = listen_for_dial(&h);
 	guest_open_read(&h.rig);
 	guest_open_write(&h.rig);
 	fd = accept_now(&h, listener);
@@ -411,7 +371,7 @@ Test(unix_connect, both_ends_closed_hang_up_when_all_is_sent)
 	cr_assert_eq(send(fd, "", 1, MSG_NOSIGNAL), -1);
 	nobody_comes(&h, listener);
 	close(fd);
-	finish(&h, listener);
+	finish_dial(&h, listener);
 }
 
 Test(unix_connect, half_closes)
@@ -421,7 +381,7 @@ Test(unix_connect, half_closes)
 	struct host h;
 
 	connecting(&h, 4096);
-	listener = serve(&h);
+	listener = listen_for_dial(&h);
 	guest_open_read(&h.rig);
 	guest_open_write(&h.rig);
 	fd = accept_now(&h, listener);
@@ -455,7 +415,7 @@ Test(unix_connect, half_closes)
 	fd = accept_now(&h, listener);
 	client_gets(&h, fd, &got, 100);
 	close(fd);
-	finish(&h, listener);
+	finish_dial(&h, listener);
 }
 
 /* ------------------------------------------------------------------------------------------- */
@@ -492,10 +452,7 @@ int __wrap_channel_guest_writer(struct channel *ch, struct channel_peer *peer)
 static struct host *racing; /* its guest acts in the middle of a look */
 static uint64_t raced_bytes; /* written by it */
 
-/**
- * write_100_and_close() - the guest opens, if it has not, writes and closes; its bells come later
- * @ch: not used
- */
+/* The bells come later */
 static void write_100_and_close(struct channel *ch)
 {
 	struct pipe *tx = &racing->rig.guest.tx;
@@ -509,10 +466,7 @@ static void write_100_and_close(struct channel *ch)
 	raced_bytes += sizeof(bytes);
 }
 
-/**
- * a_writer_while_a_connection_ends() - the next connection must see its end
- * @when: which look it comes before
- */
+/* The next connection must see its end */
 static void a_writer_while_a_connection_ends(void (**when)(struct channel *ch))
 {
 	uint64_t got = 0;
@@ -521,7 +475,7 @@ static void a_writer_while_a_connection_ends(void (**when)(struct channel *ch))
 
 	connecting(&h, 4096);
 	racing = &h;
-	listener = serve(&h);
+	listener = listen_for_dial(&h);
 	guest_open_write(&h.rig);
 	guest_sends(&h, &raced_bytes, 100);
 	guest_close_write(&h.rig);
@@ -536,7 +490,7 @@ static void a_writer_while_a_connection_ends(void (**when)(struct channel *ch))
 	client_gets(&h, fd, &got, 100);
 	client_sees(&h, fd, 0);
 	close(fd);
-	finish(&h, listener);
+	finish_dial(&h, listener);
 }
 
 Test(unix_connect, a_writer_comes_and_goes_as_a_connection_ends)
@@ -549,10 +503,7 @@ Test(unix_connect, a_writer_comes_and_goes_as_a_connection_ends_and_its_bytes_ar
 	a_writer_while_a_connection_ends(&before_readable);
 }
 
-/**
- * a_writer_that_closes_meanwhile() - what it wrote last is the same connection's
- * @when: which look it comes before
- */
+/* What it wrote last is the same connection's */
 static void a_writer_that_closes_meanwhile(void (**when)(struct channel *ch))
 {
 	uint64_t got = 0;
@@ -561,7 +512,7 @@ static void a_writer_that_closes_meanwhile(void (**when)(struct channel *ch))
 
 	connecting(&h, 4096);
 	racing = &h;
-	listener = serve(&h);
+	listener = listen_for_dial(&h);
 	guest_open_read(&h.rig);
 	guest_open_write(&h.rig);
 	fd = accept_now(&h, listener);
@@ -575,7 +526,7 @@ static void a_writer_that_closes_meanwhile(void (**when)(struct channel *ch))
 	client_gets(&h, fd, &got, 100);
 	client_sees(&h, fd, 0);
 	close(fd);
-	finish(&h, listener);
+	finish_dial(&h, listener);
 }
 
 Test(unix_connect, a_writer_closes_as_the_daemon_looks)
@@ -600,9 +551,9 @@ Test(unix_connect, memory_away_for_a_while)
 	connecting(&h, 4096);
 	guest_open_write(&h.rig);
 	guest_sends(&h, &out, 100);
-	rig_until(&h.rig, have_failed, &h, "an attempt");
+	rig_until(&h.rig, has_dial_failed, &h, "an attempt");
 	channel_suspend(&h.rig.ch);
-	listener = serve(&h);
+	listener = listen_for_dial(&h);
 	nobody_comes(&h, listener);
 	cr_assert_eq(rig_attach(&h.rig), 0);
 	fd = accept_now(&h, listener);
@@ -616,7 +567,7 @@ Test(unix_connect, memory_away_for_a_while)
 	client_sees(&h, fd, 0);
 	nobody_comes(&h, listener);
 	close(fd);
-	finish(&h, listener);
+	finish_dial(&h, listener);
 }
 
 Test(unix_connect, a_restart_is_a_connection_that_ended)
@@ -626,7 +577,7 @@ Test(unix_connect, a_restart_is_a_connection_that_ended)
 	struct host h;
 
 	connecting(&h, 4096);
-	listener = serve(&h);
+	listener = listen_for_dial(&h);
 	guest_open_read(&h.rig);
 	guest_open_write(&h.rig);
 	fd = accept_now(&h, listener);
@@ -645,7 +596,7 @@ Test(unix_connect, a_restart_is_a_connection_that_ended)
 	client_gets(&h, fd, &got, 100);
 	client_sees(&h, fd, 0);
 	close(fd);
-	finish(&h, listener);
+	finish_dial(&h, listener);
 }
 
 Test(unix_connect, a_restart_before_a_connection_changes_nothing)
@@ -657,16 +608,16 @@ Test(unix_connect, a_restart_before_a_connection_changes_nothing)
 	connecting(&h, 4096);
 	guest_open_write(&h.rig);
 	guest_sends(&h, &out, 100);
-	rig_until(&h.rig, have_failed, &h, "an attempt");
+	rig_until(&h.rig, has_dial_failed, &h, "an attempt");
 	rig_kill(&h.rig);
 	guest_sends(&h, &out, 100);
 	guest_close_write(&h.rig);
 	rig_restart(&h.rig);
 	cr_assert_eq(rig_attach(&h.rig), 0);
-	listener = serve(&h);
+	listener = listen_for_dial(&h);
 	fd = accept_now(&h, listener);
 	client_gets(&h, fd, &got, 200);
 	client_sees(&h, fd, 0);
 	close(fd);
-	finish(&h, listener);
+	finish_dial(&h, listener);
 }

@@ -102,13 +102,7 @@ Test(unix_listen, a_stalled_client_that_goes_makes_room_for_the_next)
 	host_finish(&h);
 }
 
-/**
- * read_all() - a client that takes what it can, in a thread of its own
- * @arg: its connection; blocking
- *
- * Return: NULL, at the end of the stream.
- */
-static void *read_all(void *arg)
+static void *read_to_end(void *arg)
 {
 	static char buf[1 << 20];
 	int fd = *(int *)arg;
@@ -118,12 +112,6 @@ static void *read_all(void *arg)
 	return NULL;
 }
 
-/**
- * all_sent() - whether the guest's writer has nothing left in the ring
- * @arg: host
- *
- * Return: true when all was taken.
- */
 static bool all_sent(void *arg)
 {
 	struct host *h = arg;
@@ -143,7 +131,7 @@ Test(unix_listen, a_client_that_keeps_up_gets_turn_after_turn)
 	guest_sends(&h, &out, total);
 	fd = host_client(&h);
 	fcntl(fd, F_SETFL, 0);
-	cr_assert_eq(pthread_create(&thread, NULL, read_all, &fd), 0);
+	cr_assert_eq(pthread_create(&thread, NULL, read_to_end, &fd), 0);
 	rig_until(&h.rig, all_sent, &h, "the ring to be taken");
 	guest_close_write(&h.rig);
 	pthread_join(thread, NULL);
@@ -171,7 +159,7 @@ Test(unix_listen, memory_away_for_a_while)
 	guest_gets(&h, &seen, 2000);
 	guest_sends(&h, &out, 1000);
 	client_gets(&h, fd, &got, 1000);
-	cr_assert_eq(channel_write_phase(&h.rig.ch), 1, "nobody saw it close");
+	cr_assert_eq(channel_write_phase(&h.rig.ch), 1, "no look saw it close");
 	/* A client that goes meanwhile is noticed when the memory is back. */
 	channel_suspend(&h.rig.ch);
 	host_leave(&h, fd);

@@ -20,7 +20,7 @@ static void machine_goes(struct host *h)
 	memset(h->rig.page, 0xdd, 4096 + 2 * RING); /* what comes now must not come from there */
 }
 
-/* Another machine, or the same one booted anew */
+/* Another machine, or the same one booted again */
 static void machine_comes(struct host *h)
 {
 	rig_new_memory(&h->rig);
@@ -71,7 +71,7 @@ Test(tail, is_delivered_to_one_who_comes_later)
 	client_sees(&h, fd, 0);
 	close(fd);
 	expect_no_tail(&h);
-	/* and to nobody twice */
+	/* and to no client twice */
 	fd = host_client(&h);
 	client_sees(&h, fd, EAGAIN);
 	close(fd);
@@ -126,7 +126,7 @@ Test(tail, a_client_may_take_a_part_of_it_and_the_next_one_the_rest)
 	cr_assert_eq(recv(fd, &c, 1, 0), 1);
 	cr_assert_eq(send(fd, "who is there?", 13, 0), 13);
 	host_leave(&h, fd);
-	moved = h.rig.ch.fwd.bytes; /* the socket took so much, whoever read it */
+	moved = h.rig.ch.fwd.bytes; /* the socket took so much, read or not */
 	cr_assert_lt(moved, out);
 	cr_assert_eq(channel_tail_bytes(&h.rig.ch), out - moved);
 	got = moved;
@@ -288,7 +288,7 @@ Test(tail, a_client_with_bytes_on_their_way_sees_the_tear_at_once)
 	host_attached(&h, RING);
 	h.rig.budget.limit_bytes = 0;
 	fd = host_client(&h);
-	guest_close_read(&h.rig); /* so that nobody takes what the client writes */
+	guest_close_read(&h.rig); /* so that no reader takes what the client writes */
 	while (channel_readable(&h.rig.ch) < (int64_t)RING)
 		guest_sends(&h, &out, RING - (uint64_t)channel_readable(&h.rig.ch));
 	cr_assert_eq(send(fd, "question", 8, 0), 8);
