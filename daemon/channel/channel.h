@@ -62,7 +62,7 @@ void channel_suspend(struct channel *ch);
 /** channel_guest_gone() - likewise, and the instance will not come back */
 void channel_guest_gone(struct channel *ch);
 
-/** channel_fail() - the peer broke the protocol (@status > 0 or negated): logs, tells guest and endpoint */
+/** channel_fail() - the guest broke the protocol (@status, or negated): log it, tell guest and endpoint */
 void channel_fail(struct channel *ch, int status);
 
 /** channel_check() - fail the channel if @r, which libfs returned, is a violation; Return: @r */

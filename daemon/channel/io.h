@@ -28,7 +28,7 @@ void channel_commit_write(struct channel *ch, uint64_t bytes);
 /** channel_readable() - bytes that lie in fwd now; Return: them or an error */
 int64_t channel_readable(struct channel *ch);
 
-/** channel_writable() - room in bwd now, whether anybody reads or not; Return: bytes or an error */
+/** channel_writable() - room in bwd now, whether the guest reads or not; Return: bytes or an error */
 int64_t channel_writable(struct channel *ch);
 
 /** channel_wait_read() - arm before sleeping; Return: 0 sleep, 1 look again, or an error */

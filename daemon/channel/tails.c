@@ -63,7 +63,7 @@ void channel_tail_keep(struct channel *ch, enum channel_event event)
 		ch->guest_ops->ring(ch->guest, ch->id);
 }
 
-/* A stream that fails is not complete, unless all of it was taken. Return: false, as channel_tail_add() */
+/* A stream that fails is not complete, unless all of it was taken. */
 static bool end_failed_stream(struct channel *ch)
 {
 	int64_t left = 0;

@@ -28,7 +28,7 @@ struct socketpair *channel_end(struct channel *ch);
 /** channel_tail_bytes() - what lies in tails; never part of the rings' fill */
 uint64_t channel_tail_bytes(const struct channel *ch);
 
-/** channel_give_up() - what lies in tails is lost: count it, and tear the stream; @why: for log and event */
+/** channel_give_up() - count what lies in tails as lost, and tear the stream; @why: for log and event */
 void channel_give_up(struct channel *ch, const char *why);
 
 /** channel_leave_budget() - what its tails hold no longer counts for the guest */

@@ -105,7 +105,7 @@ static void echo_woken(void *arg)
 		channel_again(e->ep.ch);
 }
 
-/* End the move that a killed predecessor had begun. Return: 0, or an error that has failed the channel */
+/* End the move that a killed predecessor had begun. Return: 0 or an error */
 static int end_former_move(struct channel *ch)
 {
 	uint64_t copied = channel_write_pos(ch) - channel_read_pos(ch);

@@ -2,9 +2,9 @@
 /*
  * tear.c - ends of connections that a client does not take for the end of a complete stream
  *
- * Linux reports an error to the peer of a unix stream socket in one case only: the socket is closed while
- * bytes of the peer lie unread in it (unix_release_sock() sets ECONNRESET). SO_LINGER does nothing on
- * unix sockets, and only the peer can put bytes there. So a connection to a client that has sent
+ * Linux reports an error to the peer of a unix stream socket in one case only: the socket is closed
+ * while bytes of the peer lie unread in it (unix_release_sock() sets ECONNRESET). SO_LINGER does nothing
+ * on unix sockets, and only the peer can put bytes there. So a connection to a client that has sent
  * nothing is kept open: a client that waits for the end goes on waiting, which is better than if it
  * believed that it has everything. The connection is closed, with the byte unread, as soon as the
  * client sends one.

@@ -7,7 +7,13 @@
 
 #include "endpoint/endpoint.h"
 
-/** endpoint_new() - of the type that @ch is configured for; loop's thread or before it runs; Return: 0 or -errno */
+/**
+ * endpoint_new() - make an endpoint of the type that @ch is configured for
+ * @ep: out
+ * @ch: channel
+ *
+ * On the loop's thread, or before the loop runs. Return: 0 or -errno, with a log line.
+ */
 int endpoint_new(struct endpoint **ep, struct channel *ch);
 
 #endif

@@ -196,10 +196,9 @@ static void take_up(struct joined_file *f, const struct joined_name name[2], off
 		wrong = "it has another size";
 	/* Without a magic the process that made it was killed, and nothing had moved. */
 	if (wrong && !unfinished)
-		log_warning(
-			"%s: %s; it is refused, and the streams of %s/%s and %s/%s start from the beginning",
-			f->path, wrong, name[0].guest, name[0].channel, name[1].guest,
-			name[1].channel);
+		log_warning("%s: %s; it is refused, and the streams of %s/%s and %s/%s start again",
+			    f->path, wrong, name[0].guest, name[0].channel, name[1].guest,
+			    name[1].channel);
 	if (wrong)
 		begin_state(f, name);
 	f->turn = f->disk->turn;

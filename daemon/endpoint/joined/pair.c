@@ -35,8 +35,8 @@
  * --------------------------
  * Memory is known by its instance. Memory of the instance that the file has goes on where the file
  * says. Other memory is a new stream: the former one has ended, in whatever way, and the other side
- * sees that as when a peer dies: end-of-file behind what had come over, and EPIPE until a
- * reader opens again. Bytes that the dead guest had written and that had not gone over follow as its tail
+ * sees that as when a peer dies: end-of-file behind what had come over, and EPIPE until a reader
+ * opens again. Bytes that the dead guest had written and that had not gone over follow as its tail
  * (channel/tails.c), which has the instance of its memory; if some are lost, the reader's channel
  * fails, so that the reader does not take a part for the whole. What the living guest wrote waits in
  * its ring for the next reader. The memory of a guest says where its new stream begins, and a guest
@@ -123,7 +123,7 @@ static int64_t wait_for_source(struct channel *ch, uint64_t phase)
 {
 	int r;
 
-	/* A closed writer wakes us when it opens again; waiting for its bytes would find its end again. */
+	/* A closed writer wakes us when it opens; a wait for its bytes would find its end again. */
 	if (phase && !(phase & 1))
 		return 0;
 	r = channel_wait_read(ch);

@@ -40,7 +40,7 @@ struct joined_pair *joined_pair_free(struct joined_pair *pair);
 /** joined_pair_up() - a side's channel has become usable: go on, or begin, and move what can be moved */
 void joined_pair_up(struct joined_pair *pair, unsigned int side);
 
-/** joined_pair_down() - it is no longer usable; @gone: its stream has ended, and the other side is told */
+/** joined_pair_down() - it is no longer usable; @gone: its stream has ended, tell the other side */
 void joined_pair_down(struct joined_pair *pair, unsigned int side, bool gone);
 
 /** joined_pair_woken() - move a turn's share both ways, on account of one side's guest */

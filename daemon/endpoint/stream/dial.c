@@ -14,15 +14,15 @@
  * or has left bytes in fwd. While an attempt fails, what the guest writes waits in the ring, which is
  * back-pressure when it is full, and a reader waits: the host's reading end is open (or never was),
  * its writing end is not. The next attempt comes after 50 ms, then twice as long each time up to 5 s,
- * with up to a quarter more, so that many channels do not come at once. Without a wish for a connection there
- * is no attempt: an idle channel has no timer.
+ * with up to a quarter more, so that many channels do not come at once. While no connection is
+ * wanted there is no attempt: an idle channel has no timer.
  *
  * When it is over
  * ---------------
  * When both directions have ended (way.c), and when nothing in the guest needs it any longer:
  *	- the other side has ended its direction, and the guest has no writer, and nothing to be sent;
- *	- the guest has closed all its ends, has had a reader, and all is sent. If it had no reader, the
- *	  other side's answer is kept for a reader that comes later (echo question > f; cat f);
+ *	- the guest has closed all its ends, has had a reader, and all is sent. If it had none, the other
+ *	  side's answer is kept for a reader that comes later (echo question > f; cat f);
  *	- the guest's writers have closed and that was passed on, and now another writer comes, while
  *	  there is no reader: that writer gets the next connection. The same holds when the other side
  *	  has ended its direction meanwhile, which over TCP may mean that it is gone.
@@ -35,8 +35,8 @@
  * connection took wait in fwd for the next one.
  *
  * After a restart the daemon finds all that in the shared phases: the host's writing end is open only
- * while there is a connection, so if it is open, a connection was torn, and the guest's open ends
- * have still to see that.
+ * while there is a connection. So if it is open, a connection was torn, and the guest's open ends are
+ * left behind as above.
  */
 #include "endpoint/stream/dial.h"
 

@@ -3,8 +3,8 @@
  * tcp_connect.c - connects to a TCP socket, with TLS if that is configured
  *
  * dial.c says when, stream.c what follows. An attempt looks the host up, tries its addresses one after
- * the other, and makes the TLS handshake. Each step has a time limit, so an attempt comes to an end. Without TLS only
- * addresses of this machine are tried, whatever name is configured.
+ * the other, and makes the TLS handshake. Each step has a time limit, so an attempt comes to an end.
+ * Without TLS only addresses of this machine are tried, whatever name is configured.
  *
  * A TCP peer that has closed looks like one that has only ended its direction, until something is sent
  * to it (RFC 9293, section 3.6).

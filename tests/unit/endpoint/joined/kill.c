@@ -193,7 +193,7 @@ static void open_read(unsigned int w, bool open, bool ring)
 /* ------------------------------------------------------------------------------------------- */
 /* Daemons                                                                                      */
 
-/* Before store @steps the daemon is killed; 0: it ends when @life does. Return: true when it was killed */
+/* Killed before store @steps; 0: it ends when @life does. Return: true when it was killed */
 static bool run_daemon(uint64_t steps, void (*life)(void))
 {
 	int status;
@@ -374,7 +374,7 @@ static void life_begins(void)
 	}
 }
 
-/* @step of the first daemon, @next of the next one's start (0: none). Return: true when the first was killed */
+/* @next: step of the next daemon's start, 0: none. Return: true when the first was killed */
 static bool kill_at(void (*life)(void), uint64_t step, uint64_t next, enum meanwhile what)
 {
 	struct loop *loop;

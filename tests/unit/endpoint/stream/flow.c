@@ -241,7 +241,7 @@ Test(unix_listen, a_violation_ends_the_client)
 	channel_rung(&h.rig.ch);
 	cr_assert_eq(h.rig.ch.state, CHANNEL_FAILED);
 	cr_assert_eq(h.rig.told, FS_HEAD_PAST_RING);
-	/* Nobody knows what is missing: no end-of-file, and an error as soon as the client says something */
+	/* What is missing is unknown: no end-of-file, and an error as soon as the client says something */
 	client_sees(&h, fd, EAGAIN);
 	cr_assert_eq(send(fd, "x", 1, 0), 1);
 	rig_turns(&h.rig, 3);
