@@ -202,7 +202,7 @@ Test(echo, the_reader_closes_after_the_end)
 	echo_send(&e, 10);
 	guest_close_write(&e.rig);
 	guest_close_read(&e.rig);
-	guest_open_write(&e.rig); /* before any reader took the end: it is not seen, the bytes are */
+	guest_open_write(&e.rig); /* before a reader took the end: it is not seen, the bytes are */
 	echo_send(&e, 10);
 	guest_open_read(&e.rig);
 	echo_receive(&e, 20);
