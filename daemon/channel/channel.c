@@ -13,10 +13,10 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "channel/tails.h"
 #include "loop/events.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 /**
@@ -141,16 +141,12 @@ void channel_write_log(struct channel *ch, const struct log_site *site, enum log
 {
 	const struct log_about about = { ch->guest_name, ch->cfg->name, event };
 	char line[256], before[64] = "";
-	struct timespec now;
 	uint64_t suppressed;
 	va_list ap;
 
 	if (level > log_get_level())
 		return;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (!log_limit_take(&ch->log_limit,
-			    (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000,
-			    &suppressed))
+	if (!log_limit_take(&ch->log_limit, clock_ms(), &suppressed))
 		return;
 	if (suppressed)
 		snprintf(before, sizeof(before), " (%" PRIu64 " lines left out)", suppressed);

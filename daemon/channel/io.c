@@ -3,11 +3,11 @@
  * io.c - what endpoints do with a channel: libfs's calls with counters, wake-ups, and
  * failing the channel when the guest broke the protocol
  */
-#include <time.h>
 
 #include <libfs/checked.h>
 
 #include "channel/tails.h"
+#include "util/clock.h"
 
 /**
  * checked() - fail the channel for a violation
@@ -102,19 +102,6 @@ int64_t channel_writable(struct channel *ch)
 }
 
 /**
- * now_ns() - monotonic time
- *
- * Return: nanoseconds.
- */
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
-}
-
-/**
  * relax() - tell the CPU that this is a loop that waits
  */
 static void relax(void)
@@ -150,13 +137,13 @@ static bool look_for_more(struct channel *ch)
 		return false;
 	ch->looked_bytes = ch->fwd.bytes;
 	limit = fs_min(CHANNEL_LOOK_NS, ch->look_left_ns);
-	from = now_ns();
+	from = clock_ns();
 	while (!there && elapsed < limit) {
 		for (int i = 0; i < 32 && !there; i++) {
 			relax();
 			there = pipe_readable(&ch->sp.rx) != 0;
 		}
-		elapsed = now_ns() - from;
+		elapsed = clock_ns() - from;
 	}
 	ch->look_left_ns -= fs_min(elapsed, ch->look_left_ns);
 	return there;
