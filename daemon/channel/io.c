@@ -10,9 +10,9 @@
  */
 #include "channel/io.h"
 
-#include <time.h>
-
 #include <libfs/checked.h>
+
+#include "util/clock.h"
 
 static void wake_guest(struct channel *ch, struct channel_way_stats *way)
 {
@@ -82,14 +82,6 @@ int64_t channel_writable(struct channel *ch)
 	return channel_check(ch, pipe_writable(&ch->sp.tx));
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
-}
-
 static void relax_cpu(void)
 {
 #if defined(__x86_64__)
@@ -109,13 +101,13 @@ static bool look_for_more(struct channel *ch)
 		return false;
 	ch->looked_bytes = ch->fwd.bytes;
 	limit = fs_min(CHANNEL_LOOK_NS, ch->look_left_ns);
-	from = now_ns();
+	from = clock_ns();
 	while (!there && elapsed < limit) {
 		for (int i = 0; i < 32 && !there; i++) {
 			relax_cpu();
 			there = pipe_readable(&ch->sp.rx) != 0;
 		}
-		elapsed = now_ns() - from;
+		elapsed = clock_ns() - from;
 	}
 	ch->look_left_ns -= fs_min(elapsed, ch->look_left_ns);
 	return there;

@@ -4,25 +4,21 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "loop/events.h"
+#include "util/clock.h"
 
 void channel_write_log(struct channel *ch, const struct log_site *site, enum log_level level,
 		       enum log_event event, const char *fmt, ...)
 {
 	const struct log_about about = { ch->guest_name, ch->cfg->name, event };
 	char line[256], before[64] = "";
-	struct timespec now;
 	uint64_t suppressed;
 	va_list ap;
 
 	if (level > log_get_level())
 		return;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (!log_limit_take(&ch->log_limit,
-			    (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000,
-			    &suppressed))
+	if (!log_limit_take(&ch->log_limit, clock_ms(), &suppressed))
 		return;
 	if (suppressed)
 		snprintf(before, sizeof(before), " (%" PRIu64 " lines left out)", suppressed);

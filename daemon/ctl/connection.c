@@ -10,12 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <json-c/json.h>
 
 #include "config/config.h"
+#include "util/clock.h"
 #include "util/fd.h"
 
 #define MAX_LINE_BYTES (512U << 20) /* the metrics of everything that a daemon can have */
@@ -83,19 +83,6 @@ void link_close(struct link *link)
 }
 
 /**
- * now_ms() - the monotonic clock
- *
- * Return: milliseconds.
- */
-static long long now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
-
-/**
  * wait_for() - wait until the connection can be used
  * @link: connection
  * @events: for what
@@ -111,7 +98,7 @@ static int wait_for(const struct link *link, short events, long long deadline_ms
 	int n;
 
 	if (deadline_ms >= 0) {
-		left = deadline_ms - now_ms();
+		left = deadline_ms - (long long)clock_ms();
 		left = left < 0 ? 0 : left;
 	}
 	n = poll(p, 2, (int)left);
@@ -131,7 +118,7 @@ static int wait_for(const struct link *link, short events, long long deadline_ms
  */
 static enum ctl_exit send_line(struct link *link, const char *line)
 {
-	long long deadline_ms = now_ms() + LINK_TIMEOUT_MS;
+	long long deadline_ms = (long long)clock_ms() + LINK_TIMEOUT_MS;
 	size_t left = strlen(line);
 
 	while (left) {
@@ -192,7 +179,7 @@ static enum ctl_exit receive_some(struct link *link, long long deadline_ms)
 
 enum ctl_exit link_receive(struct link *link, int timeout_ms, struct json_object **object)
 {
-	long long deadline_ms = timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
+	long long deadline_ms = timeout_ms < 0 ? -1 : (long long)clock_ms() + timeout_ms;
 	size_t looked = 0; /* bytes that hold no end of line */
 	char *line, *end;
 

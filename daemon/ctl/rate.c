@@ -6,9 +6,10 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <json-c/json.h>
+
+#include "util/clock.h"
 
 static const char *const counter_names[] = {
 	[RATE_BYTES] = "bytes",
@@ -26,19 +27,6 @@ const char *rate_counter_name(enum rate_counter counter)
 	return counter_names[counter];
 }
 
-/**
- * now_us() - the monotonic clock
- *
- * Return: microseconds.
- */
-static unsigned long long now_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (unsigned long long)now.tv_sec * 1000000 + (unsigned long long)now.tv_nsec / 1000;
-}
-
 enum ctl_exit look_take(struct look *look, struct link *link, const char *guest)
 {
 	enum ctl_exit r;
@@ -47,7 +35,7 @@ enum ctl_exit look_take(struct look *look, struct link *link, const char *guest)
 	r = link_call(link, "status", NULL, &look->status);
 	if (!r)
 		r = link_channels(link, guest, &look->channels);
-	look->at_us = now_us();
+	look->at_us = clock_us();
 	return r;
 }
 

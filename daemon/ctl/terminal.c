@@ -15,8 +15,9 @@
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <termios.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "util/clock.h"
 
 /* ECMA-48 and xterm's private modes: the other screen, the cursor */
 #define ENTER "\033[?1049h\033[?25l"
@@ -127,19 +128,6 @@ static void obey(int number)
 }
 
 /**
- * now_ms() - the monotonic clock
- *
- * Return: milliseconds.
- */
-static long now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000L + now.tv_nsec / 1000000;
-}
-
-/**
  * take_signal() - a signal has come
  *
  * Return: true when all is to be drawn again.
@@ -157,7 +145,7 @@ static bool take_signal(void)
 
 enum terminal_event terminal_wait(long *timeout_ms, char *key)
 {
-	long end = now_ms() + *timeout_ms;
+	long end = (long)clock_ms() + *timeout_ms;
 
 	watch_signals();
 	for (;;) {
@@ -165,8 +153,9 @@ enum terminal_event terminal_wait(long *timeout_ms, char *key)
 				       { .fd = term.is_open && term.has_keys ? STDIN_FILENO : -1,
 					 .events = POLLIN } };
 		int n = poll(p, 2, (int)*timeout_ms);
+		long left_ms = end - (long)clock_ms();
 
-		*timeout_ms = end > now_ms() ? end - now_ms() : 0;
+		*timeout_ms = left_ms > 0 ? left_ms : 0;
 		if (n > 0 && p[0].revents && take_signal())
 			return TERMINAL_DRAW;
 		if (n > 0 && p[1].revents) {

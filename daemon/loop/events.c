@@ -15,10 +15,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "loop/loop.h"
+#include "util/clock.h"
 #include "util/fd.h"
 
 #define MAX_POSTED  4096 /* not yet taken; some 800 bytes each */
@@ -90,20 +90,6 @@ static struct {
 } watcher;
 
 /**
- * now_us() - a clock
- * @clock: which
- *
- * Return: microseconds.
- */
-static uint64_t now_us(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
-/**
  * copy() - copy a string, as much as there is room for
  * @to: out
  * @size: its bytes
@@ -135,8 +121,8 @@ static struct posted *record_of(const struct events_fact *fact)
 	}
 	p->record = (struct events_record){
 		.kind = fact->kind,
-		.realtime_us = now_us(CLOCK_REALTIME),
-		.monotonic_us = now_us(CLOCK_MONOTONIC),
+		.realtime_us = clock_wall_us(),
+		.monotonic_us = clock_us(),
 		.number = fact->number,
 		.instance = fact->instance,
 		.again = fact->again,

@@ -12,11 +12,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "metrics/scrape.h"
 #include "metrics/text.h"
+#include "util/clock.h"
 
 #define LABELS_BYTES                                              \
 	(METRIC_LABEL_BYTES(sizeof("guest"), OKL4FS_NAME_MAX) +   \
@@ -204,20 +204,6 @@ static uint64_t read_number(const void *snap, size_t at, enum number number)
 }
 
 /**
- * now_us() - a clock
- * @clock: which
- *
- * Return: microseconds.
- */
-static uint64_t now_us(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
-/**
  * resident_bytes() - memory of this process that is there
  *
  * Return: bytes (proc(5), statm); 0 when that cannot be read.
@@ -279,7 +265,7 @@ static void write_process(struct metrics_out *out, const struct metrics *m, size
 	metric_begin(out, &up);
 	metric_sample_us(out, &up, "", server_uptime_ms(m->server) * 1000);
 	metric_begin(out, &cpu);
-	metric_sample_us(out, &cpu, "", now_us(CLOCK_PROCESS_CPUTIME_ID));
+	metric_sample_us(out, &cpu, "", clock_cpu_us());
 	metric_begin(out, &resident);
 	metric_sample(out, &resident, "", resident_bytes());
 	metric_begin(out, &workers);

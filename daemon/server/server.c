@@ -7,41 +7,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "endpoint/tear.h"
 #include "loop/events.h"
 #include "guest/leaver.h"
 #include "server/private.h"
+#include "util/clock.h"
 #include "util/fd.h"
 #include "util/log.h"
 #include "vhost/backend.h"
-
-/**
- * now_ms() - the monotonic clock
- *
- * Return: milliseconds.
- */
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-/**
- * wall_clock_us() - the wall clock
- *
- * Return: microseconds since 1970.
- */
-static uint64_t wall_clock_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 /**
  * count_cpus() - CPUs that this process may run on
@@ -161,8 +135,8 @@ int server_new(struct server **out, struct loop *main_loop, struct config *cfg,
 		return -ENOMEM;
 	}
 	s->main_loop = main_loop;
-	s->started_ms = now_ms();
-	s->started_us = wall_clock_us();
+	s->started_ms = clock_ms();
+	s->started_us = clock_wall_us();
 	s->member = calloc(cfg->n_guests + 1, sizeof(*s->member));
 	if (config_path)
 		s->config_path = strdup(config_path);
@@ -300,5 +274,5 @@ uint64_t server_started_us(const struct server *s)
 
 uint64_t server_uptime_ms(const struct server *s)
 {
-	return now_ms() - s->started_ms;
+	return clock_ms() - s->started_ms;
 }

@@ -4,10 +4,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <sys/queue.h>
-#include <time.h>
 
-#include "util/log.h"
 #include "service/watchdog.h"
+#include "util/clock.h"
+#include "util/log.h"
 
 /**
  * struct probe - a thread that is asked
@@ -49,19 +49,6 @@ struct watchdog {
 	SLIST_HEAD(, probe) probes;
 	unsigned int n_workers, n_waiting;
 };
-
-/**
- * now_ms() - the monotonic clock
- *
- * Return: milliseconds.
- */
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /**
  * asked() - a worker gives its sign of life
@@ -138,7 +125,7 @@ static void ask_all(struct watchdog *w)
 	/* A worker that cannot be watched for want of memory: the next tick tries again. */
 	if (add_workers(w))
 		return;
-	w->asked_ms = now_ms();
+	w->asked_ms = clock_ms();
 	/* The vhost thread may answer at once, but main hears of it only after this. */
 	SLIST_FOREACH(p, &w->probes, next)
 	{
@@ -172,7 +159,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 		if (p->waiting)
 			log_event(LOG_LEVEL_ERR, LOG_EVENT_STUCK,
 				  "watchdog: the thread %s has made no progress for %" PRIu64 " ms",
-				  p->name, now_ms() - w->asked_ms);
+				  p->name, clock_ms() - w->asked_ms);
 	}
 }
 

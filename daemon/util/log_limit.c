@@ -2,8 +2,8 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <time.h>
 
+#include "util/clock.h"
 #include "util/log_limit.h"
 
 #define LINE_COST_MS (1000ULL / LOG_LIMIT_RATE)
@@ -28,16 +28,13 @@ bool log_limit_take(struct log_limit *limit, uint64_t now_ms, uint64_t *suppress
 void log_write_limited(struct log_limit *limit, const struct log_site *site, enum log_level level,
 		       const struct log_about *about, const char *fmt, ...)
 {
-	struct timespec now;
 	uint64_t suppressed;
 	char text[1024];
 	va_list ap;
 
 	if (level > log_get_level())
 		return;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (!log_limit_take(limit, (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000,
-			    &suppressed))
+	if (!log_limit_take(limit, clock_ms(), &suppressed))
 		return;
 	if (suppressed)
 		log_write(site, level, about, "%" PRIu64 " lines were left out before this one",

@@ -5,8 +5,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "util/clock.h"
 #include "util/log_queue.h"
 
 /* What a record takes in the queue: no more of its text than there is */
@@ -178,16 +178,11 @@ int log_queue_start(void (*emit)(const struct log_record *record))
 
 void log_queue_stop(unsigned int limit_ms)
 {
-	struct timespec end;
+	uint64_t end_ns = clock_ns() + limit_ms * UINT64_C(1000000);
+	struct timespec end = { .tv_sec = (time_t)(end_ns / 1000000000),
+				.tv_nsec = (long)(end_ns % 1000000000) };
 	bool ended;
 
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_sec += limit_ms / 1000;
-	end.tv_nsec += limit_ms % 1000 * 1000000L;
-	if (end.tv_nsec >= 1000000000L) {
-		end.tv_sec++;
-		end.tv_nsec -= 1000000000L;
-	}
 	pthread_mutex_lock(&q.lock);
 	if (q.state != LOG_QUEUE_RUNS) {
 		pthread_mutex_unlock(&q.lock);

@@ -3,10 +3,10 @@
 #include <stdint.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "loop/acceptor.h"
+#include "util/clock.h"
 #include "vhost/accept.h"
 
 #define MAX_RESTING 64 /* what is more than that fails once more, and rests the next time */
@@ -17,14 +17,6 @@ static int resting[MAX_RESTING];
 static unsigned int n_resting;
 static uint64_t until_ms;
 static _Thread_local bool is_vhost_thread;
-
-static uint64_t clock_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static void rest(int fd, int error)
 {

@@ -46,17 +46,10 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <libfs/checked.h>
 
-static uint64_t dial_now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
+#include "util/clock.h"
 
 /* The guest's side of the channel at this moment */
 struct guest_view {
@@ -124,7 +117,7 @@ static void stop_trying(struct dial *d)
 
 static void plan_attempt(struct dial *d)
 {
-	uint64_t now = dial_now_ms();
+	uint64_t now = clock_ms();
 	uint64_t ms = d->not_before_ms > now ? d->not_before_ms - now : 0;
 	struct timeval tv = { .tv_sec = (time_t)(ms / 1000), .tv_usec = (long)(ms % 1000) * 1000 };
 
@@ -139,7 +132,7 @@ static void wait_longer(struct dial *d)
 	d->wait_ms = d->wait_ms ? (unsigned int)fs_min(2ULL * d->wait_ms, DIAL_WAIT_MAX_MS) :
 				  DIAL_WAIT_MIN_MS;
 	ms = d->wait_ms + arc4random_uniform(d->wait_ms / 4 + 1);
-	d->not_before_ms = dial_now_ms() + ms;
+	d->not_before_ms = clock_ms() + ms;
 }
 
 /* Bring everything to what the guest wants; also a hook of the stream (struct stream, changed) */
@@ -178,7 +171,7 @@ static void on_dial_time(evutil_socket_t fd, short what, void *arg)
 	struct dial *d = arg;
 
 	set_dial_state(d, DIAL_TRYING);
-	d->not_before_ms = dial_now_ms() + DIAL_SPACING_MS;
+	d->not_before_ms = clock_ms() + DIAL_SPACING_MS;
 	d->ops->attempt(d->arg);
 }
 
@@ -193,7 +186,7 @@ static void connection_ended(void *arg)
 	channel_log(d->ch, LOG_LEVEL_DEBUG, "connection %" PRIu64 " to %s has ended", d->clients,
 		    d->target);
 	/* A peer that hangs up at once, with bytes still to be sent, is not called again at once. */
-	if (v.waiting_bytes > 0 && dial_now_ms() - d->connected_ms < 1000)
+	if (v.waiting_bytes > 0 && clock_ms() - d->connected_ms < 1000)
 		wait_longer(d);
 	else
 		d->wait_ms = 0;
@@ -212,7 +205,7 @@ void dial_connected(struct dial *d, int fd)
 		channel_log(d->ch, LOG_LEVEL_DEBUG, "connected to %s", d->target);
 	*d->error = 0;
 	d->clients++;
-	d->connected_ms = dial_now_ms();
+	d->connected_ms = clock_ms();
 	d->first_reader = d->ch->sp.tx.peer_phase;
 	d->had_reader = false;
 	set_dial_state(d, DIAL_CONNECTED);
