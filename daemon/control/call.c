@@ -70,15 +70,14 @@ char *control_error_line(enum control_error code, const char *sentence)
 
 /**
  * find_method() - look a method up
+ * @m: the table of methods
  * @name: its name
  *
  * Return: it or NULL.
  */
-static const struct control_method *find_method(const char *name)
+static const struct control_method *find_method(const struct control_method *m, const char *name)
 {
-	const struct control_method *m;
-
-	for (m = control_methods; m->name; m++)
+	for (; m->name; m++)
 		if (!strcmp(m->name, name))
 			return m;
 	return NULL;
@@ -229,7 +228,7 @@ static const char *check_envelope(struct json_object *value, struct json_object 
  */
 static int carry_out(struct control_request *req, const char *name, struct json_object **result)
 {
-	const struct control_method *m = find_method(name);
+	const struct control_method *m = find_method(req->caller->methods, name);
 	int code;
 
 	if (!m)

@@ -14,6 +14,7 @@
 
 struct evbuffer;
 struct json_object;
+struct control_method;
 struct control_subscriber;
 
 #define CONTROL_MAX_DEPTH 16
@@ -34,14 +35,16 @@ enum control_error {
 };
 
 /**
- * struct control_caller - who asks
- * @server: what he is told of
- * @right: what he may
- * @uid: his user, for the sentence that says what he may not
- * @subscriber: what makes events known to him
+ * struct control_caller - the client that asks
+ * @server: what the methods show and change
+ * @methods: the methods that it can call; the last has no name
+ * @right: what the client may do
+ * @uid: its user, for the sentence that says what it may not do
+ * @subscriber: how it is told of events
  */
 struct control_caller {
 	struct server *server;
+	const struct control_method *methods;
 	enum control_right right;
 	uid_t uid;
 	struct control_subscriber *subscriber;
@@ -94,9 +97,6 @@ struct control_method {
 	int (*call)(struct control_request *req, struct json_object **result);
 	enum control_error error;
 };
-
-/** control_methods - all methods; the last has no name */
-extern const struct control_method control_methods[];
 
 /** control_refuse() - note a sentence that says what is wrong; Return: @code */
 __attribute__((format(printf, 3, 4))) int

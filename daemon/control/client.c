@@ -198,6 +198,7 @@ static bool work(struct control_client *c)
 {
 	const struct control_caller caller = {
 		.server = c->all->server,
+		.methods = c->all->methods,
 		.right = c->place.right,
 		.uid = c->peer.uid,
 		.subscriber = &c->subscriber,
@@ -400,10 +401,12 @@ static void take_config(struct control_clients *all)
 	all->idle_seconds = cfg->control_idle_seconds;
 }
 
-void control_clients_init(struct control_clients *all, struct loop *loop, struct server *server)
+void control_clients_init(struct control_clients *all, struct loop *loop, struct server *server,
+			  const struct control_method *methods)
 {
 	all->loop = loop;
 	all->server = server;
+	all->methods = methods;
 	TAILQ_INIT(&all->places);
 	take_config(all);
 }

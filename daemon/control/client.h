@@ -12,24 +12,35 @@
 #include "control/rights.h"
 #include "server/server.h"
 
+struct control_method;
+
 /**
  * struct control_clients - all connections, and what holds for all
  * @loop: main loop; borrowed
- * @server: what they are told of; borrowed
- * @rights: who may do what
+ * @server: what the methods show and change; borrowed
+ * @methods: what clients can call; borrowed
+ * @rights: which client may call what
  * @idle_seconds: after which a client that asks nothing is sent away; 0: never
  * @places: the connections, the one whose last question is the oldest first
  */
 struct control_clients {
 	struct loop *loop;
 	struct server *server;
+	const struct control_method *methods;
 	struct control_rights rights;
 	uint32_t idle_seconds;
 	struct control_places places;
 };
 
-/** control_clients_init() - none yet; @loop and @server are borrowed, @server says who may do what */
-void control_clients_init(struct control_clients *all, struct loop *loop, struct server *server);
+/**
+ * control_clients_init() - no connections yet
+ * @all: out
+ * @loop: main loop; borrowed
+ * @server: its configuration says which client may call what; borrowed
+ * @methods: what clients can call, the last without a name; borrowed
+ */
+void control_clients_init(struct control_clients *all, struct loop *loop, struct server *server,
+			  const struct control_method *methods);
 
 /** control_clients_deinit() - drop all */
 void control_clients_deinit(struct control_clients *all);

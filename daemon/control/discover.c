@@ -152,7 +152,7 @@ int control_discover(struct control_request *req, struct json_object **result)
 		info, "description",
 		"The control socket: JSON-RPC 2.0, one object a line, parameters by name");
 	control_add_string(info, "version", OKL4FS_VERSION_STRING);
-	for (const struct control_method *m = control_methods; m->name; m++)
+	for (const struct control_method *m = req->caller->methods; m->name; m++)
 		json_object_array_add(methods, method(m));
 	*result = json_object_new_object();
 	control_add_string(*result, "openrpc", OPENRPC_VERSION);

@@ -2,11 +2,12 @@
 /*
  * methods.c - what the control socket can be asked
  */
+#include "control/methods.h"
+
 #include <unistd.h>
 
 #include <json-c/json.h>
 
-#include "control/call.h"
 #include "control/subscribers.h"
 #include "control/json.h"
 #include "util/log.h"

@@ -13,6 +13,7 @@
 
 #include "loop/acceptor.h"
 #include "control/client.h"
+#include "control/methods.h"
 #include "util/fd.h"
 #include "util/log.h"
 
@@ -113,7 +114,7 @@ int control_new(struct control **out, struct loop *loop, struct server *server,
 	if (!control)
 		return -ENOMEM;
 	control->socket = socket;
-	control_clients_init(&control->clients, loop, server);
+	control_clients_init(&control->clients, loop, server, control_methods);
 	control->watch = (struct server_watch){ .reloaded = reloaded, .arg = control };
 	server_watch(server, &control->watch);
 	if (serve(control)) {

@@ -8,23 +8,10 @@
 #ifndef OKL4FSD_METRICS_METRICS_H
 #define OKL4FSD_METRICS_METRICS_H
 
+#include "metrics/format.h"
 #include "server/server.h"
 
 struct evbuffer;
-
-/** enum metrics_format - see metrics_text.h */
-enum metrics_format { METRICS_OPENMETRICS, METRICS_PROMETHEUS, N_METRICS_FORMATS };
-
-/** metrics_content_type() - what HTTP calls a format; static memory */
-const char *metrics_content_type(enum metrics_format format);
-
-/**
- * metrics_choose() - the format that a client asks for
- * @accept: the value of its Accept header (RFC 9110, section 12.5.1); NULL: it has none
- *
- * Return: OpenMetrics when it is asked for by name, and not less than text/plain.
- */
-enum metrics_format metrics_choose(const char *accept);
 
 struct metrics;
 

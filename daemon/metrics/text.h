@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * text.h - the two text formats that metrics are read in, a line at a time (private to metrics)
+ * text.h - metrics as text, one line at a time (private to metrics)
  *
- * OpenMetrics 1.0 (https://github.com/prometheus/OpenMetrics, specification/OpenMetrics.md) and the
- * format that Prometheus had before it, version 0.0.4. They differ in how counters and infos are
- * announced, and in what OpenMetrics adds: units and an end.
+ * The two formats differ in how they announce counters and infos, and OpenMetrics adds units and an end.
  */
 #ifndef OKL4FSD_METRICS_TEXT_H
 #define OKL4FSD_METRICS_TEXT_H
@@ -12,7 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "metrics/metrics.h"
+#include "metrics/format.h"
+
+struct evbuffer;
 
 /** enum metric_type - what kind of number it is */
 enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_INFO, N_METRIC_TYPES };

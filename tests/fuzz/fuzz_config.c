@@ -14,6 +14,7 @@
 
 #include "config/config.h"
 #include "control/call.h"
+#include "control/methods.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -46,7 +47,8 @@ static void part(const char *text, size_t bytes, bool is_guest)
 
 static void line(const char *text, size_t bytes)
 {
-	const struct control_caller nobody = { .right = CONTROL_NOBODY };
+	const struct control_caller nobody = { .methods = control_methods,
+					       .right = CONTROL_NOBODY };
 	struct evbuffer *out = evbuffer_new();
 	enum control_outcome outcome;
 	struct control_work work;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "control/call.h"
+#include "control/methods.h"
 #include "control/subscribers.h"
 
 #ifdef __SANITIZE_ADDRESS__
@@ -183,7 +184,8 @@ int guest_channel_snapshots(struct guest *guest, uint32_t from, uint32_t max,
 
 char control_changed[256];
 static struct control_subscriber subscriber;
-struct control_caller control_caller = { .right = CONTROL_ADMIN,
+struct control_caller control_caller = { .methods = control_methods,
+					 .right = CONTROL_ADMIN,
 					 .uid = 77,
 					 .subscriber = &subscriber };
 int control_outcome;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * accept.c - which of the formats a client wants
+ * format.c - which of the text formats a client asks for
  */
+#include "metrics/format.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-
-#include "metrics/metrics.h"
 
 static const struct {
 	const char *media_type, *content_type;
