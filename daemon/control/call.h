@@ -82,20 +82,16 @@ struct control_request {
 /**
  * struct control_method - one method
  * @name: its name
- * @text: what it does
- * @right: who may call it
+ * @right: which right a client needs to call it
  * @params: its parameters
- * @result: members of what it gives, an object; NULL: that describes itself
  * @call: carry it out; @result is a new object, unless the request gets a rest; Return: 0, CONTROL_LATER,
  *	or an enum control_error with a sentence
- * @error: one that only some methods give: CONTROL_REFUSED, CONTROL_BUSY; 0: none
  */
 struct control_method {
-	const char *name, *text;
+	const char *name;
 	enum control_right right;
-	const struct control_field *params, *result;
+	const struct control_field *params;
 	int (*call)(struct control_request *req, struct json_object **result);
-	enum control_error error;
 };
 
 /** control_refuse() - note a sentence that says what is wrong; Return: @code */
@@ -105,26 +101,22 @@ control_refuse(struct control_request *req, enum control_error code, const char 
 /** control_string() - a parameter that is a string; NULL: it was not given */
 const char *control_string(const struct control_request *req, const char *name);
 
-/* Methods that tell (control_list.c, control_channels.c, control_metrics.c) */
+/* Methods that tell (list.c, channels.c, metrics.c) */
 int control_guest_list(struct control_request *req, struct json_object **result);
 int control_channel_list(struct control_request *req, struct json_object **result);
 int control_metrics_get(struct control_request *req, struct json_object **result);
-extern const struct control_field control_guest_list_result[], control_channel_list_params[],
-	control_channel_list_result[], control_metrics_get_result[];
+extern const struct control_field control_channel_list_params[];
 
 /** control_channel_object() - a channel of a guest as `channel.list` tells it; Return: a new object */
 struct json_object *control_channel_object(const char *guest, const struct channel_snapshot *snap);
 
-/* Methods that change something (control_change.c) */
+/* Methods that change something (change.c) */
 int control_guest_add(struct control_request *req, struct json_object **result);
 int control_guest_remove(struct control_request *req, struct json_object **result);
 int control_channel_add(struct control_request *req, struct json_object **result);
 int control_channel_remove(struct control_request *req, struct json_object **result);
 int control_channel_reset(struct control_request *req, struct json_object **result);
 int control_config_reload(struct control_request *req, struct json_object **result);
-
-/* What all of this is (control_discover.c) */
-int control_discover(struct control_request *req, struct json_object **result);
 
 /**
  * struct control_work - a line that is being answered

@@ -24,11 +24,10 @@
 #define CURSOR           "%016" PRIx64 ".%" PRIu64 ".%" PRIu32
 
 const struct control_field control_channel_list_params[] = {
-	CONTROL_FIELD("guest", CONTROL_STRING, "Only of this guest", .optional = true),
-	CONTROL_FIELD("limit", CONTROL_INTEGER, "At most so many, 1 or more", .optional = true),
-	CONTROL_FIELD("cursor", CONTROL_STRING, "Go on where the list ended that gave this cursor",
-		      .optional = true),
-	CONTROL_END,
+	{ .name = "guest", .type = CONTROL_STRING, .optional = true },
+	{ .name = "limit", .type = CONTROL_INTEGER, .optional = true },
+	{ .name = "cursor", .type = CONTROL_STRING, .optional = true },
+	{ .name = NULL },
 };
 
 /**

@@ -15,12 +15,6 @@
 #include "metrics/metrics.h"
 #include "control/call.h"
 
-const struct control_field control_metrics_get_result[] = {
-	CONTROL_FIELD("content_type", CONTROL_STRING, "Of the text, as in HTTP"),
-	CONTROL_FIELD("text", CONTROL_STRING, "OpenMetrics"),
-	CONTROL_END,
-};
-
 /**
  * struct telling - a text that is being told, a metric at a time
  * @rest: its way out

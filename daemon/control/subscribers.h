@@ -57,9 +57,6 @@ void control_subscriber_written(struct control_subscriber *sub);
 
 /* `events.subscribe` */
 int control_subscribe(struct control_request *req, struct json_object **result);
-extern const struct control_field control_subscribe_params[], control_subscribe_result[];
-
-/** control_subscribers_describe() - for `rpc.discover`: the notification, and all kinds; Return: a new object */
-struct json_object *control_subscribers_describe(void);
+extern const struct control_field control_subscribe_params[];
 
 #endif

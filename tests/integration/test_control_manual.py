@@ -1,25 +1,81 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""rpc.discover: what it says of the control socket is what the control socket does."""
+"""okl4fsd-control(7): what it says of the control socket is what the control socket does."""
+import re
 import socket
 import unittest
 
-from schema import valid
+from control_page import BASIC, Page
+from schema import load_commented, valid
+from vm import paths
 from vm.control import Connection, RpcError
 from vm.daemon import Daemon, guest_config
 from vm.process import scratch_dir
 
 INVALID_PARAMS = -32602
-METHODS = {"version", "status", "guest.list", "guest.add", "guest.remove", "channel.list",
-           "channel.add", "channel.remove", "channel.reset", "log.set", "config.reload",
-           "events.subscribe", "metrics.get", "rpc.discover"}
-WRONG = {"string": 1, "array": {"x": 1}, "object": "x", "integer": "x", "boolean": 1}
+WRONG = {"string": 1, "array of string": {"x": 1}, "object": "x", "number": "x"}
+# Members that take a guest that breaks the rules, or TLS
+ELSEWHERE = {"failure.status", "failure.text", "endpoint.handshakes_failed",
+             "endpoint.connections_torn"}
+SCHEMA = load_commented((paths.ROOT / "conf/okl4fsd.schema.json").read_text(encoding="utf-8"))
 
 
-class Discover(unittest.TestCase):
+def source(path: str) -> str:
+    """A file of the daemon, whose tables are compared with the page."""
+    return (paths.ROOT / "daemon" / path).read_text(encoding="utf-8")
+
+
+class Tables(unittest.TestCase):
+    """The page has what the daemon's tables have, and nothing else."""
+
+    def setUp(self):
+        self.page = Page()
+
+    def test_methods_and_their_rights(self):
+        rows = re.findall(r'^\t\{ "([\w.]+)", CONTROL_(READER|ADMIN),', source("control/methods.c"),
+                          re.M)
+        self.assertGreater(len(rows), 10)
+        self.assertEqual({name: method.admin for name, method in self.page.methods.items()},
+                         {name: right == "ADMIN" for name, right in rows})
+
+    def test_kinds_of_events_and_their_members(self):
+        names = dict(re.findall(r'\[EVENTS_(\w+)\] = "([\w.]+)"', source("loop/events.c")))
+        self.assertEqual(set(self.page.kinds), set(names.values()))
+        text = source("control/subscribers.c")
+        for name, body in re.findall(r"^#define (TYPE|ID)\s+(MEMBER\(.*\))$", text, re.M):
+            text = re.sub(rf"\{{ {name}\b", f"{{ {body}", text)
+        rows = dict(re.findall(r"\[EVENTS_(\w+)\] = \{ (MEMBER.*?) \},\n", text, re.S))
+        self.assertGreater(len(rows), 10)
+        for key, kind in names.items():
+            told = {name: member.type for name, member in self.page.kinds[kind].items()}
+            self.assertEqual(told, {name: kind.lower() for name, kind in re.findall(
+                r'MEMBER\("(\w+)", (\w+), \w+\)', rows.get(key, ""))}, kind)
+
+    def test_error_codes(self):
+        codes = re.findall(r"^\tCONTROL_\w+ =\s*(-\d+),", source("control/call.h"), re.M)
+        self.assertEqual(set(self.page.codes), set(map(int, codes)))
+        for code, about in self.page.codes.items():
+            self.assertRegex(about, r"\w", code)
+
+    def test_what_is_required_stands_first(self):
+        for name, method in self.page.methods.items():
+            optional = [param.optional for param in method.params.values()]
+            self.assertEqual(optional, sorted(optional), name)
+            for param in method.params.values():
+                self.assertIn(param.type, WRONG, name)
+
+    def test_types_are_described(self):
+        for members in (*self.page.types.values(), *self.page.kinds.values(),
+                        *(method.result for method in self.page.methods.values())):
+            for name, member in members.items():
+                self.assertIn(member.type.removeprefix("array of "), {*BASIC, *self.page.types}, name)
+
+
+class Methods(unittest.TestCase):
     """A daemon with a guest of many channels."""
 
     @classmethod
     def setUpClass(cls):
+        cls.page = Page()
         cls.scratch = scratch_dir()
         (cls.scratch / "file").write_bytes(b"x" * 1000)
         cls.daemon = Daemon({"guests": [guest_config("vm1", cls.scratch / "vm1.sock", {
@@ -28,7 +84,6 @@ class Discover(unittest.TestCase):
             "other": {"type": "unix-connect", "path": str(cls.scratch / "other")},
             "tcp": {"type": "tcp-connect", "address": "127.0.0.1:9"},
             "echo": {"type": "echo"}})]}, scratch=cls.scratch)
-        cls.document = cls.daemon.rpc("rpc.discover")
 
     @classmethod
     def tearDownClass(cls):
@@ -39,50 +94,41 @@ class Discover(unittest.TestCase):
         self.connection = Connection(self.daemon.control_path)
         self.addCleanup(self.connection.close)
 
-    def method(self, name: str) -> dict:
-        """What is said of a method."""
-        return next(m for m in self.document["methods"] if m["name"] == name)
-
     def call(self, name: str, params: dict | None = None):
-        """Call a method whose result must be as it is said, with parameters that are, too."""
-        method = self.method(name)
-        for param in method["params"]:
-            if param["name"] in (params or {}):
-                self.assertTrue(valid(param["schema"], params[param["name"]], self.document))
+        """Call a method whose result must be as the page says, with parameters that are, too."""
+        method = self.page.methods[name]
+        self.assertEqual(self.page.wrong(method.params, params or {}, name), [])
+        for part, value in (params or {}).items():
+            if isinstance(value, dict):
+                self.assertTrue(valid(SCHEMA["$defs"][part], value, SCHEMA), value)
         result = self.connection.call(name, params)
-        self.assertTrue(valid(method["result"]["schema"], result, self.document),
-                        f"{name}: {result}")
+        self.assertEqual(self.page.wrong(method.result, result, f"{name}:"), [])
         return result
 
     def refused(self, name: str, params: dict) -> int:
-        """Call a method that must refuse; the code, which must be one that is said."""
+        """Call a method that must refuse; the code, which must be one that the page has for it."""
         with self.assertRaises(RpcError) as refused:
             self.connection.call(name, params)
-        self.assertIn(refused.exception.code,
-                      [error["code"] for error in self.method(name)["errors"]])
+        self.assertTrue(self.page.cites(refused.exception.code, name), refused.exception)
         self.assertRegex(refused.exception.message, r"\w")
         return refused.exception.code
 
-    def test_the_document(self):
-        self.assertRegex(self.document["openrpc"], r"^1\.\d+\.\d+$")
-        self.assertEqual(self.document["info"]["version"], self.daemon.rpc("version")["version"])
-        names = [method["name"] for method in self.document["methods"]]
-        self.assertEqual((len(names), set(names)), (len(METHODS), METHODS))
-        for method in self.document["methods"]:
-            self.assertTrue(method["summary"])
-            self.assertIn(method["x-right"], ("reader", "admin"))
-            self.assertEqual(method["paramStructure"], "by-name")
-            # What must be there stands before what may be (OpenRPC, Method Object).
-            required = [param["required"] for param in method["params"]]
-            self.assertEqual(required, sorted(required, reverse=True))
-            for param in method["params"]:
-                self.assertTrue(param["summary"])
+    def add_all(self) -> None:
+        """Guests and channels of all kinds come, are listed, and go."""
+        self.test_every_type_of_endpoint_is_added_live()
+        self.test_channels_that_are_joined_are_added_live()
+        self.call("channel.add", {"guest": "vm1", "channel": {
+            "name": "c", "endpoint": {"type": "echo"}, "guest_mode": "0600", "guest_uid": 1,
+            "guest_gid": 2}})
+        self.call("channel.list", {"limit": 1})
+        self.call("channel.list")
+        self.call("channel.remove", {"guest": "vm1", "channel": "c"})
 
     def test_methods_that_tell(self):
-        for method in self.document["methods"]:
-            if method["x-right"] == "reader":
-                with self.subTest(method["name"]):
-                    self.call(method["name"])
+        for name, method in self.page.methods.items():
+            if not method.admin:
+                with self.subTest(name):
+                    self.call(name)
         self.call("guest.list", {"guest": "vm1"})
         self.assertEqual(len(self.call("channel.list", {"guest": "vm1"})["channels"]), 5)
 
@@ -95,6 +141,19 @@ class Discover(unittest.TestCase):
         self.call("guest.remove", {"guest": "new"})
         self.call("log.set", {"level": "debug"})
         self.call("config.reload")
+
+    def test_members_that_the_page_has_are_seen(self):
+        """Nothing on the page is made up."""
+        self.test_methods_that_tell()
+        self.add_all()
+        lists = {kind: members for kind, members in self.page.types.items()
+                 if kind not in ("event", "lost")}
+        lists |= {f"{name}:": method.result for name, method in self.page.methods.items()
+                  if not method.admin}
+        for kind, members in lists.items():
+            for name in members:
+                if f"{kind}.{name}" not in ELSEWHERE:
+                    self.assertIn(f"{kind}.{name}", self.page.seen)
 
     def test_every_type_of_endpoint_is_added_live(self):
         other = str(self.scratch / "nobody")
@@ -130,18 +189,15 @@ class Discover(unittest.TestCase):
         """Of each method: one that is not known, each of a wrong type, each left out."""
         good = {"guest": "vm1", "channel": "echo", "level": "info"}
         n = 0
-        for method in self.document["methods"]:
-            name, params = method["name"], method["params"]
+        for name, method in self.page.methods.items():
             self.assertEqual(self.refused(name, {"nonsense": 1}), INVALID_PARAMS)
-            for param in params:
-                schema = param["schema"]
-                kind = schema.get("type", "object")
-                others = {p["name"]: good.get(p["name"]) for p in params
-                          if p is not param and p["required"]}
-                with self.subTest(method=name, param=param["name"]):
-                    wrong = {**others, param["name"]: WRONG[kind]}
+            for key, param in method.params.items():
+                others = {k: good.get(k) for k, p in method.params.items()
+                          if k != key and not p.optional}
+                with self.subTest(method=name, param=key):
+                    wrong = {**others, key: WRONG[param.type]}
                     self.assertEqual(self.refused(name, wrong), INVALID_PARAMS)
-                    if param["required"]:
+                    if not param.optional:
                         self.assertEqual(self.refused(name, others), INVALID_PARAMS)
                     n += 1
         self.assertGreater(n, 10)
@@ -157,20 +213,17 @@ class Discover(unittest.TestCase):
 
     def test_words(self):
         """Each word of a list is taken."""
-        for word in self.method("log.set")["params"][0]["schema"]["enum"]:
+        said = re.search(r"^\.It Va level Pq string\n\.Cm (.*?)\n\.El", self.page.text, re.M | re.S)
+        levels = re.findall(r"\b(?!or\b|Cm\b)[a-z]+", said[1])
+        self.assertEqual(levels, ["err", "warning", "notice", "info", "debug"])
+        for word in levels:
             self.call("log.set", {"level": word})
-        self.call("log.set", {"level": "debug"})
-        kinds = self.method("events.subscribe")["params"][1]["schema"]["items"]["enum"]
-        for word in kinds:
+        self.assertEqual(self.call("status")["log_level"], "debug")
+        for word in {*self.page.kinds, *(kind.split(".")[0] for kind in self.page.kinds)}:
             self.call("events.subscribe", {"kinds": [word]})
-        listed = self.document["x-notification"]["kinds"]
-        self.assertEqual({kind["kind"] for kind in listed} - {"lost"},
-                         {word for word in kinds if "." in word})
 
     def test_notifications(self):
         """An event has the members that are said, and no others."""
-        notification = self.document["x-notification"]
-        common = notification["params"]
         self.call("events.subscribe")
         guest = guest_config("told", self.scratch / "told.sock", {})
         self.call("guest.add", {"guest": guest})
@@ -185,10 +238,8 @@ class Discover(unittest.TestCase):
                           "guest.removed"])
         self.assertEqual(told[1]["id"], ident)
         for event in told:
-            own = next(k for k in notification["kinds"] if k["kind"] == event["kind"])["members"]
-            members = {key: event.pop(key) for key in own["properties"]}
-            self.assertTrue(valid(own, members, self.document))
-            self.assertTrue(valid(common, event, self.document), event)
+            members = {**self.page.types["event"], **self.page.kinds[event["kind"]]}
+            self.assertEqual(self.page.wrong(members, event, "event"), [])
 
 
 if __name__ == "__main__":
