@@ -10,6 +10,16 @@
 
 #include "control/call.h"
 #include "control/json.h"
+#include "metrics/counters.h"
+
+static void add_counters(struct json_object *object, const struct counter *c, const void *snap,
+			 int way)
+{
+	for (; !counter_is_end(c); c++) {
+		if (c->name)
+			control_add_number(object, c->name, counter_read(c, snap, way));
+	}
+}
 
 /**
  * add_guest() - tell of a guest
@@ -31,15 +41,7 @@ static void add_guest(struct guest *guest, struct json_object *list)
 	control_add_boolean(object, "connected", snap.connected);
 	control_add_boolean(object, "ready", snap.ready);
 	control_add_instance(object, "driver_instance", snap.driver_instance);
-	control_add_number(object, "channels", snap.n_channels);
-	control_add_number(object, "queues", snap.n_queues);
-	control_add_number(object, "memory_bytes", snap.memory_bytes);
-	control_add_number(object, "tail_bytes", snap.tail_bytes);
-	control_add_number(object, "requests", snap.requests);
-	control_add_number(object, "requests_refused", snap.refused);
-	control_add_number(object, "fuse_requests_declined", snap.declined_fuse);
-	control_add_number(object, "messages_dropped", snap.dropped_messages);
-	control_add_number(object, "device_errors", snap.device_errors);
+	add_counters(object, guest_counters, &snap, 0);
 	json_object_array_add(list, object);
 }
 
@@ -63,83 +65,54 @@ int control_guest_list(struct control_request *req, struct json_object **result)
 	return 0;
 }
 
-/**
- * way_object() - one direction of a channel
- * @stats: its counters
- * @fill: bytes in its ring
- * @host_phase: phase of the host's end
- * @guest_phase: phase of the guest's end
- *
- * Return: a new object.
- */
-static struct json_object *way_object(const struct channel_way_stats *stats, uint64_t fill,
-				      uint64_t host_phase, uint64_t guest_phase)
+static struct json_object *way_object(const struct channel_snapshot *snap, int way)
 {
 	struct json_object *object = json_object_new_object();
 
-	control_add_number(object, "bytes", stats->bytes);
-	control_add_number(object, "messages", stats->messages);
-	control_add_number(object, "fill_bytes", fill);
-	control_add_number(object, "wakes_sent", stats->wakes_sent);
-	control_add_number(object, "wakes_received", stats->wakes_received);
-	control_add_number(object, "full_stalls", stats->full_stalls);
-	control_add_number(object, "empty_stalls", stats->empty_stalls);
-	control_add_number(object, "opens", stats->opens);
-	control_add_number(object, "host_phase", host_phase);
-	control_add_number(object, "guest_phase", guest_phase);
+	add_counters(object, way_counters, snap, way);
 	return object;
 }
 
-/**
- * add_connections() - what has come of a socket
- * @object: to which
- * @cfg: the endpoint's configuration
- * @info: its state
- */
-static void add_connections(struct json_object *object, const struct endpoint_config *cfg,
-			    const struct endpoint_info *info)
+/* What has come of the connections of a socket */
+static void add_connections(struct json_object *object, const struct channel_snapshot *snap)
 {
-	bool listens = cfg->type == ENDPOINT_UNIX_LISTEN || cfg->type == ENDPOINT_TCP_LISTEN;
+	const struct endpoint_config *cfg = &snap->cfg->endpoint;
 
-	control_add_number(object, "clients", info->clients);
-	control_add_number(object, listens ? "clients_refused" : "attempts_failed",
-			   listens ? info->refused : info->failed);
-	if (cfg->tls) {
-		control_add_number(object, "handshakes_failed", info->handshakes_failed);
-		control_add_number(object, "connections_torn", info->torn);
+	for (const struct counter *c = endpoint_counters; !counter_is_end(c); c++) {
+		if (c->name && counter_fits(c, cfg))
+			control_add_number(object, c->name, counter_read(c, snap, 0));
 	}
-	if (*info->error)
-		control_add_string(object, "error", info->error);
+	if (*snap->info.error)
+		control_add_string(object, "error", snap->info.error);
 	else if (cfg->type != ENDPOINT_UNIX_LISTEN)
 		json_object_object_add(object, "error", NULL);
 }
 
 /**
  * endpoint_object() - the host end of a channel
- * @cfg: its configuration
- * @info: its state
+ * @snap: the channel
  *
  * Return: a new object.
  */
-static struct json_object *endpoint_object(const struct endpoint_config *cfg,
-					   const struct endpoint_info *info)
+static struct json_object *endpoint_object(const struct channel_snapshot *snap)
 {
+	const struct endpoint_config *cfg = &snap->cfg->endpoint;
 	struct json_object *object = json_object_new_object();
 
 	control_add_string(object, "type", endpoint_type_name(cfg->type));
-	control_add_boolean(object, "connected", info->connected);
+	control_add_boolean(object, "connected", snap->info.connected);
 	if (cfg->type == ENDPOINT_INTERVM) {
 		control_add_path(object, "file", cfg->file);
 		control_add_number(object, "rounds", cfg->rounds);
 	} else if (cfg->type == ENDPOINT_UNIX_LISTEN || cfg->type == ENDPOINT_UNIX_CONNECT) {
 		control_add_path(object, "path", cfg->path);
 		if (cfg->type == ENDPOINT_UNIX_LISTEN)
-			control_add_boolean(object, "path_lost", info->path_lost);
-		add_connections(object, cfg, info);
+			control_add_boolean(object, "path_lost", snap->info.path_lost);
+		add_connections(object, snap);
 	} else if (cfg->type == ENDPOINT_TCP_LISTEN || cfg->type == ENDPOINT_TCP_CONNECT) {
 		control_add_string(object, "address", cfg->address);
 		control_add_boolean(object, "tls", cfg->tls);
-		add_connections(object, cfg, info);
+		add_connections(object, snap);
 	} else if (cfg->type == ENDPOINT_CHANNEL) {
 		control_add_string(object, "guest", cfg->guest);
 		control_add_string(object, "channel", cfg->channel);
@@ -205,17 +178,11 @@ struct json_object *control_channel_object(const char *guest, const struct chann
 	control_add_number(object, "ring_bytes", cfg->ring_bytes);
 	control_add_boolean(object, "exclusive", cfg->exclusive);
 	add_node(object, cfg);
-	json_object_object_add(object, "endpoint", endpoint_object(&cfg->endpoint, &snap->info));
+	json_object_object_add(object, "endpoint", endpoint_object(snap));
 	control_add_instance(object, "instance", snap->instance);
-	control_add_number(object, "attaches", snap->attaches);
-	json_object_object_add(object, "fwd",
-			       way_object(&snap->fwd, snap->fwd_fill, snap->fwd_host_phase,
-					  snap->fwd_guest_phase));
-	json_object_object_add(object, "bwd",
-			       way_object(&snap->bwd, snap->bwd_fill, snap->bwd_host_phase,
-					  snap->bwd_guest_phase));
-	control_add_number(object, "tail_bytes", snap->tail_bytes);
-	control_add_number(object, "lost_bytes", snap->lost_bytes);
+	json_object_object_add(object, "fwd", way_object(snap, 0));
+	json_object_object_add(object, "bwd", way_object(snap, 1));
+	add_counters(object, channel_counters, snap, 0);
 	json_object_object_add(object, "errors", errors_object(snap));
 	return object;
 }
