@@ -15,13 +15,13 @@
 struct control_method;
 
 /**
- * struct control_clients - all connections, and what holds for all
+ * struct control_clients - all connections, and what they share
  * @loop: main loop; borrowed
  * @server: what the methods show and change; borrowed
  * @methods: what clients can call; borrowed
  * @rights: which client may call what
- * @idle_seconds: after which a client that asks nothing is sent away; 0: never
- * @places: the connections, the one whose last question is the oldest first
+ * @idle_seconds: a client that asks nothing for so long is dismissed; 0: never
+ * @places: the connections; the one that has asked nothing for the longest time is first
  */
 struct control_clients {
 	struct loop *loop;
@@ -42,13 +42,13 @@ struct control_clients {
 void control_clients_init(struct control_clients *all, struct loop *loop, struct server *server,
 			  const struct control_method *methods);
 
-/** control_clients_deinit() - drop all */
+/** control_clients_deinit() - drop all connections */
 void control_clients_deinit(struct control_clients *all);
 
-/** control_clients_take() - a client has connected: serve it, or say why not; @fd is consumed */
+/** control_clients_take() - serve a client that has connected, or tell it why not; @fd is consumed */
 void control_clients_take(struct control_clients *all, int fd);
 
-/** control_clients_reload() - the configuration is another one; it holds for those who are there, too */
+/** control_clients_reload() - apply a new configuration, to connected clients too */
 void control_clients_reload(struct control_clients *all);
 
 #endif

@@ -21,12 +21,7 @@ static void add_counters(struct json_object *object, const struct counter *c, co
 	}
 }
 
-/**
- * add_guest() - tell of a guest
- * @guest: guest
- * @list: to which
- */
-static void add_guest(struct guest *guest, struct json_object *list)
+static void list_guest(struct guest *guest, struct json_object *list)
 {
 	const struct guest_config *cfg = guest_config(guest);
 	struct json_object *object = json_object_new_object();
@@ -56,10 +51,10 @@ int control_guest_list(struct control_request *req, struct json_object **result)
 				      name);
 	list = json_object_new_array();
 	if (guest)
-		add_guest(guest, list);
+		list_guest(guest, list);
 	else
 		for (size_t i = 0; (guest = server_guest(req->server, i)); i++)
-			add_guest(guest, list);
+			list_guest(guest, list);
 	*result = json_object_new_object();
 	json_object_object_add(*result, "guests", list);
 	return 0;
@@ -73,7 +68,6 @@ static struct json_object *way_object(const struct channel_snapshot *snap, int w
 	return object;
 }
 
-/* What has come of the connections of a socket */
 static void add_connections(struct json_object *object, const struct channel_snapshot *snap)
 {
 	const struct endpoint_config *cfg = &snap->cfg->endpoint;
@@ -88,12 +82,6 @@ static void add_connections(struct json_object *object, const struct channel_sna
 		json_object_object_add(object, "error", NULL);
 }
 
-/**
- * endpoint_object() - the host end of a channel
- * @snap: the channel
- *
- * Return: a new object.
- */
 static struct json_object *endpoint_object(const struct channel_snapshot *snap)
 {
 	const struct endpoint_config *cfg = &snap->cfg->endpoint;
@@ -120,12 +108,6 @@ static struct json_object *endpoint_object(const struct channel_snapshot *snap)
 	return object;
 }
 
-/**
- * failure_object() - why a channel has failed
- * @snap: the channel
- *
- * Return: a new object; NULL (which is null) when it has not.
- */
 static struct json_object *failure_object(const struct channel_snapshot *snap)
 {
 	struct json_object *object;
@@ -138,12 +120,6 @@ static struct json_object *failure_object(const struct channel_snapshot *snap)
 	return object;
 }
 
-/**
- * errors_object() - violations by name
- * @snap: the channel
- *
- * Return: a new object with those that happened.
- */
 static struct json_object *errors_object(const struct channel_snapshot *snap)
 {
 	struct json_object *object = json_object_new_object();
@@ -154,8 +130,8 @@ static struct json_object *errors_object(const struct channel_snapshot *snap)
 	return object;
 }
 
-/* What the channel's node in the guest is to be; null where that is the guest's choice. */
-static void add_node(struct json_object *object, const struct channel_config *cfg)
+/* Mode and owner of the channel's node in the guest; null where the guest chooses */
+static void add_node_access(struct json_object *object, const struct channel_config *cfg)
 {
 	char mode[16];
 
@@ -177,7 +153,7 @@ struct json_object *control_channel_object(const char *guest, const struct chann
 	json_object_object_add(object, "failure", failure_object(snap));
 	control_add_number(object, "ring_bytes", cfg->ring_bytes);
 	control_add_boolean(object, "exclusive", cfg->exclusive);
-	add_node(object, cfg);
+	add_node_access(object, cfg);
 	json_object_object_add(object, "endpoint", endpoint_object(snap));
 	control_add_instance(object, "instance", snap->instance);
 	json_object_object_add(object, "fwd", way_object(snap, 0));

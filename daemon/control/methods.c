@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * methods.c - what the control socket can be asked
+ * methods.c - the methods of the control socket
  */
 #include "control/methods.h"
 
@@ -12,13 +12,6 @@
 #include "control/json.h"
 #include "util/log.h"
 
-/**
- * call_version() - `version`
- * @req: not used
- * @result: out
- *
- * Return: 0.
- */
 static int call_version(struct control_request *req, struct json_object **result)
 {
 	*result = json_object_new_object();
@@ -28,13 +21,6 @@ static int call_version(struct control_request *req, struct json_object **result
 	return 0;
 }
 
-/**
- * call_status() - `status`
- * @req: request
- * @result: out
- *
- * Return: 0.
- */
 static int call_status(struct control_request *req, struct json_object **result)
 {
 	uint64_t n_guests = 0, connected = 0, ready = 0, n[N_CHANNEL_STATES] = { 0 };
@@ -68,13 +54,6 @@ static int call_status(struct control_request *req, struct json_object **result)
 	return 0;
 }
 
-/**
- * call_log_set() - `log.set`
- * @req: request
- * @result: out
- *
- * Return: 0 or CONTROL_INVALID_PARAMS.
- */
 static int call_log_set(struct control_request *req, struct json_object **result)
 {
 	const char *word = control_string(req, "level");
@@ -121,14 +100,14 @@ static const struct control_field channel_name[] = {
 	{ .name = NULL },
 };
 
-static const struct control_field log_level[] = {
+static const struct control_field level_params[] = {
 	{ .name = "level", .type = CONTROL_STRING },
 	{ .name = NULL },
 };
 
 #define NONE control_no_fields
 
-/* okl4fsd-control(7) describes each of them, and a test holds that it does. */
+/* okl4fsd-control(7) describes each of them; a test compares the two. */
 const struct control_method control_methods[] = {
 	{ "version", CONTROL_READER, NONE, call_version },
 	{ "status", CONTROL_READER, NONE, call_status },
@@ -140,7 +119,7 @@ const struct control_method control_methods[] = {
 	{ "channel.remove", CONTROL_ADMIN, channel_name, control_channel_remove },
 	{ "channel.reset", CONTROL_ADMIN, channel_name, control_channel_reset },
 	{ "config.reload", CONTROL_ADMIN, NONE, control_config_reload },
-	{ "log.set", CONTROL_ADMIN, log_level, call_log_set },
+	{ "log.set", CONTROL_ADMIN, level_params, call_log_set },
 	{ "metrics.get", CONTROL_READER, NONE, control_metrics_get },
 	{ "events.subscribe", CONTROL_READER, control_subscribe_params, control_subscribe },
 	{ .name = NULL },

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * subscribers.c - clients that want to be told what happens
+ * subscribers.c - clients that want events
  *
- * A table says which members each kind of event has, and where in the record they are. What the kinds
- * mean stands in okl4fsd-control(7).
+ * A table says which members each kind of event has, and where they lie in the record. okl4fsd-control(7)
+ * says what the kinds mean.
  */
 #include "control/subscribers.h"
 
@@ -18,7 +18,7 @@
 #include "control/call.h"
 #include "control/json.h"
 
-/* A member of an event's own: its name, its type, and where its value is in a struct events_record */
+/* A member that only some kinds have: its name, its type, and where it lies in a struct events_record */
 struct member {
 	const char *name;
 	enum { STRING, BOOLEAN, NUMBER, INSTANCE } type;
@@ -32,8 +32,8 @@ struct member {
 #define TYPE MEMBER("type", STRING, text)
 #define ID   MEMBER("id", NUMBER, number)
 
-/* Those that have some; the second may have no name */
-static const struct member members[N_EVENTS_KINDS][2] = {
+/* Kinds without such members have no row; the second member may have no name. */
+static const struct member own_members[N_EVENTS_KINDS][2] = {
 	[EVENTS_GUEST_READY] = { MEMBER("driver_instance", INSTANCE, instance) },
 	[EVENTS_GUEST_BROKEN] = { MEMBER("reason", STRING, text) },
 	[EVENTS_CHANNEL_ADDED] = { ID },
@@ -58,16 +58,10 @@ const struct control_field control_subscribe_params[] = {
 	{ .name = NULL },
 };
 
-/* Who wants events; main's */
+/* Those that want events; main's */
 static LIST_HEAD(, control_subscriber) subscribers = LIST_HEAD_INITIALIZER(subscribers);
 static unsigned int n_subscribers;
 
-/**
- * notification() - the line of an event
- * @params: consumed
- *
- * Return: the line, to be freed, or NULL.
- */
 static char *notification(struct json_object *params)
 {
 	struct json_object *object = json_object_new_object();
@@ -102,12 +96,6 @@ static void add_member(struct json_object *params, const struct member *m,
 	}
 }
 
-/**
- * event_line() - an event as a line
- * @r: the event
- *
- * Return: the line, to be freed, or NULL.
- */
 static char *event_line(const struct events_record *r)
 {
 	struct json_object *params = json_object_new_object();
@@ -120,8 +108,8 @@ static char *event_line(const struct events_record *r)
 		control_add_string(params, "guest", r->guest);
 	if (r->channel[0])
 		control_add_string(params, "channel", r->channel);
-	for (int i = 0; i < 2 && members[r->kind][i].name; i++)
-		add_member(params, &members[r->kind][i], r);
+	for (int i = 0; i < 2 && own_members[r->kind][i].name; i++)
+		add_member(params, &own_members[r->kind][i], r);
 	return notification(params);
 }
 
@@ -168,21 +156,16 @@ void control_subscriber_written(struct control_subscriber *sub)
 	free(line);
 }
 
-/* Hands it a line, or counts that it was missed; NULL: there was no memory for the line */
-static void send_line(struct control_subscriber *sub, const char *line)
+/* @line is NULL when there was no memory for it; then it counts as missed. */
+static void hand_line(struct control_subscriber *sub, const char *line)
 {
-	/* A subscriber that has missed some is told of that first. */
+	/* A subscriber that has missed events is told of that first. */
 	if (!line || sub->lost || queued(sub) + strlen(line) > CONTROL_SUBSCRIBER_MAX_QUEUED ||
 	    !add_line(sub, line))
 		sub->lost++;
 }
 
-/**
- * on_event() - something has happened
- * @arg: not used
- * @record: what
- */
-static void on_event(void *arg, const struct events_record *record)
+static void on_event_taken(void *arg, const struct events_record *record)
 {
 	struct control_subscriber *sub;
 	char *line = NULL;
@@ -196,17 +179,13 @@ static void on_event(void *arg, const struct events_record *record)
 		if (!made)
 			line = event_line(record);
 		made = true;
-		send_line(sub, line);
+		hand_line(sub, line);
 	}
 	free(line);
 }
 
-/**
- * on_dropped() - main was too slow
- * @arg: not used
- * @n: events that are lost, of whatever kind
- */
-static void on_dropped(void *arg, uint64_t n)
+/* Main was too slow: events of any kind are lost, so each subscriber may have missed some. */
+static void on_events_dropped(void *arg, uint64_t n)
 {
 	struct control_subscriber *sub;
 
@@ -228,10 +207,6 @@ void control_subscriber_off(struct control_subscriber *sub)
 		events_take(NULL, NULL, NULL);
 }
 
-/**
- * subscriber_on() - it wants events
- * @sub: subscriber
- */
 static void subscriber_on(struct control_subscriber *sub)
 {
 	if (sub->on)
@@ -239,15 +214,10 @@ static void subscriber_on(struct control_subscriber *sub)
 	sub->on = true;
 	LIST_INSERT_HEAD(&subscribers, sub, entry);
 	if (!n_subscribers++)
-		events_take(on_event, on_dropped, NULL);
+		events_take(on_event_taken, on_events_dropped, NULL);
 }
 
-/**
- * kinds_of_word() - what a word of a filter stands for
- * @word: a kind or a group
- *
- * Return: a bit a kind; 0: there is none such.
- */
+/* The kinds that a word of a filter stands for, one bit per kind; 0: there are none */
 static uint32_t kinds_of_word(const char *word)
 {
 	size_t bytes = strlen(word);
@@ -263,13 +233,6 @@ static uint32_t kinds_of_word(const char *word)
 	return bits;
 }
 
-/**
- * read_kinds() - the parameter `kinds`
- * @req: request; its error is filled
- * @bits: out: a bit a kind
- *
- * Return: 0 or CONTROL_INVALID_PARAMS.
- */
 static int read_kinds(struct control_request *req, uint32_t *bits)
 {
 	struct json_object *list;

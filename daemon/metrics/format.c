@@ -24,13 +24,6 @@ const char *metrics_content_type(enum metrics_format format)
 	return formats[format].content_type;
 }
 
-/**
- * quality_of() - the weight of a media range
- * @params: what follows its media type, up to the next comma
- * @bytes: its length
- *
- * Return: thousandths, 1000 where none is given (RFC 9110, section 12.4.2).
- */
 static int quality_of(const char *params, size_t bytes)
 {
 	const char *end = params + bytes;
@@ -49,13 +42,6 @@ static int quality_of(const char *params, size_t bytes)
 	return 1000;
 }
 
-/**
- * quality() - how much a client wants a media type that it names
- * @accept: value of its Accept header
- * @type: media type
- *
- * Return: thousandths; 0: not at all, or not by name.
- */
 static int quality(const char *accept, const char *type)
 {
 	size_t length = strlen(type);

@@ -28,13 +28,7 @@ static const char *const directions[] = { "to_host", "to_guest" };
 
 #define ARRAY_LENGTH(a) (sizeof(a) / sizeof((a)[0]))
 
-/**
- * now_us() - a clock
- * @clock: which
- *
- * Return: microseconds.
- */
-static uint64_t now_us(clockid_t clock)
+static uint64_t clock_us(clockid_t clock)
 {
 	struct timespec now;
 
@@ -42,11 +36,6 @@ static uint64_t now_us(clockid_t clock)
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-/**
- * resident_bytes() - memory of this process that is there
- *
- * Return: bytes (proc(5), statm); 0 when that cannot be read.
- */
 static uint64_t resident_bytes(void)
 {
 	FILE *f = fopen("/proc/self/statm", "re");
@@ -104,7 +93,7 @@ static void write_process(struct metrics_out *out, const struct metrics *m, cons
 	metric_begin(out, &up);
 	metric_sample_us(out, &up, "", server_uptime_ms(m->server) * 1000);
 	metric_begin(out, &cpu);
-	metric_sample_us(out, &cpu, "", now_us(CLOCK_PROCESS_CPUTIME_ID));
+	metric_sample_us(out, &cpu, "", clock_us(CLOCK_PROCESS_CPUTIME_ID));
 	metric_begin(out, &resident);
 	metric_sample(out, &resident, "", resident_bytes());
 	metric_begin(out, &workers);

@@ -11,11 +11,6 @@
 #include "rig.h"
 #include "control/call.h"
 
-/**
- * is_no_json() - a line must be refused as text
- * @line: it
- * @why: what must be told, as it stands in JSON
- */
 static void is_no_json(const char *line, const char *why)
 {
 	char want[256];
@@ -24,12 +19,6 @@ static void is_no_json(const char *line, const char *why)
 	answers(line, want);
 }
 
-/**
- * is_no_request() - a line must be refused as a request
- * @line: it
- * @id: whose id is this, in JSON
- * @why: what must be told, as it stands in JSON
- */
 static void is_no_request(const char *line, const char *id, const char *why)
 {
 	char want[256];
@@ -222,14 +211,6 @@ Test(control, lists_of_all)
 	free(line);
 }
 
-/**
- * page() - ask for a page of `channel.list`
- * @params: members of its params
- * @names: out: guest and id of each channel, as "vm1/0 vm2/0 "
- * @size: bytes of @names
- *
- * Return: the cursor, to be freed; NULL: there is none.
- */
 static char *page(const char *params, char *names, size_t size)
 {
 	struct json_object *reply, *result, *list, *cursor;
@@ -255,14 +236,6 @@ static char *page(const char *params, char *names, size_t size)
 	return copy;
 }
 
-/**
- * next_page() - go on where a page ended
- * @cursor: of that page; freed
- * @more: further members of the params
- * @names, @size: as of page()
- *
- * Return: likewise.
- */
 static char *next_page(char *cursor, const char *more, char *names, size_t size)
 {
 	char params[256];

@@ -268,11 +268,6 @@ char *answer_to(const char *line, size_t bytes)
 	return answer;
 }
 
-/**
- * answers() - a line must be answered by exactly this one
- * @line: request
- * @want: the answer without its newline; NULL: none
- */
 void answers(const char *line, const char *want)
 {
 	char *got = answer_to(line, strlen(line));
@@ -288,14 +283,7 @@ void answers(const char *line, const char *want)
 	free(got);
 }
 
-/**
- * call() - a call must be answered by exactly this
- * @method: its method
- * @params: the members of its params; NULL: it has none
- * @kind: "result" or "error"
- * @what: its value
- */
-static void call(const char *method, const char *params, const char *kind, const char *what)
+static void expect_answer(const char *method, const char *params, const char *kind, const char *what)
 {
 	char line[1024], want[4096];
 
@@ -305,28 +293,15 @@ static void call(const char *method, const char *params, const char *kind, const
 	answers(line, want);
 }
 
-/**
- * gives() - a call must have this result
- * @method: its method
- * @params: the members of its params; NULL: it has none
- * @result: the result
- */
 void gives(const char *method, const char *params, const char *result)
 {
-	call(method, params, "result", result);
+	expect_answer(method, params, "result", result);
 }
 
-/**
- * refuses() - a call must give this error
- * @method: its method
- * @params: the members of its params; NULL: it has none
- * @code: of the error
- * @text: its message as it stands in JSON
- */
 void refuses(const char *method, const char *params, int code, const char *text)
 {
 	char error[1024];
 
 	snprintf(error, sizeof(error), "{\"code\":%d,\"message\":\"%s\"}", code, text);
-	call(method, params, "error", error);
+	expect_answer(method, params, "error", error);
 }

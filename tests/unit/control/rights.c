@@ -14,13 +14,6 @@
 /* As many as a test needs; root's uid and the tester's own are admins in any case. */
 enum { STRANGER = 4242, READER, ADMIN, FRIEND };
 
-/**
- * may() - what somebody may must be this
- * @rights: who may what
- * @uid: who asks
- * @group: his supplementary group
- * @want: what he may
- */
 static void may(const struct control_rights *rights, uid_t uid, gid_t group,
 		enum control_right want)
 {
@@ -120,10 +113,6 @@ Test(control_rights, what_is_told_of_what_one_may_not)
 
 TestSuite(control_idle, .init = control_start, .fini = control_stop, .timeout = 60);
 
-/**
- * one_second() - who asks nothing for a second is sent away
- * @arg: not used
- */
 static void one_second(void *arg)
 {
 	control_config.control_idle_seconds = 1;

@@ -19,10 +19,6 @@
 
 TestSuite(control_socket, .init = control_start, .fini = control_stop, .timeout = 60);
 
-/**
- * is_served() - a question must be answered
- * @fd: connection
- */
 static void is_served(int fd)
 {
 	say(fd, CALL("version", "") "\n");
@@ -190,13 +186,6 @@ Test(control_socket, a_client_that_is_told_of_events_keeps_its_place)
 	fclose(told);
 }
 
-/**
- * many() - a line with a batch of calls of a method
- * @method: which
- * @n: how many
- *
- * Return: the line, to be freed.
- */
 static char *many(const char *method, int n)
 {
 	char *line = NULL;

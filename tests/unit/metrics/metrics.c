@@ -14,11 +14,6 @@
 
 TestSuite(metrics, .timeout = 20);
 
-/**
- * label_is() - a label's value must be escaped like this
- * @value: value
- * @want: what stands between the quotes
- */
 static void label_is(const char *value, const char *want)
 {
 	char out[1024], whole[1024];
@@ -63,12 +58,6 @@ Test(metrics, a_label_is_utf8_in_any_case)
 	label_is("\xc3\"", BAD "\\\"");
 }
 
-/**
- * chooses() - which format a client gets
- * @accept: its Accept header
- *
- * Return: the format.
- */
 static enum metrics_format chooses(const char *accept)
 {
 	return metrics_choose(accept);
@@ -106,13 +95,7 @@ Test(metrics, format_is_what_is_asked_for)
 		METRICS_OPENMETRICS);
 }
 
-/**
- * text_of() - all metrics of the rig's guests
- * @format: how
- *
- * Return: a string; static memory.
- */
-static const char *text_of(enum metrics_format format)
+static const char *metrics_text(enum metrics_format format)
 {
 	static char text[65536];
 	struct evbuffer *out = evbuffer_new();
@@ -127,11 +110,6 @@ static const char *text_of(enum metrics_format format)
 	return text;
 }
 
-/**
- * has() - a text must hold a line
- * @text: text
- * @line: line
- */
 static void has(const char *text, const char *line)
 {
 	char whole[512];
@@ -145,7 +123,7 @@ static void has(const char *text, const char *line)
 
 Test(metrics, every_number_is_in_its_place)
 {
-	const char *text = text_of(METRICS_OPENMETRICS);
+	const char *text = metrics_text(METRICS_OPENMETRICS);
 
 	has(text, "okl4fs_build_info{version=\"" OKL4FS_VERSION_STRING "\",abi_version=\"1\"} 1");
 	has(text, "process_start_time_seconds 1700000000.000001");
@@ -183,7 +161,7 @@ Test(metrics, directions_and_ends_are_told_apart)
 	static const char *const ways[] = { "bytes",          "messages",    "wakes_sent",
 					    "wakes_received", "full_stalls", "empty_stalls",
 					    "opens" };
-	const char *text = text_of(METRICS_OPENMETRICS);
+	const char *text = metrics_text(METRICS_OPENMETRICS);
 	char line[256];
 
 	for (int i = 0; i < 7; i++) {
@@ -210,14 +188,14 @@ Test(metrics, directions_and_ends_are_told_apart)
 
 Test(metrics, formats_differ_in_what_announces)
 {
-	const char *text = text_of(METRICS_OPENMETRICS);
+	const char *text = metrics_text(METRICS_OPENMETRICS);
 
 	has(text, "# TYPE okl4fs_channel_bytes counter");
 	has(text, "# UNIT okl4fs_channel_bytes bytes");
 	has(text, "# TYPE okl4fs_endpoint info");
 	cr_assert_str_eq(text + strlen(text) - 7, "\n# EOF\n");
 
-	text = text_of(METRICS_PROMETHEUS);
+	text = metrics_text(METRICS_PROMETHEUS);
 	has(text, "# TYPE okl4fs_channel_bytes_total counter");
 	has(text, "# TYPE okl4fs_endpoint_info gauge");
 	cr_assert_null(strstr(text, "# UNIT"));
