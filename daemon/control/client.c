@@ -426,7 +426,8 @@ static void lose_rights(struct control_client *c)
 		evbuffer_drain(bufferevent_get_input(c->bev), MAX_LINE_BYTES + 1);
 		c->closing = true;
 	} else if (c->subscriber.on) {
-		dismiss(c, CONTROL_DENIED, "the configuration has changed: no rights any more");
+		dismiss(c, CONTROL_DENIED,
+			"the configuration has changed and gives this client no rights");
 	} else {
 		begin_idle(c);
 	}

@@ -65,8 +65,8 @@ void control_peer_deinit(struct control_peer *peer)
 /* The name was known when the configuration was read. */
 static void log_unknown(const char *kind, const char *name, int r)
 {
-	log_err("control: %s %s: %s; it has no rights", kind, name,
-		r == -ESRCH ? "there is none" : strerror(-r));
+	log_err("control: %s %s has no rights: %s", kind, name,
+		r == -ESRCH ? "the system does not know it" : strerror(-r));
 }
 
 static void ids_init(struct control_ids *ids, const struct principals *names)

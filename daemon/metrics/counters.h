@@ -2,8 +2,8 @@
 /*
  * counters.h - the numbers of guests and channels, in tables
  *
- * `guest.list` and `channel.list` walk the same tables as the metrics do, so a number that is added here
- * is in both.
+ * `guest.list`, `channel.list` and the metrics walk the same tables, so a number that is added here is in
+ * both.
  */
 #ifndef OKL4FSD_METRICS_COUNTERS_H
 #define OKL4FSD_METRICS_COUNTERS_H
@@ -18,16 +18,16 @@
 /** enum counter_type - how a number lies in a snapshot */
 enum counter_type { COUNTER_U64, COUNTER_U32, COUNTER_BOOL };
 
-/** enum counter_of - which endpoints `channel.list` shows a number of; metrics show it of all */
+/** enum counter_of - for which endpoints `channel.list` shows a number; metrics show it for all */
 enum counter_of { COUNTER_OF_ANY, COUNTER_OF_LISTEN, COUNTER_OF_CONNECT, COUNTER_OF_TLS };
 
 /**
  * struct counter - a number of a snapshot
- * @name: as in JSON; NULL: JSON shows it otherwise
- * @metric: as a metric; without a name: there is no such metric
- * @at: where in the snapshot it lies; for a direction: that to the host, that to the guest
- * @type: and how
- * @of: of which endpoints
+ * @name: its name in JSON; NULL: JSON shows it in another way
+ * @metric: its metric; no name: it has none
+ * @at: where in the snapshot it lies; of a number that each direction has: to the host, to the guest
+ * @type: how it lies there
+ * @of: for which endpoints JSON shows it
  */
 struct counter {
 	const char *name;
@@ -37,7 +37,7 @@ struct counter {
 	enum counter_of of;
 };
 
-/** guest_counters - of a struct guest_snapshot; as the others, it ends with counter_is_end() */
+/** guest_counters - of a struct guest_snapshot; this table and the others end with counter_is_end() */
 extern const struct counter guest_counters[];
 
 /** channel_counters - of a struct channel_snapshot */
@@ -49,13 +49,13 @@ extern const struct counter endpoint_counters[];
 /** way_counters - of a struct channel_snapshot, for each direction */
 extern const struct counter way_counters[];
 
-/** counter_is_end() - whether this is behind the last of a table */
+/** counter_is_end() - whether a table ends here */
 bool counter_is_end(const struct counter *c);
 
-/** counter_read() - the number; @way is 0 where there are no directions, or to the host, and 1 to the guest */
+/** counter_read() - the number in a snapshot; @way: 0: to the host, or no direction; 1: to the guest */
 uint64_t counter_read(const struct counter *c, const void *snap, int way);
 
-/** counter_fits() - whether `channel.list` shows it of an endpoint */
+/** counter_fits() - whether `channel.list` shows the number for an endpoint */
 bool counter_fits(const struct counter *c, const struct endpoint_config *cfg);
 
 #endif

@@ -24,6 +24,7 @@ const char *metrics_content_type(enum metrics_format format)
 	return formats[format].content_type;
 }
 
+/* The weight of a media range in thousandths, 1000 if none is given (RFC 9110, section 12.4.2) */
 static int quality_of(const char *params, size_t bytes)
 {
 	const char *end = params + bytes;
@@ -34,7 +35,7 @@ static int quality_of(const char *params, size_t bytes)
 		if (end - params >= 2 && !strncasecmp(params, "q=", 2)) {
 			double q = strtod(params + 2, NULL);
 
-			if (!(q > 0)) /* also what is no number */
+			if (!(q > 0)) /* also if it is not a number */
 				return 0;
 			return q < 1 ? (int)(q * 1000 + 0.5) : 1000;
 		}
@@ -42,6 +43,7 @@ static int quality_of(const char *params, size_t bytes)
 	return 1000;
 }
 
+/* Likewise of a media type; 0: the client does not want it, or does not name it */
 static int quality(const char *accept, const char *type)
 {
 	size_t length = strlen(type);

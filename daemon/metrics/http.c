@@ -2,14 +2,14 @@
 /*
  * http.c - metrics over HTTP
  *
- * evhttp(3) speaks the protocol; here is what it does not do: it accepts any number of connections and lets each
- * take any time. So there are MAX_CLIENTS places. When none is free, nobody is accepted, and who connects waits
- * in the kernel's queue. A connection that has not made a whole request, or has not taken its answer, within
+ * evhttp(3) speaks the protocol, but accepts any number of connections and lets each take any time. So
+ * there are MAX_CLIENTS places here. While none is free, no connection is accepted, and new clients wait in
+ * the kernel's queue. A connection that has not made a whole request, or has not taken its answer, within
  * REQUEST_S is ended.
  *
- * evhttp does not say when it has ended a connection before its first request. It does then let go of the
- * bufferevent, of which a place holds a reference too, and takes its callbacks away; so a place whose
- * bufferevent has none is free. That is looked at when somebody connects and when the place's time is up.
+ * evhttp does not say when it has ended a connection before its first request. But it then releases the
+ * bufferevent, to which a place holds a reference too, and removes its callbacks; so a place whose
+ * bufferevent has no callbacks is free. This is checked when a client connects and when the time is up.
  */
 #include "metrics/http.h"
 
@@ -37,15 +37,15 @@
 #define MAX_CLIENTS   8
 #define REQUEST_S     10
 #define HEADERS_BYTES 8192
-#define BODY_BYTES    4096 /* nobody wants it; it is only to get past it */
+#define BODY_BYTES    4096 /* a request's body is read and ignored */
 #define INPUT_BYTES   16384
 #define UNIX_PREFIX   "unix:"
 
 /**
  * struct place - room for a connection
  * @http: the server
- * @bev: the connection, with a reference of ours; NULL: the place is free
- * @deadline: when it is to be ended
+ * @bev: the connection; we hold a reference; NULL: the place is free
+ * @deadline: timer: the connection is to be ended
  */
 struct place {
 	struct metrics_http *http;
@@ -54,15 +54,15 @@ struct place {
 };
 
 /**
- * struct metrics_http - see metrics_http.h
- * @entry: in the list of all; there are two while one takes over from the other
+ * struct metrics_http - see http.h
+ * @entry: in the list of all; there are two while a new one replaces the old one
  * @loop: main loop; borrowed
  * @server: borrowed
- * @file: of a unix socket; none when it is an address
+ * @file: of a unix socket; none for an address
  * @http: the HTTP server
- * @bound: evhttp's name for what follows
- * @listener: its listening socket; owned by @http
- * @rest: while descriptors have run out
+ * @bound: evhttp's handle of @listener
+ * @listener: the listening socket; owned by @http
+ * @rest: the time in which it accepts nothing, after descriptors have run out
  * @place: room for connections
  */
 struct metrics_http {
@@ -88,6 +88,7 @@ static void release_place(struct place *p)
 		evconnlistener_enable(p->http->listener);
 }
 
+/* Whether evhttp has let go of the connection */
 static bool has_ended(const struct place *p)
 {
 	bufferevent_event_cb on_event = NULL;
@@ -105,6 +106,7 @@ static unsigned int count_free(const struct metrics_http *http)
 	return n;
 }
 
+/* Shuts the socket down, and evhttp ends the connection as if the client had gone. */
 static void on_deadline(evutil_socket_t fd, short what, void *arg)
 {
 	struct place *p = arg;
@@ -125,6 +127,7 @@ static void give_time(struct place *p)
 	event_add(p->deadline, &limit);
 }
 
+/* A bufferevent for a new connection; NULL, when there is no memory, makes evhttp create one itself */
 static struct bufferevent *on_connection(struct event_base *base, void *arg)
 {
 	struct bufferevent *bev = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
@@ -151,6 +154,7 @@ static struct bufferevent *on_connection(struct event_base *base, void *arg)
 	return bev;
 }
 
+/* Most likely descriptors have run out: the event would come again at once; @arg is evhttp's own */
 static void on_accept_error(struct evconnlistener *listener, void *arg)
 {
 	struct metrics_http *http;
@@ -171,6 +175,7 @@ static void accept_again(void *arg)
 	evconnlistener_enable(http->listener);
 }
 
+/* A connection that has made a request ends; its time may have been up before */
 static void on_close(struct evhttp_connection *connection, void *arg)
 {
 	struct place *p = arg;
@@ -179,6 +184,7 @@ static void on_close(struct evhttp_connection *connection, void *arg)
 		release_place(p);
 }
 
+/* A request has come: its connection may take REQUEST_S again */
 static void restart_time(struct metrics_http *http, struct evhttp_connection *connection)
 {
 	struct bufferevent *bev = evhttp_connection_get_bufferevent(connection);
@@ -258,7 +264,7 @@ static int listen_tcp(const char *text)
 	if (address_parse(&address, text) || !address_is_loopback(&address))
 		return -EINVAL;
 	is_v6 = inet_pton(AF_INET6, address.host, &v6.sin6_addr) == 1;
-	/* The one name that is loopback is localhost, which is 127.0.0.1 */
+	/* The only name that address_is_loopback() accepts is localhost, which is 127.0.0.1 */
 	if (!is_v6 && inet_pton(AF_INET, address.host, &v4.sin_addr) != 1)
 		v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	v6.sin6_port = v4.sin_port = htons(address.port);
@@ -273,7 +279,7 @@ static int listen_tcp(const char *text)
 	return on;
 }
 
-/* Accept there, and no longer where it was done before. Return: 0 or -ENOMEM; @fd is consumed */
+/* Accepts at @fd, and no longer at the socket before it; consumes @fd; Return: 0 or -ENOMEM */
 static int accept_at(struct metrics_http *http, int fd)
 {
 	const unsigned int flags = LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC;

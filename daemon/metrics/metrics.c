@@ -2,8 +2,9 @@
 /*
  * metrics.c - which metrics there are
  *
- * All samples of a metric stand together (OpenMetrics, "MetricFamily"), so everything is looked at once, and
- * then gone through metric by metric. The tables of counters.c say where in a snapshot a number lies.
+ * All samples of a metric stand together (OpenMetrics, "MetricFamily"), so a snapshot of everything is
+ * taken first and then written metric by metric. The tables of counters.c say where in a snapshot a number
+ * lies.
  */
 #include "metrics/metrics.h"
 
@@ -36,6 +37,7 @@ static uint64_t clock_us(clockid_t clock)
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
+/* Memory of this process that is resident (proc(5), statm); 0: it cannot be read */
 static uint64_t resident_bytes(void)
 {
 	FILE *f = fopen("/proc/self/statm", "re");
@@ -44,7 +46,7 @@ static uint64_t resident_bytes(void)
 
 	if (!f)
 		return 0;
-	/* The second number of the line */
+	/* The second number of the line counts pages. */
 	if (fgets(line, sizeof(line), f))
 		pages = strtoull(line + strcspn(line, " "), NULL, 10);
 	fclose(f);
@@ -53,9 +55,9 @@ static uint64_t resident_bytes(void)
 
 /**
  * struct metrics - see metrics.h
- * @server: what they are of; borrowed
+ * @server: has the guests; borrowed
  * @format: how they are written
- * @scrape: what was seen
+ * @scrape: snapshot of everything
  * @part: the next part
  * @idx: and which row of its table
  */
@@ -136,7 +138,7 @@ static void write_endpoint(struct metrics_out *out, const struct metrics *m,
 			   const struct counter *c)
 {
 	static const struct metric endpoint = { "okl4fs_endpoint", METRIC_INFO, NULL,
-						"What the channel's host end is joined to" };
+						"Type of the endpoint at the channel's host end" };
 	const struct scrape *s = &m->scrape;
 	char labels[LABELS_BYTES + METRIC_LABEL_BYTES(sizeof("type"), 64)];
 
@@ -204,7 +206,7 @@ static void write_ways(struct metrics_out *out, const struct metrics *m, const s
 	}
 }
 
-/* A phase that is odd is that of an open end, and its n-th opening has phase 2n - 1 (abi.h). */
+/* The phase of an open end is odd; that of its n-th opening is 2n - 1 (abi.h). */
 static uint64_t end_open(uint64_t phase)
 {
 	return phase % 2;
@@ -265,7 +267,7 @@ static void write_eof(struct metrics_out *out, const struct metrics *m, const st
 	metrics_end(out);
 }
 
-/* All of the text, in order; where there is a table, each of its rows is written by itself */
+/* The text in order; if there is a table, @write is called once for each row that has a metric */
 static const struct {
 	void (*write)(struct metrics_out *out, const struct metrics *m, const struct counter *c);
 	const struct counter *table;
@@ -299,7 +301,7 @@ int metrics_new(struct metrics **out, struct server *server, enum metrics_format
 	return -ENOMEM;
 }
 
-/* Goes on to the next part when this one has nothing more to write; some rows of tables are not metrics */
+/* Goes to the next row that has a metric, or to the next part */
 static void skip_to_metric(struct metrics *m)
 {
 	for (; m->part < ARRAY_LENGTH(parts); m->part++, m->idx = 0) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * scrape.c - look at everything at once
+ * scrape.c - a snapshot of all guests and channels
  */
 #include "metrics/scrape.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * text.c - metrics as text, a line at a time
+ * text.c - metrics as text, one line at a time
  */
 #include "metrics/text.h"
 
@@ -13,7 +13,7 @@
 
 static const struct {
 	const char *name; /* in OpenMetrics */
-	const char *old_name; /* in Prometheus' own format */
+	const char *old_name; /* in the older format of Prometheus */
 	const char *suffix; /* of a sample's name */
 } types[] = {
 	[METRIC_COUNTER] = { "counter", "counter", "_total" },
@@ -85,6 +85,7 @@ void metrics_end(struct metrics_out *out)
 		add_text(out, "# EOF\n");
 }
 
+/* Length of the UTF-8 sequence at @s, which is not at its end; 0: there is none (RFC 3629, section 4) */
 static size_t sequence_bytes(const unsigned char *s)
 {
 	static const struct {
@@ -113,6 +114,7 @@ static size_t sequence_bytes(const unsigned char *s)
 	return 0;
 }
 
+/* @out has room for three bytes for each of @value; Return: behind the last byte written */
 static char *put_label_value(char *out, const char *value)
 {
 	size_t n;

@@ -16,11 +16,11 @@
 
 /**
  * struct service - see service.h
- * @server: as given to service_new()
- * @watchdog: or NULL
- * @later: timer: the time until the text may be told again
- * @stale: something happened meanwhile
- * @status: the text that was told last
+ * @server: borrowed
+ * @watchdog: NULL: none
+ * @later: timer: the text may be sent again
+ * @stale: something has happened since the text was sent
+ * @status: the text that was sent last
  */
 struct service {
 	struct server *server;
@@ -46,6 +46,7 @@ static void scaled(char *text, size_t room, uint64_t bytes)
 	snprintf(text, room, "%.1f %s", value, unit[i]);
 }
 
+/* Sends the status if it has changed; @with: lines to be sent in any case, each with its newline, or "" */
 static void tell_status(struct service *s, const char *with)
 {
 	size_t n_guests = server_n_guests(s->server), n_ready = 0, n_channels = 0;
@@ -100,6 +101,7 @@ static struct loop *service_worker(void *arg, unsigned int idx)
 	return server_worker(s->server, idx);
 }
 
+/* No thread is stuck: feeds the service manager's watchdog. */
 static void tell_alive(void *arg)
 {
 	tell_status(arg, "WATCHDOG=1\n");

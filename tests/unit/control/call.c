@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * call.c - the control socket: JSON-RPC 2.0 by the letter, and what there is to see
+ * call.c - the control socket: strict JSON-RPC 2.0, and the methods that tell
  */
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -211,6 +211,7 @@ Test(control, lists_of_all)
 	free(line);
 }
 
+/* @names: out: guest and id of each channel, as "vm1/0 vm2/0 "; Return: the cursor, to be freed, or NULL */
 static char *page(const char *params, char *names, size_t size)
 {
 	struct json_object *reply, *result, *list, *cursor;
@@ -236,6 +237,7 @@ static char *page(const char *params, char *names, size_t size)
 	return copy;
 }
 
+/* Frees @cursor */
 static char *next_page(char *cursor, const char *more, char *names, size_t size)
 {
 	char params[256];

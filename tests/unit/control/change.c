@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * change.c - the control socket: what changes the server, its guests and channels
+ * change.c - the control socket: methods that change the server, its guests and channels
  */
 #include <criterion/criterion.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * place.c - the control socket: who finds a place, and who leaves for that
+ * place.c - the control socket: which client finds a place, and which one makes room
  */
 #include <criterion/criterion.h>
 #include <string.h>
@@ -12,6 +12,7 @@ enum { ALICE = 4242, BOB };
 static struct control_places places = TAILQ_HEAD_INITIALIZER(places);
 static char why[256];
 
+/* A client comes and asks something; NULL: it was refused */
 static struct control_place *come(uid_t uid, enum control_right right, bool busy)
 {
 	static struct control_place pool[512]; /* no place is used twice */
@@ -62,13 +63,13 @@ Test(control_place, one_user_has_sixteen)
 	cr_assert_eq(count_clients(ALICE), 16);
 	cr_assert(is_there(first), "it was busy");
 	cr_assert_not(is_there(second));
-	/* Nobody else's client leaves for that, and when all are busy, none does. */
+	/* No client of another user leaves for that; when all are busy, none leaves. */
 	cr_assert_not_null(come(BOB, CONTROL_READER, false));
 	cr_assert_not_null(come(ALICE, CONTROL_READER, true));
 	cr_assert_null(come(ALICE, CONTROL_READER, false));
 	cr_assert_not_null(strstr(why, "uid 4242 has 16 clients already"), "%s", why);
 	cr_assert_eq(count_clients(BOB), 1);
-	/* An admin among users is not refused, but leaves by its own. */
+	/* An admin is not refused: another client of the same user leaves. */
 	cr_assert_not_null(come(ALICE, CONTROL_ADMIN, true));
 	cr_assert_eq(count_clients(ALICE), 16);
 	cr_assert_not(is_there(first));
@@ -121,7 +122,7 @@ Test(control_place, strangers_do_not_count)
 	cr_assert_eq(count_clients(0), 64);
 	cr_assert_not(is_there(reader));
 	cr_assert_eq(count_clients(BOB), 8);
-	/* A reload may make strangers of many: no more come than leave. */
+	/* A reload may leave many clients without rights: one leaves for each that comes. */
 	for (struct control_place *p = TAILQ_FIRST(&places); p; p = TAILQ_NEXT(p, entry))
 		p->right = CONTROL_NOBODY;
 	cr_assert_not_null(come(BOB, CONTROL_NOBODY, false));

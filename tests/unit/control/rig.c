@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * rig.c - stand-ins for the server and two guests, and what is asked and answered
+ * rig.c - stand-ins for the server and two guests; requests and their answers
  */
 #include "rig.h"
 
@@ -14,7 +14,7 @@
 #include "control/subscribers.h"
 
 #ifdef __SANITIZE_ADDRESS__
-/* Criterion 2.4.1 leaves a little of its own behind now and then; asked by LeakSanitizer */
+/* LeakSanitizer calls this; Criterion 2.4.1 sometimes leaks a little */
 const char *__lsan_default_suppressions(void);
 
 const char *__lsan_default_suppressions(void)
@@ -243,7 +243,7 @@ int guest_channel_reset(struct guest *guest, const char *name)
 
 char *answer_to(const char *line, size_t bytes)
 {
-	/* In memory of its own, so that a sanitizer sees a step beyond the end. */
+	/* In memory of its own, so that a sanitizer notices an access beyond the end */
 	char *copy = malloc(bytes + 1), *answer = NULL;
 	struct evbuffer *out = evbuffer_new();
 	enum control_outcome outcome;
@@ -283,7 +283,8 @@ void answers(const char *line, const char *want)
 	free(got);
 }
 
-static void expect_answer(const char *method, const char *params, const char *kind, const char *what)
+static void expect_answer(const char *method, const char *params, const char *kind,
+			  const char *what)
 {
 	char line[1024], want[4096];
 

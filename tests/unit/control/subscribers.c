@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * events.c - the control socket: clients that are told what happens
+ * subscribers.c - the control socket: clients that want events
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -21,6 +21,7 @@ TestSuite(control_subscribers, .init = control_start, .fini = control_stop, .tim
 
 #define SUBSCRIBE(params) CALL("events.subscribe", ",\"params\":{" params "}") "\n"
 
+/* Return: the connection; the answer has been read */
 static FILE *subscribe(const char *params)
 {
 	char line[512];
@@ -37,6 +38,7 @@ static void post_kind(enum events_kind kind, const char *guest)
 	events_post(&(struct events_fact){ .kind = kind, .guest = guest });
 }
 
+/* The next line must be this event; Return: its number */
 static int64_t hear_event(FILE *f, const char *want)
 {
 	struct json_object *event, *params;
@@ -147,7 +149,7 @@ Test(control_subscribers, filters_that_are_none)
 		"there are no events of the kind \\\"gues\\\"");
 }
 
-Test(control_subscribers, who_does_not_listen_is_told_how_much_he_missed)
+Test(control_subscribers, a_slow_client_is_told_how_many_events_it_missed)
 {
 	FILE *slow = subscribe(""), *quick = subscribe("\"kinds\":[\"guest.added\"]");
 	char *line = NULL;
@@ -155,7 +157,7 @@ Test(control_subscribers, who_does_not_listen_is_told_how_much_he_missed)
 	uint64_t heard = 0, lost = 0;
 	const uint64_t posted = 40000;
 
-	/* In portions that the queue to main holds, each taken before the next is posted. */
+	/* In portions that fit the queue to main; each is taken before the next is posted. */
 	for (uint64_t i = 1; i <= posted; i++) {
 		post_kind(i % 1000 ? EVENTS_GUEST_GONE : EVENTS_GUEST_ADDED, "vm1");
 		if (i % 1000 == 0)
@@ -177,7 +179,7 @@ Test(control_subscribers, who_does_not_listen_is_told_how_much_he_missed)
 	cr_assert_gt(lost, posted / 2, "%lu lost", lost);
 	/* What waited was bounded: the queue and the socket's buffers. */
 	cr_assert_lt(heard, 10000);
-	/* And from there it goes on. */
+	/* Then events arrive again. */
 	post_kind(EVENTS_GUEST_GONE, "vm2");
 	hear_event(slow, "{\"kind\":\"guest.gone\",\"guest\":\"vm2\"}");
 	free(line);
@@ -185,7 +187,7 @@ Test(control_subscribers, who_does_not_listen_is_told_how_much_he_missed)
 	fclose(quick);
 }
 
-Test(control_subscribers, who_has_ended_and_does_not_listen_is_dropped)
+Test(control_subscribers, a_slow_client_that_has_ended_its_side_is_dropped)
 {
 	FILE *slow = subscribe(""), *quick = subscribe("\"kinds\":[\"guest.added\"]");
 	struct pollfd gone = { .fd = fileno(slow) };
@@ -212,7 +214,7 @@ Test(control_subscribers, thirty_two_subscribers)
 	more = client();
 	say(fileno(more), SUBSCRIBE(""));
 	hear(more, ERROR("1", -32000, "32 clients are told of events already"));
-	say(fileno(f[0]), SUBSCRIBE("\"guest\":\"vm1\"")); /* who is told may ask again */
+	say(fileno(f[0]), SUBSCRIBE("\"guest\":\"vm1\"")); /* a subscriber may ask again */
 	hear(f[0], "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":");
 	/* The end of the input ends a subscription. */
 	shutdown(fileno(f[0]), SHUT_WR);

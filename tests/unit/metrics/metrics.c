@@ -2,7 +2,7 @@
 /*
  * metrics.c - metrics as text: every number in its place, names escaped
  *
- * The guests are those of control/rig.c.
+ * control/rig.c has the guests.
  */
 #include <criterion/criterion.h>
 #include <event2/buffer.h>
@@ -50,7 +50,7 @@ Test(metrics, a_label_is_utf8_in_any_case)
 	label_is("\xc3", BAD); /* cut off */
 	label_is("\xe2\x82", BAD BAD);
 	label_is("\xf0\x9f\x98", BAD BAD BAD);
-	label_is("\xc0\xaf", BAD BAD); /* longer than need be */
+	label_is("\xc0\xaf", BAD BAD); /* longer than necessary */
 	label_is("\xe0\x80\xaf", BAD BAD BAD);
 	label_is("\xf0\x80\x80\x80", BAD BAD BAD BAD);
 	label_is("\xed\xa0\x80", BAD BAD BAD); /* half of a surrogate pair */
@@ -58,37 +58,35 @@ Test(metrics, a_label_is_utf8_in_any_case)
 	label_is("\xc3\"", BAD "\\\"");
 }
 
-static enum metrics_format chooses(const char *accept)
-{
-	return metrics_choose(accept);
-}
-
 Test(metrics, format_is_what_is_asked_for)
 {
-	cr_assert_eq(chooses(NULL), METRICS_PROMETHEUS);
-	cr_assert_eq(chooses(""), METRICS_PROMETHEUS);
-	cr_assert_eq(chooses("*/*"), METRICS_PROMETHEUS);
-	cr_assert_eq(chooses("text/plain"), METRICS_PROMETHEUS);
-	cr_assert_eq(chooses("application/openmetrics-text"), METRICS_OPENMETRICS);
-	cr_assert_eq(chooses("Application/OpenMetrics-Text ; version=1.0.0"), METRICS_OPENMETRICS);
-	cr_assert_eq(chooses("application/openmetrics-textual"), METRICS_PROMETHEUS);
-	cr_assert_eq(chooses("application/openmetrics-text;q=0"), METRICS_PROMETHEUS);
-	cr_assert_eq(chooses("application/openmetrics-text;q=nan"), METRICS_PROMETHEUS);
-	cr_assert_eq(chooses("application/openmetrics-text;q=-1"), METRICS_PROMETHEUS);
-	cr_assert_eq(chooses("application/openmetrics-text;q=1e999,text/plain;q=0.9"),
+	cr_assert_eq(metrics_choose(NULL), METRICS_PROMETHEUS);
+	cr_assert_eq(metrics_choose(""), METRICS_PROMETHEUS);
+	cr_assert_eq(metrics_choose("*/*"), METRICS_PROMETHEUS);
+	cr_assert_eq(metrics_choose("text/plain"), METRICS_PROMETHEUS);
+	cr_assert_eq(metrics_choose("application/openmetrics-text"), METRICS_OPENMETRICS);
+	cr_assert_eq(metrics_choose("Application/OpenMetrics-Text ; version=1.0.0"),
 		     METRICS_OPENMETRICS);
-	cr_assert_eq(chooses("application/openmetrics-text;q=0.4,text/plain;q=0.5"),
+	cr_assert_eq(metrics_choose("application/openmetrics-textual"), METRICS_PROMETHEUS);
+	cr_assert_eq(metrics_choose("application/openmetrics-text;q=0"), METRICS_PROMETHEUS);
+	cr_assert_eq(metrics_choose("application/openmetrics-text;q=nan"), METRICS_PROMETHEUS);
+	cr_assert_eq(metrics_choose("application/openmetrics-text;q=-1"), METRICS_PROMETHEUS);
+	cr_assert_eq(metrics_choose("application/openmetrics-text;q=1e999,text/plain;q=0.9"),
+		     METRICS_OPENMETRICS);
+	cr_assert_eq(metrics_choose("application/openmetrics-text;q=0.4,text/plain;q=0.5"),
 		     METRICS_PROMETHEUS);
-	cr_assert_eq(chooses("text/plain; q=0.5, application/openmetrics-text; q=0.5"),
+	cr_assert_eq(metrics_choose("text/plain; q=0.5, application/openmetrics-text; q=0.5"),
 		     METRICS_OPENMETRICS);
-	cr_assert_eq(chooses("text/html,,;,application/openmetrics-text;q"), METRICS_OPENMETRICS);
+	cr_assert_eq(metrics_choose("text/html,,;,application/openmetrics-text;q"),
+		     METRICS_OPENMETRICS);
 	/* What Prometheus 2.42 and 3 send */
-	cr_assert_eq(chooses("application/openmetrics-text;version=1.0.0,"
-			     "application/openmetrics-text;version=0.0.1;q=0.75,"
-			     "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"),
+	cr_assert_eq(metrics_choose("application/openmetrics-text;version=1.0.0,"
+				    "application/openmetrics-text;version=0.0.1;q=0.75,"
+				    "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"),
 		     METRICS_OPENMETRICS);
 	cr_assert_eq(
-		chooses("application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+		metrics_choose(
+			"application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
 			"application/openmetrics-text;version=0.0.1;q=0.5,"
 			"text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
 			"text/plain;version=0.0.4;q=0.3,*/*;q=0.2"),
