@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""okl4fsd-control(7), read: what it says of methods, events and error codes, and whether a value is so."""
+"""okl4fsd-control(7) as data: its methods, events and error codes, and a check of values against them."""
 import re
 from dataclasses import dataclass, field
 
@@ -23,7 +23,7 @@ class Member:
 
 @dataclass
 class Method:
-    """A method; its text and that of its members is there, but not kept."""
+    """A method; that it has a text is checked when the page is read."""
     admin: bool
     params: dict[str, Member] = field(default_factory=dict)
     result: dict[str, Member] = field(default_factory=dict)
@@ -88,7 +88,7 @@ class Page:
         return code in self.codes and (not named or method in named)
 
     def wrong(self, members: dict[str, Member], value, where: str) -> list[str]:
-        """In what an object differs from a list of members."""
+        """How an object differs from a list of members; empty: it does not."""
         if not isinstance(value, dict):
             return [f"{where}: not an object"]
         found = [f"{where}.{key}: the page does not have it" for key in set(value) - set(members)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""okl4fsd-control(7): what it says of the control socket is what the control socket does."""
+"""okl4fsd-control(7) against the daemon: methods, parameters, results, events and error codes."""
 import re
 import socket
 import unittest
@@ -186,7 +186,7 @@ class Methods(unittest.TestCase):
         self.call("guest.remove", {"guest": "pair"})
 
     def test_parameters(self):
-        """Of each method: one that is not known, each of a wrong type, each left out."""
+        """For each method: an unknown parameter, each parameter with a wrong type, and each left out."""
         good = {"guest": "vm1", "channel": "echo", "level": "info"}
         n = 0
         for name, method in self.page.methods.items():
@@ -202,7 +202,7 @@ class Methods(unittest.TestCase):
                     n += 1
         self.assertGreater(n, 10)
 
-    def test_refusals_are_among_those_that_are_said(self):
+    def test_refusals_have_codes_that_the_page_has(self):
         self.refused("guest.add", {"guest": guest_config("vm1", "/nowhere/x", {})})
         self.refused("guest.add", {"guest": guest_config("vm9", "/nowhere/x", {})})
         self.refused("guest.remove", {"guest": "vm9"})
@@ -212,7 +212,7 @@ class Methods(unittest.TestCase):
         self.refused("log.set", {"level": "loud"})
 
     def test_words(self):
-        """Each word of a list is taken."""
+        """The daemon accepts each level and each kind of event that the page has."""
         said = re.search(r"^\.It Va level Pq string\n\.Cm (.*?)\n\.El", self.page.text, re.M | re.S)
         levels = re.findall(r"\b(?!or\b|Cm\b)[a-z]+", said[1])
         self.assertEqual(levels, ["err", "warning", "notice", "info", "debug"])
@@ -223,7 +223,7 @@ class Methods(unittest.TestCase):
             self.call("events.subscribe", {"kinds": [word]})
 
     def test_notifications(self):
-        """An event has the members that are said, and no others."""
+        """An event has the members that the page has for its kind, and no others."""
         self.call("events.subscribe")
         guest = guest_config("told", self.scratch / "told.sock", {})
         self.call("guest.add", {"guest": guest})
