@@ -4,32 +4,36 @@
  */
 #include "control/field.h"
 
-#include <json-c/json.h>
+#include <string.h>
+
+#include "config/node.h"
 
 const struct control_field control_no_fields[] = { { .name = NULL } };
 
-/* What a value of a type is, for a person and for the parser */
+/* A value of each type: in an error text, in a request */
 static const struct {
 	const char *a;
-	enum json_type json;
+	enum conf_kind kind;
 } types[] = {
-	[CONTROL_STRING] = { "a string", json_type_string },
-	[CONTROL_INTEGER] = { "a number", json_type_int },
-	[CONTROL_OBJECT] = { "an object", json_type_object },
-	[CONTROL_WORDS] = { "an array of strings", json_type_array },
+	[CONTROL_STRING] = { "a string", CONF_STRING },
+	[CONTROL_INTEGER] = { "a number", CONF_NUMBER },
+	[CONTROL_OBJECT] = { "an object", CONF_OBJECT },
+	[CONTROL_WORDS] = { "an array of strings", CONF_ARRAY },
 };
 _Static_assert(sizeof(types) / sizeof(types[0]) == N_CONTROL_TYPES, "an entry for each type");
 
-const char *control_field_fits(const struct control_field *field, struct json_object *value)
+const char *control_field_fits(const struct control_field *field, const struct conf_node *value)
 {
 	const char *a = types[field->type].a;
 
-	if (!json_object_is_type(value, types[field->type].json))
+	if (value->kind != types[field->type].kind)
 		return a;
+	if (field->type == CONTROL_INTEGER) /* however large it is */
+		return strpbrk(value->text, ".eE") ? a : NULL;
 	if (field->type != CONTROL_WORDS)
 		return NULL;
-	for (size_t i = 0; i < json_object_array_length(value); i++) {
-		if (!json_object_is_type(json_object_array_get_idx(value, i), json_type_string))
+	for (value = value->first; value; value = value->next) {
+		if (value->kind != CONF_STRING)
 			return a;
 	}
 	return NULL;

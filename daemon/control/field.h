@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * field.h - what methods take, in tables (private to control)
+ * field.h - tables of what methods take (private to control)
  *
  * okl4fsd-control(7) describes parameters and results.
  */
@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 
-struct json_object;
+struct conf_node;
 
 /** enum control_type - kinds of parameters */
 enum control_type {
@@ -35,7 +35,7 @@ struct control_field {
 /** control_no_fields - an empty table */
 extern const struct control_field control_no_fields[];
 
-/** control_field_fits() - whether a value is what a field is to be; Return: NULL, or "a string", ... */
-const char *control_field_fits(const struct control_field *field, struct json_object *value);
+/** control_field_fits() - check the type of a value; Return: NULL, or what it must be: "a string", ... */
+const char *control_field_fits(const struct control_field *field, const struct conf_node *value);
 
 #endif
