@@ -42,19 +42,13 @@ uint64_t notify_watchdog_us(void)
 	return sd_watchdog_enabled(0, &us) > 0 ? us : 0;
 }
 
-/**
- * prepare() - look at a descriptor that we were given
- * @fd: descriptor
- * @name: its name
- *
- * Return: @fd, or a negated errno; with a log line when it is another kind of descriptor.
- */
-static int prepare(int fd, const char *name)
+/* Return: @fd, or a negated errno; with a log line if it is another kind of descriptor */
+static int prepare_socket(int fd, const char *name)
 {
 	int flags = fcntl(fd, F_GETFL);
 
 	if (sd_is_socket_unix(fd, SOCK_STREAM, 1, NULL, 0) <= 0) {
-		log_err("the socket \"%s\" of the service manager is no listening unix stream socket",
+		log_err("the socket \"%s\" of the service manager is not a listening unix stream socket",
 			name);
 		return -ENOTSOCK;
 	}
@@ -70,7 +64,7 @@ int notify_take_socket(const char *name)
 		int fd = SD_LISTEN_FDS_START + i;
 
 		if (found == -ENOENT && !strcmp(names[i], name)) {
-			found = prepare(fd, name);
+			found = prepare_socket(fd, name);
 			if (found >= 0)
 				continue;
 		} else {

@@ -254,7 +254,7 @@ class Activation(ServiceTest):
 
     def test_not_a_listening_socket(self):
         """What cannot be listened on is refused."""
-        with self.assertRaisesRegex(DaemonError, 'socket "control" .* is no listening unix'):
+        with self.assertRaisesRegex(DaemonError, 'socket "control" .* is not a listening unix'):
             self.start(prefix=["/bin/sh", "-c", 'exec 3</dev/null; LISTEN_PID=$$ LISTEN_FDS=1 '
                                'LISTEN_FDNAMES=control exec "$@"', "sh"])
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * change.c - the control socket: what changes the server, its guests and channels
+ * change.c - the control socket: methods that change the server, its guests and channels
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -10,13 +10,6 @@
 #define ECHO   "\"channel\":{\"name\":\"a b\",\"ring_bytes\":4096,\"endpoint\":{\"type\":\"echo\"}}"
 #define NOBODY "\"guest\":{\"name\":\"n\",\"socket\":\"/s\",\"channels\":[]}"
 
-/**
- * changes() - a call must have this result and have changed this
- * @method: its method
- * @params: the members of its params
- * @result: the result
- * @changed: what the server or the guest was told to do
- */
 static void changes(const char *method, const char *params, const char *result, const char *changed)
 {
 	gives(method, params, result);
