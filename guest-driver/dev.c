@@ -4,7 +4,7 @@
  *
  * Any virtio device that has a queue for requests and one that can be kicked and called can carry
  * the protocol. The carrier `fs` has virtio's number of a shared file system, and is ours if its tag
- * says so: virtio_okl4_claim.c marks those, and this driver matches no others.
+ * says so: dev_claim.c marks those, and this driver matches no others.
  */
 #include <linux/cc_platform.h>
 #include <linux/gfp.h>

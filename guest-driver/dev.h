@@ -5,8 +5,8 @@
  * Lock order: see channel.h. Of the spinlocks here only slot_lock is taken inside another
  * one, that of an event queue.
  */
-#ifndef OKL4FS_VIRTIO_OKL4_H
-#define OKL4FS_VIRTIO_OKL4_H
+#ifndef OKL4FS_DEV_H
+#define OKL4FS_DEV_H
 
 #include <linux/completion.h>
 #include <linux/scatterlist.h>
@@ -190,17 +190,17 @@ static inline struct okl4_dev *okl4_dev_of(struct okl4_port *port)
 extern unsigned int okl4_ping_ms;
 extern unsigned int okl4_request_ms;
 
-/* virtio_okl4.c */
+/* dev.c */
 extern u64 okl4_driver_instance;
 void okl4_dev_let_go(struct okl4_dev *dev);
 int okl4_virtio_register(void);
 void okl4_virtio_unregister(void);
 
-/* virtio_okl4_claim.c */
+/* dev_claim.c */
 int okl4_claim_start(struct device_driver *driver);
 void okl4_claim_stop(void);
 
-/* virtio_okl4_queue.c */
+/* dev_queue.c */
 int okl4_queues_start(struct okl4_dev *dev);
 void okl4_queues_stop(struct okl4_dev *dev);
 void okl4_queues_take_more(struct work_struct *work);
@@ -210,7 +210,7 @@ int okl4_queues_renew(struct okl4_dev *dev);
 bool okl4_bell_unanswered(struct okl4_dev *dev);
 void okl4_dev_ring(struct okl4_port *port, u32 id);
 
-/* virtio_okl4_call.c */
+/* dev_call.c */
 struct okl4_req *okl4_req_new(u16 type, u32 bytes, u32 rep_bytes);
 void *okl4_req_at(struct okl4_req *req, u32 offset);
 int okl4_call(struct okl4_dev *dev, struct okl4_req *req, unsigned int limit_ms, void *reply);
@@ -218,7 +218,7 @@ void okl4_ctl_done(struct virtqueue *vq);
 int okl4_ctl_overdue(struct okl4_dev *dev);
 void okl4_ctl_reclaim(struct okl4_dev *dev);
 
-/* virtio_okl4_ctl.c */
+/* dev_ctl.c */
 int okl4_ctl_hello(struct okl4_dev *dev, unsigned int limit_ms, u32 *max_channels);
 int okl4_ctl_info(struct okl4_dev *dev, u32 first_id, struct okl4fs_info_rep *info);
 int okl4_ctl_attach(struct okl4_dev *dev, struct okl4_channel *ch);
@@ -226,7 +226,7 @@ int okl4_ctl_detach(struct okl4_dev *dev, u32 id, u32 generation);
 int okl4_ctl_release(struct okl4_dev *dev, u32 id, u32 generation);
 int okl4_ctl_ping(struct okl4_dev *dev);
 
-/* virtio_okl4_manage.c */
+/* dev_manage.c */
 extern struct workqueue_struct *okl4_workqueue;
 int okl4_dev_bring_up(struct okl4_dev *dev);
 void okl4_dev_poke(struct okl4_dev *dev);
@@ -237,7 +237,7 @@ void okl4_retired_replaced(struct okl4_dev *dev, u32 id, const struct okl4_mem *
 void okl4_dev_retire(struct okl4_port *port, struct okl4_mem *mem);
 void okl4_dev_manage(struct work_struct *work);
 
-/* virtio_okl4_offer.c */
+/* dev_offer.c */
 int okl4_offers_enumerate(struct okl4_dev *dev, u32 max_channels);
 int okl4_offers_ask_again(struct okl4_dev *dev, u32 id);
 
@@ -248,7 +248,7 @@ void okl4_debugfs_add(struct okl4_dev *dev);
 void okl4_debugfs_remove(struct okl4_dev *dev);
 void okl4_debugfs_sync(struct okl4_dev *dev);
 
-/* virtio_okl4_slot.c */
+/* dev_slot.c */
 struct okl4_channel *okl4_slot_set(struct okl4_dev *dev, u32 id, struct okl4_channel *ch);
 void okl4_slot_vacate(struct okl4_dev *dev, u32 id, bool removed);
 void okl4_slot_changed(struct okl4_dev *dev, u32 id);
@@ -263,4 +263,4 @@ bool okl4_slots_waited_for(struct okl4_dev *dev);
 void okl4_slot_event(struct okl4_dev *dev, const struct okl4fs_event *event);
 void okl4_slots_wake(struct okl4_dev *dev, unsigned int word, u64 bits, bool rung);
 
-#endif /* OKL4FS_VIRTIO_OKL4_H */
+#endif /* OKL4FS_DEV_H */

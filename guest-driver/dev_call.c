@@ -242,7 +242,7 @@ static int check_reply(struct okl4_req *req, u32 cookie)
  * @reply: where to copy a good reply; NULL when its header is all
  *
  * Context: @dev->mutex held.
- * Return: as said at the head of virtio_okl4_ctl.c.
+ * Return: as said at the head of dev_ctl.c.
  */
 int okl4_call(struct okl4_dev *dev, struct okl4_req *req, unsigned int limit_ms, void *reply)
 {

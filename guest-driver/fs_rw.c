@@ -8,7 +8,7 @@
  * A call that has to wait notes the channel's count of wake-ups, arms (which looks again), lets go
  * of the lock and sleeps until the count has changed. What it would miss between the look and the
  * sleep has changed the count. A call that does not wait leaves the wake-up armed for pollers
- * (okl4fs_poll.c).
+ * (fs_poll.c).
  */
 #include <linux/fs.h>
 #include <linux/ktime.h>
