@@ -218,40 +218,47 @@ struct okl4_channel *okl4_channel_find(const char *name, unsigned int name_bytes
 struct okl4_channel *okl4_channel_get(const char *name, unsigned int name_bytes);
 int okl4_channel_list(struct okl4_channel ***list, unsigned int *n);
 int okl4_channel_list_news(struct okl4_channel ***list, unsigned int *n);
-extern void (*okl4_channel_has_news)(void);
 void okl4_channel_put(struct okl4_channel *ch);
 
-/* For nodes (channel.c) */
+/* Sleepers, the bell, the locks of the two directions (channel_wake.c) */
+void okl4_channel_nudge(struct okl4_channel *ch);
+void okl4_channel_wake(struct okl4_channel *ch);
+bool okl4_channel_woken(struct okl4_channel *ch, int wakes);
+bool okl4_channel_waited_for(struct okl4_channel *ch);
+bool okl4_channel_trylock(struct okl4_channel *ch, struct mutex *lock);
+void okl4_channel_unlock(struct okl4_channel *ch, struct mutex *lock);
+int okl4_channel_arm_write(struct okl4_channel *ch, u64 bytes);
+void okl4_channel_break(struct okl4_channel *ch, struct okl4_mem *mem, int status);
+void okl4_channel_ring(struct okl4_channel *ch);
+void okl4_channel_watch(struct okl4_channel *ch);
+
+/* When the memory is given back (channel_idle.c) */
+bool okl4_channel_idle(const struct okl4_channel *ch);
+void okl4_channel_drop_mem(struct okl4_channel *ch);
+u64 okl4_channel_to_release(struct okl4_channel *ch, struct okl4_port *port);
+void okl4_channel_released(struct okl4_channel *ch, u64 instance);
+void okl4_channel_unpin(struct okl4_channel *ch);
+void okl4_channel_settle(struct okl4_channel *ch);
 void okl4_channel_add_node(struct okl4_channel *ch);
 void okl4_channel_drop_node(struct okl4_channel *ch);
 
-/* For the device (channel.c) */
+/* For the device (channel_offer.c) */
+extern void (*okl4_channel_has_news)(void);
 struct okl4_channel *okl4_channel_offer(struct okl4_port *port, const struct okl4_offer *offer);
 void okl4_channel_withdraw(struct okl4_channel *ch, struct okl4_port *port, u32 id);
 void okl4_channel_remove(struct okl4_channel *ch, struct okl4_port *port, u32 id);
 void okl4_channel_returned(struct okl4_channel *ch, struct okl4_port *port);
 void okl4_channel_fail(struct okl4_channel *ch, u64 instance, int status);
-void okl4_channel_settle(struct okl4_channel *ch);
-u64 okl4_channel_to_release(struct okl4_channel *ch, struct okl4_port *port);
-void okl4_channel_released(struct okl4_channel *ch, u64 instance);
-void okl4_channel_nudge(struct okl4_channel *ch);
-void okl4_channel_wake(struct okl4_channel *ch);
-bool okl4_channel_waited_for(struct okl4_channel *ch);
-
-/* For both (channel.c) */
-bool okl4_channel_trylock(struct okl4_channel *ch, struct mutex *lock);
-void okl4_channel_unlock(struct okl4_channel *ch, struct mutex *lock);
-void okl4_channel_ring(struct okl4_channel *ch);
-void okl4_channel_watch(struct okl4_channel *ch);
-bool okl4_channel_idle(const struct okl4_channel *ch);
-void okl4_channel_unpin(struct okl4_channel *ch);
-int okl4_channel_arm_write(struct okl4_channel *ch, u64 bytes);
-void okl4_channel_break(struct okl4_channel *ch, struct okl4_mem *mem, int status);
-void okl4_channel_drop_mem(struct okl4_channel *ch);
 
 /* For files (channel_open.c) */
 int okl4_channel_open(struct okl4_channel *ch, bool reads, bool writes);
 void okl4_channel_close(struct okl4_channel *ch, bool reads, bool writes);
+
+/* Waiting until the host has taken what was written (channel_drain.c) */
+extern unsigned int okl4_drain_ms;
+int okl4_channel_sync(struct okl4_channel *ch);
+int okl4_drain_init(void);
+void okl4_drain_exit(void);
 
 /**
  * okl4_channel_offered() - whether a device offers a channel

@@ -6,12 +6,13 @@
  * most, and only where a reader is there to take it. Both share the writers' wake value, of which
  * the nearest stands in the ring (libfs/pipe.h); who is woken too early asks again.
  */
-#include <linux/fs.h>
 #include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/reboot.h>
 
-#include "fs.h"
+#include "channel.h"
+
+unsigned int okl4_drain_ms = 2000;
 
 /* taken_or_arm() - Return: 1: all up to @target is taken; 0: sleep; or -EIO, -EPIPE. tx_lock held */
 static int taken_or_arm(struct okl4_channel *ch, u64 target)
@@ -38,17 +39,13 @@ static int taken_or_arm(struct okl4_channel *ch, u64 target)
 }
 
 /**
- * okl4fs_fsync() - fsync(2): wait until the host has taken what was written before
- * @file: file, of either direction
- * @start: not looked at
- * @end: not looked at
- * @datasync: not looked at
+ * okl4_channel_sync() - wait until the host has taken what was written before
+ * @ch: channel that is open, in either direction
  *
  * Return: 0; -EPIPE: the host's reader has closed without taking all; -EIO; -ERESTARTSYS.
  */
-int okl4fs_fsync(struct file *file, loff_t start, loff_t end, int datasync)
+int okl4_channel_sync(struct okl4_channel *ch)
 {
-	struct okl4_channel *ch = file->private_data;
 	bool begun = false;
 	u64 target = 0;
 
@@ -65,7 +62,7 @@ int okl4fs_fsync(struct file *file, loff_t start, loff_t end, int datasync)
 		okl4_channel_unlock(ch, &ch->tx_lock);
 		if (r)
 			return min(r, 0);
-		if (wait_event_interruptible(ch->tx_wait, okl4fs_woken(ch, wakes)))
+		if (wait_event_interruptible(ch->tx_wait, okl4_channel_woken(ch, wakes)))
 			return -ERESTARTSYS;
 	}
 }

@@ -163,3 +163,27 @@ void okl4_channel_settle(struct okl4_channel *ch)
 	settle(ch);
 	mutex_unlock(&ch->lock);
 }
+
+/**
+ * okl4_channel_add_node() - a node names a channel
+ * @ch: channel; the caller's reference becomes the node's
+ */
+void okl4_channel_add_node(struct okl4_channel *ch)
+{
+	mutex_lock(&ch->lock);
+	ch->n_nodes++;
+	mutex_unlock(&ch->lock);
+}
+
+/**
+ * okl4_channel_drop_node() - a node is gone: unlinked and closed, or unmounted
+ * @ch: channel; the node's reference is given back
+ */
+void okl4_channel_drop_node(struct okl4_channel *ch)
+{
+	mutex_lock(&ch->lock);
+	ch->n_nodes--;
+	mutex_unlock(&ch->lock);
+	okl4_channel_settle(ch);
+	okl4_channel_put(ch);
+}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * dev.h - the device: what its files share
+ * dev.h - the device: what its files share, from the lowest to the highest
  *
  * Lock order: see channel.h. Of the spinlocks here only slot_lock is taken inside another
  * one, that of an event queue.
@@ -186,19 +186,55 @@ static inline struct okl4_dev *okl4_dev_of(struct okl4_port *port)
 	return container_of(port, struct okl4_dev, port);
 }
 
-/* main.c: the module's parameters */
-extern unsigned int okl4_ping_ms;
-extern unsigned int okl4_request_ms;
-
-/* dev.c */
-extern u64 okl4_driver_instance;
+/* dev_work.c */
+extern unsigned int okl4_ping_ms; /* parameter of the module */
+extern struct workqueue_struct *okl4_workqueue;
+void okl4_dev_poke(struct okl4_dev *dev);
+void okl4_dev_watch(struct okl4_port *port);
 void okl4_dev_let_go(struct okl4_dev *dev);
-int okl4_virtio_register(void);
-void okl4_virtio_unregister(void);
+void okl4_dev_let_go_work(struct work_struct *work);
 
-/* dev_claim.c */
-int okl4_claim_start(struct device_driver *driver);
-void okl4_claim_stop(void);
+/* dev_call.c */
+extern unsigned int okl4_request_ms; /* parameter of the module */
+struct okl4_req *okl4_req_new(u16 type, u32 bytes, u32 rep_bytes);
+void *okl4_req_at(struct okl4_req *req, u32 offset);
+int okl4_call(struct okl4_dev *dev, struct okl4_req *req, unsigned int limit_ms, void *reply);
+void okl4_ctl_done(struct virtqueue *vq);
+int okl4_ctl_overdue(struct okl4_dev *dev);
+void okl4_ctl_reclaim(struct okl4_dev *dev);
+
+/* dev_ctl.c */
+extern u64 okl4_driver_instance;
+int okl4_ctl_hello(struct okl4_dev *dev, unsigned int limit_ms, u32 *max_channels);
+int okl4_ctl_info(struct okl4_dev *dev, u32 first_id, struct okl4fs_info_rep *info);
+int okl4_ctl_ping(struct okl4_dev *dev);
+
+/* dev_memory.c */
+int okl4_ctl_attach(struct okl4_dev *dev, struct okl4_channel *ch);
+int okl4_ctl_release(struct okl4_dev *dev, u32 id, u32 generation);
+void okl4_dev_retire(struct okl4_port *port, struct okl4_mem *mem);
+int okl4_retired_take_back(struct okl4_dev *dev);
+void okl4_retired_free(struct okl4_dev *dev);
+
+/* dev_slot.c */
+struct okl4_channel *okl4_slot_set(struct okl4_dev *dev, u32 id, struct okl4_channel *ch);
+void okl4_slot_vacate(struct okl4_dev *dev, u32 id, bool removed);
+void okl4_slot_changed(struct okl4_dev *dev, u32 id);
+void okl4_slot_release_idle(struct okl4_port *port, u32 id);
+void okl4_slots_returned(struct okl4_dev *dev);
+void okl4_slots_withdraw(struct okl4_dev *dev);
+void okl4_slots_clear(struct okl4_dev *dev);
+unsigned int okl4_slots_count(struct okl4_dev *dev);
+bool okl4_slots_waited_for(struct okl4_dev *dev);
+void okl4_slot_event(struct okl4_dev *dev, const struct okl4fs_event *event);
+void okl4_slots_wake(struct okl4_dev *dev, unsigned int word, u64 bits, bool rung);
+
+/* dev_debugfs.c */
+void okl4_debugfs_init(void);
+void okl4_debugfs_exit(void);
+void okl4_debugfs_add(struct okl4_dev *dev);
+void okl4_debugfs_remove(struct okl4_dev *dev);
+void okl4_debugfs_sync(struct okl4_dev *dev);
 
 /* dev_queue.c */
 int okl4_queues_start(struct okl4_dev *dev);
@@ -210,57 +246,20 @@ int okl4_queues_renew(struct okl4_dev *dev);
 bool okl4_bell_unanswered(struct okl4_dev *dev);
 void okl4_dev_ring(struct okl4_port *port, u32 id);
 
-/* dev_call.c */
-struct okl4_req *okl4_req_new(u16 type, u32 bytes, u32 rep_bytes);
-void *okl4_req_at(struct okl4_req *req, u32 offset);
-int okl4_call(struct okl4_dev *dev, struct okl4_req *req, unsigned int limit_ms, void *reply);
-void okl4_ctl_done(struct virtqueue *vq);
-int okl4_ctl_overdue(struct okl4_dev *dev);
-void okl4_ctl_reclaim(struct okl4_dev *dev);
-
-/* dev_ctl.c */
-int okl4_ctl_hello(struct okl4_dev *dev, unsigned int limit_ms, u32 *max_channels);
-int okl4_ctl_info(struct okl4_dev *dev, u32 first_id, struct okl4fs_info_rep *info);
-int okl4_ctl_attach(struct okl4_dev *dev, struct okl4_channel *ch);
-int okl4_ctl_detach(struct okl4_dev *dev, u32 id, u32 generation);
-int okl4_ctl_release(struct okl4_dev *dev, u32 id, u32 generation);
-int okl4_ctl_ping(struct okl4_dev *dev);
-
-/* dev_manage.c */
-extern struct workqueue_struct *okl4_workqueue;
-int okl4_dev_bring_up(struct okl4_dev *dev);
-void okl4_dev_poke(struct okl4_dev *dev);
-void okl4_dev_watch(struct okl4_port *port);
-int okl4_dev_attach(struct okl4_port *port, struct okl4_channel *ch);
-void okl4_retired_free(struct okl4_dev *dev);
-void okl4_retired_replaced(struct okl4_dev *dev, u32 id, const struct okl4_mem *mem);
-void okl4_dev_retire(struct okl4_port *port, struct okl4_mem *mem);
-void okl4_dev_manage(struct work_struct *work);
-
 /* dev_offer.c */
 int okl4_offers_enumerate(struct okl4_dev *dev, u32 max_channels);
 int okl4_offers_ask_again(struct okl4_dev *dev, u32 id);
 
-/* debugfs.c */
-void okl4_debugfs_init(void);
-void okl4_debugfs_exit(void);
-void okl4_debugfs_add(struct okl4_dev *dev);
-void okl4_debugfs_remove(struct okl4_dev *dev);
-void okl4_debugfs_sync(struct okl4_dev *dev);
+/* dev_manage.c */
+int okl4_dev_attach(struct okl4_port *port, struct okl4_channel *ch);
+void okl4_dev_manage(struct work_struct *work);
 
-/* dev_slot.c */
-struct okl4_channel *okl4_slot_set(struct okl4_dev *dev, u32 id, struct okl4_channel *ch);
-void okl4_slot_vacate(struct okl4_dev *dev, u32 id, bool removed);
-void okl4_slot_changed(struct okl4_dev *dev, u32 id);
-void okl4_slot_release_idle(struct okl4_port *port, u32 id);
-int okl4_slots_tend(struct okl4_dev *dev);
-int okl4_slots_attach(struct okl4_dev *dev);
-void okl4_slots_returned(struct okl4_dev *dev);
-void okl4_slots_withdraw(struct okl4_dev *dev);
-void okl4_slots_clear(struct okl4_dev *dev);
-unsigned int okl4_slots_count(struct okl4_dev *dev);
-bool okl4_slots_waited_for(struct okl4_dev *dev);
-void okl4_slot_event(struct okl4_dev *dev, const struct okl4fs_event *event);
-void okl4_slots_wake(struct okl4_dev *dev, unsigned int word, u64 bits, bool rung);
+/* dev_claim.c */
+int okl4_claim_start(struct device_driver *driver);
+void okl4_claim_stop(void);
+
+/* dev_driver.c */
+int okl4_virtio_register(void);
+void okl4_virtio_unregister(void);
 
 #endif /* OKL4FS_DEV_H */

@@ -12,6 +12,8 @@
 
 #include "dev.h"
 
+unsigned int okl4_request_ms = 3000;
+
 /* How often a request looks whether its reply is there, should the interrupt be lost */
 #define LOOK_MS 100U
 

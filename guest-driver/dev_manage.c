@@ -13,41 +13,12 @@
  * A fragile carrier is not reset, since that would end the whole machine: its host is waited for.
  */
 #include <linux/jiffies.h>
-#include <linux/slab.h>
 
 #include "trace.h"
 #include "dev.h"
 
 /* How long the first HELLO after a reset waits; it doubles up to request_ms */
 #define FIRST_HELLO_MS 500
-
-struct workqueue_struct *okl4_workqueue;
-
-/**
- * okl4_dev_poke() - have the work item run now
- * @dev: device
- *
- * Context: any.
- */
-void okl4_dev_poke(struct okl4_dev *dev)
-{
-	mod_delayed_work(okl4_workqueue, &dev->manage, 0);
-}
-
-/**
- * okl4_dev_watch() - somebody waits for the host, or will
- * @port: device
- *
- * Context: any.
- */
-void okl4_dev_watch(struct okl4_port *port)
-{
-	struct okl4_dev *dev = okl4_dev_of(port);
-	unsigned int ms = READ_ONCE(okl4_ping_ms);
-
-	if (ms && queue_delayed_work(okl4_workqueue, &dev->manage, msecs_to_jiffies(ms)))
-		WRITE_ONCE(dev->watched, jiffies);
-}
 
 /**
  * lost() - no good answer came: the device must be reset
@@ -73,86 +44,6 @@ static void lost(struct okl4_dev *dev, int why)
 	if (why != -ETIMEDOUT)
 		delay_ms = FIRST_HELLO_MS * min(dev->n_failures, 8U);
 	mod_delayed_work(okl4_workqueue, &dev->manage, msecs_to_jiffies(delay_ms));
-}
-
-/**
- * okl4_retired_replaced() - the host has other memory for a channel id now
- * @dev: device
- * @id: channel id
- * @mem: what it has
- *
- * Memory that was retired before is the host's no longer; to detach that id now would take @mem.
- *
- * Context: @dev->mutex held.
- */
-void okl4_retired_replaced(struct okl4_dev *dev, u32 id, const struct okl4_mem *mem)
-{
-	struct okl4_mem *old;
-
-	spin_lock(&dev->retired_lock);
-	list_for_each_entry(old, &dev->retired, retired) {
-		if (old != mem && old->holder_id == id)
-			old->holder = NULL;
-	}
-	spin_unlock(&dev->retired_lock);
-}
-
-/**
- * free_retired() - free memory that was retired
- * @dev: device
- * @detach: ask the host for it first, where it has it; else the device was reset
- *
- * Context: @dev->mutex held.
- * Return: 0 or a negative errno, after which the device must be reset.
- */
-static int free_retired(struct okl4_dev *dev, bool detach)
-{
-	struct okl4_mem *mem;
-	int r = 0;
-
-	for (;;) {
-		spin_lock(&dev->retired_lock);
-		mem = list_first_entry_or_null(&dev->retired, struct okl4_mem, retired);
-		spin_unlock(&dev->retired_lock);
-		if (!mem)
-			return 0;
-		if (detach && mem->holder)
-			r = okl4_ctl_detach(dev, mem->holder_id, mem->holder_generation);
-		if (r < 0)
-			return r;
-		spin_lock(&dev->retired_lock);
-		list_del(&mem->retired);
-		spin_unlock(&dev->retired_lock);
-		okl4_mem_free(mem);
-	}
-}
-
-/**
- * okl4_retired_free() - free memory that was retired
- * @dev: device that was reset
- *
- * Context: @dev->mutex held.
- */
-void okl4_retired_free(struct okl4_dev *dev)
-{
-	free_retired(dev, false);
-}
-
-/**
- * okl4_dev_retire() - take memory back from the host and free it
- * @port: device
- * @mem: memory that no channel has any more
- *
- * Context: the channel's lock held; does not wait.
- */
-void okl4_dev_retire(struct okl4_port *port, struct okl4_mem *mem)
-{
-	struct okl4_dev *dev = okl4_dev_of(port);
-
-	spin_lock(&dev->retired_lock);
-	list_add_tail(&mem->retired, &dev->retired);
-	spin_unlock(&dev->retired_lock);
-	okl4_dev_poke(dev);
 }
 
 /**
@@ -192,7 +83,7 @@ int okl4_dev_attach(struct okl4_port *port, struct okl4_channel *ch)
 	if (mutex_lock_interruptible(&dev->mutex))
 		return -ERESTARTSYS;
 	if (dev->up) {
-		r = free_retired(dev, true);
+		r = okl4_retired_take_back(dev);
 		if (!r)
 			r = okl4_ctl_attach(dev, ch);
 	}
@@ -202,6 +93,106 @@ int okl4_dev_attach(struct okl4_port *port, struct okl4_channel *ch)
 	}
 	mutex_unlock(&dev->mutex);
 	return r > 0 ? refusal(r) : r;
+}
+
+/**
+ * attach_slots() - hand the memory of all channels that have some to the host
+ * @dev: device
+ *
+ * Context: @dev->mutex held.
+ * Return: 0, also when the host refuses one (that channel has failed then), or a negative errno.
+ */
+static int attach_slots(struct okl4_dev *dev)
+{
+	u32 id;
+
+	for (id = 0; id < dev->n_slots; id++) {
+		struct okl4_channel *ch = dev->slot[id].ch;
+		int r = ch ? okl4_ctl_attach(dev, ch) : 0;
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Context: @dev->mutex held. Return: 0 or a negative errno, after which the device must be reset. */
+static int release_idle(struct okl4_dev *dev, u32 id, const struct okl4_slot *slot)
+{
+	u64 instance = okl4_channel_to_release(slot->ch, &dev->port);
+	int r = instance ? okl4_ctl_release(dev, id, slot->generation) : -ENOENT;
+
+	if (!r)
+		okl4_channel_released(slot->ch, instance);
+	/* Refused: a client is there. It is asked again when that has gone and the host rings */
+	return r == -ENOENT || r == -ENOMEM ? 0 : min(r, 0);
+}
+
+/**
+ * tend_slot() - do what is to be done about a slot
+ * @dev: device
+ * @id: slot
+ * @changed: out: the host may offer another channel there; else untouched
+ *
+ * Context: @dev->mutex held.
+ * Return: 0; -ENOMEM, with what could not be done noted again; or another negative errno, after
+ * which the device must be reset.
+ */
+static int tend_slot(struct okl4_dev *dev, u32 id, bool *changed)
+{
+	struct okl4_slot todo;
+	int err = 0;
+
+	spin_lock_irq(&dev->slot_lock);
+	todo = dev->slot[id];
+	dev->slot[id].todo = 0;
+	spin_unlock_irq(&dev->slot_lock);
+
+	if ((todo.todo & OKL4_SLOT_FAILED) && todo.ch)
+		okl4_channel_fail(todo.ch, todo.failed_instance, todo.failed_status);
+	if ((todo.todo & OKL4_SLOT_DRAINED) && todo.ch)
+		okl4_channel_settle(todo.ch);
+	if ((todo.todo & OKL4_SLOT_IDLE) && todo.ch)
+		err = release_idle(dev, id, &todo);
+	if (err || !(todo.todo & OKL4_SLOT_CHANGED))
+		return err;
+	*changed = true;
+	err = okl4_offers_ask_again(dev, id);
+	if (err == -ENOMEM)
+		okl4_slot_changed(dev, id);
+	return err;
+}
+
+/**
+ * tend_slots() - do what events have asked for
+ * @dev: device
+ *
+ * Context: @dev->mutex held.
+ * Return: 0; -ENOMEM: to be called again; or another negative errno, after which the device must be
+ * reset.
+ */
+static int tend_slots(struct okl4_dev *dev)
+{
+	bool changed = false;
+	unsigned long id;
+	int err;
+
+	/* Bits are set meanwhile. Whether they are seen now does not matter: who sets one pokes us */
+	for (id = data_race(find_first_bit(dev->todo, OKL4FS_MAX_CHANNELS));
+	     id < OKL4FS_MAX_CHANNELS;
+	     id = data_race(find_next_bit(dev->todo, OKL4FS_MAX_CHANNELS, id + 1))) {
+		clear_bit(id, dev->todo);
+		/* What is noted after this is seen, or sets the bit again */
+		smp_mb__after_atomic();
+		err = tend_slot(dev, id, &changed);
+		if (err)
+			return err;
+	}
+	if (!changed)
+		return 0;
+	okl4_debugfs_sync(dev);
+	/* A channel that came back may have kept its memory, and sleepers */
+	return attach_slots(dev);
 }
 
 /**
@@ -237,7 +228,7 @@ static int greet(struct okl4_dev *dev)
 	WRITE_ONCE(dev->up, true);
 	/* Pairs with okl4_dev_attach() */
 	smp_mb();
-	r = okl4_slots_attach(dev);
+	r = attach_slots(dev);
 	if (r) {
 		WRITE_ONCE(dev->up, false);
 		return r;
@@ -265,7 +256,7 @@ static int set_up_again(struct okl4_dev *dev)
 }
 
 /**
- * okl4_dev_bring_up() - have the host know us: at first, or after it was lost
+ * bring_up() - have the host know us: at first, or after it was lost
  * @dev: device that is not up; unless it is fresh, it is reset
  *
  * A fragile carrier keeps its queues: the host is greeted again when it has answered all that it
@@ -274,7 +265,7 @@ static int set_up_again(struct okl4_dev *dev)
  * Context: @dev->mutex held.
  * Return: 0 or a negative errno; then it is to be tried again.
  */
-int okl4_dev_bring_up(struct okl4_dev *dev)
+static int bring_up(struct okl4_dev *dev)
 {
 	int err = 0;
 
@@ -306,9 +297,9 @@ int okl4_dev_bring_up(struct okl4_dev *dev)
  */
 static int tend(struct okl4_dev *dev)
 {
-	int r = free_retired(dev, true);
+	int r = okl4_retired_take_back(dev);
 
-	return r ? r : okl4_slots_tend(dev);
+	return r ? r : tend_slots(dev);
 }
 
 /**
@@ -355,7 +346,7 @@ void okl4_dev_manage(struct work_struct *work)
 	if (dev->stopped)
 		goto out;
 	if (!dev->up)
-		err = okl4_dev_bring_up(dev);
+		err = bring_up(dev);
 	complete_all(&dev->tried);
 	if (!err)
 		err = tend(dev);

@@ -6,8 +6,6 @@
  * written under the device's mutex only, whose holder may therefore read it without the spinlock.
  * What an event says that needs a request is noted in the slot, to be done by the device's work.
  */
-#include <linux/slab.h>
-
 #include "trace.h"
 #include "dev.h"
 
@@ -96,106 +94,6 @@ void okl4_slot_release_idle(struct okl4_port *port, u32 id)
 	spin_unlock_irq(&dev->slot_lock);
 }
 
-/* Context: @dev->mutex held. Return: 0 or a negative errno, after which the device must be reset. */
-static int release_idle(struct okl4_dev *dev, u32 id, const struct okl4_slot *slot)
-{
-	u64 instance = okl4_channel_to_release(slot->ch, &dev->port);
-	int r = instance ? okl4_ctl_release(dev, id, slot->generation) : -ENOENT;
-
-	if (!r)
-		okl4_channel_released(slot->ch, instance);
-	/* Refused: a client is there. It is asked again when that has gone and the host rings */
-	return r == -ENOENT || r == -ENOMEM ? 0 : min(r, 0);
-}
-
-/**
- * tend_slot() - do what is to be done about a slot
- * @dev: device
- * @id: slot
- * @changed: out: the host may offer another channel there; else untouched
- *
- * Context: @dev->mutex held.
- * Return: 0; -ENOMEM, with what could not be done noted again; or another negative errno, after
- * which the device must be reset.
- */
-static int tend_slot(struct okl4_dev *dev, u32 id, bool *changed)
-{
-	struct okl4_slot todo;
-	int err = 0;
-
-	spin_lock_irq(&dev->slot_lock);
-	todo = dev->slot[id];
-	dev->slot[id].todo = 0;
-	spin_unlock_irq(&dev->slot_lock);
-
-	if ((todo.todo & OKL4_SLOT_FAILED) && todo.ch)
-		okl4_channel_fail(todo.ch, todo.failed_instance, todo.failed_status);
-	if ((todo.todo & OKL4_SLOT_DRAINED) && todo.ch)
-		okl4_channel_settle(todo.ch);
-	if ((todo.todo & OKL4_SLOT_IDLE) && todo.ch)
-		err = release_idle(dev, id, &todo);
-	if (err || !(todo.todo & OKL4_SLOT_CHANGED))
-		return err;
-	*changed = true;
-	err = okl4_offers_ask_again(dev, id);
-	if (err == -ENOMEM)
-		okl4_slot_changed(dev, id);
-	return err;
-}
-
-/**
- * okl4_slots_tend() - do what events have asked for
- * @dev: device
- *
- * Context: @dev->mutex held.
- * Return: 0; -ENOMEM: to be called again; or another negative errno, after which the device must be
- * reset.
- */
-int okl4_slots_tend(struct okl4_dev *dev)
-{
-	bool changed = false;
-	unsigned long id;
-	int err;
-
-	/* Bits are set meanwhile. Whether they are seen now does not matter: who sets one pokes us */
-	for (id = data_race(find_first_bit(dev->todo, OKL4FS_MAX_CHANNELS));
-	     id < OKL4FS_MAX_CHANNELS;
-	     id = data_race(find_next_bit(dev->todo, OKL4FS_MAX_CHANNELS, id + 1))) {
-		clear_bit(id, dev->todo);
-		/* What is noted after this is seen, or sets the bit again */
-		smp_mb__after_atomic();
-		err = tend_slot(dev, id, &changed);
-		if (err)
-			return err;
-	}
-	if (!changed)
-		return 0;
-	okl4_debugfs_sync(dev);
-	/* A channel that came back may have kept its memory, and sleepers */
-	return okl4_slots_attach(dev);
-}
-
-/**
- * okl4_slots_attach() - hand the memory of all channels that have some to the host
- * @dev: device
- *
- * Context: @dev->mutex held.
- * Return: 0, also when the host refuses one (that channel has failed then), or a negative errno.
- */
-int okl4_slots_attach(struct okl4_dev *dev)
-{
-	u32 id;
-
-	for (id = 0; id < dev->n_slots; id++) {
-		struct okl4_channel *ch = dev->slot[id].ch;
-		int r = ch ? okl4_ctl_attach(dev, ch) : 0;
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
 /**
  * okl4_slots_returned() - the device was reset: the host has no memory of ours
  * @dev: device
@@ -240,7 +138,6 @@ void okl4_slots_clear(struct okl4_dev *dev)
 
 	for (id = 0; id < dev->n_slots; id++)
 		okl4_slot_vacate(dev, id, false);
-	okl4_debugfs_sync(dev);
 }
 
 /**

@@ -36,15 +36,6 @@ struct okl4fs_options {
 	struct list_head link;
 };
 
-/* main.c: parameters of the module */
-extern unsigned int okl4_spin_us;
-extern unsigned int okl4_drain_ms;
-
-/* channel_drain.c */
-int okl4fs_fsync(struct file *file, loff_t start, loff_t end, int datasync);
-int okl4_drain_init(void);
-void okl4_drain_exit(void);
-
 /* fs_inode.c */
 extern const struct super_operations okl4fs_super_ops;
 struct inode *okl4fs_root_inode(struct super_block *sb);
@@ -60,7 +51,7 @@ void okl4fs_populate_exit(void);
 extern const struct file_operations okl4fs_file_ops;
 
 /* fs_rw.c */
-bool okl4fs_woken(struct okl4_channel *ch, int wakes);
+extern unsigned int okl4_spin_us;
 ssize_t okl4fs_read_iter(struct kiocb *iocb, struct iov_iter *to);
 ssize_t okl4fs_write_iter(struct kiocb *iocb, struct iov_iter *from);
 

@@ -110,6 +110,11 @@ static int okl4fs_fasync(int fd, struct file *file, int on)
 	return min(err, 0);
 }
 
+static int okl4fs_fsync(struct file *file, loff_t start, loff_t end, int datasync)
+{
+	return okl4_channel_sync(file->private_data);
+}
+
 const struct file_operations okl4fs_file_ops = {
 	.owner = THIS_MODULE,
 	.open = okl4fs_open,

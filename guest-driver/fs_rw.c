@@ -21,6 +21,8 @@
 #include "fs.h"
 #include "trace.h"
 
+unsigned int okl4_spin_us;
+
 /**
  * piece_bytes() - how many bytes are copied before the peer is told
  * @pair: the guest's end
@@ -55,21 +57,6 @@ static int lock_pipe(struct mutex *lock, const struct kiocb *iocb)
 	if (iocb->ki_flags & IOCB_NOWAIT)
 		return mutex_trylock(lock) ? 0 : -EAGAIN;
 	return mutex_lock_interruptible(lock) ? -ERESTARTSYS : 0;
-}
-
-/**
- * okl4fs_woken() - whether a wake-up came since a sleeper looked last; if not, mind that the host is alive
- * @ch: channel
- * @wakes: the count of wake-ups then
- *
- * Return: true when one came.
- */
-bool okl4fs_woken(struct okl4_channel *ch, int wakes)
-{
-	if (atomic_read(&ch->wakes) != wakes)
-		return true;
-	okl4_channel_watch(ch);
-	return false;
 }
 
 /**
@@ -226,7 +213,7 @@ static int wait_armed(struct okl4_channel *ch, int armed, struct mutex *lock,
 	okl4_channel_unlock(ch, lock);
 	if (r)
 		return r;
-	if (wait_event_interruptible(*wait, okl4fs_woken(ch, wakes)))
+	if (wait_event_interruptible(*wait, okl4_channel_woken(ch, wakes)))
 		return -ERESTARTSYS;
 	return mutex_lock_interruptible(lock) ? -ERESTARTSYS : 0;
 }

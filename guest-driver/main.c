@@ -97,32 +97,27 @@ static const struct kernel_param_ops request_ms_ops = { .set = set_request_ms,
 							.get = param_get_uint };
 static const struct kernel_param_ops spin_us_ops = { .set = set_spin_us, .get = param_get_uint };
 
-unsigned int okl4_ping_ms = 1000;
 module_param_cb(ping_ms, &ping_ms_ops, &okl4_ping_ms, 0644);
 __MODULE_PARM_TYPE(ping_ms, "uint");
 MODULE_PARM_DESC(ping_ms, "ask the host whether it is alive when somebody waits and nothing came "
 			  "for so long, in ms: 10 to 3600000, or 0: never (default 1000)");
 
-unsigned int okl4_request_ms = 3000;
 module_param_cb(request_ms, &request_ms_ops, &okl4_request_ms, 0644);
 __MODULE_PARM_TYPE(request_ms, "uint");
 MODULE_PARM_DESC(request_ms, "take the host for dead when it does not answer a request for so "
 			     "long, in ms: 100 to 600000 (default 3000)");
 
-unsigned int okl4_spin_us;
 module_param_cb(spin_us, &spin_us_ops, &okl4_spin_us, 0644);
 __MODULE_PARM_TYPE(spin_us, "uint");
 MODULE_PARM_DESC(spin_us, "look for bytes for so long before a read sleeps, in us: 1 to 1000, or "
 			  "0: sleep at once (default 0)");
 
-unsigned int okl4_drain_ms = 2000;
 module_param_cb(drain_ms, &drain_ms_ops, &okl4_drain_ms, 0644);
 __MODULE_PARM_TYPE(drain_ms, "uint");
 MODULE_PARM_DESC(drain_ms, "at shutdown, reboot and kexec wait so long for readers of the host to "
 			   "take what was written, in ms: 1 to 600000, or 0: do not wait (default "
 			   "2000)");
 
-unsigned int okl4_rings_mib;
 module_param_cb(rings_mib, &rings_mib_ops, &okl4_rings_mib, 0644);
 __MODULE_PARM_TYPE(rings_mib, "uint");
 MODULE_PARM_DESC(rings_mib,

@@ -20,6 +20,8 @@
 #include "compat.h"
 #include "memory.h"
 
+unsigned int okl4_rings_mib;
+
 static atomic64_t rings_bytes; /* of all channels */
 
 /**

@@ -54,7 +54,7 @@ struct okl4_mem {
 	struct list_head retired;
 };
 
-/* main.c: MiB that all rings may have together, or 0: half of the machine's memory */
+/* Parameter of the module: MiB that all rings may have together, or 0: half of the machine's memory */
 extern unsigned int okl4_rings_mib;
 
 int okl4_chunks_alloc(struct okl4_chunks *c, u64 bytes);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * dev.c - the virtio driver: carriers, coming and going
+ * dev_driver.c - the virtio driver: carriers, coming and going
  *
  * Any virtio device that has a queue for requests and one that can be kicked and called can carry
  * the protocol. The carrier `fs` has virtio's number of a shared file system, and is ours if its tag
@@ -26,8 +26,6 @@
 
 /* How long a new device waits for the host's answers */
 #define GREETING_MS 1000
-
-u64 okl4_driver_instance;
 
 /**
  * fs_n_event_queues() - how many event queues a file system device has
@@ -107,44 +105,6 @@ static void dev_release(struct kref *ref)
 	kfree(dev);
 }
 
-/* Has references to the device and to virtio's, since either may have gone meanwhile */
-static void let_go(struct work_struct *work)
-{
-	struct okl4_dev *dev = container_of(work, struct okl4_dev, let_go);
-	struct device *device = &dev->vdev->dev;
-	bool still_bound;
-
-	device_lock(device);
-	still_bound = dev->vdev->priv == dev;
-	device_unlock(device);
-	if (still_bound) {
-		dev_info_ratelimited(device, "is let go: its first answer is not that of an okl4fs "
-					     "host\n");
-		device_release_driver(device);
-	}
-	put_device(device);
-	kref_put(&dev->port.ref, dev_release);
-}
-
-/**
- * okl4_dev_let_go() - the device is not ours: have no more to do with it
- * @dev: device
- *
- * Context: @dev->mutex held. The device is unbound later, by a work item.
- */
-void okl4_dev_let_go(struct okl4_dev *dev)
-{
-	struct device *device = &dev->vdev->dev;
-
-	WRITE_ONCE(dev->stopped, true);
-	kref_get(&dev->port.ref);
-	get_device(device);
-	if (!queue_work(okl4_workqueue, &dev->let_go)) {
-		put_device(device);
-		kref_put(&dev->port.ref, dev_release);
-	}
-}
-
 static const struct okl4_port_ops port_ops = {
 	.ring = okl4_dev_ring,
 	.watch = okl4_dev_watch,
@@ -169,7 +129,7 @@ static void init_dev(struct okl4_dev *dev, struct virtio_device *vdev)
 	INIT_DELAYED_WORK(&dev->manage, okl4_dev_manage);
 	INIT_WORK(&dev->more, okl4_queues_take_more);
 	init_completion(&dev->tried);
-	INIT_WORK(&dev->let_go, let_go);
+	INIT_WORK(&dev->let_go, okl4_dev_let_go_work);
 	spin_lock_init(&dev->ctl_lock);
 	init_waitqueue_head(&dev->ctl_wait);
 	INIT_LIST_HEAD(&dev->ctl_abandoned);
@@ -240,8 +200,10 @@ static void take_down(struct okl4_dev *dev, bool withdraw)
 	okl4_queues_stop(dev);
 	okl4_slots_returned(dev);
 	okl4_retired_free(dev);
-	if (withdraw)
+	if (withdraw) {
 		okl4_slots_clear(dev);
+		okl4_debugfs_sync(dev);
+	}
 	mutex_unlock(&dev->mutex);
 	cancel_delayed_work_sync(&dev->manage);
 	cancel_work_sync(&dev->more);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * debugfs.c - what goes on, for people and scripts: okl4fs/DEVICE/device and okl4fs/DEVICE/channels/ID
+ * dev_debugfs.c - what goes on, for people and scripts: okl4fs/DEVICE/device and okl4fs/DEVICE/channels/ID
  *
  * Each file is lines of a key, a space and a value; okl4fs-driver(4) says what they mean. Nothing
  * here holds up a transfer: counters are read without their locks, cursors and phases from the

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * channel_offer.c - what devices say of a channel: it is offered, gone, removed, or has failed
+ */
+#include <linux/err.h>
+
+#include "channel.h"
+
+void (*okl4_channel_has_news)(void);
+
+/**
+ * tell() - a channel came or went
+ * @ch: channel
+ */
+static void tell(struct okl4_channel *ch)
+{
+	atomic_set(&ch->news, true);
+	if (okl4_channel_has_news)
+		okl4_channel_has_news();
+}
+
+/* Whether the nodes have to be told anew. Under @ch->lock, before @ch->removed is forgotten */
+static bool take_access(struct okl4_channel *ch, const struct okl4_access *access)
+{
+	if (ch->access_serial && !ch->removed && !memcmp(&ch->access, access, sizeof(*access)))
+		return false;
+	ch->access = *access;
+	WRITE_ONCE(ch->access_serial, ch->access_serial + 1 ?: 1);
+	return true;
+}
+
+/**
+ * take_offer() - note what a device says of a channel
+ * @ch: channel
+ * @port: device
+ * @offer: what it says
+ *
+ * Context: @ch->lock held.
+ * Return: 0, or -EBUSY when another device offers this name.
+ */
+static int take_offer(struct okl4_channel *ch, struct okl4_port *port,
+		      const struct okl4_offer *offer)
+{
+	struct okl4_port *now = rcu_dereference_protected(ch->port, lockdep_is_held(&ch->lock));
+	bool news = !now;
+
+	if (now && now != port)
+		return -EBUSY;
+	if (ch->mem && ch->mem->pair.ring_bytes != offer->ring_bytes) {
+		if (!okl4_channel_idle(ch))
+			okl4_channel_break(ch, ch->mem, FS_SEC_BYTES);
+		else
+			okl4_channel_drop_mem(ch);
+	}
+	WRITE_ONCE(ch->id, offer->id);
+	ch->generation = offer->generation;
+	news |= take_access(ch, &offer->access);
+	WRITE_ONCE(ch->removed, false);
+	ch->exclusive = offer->exclusive;
+	ch->ring_bytes = offer->ring_bytes;
+	rcu_assign_pointer(ch->port, port);
+	if (news)
+		tell(ch);
+	return 0;
+}
+
+/**
+ * okl4_channel_offer() - a device offers a channel, or does so again
+ * @port: device
+ * @offer: what it says of the channel
+ *
+ * Context: may sleep.
+ * Return: the channel with a reference for the caller, or an error pointer: -EBUSY when another
+ * device offers this name, -ENOMEM.
+ */
+struct okl4_channel *okl4_channel_offer(struct okl4_port *port, const struct okl4_offer *offer)
+{
+	struct okl4_channel *ch = okl4_channel_get(offer->name, offer->name_bytes);
+	int err;
+
+	if (!ch)
+		return ERR_PTR(-ENOMEM);
+
+	mutex_lock(&ch->lock);
+	err = take_offer(ch, port, offer);
+	mutex_unlock(&ch->lock);
+	if (err) {
+		okl4_channel_put(ch);
+		return ERR_PTR(err);
+	}
+	return ch;
+}
+
+/**
+ * okl4_channel_withdraw() - a device does not offer a channel any more
+ * @ch: channel
+ * @port: device
+ * @id: the number it had there; nothing is done when it has another one meanwhile
+ *
+ * Sleepers wake up. After an RCU grace period no ring() or watch() of @port runs for @ch.
+ */
+void okl4_channel_withdraw(struct okl4_channel *ch, struct okl4_port *port, u32 id)
+{
+	mutex_lock(&ch->lock);
+	if (rcu_access_pointer(ch->port) == port && ch->id == id)
+		RCU_INIT_POINTER(ch->port, NULL);
+	mutex_unlock(&ch->lock);
+	okl4_channel_wake(ch);
+}
+
+/**
+ * okl4_channel_remove() - the host has removed a channel: it is not coming back by itself
+ * @ch: channel; the host has not its memory
+ * @port: device that offered it
+ * @id: the number it had there; nothing is done when it has another one meanwhile
+ *
+ * Files that are open go on as if the device was gone. Who opens the channel after it was added again
+ * finds nothing of what was in it, unless somebody kept it open all the while.
+ */
+void okl4_channel_remove(struct okl4_channel *ch, struct okl4_port *port, u32 id)
+{
+	bool gone;
+
+	mutex_lock(&ch->lock);
+	gone = rcu_access_pointer(ch->port) == port && ch->id == id;
+	if (gone) {
+		RCU_INIT_POINTER(ch->port, NULL);
+		WRITE_ONCE(ch->removed, true);
+		if (ch->mem && okl4_channel_idle(ch))
+			okl4_channel_drop_mem(ch);
+	}
+	mutex_unlock(&ch->lock);
+	if (!gone)
+		return;
+	okl4_channel_wake(ch);
+	tell(ch);
+}
+
+/**
+ * okl4_channel_returned() - a device has no channel's memory any more: it was reset or answered
+ * @ch: channel
+ * @port: device
+ */
+void okl4_channel_returned(struct okl4_channel *ch, struct okl4_port *port)
+{
+	mutex_lock(&ch->lock);
+	if (ch->mem && ch->mem->holder == port)
+		ch->mem->holder = NULL;
+	mutex_unlock(&ch->lock);
+}
+
+/**
+ * okl4_channel_fail() - the host says that it uses some memory no longer
+ * @ch: channel
+ * @instance: which memory; if it is not the present one, nothing happens
+ * @status: why
+ */
+void okl4_channel_fail(struct okl4_channel *ch, u64 instance, int status)
+{
+	mutex_lock(&ch->lock);
+	if (ch->mem && ch->mem->instance == instance) {
+		okl4_channel_break(ch, ch->mem, status ? status : FS_CHANNEL_FAILED);
+		if (okl4_channel_idle(ch))
+			okl4_channel_drop_mem(ch);
+	}
+	mutex_unlock(&ch->lock);
+}
