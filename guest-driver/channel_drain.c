@@ -4,7 +4,7 @@
  *
  * fsync(2) waits for what was written before it. Shutdown, reboot and kexec wait for drain_ms at
  * most, and only where a reader is there to take it. Both share the writers' wake value, of which
- * the nearest stands in the ring (libfs/pipe.h); who is woken too early asks again.
+ * the nearest stands in the ring (libfs/pipe.h); a sleeper that is woken too early asks again.
  */
 #include <linux/jiffies.h>
 #include <linux/mm.h>
@@ -14,7 +14,7 @@
 
 unsigned int okl4_drain_ms = 2000;
 
-/* taken_or_arm() - Return: 1: all up to @target is taken; 0: sleep; or -EIO, -EPIPE. tx_lock held */
+/* Return: 1: all up to @target is taken; 0: sleep; or -EIO, -EPIPE. @ch->tx_lock held */
 static int taken_or_arm(struct okl4_channel *ch, u64 target)
 {
 	struct pipe *tx = &ch->mem->pair.tx;
@@ -67,7 +67,7 @@ int okl4_channel_sync(struct okl4_channel *ch)
 	}
 }
 
-/* undrained() - whether a reader is there that has not taken all yet. @ch is pinned */
+/* Whether a reader is there that has not taken everything yet. @ch is pinned */
 static bool undrained(struct okl4_channel *ch)
 {
 	struct pipe_glance out = pipe_glance_write(&ch->mem->pair.tx);
@@ -76,7 +76,7 @@ static bool undrained(struct okl4_channel *ch)
 	       out.bytes < (s64)ch->mem->pair.ring_bytes && !okl4_channel_error(ch, ch->mem);
 }
 
-/* drain() - wait until @end, in jiffies, for the host to take all of a channel */
+/* Waits until the host has taken everything, or until @end, in jiffies */
 static void drain(struct okl4_channel *ch, unsigned long end)
 {
 	mutex_lock(&ch->lock);
@@ -105,7 +105,7 @@ static void drain(struct okl4_channel *ch, unsigned long end)
 	okl4_channel_unpin(ch);
 }
 
-/* before_reboot() - the machine is about to shut down, reboot or kexec */
+/* Shutdown, reboot and kexec alike */
 static int before_reboot(struct notifier_block *nb, unsigned long action, void *data)
 {
 	unsigned long end = jiffies + msecs_to_jiffies(READ_ONCE(okl4_drain_ms));

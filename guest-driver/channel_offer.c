@@ -8,10 +8,6 @@
 
 void (*okl4_channel_has_news)(void);
 
-/**
- * tell() - a channel came or went
- * @ch: channel
- */
 static void tell(struct okl4_channel *ch)
 {
 	atomic_set(&ch->news, true);
@@ -19,7 +15,7 @@ static void tell(struct okl4_channel *ch)
 		okl4_channel_has_news();
 }
 
-/* Whether the nodes have to be told anew. Under @ch->lock, before @ch->removed is forgotten */
+/* Whether nodes must be told. @ch->lock held, and @ch->removed not cleared yet */
 static bool take_access(struct okl4_channel *ch, const struct okl4_access *access)
 {
 	if (ch->access_serial && !ch->removed && !memcmp(&ch->access, access, sizeof(*access)))
@@ -29,15 +25,7 @@ static bool take_access(struct okl4_channel *ch, const struct okl4_access *acces
 	return true;
 }
 
-/**
- * take_offer() - note what a device says of a channel
- * @ch: channel
- * @port: device
- * @offer: what it says
- *
- * Context: @ch->lock held.
- * Return: 0, or -EBUSY when another device offers this name.
- */
+/* Return: 0, or -EBUSY when another device offers this name. @ch->lock held */
 static int take_offer(struct okl4_channel *ch, struct okl4_port *port,
 		      const struct okl4_offer *offer)
 {
@@ -92,10 +80,10 @@ struct okl4_channel *okl4_channel_offer(struct okl4_port *port, const struct okl
 }
 
 /**
- * okl4_channel_withdraw() - a device does not offer a channel any more
+ * okl4_channel_withdraw() - a device no longer offers a channel
  * @ch: channel
  * @port: device
- * @id: the number it had there; nothing is done when it has another one meanwhile
+ * @id: its number there; nothing happens if it has another one by now
  *
  * Sleepers wake up. After an RCU grace period no ring() or watch() of @port runs for @ch.
  */
@@ -109,13 +97,13 @@ void okl4_channel_withdraw(struct okl4_channel *ch, struct okl4_port *port, u32 
 }
 
 /**
- * okl4_channel_remove() - the host has removed a channel: it is not coming back by itself
- * @ch: channel; the host has not its memory
+ * okl4_channel_remove() - the host has removed a channel: it does not come back by itself
+ * @ch: channel whose memory the host does not have
  * @port: device that offered it
- * @id: the number it had there; nothing is done when it has another one meanwhile
+ * @id: its number there; nothing happens if it has another one by now
  *
- * Files that are open go on as if the device was gone. Who opens the channel after it was added again
- * finds nothing of what was in it, unless somebody kept it open all the while.
+ * Open files behave as if the device were gone. If the channel is added again its rings are empty,
+ * unless somebody has kept it open all the while.
  */
 void okl4_channel_remove(struct okl4_channel *ch, struct okl4_port *port, u32 id)
 {
@@ -137,7 +125,8 @@ void okl4_channel_remove(struct okl4_channel *ch, struct okl4_port *port, u32 id
 }
 
 /**
- * okl4_channel_returned() - a device has no channel's memory any more: it was reset or answered
+ * okl4_channel_returned() - the host no longer has a channel's memory: the device was reset, or the
+ *	host has said so
  * @ch: channel
  * @port: device
  */
@@ -150,7 +139,7 @@ void okl4_channel_returned(struct okl4_channel *ch, struct okl4_port *port)
 }
 
 /**
- * okl4_channel_fail() - the host says that it uses some memory no longer
+ * okl4_channel_fail() - the host says that it no longer uses a channel's memory
  * @ch: channel
  * @instance: which memory; if it is not the present one, nothing happens
  * @status: why

@@ -2,9 +2,9 @@
 /*
  * channel_wake.c - a channel's sleepers, its bell, and the locks of its two directions
  *
- * Everything that changes what a sleeper waits for ends in okl4_channel_wake(), a failure of the
- * memory too. The other way round, okl4_channel_ring() has the device tell the host, and
- * okl4_channel_watch() has it see that the host is alive.
+ * Whatever changes something that a sleeper waits for calls okl4_channel_wake(), also when the
+ * memory fails. In the other direction, okl4_channel_ring() has the device ring the host's bell,
+ * and okl4_channel_watch() has it check that the host is alive.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -15,10 +15,10 @@
 #include "trace.h"
 
 /**
- * okl4_channel_nudge() - let everybody who waits on a channel look again, in case there is something
+ * okl4_channel_nudge() - have everybody who waits on a channel look again, just in case
  * @ch: channel
  *
- * Who is sent signals is not told, since he cannot look first.
+ * No SIGIO is sent: a program that gets one does not look first.
  *
  * Context: any.
  */
@@ -35,7 +35,7 @@ void okl4_channel_nudge(struct okl4_channel *ch)
 }
 
 /**
- * okl4_channel_wake() - something has changed: let everybody who waits on a channel look again
+ * okl4_channel_wake() - something has changed: have everybody who waits on a channel look again
  * @ch: channel
  *
  * Context: any.
@@ -48,14 +48,14 @@ void okl4_channel_wake(struct okl4_channel *ch)
 }
 
 /**
- * okl4_channel_trylock() - take the lock of a direction, or have its holder wake who waits
+ * okl4_channel_trylock() - take the lock of a direction, or have its holder wake the sleepers
  * @ch: channel
  * @lock: its rx_lock or tx_lock
  *
- * For callers that must not sleep. The holder may be in a page fault for any time.
+ * For callers that must not sleep: the holder may be in a page fault for any length of time.
  *
- * Return: true when it is taken; else all who are on the wait queues by now are woken after the
- * holder has let go of it.
+ * Return: true when the lock is taken; else everybody who is on a wait queue by now is woken when
+ * the holder has released it.
  */
 bool okl4_channel_trylock(struct okl4_channel *ch, struct mutex *lock)
 {
@@ -68,7 +68,7 @@ bool okl4_channel_trylock(struct okl4_channel *ch, struct mutex *lock)
 }
 
 /**
- * okl4_channel_unlock() - let go of the lock of a direction
+ * okl4_channel_unlock() - release the lock of a direction
  * @ch: channel
  * @lock: its rx_lock or tx_lock
  *
@@ -128,9 +128,9 @@ int okl4_channel_arm_write(struct okl4_channel *ch, u64 bytes)
  * okl4_channel_waited_for() - whether somebody waits for the host on a channel
  * @ch: channel
  *
- * Bytes that the host has not taken wait, too: who wrote them may be gone, but they are to be
- * delivered. A writer that is at work is taken for one that waits: it may be held up for any time,
- * where its own memory has to be fetched first, and a device must not wait for that.
+ * Bytes that the host has not taken count, too: their writer may be gone, but they must be
+ * delivered. A writer at work counts as one that waits: a page fault in its own memory may hold it
+ * up for any length of time, and a device must not wait for that.
  *
  * Context: may sleep.
  * Return: true when a reader, a writer, a poller or bytes wait.
@@ -157,7 +157,7 @@ bool okl4_channel_waited_for(struct okl4_channel *ch)
 }
 
 /**
- * okl4_channel_ring() - tell the host to look after a channel
+ * okl4_channel_ring() - ring the host's bell for a channel
  * @ch: channel
  */
 void okl4_channel_ring(struct okl4_channel *ch)
@@ -173,10 +173,10 @@ void okl4_channel_ring(struct okl4_channel *ch)
 }
 
 /**
- * okl4_channel_watch() - somebody waits on a channel: see that the host is alive
+ * okl4_channel_watch() - a caller waits on a channel: check that the host is alive
  * @ch: channel
  *
- * Call it when already on the wait queue.
+ * Context: the caller is on the wait queue already.
  */
 void okl4_channel_watch(struct okl4_channel *ch)
 {
@@ -190,9 +190,11 @@ void okl4_channel_watch(struct okl4_channel *ch)
 }
 
 /**
- * okl4_channel_woken() - whether a wake-up came since a sleeper looked last; if not, mind that the host is alive
+ * okl4_channel_woken() - whether a wake-up came since a sleeper looked last
  * @ch: channel
  * @wakes: the count of wake-ups then
+ *
+ * If none came, it has the device check that the host is alive.
  *
  * Return: true when one came.
  */

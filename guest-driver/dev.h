@@ -19,8 +19,8 @@
 #define OKL4_EVENT_BUFFERS 16
 
 /*
- * What stands in a file system device's virtio_device_id.vendor while it is ours, so that our table
- * matches it and no other: "okl4". Hosts give 0x1af4 (PCI) or "QEMU" (MMIO)
+ * The vendor "okl4" in the virtio_device_id of a file system device that is ours, so that our table
+ * matches it and no other. Hosts give 0x1af4 (PCI) or "QEMU" (MMIO)
  */
 #define OKL4_VENDOR_FS 0x346c6b6f
 
@@ -32,19 +32,19 @@ struct okl4_req;
  * @name: its name in the log
  * @n_event_queues: how many event queues it has
  * @fragile: must not be set up again while its host may be away
- * @anyones: nothing but its host's first answer tells whether it is ours
+ * @unproven: only its host's first answer tells whether the device is ours
  */
 struct okl4_carrier {
 	const char *name;
 	unsigned int (*n_event_queues)(struct virtio_device *vdev);
 	bool fragile;
-	bool anyones;
+	bool unproven;
 };
 
 /**
  * struct okl4_event_queue - queue 1 + @index
  * @dev: device
- * @index: k of the bell words w with w mod M = k
+ * @index: the bell words w with w mod M = @index belong to it
  * @vq: queue; NULL while the device is reset
  * @lock: protects @vq's ring. Taken in interrupts
  * @buffer: event buffers
@@ -59,21 +59,21 @@ struct okl4_event_queue {
 	unsigned int n_buffers;
 };
 
-/* What is to be done about a slot */
+/* What the device's work has to do about a slot */
 #define OKL4_SLOT_CHANGED BIT(0) /* ask the host what the channel is now */
-#define OKL4_SLOT_FAILED  BIT(1) /* the host uses the channel's memory no longer */
+#define OKL4_SLOT_FAILED  BIT(1) /* the host no longer uses the channel's memory */
 #define OKL4_SLOT_DRAINED BIT(2) /* a lingering channel moved */
-#define OKL4_SLOT_IDLE    BIT(3) /* ask the host to let the channel's memory go */
+#define OKL4_SLOT_IDLE    BIT(3) /* ask the host to release the channel's memory */
 
 /**
  * struct okl4_slot - a channel id of a device; protected by slot_lock
  * @dev: device, constant
  * @file: its file in debugfs, or NULL; under the device's mutex
  * @ch: channel with a reference, or NULL. Written by the holder of the device's mutex only
- * @generation: of the id, while @ch has it
+ * @generation: generation of the id, while @ch has it
  * @todo: OKL4_SLOT_*
- * @failed_status: for OKL4_SLOT_FAILED: why
- * @failed_instance: and which memory
+ * @failed_status: for OKL4_SLOT_FAILED: the reason
+ * @failed_instance: and the memory that has failed
  */
 struct okl4_slot {
 	struct okl4_dev *dev;
@@ -89,25 +89,25 @@ struct okl4_slot {
  * struct okl4_dev - a device
  * @port: as channels see it
  * @vdev: as virtio sees it
- * @carrier: how it came
+ * @carrier: its virtio device type
  * @n_event: event queues; all are set up, as the host expects
  * @n_bells: M: the first so many of them are used; no more than there are bell words
  * @mutex: serialises control requests, setting up, and taking down
  * @up: the host has answered HELLO, and has not been found silent since. Written under @mutex
- * @stopped: the device goes or sleeps: no new request, and a waiting one gives up. Written once or
- *	under @mutex
- * @fresh: the queues are set up, and nothing was asked for over them yet, under @mutex
+ * @stopped: the device goes away or sleeps: no request begins, and one that waits gives up. Written
+ *	once or under @mutex
+ * @fresh: the queues are set up, and no request was made over them yet; under @mutex
  * @greeted: the host has answered HELLO once, under @mutex
  * @n_failures: set-ups that failed in a row, under @mutex
- * @tried: the host has been greeted once, with whatever success
+ * @tried: completes when the host was greeted once, whether it answered or not
  * @more: takes the events that are left when an interrupt has taken its share
- * @manage: all that needs patience: setting up, healing, PING, events that need requests
- * @let_go: unbinds us from the device, which is somebody else's
- * @heard: when something last came from the host, jiffies
- * @watched: when somebody began to wait, jiffies
+ * @manage: all that may wait for the host: setting up, PING, events that need requests
+ * @let_go: unbinds the driver from a device that is not ours
+ * @heard: when something last came from the host, in jiffies
+ * @watched: when somebody began to wait, in jiffies
  * @ctl_vq: control queue; NULL while the device is reset. Changed under @mutex and @ctl_lock
  * @ctl_lock: protects @ctl_vq's ring and okl4_req.done. Taken in interrupts
- * @ctl_wait: who waits for a reply
+ * @ctl_wait: the caller that waits for a reply
  * @ctl_abandoned: requests that were not answered in time; the host may still write to them. Under
  *	@mutex
  * @cookie: of the last request, under @mutex
@@ -117,13 +117,14 @@ struct okl4_slot {
  * @bell: bell page
  * @slot_lock: protects @slot and @n_slots. Taken in interrupts
  * @slot: OKL4FS_MAX_CHANNELS slots
- * @n_slots: highest id with a channel, and one
+ * @n_slots: one more than the highest id that has had a channel
  * @waiter: the id on which somebody was found waiting last, under @mutex
  * @todo: ids whose slot has something to be done
  * @retired_lock: protects @retired
  * @retired: memory to be detached and freed
- * @set_ups: how often the host was greeted and answered, under @mutex, read without; so are
- * @losses: how often the device had to be reset since the host was silent or answered wrongly, and
+ * @set_ups: how often the host was greeted and answered. This and the next two are changed under
+ *	@mutex, and read without it
+ * @losses: how often the device had to be reset because the host was silent or answered wrongly
  * @pings: how often the host was asked whether it is alive
  * @dir: folder in debugfs
  * @channels_dir: folder of the channels in it

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * dev_ctl.c - what a device asks of its host
+ * dev_ctl.c - requests of a device to its host: HELLO, CHANNEL_INFO, PING
  *
- * All functions here return 0 when the host says FS_OK, a positive enum fs_status when it refuses,
- * and a negative errno when there is no (good) answer. Then the device must be reset, except for
- * -ENOMEM: such a request was never made. A host that has come back without a reset knows nothing of
- * us: that is -ESTALE.
+ * The functions here and in dev_memory.c return 0 when the host says FS_OK, a positive enum
+ * fs_status when it refuses, and a negative errno when there is no (good) answer. Then the device
+ * must be reset, except for -ENOMEM: such a request was never made. A host that was restarted
+ * without a reset of the device does not know it: that is -ESTALE.
  */
 #include <linux/io.h>
 
@@ -14,7 +14,7 @@
 u64 okl4_driver_instance;
 
 /**
- * okl4_ctl_hello() - introduce ourselves
+ * okl4_ctl_hello() - introduce the driver to the host
  * @dev: device
  * @limit_ms: how long to wait for the answer
  * @max_channels: out: channel ids are below this; at most OKL4FS_MAX_CHANNELS
@@ -37,7 +37,7 @@ int okl4_ctl_hello(struct okl4_dev *dev, unsigned int limit_ms, u32 *max_channel
 		body->driver_instance = cpu_to_le64(okl4_driver_instance);
 	}
 	r = okl4_call(dev, req, limit_ms, &rep);
-	if (r == -EBADMSG && !dev->greeted && dev->carrier->anyones)
+	if (r == -EBADMSG && !dev->greeted && dev->carrier->unproven)
 		okl4_dev_let_go(dev);
 	if (r)
 		return r;

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * dev_manage.c - all of a device that needs patience, in one work item
+ * dev_manage.c - everything that may have to wait for the host, in one work item
  *
- * It sets the device up, does what events ask for, takes memory back, and minds that the host is
- * alive. Nothing tells us that a host has died. But while somebody waits (sleeps on a channel, or
- * rang a bell that nobody answers, or has left bytes that nobody takes) and nothing has come for
- * ping_ms, the host is asked with PING. If it does not answer, the device is reset and set up again,
- * each time with more patience for HELLO's answer, until there is one; then the host gets the
- * memory of all channels again, and what lies in them says where to go on. When nobody waits,
- * nothing is asked and nothing runs.
+ * The work item sets the device up, does what events ask for, takes memory back, and checks that
+ * the host is alive. Nothing tells us that a host has died. But while somebody waits (sleeps on a
+ * channel, has rung a bell that nobody answers, or has left bytes that nobody takes) and nothing
+ * has come for ping_ms, the driver sends a PING. If the host does not answer, the driver resets the
+ * device and sets it up again, each time waiting longer for the answer to HELLO, until one comes.
+ * Then it hands the memory of all channels to the host again, and the cursors in that memory say
+ * where to go on. When nobody waits, nothing is asked and nothing runs.
  *
- * A fragile carrier is not reset, since that would end the whole machine: its host is waited for.
+ * A fragile carrier is not reset, since that would end the whole machine: the driver waits for its
+ * host.
  */
 #include <linux/jiffies.h>
 
@@ -20,13 +21,7 @@
 /* How long the first HELLO after a reset waits; it doubles up to request_ms */
 #define FIRST_HELLO_MS 500
 
-/**
- * lost() - no good answer came: the device must be reset
- * @dev: device
- * @why: negative errno of the request
- *
- * Context: @dev->mutex held.
- */
+/* No good answer came: the device must be reset. @dev->mutex held */
 static void lost(struct okl4_dev *dev, int why)
 {
 	unsigned int delay_ms = 0;
@@ -36,22 +31,17 @@ static void lost(struct okl4_dev *dev, int why)
 	if (dev->up && why != -ENODEV)
 		dev_warn_ratelimited(&dev->vdev->dev, "the host %s; %s\n",
 				     why == -ETIMEDOUT ? "does not answer" :
-				     why == -ESTALE    ? "has forgotten us" :
+				     why == -ESTALE    ? "no longer knows this device" :
 							 "does not answer properly",
 				     dev->carrier->fragile ? "waiting for it" : "setting up again");
 	WRITE_ONCE(dev->up, false);
-	/* A time limit has been a pause already; whatever fails at once must not do so all the time */
+	/* A time limit was a pause already; what fails at once must not be tried all the time */
 	if (why != -ETIMEDOUT)
 		delay_ms = FIRST_HELLO_MS * min(dev->n_failures, 8U);
 	mod_delayed_work(okl4_workqueue, &dev->manage, msecs_to_jiffies(delay_ms));
 }
 
-/**
- * refusal() - what an opener gets when the host refuses memory
- * @status: enum fs_status
- *
- * Return: negative errno.
- */
+/* What an opener gets when the host refuses memory */
 static int refusal(int status)
 {
 	switch (status) {
@@ -76,7 +66,7 @@ int okl4_dev_attach(struct okl4_port *port, struct okl4_channel *ch)
 	struct okl4_dev *dev = okl4_dev_of(port);
 	int r = 0;
 
-	/* Seen as down here, it will find the memory, published before, when it comes up */
+	/* A device that is down here finds the memory, published before, when it comes up */
 	smp_mb();
 	if (!READ_ONCE(dev->up))
 		return 0;
@@ -95,13 +85,7 @@ int okl4_dev_attach(struct okl4_port *port, struct okl4_channel *ch)
 	return r > 0 ? refusal(r) : r;
 }
 
-/**
- * attach_slots() - hand the memory of all channels that have some to the host
- * @dev: device
- *
- * Context: @dev->mutex held.
- * Return: 0, also when the host refuses one (that channel has failed then), or a negative errno.
- */
+/* Return: 0 also when the host refuses one: that channel has failed then. @dev->mutex held */
 static int attach_slots(struct okl4_dev *dev)
 {
 	u32 id;
@@ -116,7 +100,7 @@ static int attach_slots(struct okl4_dev *dev)
 	return 0;
 }
 
-/* Context: @dev->mutex held. Return: 0 or a negative errno, after which the device must be reset. */
+/* After a negative errno the device must be reset. @dev->mutex held */
 static int release_idle(struct okl4_dev *dev, u32 id, const struct okl4_slot *slot)
 {
 	u64 instance = okl4_channel_to_release(slot->ch, &dev->port);
@@ -124,20 +108,11 @@ static int release_idle(struct okl4_dev *dev, u32 id, const struct okl4_slot *sl
 
 	if (!r)
 		okl4_channel_released(slot->ch, instance);
-	/* Refused: a client is there. It is asked again when that has gone and the host rings */
+	/* Refused: a client is there. When it has gone the host rings, and is asked again */
 	return r == -ENOENT || r == -ENOMEM ? 0 : min(r, 0);
 }
 
-/**
- * tend_slot() - do what is to be done about a slot
- * @dev: device
- * @id: slot
- * @changed: out: the host may offer another channel there; else untouched
- *
- * Context: @dev->mutex held.
- * Return: 0; -ENOMEM, with what could not be done noted again; or another negative errno, after
- * which the device must be reset.
- */
+/* Return: -ENOMEM: it is noted again. After another errno the device must be reset */
 static int tend_slot(struct okl4_dev *dev, u32 id, bool *changed)
 {
 	struct okl4_slot todo;
@@ -163,21 +138,14 @@ static int tend_slot(struct okl4_dev *dev, u32 id, bool *changed)
 	return err;
 }
 
-/**
- * tend_slots() - do what events have asked for
- * @dev: device
- *
- * Context: @dev->mutex held.
- * Return: 0; -ENOMEM: to be called again; or another negative errno, after which the device must be
- * reset.
- */
+/* Return: -ENOMEM: call it again. After another errno the device must be reset */
 static int tend_slots(struct okl4_dev *dev)
 {
 	bool changed = false;
 	unsigned long id;
 	int err;
 
-	/* Bits are set meanwhile. Whether they are seen now does not matter: who sets one pokes us */
+	/* Bits may be set meanwhile, and seen or not: each setter has this run again */
 	for (id = data_race(find_first_bit(dev->todo, OKL4FS_MAX_CHANNELS));
 	     id < OKL4FS_MAX_CHANNELS;
 	     id = data_race(find_next_bit(dev->todo, OKL4FS_MAX_CHANNELS, id + 1))) {
@@ -195,20 +163,14 @@ static int tend_slots(struct okl4_dev *dev)
 	return attach_slots(dev);
 }
 
-/**
- * greet() - introduce ourselves to the host and give it all it needs
- * @dev: device whose queues run
- *
- * Context: @dev->mutex held.
- * Return: 0 or a negative errno.
- */
+/* @dev->mutex held */
 static int greet(struct okl4_dev *dev)
 {
 	unsigned int limit_ms = READ_ONCE(okl4_request_ms);
 	u32 max_channels;
 	int r;
 
-	/* Once it was there, it is probably gone now, and then comes back with queues to be set up */
+	/* A host that was there before has probably gone, and needs a new set-up when it is back */
 	if (dev->greeted && dev->n_failures < 8)
 		limit_ms = min_t(unsigned int, limit_ms, FIRST_HELLO_MS << dev->n_failures);
 	r = okl4_ctl_hello(dev, limit_ms, &max_channels);
@@ -218,7 +180,7 @@ static int greet(struct okl4_dev *dev)
 	if (r)
 		return r > 0 ? -EPROTO : r;
 	dev->greeted = true;
-	/* It has forgotten whatever memory it had of us */
+	/* The host has forgotten all memory that it had */
 	okl4_slots_returned(dev);
 	okl4_retired_free(dev);
 	r = okl4_offers_enumerate(dev, max_channels);
@@ -237,13 +199,7 @@ static int greet(struct okl4_dev *dev)
 	return 0;
 }
 
-/**
- * set_up_again() - reset the device and have the queues run anew
- * @dev: device
- *
- * Context: @dev->mutex held.
- * Return: 0 or a negative errno.
- */
+/* @dev->mutex held */
 static int set_up_again(struct okl4_dev *dev)
 {
 	int err;
@@ -255,20 +211,15 @@ static int set_up_again(struct okl4_dev *dev)
 	return err ? err : okl4_queues_start(dev);
 }
 
-/**
- * bring_up() - have the host know us: at first, or after it was lost
- * @dev: device that is not up; unless it is fresh, it is reset
- *
- * A fragile carrier keeps its queues: the host is greeted again when it has answered all that it
- * was asked, be it the old one that was slow or a new one that was given the same rings.
- *
- * Context: @dev->mutex held.
- * Return: 0 or a negative errno; then it is to be tried again.
- */
+/* After an errno it must be tried again. @dev->mutex held */
 static int bring_up(struct okl4_dev *dev)
 {
 	int err = 0;
 
+	/*
+	 * A fragile carrier keeps its queues: the host is greeted again when everything is
+	 * answered, be it by the old host, which was slow, or by a new one that has the same rings.
+	 */
 	if (!dev->fresh && dev->live && dev->carrier->fragile)
 		err = okl4_ctl_overdue(dev);
 	else if (!dev->fresh)
@@ -288,13 +239,7 @@ static int bring_up(struct okl4_dev *dev)
 	return 0;
 }
 
-/**
- * tend() - do what is to be done for a device that is up
- * @dev: device
- *
- * Context: @dev->mutex held.
- * Return: 0 or a negative errno, after which the device must be reset.
- */
+/* After an errno the device must be reset. @dev->mutex held */
 static int tend(struct okl4_dev *dev)
 {
 	int r = okl4_retired_take_back(dev);
@@ -302,13 +247,7 @@ static int tend(struct okl4_dev *dev)
 	return r ? r : tend_slots(dev);
 }
 
-/**
- * mind() - see that the host is alive, if somebody waits for it
- * @dev: device that is up
- *
- * Context: @dev->mutex held.
- * Return: 0 or a negative errno, after which the device must be reset.
- */
+/* After an errno the device must be reset. @dev->mutex held */
 static int mind(struct okl4_dev *dev)
 {
 	unsigned long since = READ_ONCE(dev->watched), heard = READ_ONCE(dev->heard);

@@ -2,8 +2,8 @@
 /*
  * dev_memory.c - channels' memory that the host has: handing it over, and taking it back
  *
- * Memory that no channel has any more is retired: it waits on a list of the device until it has been
- * taken back from the host, and is freed then.
+ * Memory that its channel has given up is retired: it waits on a list of the device until it has
+ * been taken back from the host, and is freed then.
  */
 #include <linux/io.h>
 
@@ -13,7 +13,7 @@
 /**
  * okl4_dev_retire() - take memory back from the host and free it
  * @port: device
- * @mem: memory that no channel has any more
+ * @mem: memory that no channel has
  *
  * Context: the channel's lock held; does not wait.
  */
@@ -27,16 +27,7 @@ void okl4_dev_retire(struct okl4_port *port, struct okl4_mem *mem)
 	okl4_dev_poke(dev);
 }
 
-/**
- * retired_replaced() - the host has other memory for a channel id now
- * @dev: device
- * @id: channel id
- * @mem: what it has
- *
- * Memory that was retired before is the host's no longer; to detach that id now would take @mem.
- *
- * Context: @dev->mutex held.
- */
+/* The id is @mem's now, so detaching older memory by it would take @mem. @dev->mutex held */
 static void retired_replaced(struct okl4_dev *dev, u32 id, const struct okl4_mem *mem)
 {
 	struct okl4_mem *old;
@@ -49,14 +40,6 @@ static void retired_replaced(struct okl4_dev *dev, u32 id, const struct okl4_mem
 	spin_unlock(&dev->retired_lock);
 }
 
-/**
- * attach_req() - make the request that hands memory to the host
- * @id: channel
- * @generation: of its id
- * @mem: its memory
- *
- * Return: the request, or NULL.
- */
 static struct okl4_req *attach_req(u32 id, u32 generation, const struct okl4_mem *mem)
 {
 	struct okl4fs_attach_req *body;
@@ -92,7 +75,8 @@ static struct okl4_req *attach_req(u32 id, u32 generation, const struct okl4_mem
  * @dev: device
  * @ch: channel
  *
- * The memory may be retired while the request is under way; it is not freed before @dev->mutex is.
+ * The memory may be retired while the request is under way; it is not freed before @dev->mutex is
+ * released.
  *
  * Return: as said at the head of dev_ctl.c. Memory that the host refuses has failed.
  */
@@ -172,14 +156,7 @@ int okl4_ctl_release(struct okl4_dev *dev, u32 id, u32 generation)
 	return take_back(dev, OKL4FS_REQ_RELEASE, id, generation);
 }
 
-/**
- * free_retired() - free memory that was retired
- * @dev: device
- * @detach: ask the host for it first, where it has it; else the device was reset
- *
- * Context: @dev->mutex held.
- * Return: 0 or a negative errno, after which the device must be reset.
- */
+/* @detach: the host may have the memory; else the device was reset. @dev->mutex held */
 static int free_retired(struct okl4_dev *dev, bool detach)
 {
 	struct okl4_mem *mem;
@@ -191,7 +168,7 @@ static int free_retired(struct okl4_dev *dev, bool detach)
 		spin_unlock(&dev->retired_lock);
 		if (!mem)
 			return 0;
-		/* Whatever the host answers, it has the memory no more */
+		/* Whatever the host answers, it no longer has the memory */
 		if (detach && mem->holder)
 			r = take_back(dev, OKL4FS_REQ_DETACH, mem->holder_id,
 				      mem->holder_generation);

@@ -2,9 +2,10 @@
 /*
  * dev_slot.c - the channels of a device, by their ids
  *
- * Interrupts look channels up here to wake who sleeps on them, so the table has a spinlock; it is
- * written under the device's mutex only, whose holder may therefore read it without the spinlock.
- * What an event says that needs a request is noted in the slot, to be done by the device's work.
+ * Interrupts look channels up here to wake their sleepers, so the table has a spinlock. It is
+ * written under the device's mutex only, so the holder of the mutex may read it without the
+ * spinlock. When an event asks for something that needs a request, this is noted in the slot, and the
+ * device's work does it.
  */
 #include "trace.h"
 #include "dev.h"
@@ -33,10 +34,11 @@ struct okl4_channel *okl4_slot_set(struct okl4_dev *dev, u32 id, struct okl4_cha
 }
 
 /**
- * okl4_slot_vacate() - a channel is not offered any more under some id; the host has not its memory
+ * okl4_slot_vacate() - a channel is no longer offered under an id; the host does not have its
+ *	memory
  * @dev: device
  * @id: id
- * @removed: the host has removed it; else the device goes
+ * @removed: the host has removed it; else the device goes away
  *
  * Context: @dev->mutex held.
  */
@@ -53,14 +55,7 @@ void okl4_slot_vacate(struct okl4_dev *dev, u32 id, bool removed)
 	okl4_channel_put(ch);
 }
 
-/**
- * note() - note that something is to be done about a slot
- * @dev: device
- * @id: slot
- * @what: OKL4_SLOT_*
- *
- * Context: @dev->slot_lock held; any.
- */
+/* @dev->slot_lock held */
 static void note(struct okl4_dev *dev, u32 id, u16 what)
 {
 	dev->slot[id].todo |= what;
@@ -69,7 +64,7 @@ static void note(struct okl4_dev *dev, u32 id, u16 what)
 }
 
 /**
- * okl4_slot_changed() - the host is to be asked what a channel is now
+ * okl4_slot_changed() - have the device's work ask the host what a channel is now
  * @dev: device
  * @id: slot
  */
@@ -81,7 +76,7 @@ void okl4_slot_changed(struct okl4_dev *dev, u32 id)
 }
 
 /**
- * okl4_slot_release_idle() - ask the host, in the device's work, to let go of a channel's memory
+ * okl4_slot_release_idle() - have the device's work ask the host to release a channel's memory
  * @port: device
  * @id: slot
  */
@@ -111,7 +106,7 @@ void okl4_slots_returned(struct okl4_dev *dev)
 }
 
 /**
- * okl4_slots_withdraw() - the device goes: its channels are not offered any more
+ * okl4_slots_withdraw() - the device goes away: it no longer offers its channels
  * @dev: device
  *
  * Context: @dev->mutex held.
@@ -161,8 +156,8 @@ unsigned int okl4_slots_count(struct okl4_dev *dev)
  * okl4_slots_waited_for() - whether somebody waits for the host on any channel
  * @dev: device
  *
- * Asked once in ping_ms while somebody waits. Who was found waiting is asked first the next time, so
- * that mostly one channel is looked at, however many there are.
+ * Called once per ping_ms while somebody waits. It begins with the channel that was waited for the
+ * last time, so mostly it looks at one channel, however many there are.
  *
  * Context: @dev->mutex held.
  * Return: true when somebody does.
@@ -183,7 +178,7 @@ bool okl4_slots_waited_for(struct okl4_dev *dev)
 }
 
 /**
- * okl4_slot_event() - take note of an event that is no WAKE
+ * okl4_slot_event() - take note of an event other than WAKE
  * @dev: device
  * @event: private copy of the event
  *
@@ -212,11 +207,11 @@ void okl4_slot_event(struct okl4_dev *dev, const struct okl4fs_event *event)
 }
 
 /**
- * okl4_slots_wake() - wake who sleeps on the channels that a bell word names
+ * okl4_slots_wake() - wake those that sleep on the channels that a bell word names
  * @dev: device
  * @word: which word
  * @bits: what was in it
- * @rung: the host rang; else it is only to be on the safe side
+ * @rung: the host rang; else they only look again, in case a bell was lost
  *
  * Context: interrupt.
  */

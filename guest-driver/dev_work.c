@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * dev_work.c - the work items of a device: what has them run
+ * dev_work.c - what makes a device's work items run
+ *
+ * One of them does all that may wait for the host (dev_manage.c): at once when there is something
+ * to do for it, and after ping_ms while a caller waits for the host. Another unbinds the driver
+ * from a device that turns out not to be ours.
  */
 #include "dev.h"
 
@@ -19,7 +23,7 @@ void okl4_dev_poke(struct okl4_dev *dev)
 }
 
 /**
- * okl4_dev_watch() - somebody waits for the host, or will
+ * okl4_dev_watch() - a caller waits for the host, or will: check that it is alive
  * @port: device
  *
  * Context: any.
@@ -34,7 +38,7 @@ void okl4_dev_watch(struct okl4_port *port)
 }
 
 /**
- * okl4_dev_let_go() - the device is not ours: have no more to do with it
+ * okl4_dev_let_go() - the device is not ours: use it no longer
  * @dev: device
  *
  * Context: @dev->mutex held. The device is unbound later, by a work item.
@@ -52,7 +56,12 @@ void okl4_dev_let_go(struct okl4_dev *dev)
 	}
 }
 
-/* Has references to the device and to virtio's, since either may have gone meanwhile */
+/**
+ * okl4_dev_let_go_work() - the work item that okl4_dev_let_go() queues
+ * @work: the device's let_go
+ *
+ * It has references to the device and to virtio's, since either may have gone meanwhile.
+ */
 void okl4_dev_let_go_work(struct work_struct *work)
 {
 	struct okl4_dev *dev = container_of(work, struct okl4_dev, let_go);
@@ -63,7 +72,7 @@ void okl4_dev_let_go_work(struct work_struct *work)
 	still_bound = dev->vdev->priv == dev;
 	device_unlock(device);
 	if (still_bound) {
-		dev_info_ratelimited(device, "is let go: its first answer is not that of an okl4fs "
+		dev_info_ratelimited(device, "released: its first answer is not that of an okl4fs "
 					     "host\n");
 		device_release_driver(device);
 	}

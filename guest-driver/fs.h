@@ -15,16 +15,16 @@
 /* "OKL4" in statfs's f_type */
 #define OKL4FS_SUPER_MAGIC 0x4f4b4c34
 
-/* The mode of a mount that names none */
+/* The mode of a mount whose options name none */
 #define OKL4FS_MODE 0600
 
 /**
  * struct okl4fs_options - mount options; sb->s_fs_info
- * @uid: owner of the root directory, and of nodes that populate makes and the host gives none
+ * @uid: owner of the root directory, and of nodes that populate makes, unless the host names another
  * @gid: their group
  * @mode: their permissions: a node has no x; the directory has x for all, and w for its owner alone
  * @populate: have a node for every channel that is offered
- * @sb: the mount that they are of, if it is to be populated
+ * @sb: the mount that they belong to, if it is populated
  * @link: in the list of such mounts, protected by its mutex
  */
 struct okl4fs_options {
