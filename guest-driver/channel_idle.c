@@ -70,7 +70,7 @@ static bool peer_stays(const struct okl4_mem *mem)
 }
 
 /* @ch->lock held */
-static void settle(struct okl4_channel *ch)
+static void settle_memory(struct okl4_channel *ch)
 {
 	WRITE_ONCE(ch->lingering, false);
 	if (!ch->mem || !okl4_channel_idle(ch))
@@ -136,7 +136,7 @@ void okl4_channel_unpin(struct okl4_channel *ch)
 {
 	mutex_lock(&ch->lock);
 	ch->n_pins--;
-	settle(ch);
+	settle_memory(ch);
 	mutex_unlock(&ch->lock);
 }
 
@@ -147,7 +147,7 @@ void okl4_channel_unpin(struct okl4_channel *ch)
 void okl4_channel_settle(struct okl4_channel *ch)
 {
 	mutex_lock(&ch->lock);
-	settle(ch);
+	settle_memory(ch);
 	mutex_unlock(&ch->lock);
 }
 

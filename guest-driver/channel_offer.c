@@ -8,7 +8,7 @@
 
 void (*okl4_channel_has_news)(void);
 
-static void tell(struct okl4_channel *ch)
+static void tell_mounts(struct okl4_channel *ch)
 {
 	atomic_set(&ch->news, true);
 	if (okl4_channel_has_news)
@@ -26,8 +26,8 @@ static bool take_access(struct okl4_channel *ch, const struct okl4_access *acces
 }
 
 /* Return: 0, or -EBUSY when another device offers this name. @ch->lock held */
-static int take_offer(struct okl4_channel *ch, struct okl4_port *port,
-		      const struct okl4_offer *offer)
+static int accept_offer(struct okl4_channel *ch, struct okl4_port *port,
+			const struct okl4_offer *offer)
 {
 	struct okl4_port *now = rcu_dereference_protected(ch->port, lockdep_is_held(&ch->lock));
 	bool news = !now;
@@ -48,7 +48,7 @@ static int take_offer(struct okl4_channel *ch, struct okl4_port *port,
 	ch->ring_bytes = offer->ring_bytes;
 	rcu_assign_pointer(ch->port, port);
 	if (news)
-		tell(ch);
+		tell_mounts(ch);
 	return 0;
 }
 
@@ -70,7 +70,7 @@ struct okl4_channel *okl4_channel_offer(struct okl4_port *port, const struct okl
 		return ERR_PTR(-ENOMEM);
 
 	mutex_lock(&ch->lock);
-	err = take_offer(ch, port, offer);
+	err = accept_offer(ch, port, offer);
 	mutex_unlock(&ch->lock);
 	if (err) {
 		okl4_channel_put(ch);
@@ -121,7 +121,7 @@ void okl4_channel_remove(struct okl4_channel *ch, struct okl4_port *port, u32 id
 	if (!gone)
 		return;
 	okl4_channel_wake(ch);
-	tell(ch);
+	tell_mounts(ch);
 }
 
 /**

@@ -88,7 +88,7 @@ static int make_ready(struct okl4_channel *ch)
 }
 
 /* @ch->lock held */
-static int may_join(const struct okl4_channel *ch, bool reads, bool writes)
+static int may_open(const struct okl4_channel *ch, bool reads, bool writes)
 {
 	if (!okl4_channel_offered(ch))
 		return -ENXIO;
@@ -98,12 +98,12 @@ static int may_join(const struct okl4_channel *ch, bool reads, bool writes)
 }
 
 /* The peer is told of the first reader and of the first writer */
-static int join(struct okl4_channel *ch, bool reads, bool writes)
+static int count_opener(struct okl4_channel *ch, bool reads, bool writes)
 {
 	int err;
 
 	mutex_lock(&ch->lock);
-	err = may_join(ch, reads, writes);
+	err = may_open(ch, reads, writes);
 	if (err)
 		goto out;
 	ch->reader_opens += reads;
@@ -153,7 +153,7 @@ int okl4_channel_open(struct okl4_channel *ch, bool reads, bool writes)
 		return -ERESTARTSYS;
 	err = make_ready(ch);
 	if (!err) {
-		err = join(ch, reads, writes);
+		err = count_opener(ch, reads, writes);
 		okl4_channel_unpin(ch);
 	}
 	mutex_unlock(&ch->setup_lock);

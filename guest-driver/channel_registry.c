@@ -19,7 +19,7 @@ static u32 bucket_of(const char *name, unsigned int name_bytes)
 }
 
 /* Return: a channel without a reference for the caller, or NULL. registry_lock held */
-static struct okl4_channel *find(const char *name, unsigned int name_bytes)
+static struct okl4_channel *find_channel(const char *name, unsigned int name_bytes)
 {
 	struct okl4_channel *ch;
 
@@ -43,7 +43,7 @@ struct okl4_channel *okl4_channel_find(const char *name, unsigned int name_bytes
 	struct okl4_channel *ch;
 
 	mutex_lock(&registry_lock);
-	ch = find(name, name_bytes);
+	ch = find_channel(name, name_bytes);
 	if (ch && okl4_channel_offered(ch))
 		kref_get(&ch->ref);
 	else
@@ -113,7 +113,7 @@ int okl4_channel_list_news(struct okl4_channel ***list, unsigned int *n)
 }
 
 /* registry_lock held on entry, released on return */
-static void release(struct kref *ref)
+static void free_channel(struct kref *ref)
 {
 	struct okl4_channel *ch = container_of(ref, struct okl4_channel, ref);
 
@@ -133,11 +133,11 @@ static void release(struct kref *ref)
  */
 void okl4_channel_put(struct okl4_channel *ch)
 {
-	kref_put_mutex(&ch->ref, release, &registry_lock);
+	kref_put_mutex(&ch->ref, free_channel, &registry_lock);
 }
 
 /* Return: a channel with one reference, or NULL. registry_lock held */
-static struct okl4_channel *make(const char *name, unsigned int name_bytes)
+static struct okl4_channel *make_channel(const char *name, unsigned int name_bytes)
 {
 	struct okl4_channel *ch = kzalloc(sizeof(*ch), GFP_KERNEL);
 
@@ -169,11 +169,11 @@ struct okl4_channel *okl4_channel_get(const char *name, unsigned int name_bytes)
 	struct okl4_channel *ch;
 
 	mutex_lock(&registry_lock);
-	ch = find(name, name_bytes);
+	ch = find_channel(name, name_bytes);
 	if (ch)
 		kref_get(&ch->ref);
 	else
-		ch = make(name, name_bytes);
+		ch = make_channel(name, name_bytes);
 	mutex_unlock(&registry_lock);
 	return ch;
 }

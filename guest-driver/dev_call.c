@@ -106,7 +106,7 @@ fail:
 	return NULL;
 }
 
-static int submit(struct okl4_dev *dev, struct okl4_req *req)
+static int submit_request(struct okl4_dev *dev, struct okl4_req *req)
 {
 	struct scatterlist *sgs[] = { req->out, &req->in };
 	int err = -ENODEV;
@@ -217,7 +217,7 @@ int okl4_call(struct okl4_dev *dev, struct okl4_req *req, unsigned int limit_ms,
 	hdr = okl4_req_at(req, 0);
 	hdr->cookie = cpu_to_le32(++dev->cookie);
 
-	r = submit(dev, req);
+	r = submit_request(dev, req);
 	if (r) {
 		req_free(req);
 		return r;

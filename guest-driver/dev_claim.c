@@ -53,7 +53,7 @@ static int is_taken_by_another(struct device *device, const void *unused)
 	return driver && driver != our_driver && is_marked(device);
 }
 
-static void take(struct device *device)
+static void take_device(struct device *device)
 {
 	int err;
 
@@ -65,19 +65,19 @@ static void take(struct device *device)
 				    ERR_PTR(err));
 }
 
-static void take_all(struct work_struct *work)
+static void take_devices(struct work_struct *work)
 {
 	struct device *device = NULL, *next;
 
 	while ((next = bus_find_device(our_driver->bus, device, NULL, is_taken_by_another))) {
 		put_device(device);
 		device = next;
-		take(device);
+		take_device(device);
 	}
 	put_device(device);
 }
 
-static DECLARE_WORK(take_work, take_all);
+static DECLARE_WORK(take_work, take_devices);
 
 static int on_bus_event(struct notifier_block *block, unsigned long event, void *data)
 {

@@ -151,7 +151,7 @@ static struct okl4_dev *new_dev(struct virtio_device *vdev)
 }
 
 /* The order: unpublish, stop, reset, detach buffers, delete queues, end the work */
-static void take_down(struct okl4_dev *dev, bool withdraw)
+static void stop_device(struct okl4_dev *dev, bool withdraw)
 {
 	/* A request that waits for an answer gives up, so the mutex is free soon */
 	WRITE_ONCE(dev->stopped, true);
@@ -190,7 +190,7 @@ static int okl4_probe(struct virtio_device *vdev)
 	dev->fresh = !err;
 	mutex_unlock(&dev->mutex);
 	if (err && !dev->has_queues) {
-		take_down(dev, true);
+		stop_device(dev, true);
 		okl4_debugfs_remove(dev);
 		vdev->priv = NULL;
 		kref_put(&dev->port.ref, dev_release);
@@ -211,7 +211,7 @@ static void okl4_remove(struct virtio_device *vdev)
 {
 	struct okl4_dev *dev = vdev->priv;
 
-	take_down(dev, true);
+	stop_device(dev, true);
 	okl4_debugfs_remove(dev);
 	vdev->priv = NULL;
 	kref_put(&dev->port.ref, dev_release);
@@ -221,7 +221,7 @@ static void okl4_remove(struct virtio_device *vdev)
 /* Files stay open and sleepers asleep */
 static int okl4_freeze(struct virtio_device *vdev)
 {
-	take_down(vdev->priv, false);
+	stop_device(vdev->priv, false);
 	return 0;
 }
 
@@ -242,7 +242,7 @@ static int okl4_restore(struct virtio_device *vdev)
 /* The host must not write to the next kernel's memory, and our work must not undo the reset */
 static void okl4_shutdown(okl4_shutdown_arg *device)
 {
-	take_down(okl4_compat_vdev(device)->priv, true);
+	stop_device(okl4_compat_vdev(device)->priv, true);
 }
 
 static struct virtio_driver okl4_driver = {

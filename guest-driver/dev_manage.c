@@ -22,7 +22,7 @@
 #define FIRST_HELLO_MS 500
 
 /* No good answer came: the device must be reset. @dev->mutex held */
-static void lost(struct okl4_dev *dev, int why)
+static void lost_host(struct okl4_dev *dev, int why)
 {
 	unsigned int delay_ms = 0;
 
@@ -78,7 +78,7 @@ int okl4_dev_attach(struct okl4_port *port, struct okl4_channel *ch)
 			r = okl4_ctl_attach(dev, ch);
 	}
 	if (r < 0 && r != -ENOMEM) {
-		lost(dev, r);
+		lost_host(dev, r);
 		r = 0;
 	}
 	mutex_unlock(&dev->mutex);
@@ -294,7 +294,7 @@ void okl4_dev_manage(struct work_struct *work)
 	if (err == -ENOMEM)
 		mod_delayed_work(okl4_workqueue, &dev->manage, HZ);
 	else if (err)
-		lost(dev, err);
+		lost_host(dev, err);
 out:
 	mutex_unlock(&dev->mutex);
 }

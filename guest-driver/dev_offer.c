@@ -44,7 +44,7 @@ static bool same_name(const struct okl4_channel *ch, const struct okl4_offer *of
 }
 
 /* Return: 0 also when another device offers the name. The slot is empty or has this channel */
-static int take_offer(struct okl4_dev *dev, const struct okl4_offer *offer)
+static int put_offer(struct okl4_dev *dev, const struct okl4_offer *offer)
 {
 	struct okl4_channel *ch = okl4_channel_offer(&dev->port, offer);
 
@@ -63,8 +63,8 @@ static int take_offer(struct okl4_dev *dev, const struct okl4_offer *offer)
 }
 
 /* Return: -ENOENT: there is none. After another errno the device must be reset. @dev->mutex held */
-static int ask(struct okl4_dev *dev, u32 first_id, struct okl4fs_info_rep *info,
-	       struct okl4_offer *offer)
+static int ask_channel(struct okl4_dev *dev, u32 first_id, struct okl4fs_info_rep *info,
+		       struct okl4_offer *offer)
 {
 	int r = okl4_ctl_info(dev, first_id, info);
 
@@ -79,14 +79,14 @@ static int ask(struct okl4_dev *dev, u32 first_id, struct okl4fs_info_rep *info,
 }
 
 /* Return: how many there are, or a negative errno */
-static int ask_all(struct okl4_dev *dev, struct okl4fs_info_rep *info, u32 max_channels)
+static int ask_all_channels(struct okl4_dev *dev, struct okl4fs_info_rep *info, u32 max_channels)
 {
 	struct okl4_offer offer;
 	u32 next = 0;
 	int n = 0;
 
 	while (next < max_channels) {
-		int err = ask(dev, next, &info[n], &offer);
+		int err = ask_channel(dev, next, &info[n], &offer);
 
 		if (err == -ENOENT)
 			break;
@@ -111,7 +111,7 @@ static int adopt(struct okl4_dev *dev, struct okl4fs_info_rep *info, int n)
 	for (id = 0; id < n_old; id++)
 		old[id] = okl4_slot_set(dev, id, NULL);
 	for (i = 0; i < n; i++) {
-		if (check_info(&info[i], 0, &offer) && take_offer(dev, &offer))
+		if (check_info(&info[i], 0, &offer) && put_offer(dev, &offer))
 			okl4_slot_changed(dev, offer.id); /* once more, when there is memory */
 	}
 	for (id = 0; id < n_old; id++) {
@@ -141,7 +141,7 @@ int okl4_offers_enumerate(struct okl4_dev *dev, u32 max_channels)
 
 	if (!info)
 		return -ENOMEM;
-	n = ask_all(dev, info, max_channels);
+	n = ask_all_channels(dev, info, max_channels);
 	if (n >= 0)
 		n = adopt(dev, info, n);
 	kvfree(info);
@@ -164,7 +164,7 @@ int okl4_offers_ask_again(struct okl4_dev *dev, u32 id)
 	struct okl4_channel *old = dev->slot[id].ch;
 	struct okl4fs_info_rep info;
 	struct okl4_offer offer;
-	int err = ask(dev, id, &info, &offer);
+	int err = ask_channel(dev, id, &info, &offer);
 	bool there = !err && offer.id == id;
 
 	if (err && err != -ENOENT)
@@ -176,5 +176,5 @@ int okl4_offers_ask_again(struct okl4_dev *dev, u32 id)
 	} else if (old && !same_name(old, &offer)) {
 		return -EPROTO;
 	}
-	return there ? take_offer(dev, &offer) : 0;
+	return there ? put_offer(dev, &offer) : 0;
 }

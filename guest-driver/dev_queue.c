@@ -24,7 +24,7 @@
 #define EVENT_BUDGET (4 * OKL4_EVENT_BUFFERS)
 
 /* @q->lock held, or nobody else uses the queue yet */
-static int post_event(struct okl4_event_queue *q, struct okl4fs_event *event)
+static int post_buffer(struct okl4_event_queue *q, struct okl4fs_event *event)
 {
 	struct scatterlist sg;
 
@@ -51,7 +51,7 @@ static bool take_events(struct okl4_event_queue *q)
 			event = *buffer;
 			if (len < sizeof(event))
 				memset(&event, 0, sizeof(event));
-			if (post_event(q, buffer))
+			if (post_buffer(q, buffer))
 				break;
 			taken++;
 			if (le16_to_cpu(event.type) != OKL4FS_EVENT_WAKE) {
@@ -185,7 +185,7 @@ static int fill_queue(struct okl4_event_queue *q)
 	if (!q->buffer)
 		return -ENOMEM;
 	for (i = 0; i < q->n_buffers && !err; i++)
-		err = post_event(q, &q->buffer[i]);
+		err = post_buffer(q, &q->buffer[i]);
 	return err;
 }
 

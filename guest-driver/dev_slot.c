@@ -56,7 +56,7 @@ void okl4_slot_vacate(struct okl4_dev *dev, u32 id, bool removed)
 }
 
 /* @dev->slot_lock held */
-static void note(struct okl4_dev *dev, u32 id, u16 what)
+static void note_todo(struct okl4_dev *dev, u32 id, u16 what)
 {
 	dev->slot[id].todo |= what;
 	set_bit(id, dev->todo);
@@ -71,7 +71,7 @@ static void note(struct okl4_dev *dev, u32 id, u16 what)
 void okl4_slot_changed(struct okl4_dev *dev, u32 id)
 {
 	spin_lock_irq(&dev->slot_lock);
-	note(dev, id, OKL4_SLOT_CHANGED);
+	note_todo(dev, id, OKL4_SLOT_CHANGED);
 	spin_unlock_irq(&dev->slot_lock);
 }
 
@@ -85,7 +85,7 @@ void okl4_slot_release_idle(struct okl4_port *port, u32 id)
 	struct okl4_dev *dev = okl4_dev_of(port);
 
 	spin_lock_irq(&dev->slot_lock);
-	note(dev, id, OKL4_SLOT_IDLE);
+	note_todo(dev, id, OKL4_SLOT_IDLE);
 	spin_unlock_irq(&dev->slot_lock);
 }
 
@@ -195,12 +195,12 @@ void okl4_slot_event(struct okl4_dev *dev, const struct okl4fs_event *event)
 	switch (le16_to_cpu(event->type)) {
 	case OKL4FS_EVENT_CHANNEL_ADDED:
 	case OKL4FS_EVENT_CHANNEL_REMOVED:
-		note(dev, id, OKL4_SLOT_CHANGED);
+		note_todo(dev, id, OKL4_SLOT_CHANGED);
 		break;
 	case OKL4FS_EVENT_CHANNEL_FAILED:
 		dev->slot[id].failed_instance = le64_to_cpu(event->arg);
 		dev->slot[id].failed_status = le16_to_cpu(event->status);
-		note(dev, id, OKL4_SLOT_FAILED);
+		note_todo(dev, id, OKL4_SLOT_FAILED);
 		break;
 	}
 	spin_unlock_irqrestore(&dev->slot_lock, flags);
@@ -235,7 +235,7 @@ void okl4_slots_wake(struct okl4_dev *dev, unsigned int word, u64 bits, bool run
 			okl4_channel_nudge(ch);
 		}
 		if (READ_ONCE(ch->lingering))
-			note(dev, id, OKL4_SLOT_DRAINED);
+			note_todo(dev, id, OKL4_SLOT_DRAINED);
 	}
 	spin_unlock_irqrestore(&dev->slot_lock, flags);
 }

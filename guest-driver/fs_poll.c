@@ -23,7 +23,7 @@ static bool may_write(struct pipe *tx)
 	return pipe_writable(tx) >= PIPE_BUF;
 }
 
-static bool watched(wait_queue_head_t *wait, struct fasync_struct **async)
+static bool is_watched(wait_queue_head_t *wait, struct fasync_struct **async)
 {
 	/* The full barrier in it serves for both. Pairs with poll_wait() and okl4fs_fasync() */
 	return wq_has_sleeper(wait) || READ_ONCE(*async);
@@ -43,7 +43,7 @@ void okl4fs_rearm_read(struct okl4_channel *ch, bool short_of)
 {
 	struct pipe *rx = &ch->mem->pair.rx;
 
-	if (!watched(&ch->rx_wait, &ch->rx_async))
+	if (!is_watched(&ch->rx_wait, &ch->rx_async))
 		return;
 	if (pipe_readable(rx) > 0 ? short_of : pipe_arm_read(rx) > 0 && pipe_readable(rx) > 0)
 		okl4_channel_wake(ch);
@@ -60,7 +60,7 @@ void okl4fs_rearm_write(struct okl4_channel *ch, bool short_of)
 {
 	struct pipe *tx = &ch->mem->pair.tx;
 
-	if (!watched(&ch->tx_wait, &ch->tx_async) || pipe_error(tx))
+	if (!is_watched(&ch->tx_wait, &ch->tx_async) || pipe_error(tx))
 		return;
 	if (may_write(tx) ? short_of : okl4_channel_arm_write(ch, PIPE_BUF) > 0 && may_write(tx))
 		okl4_channel_wake(ch);

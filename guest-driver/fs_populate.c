@@ -33,7 +33,7 @@ static DEFINE_MUTEX(mounts_lock);
 /* i_generation of a node that was made here is the access_serial that it got, so not 0 */
 
 /* Return: a dentry with a reference for the caller, or NULL */
-static struct dentry *find(struct super_block *sb, const struct okl4_channel *ch)
+static struct dentry *find_node(struct super_block *sb, const struct okl4_channel *ch)
 {
 	struct qstr name = QSTR_INIT(ch->name, ch->name_bytes);
 
@@ -97,14 +97,14 @@ static void renew_node(struct dentry *dentry, struct okl4_channel *ch)
 }
 
 /* Unless there is something of that name. mounts_lock held */
-static int add_node(struct super_block *sb, struct okl4_channel *ch)
+static int add_channel_node(struct super_block *sb, struct okl4_channel *ch)
 {
 	struct inode *dir = d_inode(sb->s_root), *inode;
 	struct dentry *dentry;
 	int err = 0;
 
 	inode_lock(dir);
-	dentry = find(sb, ch);
+	dentry = find_node(sb, ch);
 	if (!dentry)
 		dentry = d_alloc_name(sb->s_root, ch->name);
 	if (!dentry) {
@@ -127,9 +127,9 @@ static int add_node(struct super_block *sb, struct okl4_channel *ch)
 }
 
 /* Only a node that was made here. mounts_lock held */
-static void drop_node(struct super_block *sb, const struct okl4_channel *ch)
+static void drop_channel_node(struct super_block *sb, const struct okl4_channel *ch)
 {
-	struct dentry *dentry = find(sb, ch);
+	struct dentry *dentry = find_node(sb, ch);
 
 	if (dentry && d_really_is_positive(dentry) && d_inode(dentry)->i_generation)
 		simple_recursive_removal(dentry, NULL);
@@ -143,7 +143,7 @@ static void put_list(struct okl4_channel **list, unsigned int n)
 	kvfree(list);
 }
 
-static void follow(struct work_struct *work)
+static void follow_channels(struct work_struct *work)
 {
 	struct okl4fs_options *opts;
 	struct okl4_channel **list;
@@ -155,9 +155,9 @@ static void follow(struct work_struct *work)
 	for (i = 0; i < n; i++) {
 		list_for_each_entry(opts, &mounts, link) {
 			if (okl4_channel_offered(list[i]))
-				err = add_node(opts->sb, list[i]) ?: err;
+				err = add_channel_node(opts->sb, list[i]) ?: err;
 			else if (READ_ONCE(list[i]->removed))
-				drop_node(opts->sb, list[i]);
+				drop_channel_node(opts->sb, list[i]);
 		}
 	}
 	mutex_unlock(&mounts_lock);
@@ -166,7 +166,7 @@ static void follow(struct work_struct *work)
 	put_list(list, n);
 }
 
-static DECLARE_WORK(follow_work, follow);
+static DECLARE_WORK(follow_work, follow_channels);
 
 /* Any context */
 static void has_news(void)
@@ -192,7 +192,7 @@ int okl4fs_populate(struct super_block *sb)
 	list_add(&opts->link, &mounts);
 	err = okl4_channel_list(&list, &n);
 	for (i = 0; i < n && !err; i++)
-		err = add_node(sb, list[i]);
+		err = add_channel_node(sb, list[i]);
 	mutex_unlock(&mounts_lock);
 	put_list(list, n);
 	return err;

@@ -70,7 +70,7 @@ static void moved(struct okl4_channel *ch, struct okl4_counts *counts, size_t by
 }
 
 /* Return: how many; fewer than @bytes when the caller's memory is not there */
-static size_t copy_out(const struct pipe_seg seg[2], size_t bytes, struct iov_iter *to)
+static size_t copy_to_caller(const struct pipe_seg seg[2], size_t bytes, struct iov_iter *to)
 {
 	size_t first = min_t(u64, bytes, seg[0].bytes);
 	size_t done = copy_to_iter(seg[0].base, first, to);
@@ -81,7 +81,7 @@ static size_t copy_out(const struct pipe_seg seg[2], size_t bytes, struct iov_it
 }
 
 /* Return: how many; fewer than @bytes when the caller's memory is not there */
-static size_t copy_in(const struct pipe_seg seg[2], size_t bytes, struct iov_iter *from)
+static size_t copy_from_caller(const struct pipe_seg seg[2], size_t bytes, struct iov_iter *from)
 {
 	size_t first = min_t(u64, bytes, seg[0].bytes);
 	size_t done = copy_from_iter(seg[0].base, first, from);
@@ -113,7 +113,7 @@ static ssize_t read_there(struct okl4_channel *ch, struct iov_iter *to)
 		if (n < 0)
 			return done ? done : to_errno(ch, n);
 		want = min3((u64)n, (u64)iov_iter_count(to), piece_bytes(pair));
-		copied = copy_out(seg, want, to);
+		copied = copy_to_caller(seg, want, to);
 		moved(ch, &ch->rx_counts, copied, !done, pipe_commit_read(&pair->rx, copied));
 		done += copied;
 		if (copied < want)
@@ -215,7 +215,7 @@ ssize_t okl4fs_read_iter(struct kiocb *iocb, struct iov_iter *to)
 }
 
 /* Return: 0: all is written, or there is no room for more; or an errno. @ch->tx_lock held */
-static int write_some(struct okl4_channel *ch, struct iov_iter *from, bool whole, ssize_t *done)
+static int write_fitting(struct okl4_channel *ch, struct iov_iter *from, bool whole, ssize_t *done)
 {
 	struct socketpair *pair = &ch->mem->pair;
 
@@ -232,7 +232,7 @@ static int write_some(struct okl4_channel *ch, struct iov_iter *from, bool whole
 		if (n < 0)
 			return to_errno(ch, n);
 		want = min3((u64)n, (u64)left, piece_bytes(pair));
-		copied = copy_in(seg, want, from);
+		copied = copy_from_caller(seg, want, from);
 		if (copied < want && whole) { /* atomic: the peer sees all of it or nothing */
 			iov_iter_revert(from, copied);
 			return -EFAULT;
@@ -248,7 +248,7 @@ static int write_some(struct okl4_channel *ch, struct iov_iter *from, bool whole
 	return 0;
 }
 
-static int write_all(struct kiocb *iocb, struct iov_iter *from, ssize_t *done)
+static int write_until_done(struct kiocb *iocb, struct iov_iter *from, ssize_t *done)
 {
 	struct okl4_channel *ch = iocb->ki_filp->private_data;
 	bool whole = iov_iter_count(from) <= PIPE_BUF;
@@ -262,7 +262,7 @@ static int write_all(struct kiocb *iocb, struct iov_iter *from, ssize_t *done)
 		int wakes = atomic_read(&ch->wakes);
 		u64 left;
 
-		err = write_some(ch, from, whole, done);
+		err = write_fitting(ch, from, whole, done);
 		left = iov_iter_count(from);
 		if (err || !left)
 			break;
@@ -296,7 +296,7 @@ ssize_t okl4fs_write_iter(struct kiocb *iocb, struct iov_iter *from)
 
 	if (!iov_iter_count(from))
 		return 0;
-	err = write_all(iocb, from, &done);
+	err = write_until_done(iocb, from, &done);
 	/* As pipe_write(): also when something was written before */
 	if (err == -EPIPE && !(iocb->ki_flags & OKL4_IOCB_NOSIGNAL))
 		send_sig(SIGPIPE, current, 0);
