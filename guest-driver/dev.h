@@ -62,7 +62,7 @@ struct okl4_event_queue {
 /* What the device's work has to do about a slot */
 #define OKL4_SLOT_CHANGED BIT(0) /* ask the host what the channel is now */
 #define OKL4_SLOT_FAILED  BIT(1) /* the host no longer uses the channel's memory */
-#define OKL4_SLOT_DRAINED BIT(2) /* a lingering channel moved */
+#define OKL4_SLOT_DRAINED BIT(2) /* the host moved bytes of a lingering channel */
 #define OKL4_SLOT_IDLE    BIT(3) /* ask the host to release the channel's memory */
 
 /**

@@ -4,8 +4,8 @@
  *
  * Interrupts look channels up here to wake their sleepers, so the table has a spinlock. It is
  * written under the device's mutex only, so the holder of the mutex may read it without the
- * spinlock. When an event asks for something that needs a request, this is noted in the slot, and the
- * device's work does it.
+ * spinlock. An event that needs a request is noted in the slot, and the device's work makes the
+ * request.
  */
 #include "trace.h"
 #include "dev.h"

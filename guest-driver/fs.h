@@ -20,7 +20,7 @@
 
 /**
  * struct okl4fs_options - mount options; sb->s_fs_info
- * @uid: owner of the root directory, and of nodes that populate makes, unless the host names another
+ * @uid: owner of the root directory, and of nodes that populate makes where the host names none
  * @gid: their group
  * @mode: their permissions: a node has no x; the directory has x for all, and w for its owner alone
  * @populate: have a node for every channel that is offered

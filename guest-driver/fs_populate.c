@@ -41,7 +41,7 @@ static struct dentry *find_node(struct super_block *sb, const struct okl4_channe
 	return d_lookup(sb->s_root, &name);
 }
 
-/* Where the host asks for what does not exist here, the mount's options count */
+/* The mount's options replace what the host does not name, or names wrongly */
 static void set_access(struct inode *inode, struct okl4_channel *ch)
 {
 	const struct okl4fs_options *opts = inode->i_sb->s_fs_info;
@@ -200,7 +200,7 @@ int okl4fs_populate(struct super_block *sb)
 
 /**
  * okl4fs_unpopulate() - a mount goes
- * @opts: its options; it may not be one that follows
+ * @opts: its options; the mount need not be one that follows
  *
  * Context: s_umount held.
  */

@@ -107,7 +107,7 @@ static long reserve_pages(void)
 	return min_t(long, totalram_pages() / 64, (64L << 20) >> PAGE_SHIFT);
 }
 
-/* Return: 0; -ENOSPC: all rings would exceed okl4_rings_mib; -ENOMEM: the machine is short of it */
+/* Return: 0; -ENOSPC: all rings would exceed okl4_rings_mib; -ENOMEM: too little memory is free */
 static int take_share(u64 bytes)
 {
 	u64 mib = READ_ONCE(okl4_rings_mib);

@@ -2,10 +2,10 @@
 /*
  * okl4evil.c - hands the bare virtio device to a program, so that it can misbehave
  *
- * For tests only. Loaded in place of okl4fs.ko, it takes the device with our tag, sets up its queues
- * and then leaves everything to the program that opens /dev/okl4evil: the vrings themselves, memory
- * whose guest-physical address is known, the doorbells and the reset. All that is hostile is in that
- * program (tests/vm/guest/okl4test/evil*.c).
+ * For tests only. Loaded in place of okl4fs.ko, it takes the device with our tag, sets up its
+ * queues and then leaves everything to the program that opens /dev/okl4evil: the vrings themselves,
+ * memory whose guest-physical address is known, the doorbells and the reset. All that is hostile is
+ * in that program (tests/vm/guest/okl4test/evil*.c).
  */
 #include <linux/fs.h>
 #include <linux/gfp.h>
@@ -113,7 +113,7 @@ static long evil_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	else if (cmd == EVIL_RESET)
 		ret = evil_reset();
 	mutex_unlock(&evil.lock);
-	/* mmap() is called with the mmap lock held, so user memory must not be touched under ours */
+	/* mmap() comes with the mmap lock held, so user memory must not be touched under ours */
 	if (!ret && cmd == EVIL_INFO && copy_to_user((void __user *)arg, &info, sizeof(info)))
 		ret = -EFAULT;
 	return ret;

@@ -3,8 +3,8 @@
  * okl4plant.c - faults on request, to see that a debug kernel finds them
  *
  * For tests only. `echo NAME > /sys/module/okl4plant/parameters/fault` commits the fault NAME; what
- * the kernel must report then is in tests/debug/test_detectors.py. The kernel survives each fault. A
- * detector that misses its fault here would miss it in okl4fs.ko too.
+ * the kernel must report then is in tests/debug/test_detectors.py. The kernel survives each fault.
+ * A detector that misses its fault here would miss it in okl4fs.ko too.
  */
 #include <linux/kthread.h>
 #include <linux/list.h>
@@ -72,8 +72,8 @@ static int vmalloc_out_of_bounds(void)
 }
 
 /*
- * Several, and none holds a pointer to another: kmemleak takes anything on a stack that looks like an
- * address for a pointer.
+ * Several, and none holds a pointer to another: kmemleak takes anything on a stack that looks like
+ * an address for a pointer.
  */
 static int leak(void)
 {
