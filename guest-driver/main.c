@@ -84,9 +84,9 @@ MODULE_PARM_DESC(drain_ms, "how long shutdown, reboot and kexec wait at most for
 module_param_cb(rings_mib, &rings_mib_ops, &okl4_rings_mib, 0644);
 __MODULE_PARM_TYPE(rings_mib, "uint");
 MODULE_PARM_DESC(rings_mib,
-		 "how much memory the rings of all channels may have together, in MiB: 1 to "
-		 "1048576, or 0: half of the machine's memory (default 0); an open that needs "
-		 "more fails with ENOSPC");
+		 "how much memory the rings of all channels may have together (an open that needs "
+		 "more fails with ENOSPC), in MiB: 1 to 1048576, or 0: half of the machine's "
+		 "memory (default 0)");
 
 static int __init okl4_init(void)
 {
