@@ -21,12 +21,9 @@
 	/* memsections and the allocator */                                                  \
 	X(MEMSEC_CHUNK_BYTES, 16, "chunk size is not a power of two of at least 4096 bytes") \
 	X(MEMSEC_CHUNK_COUNT, 17, "number of chunks does not make up the memsection")        \
-	X(MEMSEC_RANGE, 18, "range is outside its memsection or crosses a chunk")            \
-	X(HEAP_FULL, 19, "the heap has no free block that large")                            \
+	X(HEAP_FULL, 19, "the heap has no room for a block that large")                      \
 	X(HEAP_BOUNDS, 20, "the heap does not fit its memsection")                           \
-	X(HEAP_CORRUPT, 21, "the heap's block list is damaged")                              \
-	X(HEAP_FREE_TWICE, 22, "the block is free already")                                  \
-	X(HEAP_FREE_WILD, 23, "the offset is not that of an allocated block")                \
+	X(HEAP_CORRUPT, 21, "the heap's head is damaged")                                    \
 	/* the header of a control memsection */                                             \
 	X(CTL_MAGIC, 32, "control memsection: wrong magic")                                  \
 	X(CTL_VERSION, 33, "control memsection: unknown version")                            \

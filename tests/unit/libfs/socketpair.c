@@ -95,6 +95,7 @@ Test(libfs_socketpair, the_header_says_what_the_abi_says)
 	struct rng rng = { 1 };
 	struct channel c;
 	struct ctl_shm *h;
+	uint32_t offset;
 	size_t i;
 
 	channel_init(&c, 8192, 16384, LAYOUT_REVERSED, &rng);
@@ -112,9 +113,8 @@ Test(libfs_socketpair, the_header_says_what_the_abi_says)
 	for (i = 0; i < sizeof(h->reserved); i++)
 		require_eq(h->reserved[i], 0);
 	/* The heap is one that memsec_malloc can go on with */
-	require_status(memsec_malloc_check(&c.guest.heap, NULL), 0);
-	require_status(memsec_free(&c.guest.heap, fs_le32_to_cpu(h->pipe_offset[0])), 0);
-	require_status(memsec_free(&c.guest.heap, fs_le32_to_cpu(h->pipe_offset[1])), 0);
+	require_status(memsec_malloc(&c.guest.heap, 128, &offset), 0);
+	require_eq(offset, fs_le32_to_cpu(h->pipe_offset[1]) + sizeof(struct pipe_shm));
 	channel_deinit(&c);
 }
 
@@ -204,15 +204,15 @@ static const struct hostile_header hostile_header[] = {
 	{ PIPE_OFFSET(0), 0xffffff80, -FS_CTL_PIPE_OFFSET },
 	{ PIPE_OFFSET(0), 0xffffffff, -FS_CTL_PIPE_OFFSET },
 	{ PIPE_OFFSET(1), 0, -FS_CTL_PIPE_OFFSET },
-	{ PIPE_OFFSET(1), 641, -FS_CTL_PIPE_OFFSET },
+	{ PIPE_OFFSET(1), 513, -FS_CTL_PIPE_OFFSET },
 	{ PIPE_OFFSET(1), 3968, -FS_CTL_PIPE_OFFSET },
 	{ PIPE_OFFSET(1), 0x80000000, -FS_CTL_PIPE_OFFSET },
 	{ PIPE_OFFSET(1), 256, -FS_CTL_PIPE_OVERLAP },
 	{ PIPE_OFFSET(1), 384, -FS_CTL_PIPE_OVERLAP },
 	{ PIPE_OFFSET(1), 128, -FS_CTL_PIPE_OVERLAP },
-	{ PIPE_OFFSET(0), 768, -FS_CTL_PIPE_OVERLAP },
-	{ PIPE_OFFSET(1), 512,
-	  -FS_RESUME_CURSORS }, /* apart and inside, but on a tag of the heap's */
+	{ PIPE_OFFSET(0), 384, -FS_CTL_PIPE_OVERLAP },
+	{ PIPE_OFFSET(0), 640, -FS_CTL_PIPE_OVERLAP },
+	{ PIPE_OFFSET(0), 128, -FS_RESUME_CURSORS }, /* apart and inside, but on the heap's head */
 	{ PIPE_OFFSET(1), 8192 - 256, 0 },
 };
 
@@ -230,7 +230,7 @@ Test(libfs_socketpair, every_hostile_header)
 
 		require_status(create(&c), 0);
 		require_eq(fs_le32_to_cpu(header(&c)->pipe_offset[0]), 256);
-		require_eq(fs_le32_to_cpu(header(&c)->pipe_offset[1]), 640);
+		require_eq(fs_le32_to_cpu(header(&c)->pipe_offset[1]), 512);
 		memcpy((uint8_t *)header(&c) + hh->offset,
 		       hh->bytes == 8 ? (const void *)&wide : (const void *)&narrow, hh->bytes);
 		require(attach(&c) == hh->want, "case %zu: %s, not %s", i,
@@ -245,13 +245,13 @@ Test(libfs_socketpair, hostile_heaps)
 	static const struct {
 		uint32_t offset, bytes;
 		int want;
-	} c[] = { { 128, 768, 0 },
-		  { 256, 640, 0 },
+	} c[] = { { 128, 640, 0 },
+		  { 256, 512, 0 },
 		  { 192, 4096, -FS_CTL_HEAP },
 		  { 129, 4096, -FS_CTL_HEAP },
 		  { 64, 4096, -FS_CTL_HEAP },
 		  { 384, 4096, -FS_CTL_PIPE_OFFSET },
-		  { 128, 767, -FS_CTL_PIPE_OFFSET } };
+		  { 128, 639, -FS_CTL_PIPE_OFFSET } };
 	struct rng rng = { 1 };
 	struct channel ch;
 	size_t i;
