@@ -15,6 +15,10 @@
  * and tells its caller to notify if it crossed that value. So no wake-up is lost, and a bulk
  * stream wakes rarely (cf. virtio 1.2, section 2.7.10, event index).
  *
+ * Moving bytes: pipe_peek_*() and pipe_commit_*() are the path. The driver, the daemon and the
+ * benchmark take it, since it copies from or to the caller's own place at once; pipe_read() and
+ * pipe_write() are that path with a memcpy() in it, for programs that want read(2) and write(2).
+ *
  * Opening: each end of each direction has a phase (abi.h). Calls that change it always make the
  * peer worth waking.
  */
@@ -222,8 +226,9 @@ struct pipe_glance pipe_glance_write(const struct pipe *p);
  * @bytes: how many; 0 writes nothing
  * @notify: out: the peer must be woken
  *
- * Return: bytes written (fewer than @bytes when the ring fills), -FS_AGAIN when it is full,
- * -FS_PIPE when the peer's reader has closed, or the error of a failed end.
+ * Return: bytes written (fewer than @bytes when the ring fills, or something happens after the
+ * first of them), -FS_AGAIN when it is full, -FS_PIPE when the peer's reader has closed, or the
+ * error of a failed end.
  */
 int64_t pipe_write(struct pipe *p, const void *buf, uint64_t bytes, bool *notify);
 
