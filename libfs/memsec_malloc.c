@@ -34,8 +34,8 @@ struct heap_shm {
 	le32 sum;
 	uint8_t reserved[116];
 };
-static_assert(sizeof(struct heap_shm) == HEAD_BYTES, "the head is a line");
-static_assert(HEAD_BYTES == MEMSEC_MALLOC_ALIGN, "the first block is aligned");
+OKL4_STATIC_ASSERT(sizeof(struct heap_shm) == HEAD_BYTES, "the head is a line");
+OKL4_STATIC_ASSERT(HEAD_BYTES == MEMSEC_MALLOC_ALIGN, "the first block is aligned");
 
 /* The factor is odd, so a change of any one word is seen */
 static uint32_t head_sum(const struct memsec_heap *h, uint32_t used_bytes)

@@ -10,15 +10,15 @@
 #define STATUS_NAME(name, number, sentence) [number] = #name,
 #define STATUS_TEXT(name, number, sentence) [number] = sentence,
 #define STATUS_BELOW_END(name, number, sentence) \
-	static_assert((number) >= 0 && (number) < FS_STATUS_END, #name " is out of range");
+	OKL4_STATIC_ASSERT((number) >= 0 && (number) < FS_STATUS_END, #name " is out of range");
 
 static const char *const status_name[] = { FS_STATUS_LIST(STATUS_NAME) };
 static const char *const status_text[] = { FS_STATUS_LIST(STATUS_TEXT) };
 
 FS_STATUS_LIST(STATUS_BELOW_END)
-static_assert(sizeof(status_name) / sizeof(status_name[0]) == FS_STATUS_END,
+OKL4_STATIC_ASSERT(sizeof(status_name) / sizeof(status_name[0]) == FS_STATUS_END,
 	      "FS_STATUS_END follows the last status");
-static_assert(sizeof(status_text) == sizeof(status_name), "a sentence for each name");
+OKL4_STATIC_ASSERT(sizeof(status_text) == sizeof(status_name), "a sentence for each name");
 
 /**
  * status_index() - index of a status in the tables

@@ -68,7 +68,7 @@ struct ctl_shm {
 	le32 pipe_offset[2];
 	uint8_t reserved[80];
 };
-static_assert(sizeof(struct ctl_shm) == 128, "ABI v1");
+OKL4_STATIC_ASSERT(sizeof(struct ctl_shm) == 128, "ABI v1");
 
 /**
  * struct pipe_producer_shm - what the writing end publishes; the producer writes all of it
@@ -113,9 +113,9 @@ struct pipe_shm {
 	struct pipe_producer_shm producer;
 	struct pipe_consumer_shm consumer;
 };
-static_assert(sizeof(struct pipe_producer_shm) == 128, "ABI v1");
-static_assert(sizeof(struct pipe_consumer_shm) == 128, "ABI v1");
-static_assert(sizeof(struct pipe_shm) == 256, "ABI v1");
+OKL4_STATIC_ASSERT(sizeof(struct pipe_producer_shm) == 128, "ABI v1");
+OKL4_STATIC_ASSERT(sizeof(struct pipe_consumer_shm) == 128, "ABI v1");
+OKL4_STATIC_ASSERT(sizeof(struct pipe_shm) == 256, "ABI v1");
 
 #define OKL4FS_PIPE_ALIGN 128
 
@@ -143,8 +143,8 @@ struct bell_shm {
 	le64 to_guest[OKL4FS_BELL_WORDS];
 	uint8_t reserved2[1920];
 };
-static_assert(sizeof(struct bell_shm) == OKL4FS_PAGE_BYTES, "ABI v1");
-static_assert(OKL4FS_BELL_WORDS * 64 == OKL4FS_MAX_CHANNELS, "ABI v1");
+OKL4_STATIC_ASSERT(sizeof(struct bell_shm) == OKL4FS_PAGE_BYTES, "ABI v1");
+OKL4_STATIC_ASSERT(OKL4FS_BELL_WORDS * 64 == OKL4FS_MAX_CHANNELS, "ABI v1");
 
 /* ------------------------------------------------------------------------------------------- */
 /* The control queue: chains of readable (request) and then writable (reply) descriptors         */
@@ -307,7 +307,7 @@ struct okl4fs_attach_req {
 	le32 generation;
 	le64 instance;
 	struct okl4fs_sec_geometry sec[OKL4FS_N_SECS];
-	le64 chunk_gpa[];
+	__extension__ le64 chunk_gpa[];
 };
 
 /* The largest ATTACH: 64 MiB each way in pages, ctl in pages */
@@ -332,15 +332,15 @@ struct okl4fs_detach_req {
 	le32 generation;
 };
 
-static_assert(sizeof(struct okl4fs_req_hdr) == 16, "ABI v1");
-static_assert(sizeof(struct okl4fs_rep_hdr) == 16, "ABI v1");
-static_assert(sizeof(struct okl4fs_hello_req) == 40, "ABI v1");
-static_assert(sizeof(struct okl4fs_hello_rep) == 32, "ABI v1");
-static_assert(sizeof(struct okl4fs_info_req) == 24, "ABI v1");
-static_assert(sizeof(struct okl4fs_info_rep) == 120, "ABI v1");
-static_assert(sizeof(struct okl4fs_sec_geometry) == 16, "ABI v1");
-static_assert(sizeof(struct okl4fs_attach_req) == 80, "ABI v1");
-static_assert(sizeof(struct okl4fs_detach_req) == 24, "ABI v1");
+OKL4_STATIC_ASSERT(sizeof(struct okl4fs_req_hdr) == 16, "ABI v1");
+OKL4_STATIC_ASSERT(sizeof(struct okl4fs_rep_hdr) == 16, "ABI v1");
+OKL4_STATIC_ASSERT(sizeof(struct okl4fs_hello_req) == 40, "ABI v1");
+OKL4_STATIC_ASSERT(sizeof(struct okl4fs_hello_rep) == 32, "ABI v1");
+OKL4_STATIC_ASSERT(sizeof(struct okl4fs_info_req) == 24, "ABI v1");
+OKL4_STATIC_ASSERT(sizeof(struct okl4fs_info_rep) == 120, "ABI v1");
+OKL4_STATIC_ASSERT(sizeof(struct okl4fs_sec_geometry) == 16, "ABI v1");
+OKL4_STATIC_ASSERT(sizeof(struct okl4fs_attach_req) == 80, "ABI v1");
+OKL4_STATIC_ASSERT(sizeof(struct okl4fs_detach_req) == 24, "ABI v1");
 
 /* ------------------------------------------------------------------------------------------- */
 /* Event queues: the driver posts buffers of one writable okl4fs_event; the host fills one and  */
@@ -367,6 +367,6 @@ struct okl4fs_event {
 	le32 channel;
 	le64 arg;
 };
-static_assert(sizeof(struct okl4fs_event) == 16, "ABI v1");
+OKL4_STATIC_ASSERT(sizeof(struct okl4fs_event) == 16, "ABI v1");
 
 #endif /* LIBFS_ABI_H */

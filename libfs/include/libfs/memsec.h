@@ -11,6 +11,10 @@
 
 #include <libfs/platform.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /**
  * struct memsec - one memsection; private memory, its fields are read-only to users
  * @chunk: base pointer of each chunk; the caller's array, kept by the caller while this is in use
@@ -59,5 +63,9 @@ void *memsec_at(const struct memsec *m, uint64_t offset, uint64_t bytes);
  * Return: the pointer; NULL (and *@bytes = 0) when @offset is not inside the memsection.
  */
 void *memsec_span(const struct memsec *m, uint64_t offset, uint64_t *bytes);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif /* LIBFS_MEMSEC_H */

@@ -13,6 +13,10 @@
 
 #include <libfs/memsec.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Blocks begin at multiples of this and take a multiple of it (one line of a pipe_shm) */
 #define MEMSEC_MALLOC_ALIGN 128
 
@@ -51,5 +55,9 @@ int memsec_malloc_create(struct memsec_heap *h, const struct memsec *sec, uint32
  * Return: 0, -FS_ARG (no bytes asked for), -FS_HEAP_FULL or -FS_HEAP_CORRUPT.
  */
 int memsec_malloc(struct memsec_heap *h, uint32_t bytes, uint32_t *offset);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif /* LIBFS_MEMSEC_MALLOC_H */

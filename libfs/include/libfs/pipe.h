@@ -29,6 +29,10 @@
 #include <libfs/memsec.h>
 #include <libfs/status.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /** enum pipe_state - what a phase says */
 enum pipe_state { PIPE_NEVER_OPENED, PIPE_OPEN, PIPE_CLOSED };
 
@@ -325,5 +329,9 @@ bool pipe_take_overdue(struct pipe *p);
  * Return: 0 or the negated status.
  */
 int pipe_error(const struct pipe *p);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif /* LIBFS_PIPE_H */

@@ -4,8 +4,10 @@
  *
  * This is the only file of libfs that knows whether it is compiled for the Linux kernel or for a
  * process. It gives the rest: the stdint types, bool, size_t, memcpy() and memset(), the
- * little-endian types with their conversions, the barriers, and static_assert(). Nothing else is
+ * little-endian types with their conversions, the barriers, and a static assertion. Nothing else is
  * used, and no other symbol is left undefined in the objects of libfs (a test holds this).
+ *
+ * The public headers can be read as C99 or later, and as C++11 or later (a test holds this too).
  *
  * The barriers order our accesses against the *other* side of the shared memory, which is another
  * virtual machine. So the kernel's virt_*() forms are used: the smp_*() forms vanish on a kernel
@@ -127,6 +129,13 @@ typedef uint64_t FS_BITWISE le64;
 #define fs_le32_to_cpu(v) fs_swap32((FS_FORCE uint32_t)(v))
 #define fs_le64_to_cpu(v) fs_swap64((FS_FORCE uint64_t)(v))
 
+#endif
+
+/* OKL4_STATIC_ASSERT() - static_assert() of C11, also where the language is C99 or C++ */
+#ifdef __cplusplus
+#define OKL4_STATIC_ASSERT(cond, text) static_assert(cond, text)
+#else
+#define OKL4_STATIC_ASSERT(cond, text) __extension__ _Static_assert(cond, text)
 #endif
 
 #endif /* LIBFS_PLATFORM_H */

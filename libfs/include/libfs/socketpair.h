@@ -12,6 +12,10 @@
 #include <libfs/memsec_malloc.h>
 #include <libfs/pipe.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /**
  * struct socketpair - one end of a channel; private memory
  * @tx: the direction this end writes
@@ -60,5 +64,9 @@ int socketpair_create(struct socketpair *s, const struct memsec *ctl, const stru
  */
 int socketpair_attach(struct socketpair *s, const struct memsec *ctl, const struct memsec *fwd,
 		      const struct memsec *bwd, uint64_t instance);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif /* LIBFS_SOCKETPAIR_H */

@@ -11,6 +11,10 @@
 
 #include <libfs/platform.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* X(name, number, sentence) */
 #define FS_STATUS_LIST(X)                                                                    \
 	X(OK, 0, "done")                                                                     \
@@ -86,5 +90,9 @@ const char *fs_status_name(int status);
  * Return: a sentence for a log line, "unknown status" for an unknown number. Static memory.
  */
 const char *fs_status_text(int status);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif /* LIBFS_STATUS_H */

@@ -31,6 +31,8 @@ void step_fence(void);
 
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 	      "the explorer runs on little-endian hosts");
+#define OKL4_STATIC_ASSERT(cond, text) static_assert(cond, text)
+
 #define fs_cpu_to_le16(v) ((le16)(v))
 #define fs_cpu_to_le32(v) ((le32)(v))
 #define fs_cpu_to_le64(v) ((le64)(v))
