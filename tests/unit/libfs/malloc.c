@@ -11,7 +11,7 @@
 
 #define MAX_BLOCKS 512
 
-/* What the tests know of a heap, told by nothing but its calls */
+/* What the tests know of a heap from its calls alone */
 struct model {
 	struct memsec_heap heap;
 	struct {
@@ -38,7 +38,7 @@ static void check_block(const struct model *m, uint32_t i, uint8_t mark)
 		require_eq(at[k], mark);
 }
 
-/* All that is promised of a new block: aligned, inside, in one chunk, zeroed, apart from others */
+/* All that is promised of a new block: aligned, inside, in one chunk, zeroed, and its own */
 static void check_new_block(const struct model *m, uint32_t i)
 {
 	uint32_t offset = m->block[i].offset, bytes = m->block[i].bytes, k;
@@ -84,7 +84,7 @@ static bool model_malloc(struct model *m, uint32_t bytes, struct rng *rng)
 	return true;
 }
 
-/* Until ten in a row found no room */
+/* Until ten requests have found no room */
 static void random_use(uint64_t sec_bytes, enum layout layout, struct rng *rng)
 {
 	struct model *m = calloc(1, sizeof(*m));
@@ -220,7 +220,7 @@ Test(libfs_malloc, a_block_stays_in_one_chunk)
 	rig_sec_deinit(&s);
 }
 
-/* Allocate from a heap that may be damaged; each must end with 0 or a status of the heap's */
+/* Allocate from a heap that may be damaged: each call returns 0 or a status of the heap */
 static void use_damaged(struct memsec_heap *h)
 {
 	uint32_t got;
@@ -296,7 +296,7 @@ Test(libfs_malloc, any_word_at_all_damaged, .timeout = 60)
 			use_damaged(&h);
 		}
 	}
-	/* All of it at once, many times */
+	/* Many words at once */
 	for (round = 0; round < 2000; round++) {
 		some_blocks(&h, &s.sec);
 		for (at = 0; at < 64; at++)
@@ -307,7 +307,7 @@ Test(libfs_malloc, any_word_at_all_damaged, .timeout = 60)
 	rig_sec_deinit(&s);
 }
 
-/* A head as a peer writes it that knows the format, its sum included */
+/* Write a head as a peer does that knows the format, its sum included */
 static void forge_head(const struct memsec *sec, uint32_t at, uint32_t used_bytes)
 {
 	le32 *word = memsec_at(sec, at, 12);
@@ -335,14 +335,14 @@ Test(libfs_malloc, a_forged_head_does_not_lead_out_of_the_heap)
 		forge_head(&s.sec, 128, used_bytes[i]);
 		require_status(memsec_malloc(&h, 128, &offset), -FS_HEAP_CORRUPT);
 	}
-	/* The forgery is one that is believed where it is consistent */
+	/* A consistent forgery is believed */
 	forge_head(&s.sec, 128, 3968);
 	require_status(memsec_malloc(&h, 128, &offset), -FS_HEAP_FULL);
 	forge_head(&s.sec, 128, 3840);
 	require_status(memsec_malloc(&h, 129, &offset), -FS_HEAP_FULL);
 	require_status(memsec_malloc(&h, 128, &offset), 0);
 	cr_assert_eq(offset, 3968U);
-	/* A head is believed in its own place only */
+	/* A head is believed only in its own place */
 	require_status(memsec_malloc_create(&h, &s.sec, 128, 3968), 0);
 	memcpy(memsec_at(&s.sec, 4096, 128), memsec_at(&s.sec, 128, 128), 128);
 	h.offset = 4096;
