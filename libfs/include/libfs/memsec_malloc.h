@@ -3,10 +3,10 @@
  * memsec_malloc.h - the allocator inside a control memsection
  *
  * The creator of a channel (the guest) allocates the channel's shared structures from a heap that
- * lies in the memsection itself. Blocks are named by offset, never by pointer. They are never freed:
- * they live as long as the memsection. The peer can write over the heap, so the words that describe
- * it are checked on each use: a damaged heap is an error, never a crash, a hang or an access outside
- * of the memsection. Only the creator's side calls this, one thread at a time.
+ * lies in the memsection itself. A block is named by its offset, never by a pointer. It is never
+ * freed: it lives as long as the memsection. The peer can write over the heap, so each use checks
+ * the words that describe it: a damaged heap is an error, never a crash, a hang or an access
+ * outside the memsection. Only the creator's side calls this, one thread at a time.
  */
 #ifndef LIBFS_MEMSEC_MALLOC_H
 #define LIBFS_MEMSEC_MALLOC_H
@@ -21,7 +21,7 @@ extern "C" {
 #define MEMSEC_MALLOC_ALIGN 128
 
 /**
- * struct memsec_heap - private handle of a heap; what the peer cannot change
+ * struct memsec_heap - handle of a heap; private, so the peer cannot change it
  * @sec: the memsection; borrowed
  * @offset: first byte of the heap, a multiple of MEMSEC_MALLOC_ALIGN
  * @bytes: its bytes, a multiple of MEMSEC_MALLOC_ALIGN

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause */
 /*
- * status.h - every way in which something can be refused, one number each
+ * status.h - every reason for a refusal, one number each
  *
  * The same numbers are the (negated) error returns of libfs and the `status` of control replies and
- * events, so that a refusal keeps its name from the place that found it to the log line that tells
- * of it. Numbers are part of the ABI: never reuse one, add at the end of a group.
+ * events, so a refusal keeps its name from the place that found it to the log line that reports it.
+ * The numbers are part of the ABI: never reuse one, and add new ones at the end of a group.
  */
 #ifndef LIBFS_STATUS_H
 #define LIBFS_STATUS_H
