@@ -32,24 +32,12 @@ int memsec_init(struct memsec *m, void *const *chunk, uint32_t n_chunks, uint64_
 	return 0;
 }
 
-/**
- * chunk_bytes() - size of each chunk
- * @m: memsection
- *
- * Return: bytes.
- */
 static uint64_t chunk_bytes(const struct memsec *m)
 {
 	return 1ULL << m->chunk_shift;
 }
 
-/**
- * unchecked_at() - the pointer of an offset
- * @m: memsection
- * @offset: known to be inside of @m
- *
- * Return: the pointer, valid up to the end of its chunk.
- */
+/* The offset is known to lie inside; the pointer is valid up to the end of its chunk */
 static uint8_t *unchecked_at(const struct memsec *m, uint64_t offset)
 {
 	return (uint8_t *)m->chunk[offset >> m->chunk_shift] + (offset & (chunk_bytes(m) - 1));

@@ -8,15 +8,7 @@
 
 #include "pipe_look.h"
 
-/**
- * init() - what both ends have in common
- * @p: to be filled
- * @shm: the shared words
- * @ring: ring
- *
- * Return: 0 or -FS_ARG.
- */
-static int init(struct pipe *p, struct pipe_shm *shm, const struct memsec *ring)
+static int end_init(struct pipe *p, struct pipe_shm *shm, const struct memsec *ring)
 {
 	if (!fs_is_pow2(ring->bytes) || ring->bytes < OKL4FS_RING_BYTES_MIN ||
 	    ring->bytes > OKL4FS_RING_BYTES_MAX)
@@ -31,7 +23,7 @@ static int init(struct pipe *p, struct pipe_shm *shm, const struct memsec *ring)
 
 int pipe_producer_init(struct pipe *p, struct pipe_shm *shm, const struct memsec *ring)
 {
-	int r = init(p, shm, ring);
+	int r = end_init(p, shm, ring);
 
 	if (r)
 		return r;
@@ -42,13 +34,13 @@ int pipe_producer_init(struct pipe *p, struct pipe_shm *shm, const struct memsec
 	/* (B), as in load_tail() */
 	p->peer_cursor = fs_le64_to_cpu(fs_load_acquire(&shm->consumer.tail));
 	if (p->cursor - p->peer_cursor > ring_bytes(p))
-		return fail(p, FS_RESUME_CURSORS);
+		return fail_end(p, FS_RESUME_CURSORS);
 	return 0;
 }
 
 int pipe_consumer_init(struct pipe *p, struct pipe_shm *shm, const struct memsec *ring)
 {
-	int r = init(p, shm, ring);
+	int r = end_init(p, shm, ring);
 
 	if (r)
 		return r;
@@ -60,15 +52,10 @@ int pipe_consumer_init(struct pipe *p, struct pipe_shm *shm, const struct memsec
 	p->peer_phase = fs_le64_to_cpu(fs_load_acquire(&shm->producer.phase));
 	p->peer_cursor = fs_le64_to_cpu(fs_load_acquire(&shm->producer.head));
 	if (p->peer_cursor - p->cursor > ring_bytes(p))
-		return fail(p, FS_RESUME_CURSORS);
+		return fail_end(p, FS_RESUME_CURSORS);
 	return 0;
 }
 
-/**
- * step_phase() - publish the next phase
- * @p: either end
- * @word: its phase
- */
 static void step_phase(struct pipe *p, le64 *word)
 {
 	p->phase++;
@@ -90,11 +77,7 @@ void pipe_producer_close(struct pipe *p)
 		step_phase(p, &p->shm->producer.phase);
 }
 
-/**
- * use_up_eof() - a later opening does not see the end-of-file of a phase again
- * @p: reading end
- * @phase: the writer's phase
- */
+/* A later opening does not see the end-of-file of this phase again */
 static void use_up_eof(struct pipe *p, uint64_t phase)
 {
 	p->eof_seen = phase;
@@ -106,7 +89,7 @@ void pipe_consumer_open(struct pipe *p)
 {
 	if (pipe_is_open(p))
 		return;
-	if (p->left_phase & 1 && !look_at_writer(p) && !fill(p) &&
+	if (p->left_phase & 1 && !look_at_writer(p) && !filled_bytes(p) &&
 	    p->peer_phase == p->left_phase + 1)
 		use_up_eof(p, p->peer_phase);
 	step_phase(p, &p->shm->consumer.phase);
@@ -128,14 +111,6 @@ bool pipe_is_open(const struct pipe *p)
 	return p->phase & 1;
 }
 
-/**
- * peer_state() - the peer's state, looked up now
- * @p: either end
- * @word: the peer's phase
- * @state: out
- *
- * Return: 0 or the error of a failed end.
- */
 static int peer_state(struct pipe *p, const le64 *word, enum pipe_state *state)
 {
 	if (p->error || load_phase(p, word))

@@ -7,27 +7,16 @@
  *	0	ctl_shm
  *	128	heap of memsec_malloc to the end; in it the pipe_shm of fwd and that of bwd
  *
- * Where in the heap the two lie is the creator's business: the header tells their offsets. The
- * attacher takes each field of the header once into private memory (take_geometry()), checks the
- * copies (check_geometry()), and never looks at the header again.
+ * The creator decides where in the heap the two lie: the header tells their offsets. The attacher
+ * copies each field of the header once into private memory (take_geometry()), checks the copies
+ * (check_geometry()), and never looks at the header again.
  */
 #include <libfs/checked.h>
 #include <libfs/socketpair.h>
 
 enum { FWD, BWD };
 
-/**
- * struct geometry - private copy of a ctl_shm
- * @magic: as in ctl_shm
- * @version: as in ctl_shm
- * @header_bytes: as in ctl_shm
- * @ctl_bytes: as in ctl_shm
- * @ring_bytes: as in ctl_shm
- * @instance: as in ctl_shm
- * @heap_offset: as in ctl_shm
- * @heap_bytes: as in ctl_shm
- * @pipe_offset: as in ctl_shm
- */
+/* Private copy of a ctl_shm */
 struct geometry {
 	uint32_t magic;
 	uint32_t version;
@@ -40,18 +29,8 @@ struct geometry {
 	uint32_t pipe_offset[2];
 };
 
-/**
- * init() - check the memsections and fill in what both ends have in common
- * @s: to be filled
- * @ctl: control memsection
- * @fwd: ring
- * @bwd: ring
- * @instance: not zero
- *
- * Return: 0 or -FS_ARG.
- */
-static int init(struct socketpair *s, const struct memsec *ctl, const struct memsec *fwd,
-		const struct memsec *bwd, uint64_t instance)
+static int common_init(struct socketpair *s, const struct memsec *ctl, const struct memsec *fwd,
+		       const struct memsec *bwd, uint64_t instance)
 {
 	if (ctl->bytes < OKL4FS_CTL_BYTES_MIN || ctl->bytes > OKL4FS_CTL_BYTES_MAX)
 		return -FS_ARG;
@@ -67,11 +46,7 @@ static int init(struct socketpair *s, const struct memsec *ctl, const struct mem
 	return 0;
 }
 
-/**
- * zero() - clear a memsection
- * @m: memsection
- */
-static void zero(const struct memsec *m)
+static void clear_memsec(const struct memsec *m)
 {
 	uint64_t offset = 0;
 
@@ -84,11 +59,6 @@ static void zero(const struct memsec *m)
 	}
 }
 
-/**
- * write_header() - publish the geometry
- * @s: an end that is complete
- * @pipe_offset: where the two pipe_shm lie
- */
 static void write_header(const struct socketpair *s, const uint32_t pipe_offset[2])
 {
 	struct ctl_shm *shm = memsec_at(s->ctl, 0, sizeof(*shm));
@@ -102,7 +72,7 @@ static void write_header(const struct socketpair *s, const uint32_t pipe_offset[
 	fs_store(&shm->heap_bytes, fs_cpu_to_le32(s->heap.bytes));
 	fs_store(&shm->pipe_offset[FWD], fs_cpu_to_le32(pipe_offset[FWD]));
 	fs_store(&shm->pipe_offset[BWD], fs_cpu_to_le32(pipe_offset[BWD]));
-	/* The magic last: who sees it sees all of the above. Pairs with take_geometry() */
+	/* The magic last: a peer that sees it sees all of the above. Pairs with take_geometry() */
 	fs_store_release(&shm->magic, fs_cpu_to_le32(OKL4FS_MAGIC));
 }
 
@@ -110,11 +80,11 @@ int socketpair_create(struct socketpair *s, const struct memsec *ctl, const stru
 		      const struct memsec *bwd, uint64_t instance)
 {
 	uint32_t heap_bytes, pipe_offset[2];
-	int r = init(s, ctl, fwd, bwd, instance);
+	int r = common_init(s, ctl, fwd, bwd, instance);
 
 	if (r)
 		return r;
-	zero(ctl);
+	clear_memsec(ctl);
 
 	heap_bytes = (uint32_t)(ctl->bytes - sizeof(struct ctl_shm));
 	r = memsec_malloc_create(&s->heap, ctl, sizeof(struct ctl_shm), heap_bytes);
@@ -133,16 +103,12 @@ int socketpair_create(struct socketpair *s, const struct memsec *ctl, const stru
 	return r;
 }
 
-/**
- * take_geometry() - copy the header, each field once
- * @ctl: control memsection
- * @g: to be filled
- */
+/* Each field once */
 static void take_geometry(const struct memsec *ctl, struct geometry *g)
 {
 	const struct ctl_shm *shm = memsec_at(ctl, 0, sizeof(*shm));
 
-	/* Before all other fields. Pairs with write_header() */
+	/* Before all other fields. Pairs with the release in write_header() */
 	g->magic = fs_le32_to_cpu(fs_load_acquire(&shm->magic));
 	g->version = fs_le32_to_cpu(fs_load(&shm->version));
 	g->header_bytes = fs_le32_to_cpu(fs_load(&shm->header_bytes));
@@ -155,14 +121,7 @@ static void take_geometry(const struct memsec *ctl, struct geometry *g)
 	g->pipe_offset[BWD] = fs_le32_to_cpu(fs_load(&shm->pipe_offset[BWD]));
 }
 
-/**
- * pipe_at() - the pipe_shm at an offset that the peer told
- * @ctl: control memsection
- * @g: geometry whose heap is checked
- * @offset: the offset
- *
- * Return: the pointer; NULL when it is misaligned, outside of the heap or crosses a chunk.
- */
+/* NULL when the offset, which the peer told, is misaligned, outside the heap or crosses a chunk */
 static struct pipe_shm *pipe_at(const struct memsec *ctl, const struct geometry *g, uint32_t offset)
 {
 	if (offset % OKL4FS_PIPE_ALIGN || offset < g->heap_offset)
@@ -172,13 +131,6 @@ static struct pipe_shm *pipe_at(const struct memsec *ctl, const struct geometry 
 	return memsec_at(ctl, offset, sizeof(struct pipe_shm));
 }
 
-/**
- * check_geometry() - check a private copy of the header
- * @s: the end that it is for
- * @g: the copy
- *
- * Return: 0 or -FS_CTL_*.
- */
 static int check_geometry(const struct socketpair *s, const struct geometry *g)
 {
 	if (g->magic != OKL4FS_MAGIC)
@@ -208,7 +160,7 @@ int socketpair_attach(struct socketpair *s, const struct memsec *ctl, const stru
 		      const struct memsec *bwd, uint64_t instance)
 {
 	struct geometry g;
-	int r = init(s, ctl, fwd, bwd, instance);
+	int r = common_init(s, ctl, fwd, bwd, instance);
 
 	if (r)
 		return r;

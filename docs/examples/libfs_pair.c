@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * libfs_pair.c - cat, by way of a channel: one process copies its standard input into it, another one
- * what comes out of it to its standard output
+ * libfs_pair.c - cat through a channel: one process copies its standard input into the channel,
+ * another one copies what comes out of it to its standard output
  *
  *	cc libfs_pair.c $(pkg-config --cflags --libs libokl4fs) -o libfs_pair
  *	./libfs_pair <file | cmp file
  *
- * The channel lies in memory that both have; an eventfd each way wakes who sleeps.
+ * The channel lies in memory that both share. Each process has an eventfd that wakes it.
  */
 #include <err.h>
 #include <signal.h>
@@ -20,13 +20,13 @@
 
 #define CTL_BYTES  OKL4FS_CTL_BYTES_MIN
 #define RING_BYTES 65536ULL
-#define INSTANCE   1 /* two that share memory for longer draw it at random */
+#define INSTANCE   1 /* where memory is shared for longer, a random number */
 
 /* The three memsections, each of one chunk */
 static void *chunk[3];
 static struct memsec ctl, fwd, bwd;
 
-/* to_reader is written by the writer, when there are bytes; to_writer by the reader: there is room */
+/* The writer writes to_reader when there are bytes; the reader writes to_writer when there is room */
 static int to_reader, to_writer;
 
 static int64_t check(int64_t status)
@@ -59,7 +59,7 @@ static void sleep_until_woken(int fd)
 		err(1, "eventfd");
 }
 
-/* Writes all of buf; where there is no room, asks to be woken for half a ring, and sleeps. */
+/* Writes all of buf. If there is no room, it asks to be woken when half the ring is free, and sleeps. */
 static void put(struct pipe *tx, const char *buf, uint64_t bytes)
 {
 	bool notify;
@@ -78,7 +78,7 @@ static void put(struct pipe *tx, const char *buf, uint64_t bytes)
 	}
 }
 
-/* The reading process: takes the bytes where they lie in the ring. */
+/* The reading process takes the bytes where they lie in the ring. */
 static void reader(void)
 {
 	struct socketpair host;

@@ -15,8 +15,6 @@
  * @off: first byte
  * @len: bytes; 0 is a valid, empty range when @off <= @size
  * @size: bytes of the whole
- *
- * Return: true when it does. No sum is formed that could wrap.
  */
 static inline bool fs_range_ok(uint64_t off, uint64_t len, uint64_t size)
 {
@@ -25,12 +23,12 @@ static inline bool fs_range_ok(uint64_t off, uint64_t len, uint64_t size)
 
 /**
  * fs_overlap() - whether two ranges share a byte
- * @a: first byte of the one
+ * @a: first byte of one range
  * @a_len: its bytes, with @a + @a_len - 1 not past 2^64 - 1 (fs_no_wrap())
- * @b: first byte of the other
+ * @b: first byte of the other range
  * @b_len: its bytes, likewise
  *
- * Return: true when both are non-empty and share at least one byte.
+ * Return: true when neither is empty and they share at least one byte.
  */
 static inline bool fs_overlap(uint64_t a, uint64_t a_len, uint64_t b, uint64_t b_len)
 {
@@ -41,32 +39,19 @@ static inline bool fs_overlap(uint64_t a, uint64_t a_len, uint64_t b, uint64_t b
  * fs_no_wrap() - whether [base, base + len) stays below 2^64
  * @base: first byte
  * @len: bytes
- *
- * Return: true when the last byte's address does not wrap.
  */
 static inline bool fs_no_wrap(uint64_t base, uint64_t len)
 {
 	return !len || base <= UINT64_MAX - (len - 1);
 }
 
-/**
- * fs_is_pow2() - whether a number is a power of two
- * @n: the number; 0 is none
- *
- * Return: true for 1, 2, 4, ...
- */
+/** fs_is_pow2() - whether a number is a power of two; 0 is not one */
 static inline bool fs_is_pow2(uint64_t n)
 {
 	return n && !(n & (n - 1));
 }
 
-/**
- * fs_min() - the smaller of two numbers
- * @a: one
- * @b: the other
- *
- * Return: the smaller.
- */
+/** fs_min() - the smaller of two numbers */
 static inline uint64_t fs_min(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;

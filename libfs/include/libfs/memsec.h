@@ -2,18 +2,22 @@
 /*
  * memsec.h - a memsection: chunks of memory seen as one range of bytes
  *
- * A memsection is made of equal, power-of-two chunks that need not be adjacent. Everything else
- * speaks of offsets into it; only memsec_at() and memsec_span() make pointers, and they check.
- * A struct memsec is immutable after memsec_init(), so any number of threads may use it.
+ * A memsection is made of equal, power-of-two chunks that need not be adjacent. All other code uses
+ * offsets into it; only memsec_at() and memsec_span() make pointers, and they check. A struct
+ * memsec does not change after memsec_init(), so any number of threads may use it.
  */
 #ifndef LIBFS_MEMSEC_H
 #define LIBFS_MEMSEC_H
 
 #include <libfs/platform.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /**
  * struct memsec - one memsection; private memory, its fields are read-only to users
- * @chunk: base pointer of each chunk; the caller's array, kept by the caller while this is in use
+ * @chunk: base pointer of each chunk; the caller keeps this array while the memsection is in use
  * @n_chunks: entries of @chunk
  * @chunk_shift: log2 of the bytes of a chunk, 12 or more
  * @bytes: @n_chunks << @chunk_shift
@@ -29,12 +33,12 @@ struct memsec {
  * memsec_init() - lay a memsection over chunks
  * @m: to be filled
  * @chunk: base of each chunk, not NULL, aligned to OKL4FS_PAGE_BYTES (to 128 bytes at least, for
- *	the shared words in it); stays the caller's and must outlive @m
+ *	the shared words in it); borrowed: the array must outlive @m
  * @n_chunks: entries of @chunk, 1 or more
  * @chunk_bytes: bytes of each chunk: a power of two, at least OKL4FS_PAGE_BYTES
  *
- * Return: 0, -FS_MEMSEC_CHUNK_BYTES, -FS_MEMSEC_CHUNK_COUNT (also when all of it would not stay
- * below 2^63 bytes), or -FS_ARG for a chunk that is NULL.
+ * Return: 0, -FS_MEMSEC_CHUNK_BYTES, -FS_MEMSEC_CHUNK_COUNT (also when the whole would reach 2^63
+ * bytes), or -FS_ARG for a chunk that is NULL.
  */
 int memsec_init(struct memsec *m, void *const *chunk, uint32_t n_chunks, uint64_t chunk_bytes);
 
@@ -44,8 +48,8 @@ int memsec_init(struct memsec *m, void *const *chunk, uint32_t n_chunks, uint64_
  * @offset: first byte
  * @bytes: length; not 0
  *
- * Return: the pointer, valid for @bytes; NULL when the range is empty, not inside the memsection
- * or crosses a chunk's end.
+ * Return: the pointer, valid for @bytes; NULL when the range is empty, reaches outside the
+ * memsection or crosses a chunk's end.
  */
 void *memsec_at(const struct memsec *m, uint64_t offset, uint64_t bytes);
 
@@ -59,5 +63,9 @@ void *memsec_at(const struct memsec *m, uint64_t offset, uint64_t bytes);
  * Return: the pointer; NULL (and *@bytes = 0) when @offset is not inside the memsection.
  */
 void *memsec_span(const struct memsec *m, uint64_t offset, uint64_t *bytes);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif /* LIBFS_MEMSEC_H */

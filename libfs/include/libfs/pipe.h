@@ -2,21 +2,26 @@
 /*
  * pipe.h - one direction of a channel: a byte ring with one producer and one consumer
  *
- * The two ends share a pipe_shm (abi.h) and a ring memsection. Each end has a private struct pipe:
- * its own cursor lives there and is only published; the peer's words are loaded once a call,
- * checked, and worked on as a copy. A violation puts the end into a failed state that names it
- * (pipe_error()); every later call returns it, and nothing else is touched.
+ * The two ends share a pipe_shm (abi.h) and a ring memsection. Each end has a private struct pipe.
+ * Its own cursor lives there and is only published. Each call loads the peer's words once, checks
+ * them, and works on the copy. A violation puts the end into a failed state that names it
+ * (pipe_error()); every later call returns that error, and nothing else is touched.
  *
- * Concurrency: calls on one struct pipe are serialised by the caller (a mutex in the guest, the
- * owner thread in the daemon). The peer may do anything at any time.
+ * Concurrency: the caller serialises the calls on one struct pipe (a mutex in the guest, the owner
+ * thread in the daemon). The peer may do anything at any time.
  *
  * Sleeping: pipe_arm_*() publishes the cursor value at which this end wants to be woken, fences and
  * looks again; only when it returns 0 may the caller sleep. The mover's commit publishes, fences,
  * and tells its caller to notify if it crossed that value. So no wake-up is lost, and a bulk
  * stream wakes rarely (cf. virtio 1.2, section 2.7.10, event index).
  *
- * Opening: each end of each direction has a phase (abi.h). Calls that change it always make the
- * peer worth waking.
+ * Moving bytes: the driver, the daemon and the benchmark use pipe_peek_*() and pipe_commit_*(),
+ * which need no buffer between the ring and the caller's place; pipe_read() and pipe_write() are
+ * the same path with a memcpy() in it, kept for programs that want the like of read(2) and
+ * write(2).
+ *
+ * Opening: each end of each direction has a phase (abi.h). After a call that changes it, the caller
+ * always wakes the peer.
  */
 #ifndef LIBFS_PIPE_H
 #define LIBFS_PIPE_H
@@ -24,6 +29,10 @@
 #include <libfs/abi.h>
 #include <libfs/memsec.h>
 #include <libfs/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /** enum pipe_state - what a phase says */
 enum pipe_state { PIPE_NEVER_OPENED, PIPE_OPEN, PIPE_CLOSED };
@@ -50,8 +59,8 @@ struct pipe_seg {
  * @event: own wake value, as last published
  * @eof_pending: (consumer) the peer's phase whose end-of-file was reported since this end opened
  * @eof_seen: (consumer) as in pipe_consumer_shm
- * @left_phase: (consumer) the peer's phase when this end closed last; 0: it has not closed
- * @armed: (producer) somebody may sleep on @event
+ * @left_phase: (consumer) the peer's phase when this end closed last; 0 if it has not closed
+ * @armed: (producer) a thread may sleep on @event
  * @overdue: (producer) for pipe_take_overdue()
  * @error: 0 or the negated status that failed this end
  */
@@ -78,9 +87,10 @@ struct pipe {
  * @shm: the shared words: valid, zeroed when fresh; borrowed
  * @ring: ring; its size is a power of two; borrowed
  *
- * Own head, phase and wake value are taken from @shm: zero in fresh memory, else they say where an
- * earlier holder of this end stopped. It had either published a move or not made it; but it may
- * have died before it notified, so wake the peer once after taking up an end that was used before.
+ * Takes this end's head, phase and wake value from @shm: zero in fresh memory, else they say where
+ * an earlier holder of this end stopped. That holder either published a move or did not make it.
+ * But it may have died before it notified, so wake the peer once after taking up an end that was
+ * used before.
  *
  * Return: 0, -FS_ARG (ring size: not a power of two, or not OKL4FS_RING_BYTES_MIN to _MAX),
  * -FS_RESUME_CURSORS.
@@ -119,8 +129,9 @@ void pipe_producer_close(struct pipe *p);
  * pipe_consumer_open() - the reading end gets its first opener
  * @p: reading end that is not open
  *
- * Wake the peer afterwards. An end-of-file that an earlier opening took is not seen again, nor one
- * of a writer that an earlier opening left alone and that has written nothing since.
+ * Wake the peer afterwards. This opening does not see an end-of-file that an earlier one took, nor
+ * that of a writer which was still there when an earlier opening left, and which has written
+ * nothing since.
  */
 void pipe_consumer_open(struct pipe *p);
 
@@ -128,7 +139,7 @@ void pipe_consumer_open(struct pipe *p);
  * pipe_consumer_close() - the reading end loses its last opener
  * @p: reading end that is open
  *
- * Bytes not read stay in the ring for the next opener. Wake the peer afterwards.
+ * Bytes that were not read stay in the ring for the next opener. Wake the peer afterwards.
  */
 void pipe_consumer_close(struct pipe *p);
 
@@ -162,7 +173,7 @@ int pipe_consumer_peer(struct pipe *p, enum pipe_state *state);
  * pipe_writable() - how many bytes can be written now
  * @p: writing end
  *
- * Whether anybody reads is not looked at (pipe_producer_peer()).
+ * This does not say whether anybody reads (pipe_producer_peer() does).
  *
  * Return: free bytes, 0 to the ring's size, or a negated status.
  */
@@ -198,10 +209,10 @@ struct pipe_glance {
 
 /**
  * pipe_glance_read() - look at the shared words alone, without the lock of the reading end
- * @p: reading end; only what never changes and its error are looked at
+ * @p: reading end; only its error and what never changes are looked at
  *
- * Needs no serialisation with other calls. The peer can make it say anything within the bounds
- * above, so it is good for a hint, and fails nothing.
+ * Needs no serialisation with other calls. The peer can make it return anything within the bounds
+ * above, so the result is a hint, and never puts an end into its failed state.
  *
  * Return: what was seen.
  */
@@ -222,8 +233,9 @@ struct pipe_glance pipe_glance_write(const struct pipe *p);
  * @bytes: how many; 0 writes nothing
  * @notify: out: the peer must be woken
  *
- * Return: bytes written (fewer than @bytes when the ring fills), -FS_AGAIN when it is full,
- * -FS_PIPE when the peer's reader has closed, or the error of a failed end.
+ * Return: bytes written (fewer than @bytes when the ring fills, or something happens after the
+ * first of them), -FS_AGAIN when it is full, -FS_PIPE when the peer's reader has closed, or the
+ * error of a failed end.
  */
 int64_t pipe_write(struct pipe *p, const void *buf, uint64_t bytes, bool *notify);
 
@@ -243,8 +255,8 @@ int64_t pipe_read(struct pipe *p, void *buf, uint64_t bytes, bool *notify);
 /**
  * pipe_peek_write() - the free part of the ring, to be filled in place
  * @p: writing end
- * @seg: out: first and second piece; the second begins where the first ends (ring end, chunk end).
- *	In a ring of many chunks the two may be less than all that is free
+ * @seg: out: first and second piece; the second follows the first in the stream (after the end of
+ *	the ring or of a chunk). In a ring of many chunks the two may be less than all that is free
  *
  * Return: bytes in both (> 0), -FS_AGAIN, -FS_PIPE or an error, as pipe_write().
  */
@@ -253,7 +265,8 @@ int64_t pipe_peek_write(struct pipe *p, struct pipe_seg seg[2]);
 /**
  * pipe_commit_write() - publish bytes that were filled in after pipe_peek_write()
  * @p: writing end
- * @bytes: how many, at most what the peek gave; more is our own fault and fails the end (-FS_ARG)
+ * @bytes: how many, at most what the peek gave; more is the caller's mistake and fails the end
+ *	(-FS_ARG)
  *
  * Return: true when the peer must be woken.
  */
@@ -262,7 +275,7 @@ bool pipe_commit_write(struct pipe *p, uint64_t bytes);
 /**
  * pipe_peek_read() - the filled part of the ring, to be used in place
  * @p: reading end
- * @seg: out: as pipe_peek_write()'s. The peer may change these bytes while they are used
+ * @seg: out: as in pipe_peek_write(). The peer may change these bytes while they are used
  *
  * Return: bytes in both (> 0), 0 at end-of-file, -FS_AGAIN or an error, as pipe_read().
  */
@@ -271,7 +284,8 @@ int64_t pipe_peek_read(struct pipe *p, struct pipe_seg seg[2]);
 /**
  * pipe_commit_read() - give back bytes that were used after pipe_peek_read()
  * @p: reading end
- * @bytes: how many, at most what the peek gave; more is our own fault and fails the end (-FS_ARG)
+ * @bytes: how many, at most what the peek gave; more is the caller's mistake and fails the end
+ *	(-FS_ARG)
  *
  * Return: true when the peer must be woken.
  */
@@ -283,19 +297,20 @@ bool pipe_commit_read(struct pipe *p, uint64_t bytes);
  *
  * Asks for any byte; a change of the peer's phase wakes in any case.
  *
- * Return: 0: sleep until woken. 1: do not sleep: there are bytes or an end-of-file. Or an error.
+ * Return: 0: sleep until woken. 1: do not sleep, there are bytes or an end-of-file. Or an error.
  */
 int pipe_arm_read(struct pipe *p);
 
 /**
  * pipe_arm_write() - ask to be woken, before sleeping
  * @p: writing end
- * @bytes: room that is waited for: 1 to the ring's size. Of several sleepers that ask, the one that
- *	wants least is served: an earlier wake value that is still ahead is not put further off
+ * @bytes: room to wait for: 1 to the ring's size. Of several sleepers, the one that wants least is
+ *	served: an earlier wake value that is still ahead is not moved further away
  *
- * Where several can sleep on one end, ask pipe_take_overdue() after each call, whatever came of it.
+ * Where several can sleep on one end, ask pipe_take_overdue() after each call, whatever it
+ * returned.
  *
- * Return: 0: sleep until woken. 1: do not sleep: there is room, or nobody reads any more. Or an
+ * Return: 0: sleep until woken. 1: do not sleep, there is room or the reader has closed. Or an
  * error.
  */
 int pipe_arm_write(struct pipe *p, uint64_t bytes);
@@ -304,9 +319,9 @@ int pipe_arm_write(struct pipe *p, uint64_t bytes);
  * pipe_take_overdue() - whether other sleepers of this end must be woken by their own side
  * @p: writing end
  *
- * pipe_arm_write() may have to take the place of a wake value that the peer has just passed, and
- * then cannot know whether the peer notified for it. True once after that happened (and at times
- * when it did not matter): wake all who sleep on this end; they look and arm again. An end with at
+ * pipe_arm_write() may have to replace a wake value that the peer has just passed, and then cannot
+ * know whether the peer notified for it. This returns true once after that happened (and sometimes
+ * when it did not matter): wake all that sleep on this end; they look and arm again. An end with at
  * most one sleeper at a time need not ask.
  *
  * Return: true when they must be woken.
@@ -320,5 +335,9 @@ bool pipe_take_overdue(struct pipe *p);
  * Return: 0 or the negated status.
  */
 int pipe_error(const struct pipe *p);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif /* LIBFS_PIPE_H */

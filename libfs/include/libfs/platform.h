@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause */
 /*
- * platform.h - all that libfs takes from the world around it
+ * platform.h - all that libfs needs from outside
  *
  * This is the only file of libfs that knows whether it is compiled for the Linux kernel or for a
- * process. It gives the rest: the stdint types, bool, size_t, memcpy() and memset(), the
- * little-endian types with their conversions, the barriers, and static_assert(). Nothing else is
- * used, and no other symbol is left undefined in the objects of libfs (a test holds this).
+ * process. It gives the rest of libfs the stdint types, bool, size_t, memcpy() and memset(), the
+ * little-endian types with their conversions, the barriers, and a static assertion. libfs uses
+ * nothing else, and its objects leave no other symbol undefined (a test holds this).
+ *
+ * The public headers can be read as C99 or later, and as C++11 or later (a test holds this too).
  *
  * The barriers order our accesses against the *other* side of the shared memory, which is another
  * virtual machine. So the kernel's virt_*() forms are used: the smp_*() forms vanish on a kernel
@@ -46,8 +48,8 @@ typedef __le64 le64;
 #define fs_xchg64(p, v)        xchg((p), (v))
 
 /*
- * A kernel that finds one CPU only takes the lock prefixes out of its own code (x86), and cmpxchg()
- * is atomic against the host no more. The sync_*() forms, made for hypervisors, keep theirs.
+ * A kernel that finds only one CPU removes the lock prefixes from its own code (x86), and then
+ * cmpxchg() is not atomic against the host. The sync_*() forms, made for hypervisors, keep theirs.
  */
 #ifdef arch_sync_cmpxchg
 #define fs_cmpxchg64(p, old, new) sync_cmpxchg((p), (old), (new))
@@ -55,7 +57,7 @@ typedef __le64 le64;
 #define fs_cmpxchg64(p, old, new) cmpxchg((p), (old), (new))
 #endif
 
-/* fs_fetch_or64() - set bits in a shared word; Return: the word before. A full barrier. */
+/* fs_fetch_or64() - set bits in a shared word; returns the word before. A full barrier */
 static inline le64 fs_fetch_or64(le64 *p, le64 bits)
 {
 	le64 old = READ_ONCE(*p), seen;
@@ -81,8 +83,8 @@ static inline le64 fs_fetch_or64(le64 *p, le64 bits)
 #include <string.h>
 
 /*
- * sparse holds little-endian numbers and the CPU's own apart, as in the kernel. It knows the
- * compiler's atomics for plain integers only, so it sees the accesses without them.
+ * sparse keeps little-endian numbers and the CPU's own apart, as in the kernel. It knows the
+ * compiler's atomics for plain integers only, so it is shown the accesses without them.
  */
 #ifdef __CHECKER__
 #define FS_BITWISE __attribute__((bitwise))
@@ -127,6 +129,13 @@ typedef uint64_t FS_BITWISE le64;
 #define fs_le32_to_cpu(v) fs_swap32((FS_FORCE uint32_t)(v))
 #define fs_le64_to_cpu(v) fs_swap64((FS_FORCE uint64_t)(v))
 
+#endif
+
+/* OKL4_STATIC_ASSERT() - static_assert() of C11, also where the language is C99 or C++ */
+#ifdef __cplusplus
+#define OKL4_STATIC_ASSERT(cond, text) static_assert(cond, text)
+#else
+#define OKL4_STATIC_ASSERT(cond, text) __extension__ _Static_assert(cond, text)
 #endif
 
 #endif /* LIBFS_PLATFORM_H */

@@ -2,15 +2,19 @@
 /*
  * socketpair.h - a channel end: two crossed pipes over three memsections
  *
- * The roles are fixed: the guest creates (it lays out the control memsection, once for each piece
- * of memory), the host attaches (it reads the geometry once, checks all of it and keeps a private
- * copy). The guest writes fwd and reads bwd, the host the other way round.
+ * The roles are fixed. The guest creates: it lays out the control memsection, once for each piece
+ * of memory. The host attaches: it reads the geometry once, checks all of it and keeps a private
+ * copy. The guest writes fwd and reads bwd, the host writes bwd and reads fwd.
  */
 #ifndef LIBFS_SOCKETPAIR_H
 #define LIBFS_SOCKETPAIR_H
 
 #include <libfs/memsec_malloc.h>
 #include <libfs/pipe.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /**
  * struct socketpair - one end of a channel; private memory
@@ -51,14 +55,18 @@ int socketpair_create(struct socketpair *s, const struct memsec *ctl, const stru
  * @ctl: control memsection; borrowed
  * @fwd: ring from the guest; borrowed
  * @bwd: ring to the guest; borrowed
- * @instance: the one that the control memsection must show
+ * @instance: the instance that the control memsection must show
  *
- * May run again on the same memory after the earlier holder of this end has gone; it then goes on
- * where the cursors are.
+ * May run again on the same memory after the earlier holder of this end has gone; the end then goes
+ * on where the cursors are.
  *
  * Return: 0, -FS_ARG, -FS_CTL_* for a header that is refused, -FS_RESUME_CURSORS.
  */
 int socketpair_attach(struct socketpair *s, const struct memsec *ctl, const struct memsec *fwd,
 		      const struct memsec *bwd, uint64_t instance);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif /* LIBFS_SOCKETPAIR_H */

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause */
 /*
- * status.h - every way in which something can be refused, one number each
+ * status.h - every reason for a refusal, one number each
  *
  * The same numbers are the (negated) error returns of libfs and the `status` of control replies and
- * events, so that a refusal keeps its name from the place that found it to the log line that tells
- * of it. Numbers are part of the ABI: never reuse one, add at the end of a group.
+ * events, so a refusal keeps its name from the place that found it to the log line that reports it.
+ * The numbers are part of the ABI: never reuse one, and add new ones at the end of a group.
  */
 #ifndef LIBFS_STATUS_H
 #define LIBFS_STATUS_H
 
 #include <libfs/platform.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /* X(name, number, sentence) */
 #define FS_STATUS_LIST(X)                                                                    \
@@ -21,12 +25,9 @@
 	/* memsections and the allocator */                                                  \
 	X(MEMSEC_CHUNK_BYTES, 16, "chunk size is not a power of two of at least 4096 bytes") \
 	X(MEMSEC_CHUNK_COUNT, 17, "number of chunks does not make up the memsection")        \
-	X(MEMSEC_RANGE, 18, "range is outside its memsection or crosses a chunk")            \
-	X(HEAP_FULL, 19, "the heap has no free block that large")                            \
+	X(HEAP_FULL, 19, "the heap has no room for a block that large")                      \
 	X(HEAP_BOUNDS, 20, "the heap does not fit its memsection")                           \
-	X(HEAP_CORRUPT, 21, "the heap's block list is damaged")                              \
-	X(HEAP_FREE_TWICE, 22, "the block is free already")                                  \
-	X(HEAP_FREE_WILD, 23, "the offset is not that of an allocated block")                \
+	X(HEAP_CORRUPT, 21, "the heap's head is damaged")                                    \
 	/* the header of a control memsection */                                             \
 	X(CTL_MAGIC, 32, "control memsection: wrong magic")                                  \
 	X(CTL_VERSION, 33, "control memsection: unknown version")                            \
@@ -89,5 +90,9 @@ const char *fs_status_name(int status);
  * Return: a sentence for a log line, "unknown status" for an unknown number. Static memory.
  */
 const char *fs_status_text(int status);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif /* LIBFS_STATUS_H */

@@ -43,7 +43,7 @@ Test(libfs_status, names_and_texts)
 	cr_assert_str_eq(fs_status_name(INT32_MAX), "?");
 }
 
-/* Numbers at which 64-bit arithmetic goes wrong, if it does */
+/* Numbers at which 64-bit arithmetic may go wrong */
 static const uint64_t edge[] = { 0,          1,
 				 2,          127,
 				 4096,       (1ULL << 32) - 1,
@@ -126,7 +126,7 @@ Test(libfs_memsec, refuses_impossible_shapes)
 	cr_assert_eq(m.chunk_shift, 12U);
 }
 
-/* at() by the definition: every byte has the place that its chunk says, and none crosses a chunk */
+/* at() by definition: each byte lies where its chunk says, and no range crosses a chunk */
 static void check_at(const struct rig_sec *s, uint64_t offset, uint64_t bytes)
 {
 	uint64_t chunk_bytes = 1ULL << s->sec.chunk_shift;
@@ -139,7 +139,7 @@ static void check_at(const struct rig_sec *s, uint64_t offset, uint64_t bytes)
 		(unsigned long long)offset, (unsigned long long)bytes);
 }
 
-/* span() by the definition, a chunk at a time */
+/* span() by definition, one chunk at a time */
 static void check_span(const struct rig_sec *s, uint64_t offset, uint64_t bytes)
 {
 	uint64_t chunk_bytes = 1ULL << s->sec.chunk_shift, got = bytes, want = 0;

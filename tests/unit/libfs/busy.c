@@ -106,7 +106,7 @@ Test(libfs_busy, threads_in_scattered_chunks, .timeout = 120)
 	two_threads(1 << 20, 65536, 4 * THREAD_BYTES, LAYOUT_REVERSED, &rng);
 }
 
-/* Three memsections of one chunk each, in a memfd that is mapped anew */
+/* Three memsections of one chunk each, in a new mapping of a memfd */
 static struct socketpair *map_end(int memfd, uint64_t ring_bytes, bool host)
 {
 	static struct socketpair end;
@@ -129,7 +129,7 @@ static struct socketpair *map_end(int memfd, uint64_t ring_bytes, bool host)
 	return &end;
 }
 
-/* 4 GiB each way at once between two processes that share nothing but a memfd and two eventfds */
+/* 4 GiB in each direction at once; the processes share only a memfd and two eventfds */
 Test(libfs_busy, two_processes_over_a_memfd, .timeout = 240)
 {
 	uint64_t ring_bytes = 1 << 20;

@@ -10,10 +10,10 @@
 
 #define SIZE 4096ULL
 
-/* Each call of an end that looks at the peer */
+/* A call that looks at the peer */
 typedef int64_t (*call)(struct pipe *p);
 
-static int64_t call_write(struct pipe *p)
+static int64_t call_pipe_write(struct pipe *p)
 {
 	bool notify;
 
@@ -39,7 +39,7 @@ static int64_t call_producer_peer(struct pipe *p)
 	return pipe_producer_peer(p, &state);
 }
 
-static int64_t call_read(struct pipe *p)
+static int64_t call_pipe_read(struct pipe *p)
 {
 	uint8_t byte;
 	bool notify;
@@ -66,10 +66,10 @@ static int64_t call_consumer_peer(struct pipe *p)
 	return pipe_consumer_peer(p, &state);
 }
 
-/* The last of each looks at the phase only */
-static const call tx_call[] = { call_write, call_peek_write, call_arm_write, pipe_writable,
+/* The last call of each table looks at the phase only */
+static const call tx_call[] = { call_pipe_write, call_peek_write, call_arm_write, pipe_writable,
 				call_producer_peer };
-static const call rx_call[] = { call_read, call_peek_read, call_arm_read, pipe_readable,
+static const call rx_call[] = { call_pipe_read, call_peek_read, call_arm_read, pipe_readable,
 				call_consumer_peer };
 #define N_CALLS      5
 #define LOOKS_CURSOR 4
@@ -93,7 +93,7 @@ static void busy_pipe(struct rig_pipe *r, uint64_t start)
 	require_eq(call_consumer_peer(&r->rx), 0);
 }
 
-/* After a failure every call says the same, and nothing is published any more */
+/* After a failure every call returns the same status, and nothing is published */
 static void check_failed(struct pipe *p, const call *calls, struct rig_pipe *r, int status)
 {
 	struct pipe_shm before = *r->shm;
@@ -246,7 +246,7 @@ Test(libfs_hostile, a_phase_that_moves_back)
 	}
 }
 
-/* Own words are only published: what a peer scribbles over them is never read */
+/* An end only publishes its own words: what a peer writes over them is never read */
 Test(libfs_hostile, own_words_are_not_read_back)
 {
 	struct rig_pipe r;
@@ -328,7 +328,7 @@ static uint64_t nasty(struct rng *rng, uint64_t near)
 	}
 }
 
-/* Whatever stands in the words: a result in range or a named failure, no byte outside the ring */
+/* Whatever the words contain: a result in range or a named failure, and no byte outside the ring */
 Test(libfs_hostile, anything_at_all, .timeout = 60)
 {
 	uint8_t *buf = malloc(SIZE);

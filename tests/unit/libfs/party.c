@@ -14,7 +14,7 @@
 
 #define BLOCK_BYTES 65536
 
-/* struct work - the state of a party that runs */
+/* struct work - the state of a running party */
 struct work {
 	struct party *p;
 	uint64_t state;
@@ -56,7 +56,7 @@ static void roll_end(struct roll *r)
 	roll_word(r, r->part);
 }
 
-static uint64_t next(struct work *w)
+static uint64_t next_random(struct work *w)
 {
 	w->state = w->state * 6364136223846793005ULL + 1442695040888963407ULL;
 	return w->state >> 24;
@@ -64,10 +64,10 @@ static uint64_t next(struct work *w)
 
 static uint64_t piece(struct work *w)
 {
-	return 1 + next(w) % (next(w) % 4 ? w->p->most : 1 + w->p->most / 64);
+	return 1 + next_random(w) % (next_random(w) % 4 ? w->p->most : 1 + w->p->most / 64);
 }
 
-static void refill(struct work *w)
+static void refill_block(struct work *w)
 {
 	uint64_t word = w->state, i;
 
@@ -79,7 +79,7 @@ static void refill(struct work *w)
 	w->block_used = 0;
 }
 
-static void notify(struct work *w)
+static void party_notify(struct work *w)
 {
 	w->p->report->n_notified++;
 	if (eventfd_write(w->p->wake_peer, 1))
@@ -93,8 +93,9 @@ static void problem(struct work *w, const char *what, int64_t status)
 		 fs_status_name((int)status));
 }
 
-/* Copy into both pieces of the ring; Return: as pipe_write() */
-static int64_t write_in_place(struct pipe *tx, const uint8_t *from, uint64_t bytes, bool *wake)
+/* Copy into both pieces of the ring; returns what pipe_write() does */
+static int64_t party_write_in_place(struct pipe *tx, const uint8_t *from, uint64_t bytes,
+				    bool *wake)
 {
 	struct pipe_seg seg[2];
 	int64_t r = pipe_peek_write(tx, seg);
@@ -111,7 +112,7 @@ static int64_t write_in_place(struct pipe *tx, const uint8_t *from, uint64_t byt
 	return (int64_t)(first + second);
 }
 
-static bool send_some(struct work *w)
+static bool party_send_some(struct work *w)
 {
 	struct roll *sent = &w->p->report->sent;
 	uint64_t bytes = fs_min(piece(w), w->p->total - sent->bytes);
@@ -122,12 +123,12 @@ static bool send_some(struct work *w)
 	if (!pipe_is_open(tx))
 		return false;
 	if (w->block_used == BLOCK_BYTES)
-		refill(w);
+		refill_block(w);
 	bytes = fs_min(bytes, BLOCK_BYTES - w->block_used);
-	if (next(w) & 1)
+	if (next_random(w) & 1)
 		r = pipe_write(tx, w->block + w->block_used, bytes, &wake);
 	else
-		r = write_in_place(tx, w->block + w->block_used, bytes, &wake);
+		r = party_write_in_place(tx, w->block + w->block_used, bytes, &wake);
 	if (r == -FS_AGAIN)
 		return false;
 	if (r < 0) {
@@ -141,12 +142,12 @@ static bool send_some(struct work *w)
 		wake = true;
 	}
 	if (wake)
-		notify(w);
+		party_notify(w);
 	return true;
 }
 
-/* Hash both pieces where they lie; Return: as pipe_read() */
-static int64_t read_in_place(struct work *w, uint64_t bytes, bool *wake)
+/* Hash both pieces where they lie; returns what pipe_read() does */
+static int64_t party_read_in_place(struct work *w, uint64_t bytes, bool *wake)
 {
 	struct pipe *rx = &w->p->end->rx;
 	struct pipe_seg seg[2];
@@ -172,8 +173,8 @@ static bool take_some(struct work *w)
 
 	if (w->at_eof)
 		return false;
-	if (next(w) & 1) {
-		r = read_in_place(w, piece(w), &wake);
+	if (next_random(w) & 1) {
+		r = party_read_in_place(w, piece(w), &wake);
 	} else {
 		r = pipe_read(rx, w->taken, fs_min(piece(w), BLOCK_BYTES), &wake);
 		if (r > 0)
@@ -185,11 +186,10 @@ static bool take_some(struct work *w)
 		problem(w, "read", r);
 	w->at_eof = !r;
 	if (wake)
-		notify(w);
+		party_notify(w);
 	return true;
 }
 
-/* Arm what is waited for, and sleep */
 static void wait_for_peer(struct work *w)
 {
 	struct pollfd fd = { .fd = w->p->wake_me, .events = POLLIN };
@@ -207,10 +207,6 @@ static void wait_for_peer(struct work *w)
 		problem(w, "eventfd", 0);
 }
 
-/**
- * party_run() - send all, and read up to the other's end-of-file
- * @p: party; its end is opened and closed here
- */
 void party_run(struct party *p)
 {
 	static _Thread_local struct work work;
@@ -220,11 +216,11 @@ void party_run(struct party *p)
 	memset(p->report, 0, sizeof(*p->report));
 	w->p = p;
 	w->state = p->seed;
-	refill(w);
+	refill_block(w);
 	pipe_consumer_open(&p->end->rx);
 	pipe_producer_open(&p->end->tx);
 	while (!*p->report->problem && (pipe_is_open(&p->end->tx) || !w->at_eof)) {
-		bool moved = send_some(w);
+		bool moved = party_send_some(w);
 
 		moved = take_some(w) || moved;
 		if (!moved)

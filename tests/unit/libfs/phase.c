@@ -2,7 +2,7 @@
 /*
  * phase.c - open, close and reopen of both ends in every order, against a model
  *
- * The model speaks of openers and bytes, as OKL4FS.md's table does; it knows nothing of phases.
+ * The model speaks of openers and bytes; it knows nothing of phases.
  */
 #include "rig.h"
 
@@ -55,7 +55,7 @@ static enum action trail[DEPTH];
 static unsigned int n_trail;
 static uint64_t n_states;
 
-static void lost(const char *what, int64_t got, int64_t want)
+static void fail_with_path(const char *what, int64_t got, int64_t want)
 {
 	char text[256] = "";
 	unsigned int i;
@@ -71,10 +71,10 @@ static void lost(const char *what, int64_t got, int64_t want)
 static void expect(const char *what, int64_t got, int64_t want)
 {
 	if (got != want)
-		lost(what, got, want);
+		fail_with_path(what, got, want);
 }
 
-static enum pipe_state state_of(const struct side *side)
+static enum pipe_state side_state(const struct side *side)
 {
 	if (side->open)
 		return PIPE_OPEN;
@@ -123,7 +123,7 @@ static void do_read(struct world *w)
 	}
 }
 
-static void set_open(struct side *side, bool open)
+static void side_set_open(struct side *side, bool open)
 {
 	side->closes += side->open && !open;
 	side->open = open;
@@ -135,10 +135,10 @@ static void open_reader(struct world *w)
 
 	if (!w->reader.open && theirs && !w->fill)
 		w->ends_taken = w->end_left;
-	set_open(&w->reader, true);
+	side_set_open(&w->reader, true);
 }
 
-static void close_reader(struct world *w)
+static void model_close_reader(struct world *w)
 {
 	if (!w->reader.open)
 		return;
@@ -146,19 +146,19 @@ static void close_reader(struct world *w)
 		w->ends_taken = w->end_reported;
 	w->end_reported = 0;
 	w->end_left = w->writer.open ? w->writer.closes + 1 : 0;
-	set_open(&w->reader, false);
+	side_set_open(&w->reader, false);
 }
 
-static void act(struct world *w, enum action action)
+static void world_act(struct world *w, enum action action)
 {
 	switch (action) {
 	case TX_OPEN:
 		pipe_producer_open(&w->tx);
-		set_open(&w->writer, true);
+		side_set_open(&w->writer, true);
 		break;
 	case TX_CLOSE:
 		pipe_producer_close(&w->tx);
-		set_open(&w->writer, false);
+		side_set_open(&w->writer, false);
 		break;
 	case TX_WRITE:
 		do_write(w);
@@ -172,13 +172,13 @@ static void act(struct world *w, enum action action)
 		break;
 	case RX_CLOSE:
 		pipe_consumer_close(&w->rx);
-		close_reader(w);
+		model_close_reader(w);
 		break;
 	case RX_READ:
 		do_read(w);
 		break;
 	default:
-		/* Who was killed cannot have told what it had reported */
+		/* A process that was killed cannot have published which end-of-file it reported */
 		expect("restart", pipe_consumer_init(&w->rx, &w->shm, &ring.sec), 0);
 		w->end_reported = 0;
 		w->end_left = 0;
@@ -186,8 +186,8 @@ static void act(struct world *w, enum action action)
 	}
 }
 
-/* What can be asked without changing anything */
-static void look(struct world *w)
+/* All calls that change nothing */
+static void ask_all(struct world *w)
 {
 	bool writable = !w->reader.open && w->reader.closes;
 	enum pipe_state state;
@@ -195,9 +195,9 @@ static void look(struct world *w)
 	expect("is_open(tx)", pipe_is_open(&w->tx), w->writer.open);
 	expect("is_open(rx)", pipe_is_open(&w->rx), w->reader.open);
 	expect("peer(tx)", pipe_producer_peer(&w->tx, &state), 0);
-	expect("the reader's state", state, state_of(&w->reader));
+	expect("the reader's state", state, side_state(&w->reader));
 	expect("peer(rx)", pipe_consumer_peer(&w->rx, &state), 0);
-	expect("the writer's state", state, state_of(&w->writer));
+	expect("the writer's state", state, side_state(&w->writer));
 	expect("readable", pipe_readable(&w->rx), w->fill);
 	expect("writable", pipe_writable(&w->tx), 4096 - w->fill);
 	expect("arm_read", pipe_arm_read(&w->rx), model_read(w) != -FS_AGAIN);
@@ -206,7 +206,7 @@ static void look(struct world *w)
 	n_states++;
 }
 
-static void explore(const struct world *from)
+static void explore_orders(const struct world *from)
 {
 	enum action action;
 
@@ -218,10 +218,10 @@ static void explore(const struct world *from)
 		w.tx.shm = &w.shm;
 		w.rx.shm = &w.shm;
 		trail[n_trail] = action;
-		act(&w, action);
+		world_act(&w, action);
 		n_trail++;
-		look(&w);
-		explore(&w);
+		ask_all(&w);
+		explore_orders(&w);
 		n_trail--;
 	}
 }
@@ -237,8 +237,8 @@ Test(libfs_phase, every_order_of_open_close_write_read_and_restart, .timeout = 1
 	memset(&w, 0, sizeof(w));
 	cr_assert_eq(pipe_producer_init(&w.tx, &w.shm, &ring.sec), 0);
 	cr_assert_eq(pipe_consumer_init(&w.rx, &w.shm, &ring.sec), 0);
-	look(&w);
-	explore(&w);
+	ask_all(&w);
+	explore_orders(&w);
 	for (i = 0; i <= DEPTH; i++, level *= N_ACTIONS)
 		want += level;
 	cr_assert_eq(n_states, want);
@@ -311,7 +311,7 @@ Test(libfs_phase, the_reader_closes_with_bytes_unread)
 	rig_pipe_deinit(&r);
 }
 
-/* An end-of-file is taken once: across close and open, and across a restart in between */
+/* An end-of-file is reported to one opening, also across a restart */
 Test(libfs_phase, a_later_opening_waits_for_the_next_end_of_file)
 {
 	struct rng rng = { 1 };
@@ -330,7 +330,7 @@ Test(libfs_phase, a_later_opening_waits_for_the_next_end_of_file)
 	require_status(pipe_consumer_init(&r.rx, r.shm, &r.ring.sec), 0);
 	pipe_consumer_open(&r.rx);
 	require_status(read_byte(&r.rx), -FS_AGAIN);
-	/* Not read yet is not taken */
+	/* An end-of-file that was not read yet is still there for the next opening */
 	pipe_producer_open(&r.tx);
 	pipe_producer_close(&r.tx);
 	require_status(pipe_arm_read(&r.rx), 1);
@@ -340,7 +340,7 @@ Test(libfs_phase, a_later_opening_waits_for_the_next_end_of_file)
 	rig_pipe_deinit(&r);
 }
 
-/* Who leaves while the writer is there leaves no end-of-file behind, but the bytes and their end */
+/* A reader that leaves before the writer leaves no end-of-file behind, unless bytes follow */
 Test(libfs_phase, an_end_of_file_belongs_to_the_opening_that_left_before_it)
 {
 	struct rng rng = { 1 };
@@ -357,7 +357,7 @@ Test(libfs_phase, an_end_of_file_belongs_to_the_opening_that_left_before_it)
 	pipe_producer_open(&r.tx);
 	pipe_consumer_close(&r.rx);
 	pipe_producer_close(&r.tx);
-	/* The next writer was there for nobody, and its end is the next opening's */
+	/* No reader was there with the next writer, so its end-of-file is for the next opening */
 	pipe_producer_open(&r.tx);
 	pipe_producer_close(&r.tx);
 	pipe_consumer_open(&r.rx);
@@ -368,7 +368,7 @@ Test(libfs_phase, an_end_of_file_belongs_to_the_opening_that_left_before_it)
 	pipe_consumer_open(&r.rx);
 	pipe_consumer_close(&r.rx);
 	pipe_producer_close(&r.tx);
-	/* EPIPE: nobody reads. What was written before that is delivered, and then its end */
+	/* EPIPE: nobody reads. What was written before is delivered, and then the end-of-file */
 	pipe_consumer_open(&r.rx);
 	pipe_producer_open(&r.tx);
 	require_status(write_byte(&r.tx), 1);

@@ -10,7 +10,7 @@
 
 #define NEAR_WRAP (UINT64_MAX - 5000) /* cursors that pass 2^64 after 5001 bytes */
 
-static uint64_t write_all(struct pipe *p, uint64_t bytes, uint64_t n)
+static uint64_t write_stream(struct pipe *p, uint64_t bytes, uint64_t n)
 {
 	uint8_t *buf = malloc(bytes);
 	bool notify;
@@ -24,7 +24,7 @@ static uint64_t write_all(struct pipe *p, uint64_t bytes, uint64_t n)
 	return n + bytes;
 }
 
-static uint64_t read_all(struct pipe *p, uint64_t bytes, uint64_t n)
+static uint64_t read_stream(struct pipe *p, uint64_t bytes, uint64_t n)
 {
 	uint8_t *buf = malloc(bytes + 1);
 	bool notify;
@@ -40,8 +40,8 @@ static uint64_t read_all(struct pipe *p, uint64_t bytes, uint64_t n)
 	return n + bytes;
 }
 
-/* Fill in place, at most @most bytes; Return: how many */
-static uint64_t write_in_place(struct pipe *p, uint64_t most, uint64_t n)
+/* Fill in place, at most @most bytes; returns how many */
+static uint64_t write_stream_in_place(struct pipe *p, uint64_t most, uint64_t n)
 {
 	struct pipe_seg seg[2];
 	int64_t r = pipe_peek_write(p, seg);
@@ -62,7 +62,7 @@ static uint64_t write_in_place(struct pipe *p, uint64_t most, uint64_t n)
 	return done;
 }
 
-static uint64_t read_in_place(struct pipe *p, uint64_t most, uint64_t n)
+static uint64_t read_stream_in_place(struct pipe *p, uint64_t most, uint64_t n)
 {
 	struct pipe_seg seg[2];
 	int64_t r = pipe_peek_read(p, seg);
@@ -95,12 +95,12 @@ Test(libfs_pipe, wraps_at_every_offset, .timeout = 60)
 
 		rig_pipe_init(&r, 4096, 4096, LAYOUT_ADJACENT, start, &rng);
 		for (i = 0; i < sizeof(piece) / sizeof(piece[0]); i++) {
-			write_all(&r.tx, piece[i], n);
-			n = read_all(&r.rx, piece[i], n);
+			write_stream(&r.tx, piece[i], n);
+			n = read_stream(&r.rx, piece[i], n);
 		}
 		for (i = 0; i < sizeof(piece) / sizeof(piece[0]); i++) {
-			require_eq(write_in_place(&r.tx, piece[i], n), piece[i]);
-			require_eq(read_in_place(&r.rx, piece[i], n), piece[i]);
+			require_eq(write_stream_in_place(&r.tx, piece[i], n), piece[i]);
+			require_eq(read_stream_in_place(&r.rx, piece[i], n), piece[i]);
 			n += piece[i];
 		}
 		rig_pipe_deinit(&r);
@@ -117,10 +117,10 @@ Test(libfs_pipe, one_byte_at_a_time_around_the_ring_and_around_2_64)
 	for (i = 0; i < sizeof(start) / sizeof(start[0]); i++) {
 		rig_pipe_init(&r, 4096, 4096, LAYOUT_ADJACENT, start[i], &rng);
 		for (n = 0; n < 10000; n++) {
-			write_all(&r.tx, 1, n);
+			write_stream(&r.tx, 1, n);
 			require_eq(pipe_readable(&r.rx), 1);
 			require_eq(pipe_writable(&r.tx), 4095);
-			read_all(&r.rx, 1, n);
+			read_stream(&r.rx, 1, n);
 		}
 		require_eq(fs_le64_to_cpu(r.shm->producer.head), start[i] + 10000);
 		require_eq(fs_le64_to_cpu(r.shm->consumer.tail), start[i] + 10000);
@@ -146,7 +146,7 @@ Test(libfs_pipe, full_and_empty)
 		require_status(pipe_peek_read(&r.rx, seg), -FS_AGAIN);
 		require(!seg[0].base && !seg[1].base && !seg[0].bytes && !seg[1].bytes);
 
-		write_all(&r.tx, 4096, 0);
+		write_stream(&r.tx, 4096, 0);
 		require_eq(pipe_readable(&r.rx), 4096);
 		require_eq(pipe_writable(&r.tx), 0);
 		require_status(pipe_write(&r.tx, &byte, 1, &notify), -FS_AGAIN);
@@ -154,10 +154,10 @@ Test(libfs_pipe, full_and_empty)
 		require_status(pipe_peek_write(&r.tx, seg), -FS_AGAIN);
 		require(!seg[0].base && !seg[1].base && !seg[0].bytes && !seg[1].bytes);
 
-		read_all(&r.rx, 1, 0);
+		read_stream(&r.rx, 1, 0);
 		require_eq(pipe_writable(&r.tx), 1);
-		write_all(&r.tx, 1, 4096);
-		read_all(&r.rx, 4096, 1);
+		write_stream(&r.tx, 1, 4096);
+		read_stream(&r.rx, 4096, 1);
 		require_eq(pipe_readable(&r.rx), 0);
 		rig_pipe_deinit(&r);
 	}
@@ -178,7 +178,7 @@ Test(libfs_pipe, partial_writes_and_short_reads)
 	require_eq(pipe_read(&r.rx, buf, sizeof(buf), &notify), 4096);
 	stream_check(buf, 4096, 0);
 	require_eq(buf[4096], 0);
-	/* Nothing asked, nothing done, whatever the state */
+	/* A call for no bytes does nothing, whatever the state */
 	require_eq(pipe_write(&r.tx, NULL, 0, &notify), 0);
 	require(!notify);
 	require_eq(pipe_read(&r.rx, NULL, 0, &notify), 0);
@@ -219,10 +219,10 @@ static void random_stream(struct rig_pipe *r, uint64_t total, struct rng *rng)
 			got += n > 0 ? (uint64_t)n : 0;
 			break;
 		case 2:
-			sent += write_in_place(&r->tx, most, sent);
+			sent += write_stream_in_place(&r->tx, most, sent);
 			break;
 		default:
-			got += read_in_place(&r->rx, most, got);
+			got += read_stream_in_place(&r->rx, most, got);
 			break;
 		}
 	}
@@ -266,11 +266,11 @@ Test(libfs_pipe, every_size_from_4_KiB_to_64_MiB, .timeout = 120)
 			chunk_bytes = bytes;
 		rig_pipe_init(&r, bytes, chunk_bytes, (enum layout)rng_below(&rng, N_LAYOUTS),
 			      0ULL - bytes / 2, &rng);
-		n = write_all(&r.tx, bytes, 0);
+		n = write_stream(&r.tx, bytes, 0);
 		require_eq(pipe_writable(&r.tx), 0);
-		read_all(&r.rx, bytes - 1, 0);
-		write_all(&r.tx, 5, n);
-		read_all(&r.rx, 6, n - 1);
+		read_stream(&r.rx, bytes - 1, 0);
+		write_stream(&r.tx, 5, n);
+		read_stream(&r.rx, 6, n - 1);
 		require_eq(pipe_readable(&r.rx), 0);
 		rig_pipe_deinit(&r);
 	}
@@ -300,7 +300,7 @@ Test(libfs_pipe, a_commit_of_more_than_was_given_fails_the_end)
 	struct rig_pipe r;
 
 	rig_pipe_init(&r, 4096, 4096, LAYOUT_ADJACENT, 0, &rng);
-	write_all(&r.tx, 100, 0);
+	write_stream(&r.tx, 100, 0);
 	require(!pipe_commit_write(&r.tx, 3997));
 	require_status(pipe_error(&r.tx), -FS_ARG);
 	require_eq(fs_le64_to_cpu(r.shm->producer.head), 100);
@@ -331,7 +331,7 @@ static bool read_notifies(struct rig_pipe *r, uint64_t bytes)
 	return notify;
 }
 
-/* A notification for what was asked, and for nothing else */
+/* A notification for the value that was asked for, and for no other */
 Test(libfs_pipe, notifies_exactly_when_a_wake_value_is_crossed)
 {
 	static const uint64_t start[] = { 1, 4096, NEAR_WRAP, UINT64_MAX - 1, 1ULL << 63 };
@@ -341,7 +341,7 @@ Test(libfs_pipe, notifies_exactly_when_a_wake_value_is_crossed)
 
 	for (i = 0; i < sizeof(start) / sizeof(start[0]); i++) {
 		rig_pipe_init(&r, 4096, 4096, LAYOUT_ADJACENT, start[i], &rng);
-		/* Nobody waits yet: wake values in the past, taken up from there */
+		/* Nobody waits yet: the wake values lie in the past */
 		r.shm->producer.space_event = fs_cpu_to_le64(start[i] - 1);
 		r.shm->consumer.data_event = fs_cpu_to_le64(start[i] - 1);
 		require_status(pipe_producer_init(&r.tx, r.shm, &r.ring.sec), 0);
@@ -356,7 +356,7 @@ Test(libfs_pipe, notifies_exactly_when_a_wake_value_is_crossed)
 		require_eq(pipe_arm_read(&r.rx), 0);
 		require(write_notifies(&r, 4096));
 
-		/* 1500 bytes of room: not for 1499, for the next one, and then no more */
+		/* 1500 bytes of room: none at 1499, one at the next byte, and then none */
 		require_eq(pipe_arm_write(&r.tx, 1500), 0);
 		require(!read_notifies(&r, 700));
 		require(!read_notifies(&r, 799));
@@ -389,7 +389,7 @@ Test(libfs_pipe, the_first_byte_in_fresh_memory_notifies)
 	rig_pipe_deinit(&r);
 }
 
-/* Both ends are dropped and taken up again in the middle: nothing is lost, nothing comes twice */
+/* Both ends are dropped and taken up again in mid-stream: no byte is lost, none comes twice */
 Test(libfs_pipe, taken_up_again_in_mid_stream)
 {
 	struct rig_pipe r;
@@ -399,10 +399,10 @@ Test(libfs_pipe, taken_up_again_in_mid_stream)
 	rng_init(&rng, "libfs_pipe/taken_up_again_in_mid_stream");
 	rig_pipe_init(&r, 8192, 4096, LAYOUT_SCATTERED, NEAR_WRAP, &rng);
 	while (got < 400000) {
-		sent += write_in_place(&r.tx, 1 + rng_below(&rng, 5000), sent);
+		sent += write_stream_in_place(&r.tx, 1 + rng_below(&rng, 5000), sent);
 		if (!rng_below(&rng, 3))
 			require_status(pipe_producer_init(&r.tx, r.shm, &r.ring.sec), 0);
-		got += read_in_place(&r.rx, 1 + rng_below(&rng, 5000), got);
+		got += read_stream_in_place(&r.rx, 1 + rng_below(&rng, 5000), got);
 		if (!rng_below(&rng, 3))
 			require_status(pipe_consumer_init(&r.rx, r.shm, &r.ring.sec), 0);
 	}

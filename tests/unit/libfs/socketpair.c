@@ -9,8 +9,8 @@
 
 #define INSTANCE 0x1122334455667788ULL
 
-/* struct channel - three memsections and both ends */
-struct channel {
+/* struct both_ends - three memsections and both ends */
+struct both_ends {
 	struct rig_sec ctl;
 	struct rig_sec fwd;
 	struct rig_sec bwd;
@@ -18,32 +18,32 @@ struct channel {
 	struct socketpair host;
 };
 
-static void channel_init(struct channel *c, uint64_t ctl_bytes, uint64_t ring_bytes,
-			 enum layout layout, struct rng *rng)
+static void both_ends_init(struct both_ends *c, uint64_t ctl_bytes, uint64_t ring_bytes,
+			   enum layout layout, struct rng *rng)
 {
 	rig_sec_init(&c->ctl, ctl_bytes, 4096, layout, rng);
 	rig_sec_init(&c->fwd, ring_bytes, 4096, layout, rng);
 	rig_sec_init(&c->bwd, ring_bytes, 4096, layout, rng);
 }
 
-static void channel_deinit(struct channel *c)
+static void both_ends_deinit(struct both_ends *c)
 {
 	rig_sec_deinit(&c->ctl);
 	rig_sec_deinit(&c->fwd);
 	rig_sec_deinit(&c->bwd);
 }
 
-static int create(struct channel *c)
+static int create_guest(struct both_ends *c)
 {
 	return socketpair_create(&c->guest, &c->ctl.sec, &c->fwd.sec, &c->bwd.sec, INSTANCE);
 }
 
-static int attach(struct channel *c)
+static int attach_host(struct both_ends *c)
 {
 	return socketpair_attach(&c->host, &c->ctl.sec, &c->fwd.sec, &c->bwd.sec, INSTANCE);
 }
 
-static struct ctl_shm *header(struct channel *c)
+static struct ctl_shm *header(struct both_ends *c)
 {
 	return memsec_at(&c->ctl.sec, 0, sizeof(struct ctl_shm));
 }
@@ -62,19 +62,19 @@ Test(libfs_socketpair, two_crossed_pipes)
 {
 	static const uint64_t ctl_bytes[] = { 4096, 8192, 1 << 20 };
 	enum layout layout;
-	struct channel c;
+	struct both_ends c;
 	struct rng rng;
 	size_t i;
 
 	rng_init(&rng, "libfs_socketpair/two_crossed_pipes");
 	for (layout = 0; layout < N_LAYOUTS; layout++) {
 		for (i = 0; i < sizeof(ctl_bytes) / sizeof(ctl_bytes[0]); i++) {
-			channel_init(&c, ctl_bytes[i], 65536, layout, &rng);
+			both_ends_init(&c, ctl_bytes[i], 65536, layout, &rng);
 			/* Any content: what the memory held before must not matter */
 			memset(c.ctl.chunk[0], 0xff, 4096);
 			memset(c.ctl.chunk[c.ctl.sec.n_chunks - 1], 0xee, 4096);
-			require_status(create(&c), 0);
-			require_status(attach(&c), 0);
+			require_status(create_guest(&c), 0);
+			require_status(attach_host(&c), 0);
 			send(&c.guest.tx, &c.host.rx, "from the guest");
 			send(&c.host.tx, &c.guest.rx, "from the host, a longer text");
 			send(&c.guest.tx, &c.host.rx, "again");
@@ -85,7 +85,7 @@ Test(libfs_socketpair, two_crossed_pipes)
 			/* Each direction in its own memsection */
 			require(!memcmp(c.fwd.chunk[0], "from the guestagain", 19));
 			require(!memcmp(c.bwd.chunk[0], "from the host", 13));
-			channel_deinit(&c);
+			both_ends_deinit(&c);
 		}
 	}
 }
@@ -93,13 +93,14 @@ Test(libfs_socketpair, two_crossed_pipes)
 Test(libfs_socketpair, the_header_says_what_the_abi_says)
 {
 	struct rng rng = { 1 };
-	struct channel c;
+	struct both_ends c;
 	struct ctl_shm *h;
+	uint32_t offset;
 	size_t i;
 
-	channel_init(&c, 8192, 16384, LAYOUT_REVERSED, &rng);
+	both_ends_init(&c, 8192, 16384, LAYOUT_REVERSED, &rng);
 	memset(c.ctl.chunk[0], 0xff, 4096);
-	require_status(create(&c), 0);
+	require_status(create_guest(&c), 0);
 	h = header(&c);
 	require(!memcmp(h, "OKL4", 4));
 	require_eq(fs_le32_to_cpu(h->version), 1);
@@ -112,10 +113,9 @@ Test(libfs_socketpair, the_header_says_what_the_abi_says)
 	for (i = 0; i < sizeof(h->reserved); i++)
 		require_eq(h->reserved[i], 0);
 	/* The heap is one that memsec_malloc can go on with */
-	require_status(memsec_malloc_check(&c.guest.heap, NULL), 0);
-	require_status(memsec_free(&c.guest.heap, fs_le32_to_cpu(h->pipe_offset[0])), 0);
-	require_status(memsec_free(&c.guest.heap, fs_le32_to_cpu(h->pipe_offset[1])), 0);
-	channel_deinit(&c);
+	require_status(memsec_malloc(&c.guest.heap, 128, &offset), 0);
+	require_eq(offset, fs_le32_to_cpu(h->pipe_offset[1]) + sizeof(struct pipe_shm));
+	both_ends_deinit(&c);
 }
 
 static int try_sizes(uint64_t ctl_bytes, uint64_t fwd_bytes, uint64_t bwd_bytes, uint64_t instance,
@@ -123,7 +123,7 @@ static int try_sizes(uint64_t ctl_bytes, uint64_t fwd_bytes, uint64_t bwd_bytes,
 {
 	struct rng rng = { 1 };
 	struct socketpair s;
-	struct channel c;
+	struct both_ends c;
 	int r;
 
 	rig_sec_init(&c.ctl, ctl_bytes, 4096, LAYOUT_ADJACENT, &rng);
@@ -131,7 +131,7 @@ static int try_sizes(uint64_t ctl_bytes, uint64_t fwd_bytes, uint64_t bwd_bytes,
 	rig_sec_init(&c.bwd, bwd_bytes, 4096, LAYOUT_ADJACENT, &rng);
 	r = (host ? socketpair_attach : socketpair_create)(&s, &c.ctl.sec, &c.fwd.sec, &c.bwd.sec,
 							   instance);
-	channel_deinit(&c);
+	both_ends_deinit(&c);
 	return r;
 }
 
@@ -152,7 +152,7 @@ Test(libfs_socketpair, refuses_memsections_of_other_sizes)
 	}
 }
 
-/* One field changed: which, to what, and what must be said */
+/* One field is changed: which one, to what, and what attach must return */
 struct hostile_header {
 	size_t offset;
 	size_t bytes;
@@ -204,135 +204,135 @@ static const struct hostile_header hostile_header[] = {
 	{ PIPE_OFFSET(0), 0xffffff80, -FS_CTL_PIPE_OFFSET },
 	{ PIPE_OFFSET(0), 0xffffffff, -FS_CTL_PIPE_OFFSET },
 	{ PIPE_OFFSET(1), 0, -FS_CTL_PIPE_OFFSET },
-	{ PIPE_OFFSET(1), 641, -FS_CTL_PIPE_OFFSET },
+	{ PIPE_OFFSET(1), 513, -FS_CTL_PIPE_OFFSET },
 	{ PIPE_OFFSET(1), 3968, -FS_CTL_PIPE_OFFSET },
 	{ PIPE_OFFSET(1), 0x80000000, -FS_CTL_PIPE_OFFSET },
 	{ PIPE_OFFSET(1), 256, -FS_CTL_PIPE_OVERLAP },
 	{ PIPE_OFFSET(1), 384, -FS_CTL_PIPE_OVERLAP },
 	{ PIPE_OFFSET(1), 128, -FS_CTL_PIPE_OVERLAP },
-	{ PIPE_OFFSET(0), 768, -FS_CTL_PIPE_OVERLAP },
-	{ PIPE_OFFSET(1), 512,
-	  -FS_RESUME_CURSORS }, /* apart and inside, but on a tag of the heap's */
+	{ PIPE_OFFSET(0), 384, -FS_CTL_PIPE_OVERLAP },
+	{ PIPE_OFFSET(0), 640, -FS_CTL_PIPE_OVERLAP },
+	{ PIPE_OFFSET(0), 128, -FS_RESUME_CURSORS }, /* apart and inside, but on the heap's head */
 	{ PIPE_OFFSET(1), 8192 - 256, 0 },
 };
 
 Test(libfs_socketpair, every_hostile_header)
 {
 	struct rng rng = { 1 };
-	struct channel c;
+	struct both_ends c;
 	size_t i;
 
-	channel_init(&c, 8192, 16384, LAYOUT_SCATTERED, &rng);
+	both_ends_init(&c, 8192, 16384, LAYOUT_SCATTERED, &rng);
 	for (i = 0; i < sizeof(hostile_header) / sizeof(hostile_header[0]); i++) {
 		const struct hostile_header *hh = &hostile_header[i];
 		le64 wide = fs_cpu_to_le64(hh->value);
 		le32 narrow = fs_cpu_to_le32((uint32_t)hh->value);
 
-		require_status(create(&c), 0);
+		require_status(create_guest(&c), 0);
 		require_eq(fs_le32_to_cpu(header(&c)->pipe_offset[0]), 256);
-		require_eq(fs_le32_to_cpu(header(&c)->pipe_offset[1]), 640);
+		require_eq(fs_le32_to_cpu(header(&c)->pipe_offset[1]), 512);
 		memcpy((uint8_t *)header(&c) + hh->offset,
 		       hh->bytes == 8 ? (const void *)&wide : (const void *)&narrow, hh->bytes);
-		require(attach(&c) == hh->want, "case %zu: %s, not %s", i,
-			fs_status_name(attach(&c)), fs_status_name(hh->want));
+		require(attach_host(&c) == hh->want, "case %zu: %s, not %s", i,
+			fs_status_name(attach_host(&c)), fs_status_name(hh->want));
 	}
-	channel_deinit(&c);
+	both_ends_deinit(&c);
 }
 
-/* Inside of the memsection, but not where a heap can begin or be as small */
+/* Inside the memsection, but where no heap can begin, or too small */
 Test(libfs_socketpair, hostile_heaps)
 {
 	static const struct {
 		uint32_t offset, bytes;
 		int want;
-	} c[] = { { 128, 768, 0 },
-		  { 256, 640, 0 },
+	} c[] = { { 128, 640, 0 },
+		  { 256, 512, 0 },
 		  { 192, 4096, -FS_CTL_HEAP },
 		  { 129, 4096, -FS_CTL_HEAP },
 		  { 64, 4096, -FS_CTL_HEAP },
 		  { 384, 4096, -FS_CTL_PIPE_OFFSET },
-		  { 128, 767, -FS_CTL_PIPE_OFFSET } };
+		  { 128, 639, -FS_CTL_PIPE_OFFSET } };
 	struct rng rng = { 1 };
-	struct channel ch;
+	struct both_ends ch;
 	size_t i;
 
-	channel_init(&ch, 8192, 16384, LAYOUT_SCATTERED, &rng);
-	require_status(create(&ch), 0);
+	both_ends_init(&ch, 8192, 16384, LAYOUT_SCATTERED, &rng);
+	require_status(create_guest(&ch), 0);
 	for (i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
 		header(&ch)->heap_offset = fs_cpu_to_le32(c[i].offset);
 		header(&ch)->heap_bytes = fs_cpu_to_le32(c[i].bytes);
-		require_status(attach(&ch), c[i].want);
+		require_status(attach_host(&ch), c[i].want);
 	}
-	channel_deinit(&ch);
+	both_ends_deinit(&ch);
 }
 
 Test(libfs_socketpair, hostile_cursors_at_attach)
 {
 	struct rng rng = { 1 };
-	struct channel c;
+	struct both_ends c;
 	int way;
 
-	channel_init(&c, 4096, 4096, LAYOUT_ADJACENT, &rng);
+	both_ends_init(&c, 4096, 4096, LAYOUT_ADJACENT, &rng);
 	for (way = 0; way < 2; way++) {
 		struct pipe_shm *shm;
 
-		require_status(create(&c), 0);
+		require_status(create_guest(&c), 0);
 		shm = way ? c.guest.rx.shm : c.guest.tx.shm;
 		shm->producer.head = fs_cpu_to_le64(4097);
-		require_status(attach(&c), -FS_RESUME_CURSORS);
+		require_status(attach_host(&c), -FS_RESUME_CURSORS);
 		shm->producer.head = 0;
-		require_status(attach(&c), 0);
+		require_status(attach_host(&c), 0);
 		shm->consumer.tail = fs_cpu_to_le64(1);
-		require_status(attach(&c), -FS_RESUME_CURSORS);
+		require_status(attach_host(&c), -FS_RESUME_CURSORS);
 	}
-	channel_deinit(&c);
+	both_ends_deinit(&c);
 }
 
-/* The geometry is private after attach: scribbling over the header changes nothing */
+/* The geometry is private after attach: writing over the header changes nothing */
 Test(libfs_socketpair, the_header_is_read_once)
 {
 	struct rng rng = { 1 };
-	struct channel c;
+	struct both_ends c;
 
-	channel_init(&c, 4096, 8192, LAYOUT_ADJACENT, &rng);
-	require_status(create(&c), 0);
-	require_status(attach(&c), 0);
+	both_ends_init(&c, 4096, 8192, LAYOUT_ADJACENT, &rng);
+	require_status(create_guest(&c), 0);
+	require_status(attach_host(&c), 0);
 	memset(header(&c), 0xff, sizeof(struct ctl_shm));
 	send(&c.guest.tx, &c.host.rx, "still here");
 	send(&c.host.tx, &c.guest.rx, "here too");
 	require_eq(pipe_writable(&c.host.tx), 8192);
-	require_status(attach(&c), -FS_CTL_MAGIC);
-	channel_deinit(&c);
+	require_status(attach_host(&c), -FS_CTL_MAGIC);
+	both_ends_deinit(&c);
 }
 
-/* A failed direction leaves the other alone */
+/* A direction that failed leaves the other one alone */
 Test(libfs_socketpair, one_direction_fails_alone)
 {
 	struct rng rng = { 1 };
-	struct channel c;
+	struct both_ends c;
 	uint8_t byte;
 	bool notify;
 
-	channel_init(&c, 4096, 4096, LAYOUT_ADJACENT, &rng);
-	require_status(create(&c), 0);
-	require_status(attach(&c), 0);
+	both_ends_init(&c, 4096, 4096, LAYOUT_ADJACENT, &rng);
+	require_status(create_guest(&c), 0);
+	require_status(attach_host(&c), 0);
 	c.guest.tx.shm->producer.head = fs_cpu_to_le64(99999);
 	require_status(pipe_read(&c.host.rx, &byte, 1, &notify), -FS_HEAD_PAST_RING);
 	require_status(pipe_read(&c.host.rx, &byte, 1, &notify), -FS_HEAD_PAST_RING);
 	send(&c.host.tx, &c.guest.rx, "unharmed");
-	channel_deinit(&c);
+	both_ends_deinit(&c);
 }
 
 Test(libfs_socketpair, half_close_each_way)
 {
 	struct rng rng = { 1 };
-	struct channel c;
+	struct both_ends c;
 	uint8_t byte;
 	bool notify;
 
-	channel_init(&c, 4096, 4096, LAYOUT_ADJACENT, &rng);
-	require_status(create(&c), 0);
-	require_status(attach(&c), 0);
+	both_ends_init(&c, 4096, 4096, LAYOUT_ADJACENT, &rng);
+	require_status(create_guest(&c), 0);
+	require_status(attach_host(&c), 0);
 	pipe_producer_open(&c.guest.tx);
 	pipe_consumer_open(&c.guest.rx);
 	pipe_producer_open(&c.host.tx);
@@ -343,20 +343,20 @@ Test(libfs_socketpair, half_close_each_way)
 	send(&c.host.tx, &c.guest.rx, "and its answer");
 	pipe_consumer_close(&c.guest.rx);
 	require_status(pipe_write(&c.host.tx, "x", 1, &notify), -FS_PIPE);
-	channel_deinit(&c);
+	both_ends_deinit(&c);
 }
 
-/* The host dies and comes back: cursors, phases and the end-of-file it took are as it left them */
+/* The host dies and comes back: cursors, phases and the end-of-file that it took are unchanged */
 Test(libfs_socketpair, attached_again)
 {
 	struct rng rng = { 1 };
-	struct channel c;
+	struct both_ends c;
 	char buf[16];
 	bool notify;
 
-	channel_init(&c, 4096, 4096, LAYOUT_ADJACENT, &rng);
-	require_status(create(&c), 0);
-	require_status(attach(&c), 0);
+	both_ends_init(&c, 4096, 4096, LAYOUT_ADJACENT, &rng);
+	require_status(create_guest(&c), 0);
+	require_status(attach_host(&c), 0);
 	pipe_consumer_open(&c.host.rx);
 	pipe_producer_open(&c.guest.tx);
 	require_eq(pipe_write(&c.guest.tx, "0123456789", 10, &notify), 10);
@@ -364,7 +364,7 @@ Test(libfs_socketpair, attached_again)
 	require_eq(pipe_write(&c.host.tx, "abc", 3, &notify), 3);
 	memset(&c.host, 0xff, sizeof(c.host));
 
-	require_status(attach(&c), 0);
+	require_status(attach_host(&c), 0);
 	require(pipe_is_open(&c.host.rx));
 	require(!pipe_is_open(&c.host.tx));
 	require_eq(pipe_read(&c.host.rx, buf, sizeof(buf), &notify), 6);
@@ -375,8 +375,8 @@ Test(libfs_socketpair, attached_again)
 	pipe_producer_close(&c.guest.tx);
 	require_status(pipe_read(&c.host.rx, buf, 1, &notify), 0);
 	pipe_consumer_close(&c.host.rx);
-	require_status(attach(&c), 0);
+	require_status(attach_host(&c), 0);
 	pipe_consumer_open(&c.host.rx);
 	require_status(pipe_read(&c.host.rx, buf, 1, &notify), -FS_AGAIN);
-	channel_deinit(&c);
+	both_ends_deinit(&c);
 }

@@ -2,9 +2,9 @@
 /*
  * platform.h for the explorer - every access of libfs to shared memory becomes a step
  *
- * Stands before libfs's own platform.h in the include path when libfs is compiled for
- * libfs_explorer.c. The scheduler there decides at each step who goes on, and when a store that
- * was made becomes visible to the other side.
+ * It comes before libfs's own platform.h in the include path when libfs is compiled for
+ * libfs/explorer.c. The scheduler there decides at each step which thread goes on, and when a store
+ * becomes visible to the other side.
  */
 #ifndef TESTS_UNIT_STEPPED_LIBFS_PLATFORM_H
 #define TESTS_UNIT_STEPPED_LIBFS_PLATFORM_H
@@ -31,6 +31,8 @@ void step_fence(void);
 
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 	      "the explorer runs on little-endian hosts");
+#define OKL4_STATIC_ASSERT(cond, text) static_assert(cond, text)
+
 #define fs_cpu_to_le16(v) ((le16)(v))
 #define fs_cpu_to_le32(v) ((le32)(v))
 #define fs_cpu_to_le64(v) ((le64)(v))
