@@ -36,7 +36,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--no-driver", action="store_true", help="boot only: no device, no driver")
     parser.add_argument("--verbose", action="store_true", help="show the console on stderr")
     parser.add_argument("command", nargs="*", metavar="COMMAND")
-    # `--qemu-arg -device` is what one writes: join the two before argparse sees a new option.
+    # People write `--qemu-arg -device`: join the two, or argparse would see another option.
     joined: list[str] = []
     words = iter(argv)
     for word in words:

@@ -14,14 +14,14 @@ from pathlib import Path
 
 
 class Timeout(Exception):
-    """Something that was waited for did not come in time."""
+    """An awaited event did not come in time."""
 
 
 class Deadline:
     """A point in time by which something must have happened.
 
-    Limits are those of a stock kernel. Where a guest's kernel is `slower`, all of them are that many
-    times as long, here and nowhere else; left() is in the limits' terms, to be passed on as one.
+    Limits are given for a stock kernel. If a guest's kernel is `slower`, this class, and no other place,
+    makes all of them that many times as long. left() is a limit in the same sense, to be passed on.
     """
     slower = 1.0
 
@@ -34,7 +34,7 @@ class Deadline:
         return max(0.0, self._end - time.monotonic()) / self.slower
 
     def left_s(self) -> float:
-        """Seconds that remain by the clock, for a wait of the operating system's."""
+        """Seconds that remain by the clock, for a system call that waits."""
         return self.left() * self.slower
 
     def check(self, what: str) -> None:
@@ -46,8 +46,8 @@ class Deadline:
 class Process:
     """A child in a process group of its own, ended with its whole group at the latest at exit.
 
-    One that the main thread started is ended even when we are killed by SIGKILL: the kernel sends
-    the signal when the thread that forked is gone, so for other threads it would come too early.
+    A child that the main thread started is ended even when we are killed by SIGKILL. The kernel sends the
+    signal when the thread that forked has ended, so for other threads it would come too early.
     """
 
     _alive: set["Process"] = set()
@@ -110,7 +110,7 @@ class Process:
         return self._popen.returncode
 
     def stop(self, timeout: float = 10) -> int:
-        """SIGTERM, then SIGKILL for one that does not listen; the exit status."""
+        """Send SIGTERM, then SIGKILL if it does not end; the exit status."""
         self.signal(signal.SIGTERM)
         try:
             return self.wait(timeout)
