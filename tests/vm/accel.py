@@ -35,7 +35,7 @@ def _kvm_runs() -> bool:
     """Boot a guest under KVM and check that it runs a command."""
     from .guest import Guest, GuestError
     from .kernel import DEFAULT
-    say("trying whether KVM runs a guest here (once a boot)")
+    say("checking whether KVM can run a guest here (once per boot)")
     try:
         with Guest(driver=False, kernel=DEFAULT, accel="kvm", boot_timeout=PROBE_LIMIT_S) as guest:
             return guest.run("echo here", timeout=5) == (0, "here\n")

@@ -49,7 +49,7 @@ class DebugKernel:
 
     def fill(self, temp: Path, final: Path) -> dict[str, str]:
         """Fetch, configure and build it, and keep what is needed to run it and to build modules for it."""
-        say(f"building the guest kernel {final.name}: once, some ten minutes")
+        say(f"building the guest kernel {final.name}: this is done once and takes about ten minutes")
         apt.unpack(self.suite, self.arch, lambda _: ["busybox-static"], temp / "root")
         source = folder(paths.cache_dir() / "sources" / f"{PACKAGE}_{self._version()}",
                         lambda new: apt.unpack(self.suite, self.arch, lambda _: [PACKAGE], new))

@@ -44,7 +44,7 @@ def in_guest(guest: Guest, command: str, timeout: float = 60) -> str:
 def expect(what: str, got: str, wanted: str) -> None:
     """Compare with the host's value."""
     if got != wanted:
-        raise DemoFailed(f"{what} is {got}, and should be {wanted}")
+        raise DemoFailed(f"{what} is {got}, but should be {wanted}")
     tell(f"{BOLD}✓{PLAIN} {what} is the same as on the host")
 
 
@@ -107,18 +107,18 @@ def look_further(daemon: Daemon) -> None:
     if status:
         raise DemoFailed(f"okl4fsctl ended with status {status}")
     step("What to try next")
-    tell("./dev demo --shell           a shell in this guest, a channel to a socket of yours\n"
+    tell("./dev demo --shell           a shell in this guest, with a channel to a socket on the host\n"
          "./dev vm -- COMMAND          any command in such a guest; ./dev vm --help\n"
          "build/okl4fsd                the daemon by itself; build/okl4fsctl qemu-args default\n"
-         "./dev bench                  okl4fs beside AF_UNIX, pipes and virtio-serial\n"
-         "ARCHITECTURE.md, docs/ABI.md how it works")
+         "./dev bench                  okl4fs compared with AF_UNIX, pipes and virtio-serial\n"
+         "ARCHITECTURE.md, docs/ABI.md say how it works")
 
 
 def shell(guest: Guest, daemon: Daemon, scratch: Path) -> int:
     """Leave the user in the guest."""
     step("A shell in the guest")
     in_guest(guest, "mknod /okl4/host p")
-    tell("/okl4/host is joined to a socket on the host. In another terminal:\n"
+    tell("/okl4/host is connected to a socket on the host. In another terminal:\n"
          f"    {paths.BUILD}/okl4fsctl -s {daemon.control_path} attach demo/host\n"
          f"    socat - UNIX:{scratch}/host.sock\n"
          "then, here:  cat /okl4/host &   echo hello > /okl4/host      (exit ends the guest)")
@@ -128,7 +128,7 @@ def shell(guest: Guest, daemon: Daemon, scratch: Path) -> int:
 def main() -> int:
     """Run the steps."""
     parser = argparse.ArgumentParser(prog="dev demo", description=__doc__)
-    parser.add_argument("--shell", action="store_true", help="end in a shell in the guest")
+    parser.add_argument("--shell", action="store_true", help="open a shell in the guest at the end")
     args = parser.parse_args()
     exit_on_signals()
     scratch = scratch_dir()

@@ -74,9 +74,9 @@ def check(guest) -> None:
     """Check a debug kernel at the end of its tests: no lock misused, no leak, all memory given back."""
     status, output = guest.run(LEAVE, 60)
     if status:
-        raise Complaint(f"the module cannot leave: status {status}: {output}")
+        raise Complaint(f"the module cannot be unloaded: status {status}: {output}")
     lost = leaks(guest)
     if lost:
-        raise Complaint(f"a guest has lost memory:\n{lost[:6000]}")
+        raise Complaint(f"a guest has leaked memory:\n{lost[:6000]}")
     if "debug_locks: 1" not in re.sub(" +", " ", guest.check("cat /proc/lockdep_stats")):
         raise Complaint("lockdep has switched itself off: it or another detector found something")

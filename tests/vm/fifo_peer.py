@@ -154,7 +154,7 @@ class Client:
             second.connect(self._path)
             try:
                 if second.recv(1):
-                    raise PeerFailed("a second client was given bytes")
+                    raise PeerFailed("a second client has received bytes")
             except ConnectionResetError:
                 pass
 

@@ -98,7 +98,7 @@ def for_guest(arch: str, way: str) -> list[str]:
     if not os.path.exists(program[0]):
         raise QemuError("guests of arm64 need the package qemu-system-arm")
     if way != "fs":
-        raise QemuError(f"guests of arm64 have the way fs only, not {way}")
+        raise QemuError(f"guests of arm64 support only the way fs, not {way}")
     return program
 
 
