@@ -33,9 +33,9 @@ set(CPACK_COMPONENT_OKL4FS_DESCRIPTION "byte channels from a QEMU guest to its h
 okl4fs is a fast byte channel between a QEMU guest and its host: a fifo in
 the guest, a socket or a file on the host, in memory that both share.
 
-This package contains the host's end: the daemon okl4fsd, which serves guests of
-QEMU, libvirt and Cloud Hypervisor over vhost-user, and okl4fsctl, which shows
-and changes what it serves. Guests need okl4fs-dkms.")
+This package contains the host's end: the daemon okl4fsd, which serves guests
+of QEMU, libvirt and Cloud Hypervisor over vhost-user, and okl4fsctl, which
+shows and changes what it serves. Guests need okl4fs-dkms.")
 
 # --- okl4fs-dbgsym: the symbols that are stripped from okl4fs's programs, by build id. (CPack's own .ddeb
 # has neither change log nor licence, and its file sums have the names that the files had while it was built.)
