@@ -149,7 +149,7 @@ OKL4_STATIC_ASSERT(OKL4FS_BELL_WORDS * 64 == OKL4FS_MAX_CHANNELS, "ABI v1");
 /* ------------------------------------------------------------------------------------------- */
 /* The control queue: chains of readable (request) and then writable (reply) descriptors         */
 
-/** enum okl4fs_req_type - requests; all are idempotent. Before HELLO, others get FS_REQ_NO_HELLO */
+/** enum okl4fs_req_type - requests; all are idempotent. Others before HELLO: FS_REQ_NO_HELLO */
 enum okl4fs_req_type {
 	OKL4FS_REQ_HELLO = 1, /* okl4fs_hello_req -> okl4fs_hello_rep */
 	OKL4FS_REQ_CHANNEL_INFO = 2, /* okl4fs_info_req -> okl4fs_info_rep */
