@@ -25,7 +25,7 @@
 #include "util/fd.h"
 #include "util/log.h"
 #include "service/notify.h"
-#include "util/stranger.h"
+#include "util/stranger_mark.h"
 
 #define EXIT_USAGE 2
 

@@ -8,7 +8,7 @@
 
 #include "util/account.h"
 #include "util/fd.h"
-#include "util/stranger.h"
+#include "util/stranger_mark.h"
 
 int fd_open_standard(void)
 {

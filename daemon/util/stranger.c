@@ -20,6 +20,7 @@
 
 #include "util/log.h"
 #include "util/stranger.h"
+#include "util/stranger_mark.h"
 
 #define CLOSERS_MAX 8
 #define QUEUE_MAX   4096

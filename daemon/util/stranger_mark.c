@@ -2,7 +2,7 @@
 #include <stdatomic.h>
 #include <sys/socket.h>
 
-#include "util/stranger.h"
+#include "util/stranger_mark.h"
 
 #ifndef SO_PASSRIGHTS
 #define SO_PASSRIGHTS 83 /* Linux 6.16, <asm-generic/socket.h> */
