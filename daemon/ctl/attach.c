@@ -18,7 +18,9 @@
 
 #include <json-c/json.h>
 
+#include "ctl/call.h"
 #include "ctl/ctl.h"
+#include "ctl/result.h"
 #include "util/fd.h"
 
 #define BUFFER_BYTES 65536

@@ -11,7 +11,10 @@
 
 #include <json-c/json.h>
 
+#include "ctl/argument.h"
+#include "ctl/call.h"
 #include "ctl/ctl.h"
+#include "ctl/result.h"
 #include "util/bom.h"
 #include "util/fd.h"
 

@@ -7,7 +7,9 @@
 
 #include <json-c/json.h>
 
+#include "ctl/call.h"
 #include "ctl/ctl.h"
+#include "ctl/result.h"
 #include "ctl/text.h"
 #include "util/fd.h"
 

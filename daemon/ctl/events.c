@@ -8,8 +8,10 @@
 
 #include <json-c/json.h>
 
-#include "ctl/ctl.h"
+#include "ctl/argument.h"
 #include "ctl/connection.h"
+#include "ctl/ctl.h"
+#include "ctl/result.h"
 #include "ctl/text.h"
 #include "util/fd.h"
 
@@ -87,16 +89,16 @@ static void print_event(struct json_object *event)
 /**
  * follow() - print events
  * @ctl: how
- * @link: connection that has subscribed
+ * @c: connection that has subscribed
  * @count: so many; 0: for ever
  *
- * Return: ctl_exit; not CTL_DONE: with link_tell() to come.
+ * Return: ctl_exit; not CTL_DONE: with connection_tell() to come.
  */
-static enum ctl_exit follow(const struct ctl *ctl, struct link *link, unsigned long count)
+static enum ctl_exit follow(const struct ctl *ctl, struct connection *c, unsigned long count)
 {
 	for (unsigned long n = 0; !count || n < count;) {
 		struct json_object *line, *event;
-		enum ctl_exit r = link_receive(link, -1, &line);
+		enum ctl_exit r = connection_receive(c, -1, &line);
 
 		if (r)
 			return r;
@@ -122,18 +124,18 @@ enum ctl_exit ctl_events(const struct ctl *ctl, char **args)
 {
 	struct json_object *result;
 	unsigned long count = 0;
-	struct link link;
+	struct connection c;
 	enum ctl_exit r = ctl_read_count(ctl, "events", &count);
 
 	if (r)
 		return r;
-	r = link_open(&link, ctl);
+	r = connection_open(&c, ctl);
 	if (!r) {
-		r = link_call(&link, "events.subscribe", make_params(ctl, args), &result);
+		r = connection_call(&c, "events.subscribe", make_params(ctl, args), &result);
 		json_object_put(result);
 		if (!r)
-			r = follow(ctl, &link, count);
+			r = follow(ctl, &c, count);
 	}
-	link_close(&link);
-	return link_tell(&link, r);
+	connection_close(&c);
+	return connection_tell(&c, r);
 }

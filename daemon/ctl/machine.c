@@ -6,6 +6,7 @@
  * QEMU listens, and waits at its start for the daemon; a daemon that comes back later is let in
  * again. Cloud Hypervisor and the devices that libvirt knows only connect.
  */
+
 #include "ctl/machine.h"
 
 #include <errno.h>

@@ -2,17 +2,14 @@
 /*
  * main.c - the command line: which command, with which arguments
  */
-#include <ctype.h>
-#include <errno.h>
 #include <getopt.h>
-#include <limits.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "ctl/ctl.h"
+#include "ctl/result.h"
 #include "util/fd.h"
 
 static const char usage_text[] =
@@ -121,23 +118,6 @@ static const struct command commands[] = {
 	{ "reload", 0, 0, ctl_reload, common, ":s:h" },
 	{ "log-level", 0, 1, ctl_log_level, common, ":s:h" },
 };
-
-enum ctl_exit ctl_read_count(const struct ctl *ctl, const char *command, unsigned long *count)
-{
-	unsigned long long n;
-	char *end;
-
-	if (!ctl->count)
-		return CTL_DONE;
-	errno = 0;
-	n = strtoull(ctl->count, &end, 10);
-	if (isdigit((unsigned char)*ctl->count) && !*end && !errno && n <= ULONG_MAX) {
-		*count = (unsigned long)n;
-		return CTL_DONE;
-	}
-	ctl_error("%s: --count must be a number, not \"%s\"", command, ctl->count);
-	return CTL_USAGE;
-}
 
 /**
  * find() - look a command up

@@ -9,9 +9,12 @@
 
 #include <json-c/json.h>
 
+#include "ctl/argument.h"
+#include "ctl/call.h"
 #include "ctl/ctl.h"
 #include "ctl/machine.h"
 #include "ctl/quote.h"
+#include "ctl/result.h"
 #include "util/fd.h"
 
 #define MEMORY_MIB     512UL

@@ -2,6 +2,7 @@
 /*
  * quote.c - any text as one word of somebody else's language
  */
+
 #include "ctl/quote.h"
 
 #include <stdio.h>

@@ -2,6 +2,7 @@
 /*
  * rate.c - what happened between two looks at the daemon
  */
+
 #include "ctl/rate.h"
 
 #include <stdlib.h>
@@ -9,6 +10,8 @@
 
 #include <json-c/json.h>
 
+#include "ctl/connection.h"
+#include "ctl/result.h"
 #include "util/clock.h"
 
 static const char *const counter_names[] = {
@@ -27,14 +30,14 @@ const char *rate_counter_name(enum rate_counter counter)
 	return counter_names[counter];
 }
 
-enum ctl_exit look_take(struct look *look, struct link *link, const char *guest)
+enum ctl_exit look_take(struct look *look, struct connection *c, const char *guest)
 {
 	enum ctl_exit r;
 
 	look->channels = NULL;
-	r = link_call(link, "status", NULL, &look->status);
+	r = connection_call(c, "status", NULL, &look->status);
 	if (!r)
-		r = link_channels(link, guest, &look->channels);
+		r = connection_channels(c, guest, &look->channels);
 	look->at_us = clock_us();
 	return r;
 }

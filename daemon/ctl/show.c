@@ -7,16 +7,11 @@
 
 #include <json-c/json.h>
 
+#include "ctl/call.h"
 #include "ctl/ctl.h"
+#include "ctl/result.h"
 #include "ctl/text.h"
 #include "util/fd.h"
-
-void ctl_show_json(struct json_object *result)
-{
-	puts(json_object_to_json_string_ext(result, JSON_C_TO_STRING_PRETTY |
-							    JSON_C_TO_STRING_SPACED |
-							    JSON_C_TO_STRING_NOSLASHESCAPE));
-}
 
 /* Prints what came of a call, as JSON or for people; @result is consumed; Return: @r */
 static enum ctl_exit show_result(const struct ctl *ctl, enum ctl_exit r, struct json_object *result,
@@ -51,7 +46,7 @@ static void print_line(const char *name)
 	puts(safe);
 }
 
-void ctl_show_status(struct json_object *result)
+static void show_status(struct json_object *result)
 {
 	struct json_object *guests = ctl_object(result, "guests");
 	struct json_object *channels = ctl_object(result, "channels");
@@ -73,7 +68,7 @@ void ctl_show_status(struct json_object *result)
 
 enum ctl_exit ctl_status(const struct ctl *ctl, char **args)
 {
-	return show(ctl, "status", ctl_show_status);
+	return show(ctl, "status", show_status);
 }
 
 /**
@@ -118,7 +113,7 @@ static const char *guest_state(struct json_object *guest)
 	return ctl_boolean(guest, "connected") ? "no driver" : "away";
 }
 
-void ctl_show_guests(struct json_object *result)
+static void show_guests(struct json_object *result)
 {
 	struct table t = { .n_columns = 8 };
 	struct json_object *list;
@@ -159,7 +154,7 @@ static void show_guest_names(struct json_object *result)
 
 enum ctl_exit ctl_guests(const struct ctl *ctl, char **args)
 {
-	return show(ctl, "guest.list", ctl->names ? show_guest_names : ctl_show_guests);
+	return show(ctl, "guest.list", ctl->names ? show_guest_names : show_guests);
 }
 
 /**
@@ -181,7 +176,7 @@ static const char *channel_note(struct json_object *channel)
 	return "";
 }
 
-void ctl_show_channels(struct json_object *result)
+static void show_channels(struct json_object *result)
 {
 	struct table t = { .n_columns = 9 };
 	struct json_object *list;
@@ -237,5 +232,5 @@ enum ctl_exit ctl_channels(const struct ctl *ctl, char **args)
 	struct json_object *result;
 	enum ctl_exit r = ctl_list_channels(ctl, args[0], &result);
 
-	return show_result(ctl, r, result, ctl->names ? show_channel_names : ctl_show_channels);
+	return show_result(ctl, r, result, ctl->names ? show_channel_names : show_channels);
 }

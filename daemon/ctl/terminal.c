@@ -5,6 +5,7 @@
  * Signals are blocked and waited for with the keys, by signalfd(2). So no handler runs in the middle of
  * anything, and one that ends the program is sent again after the terminal was given back.
  */
+
 #include "ctl/terminal.h"
 
 #include <poll.h>

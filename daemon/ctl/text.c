@@ -5,6 +5,7 @@
  * Names come from configurations and from whoever may use the control socket, so they may hold what a
  * terminal would obey. The locale of main() is C.UTF-8, whatever the user's is: names are UTF-8.
  */
+
 #include "ctl/text.h"
 
 #include <stdbool.h>

@@ -6,8 +6,6 @@
  * terminal they are drawn over each other, and keys are obeyed; elsewhere they are printed one after the
  * other. A daemon that went away is waited for, on a terminal; elsewhere that is the end.
  */
-#include "ctl/top.h"
-
 #include <errno.h>
 #include <langinfo.h>
 #include <locale.h>
@@ -17,8 +15,12 @@
 
 #include <json-c/json.h>
 
+#include "ctl/argument.h"
+#include "ctl/connection.h"
+#include "ctl/result.h"
 #include "ctl/terminal.h"
 #include "ctl/text.h"
+#include "ctl/top_view.h"
 #include "util/fd.h"
 
 #define MIN_DELAY_MS 100
@@ -106,13 +108,13 @@ static enum ctl_exit read_sort(struct top *t, const char *text)
 static enum ctl_exit look(struct top *t)
 {
 	struct look fresh = { .status = NULL };
-	struct link link;
-	enum ctl_exit r = link_open(&link, t->ctl);
+	struct connection c;
+	enum ctl_exit r = connection_open(&c, t->ctl);
 
 	if (!r)
-		r = look_take(&fresh, &link, t->ctl->guest);
-	snprintf(t->error, sizeof(t->error), "%s", r ? link.error : "");
-	link_close(&link);
+		r = look_take(&fresh, &c, t->ctl->guest);
+	snprintf(t->error, sizeof(t->error), "%s", r ? c.error : "");
+	connection_close(&c);
 	if (r) {
 		look_drop(&fresh);
 		return r;

@@ -2,13 +2,14 @@
 /*
  * top_view.c - lines of `top`
  */
+#include "ctl/top_view.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include <json-c/json.h>
 
 #include "ctl/text.h"
-#include "ctl/top.h"
 #include "util/fd.h"
 
 /* Columns of a line besides the name and the two bars: those of ROW, with the spaces before them */
