@@ -24,7 +24,7 @@
 #include "vhost/sigbus.h"
 #include "util/fd.h"
 #include "util/log.h"
-#include "service/notify.h"
+#include "util/notify.h"
 #include "util/stranger_mark.h"
 
 #define EXIT_USAGE 2

@@ -2,28 +2,19 @@
 /*
  * channel.c - one channel: its memory, its endpoint, and the counters between them
  *
- * All changes of state go through channel_move(), which asks channel_next() (channel_state.c) what
- * follows and does it: first the endpoint leaves the memory, then the memory is let go, then the
- * guest is told, then the endpoint may use new memory. Whoever returns from channel_move() has to
- * look at the state again: the endpoint's up() may have found a violation and failed the channel.
+ * All changes of state go through channel_move(), which asks channel_next() (state.c) what follows
+ * and does it: first the endpoint leaves the memory, then the memory is let go, then the guest is
+ * told, then the endpoint may use new memory. The caller of channel_move() must look at the state
+ * again: the endpoint's up() may have found a violation and failed the channel.
  */
 #include "channel/channel.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "channel/tails.h"
-#include "loop/events.h"
-#include "util/clock.h"
-#include "util/log.h"
-
-/**
- * run_again() - the turn that channel_again() asked for
- * @arg: channel
- */
-static void run_again(void *arg)
+/* The turn that channel_again() asked for */
+static void run_again_turn(void *arg)
 {
 	struct channel *ch = arg;
 
@@ -48,17 +39,13 @@ int channel_init(struct channel *ch, const struct channel_config *cfg, const cha
 		.state = CHANNEL_DETACHED,
 		.guest_ops = ops,
 		.guest = guest,
-		.task = { .fn = run_again, .arg = ch },
+		.task = { .fn = run_again_turn, .arg = ch },
 	};
 	TAILQ_INIT(&ch->tails);
 	return 0;
 }
 
-/**
- * release() - let the memory go
- * @ch: channel; nobody uses its ends any more
- */
-static void release(struct channel *ch)
+static void release_memory(struct channel *ch)
 {
 	for (int i = 0; i < OKL4FS_N_SECS; i++) {
 		free(ch->chunk[i]);
@@ -72,7 +59,7 @@ void channel_deinit(struct channel *ch)
 {
 	loop_cancel(ch->loop, &ch->task);
 	channel_tail_deinit(ch);
-	release(ch);
+	release_memory(ch);
 	ch->state = CHANNEL_DETACHED;
 }
 
@@ -82,85 +69,7 @@ void channel_bind(struct channel *ch, const struct channel_endpoint_ops *ops, vo
 	ch->endpoint = endpoint;
 }
 
-/**
- * post_move() - tell that the state has changed
- * @ch: channel
- * @before: its state before
- * @event: what happened
- */
-static void post_move(const struct channel *ch, enum channel_state before, enum channel_event event)
-{
-	static const enum events_kind kinds[N_CHANNEL_STATES] = {
-		[CHANNEL_DETACHED] = EVENTS_CHANNEL_DETACHED,
-		[CHANNEL_ATTACHED] = EVENTS_CHANNEL_ATTACHED,
-		[CHANNEL_SUSPENDED] = EVENTS_CHANNEL_SUSPENDED,
-		[CHANNEL_FAILED] = EVENTS_CHANNEL_FAILED,
-	};
-	struct events_fact fact = {
-		.kind = kinds[ch->state],
-		.guest = ch->guest_name,
-		.channel = ch->cfg->name,
-		.instance = ch->state == CHANNEL_ATTACHED ? ch->instance : 0,
-		.again = event == CHANNEL_EV_ATTACH_SAME,
-	};
-
-	if (ch->state == before)
-		return;
-	if (ch->state == CHANNEL_FAILED) {
-		fact.text = fs_status_name((int)ch->failed_status);
-		fact.more = fs_status_text((int)ch->failed_status);
-	}
-	events_post(&fact);
-}
-
-void channel_connected(const struct channel *ch)
-{
-	events_post(&(struct events_fact){
-		.kind = EVENTS_ENDPOINT_CONNECTED,
-		.guest = ch->guest_name,
-		.channel = ch->cfg->name,
-		.text = endpoint_type_name(ch->cfg->endpoint.type),
-	});
-}
-
-void channel_left(const struct channel *ch, const char *reason)
-{
-	if (ch->ending)
-		loop_schedule(ch->loop, ch->ending);
-	events_post(&(struct events_fact){
-		.kind = EVENTS_ENDPOINT_DISCONNECTED,
-		.guest = ch->guest_name,
-		.channel = ch->cfg->name,
-		.text = endpoint_type_name(ch->cfg->endpoint.type),
-		.more = reason,
-	});
-}
-
-void channel_write_log(struct channel *ch, const struct log_site *site, enum log_level level,
-		       enum log_event event, const char *fmt, ...)
-{
-	const struct log_about about = { ch->guest_name, ch->cfg->name, event };
-	char line[256], before[64] = "";
-	uint64_t suppressed;
-	va_list ap;
-
-	if (level > log_get_level())
-		return;
-	if (!log_limit_take(&ch->log_limit, clock_ms(), &suppressed))
-		return;
-	if (suppressed)
-		snprintf(before, sizeof(before), " (%" PRIu64 " lines left out)", suppressed);
-	va_start(ap, fmt);
-	vsnprintf(line, sizeof(line), fmt, ap);
-	va_end(ap);
-	log_write(site, level, &about, "%s%s", line, before);
-}
-
-/**
- * channel_move() - the one place where the state changes
- * @ch: channel; new memory is in place before an attach
- * @event: what happened
- */
+/* The one place where the state changes. New memory is in place before an attach. */
 static void channel_move(struct channel *ch, enum channel_event event)
 {
 	enum channel_state before = ch->state;
@@ -168,10 +77,11 @@ static void channel_move(struct channel *ch, enum channel_event event)
 	unsigned int actions;
 
 	ch->state = channel_next(before, event, &actions);
-	if (ch->state != before)
+	if (ch->state != before) {
 		log_channel(LOG_LEVEL_DEBUG, ch->guest_name, ch->cfg->name, "%s, was %s",
 			    channel_state_name(ch->state), channel_state_name(before));
-	post_move(ch, before, event);
+		channel_post_state(ch, event);
+	}
 
 	if (actions & (CHANNEL_ACT_ENDPOINT_DOWN | CHANNEL_ACT_ENDPOINT_GONE)) {
 		if (!waits)
@@ -184,7 +94,7 @@ static void channel_move(struct channel *ch, enum channel_event event)
 			channel_tell_down(ch, false, false);
 	}
 	if (ch->state != CHANNEL_ATTACHED)
-		release(ch);
+		release_memory(ch);
 	if (actions & CHANNEL_ACT_TELL_GUEST)
 		ch->guest_ops->tell(ch->guest, ch, ch->failed_status);
 	if (begins)
@@ -196,15 +106,7 @@ static void channel_move(struct channel *ch, enum channel_event event)
 	}
 }
 
-/**
- * take_memory() - make memory the channel's and take the host's end over it
- * @ch: channel without memory
- * @sec: geometry
- * @chunk: pointers; owned from here on
- * @instance: as in the request
- *
- * Return: 0 or a negated fs_status.
- */
+/* The chunk arrays are the channel's from here on. Return: 0 or a negated fs_status */
 static int take_memory(struct channel *ch, const struct memsec sec[OKL4FS_N_SECS],
 		       void **chunk[OKL4FS_N_SECS], uint64_t instance)
 {
@@ -217,12 +119,6 @@ static int take_memory(struct channel *ch, const struct memsec sec[OKL4FS_N_SECS
 				 &ch->sec[OKL4FS_SEC_FWD], &ch->sec[OKL4FS_SEC_BWD], instance);
 }
 
-/**
- * note_failure() - count and log a violation
- * @ch: channel
- * @status: fs_status, or its negation
- * @what: what it broke: "failed", "refused"
- */
 static void note_failure(struct channel *ch, int status, const char *what)
 {
 	status = abs(status);
@@ -251,7 +147,7 @@ int channel_attach(struct channel *ch, const struct memsec sec[OKL4FS_N_SECS],
 		channel_move(ch, CHANNEL_EV_SUSPEND);
 
 	ch->instance = instance;
-	channel_tail_rejoin(ch, instance);
+	channel_tail_reattach(ch, instance);
 	r = take_memory(ch, sec, chunk, instance);
 	if (r) {
 		note_failure(ch, r, "attach refused");
@@ -271,12 +167,7 @@ int channel_attach(struct channel *ch, const struct memsec sec[OKL4FS_N_SECS],
 	return 0;
 }
 
-/**
- * last_turns() - let the endpoint take what it can take at once
- * @ch: attached channel
- *
- * At most as many turns as a full ring needs: the guest may go on writing.
- */
+/* At most as many turns as a full ring needs: the guest may go on writing. */
 static void last_turns(struct channel *ch)
 {
 	uint64_t turns = ch->sp.ring_bytes / CHANNEL_TURN_BYTES + 1;
@@ -331,6 +222,13 @@ void channel_fail(struct channel *ch, int status)
 	channel_move(ch, CHANNEL_EV_FAIL);
 }
 
+int64_t channel_check(struct channel *ch, int64_t r)
+{
+	if (r < 0 && r != -FS_AGAIN && r != -FS_PIPE)
+		channel_fail(ch, (int)r);
+	return r;
+}
+
 void channel_reset(struct channel *ch)
 {
 	channel_fail(ch, FS_CHANNEL_RESET);
@@ -343,7 +241,8 @@ void channel_rung(struct channel *ch)
 
 	if (ch->state != CHANNEL_ATTACHED || !ch->endpoint_ops || channel_has_tail(ch))
 		return;
-	if (channel_readable(ch) < 0 || channel_writable(ch) < 0)
+	if (channel_check(ch, pipe_readable(&ch->sp.rx)) < 0 ||
+	    channel_check(ch, pipe_writable(&ch->sp.tx)) < 0)
 		return;
 	ch->fwd.wakes_received += ch->sp.rx.peer_cursor != head;
 	ch->bwd.wakes_received += ch->sp.tx.peer_cursor != tail;
@@ -351,7 +250,32 @@ void channel_rung(struct channel *ch)
 	ch->endpoint_ops->woken(ch->endpoint);
 }
 
+void channel_begin_turn(struct channel *ch)
+{
+	ch->look_left_ns = CHANNEL_TURN_LOOK_NS;
+}
+
 void channel_again(struct channel *ch)
 {
 	loop_schedule(ch->loop, &ch->task);
+}
+
+uint64_t channel_read_pos(const struct channel *ch)
+{
+	return ch->sp.rx.cursor;
+}
+
+uint64_t channel_write_pos(const struct channel *ch)
+{
+	return ch->sp.tx.cursor;
+}
+
+uint64_t channel_read_phase(const struct channel *ch)
+{
+	return ch->sp.rx.phase;
+}
+
+uint64_t channel_write_phase(const struct channel *ch)
+{
+	return ch->sp.tx.phase;
 }

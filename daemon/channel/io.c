@@ -2,43 +2,24 @@
 /*
  * io.c - what endpoints do with a channel: libfs's calls with counters, wake-ups, and
  * failing the channel when the guest broke the protocol
+ *
+ * A wake-up costs both sides as much as copying some hundred kilobytes, and a guest that has just
+ * written often writes again. So after bytes have moved, channel_wait_read() looks for more for a
+ * moment before the host sleeps. When none came, the host sleeps at once the next time, so an idle
+ * channel costs nothing. No other endpoint's turn is put off by this.
  */
+#include "channel/io.h"
 
 #include <libfs/checked.h>
 
-#include "channel/tails.h"
 #include "util/clock.h"
 
-/**
- * checked() - fail the channel for a violation
- * @ch: channel
- * @r: what libfs returned
- *
- * Return: @r.
- */
-static int64_t checked(struct channel *ch, int64_t r)
-{
-	if (r < 0 && r != -FS_AGAIN && r != -FS_PIPE)
-		channel_fail(ch, (int)r);
-	return r;
-}
-
-/**
- * wake() - wake the guest on account of a direction
- * @ch: channel
- * @way: its counters
- */
-static void wake(struct channel *ch, struct channel_way_stats *way)
+static void wake_guest(struct channel *ch, struct channel_way_stats *way)
 {
 	if (channel_has_tail(ch))
 		return; /* its guest is gone */
 	way->wakes_sent++;
 	ch->guest_ops->ring(ch->guest, ch->id);
-}
-
-bool channel_usable(const struct channel *ch)
-{
-	return channel_has_tail(ch) ? !channel_tail_is_over(ch) : ch->state == CHANNEL_ATTACHED;
 }
 
 void channel_set_open(struct channel *ch, bool rx, bool tx)
@@ -49,7 +30,7 @@ void channel_set_open(struct channel *ch, bool rx, bool tx)
 		else
 			pipe_consumer_close(&ch->sp.rx);
 		ch->fwd.opens += rx;
-		wake(ch, &ch->fwd);
+		wake_guest(ch, &ch->fwd);
 	}
 	if (tx != pipe_is_open(&ch->sp.tx)) {
 		if (tx)
@@ -57,54 +38,51 @@ void channel_set_open(struct channel *ch, bool rx, bool tx)
 		else
 			pipe_producer_close(&ch->sp.tx);
 		ch->bwd.opens += tx;
-		wake(ch, &ch->bwd);
+		wake_guest(ch, &ch->bwd);
 	}
 }
 
 int64_t channel_peek_read(struct channel *ch, struct pipe_seg seg[2])
 {
-	return checked(ch, pipe_peek_read(&ch->sp.rx, seg));
+	return channel_check(ch, pipe_peek_read(&ch->sp.rx, seg));
 }
 
 void channel_commit_read(struct channel *ch, uint64_t bytes)
 {
 	if (pipe_commit_read(&ch->sp.rx, bytes))
-		wake(ch, &ch->fwd);
+		wake_guest(ch, &ch->fwd);
 	ch->fwd.bytes += bytes;
 	ch->fwd.messages += bytes > 0;
-	checked(ch, pipe_error(&ch->sp.rx));
+	channel_check(ch, pipe_error(&ch->sp.rx));
 	if (channel_tail_is_over(ch))
 		channel_again(ch); /* which ends it */
 }
 
 int64_t channel_peek_write(struct channel *ch, struct pipe_seg seg[2])
 {
-	return checked(ch, pipe_peek_write(&ch->sp.tx, seg));
+	return channel_check(ch, pipe_peek_write(&ch->sp.tx, seg));
 }
 
 void channel_commit_write(struct channel *ch, uint64_t bytes)
 {
 	if (pipe_commit_write(&ch->sp.tx, bytes))
-		wake(ch, &ch->bwd);
+		wake_guest(ch, &ch->bwd);
 	ch->bwd.bytes += bytes;
 	ch->bwd.messages += bytes > 0;
-	checked(ch, pipe_error(&ch->sp.tx));
+	channel_check(ch, pipe_error(&ch->sp.tx));
 }
 
 int64_t channel_readable(struct channel *ch)
 {
-	return checked(ch, pipe_readable(&ch->sp.rx));
+	return channel_check(ch, pipe_readable(&ch->sp.rx));
 }
 
 int64_t channel_writable(struct channel *ch)
 {
-	return checked(ch, pipe_writable(&ch->sp.tx));
+	return channel_check(ch, pipe_writable(&ch->sp.tx));
 }
 
-/**
- * relax() - tell the CPU that this is a loop that waits
- */
-static void relax(void)
+static void relax_cpu(void)
 {
 #if defined(__x86_64__)
 	__builtin_ia32_pause();
@@ -113,21 +91,7 @@ static void relax(void)
 #endif
 }
 
-void channel_begin_turn(struct channel *ch)
-{
-	ch->look_left_ns = CHANNEL_TURN_LOOK_NS;
-}
-
-/**
- * look_for_more() - look at fwd for a moment before sleeping
- * @ch: channel
- *
- * To be woken costs both sides as much as copying some hundred kilobytes, and who has just written
- * often writes again. So after bytes have moved, more is looked for; when none came, the next thing
- * is to sleep, and an idle channel costs nothing. Nobody else's turn is put off.
- *
- * Return: true when there is something: bytes, or an error that the next call returns.
- */
+/* Return: true when there are bytes, or an error that the next call returns */
 static bool look_for_more(struct channel *ch)
 {
 	uint64_t from, limit, elapsed = 0;
@@ -140,7 +104,7 @@ static bool look_for_more(struct channel *ch)
 	from = clock_ns();
 	while (!there && elapsed < limit) {
 		for (int i = 0; i < 32 && !there; i++) {
-			relax();
+			relax_cpu();
 			there = pipe_readable(&ch->sp.rx) != 0;
 		}
 		elapsed = clock_ns() - from;
@@ -155,7 +119,7 @@ int channel_wait_read(struct channel *ch)
 
 	if (look_for_more(ch))
 		return 1;
-	r = (int)checked(ch, pipe_arm_read(&ch->sp.rx));
+	r = (int)channel_check(ch, pipe_arm_read(&ch->sp.rx));
 
 	ch->fwd.empty_stalls += !r;
 	return r;
@@ -163,7 +127,7 @@ int channel_wait_read(struct channel *ch)
 
 int channel_wait_write(struct channel *ch, uint64_t bytes)
 {
-	int r = (int)checked(ch, pipe_arm_write(&ch->sp.tx, bytes));
+	int r = (int)channel_check(ch, pipe_arm_write(&ch->sp.tx, bytes));
 
 	ch->bwd.full_stalls += !r;
 	return r;
@@ -171,7 +135,7 @@ int channel_wait_write(struct channel *ch, uint64_t bytes)
 
 int channel_guest_writer(struct channel *ch, struct channel_peer *peer)
 {
-	int r = (int)checked(ch, pipe_consumer_peer(&ch->sp.rx, &peer->state));
+	int r = (int)channel_check(ch, pipe_consumer_peer(&ch->sp.rx, &peer->state));
 
 	peer->phase = ch->sp.rx.peer_phase;
 	return r;
@@ -179,30 +143,10 @@ int channel_guest_writer(struct channel *ch, struct channel_peer *peer)
 
 int channel_guest_reader(struct channel *ch, struct channel_peer *peer)
 {
-	int r = (int)checked(ch, pipe_producer_peer(&ch->sp.tx, &peer->state));
+	int r = (int)channel_check(ch, pipe_producer_peer(&ch->sp.tx, &peer->state));
 
 	peer->phase = ch->sp.tx.peer_phase;
 	return r;
-}
-
-uint64_t channel_read_pos(const struct channel *ch)
-{
-	return ch->sp.rx.cursor;
-}
-
-uint64_t channel_write_pos(const struct channel *ch)
-{
-	return ch->sp.tx.cursor;
-}
-
-uint64_t channel_read_phase(const struct channel *ch)
-{
-	return ch->sp.rx.phase;
-}
-
-uint64_t channel_write_phase(const struct channel *ch)
-{
-	return ch->sp.tx.phase;
 }
 
 bool channel_eof_taken(const struct channel *ch)
@@ -212,13 +156,7 @@ bool channel_eof_taken(const struct channel *ch)
 	return !pipe_is_open(&ch->sp.tx) && ch->sp.tx.phase && eof_seen >= ch->sp.tx.phase;
 }
 
-/**
- * publish_place() - let the shared words say where the host's ends are
- * @sp: the ends
- * @place: where
- *
- * Cursors before phases, as when the ends move: a close is seen only with all that was written.
- */
+/* Cursors before phases, as when the ends move: a close is seen only with all that was written. */
 static void publish_place(struct socketpair *sp, const struct channel_place *place)
 {
 	struct pipe_consumer_shm *in = &sp->rx.shm->consumer;
@@ -241,7 +179,7 @@ int channel_resume(struct channel *ch, const struct channel_place *place)
 	r = pipe_consumer_init(rx, rx->shm, rx->ring);
 	if (!r)
 		r = pipe_producer_init(tx, tx->shm, tx->ring);
-	/* They read what was just published, unless the guest writes there. */
+	/* The calls have read what was just published, unless the guest writes there. */
 	if (!r && (rx->cursor != place->read_pos || rx->phase != place->read_phase ||
 		   tx->cursor != place->write_pos || tx->phase != place->write_phase))
 		r = -FS_RESUME_CURSORS;
@@ -249,7 +187,7 @@ int channel_resume(struct channel *ch, const struct channel_place *place)
 		channel_fail(ch, r);
 		return r;
 	}
-	wake(ch, &ch->fwd);
-	wake(ch, &ch->bwd);
+	wake_guest(ch, &ch->fwd);
+	wake_guest(ch, &ch->bwd);
 	return 0;
 }

@@ -11,19 +11,14 @@
  * A fresh instance begins a new stream, so the endpoint's former one ends first (gone). Memory that
  * was detached by the guest ended the stream too, and begins a new one even if it comes back. A
  * failed channel waits for another instance, or another guest. The guest is told of a failure while
- * it may believe the channel to be attached, which it does also while the memory table changes;
- * otherwise the reply to its request tells.
+ * it may believe the channel to be attached, also while the memory table changes; otherwise
+ * the reply to its request says so.
  */
-#include "channel/channel.h"
+#include "channel/state.h"
 
-/**
- * struct edge - one entry of the table
- * @next: state to go to
- * @actions: channel_action bits
- */
 struct edge {
 	enum channel_state next;
-	unsigned int actions;
+	unsigned int actions; /* channel_action bits */
 };
 
 #define DOWN  CHANNEL_ACT_ENDPOINT_DOWN

@@ -7,7 +7,7 @@
 #include <libfs/checked.h>
 
 /* The phase of a guest's end that has closed for good */
-static uint64_t closed(uint64_t phase)
+static uint64_t closed_phase(uint64_t phase)
 {
 	return phase && !(phase & 1) ? phase : (phase | 1) + 1;
 }
@@ -34,7 +34,7 @@ static void fill_words(struct tail *t, const struct socketpair *sp)
 
 	fwd->producer.head = fs_cpu_to_le64(rx->cursor + t->bytes);
 	fwd->producer.phase =
-		fs_cpu_to_le64(t->lost_bytes ? rx->peer_phase | 1 : closed(rx->peer_phase));
+		fs_cpu_to_le64(t->lost_bytes ? rx->peer_phase | 1 : closed_phase(rx->peer_phase));
 	fwd->consumer.tail = fs_cpu_to_le64(rx->cursor);
 	fwd->consumer.data_event = fs_cpu_to_le64(rx->cursor - 1);
 	fwd->consumer.phase = fs_cpu_to_le64(rx->phase);
@@ -43,11 +43,11 @@ static void fill_words(struct tail *t, const struct socketpair *sp)
 	bwd->producer.space_event = fs_cpu_to_le64(tx->cursor - 1);
 	bwd->producer.phase = fs_cpu_to_le64(tx->phase);
 	bwd->consumer.tail = fs_cpu_to_le64(tx->cursor);
-	bwd->consumer.phase = fs_cpu_to_le64(closed(tx->peer_phase));
+	bwd->consumer.phase = fs_cpu_to_le64(closed_phase(tx->peer_phase));
 }
 
-/* Nothing is ever written to bwd, since its reader has closed: the ring does for both directions. */
-static int fill(struct tail *t, const struct socketpair *sp)
+/* Nothing is ever written to bwd, since its reader has closed: one ring serves both directions. */
+static int fill_tail(struct tail *t, const struct socketpair *sp)
 {
 	uint64_t ring_bytes = OKL4FS_PAGE_BYTES;
 
@@ -77,7 +77,7 @@ struct tail *tail_take(struct socketpair *sp, struct tail_budget *budget)
 
 	if (!t)
 		return NULL;
-	/* Only to have the phases as they are now */
+	/* Called only to load the phases as they are now */
 	pipe_consumer_peer(&sp->rx, &state);
 	pipe_producer_peer(&sp->tx, &state);
 	if (budget)
@@ -89,7 +89,7 @@ struct tail *tail_take(struct socketpair *sp, struct tail_budget *budget)
 		return t;
 	t->charged_bytes = t->bytes < OKL4FS_PAGE_BYTES ? OKL4FS_PAGE_BYTES : t->bytes;
 	budget->used_bytes += t->charged_bytes;
-	if (fill(t, sp))
+	if (fill_tail(t, sp))
 		tail_drop_bytes(t);
 	return t;
 }
@@ -102,7 +102,7 @@ void tail_leave_budget(struct tail *t)
 	t->charged_bytes = 0;
 }
 
-static void let_go(struct tail *t)
+static void free_memory(struct tail *t)
 {
 	tail_leave_budget(t);
 	free(t->shm);
@@ -113,7 +113,7 @@ static void let_go(struct tail *t)
 
 void tail_drop_bytes(struct tail *t)
 {
-	let_go(t);
+	free_memory(t);
 	t->lost_bytes += t->bytes;
 	t->bytes = 0;
 }
@@ -121,7 +121,7 @@ void tail_drop_bytes(struct tail *t)
 struct tail *tail_free(struct tail *t)
 {
 	if (t)
-		let_go(t);
+		free_memory(t);
 	free(t);
 	return NULL;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * tail.h - what a guest has written and nobody has taken when its memory goes
+ * tail.h - what a guest has written and its endpoint has not taken when the memory goes away
  *
- * A tail is memory of the daemon's own that looks to an endpoint like the guest's: a socketpair whose
+ * A tail is the daemon's own memory that looks to an endpoint like the guest's: a socketpair whose
  * fwd holds the bytes that were left, whose writer has closed behind them and whose reader has closed
- * too. So an endpoint delivers a tail as it delivers everything else, and sees its end. channel.c says
+ * too. So an endpoint delivers a tail as it delivers everything else, and sees its end. tails.c says
  * when a tail takes the place of the guest's memory.
  */
 #ifndef OKL4FSD_CHANNEL_TAIL_H
@@ -29,7 +29,7 @@ struct tail_budget {
  * @sp: the host's end over it, as it was when the tail was taken
  * @bytes: how many there are
  * @lost_bytes: how many more there were, for which there was no room
- * @budget: what @charged_bytes of it are to be given back to; NULL: nobody's any more
+ * @budget: to which @charged_bytes are given back; NULL: none, or already given back
  */
 struct tail {
 	TAILQ_ENTRY(tail) next;
@@ -48,19 +48,19 @@ struct tail {
  * @sp: the host's end over the guest's memory; its cursors and phases are not changed
  * @budget: the guest's; NULL: there is none, and nothing is kept
  *
- * A tail that has no bytes says how many were lost.
+ * If there is no room for any byte, the tail has none and says how many were lost.
  *
  * Return: the tail, to be freed; NULL when nothing was left, or the end had failed.
  */
 struct tail *tail_take(struct socketpair *sp, struct tail_budget *budget);
 
-/** tail_free() - with the bytes that are in it; NULL is allowed; Return: NULL */
+/** tail_free() - free a tail with its bytes; NULL is allowed; Return: NULL */
 struct tail *tail_free(struct tail *tail);
 
-/** tail_leave_budget() - what it holds is its owner's own from here on */
+/** tail_leave_budget() - what it holds no longer counts in the budget */
 void tail_leave_budget(struct tail *tail);
 
-/** tail_drop_bytes() - what was copied cannot be trusted: all of it is lost */
+/** tail_drop_bytes() - drop what was copied because it cannot be trusted: all of it is lost */
 void tail_drop_bytes(struct tail *tail);
 
 #endif

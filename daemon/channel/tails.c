@@ -1,19 +1,22 @@
-/* SPDX-License-Identifier: BSD-3-Clause */
+// SPDX-License-Identifier: BSD-3-Clause
 /*
  * Whenever the guest's memory goes away, what lies in fwd is copied first, since after a reset of the
- * device nobody can say whether the memory comes back or a new system is booting in it. If it comes
+ * device it is not known whether the memory comes back or a new system is booting in it. If it comes
  * back, its own words count and the copy is dropped. If the stream has ended instead, the copy becomes
- * a tail: to the endpoint that is as if the memory had been away for a moment and came back at another
+ * a tail: to the endpoint it looks as if the memory had been away for a moment and came back at another
  * place. When the endpoint has taken all of it, its stream ends. Tails are delivered one after the
- * other; meanwhile new memory of the guest's waits, untouched, and the guest sees what it sees when
- * nobody is at the host end.
+ * other; meanwhile new memory of the guest waits, untouched, and the guest sees what it sees when
+ * no peer is connected to the host end.
  */
 #include "channel/tails.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-#include "loop/events.h"
+bool channel_usable(const struct channel *ch)
+{
+	return channel_has_tail(ch) ? !channel_tail_is_over(ch) : ch->state == CHANNEL_ATTACHED;
+}
 
 struct socketpair *channel_end(struct channel *ch)
 {
@@ -32,22 +35,6 @@ uint64_t channel_tail_bytes(const struct channel *ch)
 	return bytes;
 }
 
-void channel_note_loss(struct channel *ch, uint64_t bytes, const char *why)
-{
-	if (!bytes)
-		return;
-	ch->lost_bytes += bytes;
-	events_post(&(struct events_fact){
-		.kind = EVENTS_CHANNEL_LOST,
-		.guest = ch->guest_name,
-		.channel = ch->cfg->name,
-		.number = bytes,
-		.text = why,
-	});
-	channel_log(ch, LOG_LEVEL_WARNING, "%" PRIu64 " bytes that the guest wrote are lost: %s",
-		    bytes, why);
-}
-
 void channel_tell_down(struct channel *ch, bool gone, bool torn)
 {
 	if (!ch->endpoint_ops)
@@ -62,7 +49,7 @@ void channel_tail_keep(struct channel *ch, enum channel_event event)
 	struct socketpair *sp = channel_end(ch);
 	struct tail *t;
 
-	/* What lies in a ring whose guest broke the rules, or that was reset, is not to be trusted */
+	/* What lies in a ring whose guest broke the rules, or that was reset, cannot be trusted */
 	if (!ch->endpoint_ops || !ch->endpoint_ops->delivers || event == CHANNEL_EV_FAIL)
 		return;
 	if (ch->leaves_rest) {
@@ -77,11 +64,11 @@ void channel_tail_keep(struct channel *ch, enum channel_event event)
 }
 
 /* A stream that fails is not complete, unless all of it was taken. */
-static bool end_failed(struct channel *ch)
+static bool end_failed_stream(struct channel *ch)
 {
 	int64_t left = 0;
 
-	/* There is no end to look at where the guest's memory had gone, or was refused at once. */
+	/* The guest's memory may have gone, or may have been refused at once: then rx has no shm */
 	if (ch->endpoint_ops && ch->endpoint_ops->delivers && channel_end(ch)->rx.shm)
 		left = pipe_readable(&channel_end(ch)->rx);
 	channel_note_loss(ch, left > 0 ? (uint64_t)left : 0, "the channel has failed");
@@ -97,7 +84,7 @@ bool channel_tail_add(struct channel *ch, enum channel_event event)
 
 	ch->kept = NULL;
 	if (event == CHANNEL_EV_FAIL && !t)
-		return end_failed(ch);
+		return end_failed_stream(ch);
 	if (t && ch->leaves_rest) {
 		t->lost_bytes += t->bytes;
 		t->bytes = 0;
@@ -148,7 +135,7 @@ bool channel_tail_is_over(const struct channel *ch)
 	return t && ch->sp.rx.cursor == t->sp.rx.cursor + t->bytes;
 }
 
-static void remove_first(struct channel *ch)
+static void remove_first_tail(struct channel *ch)
 {
 	struct tail *t = TAILQ_FIRST(&ch->tails);
 
@@ -162,7 +149,7 @@ void channel_tail_end(struct channel *ch)
 
 	loop_cancel(ch->loop, &ch->task);
 	channel_tell_down(ch, true, torn);
-	remove_first(ch);
+	remove_first_tail(ch);
 	if (ch->ending)
 		loop_schedule(ch->loop, ch->ending);
 	if (channel_has_tail(ch)) {
@@ -175,7 +162,7 @@ void channel_tail_end(struct channel *ch)
 		ch->endpoint_ops->up(ch->endpoint, true);
 }
 
-void channel_tail_rejoin(struct channel *ch, uint64_t instance)
+void channel_tail_reattach(struct channel *ch, uint64_t instance)
 {
 	struct tail *t = TAILQ_LAST(&ch->tails, tail_list);
 
@@ -192,7 +179,7 @@ void channel_tail_rejoin(struct channel *ch, uint64_t instance)
 	loop_cancel(ch->loop, &ch->task);
 	ch->left.read_pos = ch->sp.rx.cursor;
 	channel_tell_down(ch, false, false);
-	remove_first(ch);
+	remove_first_tail(ch);
 	memset(&ch->sp, 0, sizeof(ch->sp));
 }
 
@@ -234,5 +221,5 @@ void channel_tail_deinit(struct channel *ch)
 {
 	ch->kept = tail_free(ch->kept);
 	while (channel_has_tail(ch))
-		remove_first(ch);
+		remove_first_tail(ch);
 }

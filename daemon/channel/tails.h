@@ -1,13 +1,42 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * tails.h - tails of a channel (tail.h), for channel*.c
+ * tails.h - the tails of a channel (tail.h), and what the channel's ends are meanwhile
  */
 #ifndef OKL4FSD_CHANNEL_TAILS_H
 #define OKL4FSD_CHANNEL_TAILS_H
 
-#include "channel/channel.h"
+#include "channel/report.h"
 
-/** channel_tell_down() - down() of the endpoint; @torn: the stream that ends has lost bytes */
+/** channel_usable() - whether the endpoint can use the ends */
+bool channel_usable(const struct channel *ch);
+
+/** channel_has_tail() - whether the ends are those of a tail */
+static inline bool channel_has_tail(const struct channel *ch)
+{
+	return !TAILQ_EMPTY(&ch->tails);
+}
+
+/** channel_is_torn() - (in down()) whether the stream that ends is not complete */
+static inline bool channel_is_torn(const struct channel *ch)
+{
+	return ch->torn;
+}
+
+/** channel_end() - the host's end of the guest's memory, in CHANNEL_ATTACHED */
+struct socketpair *channel_end(struct channel *ch);
+
+/** channel_tail_bytes() - what lies in tails; never part of the rings' fill */
+uint64_t channel_tail_bytes(const struct channel *ch);
+
+/** channel_give_up() - count what lies in tails as lost, and tear the stream; @why: for log and event */
+void channel_give_up(struct channel *ch, const char *why);
+
+/** channel_leave_budget() - what its tails hold no longer counts for the guest */
+void channel_leave_budget(struct channel *ch);
+
+/* The rest is for channel.c and io.c. */
+
+/** channel_tell_down() - call down() of the endpoint; @torn: the stream that ends has lost bytes */
 void channel_tell_down(struct channel *ch, bool gone, bool torn);
 
 /**
@@ -18,13 +47,13 @@ void channel_tell_down(struct channel *ch, bool gone, bool torn);
 void channel_tail_keep(struct channel *ch, enum channel_event event);
 
 /**
- * channel_tail_add() - the stream in the guest's memory has ended: have a tail of what was kept of it
+ * channel_tail_add() - the stream in the guest's memory has ended: make a tail of what was kept of it
  * @ch: channel
  * @event: why
  *
  * Tells the endpoint that its stream has ended, if nothing was left.
  *
- * Return: true when channel_tail_begin() is to follow, after the memory was let go.
+ * Return: true when channel_tail_begin() must follow, after the memory was let go.
  */
 bool channel_tail_add(struct channel *ch, enum channel_event event);
 
@@ -37,19 +66,19 @@ void channel_tail_end(struct channel *ch);
 /**
  * channel_tail_is_over() - whether there is a first tail, and the endpoint has taken all of it
  *
- * It is not usable any more then: nobody who comes now is to have its end.
+ * The channel is not usable then: a peer that connects now must not get the end of this tail.
  */
 bool channel_tail_is_over(const struct channel *ch);
 
 /**
- * channel_tail_rejoin() - the memory that the last tail is of is about to be attached again
+ * channel_tail_reattach() - the memory that the last tail is of is about to be attached again
  * @ch: channel without memory
  * @instance: of the memory that comes
  *
  * A device that was unplugged comes back with the memory that it had. Then that counts, and not the
  * tail; channel_tail_skip() follows, when the memory is there.
  */
-void channel_tail_rejoin(struct channel *ch, uint64_t instance);
+void channel_tail_reattach(struct channel *ch, uint64_t instance);
 
 /** channel_tail_skip() - take from the guest's memory what was delivered of its tail */
 void channel_tail_skip(struct channel *ch);

@@ -2,9 +2,9 @@
 /*
  * config.h - the configuration file as structures
  *
- * JSON with // comments. Unknown keys, wrong types, values out of range, duplicate names and paths
- * are refused; every error says FILE:LINE:COLUMN and the path of the key
- * ("guests[0].channels[1].ring_bytes"), and all errors of a file are reported in one go.
+ * JSON with // comments. Unknown keys, wrong types, values out of range, and duplicate names and paths
+ * are refused. Every error says FILE:LINE:COLUMN and the path of the key
+ * ("guests[0].channels[1].ring_bytes"), and all errors of a file are reported together.
  */
 #ifndef OKL4FSD_CONFIG_CONFIG_H
 #define OKL4FSD_CONFIG_CONFIG_H
@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+
+struct conf_node;
 
 /** enum socket_mode - who listens on the vhost-user socket */
 enum socket_mode { SOCKET_LISTEN, SOCKET_CONNECT };
@@ -37,16 +39,16 @@ const char *endpoint_type_name(enum endpoint_type type);
  * struct endpoint_config - what the host end of a channel is joined to
  * @type: kind
  * @file: (intervm) path of the file to send
- * @rounds: (intervm) how many times it is sent; 2 by default as in the OKL4 example, 0: for ever
+ * @rounds: (intervm) how many times it is sent; 2 by default as in the OKL4 example, 0: forever
  * @path: (unix-*) socket path
  * @mode: (unix-listen) permission bits, 0600 by default
  * @address: (tcp-*) where to listen or connect to; address_parse() takes it
  * @tls: (tcp-*) mutual TLS; without it @address is a loopback address
- * @tls_cert: (tcp-*) PEM file of our certificate, and of those between it and the root
+ * @tls_cert: (tcp-*) PEM file of our certificate and of the intermediate ones
  * @tls_key: (tcp-*) PEM file of its key
- * @tls_ca: (tcp-*) PEM file of those who may have signed the peer's certificate
- * @tls_name: (tcp-*) what the peer's certificate must be for; NULL: (tcp-connect) the host of @address,
- *	(tcp-listen) anything
+ * @tls_ca: (tcp-*) PEM file of the authorities that may have signed the peer's certificate
+ * @tls_name: (tcp-*) the name that the peer's certificate must hold; NULL: (tcp-connect) the host of
+ *	@address, (tcp-listen) any name
  * @guest: (channel) the other guest
  * @channel: (channel) its channel, whose endpoint names this one
  */
@@ -66,10 +68,10 @@ struct endpoint_config {
  * struct channel_config - one channel
  * @name: 1 to OKL4FS_NAME_MAX bytes, no '/', not "." or ".."
  * @ring_bytes: power of two, 4 KiB to 64 MiB; 1 MiB by default
- * @exclusive: one opener an end in the guest
+ * @exclusive: one opener per end in the guest
  * @guest_mode: permission bits of its node in the guest; OKL4FS_NOT_GIVEN by default
- * @guest_uid: owner of its node, a number of the guest's; OKL4FS_NOT_GIVEN by default
- * @guest_gid: and its group
+ * @guest_uid: owner of its node, a user id in the guest; OKL4FS_NOT_GIVEN by default
+ * @guest_gid: likewise its group
  * @endpoint: host end
  */
 struct channel_config {
@@ -92,7 +94,7 @@ struct channel_config {
  * @socket_mode: who listens; SOCKET_LISTEN by default
  * @socket_perm: permission bits of a listening socket, 0660 by default
  * @socket_group: group of a listening socket, or NULL
- * @tail_bytes: what may be kept of streams whose guest has gone; CONFIG_TAIL_BYTES by default, 0: nothing
+ * @tail_bytes: how much is kept of streams whose guest has gone; CONFIG_TAIL_BYTES by default, 0: nothing
  * @channels: array
  * @n_channels: 0 to OKL4FS_MAX_CHANNELS
  */
@@ -109,11 +111,9 @@ struct guest_config {
 
 /**
  * struct principals - users and groups that have a right
- * @given: the configuration says who
- * @users: their names
- * @n_users: how many
- * @groups: their names
- * @n_groups: how many
+ * @given: the configuration names them
+ * @users, @n_users: names of users
+ * @groups, @n_groups: names of groups
  */
 struct principals {
 	bool given;
@@ -124,13 +124,13 @@ struct principals {
 };
 
 /**
- * struct config - all of it; owned by whoever called config_load()
+ * struct config - all of it; owned by the caller of config_load()
  * @control_path: control socket
  * @control_mode: its permission bits, 0660 by default
  * @control_group: its group, or NULL
- * @control_idle_seconds: after which a client that asks nothing is sent away; 300 by default, 0: never
- * @control_readers: who may ask
- * @control_admins: who may also change something
+ * @control_idle_seconds: after which a client that asks nothing is disconnected; 300 by default, 0: never
+ * @control_readers: users and groups that may call the methods that only report
+ * @control_admins: users and groups that may call every method
  * @metrics_listen: loopback address (address_parse()) or "unix:PATH"; NULL: no metrics are served
  * @guests: array
  * @n_guests: 0 or more
@@ -152,16 +152,16 @@ struct config {
  * @path: file
  * @errors: each error is written here as a line
  *
- * Return: 0, -EINVAL when the content was refused, or the negated errno of reading it (told too).
+ * Return: 0, -EINVAL when the content was refused, or the negated errno of reading it; a line says why.
  */
 int config_load(struct config **cfg, const char *path, FILE *errors);
 
 /**
- * config_use_control_socket() - the control socket is this one, whatever a configuration says
+ * config_use_control_socket() - use this control socket, whatever a configuration says
  * @path: where the service manager listens for us; not longer than a socket's path may be
  *
- * For what is loaded from here on; a configuration that says something else is told of in the log.
- * What lies beside the control socket lies beside this one.
+ * For every configuration that is loaded from now on. If it names another path, the log says so. Files that
+ * are kept next to the control socket are kept next to this one.
  */
 void config_use_control_socket(const char *path);
 
@@ -174,32 +174,27 @@ void config_use_control_socket(const char *path);
  */
 int config_default(struct config **cfg);
 
-/* Where sockets lie by default, for the system's daemon */
+/* Where the system's daemon puts its sockets by default */
 #define CONFIG_SYSTEM_DIR "/run/okl4fs"
 
-/** config_runtime_dir() - $XDG_RUNTIME_DIR/okl4fs for a user, /run/okl4fs else; static memory */
+/** config_runtime_dir() - $XDG_RUNTIME_DIR/okl4fs for a user that has one, else /run/okl4fs; static memory */
 const char *config_runtime_dir(void);
 
 /** config_free() - NULL is allowed; Return: NULL */
 struct config *config_free(struct config *cfg);
 
 /**
- * config_parse_channel() - read and check a channel, as it stands in a file
+ * config_channel_of() - read and check one channel, written as in a file
  * @channel: out; config_channel_deinit() it when this returns 0
- * @text: JSON
- * @bytes: its length
+ * @node: the channel; it loses its parent, so that the paths in errors begin here
  * @errors: each error is written here as a line, without a place in the text
  *
  * Return: 0, -EINVAL or -ENOMEM.
  */
-int config_parse_channel(struct channel_config *channel, const char *text, size_t bytes,
-			 FILE *errors);
+int config_channel_of(struct channel_config *channel, struct conf_node *node, FILE *errors);
 
-/** config_parse_guest() - likewise for a guest; config_guest_deinit() it */
-int config_parse_guest(struct guest_config *guest, const char *text, size_t bytes, FILE *errors);
-
-/** config_is_json() - whether a text is JSON by the letter; what it is not is told to @errors */
-bool config_is_json(const char *text, size_t bytes, FILE *errors);
+/** config_guest_of() - likewise for a guest; config_guest_deinit() it */
+int config_guest_of(struct guest_config *guest, struct conf_node *node, FILE *errors);
 
 /** config_channel_copy() - a copy with strings of its own; Return: 0, or -ENOMEM with nothing to free */
 int config_channel_copy(struct channel_config *to, const struct channel_config *from);
@@ -207,7 +202,7 @@ int config_channel_copy(struct channel_config *to, const struct channel_config *
 /** config_channel_deinit() - free what belongs to it */
 void config_channel_deinit(struct channel_config *channel);
 
-/** config_channel_equal() - whether two channels are configured alike in everything */
+/** config_channel_equal() - whether everything of two channels is equal */
 bool config_channel_equal(const struct channel_config *a, const struct channel_config *b);
 
 /** config_guest_copy() - likewise, but without channels */
@@ -216,8 +211,8 @@ int config_guest_copy(struct guest_config *to, const struct guest_config *from);
 /** config_guest_deinit() - free what belongs to it */
 void config_guest_deinit(struct guest_config *guest);
 
-/** config_guest_equal() - whether two guests are configured alike in everything but their channels and
- * tail_bytes, which can change while the guest runs */
+/** config_guest_equal() - whether two guests are equal but for channels and tail_bytes, which can change while
+ * the guest runs */
 bool config_guest_equal(const struct guest_config *a, const struct guest_config *b);
 
 #endif

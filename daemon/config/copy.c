@@ -9,32 +9,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-/**
- * copy() - copy a string
- * @to: out
- * @from: string, or NULL
- *
- * Return: true; false: out of memory.
- */
-static bool copy(char **to, const char *from)
+static bool copy_string(char **to, const char *from)
 {
 	*to = from ? strdup(from) : NULL;
 	return *to || !from;
 }
 
-/**
- * same() - whether two strings are equal
- * @a: one, or NULL
- * @b: the other, or NULL
- *
- * Return: true when both are NULL or equal.
- */
-static bool same(const char *a, const char *b)
+static bool same_string(const char *a, const char *b)
 {
 	return a == b || (a && b && !strcmp(a, b));
 }
 
-/* endpoint_strings - where the strings of a struct endpoint_config are */
+/* Where the strings of a struct endpoint_config are */
 static const size_t endpoint_strings[] = {
 	offsetof(struct endpoint_config, file),     offsetof(struct endpoint_config, path),
 	offsetof(struct endpoint_config, address),  offsetof(struct endpoint_config, tls_cert),
@@ -44,13 +30,6 @@ static const size_t endpoint_strings[] = {
 };
 #define N_ENDPOINT_STRINGS (sizeof(endpoint_strings) / sizeof(endpoint_strings[0]))
 
-/**
- * endpoint_string() - one of an endpoint's strings
- * @cfg: the endpoint
- * @idx: which
- *
- * Return: where it is.
- */
 static char **endpoint_string(const struct endpoint_config *cfg, size_t idx)
 {
 	return (char **)((char *)cfg + endpoint_strings[idx]);
@@ -61,10 +40,10 @@ int config_channel_copy(struct channel_config *to, const struct channel_config *
 	bool copied;
 
 	*to = *from;
-	copied = copy(&to->name, from->name);
+	copied = copy_string(&to->name, from->name);
 	for (size_t i = 0; i < N_ENDPOINT_STRINGS; i++)
-		copied &= copy(endpoint_string(&to->endpoint, i),
-			       *endpoint_string(&from->endpoint, i));
+		copied &= copy_string(endpoint_string(&to->endpoint, i),
+				      *endpoint_string(&from->endpoint, i));
 	if (copied)
 		return 0;
 	config_channel_deinit(to);
@@ -82,10 +61,11 @@ void config_channel_deinit(struct channel_config *channel)
 bool config_channel_equal(const struct channel_config *a, const struct channel_config *b)
 {
 	for (size_t i = 0; i < N_ENDPOINT_STRINGS; i++) {
-		if (!same(*endpoint_string(&a->endpoint, i), *endpoint_string(&b->endpoint, i)))
+		if (!same_string(*endpoint_string(&a->endpoint, i),
+				 *endpoint_string(&b->endpoint, i)))
 			return false;
 	}
-	return same(a->name, b->name) && a->ring_bytes == b->ring_bytes &&
+	return same_string(a->name, b->name) && a->ring_bytes == b->ring_bytes &&
 	       a->exclusive == b->exclusive && a->guest_mode == b->guest_mode &&
 	       a->guest_uid == b->guest_uid && a->guest_gid == b->guest_gid &&
 	       a->endpoint.type == b->endpoint.type && a->endpoint.rounds == b->endpoint.rounds &&
@@ -98,8 +78,8 @@ int config_guest_copy(struct guest_config *to, const struct guest_config *from)
 	to->socket = to->socket_group = NULL;
 	to->channels = NULL;
 	to->n_channels = 0;
-	if (copy(&to->name, from->name) && copy(&to->socket, from->socket) &&
-	    copy(&to->socket_group, from->socket_group))
+	if (copy_string(&to->name, from->name) && copy_string(&to->socket, from->socket) &&
+	    copy_string(&to->socket_group, from->socket_group))
 		return 0;
 	config_guest_deinit(to);
 	return -ENOMEM;
@@ -118,7 +98,33 @@ void config_guest_deinit(struct guest_config *guest)
 
 bool config_guest_equal(const struct guest_config *a, const struct guest_config *b)
 {
-	return same(a->name, b->name) && same(a->socket, b->socket) &&
+	return same_string(a->name, b->name) && same_string(a->socket, b->socket) &&
 	       a->socket_mode == b->socket_mode && a->socket_perm == b->socket_perm &&
-	       same(a->socket_group, b->socket_group);
+	       same_string(a->socket_group, b->socket_group);
+}
+
+static void principals_deinit(struct principals *p)
+{
+	for (size_t i = 0; i < p->n_users; i++)
+		free(p->users[i]);
+	for (size_t i = 0; i < p->n_groups; i++)
+		free(p->groups[i]);
+	free(p->users);
+	free(p->groups);
+}
+
+struct config *config_free(struct config *cfg)
+{
+	if (!cfg)
+		return NULL;
+	for (size_t i = 0; i < cfg->n_guests; i++)
+		config_guest_deinit(&cfg->guests[i]);
+	free(cfg->guests);
+	free(cfg->control_path);
+	free(cfg->control_group);
+	principals_deinit(&cfg->control_readers);
+	principals_deinit(&cfg->control_admins);
+	free(cfg->metrics_listen);
+	free(cfg);
+	return NULL;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * dir.c - where sockets lie by default; shared with okl4fsctl, which looks for them there
+ * dir.c - where sockets lie by default; okl4fsctl is built with it too, and looks for them there
  */
 #include "config/config.h"
 

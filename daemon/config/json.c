@@ -1,41 +1,179 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * json.c - JSON as a tree that knows where each value stood
+ * json.c - JSON text to a tree of nodes
  *
- * A recursive descent over the text with one character of lookahead (config_scan.h). The depth is
- * bounded, so the recursion is. Scalars are cut out of the text and given to json-c's tokener in its
- * strict mode.
+ * json-c gives no positions, and an error in a configuration is worth little without one. So the
+ * structure of the text (objects, arrays, comments) is read here, and each scalar is cut out and given
+ * to json-c's tokener in its strict mode, which knows about escapes, UTF-8 and numbers.
+ *
+ * A recursive descent with one character of lookahead. scan_x() goes over a part of the text and knows
+ * the place; parse_x() fills a node. The depth is bounded, so the recursion is bounded too.
  */
+#include "config/json.h"
+
 #include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <json-c/json.h>
 
-#include "config/scan.h"
 #include "util/bom.h"
 
-static const char *const kind_names[] = {
-	[CONF_OBJECT] = "an object", [CONF_ARRAY] = "an array",    [CONF_STRING] = "a string",
-	[CONF_NUMBER] = "a number",  [CONF_BOOLEAN] = "a boolean", [CONF_NULL] = "null",
+/**
+ * struct scanner - where the parse is
+ * @text, @bytes: the text and its length
+ * @at: next byte
+ * @pos: its place
+ * @depth: objects and arrays around it
+ * @errors: where errors go
+ * @tokener: json-c's, for scalars
+ */
+struct scanner {
+	const char *text;
+	size_t bytes;
+	size_t at;
+	struct conf_pos pos;
+	unsigned int depth;
+	struct conf_errors *errors;
+	struct json_tokener *tokener;
 };
-_Static_assert(sizeof(kind_names) / sizeof(kind_names[0]) == N_CONF_KINDS, "a name for each kind");
 
-const char *conf_kind_name(enum conf_kind kind)
+/* Return: -EINVAL */
+__attribute__((format(printf, 3, 4))) static int scan_error(struct scanner *p, struct conf_pos pos,
+							    const char *fmt, ...)
 {
-	return kind_names[kind];
+	char sentence[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(sentence, sizeof(sentence), fmt, ap);
+	va_end(ap);
+	p->errors->n++;
+	if (p->errors->file)
+		fprintf(p->errors->out, "%s:%u:%u: ", p->errors->file, pos.line, pos.column);
+	else
+		fprintf(p->errors->out, "column %u: ", pos.column);
+	fprintf(p->errors->out, "%s\n", sentence);
+	return -EINVAL;
 }
 
-/**
- * decode() - let json-c read a scalar
- * @p: parser, behind the scalar
- * @begin: offset of its first byte
- * @pos: its place
- * @value: out: put it with json_object_put(); NULL for null
- *
- * Return: 0, -EINVAL or -ENOMEM.
- */
-static int decode(struct scanner *p, size_t begin, struct conf_pos pos, struct json_object **value)
+static int scan_peek(const struct scanner *p)
+{
+	return p->at < p->bytes ? (unsigned char)p->text[p->at] : -1;
+}
+
+static void scan_step(struct scanner *p)
+{
+	unsigned char c = (unsigned char)p->text[p->at++];
+
+	if (c == '\n') {
+		p->pos.line++;
+		p->pos.column = 1;
+	} else if ((c & 0xc0) != 0x80) { /* not a continuation byte of UTF-8 */
+		p->pos.column++;
+	}
+}
+
+/* Only files have comments */
+static bool scan_at_comment(const struct scanner *p)
+{
+	return p->errors->file && p->at + 1 < p->bytes && p->text[p->at] == '/' &&
+	       p->text[p->at + 1] == '/';
+}
+
+static void scan_space(struct scanner *p)
+{
+	for (;;) {
+		int c = scan_peek(p);
+
+		if (c == ' ' || c == '\t' || c == '\n' || c == '\r') {
+			scan_step(p);
+		} else if (scan_at_comment(p)) {
+			while (scan_peek(p) >= 0 && scan_peek(p) != '\n')
+				scan_step(p);
+		} else {
+			return;
+		}
+	}
+}
+
+static int scan_unexpected(struct scanner *p, const char *expected)
+{
+	int c = scan_peek(p);
+
+	if (c < 0)
+		return scan_error(p, p->pos, "expected %s, not the end of the %s", expected,
+				  p->errors->file ? "file" : "line");
+	if (p->errors->file && c == '/' && p->at + 1 < p->bytes && p->text[p->at + 1] == '*')
+		return scan_error(p, p->pos, "only // begins a comment");
+	if (c < ' ' || c > '~')
+		return scan_error(p, p->pos, "expected %s, not byte 0x%02x", expected, c);
+	return scan_error(p, p->pos, "expected %s, not '%c'", expected, c);
+}
+
+static int scan_string(struct scanner *p)
+{
+	struct conf_pos begin = p->pos;
+
+	scan_step(p);
+	for (;;) {
+		int c = scan_peek(p);
+
+		if (c < 0 || c == '\n')
+			return scan_error(p, begin, "the string does not end on its line");
+		if (c < ' ')
+			return scan_error(p, p->pos, "byte 0x%02x must be escaped", c);
+		scan_step(p);
+		if (c == '"')
+			return 0;
+		if (c == '\\' && scan_peek(p) > ' ')
+			scan_step(p);
+	}
+}
+
+/* Return: how many there were */
+static size_t scan_digits(struct scanner *p)
+{
+	size_t begin = p->at;
+
+	while (scan_peek(p) >= '0' && scan_peek(p) <= '9')
+		scan_step(p);
+	return p->at - begin;
+}
+
+/* As RFC 8259 has it; @is_integer: there was neither fraction nor exponent */
+static int scan_number(struct scanner *p, bool *is_integer)
+{
+	struct conf_pos begin = p->pos;
+	bool ok;
+
+	*is_integer = true;
+	if (scan_peek(p) == '-')
+		scan_step(p);
+	if (scan_peek(p) == '0') {
+		scan_step(p);
+		ok = !scan_digits(p);
+	} else {
+		ok = scan_digits(p) > 0;
+	}
+	if (ok && scan_peek(p) == '.') {
+		*is_integer = false;
+		scan_step(p);
+		ok = scan_digits(p) > 0;
+	}
+	if (ok && (scan_peek(p) == 'e' || scan_peek(p) == 'E')) {
+		*is_integer = false;
+		scan_step(p);
+		if (scan_peek(p) == '+' || scan_peek(p) == '-')
+			scan_step(p);
+		ok = scan_digits(p) > 0;
+	}
+	return ok ? 0 : scan_error(p, begin, "malformed number");
+}
+
+static int decode_scalar(struct scanner *p, size_t begin, struct conf_pos pos,
+			 struct json_object **value)
 {
 	enum json_tokener_error e;
 	char *token = strndup(p->text + begin, p->at - begin);
@@ -53,18 +191,8 @@ static int decode(struct scanner *p, size_t begin, struct conf_pos pos, struct j
 	return 0;
 }
 
-/**
- * copy_string() - the bytes of a string value
- * @p: parser
- * @value: the string
- * @pos: its place
- * @text: out
- * @bytes: out
- *
- * Return: 0, -EINVAL (it has a NUL) or -ENOMEM.
- */
-static int copy_string(struct scanner *p, struct json_object *value, struct conf_pos pos,
-		       char **text, size_t *bytes)
+static int copy_string_value(struct scanner *p, struct json_object *value, struct conf_pos pos,
+			     char **text, size_t *bytes)
 {
 	*bytes = (size_t)json_object_get_string_len(value);
 	if (memchr(json_object_get_string(value), 0, *bytes))
@@ -73,14 +201,6 @@ static int copy_string(struct scanner *p, struct json_object *value, struct conf
 	return *text ? 0 : -ENOMEM;
 }
 
-/**
- * parse_string() - a string or a key
- * @p: parser, at its quotation mark
- * @text: out: its bytes
- * @bytes: out: how many
- *
- * Return: 0, -EINVAL or -ENOMEM.
- */
 static int parse_string(struct scanner *p, char **text, size_t *bytes)
 {
 	struct conf_pos pos = p->pos;
@@ -89,21 +209,14 @@ static int parse_string(struct scanner *p, char **text, size_t *bytes)
 	int r = scan_string(p);
 
 	if (!r)
-		r = decode(p, begin, pos, &value);
+		r = decode_scalar(p, begin, pos, &value);
 	if (r)
 		return r;
-	r = copy_string(p, value, pos, text, bytes);
+	r = copy_string_value(p, value, pos, text, bytes);
 	json_object_put(value);
 	return r;
 }
 
-/**
- * parse_number() - a number
- * @p: parser, at its first character
- * @node: to be filled
- *
- * Return: 0, -EINVAL or -ENOMEM.
- */
 static int parse_number(struct scanner *p, struct conf_node *node)
 {
 	struct json_object *value;
@@ -113,7 +226,7 @@ static int parse_number(struct scanner *p, struct conf_node *node)
 	node->kind = CONF_NUMBER;
 	r = scan_number(p, &node->is_integer);
 	if (!r)
-		r = decode(p, begin, node->pos, &value);
+		r = decode_scalar(p, begin, node->pos, &value);
 	if (r)
 		return r;
 	/* json-c saturates what does not fit */
@@ -127,13 +240,6 @@ static int parse_number(struct scanner *p, struct conf_node *node)
 	return node->text ? 0 : -ENOMEM;
 }
 
-/**
- * parse_word() - true, false or null
- * @p: parser, at a letter
- * @node: to be filled
- *
- * Return: 0 or -EINVAL.
- */
 static int parse_word(struct scanner *p, struct conf_node *node)
 {
 	static const struct {
@@ -163,13 +269,6 @@ static int parse_word(struct scanner *p, struct conf_node *node)
 
 static int parse_value(struct scanner *p, struct conf_node *node);
 
-/**
- * add_child() - append an empty member or item
- * @parent: to which
- * @last: the one before it, or NULL
- *
- * Return: it, or NULL when there is no memory.
- */
 static struct conf_node *add_child(struct conf_node *parent, struct conf_node *last)
 {
 	struct conf_node *node = calloc(1, sizeof(*node));
@@ -187,12 +286,7 @@ static struct conf_node *add_child(struct conf_node *parent, struct conf_node *l
 	return node;
 }
 
-/**
- * check_key() - refuse a key that the object has already
- * @p: parser
- * @node: the new member
- */
-static void check_key(struct scanner *p, struct conf_node *node)
+static void check_key_once(struct scanner *p, struct conf_node *node)
 {
 	const struct conf_node *other;
 
@@ -206,13 +300,6 @@ static void check_key(struct scanner *p, struct conf_node *node)
 	}
 }
 
-/**
- * parse_member() - key, colon, value
- * @p: parser, at the key
- * @node: to be filled
- *
- * Return: 0, -EINVAL or -ENOMEM.
- */
 static int parse_member(struct scanner *p, struct conf_node *node)
 {
 	size_t bytes;
@@ -226,7 +313,7 @@ static int parse_member(struct scanner *p, struct conf_node *node)
 	r = parse_string(p, &node->key, &bytes);
 	if (r)
 		return r;
-	check_key(p, node);
+	check_key_once(p, node);
 	scan_space(p);
 	if (scan_peek(p) != ':')
 		return scan_unexpected(p, "':'");
@@ -235,14 +322,6 @@ static int parse_member(struct scanner *p, struct conf_node *node)
 	return parse_value(p, node);
 }
 
-/**
- * parse_children() - the members of an object or the items of an array
- * @p: parser, at the opening bracket
- * @node: object or array
- * @close: the closing bracket
- *
- * Return: 0, -EINVAL or -ENOMEM.
- */
 static int parse_children(struct scanner *p, struct conf_node *node, char close)
 {
 	struct conf_node *child = NULL;
@@ -273,13 +352,6 @@ static int parse_children(struct scanner *p, struct conf_node *node, char close)
 	}
 }
 
-/**
- * parse_value() - any value
- * @p: parser, at its first character
- * @node: to be filled
- *
- * Return: 0, -EINVAL or -ENOMEM.
- */
 static int parse_value(struct scanner *p, struct conf_node *node)
 {
 	int c = scan_peek(p);

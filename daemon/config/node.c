@@ -1,12 +1,23 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * node.c - what the readers of a parsed configuration need: look-up, paths, errors
+ * node.c - look-up, paths and errors of JSON values
  */
-#include "config/json.h"
+#include "config/node.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+
+static const char *const kind_names[] = {
+	[CONF_OBJECT] = "an object", [CONF_ARRAY] = "an array",    [CONF_STRING] = "a string",
+	[CONF_NUMBER] = "a number",  [CONF_BOOLEAN] = "a boolean", [CONF_NULL] = "null",
+};
+_Static_assert(sizeof(kind_names) / sizeof(kind_names[0]) == N_CONF_KINDS, "a name for each kind");
+
+const char *conf_kind_name(enum conf_kind kind)
+{
+	return kind_names[kind];
+}
 
 struct conf_node *conf_free(struct conf_node *root)
 {
@@ -37,13 +48,7 @@ struct conf_node *conf_member(struct conf_node *object, const char *key)
 	return NULL;
 }
 
-/**
- * plain_key() - whether a key can stand in a path as it is
- * @key: the key
- *
- * Return: true when it consists of letters, digits, '_' and '-'.
- */
-static bool plain_key(const char *key)
+static bool is_plain_key(const char *key)
 {
 	return *key && !key[strspn(key, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 					"0123456789_-")];
@@ -59,6 +64,8 @@ const char *conf_quote(const char *text, char *out, size_t size)
 		unsigned char c = (unsigned char)*text;
 
 		if (end - at < (ptrdiff_t)sizeof("\\x00")) {
+			while (((unsigned char)*text & 0xc0) == 0x80 && at > out + 1)
+				text--, at--; /* not in the middle of a character */
 			at = stpcpy(at, "...");
 			break;
 		}
@@ -74,11 +81,6 @@ const char *conf_quote(const char *text, char *out, size_t size)
 	return out;
 }
 
-/**
- * print_path() - the path of a value
- * @out: where to
- * @node: the value
- */
 static void print_path(FILE *out, const struct conf_node *node)
 {
 	char quoted[128];
@@ -88,7 +90,7 @@ static void print_path(FILE *out, const struct conf_node *node)
 	print_path(out, node->parent);
 	if (!node->key)
 		fprintf(out, "[%zu]", node->idx);
-	else if (plain_key(node->key))
+	else if (is_plain_key(node->key))
 		fprintf(out, "%s%s", node->parent->parent ? "." : "", node->key);
 	else
 		fprintf(out, "[%s]", conf_quote(node->key, quoted, sizeof(quoted)));
@@ -107,14 +109,6 @@ const char *conf_path(const struct conf_node *node, char *out, size_t size)
 	return out;
 }
 
-/**
- * print_error() - a line about a value
- * @errors: where to
- * @node: the value
- * @pos: the place to name
- * @fmt: sentence
- * @ap: its arguments
- */
 __attribute__((format(printf, 4, 0))) static void print_error(struct conf_errors *errors,
 							      const struct conf_node *node,
 							      struct conf_pos pos, const char *fmt,

@@ -2,8 +2,9 @@
 /*
  * read.c - from a JSON tree to configuration structures
  *
- * Each read_x() takes one value and tells its own errors; none stops at the first, so that all
- * errors of a file come in one go. Memory is the only failure that is returned, through the reader.
+ * Each read_x() takes one value and reports the errors in it. None stops at the first error, so that
+ * all errors of a file are reported together. The only failure that is returned is that there is no
+ * memory; the reader carries it.
  */
 #include "config/read.h"
 
@@ -16,12 +17,20 @@
 
 #include "config/value.h"
 
-/**
- * read_ring_bytes() - size of a ring
- * @r: reader
- * @node: the value, or NULL
- * @out: untouched when there is none
- */
+static const char *const endpoint_names[] = {
+	[ENDPOINT_INTERVM] = "intervm",           [ENDPOINT_ECHO] = "echo",
+	[ENDPOINT_DISCARD] = "discard",           [ENDPOINT_UNIX_LISTEN] = "unix-listen",
+	[ENDPOINT_UNIX_CONNECT] = "unix-connect", [ENDPOINT_TCP_LISTEN] = "tcp-listen",
+	[ENDPOINT_TCP_CONNECT] = "tcp-connect",   [ENDPOINT_CHANNEL] = "channel",
+};
+_Static_assert(sizeof(endpoint_names) / sizeof(endpoint_names[0]) == N_ENDPOINT_TYPES,
+	       "a name for each type");
+
+const char *endpoint_type_name(enum endpoint_type type)
+{
+	return endpoint_names[type];
+}
+
 static void read_ring_bytes(struct conf_reader *r, const struct conf_node *node, uint64_t *out)
 {
 	if (!conf_is_kind(r, node, CONF_NUMBER))
@@ -34,24 +43,71 @@ static void read_ring_bytes(struct conf_reader *r, const struct conf_node *node,
 		*out = (uint64_t)node->integer;
 }
 
-static void read_tail_bytes(struct conf_reader *r, const struct conf_node *node, uint64_t *out)
+static void read_tls(struct conf_reader *r, struct conf_node *node, struct endpoint_config *out)
 {
-	if (!conf_is_kind(r, node, CONF_NUMBER))
+	if (!conf_is_kind(r, node, CONF_OBJECT))
 		return;
-	if (!node->is_integer || node->integer < 0 ||
-	    node->integer > (int64_t)CONFIG_TAIL_BYTES_MAX)
-		conf_error(r->errors, node, "must be a whole number from 0 to %llu, not %.40s",
-			   CONFIG_TAIL_BYTES_MAX, node->text);
-	else
-		*out = (uint64_t)node->integer;
+	out->tls = true;
+	conf_read_string(r, conf_required(r, node, "cert"), &out->tls_cert);
+	conf_read_string(r, conf_required(r, node, "key"), &out->tls_key);
+	conf_read_string(r, conf_required(r, node, "ca"), &out->tls_ca);
+	conf_read_string(r, conf_member(node, "name"), &out->tls_name);
+	conf_refuse_unused(r, node);
 }
 
-/**
- * read_channel() - one channel
- * @r: reader
- * @node: the value
- * @out: to be filled
- */
+/* Bytes that leave the machine are encrypted, and both ends show a certificate */
+static void read_tcp(struct conf_reader *r, struct conf_node *node, struct endpoint_config *out)
+{
+	struct conf_node *tls = conf_member(node, "tls");
+
+	conf_read_address(r, conf_required(r, node, "address"),
+			  tls ? NULL : "is not a loopback address, so it needs \"tls\"",
+			  &out->address);
+	read_tls(r, tls, out);
+}
+
+static void read_endpoint(struct conf_reader *r, struct conf_node *node,
+			  struct endpoint_config *out)
+{
+	unsigned int type;
+
+	if (!conf_is_kind(r, node, CONF_OBJECT))
+		return;
+	if (!conf_read_word(r, conf_required(r, node, "type"), endpoint_names, N_ENDPOINT_TYPES,
+			    &type))
+		return; /* which keys are known depends on it */
+
+	out->type = (enum endpoint_type)type;
+	switch (out->type) {
+	case ENDPOINT_INTERVM:
+		out->rounds = 2;
+		conf_read_string(r, conf_required(r, node, "file"), &out->file);
+		conf_read_u32(r, conf_member(node, "rounds"), &out->rounds);
+		break;
+	case ENDPOINT_UNIX_LISTEN:
+		out->mode = 0600;
+		conf_read_socket_path(r, conf_required(r, node, "path"), &out->path);
+		conf_read_mode(r, conf_member(node, "mode"), &out->mode);
+		break;
+	case ENDPOINT_UNIX_CONNECT:
+		conf_read_socket_path(r, conf_required(r, node, "path"), &out->path);
+		break;
+	case ENDPOINT_TCP_LISTEN:
+	case ENDPOINT_TCP_CONNECT:
+		read_tcp(r, node, out);
+		break;
+	case ENDPOINT_CHANNEL:
+		conf_read_guest_name(r, conf_required(r, node, "guest"), &out->guest);
+		conf_read_channel_name(r, conf_required(r, node, "channel"), &out->channel);
+		break;
+	case ENDPOINT_ECHO:
+	case ENDPOINT_DISCARD:
+	case N_ENDPOINT_TYPES:
+		break;
+	}
+	conf_refuse_unused(r, node);
+}
+
 static void read_channel(struct conf_reader *r, struct conf_node *node, struct channel_config *out)
 {
 	out->ring_bytes = 1U << 20;
@@ -64,16 +120,10 @@ static void read_channel(struct conf_reader *r, struct conf_node *node, struct c
 	conf_read_mode(r, conf_member(node, "guest_mode"), &out->guest_mode);
 	conf_read_id(r, conf_member(node, "guest_uid"), &out->guest_uid);
 	conf_read_id(r, conf_member(node, "guest_gid"), &out->guest_gid);
-	config_read_endpoint(r, conf_required(r, node, "endpoint"), &out->endpoint);
+	read_endpoint(r, conf_required(r, node, "endpoint"), &out->endpoint);
 	conf_refuse_unused(r, node);
 }
 
-/**
- * n_items() - how many items an array has
- * @node: the array
- *
- * Return: their number.
- */
 static size_t n_items(const struct conf_node *node)
 {
 	size_t n = 0;
@@ -83,12 +133,6 @@ static size_t n_items(const struct conf_node *node)
 	return n;
 }
 
-/**
- * read_channels() - the channels of a guest
- * @r: reader
- * @node: the value, or NULL
- * @out: to be filled
- */
 static void read_channels(struct conf_reader *r, struct conf_node *node, struct guest_config *out)
 {
 	size_t n;
@@ -113,15 +157,7 @@ static void read_channels(struct conf_reader *r, struct conf_node *node, struct 
 		read_channel(r, node, &out->channels[node->idx]);
 }
 
-/**
- * read_listener() - a key that only a listening socket has; tells when the guest's does not listen
- * @r: reader
- * @object: the guest
- * @key: the key
- * @mode: who listens
- *
- * Return: the member or NULL.
- */
+/* A key that has a meaning only where we listen */
 static struct conf_node *read_listener(struct conf_reader *r, struct conf_node *object,
 				       const char *key, enum socket_mode mode)
 {
@@ -132,12 +168,6 @@ static struct conf_node *read_listener(struct conf_reader *r, struct conf_node *
 	return node;
 }
 
-/**
- * read_guest() - one guest
- * @r: reader
- * @node: the value
- * @out: to be filled
- */
 static void read_guest(struct conf_reader *r, struct conf_node *node, struct guest_config *out)
 {
 	static const char *const modes[] = {
@@ -157,17 +187,12 @@ static void read_guest(struct conf_reader *r, struct conf_node *node, struct gue
 		       &out->socket_perm);
 	conf_read_group(r, read_listener(r, node, "socket_group", out->socket_mode),
 			&out->socket_group);
-	read_tail_bytes(r, conf_member(node, "tail_bytes"), &out->tail_bytes);
+	conf_read_number(r, conf_member(node, "tail_bytes"), CONFIG_TAIL_BYTES_MAX,
+			 &out->tail_bytes);
 	read_channels(r, conf_required(r, node, "channels"), out);
 	conf_refuse_unused(r, node);
 }
 
-/**
- * read_guests() - all guests
- * @r: reader
- * @node: the value, or NULL
- * @out: to be filled
- */
 static void read_guests(struct conf_reader *r, struct conf_node *node, struct config *out)
 {
 	size_t n;
@@ -185,14 +210,6 @@ static void read_guests(struct conf_reader *r, struct conf_node *node, struct co
 		read_guest(r, node, &out->guests[node->idx]);
 }
 
-/**
- * read_names() - names of users or groups
- * @r: reader
- * @node: the value, or NULL
- * @read: reads one of them
- * @out: the names
- * @n_out: how many
- */
 static void read_names(struct conf_reader *r, struct conf_node *node,
 		       bool (*read)(struct conf_reader *, const struct conf_node *, char **),
 		       char ***out, size_t *n_out)
@@ -208,12 +225,6 @@ static void read_names(struct conf_reader *r, struct conf_node *node,
 		*n_out += read(r, node, &(*out)[*n_out]);
 }
 
-/**
- * read_principals() - who has a right
- * @r: reader
- * @node: the value, or NULL
- * @out: to be filled
- */
 static void read_principals(struct conf_reader *r, struct conf_node *node, struct principals *out)
 {
 	if (!conf_is_kind(r, node, CONF_OBJECT))
@@ -224,12 +235,7 @@ static void read_principals(struct conf_reader *r, struct conf_node *node, struc
 	conf_refuse_unused(r, node);
 }
 
-/**
- * read_control() - the control socket
- * @r: reader
- * @node: the value, or NULL
- * @out: to be filled; its defaults are there
- */
+/* The defaults are in @out already */
 static void read_control(struct conf_reader *r, struct conf_node *node, struct config *out)
 {
 	if (!conf_is_kind(r, node, CONF_OBJECT))
@@ -243,12 +249,6 @@ static void read_control(struct conf_reader *r, struct conf_node *node, struct c
 	conf_refuse_unused(r, node);
 }
 
-/**
- * read_metrics() - where metrics are served
- * @r: reader
- * @node: the value, or NULL
- * @out: to be filled
- */
 static void read_metrics(struct conf_reader *r, struct conf_node *node, struct config *out)
 {
 	struct conf_node *listen;
@@ -259,7 +259,7 @@ static void read_metrics(struct conf_reader *r, struct conf_node *node, struct c
 	if (listen && listen->kind == CONF_STRING && !strncmp(listen->text, "unix:", 5))
 		conf_read_unix_url(r, listen, &out->metrics_listen);
 	else
-		conf_read_address(r, listen, "is no loopback address", &out->metrics_listen);
+		conf_read_address(r, listen, "is not a loopback address", &out->metrics_listen);
 	conf_refuse_unused(r, node);
 }
 

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * value.c - single values of a configuration: their kinds, their ranges, what to say of others
- *
- * Each takes one value and tells its own errors; none stops at the first. Memory is the only failure
- * that is kept, in the reader.
+ * value.c - single values of a configuration: which kinds and ranges they may have
  */
 #include "config/value.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
@@ -20,14 +18,6 @@
 /* What fits sun_path with its NUL (unix(7)) */
 #define SOCKET_PATH_MAX (sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1)
 
-/**
- * conf_is_kind() - whether a value is what it must be; tells when it is not
- * @r: reader
- * @node: the value, or NULL
- * @kind: what it must be
- *
- * Return: true when there is a value and it is of that kind.
- */
 bool conf_is_kind(struct conf_reader *r, const struct conf_node *node, enum conf_kind kind)
 {
 	if (node && node->kind != kind)
@@ -36,14 +26,6 @@ bool conf_is_kind(struct conf_reader *r, const struct conf_node *node, enum conf
 	return node && node->kind == kind;
 }
 
-/**
- * conf_required() - a member that must be there; tells when it is not
- * @r: reader
- * @object: the object
- * @key: its key
- *
- * Return: the member or NULL.
- */
 struct conf_node *conf_required(struct conf_reader *r, struct conf_node *object, const char *key)
 {
 	struct conf_node *node = conf_member(object, key);
@@ -53,11 +35,6 @@ struct conf_node *conf_required(struct conf_reader *r, struct conf_node *object,
 	return node;
 }
 
-/**
- * conf_refuse_unused() - tell of every member that nobody has looked up
- * @r: reader
- * @object: the object
- */
 void conf_refuse_unused(struct conf_reader *r, const struct conf_node *object)
 {
 	const struct conf_node *node;
@@ -67,14 +44,6 @@ void conf_refuse_unused(struct conf_reader *r, const struct conf_node *object)
 			conf_key_error(r->errors, node, "unknown key");
 }
 
-/**
- * conf_read_string() - a string that is not empty
- * @r: reader
- * @node: the value, or NULL
- * @out: a copy; untouched when there is no such string
- *
- * Return: true when there is one.
- */
 bool conf_read_string(struct conf_reader *r, const struct conf_node *node, char **out)
 {
 	if (!conf_is_kind(r, node, CONF_STRING))
@@ -90,12 +59,6 @@ bool conf_read_string(struct conf_reader *r, const struct conf_node *node, char 
 	return *out;
 }
 
-/**
- * conf_read_socket_path() - a path that fits a socket address
- * @r: reader
- * @node: the value, or NULL
- * @out: a copy
- */
 void conf_read_socket_path(struct conf_reader *r, const struct conf_node *node, char **out)
 {
 	if (conf_read_string(r, node, out) && node->text_bytes > SOCKET_PATH_MAX)
@@ -103,15 +66,9 @@ void conf_read_socket_path(struct conf_reader *r, const struct conf_node *node, 
 			   SOCKET_PATH_MAX, node->text_bytes);
 }
 
-/**
- * unknown() - tell of a user or a group that this system has not
- * @r: reader
- * @node: its name
- * @kind: "user" or "group"
- * @status: what the look-up gave: 0, or a negated errno
- */
-static void unknown(struct conf_reader *r, const struct conf_node *node, const char *kind,
-		    int status)
+/* @status: of the look-up, 0 or a negated errno */
+static void report_unknown(struct conf_reader *r, const struct conf_node *node, const char *kind,
+			   int status)
 {
 	char quoted[64];
 
@@ -123,48 +80,26 @@ static void unknown(struct conf_reader *r, const struct conf_node *node, const c
 			   strerror(-status));
 }
 
-/**
- * conf_read_user() - a user that this system has
- * @r: reader
- * @node: the value, or NULL
- * @out: a copy of its name
- *
- * Return: true when there is a string.
- */
 bool conf_read_user(struct conf_reader *r, const struct conf_node *node, char **out)
 {
 	uid_t uid;
 
 	if (!conf_read_string(r, node, out))
 		return false;
-	unknown(r, node, "user", account_uid(node->text, &uid));
+	report_unknown(r, node, "user", account_uid(node->text, &uid));
 	return true;
 }
 
-/**
- * conf_read_group() - a group that this system has
- * @r: reader
- * @node: the value, or NULL
- * @out: a copy of its name
- *
- * Return: true when there is a string.
- */
 bool conf_read_group(struct conf_reader *r, const struct conf_node *node, char **out)
 {
 	gid_t gid;
 
 	if (!conf_read_string(r, node, out))
 		return false;
-	unknown(r, node, "group", account_gid(node->text, &gid));
+	report_unknown(r, node, "group", account_gid(node->text, &gid));
 	return true;
 }
 
-/**
- * conf_read_mode() - permission bits as an octal string
- * @r: reader
- * @node: the value, or NULL
- * @out: untouched when there is none
- */
 void conf_read_mode(struct conf_reader *r, const struct conf_node *node, unsigned int *out)
 {
 	char quoted[64];
@@ -179,28 +114,12 @@ void conf_read_mode(struct conf_reader *r, const struct conf_node *node, unsigne
 	*out = (unsigned int)strtoul(node->text, NULL, 8);
 }
 
-/**
- * conf_read_boolean() - true or false
- * @r: reader
- * @node: the value, or NULL
- * @out: untouched when there is none
- */
 void conf_read_boolean(struct conf_reader *r, const struct conf_node *node, bool *out)
 {
 	if (conf_is_kind(r, node, CONF_BOOLEAN))
 		*out = node->boolean;
 }
 
-/**
- * conf_read_word() - one of some words
- * @r: reader
- * @node: the value, or NULL
- * @words: the words
- * @n_words: how many
- * @out: which it is; untouched when it is none
- *
- * Return: true when it is one of them.
- */
 bool conf_read_word(struct conf_reader *r, const struct conf_node *node, const char *const words[],
 		    size_t n_words, unsigned int *out)
 {
@@ -222,35 +141,35 @@ bool conf_read_word(struct conf_reader *r, const struct conf_node *node, const c
 	return false;
 }
 
-/* A whole number from 0 to @max */
-static void read_number(struct conf_reader *r, const struct conf_node *node, uint32_t max,
-			uint32_t *out)
+void conf_read_number(struct conf_reader *r, const struct conf_node *node, uint64_t max,
+		      uint64_t *out)
 {
 	if (!conf_is_kind(r, node, CONF_NUMBER))
 		return;
-	if (!node->is_integer || node->integer < 0 || node->integer > max)
-		conf_error(r->errors, node, "must be a whole number from 0 to %u, not %.40s", max,
+	if (!node->is_integer || node->integer < 0 || (uint64_t)node->integer > max)
+		conf_error(r->errors, node,
+			   "must be a whole number from 0 to %" PRIu64 ", not %.40s", max,
 			   node->text);
 	else
-		*out = (uint32_t)node->integer;
+		*out = (uint64_t)node->integer;
 }
 
 void conf_read_u32(struct conf_reader *r, const struct conf_node *node, uint32_t *out)
 {
-	read_number(r, node, UINT32_MAX, out);
+	uint64_t number = *out;
+
+	conf_read_number(r, node, UINT32_MAX, &number);
+	*out = (uint32_t)number;
 }
 
 void conf_read_id(struct conf_reader *r, const struct conf_node *node, uint32_t *out)
 {
-	read_number(r, node, UINT32_MAX - 1, out);
+	uint64_t number = *out;
+
+	conf_read_number(r, node, UINT32_MAX - 1, &number);
+	*out = (uint32_t)number;
 }
 
-/**
- * conf_read_guest_name() - [A-Za-z0-9._-], at most 63
- * @r: reader
- * @node: the value, or NULL
- * @out: a copy
- */
 void conf_read_guest_name(struct conf_reader *r, const struct conf_node *node, char **out)
 {
 	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -264,12 +183,6 @@ void conf_read_guest_name(struct conf_reader *r, const struct conf_node *node, c
 			   OKL4FS_NAME_MAX, conf_quote(node->text, quoted, sizeof(quoted)));
 }
 
-/**
- * conf_read_channel_name() - what can be the name of a file
- * @r: reader
- * @node: the value, or NULL
- * @out: a copy
- */
 void conf_read_channel_name(struct conf_reader *r, const struct conf_node *node, char **out)
 {
 	char quoted[96];
@@ -283,13 +196,6 @@ void conf_read_channel_name(struct conf_reader *r, const struct conf_node *node,
 			   OKL4FS_NAME_MAX, conf_quote(node->text, quoted, sizeof(quoted)));
 }
 
-/**
- * conf_read_address() - HOST:PORT
- * @r: reader
- * @node: the value, or NULL
- * @abroad: what to say of an address that is not of this machine alone; NULL: it may be any
- * @out: a copy
- */
 void conf_read_address(struct conf_reader *r, const struct conf_node *node, const char *abroad,
 		       char **out)
 {
@@ -307,12 +213,6 @@ void conf_read_address(struct conf_reader *r, const struct conf_node *node, cons
 			   wrong);
 }
 
-/**
- * conf_read_unix_url() - "unix:PATH"
- * @r: reader
- * @node: a string that begins with "unix:"
- * @out: a copy of it all
- */
 void conf_read_unix_url(struct conf_reader *r, const struct conf_node *node, char **out)
 {
 	const size_t bytes = node->text_bytes - strlen("unix:");

@@ -2,13 +2,13 @@
 /*
  * value.h - single values of a configuration (private to config)
  *
- * A value that is not of its kind or not in its range is told; what it was to be read into is then
- * as it was. The value may be NULL where "there is none" is allowed.
+ * Each function takes one value and reports the errors in it: a wrong kind, or a value out of range. What
+ * the value was to be read into then stays as it was. Where a value may be missing, it may be NULL.
  */
 #ifndef OKL4FSD_CONFIG_VALUE_H
 #define OKL4FSD_CONFIG_VALUE_H
 
-#include "config/json.h"
+#include "config/node.h"
 
 /**
  * struct conf_reader - what all readers need
@@ -20,16 +20,16 @@ struct conf_reader {
 	bool no_memory;
 };
 
-/** conf_is_kind() - whether there is a value and it is of that kind; tells when it is of another */
+/** conf_is_kind() - whether there is a value and it is of that kind; another kind is an error */
 bool conf_is_kind(struct conf_reader *r, const struct conf_node *node, enum conf_kind kind);
 
-/** conf_required() - a member that must be there; Return: it, or NULL, which is told */
+/** conf_required() - a member that must be there; Return: it, or NULL, which is an error */
 struct conf_node *conf_required(struct conf_reader *r, struct conf_node *object, const char *key);
 
-/** conf_refuse_unused() - tell of every member that nobody has looked up */
+/** conf_refuse_unused() - report every member that was not looked up: its key is unknown */
 void conf_refuse_unused(struct conf_reader *r, const struct conf_node *object);
 
-/** conf_read_string() - a string that is not empty, as a copy; Return: true when there is one */
+/** conf_read_string() - a copy of a string that is not empty; Return: true when there is one */
 bool conf_read_string(struct conf_reader *r, const struct conf_node *node, char **out);
 
 /** conf_read_socket_path() - a path that fits a socket address */
@@ -41,17 +41,17 @@ void conf_read_guest_name(struct conf_reader *r, const struct conf_node *node, c
 /** conf_read_channel_name() - what can be the name of a file */
 void conf_read_channel_name(struct conf_reader *r, const struct conf_node *node, char **out);
 
-/** conf_read_address() - HOST:PORT; @abroad: what to tell of one that is not of this machine alone, or NULL */
+/** conf_read_address() - HOST:PORT; @abroad: the error for one that is not a loopback address; NULL: any is fine */
 void conf_read_address(struct conf_reader *r, const struct conf_node *node, const char *abroad,
 		       char **out);
 
-/** conf_read_unix_url() - a string that begins with "unix:", and a socket's path behind it */
+/** conf_read_unix_url() - a string that begins with "unix:", with the path of a socket behind it */
 void conf_read_unix_url(struct conf_reader *r, const struct conf_node *node, char **out);
 
-/** conf_read_user() - a user that this system has, by name; Return: true when there is a string */
+/** conf_read_user() - the name of a user that this system has; Return: true when there is a string */
 bool conf_read_user(struct conf_reader *r, const struct conf_node *node, char **out);
 
-/** conf_read_group() - likewise a group */
+/** conf_read_group() - likewise of a group */
 bool conf_read_group(struct conf_reader *r, const struct conf_node *node, char **out);
 
 /** conf_read_mode() - permission bits as an octal string */
@@ -60,14 +60,18 @@ void conf_read_mode(struct conf_reader *r, const struct conf_node *node, unsigne
 /** conf_read_boolean() - true or false */
 void conf_read_boolean(struct conf_reader *r, const struct conf_node *node, bool *out);
 
-/** conf_read_word() - one of some words; Return: true when it is, and @out says which */
+/** conf_read_word() - one of some words; Return: true when it is, and @out is its index */
 bool conf_read_word(struct conf_reader *r, const struct conf_node *node, const char *const words[],
 		    size_t n_words, unsigned int *out);
 
-/** conf_read_u32() - a number from 0 to 2^32 - 1 */
+/** conf_read_number() - a whole number from 0 to @max */
+void conf_read_number(struct conf_reader *r, const struct conf_node *node, uint64_t max,
+		      uint64_t *out);
+
+/** conf_read_u32() - a whole number from 0 to 2^32 - 1 */
 void conf_read_u32(struct conf_reader *r, const struct conf_node *node, uint32_t *out);
 
-/** conf_read_id() - number of a user or a group: from 0 to 2^32 - 2, since the largest means "none" (chown(2)) */
+/** conf_read_id() - number of a user or a group: 0 to 2^32 - 2, since the largest means "none" (chown(2)) */
 void conf_read_id(struct conf_reader *r, const struct conf_node *node, uint32_t *out);
 
 #endif

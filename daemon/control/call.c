@@ -2,14 +2,15 @@
 /*
  * call.c - from a line of JSON-RPC 2.0 to the line that answers it
  *
- * Decode, act, one exit: check the envelope, find the method in the table, check its parameters
- * against the names it declares, call it, wrap the result. No I/O.
+ * Parse the line, check the envelope, find the method in the table, check the parameters against its
+ * fields, call it, wrap the result. No I/O.
  *
- * One step is one request, or one piece of a long result, so that clients can take turns and an
- * answer grows only as fast as it is taken.
+ * One step is one request, or one piece of a long result, so that clients take turns and an answer
+ * grows only as fast as its client takes it.
  */
 #include "control/call.h"
 
+#include <errno.h>
 #include <event2/buffer.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -18,27 +19,48 @@
 
 #include <json-c/json.h>
 
+#include "config/json.h"
+#include "util/bom.h"
 #include "util/log_limit.h"
 
-static struct log_limit calls_limit; /* of the lines that tell who changes something */
+static struct log_limit calls_limit; /* of the lines that say which user changes something */
 
-/**
- * error_object() - an error response
- * @id: the request's id, or NULL for null; a reference is taken
- * @code: enum control_error
- * @sentence: what is wrong
- *
- * Return: a new object.
- */
-static struct json_object *error_object(struct json_object *id, int code, const char *sentence)
+/* A request's id, as it was written; NULL, which is null, for none */
+static struct json_object *id_object(const struct conf_node *id)
+{
+	if (id && id->kind == CONF_STRING)
+		return json_object_new_string_len(id->text, (int)id->text_bytes);
+	return id && id->kind == CONF_NUMBER ? json_object_new_double_s(0, id->text) : NULL;
+}
+
+/* Sentences quote names up to some byte, maybe in the middle of a character; JSON is whole UTF-8 */
+static struct json_object *sentence_object(const char *sentence)
+{
+	char whole[sizeof(((struct control_request *)0)->error) + 4];
+	size_t at = 0, n, have;
+
+	for (; *sentence && at + 4 < sizeof(whole); sentence += have) {
+		const unsigned char *c = (const unsigned char *)sentence;
+
+		n = c[0] < 0x80 ? 1 : c[0] < 0xc0 ? 0 : c[0] < 0xe0 ? 2 : c[0] < 0xf0 ? 3 : 4;
+		for (have = 1; have < n && (c[have] & 0xc0) == 0x80;)
+			have++;
+		if (have == n)
+			memcpy(whole + at, sentence, n);
+		at += have == n ? n : 0;
+	}
+	return json_object_new_string_len(whole, (int)at);
+}
+
+static struct json_object *error_object(const struct conf_node *id, int code, const char *sentence)
 {
 	struct json_object *response = json_object_new_object();
 	struct json_object *error = json_object_new_object();
 
 	json_object_object_add(error, "code", json_object_new_int(code));
-	json_object_object_add(error, "message", json_object_new_string(sentence));
+	json_object_object_add(error, "message", sentence_object(sentence));
 	json_object_object_add(response, "jsonrpc", json_object_new_string("2.0"));
-	json_object_object_add(response, "id", json_object_get(id));
+	json_object_object_add(response, "id", id_object(id));
 	json_object_object_add(response, "error", error);
 	return response;
 }
@@ -68,12 +90,6 @@ char *control_error_line(enum control_error code, const char *sentence)
 	return control_line(error_object(NULL, code, sentence));
 }
 
-/**
- * find_method() - look a method up
- * @name: its name
- *
- * Return: it or NULL.
- */
 static const struct control_method *find_method(const char *name)
 {
 	const struct control_method *m;
@@ -94,73 +110,53 @@ int control_refuse(struct control_request *req, enum control_error code, const c
 	return code;
 }
 
-const char *control_string(const struct control_request *req, const char *name)
+struct conf_node *control_param(const struct control_request *req, const char *name)
 {
-	struct json_object *value;
-
-	if (!json_object_object_get_ex(req->params, name, &value))
-		return NULL;
-	return json_object_get_string(value);
+	return req->params ? conf_member(req->params, name) : NULL;
 }
 
-/**
- * check_param() - whether a parameter is one that the method has, and of its kind
- * @m: method
- * @req: request; its error is filled
- * @key: name of the parameter
- * @value: its value
- *
- * Return: 0 or CONTROL_INVALID_PARAMS.
- */
-static int check_param(const struct control_method *m, struct control_request *req, const char *key,
-		       struct json_object *value)
+const char *control_string(const struct control_request *req, const char *name)
+{
+	const struct conf_node *value = control_param(req, name);
+
+	return value ? value->text : NULL;
+}
+
+/* Whether a parameter is one that the method has, and of its kind; Return: 0 or CONTROL_INVALID_PARAMS */
+static int check_param(const struct control_method *m, struct control_request *req,
+		       const struct conf_node *value)
 {
 	const struct control_field *p = m->params;
 	const char *a;
 
-	while (p->name && strcmp(p->name, key) != 0)
+	while (p->name && strcmp(p->name, value->key) != 0)
 		p++;
 	if (!p->name)
 		return control_refuse(req, CONTROL_INVALID_PARAMS, "%s has no parameter \"%.64s\"",
-				      m->name, key);
+				      m->name, value->key);
 	a = control_field_fits(p, value);
 	return a ? control_refuse(req, CONTROL_INVALID_PARAMS, "\"%s\" must be %s", p->name, a) : 0;
 }
 
-/**
- * check_params() - every parameter is one that the method has, and none is missing
- * @m: method
- * @req: request; its error is filled
- *
- * Return: 0 or CONTROL_INVALID_PARAMS.
- */
 static int check_params(const struct control_method *m, struct control_request *req)
 {
+	const struct conf_node *value = req->params ? req->params->first : NULL;
 	const struct control_field *p;
 	int r;
 
-	if (req->params) {
-		json_object_object_foreach(req->params, key, value) {
-			r = check_param(m, req, key, value);
-			if (r)
-				return r;
-		}
+	for (; value; value = value->next) {
+		r = check_param(m, req, value);
+		if (r)
+			return r;
 	}
 	for (p = m->params; p->name; p++) {
-		if (!p->optional && !json_object_object_get_ex(req->params, p->name, NULL))
+		if (!p->optional && !control_param(req, p->name))
 			return control_refuse(req, CONTROL_INVALID_PARAMS,
 					      "%s needs the parameter \"%s\"", m->name, p->name);
 	}
 	return 0;
 }
 
-/**
- * check_right() - whether the caller may call a method
- * @m: method
- * @req: request; its error is filled
- *
- * Return: 0 or CONTROL_DENIED.
- */
 static int check_right(const struct control_method *m, struct control_request *req)
 {
 	if (req->caller->right >= m->right)
@@ -177,56 +173,38 @@ static int check_right(const struct control_method *m, struct control_request *r
 			      m->name, req->caller->uid);
 }
 
-/**
- * check_envelope() - whether a value is a request
- * @value: the value
- * @id: out: its id, where there is one; borrowed
- * @is_notification: out: it has none
- * @params: out: its parameters, an object; NULL for none; borrowed
- *
- * Return: NULL, or a sentence that says why it is no request.
- */
-static const char *check_envelope(struct json_object *value, struct json_object **id,
-				  bool *is_notification, struct json_object **params)
+/* @id, @params: out: NULL for none; Return: NULL, or a sentence that says why @value is not a request */
+static const char *check_envelope(struct conf_node *value, const struct conf_node **id,
+				  bool *is_notification, struct conf_node **params)
 {
-	struct json_object *member;
+	struct conf_node *member;
 
-	*id = *params = NULL;
+	*id = NULL;
+	*params = NULL;
 	*is_notification = false;
-	if (!json_object_is_type(value, json_type_object))
+	if (value->kind != CONF_OBJECT)
 		return "a request is an object";
-	*is_notification = !json_object_object_get_ex(value, "id", id);
-	if (*id && !json_object_is_type(*id, json_type_string) &&
-	    !json_object_is_type(*id, json_type_int) &&
-	    !json_object_is_type(*id, json_type_double)) {
-		*id = NULL;
+	member = conf_member(value, "id");
+	*is_notification = !member;
+	if (member && member->kind != CONF_STRING && member->kind != CONF_NUMBER &&
+	    member->kind != CONF_NULL)
 		return "\"id\" must be a string, a number or null";
-	}
-	if (!json_object_object_get_ex(value, "jsonrpc", &member) ||
-	    !json_object_is_type(member, json_type_string) ||
-	    strcmp(json_object_get_string(member), "2.0") != 0)
+	*id = member;
+	member = conf_member(value, "jsonrpc");
+	if (!member || member->kind != CONF_STRING || strcmp(member->text, "2.0") != 0)
 		return "\"jsonrpc\" must be \"2.0\"";
-	if (!json_object_object_get_ex(value, "method", &member) ||
-	    !json_object_is_type(member, json_type_string))
+	member = conf_member(value, "method");
+	if (!member || member->kind != CONF_STRING)
 		return "\"method\" must be a string";
-	if (!json_object_object_get_ex(value, "params", &member))
-		return NULL;
-	if (json_object_is_type(member, json_type_array) && !json_object_array_length(member))
-		return NULL; /* as good as none */
+	member = conf_member(value, "params");
+	if (!member || (member->kind == CONF_ARRAY && !member->first))
+		return NULL; /* an empty array is as good as none */
 	*params = member;
-	if (!json_object_is_type(member, json_type_object))
+	if (member->kind != CONF_OBJECT)
 		return "\"params\" must be an object: parameters go by name";
 	return NULL;
 }
 
-/**
- * carry_out() - find the method of a request, and call it
- * @req: request; its error is filled
- * @name: the method's name
- * @result: out
- *
- * Return: 0 or an enum control_error.
- */
 static int carry_out(struct control_request *req, const char *name, struct json_object **result)
 {
 	const struct control_method *m = find_method(name);
@@ -272,29 +250,35 @@ static bool add_answer(struct control_work *w, struct json_object *response, str
 }
 
 /* The members of a response up to the result, which follows in pieces */
-static bool add_head(struct control_work *w, struct json_object *id, struct evbuffer *out)
+static bool add_head(struct control_work *w, const struct conf_node *id, struct evbuffer *out)
 {
-	return open_answer(w, out) &&
-	       evbuffer_add_printf(out, "{\"jsonrpc\":\"2.0\",\"id\":") > 0 && add_json(out, id) &&
-	       evbuffer_add_printf(out, ",\"result\":") > 0;
+	struct json_object *copy = id_object(id);
+	bool ok = open_answer(w, out) &&
+		  evbuffer_add_printf(out, "{\"jsonrpc\":\"2.0\",\"id\":") > 0 &&
+		  add_json(out, copy) && evbuffer_add_printf(out, ",\"result\":") > 0;
+
+	json_object_put(copy);
+	return ok;
 }
 
-static struct json_object *result_object(struct json_object *id, struct json_object *result)
+static struct json_object *result_object(const struct conf_node *id, struct json_object *result)
 {
 	struct json_object *response = json_object_new_object();
 
 	json_object_object_add(response, "jsonrpc", json_object_new_string("2.0"));
-	json_object_object_add(response, "id", json_object_get(id));
+	json_object_object_add(response, "id", id_object(id));
 	json_object_object_add(response, "result", result);
 	return response;
 }
 
-/* Carries out one request, and appends its answer or the beginning of it */
-static enum control_outcome call(struct control_work *w, const struct control_caller *caller,
-				 struct json_object *value, struct evbuffer *out)
+/* Appends the answer, or the beginning of it */
+static enum control_outcome answer_request(struct control_work *w,
+					   const struct control_caller *caller,
+					   struct conf_node *value, struct evbuffer *out)
 {
 	struct control_request req = { .server = caller->server, .caller = caller };
-	struct json_object *id, *result = NULL;
+	struct json_object *result = NULL;
+	const struct conf_node *id;
 	bool is_notification, ok = true;
 	const char *why;
 	int code;
@@ -304,8 +288,7 @@ static enum control_outcome call(struct control_work *w, const struct control_ca
 		ok = add_answer(w, error_object(id, CONTROL_INVALID_REQUEST, why), out);
 		return ok ? CONTROL_WORK_DONE : CONTROL_WORK_FAILED;
 	}
-	code = carry_out(&req, json_object_get_string(json_object_object_get(value, "method")),
-			 &result);
+	code = carry_out(&req, conf_member(value, "method")->text, &result);
 	if (code == CONTROL_LATER)
 		return CONTROL_WORK_LATER;
 	if (is_notification) {
@@ -323,7 +306,7 @@ static enum control_outcome call(struct control_work *w, const struct control_ca
 	return ok ? CONTROL_WORK_DONE : CONTROL_WORK_FAILED;
 }
 
-static enum control_outcome tell_rest(struct control_work *w, struct evbuffer *out)
+static enum control_outcome add_rest(struct control_work *w, struct evbuffer *out)
 {
 	int r = w->rest->next(w->rest, out);
 
@@ -334,46 +317,78 @@ static enum control_outcome tell_rest(struct control_work *w, struct evbuffer *o
 	return r || evbuffer_add(out, "}", 1) ? CONTROL_WORK_FAILED : CONTROL_WORK_DONE;
 }
 
-/* Notes of a line what it is; Return: NULL, or why it cannot be answered at all */
-static const char *take_shape(struct control_work *w, struct json_object *value)
+/* A batch or one request; Return: NULL, or why none of it can be answered */
+static const char *take_shape(struct control_work *w, const struct conf_node *value)
 {
+	size_t n = 0;
+
 	w->n = 1;
-	if (!json_object_is_type(value, json_type_array))
+	if (value->kind != CONF_ARRAY)
 		return NULL;
-	if (!json_object_array_length(value))
+	for (value = value->first; value; value = value->next)
+		n++;
+	if (!n)
 		return "an empty batch";
-	if (json_object_array_length(value) > CONTROL_MAX_BATCH)
+	if (n > CONTROL_MAX_BATCH)
 		return "a batch has at most 16 requests";
-	w->n = json_object_array_length(value);
+	w->n = n;
 	w->batch = true;
 	return NULL;
 }
 _Static_assert(CONTROL_MAX_BATCH == 16, "the sentence above says so");
 
+/* Return: the line as a tree; NULL when it is not JSON, and @sentence says why */
+static struct conf_node *parse_line(const struct control_work *w, char *sentence, size_t size)
+{
+	const char *why = bom_refusal(w->line, w->bytes);
+	struct conf_errors errors = { .out = NULL };
+	struct conf_node *root = NULL;
+
+	if (!why && memchr(w->line, 0, w->bytes))
+		why = "the line holds a NUL";
+	memset(sentence, 0, size);
+	if (!why) {
+		errors.out = fmemopen(sentence, size - 1, "w");
+		if (!errors.out || conf_parse(&root, w->line, w->bytes, &errors) == -ENOMEM)
+			why = "out of memory";
+		if (errors.out)
+			fclose(errors.out);
+	}
+	if (errors.n) /* a key that is there twice does not end the parse */
+		root = conf_free(root);
+	if (why)
+		snprintf(sentence, size, "%s", why);
+	sentence[strcspn(sentence, "\n")] = 0;
+	return root;
+}
+
 static enum control_outcome next_request(struct control_work *w,
 					 const struct control_caller *caller, struct evbuffer *out)
 {
-	struct json_object *value = NULL, *request;
+	struct conf_node *root, *request;
 	enum control_outcome outcome;
-	char sentence[160];
+	char sentence[256];
 	const char *why = NULL;
 
-	if (!control_parse(w->line, w->bytes, &value, sentence, sizeof(sentence))) {
+	root = parse_line(w, sentence, sizeof(sentence));
+	if (!root) {
 		w->n = 1;
 		return add_answer(w, error_object(NULL, CONTROL_PARSE_ERROR, sentence), out) ?
 			       CONTROL_WORK_DONE :
 			       CONTROL_WORK_FAILED;
 	}
 	if (!w->n)
-		why = take_shape(w, value);
-	request = w->batch ? json_object_array_get_idx(value, w->next) : value;
+		why = take_shape(w, root);
+	request = w->batch ? root->first : root;
+	while (w->batch && request->idx < w->next)
+		request = request->next;
 	if (!why)
-		outcome = call(w, caller, request, out);
+		outcome = answer_request(w, caller, request, out);
 	else if (add_answer(w, error_object(NULL, CONTROL_INVALID_REQUEST, why), out))
 		outcome = CONTROL_WORK_DONE;
 	else
 		outcome = CONTROL_WORK_FAILED;
-	json_object_put(value);
+	conf_free(root);
 	return outcome;
 }
 
@@ -385,7 +400,7 @@ void control_work_begin(struct control_work *w, char *line, size_t bytes)
 enum control_outcome control_work_step(struct control_work *w, const struct control_caller *caller,
 				       struct evbuffer *out)
 {
-	enum control_outcome outcome = w->rest ? tell_rest(w, out) : next_request(w, caller, out);
+	enum control_outcome outcome = w->rest ? add_rest(w, out) : next_request(w, caller, out);
 
 	if (outcome != CONTROL_WORK_DONE)
 		return outcome;

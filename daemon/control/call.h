@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "config/node.h"
 #include "control/field.h"
 #include "control/rights.h"
 #include "server/server.h"
@@ -16,7 +17,6 @@ struct evbuffer;
 struct json_object;
 struct control_subscriber;
 
-#define CONTROL_MAX_DEPTH 16
 #define CONTROL_MAX_BATCH 16 /* requests in an array: a reply can be large */
 
 /** enum control_error - codes of JSON-RPC 2.0, section 5.1; those from -32099 to -32000 are ours */
@@ -26,19 +26,19 @@ enum control_error {
 	CONTROL_METHOD_NOT_FOUND = -32601,
 	CONTROL_INVALID_PARAMS = -32602,
 	CONTROL_INTERNAL_ERROR = -32603,
-	CONTROL_BUSY = -32000, /* too many clients, or too many that want events */
-	CONTROL_REFUSED = -32001, /* the daemon cannot do that as things stand */
-	CONTROL_DENIED = -32002, /* whoever asks has no right to that */
+	CONTROL_BUSY = -32000, /* too many clients, or too many subscribers to events */
+	CONTROL_REFUSED = -32001, /* the daemon cannot do that in its present state */
+	CONTROL_DENIED = -32002, /* the client has no right to call this method */
 	CONTROL_IDLE =
-		-32003, /* nothing was asked for too long, or another client needs the place */
+		-32003, /* the client was silent for too long, or another one needs its place */
 };
 
 /**
- * struct control_caller - who asks
- * @server: what he is told of
- * @right: what he may
- * @uid: his user, for the sentence that says what he may not
- * @subscriber: what makes events known to him
+ * struct control_caller - the client that sent a request
+ * @server: the server that it asks about
+ * @right: which methods it may call
+ * @uid: its user, for error texts and the log
+ * @subscriber: sends events to it
  */
 struct control_caller {
 	struct server *server;
@@ -48,9 +48,9 @@ struct control_caller {
 };
 
 /**
- * struct control_rest - a result that is long, and so is made in pieces, as it is taken
+ * struct control_rest - a long result, which is made in pieces, as fast as the client takes them
  * @next: append the next piece of its JSON; Return: 1: more follow; 0: that was all; or -errno
- * @free: let it go, finished or not
+ * @free: free it, finished or not
  */
 struct control_rest {
 	int (*next)(struct control_rest *rest, struct evbuffer *out);
@@ -59,21 +59,21 @@ struct control_rest {
 
 /**
  * struct control_request - what a method gets, and where its errors go
- * @server: what to look at
- * @caller: who asks
- * @params: an object; NULL: none were given
- * @rest: out: the result, instead of one that is whole
- * @error: in case of an error: a sentence
+ * @server: the server
+ * @caller: the client
+ * @params: an object, checked against the method's fields; NULL: none were given
+ * @rest: out: the result, when it is made in pieces
+ * @error: out: a sentence, when there was an error
  */
 struct control_request {
 	struct server *server;
 	const struct control_caller *caller;
-	struct json_object *params;
+	struct conf_node *params;
 	struct control_rest *rest;
 	char error[512];
 };
 
-/** CONTROL_LATER - what a method returns that cannot be called now: call it again when an answer has gone */
+/** CONTROL_LATER - a method returns it to be called again, when another answer has been taken */
 #define CONTROL_LATER 1
 
 /**
@@ -82,10 +82,10 @@ struct control_request {
  * @text: what it does
  * @right: who may call it
  * @params: its parameters
- * @result: members of what it gives, an object; NULL: that describes itself
+ * @result: members of its result, an object; NULL: the result describes itself
  * @call: carry it out; @result is a new object, unless the request gets a rest; Return: 0, CONTROL_LATER,
  *	or an enum control_error with a sentence
- * @error: one that only some methods give: CONTROL_REFUSED, CONTROL_BUSY; 0: none
+ * @error: an error that only some methods give: CONTROL_REFUSED, CONTROL_BUSY; 0: none
  */
 struct control_method {
 	const char *name, *text;
@@ -98,24 +98,27 @@ struct control_method {
 /** control_methods - all methods; the last has no name */
 extern const struct control_method control_methods[];
 
-/** control_refuse() - note a sentence that says what is wrong; Return: @code */
+/** control_refuse() - write the sentence of an error; Return: @code */
 __attribute__((format(printf, 3, 4))) int
 control_refuse(struct control_request *req, enum control_error code, const char *fmt, ...);
 
-/** control_string() - a parameter that is a string; NULL: it was not given */
+/** control_param() - a parameter, of the type that its field has; NULL: it was not given */
+struct conf_node *control_param(const struct control_request *req, const char *name);
+
+/** control_string() - likewise the text of one that is a string */
 const char *control_string(const struct control_request *req, const char *name);
 
-/* Methods that tell (control_list.c, control_channels.c, control_metrics.c) */
+/* Methods that report (list.c, channels.c, metrics.c) */
 int control_guest_list(struct control_request *req, struct json_object **result);
 int control_channel_list(struct control_request *req, struct json_object **result);
 int control_metrics_get(struct control_request *req, struct json_object **result);
 extern const struct control_field control_guest_list_result[], control_channel_list_params[],
 	control_channel_list_result[], control_metrics_get_result[];
 
-/** control_channel_object() - a channel of a guest as `channel.list` tells it; Return: a new object */
+/** control_channel_object() - a channel of a guest as in `channel.list`; Return: a new object */
 struct json_object *control_channel_object(const char *guest, const struct channel_snapshot *snap);
 
-/* Methods that change something (control_change.c) */
+/* Methods that change something (change.c) */
 int control_guest_add(struct control_request *req, struct json_object **result);
 int control_guest_remove(struct control_request *req, struct json_object **result);
 int control_channel_add(struct control_request *req, struct json_object **result);
@@ -123,21 +126,21 @@ int control_channel_remove(struct control_request *req, struct json_object **res
 int control_channel_reset(struct control_request *req, struct json_object **result);
 int control_config_reload(struct control_request *req, struct json_object **result);
 
-/* What all of this is (control_discover.c) */
+/* A description of all methods (discover.c) */
 int control_discover(struct control_request *req, struct json_object **result);
 
 /**
  * struct control_work - a line that is being answered
- * @line: it, a request or an array of them; owned; NULL: there is nothing to do
+ * @line: the line, a request or an array of them; owned; NULL: there is nothing to do
  * @bytes: its length
  * @batch: it is an array
- * @n: requests in it; 0: it was not read yet
- * @next: which of the requests comes next
- * @n_answers: how many were answered, or are being
- * @rest: what is left of the result that is being told; NULL: none
+ * @n: requests in it; 0: the line was not parsed yet
+ * @next: index of the next request
+ * @n_answers: how many were answered, or have begun to be
+ * @rest: what is left of the result that is being sent; NULL: none
  *
- * Only the line is kept while its answers wait to be taken, not what was read from it: that can take
- * a hundred times as much memory.
+ * While the answers wait to be taken, only the line is kept, not the tree that was parsed from it: a tree
+ * can take a hundred times as much memory. So each request of a batch parses the line again.
  */
 struct control_work {
 	char *line;
@@ -146,7 +149,7 @@ struct control_work {
 	struct control_rest *rest;
 };
 
-/** enum control_outcome - what has come of control_work_step() */
+/** enum control_outcome - result of control_work_step() */
 enum control_outcome {
 	CONTROL_WORK_DONE, /* the line is answered */
 	CONTROL_WORK_MORE, /* go on when what was appended has been taken */
@@ -154,14 +157,14 @@ enum control_outcome {
 	CONTROL_WORK_FAILED, /* out of memory in the middle of an answer: end the connection */
 };
 
-/** control_work_begin() - there is a line to be answered, and nothing else to do; @line is owned from here on */
+/** control_work_begin() - begin to answer a line; @line is owned from here on, and no other work is in progress */
 void control_work_begin(struct control_work *work, char *line, size_t bytes);
 
 /**
- * control_work_step() - carry out one request, or tell one more piece of a result
+ * control_work_step() - carry out one request, or make one more piece of a result
  * @work: the line
- * @caller: who asks
- * @out: what is to be sent is appended here: all pieces make one line, or none when no answer is due
+ * @caller: the client
+ * @out: the answer is appended here: all pieces make one line, or none when no answer is due
  *
  * Return: enum control_outcome.
  */
@@ -171,23 +174,10 @@ enum control_outcome control_work_step(struct control_work *work,
 /** control_work_end() - drop the line, answered or not */
 void control_work_end(struct control_work *work);
 
-/**
- * control_parse() - text to value (control_parse.c)
- * @line: the text, with a NUL behind it
- * @bytes: its length
- * @value: out: a new value, which may be NULL for null
- * @sentence: out, when it is not JSON: why
- * @size: bytes of @sentence
- *
- * Return: true when it is JSON.
- */
-bool control_parse(const char *line, size_t bytes, struct json_object **value, char *sentence,
-		   size_t size);
-
 /** control_line() - JSON as a line with its newline, to be freed; @value is consumed, NULL gives NULL */
 char *control_line(struct json_object *value);
 
-/** control_error_line() - the line that answers what is no request; to be freed; NULL: no memory */
+/** control_error_line() - an error that answers no request, as a line to be freed; NULL: there is no memory */
 char *control_error_line(enum control_error code, const char *sentence);
 
 #endif

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * change.c - guests and channels come and go
+ * change.c - methods that change guests and channels
  *
- * A guest or a channel is described as in the configuration file and checked by the same code. What is
- * changed here lasts until the next reload, or the daemon's end.
+ * A guest or a channel is described as in the configuration file and read by the same code. What is
+ * changed here lasts until the next reload, or until the daemon ends.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -17,12 +17,12 @@
 #include "util/fd.h"
 #include "util/log_limit.h"
 
-static struct log_limit changes_limit; /* of the lines that tell what was changed */
+static struct log_limit changes_limit; /* of the lines that say what was changed */
 
 /**
- * struct lines - what somebody has to tell, a line each
- * @out: to be written to
- * @text: what was written, by lines_end()
+ * struct lines - collects errors, one per line
+ * @out: to write to
+ * @text: what was written; complete in lines_end()
  * @bytes: its length
  */
 struct lines {
@@ -31,12 +31,6 @@ struct lines {
 	size_t bytes;
 };
 
-/**
- * lines_begin() - have somewhere to write to
- * @l: out
- *
- * Return: true; false when there is no memory.
- */
 static bool lines_begin(struct lines *l)
 {
 	*l = (struct lines){ .out = NULL };
@@ -44,14 +38,7 @@ static bool lines_begin(struct lines *l)
 	return l->out;
 }
 
-/**
- * lines_end() - make a sentence of what was written
- * @l: lines; freed
- * @req: request, for the sentence
- * @code: its error; 0: none
- *
- * Return: @code, or CONTROL_INTERNAL_ERROR when nothing was written though there was an error.
- */
+/* Makes a sentence of the lines for an error @code (0: none), and frees them; Return: the error */
 static int lines_end(struct lines *l, struct control_request *req, int code)
 {
 	size_t at = 0;
@@ -70,12 +57,7 @@ static int lines_end(struct lines *l, struct control_request *req, int code)
 	return code && !at ? control_refuse(req, CONTROL_INTERNAL_ERROR, "out of memory") : code;
 }
 
-/**
- * find_guest() - the guest that a request names
- * @req: request; its error is filled
- *
- * Return: the guest, or NULL.
- */
+/* Return: the guest that a request names, or NULL with an error in the request */
 static struct guest *find_guest(struct control_request *req)
 {
 	const char *name = control_string(req, "guest");
@@ -86,31 +68,15 @@ static struct guest *find_guest(struct control_request *req)
 	return guest;
 }
 
-/**
- * text_of() - a parameter that is an object, as JSON again
- * @req: request
- * @name: the parameter
- * @bytes: out: its length
- *
- * Return: the text; it belongs to the parameter.
- */
-static const char *text_of(const struct control_request *req, const char *name, size_t *bytes)
-{
-	return json_object_to_json_string_length(json_object_object_get(req->params, name),
-						 JSON_C_TO_STRING_PLAIN, bytes);
-}
-
 int control_guest_add(struct control_request *req, struct json_object **result)
 {
 	struct guest_config cfg;
 	struct lines errors;
-	size_t bytes;
-	const char *text = text_of(req, "guest", &bytes);
 	int r;
 
 	if (!lines_begin(&errors))
 		return control_refuse(req, CONTROL_INTERNAL_ERROR, "out of memory");
-	r = config_parse_guest(&cfg, text, bytes, errors.out);
+	r = config_guest_of(&cfg, control_param(req, "guest"), errors.out);
 	r = lines_end(&errors, req, r ? CONTROL_INVALID_PARAMS : 0);
 	if (r)
 		return r;
@@ -137,17 +103,8 @@ int control_guest_remove(struct control_request *req, struct json_object **resul
 	return 0;
 }
 
-/**
- * add_channel() - have a guest offer a channel, and tell how that went
- * @req: request; its error is filled
- * @guest: guest
- * @cfg: channel
- * @result: out
- *
- * Return: 0 or an enum control_error.
- */
-static int add_channel(struct control_request *req, struct guest *guest,
-		       const struct channel_config *cfg, struct json_object **result)
+static int offer_channel(struct control_request *req, struct guest *guest,
+			 const struct channel_config *cfg, struct json_object **result)
 {
 	const char *name = guest_config(guest)->name;
 	uint32_t id;
@@ -175,34 +132,24 @@ int control_channel_add(struct control_request *req, struct json_object **result
 	struct guest *guest = find_guest(req);
 	struct channel_config cfg;
 	struct lines errors;
-	size_t bytes;
-	const char *text = text_of(req, "channel", &bytes);
 	int r;
 
 	if (!guest)
 		return CONTROL_INVALID_PARAMS;
 	if (!lines_begin(&errors))
 		return control_refuse(req, CONTROL_INTERNAL_ERROR, "out of memory");
-	r = config_parse_channel(&cfg, text, bytes, errors.out);
+	r = config_channel_of(&cfg, control_param(req, "channel"), errors.out);
 	r = lines_end(&errors, req, r ? CONTROL_INVALID_PARAMS : 0);
 	if (r)
 		return r;
-	r = add_channel(req, guest, &cfg, result);
+	r = offer_channel(req, guest, &cfg, result);
 	config_channel_deinit(&cfg);
 	return r;
 }
 
-/**
- * change_channel() - do something to a channel
- * @req: request
- * @result: out
- * @change: what; Return: 0 or -ENOENT
- * @done: what was done, for the log
- *
- * Return: 0 or CONTROL_INVALID_PARAMS.
- */
-static int change_channel(struct control_request *req, struct json_object **result,
-			  int (*change)(struct guest *guest, const char *name), const char *done)
+/* @change: Return: 0 or -ENOENT; @done: what was done, for the log */
+static int alter_channel(struct control_request *req, struct json_object **result,
+			 int (*change)(struct guest *guest, const char *name), const char *done)
 {
 	struct guest *guest = find_guest(req);
 	const char *name = control_string(req, "channel");
@@ -221,12 +168,12 @@ static int change_channel(struct control_request *req, struct json_object **resu
 
 int control_channel_remove(struct control_request *req, struct json_object **result)
 {
-	return change_channel(req, result, guest_channel_remove, "removed");
+	return alter_channel(req, result, guest_channel_remove, "removed");
 }
 
 int control_channel_reset(struct control_request *req, struct json_object **result)
 {
-	return change_channel(req, result, guest_channel_reset, "reset");
+	return alter_channel(req, result, guest_channel_reset, "reset");
 }
 
 int control_config_reload(struct control_request *req, struct json_object **result)

@@ -180,18 +180,18 @@ static int read_wanted(struct control_request *req, struct channel_list *l)
 {
 	const char *name = control_string(req, "guest");
 	struct guest *guest = name ? server_find(req->server, name) : NULL;
-	struct json_object *limit;
+	const struct conf_node *limit = control_param(req, "limit");
 
 	if (name && !guest)
 		return control_refuse(req, CONTROL_INVALID_PARAMS, "there is no guest \"%.64s\"",
 				      name);
 	l->only = guest ? guest_serial(guest) : 0;
 	l->left = UINT64_MAX;
-	if (json_object_object_get_ex(req->params, "limit", &limit)) {
-		if (json_object_get_int64(limit) < 1)
+	if (limit) {
+		if (limit->integer < 1)
 			return control_refuse(req, CONTROL_INVALID_PARAMS,
 					      "\"limit\" must be 1 or more");
-		l->left = json_object_get_uint64(limit);
+		l->left = (uint64_t)limit->integer;
 	}
 	return read_cursor(req, l);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * field.c - what methods take and give: checked, and described as JSON schema
+ * field.c - what methods take and give: checked, and described as a JSON schema
  */
 #include "control/field.h"
 
@@ -9,47 +9,45 @@
 
 #include <json-c/json.h>
 
+#include "config/node.h"
 #include "control/json.h"
 
 const struct control_field control_no_fields[] = { CONTROL_END };
 
-/* What a value of a type is, for a person and for a schema */
+/* A value of each type: in an error text, in a schema, in a request */
 static const struct {
 	const char *a, *type;
-	enum json_type json;
+	enum conf_kind kind;
 } types[] = {
-	[CONTROL_STRING] = { "a string", "string", json_type_string },
-	[CONTROL_INTEGER] = { "a number", "integer", json_type_int },
-	[CONTROL_BOOLEAN] = { "a boolean", "boolean", json_type_boolean },
-	[CONTROL_INSTANCE] = { "a string", "string", json_type_string },
-	[CONTROL_OBJECT] = { "an object", "object", json_type_object },
-	[CONTROL_LIST] = { "an array", "array", json_type_array },
-	[CONTROL_WORDS] = { "an array of strings", "array", json_type_array },
-	[CONTROL_COUNTS] = { "an object", "object", json_type_object },
-	[CONTROL_CONFIG] = { "an object", "object", json_type_object },
+	[CONTROL_STRING] = { "a string", "string", CONF_STRING },
+	[CONTROL_INTEGER] = { "a number", "integer", CONF_NUMBER },
+	[CONTROL_BOOLEAN] = { "a boolean", "boolean", CONF_BOOLEAN },
+	[CONTROL_INSTANCE] = { "a string", "string", CONF_STRING },
+	[CONTROL_OBJECT] = { "an object", "object", CONF_OBJECT },
+	[CONTROL_LIST] = { "an array", "array", CONF_ARRAY },
+	[CONTROL_WORDS] = { "an array of strings", "array", CONF_ARRAY },
+	[CONTROL_COUNTS] = { "an object", "object", CONF_OBJECT },
+	[CONTROL_CONFIG] = { "an object", "object", CONF_OBJECT },
 };
-_Static_assert(sizeof(types) / sizeof(types[0]) == N_RPC_TYPES, "an entry for each type");
+_Static_assert(sizeof(types) / sizeof(types[0]) == N_CONTROL_TYPES, "an entry for each type");
 
-const char *control_field_fits(const struct control_field *field, struct json_object *value)
+const char *control_field_fits(const struct control_field *field, const struct conf_node *value)
 {
 	const char *a = types[field->type].a;
 
-	if (!json_object_is_type(value, types[field->type].json))
+	if (value->kind != types[field->type].kind)
 		return a;
+	if (field->type == CONTROL_INTEGER) /* however large it is */
+		return strpbrk(value->text, ".eE") ? a : NULL;
 	if (field->type != CONTROL_WORDS)
 		return NULL;
-	for (size_t i = 0; i < json_object_array_length(value); i++) {
-		if (!json_object_is_type(json_object_array_get_idx(value, i), json_type_string))
+	for (value = value->first; value; value = value->next) {
+		if (value->kind != CONF_STRING)
 			return a;
 	}
 	return NULL;
 }
 
-/**
- * add_words() - the words that a string can be
- * @schema: the string's schema
- * @field: field
- */
 static void add_words(struct json_object *schema, const struct control_field *field)
 {
 	struct json_object *list;
@@ -63,12 +61,6 @@ static void add_words(struct json_object *schema, const struct control_field *fi
 	json_object_object_add(schema, "enum", list);
 }
 
-/**
- * string_schema() - of a string, or of an item of a list of them
- * @field: field
- *
- * Return: a new object.
- */
 static struct json_object *string_schema(const struct control_field *field)
 {
 	struct json_object *schema = json_object_new_object();
@@ -78,11 +70,6 @@ static struct json_object *string_schema(const struct control_field *field)
 	return schema;
 }
 
-/**
- * integer_schema() - of a number that is not negative
- *
- * Return: a new object.
- */
 static struct json_object *integer_schema(void)
 {
 	struct json_object *schema = json_object_new_object();
@@ -92,12 +79,6 @@ static struct json_object *integer_schema(void)
 	return schema;
 }
 
-/**
- * config_schema() - where the configuration's schema describes a part of it
- * @part: its name there
- *
- * Return: a new object.
- */
 static struct json_object *config_schema(const char *part)
 {
 	struct json_object *schema = json_object_new_object();
@@ -108,12 +89,7 @@ static struct json_object *config_schema(const char *part)
 	return schema;
 }
 
-/**
- * list_schema() - of an array
- * @items: the schema of its items; consumed
- *
- * Return: a new object.
- */
+/* @items is consumed */
 static struct json_object *list_schema(struct json_object *items)
 {
 	struct json_object *schema = json_object_new_object();
@@ -123,12 +99,7 @@ static struct json_object *list_schema(struct json_object *items)
 	return schema;
 }
 
-/**
- * bare_schema() - of a field that is not null, without its description
- * @field: field
- *
- * Return: a new object.
- */
+/* Without "null" and without the description */
 static struct json_object *bare_schema(const struct control_field *field)
 {
 	struct json_object *schema;
@@ -155,7 +126,7 @@ static struct json_object *bare_schema(const struct control_field *field)
 		return schema;
 	case CONTROL_STRING:
 	case CONTROL_BOOLEAN:
-	case N_RPC_TYPES:
+	case N_CONTROL_TYPES:
 		break;
 	}
 	schema = json_object_new_object();

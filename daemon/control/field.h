@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * field.h - what methods take and give, in tables (private to control)
+ * field.h - tables of what methods take and give (private to control)
  *
  * The same table checks a request's parameters and makes the description that `rpc.discover` gives.
  */
@@ -9,9 +9,10 @@
 
 #include <stdbool.h>
 
+struct conf_node;
 struct json_object;
 
-/** enum control_type - kinds of members */
+/** enum control_type - types of fields */
 enum control_type {
 	CONTROL_STRING,
 	CONTROL_INTEGER, /* not negative */
@@ -20,13 +21,13 @@ enum control_type {
 	CONTROL_OBJECT, /* with members of its own */
 	CONTROL_LIST, /* of objects */
 	CONTROL_WORDS, /* a list of strings */
-	CONTROL_COUNTS, /* an object: how often each of what it names */
+	CONTROL_COUNTS, /* an object: how often each key has happened */
 	CONTROL_CONFIG, /* an object as in the configuration */
-	N_RPC_TYPES,
+	N_CONTROL_TYPES,
 };
 
 /**
- * struct control_field - a parameter of a method, or a member of what it gives
+ * struct control_field - a parameter of a method, or a member of its result
  * @name: its name; NULL ends a table
  * @type: what it is
  * @text: what it means
@@ -34,8 +35,8 @@ enum control_type {
  * @nullable: it may be null
  * @of: (CONTROL_OBJECT, CONTROL_LIST) the members
  * @config: (CONTROL_CONFIG) which part of the configuration, by its name in the schema's $defs
- * @word: (CONTROL_STRING, CONTROL_WORDS) the words that there are: gives the one of a number, NULL past the
- *	last; NULL: any string
+ * @word: (CONTROL_STRING, CONTROL_WORDS) gives the allowed word with this index, NULL past the last; NULL:
+ *	any string is allowed
  */
 struct control_field {
 	const char *name;
@@ -47,7 +48,7 @@ struct control_field {
 	const char *(*word)(unsigned int idx);
 };
 
-/* An entry of a table, and its end; what follows the text are further members of struct control_field */
+/* An entry of a table, and its end; further members of struct control_field may follow the text */
 #define CONTROL_FIELD(name_, type_, text_, ...)                                  \
 	{                                                                        \
 		.name = (name_), .type = (type_), .text = (text_), ##__VA_ARGS__ \
@@ -60,8 +61,8 @@ struct control_field {
 /** control_no_fields - an empty table */
 extern const struct control_field control_no_fields[];
 
-/** control_field_fits() - whether a value is what a field is to be; Return: NULL, or "a string", ... */
-const char *control_field_fits(const struct control_field *field, struct json_object *value);
+/** control_field_fits() - check the type of a value; Return: NULL, or what it must be: "a string", ... */
+const char *control_field_fits(const struct control_field *field, const struct conf_node *value);
 
 /** control_field_schema() - the JSON schema of a field; Return: a new object */
 struct json_object *control_field_schema(const struct control_field *field);

@@ -14,24 +14,12 @@
 
 #include "util/fd.h"
 
-/**
- * control_add_string() - a string member
- * @object: to which
- * @key: its key; static memory
- * @text: the string; NULL is null
- */
 void control_add_string(struct json_object *object, const char *key, const char *text)
 {
 	json_object_object_add_ex(object, key, text ? json_object_new_string(text) : NULL,
 				  JSON_C_OBJECT_ADD_CONSTANT_KEY);
 }
 
-/**
- * control_add_number() - a number member
- * @object: to which
- * @key: its key; static memory
- * @number: the number
- */
 void control_add_number(struct json_object *object, const char *key, uint64_t number)
 {
 	json_object_object_add_ex(object, key, json_object_new_uint64(number),
@@ -45,24 +33,12 @@ void control_add_id(struct json_object *object, const char *key, uint32_t id)
 				  JSON_C_OBJECT_ADD_CONSTANT_KEY);
 }
 
-/**
- * control_add_boolean() - a boolean member
- * @object: to which
- * @key: its key; static memory
- * @boolean: the value
- */
 void control_add_boolean(struct json_object *object, const char *key, bool boolean)
 {
 	json_object_object_add_ex(object, key, json_object_new_boolean(boolean),
 				  JSON_C_OBJECT_ADD_CONSTANT_KEY);
 }
 
-/**
- * control_add_instance() - an instance as a member
- * @object: to which
- * @key: its key; static memory
- * @instance: the number; 0 is null
- */
 void control_add_instance(struct json_object *object, const char *key, uint64_t instance)
 {
 	char text[17];
@@ -72,12 +48,6 @@ void control_add_instance(struct json_object *object, const char *key, uint64_t 
 				  JSON_C_OBJECT_ADD_CONSTANT_KEY);
 }
 
-/**
- * control_add_path() - an absolute path as a member
- * @object: to which
- * @key: its key; static memory
- * @path: the path; a relative one is one from the daemon's working directory
- */
 void control_add_path(struct json_object *object, const char *key, const char *path)
 {
 	_cleanup_free_ char *dir = path[0] == '/' ? NULL : getcwd(NULL, 0);

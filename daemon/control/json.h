@@ -2,9 +2,9 @@
 /*
  * json.h - members of results (private to control)
  *
- * Names of results are part of the interface: snake_case, with their unit where they have one.
- * Instances are strings of 16 hexadecimal digits, since not every reader of JSON has 64-bit
- * integers; so are no counters, which stay below 2^53 for longer than anybody will wait.
+ * Names of members are part of the interface: snake_case, with their unit where they have one.
+ * Instances are strings of 16 hexadecimal digits, since not every JSON parser has 64-bit integers.
+ * Counters are numbers: they stay below 2^53 for years.
  */
 #ifndef OKL4FSD_CONTROL_JSON_H
 #define OKL4FSD_CONTROL_JSON_H
@@ -21,6 +21,7 @@ void control_add_string(struct json_object *object, const char *key, const char 
 void control_add_number(struct json_object *object, const char *key, uint64_t number);
 
 /** control_add_id() - number of a user or a group; OKL4FS_NOT_GIVEN is null */
+
 void control_add_id(struct json_object *object, const char *key, uint32_t id);
 /** control_add_boolean() - a boolean */
 void control_add_boolean(struct json_object *object, const char *key, bool boolean);
@@ -28,7 +29,7 @@ void control_add_boolean(struct json_object *object, const char *key, bool boole
 /** control_add_instance() - an instance; 0 is null */
 void control_add_instance(struct json_object *object, const char *key, uint64_t instance);
 
-/** control_add_path() - a path, made absolute from the daemon's working directory */
+/** control_add_path() - a path; a relative one is made absolute with the daemon's working directory */
 void control_add_path(struct json_object *object, const char *key, const char *path);
 
 #endif

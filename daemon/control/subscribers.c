@@ -354,19 +354,19 @@ static uint32_t kinds_of_word(const char *word)
  */
 static int read_kinds(struct control_request *req, uint32_t *bits)
 {
-	struct json_object *list;
+	const struct conf_node *list = control_param(req, "kinds"), *kind;
 
 	*bits = (1U << N_EVENTS_KINDS) - 1;
-	if (!json_object_object_get_ex(req->params, "kinds", &list))
+	if (!list)
 		return 0;
 	*bits = 0;
-	for (size_t i = 0; i < json_object_array_length(list); i++) {
-		const char *word = json_object_get_string(json_object_array_get_idx(list, i));
-		uint32_t more = kinds_of_word(word);
+	for (kind = list->first; kind; kind = kind->next) {
+		uint32_t more = kinds_of_word(kind->text);
 
 		if (!more)
 			return control_refuse(req, CONTROL_INVALID_PARAMS,
-					      "there are no events of the kind \"%.64s\"", word);
+					      "there are no events of the kind \"%.64s\"",
+					      kind->text);
 		*bits |= more;
 	}
 	return *bits ? 0 : control_refuse(req, CONTROL_INVALID_PARAMS, "\"kinds\" is empty");

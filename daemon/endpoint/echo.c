@@ -17,7 +17,7 @@
  * -------------------
  * The reading end is open all the time: a writer in the guest never gets EPIPE. The writing end is
  * open too, unless the guest's writers have closed and all their bytes are echoed: then it closes,
- * so the guest's reader takes the bytes and sees an end-of-file. It opens again with the first
+ * so the guest's reader takes the bytes and sees an end-of-file. It opens again at the first
  * sign of a new writer, which is its phase or its bytes, whichever is seen first:
  *
  *	fwd, as seen from here			bwd
@@ -29,7 +29,7 @@
  *						whose bytes went over before) ends the reader too
  *
  * When the guest's reader closes, the bytes wait in fwd, and a full fwd holds up the writer, until
- * a reader opens again. Nobody's bytes are dropped. An end-of-file behind them waits with them.
+ * a reader opens again. No bytes are dropped. An end-of-file behind them waits with them.
  *
  * After a restart the table holds with the phases that are found. Only one thing cannot be known:
  * whether the phase of a closed, empty fwd was passed on already. If bwd is found closed, it was.
@@ -37,49 +37,18 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <libfs/checked.h>
 
+#include "channel/io.h"
 #include "endpoint/endpoint.h"
 
-/**
- * struct echo - endpoint
- * @ep: common part
- * @eof_phase: phase of the guest's writer whose end was passed on last; 0: none
- */
 struct echo {
 	struct endpoint ep;
-	uint64_t eof_phase;
+	uint64_t eof_phase; /* phase of the guest's writer whose end was passed on last; 0: none */
 };
 
-/**
- * copy() - from ring to ring
- * @to: where to
- * @from: where from
- * @bytes: how many; both have as many
- */
-static void copy(const struct pipe_seg to[2], const struct pipe_seg from[2], uint64_t bytes)
-{
-	uint64_t done = 0;
-
-	while (done < bytes) {
-		const struct pipe_seg *t = &to[done >= to[0].bytes];
-		const struct pipe_seg *f = &from[done >= from[0].bytes];
-		uint64_t t_at = t == to ? done : done - to[0].bytes;
-		uint64_t f_at = f == from ? done : done - from[0].bytes;
-		uint64_t n = fs_min(fs_min(t->bytes - t_at, f->bytes - f_at), bytes - done);
-
-		memcpy(t->base + t_at, f->base + f_at, n);
-		done += n;
-	}
-}
-
-/**
- * pass_eof() - the guest's writers have closed and nothing is left
- * @e: echo
- */
-static void pass_eof(struct echo *e)
+static void pass_echo_eof(struct echo *e)
 {
 	struct channel *ch = e->ep.ch;
 	/* As it was when nothing was left: the next writer may be there by now */
@@ -91,23 +60,16 @@ static void pass_eof(struct echo *e)
 	e->eof_phase = phase;
 }
 
-/**
- * move() - echo one piece
- * @e: echo
- * @max: bytes at most
- *
- * Return: bytes moved; 0 when there is nothing to do before the next wake-up; -FS_AGAIN to look
- * again; or another negated status when the channel has failed.
- */
-static int64_t move(struct echo *e, uint64_t max)
+static int64_t echo_piece(void *arg, uint64_t max)
 {
+	struct echo *e = arg;
 	struct channel *ch = e->ep.ch;
 	struct pipe_seg from[2], to[2];
 	int64_t filled = channel_peek_read(ch, from), room;
 	int r;
 
 	if (!filled) {
-		pass_eof(e);
+		pass_echo_eof(e);
 		return 0;
 	}
 	if (filled < 0 && filled != -FS_AGAIN)
@@ -129,40 +91,22 @@ static int64_t move(struct echo *e, uint64_t max)
 		return room;
 
 	max = fs_min(max, fs_min((uint64_t)filled, (uint64_t)room));
-	copy(to, from, max);
+	endpoint_copy(to, from, max);
 	channel_commit_write(ch, max);
 	channel_commit_read(ch, max);
 	return channel_usable(ch) ? (int64_t)max : -FS_CHANNEL_FAILED;
 }
 
-/**
- * woken() - echo a turn's share
- * @arg: echo
- */
-static void woken(void *arg)
+static void echo_woken(void *arg)
 {
 	struct echo *e = arg;
-	uint64_t moved = 0;
 
-	for (unsigned int moves = 0; moves < CHANNEL_TURN_MOVES && moved < CHANNEL_TURN_BYTES;
-	     moves++) {
-		int64_t n = move(e, CHANNEL_TURN_BYTES - moved);
-
-		if (n > 0)
-			moved += (uint64_t)n;
-		else if (n != -FS_AGAIN)
-			return;
-	}
-	channel_again(e->ep.ch);
+	if (endpoint_turn(echo_piece, e) == 1)
+		channel_again(e->ep.ch);
 }
 
-/**
- * give_back() - end the move that a killed predecessor had begun
- * @ch: channel
- *
- * Return: 0, or an error after which the channel is not usable.
- */
-static int give_back(struct channel *ch)
+/* End the move that a killed predecessor had begun. Return: 0 or an error */
+static int end_former_move(struct channel *ch)
 {
 	uint64_t copied = channel_write_pos(ch) - channel_read_pos(ch);
 	int64_t filled = channel_readable(ch);
@@ -190,44 +134,30 @@ static int give_back(struct channel *ch)
 	return 0;
 }
 
-/**
- * up() - take up where the cursors are
- * @arg: echo
- * @fresh: no difference: the cursors tell
- */
-static void up(void *arg, bool fresh)
+static void echo_up(void *arg, bool fresh)
 {
 	struct echo *e = arg;
 	struct channel_peer writer;
 	uint64_t phase = channel_write_phase(e->ep.ch);
 
 	e->eof_phase = 0;
-	if (give_back(e->ep.ch) || channel_guest_writer(e->ep.ch, &writer))
+	if (end_former_move(e->ep.ch) || channel_guest_writer(e->ep.ch, &writer))
 		return;
 	if (phase && !(phase & 1) && writer.state == PIPE_CLOSED)
 		e->eof_phase = writer.phase;
-	woken(e);
+	echo_woken(e);
 }
 
-/**
- * down() - nothing is kept
- * @arg: echo
- * @gone: no difference
- */
-static void down(void *arg, bool gone)
+static void echo_down(void *arg, bool gone)
 {
 }
 
-static const struct channel_endpoint_ops channel_ops = { .up = up, .down = down, .woken = woken };
+static const struct channel_endpoint_ops echo_channel_ops = {
+	.up = echo_up,
+	.down = echo_down,
+	.woken = echo_woken,
+};
 
-/**
- * echo_new() - see struct endpoint_ops
- * @out: out
- * @cfg: nothing in it is of use
- * @ch: channel
- *
- * Return: 0 or -ENOMEM.
- */
 static int echo_new(struct endpoint **out, const struct endpoint_config *cfg, struct channel *ch)
 {
 	struct echo *e = calloc(1, sizeof(*e));
@@ -236,25 +166,16 @@ static int echo_new(struct endpoint **out, const struct endpoint_config *cfg, st
 		return -ENOMEM;
 	e->ep.ops = &endpoint_echo;
 	e->ep.ch = ch;
-	channel_bind(ch, &channel_ops, e);
+	channel_bind(ch, &echo_channel_ops, e);
 	*out = &e->ep;
 	return 0;
 }
 
-/**
- * echo_info() - somebody is always there
- * @ep: endpoint
- * @info: to be filled
- */
 static void echo_info(const struct endpoint *ep, struct endpoint_info *info)
 {
 	*info = (struct endpoint_info){ .connected = true };
 }
 
-/**
- * echo_free() - see struct endpoint_ops
- * @ep: endpoint
- */
 static void echo_free(struct endpoint *ep)
 {
 	free(ep);

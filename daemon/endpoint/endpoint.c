@@ -1,32 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/*
- * endpoint.c - the table of endpoint types, and what several of them do
- */
 #include "endpoint/endpoint.h"
 
-#include <errno.h>
+#include <string.h>
 
 #include <libfs/checked.h>
 
-static const struct endpoint_ops *const types[] = {
-	[ENDPOINT_INTERVM] = &endpoint_intervm,
-	[ENDPOINT_ECHO] = &endpoint_echo,
-	[ENDPOINT_DISCARD] = &endpoint_discard,
-	[ENDPOINT_UNIX_LISTEN] = &endpoint_unix_listen,
-	[ENDPOINT_UNIX_CONNECT] = &endpoint_unix_connect,
-	[ENDPOINT_TCP_LISTEN] = &endpoint_tcp_listen,
-	[ENDPOINT_TCP_CONNECT] = &endpoint_tcp_connect,
-	[ENDPOINT_CHANNEL] = &endpoint_channel,
-};
-_Static_assert(sizeof(types) / sizeof(types[0]) == N_ENDPOINT_TYPES, "a table for each type");
-
-int endpoint_new(struct endpoint **ep, struct channel *ch)
-{
-	const struct endpoint_config *cfg = &ch->cfg->endpoint;
-
-	*ep = NULL;
-	return types[cfg->type]->new (ep, cfg, ch);
-}
+#include "channel/io.h"
 
 struct endpoint *endpoint_free(struct endpoint *ep)
 {
@@ -55,28 +34,61 @@ int endpoint_enter_nothing(struct endpoint *ep)
 	return 0;
 }
 
-int endpoint_drain(struct channel *ch)
+int endpoint_turn(int64_t (*move)(void *arg, uint64_t max), void *arg)
 {
-	struct pipe_seg seg[2];
 	uint64_t moved = 0;
 
 	for (unsigned int moves = 0; moves < CHANNEL_TURN_MOVES && moved < CHANNEL_TURN_BYTES;
 	     moves++) {
-		int64_t n = channel_peek_read(ch, seg);
-		int r;
+		int64_t n = move(arg, CHANNEL_TURN_BYTES - moved);
 
-		if (n > 0) {
-			n = (int64_t)fs_min((uint64_t)n, CHANNEL_TURN_BYTES - moved);
-			channel_commit_read(ch, (uint64_t)n);
+		if (n > 0)
 			moved += (uint64_t)n;
-			continue;
-		}
-		if (n == 0)
-			return 0; /* end-of-file: a new writer wakes us */
-		r = n == -FS_AGAIN ? channel_wait_read(ch) : (int)n;
-		if (r <= 0)
-			return r;
+		else if (n != -FS_AGAIN)
+			return (int)n;
 	}
-	channel_again(ch);
-	return 0;
+	return 1;
+}
+
+void endpoint_copy(const struct pipe_seg to[2], const struct pipe_seg from[2], uint64_t bytes)
+{
+	uint64_t done = 0;
+
+	while (done < bytes) {
+		const struct pipe_seg *t = &to[done >= to[0].bytes];
+		const struct pipe_seg *f = &from[done >= from[0].bytes];
+		uint64_t t_at = t == to ? done : done - to[0].bytes;
+		uint64_t f_at = f == from ? done : done - from[0].bytes;
+		uint64_t n = fs_min(fs_min(t->bytes - t_at, f->bytes - f_at), bytes - done);
+
+		memcpy(t->base + t_at, f->base + f_at, n);
+		done += n;
+	}
+}
+
+static int64_t drop_piece(void *arg, uint64_t max)
+{
+	struct channel *ch = arg;
+	struct pipe_seg seg[2];
+	int64_t n = channel_peek_read(ch, seg);
+
+	if (n > 0) {
+		n = (int64_t)fs_min((uint64_t)n, max);
+		channel_commit_read(ch, (uint64_t)n);
+		return channel_usable(ch) ? n : -FS_CHANNEL_FAILED;
+	}
+	if (n == -FS_AGAIN) {
+		n = channel_wait_read(ch);
+		return n == 1 ? -FS_AGAIN : n;
+	}
+	return n; /* 0 is end-of-file: a new writer wakes us */
+}
+
+int endpoint_drain(struct channel *ch)
+{
+	int r = endpoint_turn(drop_piece, ch);
+
+	if (r == 1)
+		channel_again(ch);
+	return r < 0 ? r : 0;
 }

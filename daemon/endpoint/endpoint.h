@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * endpoint.h - what the host end of a channel is joined to
+ * endpoint.h - what the host end of a channel is connected to, and what all endpoints share
  *
- * One file a type behind one table. An endpoint lives on the guest's worker and reaches the ring
- * only through channel.h: it moves bytes between the ring and its own side without a copy in
- * between (readv/writev on peeked segments) and holds no buffer of its own.
+ * One file per type behind one table (types.h). An endpoint lives on the guest's worker and reaches
+ * the ring only through channel/io.h: it moves bytes between the ring and its own side without a
+ * copy in between (readv/writev on peeked segments) and holds no buffer of its own.
  */
 #ifndef OKL4FSD_ENDPOINT_ENDPOINT_H
 #define OKL4FSD_ENDPOINT_ENDPOINT_H
@@ -17,13 +17,13 @@ struct endpoint;
 
 /**
  * struct endpoint_info - for `status` and `channel.list`
- * @connected: somebody is there (echo, discard: always; sockets: there is a connection)
+ * @connected: a peer is connected (echo, discard: always; sockets: there is a connection)
  * @clients: clients served so far; *-connect: connections made
  * @refused: clients turned away because one was there already
  * @failed: (*-connect) attempts that failed, handshakes included
- * @handshakes_failed: (TLS) connections that were not to be trusted, or not made in time
- * @torn: (TLS) connections that ended without saying so: what came may not be all
- * @path_lost: (unix-listen) somebody has removed or replaced the socket's file
+ * @handshakes_failed: (TLS) connections that could not be trusted, or not made in time
+ * @torn: (TLS) connections that ended without a close_notify: what came may not be all
+ * @path_lost: (unix-listen) the socket's file was removed or replaced
  * @error: what went wrong last; empty when nothing has since things went well
  */
 struct endpoint_info {
@@ -41,13 +41,13 @@ struct endpoint_info {
  * @leave: let go of the loop and of other endpoints, without ending anything: the guest is about to
  *	go to another worker, or the daemon ends. On the loop's thread. NULL: it cannot do that
  * @enter: go on, after @leave, with the channel's loop, which may be another one; there is one when
- *	there is @leave. Return: 0 or -errno, with a log line; then it waits, or serves nobody
+ *	there is @leave. Return: 0 or -errno, with a log line; then it waits, or serves no peer
  * @reloaded: the configuration was read again and has this channel as it is: listen again where a
  *	socket's file was lost. NULL: there is nothing to do
- * @removed: the channel is not offered any more, free() follows; NULL: there is nothing to do
- * @close: the channel is not offered any more: serve nobody but the one who is to have its tail, if there
- *	is one, and let go of names in the file system and of addresses. NULL: it cannot do that
- * @is_busy: (with @close) whether somebody is still there, or something on its way
+ * @removed: the channel is no longer offered, free() follows; NULL: there is nothing to do
+ * @close: the channel is no longer offered: serve only the client that gets its tail, if there is
+ *	one, and let go of names in the file system and of addresses. NULL: it cannot do that
+ * @is_busy: (with @close) whether a client is still there, or bytes are on their way
  * @free: end all streams, close all descriptors, remove what was created in the file system. The
  *	shared memory is not touched: a guest waits for the next daemon as if this one was killed
  */
@@ -74,17 +74,15 @@ struct endpoint {
 	struct channel *ch;
 };
 
+/* One per type, defined in the type's own file */
 extern const struct endpoint_ops endpoint_intervm, endpoint_echo, endpoint_discard,
 	endpoint_unix_listen, endpoint_unix_connect, endpoint_tcp_listen, endpoint_tcp_connect,
 	endpoint_channel;
 
-/** endpoint_new() - of the type that @ch is configured for; loop's thread or before it runs; Return: 0 or -errno */
-int endpoint_new(struct endpoint **ep, struct channel *ch);
-
 /** endpoint_free() - NULL is allowed; Return: NULL */
 struct endpoint *endpoint_free(struct endpoint *ep);
 
-/** endpoint_is_connected() - whether somebody is there; NULL is allowed */
+/** endpoint_is_connected() - whether a peer is connected; NULL is allowed */
 bool endpoint_is_connected(const struct endpoint *ep);
 
 /** endpoint_leave_nothing(), endpoint_enter_nothing() - of types that keep nothing on the loop */
@@ -92,13 +90,18 @@ void endpoint_leave_nothing(struct endpoint *ep);
 int endpoint_enter_nothing(struct endpoint *ep);
 
 /**
- * joined_links() - whether an endpoint `channel` of one guest names the other, in whichever direction
- * @guest: name of a guest
- * @other: name of another one, or the same
+ * endpoint_turn() - a turn's share of one direction (CHANNEL_TURN_BYTES, CHANNEL_TURN_MOVES)
+ * @move: move one piece of at most @max bytes. Return: bytes moved; 0 when there is nothing to do before
+ *	the next wake-up; -FS_AGAIN to look again; or another negated status when a channel has failed
+ * @arg: its argument
  *
- * Any thread. Return: true when there is one, joined or not.
+ * Return: 1 when the share is used up and there may be more (channel_again()), 0 when there is nothing
+ * to do before the next wake-up, or an error after which the channel is not usable.
  */
-bool joined_links(const char *guest, const char *other);
+int endpoint_turn(int64_t (*move)(void *arg, uint64_t max), void *arg);
+
+/** endpoint_copy() - copy from ring to ring; both have at least @bytes */
+void endpoint_copy(const struct pipe_seg to[2], const struct pipe_seg from[2], uint64_t bytes);
 
 /**
  * endpoint_drain() - take what the guest wrote and drop it, one turn's share

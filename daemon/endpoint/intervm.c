@@ -8,22 +8,22 @@
  * read from the file into the ring itself.
  *
  * The reading end is open all the time, and what the guest writes is counted and dropped: the
- * original's channel went both ways, its example one.
+ * original's channel carries bytes both ways, its example uses only one.
  *
- * Where it is
- * -----------
- * stands in the shared words, so that a daemon that was killed goes on in the middle of a piece.
+ * Going on after a kill
+ * ---------------------
+ * The shared words hold the place, so a daemon goes on in the middle of a piece of its predecessor.
  * The phase p of the host's writing end says how many rounds have begun, (p + 1) / 2, and whether
  * the last one is going on (p is odd). All rounds are the whole file, so round r begins at byte
  * (r - 1) * size of the stream, and the present position in the file follows from bwd's head. If
- * that is no position in the file (it has another size now), the torn round ends there, and the
+ * that is not a position in the file (it has another size now), the torn round ends there, and the
  * next one begins with the file's first byte.
  *
- * "The reader has closed" cannot be asked of its state alone: `cat f; cat f` may close and open
+ * The reader's state alone does not say that it has closed: `cat f; cat f` may close and open
  * again between two looks. So the guest's reader says which end-of-file it has used up (eof_seen in
  * abi.h). A reader that counts the bytes and closes without looking for the end is as good, if it
  * has taken all of them. One that leaves in the middle holds the round up until another one takes
- * the rest; the stream is the file, whoever reads how much of it.
+ * the rest: the stream is the file, however many readers share it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -36,45 +36,27 @@
 
 #include <libfs/checked.h>
 
+#include "channel/io.h"
 #include "endpoint/endpoint.h"
 #include "util/fd.h"
 #include "util/log.h"
 
 #define PIECE_BYTES 4096
 
-/**
- * struct intervm - endpoint
- * @ep: common part
- * @fd: the file
- * @size: its bytes when the endpoint was made, which is what each round sends
- * @base: bwd's position at which the present round began
- * @done: all rounds are over, and that was said
- */
 struct intervm {
 	struct endpoint ep;
-	int fd;
-	uint64_t size;
-	uint64_t base;
-	bool done;
+	int fd; /* the file */
+	uint64_t size; /* its bytes when the endpoint was made, which is what each round sends */
+	uint64_t base; /* bwd's position at which the present round began */
+	bool done; /* all rounds are over, and that was logged */
 };
 
-/**
- * cfg_of() - the endpoint's configuration
- * @iv: endpoint
- *
- * Return: it.
- */
-static const struct endpoint_config *cfg_of(const struct intervm *iv)
+static const struct endpoint_config *intervm_cfg(const struct intervm *iv)
 {
 	return &iv->ep.ch->cfg->endpoint;
 }
 
-/**
- * reader_done() - whether a reader has taken all of the last round and has closed
- * @ch: channel whose writing end is closed
- *
- * Return: 1 or 0, or an error after which the channel is not usable.
- */
+/* Whether a reader has taken all of the last round and has closed. Return: 1, 0, or an error */
 static int reader_done(struct channel *ch)
 {
 	struct channel_peer reader;
@@ -90,17 +72,12 @@ static int reader_done(struct channel *ch)
 	return reader.state == PIPE_CLOSED && (uint64_t)room == ch->sp.ring_bytes;
 }
 
-/**
- * between_rounds() - begin the next round, if its time has come
- * @iv: endpoint whose writing end is not open
- *
- * Return: 1 when it has begun, 0 when there is nothing to do before the next wake-up, or an error.
- */
+/* Return: 1 when the next round has begun, 0 to wait for the next wake-up, or an error */
 static int between_rounds(struct intervm *iv)
 {
 	struct channel *ch = iv->ep.ch;
 	uint64_t begun = channel_write_phase(ch) / 2;
-	uint32_t rounds = cfg_of(iv)->rounds;
+	uint32_t rounds = intervm_cfg(iv)->rounds;
 	int r;
 
 	if (iv->done)
@@ -121,10 +98,6 @@ static int between_rounds(struct intervm *iv)
 	return 1;
 }
 
-/**
- * end_round() - close, as the example does after the last piece
- * @iv: endpoint whose writing end is open
- */
 static void end_round(struct intervm *iv)
 {
 	struct channel *ch = iv->ep.ch;
@@ -134,17 +107,9 @@ static void end_round(struct intervm *iv)
 	channel_set_open(ch, true, false);
 }
 
-/**
- * read_piece() - read from the file into the ring
- * @iv: endpoint
- * @seg: the ring's free part
- * @bytes: how many; they fit
- * @pos: position in the file
- *
- * Return: bytes; 0 when the round ends here, since the file does; or -FS_MEMORY_LOST.
- */
-static int64_t read_piece(struct intervm *iv, const struct pipe_seg seg[2], uint64_t bytes,
-			  uint64_t pos)
+/* Return: bytes read into the ring; 0 when the file, and so the round, ends; or -FS_MEMORY_LOST */
+static int64_t read_file_piece(struct intervm *iv, const struct pipe_seg seg[2], uint64_t bytes,
+			       uint64_t pos)
 {
 	struct channel *ch = iv->ep.ch;
 	uint64_t first = fs_min(bytes, seg[0].bytes);
@@ -165,20 +130,12 @@ static int64_t read_piece(struct intervm *iv, const struct pipe_seg seg[2], uint
 	}
 	channel_log(ch, LOG_LEVEL_WARNING,
 		    "%s: %s at byte %" PRIu64 " of %" PRIu64 "; the round ends here",
-		    cfg_of(iv)->file, n ? strerror(errno) : "the file has become shorter", pos,
+		    intervm_cfg(iv)->file, n ? strerror(errno) : "the file has become shorter", pos,
 		    iv->size);
 	return 0;
 }
 
-/**
- * send_piece() - send one piece, or end the round
- * @iv: endpoint whose writing end is open
- * @max: bytes at most
- *
- * Return: bytes sent; -FS_AGAIN to look again; 0 when there is nothing to do before the next
- * wake-up; or another negated status when the channel has failed.
- */
-static int64_t send_piece(struct intervm *iv, uint64_t max)
+static int64_t send_round_piece(struct intervm *iv, uint64_t max)
 {
 	struct channel *ch = iv->ep.ch;
 	uint64_t pos = channel_write_pos(ch) - iv->base;
@@ -201,7 +158,7 @@ static int64_t send_piece(struct intervm *iv, uint64_t max)
 		return n;
 
 	max = fs_min(fs_min(max, PIECE_BYTES), fs_min((uint64_t)n, iv->size - pos));
-	n = read_piece(iv, seg, max, pos);
+	n = read_file_piece(iv, seg, max, pos);
 	if (n > 0) {
 		channel_commit_write(ch, (uint64_t)n);
 	} else if (!n) {
@@ -211,48 +168,28 @@ static int64_t send_piece(struct intervm *iv, uint64_t max)
 	return channel_usable(ch) ? n : -FS_CHANNEL_FAILED;
 }
 
-/**
- * send_turn() - send a turn's share
- * @iv: endpoint
- */
-static void send_turn(struct intervm *iv)
-{
-	struct channel *ch = iv->ep.ch;
-	uint64_t moved = 0;
-
-	for (unsigned int moves = 0; moves < CHANNEL_TURN_MOVES && moved < CHANNEL_TURN_BYTES;
-	     moves++) {
-		int64_t n;
-
-		if (!(channel_write_phase(ch) & 1)) {
-			if (between_rounds(iv) <= 0)
-				return;
-		}
-		n = send_piece(iv, CHANNEL_TURN_BYTES - moved);
-		if (n > 0)
-			moved += (uint64_t)n;
-		else if (n != -FS_AGAIN)
-			return;
-	}
-	channel_again(ch);
-}
-
-/**
- * woken() - a turn both ways
- * @arg: endpoint
- */
-static void woken(void *arg)
+static int64_t move_round(void *arg, uint64_t max)
 {
 	struct intervm *iv = arg;
 
-	if (!endpoint_drain(iv->ep.ch))
-		send_turn(iv);
+	if (!(channel_write_phase(iv->ep.ch) & 1)) {
+		int r = between_rounds(iv);
+
+		if (r <= 0)
+			return r;
+	}
+	return send_round_piece(iv, max);
 }
 
-/**
- * find_base() - where in the stream the present round began, from the shared words
- * @iv: endpoint
- */
+static void intervm_woken(void *arg)
+{
+	struct intervm *iv = arg;
+
+	if (!endpoint_drain(iv->ep.ch) && endpoint_turn(move_round, iv) == 1)
+		channel_again(iv->ep.ch);
+}
+
+/* From the shared words: where in the stream the present round began */
 static void find_base(struct intervm *iv)
 {
 	struct channel *ch = iv->ep.ch;
@@ -274,26 +211,16 @@ static void find_base(struct intervm *iv)
 	channel_set_open(ch, true, false);
 }
 
-/**
- * find_done() - whether all rounds were over before this daemon came
- * @iv: endpoint
- *
- * Return: true when nothing is left to be done or said; errors are for the first turn to find.
- */
+/* Whether all rounds were over before this daemon came; errors are for the first turn to find */
 static bool find_done(struct intervm *iv)
 {
 	uint64_t phase = channel_write_phase(iv->ep.ch);
-	uint32_t rounds = cfg_of(iv)->rounds;
+	uint32_t rounds = intervm_cfg(iv)->rounds;
 
 	return rounds && phase / 2 >= rounds && !(phase & 1) && channel_eof_taken(iv->ep.ch);
 }
 
-/**
- * up() - go on where the shared words say
- * @arg: endpoint
- * @fresh: false: it is the memory that @base is known of
- */
-static void up(void *arg, bool fresh)
+static void intervm_up(void *arg, bool fresh)
 {
 	struct intervm *iv = arg;
 	struct channel *ch = iv->ep.ch;
@@ -303,29 +230,21 @@ static void up(void *arg, bool fresh)
 		find_base(iv);
 		iv->done = find_done(iv);
 	}
-	woken(iv);
+	intervm_woken(iv);
 }
 
-/**
- * down() - nothing is to be stopped
- * @arg: endpoint
- * @gone: no difference
- */
-static void down(void *arg, bool gone)
+static void intervm_down(void *arg, bool gone)
 {
 }
 
-static const struct channel_endpoint_ops channel_ops = { .up = up, .down = down, .woken = woken };
+static const struct channel_endpoint_ops intervm_channel_ops = {
+	.up = intervm_up,
+	.down = intervm_down,
+	.woken = intervm_woken,
+};
 
-/**
- * open_file() - open the file and look at it
- * @ch: channel
- * @path: the file
- * @size: out: its bytes
- *
- * Return: the descriptor or -errno, with a log line.
- */
-static int open_file(const struct channel *ch, const char *path, uint64_t *size)
+/* Return: the descriptor or -errno, with a log line */
+static int open_round_file(const struct channel *ch, const char *path, uint64_t *size)
 {
 	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	const char *why = NULL;
@@ -353,14 +272,6 @@ static int open_file(const struct channel *ch, const char *path, uint64_t *size)
 	return r;
 }
 
-/**
- * intervm_new() - see struct endpoint_ops
- * @out: out
- * @cfg: the file
- * @ch: channel
- *
- * Return: 0 or -errno.
- */
 static int intervm_new(struct endpoint **out, const struct endpoint_config *cfg, struct channel *ch)
 {
 	struct intervm *iv = calloc(1, sizeof(*iv));
@@ -369,23 +280,18 @@ static int intervm_new(struct endpoint **out, const struct endpoint_config *cfg,
 		return -ENOMEM;
 	iv->ep.ops = &endpoint_intervm;
 	iv->ep.ch = ch;
-	iv->fd = open_file(ch, cfg->file, &iv->size);
+	iv->fd = open_round_file(ch, cfg->file, &iv->size);
 	if (iv->fd < 0) {
 		int r = iv->fd;
 
 		free(iv);
 		return r;
 	}
-	channel_bind(ch, &channel_ops, iv);
+	channel_bind(ch, &intervm_channel_ops, iv);
 	*out = &iv->ep;
 	return 0;
 }
 
-/**
- * intervm_info() - joined while its script goes
- * @ep: endpoint
- * @info: to be filled
- */
 static void intervm_info(const struct endpoint *ep, struct endpoint_info *info)
 {
 	const struct intervm *iv = (const struct intervm *)ep;
@@ -393,10 +299,6 @@ static void intervm_info(const struct endpoint *ep, struct endpoint_info *info)
 	*info = (struct endpoint_info){ .connected = !iv->done };
 }
 
-/**
- * intervm_free() - see struct endpoint_ops
- * @ep: endpoint
- */
 static void intervm_free(struct endpoint *ep)
 {
 	struct intervm *iv = (struct intervm *)ep;

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * tear.c - ends of connections that no client takes for the end of a complete stream
+ * tear.c - ends of connections that a client does not take for the end of a complete stream
  *
- * Linux tells the peer of a unix stream socket of an error in one case only: the socket is closed while
- * bytes of the peer lie unread in it (unix_release_sock() sets ECONNRESET). There is no SO_LINGER for
- * unix sockets, and nobody but the peer can put bytes there. So a connection to a client that has sent
- * nothing is kept open: a client that waits for the end goes on waiting, which is better than to
- * believe that it has all. It is closed, with the byte unread, as soon as the client sends one.
+ * Linux reports an error to the peer of a unix stream socket in one case only: the socket is closed
+ * while bytes of the peer lie unread in it (unix_release_sock() sets ECONNRESET). SO_LINGER does nothing
+ * on unix sockets, and only the peer can put bytes there. So a connection to a client that has sent
+ * nothing is kept open: a client that waits for the end goes on waiting, which is better than if it
+ * believed that it has everything. The connection is closed, with the byte unread, as soon as the
+ * client sends one.
  */
 #include "endpoint/tear.h"
 
@@ -22,18 +23,12 @@
 
 #define MAX_HELD 256U /* connections that are kept open; the oldest goes first */
 
-/**
- * struct held - a connection that is kept open
- * @next: the next older one
- * @loop: whose thread looks after it
- * @fd: the connection
- * @set: epoll set with it, readable when the client has sent something or hung up
- * @ev: event on @set
- */
+/* A connection that is kept open; protected by held_lock */
 struct held {
-	TAILQ_ENTRY(held) next;
-	struct loop *loop;
-	int fd, set;
+	TAILQ_ENTRY(held) next; /* the next older one */
+	struct loop *loop; /* whose thread looks after it */
+	int fd;
+	int set; /* epoll set with fd, readable when the client has sent something or hung up */
 	struct event *ev;
 };
 
@@ -43,7 +38,7 @@ static struct held_list held_list = TAILQ_HEAD_INITIALIZER(held_list);
 static unsigned int n_held;
 
 /* Under held_lock, on its loop's thread */
-static void let_go(struct held *h)
+static void free_held(struct held *h)
 {
 	TAILQ_REMOVE(&held_list, h, next);
 	n_held--;
@@ -54,14 +49,14 @@ static void let_go(struct held *h)
 	free(h);
 }
 
-static bool has_unread(int fd)
+static bool has_unread_bytes(int fd)
 {
 	char c;
 
 	return recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
-static void on_event(evutil_socket_t set, short what, void *arg)
+static void on_held_event(evutil_socket_t set, short what, void *arg)
 {
 	struct epoll_event ev = { 0 }, hup_only = { 0 };
 	struct held *h = arg;
@@ -69,17 +64,17 @@ static void on_event(evutil_socket_t set, short what, void *arg)
 	if (epoll_wait(set, &ev, 1, 0) <= 0)
 		return;
 	/* It has ended its direction, and may still hang up */
-	if (!(ev.events & (EPOLLHUP | EPOLLERR)) && !has_unread(h->fd)) {
+	if (!(ev.events & (EPOLLHUP | EPOLLERR)) && !has_unread_bytes(h->fd)) {
 		epoll_ctl(set, EPOLL_CTL_MOD, h->fd, &hup_only);
 		return;
 	}
 	pthread_mutex_lock(&held_lock);
-	let_go(h);
+	free_held(h);
 	pthread_mutex_unlock(&held_lock);
 }
 
-/* Only one of the caller's own loop can be let go on this thread. */
-static void make_room(const struct loop *loop)
+/* Under held_lock. Only one of the caller's own loop can be freed on this thread. */
+static void make_room_for_held(const struct loop *loop)
 {
 	struct held *h;
 
@@ -95,10 +90,11 @@ static void make_room(const struct loop *loop)
 		"that for the end of its stream",
 		n_held);
 	if (h)
-		let_go(h);
+		free_held(h);
 }
 
-static int hold(struct loop *loop, int fd)
+/* Under held_lock */
+static int hold_open(struct loop *loop, int fd)
 {
 	struct epoll_event want = { .events = EPOLLIN };
 	struct held *h = calloc(1, sizeof(*h));
@@ -108,16 +104,16 @@ static int hold(struct loop *loop, int fd)
 		return -1;
 	}
 	*h = (struct held){ .loop = loop, .fd = fd, .set = epoll_create1(EPOLL_CLOEXEC) };
-	make_room(loop);
+	make_room_for_held(loop);
 	TAILQ_INSERT_HEAD(&held_list, h, next);
 	n_held++;
 	if (h->set < 0 || epoll_ctl(h->set, EPOLL_CTL_ADD, fd, &want))
 		goto fail;
-	h->ev = event_new(loop_base(loop), h->set, EV_READ | EV_PERSIST, on_event, h);
+	h->ev = event_new(loop_base(loop), h->set, EV_READ | EV_PERSIST, on_held_event, h);
 	if (h->ev && !event_add(h->ev, NULL))
 		return 0;
 fail:
-	let_go(h);
+	free_held(h);
 	return -1;
 }
 
@@ -130,12 +126,12 @@ void tear(struct loop *loop, int fd)
 	getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &bytes);
 	if (domain != AF_UNIX)
 		setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
-	if (domain != AF_UNIX || has_unread(fd)) {
+	if (domain != AF_UNIX || has_unread_bytes(fd)) {
 		close(fd);
 		return;
 	}
 	pthread_mutex_lock(&held_lock);
-	r = hold(loop, fd);
+	r = hold_open(loop, fd);
 	pthread_mutex_unlock(&held_lock);
 	if (r)
 		log_warning("a torn connection cannot be held open: no memory or descriptors; its "
@@ -152,7 +148,7 @@ void tear_end(void *loop)
 		next = TAILQ_NEXT(h, next);
 		if (h->loop != loop)
 			continue;
-		let_go(h);
+		free_held(h);
 		n++;
 	}
 	pthread_mutex_unlock(&held_lock);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "endpoint/types.h"
 #include "loop/events.h"
 #include "guest/state.h"
 

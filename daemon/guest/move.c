@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "endpoint/types.h"
 #include "guest/state.h"
 
 /**

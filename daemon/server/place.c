@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "endpoint/joined/joined.h"
 #include "util/fd.h"
 #include "util/log.h"
 

@@ -15,7 +15,7 @@
 #include "server/private.h"
 #include "util/fd.h"
 #include "util/log.h"
-#include "service/notify.h"
+#include "util/notify.h"
 
 /**
  * keep_member() - if a guest is there as it is to be, but for its channels, move it to the new list

@@ -8,7 +8,7 @@
 
 #include "loop/events.h"
 #include "service/service.h"
-#include "service/notify.h"
+#include "util/notify.h"
 #include "vhost/syscalls.h"
 #include "service/watchdog.h"
 

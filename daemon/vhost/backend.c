@@ -29,12 +29,6 @@
 
 static pthread_mutex_t backends_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct vhost_backend *backends;
-static _Atomic(struct vhost_backend *) by_vid[MAX_VIDS];
-
-struct vhost_backend *vhost_of(int vid)
-{
-	return vid >= 0 && vid < MAX_VIDS ? by_vid[vid] : NULL;
-}
 
 /**
  * new_connection() - a frontend has connected, or we to it
@@ -65,7 +59,7 @@ static int new_connection(int vid)
 	vhost_message_reset(b);
 	b->lost = false;
 	b->vid = vid;
-	by_vid[vid] = b;
+	vhost_set_of(vid, b);
 	vhost_call(b, b->ops->connected);
 	return 0;
 }
@@ -76,11 +70,11 @@ static int new_connection(int vid)
  */
 static void destroy_connection(int vid)
 {
-	struct vhost_backend *b = by_vid[vid];
+	struct vhost_backend *b = vhost_of(vid);
 
 	if (!b)
 		return;
-	by_vid[vid] = NULL;
+	vhost_set_of(vid, NULL);
 	vhost_message_lost(b);
 	vhost_call_disconnected(b);
 	vhost_message_reset(b);
@@ -403,13 +397,6 @@ static void watch_lost(void *arg)
 	}
 }
 
-void vhost_unwatch_lost(struct vhost_backend *b)
-{
-	if (b->lost_event)
-		event_free(b->lost_event);
-	b->lost_event = NULL;
-}
-
 int vhost_backend_new(struct vhost_backend **out, const struct guest_config *cfg,
 		      struct loop *main_loop, struct loop *worker,
 		      const struct vhost_device_ops *ops, void *device)
@@ -453,8 +440,8 @@ static void forget(void *arg)
 
 	/* The last callback may have seen us a moment before closing. */
 	for (int vid = 0; vid < MAX_VIDS; vid++) {
-		if (by_vid[vid] == b)
-			by_vid[vid] = NULL;
+		if (vhost_of(vid) == b)
+			vhost_set_of(vid, NULL);
 	}
 	vhost_message_reset(b);
 	pthread_mutex_lock(&backends_lock);
@@ -525,10 +512,4 @@ int vhost_backend_call(struct vhost_backend *b, unsigned int queue)
 	if (vid < 0 || rte_vhost_vring_call_nonblock(vid, (uint16_t)queue) != -EAGAIN)
 		return 0;
 	return -EAGAIN;
-}
-
-void vhost_backend_drop(struct vhost_backend *b)
-{
-	if (b->socket >= 0)
-		shutdown(b->socket, SHUT_RDWR);
 }

@@ -25,7 +25,6 @@
 /**
  * struct device_call - arguments of a call on the worker
  * @b: backend
- * @fn: the device's function, for those that take no more
  * @setup: for resume()
  * @queue: for ring_stop() and ring_next()
  * @taken: for ring_stop()
@@ -34,44 +33,11 @@
  */
 struct device_call {
 	struct vhost_backend *b;
-	void (*fn)(void *device);
 	struct vhost_setup setup;
 	unsigned int queue;
 	uint16_t next;
 	bool taken, found;
 };
-
-/**
- * on_worker() - call a function on the worker, and wait for it; nothing after vhost_call_closing()
- * @b: backend, which does not change its worker meanwhile
- * @fn: function
- * @arg: its argument
- */
-static void on_worker(struct vhost_backend *b, void (*fn)(void *arg), void *arg)
-{
-	pthread_mutex_lock(&b->worker_lock);
-	if (!b->closing)
-		loop_call(b->worker, fn, arg);
-	pthread_mutex_unlock(&b->worker_lock);
-}
-
-/**
- * call_fn() - vhost_call(), on the worker
- * @arg: struct device_call
- */
-static void call_fn(void *arg)
-{
-	struct device_call *c = arg;
-
-	c->fn(c->b->device);
-}
-
-void vhost_call(struct vhost_backend *b, void (*fn)(void *device))
-{
-	struct device_call c = { .b = b, .fn = fn };
-
-	on_worker(b, call_fn, &c);
-}
 
 /**
  * call_resume() - resume(), on the worker
@@ -104,45 +70,6 @@ static void call_ring_next(void *arg)
 	struct device_call *c = arg;
 
 	c->found = c->b->ops->ring_next(c->b->device, c->queue, &c->next);
-}
-
-/**
- * call_disconnected() - disconnected(), on the worker
- * @arg: backend
- */
-static void call_disconnected(void *arg)
-{
-	struct vhost_backend *b = arg;
-
-	b->vid = -1;
-	b->socket = stranger_give(b->socket);
-	b->ops->disconnected(b->device);
-}
-
-void vhost_call_disconnected(struct vhost_backend *b)
-{
-	on_worker(b, call_disconnected, b);
-}
-
-/**
- * call_closing() - vhost_call_closing(), on the worker
- * @arg: backend
- */
-static void call_closing(void *arg)
-{
-	struct vhost_backend *b = arg;
-
-	b->closing = true;
-	/* The vhost thread may be waiting in there: for the rest of a message, or to be read. */
-	vhost_backend_drop(b);
-	if (b->vid >= 0)
-		call_disconnected(b);
-	vhost_unwatch_lost(b);
-}
-
-void vhost_call_closing(struct vhost_backend *b)
-{
-	on_worker(b, call_closing, b);
 }
 
 /**
@@ -205,7 +132,7 @@ static void tell_setup(struct vhost_backend *b, int vid)
 		ring->kick_fd = vring.kickfd;
 		ring->ready = vring.desc && vring.avail && vring.used && vring.kickfd >= 0;
 	}
-	on_worker(b, call_resume, &c);
+	vhost_on_worker(b, call_resume, &c);
 }
 
 /**
@@ -293,7 +220,7 @@ static void prepare(struct vhost_backend *b, int vid, const struct vhost_message
 	if (scope == VHOST_SCOPE_MEMORY)
 		vhost_call(b, b->ops->suspend);
 	else
-		on_worker(b, call_ring_stop, &c);
+		vhost_on_worker(b, call_ring_stop, &c);
 	if (msg->request == VHOST_REQ_SET_VRING_NUM)
 		b->size[queue] = msg->payload.state.num;
 	else if (msg->request == VHOST_REQ_SET_MEM_TABLE || msg->request == VHOST_REQ_RESET_OWNER)
@@ -304,7 +231,7 @@ static void prepare(struct vhost_backend *b, int vid, const struct vhost_message
 		return;
 	/* The reply tells the frontend how far the ring was served; DPDK did not serve it. */
 	b->ready[queue] = false;
-	on_worker(b, call_ring_next, &c);
+	vhost_on_worker(b, call_ring_next, &c);
 	if (c.found)
 		rte_vhost_set_vring_base(vid, (uint16_t)queue, c.next, c.next);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * private.h - what the halves of vhost_backend share: sockets and connections in
- * vhost_backend.c, messages and their calls on the worker in vhost_message.c
+ * private.h - what the files of a backend share: sockets and connections in backend.c, messages in
+ * message.c, calls of the guest's device in device.c
  */
 #ifndef OKL4FSD_VHOST_PRIVATE_H
 #define OKL4FSD_VHOST_PRIVATE_H
@@ -83,6 +83,12 @@ struct vhost_backend {
 
 /** vhost_of() - the backend of a connection; NULL: none. Any thread that DPDK calls us on */
 struct vhost_backend *vhost_of(int vid);
+
+/** vhost_set_of() - a connection is this backend's; NULL: nobody's */
+void vhost_set_of(int vid, struct vhost_backend *b);
+
+/** vhost_on_worker() - call a function on the worker, and wait; nothing after vhost_call_closing() */
+void vhost_on_worker(struct vhost_backend *b, void (*fn)(void *arg), void *arg);
 
 /** vhost_call() - call one of the device's functions that take only the device, on its worker */
 void vhost_call(struct vhost_backend *b, void (*fn)(void *device));

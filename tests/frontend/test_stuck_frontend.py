@@ -2,6 +2,7 @@
 """A frontend that does not read its answers: others are served, and it can be removed."""
 import os
 import select
+import contextlib
 import signal
 import struct
 import unittest
@@ -74,8 +75,9 @@ class StuckFrontend(unittest.TestCase):
             self.assertEqual(len(self.daemon.rpc("guest.list")["guests"]), 1)
             self.daemon.rpc("guest.add", {"guest": self.guest("vm1")})
         stuck.sock.settimeout(20)
-        while stuck.sock.recv(1 << 16):
-            pass
+        with contextlib.suppress(ConnectionResetError):  # an end with messages left unread
+            while stuck.sock.recv(1 << 16):
+                pass
         self.assert_echo("vm1")
         self.assert_echo("vm2")
 

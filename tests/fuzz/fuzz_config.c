@@ -2,10 +2,11 @@
 /*
  * fuzz_config.c - text from outside: a part of a configuration, a line of the control socket
  *
- * The first byte says which. Nothing may crash or hang; what is refused is refused with a sentence,
- * and what answers a line is JSON by the letter, on one line. Whoever asks has no right to anything,
- * so no method is called.
+ * The first byte says which. Nothing may crash or hang. A text that is refused is refused with a
+ * sentence, and the answer to a line is strict JSON on one line. The caller has no rights, so no method
+ * is called.
  */
+#include <errno.h>
 #include <event2/buffer.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include <string.h>
 
 #include "config/config.h"
+#include "config/json.h"
 #include "control/call.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -28,20 +30,35 @@ static void part(const char *text, size_t bytes, bool is_guest)
 	struct channel_config channel;
 	struct guest_config guest;
 	char told[4096] = "";
-	FILE *errors = fmemopen(told, sizeof(told), "w");
+	struct conf_errors errors = { .out = fmemopen(told, sizeof(told), "w") };
+	struct conf_node *root;
 	int r;
 
-	must(errors);
-	if (is_guest)
-		r = config_parse_guest(&guest, text, bytes, errors);
-	else
-		r = config_parse_channel(&channel, text, bytes, errors);
-	fclose(errors);
+	must(errors.out);
+	r = conf_parse(&root, text, bytes, &errors);
+	if (!r && errors.n)
+		r = -EINVAL; /* a key that is there twice */
+	else if (!r && is_guest)
+		r = config_guest_of(&guest, root, errors.out);
+	else if (!r)
+		r = config_channel_of(&channel, root, errors.out);
+	conf_free(root);
+	fclose(errors.out);
 	must(!r == !told[0]);
 	if (!r && is_guest)
 		config_guest_deinit(&guest);
 	else if (!r)
 		config_channel_deinit(&channel);
+}
+
+static bool is_json(const char *text, size_t bytes)
+{
+	struct conf_errors errors = { .out = stderr };
+	struct conf_node *root;
+	int r = conf_parse(&root, text, bytes, &errors);
+
+	conf_free(root);
+	return !r && !errors.n;
 }
 
 static void line(const char *text, size_t bytes)
@@ -66,7 +83,7 @@ static void line(const char *text, size_t bytes)
 	answer = (const char *)evbuffer_pullup(out, -1);
 	must(!length ||
 	     (length > 1 && answer[length - 1] == '\n' && !memchr(answer, '\n', length - 1)));
-	must(!length || config_is_json(answer, length - 1, stderr));
+	must(!length || is_json(answer, length - 1));
 	evbuffer_free(out);
 }
 

@@ -4,8 +4,8 @@
  *
  * The input lays out the header (each of its fields valid or from the input), and then is a list of
  * steps: calls of the host's end, and in between stores into any 64-bit word of the control
- * memsection, as a guest makes them while the host works. Every result must be in its range; what
- * lies beside a chunk, AddressSanitizer watches.
+ * memsection, as a guest makes them while the host works. Every result must be in its range;
+ * AddressSanitizer watches what lies beside a chunk.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -20,7 +20,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* struct input - what is left of it */
+/* What is left of the input */
 struct input {
 	const uint8_t *at;
 	size_t left;

@@ -333,7 +333,7 @@ class Listen(LibvirtTest):
         self.daemon.start()
         since = len(self.domain.console())
         self.domain.reset()
-        self.assertIn("the host does not answer yet", self.domain.console()[since:])
+        self.domain.wait_console("the host does not answer yet", since)
         self.assertFalse(self.connected())
         self.replug()
         self.domain.check("okl4test seq /okl4/echo records=500")

@@ -20,10 +20,11 @@ class Timeout(Exception):
 class Deadline:
     """A point in time by which something must have happened.
 
-    Limits are those of a stock kernel. Where a guest's kernel is `slower`, all of them are that many
-    times as long, here and nowhere else; left() is in the limits' terms, to be passed on as one.
+    Limits are those of a stock kernel on a quiet machine, and others may use this one, so all are
+    twice as long. Where a guest's kernel is `slower`, they are that many times as long, here and
+    nowhere else; left() is in the limits' terms, to be passed on as one.
     """
-    slower = 1.0
+    slower = 2.0
 
     def __init__(self, seconds: float):
         self.seconds = seconds * self.slower

@@ -94,6 +94,15 @@ class Lives(unittest.TestCase):
                     waiting.wait(1)
                 self.assertEqual(guest.run("ls /tmp/mark 2>/dev/null")[0], 1)
 
+    def test_greeted_twice_at_boot(self):
+        """As when the kernel that the first greeting was meant for never came so far."""
+        with Guest(driver=False, wait=False) as guest:
+            # pylint: disable=protected-access
+            guest._agent.synchronise()
+            guest._may_start_over = False
+            guest.wait_ready()
+            self.assertEqual(guest.run("echo here", 30), (0, "here\n"))
+
     def test_panic_is_noticed(self):
         with Guest(driver=False) as guest:
             with self.assertRaisesRegex(GuestError, "sysrq triggered crash"):

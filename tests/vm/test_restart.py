@@ -98,7 +98,7 @@ class Connect(VmTest):
         self.daemon.kill()
         since = len(self.guest.console())
         self.guest.check("insmod /lib/okl4fs.ko request_ms=20000", 15)
-        self.assertIn("the host does not answer yet", self.guest.console()[since:])
+        self.guest.wait_console("the host does not answer yet", 30, since)
         self.daemon.start()
         self.guest.check("echo 3000 > /sys/module/okl4fs/parameters/request_ms")
         self.guest.check("mount -t okl4fs okl4fs /okl4")

@@ -1,10 +1,13 @@
-/* SPDX-License-Identifier: BSD-3-Clause */
+// SPDX-License-Identifier: BSD-3-Clause
 /*
- * The order of stores is all there is to it. A killed process has made each store up to some
+ * Correctness depends only on the order of the stores. A killed process has made each store up to some
  * instruction and none after it, and what it stored into a shared mapping stays in the page cache,
  * which the next process maps. So only the compiler must keep the order, for which release stores
- * are enough; they pair with nothing that runs at the same time but with the next process's
- * joined_file_open().
+ * are enough; they pair with joined_file_open() of the next process, and with nothing that runs at the
+ * same time.
+ *
+ * A channel's name may hold almost any byte and be long, so the name of a file has a hash of it; the
+ * file itself has the names in full.
  *
  * Space is allocated up front: a store into a hole of a full tmpfs would be SIGBUS.
  */
@@ -30,30 +33,17 @@
 #define JOINED_VERSION 1
 #define HASH_DIGITS    16
 
-/**
- * struct joined_slot - a state with its sum
- * @state: the state
- * @sum: of all of it but what joined_file_moved() changes
- */
 struct joined_slot {
 	struct joined_state state;
 	uint64_t sum;
 };
 
-/**
- * struct joined_disk - the file; never leaves the machine, so in its byte order
- * @magic: JOINED_MAGIC; stored last when the file is made
- * @version: JOINED_VERSION
- * @bytes: of the file
- * @name: whose it is
- * @turn: as in struct joined_file
- * @slot: the state, twice
- */
+/* The file; it never leaves the machine, so it is in the machine's byte order */
 struct joined_disk {
-	uint64_t magic;
+	uint64_t magic; /* stored last when the file is made */
 	uint32_t version, bytes;
 	struct joined_name name[2];
-	uint64_t turn;
+	uint64_t turn; /* as in struct joined_file */
 	struct joined_slot slot[2];
 };
 _Static_assert(sizeof(struct joined_disk) == 16 + 256 + 8 + 2 * 136, "version 1");
@@ -79,15 +69,7 @@ int joined_name_compare(const struct joined_name *a, const struct joined_name *b
 	return r ? r : strcmp(a->channel, b->channel);
 }
 
-/**
- * hash() - FNV-1a of 64 bits
- * @h: the hash so far
- * @p: bytes
- * @bytes: how many
- *
- * Return: the hash.
- */
-static uint64_t hash(uint64_t h, const void *p, size_t bytes)
+static uint64_t fnv1a(uint64_t h, const void *p, size_t bytes)
 {
 	const uint8_t *at = p;
 
@@ -98,37 +80,24 @@ static uint64_t hash(uint64_t h, const void *p, size_t bytes)
 
 #define HASH_START 0xcbf29ce484222325ULL
 
-/**
- * state_sum() - the sum of a state
- * @state: state
- *
- * Return: the sum.
- */
+/* Of all but what joined_file_moved() changes */
 static uint64_t state_sum(const struct joined_state *state)
 {
 	struct joined_state s = *state;
 
 	s.way[0].moved = s.way[1].moved = 0;
-	return hash(HASH_START, &s, sizeof(s));
+	return fnv1a(HASH_START, &s, sizeof(s));
 }
 
-/**
- * file_path() - where the file of a pair lies
- * @name: the two sides
- *
- * A channel's name may hold almost any byte and be long, so it goes into a hash; the file has the
- * names in full.
- *
- * Return: the path, to be freed, or NULL.
- */
+/* Return: the path, to be freed, or NULL */
 static char *file_path(const struct joined_name name[2])
 {
 	uint64_t h = HASH_START;
 	char *path;
 
 	for (int i = 0; i < 2; i++) {
-		h = hash(h, name[i].guest, strlen(name[i].guest) + 1);
-		h = hash(h, name[i].channel, strlen(name[i].channel) + 1);
+		h = fnv1a(h, name[i].guest, strlen(name[i].guest) + 1);
+		h = fnv1a(h, name[i].channel, strlen(name[i].channel) + 1);
 	}
 	if (asprintf(&path, "%s/%s.%s.%0*llx", joined_dir, name[0].guest, name[1].guest,
 		     HASH_DIGITS, (unsigned long long)h) < 0)
@@ -136,23 +105,13 @@ static char *file_path(const struct joined_name name[2])
 	return path;
 }
 
-/**
- * is_private() - whether nobody else can change a file or a directory
- * @st: of it
- *
- * Return: true when it is ours and only we may write it.
- */
-static bool is_private(const struct stat *st)
+static bool is_ours_alone(const struct stat *st)
 {
 	return st->st_uid == geteuid() && !(st->st_mode & 0077);
 }
 
-/**
- * make_dir() - have the directory
- *
- * Return: 0, -EPERM: somebody else could write there; or another negated errno; with a log line.
- */
-static int make_dir(void)
+/* Return: 0, -EPERM: others could write there; or another negated errno; with a log line */
+static int make_joined_dir(void)
 {
 	struct stat st;
 	int r = 0;
@@ -163,7 +122,7 @@ static int make_dir(void)
 		r = -errno;
 	else if (!S_ISDIR(st.st_mode))
 		r = -ENOTDIR;
-	else if (!is_private(&st))
+	else if (!is_ours_alone(&st))
 		r = -EPERM;
 	if (r)
 		log_err("directory %s, for the state of endpoints `channel`: %s", joined_dir,
@@ -171,36 +130,25 @@ static int make_dir(void)
 	return r;
 }
 
-/**
- * whats_wrong() - check a file's content
- * @d: the file, mapped
- * @name: whose it should be
- *
- * Return: NULL, or what is wrong.
- */
+/* Return: what is wrong with a file's content, or NULL */
 static const char *whats_wrong(const struct joined_disk *d, const struct joined_name name[2])
 {
 	const struct joined_slot *slot = &d->slot[d->turn % 2];
 
 	if (d->magic != JOINED_MAGIC)
-		return "it is no state of an endpoint `channel`";
+		return "it is not the state of an endpoint `channel`";
 	if (d->version != JOINED_VERSION)
-		return "it is of another version";
+		return "it has another version";
 	if (d->bytes != sizeof(*d))
-		return "it says another size of itself";
+		return "it names another size than it has";
 	if (memcmp(d->name, name, sizeof(d->name)) != 0)
-		return "it is of other channels";
+		return "it belongs to other channels";
 	if (slot->sum != state_sum(&slot->state))
 		return "it is damaged";
 	return NULL;
 }
 
-/**
- * begin() - make an empty state
- * @f: mapped file
- * @name: whose it is
- */
-static void begin(struct joined_file *f, const struct joined_name name[2])
+static void begin_state(struct joined_file *f, const struct joined_name name[2])
 {
 	struct joined_disk *d = f->disk;
 
@@ -213,14 +161,8 @@ static void begin(struct joined_file *f, const struct joined_name name[2])
 	fs_store_release(&d->magic, JOINED_MAGIC);
 }
 
-/**
- * map() - lock the file, have room for all of it, map it
- * @f: file with a descriptor
- * @size: out: its size before
- *
- * Return: 0 or -errno.
- */
-static int map(struct joined_file *f, off_t *size)
+/* Lock the file, allocate all of it, map it; @size: out: its size before. Return: 0 or -errno */
+static int map_file(struct joined_file *f, off_t *size)
 {
 	struct stat st;
 	void *at;
@@ -245,12 +187,6 @@ static int map(struct joined_file *f, off_t *size)
 	return 0;
 }
 
-/**
- * take_up() - go on where the file says, or begin anew
- * @f: mapped file
- * @name: whose it is
- * @size: its size before
- */
 static void take_up(struct joined_file *f, const struct joined_name name[2], off_t size)
 {
 	const char *wrong = whats_wrong(f->disk, name);
@@ -258,13 +194,13 @@ static void take_up(struct joined_file *f, const struct joined_name name[2], off
 
 	if (size != (off_t)sizeof(*f->disk))
 		wrong = "it has another size";
-	/* Without a magic its maker was killed, and nothing had moved. */
+	/* Without a magic the process that made it was killed, and nothing had moved. */
 	if (wrong && !unfinished)
-		log_warning("%s: %s; it is refused, and the streams of %s/%s and %s/%s begin anew",
+		log_warning("%s: %s; it is refused, and the streams of %s/%s and %s/%s start again",
 			    f->path, wrong, name[0].guest, name[0].channel, name[1].guest,
 			    name[1].channel);
 	if (wrong)
-		begin(f, name);
+		begin_state(f, name);
 	f->turn = f->disk->turn;
 	f->state = f->disk->slot[f->turn % 2].state;
 }
@@ -272,7 +208,7 @@ static void take_up(struct joined_file *f, const struct joined_name name[2], off
 int joined_file_open(struct joined_file *f, const struct joined_name name[2])
 {
 	off_t size = 0;
-	int r = make_dir();
+	int r = make_joined_dir();
 
 	*f = (struct joined_file){ .fd = -1 };
 	if (r)
@@ -281,7 +217,7 @@ int joined_file_open(struct joined_file *f, const struct joined_name name[2])
 	if (!f->path)
 		return -ENOMEM;
 	f->fd = open(f->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
-	r = f->fd < 0 ? -errno : map(f, &size);
+	r = f->fd < 0 ? -errno : map_file(f, &size);
 	if (r) {
 		log_err("%s: %s", f->path,
 			r == -EBUSY ? "another daemon joins these channels" : strerror(-r));
@@ -330,14 +266,6 @@ void joined_file_commit(struct joined_file *f)
 	fs_store_release(&f->disk->turn, f->turn);
 }
 
-/**
- * has_pair() - whether a guest is configured with a side of a pair
- * @guest: guest
- * @mine: its side
- * @other: the other side
- *
- * Return: true when it is.
- */
 static bool has_pair(const struct guest_config *guest, const struct joined_name *mine,
 		     const struct joined_name *other)
 {
@@ -352,14 +280,7 @@ static bool has_pair(const struct guest_config *guest, const struct joined_name 
 	return false;
 }
 
-/**
- * is_stale() - whether a configuration has a pair otherwise
- * @name: its two sides
- * @guest: guests
- * @n_guests: how many
- *
- * Return: true when it has.
- */
+/* Whether a guest of the pair is configured, but without the pair */
 static bool is_stale(const struct joined_name name[2], const struct guest_config *guest,
 		     size_t n_guests)
 {
@@ -373,19 +294,12 @@ static bool is_stale(const struct joined_name name[2], const struct guest_config
 	return false;
 }
 
-/**
- * sweep_file() - remove a file if it is stale
- * @dir: the directory
- * @file: its name
- * @guest: guests
- * @n_guests: how many
- */
 static void sweep_file(int dir, const char *file, const struct guest_config *guest, size_t n_guests)
 {
 	_cleanup_fd_ int fd = openat(dir, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	struct joined_disk d;
 
-	/* What cannot be read is told, and replaced, when it is wanted. */
+	/* A file that cannot be read is reported and replaced when it is opened. */
 	if (fd < 0 || read(fd, &d, sizeof(d)) != sizeof(d) || whats_wrong(&d, d.name))
 		return;
 	for (int side = 0; side < 2; side++) {
@@ -394,7 +308,7 @@ static void sweep_file(int dir, const char *file, const struct guest_config *gue
 	}
 	if (!is_stale(d.name, guest, n_guests))
 		return;
-	log_info("%s/%s: %s/%s and %s/%s are not joined any more; it is removed", joined_dir, file,
+	log_info("%s/%s: %s/%s and %s/%s are no longer joined; it is removed", joined_dir, file,
 		 d.name[0].guest, d.name[0].channel, d.name[1].guest, d.name[1].channel);
 	unlinkat(dir, file, 0);
 }

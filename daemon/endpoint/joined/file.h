@@ -7,8 +7,8 @@
  * published. Two slots and a word that says which is in force make any change one atomic store; a
  * move of bytes, which is the frequent change, is one store of its own.
  */
-#ifndef OKL4FSD_ENDPOINT_CONNECTED_FILE_H
-#define OKL4FSD_ENDPOINT_CONNECTED_FILE_H
+#ifndef OKL4FSD_ENDPOINT_JOINED_FILE_H
+#define OKL4FSD_ENDPOINT_JOINED_FILE_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -84,7 +84,7 @@ int joined_set_dir(const char *control_path);
  * @f: out
  * @name: the two sides, the lesser first (joined_name_compare())
  *
- * A file that is damaged or is not ours is refused with a log line, and begun anew.
+ * A file that is damaged or is not ours is refused with a log line, and started again empty.
  *
  * Return: 0; -EBUSY: another daemon has it; or another negated errno; with a log line.
  */
@@ -109,7 +109,7 @@ void joined_file_commit(struct joined_file *f);
 int joined_name_compare(const struct joined_name *a, const struct joined_name *b);
 
 /**
- * joined_sweep() - remove the files of pairs that a configuration has otherwise
+ * joined_sweep() - remove the files of pairs that the configuration no longer has
  * @guest: guests
  * @n_guests: how many
  *

@@ -1,13 +1,13 @@
-/* SPDX-License-Identifier: BSD-3-Clause */
+// SPDX-License-Identifier: BSD-3-Clause
 /*
  * joined.c - the endpoint `channel`: another guest, or another channel of this one
  *
- * Each of the two endpoints names the other. Whoever is made second finds the first one here and
- * joins; until then, and when one of them goes, the other waits: its guest's words are not touched,
- * its bytes stay in the rings, and what is known of the pair lies in its file.
+ * Each of the two endpoints names the other. The one that is made second finds the first one here
+ * and joins it; until then, and when one of them goes, the other waits: its guest's words are not
+ * touched, its bytes stay in the rings, and what is known of the pair lies in its file.
  *
- * Two guests are joined only while they belong to the same worker (server_place.c sees to it), so no
- * lock is taken while bytes move. The list of all endpoints has one, held for a moment when an
+ * Two guests are joined only while they belong to the same worker (server/place.c makes sure), so no
+ * lock is taken while bytes move. The list of all endpoints has a lock, held for a moment when an
  * endpoint comes or goes.
  */
 #include "endpoint/joined/joined.h"
@@ -18,50 +18,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-/**
- * struct joined - endpoint
- * @ep: common part
- * @mine: this side
- * @other: the other side
- * @pair: both, when they are joined
- * @side: which of the two this is
- * @joins: times it was joined
- * @partner: the other endpoint, while there is @pair
- * @next: next of all; protected by joined_lock
- * @loop: its worker; NULL between leave() and enter(); protected by joined_lock
- */
+#include "endpoint/endpoint.h"
+#include "endpoint/joined/pair.h"
+
 struct joined {
 	struct endpoint ep;
 	struct joined_name mine, other;
-	struct joined_pair *pair;
-	unsigned int side;
-	uint64_t joins;
-	struct joined *partner;
-	struct joined *next;
-	const struct loop *loop;
+	struct joined_pair *pair; /* both, when they are joined */
+	unsigned int side; /* which of the two this is */
+	uint64_t joins; /* times it was joined */
+	struct joined *partner; /* the other endpoint, while there is a pair */
+	/* protected by joined_lock */
+	struct joined *next; /* of all */
+	const struct loop *loop; /* its worker's; NULL between leave() and enter() */
 };
 
 static pthread_mutex_t joined_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct joined *joined_all;
 
-/**
- * set_loop() - let others see which worker an endpoint belongs to
- * @b: endpoint
- * @loop: the worker's, or NULL
- */
-static void set_loop(struct joined *b, const struct loop *loop)
+static void set_worker(struct joined *b, const struct loop *loop)
 {
 	pthread_mutex_lock(&joined_lock);
 	b->loop = loop;
 	pthread_mutex_unlock(&joined_lock);
 }
 
-/**
- * find_partner() - the endpoint that this one names and that names it
- * @b: endpoint
- *
- * Return: it, when it is on the same worker (on whose thread this runs); else NULL.
- */
+/* Return: the endpoint that names this one and is named by it, if it is on this worker; else NULL */
 static struct joined *find_partner(const struct joined *b)
 {
 	struct joined *at;
@@ -76,11 +58,8 @@ static struct joined *find_partner(const struct joined *b)
 	return at;
 }
 
-/**
- * part() - the two are not joined any more
- * @b: endpoint; one that is not joined is allowed
- */
-static void part(struct joined *b)
+/* An endpoint that is not joined is allowed */
+static void part_from(struct joined *b)
 {
 	struct joined *other = b->partner;
 
@@ -88,17 +67,12 @@ static void part(struct joined *b)
 		return;
 	b->pair = other->pair = joined_pair_free(b->pair);
 	b->partner = other->partner = NULL;
-	channel_left(b->ep.ch, "it is joined no longer");
+	channel_left(b->ep.ch, "it is no longer joined");
 	channel_left(other->ep.ch, "its partner has gone");
 }
 
-/**
- * join() - join the partner, if it is there
- * @b: endpoint that is not joined
- *
- * Return: 0, or -errno with a log line.
- */
-static int join(struct joined *b)
+/* Does nothing while the partner is not there. Return: 0, or -errno with a log line */
+static int join_partner(struct joined *b)
 {
 	struct joined *other = find_partner(b), *side[2];
 	int r;
@@ -127,12 +101,7 @@ static int join(struct joined *b)
 	return 0;
 }
 
-/**
- * up() - the memory is there
- * @arg: endpoint
- * @fresh: no difference: the file tells
- */
-static void up(void *arg, bool fresh)
+static void joined_up(void *arg, bool fresh)
 {
 	struct joined *b = arg;
 
@@ -140,12 +109,7 @@ static void up(void *arg, bool fresh)
 		joined_pair_up(b->pair, b->side);
 }
 
-/**
- * down() - the memory is not there any more
- * @arg: endpoint
- * @gone: for good
- */
-static void down(void *arg, bool gone)
+static void joined_down(void *arg, bool gone)
 {
 	struct joined *b = arg;
 
@@ -153,11 +117,7 @@ static void down(void *arg, bool gone)
 		joined_pair_down(b->pair, b->side, gone);
 }
 
-/**
- * woken() - the guest has rung
- * @arg: endpoint
- */
-static void woken(void *arg)
+static void joined_woken(void *arg)
 {
 	struct joined *b = arg;
 
@@ -165,21 +125,13 @@ static void woken(void *arg)
 		joined_pair_woken(b->pair, b->side);
 }
 
-static const struct channel_endpoint_ops channel_ops = {
-	.up = up,
-	.down = down,
-	.woken = woken,
+static const struct channel_endpoint_ops joined_channel_ops = {
+	.up = joined_up,
+	.down = joined_down,
+	.woken = joined_woken,
 	.delivers = true,
 };
 
-/**
- * joined_new() - see struct endpoint_ops
- * @out: out
- * @cfg: configuration
- * @ch: channel
- *
- * Return: 0 or -errno, with a log line.
- */
 static int joined_new(struct endpoint **out, const struct endpoint_config *cfg, struct channel *ch)
 {
 	struct joined *b = calloc(1, sizeof(*b));
@@ -203,8 +155,8 @@ static int joined_new(struct endpoint **out, const struct endpoint_config *cfg, 
 	b->loop = ch->loop;
 	joined_all = b;
 	pthread_mutex_unlock(&joined_lock);
-	channel_bind(ch, &channel_ops, b);
-	r = join(b);
+	channel_bind(ch, &joined_channel_ops, b);
+	r = join_partner(b);
 	if (r)
 		endpoint_free(&b->ep);
 	else
@@ -212,11 +164,6 @@ static int joined_new(struct endpoint **out, const struct endpoint_config *cfg, 
 	return r;
 }
 
-/**
- * joined_info() - joined, when the other guest is there
- * @ep: endpoint
- * @info: to be filled
- */
 static void joined_info(const struct endpoint *ep, struct endpoint_info *info)
 {
 	const struct joined *b = (const struct joined *)ep;
@@ -227,36 +174,22 @@ static void joined_info(const struct endpoint *ep, struct endpoint_info *info)
 	};
 }
 
-/**
- * joined_leave() - see struct endpoint_ops
- * @ep: endpoint
- */
 static void joined_leave(struct endpoint *ep)
 {
 	struct joined *b = (struct joined *)ep;
 
-	part(b);
-	set_loop(b, NULL);
+	part_from(b);
+	set_worker(b, NULL);
 }
 
-/**
- * joined_enter() - see struct endpoint_ops
- * @ep: endpoint
- *
- * Return: 0, or -errno with a log line.
- */
 static int joined_enter(struct endpoint *ep)
 {
 	struct joined *b = (struct joined *)ep;
 
-	set_loop(b, ep->ch->loop);
-	return join(b);
+	set_worker(b, ep->ch->loop);
+	return join_partner(b);
 }
 
-/**
- * joined_removed() - see struct endpoint_ops
- * @ep: endpoint
- */
 static void joined_removed(struct endpoint *ep)
 {
 	struct joined *b = (struct joined *)ep;
@@ -269,15 +202,11 @@ static void joined_removed(struct endpoint *ep)
 	joined_file_remove(name);
 }
 
-/**
- * joined_free() - see struct endpoint_ops
- * @ep: endpoint
- */
 static void joined_free(struct endpoint *ep)
 {
 	struct joined *b = (struct joined *)ep, **at;
 
-	part(b);
+	part_from(b);
 	pthread_mutex_lock(&joined_lock);
 	for (at = &joined_all; *at != b; at = &(*at)->next)
 		;

@@ -1,53 +1,23 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * joined.h - two channels joined to each other, inside
+ * joined.h - the endpoint `channel`
  *
- *	joined.c       the endpoint `channel`: finds its partner
- *	joined_pair.c  two of them, and what goes from one guest to the other
- *	joined_file.c  what must outlive the process
+ *	joined  the endpoint: finds its partner
+ *	pair    two of them, and what goes from one guest to the other
+ *	file    what must outlive the process
  */
-#ifndef OKL4FSD_ENDPOINT_CONNECTED_JOINED_H
-#define OKL4FSD_ENDPOINT_CONNECTED_JOINED_H
+#ifndef OKL4FSD_ENDPOINT_JOINED_JOINED_H
+#define OKL4FSD_ENDPOINT_JOINED_JOINED_H
 
-#include "endpoint/joined/file.h"
-#include "endpoint/endpoint.h"
+#include <stdbool.h>
 
 /**
- * struct joined_pair - two channels that are joined; both belong to guests of one worker, which is
- * the only thread that touches this
- * @ch: the channel of each side
- * @up: the side's memory is there, and the host's ends in it are where @file says
- * @file: what was moved and carried over
- */
-struct joined_pair {
-	struct channel *ch[2];
-	bool up[2];
-	struct joined_file file;
-};
-
-/**
- * joined_pair_new() - join two channels
- * @pair: out
- * @ch: the two, the lesser first (joined_name_compare())
- * @name: theirs
+ * joined_links() - whether an endpoint `channel` of one guest names the other, in whichever direction
+ * @guest: name of a guest
+ * @other: name of another one, or the same
  *
- * Sides whose channel is usable have still to be brought up.
- *
- * Return: 0 or -errno, with a log line.
+ * Any thread. Return: true when there is one, joined or not.
  */
-int joined_pair_new(struct joined_pair **pair, struct channel *const ch[2],
-		    const struct joined_name name[2]);
-
-/** joined_pair_free() - part them; neither memory nor file is touched; NULL is allowed; Return: NULL */
-struct joined_pair *joined_pair_free(struct joined_pair *pair);
-
-/** joined_pair_up() - a side's channel has become usable: go on, or begin, and move what can be moved */
-void joined_pair_up(struct joined_pair *pair, unsigned int side);
-
-/** joined_pair_down() - it is usable no longer; @gone: its stream has ended, and the other side is told */
-void joined_pair_down(struct joined_pair *pair, unsigned int side, bool gone);
-
-/** joined_pair_woken() - move a turn's share both ways, on account of one side's guest */
-void joined_pair_woken(struct joined_pair *pair, unsigned int side);
+bool joined_links(const char *guest, const char *other);
 
 #endif

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-3-Clause */
+// SPDX-License-Identifier: BSD-3-Clause
 /*
  * pair.c - what goes from one guest to the other
  *
@@ -10,8 +10,8 @@
  * Killed at any instant
  * ---------------------
  * The host's cursors and phases lie in memory of the guests, two for each direction, and no two of
- * them can be stored at once. So they are not what counts. What counts is one word in a file
- * (joined_file.c), and the cursors follow from it:
+ * them can be stored at once. So they do not decide. What decides is one word in a file
+ * (file.c), and the cursors follow from it:
  *
  *	tail of the source's fwd = tail_base + moved
  *	head of the target's bwd = head_base + moved
@@ -20,7 +20,7 @@
  * dies before the commit has changed nothing that counts, and the bytes are copied again to the same
  * place. One that dies after it leaves the bytes in the target's ring, and the next daemon publishes
  * both cursors. Nothing is lost and nothing doubled, and nothing depends on what a guest may have
- * written over the host's words meanwhile: they are written anew, from the file.
+ * written over the host's words meanwhile: they are written again, from the file.
  *
  * Phases go the same way: decide, commit, publish.
  *
@@ -28,64 +28,36 @@
  *	the target's bwd	the source's writer	its reader gets end-of-file
  *	the source's fwd	the target's reader	its writer gets EPIPE
  *
- * The host's phases are counted by the host (follow()): a guest that makes its own phase jump cannot
- * make the one that the other sees jump.
+ * The host counts its own phases (follow_phase()): a guest that makes its phase jump cannot make the
+ * phase jump that the other guest sees.
  *
- * Who comes and goes
- * ------------------
+ * Memory that comes and goes
+ * --------------------------
  * Memory is known by its instance. Memory of the instance that the file has goes on where the file
  * says. Other memory is a new stream: the former one has ended, in whatever way, and the other side
- * sees that as when a peer dies: end-of-file behind what had come over, and EPIPE until somebody
- * reads again. Bytes that the dead guest had written and that had not come over do so as its tail
- * (channel_tail.c), which has the instance of its memory; if some are lost, the reader's channel fails,
- * so that it takes no part for the whole. What the living one wrote waits in its ring for the next
- * reader. Where a new stream begins, its own guest says by what its memory holds, and it can deceive
- * nobody but itself.
+ * sees that as when a peer dies: end-of-file behind what had come over, and EPIPE until a reader
+ * opens again. Bytes that the dead guest had written and that had not gone over follow as its tail
+ * (channel/tails.c), which has the instance of its memory; if some are lost, the reader's channel
+ * fails, so that the reader does not take a part for the whole. What the living guest wrote waits in
+ * its ring for the next reader. The memory of a guest says where its new stream begins, and a guest
+ * that lies there deceives only itself.
  */
-#include "endpoint/joined/joined.h"
+#include "endpoint/joined/pair.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <libfs/checked.h>
 
-/* A reader's phase that was not looked at since a writer's stream began: who has closed before read
- * another one, and is no EPIPE to this */
+#include "channel/io.h"
+#include "endpoint/endpoint.h"
+
+/* A reader's phase that was not looked at since a writer's stream began: a reader that closed before
+ * that read another stream, so its close is not EPIPE for this one */
 #define FORMER UINT64_MAX
 
-/**
- * copy() - from ring to ring
- * @to: where to
- * @from: where from
- * @bytes: how many; both have as many
- */
-static void copy(const struct pipe_seg to[2], const struct pipe_seg from[2], uint64_t bytes)
-{
-	uint64_t done = 0;
-
-	while (done < bytes) {
-		const struct pipe_seg *t = &to[done >= to[0].bytes];
-		const struct pipe_seg *f = &from[done >= from[0].bytes];
-		uint64_t t_at = t == to ? done : done - to[0].bytes;
-		uint64_t f_at = f == from ? done : done - from[0].bytes;
-		uint64_t n = fs_min(fs_min(t->bytes - t_at, f->bytes - f_at), bytes - done);
-
-		memcpy(t->base + t_at, f->base + f_at, n);
-		done += n;
-	}
-}
-
-/**
- * follow() - the host's phase when a guest's phase goes on
- * @mine: the host's
- * @seen: the guest's, as carried over before
- * @now: the guest's now
- *
- * Return: the host's next: open when the guest is, closed when it has closed; two more when the
- * guest has opened and closed unseen.
- */
-static uint64_t follow(uint64_t mine, uint64_t seen, uint64_t now)
+/* Open and closed as the guest is; two phases more when the guest has opened and closed unseen */
+static uint64_t follow_phase(uint64_t mine, uint64_t seen, uint64_t now)
 {
 	if (now & 1)
 		return mine | 1;
@@ -96,12 +68,8 @@ static uint64_t follow(uint64_t mine, uint64_t seen, uint64_t now)
 	return now != seen ? mine + 2 : mine;
 }
 
-/**
- * show() - publish the host's phases on a side
- * @p: pair, committed
- * @side: a side; one that is not up is left for joined_pair_up()
- */
-static void show(struct joined_pair *p, unsigned int side)
+/* @p is committed. A side that is not up is left for joined_pair_up() */
+static void show_phases(struct joined_pair *p, unsigned int side)
 {
 	const struct joined_state *st = &p->file.state;
 	struct channel *ch = p->ch[side];
@@ -114,13 +82,6 @@ static void show(struct joined_pair *p, unsigned int side)
 		channel_set_open(ch, channel_read_phase(ch) & 1, !(channel_write_phase(ch) & 1));
 }
 
-/**
- * carry_reader() - let a writer know of the reader on the other side
- * @p: pair, both sides up
- * @w: direction
- *
- * Return: 0, or an error: a channel has failed.
- */
 static int carry_reader(struct joined_pair *p, unsigned int w)
 {
 	struct joined_way *way = &p->file.state.way[w];
@@ -132,30 +93,22 @@ static int carry_reader(struct joined_pair *p, unsigned int w)
 		return r;
 	if (way->reader_seen == FORMER)
 		way->reader_seen = reader.phase;
-	phase = follow(way->reader_phase, way->reader_seen, reader.phase);
+	phase = follow_phase(way->reader_phase, way->reader_seen, reader.phase);
 	if (phase == way->reader_phase && reader.phase == seen)
 		return 0;
 	way->reader_phase = phase;
 	way->reader_seen = reader.phase;
 	joined_file_commit(&p->file);
-	show(p, w);
+	show_phases(p, w);
 	return 0;
 }
 
-/**
- * carry_writer() - let a reader know of the writer on the other side
- * @p: pair, both sides up
- * @w: direction
- * @phase: the writer's
- * @empty: looked up after that: all that it wrote has gone over
- *
- * While bytes of a closed writer are still to go over, it is as good as open.
- */
+/* @empty was looked up after @phase. A closed writer whose bytes have still to go over counts as open */
 static void carry_writer(struct joined_pair *p, unsigned int w, uint64_t phase, bool empty)
 {
 	struct joined_way *way = &p->file.state.way[w];
 	uint64_t now = empty ? phase : phase | 1;
-	uint64_t next = follow(way->writer_phase, way->writer_seen, now);
+	uint64_t next = follow_phase(way->writer_phase, way->writer_seen, now);
 	uint64_t seen = now == phase ? phase : way->writer_seen;
 
 	if (next == way->writer_phase && seen == way->writer_seen)
@@ -163,35 +116,21 @@ static void carry_writer(struct joined_pair *p, unsigned int w, uint64_t phase, 
 	way->writer_phase = next;
 	way->writer_seen = seen;
 	joined_file_commit(&p->file);
-	show(p, !w);
+	show_phases(p, !w);
 }
 
-/**
- * wait_read() - nothing to move: sleep until there is
- * @ch: the source
- * @phase: its writer's phase
- *
- * Return: as move().
- */
-static int64_t wait_read(struct channel *ch, uint64_t phase)
+static int64_t wait_for_source(struct channel *ch, uint64_t phase)
 {
 	int r;
 
-	/* A writer that comes back tells so; to wait for its bytes would be to look at its end again. */
+	/* A closed writer wakes us when it opens; a wait for its bytes would find its end again. */
 	if (phase && !(phase & 1))
 		return 0;
 	r = channel_wait_read(ch);
 	return r == 1 ? -FS_AGAIN : r;
 }
 
-/**
- * move_piece() - copy, commit, publish
- * @p: pair, both sides up
- * @w: direction
- * @max: bytes at most
- *
- * Return: as move().
- */
+/* Copy, commit, publish */
 static int64_t move_piece(struct joined_pair *p, unsigned int w, uint64_t max)
 {
 	struct channel *from = p->ch[w], *to = p->ch[!w];
@@ -212,7 +151,7 @@ static int64_t move_piece(struct joined_pair *p, unsigned int w, uint64_t max)
 		return filled;
 
 	max = fs_min(max, fs_min((uint64_t)filled, (uint64_t)room));
-	copy(dst, src, max);
+	endpoint_copy(dst, src, max);
 	joined_file_moved(&p->file, w, max);
 	channel_commit_write(to, max);
 	/* That may have failed the target, and so changed the source's phases, but not its cursors */
@@ -221,17 +160,18 @@ static int64_t move_piece(struct joined_pair *p, unsigned int w, uint64_t max)
 	return p->up[0] && p->up[1] ? (int64_t)max : -FS_CHANNEL_FAILED;
 }
 
-/**
- * move() - carry over what there is: phases, and a piece
- * @p: pair
- * @w: direction
- * @max: bytes at most
- *
- * Return: bytes moved; 0 when there is nothing to do before the next wake-up; -FS_AGAIN to look
- * again; or another negated status when a channel has failed.
- */
-static int64_t move(struct joined_pair *p, unsigned int w, uint64_t max)
+/* Way @way of @pair, for endpoint_turn() */
+struct direction {
+	struct joined_pair *pair;
+	unsigned int way;
+};
+
+/* Phases, and a piece */
+static int64_t carry_piece(void *arg, uint64_t max)
 {
+	const struct direction *d = arg;
+	struct joined_pair *p = d->pair;
+	unsigned int w = d->way;
 	struct channel *from = p->ch[w];
 	struct channel_peer writer;
 	int64_t filled;
@@ -244,52 +184,32 @@ static int64_t move(struct joined_pair *p, unsigned int w, uint64_t max)
 		r = channel_guest_writer(from, &writer);
 	if (r)
 		return r;
-	/* After the phase, which the writer stored after its bytes (pipe.c, D) */
+	/* Loaded after the phase, which the writer stored after its bytes (pipe.c, D) */
 	filled = channel_readable(from);
 	if (filled < 0)
 		return filled;
 	carry_writer(p, w, writer.phase, !filled);
-	return filled ? move_piece(p, w, max) : wait_read(from, writer.phase);
+	return filled ? move_piece(p, w, max) : wait_for_source(from, writer.phase);
 }
 
-/**
- * turn() - a turn's share of one direction
- * @p: pair
- * @w: direction
- *
- * Return: true when there may be more.
- */
-static bool turn(struct joined_pair *p, unsigned int w)
+static bool carry_share(struct joined_pair *p, unsigned int w)
 {
-	uint64_t moved = 0;
+	struct direction d = { p, w };
 
-	for (unsigned int moves = 0; moves < CHANNEL_TURN_MOVES && moved < CHANNEL_TURN_BYTES;
-	     moves++) {
-		int64_t n = move(p, w, CHANNEL_TURN_BYTES - moved);
-
-		if (n > 0)
-			moved += (uint64_t)n;
-		else if (n != -FS_AGAIN)
-			return false;
-	}
-	return true;
+	return endpoint_turn(carry_piece, &d) == 1;
 }
 
 void joined_pair_woken(struct joined_pair *p, unsigned int side)
 {
-	bool more = turn(p, side);
+	bool more = carry_share(p, side);
 
-	more |= turn(p, !side);
+	more |= carry_share(p, !side);
 	if (more && p->up[side])
 		channel_again(p->ch[side]);
 }
 
-/**
- * end_stream() - the stream of a side has ended: end-of-file and EPIPE for the other one
- * @p: pair
- * @side: the side; its ends are not touched
- */
-static void end_stream(struct joined_pair *p, unsigned int side)
+/* End-of-file and EPIPE for the other side; the ends of @side are not touched */
+static void end_side_stream(struct joined_pair *p, unsigned int side)
 {
 	struct joined_way *out = &p->file.state.way[side], *in = &p->file.state.way[!side];
 
@@ -298,20 +218,15 @@ static void end_stream(struct joined_pair *p, unsigned int side)
 	out->writer_phase += out->writer_phase & 1;
 	in->reader_phase += in->reader_phase & 1;
 	joined_file_commit(&p->file);
-	show(p, !side);
+	show_phases(p, !side);
 }
 
-/**
- * begin_stream() - a side has memory that the file does not know
- * @p: pair
- * @side: the side, usable
- */
-static void begin_stream(struct joined_pair *p, unsigned int side)
+static void begin_side_stream(struct joined_pair *p, unsigned int side)
 {
 	struct joined_way *out = &p->file.state.way[side], *in = &p->file.state.way[!side];
 	struct channel *ch = p->ch[side];
 
-	end_stream(p, side);
+	end_side_stream(p, side);
 	out->tail_base = channel_read_pos(ch) - out->moved;
 	out->reader_phase = channel_read_phase(ch);
 	out->writer_seen = 0;
@@ -330,7 +245,7 @@ void joined_pair_up(struct joined_pair *p, unsigned int side)
 	struct channel_place place;
 
 	if (st->instance[side] != p->ch[side]->sp.instance)
-		begin_stream(p, side);
+		begin_side_stream(p, side);
 	place = (struct channel_place){
 		.read_pos = out->tail_base + out->moved,
 		.read_phase = out->reader_phase,
@@ -348,10 +263,10 @@ void joined_pair_down(struct joined_pair *p, unsigned int side, bool gone)
 	p->up[side] = false;
 	if (!gone)
 		return;
-	/* A fifo has no reset: the one who reads a stream that is not complete sees its channel fail */
+	/* A fifo has no reset: the reader of a stream that is not complete sees its channel fail */
 	if (channel_is_torn(p->ch[side]) && p->file.state.way[side].writer_phase & 1)
 		channel_fail(p->ch[!side], FS_CHANNEL_RESET);
-	end_stream(p, side);
+	end_side_stream(p, side);
 }
 
 int joined_pair_new(struct joined_pair **out, struct channel *const ch[2],

@@ -14,29 +14,29 @@
  * or has left bytes in fwd. While an attempt fails, what the guest writes waits in the ring, which is
  * back-pressure when it is full, and a reader waits: the host's reading end is open (or never was),
  * its writing end is not. The next attempt comes after 50 ms, then twice as long each time up to 5 s,
- * with up to a quarter more, so that many channels do not come at once. Nobody there who wants a
- * connection, no attempt: an idle channel has no timer.
+ * with up to a quarter more, so that many channels do not come at once. While no connection is
+ * wanted there is no attempt: an idle channel has no timer.
  *
  * When it is over
  * ---------------
- * When both directions have ended (stream.c), and when nobody in the guest needs it any more:
+ * When both directions have ended (way.c), and when nothing in the guest needs it any longer:
  *	- the other side has ended its direction, and the guest has no writer, and nothing to be sent;
- *	- the guest has closed all its ends, has had a reader, and all is sent. Had it none, what the
- *	  other side answers is kept for one who comes (echo question > f; cat f);
+ *	- the guest has closed all its ends, has had a reader, and all is sent. If it had none, the other
+ *	  side's answer is kept for a reader that comes later (echo question > f; cat f);
  *	- the guest's writers have closed and that was passed on, and now another writer comes, while
- *	  there is no reader: the next connection is his. So it is when the other side has ended its
- *	  direction meanwhile, which over TCP may mean that it is gone.
+ *	  there is no reader: that writer gets the next connection. The same holds when the other side
+ *	  has ended its direction meanwhile, which over TCP may mean that it is gone.
  *
- * Who had the channel open when a connection ended sees that, as on a socket: end-of-file, EPIPE. It
- * stays so until he has closed, and only then is there another connection. For if it came at once, a
- * reader who has not looked in between would take the next connection's bytes for the former one's,
- * and a writer would not know that a part of what he wrote may be lost. So it is for a reader who
- * finds what a former connection has left in bwd: he gets that, and its end. Bytes that no connection
- * took wait in fwd and are the next one's.
+ * A program that had the channel open when a connection ended sees that, as on a socket: end-of-file,
+ * EPIPE. It stays so until the program has closed, and only then is there another connection. If that
+ * came at once, a reader that has not looked in between would take the next connection's bytes for
+ * the former one's, and a writer would not know that a part of what it wrote may be lost. Likewise, a
+ * reader that finds what a former connection has left in bwd gets that, and its end. Bytes that no
+ * connection took wait in fwd for the next one.
  *
- * After a restart of the daemon that is found in the shared phases: the host's writing end is open
- * only while there is a connection, so if it is found open a connection was torn, and the guest's
- * ends that are open are left behind.
+ * After a restart the daemon finds all that in the shared phases: the host's writing end is open only
+ * while there is a connection. So if it is open, a connection was torn, and the guest's open ends are
+ * left behind as above.
  */
 #include "endpoint/stream/dial.h"
 
@@ -51,50 +51,33 @@
 
 #include "util/clock.h"
 
-/**
- * struct guest_view - the guest's side of the channel at this moment
- * @writer: its end of fwd
- * @reader: its end of bwd
- * @waiting_bytes: what lies in fwd
- */
+/* The guest's side of the channel at this moment */
 struct guest_view {
 	struct channel_peer writer, reader;
-	int64_t waiting_bytes;
+	int64_t waiting_bytes; /* in fwd */
 };
 
-/**
- * view() - look at the guest's side
- * @d: dial
- * @v: out
- *
- * Return: false when the channel is not usable, or has just failed.
- */
-static bool view(struct dial *d, struct guest_view *v)
+/* Return: false when the channel is not usable, or has just failed */
+static bool view_guest(struct dial *d, struct guest_view *v)
 {
 	if (!channel_usable(d->ch))
 		return false;
 	if (channel_guest_writer(d->ch, &v->writer) || channel_guest_reader(d->ch, &v->reader))
 		return false;
-	/* After the phase, which the writer stored after its bytes (pipe.c, D): a writer that is seen
-	 * to have closed has all its bytes counted */
+	/* Loaded after the phase, which the writer stored after its bytes (pipe.c, D): all bytes of a
+	 * writer that is seen to have closed are counted */
 	v->waiting_bytes = channel_readable(d->ch);
 	return v->waiting_bytes >= 0;
 }
 
-/**
- * is_over() - whether nobody in the guest needs the connection any more
- * @d: dial with a connection that is joined
- * @v: the guest's side
- *
- * Return: true when it is to end; the head of this file says why.
- */
-static bool is_over(struct dial *d, const struct guest_view *v)
+/* Whether nothing in the guest needs the connection any longer; the head of this file says why */
+static bool is_dial_over(struct dial *d, const struct guest_view *v)
 {
 	const struct stream *s = &d->stream;
 	bool writer = v->writer.state == PIPE_OPEN, reader = v->reader.state == PIPE_OPEN;
 	bool to_send = s->out_open && v->waiting_bytes > 0;
 
-	d->had_reader |= reader || v->reader.phase != d->joined_reader;
+	d->had_reader |= reader || v->reader.phase != d->first_reader;
 	if (s->out_eof && !reader && (writer || v->waiting_bytes > 0))
 		return true;
 	if (!s->in_open && writer && v->writer.phase != s->in_end_writer)
@@ -106,14 +89,8 @@ static bool is_over(struct dial *d, const struct guest_view *v)
 	return !reader && (d->had_reader || (!s->out_open && !s->out_eof));
 }
 
-/**
- * is_left() - whether somebody in the guest is still at the former connection
- * @d: dial without a connection, the host's writing end closed
- * @v: the guest's side
- *
- * Return: true when there is a writer whom it left behind, or a reader who is still to see its end.
- */
-static bool is_left(const struct dial *d, const struct guest_view *v)
+/* Whether a writer or reader of the guest has still to see the end of the former connection */
+static bool is_guest_left(const struct dial *d, const struct guest_view *v)
 {
 	if (d->stream.left_writer && v->writer.phase == d->stream.left_writer)
 		return true;
@@ -121,12 +98,7 @@ static bool is_left(const struct dial *d, const struct guest_view *v)
 	       !channel_eof_taken(d->ch);
 }
 
-/**
- * set_state() - the one place where the state changes
- * @d: dial
- * @state: the next one
- */
-static void set_state(struct dial *d, enum dial_state state)
+static void set_dial_state(struct dial *d, enum dial_state state)
 {
 	if (d->state == state)
 		return;
@@ -135,36 +107,24 @@ static void set_state(struct dial *d, enum dial_state state)
 	d->state = state;
 }
 
-/**
- * give_up() - no attempt any more
- * @d: dial without a connection
- */
-static void give_up(struct dial *d)
+static void stop_trying(struct dial *d)
 {
 	event_del(d->timer);
 	if (d->state == DIAL_TRYING)
 		d->ops->abort(d->arg);
-	set_state(d, DIAL_IDLE);
+	set_dial_state(d, DIAL_IDLE);
 }
 
-/**
- * plan() - an attempt, as soon as one may be made
- * @d: dial without a connection
- */
-static void plan(struct dial *d)
+static void plan_attempt(struct dial *d)
 {
 	uint64_t now = clock_ms();
 	uint64_t ms = d->not_before_ms > now ? d->not_before_ms - now : 0;
 	struct timeval tv = { .tv_sec = (time_t)(ms / 1000), .tv_usec = (long)(ms % 1000) * 1000 };
 
-	set_state(d, DIAL_WAITING);
+	set_dial_state(d, DIAL_WAITING);
 	event_add(d->timer, &tv);
 }
 
-/**
- * wait_longer() - put the next attempt off, each time longer
- * @d: dial
- */
 static void wait_longer(struct dial *d)
 {
 	unsigned int ms;
@@ -175,79 +135,64 @@ static void wait_longer(struct dial *d)
 	d->not_before_ms = clock_ms() + ms;
 }
 
-/**
- * look() - bring everything to what the guest wants
- * @arg: dial
- *
- * Also called by the stream, when a phase may have changed.
- */
-static void look(void *arg)
+/* Bring everything to what the guest wants; also a hook of the stream (struct stream, changed) */
+static void look_at_guest(void *arg)
 {
 	struct dial *d = arg;
 	struct stream *s = &d->stream;
 	struct guest_view v;
 	bool left;
 
-	if (!view(d, &v))
+	if (!view_guest(d, &v))
 		return;
 	if (stream_is_open(s)) {
-		if (s->joined && is_over(d, &v))
+		if (s->serves && is_dial_over(d, &v))
 			stream_hang_up(s);
-		else if (s->joined && !s->in_shown && v.reader.state == PIPE_OPEN)
+		else if (s->serves && !s->in_shown && v.reader.state == PIPE_OPEN)
 			stream_show(s);
 		return;
 	}
 	channel_set_open(d->ch, pipe_is_open(&d->ch->sp.rx), false);
-	left = is_left(d, &v);
+	left = is_guest_left(d, &v);
 	channel_set_open(d->ch, !left, false);
 	if (left || d->closed ||
 	    (v.writer.state != PIPE_OPEN && v.reader.state != PIPE_OPEN && !v.waiting_bytes)) {
-		/* What it ended was nothing, and no connection is to end for it that comes later */
+		/* That writer sent nothing: its end is not for a connection that comes later */
 		if (v.writer.state == PIPE_CLOSED && !v.waiting_bytes)
 			s->eof_phase = v.writer.phase;
-		give_up(d);
+		stop_trying(d);
 	} else if (d->state == DIAL_IDLE) {
-		plan(d);
+		plan_attempt(d);
 	}
 }
 
-/**
- * on_time() - begin an attempt
- * @fd: not used
- * @what: not used
- * @arg: dial
- */
-static void on_time(evutil_socket_t fd, short what, void *arg)
+static void on_dial_time(evutil_socket_t fd, short what, void *arg)
 {
 	struct dial *d = arg;
 
-	set_state(d, DIAL_TRYING);
+	set_dial_state(d, DIAL_TRYING);
 	d->not_before_ms = clock_ms() + DIAL_SPACING_MS;
 	d->ops->attempt(d->arg);
 }
 
-/**
- * ended() - the connection is over
- * @arg: dial
- */
-static void ended(void *arg)
+static void connection_ended(void *arg)
 {
 	struct dial *d = arg;
 	struct guest_view v;
 
-	set_state(d, DIAL_IDLE);
-	if (!view(d, &v))
+	set_dial_state(d, DIAL_IDLE);
+	if (!view_guest(d, &v))
 		return;
 	channel_log(d->ch, LOG_LEVEL_DEBUG, "connection %" PRIu64 " to %s has ended", d->clients,
 		    d->target);
-	/* Who hangs up on what is to be sent is not called again at once. */
+	/* A peer that hangs up at once, with bytes still to be sent, is not called again at once. */
 	if (v.waiting_bytes > 0 && clock_ms() - d->connected_ms < 1000)
 		wait_longer(d);
 	else
 		d->wait_ms = 0;
 	if (v.writer.state == PIPE_CLOSED && !v.waiting_bytes)
 		d->stream.eof_phase = v.writer.phase;
-	look(d);
+	look_at_guest(d);
 }
 
 void dial_connected(struct dial *d, int fd)
@@ -261,16 +206,16 @@ void dial_connected(struct dial *d, int fd)
 	*d->error = 0;
 	d->clients++;
 	d->connected_ms = clock_ms();
-	d->joined_reader = d->ch->sp.tx.peer_phase;
+	d->first_reader = d->ch->sp.tx.peer_phase;
 	d->had_reader = false;
-	set_state(d, DIAL_CONNECTED);
+	set_dial_state(d, DIAL_CONNECTED);
 	r = stream_open(&d->stream, fd);
 	if (r) {
 		channel_log(d->ch, LOG_LEVEL_ERR, "connection to %s is dropped: %s", d->target,
 			    strerror(-r));
-		set_state(d, DIAL_IDLE);
+		set_dial_state(d, DIAL_IDLE);
 		wait_longer(d);
-		look(d);
+		look_at_guest(d);
 	}
 }
 
@@ -288,8 +233,8 @@ void dial_failed(struct dial *d, const char *fmt, ...)
 	memcpy(d->error, why, sizeof(d->error));
 	wait_longer(d);
 	channel_log(d->ch, same ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING, "%s; trying again", why);
-	set_state(d, DIAL_IDLE);
-	look(d);
+	set_dial_state(d, DIAL_IDLE);
+	look_at_guest(d);
 }
 
 void dial_note(struct dial *d, const char *text)
@@ -303,15 +248,10 @@ void dial_hint(struct dial *d)
 		return;
 	d->wait_ms = 0;
 	d->not_before_ms = 0;
-	plan(d);
+	plan_attempt(d);
 }
 
-/**
- * up() - the channel's memory is there
- * @arg: dial
- * @fresh: another instance, or another daemon's work: what was left behind stands in the phases
- */
-static void up(void *arg, bool fresh)
+static void dial_up(void *arg, bool fresh)
 {
 	struct dial *d = arg;
 	struct stream *s = &d->stream;
@@ -319,7 +259,7 @@ static void up(void *arg, bool fresh)
 	struct guest_view v;
 
 	if (fresh && !stream_is_open(s)) {
-		if (!view(d, &v))
+		if (!view_guest(d, &v))
 			return;
 		s->left_writer = s->eof_phase = 0;
 		if (v.writer.state == PIPE_OPEN && (tx & 1 || (rx && !(rx & 1))))
@@ -328,17 +268,12 @@ static void up(void *arg, bool fresh)
 			s->eof_phase = v.writer.phase;
 	}
 	if (stream_is_open(s))
-		stream_up(s);
+		stream_up(s, fresh);
 	else
-		look(d);
+		look_at_guest(d);
 }
 
-/**
- * down() - the channel's memory is away
- * @arg: dial
- * @gone: for good
- */
-static void down(void *arg, bool gone)
+static void dial_down(void *arg, bool gone)
 {
 	struct dial *d = arg;
 
@@ -346,26 +281,22 @@ static void down(void *arg, bool gone)
 	if (gone)
 		stream_close(&d->stream);
 	if (!stream_is_open(&d->stream))
-		give_up(d);
+		stop_trying(d);
 }
 
-/**
- * woken() - bytes, room, or a phase has changed
- * @arg: dial
- */
-static void woken(void *arg)
+static void dial_woken(void *arg)
 {
 	struct dial *d = arg;
 
-	look(d); /* a writer who is not to be heard on this connection may have come */
+	look_at_guest(d); /* a writer may have come whose bytes are for the next connection */
 	if (stream_is_open(&d->stream))
 		stream_woken(&d->stream);
 }
 
-static const struct channel_endpoint_ops channel_ops = {
-	.up = up,
-	.down = down,
-	.woken = woken,
+static const struct channel_endpoint_ops dial_channel_ops = {
+	.up = dial_up,
+	.down = dial_down,
+	.woken = dial_woken,
 	.delivers = true,
 };
 
@@ -373,13 +304,13 @@ int dial_init(struct dial *d, struct channel *ch, const char *target, const stru
 	      void *arg)
 {
 	*d = (struct dial){ .ch = ch, .target = target, .ops = ops, .arg = arg };
-	stream_init(&d->stream, ch, ended, d);
+	stream_init(&d->stream, ch, connection_ended, d);
 	d->stream.patient = true;
-	d->stream.changed = look;
-	d->timer = event_new(loop_base(ch->loop), -1, 0, on_time, d);
+	d->stream.changed = look_at_guest;
+	d->timer = event_new(loop_base(ch->loop), -1, 0, on_dial_time, d);
 	if (!d->timer)
 		return -ENOMEM;
-	channel_bind(ch, &channel_ops, d);
+	channel_bind(ch, &dial_channel_ops, d);
 	return 0;
 }
 
@@ -389,7 +320,7 @@ void dial_close(struct dial *d)
 	if (!channel_has_tail(d->ch))
 		stream_close(&d->stream);
 	if (!stream_is_open(&d->stream))
-		give_up(d);
+		stop_trying(d);
 }
 
 void dial_deinit(struct dial *d)
@@ -397,7 +328,7 @@ void dial_deinit(struct dial *d)
 	if (!d->timer)
 		return;
 	stream_close(&d->stream);
-	give_up(d);
+	stop_trying(d);
 	event_free(d->timer);
 }
 

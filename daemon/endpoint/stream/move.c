@@ -2,17 +2,19 @@
 /*
  * move.c - the bytes of a connection, between its socket and the ring
  *
- * Bytes go between the socket and the ring by readv(2) and sendmsg(2) on the ring's own memory,
- * which is why there is no bufferevent here: it would copy each byte once more, and buffer without
- * a bound of ours. There is no buffer but the ring and the socket's. A byte is committed in the
- * ring only as far as the system call said, so each is delivered exactly once.
+ * Bytes go between the socket and the ring by readv(2) and sendmsg(2) on the ring's own memory. A
+ * bufferevent would copy each byte once more, and buffer without a limit. There is no buffer but the
+ * ring and the socket's. A byte is committed in the ring only as far as the system call said, so each
+ * is delivered exactly once.
  *
  * Back-pressure: while bwd is full, or the guest's reader has closed, the socket is not read; while
  * the socket is full, fwd is not. A client that writes to a guest whose reader has closed waits for
  * the next reader. EV_READ is on only while there is room, EV_WRITE only while bytes wait.
  *
- * What the ends of the two directions mean, stream.c says.
+ * way.c says what the ends of the two directions mean.
  */
+#include "endpoint/stream/move.h"
+
 #include <errno.h>
 #include <event2/event.h>
 #include <sys/socket.h>
@@ -20,17 +22,10 @@
 
 #include <libfs/checked.h>
 
-#include "endpoint/stream/private.h"
+#include "endpoint/endpoint.h"
 
-/**
- * to_iov() - a part of the ring for a system call
- * @seg: the ring's pieces
- * @bytes: how many of their bytes
- * @iov: out
- *
- * Return: entries of @iov.
- */
-static int to_iov(const struct pipe_seg seg[2], uint64_t bytes, struct iovec iov[2])
+/* Return: entries of @iov */
+static int segs_to_iov(const struct pipe_seg seg[2], uint64_t bytes, struct iovec iov[2])
 {
 	uint64_t first = fs_min(bytes, seg[0].bytes);
 
@@ -39,14 +34,8 @@ static int to_iov(const struct pipe_seg seg[2], uint64_t bytes, struct iovec iov
 	return bytes > first ? 2 : 1;
 }
 
-/**
- * no_room() - bwd takes nothing now: stop reading, and ask to be woken
- * @s: joined stream
- * @status: -FS_AGAIN or -FS_PIPE, or an error
- *
- * Return: -FS_AGAIN to look again, 0 when the socket is not to be read, or an error.
- */
-static int no_room(struct stream *s, int status)
+/* @status: of the peek. Return: -FS_AGAIN to look again, 0: do not read the socket now; or an error */
+static int wait_for_room(struct stream *s, int status)
 {
 	ssize_t n;
 	int r = 0;
@@ -68,13 +57,7 @@ static int no_room(struct stream *s, int status)
 	return 0;
 }
 
-/**
- * read_failed() - what readv(2) means that did not read
- * @s: joined stream
- * @n: what it returned, 0 or -1
- *
- * Return: as read_piece().
- */
+/* Return: as read_piece() */
 static int64_t read_failed(struct stream *s, ssize_t n)
 {
 	if (n < 0 && errno == EINTR)
@@ -90,14 +73,7 @@ static int64_t read_failed(struct stream *s, ssize_t n)
 	return 0;
 }
 
-/**
- * read_piece() - from the socket into bwd
- * @s: joined stream
- * @max: in: bytes at most; out: bytes asked for
- *
- * Return: bytes; 0 when there is nothing to do before the next event or wake-up; -FS_AGAIN to
- * look again; or another negated status when the channel has failed.
- */
+/* @max: in: bytes at most; out: bytes asked for. Return: as move of endpoint_turn() */
 static int64_t read_piece(struct stream *s, uint64_t *max)
 {
 	struct pipe_seg seg[2];
@@ -106,9 +82,9 @@ static int64_t read_piece(struct stream *s, uint64_t *max)
 	ssize_t n;
 
 	if (room < 0)
-		return no_room(s, (int)room);
+		return wait_for_room(s, (int)room);
 	*max = fs_min(*max, (uint64_t)room);
-	n = readv(s->fd, iov, to_iov(seg, *max, iov));
+	n = readv(s->fd, iov, segs_to_iov(seg, *max, iov));
 	if (n <= 0)
 		return read_failed(s, n);
 	if (!s->in_shown)
@@ -142,12 +118,7 @@ int stream_move_in(struct stream *s)
 	return 0;
 }
 
-/**
- * send_failed() - what a failed sendmsg(2) means
- * @s: joined stream
- *
- * Return: as send_piece().
- */
+/* Return: as move of endpoint_turn() */
 static int64_t send_failed(struct stream *s)
 {
 	switch (errno) {
@@ -159,19 +130,12 @@ static int64_t send_failed(struct stream *s)
 	case EFAULT:
 		channel_fail(s->ch, FS_MEMORY_LOST);
 		return -FS_MEMORY_LOST;
-	default: /* EPIPE, ECONNRESET: the client is gone, or does not read any more */
+	default: /* EPIPE, ECONNRESET: the client is gone, or no longer reads */
 		stream_end_out(s);
 		return 0;
 	}
 }
 
-/**
- * send_piece() - from fwd into the socket
- * @s: joined stream
- * @max: bytes at most
- *
- * Return: as read_piece().
- */
 static int64_t send_piece(struct stream *s, uint64_t max)
 {
 	struct pipe_seg seg[2];
@@ -189,7 +153,7 @@ static int64_t send_piece(struct stream *s, uint64_t max)
 		r = filled == -FS_AGAIN ? channel_wait_read(s->ch) : (int)filled;
 		return r == 1 ? -FS_AGAIN : r;
 	}
-	msg.msg_iovlen = (size_t)to_iov(seg, fs_min(max, (uint64_t)filled), iov);
+	msg.msg_iovlen = (size_t)segs_to_iov(seg, fs_min(max, (uint64_t)filled), iov);
 	n = sendmsg(s->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (n < 0)
 		return send_failed(s);
@@ -197,22 +161,18 @@ static int64_t send_piece(struct stream *s, uint64_t max)
 	return channel_usable(s->ch) ? n : -FS_CHANNEL_FAILED;
 }
 
+static int64_t move_out_piece(void *arg, uint64_t max)
+{
+	struct stream *s = arg;
+
+	return s->out_open ? send_piece(s, max) : 0;
+}
+
 int stream_move_out(struct stream *s)
 {
-	uint64_t moved = 0;
+	int r = endpoint_turn(move_out_piece, s);
 
-	for (unsigned int moves = 0; s->out_open; moves++) {
-		int64_t n;
-
-		if (moves == CHANNEL_TURN_MOVES || moved == CHANNEL_TURN_BYTES) {
-			channel_again(s->ch);
-			return 0;
-		}
-		n = send_piece(s, CHANNEL_TURN_BYTES - moved);
-		if (n > 0)
-			moved += (uint64_t)n;
-		else if (n != -FS_AGAIN)
-			return (int)n;
-	}
-	return 0;
+	if (r == 1 && s->out_open)
+		channel_again(s->ch);
+	return r < 0 ? r : 0;
 }

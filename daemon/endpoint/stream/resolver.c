@@ -3,9 +3,9 @@
  * resolver.c - from a host's name to addresses, without waiting
  *
  * getaddrinfo(3) knows all that the system knows (nsswitch.conf(5), hosts(5), the order of RFC 6724),
- * but it waits for the network, and a worker must not. So a thread of its own asks, one at most for
- * each resolver: when its answer is not wanted any more it is left at work, and who asks again before
- * it is done gets that answer. The job that the two share is freed by whoever lets go of it last.
+ * but it waits for the network, and a worker must not. So a separate thread asks, at most one for each
+ * resolver. When its answer is no longer wanted, it goes on, and a look-up that starts before it is
+ * done gets that answer. The resolver and the thread share the job; the last holder frees it.
  */
 #include "endpoint/stream/resolver.h"
 
@@ -23,32 +23,18 @@
 
 #define STACK_BYTES (256U << 10)
 
-/**
- * struct resolver_job - one look-up
- * @holders: the resolver and the thread
- * @address: host and port
- * @passive: as in struct resolver
- * @done: the rest is filled in
- * @done_fd: eventfd, written then
- * @result: what getaddrinfo(3) returned
- * @error: errno, for EAI_SYSTEM
- * @list: the addresses
- */
+/* One look-up */
 struct resolver_job {
-	atomic_int holders;
+	atomic_int holders; /* the resolver and the thread */
 	struct address address;
-	bool passive;
-	atomic_bool done;
-	int done_fd;
-	int result, error;
+	bool passive; /* as in struct resolver */
+	atomic_bool done; /* the rest is filled in */
+	int done_fd; /* eventfd, written then */
+	int result, error; /* of getaddrinfo(3), and errno for EAI_SYSTEM */
 	struct addrinfo *list;
 };
 
-/**
- * let_go() - one holder less
- * @job: job
- */
-static void let_go(struct resolver_job *job)
+static void release_job(struct resolver_job *job)
 {
 	if (atomic_fetch_sub(&job->holders, 1) > 1)
 		return;
@@ -58,11 +44,7 @@ static void let_go(struct resolver_job *job)
 	free(job);
 }
 
-/**
- * look_up() - ask the system
- * @job: host and port; the result goes there
- */
-static void look_up(struct resolver_job *job)
+static void look_host_up(struct resolver_job *job)
 {
 	struct addrinfo hints = {
 		.ai_family = AF_UNSPEC,
@@ -77,30 +59,19 @@ static void look_up(struct resolver_job *job)
 	job->error = errno;
 }
 
-/**
- * thread_main() - the thread that waits
- * @arg: job
- *
- * Return: NULL.
- */
-static void *thread_main(void *arg)
+static void *resolver_main(void *arg)
 {
 	struct resolver_job *job = arg;
 
 	pthread_setname_np(pthread_self(), "resolver");
-	look_up(job);
-	atomic_store(&job->done, true); /* pairs with on_done() */
+	look_host_up(job);
+	atomic_store(&job->done, true); /* pairs with on_job_done() */
 	eventfd_write(job->done_fd, 1);
-	let_go(job);
+	release_job(job);
 	return NULL;
 }
 
-/**
- * tell() - hand the result on
- * @r: resolver
- * @job: job that is done
- */
-static void tell(struct resolver *r, struct resolver_job *job)
+static void tell_result(struct resolver *r, struct resolver_job *job)
 {
 	struct addrinfo *list = job->result ? NULL : job->list;
 	const char *why = job->result == EAI_SYSTEM ? strerror(job->error) :
@@ -112,34 +83,23 @@ static void tell(struct resolver *r, struct resolver_job *job)
 	r->done(r->arg, list, list ? NULL : why);
 }
 
-/**
- * on_done() - the thread has an answer
- * @fd: the job's eventfd
- * @what: not used
- * @arg: resolver
- */
-static void on_done(evutil_socket_t fd, short what, void *arg)
+static void on_job_done(evutil_socket_t fd, short what, void *arg)
 {
 	struct resolver *r = arg;
 	struct resolver_job *job = r->job;
 
-	if (!atomic_load(&job->done)) /* pairs with thread_main() */
+	if (!atomic_load(&job->done)) /* pairs with resolver_main() */
 		return;
 	event_free(r->ev);
 	r->ev = NULL;
 	r->job = NULL;
 	if (r->wanted)
-		tell(r, job);
-	let_go(job);
+		tell_result(r, job);
+	release_job(job);
 }
 
-/**
- * start_thread() - a thread that is nobody's
- * @job: what it works on
- *
- * Return: 0 or an errno.
- */
-static int start_thread(struct resolver_job *job)
+/* A thread that nothing waits for. Return: 0 or an errno */
+static int start_detached(struct resolver_job *job)
 {
 	sigset_t all, old;
 	pthread_attr_t attr;
@@ -151,18 +111,13 @@ static int start_thread(struct resolver_job *job)
 	pthread_attr_setstacksize(&attr, STACK_BYTES);
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &old);
-	r = pthread_create(&thread, &attr, thread_main, job);
+	r = pthread_create(&thread, &attr, resolver_main, job);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	pthread_attr_destroy(&attr);
 	return r;
 }
 
-/**
- * job_new() - a look-up that has not begun
- * @r: what for
- *
- * Return: the job, the resolver's; or NULL.
- */
+/* Return: a job that has not begun, or NULL */
 static struct resolver_job *job_new(const struct resolver *r)
 {
 	struct resolver_job *job = calloc(1, sizeof(*job));
@@ -177,24 +132,18 @@ static struct resolver_job *job_new(const struct resolver *r)
 	return job;
 }
 
-/**
- * begin() - let a thread do a job
- * @r: resolver without one
- * @job: job
- *
- * Return: 0 or an errno.
- */
-static int begin(struct resolver *r, struct resolver_job *job)
+/* Return: 0 or an errno */
+static int begin_job(struct resolver *r, struct resolver_job *job)
 {
 	int e;
 
 	if (job->done_fd < 0)
 		return EMFILE;
-	r->ev = event_new(loop_base(r->loop), job->done_fd, EV_READ, on_done, r);
+	r->ev = event_new(loop_base(r->loop), job->done_fd, EV_READ, on_job_done, r);
 	if (!r->ev || event_add(r->ev, NULL))
 		return ENOMEM;
 	atomic_store(&job->holders, 2);
-	e = start_thread(job);
+	e = start_detached(job);
 	if (e)
 		atomic_store(&job->holders, 1);
 	return e;
@@ -215,10 +164,10 @@ void resolver_start(struct resolver *r)
 		return;
 	}
 	if (r->address->is_numeric) {
-		look_up(job);
+		look_host_up(job);
 	} else {
 		r->job = job;
-		e = begin(r, job);
+		e = begin_job(r, job);
 		if (!e)
 			return; /* the job is the thread's now */
 		job->error = e;
@@ -228,8 +177,8 @@ void resolver_start(struct resolver *r)
 			event_free(r->ev);
 		r->ev = NULL;
 	}
-	tell(r, job);
-	let_go(job);
+	tell_result(r, job);
+	release_job(job);
 }
 
 void resolver_stop(struct resolver *r)
@@ -244,6 +193,6 @@ void resolver_deinit(struct resolver *r)
 		return;
 	event_free(r->ev);
 	r->ev = NULL;
-	let_go(r->job);
+	release_job(r->job);
 	r->job = NULL;
 }

@@ -41,15 +41,15 @@ struct resolver {
  * resolver_start() - look the host up now
  * @r: resolver, its first five fields filled in
  *
- * An address in figures needs no look-up: done() is called before this returns. So it is when the
+ * A numeric address needs no look-up: done() is called before this returns. The same happens when the
  * look-up cannot begin.
  */
 void resolver_start(struct resolver *r);
 
-/** resolver_stop() - done() is not called any more */
+/** resolver_stop() - done() is no longer called */
 void resolver_stop(struct resolver *r);
 
-/** resolver_deinit() - stop, and leave a thread that is still at it to itself */
+/** resolver_deinit() - stop; a thread that still asks ends by itself */
 void resolver_deinit(struct resolver *r);
 
 #endif

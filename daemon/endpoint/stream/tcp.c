@@ -12,7 +12,7 @@
 
 #include "util/fd.h"
 
-/* A connection that is silent so long is asked whether it is there, so often */
+/* When TCP asks a silent peer whether it is still there, and how often before it gives up */
 #define KEEP_IDLE_S     30
 #define KEEP_INTERVAL_S 10
 #define KEEP_COUNT      3

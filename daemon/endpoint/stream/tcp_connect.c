@@ -3,8 +3,8 @@
  * tcp_connect.c - connects to a TCP socket, with TLS if that is configured
  *
  * dial.c says when, stream.c what follows. An attempt looks the host up, tries its addresses one after
- * the other, and shakes hands. Each step has a limit, so an attempt comes to an end. Without TLS only
- * addresses of this machine are tried, whatever the name is said to be.
+ * the other, and makes the TLS handshake. Each step has a time limit, so an attempt comes to an end.
+ * Without TLS only addresses of this machine are tried, whatever name is configured.
  *
  * A TCP peer that has closed looks like one that has only ended its direction, until something is sent
  * to it (RFC 9293, section 3.6).
@@ -19,7 +19,7 @@
 #include "endpoint/tls/tls.h"
 #include "util/fd.h"
 
-#define CONNECT_S 5 /* an address may take so long to answer */
+#define CONNECT_S 5 /* so long an address may take to answer */
 
 /**
  * struct tcp_connect - endpoint
@@ -34,7 +34,7 @@
  * @fd: a socket that connects; -1: none
  * @ev: tells when it has, or has taken too long
  * @link: a handshake; NULL: none
- * @why: why the last address was no good
+ * @why: why the last address did not work
  * @handshakes_failed: as in struct endpoint_info
  * @torn: likewise
  */
@@ -53,11 +53,8 @@ struct tcp_connect {
 	uint64_t handshakes_failed, torn;
 };
 
-/**
- * let_go() - nothing of an attempt is left
- * @arg: endpoint
- */
-static void let_go(void *arg)
+/* Nothing of an attempt is left */
+static void end_attempt(void *arg)
 {
 	struct tcp_connect *tc = arg;
 
@@ -74,22 +71,14 @@ static void let_go(void *arg)
 	tc->link = NULL;
 }
 
-/**
- * give_up() - the attempt has failed
- * @tc: endpoint
- */
-static void give_up(struct tcp_connect *tc)
+static void fail_attempt(struct tcp_connect *tc)
 {
-	let_go(tc);
+	end_attempt(tc);
 	dial_failed(&tc->dial, "tcp-connect: %s: %s", tc->target, tc->why);
 }
 
-/**
- * note() - why the present address is no good
- * @tc: endpoint
- * @why: why
- */
-static void note(struct tcp_connect *tc, const char *why)
+/* Keep why the present address did not work */
+static void note_address(struct tcp_connect *tc, const char *why)
 {
 	char name[TCP_NAME_BYTES];
 
@@ -100,37 +89,27 @@ static void note(struct tcp_connect *tc, const char *why)
 		snprintf(tc->why, sizeof(tc->why), "%s: %s", name, why);
 }
 
-/**
- * connected() - an address has answered
- * @tc: endpoint
- */
-static void connected(struct tcp_connect *tc)
+static void address_connected(struct tcp_connect *tc)
 {
 	int r, fd = tc->fd;
 
 	tc->fd = -1;
 	tcp_tune(fd);
 	if (!tc->tls) {
-		let_go(tc);
+		end_attempt(tc);
 		dial_connected(&tc->dial, fd);
 		return;
 	}
 	r = tls_link_new(&tc->link, tc->tls, fd);
 	if (r) {
-		note(tc, strerror(-r));
-		give_up(tc);
+		note_address(tc, strerror(-r));
+		fail_attempt(tc);
 	}
 }
 
-static void try_next(struct tcp_connect *tc);
+static void try_next_address(struct tcp_connect *tc);
 
-/**
- * on_answer() - an address has answered, or does not
- * @fd: the socket
- * @what: EV_WRITE or EV_TIMEOUT
- * @arg: endpoint
- */
-static void on_answer(evutil_socket_t fd, short what, void *arg)
+static void on_address_answer(evutil_socket_t fd, short what, void *arg)
 {
 	struct tcp_connect *tc = arg;
 	int error = ETIMEDOUT;
@@ -141,126 +120,90 @@ static void on_answer(evutil_socket_t fd, short what, void *arg)
 	if (what & EV_WRITE)
 		getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &bytes);
 	if (!error) {
-		connected(tc);
+		address_connected(tc);
 		return;
 	}
-	note(tc, strerror(error));
+	note_address(tc, strerror(error));
 	tc->fd = fd_close(tc->fd);
 	tc->at = tc->at->ai_next;
-	try_next(tc);
+	try_next_address(tc);
 }
 
-/**
- * try_this() - begin to connect to the present address
- * @tc: endpoint
- *
- * Return: true when it has begun.
- */
-static bool try_this(struct tcp_connect *tc)
+/* Return: true when it has begun to connect */
+static bool try_this_address(struct tcp_connect *tc)
 {
 	const struct timeval limit = { .tv_sec = CONNECT_S };
 
 	if (!tc->tls && !tcp_is_loopback(tc->at->ai_addr)) {
-		note(tc, "it is no loopback address, so it needs \"tls\"");
+		note_address(tc, "it is not a loopback address, so it needs \"tls\"");
 		return false;
 	}
 	tc->fd = tcp_connect_to(tc->at);
 	if (tc->fd < 0) {
-		note(tc, strerror(-tc->fd));
+		note_address(tc, strerror(-tc->fd));
 		return false;
 	}
-	tc->ev = event_new(loop_base(tc->ep.ch->loop), tc->fd, EV_WRITE, on_answer, tc);
+	tc->ev = event_new(loop_base(tc->ep.ch->loop), tc->fd, EV_WRITE, on_address_answer, tc);
 	if (tc->ev && !event_add(tc->ev, &limit))
 		return true;
-	note(tc, strerror(ENOMEM));
+	note_address(tc, strerror(ENOMEM));
 	tc->fd = fd_close(tc->fd);
 	return false;
 }
 
-/**
- * try_next() - try the present address, and the next ones until one begins to connect
- * @tc: endpoint
- */
-static void try_next(struct tcp_connect *tc)
+/* The present address, and the next ones until one begins to connect */
+static void try_next_address(struct tcp_connect *tc)
 {
-	while (tc->at && !try_this(tc))
+	while (tc->at && !try_this_address(tc))
 		tc->at = tc->at->ai_next;
 	if (!tc->at)
-		give_up(tc);
+		fail_attempt(tc);
 }
 
-/**
- * resolved() - the host's addresses are known
- * @arg: endpoint
- * @list: addresses, or NULL
- * @why: why there are none
- */
-static void resolved(void *arg, struct addrinfo *list, const char *why)
+static void connect_host_resolved(void *arg, struct addrinfo *list, const char *why)
 {
 	struct tcp_connect *tc = arg;
 
 	tc->list = tc->at = list;
 	if (!list)
 		snprintf(tc->why, sizeof(tc->why), "%s: %s", tc->address.host, why);
-	try_next(tc);
+	try_next_address(tc);
 }
 
-/**
- * attempt() - see struct dial_ops
- * @arg: endpoint
- */
-static void attempt(void *arg)
+static void try_tcp_connect(void *arg)
 {
 	struct tcp_connect *tc = arg;
 
 	if (tc->tls && tls_check(tc->tls, tc->why)) {
 		tc->handshakes_failed++;
-		give_up(tc);
+		fail_attempt(tc);
 		return;
 	}
 	resolver_start(&tc->resolver);
 }
 
-static const struct dial_ops dial_ops = { .attempt = attempt, .abort = let_go };
+static const struct dial_ops tcp_dial_ops = { .attempt = try_tcp_connect, .abort = end_attempt };
 
-/**
- * opened() - see struct tls_ops
- * @arg: endpoint
- * @link: the link
- * @fd: for the stream
- */
-static void opened(void *arg, struct tls_link *link, int fd)
+static void connect_link_opened(void *arg, struct tls_link *link, int fd)
 {
 	struct tcp_connect *tc = arg;
 
 	tc->link = NULL; /* it lives on by itself, until the stream has closed */
-	let_go(tc);
+	end_attempt(tc);
 	dial_connected(&tc->dial, fd);
 }
 
-/**
- * failed() - see struct tls_ops
- * @arg: endpoint
- * @link: the link
- * @why: a sentence
- */
-static void failed(void *arg, struct tls_link *link, const char *why)
+static void connect_link_failed(void *arg, struct tls_link *link, const char *why)
 {
 	struct tcp_connect *tc = arg;
 
 	tc->handshakes_failed++;
 	tc->link = NULL;
-	note(tc, why);
-	give_up(tc);
+	note_address(tc, why);
+	fail_attempt(tc);
 }
 
-/**
- * torn() - see struct tls_ops
- * @arg: endpoint
- * @link: the link
- * @why: a sentence
- */
-static void torn(void *arg, struct tls_link *link, const char *why)
+static void connect_link_torn(void *arg, struct tls_link *link, const char *why)
 {
 	struct tcp_connect *tc = arg;
 	char text[ENDPOINT_ERROR_BYTES];
@@ -272,8 +215,8 @@ static void torn(void *arg, struct tls_link *link, const char *why)
 	channel_log(tc->ep.ch, LOG_LEVEL_WARNING, "%s", text);
 }
 
-/* @arg is the dial: this is a hook of its stream */
-static void tear_tls(void *arg, int fd)
+/* A hook of the stream, so @arg is its dial */
+static void tear_connect_tls(void *arg, int fd)
 {
 	const struct dial *d = arg;
 	struct tcp_connect *tc = d->arg;
@@ -281,13 +224,9 @@ static void tear_tls(void *arg, int fd)
 	tls_tear(tc->tls, fd);
 }
 
-static const struct tls_ops tls_ops = { opened, failed, torn };
+static const struct tls_ops connect_tls_ops = { connect_link_opened, connect_link_failed,
+						connect_link_torn };
 
-/**
- * tcp_connect_info() - see struct endpoint_ops
- * @ep: endpoint
- * @info: to be filled
- */
 static void tcp_connect_info(const struct endpoint *ep, struct endpoint_info *info)
 {
 	const struct tcp_connect *tc = (const struct tcp_connect *)ep;
@@ -311,31 +250,18 @@ static bool tcp_connect_is_busy(const struct endpoint *ep)
 	return stream_is_open(&tc->dial.stream) || (tc->tls && tls_n_links(tc->tls));
 }
 
-/**
- * tcp_connect_free() - see struct endpoint_ops
- * @ep: endpoint
- */
 static void tcp_connect_free(struct endpoint *ep)
 {
 	struct tcp_connect *tc = (struct tcp_connect *)ep;
 
 	dial_deinit(&tc->dial);
-	let_go(tc);
+	end_attempt(tc);
 	resolver_deinit(&tc->resolver);
 	tls_free(tc->tls);
 	free(tc);
 }
 
-/**
- * tcp_connect_new() - see struct endpoint_ops
- * @out: out
- * @cfg: address, and files for TLS
- * @ch: channel
- *
- * Files that are missing are told at the first attempt; they may come until then.
- *
- * Return: 0 or -errno.
- */
+/* Missing files are reported at the first attempt; they may come until then */
 static int tcp_connect_new(struct endpoint **out, const struct endpoint_config *cfg,
 			   struct channel *ch)
 {
@@ -349,15 +275,15 @@ static int tcp_connect_new(struct endpoint **out, const struct endpoint_config *
 	tc->target = cfg->address;
 	tc->fd = -1;
 	tc->resolver = (struct resolver){
-		.loop = ch->loop, .address = &tc->address, .done = resolved, .arg = tc
+		.loop = ch->loop, .address = &tc->address, .done = connect_host_resolved, .arg = tc
 	};
 	r = address_parse(&tc->address, cfg->address) ? -EINVAL : 0;
 	if (!r && cfg->tls)
 		r = tls_new(&tc->tls, ch, cfg, cfg->tls_name ? cfg->tls_name : tc->address.host,
-			    false, &tls_ops, tc);
+			    false, &connect_tls_ops, tc);
 	if (!r)
-		r = dial_init(&tc->dial, ch, cfg->address, &dial_ops, tc);
-	tc->dial.stream.tear = cfg->tls ? tear_tls : NULL;
+		r = dial_init(&tc->dial, ch, cfg->address, &tcp_dial_ops, tc);
+	tc->dial.stream.tear = cfg->tls ? tear_connect_tls : NULL;
 	if (r) {
 		tcp_connect_free(&tc->ep);
 		return r;

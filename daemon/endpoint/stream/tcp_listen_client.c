@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * tcp_listen_client.c - who comes to an endpoint tcp-listen: taken, refused, or not trusted
+ * tcp_listen_client.c - the clients of an endpoint tcp-listen: taken, refused, or not trusted
  *
- * The first client is taken, another one is closed at once and counted. With TLS who comes is a client
- * when both ends trust one another, and not before, so nobody else can take the place; there may be a
- * few handshakes at once, and the first one that is done is the client.
+ * The first client is taken, another one is closed at once and counted. With TLS a connection becomes
+ * the client only when both ends trust one another, so a stranger cannot take the place; there may be
+ * a few handshakes at once, and the first one that is done is the client.
  *
  * A TCP client that has closed looks like one that has only ended its direction (RFC 9293, section
  * 3.6). Without TLS, a client whose direction has ended therefore makes way when another one comes.
  */
+#include "endpoint/stream/tcp_listen_client.h"
+
 #include <inttypes.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include "endpoint/stream/tcp_listen_private.h"
 
 #define MAX_LINKS 16U /* handshakes, and links that still send what is left */
 
@@ -31,36 +31,24 @@ void tcp_listen_client_ended(void *arg)
 	channel_log(tl->ep.ch, LOG_LEVEL_DEBUG, "client %" PRIu64 " has left", tl->clients);
 }
 
-/**
- * is_taken() - whether somebody is there already
- * @tl: endpoint
- *
- * Return: true when another one is to be refused.
- */
-static bool is_taken(struct tcp_listen *tl)
+static bool is_place_taken(struct tcp_listen *tl)
 {
 	struct stream *s = &tl->client;
 	char c;
 
 	stream_look(s);
-	if (!stream_is_open(s) || tl->tls || !s->joined || !channel_usable(tl->ep.ch))
+	if (!stream_is_open(s) || tl->tls || !s->serves || !channel_usable(tl->ep.ch))
 		return stream_is_open(s);
 	if (!s->in_open || !recv(s->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT))
 		stream_hang_up(s);
 	return stream_is_open(s);
 }
 
-/**
- * take_client() - a client is there, or another one
- * @tl: endpoint
- * @peer: his address
- * @fd: the connection; owned from here on
- */
-static void take_client(struct tcp_listen *tl, const char *peer, int fd)
+static void take_tcp_client(struct tcp_listen *tl, const char *peer, int fd)
 {
 	int r;
 
-	if (is_taken(tl)) {
+	if (is_place_taken(tl)) {
 		tl->refused++;
 		close(fd);
 		return;
@@ -84,10 +72,10 @@ void tcp_listen_come(void *arg, int fd)
 	tcp_peer_name(fd, peer);
 	tcp_tune(fd);
 	if (!tl->tls) {
-		take_client(tl, peer, fd);
+		take_tcp_client(tl, peer, fd);
 		return;
 	}
-	if (is_taken(tl) || tls_n_links(tl->tls) >= MAX_LINKS) {
+	if (is_place_taken(tl) || tls_n_links(tl->tls) >= MAX_LINKS) {
 		tl->refused++;
 		close(fd);
 		return;
@@ -103,24 +91,12 @@ void tcp_listen_come(void *arg, int fd)
 		tcp_listen_complain(tl, peer, strerror(-r));
 }
 
-/**
- * opened() - see struct tls_ops
- * @arg: endpoint
- * @link: the link
- * @fd: for the stream
- */
-static void opened(void *arg, struct tls_link *link, int fd)
+static void listen_link_opened(void *arg, struct tls_link *link, int fd)
 {
-	take_client(arg, tls_link_peer(link), fd);
+	take_tcp_client(arg, tls_link_peer(link), fd);
 }
 
-/**
- * failed() - see struct tls_ops
- * @arg: endpoint
- * @link: the link
- * @why: a sentence
- */
-static void failed(void *arg, struct tls_link *link, const char *why)
+static void listen_link_failed(void *arg, struct tls_link *link, const char *why)
 {
 	struct tcp_listen *tl = arg;
 
@@ -128,13 +104,7 @@ static void failed(void *arg, struct tls_link *link, const char *why)
 	tcp_listen_complain(tl, tls_link_peer(link), why);
 }
 
-/**
- * torn() - see struct tls_ops
- * @arg: endpoint
- * @link: the link
- * @why: a sentence
- */
-static void torn(void *arg, struct tls_link *link, const char *why)
+static void listen_link_torn(void *arg, struct tls_link *link, const char *why)
 {
 	struct tcp_listen *tl = arg;
 	char text[ENDPOINT_ERROR_BYTES];
@@ -144,4 +114,5 @@ static void torn(void *arg, struct tls_link *link, const char *why)
 	tcp_listen_complain(tl, tls_link_peer(link), text);
 }
 
-const struct tls_ops tcp_listen_tls_ops = { opened, failed, torn };
+const struct tls_ops tcp_listen_tls_ops = { listen_link_opened, listen_link_failed,
+					    listen_link_torn };

@@ -3,8 +3,8 @@
  * unix_connect.c - connects to a unix stream socket
  *
  * dial.c says when, stream.c what follows. connect(2) on a unix socket succeeds or fails at once. While
- * it fails, inotify(7) tells when somebody has made the socket, so nobody waits for the timer's sake;
- * where there is no inotify (or no directory yet) there is the timer.
+ * it fails, inotify(7) reports when the socket has been made, so the guest need not wait for the timer;
+ * without inotify, or without a directory yet, there is the timer.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -15,27 +15,15 @@
 #include "endpoint/stream/dial.h"
 #include "util/fd.h"
 
-/**
- * struct unix_connect - endpoint
- * @ep: common part
- * @dial: the connection
- * @path: of the socket; borrowed
- * @watch_fd: inotify, while an attempt is waited for; or -1
- * @watch_ev: the event on it
- */
 struct unix_connect {
 	struct endpoint ep;
 	struct dial dial;
-	const char *path;
-	int watch_fd;
+	const char *path; /* borrowed */
+	int watch_fd; /* inotify, while an attempt is waited for; or -1 */
 	struct event *watch_ev;
 };
 
-/**
- * attempt() - see struct dial_ops
- * @arg: endpoint
- */
-static void attempt(void *arg)
+static void try_unix_connect(void *arg)
 {
 	struct unix_connect *uc = arg;
 	int fd = fd_connect_unix(uc->path);
@@ -49,19 +37,12 @@ static void attempt(void *arg)
 						  strerror(-fd));
 }
 
-/**
- * abort_attempt() - see struct dial_ops; an attempt is over at once
- * @arg: endpoint
- */
-static void abort_attempt(void *arg)
+/* An attempt is over at once */
+static void abort_unix_connect(void *arg)
 {
 }
 
-/**
- * unwatch() - look at the directory no longer
- * @uc: endpoint
- */
-static void unwatch(struct unix_connect *uc)
+static void unwatch_dir(struct unix_connect *uc)
 {
 	if (uc->watch_ev)
 		event_free(uc->watch_ev);
@@ -69,13 +50,7 @@ static void unwatch(struct unix_connect *uc)
 	uc->watch_fd = fd_close(uc->watch_fd);
 }
 
-/**
- * on_change() - something has come into the directory
- * @fd: inotify
- * @what: not used
- * @arg: endpoint
- */
-static void on_change(evutil_socket_t fd, short what, void *arg)
+static void on_dir_change(evutil_socket_t fd, short what, void *arg)
 {
 	struct unix_connect *uc = arg;
 	const char *slash = strrchr(uc->path, '/'), *name = slash ? slash + 1 : uc->path;
@@ -93,11 +68,7 @@ static void on_change(evutil_socket_t fd, short what, void *arg)
 		dial_hint(&uc->dial);
 }
 
-/**
- * watch() - look at the socket's directory
- * @uc: endpoint
- */
-static void watch(struct unix_connect *uc)
+static void watch_dir(struct unix_connect *uc)
 {
 	const char *slash = strrchr(uc->path, '/');
 	_cleanup_free_ char *dir = slash ? strndup(uc->path, (size_t)(slash - uc->path) + 1) :
@@ -109,34 +80,25 @@ static void watch(struct unix_connect *uc)
 	    inotify_add_watch(uc->watch_fd, dir, IN_CREATE | IN_MOVED_TO | IN_ATTRIB) < 0)
 		goto fail;
 	uc->watch_ev = event_new(loop_base(uc->ep.ch->loop), uc->watch_fd, EV_READ | EV_PERSIST,
-				 on_change, uc);
+				 on_dir_change, uc);
 	if (uc->watch_ev && !event_add(uc->watch_ev, NULL))
 		return;
 fail:
-	unwatch(uc);
+	unwatch_dir(uc);
 }
 
-/**
- * waiting() - see struct dial_ops
- * @arg: endpoint
- * @yes: an attempt has failed, and the next one is waited for
- */
-static void waiting(void *arg, bool yes)
+static void unix_connect_waiting(void *arg, bool yes)
 {
 	struct unix_connect *uc = arg;
 
-	unwatch(uc);
+	unwatch_dir(uc);
 	if (yes)
-		watch(uc);
+		watch_dir(uc);
 }
 
-static const struct dial_ops dial_ops = { attempt, abort_attempt, waiting };
+static const struct dial_ops unix_dial_ops = { try_unix_connect, abort_unix_connect,
+					       unix_connect_waiting };
 
-/**
- * unix_connect_info() - see struct endpoint_ops
- * @ep: endpoint
- * @info: to be filled
- */
 static void unix_connect_info(const struct endpoint *ep, struct endpoint_info *info)
 {
 	const struct unix_connect *uc = (const struct unix_connect *)ep;
@@ -155,27 +117,15 @@ static bool unix_connect_is_busy(const struct endpoint *ep)
 	return stream_is_open(&((const struct unix_connect *)ep)->dial.stream);
 }
 
-/**
- * unix_connect_free() - see struct endpoint_ops
- * @ep: endpoint
- */
 static void unix_connect_free(struct endpoint *ep)
 {
 	struct unix_connect *uc = (struct unix_connect *)ep;
 
 	dial_deinit(&uc->dial);
-	unwatch(uc);
+	unwatch_dir(uc);
 	free(uc);
 }
 
-/**
- * unix_connect_new() - see struct endpoint_ops
- * @out: out
- * @cfg: path
- * @ch: channel
- *
- * Return: 0 or -ENOMEM.
- */
 static int unix_connect_new(struct endpoint **out, const struct endpoint_config *cfg,
 			    struct channel *ch)
 {
@@ -187,7 +137,7 @@ static int unix_connect_new(struct endpoint **out, const struct endpoint_config 
 	uc->ep.ch = ch;
 	uc->path = cfg->path;
 	uc->watch_fd = -1;
-	if (dial_init(&uc->dial, ch, cfg->path, &dial_ops, uc)) {
+	if (dial_init(&uc->dial, ch, cfg->path, &unix_dial_ops, uc)) {
 		unix_connect_free(&uc->ep);
 		return -ENOMEM;
 	}

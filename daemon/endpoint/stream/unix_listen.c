@@ -2,7 +2,7 @@
 /*
  * unix_listen.c - a unix stream socket; one client at a time
  *
- * stream.c says what happens between a client and the guest. Here clients come: the first is taken,
+ * stream.c says what happens between a client and the guest. The first client that comes is taken,
  * whether the guest is there or not; another one is closed at once and counted, until the first
  * has left. A client that left is noticed before its successor is turned away.
  */
@@ -18,30 +18,16 @@
 #include "util/log.h"
 #include "util/socket_file.h"
 
-/**
- * struct unix_listen - endpoint
- * @ep: common part
- * @cfg: path and mode; borrowed
- * @file: the socket's file
- * @acceptor: where clients come
- * @client: who is there
- * @clients: clients accepted
- * @refused: clients turned away
- */
 struct unix_listen {
 	struct endpoint ep;
-	const struct endpoint_config *cfg;
+	const struct endpoint_config *cfg; /* path and mode; borrowed */
 	struct socket_file file;
 	struct acceptor acceptor;
-	struct stream client;
-	uint64_t clients, refused;
+	struct stream client; /* the one that is there */
+	uint64_t clients, refused; /* as in struct endpoint_info */
 };
 
-/**
- * client_ended() - the client has left
- * @arg: endpoint
- */
-static void client_ended(void *arg)
+static void unix_client_ended(void *arg)
 {
 	const struct unix_listen *ul = arg;
 
@@ -49,12 +35,7 @@ static void client_ended(void *arg)
 		    "client %" PRIu64 " has left", ul->clients);
 }
 
-/**
- * take_client() - a client has come, or another one
- * @arg: endpoint
- * @fd: its connection; owned from here on
- */
-static void take_client(void *arg, int fd)
+static void take_unix_client(void *arg, int fd)
 {
 	struct unix_listen *ul = arg;
 	const struct channel *ch = ul->ep.ch;
@@ -75,53 +56,6 @@ static void take_client(void *arg, int fd)
 			    "client %" PRIu64 " is dropped: %s", ul->clients, strerror(-r));
 }
 
-/**
- * up() - the channel's memory is there
- * @arg: endpoint
- * @fresh: no difference: a client of the former stream was dropped when that went for good
- */
-static void up(void *arg, bool fresh)
-{
-	struct unix_listen *ul = arg;
-
-	stream_up(&ul->client);
-}
-
-/**
- * down() - the channel's memory is away
- * @arg: endpoint
- * @gone: for good
- */
-static void down(void *arg, bool gone)
-{
-	struct unix_listen *ul = arg;
-
-	stream_down(&ul->client, gone);
-}
-
-/**
- * woken() - bytes, room, or a phase has changed
- * @arg: endpoint
- */
-static void woken(void *arg)
-{
-	struct unix_listen *ul = arg;
-
-	stream_woken(&ul->client);
-}
-
-static const struct channel_endpoint_ops channel_ops = {
-	.up = up,
-	.down = down,
-	.woken = woken,
-	.delivers = true,
-};
-
-/**
- * unix_listen_info() - see struct endpoint_ops
- * @ep: endpoint
- * @info: to be filled
- */
 static void unix_listen_info(const struct endpoint *ep, struct endpoint_info *info)
 {
 	const struct unix_listen *ul = (const struct unix_listen *)ep;
@@ -144,10 +78,6 @@ static void unix_listen_close(struct endpoint *ep)
 	socket_file_release(&ul->file);
 }
 
-/**
- * unix_listen_free() - see struct endpoint_ops
- * @ep: endpoint
- */
 static void unix_listen_free(struct endpoint *ep)
 {
 	struct unix_listen *ul = (struct unix_listen *)ep;
@@ -162,8 +92,8 @@ static bool unix_listen_is_busy(const struct endpoint *ep)
 	return stream_is_open(&((const struct unix_listen *)ep)->client);
 }
 
-/* Instead of where it listened before, if it did. Return: 0 or -errno, with a log line */
-static int listen_here(struct unix_listen *ul)
+/* A former socket is given up for the new one. Return: 0 or -errno, with a log line */
+static int listen_at_path(struct unix_listen *ul)
 {
 	struct channel *ch = ul->ep.ch;
 	int r = socket_file_listen(&ul->file, ul->cfg->path, ul->cfg->mode, NULL);
@@ -172,7 +102,7 @@ static int listen_here(struct unix_listen *ul)
 		acceptor_stop(&ul->acceptor);
 		r = acceptor_start(&ul->acceptor, ch->loop,
 				   LOG_CHANNEL(ch->guest_name, ch->cfg->name), ul->cfg->path, r,
-				   take_client, ul);
+				   take_unix_client, ul);
 		if (r)
 			socket_file_release(&ul->file);
 	}
@@ -182,29 +112,17 @@ static int listen_here(struct unix_listen *ul)
 	return r;
 }
 
-/**
- * unix_listen_reloaded() - see struct endpoint_ops
- * @ep: endpoint
- */
 static void unix_listen_reloaded(struct endpoint *ep)
 {
 	struct unix_listen *ul = (struct unix_listen *)ep;
 	bool is_lost = !ul->file.path || socket_file_is_lost(&ul->file);
 
-	if (is_lost && !listen_here(ul))
+	if (is_lost && !listen_at_path(ul))
 		log_channel(LOG_LEVEL_NOTICE, ep->ch->guest_name, ep->ch->cfg->name,
 			    "unix-listen: %s had been removed or replaced; listening there again",
 			    ul->cfg->path);
 }
 
-/**
- * unix_listen_new() - see struct endpoint_ops
- * @out: out
- * @cfg: path and mode
- * @ch: channel
- *
- * Return: 0 or -errno.
- */
 static int unix_listen_new(struct endpoint **out, const struct endpoint_config *cfg,
 			   struct channel *ch)
 {
@@ -216,13 +134,13 @@ static int unix_listen_new(struct endpoint **out, const struct endpoint_config *
 	ul->ep.ops = &endpoint_unix_listen;
 	ul->ep.ch = ch;
 	ul->cfg = cfg;
-	stream_init(&ul->client, ch, client_ended, ul);
-	r = listen_here(ul);
+	stream_init(&ul->client, ch, unix_client_ended, ul);
+	r = listen_at_path(ul);
 	if (r) {
 		unix_listen_free(&ul->ep);
 		return r;
 	}
-	channel_bind(ch, &channel_ops, ul);
+	channel_bind(ch, &stream_channel_ops, &ul->client);
 	*out = &ul->ep;
 	return 0;
 }

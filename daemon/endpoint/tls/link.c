@@ -10,18 +10,20 @@
  *
  * This is not a bufferevent: libevent's (2.1.12) stops both directions when one has ended, cannot send
  * a close_notify, and once held up by its high-water mark does not go on with what OpenSSL has
- * decrypted already. tls_pump.c moves the bytes.
+ * decrypted already. pump.c moves the bytes.
  *
- * Ends. A close_notify ends a direction (RFC 8446, section 6.1); the other one goes on, in TLS 1.2 as
+ * A close_notify ends a direction (RFC 8446, section 6.1); the other one goes on, in TLS 1.2 as
  * well. If the peer closes the TCP connection after it, it is gone. If the TCP connection ends without
- * a close_notify, somebody may have cut off what was to come: the guest sees the same end-of-file,
+ * a close_notify, an attacker may have cut off what was to come: the guest sees the same end-of-file,
  * since a fifo has no other, and torn() tells the operator. When the stream has closed both ways, what
  * it wrote is still sent, what the peer writes is dropped, for a limited time.
  *
- * A client of TLS 1.3 is done with the handshake before the server has looked at its certificate. What
- * it would send before a refusal comes would be lost. So it waits for a sign: the first bytes, or the
- * ticket that servers send then. One that sends neither is believed after a second.
+ * A client of TLS 1.3 is done with the handshake before the server has looked at its certificate. If it
+ * sent something before a refusal comes, that would be lost. So it waits for a sign: the first bytes,
+ * or the ticket that servers send then. If neither comes, it trusts the server after a second.
  */
+#include "endpoint/tls/link.h"
+
 #include <errno.h>
 #include <event2/event.h>
 #include <openssl/err.h>
@@ -31,40 +33,19 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 
-#include "endpoint/tls/private.h"
+#include "endpoint/tls/pump.h"
+#include "endpoint/tls/why.h"
 #include "util/fd.h"
 
-/**
- * start_timer() - or start it anew
- * @l: link
- * @ms: milliseconds
- */
-static void start_timer(struct tls_link *l, unsigned int ms)
+static void start_link_timer(struct tls_link *l, unsigned int ms)
 {
 	struct timeval tv = { .tv_sec = (time_t)(ms / 1000), .tv_usec = (long)(ms % 1000) * 1000 };
 
 	event_add(l->timer, &tv);
 }
 
-void tls_link_linger(struct tls_link *l)
-{
-	start_timer(l, TLS_LINGER_MS);
-}
-
-int tls_link_wait(struct tls_link *l, int r)
-{
-	int code = SSL_get_error(l->ssl, r);
-
-	if (code == SSL_ERROR_WANT_READ)
-		event_add(l->fd_read, NULL);
-	else if (code == SSL_ERROR_WANT_WRITE)
-		event_add(l->fd_write, NULL);
-	else
-		return code;
-	return 0;
-}
-
-void tls_link_fail(struct tls_link *l)
+/* The connection failed or is torn. The link is gone afterwards. */
+static void fail_link(struct tls_link *l)
 {
 	const struct tls *tls = l->tls;
 
@@ -75,21 +56,13 @@ void tls_link_fail(struct tls_link *l)
 	tls_link_free(l);
 }
 
-/**
- * fail_with() - tls_link_fail(), for a call of OpenSSL's that failed
- * @l: link; gone afterwards
- * @code: what SSL_get_error(3) said
- */
-static void fail_with(struct tls_link *l, int code)
+static void fail_link_with(struct tls_link *l, int code)
 {
 	tls_why_error(l->tls, code, errno, l->why);
-	tls_link_fail(l);
+	fail_link(l);
 }
 
-/**
- * open_link() - both ends trust one another
- * @l: link; may be gone afterwards
- */
+/* Both ends trust one another. The link may be gone afterwards. */
 static void open_link(struct tls_link *l)
 {
 	int fd = l->stream_fd;
@@ -103,11 +76,8 @@ static void open_link(struct tls_link *l)
 	l->tls->ops->opened(l->tls->arg, l, fd);
 }
 
-/**
- * confirm() - whether the server accepts our certificate
- * @l: link whose handshake is done
- */
-static void confirm(struct tls_link *l)
+/* Whether the server accepts our certificate */
+static void confirm_link(struct tls_link *l)
 {
 	int r, code;
 	char c;
@@ -115,17 +85,13 @@ static void confirm(struct tls_link *l)
 	ERR_clear_error();
 	errno = 0;
 	r = SSL_peek(l->ssl, &c, 1);
-	code = r > 0 ? 0 : tls_link_wait(l, r);
+	code = r > 0 ? 0 : tls_pump_wait(l, r);
 	if (r > 0 || l->confirmed || code == SSL_ERROR_ZERO_RETURN)
 		open_link(l);
 	else if (code)
-		fail_with(l, code);
+		fail_link_with(l, code);
 }
 
-/**
- * shake_hands() - go on with the handshake
- * @l: link
- */
 static void shake_hands(struct tls_link *l)
 {
 	int r, code;
@@ -134,9 +100,9 @@ static void shake_hands(struct tls_link *l)
 	errno = 0;
 	r = SSL_do_handshake(l->ssl);
 	if (r != 1) {
-		code = tls_link_wait(l, r);
+		code = tls_pump_wait(l, r);
 		if (code)
-			fail_with(l, code);
+			fail_link_with(l, code);
 		return;
 	}
 	if (l->tls->server || SSL_version(l->ssl) < TLS1_3_VERSION) {
@@ -144,44 +110,47 @@ static void shake_hands(struct tls_link *l)
 		return;
 	}
 	l->state = TLS_CONFIRM;
-	start_timer(l, TLS_CONFIRM_MS);
-	confirm(l);
+	start_link_timer(l, TLS_CONFIRM_MS);
+	confirm_link(l);
 }
 
-/**
- * step() - go on
- * @arg: link
- */
-static void step(void *arg)
+/* The link may be gone afterwards. */
+static void pump_link(struct tls_link *l)
+{
+	enum tls_verdict verdict = tls_pump(l);
+
+	if (verdict == TLS_TORN) {
+		fail_link(l);
+		return;
+	}
+	if (verdict == TLS_OVER) {
+		tls_link_free(l);
+		return;
+	}
+	if (l->sent && l->state == TLS_LINGER)
+		start_link_timer(l, TLS_LINGER_MS); /* again: the peer takes what is left */
+	if (verdict == TLS_GOES_ON)
+		loop_schedule(l->tls->ch->loop, &l->again);
+}
+
+static void link_step(void *arg)
 {
 	struct tls_link *l = arg;
 
 	if (l->state == TLS_HANDSHAKE)
 		shake_hands(l);
 	else if (l->state == TLS_CONFIRM)
-		confirm(l);
+		confirm_link(l);
 	else
-		tls_pump(l);
+		pump_link(l);
 }
 
-/**
- * on_ready() - one of the sockets can be read or written
- * @fd: not used
- * @what: not used
- * @arg: link
- */
-static void on_ready(evutil_socket_t fd, short what, void *arg)
+static void on_link_ready(evutil_socket_t fd, short what, void *arg)
 {
-	step(arg);
+	link_step(arg);
 }
 
-/**
- * on_hup() - the peer or the stream has hung up
- * @fd: epoll set
- * @what: not used
- * @arg: link
- */
-static void on_hup(evutil_socket_t fd, short what, void *arg)
+static void on_link_hup(evutil_socket_t fd, short what, void *arg)
 {
 	struct tls_link *l = arg;
 	struct epoll_event ev[2];
@@ -191,12 +160,12 @@ static void on_hup(evutil_socket_t fd, short what, void *arg)
 		epoll_ctl(fd, EPOLL_CTL_DEL, ev[i].data.fd ? l->pair : l->fd, NULL);
 		if (ev[i].data.fd) {
 			l->state = TLS_LINGER;
-			tls_link_linger(l);
+			start_link_timer(l, TLS_LINGER_MS);
 		} else {
 			tls_pump_end_out(l);
 		}
 	}
-	tls_pump(l);
+	pump_link(l);
 }
 
 void tls_link_note_loss(const struct tls_link *l, const char *why)
@@ -209,13 +178,7 @@ void tls_link_note_loss(const struct tls_link *l, const char *why)
 		channel_note_loss(l->tls->ch, l->out.to - l->out.from + (uint64_t)in_pair, why);
 }
 
-/**
- * on_time() - it has taken too long
- * @fd: not used
- * @what: not used
- * @arg: link
- */
-static void on_time(evutil_socket_t fd, short what, void *arg)
+static void on_link_time(evutil_socket_t fd, short what, void *arg)
 {
 	struct tls_link *l = arg;
 
@@ -230,16 +193,11 @@ static void on_time(evutil_socket_t fd, short what, void *arg)
 	}
 	snprintf(l->why, sizeof(l->why), "the handshake has taken longer than %u s",
 		 TLS_HANDSHAKE_MS / 1000);
-	tls_link_fail(l);
+	fail_link(l);
 }
 
-/**
- * make_pair() - the way to the stream, and what tells of hanging up on both sides
- * @l: link
- *
- * Return: 0 or -errno.
- */
-static int make_pair(struct tls_link *l)
+/* Return: 0 or -errno */
+static int make_link_pair(struct tls_link *l)
 {
 	struct epoll_event on_fd = { .data.fd = 0 }, on_pair = { .data.fd = 1 };
 	int sv[2];
@@ -249,41 +207,31 @@ static int make_pair(struct tls_link *l)
 	l->pair = sv[0];
 	l->stream_fd = sv[1];
 	l->hup_fd = epoll_create1(EPOLL_CLOEXEC);
-	/* No event is asked for: only hanging up and errors are told (epoll_ctl(2)) */
+	/* No event is asked for: only hang-up and errors are reported (epoll_ctl(2)) */
 	if (l->hup_fd < 0 || epoll_ctl(l->hup_fd, EPOLL_CTL_ADD, l->fd, &on_fd) ||
 	    epoll_ctl(l->hup_fd, EPOLL_CTL_ADD, l->pair, &on_pair))
 		return -errno;
 	return 0;
 }
 
-/**
- * make_events() - all of them
- * @l: link
- *
- * Return: 0 or -ENOMEM.
- */
-static int make_events(struct tls_link *l)
+/* Return: 0 or -ENOMEM */
+static int make_link_events(struct tls_link *l)
 {
 	struct event_base *base = loop_base(l->tls->ch->loop);
 
-	l->fd_read = event_new(base, l->fd, EV_READ, on_ready, l);
-	l->fd_write = event_new(base, l->fd, EV_WRITE, on_ready, l);
-	l->pair_read = event_new(base, l->pair, EV_READ, on_ready, l);
-	l->pair_write = event_new(base, l->pair, EV_WRITE, on_ready, l);
-	l->hup = event_new(base, l->hup_fd, EV_READ | EV_PERSIST, on_hup, l);
-	l->timer = event_new(base, -1, 0, on_time, l);
+	l->fd_read = event_new(base, l->fd, EV_READ, on_link_ready, l);
+	l->fd_write = event_new(base, l->fd, EV_WRITE, on_link_ready, l);
+	l->pair_read = event_new(base, l->pair, EV_READ, on_link_ready, l);
+	l->pair_write = event_new(base, l->pair, EV_WRITE, on_link_ready, l);
+	l->hup = event_new(base, l->hup_fd, EV_READ | EV_PERSIST, on_link_hup, l);
+	l->timer = event_new(base, -1, 0, on_link_time, l);
 	return l->fd_read && l->fd_write && l->pair_read && l->pair_write && l->hup && l->timer ?
 		       0 :
 		       -ENOMEM;
 }
 
-/**
- * make_ssl() - OpenSSL's part, and whom it is to trust
- * @l: link
- *
- * Return: 0 or -ENOMEM.
- */
-static int make_ssl(struct tls_link *l)
+/* Return: 0 or -ENOMEM */
+static int make_link_ssl(struct tls_link *l)
 {
 	const char *name = l->tls->peer_name;
 	X509_VERIFY_PARAM *param;
@@ -320,19 +268,19 @@ int tls_link_new(struct tls_link **out, struct tls *tls, int fd)
 	l->tls = tls;
 	l->fd = fd;
 	l->pair = l->stream_fd = l->hup_fd = -1;
-	l->again = (struct loop_task){ .fn = step, .arg = l };
+	l->again = (struct loop_task){ .fn = link_step, .arg = l };
 	LIST_INSERT_HEAD(&tls->links, l, next);
 	tcp_peer_name(fd, l->peer);
-	r = make_pair(l);
+	r = make_link_pair(l);
 	if (!r)
-		r = make_events(l);
+		r = make_link_events(l);
 	if (!r)
-		r = make_ssl(l);
+		r = make_link_ssl(l);
 	if (r) {
 		tls_link_free(l);
 		return r;
 	}
-	start_timer(l, TLS_HANDSHAKE_MS);
+	start_link_timer(l, TLS_HANDSHAKE_MS);
 	loop_schedule(tls->ch->loop, &l->again);
 	*out = l;
 	return 0;

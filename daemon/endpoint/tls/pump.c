@@ -2,90 +2,86 @@
 /*
  * pump.c - moving bytes over an encrypted connection, both ways
  *
- * Each direction holds one piece. While it cannot be passed on, nothing is taken, so a peer or a guest
- * that does not take stops the other one, and memory stays as it is. tls_link.c says how a connection
+ * Each direction holds one piece. While it cannot be passed on, no other one is taken, so a peer or a
+ * guest that takes nothing stops the other one, and no memory is used up. link.c says how a connection
  * begins, and what its ends mean.
  */
+#include "endpoint/tls/pump.h"
+
 #include <errno.h>
 #include <event2/event.h>
 #include <openssl/err.h>
 #include <sys/socket.h>
 
-#include "endpoint/tls/private.h"
+#include "endpoint/tls/why.h"
 
-#define PIECES_A_TURN 16
+#define PIECES_PER_TURN 16
 
-/* What a pump says */
-enum { PUMP_WAITS, PUMP_GOES_ON, PUMP_TORN };
+int tls_pump_wait(struct tls_link *l, int r)
+{
+	int code = SSL_get_error(l->ssl, r);
 
-/**
- * take_in() - have a piece of the peer's bytes, or its end
- * @l: open link whose piece is empty
- *
- * Return: PUMP_*.
- */
-static int take_in(struct tls_link *l)
+	if (code == SSL_ERROR_WANT_READ)
+		event_add(l->fd_read, NULL);
+	else if (code == SSL_ERROR_WANT_WRITE)
+		event_add(l->fd_write, NULL);
+	else
+		return code;
+	return 0;
+}
+
+/* The piece is empty. Have one, or the peer's end */
+static enum tls_verdict take_from_peer(struct tls_link *l)
 {
 	int code;
 
 	if (l->in_ended) {
 		shutdown(l->pair, SHUT_WR);
 		l->in_done = true;
-		return PUMP_GOES_ON;
+		return TLS_GOES_ON;
 	}
 	ERR_clear_error();
 	errno = 0;
 	l->in.from = 0;
 	if (SSL_read_ex(l->ssl, l->in.data, sizeof(l->in.data), &l->in.to) == 1)
-		return PUMP_GOES_ON;
+		return TLS_GOES_ON;
 	l->in.to = 0;
-	code = tls_link_wait(l, 0);
+	code = tls_pump_wait(l, 0);
 	if (code == SSL_ERROR_ZERO_RETURN)
 		l->in_ended = true;
 	else if (code)
 		tls_why_error(l->tls, code, errno, l->why);
-	return !code ? PUMP_WAITS : l->in_ended ? PUMP_GOES_ON : PUMP_TORN;
+	return !code ? TLS_WAITS : l->in_ended ? TLS_GOES_ON : TLS_TORN;
 }
 
-/**
- * give_in() - give it to the stream
- * @l: open link whose piece is not empty
- *
- * Return: PUMP_*.
- */
-static int give_in(struct tls_link *l)
+static enum tls_verdict give_to_stream(struct tls_link *l)
 {
 	ssize_t n = send(l->pair, l->in.data + l->in.from, l->in.to - l->in.from, MSG_NOSIGNAL);
 
 	if (n < 0 && errno == EAGAIN) {
 		event_add(l->pair_write, NULL);
-		return PUMP_WAITS;
+		return TLS_WAITS;
 	}
 	if (n < 0 && errno != EINTR)
-		n = (ssize_t)(l->in.to - l->in.from); /* it has closed: nobody takes it */
+		n = (ssize_t)(l->in.to -
+			      l->in.from); /* the stream has closed: the bytes are dropped */
 	if (n > 0)
 		l->in.from += (size_t)n;
-	return PUMP_GOES_ON;
+	return TLS_GOES_ON;
 }
 
-/**
- * pump_in() - a turn's share from the peer to the stream
- * @l: open link
- *
- * Return: PUMP_*.
- */
-static int pump_in(struct tls_link *l)
+static enum tls_verdict pump_in(struct tls_link *l)
 {
-	for (int i = 0; i < 2 * PIECES_A_TURN; i++) {
-		int r;
+	for (int i = 0; i < 2 * PIECES_PER_TURN; i++) {
+		enum tls_verdict r;
 
 		if (l->in_done)
-			return PUMP_WAITS;
-		r = l->in.from == l->in.to ? take_in(l) : give_in(l);
-		if (r != PUMP_GOES_ON)
+			return TLS_WAITS;
+		r = l->in.from == l->in.to ? take_from_peer(l) : give_to_stream(l);
+		if (r != TLS_GOES_ON)
 			return r;
 	}
-	return PUMP_GOES_ON;
+	return TLS_GOES_ON;
 }
 
 void tls_pump_end_out(struct tls_link *l)
@@ -94,13 +90,8 @@ void tls_pump_end_out(struct tls_link *l)
 	shutdown(l->pair, SHUT_RD);
 }
 
-/**
- * take_out() - have a piece of the stream's bytes, or pass on its end
- * @l: open link whose piece is empty
- *
- * Return: PUMP_*.
- */
-static int take_out(struct tls_link *l)
+/* The piece is empty. Have one, or pass on the stream's end */
+static enum tls_verdict take_from_stream(struct tls_link *l)
 {
 	ssize_t n;
 	int r;
@@ -108,70 +99,55 @@ static int take_out(struct tls_link *l)
 	if (l->out_ended) {
 		ERR_clear_error();
 		r = SSL_shutdown(l->ssl);
-		if (r < 0 && !tls_link_wait(l, r))
-			return PUMP_WAITS;
+		if (r < 0 && !tls_pump_wait(l, r))
+			return TLS_WAITS;
 		l->out_done = true;
-		return PUMP_GOES_ON;
+		return TLS_GOES_ON;
 	}
 	n = recv(l->pair, l->out.data, sizeof(l->out.data), 0);
 	if (n < 0 && errno == EAGAIN) {
 		event_add(l->pair_read, NULL);
-		return PUMP_WAITS;
+		return TLS_WAITS;
 	}
 	l->out.from = 0;
 	l->out.to = n > 0 ? (size_t)n : 0;
-	/* ECONNRESET: it has closed and did not take all that it was given */
+	/* ECONNRESET: the stream has closed and did not take all that it was given */
 	l->out_ended = !n || (n < 0 && errno != EINTR);
-	return PUMP_GOES_ON;
+	return TLS_GOES_ON;
 }
 
-/**
- * give_out() - give it to the peer
- * @l: open link whose piece is not empty
- *
- * Return: PUMP_*.
- */
-static int give_out(struct tls_link *l)
+static enum tls_verdict give_to_peer(struct tls_link *l)
 {
 	size_t n;
 
 	ERR_clear_error();
 	if (SSL_write_ex(l->ssl, l->out.data + l->out.from, l->out.to - l->out.from, &n) == 1) {
 		l->out.from += n;
-		if (l->state == TLS_LINGER)
-			tls_link_linger(l);
-	} else if (!tls_link_wait(l, 0)) {
-		return PUMP_WAITS;
+		l->sent = true;
+	} else if (!tls_pump_wait(l, 0)) {
+		return TLS_WAITS;
 	} else {
-		tls_pump_end_out(l); /* what it wrote before may still be there, and its reason */
+		tls_pump_end_out(
+			l); /* what the peer wrote before, and its reason, may still be there */
 	}
-	return PUMP_GOES_ON;
+	return TLS_GOES_ON;
 }
 
-/**
- * pump_out() - a turn's share from the stream to the peer
- * @l: open link
- *
- * Return: PUMP_*.
- */
-static int pump_out(struct tls_link *l)
+static enum tls_verdict pump_out(struct tls_link *l)
 {
-	for (int i = 0; i < 2 * PIECES_A_TURN; i++) {
-		int r;
+	for (int i = 0; i < 2 * PIECES_PER_TURN; i++) {
+		enum tls_verdict r;
 
 		if (l->out_done)
-			return PUMP_WAITS;
-		r = l->out.from == l->out.to ? take_out(l) : give_out(l);
-		if (r != PUMP_GOES_ON)
+			return TLS_WAITS;
+		r = l->out.from == l->out.to ? take_from_stream(l) : give_to_peer(l);
+		if (r != TLS_GOES_ON)
 			return r;
 	}
-	return PUMP_GOES_ON;
+	return TLS_GOES_ON;
 }
 
-/**
- * look_for_fin() - a peer that has ended its direction may go away
- * @l: open link whose direction in is over
- */
+/* A peer that has ended its direction may go away */
 static void look_for_fin(struct tls_link *l)
 {
 	char c;
@@ -183,18 +159,18 @@ static void look_for_fin(struct tls_link *l)
 		event_add(l->fd_read, NULL);
 }
 
-void tls_pump(struct tls_link *l)
+enum tls_verdict tls_pump(struct tls_link *l)
 {
-	int out = pump_out(l), in = pump_in(l);
+	enum tls_verdict out, in;
 
-	if (in == PUMP_TORN) {
-		tls_link_fail(l);
-		return;
-	}
+	l->sent = false;
+	out = pump_out(l);
+	in = pump_in(l);
+	if (in == TLS_TORN)
+		return in;
 	if (l->in_done && !l->out_done)
 		look_for_fin(l);
 	if (l->in_done && l->out_done)
-		tls_link_free(l);
-	else if (in == PUMP_GOES_ON || out == PUMP_GOES_ON)
-		loop_schedule(l->tls->ch->loop, &l->again);
+		return TLS_OVER;
+	return in == TLS_GOES_ON || out == TLS_GOES_ON ? TLS_GOES_ON : TLS_WAITS;
 }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * tls.c - who we are and whom we trust: files and contexts
+ * tls.c - an endpoint's credentials: files and contexts
  *
  * Both ends show a certificate and check the other's, with TLS 1.2 or 1.3. Before each connection the
- * three files are looked at, and read again when one of them is another than before, so renewed
+ * daemon looks at the three files, and reads them again if one of them has changed, so renewed
  * certificates need neither a restart nor a reload; a connection that is open goes on with what it
- * has. There is no resumption of sessions: each connection sees the certificates that are valid now.
+ * has. Sessions are not resumed: each connection sees the certificates that are valid now.
  */
+#include "endpoint/tls/tls.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/err.h>
@@ -15,18 +17,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "endpoint/tls/private.h"
+#include "endpoint/tls/why.h"
 #include "util/fd.h"
 
 static const char *const file_names[TLS_N_FILES] = { "certificate", "key", "CA" };
 
-/**
- * path_of() - one of the files
- * @tls: credentials
- * @i: which
- *
- * Return: its name.
- */
 static const char *path_of(const struct tls *tls, int i)
 {
 	const char *const paths[TLS_N_FILES] = { tls->cfg->tls_cert, tls->cfg->tls_key,
@@ -35,43 +30,21 @@ static const char *path_of(const struct tls *tls, int i)
 	return paths[i];
 }
 
-/**
- * refuse() - say what is wrong with a file
- * @tls: credentials
- * @i: which
- * @what: what
- *
- * Return: -EINVAL.
- */
-static int refuse(struct tls *tls, int i, const char *what)
+/* Return: -EINVAL */
+static int refuse_file(struct tls *tls, int i, const char *what)
 {
 	snprintf(tls->why, sizeof(tls->why), "%s %s: %s", file_names[i], path_of(tls, i), what);
 	ERR_clear_error();
 	return -EINVAL;
 }
 
-/**
- * no_password() - a key that is encrypted is not for a daemon
- * @buf: not used
- * @size: not used
- * @writing: not used
- * @arg: set to true
- *
- * Return: -1: there is none (pem_password_cb(3)).
- */
+/* A daemon cannot ask for a password. Return: -1: there is none (pem_password_cb(3)) */
 static int no_password(char *buf, int size, int writing, void *arg)
 {
 	*(bool *)arg = true;
 	return -1;
 }
 
-/**
- * load_key() - read the key and compare it with the certificate
- * @tls: credentials
- * @ctx: context that has the certificate
- *
- * Return: 0 or -EINVAL.
- */
 static int load_key(struct tls *tls, SSL_CTX *ctx)
 {
 	bool encrypted = false;
@@ -81,44 +54,32 @@ static int load_key(struct tls *tls, SSL_CTX *ctx)
 
 	BIO_free(bio);
 	if (!key)
-		return refuse(tls, 1, encrypted ? "it is encrypted" : "there is no PEM key in it");
+		return refuse_file(tls, 1,
+				   encrypted ? "it is encrypted" : "there is no PEM key in it");
 	if (X509_check_private_key(SSL_CTX_get0_certificate(ctx), key) != 1)
-		r = refuse(tls, 1, "it is not the key of the certificate");
+		r = refuse_file(tls, 1, "it is not the key of the certificate");
 	else if (SSL_CTX_use_PrivateKey(ctx, key) != 1)
-		r = refuse(tls, 1, tls_why_queue());
+		r = refuse_file(tls, 1, tls_why_queue());
 	EVP_PKEY_free(key);
 	return r;
 }
 
-/**
- * load_ca() - read who may have signed the peer's certificate
- * @tls: credentials
- * @ctx: context
- *
- * Return: 0 or -EINVAL.
- */
 static int load_ca(struct tls *tls, SSL_CTX *ctx)
 {
 	STACK_OF(X509_NAME) * names;
 
 	if (SSL_CTX_load_verify_file(ctx, path_of(tls, 2)) != 1)
-		return refuse(tls, 2, "there is no PEM certificate in it");
+		return refuse_file(tls, 2, "there is no PEM certificate in it");
 	if (!tls->server)
 		return 0;
 	names = SSL_load_client_CA_file(path_of(tls, 2));
 	if (!names)
-		return refuse(tls, 2, tls_why_queue());
+		return refuse_file(tls, 2, tls_why_queue());
 	SSL_CTX_set_client_CA_list(ctx, names);
 	return 0;
 }
 
-/**
- * look_at_files() - whether they can be read, and are the same as before
- * @tls: credentials
- * @same: out
- *
- * Return: 0 or -EINVAL.
- */
+/* Whether they can be read, and are the same as before. Return: 0 or -EINVAL */
 static int look_at_files(struct tls *tls, bool *same)
 {
 	struct stat now[TLS_N_FILES];
@@ -129,27 +90,20 @@ static int look_at_files(struct tls *tls, bool *same)
 		const struct stat *old = &tls->stat[i];
 
 		if (fd < 0 || fstat(fd, &now[i]))
-			return refuse(tls, i, strerror(errno));
+			return refuse_file(tls, i, strerror(errno));
 		if (!S_ISREG(now[i].st_mode))
-			return refuse(tls, i, "it is no file");
+			return refuse_file(tls, i, "it is not a regular file");
 		*same &= now[i].st_dev == old->st_dev && now[i].st_ino == old->st_ino &&
 			 now[i].st_size == old->st_size &&
 			 now[i].st_mtim.tv_sec == old->st_mtim.tv_sec &&
 			 now[i].st_mtim.tv_nsec == old->st_mtim.tv_nsec;
 	}
-	/* Not before all are there: what has changed is to be seen again until it is loaded. */
+	/* Only when all are there: until then, what has changed must look changed the next time. */
 	memcpy(tls->stat, now, sizeof(now));
 	return 0;
 }
 
-/**
- * on_verify() - OpenSSL has looked at one of the peer's certificates
- * @ok: it is good
- * @store: what it knows
- *
- * Return: @ok.
- */
-static int on_verify(int ok, X509_STORE_CTX *store)
+static int on_peer_verify(int ok, X509_STORE_CTX *store)
 {
 	const SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
 	struct tls_link *link = SSL_get_app_data(ssl);
@@ -159,14 +113,8 @@ static int on_verify(int ok, X509_STORE_CTX *store)
 	return ok;
 }
 
-/**
- * on_ticket() - the server offers to resume the session, which it does when it has accepted us
- * @ssl: connection
- * @session: not used
- *
- * Return: 0: it is not kept.
- */
-static int on_ticket(SSL *ssl, SSL_SESSION *session)
+/* A server offers a ticket when it has accepted us. Return: 0: it is not kept */
+static int on_session_ticket(SSL *ssl, SSL_SESSION *session)
 {
 	struct tls_link *link = SSL_get_app_data(ssl);
 
@@ -174,13 +122,7 @@ static int on_ticket(SSL *ssl, SSL_SESSION *session)
 	return 0;
 }
 
-/**
- * context_new() - all but the files
- * @tls: credentials
- *
- * Return: a context, or NULL.
- */
-static SSL_CTX *context_new(const struct tls *tls)
+static SSL_CTX *new_context(const struct tls *tls)
 {
 	SSL_CTX *ctx = SSL_CTX_new(tls->server ? TLS_server_method() : TLS_client_method());
 
@@ -192,21 +134,15 @@ static SSL_CTX *context_new(const struct tls *tls)
 	SSL_CTX_set_session_cache_mode(ctx, tls->server ? SSL_SESS_CACHE_OFF :
 							  SSL_SESS_CACHE_CLIENT |
 								  SSL_SESS_CACHE_NO_INTERNAL);
-	SSL_CTX_sess_set_new_cb(ctx, on_ticket);
+	SSL_CTX_sess_set_new_cb(ctx, on_session_ticket);
 	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_RELEASE_BUFFERS);
-	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, on_verify);
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, on_peer_verify);
 	return ctx;
 }
 
-/**
- * load() - read the files anew
- * @tls: credentials
- *
- * Return: 0 or -EINVAL.
- */
-static int load(struct tls *tls)
+static int load_files(struct tls *tls)
 {
-	SSL_CTX *ctx = context_new(tls);
+	SSL_CTX *ctx = new_context(tls);
 	int r = ctx ? 0 : -EINVAL;
 
 	SSL_CTX_free(tls->ctx);
@@ -214,7 +150,7 @@ static int load(struct tls *tls)
 	if (r)
 		snprintf(tls->why, sizeof(tls->why), "%s", tls_why_queue());
 	else if (SSL_CTX_use_certificate_chain_file(ctx, path_of(tls, 0)) != 1)
-		r = refuse(tls, 0, "there is no PEM certificate in it");
+		r = refuse_file(tls, 0, "there is no PEM certificate in it");
 	else
 		r = load_key(tls, ctx);
 	if (!r)
@@ -226,20 +162,14 @@ static int load(struct tls *tls)
 	return r;
 }
 
-/**
- * check_time() - whether our certificate is valid now
- * @tls: credentials with a context
- *
- * Return: 0 or -EINVAL.
- */
-static int check_time(struct tls *tls)
+static int check_cert_time(struct tls *tls)
 {
 	const X509 *cert = SSL_CTX_get0_certificate(tls->ctx);
 
 	if (X509_cmp_current_time(X509_get0_notAfter(cert)) < 0)
-		return refuse(tls, 0, "it has expired");
+		return refuse_file(tls, 0, "it has expired");
 	if (X509_cmp_current_time(X509_get0_notBefore(cert)) > 0)
-		return refuse(tls, 0, "it is not valid yet");
+		return refuse_file(tls, 0, "it is not valid yet");
 	return 0;
 }
 
@@ -251,9 +181,9 @@ int tls_check(struct tls *tls, char why[ENDPOINT_ERROR_BYTES])
 	*tls->why = 0;
 	r = look_at_files(tls, &same);
 	if (!r && !same)
-		r = load(tls);
+		r = load_files(tls);
 	if (!r)
-		r = check_time(tls);
+		r = check_cert_time(tls);
 	if (r)
 		memcpy(why, tls->why, ENDPOINT_ERROR_BYTES);
 	return r;

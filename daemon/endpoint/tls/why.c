@@ -1,24 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * why.c - why a connection came to nothing, in sentences
+ * why.c - why a connection failed, in sentences
  */
+#include "endpoint/tls/why.h"
+
 #include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <string.h>
 #include <time.h>
 
-#include "endpoint/tls/private.h"
-
-/**
- * date() - a moment as text
- * @at: moment
- * @text: out
- * @bytes: room there
- *
- * Return: @text.
- */
-static const char *date(const ASN1_TIME *at, char *text, size_t bytes)
+static const char *date_text(const ASN1_TIME *at, char *text, size_t bytes)
 {
 	struct tm tm;
 
@@ -27,14 +19,8 @@ static const char *date(const ASN1_TIME *at, char *text, size_t bytes)
 	return text;
 }
 
-/**
- * append() - one more name for a list
- * @text: the list
- * @bytes: room there
- * @name: name, in whatever bytes the peer chose
- * @length: its length
- */
-static void append(char *text, size_t bytes, const char *name, int length)
+/* @name: in whatever bytes the peer chose */
+static void append_name(char *text, size_t bytes, const char *name, int length)
 {
 	size_t used = strlen(text);
 
@@ -45,15 +31,8 @@ static void append(char *text, size_t bytes, const char *name, int length)
 	}
 }
 
-/**
- * names() - what a certificate is for
- * @cert: certificate
- * @text: out: the first names in it: "a, b, 127.0.0.1"
- * @bytes: room there
- *
- * Return: @text.
- */
-static const char *names(const X509 *cert, char *text, size_t bytes)
+/* What a certificate is for: "a, b, 127.0.0.1", as many as fit. Return: @text */
+static const char *cert_names(const X509 *cert, char *text, size_t bytes)
 {
 	GENERAL_NAMES *list = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
 
@@ -65,16 +44,16 @@ static const char *names(const X509 *cert, char *text, size_t bytes)
 		char ip[INET6_ADDRSTRLEN];
 
 		if (type == GEN_DNS)
-			append(text, bytes, (const char *)ASN1_STRING_get0_data(s),
-			       ASN1_STRING_length(s));
+			append_name(text, bytes, (const char *)ASN1_STRING_get0_data(s),
+				    ASN1_STRING_length(s));
 		else if (type == GEN_IPADD &&
 			 inet_ntop(ASN1_STRING_length(s) == 4 ? AF_INET : AF_INET6,
 				   ASN1_STRING_get0_data(s), ip, sizeof(ip)))
-			append(text, bytes, ip, (int)strlen(ip));
+			append_name(text, bytes, ip, (int)strlen(ip));
 	}
 	GENERAL_NAMES_free(list);
 	if (!*text)
-		append(text, bytes, "nothing", 7);
+		append_name(text, bytes, "nothing", 7);
 	return text;
 }
 
@@ -89,16 +68,16 @@ void tls_why_verify(const struct tls *tls, X509_STORE_CTX *store, char why[ENDPO
 	switch (error) {
 	case X509_V_ERR_CERT_HAS_EXPIRED:
 		snprintf(why, ENDPOINT_ERROR_BYTES, "%s has expired, on %s", whose,
-			 date(X509_get0_notAfter(cert), text, sizeof(text)));
+			 date_text(X509_get0_notAfter(cert), text, sizeof(text)));
 		break;
 	case X509_V_ERR_CERT_NOT_YET_VALID:
 		snprintf(why, ENDPOINT_ERROR_BYTES, "%s is not valid before %s", whose,
-			 date(X509_get0_notBefore(cert), text, sizeof(text)));
+			 date_text(X509_get0_notBefore(cert), text, sizeof(text)));
 		break;
 	case X509_V_ERR_HOSTNAME_MISMATCH:
 	case X509_V_ERR_IP_ADDRESS_MISMATCH:
 		snprintf(why, ENDPOINT_ERROR_BYTES, "%s is not for %s but for %s", whose,
-			 tls->peer_name, names(cert, text, sizeof(text)));
+			 tls->peer_name, cert_names(cert, text, sizeof(text)));
 		break;
 	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
 	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
@@ -119,12 +98,8 @@ void tls_why_verify(const struct tls *tls, X509_STORE_CTX *store, char why[ENDPO
 	}
 }
 
-/**
- * alert() - what the peer has against us
- * @number: of the alert (RFC 8446, section 6)
- * @why: out
- */
-static void alert(int number, char why[ENDPOINT_ERROR_BYTES])
+/* What the peer says of us; @number: of the alert (RFC 8446, section 6) */
+static void alert_text(int number, char why[ENDPOINT_ERROR_BYTES])
 {
 	static const struct {
 		int number;
@@ -185,9 +160,9 @@ void tls_why_error(const struct tls *tls, int code, int error, char why[ENDPOINT
 	if (text)
 		snprintf(why, ENDPOINT_ERROR_BYTES, "%s", text);
 	else if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED && *why)
-		; /* tls_why_verify() has said it */
+		; /* tls_why_verify() has written it */
 	else if (reason > SSL_AD_REASON_OFFSET)
-		alert(reason - SSL_AD_REASON_OFFSET, why);
+		alert_text(reason - SSL_AD_REASON_OFFSET, why);
 	else
 		snprintf(why, ENDPOINT_ERROR_BYTES, "TLS: %s", tls_why_queue());
 	ERR_clear_error();

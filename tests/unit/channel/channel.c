@@ -68,12 +68,6 @@ static const struct channel_endpoint_ops probe_ops = {
 	.woken = probe_woken,
 };
 
-/**
- * probed() - a rig with a probe
- * @rig: rig
- * @p: probe
- * @ring_bytes: ring
- */
 static void probed(struct rig *rig, struct probe *p, uint64_t ring_bytes)
 {
 	rig_init(rig, NULL, ring_bytes);
@@ -81,12 +75,8 @@ static void probed(struct rig *rig, struct probe *p, uint64_t ring_bytes)
 	channel_bind(&rig->ch, &probe_ops, p);
 }
 
-/**
- * calls() - check what was called since the last time
- * @p: probe
- * @want: letters
- */
-static void calls(struct probe *p, const char *want)
+/* Since the last time */
+static void check_calls(struct probe *p, const char *want)
 {
 	cr_assert_str_eq(p->calls, want);
 	memset(p->calls, 0, sizeof(p->calls));
@@ -99,32 +89,32 @@ Test(channel, attach_suspend_and_detach)
 
 	probed(&rig, &p, 8192);
 	cr_assert_eq(rig_attach(&rig), 0);
-	calls(&p, "F");
+	check_calls(&p, "F");
 	cr_assert_eq(rig.rings, 1, "a predecessor may have died before its notification");
 	cr_assert_eq(rig_attach(&rig), 0);
-	calls(&p, "DU");
+	check_calls(&p, "DU");
 	channel_suspend(&rig.ch);
 	channel_suspend(&rig.ch);
 	cr_assert_eq(rig.ch.state, CHANNEL_SUSPENDED);
-	calls(&p, "D");
+	check_calls(&p, "D");
 	cr_assert_eq(rig_attach(&rig), 0);
-	calls(&p, "U");
+	check_calls(&p, "U");
 	channel_suspend(&rig.ch);
 	rig_new_memory(&rig);
 	cr_assert_eq(rig_attach(&rig), 0);
-	calls(&p, "DGF");
+	check_calls(&p, "DGF");
 	cr_assert_eq(rig.ch.attaches, 4);
 	channel_detach(&rig.ch);
-	calls(&p, "wG");
+	check_calls(&p, "wG");
 	channel_detach(&rig.ch);
-	calls(&p, "");
+	check_calls(&p, "");
 	cr_assert_eq(rig_attach(&rig), 0);
-	calls(&p, "F");
+	check_calls(&p, "F");
 	channel_guest_gone(&rig.ch);
-	calls(&p, "G");
+	check_calls(&p, "G");
 	cr_assert_eq(rig.ch.instance, 0);
 	cr_assert_eq(rig_attach(&rig), 0);
-	calls(&p, "F");
+	check_calls(&p, "F");
 	cr_assert_eq(rig.tells, 0);
 	rig_deinit(&rig);
 }
@@ -141,8 +131,8 @@ Test(channel, new_memory_replaces_what_is_attached)
 	rig.page = NULL;
 	rig_new_memory(&rig);
 	cr_assert_eq(rig_attach(&rig), 0);
-	calls(&p, "FGF");
-	free(old); /* nobody touches it any more */
+	check_calls(&p, "FGF");
+	free(old); /* the host no longer touches it */
 	guest_open_write(&rig);
 	cr_assert_eq(rig.ch.state, CHANNEL_ATTACHED);
 	rig_deinit(&rig);
@@ -178,33 +168,23 @@ Test(channel, each_header_that_is_refused)
 		cr_assert_eq(rig.ch.errors[lies[i].status], 1);
 		cr_assert_eq(rig.tells, 0, "the reply tells");
 		cr_assert_eq(rig_attach(&rig), -FS_CHANNEL_FAILED);
-		calls(&p, "");
+		check_calls(&p, "");
 		rig_new_memory(&rig);
 		cr_assert_eq(rig_attach(&rig), 0);
-		calls(&p, "F");
+		check_calls(&p, "F");
 		rig_deinit(&rig);
 	}
 }
 
-/**
- * shm_of() - a direction's shared words
- * @p: the guest's end
- *
- * Return: them.
- */
-static struct pipe_shm *shm_of(struct pipe *p)
+static struct pipe_shm *shm_of_pipe(struct pipe *p)
 {
 	return p->shm;
 }
 
-/**
- * violate() - do something that no honest guest does
- * @rig: attached rig with 100 bytes each way, 50 of them taken
- * @status: what it is to be called
- */
+/* Do what no honest guest does; @status: what the channel calls it */
 static void violate(struct rig *rig, enum fs_status status)
 {
-	struct pipe_shm *fwd = shm_of(&rig->guest.tx), *bwd = shm_of(&rig->guest.rx);
+	struct pipe_shm *fwd = shm_of_pipe(&rig->guest.tx), *bwd = shm_of_pipe(&rig->guest.rx);
 
 	switch (status) {
 	case FS_HEAD_PAST_RING:
@@ -224,11 +204,7 @@ static void violate(struct rig *rig, enum fs_status status)
 	}
 }
 
-/**
- * busy() - a rig with 100 bytes each way, 50 of them taken and seen to be
- * @rig: rig
- * @p: probe
- */
+/* 100 bytes each way, 50 of them taken and seen to be */
 static void busy(struct rig *rig, struct probe *p)
 {
 	struct pipe_seg seg[2];
@@ -262,7 +238,7 @@ Test(channel, each_violation_fails_the_channel_by_its_name)
 		busy(&rig, &p);
 		violate(&rig, all[i]);
 		channel_rung(&rig.ch);
-		calls(&p, "G");
+		check_calls(&p, "G");
 		cr_assert_eq(rig.ch.state, CHANNEL_FAILED);
 		cr_assert_eq(rig.told, all[i], "%s", fs_status_name((int)rig.told));
 		cr_assert_eq(rig.tells, 1);
@@ -270,7 +246,7 @@ Test(channel, each_violation_fails_the_channel_by_its_name)
 		channel_rung(&rig.ch);
 		channel_detach(&rig.ch);
 		channel_suspend(&rig.ch);
-		calls(&p, "");
+		check_calls(&p, "");
 		cr_assert_eq(rig_attach(&rig), -FS_CHANNEL_FAILED);
 		rig_deinit(&rig);
 	}
@@ -284,9 +260,9 @@ Test(channel, a_phase_that_moves_back)
 
 	busy(&rig, &p);
 	cr_assert_eq(channel_peek_read(&rig.ch, seg), 50);
-	shm_of(&rig.guest.tx)->producer.phase = 0;
+	shm_of_pipe(&rig.guest.tx)->producer.phase = 0;
 	cr_assert_eq(channel_peek_read(&rig.ch, seg), -FS_PHASE_BACK);
-	calls(&p, "G");
+	check_calls(&p, "G");
 	cr_assert_eq(rig.told, FS_PHASE_BACK);
 	rig_deinit(&rig);
 }
@@ -298,11 +274,11 @@ Test(channel, cursors_that_cannot_be_taken_up)
 
 	busy(&rig, &p);
 	rig_kill(&rig);
-	shm_of(&rig.guest.tx)->consumer.tail = 1000;
+	shm_of_pipe(&rig.guest.tx)->consumer.tail = 1000;
 	rig_restart(&rig);
 	channel_bind(&rig.ch, &probe_ops, &p);
 	cr_assert_eq(rig_attach(&rig), -FS_RESUME_CURSORS);
-	calls(&p, "");
+	check_calls(&p, "");
 	cr_assert_eq(rig.ch.state, CHANNEL_FAILED);
 	rig_deinit(&rig);
 }
@@ -315,7 +291,7 @@ Test(channel, memory_that_does_not_come_back)
 	busy(&rig, &p);
 	channel_suspend(&rig.ch);
 	channel_fail(&rig.ch, FS_MEMORY_LOST);
-	calls(&p, "DG");
+	check_calls(&p, "DG");
 	cr_assert_eq(rig.ch.state, CHANNEL_FAILED);
 	cr_assert_eq(rig.told, FS_MEMORY_LOST);
 	cr_assert_eq(rig_attach(&rig), -FS_CHANNEL_FAILED);
@@ -330,7 +306,7 @@ Test(channel, an_endpoint_may_fail_it_in_up)
 	probed(&rig, &p, 4096);
 	p.fail_in_up = -FS_MEMORY_LOST;
 	cr_assert_eq(rig_attach(&rig), -FS_MEMORY_LOST);
-	calls(&p, "FG");
+	check_calls(&p, "FG");
 	cr_assert_eq(rig.told, FS_MEMORY_LOST);
 	rig_deinit(&rig);
 }
@@ -436,16 +412,16 @@ Test(channel, again_comes_on_a_later_turn_and_not_after_down)
 
 	probed(&rig, &p, 4096);
 	cr_assert_eq(rig_attach(&rig), 0);
-	calls(&p, "F");
+	check_calls(&p, "F");
 	channel_again(&rig.ch);
 	channel_again(&rig.ch);
-	calls(&p, "");
+	check_calls(&p, "");
 	rig_turns(&rig, 2);
-	calls(&p, "w");
+	check_calls(&p, "w");
 	channel_again(&rig.ch);
 	channel_suspend(&rig.ch);
 	rig_turns(&rig, 2);
-	calls(&p, "D");
+	check_calls(&p, "D");
 	rig_deinit(&rig);
 }
 
@@ -464,7 +440,7 @@ Test(channel, detach_lets_the_endpoint_take_what_it_can)
 	/* It sees a page at a time here. As many turns as a ring has megabytes, and no more */
 	p.take = 8192;
 	channel_detach(&rig.ch);
-	calls(&p, "wwwwwwwwwG");
+	check_calls(&p, "wwwwwwwwwG");
 	cr_assert_eq(rig.ch.fwd.bytes, 9 * 8192);
 	rig_deinit(&rig);
 }

@@ -28,11 +28,6 @@ const char *__lsan_default_suppressions(void)
 }
 #endif
 
-/**
- * on_ring() - the host wakes the guest
- * @guest: rig
- * @id: channel
- */
 static void on_ring(void *guest, uint32_t id)
 {
 	struct rig *rig = guest;
@@ -41,12 +36,6 @@ static void on_ring(void *guest, uint32_t id)
 	rig->rings++;
 }
 
-/**
- * on_tell() - the host tells of a failure
- * @guest: rig
- * @ch: the channel
- * @status: why
- */
 static void on_tell(void *guest, const struct channel *ch, enum fs_status status)
 {
 	struct rig *rig = guest;
@@ -65,10 +54,6 @@ static bool on_memory_is_lost(void *guest)
 
 static const struct channel_guest_ops guest_ops = { on_ring, on_tell, on_memory_is_lost };
 
-/**
- * free_memory() - let the guest's memory go
- * @rig: rig
- */
 static void free_memory(struct rig *rig)
 {
 	for (int i = 0; i < OKL4FS_N_SECS; i++) {
@@ -222,13 +207,7 @@ void guest_close_read(struct rig *rig)
 	channel_rung(&rig->ch);
 }
 
-/**
- * now_ms() - a clock
- * @clock: which
- *
- * Return: milliseconds.
- */
-static uint64_t now_ms(clockid_t clock)
+static uint64_t clock_ms(clockid_t clock)
 {
 	struct timespec t;
 
@@ -254,29 +233,21 @@ struct wait {
 	uint64_t deadline_ms;
 };
 
-/**
- * look() - look whether it has come
- * @arg: wait
- */
-static void look(void *arg)
+static void look_for_end(void *arg)
 {
 	struct wait *wait = arg;
 	bool over = wait->cond ? wait->cond(wait->arg) : !wait->turns--;
 
-	if (over || now_ms(CLOCK_MONOTONIC) > wait->deadline_ms)
+	if (over || clock_ms(CLOCK_MONOTONIC) > wait->deadline_ms)
 		loop_stop(wait->rig->loop);
 	else
 		loop_schedule(wait->rig->loop, &wait->task);
 }
 
-/**
- * run() - run the loop until a wait is over
- * @wait: it
- */
-static void run(struct wait *wait)
+static void run_loop(struct wait *wait)
 {
-	wait->task = (struct loop_task){ .fn = look, .arg = wait };
-	wait->deadline_ms = now_ms(CLOCK_MONOTONIC) + LIMIT_S * 1000;
+	wait->task = (struct loop_task){ .fn = look_for_end, .arg = wait };
+	wait->deadline_ms = clock_ms(CLOCK_MONOTONIC) + LIMIT_S * 1000;
 	loop_schedule(wait->rig->loop, &wait->task);
 	cr_assert_eq(loop_run(wait->rig->loop), 0);
 }
@@ -285,7 +256,7 @@ void rig_until(struct rig *rig, bool (*cond)(void *arg), void *arg, const char *
 {
 	struct wait wait = { .rig = rig, .cond = cond, .arg = arg };
 
-	run(&wait);
+	run_loop(&wait);
 	cr_assert(cond(arg), "waited for %d s: %s", LIMIT_S, what);
 }
 
@@ -293,16 +264,10 @@ void rig_turns(struct rig *rig, unsigned int turns)
 {
 	struct wait wait = { .rig = rig, .turns = turns };
 
-	run(&wait);
+	run_loop(&wait);
 }
 
-/**
- * on_time() - rig_cpu_ms() is over
- * @fd: not used
- * @what: not used
- * @arg: rig
- */
-static void on_time(evutil_socket_t fd, short what, void *arg)
+static void on_cpu_time(evutil_socket_t fd, short what, void *arg)
 {
 	struct rig *rig = arg;
 
@@ -312,15 +277,15 @@ static void on_time(evutil_socket_t fd, short what, void *arg)
 unsigned int rig_cpu_ms(struct rig *rig, unsigned int ms)
 {
 	struct timeval limit = { .tv_usec = ms * 1000 };
-	struct event *timer = event_new(loop_base(rig->loop), -1, 0, on_time, rig);
+	struct event *timer = event_new(loop_base(rig->loop), -1, 0, on_cpu_time, rig);
 	uint64_t before;
 
 	rig_turns(rig, 3);
 	event_add(timer, &limit);
-	before = now_ms(CLOCK_THREAD_CPUTIME_ID);
+	before = clock_ms(CLOCK_THREAD_CPUTIME_ID);
 	cr_assert_eq(loop_run(rig->loop), 0);
 	event_free(timer);
-	return (unsigned int)(now_ms(CLOCK_THREAD_CPUTIME_ID) - before);
+	return (unsigned int)(clock_ms(CLOCK_THREAD_CPUTIME_ID) - before);
 }
 
 void pattern_fill(uint8_t *buf, uint64_t pos, uint64_t bytes)

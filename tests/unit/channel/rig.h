@@ -9,8 +9,8 @@
 #ifndef TESTS_UNIT_CHANNEL_RIG_H
 #define TESTS_UNIT_CHANNEL_RIG_H
 
-#include "channel/channel.h"
-#include "endpoint/endpoint.h"
+#include "channel/io.h"
+#include "endpoint/types.h"
 
 /**
  * struct rig - all of it

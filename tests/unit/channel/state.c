@@ -4,7 +4,7 @@
  */
 #include <criterion/criterion.h>
 
-#include "channel/channel.h"
+#include "channel/state.h"
 
 #define DOWN  CHANNEL_ACT_ENDPOINT_DOWN
 #define GONE  CHANNEL_ACT_ENDPOINT_GONE
@@ -15,14 +15,8 @@
 /* Where the endpoint believes its stream to be */
 enum stream { STREAM_NONE, STREAM_RUNS, STREAM_PAUSED };
 
-/**
- * follow() - what actions mean to an endpoint; fails the test for those that it could not follow
- * @stream: before
- * @actions: channel_action bits
- *
- * Return: after.
- */
-static enum stream follow(enum stream stream, unsigned int actions)
+/* Fails the test for actions that an endpoint could not follow. Return: its stream afterwards */
+static enum stream follow_actions(enum stream stream, unsigned int actions)
 {
 	cr_assert_neq(actions & (DOWN | GONE), DOWN | GONE);
 	cr_assert_neq(actions & (UP | FRESH), UP | FRESH);
@@ -45,12 +39,7 @@ static enum stream follow(enum stream stream, unsigned int actions)
 	return stream;
 }
 
-/**
- * walk() - try every sequence of events
- * @state: of the channel
- * @stream: of the endpoint
- * @depth: events still to come
- */
+/* Try every sequence of @depth events */
 static void walk(enum channel_state state, enum stream stream, int depth)
 {
 	static const enum stream of_state[] = {
@@ -71,7 +60,7 @@ static void walk(enum channel_state state, enum stream stream, int depth)
 		    ((state == CHANNEL_ATTACHED || state == CHANNEL_SUSPENDED) &&
 		     next == CHANNEL_FAILED))
 			cr_assert_fail("the guest is told at the wrong edge");
-		walk(next, follow(stream, actions), depth - 1);
+		walk(next, follow_actions(stream, actions), depth - 1);
 	}
 }
 

@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "config/json.h"
 #include "rig.h"
 
 Test(config, defaults)
@@ -143,13 +144,6 @@ Test(config, as_many_channels_as_there_can_be)
 	free(text);
 }
 
-/**
- * equal() - whether two guests are configured alike in everything
- * @a: one
- * @b: the other
- *
- * Return: true when they are.
- */
 static bool equal(const struct guest_config *a, const struct guest_config *b)
 {
 	bool same = config_guest_equal(a, b) && a->n_channels == b->n_channels;
@@ -266,6 +260,16 @@ Test(config, equal_is_everything)
 	}
 }
 
+/* What a line of the control socket holds */
+static struct conf_node *part(const char *text, FILE *told)
+{
+	struct conf_errors errors = { .out = told };
+	struct conf_node *root;
+
+	conf_parse(&root, text, strlen(text), &errors);
+	return root;
+}
+
 Test(config, parts)
 {
 	static const char text[] = "{\"name\":\"c\",\"exclusive\":true,\"endpoint\":{\"type\":"
@@ -275,18 +279,26 @@ Test(config, parts)
 	char *told = NULL;
 	size_t bytes;
 	FILE *errors = open_memstream(&told, &bytes);
+	struct conf_node *node = part(text, errors);
 
-	cr_assert_eq(config_parse_channel(&channel, text, sizeof(text) - 1, errors), 0);
+	cr_assert_eq(config_channel_of(&channel, node, errors), 0);
+	conf_free(node);
 	cr_assert_eq(config_channel_copy(&copy, &channel), 0);
 	cr_assert(config_channel_equal(&copy, &channel));
 	cr_assert_neq(copy.endpoint.path, channel.endpoint.path);
 	config_channel_deinit(&copy);
 	config_channel_deinit(&channel);
-	cr_assert_eq(config_parse_channel(&channel, "{} // x", 7, errors), -EINVAL);
-	cr_assert_eq(config_parse_channel(&channel, "[]", 2, errors), -EINVAL);
-	cr_assert_eq(config_parse_guest(&guest, "{\"name\":5}", 10, errors), -EINVAL);
-	cr_assert(config_is_json("[1, {\"a\": null}]", 16, errors));
-	cr_assert_not(config_is_json("[01]", 4, errors));
+	cr_assert_null(part("{} // x", errors));
+	node = part("[[]]", errors);
+	cr_assert_eq(config_channel_of(&channel, node->first, errors), -EINVAL);
+	conf_free(node);
+	node = part("{\"params\":{\"guest\":{\"name\":5}}}", errors);
+	cr_assert_eq(config_guest_of(&guest, node->first->first, errors), -EINVAL);
+	conf_free(node);
+	node = part("[1, {\"a\": null}]", errors);
+	cr_assert_not_null(node);
+	conf_free(node);
+	cr_assert_null(part("[01]", errors));
 	fclose(errors);
 	cr_assert_str_eq(told, "column 4: expected nothing more, not '/'\n"
 			       "must be an object, not an array\n"

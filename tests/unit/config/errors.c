@@ -26,7 +26,7 @@ REFUSED(config_errors, unknown_key_of_a_channel, CHANNEL(",\"x\":1"),
 REFUSED(config_errors, metrics_port, METRICS("127.0.0.1:65536"),
 	"FILE:1:24: metrics.listen: \"127.0.0.1:65536\" must have a port from 1 to 65535\n")
 REFUSED(config_errors, metrics_for_all, METRICS("0.0.0.0:9714"),
-	"FILE:1:24: metrics.listen: \"0.0.0.0:9714\" is no loopback address\n")
+	"FILE:1:24: metrics.listen: \"0.0.0.0:9714\" is not a loopback address\n")
 REFUSED(config_errors, metrics_without_path, METRICS("unix:"),
 	"FILE:1:24: metrics.listen: the path of a socket has 1 to 107 bytes, not 0\n")
 REFUSED(config_errors, principals,
@@ -157,7 +157,7 @@ REFUSED(config_errors, tcp_without_port, ENDPOINT("{\"type\":\"tcp-listen\",\"ad
 	"FILE:1:104: guests[0].channels[0].endpoint.address: \"::1\" must have its IPv6 address in brackets, as \"[::1]:9000\"\n")
 REFUSED(config_errors, tcp_abroad_without_tls,
 	ENDPOINT("{\"type\":\"tcp-connect\",\"address\":\"example.org:99\"}"),
-	"FILE:1:105: guests[0].channels[0].endpoint.address: \"example.org:99\" is no loopback address, so it needs \"tls\"\n")
+	"FILE:1:105: guests[0].channels[0].endpoint.address: \"example.org:99\" is not a loopback address, so it needs \"tls\"\n")
 REFUSED(config_errors, tls_without_key,
 	ENDPOINT(
 		"{\"type\":\"tcp-connect\",\"address\":\"example.org:99\",\"tls\":{\"cert\":\"/c\"}}"),
@@ -240,12 +240,7 @@ REFUSED(config_errors, all_in_one_go,
 	"FILE:6:17: guests[0].channels[1].name: \"a\" is guests[0].channels[0].name already\n"
 	"FILE:6:67: guests[0].channels[1].endpoint.path: \"/s\" is guests[0].socket already\n")
 
-/**
- * unreadable() - a file must not be loaded, for this reason
- * @path: file
- * @error: errno
- * @line: what must be told
- */
+/* @line: the error */
 static void unreadable(const char *path, int error, const char *line)
 {
 	struct config *cfg = (void *)1;

@@ -92,14 +92,6 @@ Test(json_errors, too_many_keys)
 	free(text);
 }
 
-/**
- * parse_quietly() - parse a text and throw the errors away
- * @root: out
- * @text: text
- * @bytes: its length
- *
- * Return: as conf_parse().
- */
 static int parse_quietly(struct conf_node **root, const char *text, size_t bytes)
 {
 	struct conf_errors errors = { .out = fopen("/dev/null", "w"), .file = "FILE" };
@@ -151,13 +143,6 @@ Test(json, one_changed_byte_does_no_harm)
 	cr_assert_gt(n_accepted, sizeof(text) - 1);
 }
 
-/**
- * check_pos() - a value must stand where it does
- * @node: the value
- * @path: its path
- * @line: line
- * @column: column
- */
 static void check_pos(const struct conf_node *node, const char *path, unsigned int line,
 		      unsigned int column)
 {
@@ -205,6 +190,9 @@ Test(json, a_long_string_is_cut_where_it_is_quoted)
 
 	cr_assert_str_eq(conf_quote("short", out, sizeof(out)), "\"short\"");
 	cr_assert_str_eq(conf_quote("a\"\\", out, sizeof(out)), "\"a\\\"\\\\\"");
+	cr_assert_str_eq(conf_quote("aaa€€€", out, sizeof(out)), "\"aaa€...\"");
+	cr_assert_str_eq(conf_quote("aa€€€", out, sizeof(out)), "\"aa€...\"");
+	cr_assert_str_eq(conf_quote("a€€€", out, sizeof(out)), "\"a€...\"");
 	for (size_t n = 0; n < 64; n++) {
 		char text[65] = { 0 };
 

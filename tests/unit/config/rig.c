@@ -10,15 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/**
- * load() - load a configuration from a string
- * @text: its content
- * @bytes: its length
- * @cfg: out
- * @errors: out: what was told, with the file called FILE; to be freed
- *
- * Return: as config_load().
- */
 int load(const char *text, size_t bytes, struct config **cfg, char **errors)
 {
 	char path[] = "okl4fs-config-XXXXXX";
@@ -47,12 +38,6 @@ int load(const char *text, size_t bytes, struct config **cfg, char **errors)
 	return r;
 }
 
-/**
- * refused() - a text must be refused with exactly these lines
- * @text: configuration
- * @bytes: its length
- * @lines: what must be told
- */
 void refused(const char *text, size_t bytes, const char *lines)
 {
 	struct config *cfg = (void *)1;
@@ -65,12 +50,6 @@ void refused(const char *text, size_t bytes, const char *lines)
 	free(errors);
 }
 
-/**
- * accepted() - a text must be accepted
- * @text: configuration
- *
- * Return: the configuration.
- */
 struct config *accepted(const char *text)
 {
 	struct config *cfg;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * rig.h - configurations from a string, and what must be told of them
+ * rig.h - configurations from a string, and the errors that they must give
  */
 #ifndef TESTS_UNIT_CONFIG_RIG_H
 #define TESTS_UNIT_CONFIG_RIG_H
 
 #include "config/config.h"
 
-/** load() - load a configuration from a string; @errors: told of the file FILE, to be freed */
+/** load() - load a configuration from a string; @errors: the errors, with the file called FILE; to be freed */
 int load(const char *text, size_t bytes, struct config **cfg, char **errors);
 
 /** refused() - a text must be refused with exactly these lines */

@@ -45,20 +45,36 @@ Test(control, version)
 	answers(CALL("version", ",\"params\":[]"), RESULT("1", VERSION));
 	answers("  {\"method\" : \"version\", \"id\":\"x\\u00e4\",\"jsonrpc\":\"2.0\"}\r",
 		RESULT("\"xä\"", VERSION));
-	answers("{\"jsonrpc\":\"2.0\",\"id\":null,\"method\":\"version\"}",
-		RESULT("null", VERSION));
+}
+
+Test(control, an_id_comes_back_as_it_was_written)
+{
+	static const char *const ids[] = {
+		"null", "\"\"",    "\"a\\\"b\"", "0",  "-1", "18446744073709551616",
+		"1.50", "-2.5e+3", "1E400",      "-0",
+	};
+
+	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+		char line[256], want[256];
+
+		snprintf(line, sizeof(line),
+			 "{\"jsonrpc\":\"2.0\",\"id\":%s,\"method\":\"version\"}", ids[i]);
+		snprintf(want, sizeof(want), RESULT("%s", VERSION), ids[i]);
+		answers(line, want);
+	}
 }
 
 Test(control, what_is_no_json)
 {
-	is_no_json("{", "byte 2: unexpected end of data");
-	is_no_json("", "byte 1: unexpected end of data");
+	is_no_json("{", "column 2: expected a key in quotation marks, not the end of the line");
+	is_no_json("", "column 1: expected a value, not the end of the line");
 	is_no_json("\xef\xbb\xbf{}", "a UTF-8 byte order mark stands before the JSON: remove it "
 				     "(editors call that \\\"UTF-8 without BOM\\\")");
-	is_no_json("{} {}", "byte 4: unexpected character");
-	is_no_json("['a']", "byte 2: unexpected character");
-	is_no_json("{\"a\":\"\xff\"}", "byte 7: invalid utf-8 string");
-	is_no_json("[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]", "byte 17: nesting too deep");
+	is_no_json("{} {}", "column 4: expected nothing more, not '{'");
+	is_no_json("['a']", "column 2: expected a value, not '''");
+	is_no_json("{\"a\":\"\xff\"}", "column 6: malformed value: invalid utf-8 string");
+	is_no_json("[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]",
+		   "column 17: more than 16 objects and arrays within each other");
 }
 
 Test(control, json_by_the_letter)
@@ -108,6 +124,14 @@ Test(control, methods_and_parameters)
 	refuses("guest.list", "\"guest\":1", -32602, "\\\"guest\\\" must be a string");
 	refuses("guest.list", "\"guest\":\"vm3\"", -32602, "there is no guest \\\"vm3\\\"");
 	refuses("channel.list", "\"guest\":\"\"", -32602, "there is no guest \\\"\\\"");
+}
+
+Test(control, what_is_quoted_is_cut_between_characters)
+{
+#define A62 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	refuses(A62 "ää", NULL, -32601, "there is no method \\\"" A62 "ä\\\"");
+	refuses(A62 "aä", NULL, -32601, "there is no method \\\"" A62 "a\\\"");
+	refuses(A62 "€", NULL, -32601, "there is no method \\\"" A62 "\\\"");
 }
 
 Test(control, notifications_are_not_answered)
@@ -277,6 +301,8 @@ Test(control, pages)
 
 	cr_assert_null(page("\"limit\":3", names, sizeof(names)), "those were all");
 	cr_assert_str_eq(names, "vm1/0 vm1/1 vm2/0 ");
+	cr_assert_null(page("\"limit\":18446744073709551616", names, sizeof(names)));
+	cr_assert_str_eq(names, "vm1/0 vm1/1 vm2/0 ");
 	cr_assert_null(page("\"limit\":2,\"guest\":\"vm1\"", names, sizeof(names)));
 	cr_assert_str_eq(names, "vm1/0 vm1/1 ");
 
@@ -306,6 +332,7 @@ Test(control, pages_that_are_none)
 	refuses("channel.list", "\"limit\":0", -32602, "\\\"limit\\\" must be 1 or more");
 	refuses("channel.list", "\"limit\":-1", -32602, "\\\"limit\\\" must be 1 or more");
 	refuses("channel.list", "\"limit\":\"1\"", -32602, "\\\"limit\\\" must be a number");
+	refuses("channel.list", "\"limit\":1.0", -32602, "\\\"limit\\\" must be a number");
 	for (size_t i = 0; i < 6; i++) {
 		static const char *const cursor[] = { "",
 						      "x",

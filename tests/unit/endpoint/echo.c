@@ -7,13 +7,7 @@
 
 #include "echo_rig.h"
 
-/**
- * state_of() - what the guest sees of one of the host's ends
- * @rig: rig
- * @writer: of bwd's writing end; else of fwd's reading end
- *
- * Return: its state.
- */
+/* What the guest sees of bwd's writing end (@writer), or of fwd's reading end */
 static enum pipe_state state_of(struct rig *rig, bool writer)
 {
 	enum pipe_state state;
@@ -69,7 +63,7 @@ Test(echo, a_stream_with_a_reader_that_comes_late)
 		}
 	}
 	echo_nothing(&e, -FS_AGAIN);
-	/* Both rings were full at times, and nobody was woken for each piece. */
+	/* Both rings were full at times, and no side was woken for each piece. */
 	cr_assert_gt(e.rig.ch.bwd.full_stalls, 0);
 	free(buf);
 	rig_deinit(&e.rig);
@@ -138,7 +132,7 @@ Test(echo, echo_then_cat)
 		echo_receive(&e, 100);
 		echo_nothing(&e, 0);
 		guest_close_read(&e.rig);
-		/* Who comes again waits for the next writer. */
+		/* A reader that comes again waits for the next writer. */
 		guest_open_read(&e.rig);
 		echo_nothing(&e, -FS_AGAIN);
 		guest_close_read(&e.rig);
@@ -183,7 +177,7 @@ Test(echo, bytes_wait_for_a_reader_to_come_back)
 	echo_send(&e, 1000);
 	guest_close_read(&e.rig);
 	echo_send(&e, 3000);
-	cr_assert_eq(e.rig.ch.bwd.bytes, 1000, "nothing is pushed to nobody");
+	cr_assert_eq(e.rig.ch.bwd.bytes, 1000, "nothing is pushed without a reader");
 	cr_assert_eq(guest_write(&e.rig, buf, 4096), 1096, "the writer is held up by a full fwd");
 	cr_assert_eq(guest_write(&e.rig, "x", 1), -FS_AGAIN);
 	rig_deinit(&e.rig);
@@ -208,7 +202,7 @@ Test(echo, the_reader_closes_after_the_end)
 	echo_send(&e, 10);
 	guest_close_write(&e.rig);
 	guest_close_read(&e.rig);
-	guest_open_write(&e.rig); /* before anybody took the end: it is not seen, the bytes are */
+	guest_open_write(&e.rig); /* before a reader took the end: it is not seen, the bytes are */
 	echo_send(&e, 10);
 	guest_open_read(&e.rig);
 	echo_receive(&e, 20);

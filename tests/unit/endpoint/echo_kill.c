@@ -7,11 +7,7 @@
 
 #include "echo_rig.h"
 
-/**
- * host_end() - the host's end as the killed daemon had it
- * @rig: rig without a daemon
- * @s: to be filled
- */
+/* As the killed daemon had it */
 static void host_end(struct rig *rig, struct socketpair *s)
 {
 	cr_assert_eq(socketpair_attach(s, &rig->sec[OKL4FS_SEC_CTL], &rig->sec[OKL4FS_SEC_FWD],
@@ -19,12 +15,7 @@ static void host_end(struct rig *rig, struct socketpair *s)
 		     0);
 }
 
-/**
- * die_in_a_move() - do what an echo does, up to the moment of its death
- * @rig: rig without a daemon
- * @bytes: of the piece; that much lies in fwd
- * @published: bwd's head was published
- */
+/* Do what an echo does up to its death; @bytes lie in fwd; @published: bwd's head was */
 static void die_in_a_move(struct rig *rig, uint64_t bytes, bool published)
 {
 	uint8_t *buf = malloc(bytes);
@@ -189,12 +180,6 @@ struct model {
 	bool open_write, open_read;
 };
 
-/**
- * act() - one random action of the guest
- * @e: rig
- * @m: model
- * @rng: random numbers
- */
 static void act(struct echo *e, struct model *m, uint64_t *rng)
 {
 	uint8_t buf[3000];

@@ -23,11 +23,6 @@ struct sender {
 	uint64_t size;
 };
 
-/**
- * make_file() - a file with the pattern's first bytes
- * @s: sender
- * @size: its bytes
- */
 static void make_file(struct sender *s, uint64_t size)
 {
 	uint8_t *buf = malloc(size + 1);
@@ -43,12 +38,6 @@ static void make_file(struct sender *s, uint64_t size)
 	s->size = size;
 }
 
-/**
- * sending() - an attached rig that sends a file
- * @s: sender
- * @rounds: how often
- * @ring_bytes: ring
- */
 static void sending(struct sender *s, uint32_t rounds, uint64_t ring_bytes)
 {
 	struct endpoint_config cfg = { .type = ENDPOINT_INTERVM, .rounds = rounds };
@@ -59,22 +48,12 @@ static void sending(struct sender *s, uint32_t rounds, uint64_t ring_bytes)
 	cr_assert_eq(rig_attach(&s->rig), 0);
 }
 
-/**
- * finish() - let it go
- * @s: sender
- */
 static void finish(struct sender *s)
 {
 	rig_deinit(&s->rig);
 	unlink(s->path);
 }
 
-/**
- * read_some() - read a part of the file, and check it
- * @s: sender
- * @from: its first byte
- * @bytes: how many there must be
- */
 static void read_some(struct sender *s, uint64_t from, uint64_t bytes)
 {
 	uint8_t buf[5000];
@@ -95,13 +74,8 @@ static void read_some(struct sender *s, uint64_t from, uint64_t bytes)
 	}
 }
 
-/**
- * next() - what a read gives that is to give no byte
- * @s: sender
- *
- * Return: 0 (end-of-file) or -FS_AGAIN; fails the test otherwise.
- */
-static int64_t next(struct sender *s)
+/* A read that must give no byte. Return: 0 (end-of-file) or -FS_AGAIN */
+static int64_t next_read(struct sender *s)
 {
 	uint8_t byte;
 	int64_t n;
@@ -112,24 +86,14 @@ static int64_t next(struct sender *s)
 	return n;
 }
 
-/**
- * cat() - read the file as cat(1) does
- * @s: sender
- */
 static void cat(struct sender *s)
 {
 	guest_open_read(&s->rig);
 	read_some(s, 0, s->size);
-	cr_assert_eq(next(s), 0);
+	cr_assert_eq(next_read(s), 0);
 	guest_close_read(&s->rig);
 }
 
-/**
- * is_done() - whether all rounds are over
- * @s: sender
- *
- * Return: true when they are.
- */
 static bool is_done(struct sender *s)
 {
 	struct endpoint_info info;
@@ -152,7 +116,7 @@ Test(intervm, the_example)
 	cr_assert_eq(s.rig.ch.bwd.bytes, 2 * FILE_BYTES);
 	/* A third reader waits for a writer. */
 	guest_open_read(&s.rig);
-	cr_assert_eq(next(&s), -FS_AGAIN);
+	cr_assert_eq(next_read(&s), -FS_AGAIN);
 	finish(&s);
 }
 
@@ -185,13 +149,13 @@ Test(intervm, a_reader_that_is_quicker_than_the_host_looks)
 	sending(&s, 2, 1 << 20);
 	guest_open_read(&s.rig);
 	read_some(&s, 0, FILE_BYTES);
-	cr_assert_eq(next(&s), 0);
+	cr_assert_eq(next_read(&s), 0);
 	/* cat f; cat f: closed and open again, and the host sees only that it is open */
 	pipe_consumer_close(&s.rig.guest.rx);
 	pipe_consumer_open(&s.rig.guest.rx);
 	channel_rung(&s.rig.ch);
 	read_some(&s, 0, FILE_BYTES);
-	cr_assert_eq(next(&s), 0);
+	cr_assert_eq(next_read(&s), 0);
 	cr_assert_not(is_done(&s), "the other end has not closed");
 	guest_close_read(&s.rig);
 	cr_assert(is_done(&s));
@@ -245,7 +209,7 @@ Test(intervm, waits_for_a_reader_who_has_the_end_still_before_him)
 	read_some(&s, 10, FILE_BYTES - 10);
 	rig_turns(&s.rig, 2);
 	cr_assert_eq(s.rig.ch.bwd.opens, 1, "the next round would be glued to this one");
-	cr_assert_eq(next(&s), 0);
+	cr_assert_eq(next_read(&s), 0);
 	guest_close_read(&s.rig);
 	cat(&s);
 	cr_assert(is_done(&s));
@@ -283,10 +247,6 @@ Test(intervm, takes_what_the_guest_writes)
 /* ------------------------------------------------------------------------------------------- */
 /* Killed                                                                                      */
 
-/**
- * die() - kill the daemon and start another one
- * @s: sender
- */
 static void die(struct sender *s)
 {
 	rig_kill(&s->rig);
@@ -307,7 +267,7 @@ Test(intervm, killed_at_any_place_of_any_round)
 			die(&s);
 			read_some(&s, at, FILE_BYTES - at);
 			die(&s);
-			cr_assert_eq(next(&s), 0);
+			cr_assert_eq(next_read(&s), 0);
 			die(&s);
 			guest_close_read(&s.rig);
 		}
@@ -316,13 +276,6 @@ Test(intervm, killed_at_any_place_of_any_round)
 	}
 }
 
-/**
- * n_logged() - count the lines of a log that hold a text
- * @log: the log
- * @text: text
- *
- * Return: how many.
- */
 static int n_logged(FILE *log, const char *text)
 {
 	char line[512];
@@ -366,9 +319,9 @@ Test(intervm, memory_that_goes_and_comes_back)
 	channel_suspend(&s.rig.ch);
 	cr_assert_eq(rig_attach(&s.rig), 0);
 	read_some(&s, 50000, FILE_BYTES - 50000);
-	cr_assert_eq(next(&s), 0);
+	cr_assert_eq(next_read(&s), 0);
 	guest_close_read(&s.rig);
-	/* A guest that starts anew gets all rounds anew. */
+	/* A guest that starts again gets all rounds again. */
 	rig_new_memory(&s.rig);
 	cr_assert_eq(rig_attach(&s.rig), 0);
 	cat(&s);
@@ -391,7 +344,7 @@ Test(intervm, killed_and_the_file_is_another_one_then)
 	cr_assert_eq(rig_attach(&s.rig), 0);
 	/* What lies in the ring is still of the old one; then the torn round is over. */
 	read_some(&s, 50000, (uint64_t)pipe_readable(&s.rig.guest.rx));
-	cr_assert_eq(next(&s), 0);
+	cr_assert_eq(next_read(&s), 0);
 	guest_close_read(&s.rig);
 	cat(&s);
 	cr_assert(is_done(&s));
@@ -410,7 +363,7 @@ Test(intervm, the_file_becomes_shorter)
 	read_some(&s, 0, 10000);
 	cr_assert_eq(truncate(s.path, 50000), 0);
 	read_some(&s, 10000, 40000);
-	cr_assert_eq(next(&s), 0);
+	cr_assert_eq(next_read(&s), 0);
 	guest_close_read(&s.rig);
 	s.size = 50000;
 	cat(&s);
@@ -428,7 +381,7 @@ Test(intervm, the_file_becomes_empty_and_the_rounds_have_no_end)
 	cr_assert_eq(truncate(s.path, 0), 0);
 	rig_turns(&s.rig, 2);
 	read_some(&s, 4096, (uint64_t)pipe_readable(&s.rig.guest.rx));
-	cr_assert_eq(next(&s), 0);
+	cr_assert_eq(next_read(&s), 0);
 	guest_close_read(&s.rig);
 	/* A guest that says of every end that it has taken it: turns end all the same. */
 	s.rig.guest.rx.shm->consumer.eof_seen = UINT64_MAX;

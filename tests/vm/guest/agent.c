@@ -4,8 +4,9 @@
  *
  * The port carries frames of {le32 type, le32 id, le32 length, payload} both ways; tests/vm/agent.py
  * is the other end. The host opens with SYNC and a token; the agent skips whatever comes before it
- * (left over from before a reset) and answers with the same, so both begin on a frame's edge. Then
- * any number of commands run at a time, each under an id the host has chosen:
+ * (left over from before a reset) and answers with the same, so both begin on a frame's edge. A SYNC
+ * in place of a frame is answered, too: the first one was meant for a kernel that never came so far.
+ * Then any number of commands run at a time, each under an id the host has chosen:
  *
  *   RUN flags command   start `sh -c command`; stdin is /dev/null, a pipe or a terminal
  *   STDIN data          for its standard input; empty is the end. At most WINDOW bytes may be
@@ -140,18 +141,26 @@ static void send_frame(uint32_t type, uint32_t id, const void *payload, size_t l
 	write_full(buf, sizeof(frame) + length);
 }
 
+/* answer_sync() - the magic of a SYNC has been read; answer with it and the token that follows */
+static void answer_sync(void)
+{
+	char token[SYNC_BYTES];
+
+	read_full(token, sizeof(token));
+	write_full(SYNC_MAGIC, SYNC_BYTES);
+	write_full(token, sizeof(token));
+}
+
 /* synchronise() - skip to the host's SYNC and answer it */
 static void synchronise(void)
 {
-	char seen[SYNC_BYTES] = "", token[SYNC_BYTES];
+	char seen[SYNC_BYTES] = "";
 
 	while (memcmp(seen, SYNC_MAGIC, SYNC_BYTES) != 0) {
 		memmove(seen, seen + 1, SYNC_BYTES - 1);
 		read_full(&seen[SYNC_BYTES - 1], 1);
 	}
-	read_full(token, sizeof(token));
-	write_full(SYNC_MAGIC, SYNC_BYTES);
-	write_full(token, sizeof(token));
+	answer_sync();
 }
 
 /* find_job() - the job called @id, or a free slot for @id 0; NULL when there is none */
@@ -356,6 +365,11 @@ static void take_frame(void)
 	uint32_t word = 0;
 
 	read_full(&frame, sizeof(frame));
+	if (!memcmp(&frame, SYNC_MAGIC, sizeof(frame))) {
+		read_full(payload, SYNC_BYTES - sizeof(frame));
+		answer_sync();
+		return;
+	}
 	if (frame.length > MAX_PAYLOAD) {
 		errno = EPROTO;
 		die("frame");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * joined.c - two guests that are joined: bytes, ends of file, EPIPE, who comes and goes
+ * joined.c - two guests that are joined: bytes, ends of file, EPIPE, guests that come and go
  */
 #include "rig.h"
 
@@ -11,13 +11,7 @@
 
 #define BOTH_WAYS for (unsigned int w = 0; w < 2; w++)
 
-/**
- * writes() - what a write of one byte by a side gives
- * @p: pair
- * @w: side
- *
- * Return: that.
- */
+/* What a write of one byte by a side gives */
 static int64_t writes(struct pair *p, unsigned int w)
 {
 	uint8_t byte;
@@ -29,14 +23,8 @@ static int64_t writes(struct pair *p, unsigned int w)
 	return n;
 }
 
-/**
- * joined() - what a side's endpoint says of itself
- * @p: pair
- * @side: side
- *
- * Return: that somebody is there.
- */
-static bool joined(struct pair *p, unsigned int side)
+/* What the side's endpoint says of itself */
+static bool is_joined(struct pair *p, unsigned int side)
 {
 	struct endpoint_info info;
 
@@ -62,7 +50,7 @@ Test(joined, bytes_both_ways)
 	pair_send(&p, 1, 8000);
 	pair_receive(&p, 0, 5000);
 	pair_receive(&p, 1, 8000);
-	cr_assert(joined(&p, 0) && joined(&p, 1));
+	cr_assert(is_joined(&p, 0) && is_joined(&p, 1));
 	pair_deinit(&p);
 }
 
@@ -175,7 +163,7 @@ Test(joined, a_reader_that_came_and_went_unseen)
 	pair_deinit(&p);
 }
 
-Test(joined, before_anybody_reads_a_writer_fills_the_rings)
+Test(joined, before_a_reader_a_writer_fills_the_rings)
 {
 	struct pair p;
 	uint8_t byte;
@@ -221,21 +209,21 @@ Test(joined, bytes_wait_for_the_next_reader)
 	pair_deinit(&p);
 }
 
-Test(joined, who_attaches_later_gets_all)
+Test(joined, a_guest_that_attaches_later_gets_all)
 {
 	struct pair p;
 
 	for (unsigned int first = 0; first < 2; first++) {
 		pair_init(&p, 4096, false);
 		cr_assert_eq(rig_attach(&p.rig[first]), 0);
-		cr_assert(!joined(&p, first));
+		cr_assert(!is_joined(&p, first));
 		guest_open_write(&p.rig[first]);
 		guest_open_read(&p.rig[first]);
 		pair_send(&p, first, 4096);
 		guest_close_write(&p.rig[first]);
 		pair_turns(&p);
 		cr_assert_eq(rig_attach(&p.rig[!first]), 0);
-		cr_assert(joined(&p, first));
+		cr_assert(is_joined(&p, first));
 		guest_open_read(&p.rig[!first]);
 		pair_receive(&p, first, 4096);
 		pair_nothing(&p, first, 0);
@@ -254,7 +242,7 @@ Test(joined, memory_that_comes_back_goes_on)
 			pair_send(&p, w, 4096);
 			channel_suspend(&p.rig[side].ch);
 			pair_turns(&p);
-			cr_assert(!joined(&p, !side));
+			cr_assert(!is_joined(&p, !side));
 			cr_assert_eq(rig_attach(&p.rig[side]), 0);
 			pair_receive(&p, w, 4096);
 			pair_nothing(&p, w, -FS_AGAIN);
@@ -263,27 +251,18 @@ Test(joined, memory_that_comes_back_goes_on)
 	pair_deinit(&p);
 }
 
-/**
- * died() - what the living side sees of one that has died
- * @p: pair
- * @side: the dead one
- */
+/* What the living side sees of one that has died */
 static void died(struct pair *p, unsigned int side)
 {
 	pair_nothing(p, side, 0);
 	cr_assert_eq(writes(p, !side), -FS_PIPE);
 }
 
-/**
- * born() - a guest that has died is there again, with new memory
- * @p: pair
- * @side: which
- */
 static void born(struct pair *p, unsigned int side)
 {
 	cr_assert_eq(rig_attach(&p->rig[side]), 0);
 	pair_turns(p);
-	cr_assert_eq(writes(p, !side), -FS_PIPE); /* nobody reads yet */
+	cr_assert_eq(writes(p, !side), -FS_PIPE); /* there is no reader yet */
 	guest_open_write(&p->rig[side]);
 	guest_open_read(&p->rig[side]);
 	BOTH_WAYS
@@ -346,7 +325,7 @@ Test(joined, a_reader_that_changes_while_the_writer_reboots)
 		rig_new_memory(&p.rig[0]);
 		cr_assert_eq(rig_attach(&p.rig[0]), 0);
 		guest_open_write(&p.rig[0]);
-		/* To the new stream a reader of the former one is nobody. */
+		/* A reader of the former stream does not count for the new one. */
 		cr_assert_eq(writes(&p, 0), 1);
 		if (!again)
 			guest_open_read(&p.rig[1]);
@@ -404,13 +383,13 @@ Test(joined, a_partner_that_is_taken_away_and_comes_back)
 		pair_send(&p, side, 4096);
 		pair_turns(&p);
 		pair_send(&p, side, 4096);
-		/* As at a move to another worker: nobody is told anything. */
+		/* As at a move to another worker: neither guest is told anything. */
 		p.rig[side].ep->ops->leave(p.rig[side].ep);
-		cr_assert(!joined(&p, !side));
+		cr_assert(!is_joined(&p, !side));
 		pair_receive(&p, side, 4096);
 		pair_nothing(&p, side, -FS_AGAIN);
 		cr_assert_eq(p.rig[side].ep->ops->enter(p.rig[side].ep), 0);
-		cr_assert(joined(&p, !side));
+		cr_assert(is_joined(&p, !side));
 		pair_receive(&p, side, 4096);
 		pair_nothing(&p, side, -FS_AGAIN);
 	}
@@ -430,14 +409,14 @@ Test(joined, a_channel_that_is_removed_ends_and_its_file_goes)
 	rig_kill(&p.rig[0]);
 	pair_receive(&p, 0, 100);
 	died(&p, 0);
-	cr_assert(!joined(&p, 1));
+	cr_assert(!is_joined(&p, 1));
 	rig_new_memory(&p.rig[0]);
 	rig_restart(&p.rig[0]);
 	born(&p, 0);
 	pair_deinit(&p);
 }
 
-Test(joined, who_names_somebody_else_is_not_joined)
+Test(joined, an_endpoint_that_names_another_channel_is_not_joined)
 {
 	struct endpoint_config to = { .type = ENDPOINT_CHANNEL,
 				      .guest = (char *)"vm1",

@@ -2,7 +2,7 @@
 /*
  * kill.c - a daemon that is killed before each of its stores
  *
- * libfs, channel_io.c and the pair are compiled once more, with every store to memory that
+ * libfs, channel/io.c and the pair are compiled once more, with every store to memory that
  * outlives the process a step (stepped/libfs/platform.h). The daemon runs in a process that the test
  * forks, which ends without a word at the step that was chosen. The guests, their memory and what
  * they have sent and received are shared with it, and so is the file. Then comes the next daemon.
@@ -68,10 +68,6 @@ void step_fence(void)
 	__sync_synchronize();
 }
 
-/**
- * world_init() - two guests without a daemon
- * @ring_bytes: ring
- */
 static void world_init(uint64_t ring_bytes)
 {
 	world = mmap(NULL, sizeof(*world), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
@@ -82,9 +78,6 @@ static void world_init(uint64_t ring_bytes)
 	rig_kill(&world->p.rig[1]);
 }
 
-/**
- * world_deinit() - let them go
- */
 static void world_deinit(void)
 {
 	struct pair *p = &world->p;
@@ -97,22 +90,15 @@ static void world_deinit(void)
 }
 
 /* ------------------------------------------------------------------------------------------- */
-/* The guests; what they store is no step                                                       */
+/* The guests; what they store is not a step                                                   */
 
-/**
- * rung() - a guest rings
- * @side: which
- */
-static void rung(unsigned int side)
+static void guest_rings(unsigned int side)
 {
 	world->in_daemon = true;
 	channel_rung(&world->p.rig[side].ch);
 	world->in_daemon = false;
 }
 
-/**
- * turns() - let the daemon run
- */
 static void turns(void)
 {
 	world->in_daemon = true;
@@ -120,11 +106,8 @@ static void turns(void)
 	world->in_daemon = false;
 }
 
-/**
- * attach() - both guests attach
- * @first: which one does so first
- */
-static void attach(unsigned int first)
+/* @first: which one does so first */
+static void attach_both(unsigned int first)
 {
 	world->in_daemon = true;
 	cr_assert_eq(rig_attach(&world->p.rig[first]), 0);
@@ -132,12 +115,6 @@ static void attach(unsigned int first)
 	world->in_daemon = false;
 }
 
-/**
- * write_some() - a guest writes
- * @w: which
- * @bytes: how many, at most 4096
- * @ring: ring the host, if it asked for it
- */
 static void write_some(unsigned int w, uint64_t bytes, bool ring)
 {
 	struct pair *p = &world->p;
@@ -152,16 +129,10 @@ static void write_some(unsigned int w, uint64_t bytes, bool ring)
 	cr_assert(n > 0 || n == -FS_AGAIN || n == -FS_PIPE, "write: %s", fs_status_name((int)n));
 	p->out[w] += n > 0 ? (uint64_t)n : 0;
 	if (notify && ring)
-		rung(w);
+		guest_rings(w);
 }
 
-/**
- * was_closed_at() - whether a stream's writer has closed at a position
- * @w: stream
- * @pos: position
- *
- * Return: true when it has.
- */
+/* Whether the writer of stream @w has closed at a position */
 static bool was_closed_at(unsigned int w, uint64_t pos)
 {
 	for (unsigned int i = world->n_closed[w]; i--;) {
@@ -171,14 +142,6 @@ static bool was_closed_at(unsigned int w, uint64_t pos)
 	return false;
 }
 
-/**
- * read_some() - a guest reads
- * @w: stream that it reads
- * @bytes: how many, at most 4096
- * @ring: ring the host, if it asked for it
- *
- * Return: as pipe_read().
- */
 static int64_t read_some(unsigned int w, uint64_t bytes, bool ring)
 {
 	struct pair *p = &world->p;
@@ -194,16 +157,10 @@ static int64_t read_some(unsigned int w, uint64_t bytes, bool ring)
 			  (unsigned long long)p->in[w]);
 	p->in[w] += n > 0 ? (uint64_t)n : 0;
 	if (notify && ring)
-		rung(!w);
+		guest_rings(!w);
 	return n;
 }
 
-/**
- * open_write() - a guest opens or closes its writing end
- * @w: which
- * @open: opens
- * @ring: ring the host
- */
 static void open_write(unsigned int w, bool open, bool ring)
 {
 	struct pipe *tx = &world->p.rig[w].guest.tx;
@@ -217,15 +174,9 @@ static void open_write(unsigned int w, bool open, bool ring)
 	}
 	world->open_write[w] = open;
 	if (ring)
-		rung(w);
+		guest_rings(w);
 }
 
-/**
- * open_read() - a guest opens or closes the end that reads a stream
- * @w: stream
- * @open: opens
- * @ring: ring the host
- */
 static void open_read(unsigned int w, bool open, bool ring)
 {
 	struct pipe *rx = &world->p.rig[!w].guest.rx;
@@ -236,19 +187,13 @@ static void open_read(unsigned int w, bool open, bool ring)
 		pipe_consumer_close(rx);
 	world->open_read[w] = open;
 	if (ring)
-		rung(!w);
+		guest_rings(!w);
 }
 
 /* ------------------------------------------------------------------------------------------- */
 /* Daemons                                                                                      */
 
-/**
- * run_daemon() - a daemon that is killed at a step
- * @steps: before which of its stores; 0: it ends when @life does
- * @life: what happens while it is there; it begins with nobody attached
- *
- * Return: true when it was killed; false: it made fewer stores.
- */
+/* Killed before store @steps; 0: it ends when @life does. Return: true when it was killed */
 static bool run_daemon(uint64_t steps, void (*life)(void))
 {
 	int status;
@@ -283,10 +228,7 @@ static bool run_daemon(uint64_t steps, void (*life)(void))
 	return WEXITSTATUS(status) == KILLED;
 }
 
-/**
- * last_daemon() - the test's own, which is not killed; to be ended by rig_kill()
- * @loop: of the rigs at the beginning
- */
+/* Is not killed; rig_kill() ends it */
 static void last_daemon(struct loop *loop)
 {
 	struct pair *p = &world->p;
@@ -294,17 +236,11 @@ static void last_daemon(struct loop *loop)
 	p->loop = p->rig[0].loop = p->rig[1].loop = loop;
 	rig_restart(&p->rig[0]);
 	rig_restart(&p->rig[1]);
-	attach(0);
+	attach_both(0);
 }
 
-/**
- * finish() - let everything go over, and see that it does
- * @loop: of the rigs at the beginning
- *
- * Readers open, writers close: all that was written must come, and then the end; and after that
- * neither a byte nor an end that nobody made.
- */
-static void finish(struct loop *loop)
+/* All that was written must come, and then the end; afterwards neither a byte nor another end */
+static void finish_pair(struct loop *loop)
 {
 	struct pair *p = &world->p;
 
@@ -341,7 +277,7 @@ static void finish(struct loop *loop)
 		write_some(w, 1, true);
 		turns();
 		cr_assert_eq(read_some(w, 1, true), 1);
-		/* And nobody reads: EPIPE */
+		/* And without a reader: EPIPE */
 		open_read(w, false, true);
 		turns();
 		cr_assert_eq(pipe_write(&p->rig[w].guest.tx, "x", 1, &(bool){ false }), -FS_PIPE);
@@ -355,12 +291,7 @@ static void finish(struct loop *loop)
  */
 enum meanwhile { NOTHING, READ_SOME, READ_ALL_AND_COME_BACK, ALL_COME_BACK, N_MEANWHILES };
 
-/**
- * meanwhile() - let the guests see what the killed daemon had published
- * @what: what they do
- *
- * What they have seen cannot be taken back: libfs refuses a cursor or a phase that moves back.
- */
+/* The guests see what was published: libfs refuses a cursor or a phase that moves back later */
 static void meanwhile(enum meanwhile what)
 {
 	for (unsigned int w = 0; w < 2 && what != NOTHING; w++) {
@@ -383,12 +314,10 @@ static void meanwhile(enum meanwhile what)
 /* ------------------------------------------------------------------------------------------- */
 /* Every step of some lives                                                                     */
 
-/**
- * life_of_bytes() - bytes go over and are read, in pieces that go around the ring
- */
+/* In pieces that go around the ring */
 static void life_of_bytes(void)
 {
-	attach(0);
+	attach_both(0);
 	for (int i = 0; i < 3; i++) {
 		for (unsigned int w = 0; w < 2; w++) {
 			write_some(w, 3000, true);
@@ -401,12 +330,10 @@ static void life_of_bytes(void)
 	}
 }
 
-/**
- * life_of_ends() - ends open and close, with bytes and without, seen by the daemon or not
- */
+/* With bytes and without, seen by the daemon or not */
 static void life_of_ends(void)
 {
-	attach(1);
+	attach_both(1);
 	for (int i = 0; i < 2; i++) {
 		for (unsigned int w = 0; w < 2; w++) {
 			write_some(w, 100, false);
@@ -429,19 +356,15 @@ static void life_of_ends(void)
 	}
 }
 
-/**
- * life_of_resuming() - only what happens when both come back
- */
+/* Only what happens when both come back */
 static void life_of_resuming(void)
 {
-	attach(0);
+	attach_both(0);
 	turns();
 }
 
-/**
- * opened() - a world in which all ends are open, and something has gone over
- */
-static void opened(void)
+/* All ends are open, and something has gone over */
+static void life_begins(void)
 {
 	world_init(4096);
 	for (unsigned int w = 0; w < 2; w++) {
@@ -451,21 +374,13 @@ static void opened(void)
 	}
 }
 
-/**
- * kill_at() - kill a daemon, and perhaps the next one, and see that all is well
- * @life: life of the first
- * @step: its step
- * @next: step of the next daemon's start; 0: it is not killed
- * @what: what the guests do in between
- *
- * Return: true when the first was killed; false: it made fewer stores.
- */
+/* @next: step of the next daemon's start, 0: none. Return: true when the first was killed */
 static bool kill_at(void (*life)(void), uint64_t step, uint64_t next, enum meanwhile what)
 {
 	struct loop *loop;
 	bool killed;
 
-	opened();
+	life_begins();
 	loop = world->p.loop;
 	run_daemon(0, life_of_resuming);
 	killed = run_daemon(step, life);
@@ -474,18 +389,12 @@ static bool kill_at(void (*life)(void), uint64_t step, uint64_t next, enum meanw
 		run_daemon(next, life_of_resuming);
 		meanwhile(what);
 	}
-	finish(loop);
+	finish_pair(loop);
 	world_deinit();
 	return killed;
 }
 
-/**
- * every_step() - kill at each step of a life, and then at each step of the next daemon's start
- * @life: life
- * @again: how many of the steps of the next daemon's start are tried; 0: it is not killed
- *
- * Return: steps of the life.
- */
+/* Kill at each step of a life, then at @again steps of the next start. Return: steps of the life */
 static uint64_t every_step(void (*life)(void), uint64_t again)
 {
 	for (uint64_t step = 1;; step++) {
@@ -524,10 +433,7 @@ Test(joined_kill, again_while_it_takes_up_what_was_left, .timeout = 240)
 
 static uint64_t rng;
 
-/**
- * act() - a guest does something
- */
-static void act(void)
+static void act_at_random(void)
 {
 	unsigned int w = (unsigned int)rng_below(&rng, 2);
 	bool ring = rng_below(&rng, 3);
@@ -562,14 +468,11 @@ static void act(void)
 	}
 }
 
-/**
- * life_of_anything() - guests do what they like
- */
 static void life_of_anything(void)
 {
-	attach((unsigned int)rng_below(&rng, 2));
+	attach_both((unsigned int)rng_below(&rng, 2));
 	for (int i = 0; i < 200; i++)
-		act();
+		act_at_random();
 }
 
 Test(joined_kill, anything_in_any_order, .timeout = 240)
@@ -587,7 +490,7 @@ Test(joined_kill, anything_in_any_order, .timeout = 240)
 			/* And this keeps the next one's numbers from being the same. */
 			meanwhile((enum meanwhile)rng_below(&rng, N_MEANWHILES));
 		}
-		finish(loop);
+		finish_pair(loop);
 		world_deinit();
 	}
 	cr_assert_gt(killed, 100, "%u of 1000", killed);

@@ -16,69 +16,55 @@
 
 Test(unix_listen, a_client_that_does_not_take_fills_the_ring_and_no_more)
 {
-	uint64_t out = 0, got = 0, stalled;
+	uint64_t stalled;
 	uint8_t buf[4096];
 	struct host h;
-	int fd, idle;
 
 	host_attached(&h, 16384);
-	fd = host_client(&h);
-	for (idle = 0; idle < 3;) {
+	host_play(&h, "client comes");
+	for (int idle = 0; idle < 3;) {
 		int64_t n;
 
-		pattern_fill(buf, out, sizeof(buf));
+		pattern_fill(buf, h.out, sizeof(buf));
 		n = guest_write(&h.rig, buf, sizeof(buf));
-		out += n > 0 ? (uint64_t)n : 0;
+		h.out += n > 0 ? (uint64_t)n : 0;
 		idle = n > 0 ? 0 : idle + 1;
 		rig_turns(&h.rig, 2);
 	}
-	cr_assert_eq(guest_write(&h.rig, buf, 1), -FS_AGAIN);
 	stalled = h.rig.ch.fwd.bytes;
-	cr_assert_eq(out - stalled, 16384);
-	cr_assert_leq(rig_cpu_ms(&h.rig, 100), SPIN_MS);
+	cr_assert_eq(h.out - stalled, 16384);
+	host_play(&h, "ring is full; idle");
 	cr_assert_eq(h.rig.ch.fwd.bytes, stalled);
-	client_gets(&h, fd, &got, out);
-	client_sees(&h, fd, EAGAIN);
-	close(fd);
+	client_gets(&h, h.fd, &h.got, h.out);
+	host_play(&h, "client sees nothing");
 	host_finish(&h);
 }
 
 Test(unix_listen, a_guest_that_does_not_take_holds_up_the_client)
 {
-	uint64_t in = 0, seen = 0;
 	struct host h;
-	int fd;
 
 	host_attached(&h, 16384);
-	fd = host_client(&h);
-	while (client_sends(&h, fd, &in, 65536))
+	host_play(&h, "client comes");
+	while (client_sends(&h, h.fd, &h.in, 65536))
 		;
 	cr_assert_eq(h.rig.ch.bwd.bytes, 16384);
-	cr_assert_leq(rig_cpu_ms(&h.rig, 100), SPIN_MS);
-	guest_gets(&h, &seen, in);
-	guest_sees(&h, -FS_AGAIN);
-	close(fd);
+	host_play(&h, "idle");
+	guest_gets(&h, &h.seen, h.in);
+	host_play(&h, "guest sees nothing");
 	host_finish(&h);
 }
 
 Test(unix_listen, a_guest_without_reader_holds_up_the_client)
 {
-	uint64_t in = 0, seen = 0;
 	struct host h;
-	int fd;
 
 	host_attached(&h, 4096);
-	fd = host_client(&h);
-	guest_close_read(&h.rig);
-	client_sends(&h, fd, &in, 1000);
+	host_play(&h, "client comes; closes read; client sends 1000");
 	cr_assert_eq(h.rig.ch.bwd.bytes, 0);
-	cr_assert_leq(rig_cpu_ms(&h.rig, 100), SPIN_MS);
-	guest_open_read(&h.rig);
-	guest_gets(&h, &seen, 1000);
 	/* A client that goes meanwhile is noticed, though nothing of it is read. */
-	guest_close_read(&h.rig);
-	host_leave(&h, fd);
-	cr_assert_not(host_info(&h).connected);
+	host_play(&h,
+		  "idle; opens read; guest gets 1000; closes read; client leaves; disconnected");
 	host_finish(&h);
 }
 
@@ -86,28 +72,17 @@ Test(unix_listen, a_stalled_client_that_goes_makes_room_for_the_next)
 {
 	uint8_t buf[4096] = { 0 };
 	struct host h;
-	int fd;
 
 	host_attached(&h, 4096);
-	fd = host_client(&h);
+	host_play(&h, "client comes");
 	while (guest_write(&h.rig, buf, sizeof(buf)) > 0)
 		rig_turns(&h.rig, 2);
-	host_leave(&h, fd);
-	cr_assert_not(host_info(&h).connected);
-	cr_assert_eq(guest_write(&h.rig, buf, 1), -FS_PIPE);
-	fd = host_client(&h);
-	cr_assert_eq(host_info(&h).refused, 0);
-	cr_assert_gt(recv(fd, buf, sizeof(buf), 0), 0, "what was left in the ring");
-	close(fd);
+	host_play(&h, "client leaves; disconnected; guest has EPIPE; client comes; refused 0");
+	cr_assert_gt(recv(h.fd, buf, sizeof(buf), 0), 0, "what was left in the ring");
 	host_finish(&h);
 }
 
-/**
- * read_all() - a client that takes what it can, in a thread of its own
- * @arg: its connection; blocking
- *
- * Return: NULL, at the end of the stream.
- */
+/* A client that takes what it can until the end, in a thread of its own */
 static void *read_all(void *arg)
 {
 	static char buf[1 << 20];
@@ -118,12 +93,6 @@ static void *read_all(void *arg)
 	return NULL;
 }
 
-/**
- * all_sent() - whether the guest's writer has nothing left in the ring
- * @arg: host
- *
- * Return: true when all was taken.
- */
 static bool all_sent(void *arg)
 {
 	struct host *h = arg;
@@ -156,142 +125,86 @@ Test(unix_listen, a_client_that_keeps_up_gets_turn_after_turn)
 
 Test(unix_listen, memory_away_for_a_while)
 {
-	uint64_t in = 0, out = 0, seen = 0, got = 0;
 	struct host h;
-	int fd;
 
 	host_attached(&h, 4096);
-	fd = host_client(&h);
-	client_sends(&h, fd, &in, 1000);
-	channel_suspend(&h.rig.ch);
-	client_sends(&h, fd, &in, 1000);
-	cr_assert_leq(rig_cpu_ms(&h.rig, 100), SPIN_MS);
-	client_sees(&h, fd, EAGAIN);
-	cr_assert_eq(rig_attach(&h.rig), 0);
-	guest_gets(&h, &seen, 2000);
-	guest_sends(&h, &out, 1000);
-	client_gets(&h, fd, &got, 1000);
+	host_play(&h, "client comes; client sends 1000; memory goes; client sends 1000; idle; "
+		      "client sees nothing; memory comes; guest gets 2000; guest sends 1000; "
+		      "client gets 1000");
 	cr_assert_eq(channel_write_phase(&h.rig.ch), 1, "nobody saw it close");
 	/* A client that goes meanwhile is noticed when the memory is back. */
-	channel_suspend(&h.rig.ch);
-	host_leave(&h, fd);
-	cr_assert_eq(rig_attach(&h.rig), 0);
-	guest_sees(&h, 0);
-	cr_assert_not(host_info(&h).connected);
+	host_play(&h, "memory goes; client leaves; memory comes; guest sees end; disconnected");
 	host_finish(&h);
 }
 
 Test(unix_listen, half_closed_over_a_suspension)
 {
-	uint64_t out = 0, got = 0;
 	struct host h;
-	int fd;
 
 	host_attached(&h, 4096);
-	fd = host_client(&h);
-	shutdown(fd, SHUT_WR);
-	guest_sees(&h, 0);
-	channel_suspend(&h.rig.ch);
-	cr_assert_eq(rig_attach(&h.rig), 0);
-	guest_sees(&h, 0);
-	guest_sends(&h, &out, 10);
-	client_gets(&h, fd, &got, 10);
-	close(fd);
+	host_play(&h, "client comes; client ends; guest sees end; memory goes; memory comes; "
+		      "guest sees end; guest sends 10; client gets 10");
 	host_finish(&h);
 }
 
 Test(unix_listen, memory_gone_for_good_ends_the_client)
 {
-	void (*const ways[])(struct channel *) = { channel_detach, channel_guest_gone };
+	static const char *const ways[] = { "guest detaches", "guest dies", "memory comes" };
 	struct host h;
-	int fd;
 
 	for (int i = 0; i < 3; i++) {
 		host_attached(&h, 4096);
-		fd = host_client(&h);
-		channel_suspend(&h.rig.ch);
-		if (i < 2) {
-			ways[i](&h.rig.ch);
-		} else {
+		host_play(&h, "client comes; memory goes");
+		if (i == 2)
 			rig_new_memory(&h.rig);
-			cr_assert_eq(rig_attach(&h.rig), 0);
-		}
-		client_sees(&h, fd, 0);
-		cr_assert_not(host_info(&h).connected);
-		close(fd);
+		host_play(&h, ways[i]);
+		host_play(&h, "client sees end; disconnected");
 		host_finish(&h);
 	}
 }
 
 Test(unix_listen, what_the_guest_wrote_before_it_detached_is_delivered)
 {
-	uint64_t out = 0, got = 0;
 	struct host h;
-	int fd;
 
 	host_attached(&h, 16384);
-	fd = host_client(&h);
+	host_play(&h, "client comes");
 	pipe_producer_open(&h.rig.guest.tx);
-	channel_suspend(&h.rig.ch);
-	guest_sends(&h, &out, 16384);
-	cr_assert_eq(rig_attach(&h.rig), 0);
-	channel_detach(&h.rig.ch);
-	client_gets(&h, fd, &got, 16384);
-	client_sees(&h, fd, 0);
-	close(fd);
+	host_play(&h, "memory goes; guest sends 16384; memory comes; guest detaches; "
+		      "client gets 16384; client sees end");
 	host_finish(&h);
 }
 
 Test(unix_listen, a_violation_ends_the_client)
 {
 	struct host h;
-	int fd;
 
 	host_attached(&h, 4096);
-	fd = host_client(&h);
+	host_play(&h, "client comes");
 	h.rig.guest.tx.shm->producer.head = 1 << 20;
-	channel_rung(&h.rig.ch);
+	host_play(&h, "guest rings");
 	cr_assert_eq(h.rig.ch.state, CHANNEL_FAILED);
 	cr_assert_eq(h.rig.told, FS_HEAD_PAST_RING);
 	/* Nobody knows what is missing: no end-of-file, and an error as soon as the client says something */
-	client_sees(&h, fd, EAGAIN);
-	cr_assert_eq(send(fd, "x", 1, 0), 1);
-	rig_turns(&h.rig, 3);
-	client_sees(&h, fd, ECONNRESET);
-	close(fd);
+	host_play(&h,
+		  "client sees nothing; client sends 1; turns; client sees reset; client closes");
 	/* The next one is held until there is good memory. */
-	fd = host_client(&h);
-	client_sees(&h, fd, EAGAIN);
+	host_play(&h, "client comes; client sees nothing");
 	rig_new_memory(&h.rig);
-	cr_assert_eq(rig_attach(&h.rig), 0);
-	guest_open_write(&h.rig);
-	cr_assert_eq(guest_write(&h.rig, "\0", 1), 1);
-	client_gets(&h, fd, &(uint64_t){ 0 }, 1);
-	close(fd);
+	host_play(&h, "memory comes; opens write; guest sends 1; client gets 1");
 	host_finish(&h);
 }
 
 Test(unix_listen, a_restart_is_a_client_that_went)
 {
-	uint64_t out = 0, got = 0;
 	struct host h;
-	int fd;
 
 	host_attached(&h, 4096);
-	fd = host_client(&h);
-	rig_kill(&h.rig);
-	close(fd);
-	guest_sees(&h, -FS_AGAIN);
-	guest_sends(&h, &out, 100);
-	rig_restart(&h.rig);
-	cr_assert_eq(rig_attach(&h.rig), 0);
-	guest_sees(&h, 0);
-	cr_assert_eq(guest_write(&h.rig, h.path, 1), -FS_PIPE);
+	host_play(&h,
+		  "client comes; daemon dies; client closes; guest sees nothing; guest sends 100; "
+		  "daemon starts; memory comes; guest sees end; guest has EPIPE");
 	/* What was written and not taken is there, once. */
-	fd = host_client(&h);
-	client_gets(&h, fd, &got, 100);
-	client_sees(&h, fd, EAGAIN);
-	close(fd);
+	host_play(&h, "client comes; client gets 100; client sees nothing");
 	host_finish(&h);
 }
 

@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * rig.c - a rig with the endpoint unix-listen, and clients of it
+ * rig.c - endpoints that are unix sockets, their peers, and the steps that tests are made of
  */
 #include "rig.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "util/fd.h"
 
-/**
- * host_listening() - a rig with a unix-listen, not attached
- * @h: host
- * @ring_bytes: ring
- */
-void host_listening(struct host *h, uint64_t ring_bytes)
+static void host_init(struct host *h, struct endpoint_config cfg, uint64_t ring_bytes)
 {
-	struct endpoint_config cfg = { .type = ENDPOINT_UNIX_LISTEN, .mode = 0640 };
-
+	*h = (struct host){
+		.listener = -1,
+		.fd = -1,
+		.step = "",
+	};
+	h->connects = cfg.type == ENDPOINT_UNIX_CONNECT;
 	strcpy(h->dir, "okl4fs-stream-XXXXXX");
 	cr_assert_not_null(mkdtemp(h->dir));
 	snprintf(h->path, sizeof(h->path), "%s/s", h->dir);
@@ -28,11 +28,18 @@ void host_listening(struct host *h, uint64_t ring_bytes)
 	rig_init(&h->rig, &cfg, ring_bytes);
 }
 
-/**
- * host_attached() - the same, attached, with the guest's ends open
- * @h: host
- * @ring_bytes: ring
- */
+void host_listening(struct host *h, uint64_t ring_bytes)
+{
+	host_init(h, (struct endpoint_config){ .type = ENDPOINT_UNIX_LISTEN, .mode = 0640 },
+		  ring_bytes);
+}
+
+void host_connecting(struct host *h, uint64_t ring_bytes)
+{
+	host_init(h, (struct endpoint_config){ .type = ENDPOINT_UNIX_CONNECT }, ring_bytes);
+	cr_assert_eq(rig_attach(&h->rig), 0);
+}
+
 void host_attached(struct host *h, uint64_t ring_bytes)
 {
 	host_listening(h, ring_bytes);
@@ -41,23 +48,19 @@ void host_attached(struct host *h, uint64_t ring_bytes)
 	guest_open_write(&h->rig);
 }
 
-/**
- * host_finish() - let it go
- * @h: host
- */
 void host_finish(struct host *h)
 {
+	if (h->fd >= 0)
+		close(h->fd);
 	rig_deinit(&h->rig);
+	if (h->listener >= 0) {
+		close(h->listener);
+		cr_assert_eq(unlink(h->path), 0);
+	}
 	cr_assert_neq(access(h->path, F_OK), 0, "the socket is removed");
 	cr_assert_eq(rmdir(h->dir), 0);
 }
 
-/**
- * host_client() - connect, and let the daemon see it
- * @h: host
- *
- * Return: a non-blocking connection.
- */
 int host_client(struct host *h)
 {
 	int fd = fd_connect_unix(h->path);
@@ -67,23 +70,12 @@ int host_client(struct host *h)
 	return fd;
 }
 
-/**
- * host_leave() - close a connection, and let the daemon see it
- * @h: host
- * @fd: connection
- */
 void host_leave(struct host *h, int fd)
 {
 	close(fd);
 	rig_turns(&h->rig, 3);
 }
 
-/**
- * host_info() - what the endpoint says of itself
- * @h: host
- *
- * Return: that.
- */
 struct endpoint_info host_info(struct host *h)
 {
 	struct endpoint_info i;
@@ -92,12 +84,6 @@ struct endpoint_info host_info(struct host *h)
 	return i;
 }
 
-/**
- * guest_gets() - the guest must read a part of the stream, and no more
- * @h: host
- * @pos: position in the stream; moved on
- * @bytes: how many
- */
 void guest_gets(struct host *h, uint64_t *pos, uint64_t bytes)
 {
 	uint8_t *buf = malloc(bytes + 1);
@@ -110,7 +96,7 @@ void guest_gets(struct host *h, uint64_t *pos, uint64_t bytes)
 			rig_turns(&h->rig, 3);
 			n = guest_read(&h->rig, buf, bytes - done);
 		}
-		cr_assert_gt(n, 0, "%s", fs_status_name((int)n));
+		cr_assert_gt(n, 0, "%s: %s", h->step, fs_status_name((int)n));
 		pattern_check(buf, *pos, (uint64_t)n);
 		*pos += (uint64_t)n;
 		done += (uint64_t)n;
@@ -118,43 +104,25 @@ void guest_gets(struct host *h, uint64_t *pos, uint64_t bytes)
 	free(buf);
 }
 
-/**
- * guest_sees() - a read in the guest must give no byte, but this
- * @h: host
- * @want: 0 (end-of-file) or -FS_AGAIN
- */
 void guest_sees(struct host *h, int64_t want)
 {
 	uint8_t byte;
 
 	rig_turns(&h->rig, 3);
-	cr_assert_eq(guest_read(&h->rig, &byte, 1), want);
+	cr_assert_eq(guest_read(&h->rig, &byte, 1), want, "%s", h->step);
 }
 
-/**
- * guest_sends() - the guest writes a part of the stream, all of it
- * @h: host
- * @pos: position in the stream; moved on
- * @bytes: how many
- */
 void guest_sends(struct host *h, uint64_t *pos, uint64_t bytes)
 {
 	uint8_t *buf = malloc(bytes);
 
 	pattern_fill(buf, *pos, bytes);
-	cr_assert_eq(guest_write(&h->rig, buf, bytes), (int64_t)bytes);
+	cr_assert_eq(guest_write(&h->rig, buf, bytes), (int64_t)bytes, "%s", h->step);
 	*pos += bytes;
 	free(buf);
 	rig_turns(&h->rig, 2);
 }
 
-/**
- * client_gets() - a client must read a part of the stream
- * @h: host
- * @fd: client
- * @pos: position in the stream; moved on
- * @bytes: how many
- */
 void client_gets(struct host *h, int fd, uint64_t *pos, uint64_t bytes)
 {
 	uint8_t *buf = malloc(bytes);
@@ -167,7 +135,7 @@ void client_gets(struct host *h, int fd, uint64_t *pos, uint64_t bytes)
 			rig_turns(&h->rig, 3);
 			n = recv(fd, buf, bytes - done, 0);
 		}
-		cr_assert_gt(n, 0, "%s after %llu bytes", n ? strerror(errno) : "end",
+		cr_assert_gt(n, 0, "%s: %s after %llu bytes", h->step, n ? strerror(errno) : "end",
 			     (unsigned long long)done);
 		pattern_check(buf, *pos, (uint64_t)n);
 		*pos += (uint64_t)n;
@@ -176,12 +144,6 @@ void client_gets(struct host *h, int fd, uint64_t *pos, uint64_t bytes)
 	free(buf);
 }
 
-/**
- * client_sees() - a read of the client's must give no byte, but this
- * @h: host
- * @fd: client
- * @want: 0 (end-of-file), or an errno
- */
 void client_sees(struct host *h, int fd, int want)
 {
 	ssize_t n;
@@ -190,20 +152,11 @@ void client_sees(struct host *h, int fd, int want)
 	rig_turns(&h->rig, 3);
 	n = recv(fd, &c, 1, 0);
 	if (want)
-		cr_assert(n < 0 && errno == want, "%zd, %s", n, strerror(errno));
+		cr_assert(n < 0 && errno == want, "%s: %zd, %s", h->step, n, strerror(errno));
 	else
-		cr_assert_eq(n, 0);
+		cr_assert_eq(n, 0, "%s", h->step);
 }
 
-/**
- * client_sends() - a client writes a part of the stream
- * @h: host
- * @fd: client
- * @pos: position in the stream; moved on
- * @bytes: how many at most
- *
- * Return: how many its socket took.
- */
 uint64_t client_sends(struct host *h, int fd, uint64_t *pos, uint64_t bytes)
 {
 	uint8_t *buf = malloc(bytes);
@@ -219,4 +172,214 @@ uint64_t client_sends(struct host *h, int fd, uint64_t *pos, uint64_t bytes)
 	}
 	*pos += (uint64_t)n;
 	return (uint64_t)n;
+}
+
+/* ------------------------------------------------------------------------------------------- */
+/* Steps                                                                                       */
+
+static bool has_come(void *arg)
+{
+	struct host *h = arg;
+
+	if (h->fd < 0)
+		h->fd = accept4(h->listener, NULL, NULL, SOCK_NONBLOCK);
+	return h->fd >= 0;
+}
+
+static bool has_failed(void *arg)
+{
+	return host_info(arg).failed > 0;
+}
+
+static void client_comes(struct host *h, uint64_t n)
+{
+	if (h->connects) {
+		h->fd = -1;
+		rig_until(&h->rig, has_come, h, "a connection");
+		rig_turns(&h->rig, 3);
+		cr_assert(host_info(h).connected);
+	} else {
+		h->fd = host_client(h);
+	}
+}
+
+static void nobody_comes(struct host *h, uint64_t n)
+{
+	cr_assert_leq(rig_cpu_ms(&h->rig, 100), SPIN_MS);
+	cr_assert_eq(accept4(h->listener, NULL, NULL, SOCK_NONBLOCK), -1);
+	cr_assert_eq(errno, EAGAIN);
+	cr_assert_not(host_info(h).connected);
+}
+
+static void server_listens(struct host *h, uint64_t n)
+{
+	h->listener = fd_listen_unix(h->path, 0600, NULL);
+	cr_assert_geq(h->listener, 0, "%s", strerror(-h->listener));
+}
+
+static void client_closes(struct host *h, uint64_t n)
+{
+	close(h->fd);
+	h->fd = -1;
+}
+
+static void client_leaves(struct host *h, uint64_t n)
+{
+	host_leave(h, h->fd);
+	h->fd = -1;
+}
+
+/* The machine is switched off: the device is stopped, then the frontend leaves. */
+static void machine_goes(struct host *h, uint64_t n)
+{
+	channel_suspend(&h->rig.ch);
+	channel_guest_gone(&h->rig.ch);
+	/* What comes now must not come from there. */
+	memset(h->rig.page, 0xdd, 4096 + 2 * h->rig.cfg.ring_bytes);
+}
+
+/* Another machine, or the same one booted anew */
+static void machine_comes(struct host *h, uint64_t n)
+{
+	rig_new_memory(&h->rig);
+	cr_assert_eq(rig_attach(&h->rig), 0);
+	guest_open_write(&h->rig);
+}
+
+static void guest_fills_ring(struct host *h, uint64_t n)
+{
+	uint64_t ring = h->rig.cfg.ring_bytes;
+
+	while (channel_readable(&h->rig.ch) < (int64_t)ring)
+		guest_sends(h, &h->out, ring - (uint64_t)channel_readable(&h->rig.ch));
+}
+
+static void has_tail(struct host *h, uint64_t n)
+{
+	cr_assert_eq(channel_tail_bytes(&h->rig.ch), n, "%s", h->step);
+	if (!n)
+		cr_assert_eq(h->rig.budget.used_bytes, 0);
+}
+
+#define STEP(name, expression)                       \
+	static void name(struct host *h, uint64_t n) \
+	{                                            \
+		expression;                          \
+	}
+STEP(opens_read, guest_open_read(&h->rig))
+STEP(opens_write, guest_open_write(&h->rig))
+STEP(closes_read, guest_close_read(&h->rig))
+STEP(closes_write, guest_close_write(&h->rig))
+STEP(sends, guest_sends(h, &h->out, n))
+STEP(gets, guest_gets(h, &h->seen, n))
+STEP(sees_end, guest_sees(h, 0))
+STEP(sees_nothing, guest_sees(h, -FS_AGAIN))
+STEP(has_epipe, cr_assert_eq(guest_write(&h->rig, "", 1), -FS_PIPE))
+STEP(is_full, cr_assert_eq(guest_write(&h->rig, "", 1), -FS_AGAIN))
+STEP(client_sends_all, cr_assert_eq(client_sends(h, h->fd, &h->in, n), n))
+STEP(client_gets_all, client_gets(h, h->fd, &h->got, n))
+STEP(client_sees_end, client_sees(h, h->fd, 0))
+STEP(client_sees_nothing, client_sees(h, h->fd, EAGAIN))
+STEP(client_sees_reset, client_sees(h, h->fd, ECONNRESET))
+STEP(client_ends, shutdown(h->fd, SHUT_WR))
+STEP(attempt_fails, rig_until(&h->rig, has_failed, h, "an attempt"))
+STEP(memory_goes, channel_suspend(&h->rig.ch))
+STEP(memory_comes, cr_assert_eq(rig_attach(&h->rig), 0))
+STEP(guest_dies, channel_guest_gone(&h->rig.ch))
+STEP(guest_detaches, channel_detach(&h->rig.ch))
+STEP(lost, cr_assert_eq(h->rig.ch.lost_bytes, n))
+STEP(daemon_dies, rig_kill(&h->rig))
+STEP(daemon_starts, rig_restart(&h->rig))
+STEP(rings, channel_rung(&h->rig.ch))
+STEP(idle, cr_assert_leq(rig_cpu_ms(&h->rig, 100), SPIN_MS))
+STEP(turns, rig_turns(&h->rig, 3))
+STEP(connected, cr_assert(host_info(h).connected))
+STEP(disconnected, cr_assert_not(host_info(h).connected))
+STEP(clients, cr_assert_eq(host_info(h).clients, n))
+STEP(refused, cr_assert_eq(host_info(h).refused, n))
+STEP(failed, cr_assert_eq(host_info(h).failed, n))
+
+static const struct {
+	const char *words;
+	void (*take)(struct host *h, uint64_t n);
+} all_steps[] = {
+	/* the guest's program */
+	{ "opens read", opens_read },
+	{ "opens write", opens_write },
+	{ "closes read", closes_read },
+	{ "closes write", closes_write },
+	{ "guest sends", sends },
+	{ "guest fills ring", guest_fills_ring }, /* the peer's socket is full, too */
+	{ "guest gets", gets },
+	{ "guest sees end", sees_end },
+	{ "guest sees nothing", sees_nothing },
+	{ "guest has EPIPE", has_epipe },
+	{ "ring is full", is_full },
+	/* its peer on the host: a client, or a server that the endpoint has called */
+	{ "server listens", server_listens },
+	{ "client comes", client_comes },
+	{ "nobody comes", nobody_comes },
+	{ "attempt fails", attempt_fails },
+	{ "client sends", client_sends_all },
+	{ "client gets", client_gets_all },
+	{ "client sees end", client_sees_end },
+	{ "client sees nothing", client_sees_nothing },
+	{ "client sees reset", client_sees_reset },
+	{ "client ends", client_ends },
+	{ "client closes", client_closes }, /* the daemon has not looked yet */
+	{ "client leaves", client_leaves }, /* and the daemon has seen it */
+	/* the guest's memory, and the daemon */
+	{ "memory goes", memory_goes },
+	{ "memory comes", memory_comes },
+	{ "guest dies", guest_dies },
+	{ "guest detaches", guest_detaches },
+	{ "machine goes", machine_goes },
+	{ "machine comes", machine_comes },
+	{ "tail", has_tail },
+	{ "lost", lost },
+	{ "daemon dies", daemon_dies },
+	{ "daemon starts", daemon_starts },
+	{ "guest rings", rings },
+	{ "turns", turns },
+	/* what the endpoint says of itself */
+	{ "idle", idle },
+	{ "connected", connected },
+	{ "disconnected", disconnected },
+	{ "clients", clients },
+	{ "refused", refused },
+	{ "failed", failed },
+};
+
+static void take_step(struct host *h, char *words)
+{
+	size_t bytes = strlen(words), digits = 0;
+	uint64_t n = 0;
+
+	while (digits < bytes && strchr("0123456789", words[bytes - 1 - digits]))
+		digits++;
+	if (digits)
+		n = strtoull(words + bytes - digits, NULL, 10);
+	bytes -= digits;
+	while (bytes && words[bytes - 1] == ' ')
+		bytes--;
+	for (size_t i = 0; i < sizeof(all_steps) / sizeof(all_steps[0]); i++) {
+		if (strlen(all_steps[i].words) == bytes &&
+		    !strncmp(all_steps[i].words, words, bytes)) {
+			all_steps[i].take(h, n);
+			return;
+		}
+	}
+	cr_assert_fail("no step is called \"%s\"", words);
+}
+
+void host_play(struct host *h, const char *steps)
+{
+	char *copy = strdup(steps), *at = copy, *words;
+
+	while ((words = strsep(&at, ";"))) {
+		h->step = words += strspn(words, " ");
+		take_step(h, words);
+	}
+	h->step = "";
+	free(copy);
 }

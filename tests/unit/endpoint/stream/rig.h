@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * rig.h - a rig with the endpoint unix-listen, and clients of it
+ * rig.h - a rig with the endpoint unix-listen or unix-connect, its peer on the host, and a player of
+ * steps for both
  */
 #ifndef TESTS_UNIT_ENDPOINT_STREAM_RIG_H
 #define TESTS_UNIT_ENDPOINT_STREAM_RIG_H
@@ -10,15 +11,37 @@
 #define SPIN_MS 30 /* of 100: more is a loop that does not sleep */
 
 /**
- * struct host - a rig with a unix-listen
+ * struct host - a rig, and what is on the host's side of it
  * @rig: rig
- * @dir: where its socket lies
+ * @dir: where the socket lies
  * @path: of the socket
+ * @connects: the endpoint is a unix-connect
+ * @listener: (unix-connect) where the peer listens, or -1
+ * @fd: the connection that host_play() speaks of: of a client, or of the server that was called
+ * @in: bytes of the stream to the guest that were sent
+ * @seen: of these, bytes that the guest has read
+ * @out: bytes of the stream from the guest that were sent
+ * @got: of these, bytes that the peer has read
+ * @step: what host_play() is doing, for messages
  */
 struct host {
 	struct rig rig;
 	char dir[32], path[64];
+	bool connects;
+	int listener, fd;
+	uint64_t in, seen, out, got;
+	const char *step;
 };
+
+/**
+ * host_play() - take these steps, one after the other
+ * @h: host
+ * @steps: separated by ";". A number may follow a step: bytes, or how many. rig.c has the list
+ */
+void host_play(struct host *h, const char *steps);
+
+/** host_connecting() - a rig with a unix-connect, attached, nothing opened by the guest */
+void host_connecting(struct host *h, uint64_t ring_bytes);
 
 /** host_listening() - a rig with a unix-listen, not attached */
 void host_listening(struct host *h, uint64_t ring_bytes);

@@ -11,6 +11,16 @@
 #include "rig.h"
 #include "util/fd.h"
 
+/* A test of a guest that is there with both ends open; the steps follow */
+static void play(uint64_t ring_bytes, const char *steps)
+{
+	struct host h;
+
+	host_attached(&h, ring_bytes);
+	host_play(&h, steps);
+	host_finish(&h);
+}
+
 /* ------------------------------------------------------------------------------------------- */
 /* Coming and going                                                                            */
 
@@ -47,38 +57,24 @@ Test(unix_listen, a_socket_that_cannot_be)
 
 Test(unix_listen, both_ways)
 {
-	uint64_t in = 0, out = 0, seen = 0, got = 0;
 	struct host h;
-	int fd;
 
 	host_attached(&h, 8192);
-	fd = host_client(&h);
-	cr_assert(host_info(&h).connected);
+	host_play(&h, "client comes; connected");
 	for (int i = 0; i < 50; i++) {
-		cr_assert_eq(client_sends(&h, fd, &in, 1 + i * 160), 1 + i * 160);
-		guest_gets(&h, &seen, 1 + i * 160);
-		guest_sends(&h, &out, 1 + i * 160);
-		client_gets(&h, fd, &got, 1 + i * 160);
+		cr_assert_eq(client_sends(&h, h.fd, &h.in, 1 + i * 160), 1 + i * 160);
+		guest_gets(&h, &h.seen, 1 + i * 160);
+		guest_sends(&h, &h.out, 1 + i * 160);
+		client_gets(&h, h.fd, &h.got, 1 + i * 160);
 	}
-	guest_sees(&h, -FS_AGAIN);
-	client_sees(&h, fd, EAGAIN);
-	close(fd);
+	host_play(&h, "guest sees nothing; client sees nothing");
 	host_finish(&h);
 }
 
 Test(unix_listen, a_client_that_leaves_without_having_read_makes_way)
 {
-	uint64_t out = 0;
-	struct host h;
-	int fd;
-
-	host_attached(&h, 4096);
-	guest_close_read(&h.rig); /* bwd takes nothing */
-	fd = host_client(&h);
-	guest_sends(&h, &out, 100);
-	host_leave(&h, fd);
-	cr_assert_not(host_info(&h).connected);
-	host_finish(&h);
+	/* closes read: bwd takes nothing */
+	play(4096, "closes read; client comes; guest sends 100; client leaves; disconnected");
 }
 
 Test(unix_listen, before_a_client_comes_the_guest_waits)
@@ -95,94 +91,64 @@ Test(unix_listen, before_a_client_comes_the_guest_waits)
 
 Test(unix_listen, a_client_that_comes_before_the_guest_is_held)
 {
-	uint64_t in = 0, out = 0, seen = 0, got = 0;
 	struct host h;
-	int fd;
 
 	host_listening(&h, 4096);
-	fd = host_client(&h);
-	cr_assert(host_info(&h).connected);
-	cr_assert_eq(client_sends(&h, fd, &in, 1000), 1000);
-	cr_assert_leq(rig_cpu_ms(&h.rig, 100), SPIN_MS);
-	cr_assert_eq(rig_attach(&h.rig), 0);
-	guest_open_read(&h.rig);
-	guest_open_write(&h.rig);
-	guest_gets(&h, &seen, 1000);
-	guest_sends(&h, &out, 1000);
-	client_gets(&h, fd, &got, 1000);
-	close(fd);
+	host_play(&h, "client comes; connected; client sends 1000; idle; memory comes; opens read; "
+		      "opens write; guest gets 1000; guest sends 1000; client gets 1000");
 	host_finish(&h);
 }
 
 Test(unix_listen, one_that_left_before_the_guest_came_is_heard_if_it_spoke)
 {
-	uint64_t in = 0, seen = 0;
 	struct host h;
-	int fd;
 
 	host_listening(&h, 4096);
-	host_leave(&h, host_client(&h));
-	cr_assert_not(host_info(&h).connected, "it had nothing to say");
-	fd = host_client(&h);
-	client_sends(&h, fd, &in, 1000);
-	host_leave(&h, fd);
-	cr_assert(host_info(&h).connected);
-	cr_assert_leq(rig_cpu_ms(&h.rig, 100), SPIN_MS);
-	cr_assert_eq(rig_attach(&h.rig), 0);
-	guest_open_read(&h.rig);
-	guest_gets(&h, &seen, 1000);
-	guest_sees(&h, 0);
-	cr_assert_not(host_info(&h).connected);
-	cr_assert_eq(host_info(&h).clients, 2);
+	host_leave(&h, host_client(&h)); /* it had nothing to say */
+	host_play(&h,
+		  "disconnected; client comes; client sends 1000; client leaves; connected; idle; "
+		  "memory comes; opens read; guest gets 1000; guest sees end; disconnected; "
+		  "clients 2");
 	host_finish(&h);
 }
 
 Test(unix_listen, a_second_client_is_closed_and_counted)
 {
-	uint64_t in = 0, seen = 0;
 	struct host h;
-	int first, second;
+	int second;
 
 	host_attached(&h, 4096);
-	first = host_client(&h);
+	host_play(&h, "client comes");
 	for (int i = 1; i <= 3; i++) {
 		second = host_client(&h);
 		client_sees(&h, second, 0);
 		close(second);
 		cr_assert_eq(host_info(&h).refused, (uint64_t)i);
 	}
-	cr_assert_eq(host_info(&h).clients, 1);
-	client_sends(&h, first, &in, 100);
-	guest_gets(&h, &seen, 100);
-	host_leave(&h, first);
-	cr_assert_not(host_info(&h).connected);
-	host_leave(&h, host_client(&h));
-	cr_assert_eq(host_info(&h).clients, 2);
+	host_play(&h, "clients 1; client sends 100; guest gets 100; client leaves; disconnected; "
+		      "client comes; client leaves; clients 2");
 	host_finish(&h);
 }
 
 Test(unix_listen, one_leaves_and_the_next_comes_in_the_same_moment)
 {
 	struct host h;
-	int first, second;
+	int first;
 
 	host_attached(&h, 4096);
-	first = host_client(&h);
+	host_play(&h, "client comes");
 	for (int i = 0; i < 20; i++) {
+		first = h.fd;
 		/* Either may be what the daemon sees first. */
 		if (i % 2)
 			close(first);
-		second = fd_connect_unix(h.path);
-		cr_assert_geq(second, 0);
+		h.fd = fd_connect_unix(h.path);
+		cr_assert_geq(h.fd, 0);
 		if (!(i % 2))
 			close(first);
-		rig_turns(&h.rig, 3);
-		client_sees(&h, second, EAGAIN);
-		first = second;
+		host_play(&h, "turns; client sees nothing");
 	}
-	cr_assert_eq(host_info(&h).refused, 0);
-	cr_assert_eq(host_info(&h).clients, 21);
-	close(first);
+	host_play(&h, "refused 0; clients 21");
 	host_finish(&h);
 }
 
@@ -191,156 +157,81 @@ Test(unix_listen, one_leaves_and_the_next_comes_in_the_same_moment)
 
 Test(unix_listen, the_clients_half_close_is_the_guests_end_of_file)
 {
-	uint64_t in = 0, out = 0, seen = 0, got = 0;
 	struct host h;
-	int fd;
 
 	host_attached(&h, 4096);
-	fd = host_client(&h);
-	client_sends(&h, fd, &in, 3000);
-	shutdown(fd, SHUT_WR);
-	guest_gets(&h, &seen, 3000);
-	guest_sees(&h, 0);
-	/* The other direction goes on, */
-	guest_sends(&h, &out, 4096);
-	client_gets(&h, fd, &got, 4096);
-	cr_assert(host_info(&h).connected);
-	cr_assert_leq(rig_cpu_ms(&h.rig, 100), SPIN_MS);
-	/* and when it ends too, the client is done. */
-	guest_close_write(&h.rig);
-	client_sees(&h, fd, 0);
-	cr_assert_not(host_info(&h).connected);
-	close(fd);
+	host_play(&h,
+		  "client comes; client sends 3000; client ends; guest gets 3000; guest sees end");
+	/* The other direction goes on, and when it ends too, the client is done. */
+	host_play(&h, "guest sends 4096; client gets 4096; connected; idle; closes write; "
+		      "client sees end; disconnected");
 	host_finish(&h);
 }
 
 Test(unix_listen, the_guests_half_close_is_the_clients_end_of_file)
 {
-	uint64_t in = 0, out = 0, seen = 0, got = 0;
 	struct host h;
-	int fd;
 
 	host_attached(&h, 4096);
-	fd = host_client(&h);
-	guest_sends(&h, &out, 3000);
-	guest_close_write(&h.rig);
-	client_gets(&h, fd, &got, 3000);
-	client_sees(&h, fd, 0);
-	client_sends(&h, fd, &in, 4096);
-	guest_gets(&h, &seen, 4096);
-	/* The host's reading end has closed. */
-	guest_open_write(&h.rig);
-	cr_assert_eq(guest_write(&h.rig, h.path, 1), -FS_PIPE);
-	cr_assert_leq(rig_cpu_ms(&h.rig, 100), SPIN_MS);
-	shutdown(fd, SHUT_WR);
-	guest_sees(&h, 0);
-	cr_assert_not(host_info(&h).connected);
-	close(fd);
-	/* Until the next client. */
-	fd = host_client(&h);
-	out = got = 0;
-	guest_sends(&h, &out, 10);
-	client_gets(&h, fd, &got, 10);
-	close(fd);
+	host_play(&h, "client comes; guest sends 3000; closes write; client gets 3000; "
+		      "client sees end; client sends 4096; guest gets 4096");
+	/* The host's reading end has closed, until the next client comes. */
+	host_play(&h,
+		  "opens write; guest has EPIPE; idle; client ends; guest sees end; disconnected; "
+		  "client closes; client comes; guest sends 10; client gets 10");
 	host_finish(&h);
 }
 
 Test(unix_listen, a_client_that_goes_is_eof_and_epipe)
 {
-	uint64_t in = 0, seen = 0;
 	struct host h;
-	int fd;
 
 	host_attached(&h, 4096);
-	fd = host_client(&h);
-	client_sends(&h, fd, &in, 4000);
-	host_leave(&h, fd);
-	cr_assert_eq(guest_write(&h.rig, h.path, 1), -FS_PIPE);
-	guest_gets(&h, &seen, 4000);
-	guest_sees(&h, 0);
-	guest_close_read(&h.rig);
+	host_play(&h, "client comes; client sends 4000; client leaves; guest has EPIPE; "
+		      "guest gets 4000; guest sees end; closes read");
 	/* The next one is a new stream. */
-	guest_open_read(&h.rig);
-	guest_sees(&h, -FS_AGAIN);
-	fd = host_client(&h);
-	client_sends(&h, fd, &in, 100);
-	guest_gets(&h, &seen, 100);
-	close(fd);
+	host_play(&h,
+		  "opens read; guest sees nothing; client comes; client sends 100; guest gets 100");
 	host_finish(&h);
 }
 
 Test(unix_listen, what_a_client_wrote_before_it_went_is_delivered)
 {
-	uint64_t in = 0, seen = 0;
-	struct host h;
-	int fd;
-
-	host_attached(&h, 4096);
-	fd = host_client(&h);
-	cr_assert_eq(client_sends(&h, fd, &in, 60000), 60000);
-	host_leave(&h, fd);
-	cr_assert(host_info(&h).connected, "its stream has not ended");
-	cr_assert_leq(rig_cpu_ms(&h.rig, 100), SPIN_MS);
-	guest_gets(&h, &seen, 60000);
-	guest_sees(&h, 0);
-	cr_assert_not(host_info(&h).connected);
-	host_finish(&h);
+	/* Its stream has not ended before the guest has all of it. */
+	play(4096, "client comes; client sends 60000; client leaves; connected; idle; "
+		   "guest gets 60000; guest sees end; disconnected");
 }
 
 Test(unix_listen, what_no_client_took_is_the_next_ones)
 {
-	uint64_t out = 0, got = 0;
 	struct host h;
-	int fd;
 
 	host_attached(&h, 4096);
-	guest_sends(&h, &out, 3000);
-	guest_close_write(&h.rig);
-	fd = host_client(&h);
-	client_gets(&h, fd, &got, 3000);
-	client_sees(&h, fd, 0);
-	host_leave(&h, fd);
+	host_play(&h, "guest sends 3000; closes write; client comes; client gets 3000; "
+		      "client sees end; client leaves");
 	/* That end is taken: the next client waits for the next writer. */
-	fd = host_client(&h);
-	client_sees(&h, fd, EAGAIN);
-	guest_open_write(&h.rig);
-	guest_sends(&h, &out, 10);
-	client_gets(&h, fd, &got, 10);
-	close(fd);
+	host_play(&h,
+		  "client comes; client sees nothing; opens write; guest sends 10; client gets 10");
 	host_finish(&h);
 }
 
-Test(unix_listen, a_client_that_does_not_read_any_more)
+Test(unix_listen, a_client_that_no_longer_reads)
 {
 	struct host h;
-	int fd;
 
 	host_attached(&h, 4096);
-	fd = host_client(&h);
-	shutdown(fd, SHUT_RD);
-	guest_write(&h.rig, h.path, 1);
-	rig_turns(&h.rig, 3);
-	cr_assert_eq(guest_write(&h.rig, h.path, 1), -FS_PIPE);
-	cr_assert(host_info(&h).connected, "it may still write");
-	host_leave(&h, fd);
-	cr_assert_not(host_info(&h).connected);
+	host_play(&h, "client comes");
+	shutdown(h.fd, SHUT_RD);
+	/* It may still write. */
+	host_play(&h,
+		  "guest sends 1; turns; guest has EPIPE; connected; client leaves; disconnected");
 	host_finish(&h);
 }
 
 Test(unix_listen, a_client_that_is_gone_with_unread_bytes)
 {
-	uint64_t out = 0;
-	struct host h;
-	int fd;
-
-	host_attached(&h, 4096);
-	fd = host_client(&h);
-	guest_sends(&h, &out, 4000);
-	shutdown(fd, SHUT_WR);
-	rig_turns(&h.rig, 3);
-	host_leave(&h, fd); /* ECONNRESET, not a plain end */
-	cr_assert_not(host_info(&h).connected);
-	host_leave(&h, host_client(&h));
-	cr_assert_eq(host_info(&h).refused, 0);
-	host_finish(&h);
+	/* Its leaving is ECONNRESET, not a plain end. */
+	play(4096,
+	     "client comes; guest sends 4000; client ends; turns; client leaves; disconnected; "
+	     "client comes; client leaves; refused 0");
 }

@@ -12,290 +12,190 @@
 
 #define RING 65536ULL
 
-/* The machine is switched off: the device is stopped, then the frontend leaves. */
-static void machine_goes(struct host *h)
-{
-	channel_suspend(&h->rig.ch);
-	channel_guest_gone(&h->rig.ch);
-	memset(h->rig.page, 0xdd, 4096 + 2 * RING); /* what comes now must not come from there */
-}
-
-/* Another machine, or the same one booted anew */
-static void machine_comes(struct host *h)
-{
-	rig_new_memory(&h->rig);
-	cr_assert_eq(rig_attach(&h->rig), 0);
-	guest_open_write(&h->rig);
-}
-
-static void expect_no_tail(struct host *h)
-{
-	cr_assert_eq(channel_tail_bytes(&h->rig.ch), 0);
-	cr_assert_eq(h->rig.budget.used_bytes, 0);
-}
-
 Test(tail, is_delivered_to_a_client_that_is_there)
 {
-	uint64_t out = 0, got = 0;
 	struct host h;
-	int fd;
 
 	host_attached(&h, RING);
-	fd = host_client(&h);
+	host_play(&h, "client comes");
 	/* Until the socket is full, and the ring too */
-	while (channel_readable(&h.rig.ch) < (int64_t)RING)
-		guest_sends(&h, &out, RING - (uint64_t)channel_readable(&h.rig.ch));
-	machine_goes(&h);
+	host_play(&h, "guest fills ring; machine goes");
 	cr_assert_eq(channel_tail_bytes(&h.rig.ch), RING);
 	cr_assert_eq(h.rig.budget.used_bytes, RING);
-	client_gets(&h, fd, &got, out);
-	client_sees(&h, fd, 0);
-	expect_no_tail(&h);
-	cr_assert_eq(h.rig.ch.lost_bytes, 0);
-	close(fd);
+	client_gets(&h, h.fd, &h.got, h.out);
+	host_play(&h, "client sees end; tail 0; lost 0; client closes");
 	host_finish(&h);
 }
 
 Test(tail, is_delivered_to_one_who_comes_later)
 {
-	uint64_t out = 0, got = 0;
 	struct host h;
-	int fd;
 
 	host_attached(&h, RING);
-	guest_sends(&h, &out, 40000);
-	guest_close_write(&h.rig);
-	machine_goes(&h);
-	fd = host_client(&h);
-	client_gets(&h, fd, &got, out);
-	client_sees(&h, fd, 0);
-	close(fd);
-	expect_no_tail(&h);
+	host_play(&h, "guest sends 40000; closes write; machine goes; client comes");
+	client_gets(&h, h.fd, &h.got, h.out);
+	host_play(&h, "client sees end; client closes; tail 0");
 	/* and to nobody twice */
-	fd = host_client(&h);
-	client_sees(&h, fd, EAGAIN);
-	close(fd);
+	host_play(&h, "client comes; client sees nothing; client closes");
 	host_finish(&h);
 }
 
 Test(tail, one_after_the_other_each_with_its_own_end)
 {
-	uint64_t out = 0, got = 0, sizes[] = { 1, 40000, RING, 7 };
+	uint64_t sizes[] = { 1, 40000, RING, 7 };
 	struct host h;
-	int fd;
 
 	host_listening(&h, RING);
 	for (int i = 0; i < 4; i++) {
-		machine_comes(&h);
-		guest_sends(&h, &out, sizes[i]);
-		machine_goes(&h);
+		host_play(&h, "machine comes");
+		guest_sends(&h, &h.out, sizes[i]);
+		host_play(&h, "machine goes");
 	}
-	machine_comes(&h); /* this one is there, and waits */
-	guest_open_read(&h.rig);
-	guest_sends(&h, &out, 5);
+	/* This one is there, and waits. */
+	host_play(&h, "machine comes; opens read; guest sends 5");
 	cr_assert_eq(channel_tail_bytes(&h.rig.ch), 1 + 40000 + RING + 7);
 	for (int i = 0; i < 4; i++) {
-		fd = host_client(&h);
-		client_gets(&h, fd, &got, sizes[i]);
-		client_sees(&h, fd, 0);
-		close(fd);
+		host_play(&h, "client comes");
+		client_gets(&h, h.fd, &h.got, sizes[i]);
+		host_play(&h, "client sees end; client closes");
 	}
-	expect_no_tail(&h);
-	fd = host_client(&h);
-	client_gets(&h, fd, &got, 5);
-	client_sees(&h, fd, EAGAIN);
-	cr_assert_eq(client_sends(&h, fd, &(uint64_t){ 0 }, 3), 3);
+	host_play(&h, "tail 0; client comes; client gets 5; client sees nothing");
+	cr_assert_eq(client_sends(&h, h.fd, &(uint64_t){ 0 }, 3), 3);
 	guest_gets(&h, &(uint64_t){ 0 }, 3);
-	close(fd);
+	host_play(&h, "client closes");
 	host_finish(&h);
 }
 
 Test(tail, a_client_may_take_a_part_of_it_and_the_next_one_the_rest)
 {
-	uint64_t out = 0, got = 0, moved;
+	uint64_t moved;
 	struct host h;
 	uint8_t c;
-	int fd;
 
 	host_attached(&h, 1U << 20);
-	while (channel_readable(&h.rig.ch) < 1 << 20)
-		guest_sends(&h, &out, (1U << 20) - (uint64_t)channel_readable(&h.rig.ch));
-	channel_suspend(&h.rig.ch);
-	channel_guest_gone(&h.rig.ch);
-	fd = host_client(&h);
-	cr_assert_eq(recv(fd, &c, 1, 0), 1);
-	cr_assert_eq(send(fd, "who is there?", 13, 0), 13);
-	host_leave(&h, fd);
+	host_play(&h, "guest fills ring; memory goes; guest dies; client comes");
+	cr_assert_eq(recv(h.fd, &c, 1, 0), 1);
+	cr_assert_eq(send(h.fd, "who is there?", 13, 0), 13);
+	host_play(&h, "client leaves");
 	moved = h.rig.ch.fwd.bytes; /* the socket took so much, whoever read it */
-	cr_assert_lt(moved, out);
-	cr_assert_eq(channel_tail_bytes(&h.rig.ch), out - moved);
-	got = moved;
-	fd = host_client(&h);
-	client_gets(&h, fd, &got, out - moved);
-	client_sees(&h, fd, 0);
-	close(fd);
+	cr_assert_lt(moved, h.out);
+	cr_assert_eq(channel_tail_bytes(&h.rig.ch), h.out - moved);
+	h.got = moved;
+	host_play(&h, "client comes");
+	client_gets(&h, h.fd, &h.got, h.out - moved);
+	host_play(&h, "client sees end; client closes");
 	host_finish(&h);
 }
 
 Test(tail, memory_that_comes_back_goes_on_where_it_was)
 {
-	uint64_t out = 0, got = 0;
 	struct host h;
-	int fd;
 
 	host_attached(&h, RING);
-	guest_sends(&h, &out, 3000);
-	channel_suspend(&h.rig.ch);
+	host_play(&h, "guest sends 3000; memory goes");
 	cr_assert_eq(h.rig.budget.used_bytes, 4096, "a copy is kept");
-	guest_sends(&h, &out, 2000);
-	cr_assert_eq(rig_attach(&h.rig), 0);
-	expect_no_tail(&h);
-	fd = host_client(&h);
-	client_gets(&h, fd, &got, out);
-	client_sees(&h, fd, EAGAIN);
-	close(fd);
+	host_play(&h, "guest sends 2000; memory comes; tail 0; client comes");
+	client_gets(&h, h.fd, &h.got, h.out);
+	host_play(&h, "client sees nothing; client closes");
 	host_finish(&h);
 }
 
 /* The device is unplugged, and plugged in again: the frontend goes, and the memory is the same. */
 Test(tail, memory_that_comes_back_after_all_is_not_delivered_twice)
 {
-	uint64_t out, got;
 	struct host h;
-	int fd;
 
 	for (int taken = 0; taken < 3; taken++) {
-		out = got = 0;
 		host_attached(&h, 1U << 20);
-		while (channel_readable(&h.rig.ch) < 1 << 20)
-			guest_sends(&h, &out, (1U << 20) - (uint64_t)channel_readable(&h.rig.ch));
-		channel_suspend(&h.rig.ch);
-		channel_guest_gone(&h.rig.ch);
-		fd = host_client(&h); /* the socket takes a part */
+		host_play(&h, "guest fills ring; memory goes; guest dies");
+		host_play(&h, "client comes"); /* the socket takes a part */
 		if (taken)
-			client_gets(&h, fd, &got, taken == 1 ? 1000 : out);
+			client_gets(&h, h.fd, &h.got, taken == 1 ? 1000 : h.out);
 		if (taken == 2)
-			client_sees(&h, fd, 0);
-		cr_assert_eq(rig_attach(&h.rig), 0);
-		expect_no_tail(&h);
-		guest_sends(&h, &out, taken == 2 ? 77 : 0);
-		if (taken == 2) {
-			close(fd);
-			fd = host_client(&h);
-		}
-		client_gets(&h, fd, &got, out - got);
-		client_sees(&h, fd, EAGAIN);
-		close(fd);
+			host_play(&h, "client sees end");
+		host_play(&h, "memory comes; tail 0");
+		guest_sends(&h, &h.out, taken == 2 ? 77 : 0);
+		if (taken == 2)
+			host_play(&h, "client closes; client comes");
+		client_gets(&h, h.fd, &h.got, h.out - h.got);
+		host_play(&h, "client sees nothing; client closes");
 		host_finish(&h);
 	}
 }
 
 Test(tail, memory_that_comes_back_behind_another_tail)
 {
-	uint64_t out = 0, got = 0;
 	struct host h;
-	int fd;
 
 	host_attached(&h, RING);
-	guest_sends(&h, &out, 300);
-	machine_goes(&h);
-	machine_comes(&h);
-	guest_sends(&h, &out, 20);
-	channel_suspend(&h.rig.ch);
-	channel_guest_gone(&h.rig.ch);
-	cr_assert_eq(rig_attach(&h.rig), 0);
-	cr_assert_eq(channel_tail_bytes(&h.rig.ch), 300);
-	fd = host_client(&h);
-	client_gets(&h, fd, &got, 300);
-	client_sees(&h, fd, 0);
-	close(fd);
-	fd = host_client(&h);
-	client_gets(&h, fd, &got, 20);
-	client_sees(&h, fd, EAGAIN);
-	close(fd);
+	host_play(&h, "guest sends 300; machine goes; machine comes; guest sends 20; "
+		      "memory goes; guest dies; memory comes; tail 300; client comes; "
+		      "client gets 300; client sees end; client closes; client comes; "
+		      "client gets 20; client sees nothing; client closes");
 	host_finish(&h);
 }
 
 /* A unix socket can tell its client of an error only when something of the client's lies unread. */
-static void expect_torn(struct host *h, int fd)
+static void expect_torn(struct host *h)
 {
-	client_sees(h, fd, EAGAIN);
-	cr_assert_eq(send(fd, "x", 1, MSG_NOSIGNAL), 1);
-	client_sees(h, fd, ECONNRESET);
-	close(fd);
+	host_play(h, "client sees nothing");
+	cr_assert_eq(send(h->fd, "x", 1, MSG_NOSIGNAL), 1);
+	host_play(h, "client sees reset; client closes");
 }
 
 Test(tail, what_is_too_much_is_counted_and_never_ends_cleanly)
 {
-	uint64_t out = 0, got = 0;
 	struct host h;
-	int fd;
 
 	host_attached(&h, RING);
 	h.rig.budget.limit_bytes = 10000;
-	guest_sends(&h, &out, 30000);
-	machine_goes(&h);
-	cr_assert_eq(channel_tail_bytes(&h.rig.ch), 10000);
-	cr_assert_eq(h.rig.ch.lost_bytes, 20000);
-	fd = host_client(&h);
-	client_gets(&h, fd, &got, 10000);
-	expect_torn(&h, fd);
-	expect_no_tail(&h);
+	host_play(&h, "guest sends 30000; machine goes; tail 10000; lost 20000; client comes; "
+		      "client gets 10000");
+	expect_torn(&h);
+	host_play(&h, "tail 0");
 
 	/* Another client can come while a torn one is still there. */
-	machine_comes(&h);
-	guest_sends(&h, &out, 5);
-	fd = host_client(&h);
-	got = 30000;
-	client_gets(&h, fd, &got, 5);
-	client_sees(&h, fd, EAGAIN);
-	close(fd);
+	host_play(&h, "machine comes; guest sends 5; client comes");
+	h.got = 30000;
+	host_play(&h, "client gets 5; client sees nothing; client closes");
 	host_finish(&h);
 }
 
 Test(tail, nothing_is_kept_when_nothing_may_be)
 {
-	uint64_t out = 0, got = 0, taken;
+	uint64_t taken;
 	struct host h;
-	int fd, other;
+	int other;
 
 	host_attached(&h, RING);
 	h.rig.budget.limit_bytes = 0;
-	fd = host_client(&h);
-	while (channel_readable(&h.rig.ch) < (int64_t)RING)
-		guest_sends(&h, &out, RING - (uint64_t)channel_readable(&h.rig.ch));
-	machine_goes(&h);
-	expect_no_tail(&h);
+	host_play(&h, "client comes; guest fills ring; machine goes; tail 0");
 	cr_assert_eq(h.rig.ch.lost_bytes, RING);
-	taken = out - RING;
-	client_gets(&h, fd, &got, taken);
-	client_sees(&h, fd, EAGAIN);
+	taken = h.out - RING;
+	client_gets(&h, h.fd, &h.got, taken);
+	host_play(&h, "client sees nothing");
 	/* It does not keep others away */
 	other = host_client(&h);
-	cr_assert(host_info(&h).connected);
+	host_play(&h, "connected");
 	client_sees(&h, other, EAGAIN);
 	close(other);
-	expect_torn(&h, fd);
+	expect_torn(&h);
 	host_finish(&h);
 }
 
 Test(tail, a_client_with_bytes_on_their_way_sees_the_tear_at_once)
 {
-	uint64_t out = 0, got = 0;
 	struct host h;
-	int fd;
 
 	host_attached(&h, RING);
 	h.rig.budget.limit_bytes = 0;
-	fd = host_client(&h);
+	host_play(&h, "client comes");
 	guest_close_read(&h.rig); /* so that nobody takes what the client writes */
-	while (channel_readable(&h.rig.ch) < (int64_t)RING)
-		guest_sends(&h, &out, RING - (uint64_t)channel_readable(&h.rig.ch));
-	cr_assert_eq(send(fd, "question", 8, 0), 8);
-	machine_goes(&h);
-	client_gets(&h, fd, &got, out - RING);
-	client_sees(&h, fd, ECONNRESET);
-	close(fd);
+	host_play(&h, "guest fills ring");
+	cr_assert_eq(send(h.fd, "question", 8, 0), 8);
+	host_play(&h, "machine goes");
+	client_gets(&h, h.fd, &h.got, h.out - RING);
+	host_play(&h, "client sees reset; client closes");
 	host_finish(&h);
 }
 
@@ -303,127 +203,82 @@ Test(tail, a_torn_client_that_only_ends_its_direction_is_held_until_it_hangs_up)
 {
 	struct pollfd p;
 	struct host h;
-	int fd;
 
 	host_attached(&h, RING);
 	h.rig.budget.limit_bytes = 0;
-	fd = host_client(&h);
-	shutdown(fd, SHUT_WR);
-	rig_turns(&h.rig, 3);
-	while (channel_readable(&h.rig.ch) < (int64_t)RING)
-		guest_sends(&h, &(uint64_t){ 0 }, RING - (uint64_t)channel_readable(&h.rig.ch));
-	machine_goes(&h);
-	p = (struct pollfd){ .fd = fd, .events = POLLRDHUP };
+	host_play(&h, "client comes; client ends; turns; guest fills ring; machine goes");
+	p = (struct pollfd){ .fd = h.fd, .events = POLLRDHUP };
 	cr_assert_leq(rig_cpu_ms(&h.rig, 100), SPIN_MS, "it sleeps meanwhile");
 	cr_assert_eq(poll(&p, 1, 0), 0);
-	close(fd);
+	host_play(&h, "client closes");
 	host_finish(&h);
 }
 
 Test(tail, zeros_in_place_of_lost_memory_are_no_tail)
 {
 	struct host h;
-	int fd;
 
 	host_attached(&h, RING);
-	guest_sends(&h, &(uint64_t){ 0 }, 3000);
+	host_play(&h, "guest sends 3000");
 	h.rig.memory_is_lost = true;
-	machine_goes(&h);
-	expect_no_tail(&h);
-	cr_assert_eq(h.rig.ch.lost_bytes, 3000);
-	fd = host_client(&h);
-	client_sees(&h, fd, EAGAIN);
-	close(fd);
+	host_play(&h, "machine goes; tail 0; lost 3000; client comes; client sees nothing; "
+		      "client closes");
 	host_finish(&h);
 }
 
 Test(tail, memory_that_the_guest_takes_back_is_not_delivered_twice)
 {
-	uint64_t out = 0, got = 0;
 	struct host h;
-	int fd;
 
 	host_attached(&h, RING);
-	guest_sends(&h, &out, 3000);
-	channel_detach(&h.rig.ch);
-	cr_assert_eq(channel_tail_bytes(&h.rig.ch), 3000);
-	cr_assert_eq(rig_attach(&h.rig), 0, "the same memory again");
-	guest_sends(&h, &out, 500);
-	fd = host_client(&h);
-	client_gets(&h, fd, &got, 3000);
-	client_sees(&h, fd, 0);
-	close(fd);
-	fd = host_client(&h);
-	client_gets(&h, fd, &got, 500);
-	client_sees(&h, fd, EAGAIN);
-	close(fd);
+	host_play(&h, "guest sends 3000; guest detaches; tail 3000; memory comes; "
+		      "guest sends 500; client comes; client gets 3000; client sees end; "
+		      "client closes; client comes; client gets 500; client sees nothing; "
+		      "client closes");
 	host_finish(&h);
 }
 
 Test(tail, a_removed_channel_without_a_client_leaves_the_bytes_to_the_guest)
 {
-	uint64_t out = 0, got = 0;
 	struct host h;
-	int fd;
 
 	host_attached(&h, RING);
-	guest_sends(&h, &out, 3000);
+	host_play(&h, "guest sends 3000");
 	channel_remove(&h.rig.ch, false);
-	expect_no_tail(&h);
-	cr_assert_eq(h.rig.ch.lost_bytes, 0);
-	rig_kill(&h.rig);
-	rig_restart(&h.rig);
-	cr_assert_eq(rig_attach(&h.rig), 0, "it is offered again");
-	fd = host_client(&h);
-	client_gets(&h, fd, &got, out);
-	close(fd);
+	host_play(&h, "tail 0; lost 0; daemon dies; daemon starts; memory comes; client comes");
+	client_gets(&h, h.fd, &h.got, h.out);
+	host_play(&h, "client closes");
 	host_finish(&h);
 }
 
 Test(tail, of_a_channel_that_ends_is_lost_and_torn)
 {
-	uint64_t out = 0, got = 0, taken;
+	uint64_t taken;
 	struct host h;
-	int fd;
 
 	host_attached(&h, RING);
-	fd = host_client(&h);
-	while (channel_readable(&h.rig.ch) < (int64_t)RING)
-		guest_sends(&h, &out, RING - (uint64_t)channel_readable(&h.rig.ch));
-	machine_goes(&h);
-	machine_comes(&h);
-	guest_sends(&h, &out, 9);
-	machine_goes(&h);
+	host_play(&h, "client comes; guest fills ring; machine goes; machine comes; "
+		      "guest sends 9; machine goes");
 	taken = h.rig.ch.fwd.bytes;
 	channel_give_up(&h.rig.ch, "the test wants it");
-	cr_assert_eq(h.rig.ch.lost_bytes, out - taken);
-	expect_no_tail(&h);
-	client_gets(&h, fd, &got, taken);
-	expect_torn(&h, fd);
+	cr_assert_eq(h.rig.ch.lost_bytes, h.out - taken);
+	host_play(&h, "tail 0");
+	client_gets(&h, h.fd, &h.got, taken);
+	expect_torn(&h);
 	host_finish(&h);
 }
 
 Test(tail, a_reset_drops_tails_too)
 {
-	uint64_t out = 0, got;
 	struct host h;
-	int fd;
 
 	host_attached(&h, RING);
-	guest_sends(&h, &out, 3000);
-	machine_goes(&h);
-	machine_comes(&h);
-	guest_sends(&h, &out, 100);
+	host_play(&h, "guest sends 3000; machine goes; machine comes; guest sends 100");
 	channel_reset(&h.rig.ch);
 	cr_assert_eq(h.rig.ch.state, CHANNEL_FAILED);
-	cr_assert_eq(h.rig.ch.lost_bytes, 3100);
-	expect_no_tail(&h);
-	machine_comes(&h);
-	got = out;
-	guest_sends(&h, &out, 10);
-	fd = host_client(&h);
-	client_gets(&h, fd, &got, 10);
-	close(fd);
+	host_play(&h, "lost 3100; tail 0; machine comes");
+	h.got = h.out;
+	host_play(&h, "guest sends 10; client comes; client gets 10; client closes");
 	host_finish(&h);
 }
 

@@ -12,28 +12,16 @@
 
 #include "rig.h"
 
-/**
- * loopback() - 127.0.0.1
- * @port: port
- *
- * Return: its address.
- */
-static struct sockaddr_in loopback(uint16_t port)
+static struct sockaddr_in loopback_address(uint16_t port)
 {
 	return (struct sockaddr_in){ .sin_family = AF_INET,
 				     .sin_port = htons(port),
 				     .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 }
 
-/**
- * listening() - a listening TCP socket
- * @port: in: port, or 0 for any; out: which it is
- *
- * Return: the socket, non-blocking.
- */
 static int listening(uint16_t *port)
 {
-	struct sockaddr_in at = loopback(*port);
+	struct sockaddr_in at = loopback_address(*port);
 	socklen_t bytes = sizeof(at);
 	const int on = 1;
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
@@ -46,14 +34,7 @@ static int listening(uint16_t *port)
 	return fd;
 }
 
-/**
- * make() - a rig with a TCP endpoint, attached, with the guest's ends open
- * @h: host
- * @type: tcp-listen or tcp-connect
- * @host: host of its address
- * @port: port of it
- */
-static void make(struct host *h, enum endpoint_type type, const char *host, uint16_t port)
+static void make_tcp(struct host *h, enum endpoint_type type, const char *host, uint16_t port)
 {
 	struct endpoint_config cfg = { .type = type };
 
@@ -79,16 +60,10 @@ struct meeting {
 	int fd;
 };
 
-/**
- * met() - whether it has
- * @arg: meeting
- *
- * Return: true when both sides know.
- */
-static bool met(void *arg)
+static bool has_met(void *arg)
 {
 	struct meeting *m = arg;
-	struct sockaddr_in at = loopback(m->port);
+	struct sockaddr_in at = loopback_address(m->port);
 
 	if (m->fd < 0 && m->listener >= 0) {
 		m->fd = accept4(m->listener, NULL, NULL, SOCK_NONBLOCK);
@@ -104,27 +79,14 @@ static bool met(void *arg)
 	return m->fd >= 0 && host_info(m->h).connected;
 }
 
-/**
- * meet() - wait for a connection
- * @h: host
- * @listener: where the endpoint connects to, or -1
- * @port: where it listens
- *
- * Return: our end.
- */
 static int meet(struct host *h, int listener, uint16_t port)
 {
 	struct meeting m = { h, listener, port, -1 };
 
-	rig_until(&h->rig, met, &m, "a connection");
+	rig_until(&h->rig, has_met, &m, "a connection");
 	return m.fd;
 }
 
-/**
- * talk() - bytes and half-closes both ways, to the end
- * @h: host
- * @fd: our end
- */
 static void talk(struct host *h, int fd)
 {
 	uint64_t in = 0, out = 0, seen = 0, got = 0;
@@ -154,12 +116,12 @@ Test(tcp, listen_and_connect_by_number_and_by_name)
 		int listener = listening(&port);
 		struct host h;
 
-		make(&h, ENDPOINT_TCP_CONNECT, hosts[i], port);
+		make_tcp(&h, ENDPOINT_TCP_CONNECT, hosts[i], port);
 		talk(&h, meet(&h, listener, 0));
 		rig_deinit(&h.rig);
 		close(listener);
 		/* The port is free now, and the other way round */
-		make(&h, ENDPOINT_TCP_LISTEN, hosts[i], port);
+		make_tcp(&h, ENDPOINT_TCP_LISTEN, hosts[i], port);
 		talk(&h, meet(&h, -1, port));
 		rig_deinit(&h.rig);
 	}
@@ -172,7 +134,7 @@ Test(tcp, a_reader_sees_the_end_of_a_connection_that_brought_nothing)
 	uint64_t out = 0, got = 0;
 	struct host h;
 
-	make(&h, ENDPOINT_TCP_CONNECT, "127.0.0.1", port);
+	make_tcp(&h, ENDPOINT_TCP_CONNECT, "127.0.0.1", port);
 	for (int i = 0; i < 1000 && fd < 0; i++) {
 		rig_turns(&h.rig, 0);
 		fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
@@ -196,7 +158,7 @@ Test(tcp, a_client_that_has_ended_makes_way)
 	int first, second;
 
 	close(listening(&port));
-	make(&h, ENDPOINT_TCP_LISTEN, "127.0.0.1", port);
+	make_tcp(&h, ENDPOINT_TCP_LISTEN, "127.0.0.1", port);
 	first = meet(&h, -1, port);
 	/* While it may still write, another one is refused */
 	second = meet(&h, -1, port);
@@ -238,13 +200,7 @@ Test(tcp, an_address_that_is_taken)
 	close(listener);
 }
 
-/**
- * has_failed() - whether attempts have failed
- * @arg: host
- *
- * Return: true when one has.
- */
-static bool has_failed(void *arg)
+static bool has_tcp_failed(void *arg)
 {
 	return host_info(arg).failed > 0;
 }
@@ -253,8 +209,8 @@ Test(tcp, a_name_that_is_not_known)
 {
 	struct host h;
 
-	make(&h, ENDPOINT_TCP_CONNECT, "nobody.invalid", 9);
-	rig_until(&h.rig, has_failed, &h, "an attempt");
+	make_tcp(&h, ENDPOINT_TCP_CONNECT, "nobody.invalid", 9);
+	rig_until(&h.rig, has_tcp_failed, &h, "an attempt");
 	cr_assert(strstr(host_info(&h).error, "nobody.invalid: "), "%s", host_info(&h).error);
 	cr_assert_eq(guest_write(&h.rig, "", 1), 1, "it waits");
 	rig_deinit(&h.rig);
@@ -265,7 +221,7 @@ Test(tcp, ended_while_a_name_is_looked_up)
 	struct host h;
 
 	for (int i = 0; i < 20; i++) {
-		make(&h, ENDPOINT_TCP_CONNECT, "localhost", 9);
+		make_tcp(&h, ENDPOINT_TCP_CONNECT, "localhost", 9);
 		rig_turns(&h.rig, (unsigned int)i);
 		guest_close_read(&h.rig);
 		guest_close_write(&h.rig);

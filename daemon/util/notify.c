@@ -15,7 +15,7 @@
 #include "util/clock.h"
 #include "util/fd.h"
 #include "util/log.h"
-#include "service/notify.h"
+#include "util/notify.h"
 
 #ifdef HAVE_SYSTEMD
 

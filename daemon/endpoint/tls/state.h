@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * private.h - the inside of tls.h, shared by the tls*.c files
- *
- *	tls.c       files and contexts
- *	tls_link.c  a connection: its beginning, its end
- *	tls_pump.c  moving its bytes
- *	tls_why.c   why it failed, in sentences
+ * state.h - the structures of the files in this folder
  */
-#ifndef OKL4FSD_ENDPOINT_TLS_PRIVATE_H
-#define OKL4FSD_ENDPOINT_TLS_PRIVATE_H
+#ifndef OKL4FSD_ENDPOINT_TLS_STATE_H
+#define OKL4FSD_ENDPOINT_TLS_STATE_H
 
+#include <openssl/ssl.h>
+#include <stdbool.h>
 #include <sys/queue.h>
 #include <sys/stat.h>
 
-#include "endpoint/tls/tls.h"
+#include "endpoint/endpoint.h"
+#include "endpoint/stream/tcp.h"
+
+struct tls_ops;
 
 #define TLS_N_FILES 3 /* certificate, key, CA */
 
@@ -85,10 +85,11 @@ struct tls_piece {
  * @in: from the peer to the stream
  * @out: from the stream to the peer
  * @in_ended: the peer has ended its direction (close_notify)
- * @in_done: and that was passed on, or nobody takes it
+ * @in_done: and that was passed on, or the stream takes nothing
  * @out_ended: the stream has ended its direction
- * @out_done: and that was passed on, or the peer takes nothing any more
+ * @out_done: and that was passed on, or the peer no longer takes anything
  * @confirmed: (client) the server has accepted our certificate
+ * @sent: the peer has taken bytes in this turn of the pump
  * @peer: address of the other end
  * @why: what is wrong with the peer's certificate; empty: nothing
  */
@@ -101,62 +102,9 @@ struct tls_link {
 	struct event *fd_read, *fd_write, *pair_read, *pair_write, *hup, *timer;
 	struct loop_task again;
 	struct tls_piece in, out;
-	bool in_ended, in_done, out_ended, out_done, confirmed;
+	bool in_ended, in_done, out_ended, out_done, confirmed, sent;
 	char peer[TCP_NAME_BYTES];
 	char why[ENDPOINT_ERROR_BYTES];
 };
-
-/**
- * tls_link_wait() - wait as OpenSSL wants it
- * @l: link
- * @r: what its call returned
- *
- * Return: 0, or what SSL_get_error(3) said when that is no reason to wait.
- */
-int tls_link_wait(struct tls_link *l, int r);
-
-/** tls_link_linger() - the peer has time anew to take the rest */
-void tls_link_linger(struct tls_link *l);
-
-/** tls_link_note_loss() - what the stream has written and the peer has not got is lost, for this reason */
-void tls_link_note_loss(const struct tls_link *l, const char *why);
-
-/**
- * tls_link_fail() - the connection is not to be, or is torn
- * @l: link; gone afterwards
- */
-void tls_link_fail(struct tls_link *l);
-
-/**
- * tls_pump() - a turn's share, both ways
- * @l: open link; may be gone afterwards
- */
-void tls_pump(struct tls_link *l);
-
-/**
- * tls_pump_end_out() - the direction out is over, whatever is left
- * @l: open link
- */
-void tls_pump_end_out(struct tls_link *l);
-
-/**
- * tls_why_verify() - what is wrong with the peer's certificate
- * @tls: credentials
- * @store: as the verify callback got it (SSL_CTX_set_verify(3))
- * @why: out
- */
-void tls_why_verify(const struct tls *tls, X509_STORE_CTX *store, char why[ENDPOINT_ERROR_BYTES]);
-
-/**
- * tls_why_error() - why a call of OpenSSL's failed
- * @tls: credentials
- * @code: what SSL_get_error(3) said
- * @error: errno after the call
- * @why: out
- */
-void tls_why_error(const struct tls *tls, int code, int error, char why[ENDPOINT_ERROR_BYTES]);
-
-/** tls_why_queue() - the last entry of OpenSSL's error queue, in OpenSSL's words; empties it */
-const char *tls_why_queue(void);
 
 #endif

@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * tcp_listen_private.h - the inside of the endpoint tcp-listen
- *
- *	tcp_listen.c         the endpoint, and the addresses that it listens at
- *	tcp_listen_client.c  who comes
+ * tcp_listen_client.h - the clients of an endpoint tcp-listen
  */
-#ifndef OKL4FSD_ENDPOINT_STREAM_TCP_LISTEN_PRIVATE_H
-#define OKL4FSD_ENDPOINT_STREAM_TCP_LISTEN_PRIVATE_H
+#ifndef OKL4FSD_ENDPOINT_STREAM_TCP_LISTEN_CLIENT_H
+#define OKL4FSD_ENDPOINT_STREAM_TCP_LISTEN_CLIENT_H
 
-#include "loop/acceptor.h"
 #include "endpoint/endpoint.h"
 #include "endpoint/stream/resolver.h"
 #include "endpoint/stream/stream.h"
 #include "endpoint/tls/tls.h"
+#include "loop/acceptor.h"
 
 #define TCP_LISTEN_MAX_ADDRESSES 8U
 
@@ -27,7 +24,7 @@
  * @listen_error: why there is none, -errno
  * @retry_ev: begins to listen, if that failed
  * @tls: credentials and encrypted connections; NULL: none
- * @client: who is there
+ * @client: the one that is there
  * @clients: as in struct endpoint_info, and so on
  */
 struct tcp_listen {
@@ -45,25 +42,13 @@ struct tcp_listen {
 	char error[ENDPOINT_ERROR_BYTES];
 };
 
-/**
- * tcp_listen_complain() - something is wrong with a connection
- * @tl: endpoint
- * @peer: whose
- * @why: a sentence
- */
+/** tcp_listen_complain() - log that something is wrong with the connection of @peer; @why: a sentence */
 void tcp_listen_complain(struct tcp_listen *tl, const char *peer, const char *why);
 
-/**
- * tcp_listen_client_ended() - the client has left
- * @arg: endpoint
- */
+/** tcp_listen_client_ended() - the client has left; @arg: endpoint */
 void tcp_listen_client_ended(void *arg);
 
-/**
- * tcp_listen_come() - somebody connects
- * @arg: endpoint
- * @fd: his connection; owned from here on
- */
+/** tcp_listen_come() - a client connects; @arg: endpoint; @fd: the connection, owned from here on */
 void tcp_listen_come(void *arg, int fd);
 
 /* What follows a handshake; the argument is the endpoint */

@@ -4,8 +4,8 @@
  *
  * Without one, or without libsystemd, nothing is told and there is nothing to take.
  */
-#ifndef OKL4FSD_SERVICE_NOTIFY_H
-#define OKL4FSD_SERVICE_NOTIFY_H
+#ifndef OKL4FSD_UTIL_NOTIFY_H
+#define OKL4FSD_UTIL_NOTIFY_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "channel/report.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "loop/events.h"
+#include "util/clock.h"
+
+void channel_write_log(struct channel *ch, const struct log_site *site, enum log_level level,
+		       enum log_event event, const char *fmt, ...)
+{
+	const struct log_about about = { ch->guest_name, ch->cfg->name, event };
+	char line[256], before[64] = "";
+	uint64_t suppressed;
+	va_list ap;
+
+	if (level > log_get_level())
+		return;
+	if (!log_limit_take(&ch->log_limit, clock_ms(), &suppressed))
+		return;
+	if (suppressed)
+		snprintf(before, sizeof(before), " (%" PRIu64 " lines left out)", suppressed);
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	log_write(site, level, &about, "%s%s", line, before);
+}
+
+void channel_post_state(const struct channel *ch, enum channel_event event)
+{
+	static const enum events_kind kinds[N_CHANNEL_STATES] = {
+		[CHANNEL_DETACHED] = EVENTS_CHANNEL_DETACHED,
+		[CHANNEL_ATTACHED] = EVENTS_CHANNEL_ATTACHED,
+		[CHANNEL_SUSPENDED] = EVENTS_CHANNEL_SUSPENDED,
+		[CHANNEL_FAILED] = EVENTS_CHANNEL_FAILED,
+	};
+	struct events_fact fact = {
+		.kind = kinds[ch->state],
+		.guest = ch->guest_name,
+		.channel = ch->cfg->name,
+		.instance = ch->state == CHANNEL_ATTACHED ? ch->instance : 0,
+		.again = event == CHANNEL_EV_ATTACH_SAME,
+	};
+
+	if (ch->state == CHANNEL_FAILED) {
+		fact.text = fs_status_name((int)ch->failed_status);
+		fact.more = fs_status_text((int)ch->failed_status);
+	}
+	events_post(&fact);
+}
+
+void channel_connected(const struct channel *ch)
+{
+	events_post(&(struct events_fact){
+		.kind = EVENTS_ENDPOINT_CONNECTED,
+		.guest = ch->guest_name,
+		.channel = ch->cfg->name,
+		.text = endpoint_type_name(ch->cfg->endpoint.type),
+	});
+}
+
+void channel_left(const struct channel *ch, const char *reason)
+{
+	if (ch->ending)
+		loop_schedule(ch->loop, ch->ending);
+	events_post(&(struct events_fact){
+		.kind = EVENTS_ENDPOINT_DISCONNECTED,
+		.guest = ch->guest_name,
+		.channel = ch->cfg->name,
+		.text = endpoint_type_name(ch->cfg->endpoint.type),
+		.more = reason,
+	});
+}
+
+void channel_note_loss(struct channel *ch, uint64_t bytes, const char *why)
+{
+	if (!bytes)
+		return;
+	ch->lost_bytes += bytes;
+	events_post(&(struct events_fact){
+		.kind = EVENTS_CHANNEL_LOST,
+		.guest = ch->guest_name,
+		.channel = ch->cfg->name,
+		.number = bytes,
+		.text = why,
+	});
+	channel_log(ch, LOG_LEVEL_WARNING, "%" PRIu64 " bytes that the guest wrote are lost: %s",
+		    bytes, why);
+}

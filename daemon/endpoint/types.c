@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "endpoint/types.h"
+
+static const struct endpoint_ops *const types[] = {
+	[ENDPOINT_INTERVM] = &endpoint_intervm,
+	[ENDPOINT_ECHO] = &endpoint_echo,
+	[ENDPOINT_DISCARD] = &endpoint_discard,
+	[ENDPOINT_UNIX_LISTEN] = &endpoint_unix_listen,
+	[ENDPOINT_UNIX_CONNECT] = &endpoint_unix_connect,
+	[ENDPOINT_TCP_LISTEN] = &endpoint_tcp_listen,
+	[ENDPOINT_TCP_CONNECT] = &endpoint_tcp_connect,
+	[ENDPOINT_CHANNEL] = &endpoint_channel,
+};
+_Static_assert(sizeof(types) / sizeof(types[0]) == N_ENDPOINT_TYPES, "a table for each type");
+
+int endpoint_new(struct endpoint **ep, struct channel *ch)
+{
+	const struct endpoint_config *cfg = &ch->cfg->endpoint;
+
+	*ep = NULL;
+	return types[cfg->type]->new (ep, cfg, ch);
+}
