@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "loop/acceptor.h"
+#include "loop/listener.h"
 #include "control/client.h"
 #include "util/fd.h"
 #include "util/log.h"
@@ -21,13 +21,13 @@
  * @clients: who is there
  * @watch: tells of reloads
  * @socket: where they come from; borrowed
- * @acceptor: takes them in
+ * @listener: takes them in
  */
 struct control {
 	struct control_clients clients;
 	struct server_watch watch;
 	struct control_socket *socket;
-	struct acceptor acceptor;
+	struct listener listener;
 };
 
 /* In place of a socket whose file is lost. Return: 0 or -errno, with a log line */
@@ -87,8 +87,8 @@ static int serve(struct control *control)
 	int fd = control->socket->fd;
 
 	control->socket->fd = -1;
-	acceptor_stop(&control->acceptor);
-	return acceptor_start(&control->acceptor, control->clients.loop, NULL, "control", fd,
+	listener_stop(&control->listener);
+	return listener_start(&control->listener, control->clients.loop, NULL, "control", fd,
 			      take_client, control);
 }
 
@@ -131,7 +131,7 @@ struct control *control_free(struct control *control)
 		return NULL;
 	server_unwatch(control->clients.server, &control->watch);
 	control_clients_deinit(&control->clients);
-	acceptor_stop(&control->acceptor);
+	listener_stop(&control->listener);
 	free(control);
 	return NULL;
 }
