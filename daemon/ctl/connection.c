@@ -25,16 +25,9 @@
 #define MAX_LINE_BYTES    (512U << 20) /* the metrics of everything that a daemon can have */
 #define PAGE_CHANNELS     256
 
-/**
- * fail() - note what is wrong
- * @c: connection
- * @r: to be returned
- * @what: a sentence, to its colon
- * @why: the rest
- *
- * Return: @r.
- */
-static enum ctl_exit fail(struct connection *c, enum ctl_exit r, const char *what, const char *why)
+/* Adds a line to the connection's error; @what ends before the colon */
+static enum ctl_exit note_failure(struct connection *c, enum ctl_exit r, const char *what,
+				  const char *why)
 {
 	size_t at = strlen(c->error);
 
@@ -42,13 +35,6 @@ static enum ctl_exit fail(struct connection *c, enum ctl_exit r, const char *wha
 	return r;
 }
 
-/**
- * try_path() - connect to a control socket
- * @c: connection
- * @path: its path
- *
- * Return: CTL_DONE or CTL_NO_DAEMON.
- */
 static enum ctl_exit try_path(struct connection *c, const char *path)
 {
 	char what[400];
@@ -61,7 +47,7 @@ static enum ctl_exit try_path(struct connection *c, const char *path)
 	snprintf(what, sizeof(what),
 		 c->fd == -EACCES ? "may not connect to the daemon at %s" : "no daemon at %s",
 		 path);
-	return fail(c, CTL_NO_DAEMON, what, strerror(-c->fd));
+	return note_failure(c, CTL_NO_DAEMON, what, strerror(-c->fd));
 }
 
 enum ctl_exit connection_open(struct connection *c, const struct ctl *ctl)
@@ -86,14 +72,7 @@ void connection_close(struct connection *c)
 	c->at = c->end = c->size = 0;
 }
 
-/**
- * wait_for() - wait until the connection can be used
- * @c: connection
- * @events: for what
- * @deadline_ms: until when; -1: for ever, and as long as somebody reads stdout
- *
- * Return: 0 or -errno.
- */
+/* @deadline_ms -1: no limit, until nobody reads stdout any longer */
 static int wait_for(const struct connection *c, short events, long long deadline_ms)
 {
 	struct pollfd p[2] = { { .fd = c->fd, .events = events },
@@ -113,13 +92,6 @@ static int wait_for(const struct connection *c, short events, long long deadline
 	return p[1].revents & (POLLERR | POLLNVAL) ? -EPIPE : 0;
 }
 
-/**
- * send_line() - send a line
- * @c: connection
- * @line: with its newline
- *
- * Return: CTL_DONE or CTL_NO_DAEMON.
- */
 static enum ctl_exit send_line(struct connection *c, const char *line)
 {
 	long long deadline_ms = (long long)clock_ms() + ANSWER_TIMEOUT_MS;
@@ -136,19 +108,12 @@ static enum ctl_exit send_line(struct connection *c, const char *line)
 			r = wait_for(c, POLLOUT, deadline_ms);
 		}
 		if (r && r != -EINTR)
-			return fail(c, CTL_NO_DAEMON, "the daemon does not take the request",
-				    strerror(-r));
+			return note_failure(c, CTL_NO_DAEMON,
+					    "the daemon does not take the request", strerror(-r));
 	}
 	return CTL_DONE;
 }
 
-/**
- * receive_some() - wait for more, and put it behind what is there
- * @c: connection
- * @deadline_ms: as in wait_for()
- *
- * Return: CTL_DONE or CTL_NO_DAEMON.
- */
 static enum ctl_exit receive_some(struct connection *c, long long deadline_ms)
 {
 	static const char what[] = "the daemon does not answer";
@@ -165,18 +130,18 @@ static enum ctl_exit receive_some(struct connection *c, long long deadline_ms)
 		char *grown = size <= MAX_LINE_BYTES ? realloc(c->buf, size) : NULL;
 
 		if (!grown)
-			return fail(c, CTL_NO_DAEMON, what, "its line has no end");
+			return note_failure(c, CTL_NO_DAEMON, what, "its line has no end");
 		c->buf = grown;
 		c->size = size;
 	}
 	r = wait_for(c, POLLIN, deadline_ms);
 	if (r)
-		return fail(c, CTL_NO_DAEMON, what, strerror(-r));
+		return note_failure(c, CTL_NO_DAEMON, what, strerror(-r));
 	n = recv(c->fd, c->buf + c->end, c->size - c->end - 1, MSG_DONTWAIT);
 	if (!n)
-		return fail(c, CTL_NO_DAEMON, what, "it closed the connection");
+		return note_failure(c, CTL_NO_DAEMON, what, "it closed the connection");
 	if (n < 0 && errno != EAGAIN && errno != EINTR)
-		return fail(c, CTL_NO_DAEMON, what, strerror(errno));
+		return note_failure(c, CTL_NO_DAEMON, what, strerror(errno));
 	c->end += n > 0 ? (size_t)n : 0;
 	return CTL_DONE;
 }
@@ -206,16 +171,10 @@ enum ctl_exit connection_receive(struct connection *c, int timeout_ms, struct js
 		return CTL_DONE;
 	json_object_put(*object);
 	*object = NULL;
-	return fail(c, CTL_REFUSED, "the daemon's answer is not understood", "no object");
+	return note_failure(c, CTL_REFUSED, "the daemon's answer is not understood", "no object");
 }
 
-/**
- * make_request() - a request as a line
- * @method: name
- * @params: parameters; consumed; NULL: none
- *
- * Return: the line, to be freed; NULL: no memory.
- */
+/* @params is consumed */
 static char *make_request(const char *method, struct json_object *params)
 {
 	struct json_object *request = json_object_new_object();
@@ -232,14 +191,7 @@ static char *make_request(const char *method, struct json_object *params)
 	return line;
 }
 
-/**
- * take_result() - what a response says
- * @c: connection
- * @response: the response
- * @result: out: a reference
- *
- * Return: CTL_DONE or CTL_REFUSED.
- */
+/* @result is a reference of its own */
 static enum ctl_exit take_result(struct connection *c, struct json_object *response,
 				 struct json_object **result)
 {
@@ -252,7 +204,7 @@ static enum ctl_exit take_result(struct connection *c, struct json_object *respo
 	*result = json_object_get(ctl_object(response, "result"));
 	if (*result)
 		return CTL_DONE;
-	return fail(c, CTL_REFUSED, "the daemon's answer is not understood", "no result");
+	return note_failure(c, CTL_REFUSED, "the daemon's answer is not understood", "no result");
 }
 
 enum ctl_exit connection_call(struct connection *c, const char *method, struct json_object *params,
@@ -264,7 +216,7 @@ enum ctl_exit connection_call(struct connection *c, const char *method, struct j
 
 	*result = NULL;
 	r = line ? send_line(c, line) :
-		   fail(c, CTL_REFUSED, "cannot make the request", "out of memory");
+		   note_failure(c, CTL_REFUSED, "cannot make the request", "out of memory");
 	if (!r)
 		r = connection_receive(c, ANSWER_TIMEOUT_MS, &response);
 	if (r)

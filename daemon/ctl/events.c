@@ -15,13 +15,6 @@
 #include "ctl/text.h"
 #include "util/fd.h"
 
-/**
- * make_params() - what is wanted
- * @ctl: options
- * @kinds: kinds of events or groups of them; NULL at the end
- *
- * Return: a new object.
- */
 static struct json_object *make_params(const struct ctl *ctl, char **kinds)
 {
 	struct json_object *params = json_object_new_object(), *list;
@@ -37,10 +30,6 @@ static struct json_object *make_params(const struct ctl *ctl, char **kinds)
 	return params;
 }
 
-/**
- * print_time() - the time of day
- * @us: microseconds since 1970
- */
 static void print_time(unsigned long long us)
 {
 	time_t s = (time_t)(us / 1000000);
@@ -52,10 +41,6 @@ static void print_time(unsigned long long us)
 	printf("%s.%03llu", text, us / 1000 % 1000);
 }
 
-/**
- * print_event() - an event for people: time, subject, kind, and the rest as it is called
- * @event: event
- */
 static void print_event(struct json_object *event)
 {
 	static const char *const shown[] = { "seq",  "realtime_us", "monotonic_us",
@@ -86,14 +71,7 @@ static void print_event(struct json_object *event)
 	putchar('\n');
 }
 
-/**
- * follow() - print events
- * @ctl: how
- * @c: connection that has subscribed
- * @count: so many; 0: for ever
- *
- * Return: ctl_exit; not CTL_DONE: with connection_tell() to come.
- */
+/* Return: if not CTL_DONE, the caller prints the connection's error */
 static enum ctl_exit follow(const struct ctl *ctl, struct connection *c, unsigned long count)
 {
 	for (unsigned long n = 0; !count || n < count;) {

@@ -21,14 +21,6 @@ struct escape {
 	const char *text;
 };
 
-/**
- * escaped() - a text with some characters replaced
- * @text: the text
- * @list: what is replaced
- * @around: written before and after it
- *
- * Return: a new string, or NULL.
- */
 static char *escaped(const char *text, const struct escape *list, const char *around)
 {
 	const struct escape *e;

@@ -26,8 +26,8 @@ static enum ctl_exit show_result(const struct ctl *ctl, enum ctl_exit r, struct 
 }
 
 /* Calls a method without parameters, and prints its result */
-static enum ctl_exit show(const struct ctl *ctl, const char *method,
-			  void (*print)(struct json_object *result))
+static enum ctl_exit call_and_show(const struct ctl *ctl, const char *method,
+				   void (*print)(struct json_object *result))
 {
 	struct json_object *result;
 	enum ctl_exit r = ctl_call(ctl, method, NULL, &result);
@@ -35,10 +35,6 @@ static enum ctl_exit show(const struct ctl *ctl, const char *method,
 	return show_result(ctl, r, result, print);
 }
 
-/**
- * print_line() - a name on a line
- * @name: it
- */
 static void print_line(const char *name)
 {
 	_cleanup_free_ char *safe = text_safe(name);
@@ -68,13 +64,9 @@ static void show_status(struct json_object *result)
 
 enum ctl_exit ctl_status(const struct ctl *ctl, char **args)
 {
-	return show(ctl, "status", show_status);
+	return call_and_show(ctl, "status", show_status);
 }
 
-/**
- * show_version() - print versions
- * @result: of `version`
- */
 static void show_version(struct json_object *result)
 {
 	printf("okl4fsctl %s\n%s %s, ABI %llu\n", OKL4FS_VERSION_STRING, ctl_string(result, "name"),
@@ -83,13 +75,9 @@ static void show_version(struct json_object *result)
 
 enum ctl_exit ctl_version(const struct ctl *ctl, char **args)
 {
-	return show(ctl, "version", show_version);
+	return call_and_show(ctl, "version", show_version);
 }
 
-/**
- * show_metrics() - print metrics
- * @result: of `metrics.get`
- */
 static void show_metrics(struct json_object *result)
 {
 	fputs(ctl_string(result, "text"), stdout);
@@ -97,7 +85,7 @@ static void show_metrics(struct json_object *result)
 
 enum ctl_exit ctl_metrics(const struct ctl *ctl, char **args)
 {
-	return show(ctl, "metrics.get", show_metrics);
+	return call_and_show(ctl, "metrics.get", show_metrics);
 }
 
 /**
@@ -139,10 +127,6 @@ static void show_guests(struct json_object *result)
 	table_print(&t);
 }
 
-/**
- * show_guest_names() - print names
- * @result: of `guest.list`
- */
 static void show_guest_names(struct json_object *result)
 {
 	struct json_object *list;
@@ -154,7 +138,7 @@ static void show_guest_names(struct json_object *result)
 
 enum ctl_exit ctl_guests(const struct ctl *ctl, char **args)
 {
-	return show(ctl, "guest.list", ctl->names ? show_guest_names : show_guests);
+	return call_and_show(ctl, "guest.list", ctl->names ? show_guest_names : show_guests);
 }
 
 /**
@@ -208,10 +192,6 @@ static void show_channels(struct json_object *result)
 	table_print(&t);
 }
 
-/**
- * show_channel_names() - print names as GUEST/CHANNEL
- * @result: of `channel.list`
- */
 static void show_channel_names(struct json_object *result)
 {
 	struct json_object *list;

@@ -42,14 +42,7 @@ uint64_t notify_watchdog_us(void)
 	return sd_watchdog_enabled(0, &us) > 0 ? us : 0;
 }
 
-/**
- * prepare() - look at a descriptor that we were given
- * @fd: descriptor
- * @name: its name
- *
- * Return: @fd, or a negated errno; with a log line when it is another kind of descriptor.
- */
-static int prepare(int fd, const char *name)
+static int check_given_socket(int fd, const char *name)
 {
 	int flags = fcntl(fd, F_GETFL);
 
@@ -70,7 +63,7 @@ int notify_take_socket(const char *name)
 		int fd = SD_LISTEN_FDS_START + i;
 
 		if (found == -ENOENT && !strcmp(names[i], name)) {
-			found = prepare(fd, name);
+			found = check_given_socket(fd, name);
 			if (found >= 0)
 				continue;
 		} else {
