@@ -25,7 +25,7 @@
 #include "util/fd.h"
 #include "util/log.h"
 #include "util/notify.h"
-#include "util/stranger.h"
+#include "util/stranger_mark.h"
 
 #define EXIT_USAGE 2
 
@@ -77,15 +77,8 @@ static const char usage[] =
 	"SIGHUP reloads the configuration, SIGTERM and SIGINT end the daemon.\n"
 	"Exit status: 0 ended cleanly, 1 an error that was told, 2 usage.\n";
 
-/**
- * parse() - read the command line
- * @argc: as main's
- * @argv: as main's
- * @opt: out
- *
- * Return: -1 to go on, else the exit status.
- */
-static int parse(int argc, char **argv, struct options *opt)
+/* Return: -1 to go on, else the exit status */
+static int parse_command_line(int argc, char **argv, struct options *opt)
 {
 	static const struct option options[] = {
 		{ "config", required_argument, NULL, 'c' },
@@ -133,12 +126,7 @@ static int parse(int argc, char **argv, struct options *opt)
 	return EXIT_USAGE;
 }
 
-/**
- * make_runtime_dir() - make the directory that the default sockets lie in
- *
- * Below $XDG_RUNTIME_DIR it is the user's alone, below /run everybody may look in: the sockets have
- * modes of their own. If it cannot be made, whoever needs it will say so.
- */
+/* Everybody may look into /run/okl4fs: the sockets have modes of their own. The first user of the directory reports a failure */
 static void make_runtime_dir(void)
 {
 	const char *dir = config_runtime_dir();
@@ -147,9 +135,7 @@ static void make_runtime_dir(void)
 		log_debug("cannot make %s: %s", dir, strerror(errno));
 }
 
-/**
- * raise_limits() - as many descriptors as we may have; a guest takes some eighty
- */
+/* A guest takes some eighty descriptors */
 static void raise_limits(void)
 {
 	struct rlimit lim;
@@ -160,12 +146,6 @@ static void raise_limits(void)
 	}
 }
 
-/**
- * on_stop() - SIGTERM, SIGINT
- * @sig: which
- * @what: EV_SIGNAL
- * @arg: daemon
- */
 static void on_stop(evutil_socket_t sig, short what, void *arg)
 {
 	struct daemon *d = arg;
@@ -175,10 +155,6 @@ static void on_stop(evutil_socket_t sig, short what, void *arg)
 	loop_stop(d->loop);
 }
 
-/**
- * log_errors() - what is wrong with a configuration, into the log
- * @text: a line an error; freed
- */
 static void log_errors(char *text)
 {
 	char *line, *rest = text;
@@ -190,12 +166,6 @@ static void log_errors(char *text)
 	free(text);
 }
 
-/**
- * on_reload() - SIGHUP
- * @sig: which
- * @what: EV_SIGNAL
- * @arg: daemon
- */
 static void on_reload(evutil_socket_t sig, short what, void *arg)
 {
 	struct daemon *d = arg;
@@ -216,12 +186,6 @@ static void on_reload(evutil_socket_t sig, short what, void *arg)
 			  server_n_guests(d->server), server_n_guests(d->server) == 1 ? "" : "s");
 }
 
-/**
- * watch_signals() - let the main loop take the signals
- * @d: daemon
- *
- * Return: 0 or -ENOMEM.
- */
 static int watch_signals(struct daemon *d)
 {
 	static const int sig[] = { SIGTERM, SIGINT, SIGHUP };
@@ -236,13 +200,7 @@ static int watch_signals(struct daemon *d)
 	return 0;
 }
 
-/**
- * take_control_socket() - the control socket of the service manager, if it has one for us
- *
- * It wins over the configuration's.
- *
- * Return: the listening socket; -ENOENT: it has none; or another negated errno, with a log line.
- */
+/* The service manager's socket wins over the configuration's. Return: -ENOENT when there is none */
 static int take_control_socket(void)
 {
 	int fd = notify_take_socket("control");
@@ -258,14 +216,7 @@ static int take_control_socket(void)
 	return fd;
 }
 
-/**
- * serve_metrics() - serve metrics where the configuration in force says
- * @d: daemon
- *
- * What serves them elsewhere ends only when that has come about.
- *
- * Return: 0 or -errno, with a log line.
- */
+/* The old server ends only once the new one serves */
 static int serve_metrics(struct daemon *d)
 {
 	const char *listen = server_config(d->server)->metrics_listen;
@@ -284,10 +235,6 @@ static int serve_metrics(struct daemon *d)
 	return 0;
 }
 
-/**
- * on_reloaded() - the configuration is another one
- * @arg: daemon
- */
 static void on_reloaded(void *arg)
 {
 	struct daemon *d = arg;
@@ -303,12 +250,6 @@ static void on_reloaded(void *arg)
 			d->metrics_listen ? d->metrics_listen : "nowhere");
 }
 
-/**
- * open_metrics() - serve metrics, now and after each reload
- * @d: daemon
- *
- * Return: 0 or -errno, with a log line.
- */
 static int open_metrics(struct daemon *d)
 {
 	d->watch = (struct server_watch){ .reloaded = on_reloaded, .arg = d };
@@ -316,15 +257,8 @@ static int open_metrics(struct daemon *d)
 	return serve_metrics(d);
 }
 
-/**
- * run() - set up, run, take down
- * @cfg: configuration; ownership passes here
- * @path: where it came from, or NULL
- * @control_fd: listening socket of the service manager for the control socket, or negative
- *
- * Return: 0 or -errno.
- */
-static int run(struct config *cfg, const char *path, int control_fd)
+/* @cfg is consumed */
+static int run_daemon(struct config *cfg, const char *path, int control_fd)
 {
 	struct daemon d = { 0 };
 	size_t n = cfg->n_guests;
@@ -371,15 +305,8 @@ static int run(struct config *cfg, const char *path, int control_fd)
 	return r;
 }
 
-/**
- * load() - get the configuration
- * @opt: command line
- *
- * Errors of a file that is only checked go to stderr as they are, else into the log.
- *
- * Return: it, or NULL; then it was said why.
- */
-static struct config *load(const struct options *opt)
+/* With --check, errors go to stderr as they are, else into the log */
+static struct config *load_config(const struct options *opt)
 {
 	struct config *cfg = NULL;
 	char *text = NULL;
@@ -398,14 +325,14 @@ static struct config *load(const struct options *opt)
 }
 
 /* Return: the exit status */
-static int serve(const struct options *opt)
+static int serve_guests(const struct options *opt)
 {
 	int control_fd = take_control_socket();
 	struct config *cfg;
 
 	if (control_fd < 0 && control_fd != -ENOENT)
 		return EXIT_FAILURE;
-	cfg = load(opt);
+	cfg = load_config(opt);
 	if (!cfg)
 		return EXIT_FAILURE;
 	raise_limits();
@@ -414,13 +341,13 @@ static int serve(const struct options *opt)
 		return EXIT_FAILURE;
 	}
 	make_runtime_dir();
-	return run(cfg, opt->config, control_fd) ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_daemon(cfg, opt->config, control_fd) ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 /* Return: the exit status */
-static int check(const struct options *opt)
+static int check_config(const struct options *opt)
 {
-	struct config *cfg = load(opt);
+	struct config *cfg = load_config(opt);
 
 	if (!cfg)
 		return EXIT_FAILURE;
@@ -437,18 +364,18 @@ int main(int argc, char **argv)
 
 	if (r)
 		return EXIT_FAILURE; /* there may be nowhere to say so */
-	r = parse(argc, argv, &opt);
+	r = parse_command_line(argc, argv, &opt);
 	if (r >= 0)
 		return r;
 	if (opt.check)
-		return check(&opt);
+		return check_config(&opt);
 	signal(SIGPIPE, SIG_IGN);
 	r = log_start();
 	if (r) {
 		log_err("cannot start the thread that writes the log: %s", strerror(-r));
 		return EXIT_FAILURE;
 	}
-	r = serve(&opt);
+	r = serve_guests(&opt);
 	log_stop();
 	return r;
 }

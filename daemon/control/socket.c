@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "loop/acceptor.h"
+#include "loop/listener.h"
 #include "control/client.h"
 #include "control/methods.h"
 #include "util/fd.h"
@@ -22,13 +22,13 @@
  * @clients: the connections
  * @watch: calls reloaded() after a reload
  * @socket: where clients connect; borrowed
- * @acceptor: accepts them
+ * @listener: accepts them
  */
 struct control {
 	struct control_clients clients;
 	struct server_watch watch;
 	struct control_socket *socket;
-	struct acceptor acceptor;
+	struct listener listener;
 };
 
 /* Replaces a socket whose file is lost; Return: 0 or -errno, with a log line */
@@ -90,8 +90,8 @@ static int serve_clients(struct control *control)
 	int fd = control->socket->fd;
 
 	control->socket->fd = -1;
-	acceptor_stop(&control->acceptor);
-	return acceptor_start(&control->acceptor, control->clients.loop, NULL, "control", fd,
+	listener_stop(&control->listener);
+	return listener_start(&control->listener, control->clients.loop, NULL, "control", fd,
 			      take_control_client, control);
 }
 
@@ -134,7 +134,7 @@ struct control *control_free(struct control *control)
 		return NULL;
 	server_unwatch(control->clients.server, &control->watch);
 	control_clients_deinit(&control->clients);
-	acceptor_stop(&control->acceptor);
+	listener_stop(&control->listener);
 	free(control);
 	return NULL;
 }

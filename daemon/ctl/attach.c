@@ -18,7 +18,9 @@
 
 #include <json-c/json.h>
 
+#include "ctl/call.h"
 #include "ctl/ctl.h"
+#include "ctl/result.h"
 #include "util/fd.h"
 
 #define BUFFER_BYTES 65536
@@ -44,10 +46,6 @@ struct way {
 	char buf[BUFFER_BYTES];
 };
 
-/**
- * way_read() - fill the empty buffer
- * @w: direction
- */
 static void way_read(struct way *w)
 {
 	ssize_t n = read(w->from, w->buf, sizeof(w->buf));
@@ -61,10 +59,6 @@ static void way_read(struct way *w)
 	}
 }
 
-/**
- * way_write() - write some of the buffer
- * @w: direction
- */
 static void way_write(struct way *w)
 {
 	size_t bytes = w->end - w->at;
@@ -76,23 +70,12 @@ static void way_write(struct way *w)
 		w->dead = w->eof = true;
 }
 
-/**
- * way_done() - whether the direction has ended
- * @w: direction
- *
- * Return: true when nothing comes and nothing is left to be written.
- */
 static bool way_done(const struct way *w)
 {
 	return w->dead || (w->eof && w->at == w->end);
 }
 
-/**
- * way_poll() - what to ask for
- * @w: direction
- * @from: to be filled: a negative descriptor asks for nothing
- * @to: likewise
- */
+/* A negative descriptor asks for nothing */
 static void way_poll(const struct way *w, struct pollfd *from, struct pollfd *to)
 {
 	*from = *to = (struct pollfd){ .fd = -1 };
@@ -104,12 +87,6 @@ static void way_poll(const struct way *w, struct pollfd *from, struct pollfd *to
 		*from = (struct pollfd){ .fd = w->from, .events = POLLIN };
 }
 
-/**
- * way_turn() - do what poll(2) says can be done
- * @w: direction
- * @from: as way_poll() filled it
- * @to: likewise
- */
 static void way_turn(struct way *w, const struct pollfd *from, const struct pollfd *to)
 {
 	if (to->fd >= 0 && to->revents)
@@ -118,14 +95,7 @@ static void way_turn(struct way *w, const struct pollfd *from, const struct poll
 		way_read(w);
 }
 
-/**
- * join() - pump until the guest's end of file
- * @fd: connection
- * @received: out: bytes that came from the guest
- *
- * Return: CTL_DONE, or CTL_REFUSED when stdout could not be written.
- */
-static enum ctl_exit join(int fd, unsigned long long *received)
+static enum ctl_exit pump_both(int fd, unsigned long long *received)
 {
 	static struct way up, down;
 	bool half_closed = false;
@@ -155,15 +125,7 @@ static enum ctl_exit join(int fd, unsigned long long *received)
 	return CTL_REFUSED;
 }
 
-/**
- * why_nothing_came() - whether a connection that brought nothing was one at all
- * @ctl: the daemon
- * @name: GUEST/CHANNEL
- * @before: clients_refused before
- *
- * Return: CTL_DONE when the guest has ended an empty stream; else, with a line on stderr, CTL_REFUSED
- * when the daemon has turned us away or has the channel no longer, or CTL_NO_DAEMON.
- */
+/* A connection that brought nothing was either refused by the daemon, or the guest has ended an empty stream */
 static enum ctl_exit why_nothing_came(const struct ctl *ctl, const char *name,
 				      unsigned long long before)
 {
@@ -179,14 +141,6 @@ static enum ctl_exit why_nothing_came(const struct ctl *ctl, const char *name,
 	return r;
 }
 
-/**
- * attach_to() - attach to a channel that was found
- * @ctl: the daemon
- * @name: GUEST/CHANNEL
- * @channel: the channel
- *
- * Return: ctl_exit, with a line on stderr unless CTL_DONE.
- */
 static enum ctl_exit attach_to(const struct ctl *ctl, const char *name, struct json_object *channel)
 {
 	struct json_object *endpoint = ctl_object(channel, "endpoint");
@@ -208,7 +162,7 @@ static enum ctl_exit attach_to(const struct ctl *ctl, const char *name, struct j
 		ctl_error("%s: %s: %s", name, path, strerror(-fd));
 		return CTL_REFUSED;
 	}
-	r = join(fd, &received);
+	r = pump_both(fd, &received);
 	return r == CTL_DONE && !received ? why_nothing_came(ctl, name, refused) : r;
 }
 

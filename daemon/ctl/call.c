@@ -1,110 +1,44 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * call.c - one call of the daemon, and what it gave
+ * call.c - one call of the daemon
  */
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "ctl/call.h"
+
 #include <string.h>
 
 #include <json-c/json.h>
 
-#include "ctl/ctl.h"
+#include "ctl/argument.h"
 #include "ctl/connection.h"
-#include "ctl/text.h"
+#include "ctl/result.h"
 #include "util/fd.h"
-
-void ctl_error(const char *fmt, ...)
-{
-	_cleanup_free_ char *safe = NULL;
-	char line[1024];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(line, sizeof(line), fmt, ap);
-	va_end(ap);
-	safe = text_safe(line); /* names may stand in it */
-	fprintf(stderr, "okl4fsctl: %s\n", safe);
-}
-
-const char *ctl_string(struct json_object *object, const char *key)
-{
-	struct json_object *value = ctl_object(object, key);
-
-	return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
-}
-
-unsigned long long ctl_number(struct json_object *object, const char *key)
-{
-	return json_object_get_uint64(ctl_object(object, key));
-}
-
-bool ctl_boolean(struct json_object *object, const char *key)
-{
-	return json_object_get_boolean(ctl_object(object, key));
-}
-
-struct json_object *ctl_object(struct json_object *object, const char *key)
-{
-	struct json_object *value = NULL;
-
-	if (json_object_is_type(object, json_type_object))
-		json_object_object_get_ex(object, key, &value);
-	return value;
-}
-
-size_t ctl_list(struct json_object *object, const char *key, struct json_object **list)
-{
-	*list = ctl_object(object, key);
-	return json_object_is_type(*list, json_type_array) ? json_object_array_length(*list) : 0;
-}
-
-struct json_object *ctl_guest_param(const char *guest)
-{
-	struct json_object *params = guest ? json_object_new_object() : NULL;
-
-	if (params)
-		json_object_object_add(params, "guest", json_object_new_string(guest));
-	return params;
-}
-
-const char *ctl_split(const char *command, const char *name, char **guest)
-{
-	const char *slash = strchr(name, '/');
-
-	*guest = slash ? strndup(name, (size_t)(slash - name)) : NULL;
-	if (*guest && **guest && slash[1])
-		return slash + 1;
-	ctl_error("%s: GUEST/CHANNEL is wanted, not \"%s\"", command, name);
-	return NULL;
-}
 
 enum ctl_exit ctl_call(const struct ctl *ctl, const char *method, struct json_object *params,
 		       struct json_object **result)
 {
-	struct link link;
-	enum ctl_exit r = link_open(&link, ctl);
+	struct connection c;
+	enum ctl_exit r = connection_open(&c, ctl);
 
 	*result = NULL;
 	if (r)
 		json_object_put(params);
 	else
-		r = link_call(&link, method, params, result);
-	link_close(&link);
-	return link_tell(&link, r);
+		r = connection_call(&c, method, params, result);
+	connection_close(&c);
+	return connection_tell(&c, r);
 }
 
 enum ctl_exit ctl_list_channels(const struct ctl *ctl, const char *guest,
 				struct json_object **result)
 {
-	struct link link;
-	enum ctl_exit r = link_open(&link, ctl);
+	struct connection c;
+	enum ctl_exit r = connection_open(&c, ctl);
 
 	*result = NULL;
 	if (!r)
-		r = link_channels(&link, guest, result);
-	link_close(&link);
-	return link_tell(&link, r);
+		r = connection_channels(&c, guest, result);
+	connection_close(&c);
+	return connection_tell(&c, r);
 }
 
 enum ctl_exit ctl_find_channel(const struct ctl *ctl, const char *command, const char *name,

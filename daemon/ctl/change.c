@@ -11,17 +11,16 @@
 
 #include <json-c/json.h>
 
+#include "ctl/argument.h"
+#include "ctl/call.h"
 #include "ctl/ctl.h"
+#include "ctl/result.h"
 #include "util/bom.h"
 #include "util/fd.h"
 
 #define MAX_BYTES 65536 /* of a request, so of what is in it */
 
-/**
- * read_stdin() - all of stdin
- *
- * Return: a string, to be freed; NULL when it is longer than any request.
- */
+/* Return: NULL when it is longer than any request */
 static char *read_stdin(void)
 {
 	char *text = calloc(1, MAX_BYTES + 1);
@@ -33,16 +32,8 @@ static char *read_stdin(void)
 	return NULL;
 }
 
-/**
- * parse() - text to value
- * @text: the text
- * @what: where it is from, for errors
- *
- * Comments may be in it, as in the configuration; behind it may be nothing.
- *
- * Return: a value, or NULL, with a line on stderr.
- */
-static struct json_object *parse(const char *text, const char *what)
+/* Comments are allowed, as in the configuration; nothing may follow the JSON */
+static struct json_object *parse_json(const char *text, const char *what)
 {
 	struct json_tokener *tokener = json_tokener_new();
 	const char *bom = bom_refusal(text, strlen(text));
@@ -75,14 +66,6 @@ static struct json_object *parse(const char *text, const char *what)
 	return NULL;
 }
 
-/**
- * add_object() - a parameter that is an object
- * @params: to which
- * @key: its key
- * @arg: JSON, or "-"
- *
- * Return: CTL_DONE, or CTL_USAGE with a line on stderr.
- */
 static enum ctl_exit add_object(struct json_object *params, const char *key, const char *arg)
 {
 	bool is_stdin = !strcmp(arg, "-");
@@ -93,22 +76,15 @@ static enum ctl_exit add_object(struct json_object *params, const char *key, con
 		ctl_error("stdin: cannot be read, or is longer than %d bytes", MAX_BYTES);
 		return CTL_USAGE;
 	}
-	object = parse(text, is_stdin ? "stdin" : "the argument");
+	object = parse_json(text, is_stdin ? "stdin" : "the argument");
 	if (!object)
 		return CTL_USAGE;
 	json_object_object_add(params, key, object);
 	return CTL_DONE;
 }
 
-/**
- * change() - call a method that returns little
- * @ctl: the daemon
- * @method: name
- * @params: parameters; consumed
- *
- * Return: CTL_DONE, or another ctl_exit with a line on stderr.
- */
-static enum ctl_exit change(const struct ctl *ctl, const char *method, struct json_object *params)
+static enum ctl_exit call_method(const struct ctl *ctl, const char *method,
+				 struct json_object *params)
 {
 	struct json_object *result;
 	enum ctl_exit r = ctl_call(ctl, method, params, &result);
@@ -125,14 +101,14 @@ enum ctl_exit ctl_guest_add(const struct ctl *ctl, char **args)
 	enum ctl_exit r = add_object(params, "guest", args[0]);
 
 	if (!r)
-		return change(ctl, "guest.add", params);
+		return call_method(ctl, "guest.add", params);
 	json_object_put(params);
 	return r;
 }
 
 enum ctl_exit ctl_guest_remove(const struct ctl *ctl, char **args)
 {
-	return change(ctl, "guest.remove", ctl_guest_param(args[0]));
+	return call_method(ctl, "guest.remove", ctl_guest_param(args[0]));
 }
 
 enum ctl_exit ctl_channel_add(const struct ctl *ctl, char **args)
@@ -141,20 +117,11 @@ enum ctl_exit ctl_channel_add(const struct ctl *ctl, char **args)
 	enum ctl_exit r = add_object(params, "channel", args[1]);
 
 	if (!r)
-		return change(ctl, "channel.add", params);
+		return call_method(ctl, "channel.add", params);
 	json_object_put(params);
 	return r;
 }
 
-/**
- * change_channel() - call a method about GUEST/CHANNEL
- * @ctl: the daemon
- * @command: for errors
- * @method: name
- * @arg: GUEST/CHANNEL
- *
- * Return: CTL_DONE, or another ctl_exit with a line on stderr.
- */
 static enum ctl_exit change_channel(const struct ctl *ctl, const char *command, const char *method,
 				    const char *arg)
 {
@@ -166,7 +133,7 @@ static enum ctl_exit change_channel(const struct ctl *ctl, const char *command, 
 		return CTL_USAGE;
 	params = ctl_guest_param(guest);
 	json_object_object_add(params, "channel", json_object_new_string(channel));
-	return change(ctl, method, params);
+	return call_method(ctl, method, params);
 }
 
 enum ctl_exit ctl_channel_remove(const struct ctl *ctl, char **args)
@@ -181,7 +148,7 @@ enum ctl_exit ctl_channel_reset(const struct ctl *ctl, char **args)
 
 enum ctl_exit ctl_reload(const struct ctl *ctl, char **args)
 {
-	return change(ctl, "config.reload", NULL);
+	return call_method(ctl, "config.reload", NULL);
 }
 
 enum ctl_exit ctl_log_level(const struct ctl *ctl, char **args)
@@ -192,7 +159,7 @@ enum ctl_exit ctl_log_level(const struct ctl *ctl, char **args)
 	if (args[0]) {
 		params = json_object_new_object();
 		json_object_object_add(params, "level", json_object_new_string(args[0]));
-		return change(ctl, "log.set", params);
+		return call_method(ctl, "log.set", params);
 	}
 	r = ctl_call(ctl, "status", NULL, &result);
 	if (!r && ctl->json) {

@@ -7,16 +7,12 @@
 
 #include <json-c/json.h>
 
+#include "ctl/call.h"
 #include "ctl/ctl.h"
+#include "ctl/result.h"
 #include "ctl/text.h"
 #include "util/fd.h"
 
-/**
- * title_of() - what a member is called for people
- * @key: its key
- *
- * Return: it with spaces for underscores.
- */
 static struct text_number title_of(const char *key)
 {
 	struct text_number t;
@@ -28,11 +24,7 @@ static struct text_number title_of(const char *key)
 	return t;
 }
 
-/**
- * print_value() - a member of an object on a line of its own, if it is not null
- * @key: its key
- * @value: its value
- */
+/* null is not printed */
 static void print_value(const char *key, struct json_object *value)
 {
 	bool is_string = json_object_is_type(value, json_type_string);
@@ -45,11 +37,6 @@ static void print_value(const char *key, struct json_object *value)
 	printf("%-17s %s\n", title_of(key).text, text);
 }
 
-/**
- * print_members() - all members of an object but some
- * @object: object
- * @but: keys of those that are shown elsewhere; the last is NULL
- */
 static void print_members(struct json_object *object, const char *const but[])
 {
 	if (!json_object_is_type(object, json_type_object))
@@ -64,10 +51,6 @@ static void print_members(struct json_object *object, const char *const but[])
 	}
 }
 
-/**
- * print_head() - what it is and how it is
- * @channel: channel
- */
 static void print_head(struct json_object *channel)
 {
 	static const char *const but[] = { "guest",    "name", "state", "failure", "ring_bytes",
@@ -90,10 +73,6 @@ static void print_head(struct json_object *channel)
 	print_members(endpoint, of_endpoint);
 }
 
-/**
- * print_errors() - which rules were broken, and how often
- * @errors: the object
- */
 static void print_errors(struct json_object *errors)
 {
 	const char *separator = "";
@@ -110,12 +89,7 @@ static void print_errors(struct json_object *errors)
 	putchar('\n');
 }
 
-/**
- * phase_text() - an end of a direction in words
- * @phase: its phase: odd while it is open
- *
- * Return: "never opened", "open, 2 so far", "closed, 2 so far".
- */
+/* A phase is odd while the end is open */
 static struct text_number phase_text(unsigned long long phase)
 {
 	struct text_number t;
@@ -128,13 +102,6 @@ static struct text_number phase_text(unsigned long long phase)
 	return t;
 }
 
-/**
- * fill_text() - how full a ring is
- * @way: direction
- * @ring_bytes: size of its ring
- *
- * Return: "12 B, 3 %".
- */
 static struct text_number fill_text(struct json_object *way, unsigned long long ring_bytes)
 {
 	unsigned long long fill = ctl_number(way, "fill_bytes");
@@ -146,10 +113,6 @@ static struct text_number fill_text(struct json_object *way, unsigned long long 
 	return t;
 }
 
-/**
- * print_ways() - both directions, side by side
- * @channel: channel
- */
 static void print_ways(struct json_object *channel)
 {
 	static const char *const shown[] = { "fill_bytes", "host_phase", "guest_phase", NULL };

@@ -2,6 +2,7 @@
 /*
  * connection.c - a connection to the daemon
  */
+
 #include "ctl/connection.h"
 
 #include <errno.h>
@@ -15,84 +16,66 @@
 #include <json-c/json.h>
 
 #include "config/config.h"
+#include "ctl/argument.h"
+#include "ctl/result.h"
 #include "util/clock.h"
 #include "util/fd.h"
 
-#define MAX_LINE_BYTES (512U << 20) /* the metrics of everything that a daemon can have */
-#define PAGE_CHANNELS  256
+#define ANSWER_TIMEOUT_MS 30000
+#define MAX_LINE_BYTES    (512U << 20) /* the metrics of everything that a daemon can have */
+#define PAGE_CHANNELS     256
 
-/**
- * fail() - note what is wrong
- * @link: connection
- * @r: to be returned
- * @what: a sentence, to its colon
- * @why: the rest
- *
- * Return: @r.
- */
-static enum ctl_exit fail(struct link *link, enum ctl_exit r, const char *what, const char *why)
+/* Adds a line to the connection's error; @what ends before the colon */
+static enum ctl_exit note_failure(struct connection *c, enum ctl_exit r, const char *what,
+				  const char *why)
 {
-	size_t at = strlen(link->error);
+	size_t at = strlen(c->error);
 
-	snprintf(link->error + at, sizeof(link->error) - at, "%s%s: %s", at ? "\n" : "", what, why);
+	snprintf(c->error + at, sizeof(c->error) - at, "%s%s: %s", at ? "\n" : "", what, why);
 	return r;
 }
 
-/**
- * try_path() - connect to a control socket
- * @link: connection
- * @path: its path
- *
- * Return: CTL_DONE or CTL_NO_DAEMON.
- */
-static enum ctl_exit try_path(struct link *link, const char *path)
+static enum ctl_exit try_path(struct connection *c, const char *path)
 {
 	char what[400];
 
-	link->fd = fd_connect_unix(path);
-	if (link->fd >= 0) {
-		link->error[0] = 0;
+	c->fd = fd_connect_unix(path);
+	if (c->fd >= 0) {
+		c->error[0] = 0;
 		return CTL_DONE;
 	}
 	snprintf(what, sizeof(what),
-		 link->fd == -EACCES ? "may not connect to the daemon at %s" : "no daemon at %s",
+		 c->fd == -EACCES ? "may not connect to the daemon at %s" : "no daemon at %s",
 		 path);
-	return fail(link, CTL_NO_DAEMON, what, strerror(-link->fd));
+	return note_failure(c, CTL_NO_DAEMON, what, strerror(-c->fd));
 }
 
-enum ctl_exit link_open(struct link *link, const struct ctl *ctl)
+enum ctl_exit connection_open(struct connection *c, const struct ctl *ctl)
 {
 	static const char system_path[] = CONFIG_SYSTEM_DIR "/control.sock";
 	char user_path[320];
 
-	memset(link, 0, sizeof(*link));
+	memset(c, 0, sizeof(*c));
 	if (ctl->socket)
-		return try_path(link, ctl->socket);
+		return try_path(c, ctl->socket);
 	snprintf(user_path, sizeof(user_path), "%s/control.sock", config_runtime_dir());
-	if (strcmp(user_path, system_path) != 0 && !try_path(link, user_path))
+	if (strcmp(user_path, system_path) != 0 && !try_path(c, user_path))
 		return CTL_DONE;
-	return try_path(link, system_path);
+	return try_path(c, system_path);
 }
 
-void link_close(struct link *link)
+void connection_close(struct connection *c)
 {
-	link->fd = fd_close(link->fd);
-	free(link->buf);
-	link->buf = NULL;
-	link->at = link->end = link->size = 0;
+	c->fd = fd_close(c->fd);
+	free(c->buf);
+	c->buf = NULL;
+	c->at = c->end = c->size = 0;
 }
 
-/**
- * wait_for() - wait until the connection can be used
- * @link: connection
- * @events: for what
- * @deadline_ms: until when; -1: for ever, and as long as somebody reads stdout
- *
- * Return: 0 or -errno.
- */
-static int wait_for(const struct link *link, short events, long long deadline_ms)
+/* @deadline_ms -1: no limit, until nobody reads stdout any longer */
+static int wait_for(const struct connection *c, short events, long long deadline_ms)
 {
-	struct pollfd p[2] = { { .fd = link->fd, .events = events },
+	struct pollfd p[2] = { { .fd = c->fd, .events = events },
 			       { .fd = deadline_ms < 0 ? STDOUT_FILENO : -1 } };
 	long long left = -1;
 	int n;
@@ -109,109 +92,89 @@ static int wait_for(const struct link *link, short events, long long deadline_ms
 	return p[1].revents & (POLLERR | POLLNVAL) ? -EPIPE : 0;
 }
 
-/**
- * send_line() - send a line
- * @link: connection
- * @line: with its newline
- *
- * Return: CTL_DONE or CTL_NO_DAEMON.
- */
-static enum ctl_exit send_line(struct link *link, const char *line)
+static enum ctl_exit send_line(struct connection *c, const char *line)
 {
-	long long deadline_ms = (long long)clock_ms() + LINK_TIMEOUT_MS;
+	long long deadline_ms = (long long)clock_ms() + ANSWER_TIMEOUT_MS;
 	size_t left = strlen(line);
 
 	while (left) {
-		ssize_t n = send(link->fd, line, left, MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n = send(c->fd, line, left, MSG_NOSIGNAL | MSG_DONTWAIT);
 		int r = n < 0 ? -errno : 0;
 
 		if (n > 0) {
 			line += n;
 			left -= (size_t)n;
 		} else if (r == -EAGAIN) {
-			r = wait_for(link, POLLOUT, deadline_ms);
+			r = wait_for(c, POLLOUT, deadline_ms);
 		}
 		if (r && r != -EINTR)
-			return fail(link, CTL_NO_DAEMON, "the daemon does not take the request",
-				    strerror(-r));
+			return note_failure(c, CTL_NO_DAEMON,
+					    "the daemon does not take the request", strerror(-r));
 	}
 	return CTL_DONE;
 }
 
-/**
- * receive_some() - wait for more, and put it behind what is there
- * @link: connection
- * @deadline_ms: as in wait_for()
- *
- * Return: CTL_DONE or CTL_NO_DAEMON.
- */
-static enum ctl_exit receive_some(struct link *link, long long deadline_ms)
+static enum ctl_exit receive_some(struct connection *c, long long deadline_ms)
 {
 	static const char what[] = "the daemon does not answer";
 	ssize_t n;
 	int r;
 
-	if (link->at) {
-		memmove(link->buf, link->buf + link->at, link->end - link->at);
-		link->end -= link->at;
-		link->at = 0;
+	if (c->at) {
+		memmove(c->buf, c->buf + c->at, c->end - c->at);
+		c->end -= c->at;
+		c->at = 0;
 	}
-	if (link->size - link->end < 2) {
-		size_t size = 2 * link->size + 65536;
-		char *grown = size <= MAX_LINE_BYTES ? realloc(link->buf, size) : NULL;
+	if (c->size - c->end < 2) {
+		size_t size = 2 * c->size + 65536;
+		char *grown = size <= MAX_LINE_BYTES ? realloc(c->buf, size) : NULL;
 
 		if (!grown)
-			return fail(link, CTL_NO_DAEMON, what, "its line has no end");
-		link->buf = grown;
-		link->size = size;
+			return note_failure(c, CTL_NO_DAEMON, what, "its line has no end");
+		c->buf = grown;
+		c->size = size;
 	}
-	r = wait_for(link, POLLIN, deadline_ms);
+	r = wait_for(c, POLLIN, deadline_ms);
 	if (r)
-		return fail(link, CTL_NO_DAEMON, what, strerror(-r));
-	n = recv(link->fd, link->buf + link->end, link->size - link->end - 1, MSG_DONTWAIT);
+		return note_failure(c, CTL_NO_DAEMON, what, strerror(-r));
+	n = recv(c->fd, c->buf + c->end, c->size - c->end - 1, MSG_DONTWAIT);
 	if (!n)
-		return fail(link, CTL_NO_DAEMON, what, "it closed the connection");
+		return note_failure(c, CTL_NO_DAEMON, what, "it closed the connection");
 	if (n < 0 && errno != EAGAIN && errno != EINTR)
-		return fail(link, CTL_NO_DAEMON, what, strerror(errno));
-	link->end += n > 0 ? (size_t)n : 0;
+		return note_failure(c, CTL_NO_DAEMON, what, strerror(errno));
+	c->end += n > 0 ? (size_t)n : 0;
 	return CTL_DONE;
 }
 
-enum ctl_exit link_receive(struct link *link, int timeout_ms, struct json_object **object)
+enum ctl_exit connection_receive(struct connection *c, int timeout_ms, struct json_object **object)
 {
 	long long deadline_ms = timeout_ms < 0 ? -1 : (long long)clock_ms() + timeout_ms;
 	size_t looked = 0; /* bytes that hold no end of line */
 	char *line, *end;
 
 	*object = NULL;
-	while (!(end = link->end - link->at > looked ? memchr(link->buf + link->at + looked, '\n',
-							      link->end - link->at - looked) :
-						       NULL)) {
+	while (!(end = c->end - c->at > looked ?
+			       memchr(c->buf + c->at + looked, '\n', c->end - c->at - looked) :
+			       NULL)) {
 		enum ctl_exit r;
 
-		looked = link->end - link->at;
-		r = receive_some(link, deadline_ms);
+		looked = c->end - c->at;
+		r = receive_some(c, deadline_ms);
 		if (r)
 			return r;
 	}
 	*end = 0;
-	line = link->buf + link->at;
-	link->at = (size_t)(end + 1 - link->buf);
+	line = c->buf + c->at;
+	c->at = (size_t)(end + 1 - c->buf);
 	*object = json_tokener_parse(line);
 	if (json_object_is_type(*object, json_type_object))
 		return CTL_DONE;
 	json_object_put(*object);
 	*object = NULL;
-	return fail(link, CTL_REFUSED, "the daemon's answer is not understood", "no object");
+	return note_failure(c, CTL_REFUSED, "the daemon's answer is not understood", "no object");
 }
 
-/**
- * make_request() - a request as a line
- * @method: name
- * @params: parameters; consumed; NULL: none
- *
- * Return: the line, to be freed; NULL: no memory.
- */
+/* @params is consumed */
 static char *make_request(const char *method, struct json_object *params)
 {
 	struct json_object *request = json_object_new_object();
@@ -228,44 +191,37 @@ static char *make_request(const char *method, struct json_object *params)
 	return line;
 }
 
-/**
- * take_result() - what a response says
- * @link: connection
- * @response: the response
- * @result: out: a reference
- *
- * Return: CTL_DONE or CTL_REFUSED.
- */
-static enum ctl_exit take_result(struct link *link, struct json_object *response,
+/* @result is a reference of its own */
+static enum ctl_exit take_result(struct connection *c, struct json_object *response,
 				 struct json_object **result)
 {
 	struct json_object *error = ctl_object(response, "error");
 
 	if (error) {
-		snprintf(link->error, sizeof(link->error), "%s", ctl_string(error, "message"));
+		snprintf(c->error, sizeof(c->error), "%s", ctl_string(error, "message"));
 		return CTL_REFUSED;
 	}
 	*result = json_object_get(ctl_object(response, "result"));
 	if (*result)
 		return CTL_DONE;
-	return fail(link, CTL_REFUSED, "the daemon's answer is not understood", "no result");
+	return note_failure(c, CTL_REFUSED, "the daemon's answer is not understood", "no result");
 }
 
-enum ctl_exit link_call(struct link *link, const char *method, struct json_object *params,
-			struct json_object **result)
+enum ctl_exit connection_call(struct connection *c, const char *method, struct json_object *params,
+			      struct json_object **result)
 {
 	_cleanup_free_ char *line = make_request(method, params);
 	struct json_object *response;
 	enum ctl_exit r;
 
 	*result = NULL;
-	r = line ? send_line(link, line) :
-		   fail(link, CTL_REFUSED, "cannot make the request", "out of memory");
+	r = line ? send_line(c, line) :
+		   note_failure(c, CTL_REFUSED, "cannot make the request", "out of memory");
 	if (!r)
-		r = link_receive(link, LINK_TIMEOUT_MS, &response);
+		r = connection_receive(c, ANSWER_TIMEOUT_MS, &response);
 	if (r)
 		return r;
-	r = take_result(link, response, result);
+	r = take_result(c, response, result);
 	json_object_put(response);
 	return r;
 }
@@ -281,7 +237,8 @@ static void move_channels(struct json_object *page, struct json_object *list)
 				      json_object_get(json_object_array_get_idx(channels, i)));
 }
 
-enum ctl_exit link_channels(struct link *link, const char *guest, struct json_object **result)
+enum ctl_exit connection_channels(struct connection *c, const char *guest,
+				  struct json_object **result)
 {
 	struct json_object *list = json_object_new_array(), *page = NULL, *params;
 	enum ctl_exit r;
@@ -295,7 +252,7 @@ enum ctl_exit link_channels(struct link *link, const char *guest, struct json_ob
 			json_object_object_add(params, "cursor",
 					       json_object_get(ctl_object(page, "cursor")));
 		json_object_put(page);
-		r = link_call(link, "channel.list", params, &page);
+		r = connection_call(c, "channel.list", params, &page);
 		move_channels(page, list);
 	} while (!r && ctl_object(page, "cursor"));
 	json_object_put(page);
@@ -306,9 +263,9 @@ enum ctl_exit link_channels(struct link *link, const char *guest, struct json_ob
 	return r;
 }
 
-enum ctl_exit link_tell(const struct link *link, enum ctl_exit r)
+enum ctl_exit connection_tell(const struct connection *c, enum ctl_exit r)
 {
-	const char *line = link->error;
+	const char *line = c->error;
 
 	while (*line) {
 		size_t n = strcspn(line, "\n");

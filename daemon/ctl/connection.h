@@ -9,10 +9,10 @@
 
 #include "ctl/ctl.h"
 
-#define LINK_TIMEOUT_MS 30000
+struct json_object;
 
 /**
- * struct link - a connection
+ * struct connection - a connection
  * @fd: it
  * @buf: what was received; owned
  * @at: first byte of @buf that was not taken
@@ -20,44 +20,45 @@
  * @size: room in @buf
  * @error: after an error: a sentence, or several, each on a line
  */
-struct link {
+struct connection {
 	int fd;
 	char *buf;
 	size_t at, end, size;
 	char error[1024];
 };
 
-/** link_open() - connect to the daemon of @ctl; link_close() it in any case; Return: CTL_DONE or CTL_NO_DAEMON */
-enum ctl_exit link_open(struct link *link, const struct ctl *ctl);
+/** connection_open() - connect to the daemon of @ctl; connection_close() it in any case; Return: CTL_DONE or CTL_NO_DAEMON */
+enum ctl_exit connection_open(struct connection *c, const struct ctl *ctl);
 
-/** link_close() - end a connection, if there is one */
-void link_close(struct link *link);
+/** connection_close() - end a connection, if there is one */
+void connection_close(struct connection *c);
 
 /**
- * link_call() - call a method, and wait for its result
- * @link: connection
+ * connection_call() - call a method, and wait for its result
+ * @c: connection
  * @method: name
  * @params: an object, which is consumed; NULL: none
  * @result: out: json_object_put() it
  *
  * Return: CTL_DONE, CTL_REFUSED (by the daemon), or CTL_NO_DAEMON.
  */
-enum ctl_exit link_call(struct link *link, const char *method, struct json_object *params,
-			struct json_object **result);
+enum ctl_exit connection_call(struct connection *c, const char *method, struct json_object *params,
+			      struct json_object **result);
 
 /**
- * link_channels() - `channel.list`, a page at a time
- * @link: connection
+ * connection_channels() - `channel.list`, a page at a time
+ * @c: connection
  * @guest: only of this guest; NULL: of all
  * @result: out: as of one call for all of them; json_object_put() it
  *
- * Return: as link_call().
+ * Return: as connection_call().
  */
-enum ctl_exit link_channels(struct link *link, const char *guest, struct json_object **result);
+enum ctl_exit connection_channels(struct connection *c, const char *guest,
+				  struct json_object **result);
 
 /**
- * link_receive() - wait for a line
- * @link: connection
+ * connection_receive() - wait for a line
+ * @c: connection
  * @timeout_ms: for so long; -1: for ever
  * @object: out: what stands in it
  *
@@ -65,9 +66,9 @@ enum ctl_exit link_channels(struct link *link, const char *guest, struct json_ob
  *
  * Return: CTL_DONE; CTL_REFUSED: it is no JSON; CTL_NO_DAEMON.
  */
-enum ctl_exit link_receive(struct link *link, int timeout_ms, struct json_object **object);
+enum ctl_exit connection_receive(struct connection *c, int timeout_ms, struct json_object **object);
 
-/** link_tell() - print the link's error to stderr; Return: @r */
-enum ctl_exit link_tell(const struct link *link, enum ctl_exit r);
+/** connection_tell() - print the connection's error to stderr; Return: @r */
+enum ctl_exit connection_tell(const struct connection *c, enum ctl_exit r);
 
 #endif

@@ -8,18 +8,13 @@
 
 #include <json-c/json.h>
 
-#include "ctl/ctl.h"
+#include "ctl/argument.h"
 #include "ctl/connection.h"
+#include "ctl/ctl.h"
+#include "ctl/result.h"
 #include "ctl/text.h"
 #include "util/fd.h"
 
-/**
- * make_params() - what is wanted
- * @ctl: options
- * @kinds: kinds of events or groups of them; NULL at the end
- *
- * Return: a new object.
- */
 static struct json_object *make_params(const struct ctl *ctl, char **kinds)
 {
 	struct json_object *params = json_object_new_object(), *list;
@@ -35,10 +30,6 @@ static struct json_object *make_params(const struct ctl *ctl, char **kinds)
 	return params;
 }
 
-/**
- * print_time() - the time of day
- * @us: microseconds since 1970
- */
 static void print_time(unsigned long long us)
 {
 	time_t s = (time_t)(us / 1000000);
@@ -50,10 +41,6 @@ static void print_time(unsigned long long us)
 	printf("%s.%03llu", text, us / 1000 % 1000);
 }
 
-/**
- * print_event() - an event for people: time, subject, kind, and the rest as it is called
- * @event: event
- */
 static void print_event(struct json_object *event)
 {
 	static const char *const shown[] = { "seq",  "realtime_us", "monotonic_us",
@@ -84,19 +71,12 @@ static void print_event(struct json_object *event)
 	putchar('\n');
 }
 
-/**
- * follow() - print events
- * @ctl: how
- * @link: connection that has subscribed
- * @count: so many; 0: for ever
- *
- * Return: ctl_exit; not CTL_DONE: with link_tell() to come.
- */
-static enum ctl_exit follow(const struct ctl *ctl, struct link *link, unsigned long count)
+/* Return: if not CTL_DONE, the caller prints the connection's error */
+static enum ctl_exit follow(const struct ctl *ctl, struct connection *c, unsigned long count)
 {
 	for (unsigned long n = 0; !count || n < count;) {
 		struct json_object *line, *event;
-		enum ctl_exit r = link_receive(link, -1, &line);
+		enum ctl_exit r = connection_receive(c, -1, &line);
 
 		if (r)
 			return r;
@@ -122,18 +102,18 @@ enum ctl_exit ctl_events(const struct ctl *ctl, char **args)
 {
 	struct json_object *result;
 	unsigned long count = 0;
-	struct link link;
+	struct connection c;
 	enum ctl_exit r = ctl_read_count(ctl, "events", &count);
 
 	if (r)
 		return r;
-	r = link_open(&link, ctl);
+	r = connection_open(&c, ctl);
 	if (!r) {
-		r = link_call(&link, "events.subscribe", make_params(ctl, args), &result);
+		r = connection_call(&c, "events.subscribe", make_params(ctl, args), &result);
 		json_object_put(result);
 		if (!r)
-			r = follow(ctl, &link, count);
+			r = follow(ctl, &c, count);
 	}
-	link_close(&link);
-	return link_tell(&link, r);
+	connection_close(&c);
+	return connection_tell(&c, r);
 }

@@ -6,6 +6,7 @@
  * QEMU listens, and waits at its start for the daemon; a daemon that comes back later is let in
  * again. Cloud Hypervisor and the devices that libvirt knows only connect.
  */
+
 #include "ctl/machine.h"
 
 #include <errno.h>
@@ -36,16 +37,8 @@
 #define LIBVIRT_MACHINE ""
 #endif
 
-/**
- * add() - add an option and its value
- * @words: to which
- * @option: the option
- * @fmt: the value, as printf(3)
- *
- * Return: 0, or -ENOMEM.
- */
-__attribute__((format(printf, 3, 4))) static int add(struct machine_words *words,
-						     const char *option, const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static int
+add_option(struct machine_words *words, const char *option, const char *fmt, ...)
 {
 	char *value;
 	va_list ap;
@@ -68,13 +61,13 @@ int machine_qemu(const struct machine *m, struct machine_words *out)
 					  "virtio-id=" GENERIC_ID ",num_vqs=2" :
 					  FS_DEVICE;
 
-	if (!path || add(out, "-m", "%luM", m->memory_mib) ||
-	    add(out, "-object", "memory-backend-memfd,id=okl4fs-mem,size=%luM,share=on",
-		m->memory_mib) ||
-	    add(out, "-machine", "memory-backend=okl4fs-mem") ||
-	    add(out, "-chardev", "socket,id=okl4fs,path=%s%s", path,
-		m->listens ? ",server=on" : "") ||
-	    add(out, "-device", "%s", device))
+	if (!path || add_option(out, "-m", "%luM", m->memory_mib) ||
+	    add_option(out, "-object", "memory-backend-memfd,id=okl4fs-mem,size=%luM,share=on",
+		       m->memory_mib) ||
+	    add_option(out, "-machine", "memory-backend=okl4fs-mem") ||
+	    add_option(out, "-chardev", "socket,id=okl4fs,path=%s%s", path,
+		       m->listens ? ",server=on" : "") ||
+	    add_option(out, "-device", "%s", device))
 		return -ENOMEM;
 	return 0;
 }
@@ -83,14 +76,15 @@ int machine_cloud(const struct machine *m, struct machine_words *out)
 {
 	_cleanup_free_ char *path = quote_cloud(m->socket);
 
-	if (!path || add(out, "--memory", "size=%luM,shared=on", m->memory_mib))
+	if (!path || add_option(out, "--memory", "size=%luM,shared=on", m->memory_mib))
 		return -ENOMEM;
 	if (m->generic)
-		return add(out, "--generic-vhost-user",
-			   "socket=%s,device_type=" GENERIC_ID ",queue_sizes=[" QUEUE_SIZE
-			   "," QUEUE_SIZE "]",
-			   path);
-	return add(out, "--fs", "tag=" TAG ",socket=%s,num_queues=1,queue_size=" QUEUE_SIZE, path);
+		return add_option(out, "--generic-vhost-user",
+				  "socket=%s,device_type=" GENERIC_ID ",queue_sizes=[" QUEUE_SIZE
+				  "," QUEUE_SIZE "]",
+				  path);
+	return add_option(out, "--fs", "tag=" TAG ",socket=%s,num_queues=1,queue_size=" QUEUE_SIZE,
+			  path);
 }
 
 void machine_free(struct machine_words *words)
@@ -99,14 +93,7 @@ void machine_free(struct machine_words *words)
 		free(words->word[--words->n]);
 }
 
-/**
- * filesystem() - the device, as lines of XML
- * @m: machine
- * @indent: before each line
- *
- * Return: a new string, or NULL.
- */
-static char *filesystem(const struct machine *m, const char *indent)
+static char *filesystem_xml(const struct machine *m, const char *indent)
 {
 	_cleanup_free_ char *path = quote_xml(m->socket);
 	char *xml;
@@ -124,18 +111,11 @@ static char *filesystem(const struct machine *m, const char *indent)
 
 char *machine_filesystem(const struct machine *m)
 {
-	return filesystem(m, "");
+	return filesystem_xml(m, "");
 }
 
-/**
- * commandline() - the device where QEMU listens, which libvirt passes on without a look
- * @m: machine
- *
- * libvirt gives out the slots of the bus from below and does not know of ours.
- *
- * Return: a new string, or NULL.
- */
-static char *commandline(const struct machine *m)
+/* libvirt hands out slots of the bus from the lowest up and does not know of this device, so it sits at 0x10 */
+static char *commandline_xml(const struct machine *m)
 {
 	_cleanup_free_ char *qemu = quote_qemu(m->socket);
 	_cleanup_free_ char *path = qemu ? quote_xml(qemu) : NULL;
@@ -158,8 +138,8 @@ static char *commandline(const struct machine *m)
 
 char *machine_domain(const struct machine *m)
 {
-	_cleanup_free_ char *device = m->listens ? strdup("") : filesystem(m, "    ");
-	_cleanup_free_ char *more = m->listens ? commandline(m) : strdup("");
+	_cleanup_free_ char *device = m->listens ? strdup("") : filesystem_xml(m, "    ");
+	_cleanup_free_ char *more = m->listens ? commandline_xml(m) : strdup("");
 	char *xml;
 
 	if (!device || !more ||

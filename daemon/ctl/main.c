@@ -2,17 +2,14 @@
 /*
  * main.c - the command line: which command, with which arguments
  */
-#include <ctype.h>
-#include <errno.h>
 #include <getopt.h>
-#include <limits.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "ctl/ctl.h"
+#include "ctl/result.h"
 #include "util/fd.h"
 
 static const char usage_text[] =
@@ -122,30 +119,13 @@ static const struct command commands[] = {
 	{ "log-level", 0, 1, ctl_log_level, common, ":s:h" },
 };
 
-enum ctl_exit ctl_read_count(const struct ctl *ctl, const char *command, unsigned long *count)
-{
-	unsigned long long n;
-	char *end;
-
-	if (!ctl->count)
-		return CTL_DONE;
-	errno = 0;
-	n = strtoull(ctl->count, &end, 10);
-	if (isdigit((unsigned char)*ctl->count) && !*end && !errno && n <= ULONG_MAX) {
-		*count = (unsigned long)n;
-		return CTL_DONE;
-	}
-	ctl_error("%s: --count must be a number, not \"%s\"", command, ctl->count);
-	return CTL_USAGE;
-}
-
 /**
- * find() - look a command up
+ * find_command() - look a command up
  * @name: its name
  *
  * Return: it, or NULL with a line on stderr.
  */
-static const struct command *find(const char *name)
+static const struct command *find_command(const char *name)
 {
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (!strcmp(commands[i].name, name))
@@ -154,13 +134,6 @@ static const struct command *find(const char *name)
 	return NULL;
 }
 
-/**
- * take_option() - note an option
- * @ctl: out
- * @option: what getopt_long(3) has found
- *
- * Return: whether it is one.
- */
 static bool take_option(struct ctl *ctl, int option)
 {
 	switch (option) {
@@ -202,17 +175,7 @@ static bool take_option(struct ctl *ctl, int option)
 	}
 }
 
-/**
- * read_options() - read options
- * @ctl: out
- * @argc: as main's; the first is a name for errors
- * @argv: likewise
- * @options: which there are
- * @letters: likewise
- *
- * Return: CTL_DONE: optind is that of the first argument; CTL_USAGE, with a line on stderr; or -1 when
- * help is wanted.
- */
+/* Return: CTL_DONE with optind at the first argument, CTL_USAGE, or -1 for help */
 static int read_options(struct ctl *ctl, int argc, char **argv, const struct option *options,
 			const char *letters)
 {
@@ -234,17 +197,10 @@ static int read_options(struct ctl *ctl, int argc, char **argv, const struct opt
 	return CTL_DONE;
 }
 
-/**
- * run() - carry a command out
- * @ctl: how
- * @argc: the command and what follows it
- * @argv: likewise
- *
- * Return: exit status, or -1 when help is wanted.
- */
-static int run(struct ctl *ctl, int argc, char **argv)
+/* Return: the exit status, or -1 for help */
+static int run_command(struct ctl *ctl, int argc, char **argv)
 {
-	const struct command *c = find(argv[0]);
+	const struct command *c = find_command(argv[0]);
 	int r, n;
 
 	if (!c)
@@ -278,8 +234,9 @@ int main(int argc, char **argv)
 		return CTL_USAGE;
 	}
 	if (r == CTL_DONE)
-		r = strcmp(argv[optind], "help") != 0 ? run(&ctl, argc - optind, argv + optind) :
-							-1;
+		r = strcmp(argv[optind], "help") != 0 ?
+			    run_command(&ctl, argc - optind, argv + optind) :
+			    -1;
 	if (r < 0)
 		r = fputs(usage_text, stdout) < 0 ? CTL_REFUSED : CTL_DONE;
 	if (fflush(stdout) || ferror(stdout)) {

@@ -9,9 +9,12 @@
 
 #include <json-c/json.h>
 
+#include "ctl/argument.h"
+#include "ctl/call.h"
 #include "ctl/ctl.h"
 #include "ctl/machine.h"
 #include "ctl/quote.h"
+#include "ctl/result.h"
 #include "util/fd.h"
 
 #define MEMORY_MIB     512UL
@@ -20,15 +23,6 @@
 /** enum target - for whom */
 enum target { FOR_QEMU, FOR_CLOUD, FOR_LIBVIRT, FOR_LIBVIRT_DEVICE };
 
-/**
- * one_of() - look the value of an option up
- * @option: the option
- * @word: its value; NULL: not given, so the first one
- * @words: two that are meant
- * @out: out: index of it
- *
- * Return: whether it is one of them; else with a line on stderr.
- */
 static bool one_of(const char *option, const char *word, const char *const words[2], int *out)
 {
 	for (*out = 0; *out < 2; ++*out)
@@ -38,13 +32,6 @@ static bool one_of(const char *option, const char *word, const char *const words
 	return false;
 }
 
-/**
- * read_memory() - read the value of --memory
- * @text: it, or NULL
- * @out: out: MiB
- *
- * Return: whether it is a number of MiB; else with a line on stderr.
- */
 static bool read_memory(const char *text, unsigned long *out)
 {
 	char *end;
@@ -62,14 +49,6 @@ static bool read_memory(const char *text, unsigned long *out)
 	return false;
 }
 
-/**
- * read_options() - read the command's options
- * @ctl: them
- * @target: out: for whom
- * @m: out: machine, as far as they say
- *
- * Return: whether they are well; else with a line on stderr.
- */
 static bool read_options(const struct ctl *ctl, enum target *target, struct machine *m)
 {
 	static const char *const ways[] = { "fs", "generic" };
@@ -92,13 +71,6 @@ static bool read_options(const struct ctl *ctl, enum target *target, struct mach
 	return !ctl->cloud_hypervisor && !m->generic;
 }
 
-/**
- * print_words() - print arguments of a program
- * @ctl: how
- * @words: them
- *
- * Return: 0, or -ENOMEM.
- */
 static int print_words(const struct ctl *ctl, const struct machine_words *words)
 {
 	struct json_object *object, *list;
@@ -123,14 +95,7 @@ static int print_words(const struct ctl *ctl, const struct machine_words *words)
 	return 0;
 }
 
-/**
- * print_xml() - print XML
- * @ctl: how
- * @key: what it is called where it is a member
- * @xml: it, consumed; NULL when there was no memory
- *
- * Return: 0, or -ENOMEM.
- */
+/* @xml is consumed; NULL: out of memory */
 static int print_xml(const struct ctl *ctl, const char *key, char *xml)
 {
 	struct json_object *object;
@@ -149,15 +114,7 @@ static int print_xml(const struct ctl *ctl, const char *key, char *xml)
 	return 0;
 }
 
-/**
- * print() - print what joins a machine
- * @ctl: how
- * @target: for whom
- * @m: machine
- *
- * Return: 0, or -ENOMEM.
- */
-static int print(const struct ctl *ctl, enum target target, const struct machine *m)
+static int print_machine(const struct ctl *ctl, enum target target, const struct machine *m)
 {
 	struct machine_words words = { .n = 0 };
 	int r;
@@ -173,14 +130,8 @@ static int print(const struct ctl *ctl, enum target target, const struct machine
 	return r;
 }
 
-/**
- * possible() - whether this machine can be joined in this way
- * @target: for whom
- * @m: machine
- *
- * Return: whether it is so; else with a line on stderr. What can only be joined once is warned of.
- */
-static bool possible(enum target target, const struct machine *m)
+/* Also warns of a machine that only one daemon can ever connect to */
+static bool is_possible(enum target target, const struct machine *m)
 {
 	const char *who = target == FOR_CLOUD ? "Cloud Hypervisor" : "libvirt";
 
@@ -220,8 +171,8 @@ enum ctl_exit ctl_qemu_args(const struct ctl *ctl, char **args)
 	r = CTL_REFUSED;
 	if (*m.socket != '/') {
 		ctl_error("the daemon's answer names no socket");
-	} else if (possible(target, &m)) {
-		r = print(ctl, target, &m) ? CTL_REFUSED : CTL_DONE;
+	} else if (is_possible(target, &m)) {
+		r = print_machine(ctl, target, &m) ? CTL_REFUSED : CTL_DONE;
 		if (r)
 			ctl_error("out of memory");
 	}

@@ -2,6 +2,7 @@
 /*
  * quote.c - any text as one word of somebody else's language
  */
+
 #include "ctl/quote.h"
 
 #include <stdio.h>
@@ -20,14 +21,6 @@ struct escape {
 	const char *text;
 };
 
-/**
- * escaped() - a text with some characters replaced
- * @text: the text
- * @list: what is replaced
- * @around: written before and after it
- *
- * Return: a new string, or NULL.
- */
 static char *escaped(const char *text, const struct escape *list, const char *around)
 {
 	const struct escape *e;

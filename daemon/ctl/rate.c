@@ -2,6 +2,7 @@
 /*
  * rate.c - what happened between two looks at the daemon
  */
+
 #include "ctl/rate.h"
 
 #include <stdlib.h>
@@ -9,6 +10,8 @@
 
 #include <json-c/json.h>
 
+#include "ctl/connection.h"
+#include "ctl/result.h"
 #include "util/clock.h"
 
 #define NAME(upper, name, unit, help) [RATE_##upper] = #name,
@@ -20,14 +23,14 @@ const char *rate_counter_name(enum rate_counter counter)
 	return counter_names[counter];
 }
 
-enum ctl_exit look_take(struct look *look, struct link *link, const char *guest)
+enum ctl_exit look_take(struct look *look, struct connection *c, const char *guest)
 {
 	enum ctl_exit r;
 
 	look->channels = NULL;
-	r = link_call(link, "status", NULL, &look->status);
+	r = connection_call(c, "status", NULL, &look->status);
 	if (!r)
-		r = link_channels(link, guest, &look->channels);
+		r = connection_channels(c, guest, &look->channels);
 	look->at_us = clock_us();
 	return r;
 }
@@ -46,17 +49,9 @@ bool rates_same_daemon(const struct look *before, const struct look *now)
 	return *instance && !strcmp(instance, ctl_string(now->status, "instance"));
 }
 
-/**
- * find() - the same channel in another look
- * @list: its channels
- * @n: how many
- * @hint: where it probably stands
- * @channel: channel
- *
- * Return: it, or NULL.
- */
-static struct json_object *find(struct json_object *list, size_t n, size_t hint,
-				struct json_object *channel)
+/* @hint: where it probably stands */
+static struct json_object *find_in_look(struct json_object *list, size_t n, size_t hint,
+					struct json_object *channel)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct json_object *c = json_object_array_get_idx(list, (hint + i) % n);
@@ -68,15 +63,7 @@ static struct json_object *find(struct json_object *list, size_t n, size_t hint,
 	return NULL;
 }
 
-/**
- * compare_ways() - the rates of a direction
- * @rates: out
- * @before: direction at the first look; NULL: it was not there
- * @now: direction at the second
- * @seconds: between the two, more than 0
- *
- * Return: whether there are rates.
- */
+/* Return: whether there are rates: the counters were there before, and none has gone back */
 static bool compare_ways(struct way_rates *rates, struct json_object *before,
 			 struct json_object *now, double seconds)
 {
@@ -107,7 +94,7 @@ size_t rates_between(const struct look *before, const struct look *now, struct r
 		n_old = 0;
 	for (size_t i = 0; rates && i < n; i++) {
 		struct json_object *c = json_object_array_get_idx(list, i);
-		struct json_object *old = find(old_list, n_old, i, c);
+		struct json_object *old = find_in_look(old_list, n_old, i, c);
 		struct rates *r = &rates[i];
 		bool fwd, bwd;
 

@@ -24,8 +24,8 @@ struct look {
 	unsigned long long at_us;
 };
 
-/** look_take() - look; @guest NULL: at all guests; look_drop() it in any case; Return: ctl_exit, noted in @link */
-enum ctl_exit look_take(struct look *look, struct link *link, const char *guest);
+/** look_take() - look; @guest NULL: at all guests; look_drop() it in any case; Return: ctl_exit, noted in @c */
+enum ctl_exit look_take(struct look *look, struct connection *c, const char *guest);
 
 /** look_drop() - let it go */
 void look_drop(struct look *look);

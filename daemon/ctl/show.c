@@ -7,16 +7,11 @@
 
 #include <json-c/json.h>
 
+#include "ctl/call.h"
 #include "ctl/ctl.h"
+#include "ctl/result.h"
 #include "ctl/text.h"
 #include "util/fd.h"
-
-void ctl_show_json(struct json_object *result)
-{
-	puts(json_object_to_json_string_ext(result, JSON_C_TO_STRING_PRETTY |
-							    JSON_C_TO_STRING_SPACED |
-							    JSON_C_TO_STRING_NOSLASHESCAPE));
-}
 
 /* Prints what came of a call, as JSON or for people; @result is consumed; Return: @r */
 static enum ctl_exit show_result(const struct ctl *ctl, enum ctl_exit r, struct json_object *result,
@@ -31,8 +26,8 @@ static enum ctl_exit show_result(const struct ctl *ctl, enum ctl_exit r, struct 
 }
 
 /* Calls a method without parameters, and prints its result */
-static enum ctl_exit show(const struct ctl *ctl, const char *method,
-			  void (*print)(struct json_object *result))
+static enum ctl_exit call_and_show(const struct ctl *ctl, const char *method,
+				   void (*print)(struct json_object *result))
 {
 	struct json_object *result;
 	enum ctl_exit r = ctl_call(ctl, method, NULL, &result);
@@ -40,10 +35,6 @@ static enum ctl_exit show(const struct ctl *ctl, const char *method,
 	return show_result(ctl, r, result, print);
 }
 
-/**
- * print_line() - a name on a line
- * @name: it
- */
 static void print_line(const char *name)
 {
 	_cleanup_free_ char *safe = text_safe(name);
@@ -51,7 +42,7 @@ static void print_line(const char *name)
 	puts(safe);
 }
 
-void ctl_show_status(struct json_object *result)
+static void show_status(struct json_object *result)
 {
 	struct json_object *guests = ctl_object(result, "guests");
 	struct json_object *channels = ctl_object(result, "channels");
@@ -73,13 +64,9 @@ void ctl_show_status(struct json_object *result)
 
 enum ctl_exit ctl_status(const struct ctl *ctl, char **args)
 {
-	return show(ctl, "status", ctl_show_status);
+	return call_and_show(ctl, "status", show_status);
 }
 
-/**
- * show_version() - print versions
- * @result: of `version`
- */
 static void show_version(struct json_object *result)
 {
 	printf("okl4fsctl %s\n%s %s, ABI %llu\n", OKL4FS_VERSION_STRING, ctl_string(result, "name"),
@@ -88,13 +75,9 @@ static void show_version(struct json_object *result)
 
 enum ctl_exit ctl_version(const struct ctl *ctl, char **args)
 {
-	return show(ctl, "version", show_version);
+	return call_and_show(ctl, "version", show_version);
 }
 
-/**
- * show_metrics() - print metrics
- * @result: of `metrics.get`
- */
 static void show_metrics(struct json_object *result)
 {
 	fputs(ctl_string(result, "text"), stdout);
@@ -102,7 +85,7 @@ static void show_metrics(struct json_object *result)
 
 enum ctl_exit ctl_metrics(const struct ctl *ctl, char **args)
 {
-	return show(ctl, "metrics.get", show_metrics);
+	return call_and_show(ctl, "metrics.get", show_metrics);
 }
 
 /**
@@ -118,7 +101,7 @@ static const char *guest_state(struct json_object *guest)
 	return ctl_boolean(guest, "connected") ? "no driver" : "away";
 }
 
-void ctl_show_guests(struct json_object *result)
+static void show_guests(struct json_object *result)
 {
 	struct table t = { .n_columns = 8 };
 	struct json_object *list;
@@ -144,10 +127,6 @@ void ctl_show_guests(struct json_object *result)
 	table_print(&t);
 }
 
-/**
- * show_guest_names() - print names
- * @result: of `guest.list`
- */
 static void show_guest_names(struct json_object *result)
 {
 	struct json_object *list;
@@ -159,7 +138,7 @@ static void show_guest_names(struct json_object *result)
 
 enum ctl_exit ctl_guests(const struct ctl *ctl, char **args)
 {
-	return show(ctl, "guest.list", ctl->names ? show_guest_names : ctl_show_guests);
+	return call_and_show(ctl, "guest.list", ctl->names ? show_guest_names : show_guests);
 }
 
 /**
@@ -181,7 +160,7 @@ static const char *channel_note(struct json_object *channel)
 	return "";
 }
 
-void ctl_show_channels(struct json_object *result)
+static void show_channels(struct json_object *result)
 {
 	struct table t = { .n_columns = 9 };
 	struct json_object *list;
@@ -213,10 +192,6 @@ void ctl_show_channels(struct json_object *result)
 	table_print(&t);
 }
 
-/**
- * show_channel_names() - print names as GUEST/CHANNEL
- * @result: of `channel.list`
- */
 static void show_channel_names(struct json_object *result)
 {
 	struct json_object *list;
@@ -237,5 +212,5 @@ enum ctl_exit ctl_channels(const struct ctl *ctl, char **args)
 	struct json_object *result;
 	enum ctl_exit r = ctl_list_channels(ctl, args[0], &result);
 
-	return show_result(ctl, r, result, ctl->names ? show_channel_names : ctl_show_channels);
+	return show_result(ctl, r, result, ctl->names ? show_channel_names : show_channels);
 }

@@ -5,6 +5,7 @@
  * Signals are blocked and waited for with the keys, by signalfd(2). So no handler runs in the middle of
  * anything, and one that ends the program is sent again after the terminal was given back.
  */
+
 #include "ctl/terminal.h"
 
 #include <poll.h>
@@ -36,10 +37,7 @@ bool terminal_is_one(void)
 	return isatty(STDOUT_FILENO) && type && *type && strcmp(type, "dumb") != 0;
 }
 
-/**
- * take() - make the terminal ours
- */
-static void take(void)
+static void take_terminal(void)
 {
 	struct termios raw;
 
@@ -56,9 +54,6 @@ static void take(void)
 	term.is_open = true;
 }
 
-/**
- * watch_signals() - have signals wait for terminal_wait()
- */
 static void watch_signals(void)
 {
 	sigset_t set;
@@ -82,7 +77,7 @@ void terminal_open(void)
 {
 	watch_signals();
 	if (!term.is_open)
-		take();
+		take_terminal();
 }
 
 void terminal_close(void)
@@ -108,11 +103,8 @@ void terminal_size(size_t *columns, size_t *rows)
 	*rows = size.ws_row;
 }
 
-/**
- * obey() - do what a signal does to a program
- * @number: signal
- */
-static void obey(int number)
+/* Gives the terminal back first, as the signal may end or stop the program */
+static void obey_signal(int number)
 {
 	bool was_open = term.is_open;
 	sigset_t set;
@@ -124,14 +116,10 @@ static void obey(int number)
 	sigprocmask(SIG_UNBLOCK, &set, NULL); /* here it ends, or stops */
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	if (was_open)
-		take();
+		take_terminal();
 }
 
-/**
- * take_signal() - a signal has come
- *
- * Return: true when all is to be drawn again.
- */
+/* Return: true when everything must be drawn again */
 static bool take_signal(void)
 {
 	struct signalfd_siginfo info;
@@ -139,7 +127,7 @@ static bool take_signal(void)
 	if (read(term.signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
 		return false;
 	if (info.ssi_signo != SIGWINCH)
-		obey((int)info.ssi_signo);
+		obey_signal((int)info.ssi_signo);
 	return true;
 }
 

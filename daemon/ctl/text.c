@@ -5,6 +5,7 @@
  * Names come from configurations and from whoever may use the control socket, so they may hold what a
  * terminal would obey. The locale of main() is C.UTF-8, whatever the user's is: names are UTF-8.
  */
+
 #include "ctl/text.h"
 
 #include <stdbool.h>
@@ -15,13 +16,8 @@
 
 #include "ctl/ctl.h"
 
-/**
- * need() - end the program when there is no memory
- * @p: what malloc(3) gave
- *
- * Return: @p.
- */
-static void *need(void *p)
+/* Ends the program when there is no memory */
+static void *need_memory(void *p)
 {
 	if (p)
 		return p;
@@ -29,13 +25,7 @@ static void *need(void *p)
 	exit(CTL_REFUSED);
 }
 
-/**
- * is_harmless() - whether a character can be shown as it is
- * @c: character
- *
- * Return: true when it is printed, and does not change how others are: no mark of the direction of
- * writing (Unicode's Bidi_Control), no other character that is not seen.
- */
+/* Unicode's Bidi_Control and other characters that are not seen change how the rest is shown */
 static bool is_harmless(wchar_t c)
 {
 	static const struct {
@@ -55,7 +45,7 @@ static bool is_harmless(wchar_t c)
 char *text_safe(const char *text)
 {
 	const char *end = text + strlen(text);
-	char *out = need(malloc(4 * (size_t)(end - text) + 1)), *to = out;
+	char *out = need_memory(malloc(4 * (size_t)(end - text) + 1)), *to = out;
 	mbstate_t state = { 0 };
 
 	while (text < end) {
@@ -82,13 +72,6 @@ char *text_safe(const char *text)
 	return out;
 }
 
-/**
- * take_columns() - how wide the character is that a text begins with
- * @text: text, not at its end
- * @columns: out
- *
- * Return: its bytes.
- */
 static size_t take_columns(const char *text, size_t *columns)
 {
 	mbstate_t state = { 0 };
@@ -198,7 +181,7 @@ void table_row(struct table *t, const char *const texts[])
 	for (size_t i = 0; i < t->n_columns; i++) {
 		if (t->n_cells == t->size) {
 			t->size = t->size ? 2 * t->size : 64;
-			t->cell = need(reallocarray(t->cell, t->size, sizeof(*t->cell)));
+			t->cell = need_memory(reallocarray(t->cell, t->size, sizeof(*t->cell)));
 		}
 		t->cell[t->n_cells++] = text_safe(texts[i]);
 	}

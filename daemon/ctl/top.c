@@ -6,8 +6,6 @@
  * terminal they are drawn over each other, and keys are obeyed; elsewhere they are printed one after the
  * other. A daemon that went away is waited for, on a terminal; elsewhere that is the end.
  */
-#include "ctl/top.h"
-
 #include <errno.h>
 #include <langinfo.h>
 #include <locale.h>
@@ -17,8 +15,12 @@
 
 #include <json-c/json.h>
 
+#include "ctl/argument.h"
+#include "ctl/connection.h"
+#include "ctl/result.h"
 #include "ctl/terminal.h"
 #include "ctl/text.h"
+#include "ctl/top_view.h"
 #include "util/fd.h"
 
 #define MIN_DELAY_MS 100
@@ -47,13 +49,6 @@ struct top {
 	char error[1024];
 };
 
-/**
- * read_delay() - the value of --delay
- * @t: out
- * @text: it; NULL: not given
- *
- * Return: CTL_DONE, or CTL_USAGE with a line on stderr.
- */
 static enum ctl_exit read_delay(struct top *t, const char *text)
 {
 	double seconds;
@@ -72,13 +67,6 @@ static enum ctl_exit read_delay(struct top *t, const char *text)
 	return CTL_USAGE;
 }
 
-/**
- * read_sort() - the value of --sort
- * @t: out
- * @text: it; NULL: not given
- *
- * Return: CTL_DONE, or CTL_USAGE with a line on stderr.
- */
 static enum ctl_exit read_sort(struct top *t, const char *text)
 {
 	char names[128] = "";
@@ -97,22 +85,16 @@ static enum ctl_exit read_sort(struct top *t, const char *text)
 	return CTL_USAGE;
 }
 
-/**
- * look() - look at the daemon; the look before becomes the one before
- * @t: top
- *
- * Return: ctl_exit, with a sentence.
- */
-static enum ctl_exit look(struct top *t)
+static enum ctl_exit take_look(struct top *t)
 {
 	struct look fresh = { .status = NULL };
-	struct link link;
-	enum ctl_exit r = link_open(&link, t->ctl);
+	struct connection c;
+	enum ctl_exit r = connection_open(&c, t->ctl);
 
 	if (!r)
-		r = look_take(&fresh, &link, t->ctl->guest);
-	snprintf(t->error, sizeof(t->error), "%s", r ? link.error : "");
-	link_close(&link);
+		r = look_take(&fresh, &c, t->ctl->guest);
+	snprintf(t->error, sizeof(t->error), "%s", r ? c.error : "");
+	connection_close(&c);
 	if (r) {
 		look_drop(&fresh);
 		return r;
@@ -123,23 +105,14 @@ static enum ctl_exit look(struct top *t)
 	return CTL_DONE;
 }
 
-/**
- * put_line() - a line of the terminal
- * @line: it, or NULL; freed
- */
+/* @line is freed */
 static void put_line(char *line)
 {
 	printf("%s\033[K", line ? line : "");
 	free(line);
 }
 
-/**
- * summary() - the line about the daemon
- * @t: top
- *
- * Return: a new string.
- */
-static char *summary(const struct top *t)
+static char *summary_line(const struct top *t)
 {
 	struct json_object *guests = ctl_object(t->now.status, "guests");
 	_cleanup_free_ char *safe = text_safe(t->error);
@@ -158,16 +131,10 @@ static char *summary(const struct top *t)
 	return line;
 }
 
-/**
- * draw() - draw everything
- * @t: top
- * @list: channels, sorted
- * @n: how many
- */
-static void draw(struct top *t, const struct rates *list, size_t n)
+static void draw_screen(struct top *t, const struct rates *list, size_t n)
 {
 	size_t rows, shown;
-	char *line = summary(t);
+	char *line = summary_line(t);
 
 	terminal_size(&t->view.columns, &rows);
 	shown = n + 3 <= rows ? n : rows > 4 ? rows - 4 : 0;
@@ -187,13 +154,7 @@ static void draw(struct top *t, const struct rates *list, size_t n)
 	fflush(stdout);
 }
 
-/**
- * print() - print everything, after what was printed before
- * @t: top
- * @list: channels, sorted
- * @n: how many
- */
-static void print(struct top *t, const struct rates *list, size_t n)
+static void print_table(struct top *t, const struct rates *list, size_t n)
 {
 	char *line = top_heading(&t->view);
 
@@ -206,11 +167,7 @@ static void print(struct top *t, const struct rates *list, size_t n)
 	}
 }
 
-/**
- * show() - show the last two looks
- * @t: top
- */
-static void show(struct top *t)
+static void show_looks(struct top *t)
 {
 	struct json_object *object;
 	struct rates *list;
@@ -223,21 +180,15 @@ static void show(struct top *t)
 			object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 		json_object_put(object);
 	} else if (t->live) {
-		draw(t, list, n);
+		draw_screen(t, list, n);
 	} else {
-		print(t, list, n);
+		print_table(t, list, n);
 	}
 	fflush(stdout);
 	free(list);
 }
 
-/**
- * obey_key() - do what a key says
- * @t: top
- * @key: key
- *
- * Return: false when it is over.
- */
+/* Return: false when the user quits */
 static bool obey_key(struct top *t, char key)
 {
 	static const char keys[] = { 'l', 'n', 'r', 'h', 'g', 'f', 's' };
@@ -251,12 +202,7 @@ static bool obey_key(struct top *t, char key)
 	return true;
 }
 
-/**
- * wait_turn() - wait until the daemon is to be looked at again
- * @t: top
- *
- * Return: false when it is over.
- */
+/* Return: false when the user quits */
 static bool wait_turn(struct top *t)
 {
 	long left = t->delay_ms;
@@ -274,45 +220,33 @@ static bool wait_turn(struct top *t)
 			break;
 		}
 		if (t->live)
-			show(t);
+			show_looks(t);
 	}
 }
 
-/**
- * run() - look and show, until it is over
- * @t: top
- *
- * Return: ctl_exit, with a sentence in @t.
- */
-static enum ctl_exit run(struct top *t)
+static enum ctl_exit run_top(struct top *t)
 {
-	enum ctl_exit r = look(t);
+	enum ctl_exit r = take_look(t);
 	unsigned long n = 0;
 
 	if (r)
 		return r;
 	if (t->live) {
 		terminal_open();
-		show(t);
+		show_looks(t);
 	}
 	while (!ferror(stdout) && (!t->count || n < t->count) && wait_turn(t)) {
-		r = look(t);
+		r = take_look(t);
 		if (r && (!t->live || r == CTL_REFUSED))
 			return r;
 		n++;
-		show(t);
+		show_looks(t);
 	}
 	t->error[0] = 0;
 	return CTL_DONE;
 }
 
-/**
- * draws_blocks() - whether the user's terminal speaks UTF-8
- *
- * The locale of main() is not the user's.
- *
- * Return: true when it does.
- */
+/* Asks for the user's locale; that of main() is always C.UTF-8 */
 static bool draws_blocks(void)
 {
 	locale_t user = newlocale(LC_CTYPE_MASK, "", (locale_t)0);
@@ -340,7 +274,7 @@ enum ctl_exit ctl_top(const struct ctl *ctl, char **args)
 		r = ctl_read_count(ctl, "top", &t.count);
 	if (r)
 		return r;
-	r = run(&t);
+	r = run_top(&t);
 	terminal_close();
 	look_drop(&t.before);
 	look_drop(&t.now);

@@ -2,13 +2,14 @@
 /*
  * top_view.c - lines of `top`
  */
+#include "ctl/top_view.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include <json-c/json.h>
 
 #include "ctl/text.h"
-#include "ctl/top.h"
 #include "util/fd.h"
 
 /* Columns of a line besides the name and the two bars: those of ROW, with the spaces before them */
@@ -30,13 +31,7 @@ const char *top_sort_name(enum top_sort sort)
 	return sort_names[sort];
 }
 
-/**
- * sort_value() - what a channel is sorted by
- * @r: channel
- * @sort: order
- *
- * Return: a number; the largest comes first.
- */
+/* The largest value comes first */
 static double sort_value(const struct rates *r, enum top_sort sort)
 {
 	const struct way_rates *a = &r->to_host, *b = &r->to_guest;
@@ -58,15 +53,7 @@ static double sort_value(const struct rates *r, enum top_sort sort)
 	}
 }
 
-/**
- * compare() - for qsort_r(3)
- * @a: channel
- * @b: another one
- * @arg: order
- *
- * Return: less than, equal to or more than 0.
- */
-static int compare(const void *a, const void *b, void *arg)
+static int compare_channels(const void *a, const void *b, void *arg)
 {
 	const struct rates *x = a, *y = b;
 	enum top_sort sort = *(enum top_sort *)arg;
@@ -84,16 +71,10 @@ static int compare(const void *a, const void *b, void *arg)
 
 void top_sort(struct rates *list, size_t n, enum top_sort sort)
 {
-	qsort_r(list, n, sizeof(*list), compare, &sort);
+	qsort_r(list, n, sizeof(*list), compare_channels, &sort);
 }
 
-/**
- * widths() - how the columns are shared out
- * @view: how it is shown
- * @bar: out: of a bar
- *
- * Return: of the name.
- */
+/* Return: columns of the name */
 static size_t widths(const struct top_view *view, size_t *bar)
 {
 	size_t spare = view->columns > FIXED_COLUMNS + MIN_NAME + 2 * MIN_BAR ?
@@ -111,27 +92,14 @@ static size_t widths(const struct top_view *view, size_t *bar)
 	return name < MAX_NAME ? name : MAX_NAME;
 }
 
-/**
- * pad() - a text in a column, shortened if need be
- * @out: where to
- * @text: as text_safe() returned it; changed
- * @columns: width
- */
-static void pad(FILE *out, char *text, size_t columns)
+/* @text is changed */
+static void put_padded(FILE *out, char *text, size_t columns)
 {
 	text_cut(text, columns);
 	fprintf(out, "%s%*s", text, (int)(columns - text_columns(text)), "");
 }
 
-/**
- * draw_bar() - how full a ring is
- * @out: where to
- * @view: how it is shown
- * @columns: width
- * @part: 0 to 1
- *
- * A byte shows as an eighth of a column at least, and only a full ring as a full bar.
- */
+/* A byte shows as an eighth of a column at least, and only a full ring as a full bar */
 static void draw_bar(FILE *out, const struct top_view *view, size_t columns, double part)
 {
 	/* U+2591, a light shade, then U+258F to U+2588, blocks of one eighth to eight */
@@ -153,13 +121,6 @@ static void draw_bar(FILE *out, const struct top_view *view, size_t columns, dou
 	}
 }
 
-/**
- * fill_part() - how full a ring is
- * @way: direction
- * @ring_bytes: size of the ring
- *
- * Return: 0 to 1.
- */
 static double fill_part(const struct way_rates *way, unsigned long long ring_bytes)
 {
 	double part = ring_bytes ? (double)way->fill_bytes / (double)ring_bytes : 0;
@@ -167,14 +128,7 @@ static double fill_part(const struct way_rates *way, unsigned long long ring_byt
 	return part < 1 ? part : 1;
 }
 
-/**
- * finish() - cut a line to the terminal's width
- * @view: how it is shown
- * @line: the line
- *
- * Return: @line.
- */
-static char *finish(const struct top_view *view, char *line)
+static char *cut_line(const struct top_view *view, char *line)
 {
 	if (line)
 		text_cut(line, view->columns);
@@ -192,7 +146,7 @@ char *top_heading(const struct top_view *view)
 	fprintf(out, "%-*s %-9s %10s %-*s %10s %-*s %5s %5s", (int)name, "CHANNEL", "STATE",
 		"TO HOST", (int)bar, "RING", "TO GUEST", (int)bar, "RING", "FULL", "EMPTY");
 	fclose(out);
-	return finish(view, line);
+	return cut_line(view, line);
 }
 
 char *top_row(const struct top_view *view, const struct rates *r)
@@ -208,13 +162,13 @@ char *top_row(const struct top_view *view, const struct rates *r)
 	if (asprintf(&both, "%s/%s", r->guest, r->name) < 0)
 		both = NULL;
 	safe = text_safe(both ? both : "");
-	pad(out, safe, name);
+	put_padded(out, safe, name);
 	free(safe);
 	fputc(' ', out);
 	if (r->tail_bytes)
 		fprintf(out, "+%-8s", text_size(r->tail_bytes).text);
 	else
-		pad(out, state, 9);
+		put_padded(out, state, 9);
 	fprintf(out, " %10s ", r->known ? text_byte_rate(r->to_host.per_s[RATE_BYTES]).text : "-");
 	draw_bar(out, view, bar, fill_part(&r->to_host, r->ring_bytes));
 	fprintf(out, " %10s ", r->known ? text_byte_rate(r->to_guest.per_s[RATE_BYTES]).text : "-");
@@ -224,16 +178,9 @@ char *top_row(const struct top_view *view, const struct rates *r)
 		r->known ? text_rate(r->to_guest.per_s[RATE_FULL_STALLS]).text : "-",
 		r->known ? text_rate(r->to_host.per_s[RATE_EMPTY_STALLS]).text : "-");
 	fclose(out);
-	return finish(view, line);
+	return cut_line(view, line);
 }
 
-/**
- * way_json() - a direction
- * @way: direction
- * @known: there are rates
- *
- * Return: a new object.
- */
 static struct json_object *way_json(const struct way_rates *way, bool known)
 {
 	struct json_object *object = json_object_new_object();

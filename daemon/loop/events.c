@@ -89,23 +89,12 @@ static struct {
 	void *arg;
 } watcher;
 
-/**
- * copy() - copy a string, as much as there is room for
- * @to: out
- * @size: its bytes
- * @from: string, or NULL
- */
-static void copy(char *to, size_t size, const char *from)
+static void copy_text(char *to, size_t size, const char *from)
 {
 	snprintf(to, size, "%s", from ? from : "");
 }
 
-/**
- * record_of() - a record of a fact
- * @fact: the fact
- *
- * Return: the record, or NULL when there is no room for more.
- */
+/* Return: NULL when there is no room; then the event is counted as dropped */
 static struct posted *record_of(const struct events_fact *fact)
 {
 	struct posted *p = NULL;
@@ -127,10 +116,10 @@ static struct posted *record_of(const struct events_fact *fact)
 		.instance = fact->instance,
 		.again = fact->again,
 	};
-	copy(p->record.guest, sizeof(p->record.guest), fact->guest);
-	copy(p->record.channel, sizeof(p->record.channel), fact->channel);
-	copy(p->record.text, sizeof(p->record.text), fact->text);
-	copy(p->record.more, sizeof(p->record.more), fact->more);
+	copy_text(p->record.guest, sizeof(p->record.guest), fact->guest);
+	copy_text(p->record.channel, sizeof(p->record.channel), fact->channel);
+	copy_text(p->record.text, sizeof(p->record.text), fact->text);
+	copy_text(p->record.more, sizeof(p->record.more), fact->more);
 	return p;
 }
 
@@ -157,11 +146,7 @@ void events_post(const struct events_fact *fact)
 		(void)eventfd_write(wake_fd, 1);
 }
 
-/**
- * take_all() - empty the stack
- *
- * Return: the events, the oldest first; NULL when there are none.
- */
+/* Return: the oldest event first */
 static struct posted *take_all(void)
 {
 	struct posted *p =
@@ -176,10 +161,6 @@ static struct posted *take_all(void)
 	return oldest;
 }
 
-/**
- * hand_on() - hand on a turn's share
- * @arg: not used
- */
 static void hand_on(void *arg)
 {
 	uint64_t n;
@@ -206,12 +187,6 @@ static void hand_on(void *arg)
 		taker.dropped(taker.arg, n);
 }
 
-/**
- * on_wake() - events were posted
- * @fd: the eventfd
- * @what: not used
- * @arg: not used
- */
 static void on_wake(evutil_socket_t fd, short what, void *arg)
 {
 	eventfd_t n;

@@ -70,12 +70,7 @@ struct loop {
 /* The loop that this thread runs */
 static _Thread_local const struct loop *loop_here;
 
-/**
- * loop_run_posts() - do what other threads have left here
- * @loop: loop
- *
- * What comes in meanwhile is done too.
- */
+/* Also runs posts that arrive meanwhile */
 static void loop_run_posts(struct loop *loop)
 {
 	struct loop_post *post;
@@ -95,12 +90,6 @@ static void loop_run_posts(struct loop *loop)
 	pthread_mutex_unlock(&loop->lock);
 }
 
-/**
- * loop_woken() - the eventfd was written
- * @fd: the eventfd
- * @what: EV_READ
- * @arg: loop
- */
 static void loop_woken(evutil_socket_t fd, short what, void *arg)
 {
 	eventfd_t n;
@@ -164,12 +153,7 @@ bool loop_has_tasks(const struct loop *loop)
 	return loop->tasks && (loop->tasks != &loop->round || loop->round.next);
 }
 
-/**
- * loop_run_tasks() - one round of scheduled tasks
- * @loop: loop
- *
- * Tasks that are scheduled by these run in the next round.
- */
+/* A task that is scheduled during this round runs in the next one */
 static void loop_run_tasks(struct loop *loop)
 {
 	struct loop_task *task;
@@ -189,11 +173,6 @@ static void loop_run_tasks(struct loop *loop)
 	}
 }
 
-/**
- * loop_set_running() - a thread enters or leaves the loop
- * @loop: loop
- * @running: enters
- */
 static void loop_set_running(struct loop *loop, bool running)
 {
 	loop_here = running ? loop : NULL;
@@ -221,12 +200,6 @@ int loop_run(struct loop *loop)
 	return r;
 }
 
-/**
- * loop_main() - a worker's thread
- * @arg: loop
- *
- * Return: NULL.
- */
 static void *loop_main(void *arg)
 {
 	struct loop *loop = arg;
@@ -285,11 +258,7 @@ const char *loop_name(const struct loop *loop)
 	return loop->name;
 }
 
-/**
- * loop_push() - put a post behind the others
- * @loop: loop, locked
- * @post: post that is not queued
- */
+/* Locked; @post is not queued */
 static void loop_push(struct loop *loop, struct loop_post *post)
 {
 	post->queued = true;
@@ -323,10 +292,6 @@ void loop_unpost(struct loop *loop, struct loop_post *post)
 	pthread_mutex_unlock(&loop->lock);
 }
 
-/**
- * loop_serve_call() - run another thread's call and wake it
- * @arg: struct loop_pending_call
- */
 static void loop_serve_call(void *arg)
 {
 	struct loop_pending_call *call = arg;

@@ -27,7 +27,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "loop/acceptor.h"
+#include "loop/listener.h"
 #include "metrics/metrics.h"
 #include "util/address.h"
 #include "util/fd.h"

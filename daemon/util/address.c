@@ -10,13 +10,6 @@
 #include <string.h>
 #include <strings.h>
 
-/**
- * parse_port() - a decimal number from 1 to 65535
- * @text: the text
- * @port: out
- *
- * Return: true when it is one.
- */
 static bool parse_port(const char *text, uint16_t *port)
 {
 	size_t digits = strspn(text, "0123456789");

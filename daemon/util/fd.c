@@ -8,7 +8,7 @@
 
 #include "util/account.h"
 #include "util/fd.h"
-#include "util/stranger.h"
+#include "util/stranger_mark.h"
 
 int fd_open_standard(void)
 {
@@ -23,13 +23,6 @@ int fd_open_standard(void)
 	return 0;
 }
 
-/**
- * unix_address() - make a socket address of a path
- * @un: out
- * @path: path
- *
- * Return: 0, or -ENAMETOOLONG when @path and its NUL do not fit sun_path.
- */
 static int unix_address(struct sockaddr_un *un, const char *path)
 {
 	memset(un, 0, sizeof(*un));

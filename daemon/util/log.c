@@ -111,14 +111,7 @@ static bool log_to_journal(void)
 	       st.st_ino == journal.ino;
 }
 
-/**
- * log_escape() - copy text so that it stays one line and moves no cursor
- * @out: room
- * @out_bytes: its bytes
- * @text: NUL-terminated text
- *
- * Return: bytes written, without a NUL; what does not fit is left out.
- */
+/* One line that moves no cursor; what does not fit is left out. Return: bytes, without a NUL */
 static size_t log_escape(char *out, size_t out_bytes, const char *text)
 {
 	static const char hex[] = "0123456789abcdef";
@@ -156,12 +149,7 @@ struct log_fields {
 	int n;
 };
 
-/**
- * log_field() - add a field
- * @f: fields
- * @fmt: "NAME=%s"
- * @value: NULL: there is no such field in this line
- */
+/* A field whose @value is NULL is left out */
 __attribute__((format(printf, 2, 0))) static void log_field(struct log_fields *f, const char *fmt,
 							    const char *value)
 {
@@ -248,14 +236,6 @@ void log_stop(void)
 	log_queue_stop(LOG_STOP_MS);
 }
 
-/**
- * log_subject() - what a line begins with
- * @out: room
- * @out_bytes: its bytes
- * @about: subject
- *
- * Return: bytes written, without the NUL.
- */
 static size_t log_subject(char *out, size_t out_bytes, const struct log_about *about)
 {
 	int n = 0;

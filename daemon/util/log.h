@@ -14,28 +14,7 @@
 #ifndef OKL4FSD_UTIL_LOG_H
 #define OKL4FSD_UTIL_LOG_H
 
-/** enum log_level - syslog's (syslog(3)), those we use */
-enum log_level {
-	LOG_LEVEL_ERR = 3,
-	LOG_LEVEL_WARNING,
-	LOG_LEVEL_NOTICE,
-	LOG_LEVEL_INFO,
-	LOG_LEVEL_DEBUG
-};
-
-/** enum log_event - lines that programs look for: each has a MESSAGE_ID (log.c, okl4fsd(8)) */
-enum log_event {
-	LOG_EVENT_NONE,
-	LOG_EVENT_READY, /* the daemon serves */
-	LOG_EVENT_ENDING, /* it was told to end */
-	LOG_EVENT_RELOADED,
-	LOG_EVENT_RELOAD_REFUSED,
-	LOG_EVENT_CONNECTED, /* a guest's frontend is there */
-	LOG_EVENT_LEFT, /* a guest's frontend has left */
-	LOG_EVENT_CHANNEL_FAILED,
-	LOG_EVENT_STUCK, /* the watchdog: a thread makes no progress */
-	N_LOG_EVENTS
-};
+#include "util/log_record.h"
 
 /**
  * struct log_about - what a line is about
@@ -46,12 +25,6 @@ enum log_event {
 struct log_about {
 	const char *guest, *channel;
 	enum log_event event;
-};
-
-/** struct log_site - where in the source a line is written */
-struct log_site {
-	const char *file, *func;
-	int line;
 };
 
 /** log_start() - let a thread of its own write the lines; Return: 0 or -errno */

@@ -46,7 +46,7 @@ static struct log_queue {
 
 _Static_assert((LOG_QUEUE_BYTES & (LOG_QUEUE_BYTES - 1)) == 0, "the cursors run freely");
 
-static void copy_in(const void *from, size_t bytes)
+static void queue_copy_in(const void *from, size_t bytes)
 {
 	size_t at = q.head % LOG_QUEUE_BYTES;
 	size_t first = bytes < LOG_QUEUE_BYTES - at ? bytes : LOG_QUEUE_BYTES - at;
@@ -56,7 +56,7 @@ static void copy_in(const void *from, size_t bytes)
 	q.head += bytes;
 }
 
-static void copy_out(void *to, size_t bytes)
+static void queue_copy_out(void *to, size_t bytes)
 {
 	size_t at = q.tail % LOG_QUEUE_BYTES;
 	size_t first = bytes < LOG_QUEUE_BYTES - at ? bytes : LOG_QUEUE_BYTES - at;
@@ -85,7 +85,7 @@ bool log_queue_put(struct log_record *record)
 	if (queued && has_room(bytes)) {
 		record->lost = q.lost;
 		q.lost = 0;
-		copy_in(record, bytes);
+		queue_copy_in(record, bytes);
 		pthread_cond_signal(&q.some);
 	} else if (queued) {
 		q.lost++;
@@ -96,7 +96,7 @@ bool log_queue_put(struct log_record *record)
 }
 
 /* The next record, or one without text for lines that were lost and after which none came */
-static bool take(struct log_record *record)
+static bool take_record(struct log_record *record)
 {
 	if (q.head == q.tail) {
 		*record = (struct log_record){ .lost = q.lost };
@@ -104,8 +104,8 @@ static bool take(struct log_record *record)
 		q.full = false;
 		return record->lost;
 	}
-	copy_out(record, RECORD_HEAD_BYTES);
-	copy_out(record->text, record->bytes);
+	queue_copy_out(record, RECORD_HEAD_BYTES);
+	queue_copy_out(record->text, record->bytes);
 	if (q.head == q.tail)
 		q.head = q.tail = 0; /* the same few pages are used as long as somebody reads */
 	return true;
@@ -129,7 +129,7 @@ static void *write_lines(void *arg)
 
 	pthread_mutex_lock(&q.lock);
 	for (;;) {
-		if (!take(&record)) {
+		if (!take_record(&record)) {
 			if (q.state == LOG_QUEUE_ENDING)
 				break;
 			pthread_cond_wait(&q.some, &q.lock);

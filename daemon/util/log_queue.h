@@ -11,38 +11,11 @@
 #define OKL4FSD_UTIL_LOG_QUEUE_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
-#include "util/log.h"
-
-/* A longer line is cut: readers of the journal want lines, and a stack has an end. */
-#define LOG_LINE_BYTES 2048
-
-#define LOG_NAME_BYTES 64 /* of a guest or a channel, with its NUL */
+#include "util/log_record.h"
 
 #define LOG_QUEUE_BYTES (256U << 10)
-
-/**
- * struct log_record - a line that is ready to be written
- * @site: as log_write()
- * @level: as log_write()
- * @event: what it tells
- * @lost: lines that were dropped just before it
- * @guest: the guest that it is about; empty: none
- * @channel: the channel that it is about; empty: none
- * @bytes: of @text, which is all that follows
- * @text: the line, escaped, without a newline
- */
-struct log_record {
-	struct log_site site;
-	enum log_level level;
-	enum log_event event;
-	uint64_t lost;
-	char guest[LOG_NAME_BYTES], channel[LOG_NAME_BYTES];
-	size_t bytes;
-	char text[LOG_LINE_BYTES];
-};
 
 /**
  * log_queue_start() - start the thread that writes

@@ -25,14 +25,7 @@ static bool is_same_file(int fd, const char *path)
 	return !fstat(fd, &a) && !lstat(path, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
-/**
- * try_lock() - open and lock a lock file
- * @path: its path
- *
- * Its owner alone may open it, since anybody who could would be able to hold the lock.
- *
- * Return: a descriptor; -EADDRINUSE: another process holds the lock; or another negated errno.
- */
+/* Only its owner may open the lock file: anyone who can open it can hold the lock */
 static int try_lock(const char *path)
 {
 	for (int i = 0; i < LOCK_TRIES; i++) {
@@ -53,13 +46,6 @@ static int try_lock(const char *path)
 	return -EADDRINUSE;
 }
 
-/**
- * hold_lock() - hold the lock of a path, whatever has become of its lock file
- * @f: with its path
- * @lock: out: path of the lock file; to be freed
- *
- * Return: 0 or -errno.
- */
 static int hold_lock(struct socket_file *f, char **lock)
 {
 	int fd;
@@ -78,7 +64,7 @@ static int hold_lock(struct socket_file *f, char **lock)
 	return 0;
 }
 
-static void explain(const struct socket_file *f, const char *lock, int error)
+static void explain_lock(const struct socket_file *f, const char *lock, int error)
 {
 	if (error == -EADDRINUSE)
 		log_err("%s: another channel or another okl4fsd listens there (it holds a lock on %s)",
@@ -89,15 +75,7 @@ static void explain(const struct socket_file *f, const char *lock, int error)
 			lock, strerror(-error), f->path);
 }
 
-/**
- * find_listener() - whether a process listens at a socket file
- * @path: of a socket
- *
- * A datagram socket cannot be connected to a stream socket (EPROTOTYPE), so the listener does not
- * notice. When the socket is a datagram socket itself, connecting sends nothing.
- *
- * Return: 0: nobody does; -EADDRINUSE: somebody does; or another negated errno.
- */
+/* A datagram socket cannot connect to a stream socket (EPROTOTYPE), so the listener notices nothing */
 static int find_listener(const char *path)
 {
 	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -129,7 +107,7 @@ static int remove_stale(const char *path)
 }
 
 /* None, at a path */
-static int begin(struct socket_file *f, const char *path)
+static int begin_at(struct socket_file *f, const char *path)
 {
 	*f = (struct socket_file){ .path = strdup(path), .lock_fd = -1 };
 	return f->path ? 0 : -ENOMEM;
@@ -139,12 +117,12 @@ int socket_file_claim(struct socket_file *f, const char *path)
 {
 	_cleanup_free_ char *lock = NULL;
 	bool is_new = !f->path;
-	int r = is_new ? begin(f, path) : 0;
+	int r = is_new ? begin_at(f, path) : 0;
 
 	if (!r) {
 		r = hold_lock(f, &lock);
 		if (r)
-			explain(f, lock, r);
+			explain_lock(f, lock, r);
 	}
 	if (!r)
 		r = remove_stale(path);
@@ -187,12 +165,12 @@ int socket_file_listen(struct socket_file *f, const char *path, unsigned int mod
 int socket_file_borrow(struct socket_file *f, const char *path)
 {
 	_cleanup_free_ char *lock = NULL;
-	int r = begin(f, path);
+	int r = begin_at(f, path);
 
 	if (!r)
 		r = hold_lock(f, &lock);
 	if (r == -EADDRINUSE) {
-		explain(f, lock, r);
+		explain_lock(f, lock, r);
 	} else if (r && f->path && lock) {
 		log_debug("%s: %s; going on without the lock", lock, strerror(-r));
 		r = 0;

@@ -20,6 +20,7 @@
 
 #include "util/log.h"
 #include "util/stranger.h"
+#include "util/stranger_mark.h"
 
 #define CLOSERS_MAX 8
 #define QUEUE_MAX   4096
@@ -52,7 +53,7 @@ static void need_closer(void)
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
-static void close_one(int fd)
+static void close_without_linger(int fd)
 {
 	struct linger off = { 0 };
 
@@ -80,7 +81,7 @@ static void *close_main(void *arg)
 		n_queued--;
 		need_closer(); /* this one may not come back */
 		pthread_mutex_unlock(&lock);
-		close_one(fd);
+		close_without_linger(fd);
 		pthread_mutex_lock(&lock);
 	}
 	n_closers--;
@@ -123,7 +124,7 @@ bool stranger_gives_all(void)
 	return gives_all;
 }
 
-static bool may_read(void)
+static bool may_take_message(void)
 {
 	bool may;
 
@@ -143,7 +144,7 @@ ssize_t stranger_recvmsg(int fd, struct msghdr *msg, int flags, int *fds, size_t
 	ssize_t n;
 
 	*n_fds = 0;
-	if (!may_read()) {
+	if (!may_take_message()) {
 		errno = ECONNRESET;
 		return -1;
 	}

@@ -7,6 +7,8 @@
  * the connection that the message lies in. So sockets that strangers can send to are marked. Where
  * the kernel can, it then refuses descriptors. Elsewhere those that come are closed by threads that
  * do nothing else, and that nobody waits for.
+ *
+ * Which sockets are marked: util/stranger_mark.h.
  */
 #ifndef OKL4FSD_UTIL_STRANGER_H
 #define OKL4FSD_UTIL_STRANGER_H
@@ -17,22 +19,6 @@
 
 struct iovec;
 struct msghdr;
-
-/**
- * stranger_mark() - have no descriptors come over a unix socket
- * @fd: socket that does not listen yet, or is not connected yet. One that is accepted from it is
- *	marked, too
- */
-void stranger_mark(int fd);
-
-/** stranger_is_marked() - whether close(2) and read(2) have to take care; not where the kernel does */
-bool stranger_is_marked(int fd);
-
-/** stranger_unmark() - the descriptor is about to be closed */
-void stranger_unmark(int fd);
-
-/** stranger_inherit() - @fd was accepted from @listening */
-void stranger_inherit(int fd, int listening);
 
 /**
  * stranger_recv() - take bytes, and have the descriptors that come with them closed

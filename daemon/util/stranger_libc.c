@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "util/stranger.h"
+#include "util/stranger_mark.h"
 
 /** accept4() - see accept4(2) */
 int accept4(int fd, __SOCKADDR_ARG address, socklen_t *restrict bytes, int flags)

@@ -2,7 +2,7 @@
 #include <stdatomic.h>
 #include <sys/socket.h>
 
-#include "util/stranger.h"
+#include "util/stranger_mark.h"
 
 #ifndef SO_PASSRIGHTS
 #define SO_PASSRIGHTS 83 /* Linux 6.16, <asm-generic/socket.h> */
@@ -12,7 +12,7 @@
 
 static atomic_uchar marks[MARKS_MAX / 8];
 
-static unsigned char bit_of(int fd)
+static unsigned char mark_bit(int fd)
 {
 	return (unsigned char)(1U << (fd & 7));
 }
@@ -20,18 +20,18 @@ static unsigned char bit_of(int fd)
 static void set_mark(int fd)
 {
 	if (fd >= 0 && fd < MARKS_MAX)
-		atomic_fetch_or(&marks[fd / 8], bit_of(fd));
+		atomic_fetch_or(&marks[fd / 8], mark_bit(fd));
 }
 
 bool stranger_is_marked(int fd)
 {
-	return fd >= 0 && fd < MARKS_MAX && atomic_load(&marks[fd / 8]) & bit_of(fd);
+	return fd >= 0 && fd < MARKS_MAX && atomic_load(&marks[fd / 8]) & mark_bit(fd);
 }
 
 void stranger_unmark(int fd)
 {
 	if (fd >= 0 && fd < MARKS_MAX)
-		atomic_fetch_and(&marks[fd / 8], (unsigned char)~bit_of(fd));
+		atomic_fetch_and(&marks[fd / 8], (unsigned char)~mark_bit(fd));
 }
 
 void stranger_mark(int fd)

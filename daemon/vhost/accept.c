@@ -5,7 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "loop/acceptor.h"
+#include "loop/listener.h"
 #include "util/clock.h"
 #include "vhost/accept.h"
 

@@ -45,20 +45,20 @@ static int listen_at_address(struct tcp_listen *tl, const struct addrinfo *at)
 	}
 	r = tcp_listen_at(at);
 	if (r >= 0)
-		r = acceptor_start(&tl->acceptor[tl->n_acceptors], ch->loop,
+		r = listener_start(&tl->listener[tl->n_listeners], ch->loop,
 				   LOG_CHANNEL(ch->guest_name, ch->cfg->name), tl->target, r,
 				   tcp_listen_come, tl);
 	if (r)
 		cannot_listen(tl, name, strerror(-r));
 	else
-		tl->n_acceptors++;
+		tl->n_listeners++;
 	return r;
 }
 
 static void stop_listening(struct tcp_listen *tl)
 {
-	while (tl->n_acceptors)
-		acceptor_stop(&tl->acceptor[--tl->n_acceptors]);
+	while (tl->n_listeners)
+		listener_stop(&tl->listener[--tl->n_listeners]);
 }
 
 static void listen_host_resolved(void *arg, struct addrinfo *list, const char *why)
@@ -71,7 +71,7 @@ static void listen_host_resolved(void *arg, struct addrinfo *list, const char *w
 		cannot_listen(tl, tl->address.host, why);
 	/* A machine without IPv6 may have a name for the loopback address of IPv6 */
 	for (const struct addrinfo *at = list;
-	     at && !r && tl->n_acceptors < TCP_LISTEN_MAX_ADDRESSES; at = at->ai_next) {
+	     at && !r && tl->n_listeners < TCP_LISTEN_MAX_ADDRESSES; at = at->ai_next) {
 		r = listen_at_address(tl, at);
 		if ((r == -EADDRNOTAVAIL || r == -EAFNOSUPPORT) && list->ai_next)
 			r = 0;
@@ -81,7 +81,7 @@ static void listen_host_resolved(void *arg, struct addrinfo *list, const char *w
 	if (r)
 		stop_listening(tl);
 	tl->listen_error = r;
-	if (tl->n_acceptors)
+	if (tl->n_listeners)
 		*tl->error = 0;
 	else if (!tl->address.is_numeric)
 		event_add(tl->retry_ev, &later);
@@ -163,7 +163,7 @@ static int begin_to_listen(struct tcp_listen *tl, const struct endpoint_config *
 			return r;
 	}
 	resolver_start(&tl->resolver);
-	if (tl->address.is_numeric && !tl->n_acceptors)
+	if (tl->address.is_numeric && !tl->n_listeners)
 		return tl->listen_error;
 	/* The files may come until a client connects, but if they are missing, say so now. */
 	if (tl->tls && tls_check(tl->tls, why))

@@ -9,7 +9,7 @@
 #include "endpoint/stream/resolver.h"
 #include "endpoint/stream/stream.h"
 #include "endpoint/tls/tls.h"
-#include "loop/acceptor.h"
+#include "loop/listener.h"
 
 #define TCP_LISTEN_MAX_ADDRESSES 8U
 
@@ -19,8 +19,8 @@
  * @target: what is configured; borrowed
  * @address: the same, read
  * @resolver: looks the host up
- * @acceptor: where clients come
- * @n_acceptors: how many
+ * @listener: where clients come
+ * @n_listeners: how many
  * @listen_error: why there is none, -errno
  * @retry_ev: begins to listen, if that failed
  * @tls: credentials and encrypted connections; NULL: none
@@ -32,8 +32,8 @@ struct tcp_listen {
 	const char *target;
 	struct address address;
 	struct resolver resolver;
-	struct acceptor acceptor[TCP_LISTEN_MAX_ADDRESSES];
-	unsigned int n_acceptors;
+	struct listener listener[TCP_LISTEN_MAX_ADDRESSES];
+	unsigned int n_listeners;
 	int listen_error;
 	struct event *retry_ev;
 	struct tls *tls;

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "loop/acceptor.h"
+#include "loop/listener.h"
 #include "endpoint/endpoint.h"
 #include "endpoint/stream/stream.h"
 #include "util/fd.h"
@@ -22,7 +22,7 @@ struct unix_listen {
 	struct endpoint ep;
 	const struct endpoint_config *cfg; /* path and mode; borrowed */
 	struct socket_file file;
-	struct acceptor acceptor;
+	struct listener listener;
 	struct stream client; /* the one that is there */
 	uint64_t clients, refused; /* as in struct endpoint_info */
 };
@@ -74,7 +74,7 @@ static void unix_listen_close(struct endpoint *ep)
 
 	if (!channel_has_tail(ep->ch))
 		stream_close(&ul->client);
-	acceptor_stop(&ul->acceptor);
+	listener_stop(&ul->listener);
 	socket_file_release(&ul->file);
 }
 
@@ -99,8 +99,8 @@ static int listen_at_path(struct unix_listen *ul)
 	int r = socket_file_listen(&ul->file, ul->cfg->path, ul->cfg->mode, NULL);
 
 	if (r >= 0) {
-		acceptor_stop(&ul->acceptor);
-		r = acceptor_start(&ul->acceptor, ch->loop,
+		listener_stop(&ul->listener);
+		r = listener_start(&ul->listener, ch->loop,
 				   LOG_CHANNEL(ch->guest_name, ch->cfg->name), ul->cfg->path, r,
 				   take_unix_client, ul);
 		if (r)

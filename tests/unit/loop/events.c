@@ -78,11 +78,6 @@ static void stop(void)
 
 TestSuite(events, .init = start, .fini = stop, .timeout = 60);
 
-/**
- * post() - post some events
- * @guest: a name of one letter
- * @n: how many, numbered from 1
- */
 static void post(const char *guest, uint64_t n)
 {
 	for (uint64_t i = 1; i <= n; i++)

@@ -47,9 +47,6 @@ int sd_journal_sendv(const struct iovec *iov, int n)
 	return send_result;
 }
 
-/**
- * capture() - let stderr be a file
- */
 static void capture(void)
 {
 	captured = tmpfile();
@@ -61,9 +58,6 @@ static void capture(void)
 	send_result = 0;
 }
 
-/**
- * release() - give stderr back
- */
 static void release(void)
 {
 	dup2(saved_stderr, STDERR_FILENO);
@@ -71,10 +65,7 @@ static void release(void)
 	fclose(captured);
 }
 
-/**
- * be_journal() - say that stderr is a stream of the journal
- * @ino_off: what to add to its inode number, so that it is another
- */
+/* @ino_off is added to the inode number, so that stderr is another file than the stream */
 static void be_journal(unsigned int ino_off)
 {
 	struct stat st;
@@ -101,12 +92,6 @@ static const char *written(void)
 	return text;
 }
 
-/**
- * write_some() - one of several threads
- * @arg: its number
- *
- * Return: NULL.
- */
 static void *write_some(void *arg)
 {
 	for (int i = 0; i < 50; i++)
@@ -229,11 +214,7 @@ struct numbered {
 	unsigned long n, dropped;
 };
 
-/**
- * take_line() - lines come in their order, and what is missing is told
- * @from: lines so far
- * @line: the next one
- */
+/* Lines come in order; a missing one is reported by the line about dropped lines */
 static void take_line(struct numbered *from, const char *line)
 {
 	static const char numbered[] = "info: line ", lost[] = "warning: log: ";
@@ -246,10 +227,6 @@ static void take_line(struct numbered *from, const char *line)
 	snprintf(from->last, sizeof(from->last), "%s", line);
 }
 
-/**
- * read_lines() - take what comes next
- * @from: lines so far
- */
 static void read_lines(struct numbered *from)
 {
 	size_t part = strlen(from->part);
@@ -265,11 +242,6 @@ static void read_lines(struct numbered *from)
 	memmove(from->part, line, strlen(line) + 1);
 }
 
-/**
- * be_pipe() - let stderr be a pipe
- *
- * Return: its reading end.
- */
 static int be_pipe(void)
 {
 	int ends[2];

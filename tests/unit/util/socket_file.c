@@ -39,21 +39,13 @@ static void remove_dir(void)
 	cr_assert_eq(rmdir(dir), 0, "%s is not empty", dir);
 }
 
-/**
- * must_listen() - listen at @path
- */
 static void must_listen(void)
 {
 	fd = socket_file_listen(&file, path, 0600, NULL);
 	cr_assert_geq(fd, 0, "%s", strerror(-fd));
 }
 
-/**
- * must_be_refused() - a second one may not listen, and the first one does not notice
- * @at: path
- * @listener: the first one's socket
- * @error: why
- */
+/* The first listener must not notice the attempt */
 static void must_be_refused(const char *at, int listener, int error)
 {
 	struct socket_file second = { 0 };
@@ -68,11 +60,6 @@ static void must_be_refused(const char *at, int listener, int error)
 	cr_assert_eq(errno, EAGAIN, "nobody has connected");
 }
 
-/**
- * is_reached() - whether a client of @path comes to us
- *
- * Return: true when it does.
- */
 static bool is_reached(void)
 {
 	int client = fd_connect_unix(path), taken;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * top.h - what `top` shows
+ * top_view.h - the lines of `top`, and their order
  */
-#ifndef OKL4FSD_CTL_TOP_H
-#define OKL4FSD_CTL_TOP_H
+#ifndef OKL4FSD_CTL_TOP_VIEW_H
+#define OKL4FSD_CTL_TOP_VIEW_H
 
 #include <stdio.h>
 

@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * acceptor.h - a listening socket whose connections are handed on
+ * listener.h - the accept loop: a listening socket whose connections are handed on
  *
  * When accept(2) fails because descriptors or memory have run out, the socket stays readable, and a
  * loop that goes on looking burns a CPU. So it rests: for 100 ms at first, then twice as long each
- * time up to some seconds. That is logged once, and again when connections are accepted again.
+ * time, up to some seconds. That is logged once, and again when connections are accepted again.
  *
  *	accept_backoff  how long, and the log lines; for a thread that has no loop of ours
- *	accept_rest     the same with a timer; for a socket that somebody else accepts from
- *	acceptor        the socket, too
+ *	accept_rest     the same with a timer; for a socket that a library accepts from
+ *	listener        the socket, too
+ *
+ * Two libraries accept connections themselves, and only rest as described here. evhttp (for
+ * metrics) has no public function that takes an accepted socket. librte_vhost accepts frontends on
+ * a thread of its own.
  */
-#ifndef OKL4FSD_LOOP_ACCEPTOR_H
-#define OKL4FSD_LOOP_ACCEPTOR_H
+#ifndef OKL4FSD_LOOP_LISTENER_H
+#define OKL4FSD_LOOP_LISTENER_H
 
 #include "loop/loop.h"
 #include "util/log_limit.h"
@@ -76,14 +80,14 @@ void accept_rest_begin(struct accept_rest *rest, int error);
 bool accept_rest_is_on(const struct accept_rest *rest);
 
 /**
- * struct acceptor - a listening socket; all zero, or after acceptor_stop(): none
+ * struct listener - a listening socket; all zero, or after listener_stop(): none
  * @fd: the socket
  * @event: somebody connects; NULL: there is no socket
- * @rest: while descriptors have run out
- * @come: called for each connection: non-blocking, close-on-exec, the callee's
+ * @rest: used while descriptors have run out
+ * @come: called for each connection; @fd is non-blocking and close-on-exec, and belongs to @come
  * @arg: its argument
  */
-struct acceptor {
+struct listener {
 	int fd;
 	struct event *event;
 	struct accept_rest rest;
@@ -92,21 +96,21 @@ struct acceptor {
 };
 
 /**
- * acceptor_start() - begin to accept
- * @a: to be filled
+ * listener_start() - begin to accept
+ * @l: to be filled
  * @loop: loop of the calling thread
  * @about: as accept_rest_init()
  * @name: as accept_rest_init()
  * @fd: listening, non-blocking; owned from here on in every case
- * @come: see struct acceptor
+ * @come: see struct listener
  * @arg: likewise
  *
  * Return: 0 or -ENOMEM.
  */
-int acceptor_start(struct acceptor *a, struct loop *loop, const struct log_about *about,
+int listener_start(struct listener *l, struct loop *loop, const struct log_about *about,
 		   const char *name, int fd, void (*come)(void *arg, int fd), void *arg);
 
-/** acceptor_stop() - close the socket */
-void acceptor_stop(struct acceptor *a);
+/** listener_stop() - close the socket */
+void listener_stop(struct listener *l);
 
 #endif

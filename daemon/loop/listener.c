@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "loop/acceptor.h"
+#include "loop/listener.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -8,9 +8,9 @@
 
 #include "util/fd.h"
 
-#define ACCEPTS_A_TURN 16
-#define REST_MS        100U
-#define MAX_REST_MS    3200U
+#define ACCEPTS_PER_TURN 16
+#define REST_MS          100U
+#define MAX_REST_MS      3200U
 
 unsigned int accept_backoff_failed(struct accept_backoff *b, int error)
 {
@@ -91,57 +91,57 @@ static bool is_passing(int error)
 
 static void on_accept(evutil_socket_t fd, short what, void *arg)
 {
-	struct acceptor *a = arg;
+	struct listener *l = arg;
 	bool accepted = false;
 
-	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
 		int client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (client >= 0) {
 			accepted = true;
-			a->come(a->arg, client);
+			l->come(l->arg, client);
 		} else if (errno == EAGAIN) {
 			break;
 		} else if (!is_passing(errno)) {
-			event_del(a->event);
-			accept_rest_begin(&a->rest, errno);
+			event_del(l->event);
+			accept_rest_begin(&l->rest, errno);
 			return;
 		}
 	}
 	if (accepted)
-		accept_backoff_over(&a->rest.backoff);
+		accept_backoff_over(&l->rest.backoff);
 }
 
 static void look_again(void *arg)
 {
-	struct acceptor *a = arg;
+	struct listener *l = arg;
 
-	event_add(a->event, NULL);
+	event_add(l->event, NULL);
 }
 
-int acceptor_start(struct acceptor *a, struct loop *loop, const struct log_about *about,
+int listener_start(struct listener *l, struct loop *loop, const struct log_about *about,
 		   const char *name, int fd, void (*come)(void *arg, int fd), void *arg)
 {
 	int r;
 
-	*a = (struct acceptor){ .fd = fd, .come = come, .arg = arg };
-	r = accept_rest_init(&a->rest, loop, about, name, look_again, a);
+	*l = (struct listener){ .fd = fd, .come = come, .arg = arg };
+	r = accept_rest_init(&l->rest, loop, about, name, look_again, l);
 	if (!r)
-		a->event = event_new(loop_base(loop), fd, EV_READ | EV_PERSIST, on_accept, a);
-	if (a->event && !event_add(a->event, NULL))
+		l->event = event_new(loop_base(loop), fd, EV_READ | EV_PERSIST, on_accept, l);
+	if (l->event && !event_add(l->event, NULL))
 		return 0;
-	if (!a->event)
+	if (!l->event)
 		fd_close(fd);
-	acceptor_stop(a);
+	listener_stop(l);
 	return -ENOMEM;
 }
 
-void acceptor_stop(struct acceptor *a)
+void listener_stop(struct listener *l)
 {
-	accept_rest_deinit(&a->rest);
-	if (a->event) {
-		event_free(a->event);
-		fd_close(a->fd);
+	accept_rest_deinit(&l->rest);
+	if (l->event) {
+		event_free(l->event);
+		fd_close(l->fd);
 	}
-	*a = (struct acceptor){ .fd = -1 };
+	*l = (struct listener){ .fd = -1 };
 }

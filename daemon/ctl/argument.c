@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * argument.c - arguments and options that several commands read in the same way
+ */
+
+#include "ctl/argument.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <json-c/json.h>
+
+#include "ctl/result.h"
+
+const char *ctl_split(const char *command, const char *name, char **guest)
+{
+	const char *slash = strchr(name, '/');
+
+	*guest = slash ? strndup(name, (size_t)(slash - name)) : NULL;
+	if (*guest && **guest && slash[1])
+		return slash + 1;
+	ctl_error("%s: GUEST/CHANNEL is wanted, not \"%s\"", command, name);
+	return NULL;
+}
+
+enum ctl_exit ctl_read_count(const struct ctl *ctl, const char *command, unsigned long *count)
+{
+	unsigned long long n;
+	char *end;
+
+	if (!ctl->count)
+		return CTL_DONE;
+	errno = 0;
+	n = strtoull(ctl->count, &end, 10);
+	if (isdigit((unsigned char)*ctl->count) && !*end && !errno && n <= ULONG_MAX) {
+		*count = (unsigned long)n;
+		return CTL_DONE;
+	}
+	ctl_error("%s: --count must be a number, not \"%s\"", command, ctl->count);
+	return CTL_USAGE;
+}
+
+struct json_object *ctl_guest_param(const char *guest)
+{
+	struct json_object *params = guest ? json_object_new_object() : NULL;
+
+	if (params)
+		json_object_object_add(params, "guest", json_object_new_string(guest));
+	return params;
+}

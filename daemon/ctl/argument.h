@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * argument.h - arguments and options that several commands read in the same way
+ */
+#ifndef OKL4FSD_CTL_ARGUMENT_H
+#define OKL4FSD_CTL_ARGUMENT_H
+
+#include "ctl/ctl.h"
+
+struct json_object;
+
+/**
+ * ctl_split() - take GUEST/CHANNEL apart
+ * @command: for the error
+ * @name: the text
+ * @guest: out: to be freed
+ *
+ * Return: the channel's name, in @name; NULL, with a line on stderr, when it is no such text.
+ */
+const char *ctl_split(const char *command, const char *name, char **guest);
+
+/**
+ * ctl_read_count() - the value of --count
+ * @ctl: options
+ * @command: for the error
+ * @count: out: unchanged when the option was not given
+ *
+ * Return: CTL_DONE, or CTL_USAGE with a line on stderr.
+ */
+enum ctl_exit ctl_read_count(const struct ctl *ctl, const char *command, unsigned long *count);
+
+/** ctl_guest_param() - parameters that name a guest; NULL: no guest, no parameters */
+struct json_object *ctl_guest_param(const char *guest);
+
+#endif
