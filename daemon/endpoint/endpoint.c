@@ -46,15 +46,6 @@ bool endpoint_is_connected(const struct endpoint *ep)
 	return info.connected;
 }
 
-void endpoint_leave_nothing(struct endpoint *ep)
-{
-}
-
-int endpoint_enter_nothing(struct endpoint *ep)
-{
-	return 0;
-}
-
 int endpoint_drain(struct channel *ch)
 {
 	struct pipe_seg seg[2];

@@ -137,7 +137,7 @@ static bool take_out(struct guest *g, struct guest_channel *gc)
 {
 	struct endpoint *ep = gc->endpoint;
 
-	channel_remove(&gc->ch, ep && ep->ops->close && endpoint_is_connected(ep));
+	channel_remove(&gc->ch, ep->ops->close && endpoint_is_connected(ep));
 	g->channel[gc->ch.id] = NULL;
 	return guest_leaver_add(gc);
 }
@@ -157,7 +157,7 @@ static void remove_channel(struct guest *g, struct guest_channel *gc)
 	g->generation[id]++;
 	while (g->n_ids && !g->channel[g->n_ids - 1])
 		g->n_ids--;
-	if (!lives_on && gc->endpoint && gc->endpoint->ops->removed)
+	if (!lives_on && gc->endpoint->ops->removed)
 		gc->endpoint->ops->removed(gc->endpoint);
 	if (!lives_on)
 		guest_channel_free(gc);
@@ -265,7 +265,7 @@ static void remove_others(struct guest *g, const struct guest_config *all,
 			found = bsearch(&key, sorted, all->n_channels, sizeof(key), compare_names);
 		if (found && config_channel_equal(*found, key)) {
 			wanted[*found - all->channels] = NULL;
-			if (!drop_only && gc->endpoint && gc->endpoint->ops->reloaded)
+			if (!drop_only && gc->endpoint->ops->reloaded)
 				gc->endpoint->ops->reloaded(gc->endpoint);
 		} else if (gc) {
 			log_channel(LOG_LEVEL_NOTICE, g->cfg.name, gc->cfg.name,

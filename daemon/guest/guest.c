@@ -68,6 +68,24 @@ struct guest *guest_free(struct guest *g)
 	return NULL;
 }
 
+static void part(void *arg)
+{
+	struct guest *g = arg;
+
+	g->is_parting = true;
+	for (uint32_t id = 0; id < g->n_ids; id++) {
+		struct guest_channel *gc = g->channel[id];
+
+		if (gc && gc->endpoint->ops->part)
+			gc->endpoint->ops->part(gc->endpoint);
+	}
+}
+
+void guest_part(struct guest *g)
+{
+	loop_call(g->worker, part, g);
+}
+
 uint64_t guest_host_instance(void)
 {
 	static _Atomic uint64_t instance;

@@ -33,15 +33,6 @@ int guest_new(struct guest **guest, const struct guest_config *cfg, struct loop 
 struct guest *guest_free(struct guest *guest);
 
 /**
- * guest_move() - have a guest served by another worker; it does not notice
- * @guest: guest
- * @worker: the other one
- *
- * Main thread. Return: 0; -EBUSY, with a log line: an endpoint has a connection that cannot go with it.
- */
-int guest_move(struct guest *guest, struct loop *worker);
-
-/**
  * guest_part() - the daemon ends: leave other guests alone
  * @guest: guest
  *

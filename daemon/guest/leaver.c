@@ -64,7 +64,7 @@ bool guest_leaver_add(struct guest_channel *gc)
 	struct endpoint *ep = gc->endpoint;
 	struct leaver *l;
 
-	if (!ep || !ep->ops->close)
+	if (!ep->ops->close)
 		return false;
 	ep->ops->close(ep);
 	if (!ep->ops->is_busy(ep))

@@ -426,29 +426,6 @@ const char *guest_queue_start(struct guest_queue *q, const struct vhost_ring *r)
 	return NULL;
 }
 
-void guest_queue_leave(struct guest_queue *q)
-{
-	if (q->kick)
-		event_free(q->kick);
-	q->kick = NULL;
-	loop_cancel(q->guest->worker, &q->turn);
-	loop_cancel(q->guest->worker, &q->call);
-}
-
-void guest_queue_enter(struct guest_queue *q)
-{
-	if (!q->up)
-		return;
-	q->kick = event_new(loop_base(q->guest->worker), q->kick_fd, EV_READ | EV_PERSIST | EV_ET,
-			    kicked, q);
-	if (!q->kick || event_add(q->kick, NULL))
-		log_about(LOG_LEVEL_ERR, &q->guest->about,
-			  "queue %u: no memory to wait for kicks; it stands still", q->idx);
-	/* What was scheduled, or kicked meanwhile: looking costs little, and so does one call more. */
-	guest_queue_kick(q);
-	guest_queue_notify(q);
-}
-
 void guest_queue_stop(struct guest_queue *q)
 {
 	if (q->up)

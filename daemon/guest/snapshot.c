@@ -100,8 +100,7 @@ static void take_channel(struct channel_snapshot *s, struct guest_channel *gc)
 		take_ring_state(s, ch);
 	s->cfg = &gc->cfg;
 	s->id = ch->id;
-	if (gc->endpoint)
-		gc->endpoint->ops->info(gc->endpoint, &s->info);
+	gc->endpoint->ops->info(gc->endpoint, &s->info);
 	s->state = ch->state;
 	s->instance = ch->instance;
 	s->failed_status = ch->failed_status;

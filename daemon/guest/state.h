@@ -4,7 +4,6 @@
  *
  *	guest.c          making and ending one
  *	guest_channels.c channels come and go
- *	guest_move.c     to another worker
  *	guest_leaver.c   channels that are removed while somebody is still to have the rest
  *	guest_snapshot.c what others are told of it
  *	guest_device.c   what the frontend sets up: memory and rings come and go
@@ -58,7 +57,7 @@ struct attachment {
  * @cfg: its configuration
  * @ch: the channel
  * @generation: tells it from others that have its id at other times
- * @endpoint: its host end; NULL: it could not be made again (guest_move.c)
+ * @endpoint: its host end
  * @att: its memory, in guest-physical terms
  * @tell_status: status of the CHANNEL_FAILED event that waits for a buffer
  * @tell_instance: its instance
@@ -209,12 +208,6 @@ const char *guest_queue_start(struct guest_queue *q, const struct vhost_ring *ri
 
 /** guest_queue_stop() - let a ring go */
 void guest_queue_stop(struct guest_queue *q);
-
-/** guest_queue_leave() - let go of the worker, with the ring taken up; guest_queue_enter() follows */
-void guest_queue_leave(struct guest_queue *q);
-
-/** guest_queue_enter() - go on, on the guest's worker, which may be another one */
-void guest_queue_enter(struct guest_queue *q);
 
 /** guest_queue_kick() - look at the queue soon, as if it was kicked */
 void guest_queue_kick(struct guest_queue *q);

@@ -121,26 +121,26 @@ unsigned int server_place(const struct server *s, const struct member *list, siz
 			  const size_t *group, size_t idx);
 
 /**
- * server_collect() - bring guests of a group that are there to one worker
- * @s: server
+ * server_check_groups() - whether the guests of each group that run share a worker
  * @list: as of server_place()
  * @n: how many
  * @group: of server_groups()
+ * @why: out: what is wrong; SERVER_WHY_BYTES
  *
- * One that cannot go stays, with a log line; what joins it to others waits.
+ * Return: 0 or -EXDEV.
  */
-void server_collect(struct server *s, struct member *list, size_t n, const size_t *group);
+int server_check_groups(const struct member *list, size_t n, const size_t *group, char *why);
 
 /**
  * server_place_new() - the worker for a guest that is to be added
  * @s: server
  * @cfg: the guest
  * @worker: out
+ * @why: out: what is wrong; SERVER_WHY_BYTES
  *
- * Those that it is to be joined to are brought to one worker.
- *
- * Return: 0, or -EBUSY, with a log line.
+ * Return: 0, or -EXDEV: guests that it is to be joined to have different workers.
  */
-int server_place_new(struct server *s, const struct guest_config *cfg, unsigned int *worker);
+int server_place_new(struct server *s, const struct guest_config *cfg, unsigned int *worker,
+		     char *why);
 
 #endif

@@ -213,7 +213,7 @@ struct member *server_find_member(struct server *s, const char *name)
 	return NULL;
 }
 
-int server_guest_add(struct server *s, const struct guest_config *cfg)
+int server_guest_add(struct server *s, const struct guest_config *cfg, char *why)
 {
 	struct member *list;
 	unsigned int worker;
@@ -225,8 +225,7 @@ int server_guest_add(struct server *s, const struct guest_config *cfg)
 	if (!list)
 		return -ENOMEM;
 	s->member = list;
-	server_add_workers(s, s->n_members + 1);
-	r = server_place_new(s, cfg, &worker);
+	r = server_place_new(s, cfg, &worker, why);
 	if (r)
 		return r;
 	joined_sweep(cfg, 1);

@@ -17,6 +17,8 @@
 
 struct server;
 
+#define SERVER_WHY_BYTES 384 /* of a sentence, with its NUL */
+
 /**
  * server_new() - start the workers and the guests of a configuration
  * @server: out
@@ -40,11 +42,13 @@ struct server *server_free(struct server *server);
  * Guests and channels that are configured as before go on undisturbed; new ones are started, gone
  * ones ended, changed ones replaced; each with a log line. A guest is replaced when its socket is
  * another one; else only its channels come and go. What was added at run time and is not in the
- * file goes, too. With an error in the file nothing changes at all. A guest or a channel that cannot
+ * file goes, too. With an error in the file, or when it joins guests that run on different workers,
+ * nothing changes at all. A guest or a channel that cannot
  * be started is left out, and told. Who watches is told at the end. The control socket's path, mode
  * and group cannot be changed by a reload: a warning says so.
  *
- * Return: 0; -ENOENT when there is no file (built-in default); or what config_load() refused.
+ * Return: 0; -ENOENT when there is no file (built-in default); -EXDEV: guests that run on different
+ * workers would be joined; or what config_load() refused.
  */
 int server_reload(struct server *server, FILE *errors);
 
@@ -70,10 +74,12 @@ void server_unwatch(struct server *server, struct server_watch *watch);
  * server_guest_add() - serve one more guest
  * @server: server
  * @cfg: copied
+ * @why: out, for -EXDEV: a sentence with the way out; SERVER_WHY_BYTES
  *
- * Return: 0; -EEXIST: there is one of that name; or another negated errno, with a log line.
+ * Return: 0; -EEXIST: there is one of that name; -EXDEV: it is to be joined to guests of different
+ * workers; or another negated errno, with a log line.
  */
-int server_guest_add(struct server *server, const struct guest_config *cfg);
+int server_guest_add(struct server *server, const struct guest_config *cfg, char *why);
 
 /**
  * server_channel_add() - have a guest offer one more channel
@@ -81,13 +87,12 @@ int server_guest_add(struct server *server, const struct guest_config *cfg);
  * @guest: guest of it
  * @cfg: copied
  * @id: out: its id
+ * @why: out, for -EXDEV: a sentence with the way out; SERVER_WHY_BYTES
  *
- * A guest that it is to be joined to is brought to the same worker.
- *
- * Return: as guest_channel_add(); -EBUSY: that cannot be done now, with a log line.
+ * Return: as guest_channel_add(); -EXDEV: it would join two guests of different workers.
  */
 int server_channel_add(struct server *server, struct guest *guest, const struct channel_config *cfg,
-		       uint32_t *id);
+		       uint32_t *id, char *why);
 
 /** server_guest_remove() - serve a guest no longer; Return: 0, or -ENOENT */
 int server_guest_remove(struct server *server, const char *name);

@@ -6,7 +6,7 @@
  * joins; until then, and when one of them goes, the other waits: its guest's words are not touched,
  * its bytes stay in the rings, and what is known of the pair lies in its file.
  *
- * Two guests are joined only while they belong to the same worker (server_place.c sees to it), so no
+ * Two guests are joined only while they belong to the same worker (server/place.c sees to it), so no
  * lock is taken while bytes move. The list of all endpoints has one, held for a moment when an
  * endpoint comes or goes.
  */
@@ -28,7 +28,7 @@
  * @joins: times it was joined
  * @partner: the other endpoint, while there is @pair
  * @next: next of all; protected by joined_lock
- * @loop: its worker; NULL between leave() and enter(); protected by joined_lock
+ * @loop: its worker; NULL once the daemon ends; protected by joined_lock
  */
 struct joined {
 	struct endpoint ep;
@@ -43,18 +43,6 @@ struct joined {
 
 static pthread_mutex_t joined_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct joined *joined_all;
-
-/**
- * set_loop() - let others see which worker an endpoint belongs to
- * @b: endpoint
- * @loop: the worker's, or NULL
- */
-static void set_loop(struct joined *b, const struct loop *loop)
-{
-	pthread_mutex_lock(&joined_lock);
-	b->loop = loop;
-	pthread_mutex_unlock(&joined_lock);
-}
 
 /**
  * find_partner() - the endpoint that this one names and that names it
@@ -227,30 +215,15 @@ static void joined_info(const struct endpoint *ep, struct endpoint_info *info)
 	};
 }
 
-/**
- * joined_leave() - see struct endpoint_ops
- * @ep: endpoint
- */
-static void joined_leave(struct endpoint *ep)
+static void joined_part(struct endpoint *ep)
 {
 	struct joined *b = (struct joined *)ep;
 
 	part(b);
-	set_loop(b, NULL);
-}
-
-/**
- * joined_enter() - see struct endpoint_ops
- * @ep: endpoint
- *
- * Return: 0, or -errno with a log line.
- */
-static int joined_enter(struct endpoint *ep)
-{
-	struct joined *b = (struct joined *)ep;
-
-	set_loop(b, ep->ch->loop);
-	return join(b);
+	/* From here on no endpoint finds it, so none joins it again. */
+	pthread_mutex_lock(&joined_lock);
+	b->loop = NULL;
+	pthread_mutex_unlock(&joined_lock);
 }
 
 /**
@@ -304,8 +277,7 @@ const struct endpoint_ops endpoint_channel = {
 	.type = ENDPOINT_CHANNEL,
 	.new = joined_new,
 	.info = joined_info,
-	.leave = joined_leave,
-	.enter = joined_enter,
+	.part = joined_part,
 	.removed = joined_removed,
 	.free = joined_free,
 };
