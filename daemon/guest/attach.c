@@ -4,10 +4,13 @@
  * compared with each other one by one: those of a request are sorted once and kept as ascending,
  * disjoint ranges; two such lists are compared by searching each of the shorter in the longer.
  */
+#include "guest/attach.h"
+
 #include <libfs/checked.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "guest/bell.h"
 #include "guest/state.h"
 
 void attachment_drop(struct attachment *att)
@@ -272,4 +275,16 @@ int guest_attach(struct guest *g, const struct wire_attach *req)
 	if (r)
 		attachment_drop(&gc->att);
 	return r;
+}
+
+void guest_forget_driver(struct guest *g)
+{
+	for (uint32_t id = 0; id < g->n_ids; id++) {
+		if (!g->channel[id])
+			continue;
+		channel_suspend(&g->channel[id]->ch);
+		attachment_drop(&g->channel[id]->att);
+	}
+	guest_bell_reset(g);
+	memset(&g->driver, 0, sizeof(g->driver));
 }

@@ -3,12 +3,16 @@
  * Channels come and go while the guest runs. An id is free as soon as its channel is removed: the
  * driver may not know that yet and mean the old channel by it, but it says which by the generation.
  */
+#include "guest/channels.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "loop/events.h"
+#include "guest/bell.h"
+#include "guest/leaver.h"
 #include "guest/state.h"
+#include "loop/events.h"
 
 /**
  * struct change - arguments of a call on the worker
@@ -46,18 +50,6 @@ static struct guest_channel *find(const struct guest *g, const char *name)
 	return NULL;
 }
 
-void guest_channel_free(struct guest_channel *gc)
-{
-	if (!gc)
-		return;
-	channel_give_up(&gc->ch, "they were not taken before the channel ended");
-	gc->endpoint = endpoint_free(gc->endpoint);
-	channel_deinit(&gc->ch);
-	attachment_drop(&gc->att);
-	config_channel_deinit(&gc->cfg);
-	free(gc);
-}
-
 /**
  * channel_make() - make a channel with its endpoint
  * @out: out
@@ -81,7 +73,7 @@ static int channel_make(struct guest_channel **out, struct guest *g,
 		return r;
 	}
 	gc->generation = g->generation[id];
-	channel_init(&gc->ch, &gc->cfg, g->cfg.name, id, g->worker, &guest_channel_ops, g);
+	channel_init(&gc->ch, &gc->cfg, g->cfg.name, id, g->worker, &guest_bell_ops, g);
 	gc->ch.budget = &g->tails;
 	r = endpoint_new(&gc->endpoint, &gc->ch);
 	if (r)
@@ -128,7 +120,7 @@ static int add(struct guest *g, const struct channel_config *cfg, uint32_t *id)
 	if (*id == g->n_ids)
 		g->n_ids++;
 	post(g, EVENTS_CHANNEL_ADDED, g->channel[*id]);
-	guest_queue_changed(g, *id);
+	guest_bell_changed(g, *id);
 	return 0;
 }
 
@@ -161,7 +153,7 @@ static void remove_channel(struct guest *g, struct guest_channel *gc)
 		gc->endpoint->ops->removed(gc->endpoint);
 	if (!lives_on)
 		guest_channel_free(gc);
-	guest_queue_changed(g, id);
+	guest_bell_changed(g, id);
 }
 
 /**

@@ -4,18 +4,40 @@
  * and answered before its chain is given back. All requests are idempotent, so one that a killed
  * daemon has carried out but not given back is simply carried out again.
  */
+#include "guest/control.h"
+
 #include <inttypes.h>
 #include <libfs/checked.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
 
-#include "loop/events.h"
+#include "guest/attach.h"
+#include "guest/bell.h"
+#include "guest/queue.h"
 #include "guest/state.h"
+#include "loop/events.h"
 
 /* Requests that are served in a turn */
 #define REQUESTS_A_TURN 16
 
 /* Requests up to this need no allocation */
 #define SMALL_REQUEST_BYTES 512
+
+uint64_t guest_host_instance(void)
+{
+	static _Atomic uint64_t instance;
+	uint64_t mine, none = 0;
+
+	if (!instance) {
+		if (getrandom(&mine, sizeof(mine), 0) != sizeof(mine))
+			mine = (uint64_t)getpid();
+		/* Whoever is first has named the process. */
+		atomic_compare_exchange_strong(&instance, &none, mine | 1);
+	}
+	return instance;
+}
 
 /**
  * end_old_streams() - another driver has come: the memory of the one before is gone for good
@@ -147,7 +169,7 @@ static int serve_request(struct guest *g, const struct wire_request *req, union 
 		r = serve_detach(g, req);
 		break;
 	case OKL4FS_REQ_PING:
-		guest_queue_look_after(g);
+		guest_bell_look_after(g);
 		break;
 	}
 	return r ? r : (int)wire_encode_status(rep, req, FS_OK);
@@ -288,7 +310,5 @@ bool guest_control_turn(struct guest_queue *q)
 	}
 	if (n)
 		guest_queue_notify(q);
-	if (r < 0)
-		guest_break(q->guest, q);
 	return r > 0;
 }

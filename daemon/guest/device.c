@@ -10,10 +10,12 @@
  * A frontend that only changes how one queue is kicked or called, as QEMU does at any time, stops
  * that queue for the moment and nothing else: the channels go on.
  */
-#include <string.h>
+#include "guest/device.h"
 
-#include "loop/events.h"
+#include "guest/attach.h"
+#include "guest/queue.h"
 #include "guest/state.h"
+#include "loop/events.h"
 
 /**
  * post() - tell what has become of the device
@@ -75,21 +77,6 @@ static void ring_stop(void *device, unsigned int queue, bool taken)
 		suspend(g);
 	else
 		guest_queue_stop(&g->queue[queue]);
-}
-
-void guest_forget_driver(struct guest *g)
-{
-	for (uint32_t id = 0; id < g->n_ids; id++) {
-		if (!g->channel[id])
-			continue;
-		channel_suspend(&g->channel[id]->ch);
-		attachment_drop(&g->channel[id]->att);
-	}
-	memset(g->changed, 0, sizeof(g->changed));
-	memset(g->failed, 0, sizeof(g->failed));
-	for (unsigned int i = 0; i < VHOST_MAX_QUEUES; i++)
-		guest_queue_reset(&g->queue[i]);
-	memset(&g->driver, 0, sizeof(g->driver));
 }
 
 /**

@@ -1,13 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <errno.h>
-#include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/random.h>
-#include <unistd.h>
+#include "guest/guest.h"
 
+#include <errno.h>
+#include <stdlib.h>
+
+#include "guest/bell.h"
+#include "guest/control.h"
+#include "guest/device.h"
+#include "guest/queue.h"
 #include "guest/state.h"
+
+static const struct guest_queue_ops control_queue = {
+	.turn = guest_control_turn,
+	.broken = guest_break,
+};
+
+static const struct guest_queue_ops event_queue = {
+	.turn = guest_bell_turn,
+	.broken = guest_break,
+};
 
 static void leave(void *arg)
 {
@@ -42,7 +53,7 @@ int guest_new(struct guest **out, const struct guest_config *cfg, struct loop *m
 	g->serial = ++n_made;
 	g->worker = worker;
 	for (unsigned int i = 0; i < VHOST_MAX_QUEUES; i++)
-		guest_queue_init(g, i);
+		guest_queue_init(g, i, i == OKL4FS_QUEUE_CONTROL ? &control_queue : &event_queue);
 	r = config_guest_copy(&g->cfg, cfg);
 	g->about.guest = g->cfg.name;
 	g->tails.limit_bytes = g->cfg.tail_bytes;
@@ -84,20 +95,6 @@ static void part(void *arg)
 void guest_part(struct guest *g)
 {
 	loop_call(g->worker, part, g);
-}
-
-uint64_t guest_host_instance(void)
-{
-	static _Atomic uint64_t instance;
-	uint64_t mine, none = 0;
-
-	if (!instance) {
-		if (getrandom(&mine, sizeof(mine), 0) != sizeof(mine))
-			mine = (uint64_t)getpid();
-		/* Whoever is first has named the process. */
-		atomic_compare_exchange_strong(&instance, &none, mine | 1);
-	}
-	return instance;
 }
 
 bool guest_path_is_lost(const struct guest *g)

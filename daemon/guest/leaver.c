@@ -4,11 +4,13 @@
  * is offered no longer, but lives on until the client has all of it or has left. It belongs to its
  * worker only: neither to the guest, which may be freed, nor to the list that others look at.
  */
+#include "guest/leaver.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "guest/leaver.h"
+#include "guest/attach.h"
 #include "guest/state.h"
 
 /**
@@ -27,6 +29,18 @@ struct leaver {
 
 static pthread_mutex_t leavers_lock = PTHREAD_MUTEX_INITIALIZER;
 static LIST_HEAD(, leaver) leavers = LIST_HEAD_INITIALIZER(leavers);
+
+void guest_channel_free(struct guest_channel *gc)
+{
+	if (!gc)
+		return;
+	channel_give_up(&gc->ch, "they were not taken before the channel ended");
+	gc->endpoint = endpoint_free(gc->endpoint);
+	channel_deinit(&gc->ch);
+	attachment_drop(&gc->att);
+	config_channel_deinit(&gc->cfg);
+	free(gc);
+}
 
 static void ring_nobody(void *guest, uint32_t id)
 {

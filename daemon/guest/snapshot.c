@@ -3,6 +3,8 @@
  * What a guest and its channels look like at one moment: one crossing to the worker, however many
  * channels are asked for.
  */
+#include "guest/snapshot.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +36,13 @@ static void take_guest_snapshot(void *arg)
 	struct guest_call *c = arg;
 	struct guest *g = c->g;
 
-	*c->guest_snap = g->stats;
+	*c->guest_snap = (struct guest_snapshot){
+		.requests = g->stats.requests,
+		.refused = g->stats.refused,
+		.declined_fuse = g->stats.declined_fuse,
+		.dropped_messages = g->stats.dropped_messages,
+		.device_errors = g->stats.device_errors,
+	};
 	c->guest_snap->connected = g->connected;
 	c->guest_snap->ready = g->driver.ready;
 	c->guest_snap->memory_bytes = guest_memory_bytes(&g->mem);

@@ -11,6 +11,7 @@
 
 #include "endpoint/tear.h"
 #include "loop/events.h"
+#include "guest/control.h"
 #include "guest/leaver.h"
 #include "server/private.h"
 #include "util/fd.h"
