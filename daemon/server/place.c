@@ -9,7 +9,7 @@
  * At the start the configuration tells the groups. A guest that runs stays on its worker. So a channel,
  * a guest or a configuration that would join guests of two workers is refused before anything changes.
  */
-#include "server/private.h"
+#include "server/place.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -144,9 +144,10 @@ static bool names(const struct guest_config *cfg, const char *guest)
 }
 
 /* Return: -EXDEV */
-static int refuse_to_join(const struct member *a, const struct member *b, char *why)
+static int refuse_to_join(const struct member *a, const struct member *b, char *why,
+			  size_t why_bytes)
 {
-	snprintf(why, SERVER_WHY_BYTES,
+	snprintf(why, why_bytes,
 		 "guests %s and %s run on different workers, so they cannot be joined while both "
 		 "run; remove one of them first and add it again afterwards, or restart the daemon "
 		 "with a configuration that joins them",
@@ -154,7 +155,8 @@ static int refuse_to_join(const struct member *a, const struct member *b, char *
 	return -EXDEV;
 }
 
-int server_check_groups(const struct member *list, size_t n, const size_t *group, char *why)
+int server_check_groups(const struct member *list, size_t n, const size_t *group, char *why,
+			size_t why_bytes)
 {
 	for (size_t i = 0; i < n; i++) {
 		size_t first = group[i];
@@ -162,13 +164,13 @@ int server_check_groups(const struct member *list, size_t n, const size_t *group
 		while (first < i && !(list[first].guest && group[first] == group[i]))
 			first++;
 		if (list[i].guest && list[first].worker != list[i].worker)
-			return refuse_to_join(&list[first], &list[i], why);
+			return refuse_to_join(&list[first], &list[i], why, why_bytes);
 	}
 	return 0;
 }
 
 int server_place_new(struct server *s, const struct guest_config *cfg, unsigned int *worker,
-		     char *why)
+		     char *why, size_t why_bytes)
 {
 	const struct member *first = NULL;
 
@@ -181,7 +183,7 @@ int server_place_new(struct server *s, const struct guest_config *cfg, unsigned 
 		if (!first)
 			first = m;
 		else if (first->worker != m->worker)
-			return refuse_to_join(first, m, why);
+			return refuse_to_join(first, m, why, why_bytes);
 	}
 	if (!first)
 		server_add_workers(s, s->n_members + 1); /* fewer than wanted will do */
@@ -189,14 +191,12 @@ int server_place_new(struct server *s, const struct guest_config *cfg, unsigned 
 	return 0;
 }
 
-int server_channel_add(struct server *s, struct guest *guest, const struct channel_config *cfg,
-		       uint32_t *id, char *why)
+int server_place_channel(const struct server *s, const struct guest *guest,
+			 const struct channel_config *cfg, char *why, size_t why_bytes)
 {
 	const struct member *a = server_find_member(s, guest_config(guest)->name), *b = NULL;
 
 	if (cfg->endpoint.type == ENDPOINT_CHANNEL)
 		b = server_find_member(s, cfg->endpoint.guest);
-	if (b && b->worker != a->worker)
-		return refuse_to_join(a, b, why);
-	return guest_channel_add(guest, cfg, id);
+	return b && b->worker != a->worker ? refuse_to_join(a, b, why, why_bytes) : 0;
 }

@@ -11,11 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "endpoint/joined/file.h"
 #include "loop/events.h"
-#include "server/private.h"
+#include "server/members.h"
+#include "server/place.h"
+#include "server/server.h"
 #include "util/fd.h"
 #include "util/log.h"
-#include "service/notify.h"
 
 /**
  * keep_member() - if a guest is there as it is to be, but for its channels, copy it to the new list
@@ -139,7 +141,7 @@ static int make_plan(struct server *s, struct plan *p, FILE *errors)
 		return -ENOMEM;
 	for (size_t i = 0; i < p->cfg->n_guests; i++)
 		keep_member(s, &p->list[i], &p->cfg->guests[i]);
-	r = server_check_groups(p->list, p->cfg->n_guests, p->group, why);
+	r = server_check_groups(p->list, p->cfg->n_guests, p->group, why, sizeof(why));
 	if (r)
 		fprintf(errors, "%s\n", why);
 	return r;
@@ -165,7 +167,7 @@ static int plan_or_tell(struct server *s, struct plan *p, FILE *errors)
 	return r;
 }
 
-/* server_reload(), without telling the service manager */
+/* server_reload(), but for those that watch its begin and end */
 static int reload(struct server *s, FILE *errors)
 {
 	struct plan p = { 0 };
@@ -191,10 +193,19 @@ static int reload(struct server *s, FILE *errors)
 
 int server_reload(struct server *s, FILE *errors)
 {
+	struct server_watch *watch;
 	int r;
 
-	notify_reloading();
+	LIST_FOREACH(watch, &s->watches, entry)
+	{
+		if (watch->reloading)
+			watch->reloading(watch->arg, true);
+	}
 	r = reload(s, errors);
-	notify("READY=1");
+	LIST_FOREACH(watch, &s->watches, entry)
+	{
+		if (watch->reloading)
+			watch->reloading(watch->arg, false);
+	}
 	return r;
 }

@@ -53,11 +53,13 @@ struct server *server_free(struct server *server);
 int server_reload(struct server *server, FILE *errors);
 
 /**
- * struct server_watch - somebody to be told of reloads; the owner's storage
- * @reloaded: the configuration is another one (server_config()); main
+ * struct server_watch - somebody to be told of reloads; the owner's storage; all on main
+ * @reloading: a reload begins, or is over, whether it has changed anything or not; NULL: not wanted
+ * @reloaded: the configuration is another one (server_config())
  * @arg: its argument
  */
 struct server_watch {
+	void (*reloading)(void *arg, bool begins);
 	void (*reloaded)(void *arg);
 	void *arg;
 	/* private */

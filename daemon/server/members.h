@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * private.h - the inside of the server
- *
- *	server.c         workers and guests start and end
- *	server_place.c   which worker a guest belongs to
- *	server_reload.c  becoming what the configuration file says now
+ * members.h - the guests of the server and the workers that serve them
  */
-#ifndef OKL4FSD_SERVER_PRIVATE_H
-#define OKL4FSD_SERVER_PRIVATE_H
+#ifndef OKL4FSD_SERVER_MEMBERS_H
+#define OKL4FSD_SERVER_MEMBERS_H
 
 #include <sys/queue.h>
 
-#include "endpoint/joined/file.h"
-#include "server/server.h"
+#include "guest/guest.h"
+
+struct server_watch;
 
 /**
  * struct member - a guest of the server
@@ -60,7 +57,7 @@ struct server {
 };
 
 /** server_find_member() - look a guest up by its name; Return: its member, or NULL */
-struct member *server_find_member(struct server *s, const char *name);
+struct member *server_find_member(const struct server *s, const char *name);
 
 /**
  * server_add_workers() - have a worker a guest, but no more than CPUs
@@ -96,51 +93,5 @@ void server_member_stop(struct server *s, struct member *m);
  * @cfg: configuration; owned from here on
  */
 void server_take_config(struct server *s, struct config *cfg);
-
-/**
- * server_groups() - which guests of a configuration are joined to each other, through whomever
- * @guest: guests
- * @n: how many
- * @group: out: of each, the index of the first guest of its group
- *
- * Return: 0 or -ENOMEM.
- */
-int server_groups(const struct guest_config *guest, size_t n, size_t *group);
-
-/**
- * server_place() - the worker for a guest of a configuration that is to be started
- * @s: server with workers
- * @list: a member for each guest of the configuration; those without a guest are not there
- * @n: how many
- * @group: of server_groups()
- * @idx: which guest
- *
- * Return: index of the worker: that of its group, or the least busy one.
- */
-unsigned int server_place(const struct server *s, const struct member *list, size_t n,
-			  const size_t *group, size_t idx);
-
-/**
- * server_check_groups() - whether the guests of each group that run share a worker
- * @list: as of server_place()
- * @n: how many
- * @group: of server_groups()
- * @why: out: what is wrong; SERVER_WHY_BYTES
- *
- * Return: 0 or -EXDEV.
- */
-int server_check_groups(const struct member *list, size_t n, const size_t *group, char *why);
-
-/**
- * server_place_new() - the worker for a guest that is to be added
- * @s: server
- * @cfg: the guest
- * @worker: out
- * @why: out: what is wrong; SERVER_WHY_BYTES
- *
- * Return: 0, or -EXDEV: guests that it is to be joined to have different workers.
- */
-int server_place_new(struct server *s, const struct guest_config *cfg, unsigned int *worker,
-		     char *why);
 
 #endif
