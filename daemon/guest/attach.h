@@ -19,7 +19,7 @@ int guest_attach(struct guest *g, const struct wire_attach *req);
  */
 int guest_reattach(struct guest *g, struct guest_channel *gc);
 
-/** attachment_drop() - forget it */
+/** attachment_drop() - forget what an ATTACH said */
 void attachment_drop(struct attachment *att);
 
 /** guest_forget_driver() - as before HELLO: no channel's memory is touched from here on */

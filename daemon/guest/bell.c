@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The driver posts small writable buffers, and we return one when there is something to tell. When
- * none is posted what is to be told waits here, as a bit each, never as a queue: a pending WAKE means
- * all words of the bell page, a failed channel is told once, and of an id whose channel has come and
- * gone many times only how it is in the end.
+ * The driver posts small writable buffers, and the daemon returns one for each event. When no
+ * buffer is posted, the event waits as a bit, never in a queue. A pending WAKE means all words of
+ * the bell page, a failed channel is reported once, and of an id whose channel has come and gone
+ * many times only the last state is reported.
  */
 #include "guest/bell.h"
 
@@ -12,22 +12,13 @@
 #include "guest/queue.h"
 #include "guest/state.h"
 
-/* Channels that are looked after in a turn, each moving up to CHANNEL_TURN_BYTES a direction */
+/* Channels served in a turn; each moves up to CHANNEL_TURN_BYTES in each direction */
 #define CHANNELS_A_TURN 8
 
-/* Chains that an event queue's turn gives back without use: FUSE requests, useless buffers */
+/* Chains that a turn of an event queue may give back unused: FUSE requests, unsuitable buffers */
 #define CHAINS_A_TURN 32
 
-/**
- * next_buffer() - the next event buffer
- * @q: event queue
- * @chain: out
- *
- * Gives back what stands before it and is none. A malformed ring is left to the queue's turn: here
- * an endpoint may be in the middle of moving bytes, and the channel must not go away under it.
- *
- * Return: true when there is one.
- */
+/* It leaves a malformed ring to the queue's turn: an endpoint may be moving bytes just now. */
 static bool next_buffer(struct guest_queue *q, struct virtqueue_chain *chain)
 {
 	bool notify = false;
@@ -40,7 +31,7 @@ static bool next_buffer(struct guest_queue *q, struct virtqueue_chain *chain)
 		if (!guest_decline_fuse(q, chain)) {
 			q->guest->stats.refused++;
 			log_limited(&q->guest->limit, LOG_LEVEL_WARNING, &q->guest->about,
-				    "queue %u: a buffer is no event buffer", q->idx);
+				    "queue %u: a buffer is not an event buffer", q->idx);
 			virtqueue_push(&q->vq, chain->head, 0);
 		}
 		notify = true;
@@ -53,13 +44,6 @@ static bool next_buffer(struct guest_queue *q, struct virtqueue_chain *chain)
 	return r == 1;
 }
 
-/**
- * send_event() - tell the driver something
- * @q: event queue
- * @ev: event
- *
- * Return: true; false when no buffer is posted.
- */
 static bool send_event(struct guest_queue *q, const struct okl4fs_event *ev)
 {
 	struct virtqueue_chain chain;
@@ -70,26 +54,12 @@ static bool send_event(struct guest_queue *q, const struct okl4fs_event *ev)
 	return true;
 }
 
-/**
- * queue_of_word() - the event queue that a word of the bell page belongs to
- * @g: guest whose driver is ready
- * @word: word
- *
- * Return: queue.
- */
 static struct guest_queue *queue_of_word(struct guest *g, unsigned int word)
 {
 	return &g->queue[OKL4FS_QUEUE_EVENT + word % g->driver.n_event_queues];
 }
 
-/**
- * send_changed() - tell that an id has another channel now, or none
- * @q: event queue
- * @id: id
- *
- * Return: true when it was told.
- */
-static bool send_changed(struct guest_queue *q, uint32_t id)
+static bool send_channel_changed(struct guest_queue *q, uint32_t id)
 {
 	const struct guest_channel *gc = guest_channel_of(q->guest, id);
 	struct okl4fs_event ev;
@@ -99,14 +69,7 @@ static bool send_changed(struct guest_queue *q, uint32_t id)
 	return send_event(q, &ev);
 }
 
-/**
- * send_failed() - tell of a failed channel
- * @q: event queue
- * @id: its id
- *
- * Return: true when it was told.
- */
-static bool send_failed(struct guest_queue *q, uint32_t id)
+static bool send_channel_failed(struct guest_queue *q, uint32_t id)
 {
 	const struct guest_channel *gc = q->guest->channel[id];
 	struct okl4fs_event ev;
@@ -115,14 +78,6 @@ static bool send_failed(struct guest_queue *q, uint32_t id)
 	return send_event(q, &ev);
 }
 
-/**
- * send_marked() - tell of the channels that are marked and belong to an event queue
- * @q: event queue
- * @mark: bits by word, as in the bell page
- * @send: tells of one
- *
- * Return: true when any was told.
- */
 static bool send_marked(struct guest_queue *q, uint64_t mark[OKL4FS_BELL_WORDS],
 			bool (*send)(struct guest_queue *q, uint32_t id))
 {
@@ -140,10 +95,6 @@ static bool send_marked(struct guest_queue *q, uint64_t mark[OKL4FS_BELL_WORDS],
 	return sent;
 }
 
-/**
- * flush_events() - tell what waits to be told
- * @q: event queue
- */
 static void flush_events(struct guest_queue *q)
 {
 	struct guest *g = q->guest;
@@ -152,8 +103,8 @@ static void flush_events(struct guest_queue *q)
 
 	if (!g->driver.bell || !q->up || q->vq.error)
 		return;
-	sent = send_marked(q, g->changed, send_changed);
-	sent |= send_marked(q, g->failed, send_failed);
+	sent = send_marked(q, g->changed, send_channel_changed);
+	sent |= send_marked(q, g->failed, send_channel_failed);
 	wire_encode_event(&ev, OKL4FS_EVENT_WAKE, 0, FS_OK, 0);
 	if (q->wake && send_event(q, &ev)) {
 		q->wake = false;
@@ -163,38 +114,27 @@ static void flush_events(struct guest_queue *q)
 		guest_queue_notify(q);
 }
 
-/**
- * ring() - struct channel_guest_ops: a channel wants the guest's attention
- * @arg: guest
- * @id: channel
- */
-static void ring(void *arg, uint32_t id)
+static void ring_bell(void *arg, uint32_t id)
 {
 	unsigned int word = id % OKL4FS_BELL_WORDS;
 	struct guest *g = arg;
 	le64 bit = fs_cpu_to_le64(1ULL << (id / OKL4FS_BELL_WORDS));
 
-	/* Not there while suspended: attaching again rings in any case. */
+	/* A suspended device has no bell page; attaching again rings in any case. */
 	if (!g->driver.bell || fs_fetch_or64(&g->driver.bell->to_guest[word], bit))
 		return;
 	queue_of_word(g, word)->wake = true;
 	flush_events(queue_of_word(g, word));
 }
 
-/**
- * tell() - struct channel_guest_ops: a channel has failed
- * @arg: guest
- * @ch: channel
- * @status: why
- */
-static void tell(void *arg, const struct channel *ch, enum fs_status status)
+static void tell_failed(void *arg, const struct channel *ch, enum fs_status status)
 {
 	unsigned int word = ch->id % OKL4FS_BELL_WORDS;
 	struct guest *g = arg;
 	struct guest_channel *gc = g->channel[ch->id];
 
 	if (!gc)
-		return; /* it is being removed, which is told, too */
+		return; /* it is being removed, which the driver is told as well */
 	g->failed[word] |= 1ULL << (ch->id / OKL4FS_BELL_WORDS);
 	gc->tell_status = status;
 	gc->tell_instance = ch->instance;
@@ -207,7 +147,7 @@ void guest_bell_changed(struct guest *g, uint32_t id)
 	unsigned int word = id % OKL4FS_BELL_WORDS;
 	uint64_t bit = 1ULL << (id / OKL4FS_BELL_WORDS);
 
-	/* What is marked, or rung, was the former channel. */
+	/* The marks and rings so far were for the former channel. */
 	g->failed[word] &= ~bit;
 	if (!g->driver.ready)
 		return;
@@ -216,7 +156,7 @@ void guest_bell_changed(struct guest *g, uint32_t id)
 	flush_events(queue_of_word(g, word));
 }
 
-static bool memory_is_lost(void *arg)
+static bool guest_memory_is_lost(void *arg)
 {
 	const struct guest *g = arg;
 
@@ -224,34 +164,24 @@ static bool memory_is_lost(void *arg)
 }
 
 const struct channel_guest_ops guest_bell_ops = {
-	.ring = ring,
-	.tell = tell,
-	.memory_is_lost = memory_is_lost,
+	.ring = ring_bell,
+	.tell = tell_failed,
+	.memory_is_lost = guest_memory_is_lost,
 };
 
-/**
- * take_bells() - take over the doorbell bits that belong to a queue
- * @q: event queue of a driver that is ready
- */
 static void take_bells(struct guest_queue *q)
 {
 	struct guest_driver *d = &q->guest->driver;
 
 	for (unsigned int w = q->idx - OKL4FS_QUEUE_EVENT; w < OKL4FS_BELL_WORDS;
 	     w += d->n_event_queues) {
-		/* Most words are zero, and looking is cheaper than taking. A bit set after the look
-		 * comes with a kick of its own. */
+		/* Most words are zero, and a load is cheaper than an exchange. A bit that is set
+		 * after the load comes with a kick of its own. */
 		if (fs_load(&d->bell->to_host[w]))
 			q->rung[w] |= fs_le64_to_cpu(fs_xchg64(&d->bell->to_host[w], 0));
 	}
 }
 
-/**
- * answer_bells() - look after some of the channels that were rung
- * @q: event queue
- *
- * Return: true when more are left.
- */
 static bool answer_bells(struct guest_queue *q)
 {
 	struct guest *g = q->guest;
@@ -271,10 +201,6 @@ static bool answer_bells(struct guest_queue *q)
 	return false;
 }
 
-/*
- * A bell may be lost where guest and host do not see each other's atomics and barriers: QEMU's TCG
- * leaves those out for a machine of one CPU. The driver asks for this when it has waited for long.
- */
 void guest_bell_look_after(struct guest *g)
 {
 	for (uint32_t id = 0; id < g->n_ids; id++) {

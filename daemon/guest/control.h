@@ -14,8 +14,8 @@ struct guest_queue;
 bool guest_control_turn(struct guest_queue *q);
 
 /**
- * guest_host_instance() - what HELLO replies give as host_instance: random, one for each process, not
- * zero; any thread
+ * guest_host_instance() - host_instance in HELLO replies: random, one per process, not zero; any
+ * thread
  */
 uint64_t guest_host_instance(void);
 

@@ -12,7 +12,7 @@ struct guest_queue;
 
 extern const struct vhost_device_ops guest_device_ops;
 
-/** guest_break() - the driver broke a ring: serve nothing until it resets the device */
+/** guest_break() - a ring is malformed: serve nothing until the driver resets the device */
 void guest_break(struct guest *g, const struct guest_queue *q);
 
 #endif

@@ -20,7 +20,7 @@ static const struct guest_queue_ops event_queue = {
 	.broken = guest_break,
 };
 
-static void leave(void *arg)
+static void leave_channels(void *arg)
 {
 	struct guest *g = arg;
 
@@ -28,11 +28,7 @@ static void leave(void *arg)
 		guest_channels_leave(g);
 }
 
-/**
- * end() - end the channels and the queues
- * @arg: guest
- */
-static void end(void *arg)
+static void end_all(void *arg)
 {
 	struct guest *g = arg;
 
@@ -44,7 +40,7 @@ static void end(void *arg)
 int guest_new(struct guest **out, const struct guest_config *cfg, struct loop *main_loop,
 	      struct loop *worker)
 {
-	static uint64_t n_made; /* main's */
+	static uint64_t n_made; /* only main makes guests */
 	struct guest *g = calloc(1, sizeof(*g));
 	int r;
 
@@ -71,15 +67,15 @@ struct guest *guest_free(struct guest *g)
 {
 	if (!g)
 		return NULL;
-	loop_call(g->worker, leave, g);
+	loop_call(g->worker, leave_channels, g);
 	g->vhost = vhost_backend_free(g->vhost);
-	loop_call(g->worker, end, g);
+	loop_call(g->worker, end_all, g);
 	config_guest_deinit(&g->cfg);
 	free(g);
 	return NULL;
 }
 
-static void part(void *arg)
+static void part_channels(void *arg)
 {
 	struct guest *g = arg;
 
@@ -94,7 +90,7 @@ static void part(void *arg)
 
 void guest_part(struct guest *g)
 {
-	loop_call(g->worker, part, g);
+	loop_call(g->worker, part_channels, g);
 }
 
 bool guest_path_is_lost(const struct guest *g)

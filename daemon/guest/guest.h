@@ -2,8 +2,9 @@
 /*
  * guest.h - one guest: its device, its queues and its channels
  *
- * A guest belongs to one worker loop. vhost_backend brings it vrings and memory (from DPDK's vhost
- * thread, by loop_call()); it serves the control queue, rings bells, and hands memory to channels.
+ * A guest belongs to one worker loop for all its life. vhost_backend brings it vrings and memory
+ * (from DPDK's vhost thread, by loop_call()). The guest serves the control queue, rings bells, and
+ * hands memory to channels.
  */
 #ifndef OKL4FSD_GUEST_GUEST_H
 #define OKL4FSD_GUEST_GUEST_H
@@ -28,28 +29,29 @@ int guest_new(struct guest **guest, const struct guest_config *cfg, struct loop 
 	      struct loop *worker);
 
 /**
- * guest_free() - leave the frontend, end the streams, remove the sockets; main thread; Return:
+ * guest_free() - disconnect the frontend, end the streams, remove the sockets; main thread; Return:
  * NULL
  */
 struct guest *guest_free(struct guest *guest);
 
 /**
- * guest_part() - the daemon ends: leave other guests alone
+ * guest_part() - the daemon ends: let go of the guests that this one is joined to
  * @guest: guest
  *
- * What becomes of this guest from here on is no end of a stream for those that are joined to it.
+ * From here on, the end of this guest does not end a stream for them: they wait for the next
+ * daemon.
  *
  * Main thread.
  */
 void guest_part(struct guest *guest);
 
-/** guest_serial() - counts the guests of this process, from 1 on: says which was made before which */
+/** guest_serial() - its number in the order in which this process made guests, from 1 on */
 uint64_t guest_serial(const struct guest *guest);
 
 /** guest_config() - its configuration, without channels; constant */
 const struct guest_config *guest_config(const struct guest *guest);
 
-/** guest_path_is_lost() - somebody has removed or replaced the vhost-user socket's file; main thread */
+/** guest_path_is_lost() - whether the vhost-user socket's file was removed or replaced; main */
 bool guest_path_is_lost(const struct guest *guest);
 
 #endif

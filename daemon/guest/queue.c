@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A kick only schedules the queue's turn, and a turn does a bounded amount and schedules the next
- * if there is more; so guests, queues and channels that share a worker take turns.
+ * A kick only schedules the queue's turn. A turn does a bounded amount and schedules the next one
+ * if there is more, so guests, queues and channels that share a worker take turns.
  */
 #include "guest/queue.h"
 
@@ -12,11 +12,8 @@
 #include "guest/state.h"
 #include "util/fd.h"
 
-/**
- * call_again() - the driver could not be notified, since DPDK held the queue's lock
- * @arg: queue
- */
-static void call_again(void *arg)
+/* DPDK held the queue's lock when the driver was to be notified. */
+static void queue_call_again(void *arg)
 {
 	guest_queue_notify(arg);
 }
@@ -67,13 +64,7 @@ void guest_queue_kick(struct guest_queue *q)
 	loop_schedule(q->guest->worker, &q->turn);
 }
 
-/**
- * kicked() - the driver has kicked a queue
- * @fd: kick descriptor
- * @what: EV_READ
- * @arg: queue
- */
-static void kicked(evutil_socket_t fd, short what, void *arg)
+static void queue_kicked(evutil_socket_t fd, short what, void *arg)
 {
 	guest_queue_kick(arg);
 }
@@ -89,7 +80,7 @@ void guest_queue_init(struct guest *g, unsigned int idx, const struct guest_queu
 	q->kick_fd = -1;
 	q->turn.fn = queue_turn;
 	q->turn.arg = q;
-	q->call.fn = call_again;
+	q->call.fn = queue_call_again;
 	q->call.arg = q;
 }
 
@@ -103,15 +94,15 @@ const char *guest_queue_start(struct guest_queue *q, const struct vhost_ring *r)
 	q->kick_fd = fcntl(r->kick_fd, F_DUPFD_CLOEXEC, 0);
 	if (q->kick_fd >= 0)
 		q->kick = event_new(loop_base(q->guest->worker), q->kick_fd,
-				    EV_READ | EV_PERSIST | EV_ET, kicked, q);
+				    EV_READ | EV_PERSIST | EV_ET, queue_kicked, q);
 	if (!q->kick || event_add(q->kick, NULL)) {
 		guest_queue_stop(q);
 		return "its kick descriptor cannot be waited for";
 	}
 	q->up = true;
-	/* A kick of before may be lost; looking once costs little. */
+	/* An earlier kick may be lost; looking once costs little. */
 	guest_queue_kick(q);
-	/* And a call of before may have gone to a descriptor that the frontend has replaced. */
+	/* And an earlier call may have gone to a descriptor that the frontend has replaced. */
 	guest_queue_notify(q);
 	return NULL;
 }

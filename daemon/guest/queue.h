@@ -14,7 +14,7 @@ struct guest_queue;
 /**
  * struct guest_queue_ops - what a queue is for; on the guest's worker
  * @turn: serve a bounded amount; Return: there may be more to do
- * @broken: the driver broke the ring (@vq.error says how); called after @turn, outside all else
+ * @broken: the ring is malformed (vq.error says how); called after @turn
  */
 struct guest_queue_ops {
 	bool (*turn)(struct guest_queue *q);
@@ -30,7 +30,7 @@ const char *guest_queue_start(struct guest_queue *q, const struct vhost_ring *ri
 /** guest_queue_stop() - let a ring go */
 void guest_queue_stop(struct guest_queue *q);
 
-/** guest_queue_kick() - look at the queue soon, as if it was kicked */
+/** guest_queue_kick() - serve the queue soon, as if the driver had kicked it */
 void guest_queue_kick(struct guest_queue *q);
 
 /** guest_queue_notify() - notify the driver of used buffers */

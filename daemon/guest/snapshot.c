@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What a guest and its channels look like at one moment: one crossing to the worker, however many
- * channels are asked for.
+ * A snapshot takes one call on the worker, however many channels are asked for.
  */
 #include "guest/snapshot.h"
 
@@ -11,26 +10,15 @@
 
 #include "guest/state.h"
 
-/**
- * struct guest_call - arguments of a call on the worker
- * @g: guest
- * @guest_snap: for guest_snapshot()
- * @from, @max: of guest_channel_snapshots()
- * @list: out, likewise
- * @n: out: entries, or a negated errno
- */
+/* Arguments and results of a call on the worker */
 struct guest_call {
 	struct guest *g;
-	struct guest_snapshot *guest_snap;
-	uint32_t from, max;
-	struct channel_snapshot *list;
-	int n;
+	struct guest_snapshot *guest_snap; /* guest_snapshot() */
+	uint32_t from, max; /* guest_channel_snapshots() */
+	struct channel_snapshot *list; /* out */
+	int n; /* out: entries, or a negated errno */
 };
 
-/**
- * take_guest_snapshot() - guest_snapshot(), on the worker
- * @arg: struct guest_call
- */
 static void take_guest_snapshot(void *arg)
 {
 	struct guest_call *c = arg;
@@ -68,11 +56,6 @@ void guest_snapshot(struct guest *g, struct guest_snapshot *snap)
 	loop_call(g->worker, take_guest_snapshot, &c);
 }
 
-/**
- * take_ring_state() - fill and phases of an attached channel
- * @s: snapshot
- * @ch: channel
- */
 static void take_ring_state(struct channel_snapshot *s, struct channel *ch)
 {
 	struct socketpair *end = channel_end(ch);
@@ -85,7 +68,7 @@ static void take_ring_state(struct channel_snapshot *s, struct channel *ch)
 	pipe_consumer_peer(&end->rx, &writer);
 	pipe_producer_peer(&end->tx, &reader);
 	r = pipe_error(&end->rx) ? pipe_error(&end->rx) : pipe_error(&end->tx);
-	if (r) { /* The look has found a violation */
+	if (r) { /* looking at the rings has found a violation */
 		channel_fail(ch, r);
 		return;
 	}
@@ -95,11 +78,6 @@ static void take_ring_state(struct channel_snapshot *s, struct channel *ch)
 	s->bwd_host_phase = end->tx.phase;
 }
 
-/**
- * take_channel() - a channel at this moment
- * @s: out, zeroed
- * @gc: channel
- */
 static void take_channel(struct channel_snapshot *s, struct guest_channel *gc)
 {
 	struct channel *ch = &gc->ch;
@@ -120,7 +98,6 @@ static void take_channel(struct channel_snapshot *s, struct guest_channel *gc)
 	memcpy(s->errors, ch->errors, sizeof(s->errors));
 }
 
-/* On the worker */
 static void take_channels(void *arg)
 {
 	struct guest_call *c = arg;

@@ -17,7 +17,7 @@ struct guest;
  * @fwd_fill, @bwd_fill: bytes in the rings; 0 when not attached
  * @fwd_host_phase, @fwd_guest_phase, @bwd_host_phase, @bwd_guest_phase: phases; 0 when not attached
  * @tail_bytes: bytes of streams whose guest has gone, still to be delivered
- * @lost_bytes: bytes that the guest wrote and nobody will have
+ * @lost_bytes: bytes that the guest wrote and that cannot be delivered
  * @errors: violations by fs_status
  */
 struct channel_snapshot {
@@ -40,17 +40,17 @@ struct channel_snapshot {
  * @connected: a frontend is there
  * @ready: the driver has said HELLO
  * @n_queues: queues in use
- * @memory_bytes: guest memory mapped
+ * @memory_bytes: guest memory that is mapped
  * @requests: control requests served
  * @refused: control requests refused
  * @declined_fuse: FUSE requests of a firmware or a stray virtiofs mount
  * @dropped_messages: vhost-user messages that were refused
  * @device_errors: times the device was taken from the frontend (bad region, bad vring)
- * @tail_bytes: kept of streams that have ended, or may have
+ * @tail_bytes: bytes that are kept of streams that have ended, or may have ended
  * @driver_instance: as in HELLO
- * @moved_bytes: both ways, of the channels that are offered
+ * @moved_bytes: in both directions, by the channels that are offered
  * @n_channels: channels that are offered
- * @n_in_state: and of these, how many are in each state
+ * @n_in_state: how many of these are in each state
  */
 struct guest_snapshot {
 	bool connected, ready;
@@ -60,7 +60,7 @@ struct guest_snapshot {
 	uint32_t n_channels, n_in_state[N_CHANNEL_STATES];
 };
 
-/** guest_snapshot() - any thread; waits for the worker */
+/** guest_snapshot() - look at a guest; any thread; waits for the worker */
 void guest_snapshot(struct guest *guest, struct guest_snapshot *snap);
 
 /**
@@ -68,9 +68,9 @@ void guest_snapshot(struct guest *guest, struct guest_snapshot *snap);
  * @guest: guest
  * @from: the first id that is wanted
  * @max: at most so many
- * @list: out: to be freed
+ * @list: out; the caller frees it
  *
- * Return: how many; fewer than @max: there are no more; or -ENOMEM.
+ * Return: how many (fewer than @max when there are no more), or -ENOMEM.
  */
 int guest_channel_snapshots(struct guest *guest, uint32_t from, uint32_t max,
 			    struct channel_snapshot **list);

@@ -42,7 +42,7 @@ struct extent {
 
 /**
  * struct attachment - what an ATTACH said; kept, so that memory can be found again after a remap
- * @valid: there is one
+ * @valid: an ATTACH was accepted
  * @instance: as in the request
  * @sec: the shapes
  * @gpa: address of each chunk, of ctl, then fwd, then bwd
@@ -64,11 +64,11 @@ struct attachment {
  * struct guest_channel - a channel with what the guest object keeps for it
  * @cfg: its configuration
  * @ch: the channel
- * @generation: tells it from others that have its id at other times
+ * @generation: tells it from channels that have the same id at other times
  * @endpoint: its host end
  * @att: its memory, in guest-physical terms
- * @tell_status: status of the CHANNEL_FAILED event that waits for a buffer
- * @tell_instance: its instance
+ * @tell_status: status in the CHANNEL_FAILED event that waits for a buffer
+ * @tell_instance: instance in that event
  */
 struct guest_channel {
 	struct channel_config cfg;
@@ -87,11 +87,11 @@ struct guest_channel {
  * @ops: what it is for
  * @up: @vq may be used
  * @vq: the virtqueue
- * @mark: how far it was served when it was last let go
+ * @mark: how far it was served when it was last stopped
  * @kick_fd: a dup(2) of the kick descriptor, or -1
- * @kick: event on it. Edge-triggered: it is never read, since another holder could make us wait
+ * @kick: event on it. Edge-triggered, since it is never read: another holder could make us wait
  * @turn: serve the queue, or go on serving it
- * @call: notify the driver, when that could not be done at once
+ * @call: notify the driver later, when DPDK held the queue's lock
  * @wake: (event) a WAKE waits for a buffer
  * @rung: (event) doorbell bits taken from the bell page and not yet acted on, by word
  */
@@ -111,10 +111,10 @@ struct guest_queue {
 
 /**
  * struct guest_driver - what HELLO said
- * @ready: it was said
+ * @ready: the driver has said HELLO
  * @n_event_queues: M
  * @bell_gpa: the bell page
- * @bell: the same, mapped; NULL while the device is suspended
+ * @bell: the bell page, mapped; NULL while the device is suspended
  * @instance: the driver's
  */
 struct guest_driver {
@@ -125,9 +125,7 @@ struct guest_driver {
 	uint64_t instance;
 };
 
-/**
- * struct guest_stats - counters; guest_snapshot() tells them under the same names
- */
+/** struct guest_stats - counters; struct guest_snapshot has them under the same names */
 struct guest_stats {
 	uint64_t requests, refused, declined_fuse, dropped_messages, device_errors;
 };
@@ -144,12 +142,12 @@ struct guest_stats {
  * @mem: guest memory; empty while suspended
  * @queue: the device's queues
  * @driver: what HELLO said
- * @last_driver: driver's instance of the last HELLO; 0: none yet. Memory dies with its driver, but
- *	not with the device
+ * @last_driver: driver's instance of the last HELLO; 0: none yet. A driver's memory outlives the
+ *	device, but not the driver
  * @channel: its channels by id; NULL: there is none
- * @n_ids: highest id in use, and one
- * @generation: by id, of the channel that gets it next
- * @tails: what they may keep of streams that have ended
+ * @n_ids: one more than the highest id in use
+ * @generation: by id, of the channel that gets this id next
+ * @tails: how much the channels may keep of streams that have ended
  * @is_parting: the daemon ends, and the next one finds what lies in the guest's memory
  * @changed: ids that a CHANNEL_ADDED or CHANNEL_REMOVED waits for a buffer for; bits as in the bell
  *	page, so that each word belongs to one event queue

@@ -13,11 +13,6 @@
 #include "loop/events.h"
 #include "util/log.h"
 
-/**
- * count_cpus() - CPUs that this process may run on
- *
- * Return: 1 or more.
- */
 static unsigned int count_cpus(void)
 {
 	cpu_set_t cpus;

@@ -13,7 +13,7 @@ struct server_watch;
 
 /**
  * struct member - a guest of the server
- * @guest: it
+ * @guest: the guest; NULL: it was taken out, or could not be started
  * @worker: index of its worker
  */
 struct member {
@@ -22,8 +22,8 @@ struct member {
 };
 
 /**
- * struct worker - a worker loop
- * @loop: it
+ * struct worker - a worker
+ * @loop: its loop
  * @n_guests: guests that it serves
  */
 struct worker {
@@ -33,7 +33,7 @@ struct worker {
 
 /**
  * struct server - see server.h
- * @main_loop: loop of the thread that all of this is for
+ * @main_loop: loop of the main thread, to which all of this belongs
  * @config_path: configuration file, or NULL
  * @cfg: the configuration that was loaded last, without its guests
  * @member: guests: in the order of the configuration, then those that were added
@@ -42,7 +42,7 @@ struct worker {
  * @n_workers: how many
  * @started_ms: when, by the monotonic clock
  * @started_us: and by the wall clock, since 1970
- * @watches: who is to be told of reloads
+ * @watches: watchers of reloads
  */
 struct server {
 	struct loop *main_loop;
@@ -60,11 +60,11 @@ struct server {
 struct member *server_find_member(const struct server *s, const char *name);
 
 /**
- * server_add_workers() - have a worker a guest, but no more than CPUs
+ * server_add_workers() - start workers: one per guest, but no more than there are CPUs
  * @s: server
  * @n_guests: guests that there will be
  *
- * Return: 0 or -errno, with a log line; some may have been added.
+ * Return: 0 or -errno, with a log line; some may have been started.
  */
 int server_add_workers(struct server *s, size_t n_guests);
 
@@ -88,7 +88,7 @@ int server_member_start(struct server *s, struct member *m, const struct guest_c
 void server_member_stop(struct server *s, struct member *m);
 
 /**
- * server_take_config() - keep of a configuration what is not guests
+ * server_take_config() - keep a configuration, without its guests
  * @s: server
  * @cfg: configuration; owned from here on
  */

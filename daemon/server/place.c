@@ -2,12 +2,13 @@
 /*
  * place.c - which worker a guest belongs to
  *
- * Guests that are joined by endpoints `channel` belong to one worker, so that a byte goes from one's
- * ring to the other's on the only thread that touches either. A group is all guests that are joined,
- * through whomever. The others are spread evenly.
+ * Guests that are joined by endpoints `channel` belong to one worker, so that the only thread that
+ * touches their rings moves the bytes from one to the other. A group is all guests that are joined
+ * to each other, directly or through other guests. Groups and single guests are spread evenly.
  *
- * At the start the configuration tells the groups. A guest that runs stays on its worker. So a channel,
- * a guest or a configuration that would join guests of two workers is refused before anything changes.
+ * At the start the configuration says which guests form a group. A guest that runs stays on its
+ * worker. So a channel, a guest or a configuration that would join guests of two workers is
+ * refused, before anything changes.
  */
 #include "server/place.h"
 
@@ -18,52 +19,28 @@
 
 #include "util/fd.h"
 
-/**
- * struct name - a guest's place by its name
- * @name: it
- * @idx: its place
- */
 struct name {
 	const char *name;
-	size_t idx;
+	size_t idx; /* of the guest in the configuration */
 };
 
-/**
- * compare() - for qsort(3), bsearch(3): by name
- * @a: a name
- * @b: the other
- *
- * Return: as they want it.
- */
-static int compare(const void *a, const void *b)
+static int compare_guest_names(const void *a, const void *b)
 {
 	return strcmp(((const struct name *)a)->name, ((const struct name *)b)->name);
 }
 
-/**
- * leader() - the first guest of a group, as far as it is known
- * @group: of each guest, itself or one before it in the same group
- * @i: a guest
- *
- * Return: the first.
- */
-static size_t leader(size_t *group, size_t i)
+/* @group holds for each guest itself or an earlier one of the same group; paths are shortened. */
+static size_t group_leader(size_t *group, size_t i)
 {
 	while (group[i] != i)
 		i = group[i] = group[group[i]];
 	return i;
 }
 
-/**
- * unite() - two guests are in one group
- * @group: groups
- * @a: one
- * @b: the other
- */
-static void unite(size_t *group, size_t a, size_t b)
+static void unite_groups(size_t *group, size_t a, size_t b)
 {
-	a = leader(group, a);
-	b = leader(group, b);
+	a = group_leader(group, a);
+	b = group_leader(group, b);
 	if (a < b)
 		group[b] = a;
 	else
@@ -80,7 +57,7 @@ int server_groups(const struct guest_config *guest, size_t n, size_t *group)
 		by_name[i] = (struct name){ guest[i].name, i };
 		group[i] = i;
 	}
-	qsort(by_name, n, sizeof(*by_name), compare);
+	qsort(by_name, n, sizeof(*by_name), compare_guest_names);
 	for (size_t i = 0; i < n; i++) {
 		for (size_t c = 0; c < guest[i].n_channels; c++) {
 			const struct endpoint_config *ep = &guest[i].channels[c].endpoint;
@@ -88,22 +65,16 @@ int server_groups(const struct guest_config *guest, size_t n, size_t *group)
 			const struct name *other = NULL;
 
 			if (ep->type == ENDPOINT_CHANNEL)
-				other = bsearch(&key, by_name, n, sizeof(key), compare);
+				other = bsearch(&key, by_name, n, sizeof(key), compare_guest_names);
 			if (other)
-				unite(group, i, other->idx);
+				unite_groups(group, i, other->idx);
 		}
 	}
 	for (size_t i = 0; i < n; i++)
-		group[i] = leader(group, i);
+		group[i] = group_leader(group, i);
 	return 0;
 }
 
-/**
- * least_busy() - the worker with the fewest guests
- * @s: server with workers
- *
- * Return: its index.
- */
 static unsigned int least_busy(const struct server *s)
 {
 	unsigned int least = 0;
@@ -125,14 +96,7 @@ unsigned int server_place(const struct server *s, const struct member *list, siz
 	return least_busy(s);
 }
 
-/**
- * names() - whether a configuration has an endpoint `channel` that names a guest
- * @cfg: configuration
- * @guest: the guest's name
- *
- * Return: true when it has.
- */
-static bool names(const struct guest_config *cfg, const char *guest)
+static bool names_guest(const struct guest_config *cfg, const char *guest)
 {
 	for (size_t i = 0; i < cfg->n_channels; i++) {
 		const struct endpoint_config *ep = &cfg->channels[i].endpoint;
@@ -143,7 +107,6 @@ static bool names(const struct guest_config *cfg, const char *guest)
 	return false;
 }
 
-/* Return: -EXDEV */
 static int refuse_to_join(const struct member *a, const struct member *b, char *why,
 			  size_t why_bytes)
 {
@@ -178,7 +141,7 @@ int server_place_new(struct server *s, const struct guest_config *cfg, unsigned 
 		const struct member *m = &s->member[i];
 		const char *name = guest_config(m->guest)->name;
 
-		if (!names(cfg, name) && !joined_links(cfg->name, name))
+		if (!names_guest(cfg, name) && !joined_links(cfg->name, name))
 			continue;
 		if (!first)
 			first = m;

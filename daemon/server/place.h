@@ -8,10 +8,10 @@
 #include "server/members.h"
 
 /**
- * server_groups() - which guests of a configuration are joined to each other, through whomever
+ * server_groups() - which guests of a configuration are joined, directly or through other guests
  * @guest: guests
  * @n: how many
- * @group: out: of each, the index of the first guest of its group
+ * @group: out: for each guest, the index of the first guest of its group
  *
  * Return: 0 or -ENOMEM.
  */
@@ -20,7 +20,7 @@ int server_groups(const struct guest_config *guest, size_t n, size_t *group);
 /**
  * server_place() - the worker for a guest of a configuration that is to be started
  * @s: server with workers
- * @list: a member for each guest of the configuration; those without a guest are not there
+ * @list: a member for each guest of the configuration; without a guest where it does not run
  * @n: how many
  * @group: of server_groups()
  * @idx: which guest
@@ -31,7 +31,7 @@ unsigned int server_place(const struct server *s, const struct member *list, siz
 			  const size_t *group, size_t idx);
 
 /**
- * server_check_groups() - whether the guests of each group that run share a worker
+ * server_check_groups() - whether those guests of each group that run share a worker
  * @list: as of server_place()
  * @n: how many
  * @group: of server_groups()

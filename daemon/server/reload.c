@@ -2,8 +2,8 @@
 /*
  * reload.c - becoming what the configuration file says now
  *
- * The file is read whole, and checked, before anything changes. Then guests that are gone or changed
- * end, new ones start, and one that is as it is to be is kept: it becomes its channels' configuration
+ * The whole file is read and checked before anything changes. Then guests that are gone or changed
+ * end, and new ones start. A guest of which only channels change is kept: it adds and removes them
  * itself (guest_become()).
  */
 #include <errno.h>
@@ -19,38 +19,20 @@
 #include "util/fd.h"
 #include "util/log.h"
 
-/**
- * keep_member() - if a guest is there as it is to be, but for its channels, copy it to the new list
- * @s: server
- * @to: its place in the new list
- * @cfg: its new configuration
- */
+/* Copies a guest to the new list when nothing but its channels is to change. */
 static void keep_member(struct server *s, struct member *to, const struct guest_config *cfg)
 {
 	const struct member *m = server_find_member(s, cfg->name);
 
-	if (!m || !config_guest_equal(guest_config(m->guest), cfg))
-		return;
-	*to = *m;
+	if (m && config_guest_equal(guest_config(m->guest), cfg))
+		*to = *m;
 }
 
-/**
- * same_text() - whether two texts are the same
- * @a: text, or NULL
- * @b: likewise
- *
- * Return: true when they are, or when neither is there.
- */
 static bool same_text(const char *a, const char *b)
 {
 	return a && b ? !strcmp(a, b) : a == b;
 }
 
-/**
- * warn_fixed() - tell what a reload does not change
- * @old: configuration in force
- * @new: configuration to come
- */
 static void warn_fixed(const struct config *old, const struct config *new)
 {
 	if (strcmp(old->control_path, new->control_path) != 0 ||
@@ -60,15 +42,9 @@ static void warn_fixed(const struct config *old, const struct config *new)
 			    "that takes a restart");
 }
 
-/**
- * become() - end, keep and start guests as a configuration says
- * @s: server
- * @cfg: the configuration
- * @list: a member for each guest, with those that are kept; becomes the server's
- * @group: of server_groups()
- */
-static void become(struct server *s, const struct config *cfg, struct member *list,
-		   const size_t *group)
+/* @list has the members that are kept; it becomes the server's. */
+static void become_config(struct server *s, const struct config *cfg, struct member *list,
+			  const size_t *group)
 {
 	size_t n = 0;
 
@@ -76,7 +52,7 @@ static void become(struct server *s, const struct config *cfg, struct member *li
 		if (list[i].guest)
 			server_find_member(s, cfg->guests[i].name)->guest = NULL;
 	}
-	/* The old ones first: a new one may want the socket of an old one. */
+	/* Old ones end first: a new one may want the socket of an old one. */
 	for (size_t i = 0; i < cfg->n_guests; i++) {
 		if (list[i].guest)
 			guest_drop_others(list[i].guest, &cfg->guests[i]);
@@ -122,7 +98,7 @@ struct plan {
 	size_t *group;
 };
 
-/* Return: as server_reload(), with a line in @errors */
+/* Writes each error as a line; the caller frees the plan in every case. */
 static int make_plan(struct server *s, struct plan *p, FILE *errors)
 {
 	char why[SERVER_WHY_BYTES];
@@ -147,7 +123,7 @@ static int make_plan(struct server *s, struct plan *p, FILE *errors)
 	return r;
 }
 
-/* make_plan(), and subscribers to events are told of the first error; Return: as server_reload() */
+/* As make_plan(); also tells subscribers of events the first error. */
 static int plan_or_tell(struct server *s, struct plan *p, FILE *errors)
 {
 	_cleanup_free_ char *text = NULL;
@@ -167,8 +143,7 @@ static int plan_or_tell(struct server *s, struct plan *p, FILE *errors)
 	return r;
 }
 
-/* server_reload(), but for those that watch its begin and end */
-static int reload(struct server *s, FILE *errors)
+static int carry_out_reload(struct server *s, FILE *errors)
 {
 	struct plan p = { 0 };
 	struct server_watch *watch;
@@ -180,7 +155,7 @@ static int reload(struct server *s, FILE *errors)
 	} else {
 		warn_fixed(s->cfg, p.cfg);
 		server_add_workers(s, p.cfg->n_guests); /* fewer than wanted will do */
-		become(s, p.cfg, p.list, p.group);
+		become_config(s, p.cfg, p.list, p.group);
 		server_take_config(s, p.cfg);
 		LIST_FOREACH(watch, &s->watches, entry)
 		watch->reloaded(watch->arg);
@@ -201,7 +176,7 @@ int server_reload(struct server *s, FILE *errors)
 		if (watch->reloading)
 			watch->reloading(watch->arg, true);
 	}
-	r = reload(s, errors);
+	r = carry_out_reload(s, errors);
 	LIST_FOREACH(watch, &s->watches, entry)
 	{
 		if (watch->reloading)

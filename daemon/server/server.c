@@ -45,13 +45,6 @@ static uint64_t wall_clock_us(void)
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-/**
- * start_all() - make the guests of a configuration
- * @s: server with workers and room for them
- * @cfg: configuration
- *
- * Return: 0 or -errno, with a log line.
- */
 static int start_all(struct server *s, const struct config *cfg)
 {
 	_cleanup_free_ size_t *group = calloc(cfg->n_guests + 1, sizeof(*group));
@@ -103,7 +96,7 @@ struct server *server_free(struct server *s)
 {
 	if (!s)
 		return NULL;
-	/* To one that is joined to another this is no end: both wait for the next daemon. */
+	/* Guests that are joined do not see each other's end: they wait for the next daemon. */
 	for (size_t i = 0; i < s->n_members; i++)
 		guest_part(s->member[i].guest);
 	for (size_t i = 0; i < s->n_members; i++)
