@@ -185,7 +185,5 @@ const struct endpoint_ops endpoint_echo = {
 	.type = ENDPOINT_ECHO,
 	.new = echo_new,
 	.info = echo_info,
-	.leave = endpoint_leave_nothing,
-	.enter = endpoint_enter_nothing,
 	.free = echo_free,
 };

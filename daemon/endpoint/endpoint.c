@@ -25,15 +25,6 @@ bool endpoint_is_connected(const struct endpoint *ep)
 	return info.connected;
 }
 
-void endpoint_leave_nothing(struct endpoint *ep)
-{
-}
-
-int endpoint_enter_nothing(struct endpoint *ep)
-{
-	return 0;
-}
-
 int endpoint_turn(int64_t (*move)(void *arg, uint64_t max), void *arg)
 {
 	uint64_t moved = 0;

@@ -311,7 +311,5 @@ const struct endpoint_ops endpoint_intervm = {
 	.type = ENDPOINT_INTERVM,
 	.new = intervm_new,
 	.info = intervm_info,
-	.leave = endpoint_leave_nothing,
-	.enter = endpoint_enter_nothing,
 	.free = intervm_free,
 };

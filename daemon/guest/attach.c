@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A memsection is up to 16384 chunks, and a guest has up to 1024 channels, so chunks are not
- * compared with each other one by one: those of a request are sorted once and kept as ascending,
- * disjoint ranges; two such lists are compared by searching each of the shorter in the longer.
+ * A memsection has up to 16384 chunks, and a guest has up to 1024 channels, so chunks are not
+ * compared one by one. The chunks of a request are sorted once and kept as ascending, disjoint
+ * ranges. To compare two such lists, each range of the shorter list is searched for in the longer
+ * one.
  */
+#include "guest/attach.h"
+
 #include <libfs/checked.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "guest/bell.h"
 #include "guest/state.h"
 
 void attachment_drop(struct attachment *att)
@@ -17,13 +21,6 @@ void attachment_drop(struct attachment *att)
 	memset(att, 0, sizeof(*att));
 }
 
-/**
- * compare_extents() - for qsort(3): by address
- * @a: one
- * @b: the other
- *
- * Return: as qsort(3) wants.
- */
 static int compare_extents(const void *a, const void *b)
 {
 	const struct extent *x = a, *y = b;
@@ -31,14 +28,6 @@ static int compare_extents(const void *a, const void *b)
 	return (x->gpa > y->gpa) - (x->gpa < y->gpa);
 }
 
-/**
- * extents_touch() - whether a range shares a byte with any of a list
- * @list: ascending, disjoint ranges
- * @n: entries
- * @x: range
- *
- * Return: true when it does.
- */
 static bool extents_touch(const struct extent *list, uint32_t n, const struct extent *x)
 {
 	uint32_t low = 0, high = n;
@@ -55,13 +44,6 @@ static bool extents_touch(const struct extent *list, uint32_t n, const struct ex
 	return low < n && fs_overlap(list[low].gpa, list[low].bytes, x->gpa, x->bytes);
 }
 
-/**
- * attachments_touch() - whether two attachments share a byte
- * @a: one
- * @b: the other
- *
- * Return: true when they do.
- */
 static bool attachments_touch(const struct attachment *a, const struct attachment *b)
 {
 	if (a->n_extents > b->n_extents)
@@ -73,13 +55,6 @@ static bool attachments_touch(const struct attachment *a, const struct attachmen
 	return false;
 }
 
-/**
- * touches_ring() - whether an attachment shares a byte with a ring in use
- * @att: attachment
- * @q: queue
- *
- * Return: true when it does.
- */
 static bool touches_ring(const struct attachment *att, const struct guest_queue *q)
 {
 	const struct virtqueue *vq = &q->vq;
@@ -98,14 +73,7 @@ static bool touches_ring(const struct attachment *att, const struct guest_queue 
 	return false;
 }
 
-/**
- * touches_others() - whether an attachment shares a byte with anything else the host uses
- * @g: guest
- * @gc: the channel that it is for; its earlier memory is replaced and does not count
- * @att: attachment
- *
- * Return: true when it does.
- */
+/* @gc's own earlier memory is replaced, so it does not count. */
 static bool touches_others(struct guest *g, const struct guest_channel *gc,
 			   const struct attachment *att)
 {
@@ -126,12 +94,6 @@ static bool touches_others(struct guest *g, const struct guest_channel *gc,
 	return false;
 }
 
-/**
- * sort_extents() - make the ranges of an attachment ascending, disjoint and few
- * @att: attachment with a range a chunk
- *
- * Return: 0 or -FS_CHUNK_OVERLAP.
- */
 static int sort_extents(struct attachment *att)
 {
 	struct extent *last = att->extent;
@@ -151,14 +113,7 @@ static int sort_extents(struct attachment *att)
 	return 0;
 }
 
-/**
- * take_chunks() - copy and check the chunks of a request
- * @g: guest
- * @att: to be filled; to be dropped by the caller in every case
- * @req: request; its shapes are sound
- *
- * Return: 0, -FS_NO_MEMORY, -FS_CHUNK_ALIGN, -FS_CHUNK_UNMAPPED or -FS_CHUNK_OVERLAP.
- */
+/* The caller drops @att in every case. */
 static int take_chunks(struct guest *g, struct attachment *att, const struct wire_attach *req)
 {
 	uint32_t n = 0;
@@ -189,26 +144,13 @@ static int take_chunks(struct guest *g, struct attachment *att, const struct wir
 	return sort_extents(att);
 }
 
-/**
- * free_pointers() - free the arrays of resolve()
- * @chunk: arrays
- */
 static void free_pointers(void **chunk[OKL4FS_N_SECS])
 {
 	for (int s = 0; s < OKL4FS_N_SECS; s++)
 		free(chunk[s]);
 }
 
-/**
- * resolve() - from guest-physical addresses to memsections
- * @g: guest
- * @att: attachment
- * @sec: out: memsections over @chunk
- * @chunk: out: pointers, to be freed
- *
- * Return: 0, -FS_NO_MEMORY, or -FS_MEMORY_LOST when a chunk is no longer in guest memory; then
- * there is nothing to free.
- */
+/* After an error there is nothing to free in @chunk. */
 static int resolve(struct guest *g, const struct attachment *att, struct memsec sec[OKL4FS_N_SECS],
 		   void **chunk[OKL4FS_N_SECS])
 {
@@ -272,4 +214,16 @@ int guest_attach(struct guest *g, const struct wire_attach *req)
 	if (r)
 		attachment_drop(&gc->att);
 	return r;
+}
+
+void guest_forget_driver(struct guest *g)
+{
+	for (uint32_t id = 0; id < g->n_ids; id++) {
+		if (!g->channel[id])
+			continue;
+		channel_suspend(&g->channel[id]->ch);
+		attachment_drop(&g->channel[id]->att);
+	}
+	guest_bell_reset(g);
+	memset(&g->driver, 0, sizeof(g->driver));
 }

@@ -10,15 +10,7 @@
 #define to_virtio16(v) ((FS_FORCE __virtio16)fs_cpu_to_le16(v))
 #define to_virtio32(v) ((FS_FORCE __virtio32)fs_cpu_to_le32(v))
 
-/**
- * ring_part_ok() - whether one of a vring's three parts lies well
- * @mem: guest memory
- * @part: where it is
- * @bytes: its size
- * @align: alignment that the standard asks for (virtio 1.2, section 2.7)
- *
- * Return: true when it is aligned and wholly inside one region.
- */
+/* @align is what the standard asks for (virtio 1.2, section 2.7). */
 static bool ring_part_ok(const struct guest_memory *mem, const void *part, uint64_t bytes,
 			 unsigned int align)
 {
@@ -49,31 +41,13 @@ const char *virtqueue_init(struct virtqueue *vq, const struct guest_memory *mem,
 	return NULL;
 }
 
-/**
- * vq_fail() - the vring is malformed
- * @vq: virtqueue
- * @error: how
- *
- * Return: -EPROTO.
- */
 static int vq_fail(struct virtqueue *vq, const char *error)
 {
 	vq->error = error;
 	return -EPROTO;
 }
 
-/**
- * chain_add() - translate one buffer of a chain
- * @vq: virtqueue
- * @chain: chain
- * @gpa: the buffer
- * @bytes: its length; not 0
- * @in: it is writable
- *
- * A buffer that runs on from one region into the next becomes two pieces.
- *
- * Return: 0 or -EPROTO.
- */
+/* A buffer that runs on from one region into the next becomes two pieces. */
 static int chain_add(struct virtqueue *vq, struct virtqueue_chain *chain, uint64_t gpa,
 		     uint64_t bytes, bool in)
 {
@@ -98,13 +72,7 @@ static int chain_add(struct virtqueue *vq, struct virtqueue_chain *chain, uint64
 	return 0;
 }
 
-/**
- * chain_collect() - follow a chain
- * @vq: virtqueue
- * @chain: chain, with @head set and checked
- *
- * Return: 1 or -EPROTO.
- */
+/* @chain->head is set and checked. */
 static int chain_collect(struct virtqueue *vq, struct virtqueue_chain *chain)
 {
 	unsigned int i = chain->head, n = 0;

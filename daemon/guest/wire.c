@@ -6,13 +6,6 @@
 
 #define LINUX_ENOTCONN 107 /* FUSE carries the guest kernel's numbers, whatever the host's are */
 
-/**
- * decode_hello() - HELLO
- * @req: out
- * @buf: bytes of the request
- *
- * Return: 0.
- */
 static int decode_hello(struct wire_request *req, const uint8_t *buf)
 {
 	struct okl4fs_hello_req w;
@@ -25,13 +18,6 @@ static int decode_hello(struct wire_request *req, const uint8_t *buf)
 	return 0;
 }
 
-/**
- * decode_info() - CHANNEL_INFO
- * @req: out
- * @buf: bytes of the request
- *
- * Return: 0 or -FS_REQ_RESERVED.
- */
 static int decode_info(struct wire_request *req, const uint8_t *buf)
 {
 	struct okl4fs_info_req w;
@@ -41,13 +27,6 @@ static int decode_info(struct wire_request *req, const uint8_t *buf)
 	return w.reserved ? -FS_REQ_RESERVED : 0;
 }
 
-/**
- * decode_detach() - DETACH, RELEASE
- * @req: out
- * @buf: bytes of the request
- *
- * Return: 0.
- */
 static int decode_detach(struct wire_request *req, const uint8_t *buf)
 {
 	struct okl4fs_detach_req w;
@@ -58,12 +37,6 @@ static int decode_detach(struct wire_request *req, const uint8_t *buf)
 	return 0;
 }
 
-/**
- * sec_check() - whether the shape of a memsection is sound
- * @sec: shape
- *
- * Return: 0, -FS_SEC_BYTES, -FS_MEMSEC_CHUNK_BYTES or -FS_MEMSEC_CHUNK_COUNT.
- */
 static int sec_check(const struct wire_sec *sec)
 {
 	if (!fs_is_pow2(sec->bytes) || sec->bytes > OKL4FS_RING_BYTES_MAX)
@@ -76,14 +49,6 @@ static int sec_check(const struct wire_sec *sec)
 	return 0;
 }
 
-/**
- * decode_attach() - ATTACH
- * @req: out
- * @buf: bytes of the request
- * @bytes: how many, at least the fixed part
- *
- * Return: 0, -FS_REQ_LENGTH or what sec_check() refused.
- */
 static int decode_attach(struct wire_request *req, const uint8_t *buf, size_t bytes)
 {
 	struct wire_attach *a = &req->attach;
@@ -112,12 +77,6 @@ static int decode_attach(struct wire_request *req, const uint8_t *buf, size_t by
 	return 0;
 }
 
-/**
- * request_bytes() - bytes of the fixed part of a request
- * @type: request type
- *
- * Return: bytes; 0 for an unknown type.
- */
 static size_t request_bytes(uint16_t type)
 {
 	switch (type) {
@@ -196,15 +155,6 @@ size_t wire_reply_bytes(uint16_t type)
 	}
 }
 
-/**
- * encode_hdr() - the head of a reply
- * @rep: out, zeroed
- * @req: the request
- * @status: FS_OK or why not
- * @bytes: of the whole reply
- *
- * Return: @bytes.
- */
 static size_t encode_hdr(union wire_reply *rep, const struct wire_request *req, unsigned int status,
 			 size_t bytes)
 {

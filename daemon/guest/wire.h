@@ -2,8 +2,8 @@
 /*
  * wire.h - control requests and events as bytes (libfs/abi.h), and as structures
  *
- * Pure: no I/O, no state. Requests come from a copy of what the guest wrote, so nothing changes
- * while it is looked at.
+ * Pure: no I/O, no state. Requests are decoded from a copy of what the guest wrote, so nothing
+ * changes meanwhile.
  */
 #ifndef OKL4FSD_GUEST_WIRE_H
 #define OKL4FSD_GUEST_WIRE_H
@@ -41,7 +41,7 @@ struct wire_attach {
 
 /**
  * struct wire_request - a request
- * @type: enum okl4fs_req_type; any number when it was refused
+ * @type: enum okl4fs_req_type; any number when the request is refused
  * @cookie: the guest's own
  * @hello: HELLO
  * @info: CHANNEL_INFO
@@ -92,7 +92,7 @@ struct wire_channel {
 };
 
 /**
- * wire_decode() - make a structure of a request
+ * wire_decode() - make a structure from the bytes of a request
  * @req: out; @type and @cookie are filled as far as the bytes go, for the reply
  * @buf: all readable bytes of the chain
  * @bytes: how many
@@ -160,9 +160,10 @@ static_assert(sizeof(struct wire_fuse_out) == 16, "FUSE ABI");
  * @copied: how many of them there are
  * @bytes: readable bytes of the whole chain
  *
- * Ours begin with a magic number which as a length is more than any FUSE request has.
+ * Requests of our driver begin with a magic number, which is larger than the length of any FUSE
+ * request.
  *
- * Return: true when they are.
+ * Return: true when they are a FUSE request.
  */
 bool wire_is_fuse(const struct wire_fuse_in *in, size_t copied, uint64_t bytes);
 

@@ -4,12 +4,6 @@
 
 #include "vhost/memory.h"
 
-/**
- * region_check() - whether one region is sound by itself
- * @r: region
- *
- * Return: NULL, or what is wrong.
- */
 static const char *region_check(const struct guest_region *r)
 {
 	if (!r->bytes)

@@ -30,6 +30,8 @@ Test(control, channels_come_and_go)
 	refuses("channel.add", add, -32602, "guest vm2 has a channel \\\"a b\\\" already");
 	control_outcome = -ENOSPC;
 	refuses("channel.add", add, -32001, "guest vm2 has 1024 channels already");
+	control_outcome = -EXDEV;
+	refuses("channel.add", add, -32001, "why channel a b is refused");
 	control_outcome = -EADDRINUSE;
 	refuses("channel.add", add, -32001,
 		"guest vm2: channel a b: cannot be offered: Address already in use; "
@@ -65,6 +67,8 @@ Test(control, guests_come_and_go)
 	refuses("guest.remove", "\"guest\":\"vm3\"", -32602, "there is no guest \\\"vm3\\\"");
 	control_outcome = -EEXIST;
 	refuses("guest.add", NOBODY, -32602, "there is a guest \\\"n\\\" already");
+	control_outcome = -EXDEV;
+	refuses("guest.add", NOBODY, -32001, "why guest n is refused");
 }
 
 Test(control, reload)

@@ -200,10 +200,11 @@ size_t server_n_guests(const struct server *server)
 	return 2;
 }
 
-int server_guest_add(struct server *server, const struct guest_config *cfg)
+int server_guest_add(struct server *server, const struct guest_config *cfg, char *why)
 {
 	snprintf(control_changed, sizeof(control_changed), "guest %s: %s, %zu channels", cfg->name,
 		 cfg->socket, cfg->n_channels);
+	snprintf(why, SERVER_WHY_BYTES, "why guest %s is refused", cfg->name);
 	return control_outcome;
 }
 
@@ -221,11 +222,12 @@ int server_reload(struct server *server, FILE *errors)
 }
 
 int server_channel_add(struct server *server, struct guest *guest, const struct channel_config *cfg,
-		       uint32_t *id)
+		       uint32_t *id, char *why)
 {
 	snprintf(control_changed, sizeof(control_changed), "%s/%s: %u bytes, %s", guest->cfg->name,
 		 cfg->name, (unsigned int)cfg->ring_bytes, endpoint_type_name(cfg->endpoint.type));
 	*id = 7;
+	snprintf(why, SERVER_WHY_BYTES, "why channel %s is refused", cfg->name);
 	return control_outcome;
 }
 

@@ -8,7 +8,6 @@
 
 #include "guest/wire.h"
 
-/** put_hdr() - head of a request of @bytes */
 static void put_hdr(void *buf, uint16_t type, uint32_t bytes)
 {
 	struct okl4fs_req_hdr hdr = {
@@ -21,8 +20,8 @@ static void put_hdr(void *buf, uint16_t type, uint32_t bytes)
 	memcpy(buf, &hdr, sizeof(hdr));
 }
 
-/** decode() - decode from memory that ends where the request does */
-static int decode(struct wire_request *req, const void *buf, size_t bytes)
+/* The memory ends where the request does, so that a sanitizer sees a read past it. */
+static int decode_bytes(struct wire_request *req, const void *buf, size_t bytes)
 {
 	uint8_t *copy = malloc(bytes ? bytes : 1);
 	int r;
@@ -42,7 +41,7 @@ Test(daemon_wire, hello)
 	struct wire_request req;
 
 	put_hdr(&w, OKL4FS_REQ_HELLO, sizeof(w));
-	cr_assert_eq(decode(&req, &w, sizeof(w)), 0);
+	cr_assert_eq(decode_bytes(&req, &w, sizeof(w)), 0);
 	cr_assert_eq(req.type, OKL4FS_REQ_HELLO);
 	cr_assert_eq(req.cookie, 0xc00c1e);
 	cr_assert_eq(req.hello.version, 3);
@@ -58,15 +57,15 @@ Test(daemon_wire, info_and_detach)
 	struct wire_request req;
 
 	put_hdr(&info, OKL4FS_REQ_CHANNEL_INFO, sizeof(info));
-	cr_assert_eq(decode(&req, &info, sizeof(info)), 0);
+	cr_assert_eq(decode_bytes(&req, &info, sizeof(info)), 0);
 	cr_assert_eq(req.info.first_id, 7);
 	info.reserved = fs_cpu_to_le32(1);
-	cr_assert_eq(decode(&req, &info, sizeof(info)), -FS_REQ_RESERVED);
+	cr_assert_eq(decode_bytes(&req, &info, sizeof(info)), -FS_REQ_RESERVED);
 	put_hdr(&detach, OKL4FS_REQ_DETACH, sizeof(detach));
-	cr_assert_eq(decode(&req, &detach, sizeof(detach)), 0);
+	cr_assert_eq(decode_bytes(&req, &detach, sizeof(detach)), 0);
 	cr_assert_eq(req.detach.channel, 9);
 	detach.generation = fs_cpu_to_le32(5);
-	cr_assert_eq(decode(&req, &detach, sizeof(detach)), 0);
+	cr_assert_eq(decode_bytes(&req, &detach, sizeof(detach)), 0);
 	cr_assert_eq(req.detach.generation, 5);
 }
 
@@ -86,7 +85,7 @@ Test(daemon_wire, every_length)
 			int r;
 
 			put_hdr(buf, (uint16_t)type, (uint32_t)n);
-			r = decode(&req, buf, n);
+			r = decode_bytes(&req, buf, n);
 			if (!long_enough || (n != fixed[type] && !attach))
 				cr_assert_eq(r, -FS_REQ_LENGTH, "%u %zu", type, n);
 			else if (attach)
@@ -96,7 +95,7 @@ Test(daemon_wire, every_length)
 			if (n < 16)
 				continue;
 			put_hdr(buf, (uint16_t)type, (uint32_t)n + 1);
-			cr_assert_eq(decode(&req, buf, n), -FS_REQ_LENGTH);
+			cr_assert_eq(decode_bytes(&req, buf, n), -FS_REQ_LENGTH);
 			cr_assert_eq(req.cookie, 0xc00c1e);
 		}
 	}
@@ -110,22 +109,22 @@ Test(daemon_wire, heads)
 	for (unsigned int type = 0; type < 65536; type++) {
 		put_hdr(buf, (uint16_t)type, 16);
 		if (type == 0 || type > OKL4FS_REQ_RELEASE)
-			cr_assert_eq(decode(&req, buf, 16), -FS_REQ_TYPE);
+			cr_assert_eq(decode_bytes(&req, buf, 16), -FS_REQ_TYPE);
 	}
 	put_hdr(buf, OKL4FS_REQ_PING, 16);
 	buf[6] = 1;
-	cr_assert_eq(decode(&req, buf, 16), -FS_REQ_RESERVED);
+	cr_assert_eq(decode_bytes(&req, buf, 16), -FS_REQ_RESERVED);
 	buf[6] = 0;
 	for (int bit = 0; bit < 32; bit++) {
 		buf[bit / 8] ^= (uint8_t)(1 << bit % 8);
-		cr_assert_eq(decode(&req, buf, 16), -FS_REQ_MAGIC);
+		cr_assert_eq(decode_bytes(&req, buf, 16), -FS_REQ_MAGIC);
 		cr_assert_eq(req.cookie, 0xc00c1e, "for the reply");
 		buf[bit / 8] ^= (uint8_t)(1 << bit % 8);
 	}
 }
 
-/** attach() - decode an ATTACH of these shapes, with chunks 0x1000, 0x2000, ... */
-static int attach(struct wire_request *req, const struct wire_sec sec[3], uint32_t n_chunks)
+/* The chunks are 0x1000, 0x2000, ... */
+static int attach_request(struct wire_request *req, const struct wire_sec sec[3], uint32_t n_chunks)
 {
 	size_t bytes = sizeof(struct okl4fs_attach_req) + n_chunks * sizeof(le64);
 	struct okl4fs_attach_req *w = calloc(1, bytes);
@@ -156,12 +155,12 @@ Test(daemon_wire, attach)
 	struct wire_sec sec[3] = { { 4096, 4096, 1 }, { 65536, 16384, 4 }, { 65536, 4096, 16 } };
 	struct wire_request req;
 
-	cr_assert_eq(attach(&req, sec, 21), 0);
+	cr_assert_eq(attach_request(&req, sec, 21), 0);
 	cr_assert_eq(req.attach.channel, 5);
 	cr_assert_eq(req.attach.instance, 77);
 	cr_assert_eq(memcmp(req.attach.sec, sec, sizeof(sec)), 0);
-	cr_assert_eq(attach(&req, sec, 20), -FS_REQ_LENGTH);
-	cr_assert_eq(attach(&req, sec, 22), -FS_REQ_LENGTH);
+	cr_assert_eq(attach_request(&req, sec, 20), -FS_REQ_LENGTH);
+	cr_assert_eq(attach_request(&req, sec, 22), -FS_REQ_LENGTH);
 }
 
 Test(daemon_wire, largest_attach)
@@ -171,7 +170,7 @@ Test(daemon_wire, largest_attach)
 				   { OKL4FS_RING_BYTES_MAX, 4096, 16384 } };
 	struct wire_request req;
 
-	cr_assert_eq(attach(&req, sec, OKL4FS_MAX_CHUNKS), 0);
+	cr_assert_eq(attach_request(&req, sec, OKL4FS_MAX_CHUNKS), 0);
 }
 
 Test(daemon_wire, attach_shapes)
@@ -203,7 +202,7 @@ Test(daemon_wire, attach_shapes)
 						   { 65536, 65536, 1 } };
 
 			sec[s] = bad[i].sec;
-			cr_assert_eq(attach(&req, sec, 3), -bad[i].status, "%zu %d", i, s);
+			cr_assert_eq(attach_request(&req, sec, 3), -bad[i].status, "%zu %d", i, s);
 		}
 	}
 }
@@ -302,7 +301,7 @@ Test(daemon_wire, random_bytes)
 			buf[i] = (uint8_t)rand_r(&seed);
 		if (n >= 16 && round % 4)
 			put_hdr(buf, (uint16_t)(rand_r(&seed) % 7), (uint32_t)n);
-		if (decode(&req, buf, n) == 0)
+		if (decode_bytes(&req, buf, n) == 0)
 			cr_assert(req.type != OKL4FS_REQ_ATTACH ||
 				  n == 80 + 8 * (size_t)req.attach.n_chunks);
 	}

@@ -374,7 +374,7 @@ Test(joined, an_operators_reset_ends_the_stream)
 	pair_deinit(&p);
 }
 
-Test(joined, a_partner_that_is_taken_away_and_comes_back)
+Test(joined, a_daemon_that_ends_is_no_end_of_a_stream)
 {
 	struct pair p;
 
@@ -383,12 +383,12 @@ Test(joined, a_partner_that_is_taken_away_and_comes_back)
 		pair_send(&p, side, 4096);
 		pair_turns(&p);
 		pair_send(&p, side, 4096);
-		/* As at a move to another worker: neither guest is told anything. */
-		p.rig[side].ep->ops->leave(p.rig[side].ep);
+		p.rig[side].ep->ops->part(p.rig[side].ep);
 		cr_assert(!is_joined(&p, !side));
 		pair_receive(&p, side, 4096);
 		pair_nothing(&p, side, -FS_AGAIN);
-		cr_assert_eq(p.rig[side].ep->ops->enter(p.rig[side].ep), 0);
+		pair_killed(&p);
+		pair_attach(&p);
 		cr_assert(is_joined(&p, !side));
 		pair_receive(&p, side, 4096);
 		pair_nothing(&p, side, -FS_AGAIN);
