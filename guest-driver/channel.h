@@ -161,7 +161,7 @@ struct okl4_offer {
  * @tx_counts: and of that which @tx_lock protects
  * @wakes_received: how often the host rang for it; changed under the slot_lock of the device
  * @refused: opens that were refused, by enum okl4_refused
- * @failures: failures of its memory, by enum fs_status
+ * @failures: failures of its memory, by enum okl4_status
  */
 struct okl4_channel {
 	struct kref ref;
@@ -203,7 +203,7 @@ struct okl4_channel {
 	struct okl4_counts tx_counts;
 	atomic64_t wakes_received;
 	atomic_t refused[OKL4_N_REFUSALS];
-	atomic_t failures[FS_STATUS_END];
+	atomic_t failures[OKL4_STATUS_END];
 };
 
 /**

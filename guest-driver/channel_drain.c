@@ -17,19 +17,19 @@ unsigned int okl4_drain_ms = 2000;
 /* Return: 1: all up to @target is taken; 0: sleep; or -EIO, -EPIPE. @ch->tx_lock held */
 static int taken_or_arm(struct okl4_channel *ch, u64 target)
 {
-	struct pipe *tx = &ch->mem->pair.tx;
-	u64 ring_bytes = ch->mem->pair.ring_bytes, since = pipe_written(tx) - target;
+	struct okl4_pipe *tx = &ch->mem->pair.tx;
+	u64 ring_bytes = ch->mem->pair.ring_bytes, since = okl4_pipe_written(tx) - target;
 	int armed;
 
 	do {
-		enum pipe_state reader;
-		s64 room = pipe_writable(tx);
+		enum okl4_pipe_state reader;
+		s64 room = okl4_pipe_writable(tx);
 
 		if (room >= 0 && (since >= ring_bytes || room >= (s64)(ring_bytes - since)))
 			return 1;
 		if (okl4_channel_error(ch, ch->mem))
 			return -EIO;
-		if (!pipe_producer_peer(tx, &reader) && reader == PIPE_CLOSED)
+		if (!okl4_pipe_producer_peer(tx, &reader) && reader == OKL4_PIPE_CLOSED)
 			return -EPIPE;
 		armed = okl4_channel_arm_write(ch, ring_bytes - since);
 	} while (armed > 0);
@@ -55,7 +55,7 @@ int okl4_channel_sync(struct okl4_channel *ch)
 		if (mutex_lock_interruptible(&ch->tx_lock))
 			return -ERESTARTSYS;
 		if (!begun)
-			target = pipe_written(&ch->mem->pair.tx);
+			target = okl4_pipe_written(&ch->mem->pair.tx);
 		begun = true;
 		wakes = atomic_read(&ch->wakes);
 		r = taken_or_arm(ch, target);
@@ -70,9 +70,9 @@ int okl4_channel_sync(struct okl4_channel *ch)
 /* Whether a reader is there that has not taken everything yet. @ch is pinned */
 static bool undrained(struct okl4_channel *ch)
 {
-	struct pipe_glance out = pipe_glance_write(&ch->mem->pair.tx);
+	struct okl4_pipe_glance out = okl4_pipe_glance_write(&ch->mem->pair.tx);
 
-	return out.peer == PIPE_OPEN && out.bytes >= 0 &&
+	return out.peer == OKL4_PIPE_OPEN && out.bytes >= 0 &&
 	       out.bytes < (s64)ch->mem->pair.ring_bytes && !okl4_channel_error(ch, ch->mem);
 }
 

@@ -63,10 +63,10 @@ static bool undelivered(struct okl4_channel *ch)
 /* Whether the host's end is open or left bytes to read, so that new memory would not do as well */
 static bool peer_stays(const struct okl4_mem *mem)
 {
-	struct pipe_glance in = pipe_glance_read(&mem->pair.rx);
-	struct pipe_glance out = pipe_glance_write(&mem->pair.tx);
+	struct okl4_pipe_glance in = okl4_pipe_glance_read(&mem->pair.rx);
+	struct okl4_pipe_glance out = okl4_pipe_glance_write(&mem->pair.tx);
 
-	return in.bytes > 0 || in.peer == PIPE_OPEN || out.peer == PIPE_OPEN;
+	return in.bytes > 0 || in.peer == OKL4_PIPE_OPEN || out.peer == OKL4_PIPE_OPEN;
 }
 
 /* @ch->lock held */

@@ -36,7 +36,7 @@ static int accept_offer(struct okl4_channel *ch, struct okl4_port *port,
 		return -EBUSY;
 	if (ch->mem && ch->mem->pair.ring_bytes != offer->ring_bytes) {
 		if (!okl4_channel_idle(ch))
-			okl4_channel_break(ch, ch->mem, FS_SEC_BYTES);
+			okl4_channel_break(ch, ch->mem, OKL4_SEC_BYTES);
 		else
 			okl4_channel_drop_mem(ch);
 	}
@@ -148,7 +148,7 @@ void okl4_channel_fail(struct okl4_channel *ch, u64 instance, int status)
 {
 	mutex_lock(&ch->lock);
 	if (ch->mem && ch->mem->instance == instance) {
-		okl4_channel_break(ch, ch->mem, status ? status : FS_CHANNEL_FAILED);
+		okl4_channel_break(ch, ch->mem, status ? status : OKL4_CHANNEL_FAILED);
 		if (okl4_channel_idle(ch))
 			okl4_channel_drop_mem(ch);
 	}

@@ -110,12 +110,12 @@ static int count_opener(struct okl4_channel *ch, bool reads, bool writes)
 	ch->writer_opens += writes;
 	if (reads && !ch->n_readers++) {
 		mutex_lock(&ch->rx_lock);
-		pipe_consumer_open(&ch->mem->pair.rx);
+		okl4_pipe_consumer_open(&ch->mem->pair.rx);
 		okl4_channel_unlock(ch, &ch->rx_lock);
 	}
 	if (writes && !ch->n_writers++) {
 		mutex_lock(&ch->tx_lock);
-		pipe_producer_open(&ch->mem->pair.tx);
+		okl4_pipe_producer_open(&ch->mem->pair.tx);
 		okl4_channel_unlock(ch, &ch->tx_lock);
 	}
 out:
@@ -174,12 +174,12 @@ void okl4_channel_close(struct okl4_channel *ch, bool reads, bool writes)
 	mutex_lock(&ch->lock);
 	if (writes && !--ch->n_writers) {
 		mutex_lock(&ch->tx_lock);
-		pipe_producer_close(&ch->mem->pair.tx);
+		okl4_pipe_producer_close(&ch->mem->pair.tx);
 		okl4_channel_unlock(ch, &ch->tx_lock);
 	}
 	if (reads && !--ch->n_readers) {
 		mutex_lock(&ch->rx_lock);
-		pipe_consumer_close(&ch->mem->pair.rx);
+		okl4_pipe_consumer_close(&ch->mem->pair.rx);
 		okl4_channel_unlock(ch, &ch->rx_lock);
 	}
 	discard_useless(ch);

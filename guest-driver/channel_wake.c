@@ -87,7 +87,7 @@ void okl4_channel_unlock(struct okl4_channel *ch, struct mutex *lock)
  * okl4_channel_break() - a channel's memory has failed: files get EIO from here on
  * @ch: channel
  * @mem: its memory
- * @status: why (enum fs_status), either sign
+ * @status: why (enum okl4_status), either sign
  *
  * Context: any lock of the channel may be held.
  */
@@ -96,10 +96,10 @@ void okl4_channel_break(struct okl4_channel *ch, struct okl4_mem *mem, int statu
 	if (cmpxchg(&mem->failed, 0, abs(status)))
 		return;
 	trace_okl4fs_fail(ch, abs(status));
-	if (abs(status) < FS_STATUS_END)
+	if (abs(status) < OKL4_STATUS_END)
 		atomic_inc(&ch->failures[abs(status)]);
 	pr_warn_ratelimited("channel %*pE failed: %s\n", (int)ch->name_bytes, ch->name,
-			    fs_status_text(status));
+			    okl4_status_text(status));
 	okl4_channel_wake(ch);
 }
 
@@ -108,18 +108,18 @@ void okl4_channel_break(struct okl4_channel *ch, struct okl4_mem *mem, int statu
  * @ch: channel with memory
  * @bytes: room that is waited for
  *
- * As pipe_arm_write(). Several may sleep on the guest's writing end, so when this takes the place
- * of another's wake value, all of them look again.
+ * As okl4_pipe_arm_write(). Several may sleep on the guest's writing end, so when this takes the
+ * place of another's wake value, all of them look again.
  *
  * Context: @ch->tx_lock held.
- * Return: as pipe_arm_write().
+ * Return: as okl4_pipe_arm_write().
  */
 int okl4_channel_arm_write(struct okl4_channel *ch, u64 bytes)
 {
-	struct pipe *tx = &ch->mem->pair.tx;
-	int r = pipe_arm_write(tx, bytes);
+	struct okl4_pipe *tx = &ch->mem->pair.tx;
+	int r = okl4_pipe_arm_write(tx, bytes);
 
-	if (pipe_take_overdue(tx))
+	if (okl4_pipe_take_overdue(tx))
 		okl4_channel_wake(ch);
 	return r;
 }
@@ -148,7 +148,7 @@ bool okl4_channel_waited_for(struct okl4_channel *ch)
 	if (mem && !READ_ONCE(mem->failed)) {
 		waits = !mutex_trylock(&ch->tx_lock);
 		if (!waits) {
-			waits = pipe_writable(&mem->pair.tx) < (s64)mem->pair.ring_bytes;
+			waits = okl4_pipe_writable(&mem->pair.tx) < (s64)mem->pair.ring_bytes;
 			okl4_channel_unlock(ch, &ch->tx_lock);
 		}
 	}

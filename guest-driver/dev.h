@@ -158,7 +158,7 @@ struct okl4_dev {
 	bool has_queues;
 	bool live;
 	struct okl4_event_queue *event;
-	struct bell_shm *bell;
+	struct okl4_bell_shm *bell;
 
 	spinlock_t slot_lock;
 	struct okl4_slot *slot;

@@ -191,7 +191,7 @@ static int check_reply(struct okl4_req *req, u32 cookie)
 		return -EPROTO;
 	if (le16_to_cpu(hdr.type) != req->type || le32_to_cpu(hdr.cookie) != cookie)
 		return -EPROTO;
-	if (bytes != (status == FS_OK ? req->rep_bytes : sizeof(hdr)))
+	if (bytes != (status == OKL4_OK ? req->rep_bytes : sizeof(hdr)))
 		return -EPROTO;
 	return status;
 }
@@ -228,9 +228,9 @@ int okl4_call(struct okl4_dev *dev, struct okl4_req *req, unsigned int limit_ms,
 		return r;
 	}
 	r = check_reply(req, dev->cookie);
-	if (r == FS_REQ_NO_HELLO)
+	if (r == OKL4_REQ_NO_HELLO)
 		r = -ESTALE;
-	if (r == FS_OK && reply)
+	if (r == OKL4_OK && reply)
 		memcpy(reply, req->reply, req->rep_bytes);
 	req_free(req);
 	return r;

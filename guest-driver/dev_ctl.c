@@ -2,8 +2,8 @@
 /*
  * dev_ctl.c - requests of a device to its host: HELLO, CHANNEL_INFO, PING
  *
- * The functions here and in dev_memory.c return 0 when the host says FS_OK, a positive enum
- * fs_status when it refuses, and a negative errno when there is no (good) answer. Then the device
+ * The functions here and in dev_memory.c return 0 when the host says OKL4_OK, a positive enum
+ * okl4_status when it refuses, and a negative errno when there is no (good) answer. Then the device
  * must be reset, except for -ENOMEM: such a request was never made. A host that was restarted
  * without a reset of the device does not know it: that is -ESTALE.
  */
@@ -53,7 +53,7 @@ int okl4_ctl_hello(struct okl4_dev *dev, unsigned int limit_ms, u32 *max_channel
  * @first_id: id
  * @info: out: what the host says, not checked
  *
- * Return: as said at the head of this file; FS_NO_CHANNEL: there is none.
+ * Return: as said at the head of this file; OKL4_NO_CHANNEL: there is none.
  */
 int okl4_ctl_info(struct okl4_dev *dev, u32 first_id, struct okl4fs_info_rep *info)
 {

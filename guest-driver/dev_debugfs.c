@@ -21,16 +21,16 @@ static struct dentry *top;
 struct side {
 	const char *key; /* what its keys begin with */
 	const struct okl4_counts *counts;
-	const struct pipe *pipe; /* the guest's end of it, or NULL when there is no memory */
+	const struct okl4_pipe *pipe; /* the guest's end of it, or NULL when there is no memory */
 	u64 opens;
 	unsigned int n_open;
 	bool guest_writes; /* else the host does */
 };
 
 /* A phase says whether an end is open, and how often it was opened */
-static void show_phase(struct seq_file *m, const char *key, const char *who, const le64 *word)
+static void show_phase(struct seq_file *m, const char *key, const char *who, const okl4_le64 *word)
 {
-	u64 phase = le64_to_cpu(fs_load(word));
+	u64 phase = le64_to_cpu(okl4_load(word));
 
 	seq_printf(m, "%s.%s_state %s\n%s.%s_epoch %llu\n", key, who,
 		   phase & 1 ? "open" :
@@ -42,7 +42,7 @@ static void show_phase(struct seq_file *m, const char *key, const char *who, con
 static void show_side(struct seq_file *m, const struct side *side)
 {
 	const struct okl4_counts *c = side->counts;
-	const struct pipe_shm *shm;
+	const struct okl4_pipe_shm *shm;
 
 	seq_printf(m, "%s.bytes %lld\n", side->key, atomic64_read(&c->bytes));
 	seq_printf(m, "%s.messages %lld\n", side->key, atomic64_read(&c->messages));
@@ -56,8 +56,8 @@ static void show_side(struct seq_file *m, const struct side *side)
 	shm = side->pipe->shm;
 	/* A snapshot: both words may move meanwhile, and one of them is the host's */
 	seq_printf(m, "%s.ring_fill_bytes %lld\n", side->key,
-		   (s64)(le64_to_cpu(fs_load(&shm->producer.head)) -
-			 le64_to_cpu(fs_load(&shm->consumer.tail))));
+		   (s64)(le64_to_cpu(okl4_load(&shm->producer.head)) -
+			 le64_to_cpu(okl4_load(&shm->consumer.tail))));
 	show_phase(m, side->key, side->guest_writes ? "guest" : "host", &shm->producer.phase);
 	show_phase(m, side->key, side->guest_writes ? "host" : "guest", &shm->consumer.phase);
 }
@@ -80,7 +80,7 @@ static void show_memory(struct seq_file *m, const struct okl4_mem *mem)
 		return;
 	failed = READ_ONCE(mem->failed);
 	if (failed)
-		seq_printf(m, "failure %s\n", fs_status_name(failed));
+		seq_printf(m, "failure %s\n", okl4_status_name(failed));
 	for (i = 0; i < OKL4FS_N_SECS; i++)
 		seq_printf(m, "%s.n_chunks %u\n%s.chunk_bytes %u\n", key[i], mem->chunks[i].n,
 			   key[i], mem->chunks[i].chunk_bytes);
@@ -102,10 +102,10 @@ static void show_errors(struct seq_file *m, const struct okl4_channel *ch)
 		if (n)
 			seq_printf(m, "errors.open_%s %d\n", key[i], n);
 	}
-	for (i = 0; i < FS_STATUS_END; i++) {
+	for (i = 0; i < OKL4_STATUS_END; i++) {
 		n = atomic_read(&ch->failures[i]);
 		if (n)
-			seq_printf(m, "errors.%s %d\n", fs_status_name(i), n);
+			seq_printf(m, "errors.%s %d\n", okl4_status_name(i), n);
 	}
 }
 

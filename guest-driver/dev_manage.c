@@ -45,9 +45,9 @@ static void lost_host(struct okl4_dev *dev, int why)
 static int refusal(int status)
 {
 	switch (status) {
-	case FS_NO_CHANNEL:
+	case OKL4_NO_CHANNEL:
 		return -ENXIO;
-	case FS_NO_MEMORY:
+	case OKL4_NO_MEMORY:
 		return -ENOMEM;
 	default:
 		return -EIO;
@@ -176,7 +176,7 @@ static int greet(struct okl4_dev *dev)
 	r = okl4_ctl_hello(dev, limit_ms, &max_channels);
 	if (r > 0)
 		dev_err_ratelimited(&dev->vdev->dev, "the host refuses us: %s\n",
-				    fs_status_text(r));
+				    okl4_status_text(r));
 	if (r)
 		return r > 0 ? -EPROTO : r;
 	dev->greeted = true;

@@ -48,7 +48,7 @@ static struct okl4_req *attach_req(u32 id, u32 generation, const struct okl4_mem
 
 	for (i = 0; i < OKL4FS_N_SECS; i++)
 		n += mem->chunks[i].n;
-	bytes = sizeof(*body) + n * sizeof(le64);
+	bytes = sizeof(*body) + n * sizeof(okl4_le64);
 	req = okl4_req_new(OKL4FS_REQ_ATTACH, bytes, sizeof(struct okl4fs_rep_hdr));
 	if (!req)
 		return NULL;
@@ -64,8 +64,9 @@ static struct okl4_req *attach_req(u32 id, u32 generation, const struct okl4_mem
 		body->sec[i].bytes = cpu_to_le64(mem->sec[i].bytes);
 		body->sec[i].chunk_bytes = cpu_to_le32(c->chunk_bytes);
 		body->sec[i].n_chunks = cpu_to_le32(c->n);
-		for (k = 0; k < c->n; k++, bytes += sizeof(le64))
-			*(le64 *)okl4_req_at(req, bytes) = cpu_to_le64(virt_to_phys(c->base[k]));
+		for (k = 0; k < c->n; k++, bytes += sizeof(okl4_le64))
+			*(okl4_le64 *)okl4_req_at(req, bytes) =
+				cpu_to_le64(virt_to_phys(c->base[k]));
 	}
 	return req;
 }

@@ -68,7 +68,7 @@ static int ask_channel(struct okl4_dev *dev, u32 first_id, struct okl4fs_info_re
 {
 	int r = okl4_ctl_info(dev, first_id, info);
 
-	if (r == FS_NO_CHANNEL)
+	if (r == OKL4_NO_CHANNEL)
 		return -ENOENT;
 	if (r)
 		return r > 0 ? -EPROTO : r;

@@ -74,12 +74,12 @@ static void answer_bell(struct okl4_event_queue *q)
 	unsigned int word;
 
 	for (word = q->index; word < OKL4FS_BELL_WORDS; word += dev->n_bells) {
-		le64 *to_guest = &dev->bell->to_guest[word];
+		okl4_le64 *to_guest = &dev->bell->to_guest[word];
 
-		if (!fs_load(to_guest))
+		if (!okl4_load(to_guest))
 			continue;
 		/* A full barrier: those that are woken see what the host wrote before it rang */
-		okl4_slots_wake(dev, word, le64_to_cpu(fs_xchg64(to_guest, 0)), true);
+		okl4_slots_wake(dev, word, le64_to_cpu(okl4_xchg64(to_guest, 0)), true);
 	}
 }
 
@@ -145,10 +145,10 @@ void okl4_dev_ring(struct okl4_port *port, u32 id)
 {
 	struct okl4_dev *dev = okl4_dev_of(port);
 	unsigned int word = id % OKL4FS_BELL_WORDS;
-	le64 bit = cpu_to_le64(BIT_ULL(id / OKL4FS_BELL_WORDS));
+	okl4_le64 bit = cpu_to_le64(BIT_ULL(id / OKL4FS_BELL_WORDS));
 
 	/* A full barrier: when the host takes the bit it sees what was written before */
-	if (fs_fetch_or64(&dev->bell->to_host[word], bit))
+	if (okl4_fetch_or64(&dev->bell->to_host[word], bit))
 		return;
 	/* Pairs with okl4_queues_start() */
 	if (smp_load_acquire(&dev->live))
@@ -168,7 +168,7 @@ bool okl4_bell_unanswered(struct okl4_dev *dev)
 	unsigned int word;
 
 	for (word = 0; word < OKL4FS_BELL_WORDS; word++) {
-		if (fs_load(&dev->bell->to_host[word]))
+		if (okl4_load(&dev->bell->to_host[word]))
 			return true;
 	}
 	return false;

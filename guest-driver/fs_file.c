@@ -20,7 +20,7 @@ static long okl4fs_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 
 	if (cmd != FIONREAD)
 		return -ENOIOCTLCMD;
-	n = pipe_glance_read(&ch->mem->pair.rx).bytes;
+	n = okl4_pipe_glance_read(&ch->mem->pair.rx).bytes;
 	if (n < 0)
 		return -EIO;
 	return put_user((int)n, (int __user *)arg);

@@ -18,9 +18,9 @@
 #include "fs.h"
 
 /* Whether an atomic write would not wait. No ring is smaller than PIPE_BUF */
-static bool may_write(struct pipe *tx)
+static bool may_write(struct okl4_pipe *tx)
 {
-	return pipe_writable(tx) >= PIPE_BUF;
+	return okl4_pipe_writable(tx) >= PIPE_BUF;
 }
 
 static bool is_watched(wait_queue_head_t *wait, struct fasync_struct **async)
@@ -41,11 +41,12 @@ static bool is_watched(wait_queue_head_t *wait, struct fasync_struct **async)
  */
 void okl4fs_rearm_read(struct okl4_channel *ch, bool short_of)
 {
-	struct pipe *rx = &ch->mem->pair.rx;
+	struct okl4_pipe *rx = &ch->mem->pair.rx;
 
 	if (!is_watched(&ch->rx_wait, &ch->rx_async))
 		return;
-	if (pipe_readable(rx) > 0 ? short_of : pipe_arm_read(rx) > 0 && pipe_readable(rx) > 0)
+	if (okl4_pipe_readable(rx) > 0 ? short_of :
+					 okl4_pipe_arm_read(rx) > 0 && okl4_pipe_readable(rx) > 0)
 		okl4_channel_wake(ch);
 }
 
@@ -58,53 +59,53 @@ void okl4fs_rearm_read(struct okl4_channel *ch, bool short_of)
  */
 void okl4fs_rearm_write(struct okl4_channel *ch, bool short_of)
 {
-	struct pipe *tx = &ch->mem->pair.tx;
+	struct okl4_pipe *tx = &ch->mem->pair.tx;
 
-	if (!is_watched(&ch->tx_wait, &ch->tx_async) || pipe_error(tx))
+	if (!is_watched(&ch->tx_wait, &ch->tx_async) || okl4_pipe_error(tx))
 		return;
 	if (may_write(tx) ? short_of : okl4_channel_arm_write(ch, PIPE_BUF) > 0 && may_write(tx))
 		okl4_channel_wake(ch);
 }
 
 /* In place of poll_read() when another call holds the direction */
-static __poll_t glance_read(const struct pipe *rx)
+static __poll_t glance_read(const struct okl4_pipe *rx)
 {
-	struct pipe_glance seen = pipe_glance_read(rx);
+	struct okl4_pipe_glance seen = okl4_pipe_glance_read(rx);
 	__poll_t mask = seen.bytes > 0 ? EPOLLIN | EPOLLRDNORM : 0;
 
-	if ((seen.bytes > 0 || seen.at_eof) && seen.peer == PIPE_CLOSED)
+	if ((seen.bytes > 0 || seen.at_eof) && seen.peer == OKL4_PIPE_CLOSED)
 		mask |= EPOLLHUP;
 	return mask;
 }
 
 /* In place of poll_write() when another call holds the direction */
-static __poll_t glance_write(const struct pipe *tx)
+static __poll_t glance_write(const struct okl4_pipe *tx)
 {
-	struct pipe_glance seen = pipe_glance_write(tx);
+	struct okl4_pipe_glance seen = okl4_pipe_glance_write(tx);
 	__poll_t mask = seen.bytes >= PIPE_BUF ? EPOLLOUT | EPOLLWRNORM : 0;
 
-	return seen.peer == PIPE_CLOSED ? mask | EPOLLERR : mask;
+	return seen.peer == OKL4_PIPE_CLOSED ? mask | EPOLLERR : mask;
 }
 
 /* As with a fifo, HUP: the writer has gone. An end-of-file that was taken before does not count */
 static __poll_t poll_read(struct okl4_channel *ch)
 {
-	struct pipe *rx = &ch->mem->pair.rx;
-	enum pipe_state writer;
+	struct okl4_pipe *rx = &ch->mem->pair.rx;
+	enum okl4_pipe_state writer;
 	__poll_t mask = 0;
 	int ready;
 
 	if (!okl4_channel_trylock(ch, &ch->rx_lock))
 		return glance_read(rx);
-	ready = pipe_readable(rx) > 0 ? 1 : pipe_arm_read(rx);
+	ready = okl4_pipe_readable(rx) > 0 ? 1 : okl4_pipe_arm_read(rx);
 	if (ready > 0) {
-		if (pipe_readable(rx) > 0)
+		if (okl4_pipe_readable(rx) > 0)
 			mask |= EPOLLIN | EPOLLRDNORM;
-		if (!pipe_consumer_peer(rx, &writer) && writer == PIPE_CLOSED)
+		if (!okl4_pipe_consumer_peer(rx, &writer) && writer == OKL4_PIPE_CLOSED)
 			mask |= EPOLLHUP;
 	}
-	if (pipe_error(rx))
-		okl4_channel_break(ch, ch->mem, pipe_error(rx));
+	if (okl4_pipe_error(rx))
+		okl4_channel_break(ch, ch->mem, okl4_pipe_error(rx));
 	okl4_channel_unlock(ch, &ch->rx_lock);
 	return mask;
 }
@@ -112,20 +113,20 @@ static __poll_t poll_read(struct okl4_channel *ch)
 /* As with a fifo, ERR: the reader has gone */
 static __poll_t poll_write(struct okl4_channel *ch)
 {
-	struct pipe *tx = &ch->mem->pair.tx;
-	enum pipe_state reader;
+	struct okl4_pipe *tx = &ch->mem->pair.tx;
+	enum okl4_pipe_state reader;
 	__poll_t mask = 0;
 
 	if (!okl4_channel_trylock(ch, &ch->tx_lock))
 		return glance_write(tx);
-	if (!pipe_error(tx) && (may_write(tx) || okl4_channel_arm_write(ch, PIPE_BUF) > 0)) {
+	if (!okl4_pipe_error(tx) && (may_write(tx) || okl4_channel_arm_write(ch, PIPE_BUF) > 0)) {
 		if (may_write(tx))
 			mask |= EPOLLOUT | EPOLLWRNORM;
-		if (!pipe_producer_peer(tx, &reader) && reader == PIPE_CLOSED)
+		if (!okl4_pipe_producer_peer(tx, &reader) && reader == OKL4_PIPE_CLOSED)
 			mask |= EPOLLERR;
 	}
-	if (pipe_error(tx))
-		okl4_channel_break(ch, ch->mem, pipe_error(tx));
+	if (okl4_pipe_error(tx))
+		okl4_channel_break(ch, ch->mem, okl4_pipe_error(tx));
 	okl4_channel_unlock(ch, &ch->tx_lock);
 	return mask;
 }

@@ -24,7 +24,7 @@
 unsigned int okl4_spin_us;
 
 /* How many bytes are copied before the peer is told; an atomic write fits */
-static u64 piece_bytes(const struct socketpair *pair)
+static u64 piece_bytes(const struct okl4_socketpair *pair)
 {
 	return max_t(u64, pair->ring_bytes / 8, PIPE_BUF);
 }
@@ -46,9 +46,9 @@ static int lock_pipe(struct mutex *lock, const struct kiocb *iocb)
 static int to_errno(struct okl4_channel *ch, s64 status)
 {
 	switch (status) {
-	case -FS_AGAIN:
+	case -OKL4_AGAIN:
 		return -EAGAIN;
-	case -FS_PIPE:
+	case -OKL4_PIPE:
 		return -EPIPE;
 	default:
 		okl4_channel_break(ch, ch->mem, (int)status);
@@ -70,7 +70,7 @@ static void moved(struct okl4_channel *ch, struct okl4_counts *counts, size_t by
 }
 
 /* Return: how many; fewer than @bytes when the caller's memory is not there */
-static size_t copy_to_caller(const struct pipe_seg seg[2], size_t bytes, struct iov_iter *to)
+static size_t copy_to_caller(const struct okl4_pipe_seg seg[2], size_t bytes, struct iov_iter *to)
 {
 	size_t first = min_t(u64, bytes, seg[0].bytes);
 	size_t done = copy_to_iter(seg[0].base, first, to);
@@ -81,7 +81,8 @@ static size_t copy_to_caller(const struct pipe_seg seg[2], size_t bytes, struct 
 }
 
 /* Return: how many; fewer than @bytes when the caller's memory is not there */
-static size_t copy_from_caller(const struct pipe_seg seg[2], size_t bytes, struct iov_iter *from)
+static size_t copy_from_caller(const struct okl4_pipe_seg seg[2], size_t bytes,
+			       struct iov_iter *from)
 {
 	size_t first = min_t(u64, bytes, seg[0].bytes);
 	size_t done = copy_from_iter(seg[0].base, first, from);
@@ -94,27 +95,27 @@ static size_t copy_from_caller(const struct pipe_seg seg[2], size_t bytes, struc
 /* Return: bytes; 0: end-of-file; -EAGAIN: there is nothing; -EIO; -EFAULT. @ch->rx_lock held */
 static ssize_t read_there(struct okl4_channel *ch, struct iov_iter *to)
 {
-	struct socketpair *pair = &ch->mem->pair;
+	struct okl4_socketpair *pair = &ch->mem->pair;
 	ssize_t done = 0;
 
 	if (READ_ONCE(ch->mem->failed))
 		return -EIO;
 	while (iov_iter_count(to)) {
-		struct pipe_seg seg[2];
+		struct okl4_pipe_seg seg[2];
 		size_t want, copied;
 		s64 n;
 
 		/* Not peek: that would note an end-of-file which this call does not report */
-		if (done && pipe_readable(&pair->rx) <= 0)
+		if (done && okl4_pipe_readable(&pair->rx) <= 0)
 			break;
-		n = pipe_peek_read(&pair->rx, seg);
+		n = okl4_pipe_peek_read(&pair->rx, seg);
 		if (n == 0)
 			return done;
 		if (n < 0)
 			return done ? done : to_errno(ch, n);
 		want = min3((u64)n, (u64)iov_iter_count(to), piece_bytes(pair));
 		copied = copy_to_caller(seg, want, to);
-		moved(ch, &ch->rx_counts, copied, !done, pipe_commit_read(&pair->rx, copied));
+		moved(ch, &ch->rx_counts, copied, !done, okl4_pipe_commit_read(&pair->rx, copied));
 		done += copied;
 		if (copied < want)
 			return done ? done : -EFAULT;
@@ -159,7 +160,7 @@ static bool spin(struct okl4_channel *ch)
 	if (!spin_ns)
 		return false;
 	end = ktime_get_ns() + spin_ns;
-	while (pipe_readable(&ch->mem->pair.rx) == 0) {
+	while (okl4_pipe_readable(&ch->mem->pair.rx) == 0) {
 		if (need_resched() || signal_pending(current) || ktime_get_ns() >= end)
 			return false;
 		cpu_relax();
@@ -202,8 +203,8 @@ ssize_t okl4fs_read_iter(struct kiocb *iocb, struct iov_iter *to)
 			if (spin(ch))
 				continue;
 		}
-		err = wait_armed(ch, pipe_arm_read(&ch->mem->pair.rx), &ch->rx_lock, &ch->rx_wait,
-				 wakes);
+		err = wait_armed(ch, okl4_pipe_arm_read(&ch->mem->pair.rx), &ch->rx_lock,
+				 &ch->rx_wait, wakes);
 		if (err)
 			return err;
 	}
@@ -217,17 +218,18 @@ ssize_t okl4fs_read_iter(struct kiocb *iocb, struct iov_iter *to)
 /* Return: 0: all is written, or there is no room for more; or an errno. @ch->tx_lock held */
 static int write_fitting(struct okl4_channel *ch, struct iov_iter *from, bool whole, ssize_t *done)
 {
-	struct socketpair *pair = &ch->mem->pair;
+	struct okl4_socketpair *pair = &ch->mem->pair;
 
 	while (iov_iter_count(from)) {
 		size_t left = iov_iter_count(from), want, copied;
-		struct pipe_seg seg[2];
+		struct okl4_pipe_seg seg[2];
 		s64 n;
 
 		if (okl4_channel_error(ch, ch->mem))
 			return -EIO;
-		n = pipe_peek_write(&pair->tx, seg);
-		if (n == -FS_AGAIN || (n > 0 && whole && pipe_writable(&pair->tx) < (s64)left))
+		n = okl4_pipe_peek_write(&pair->tx, seg);
+		if (n == -OKL4_AGAIN ||
+		    (n > 0 && whole && okl4_pipe_writable(&pair->tx) < (s64)left))
 			return 0;
 		if (n < 0)
 			return to_errno(ch, n);
@@ -237,7 +239,8 @@ static int write_fitting(struct okl4_channel *ch, struct iov_iter *from, bool wh
 			iov_iter_revert(from, copied);
 			return -EFAULT;
 		}
-		moved(ch, &ch->tx_counts, copied, !*done, pipe_commit_write(&pair->tx, copied));
+		moved(ch, &ch->tx_counts, copied, !*done,
+		      okl4_pipe_commit_write(&pair->tx, copied));
 		*done += copied;
 		if (copied < want)
 			return -EFAULT;
@@ -297,7 +300,7 @@ ssize_t okl4fs_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	if (!iov_iter_count(from))
 		return 0;
 	err = write_until_done(iocb, from, &done);
-	/* As pipe_write(): also when something was written before */
+	/* As okl4_pipe_write(): also when something was written before */
 	if (err == -EPIPE && !(iocb->ki_flags & OKL4_IOCB_NOSIGNAL))
 		send_sig(SIGPIPE, current, 0);
 	if (done > 0 && sb_start_write_trylock(file_inode(file)->i_sb)) {

@@ -132,11 +132,11 @@ static int lay_out(struct okl4_mem *mem, u64 ring_bytes)
 		err = okl4_chunks_alloc(c, i == OKL4FS_SEC_CTL ? OKL4FS_CTL_BYTES_MIN : ring_bytes);
 		if (err)
 			return err;
-		if (memsec_init(&mem->sec[i], c->base, c->n, c->chunk_bytes))
+		if (okl4_memsec_init(&mem->sec[i], c->base, c->n, c->chunk_bytes))
 			return -EINVAL;
 	}
-	if (socketpair_create(&mem->pair, &mem->sec[OKL4FS_SEC_CTL], &mem->sec[OKL4FS_SEC_FWD],
-			      &mem->sec[OKL4FS_SEC_BWD], mem->instance))
+	if (okl4_socketpair_create(&mem->pair, &mem->sec[OKL4FS_SEC_CTL], &mem->sec[OKL4FS_SEC_FWD],
+				   &mem->sec[OKL4FS_SEC_BWD], mem->instance))
 		return -EINVAL;
 	return 0;
 }

@@ -33,8 +33,8 @@ struct okl4_chunks {
  * @pair: the guest's end: tx is serialised by the channel's tx_lock, rx by its rx_lock
  * @share_bytes: its part of the bytes of all channels' rings
  * @instance: random number that identifies this memory; never 0
- * @failed: 0, or the status (enum fs_status, positive) for which the memory is no longer used; set
- *	once, by cmpxchg
+ * @failed: 0, or the status (enum okl4_status, positive) for which the memory is no longer used;
+ *	set once, by cmpxchg
  * @holder: the device that may be using this memory, or NULL. Protected by the channel's lock; once
  *	the memory is retired, by the device's control mutex
  * @holder_id: the channel id under which @holder has it
@@ -43,8 +43,8 @@ struct okl4_chunks {
  */
 struct okl4_mem {
 	struct okl4_chunks chunks[OKL4FS_N_SECS];
-	struct memsec sec[OKL4FS_N_SECS];
-	struct socketpair pair;
+	struct okl4_memsec sec[OKL4FS_N_SECS];
+	struct okl4_socketpair pair;
 	u64 share_bytes;
 	u64 instance;
 	int failed;

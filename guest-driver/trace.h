@@ -4,7 +4,7 @@
  *
  * A tracepoint that is off costs a jump that is not taken. In a channel's name, spaces, backslashes
  * and bytes that are not printable are octal escapes, as in debugfs. A result is 0, a positive enum
- * fs_status of libfs, or a negative errno.
+ * okl4_status of libfs, or a negative errno.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM okl4fs

@@ -29,54 +29,54 @@
 
 /* The first line of the heap; the sum tells it from chance */
 struct heap_shm {
-	le32 magic;
-	le32 used_bytes; /* of the heap, with this line */
-	le32 sum;
+	okl4_le32 magic;
+	okl4_le32 used_bytes; /* of the heap, with this line */
+	okl4_le32 sum;
 	uint8_t reserved[116];
 };
 OKL4_STATIC_ASSERT(sizeof(struct heap_shm) == HEAD_BYTES, "the head is a line");
-OKL4_STATIC_ASSERT(HEAD_BYTES == MEMSEC_MALLOC_ALIGN, "the first block is aligned");
+OKL4_STATIC_ASSERT(HEAD_BYTES == OKL4_MEMSEC_MALLOC_ALIGN, "the first block is aligned");
 
 /* The factor is odd, so a change of any one word is seen */
-static uint32_t head_sum(const struct memsec_heap *h, uint32_t used_bytes)
+static uint32_t head_sum(const struct okl4_memsec_heap *h, uint32_t used_bytes)
 {
 	return HEAP_MAGIC + used_bytes * 0x9e3779b1U + h->offset * 0xc2b2ae3dU;
 }
 
-static int read_head(const struct memsec_heap *h, uint32_t *used_bytes)
+static int read_head(const struct okl4_memsec_heap *h, uint32_t *used_bytes)
 {
-	const struct heap_shm *shm = memsec_at(h->sec, h->offset, sizeof(*shm));
+	const struct heap_shm *shm = okl4_memsec_at(h->sec, h->offset, sizeof(*shm));
 	uint32_t used;
 
-	if (!shm || fs_le32_to_cpu(fs_load(&shm->magic)) != HEAP_MAGIC)
-		return -FS_HEAP_CORRUPT;
-	used = fs_le32_to_cpu(fs_load(&shm->used_bytes));
-	if (fs_le32_to_cpu(fs_load(&shm->sum)) != head_sum(h, used))
-		return -FS_HEAP_CORRUPT;
-	if (used < HEAD_BYTES || used > h->bytes || used % MEMSEC_MALLOC_ALIGN)
-		return -FS_HEAP_CORRUPT;
+	if (!shm || okl4_le32_to_cpu(okl4_load(&shm->magic)) != HEAP_MAGIC)
+		return -OKL4_HEAP_CORRUPT;
+	used = okl4_le32_to_cpu(okl4_load(&shm->used_bytes));
+	if (okl4_le32_to_cpu(okl4_load(&shm->sum)) != head_sum(h, used))
+		return -OKL4_HEAP_CORRUPT;
+	if (used < HEAD_BYTES || used > h->bytes || used % OKL4_MEMSEC_MALLOC_ALIGN)
+		return -OKL4_HEAP_CORRUPT;
 	*used_bytes = used;
 	return 0;
 }
 
-static void write_head(const struct memsec_heap *h, uint32_t used_bytes)
+static void write_head(const struct okl4_memsec_heap *h, uint32_t used_bytes)
 {
-	struct heap_shm *shm = memsec_at(h->sec, h->offset, sizeof(*shm));
+	struct heap_shm *shm = okl4_memsec_at(h->sec, h->offset, sizeof(*shm));
 
 	if (!shm)
 		return;
-	fs_store(&shm->magic, fs_cpu_to_le32(HEAP_MAGIC));
-	fs_store(&shm->used_bytes, fs_cpu_to_le32(used_bytes));
-	fs_store(&shm->sum, fs_cpu_to_le32(head_sum(h, used_bytes)));
+	okl4_store(&shm->magic, okl4_cpu_to_le32(HEAP_MAGIC));
+	okl4_store(&shm->used_bytes, okl4_cpu_to_le32(used_bytes));
+	okl4_store(&shm->sum, okl4_cpu_to_le32(head_sum(h, used_bytes)));
 }
 
-int memsec_malloc_create(struct memsec_heap *h, const struct memsec *sec, uint32_t offset,
-			 uint32_t bytes)
+int okl4_memsec_malloc_create(struct okl4_memsec_heap *h, const struct okl4_memsec *sec,
+			      uint32_t offset, uint32_t bytes)
 {
-	if (offset % MEMSEC_MALLOC_ALIGN || bytes % MEMSEC_MALLOC_ALIGN ||
-	    bytes < HEAD_BYTES + MEMSEC_MALLOC_ALIGN || bytes > UINT32_MAX - offset ||
-	    !fs_range_ok(offset, bytes, sec->bytes))
-		return -FS_HEAP_BOUNDS;
+	if (offset % OKL4_MEMSEC_MALLOC_ALIGN || bytes % OKL4_MEMSEC_MALLOC_ALIGN ||
+	    bytes < HEAD_BYTES + OKL4_MEMSEC_MALLOC_ALIGN || bytes > UINT32_MAX - offset ||
+	    !okl4_range_ok(offset, bytes, sec->bytes))
+		return -OKL4_HEAP_BOUNDS;
 
 	h->sec = sec;
 	h->offset = offset;
@@ -85,7 +85,7 @@ int memsec_malloc_create(struct memsec_heap *h, const struct memsec *sec, uint32
 	return 0;
 }
 
-int memsec_malloc(struct memsec_heap *h, uint32_t bytes, uint32_t *offset)
+int okl4_memsec_malloc(struct okl4_memsec_heap *h, uint32_t bytes, uint32_t *offset)
 {
 	uint64_t chunk = 1ULL << h->sec->chunk_shift;
 	uint64_t end = (uint64_t)h->offset + h->bytes;
@@ -95,21 +95,22 @@ int memsec_malloc(struct memsec_heap *h, uint32_t bytes, uint32_t *offset)
 	int r;
 
 	if (!bytes)
-		return -FS_ARG;
+		return -OKL4_ARG;
 	if (bytes > h->bytes || bytes > chunk)
-		return -FS_HEAP_FULL;
+		return -OKL4_HEAP_FULL;
 	/* Does not wrap: the heap, a multiple of the alignment, holds it */
-	bytes = (bytes + MEMSEC_MALLOC_ALIGN - 1) / MEMSEC_MALLOC_ALIGN * MEMSEC_MALLOC_ALIGN;
+	bytes = (bytes + OKL4_MEMSEC_MALLOC_ALIGN - 1) / OKL4_MEMSEC_MALLOC_ALIGN *
+		OKL4_MEMSEC_MALLOC_ALIGN;
 
 	r = read_head(h, &used_bytes);
 	if (r)
 		return r;
 	at = (uint64_t)h->offset + used_bytes;
-	if (!fs_range_ok(at & (chunk - 1), bytes, chunk))
+	if (!okl4_range_ok(at & (chunk - 1), bytes, chunk))
 		at = (at | (chunk - 1)) + 1;
-	block = at < end && bytes <= end - at ? memsec_at(h->sec, at, bytes) : NULL;
+	block = at < end && bytes <= end - at ? okl4_memsec_at(h->sec, at, bytes) : NULL;
 	if (!block)
-		return -FS_HEAP_FULL;
+		return -OKL4_HEAP_FULL;
 
 	memset(block, 0, bytes);
 	write_head(h, (uint32_t)(at - h->offset) + bytes);

@@ -44,9 +44,9 @@
  * be replaced unseen while a thread sleeps on it. Between the reader's move and its look at the
  * event, a second writer may find the first one's value passed and publish its own; then the reader
  * finds only that one, and the first writer sleeps on. So a writer that replaces a value which has
- * passed, or publishes one that passes at once, says so (pipe_take_overdue()), and its own side
- * wakes the sleepers. Readers do not have this problem: all of them want any byte, and a value is
- * replaced by a later one only after the bytes before it are gone.
+ * passed, or publishes one that passes at once, says so (okl4_pipe_take_overdue()), and its own
+ * side wakes the sleepers. Readers do not have this problem: all of them want any byte, and a value
+ * is replaced by a later one only after the bytes before it are gone.
  *
  * Opening. Each end has a `phase`: 0 never opened, odd open, even closed. It grows by one at each
  * open and each close, so it tells both the state and that there was a change. There is no
@@ -87,19 +87,19 @@ static bool crossed(uint64_t event, uint64_t from, uint64_t to)
 	return to - event - 1 < to - from;
 }
 
-int64_t pipe_writable(struct pipe *p)
+int64_t okl4_pipe_writable(struct okl4_pipe *p)
 {
 	if (p->error || load_tail(p))
 		return p->error;
 	return (int64_t)room_bytes(p);
 }
 
-uint64_t pipe_written(const struct pipe *p)
+uint64_t okl4_pipe_written(const struct okl4_pipe *p)
 {
 	return p->cursor;
 }
 
-int64_t pipe_readable(struct pipe *p)
+int64_t okl4_pipe_readable(struct okl4_pipe *p)
 {
 	if (p->error || load_head(p))
 		return p->error;
@@ -107,37 +107,37 @@ int64_t pipe_readable(struct pipe *p)
 }
 
 /* At most room_bytes() bytes; true when the peer must be woken */
-static bool publish_head(struct pipe *p, uint64_t bytes)
+static bool publish_head(struct okl4_pipe *p, uint64_t bytes)
 {
 	uint64_t from = p->cursor;
 	uint64_t event;
 
 	p->cursor += bytes;
 	/* (A): after the bytes themselves. Pairs with load_head() */
-	fs_store_release(&p->shm->producer.head, fs_cpu_to_le64(p->cursor));
-	/* (C): head before the look at the event. Pairs with the fence in pipe_arm_read() */
-	fs_fence();
-	event = fs_le64_to_cpu(fs_load(&p->shm->consumer.data_event));
+	okl4_store_release(&p->shm->producer.head, okl4_cpu_to_le64(p->cursor));
+	/* (C): head before the look at the event. Pairs with the fence in okl4_pipe_arm_read() */
+	okl4_fence();
+	event = okl4_le64_to_cpu(okl4_load(&p->shm->consumer.data_event));
 	return crossed(event, from, p->cursor);
 }
 
 /* At most filled_bytes() bytes; true when the peer must be woken */
-static bool publish_tail(struct pipe *p, uint64_t bytes)
+static bool publish_tail(struct okl4_pipe *p, uint64_t bytes)
 {
 	uint64_t from = p->cursor;
 	uint64_t event;
 
 	p->cursor += bytes;
 	/* (B): after the bytes were used. Pairs with load_tail() */
-	fs_store_release(&p->shm->consumer.tail, fs_cpu_to_le64(p->cursor));
+	okl4_store_release(&p->shm->consumer.tail, okl4_cpu_to_le64(p->cursor));
 	/* (C): tail before the look at the event. Pairs with the fence in want_room() */
-	fs_fence();
-	event = fs_le64_to_cpu(fs_load(&p->shm->producer.space_event));
+	okl4_fence();
+	event = okl4_le64_to_cpu(okl4_load(&p->shm->producer.space_event));
 	return crossed(event, from, p->cursor);
 }
 
-/* 1 when there are bytes, 0 at end-of-file (noted as reported), -FS_AGAIN, or the error */
-static int look_for_bytes(struct pipe *p)
+/* 1 when there are bytes, 0 at end-of-file (noted as reported), -OKL4_AGAIN, or the error */
+static int look_for_bytes(struct okl4_pipe *p)
 {
 	int r = look_at_writer(p);
 
@@ -146,25 +146,25 @@ static int look_for_bytes(struct pipe *p)
 	if (filled_bytes(p))
 		return 1;
 	if (!at_eof(p))
-		return -FS_AGAIN;
+		return -OKL4_AGAIN;
 	p->eof_pending = p->peer_phase;
 	return 0;
 }
 
 /* The first two contiguous pieces of some bytes (1 to the ring's size) from the own cursor on */
-static int64_t two_segs(const struct pipe *p, uint64_t bytes, struct pipe_seg seg[2])
+static int64_t two_segs(const struct okl4_pipe *p, uint64_t bytes, struct okl4_pipe_seg seg[2])
 {
 	seg[0].bytes = bytes;
-	seg[0].base = memsec_span(p->ring, p->cursor & p->mask, &seg[0].bytes);
+	seg[0].base = okl4_memsec_span(p->ring, p->cursor & p->mask, &seg[0].bytes);
 	seg[1].base = NULL;
 	seg[1].bytes = bytes - seg[0].bytes;
 	if (seg[1].bytes)
-		seg[1].base =
-			memsec_span(p->ring, (p->cursor + seg[0].bytes) & p->mask, &seg[1].bytes);
+		seg[1].base = okl4_memsec_span(p->ring, (p->cursor + seg[0].bytes) & p->mask,
+					       &seg[1].bytes);
 	return (int64_t)(seg[0].bytes + seg[1].bytes);
 }
 
-int64_t pipe_peek_write(struct pipe *p, struct pipe_seg seg[2])
+int64_t okl4_pipe_peek_write(struct okl4_pipe *p, struct okl4_pipe_seg seg[2])
 {
 	int r;
 
@@ -173,22 +173,22 @@ int64_t pipe_peek_write(struct pipe *p, struct pipe_seg seg[2])
 	if (r)
 		return r;
 	if (!room_bytes(p))
-		return -FS_AGAIN;
+		return -OKL4_AGAIN;
 	return two_segs(p, room_bytes(p), seg);
 }
 
-bool pipe_commit_write(struct pipe *p, uint64_t bytes)
+bool okl4_pipe_commit_write(struct okl4_pipe *p, uint64_t bytes)
 {
 	if (!bytes || p->error)
 		return false;
 	if (bytes > room_bytes(p)) {
-		fail_end(p, FS_ARG);
+		fail_end(p, OKL4_ARG);
 		return false;
 	}
 	return publish_head(p, bytes);
 }
 
-int64_t pipe_peek_read(struct pipe *p, struct pipe_seg seg[2])
+int64_t okl4_pipe_peek_read(struct okl4_pipe *p, struct okl4_pipe_seg seg[2])
 {
 	int r;
 
@@ -199,20 +199,21 @@ int64_t pipe_peek_read(struct pipe *p, struct pipe_seg seg[2])
 	return two_segs(p, filled_bytes(p), seg);
 }
 
-bool pipe_commit_read(struct pipe *p, uint64_t bytes)
+bool okl4_pipe_commit_read(struct okl4_pipe *p, uint64_t bytes)
 {
 	if (!bytes || p->error)
 		return false;
 	if (bytes > filled_bytes(p)) {
-		fail_end(p, FS_ARG);
+		fail_end(p, OKL4_ARG);
 		return false;
 	}
 	return publish_tail(p, bytes);
 }
 
-static uint64_t copy_to_segs(const struct pipe_seg seg[2], const uint8_t *from, uint64_t bytes)
+static uint64_t copy_to_segs(const struct okl4_pipe_seg seg[2], const uint8_t *from, uint64_t bytes)
 {
-	uint64_t first = fs_min(bytes, seg[0].bytes), second = fs_min(bytes - first, seg[1].bytes);
+	uint64_t first = okl4_min(bytes, seg[0].bytes),
+		 second = okl4_min(bytes - first, seg[1].bytes);
 
 	memcpy(seg[0].base, from, first);
 	if (second)
@@ -220,9 +221,10 @@ static uint64_t copy_to_segs(const struct pipe_seg seg[2], const uint8_t *from, 
 	return first + second;
 }
 
-static uint64_t copy_from_segs(const struct pipe_seg seg[2], uint8_t *to, uint64_t bytes)
+static uint64_t copy_from_segs(const struct okl4_pipe_seg seg[2], uint8_t *to, uint64_t bytes)
 {
-	uint64_t first = fs_min(bytes, seg[0].bytes), second = fs_min(bytes - first, seg[1].bytes);
+	uint64_t first = okl4_min(bytes, seg[0].bytes),
+		 second = okl4_min(bytes - first, seg[1].bytes);
 
 	memcpy(to, seg[0].base, first);
 	if (second)
@@ -230,10 +232,10 @@ static uint64_t copy_from_segs(const struct pipe_seg seg[2], uint8_t *to, uint64
 	return first + second;
 }
 
-int64_t pipe_write(struct pipe *p, const void *buf, uint64_t bytes, bool *notify)
+int64_t okl4_pipe_write(struct okl4_pipe *p, const void *buf, uint64_t bytes, bool *notify)
 {
 	const uint8_t *from = buf;
-	struct pipe_seg seg[2];
+	struct okl4_pipe_seg seg[2];
 	int64_t r = p->error;
 	uint64_t done = 0;
 
@@ -241,19 +243,19 @@ int64_t pipe_write(struct pipe *p, const void *buf, uint64_t bytes, bool *notify
 	while (done < bytes) {
 		uint64_t n;
 
-		r = pipe_peek_write(p, seg);
+		r = okl4_pipe_peek_write(p, seg);
 		if (r < 0)
 			break;
 		n = copy_to_segs(seg, from + done, bytes - done);
-		*notify |= pipe_commit_write(p, n);
+		*notify |= okl4_pipe_commit_write(p, n);
 		done += n;
 	}
 	return done ? (int64_t)done : r;
 }
 
-int64_t pipe_read(struct pipe *p, void *buf, uint64_t bytes, bool *notify)
+int64_t okl4_pipe_read(struct okl4_pipe *p, void *buf, uint64_t bytes, bool *notify)
 {
-	struct pipe_seg seg[2];
+	struct okl4_pipe_seg seg[2];
 	int64_t r = p->error;
 	uint64_t done = 0;
 	uint8_t *to = buf;
@@ -263,40 +265,40 @@ int64_t pipe_read(struct pipe *p, void *buf, uint64_t bytes, bool *notify)
 		uint64_t n;
 
 		/* A second peek would note an end-of-file that this call does not report */
-		if (done && pipe_readable(p) <= 0)
+		if (done && okl4_pipe_readable(p) <= 0)
 			break;
-		r = pipe_peek_read(p, seg);
+		r = okl4_pipe_peek_read(p, seg);
 		if (r <= 0)
 			break;
 		n = copy_from_segs(seg, to + done, bytes - done);
-		*notify |= pipe_commit_read(p, n);
+		*notify |= okl4_pipe_commit_read(p, n);
 		done += n;
 	}
 	return done ? (int64_t)done : r;
 }
 
-int pipe_arm_read(struct pipe *p)
+int okl4_pipe_arm_read(struct okl4_pipe *p)
 {
 	if (p->error)
 		return p->error;
 
 	p->event = p->cursor;
-	fs_store(&p->shm->consumer.data_event, fs_cpu_to_le64(p->event));
+	okl4_store(&p->shm->consumer.data_event, okl4_cpu_to_le64(p->event));
 	/* (C): the event before the look at head. Pairs with the fence in publish_head() */
-	fs_fence();
+	okl4_fence();
 	if (look_at_writer(p))
 		return p->error;
 	return filled_bytes(p) || at_eof(p);
 }
 
 /* Whether the reader, as last seen, has not gone past our wake value */
-static bool event_ahead(const struct pipe *p)
+static bool event_ahead(const struct okl4_pipe *p)
 {
 	return p->event - p->peer_cursor < p->cursor - p->peer_cursor;
 }
 
 /* A thread that sleeps on a published wake value which the reader has passed may not be notified */
-static void note_overdue(struct pipe *p, bool passed)
+static void note_overdue(struct okl4_pipe *p, bool passed)
 {
 	if (!p->armed || !passed)
 		return;
@@ -305,22 +307,22 @@ static void note_overdue(struct pipe *p, bool passed)
 }
 
 /* An earlier wake value that still lies ahead stays, since another thread waits for it */
-static int want_room(struct pipe *p, uint64_t event)
+static int want_room(struct okl4_pipe *p, uint64_t event)
 {
 	if (!event_ahead(p) || event - p->peer_cursor < p->event - p->peer_cursor)
 		p->event = event;
-	fs_store(&p->shm->producer.space_event, fs_cpu_to_le64(p->event));
+	okl4_store(&p->shm->producer.space_event, okl4_cpu_to_le64(p->event));
 	/* (C): the event before the look at tail. Pairs with the fence in publish_tail() */
-	fs_fence();
+	okl4_fence();
 	return look_at_reader(p);
 }
 
-int pipe_arm_write(struct pipe *p, uint64_t bytes)
+int okl4_pipe_arm_write(struct okl4_pipe *p, uint64_t bytes)
 {
 	uint64_t event;
 	int r;
 
-	bytes = bytes ? fs_min(bytes, ring_bytes(p)) : 1;
+	bytes = bytes ? okl4_min(bytes, ring_bytes(p)) : 1;
 	/* Past this value of tail the ring has that much room */
 	event = p->cursor + bytes - ring_bytes(p) - 1;
 
@@ -342,7 +344,7 @@ int pipe_arm_write(struct pipe *p, uint64_t bytes)
 	return p->error ? p->error : 1;
 }
 
-bool pipe_take_overdue(struct pipe *p)
+bool okl4_pipe_take_overdue(struct okl4_pipe *p)
 {
 	bool overdue = p->overdue;
 
@@ -350,7 +352,7 @@ bool pipe_take_overdue(struct pipe *p)
 	return overdue;
 }
 
-int pipe_error(const struct pipe *p)
+int okl4_pipe_error(const struct okl4_pipe *p)
 {
 	return p->error;
 }

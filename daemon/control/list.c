@@ -115,8 +115,8 @@ static struct json_object *failure_object(const struct channel_snapshot *snap)
 	if (snap->state != CHANNEL_FAILED)
 		return NULL;
 	object = json_object_new_object();
-	control_add_string(object, "status", fs_status_name((int)snap->failed_status));
-	control_add_string(object, "text", fs_status_text((int)snap->failed_status));
+	control_add_string(object, "status", okl4_status_name((int)snap->failed_status));
+	control_add_string(object, "text", okl4_status_text((int)snap->failed_status));
 	return object;
 }
 
@@ -124,9 +124,9 @@ static struct json_object *errors_object(const struct channel_snapshot *snap)
 {
 	struct json_object *object = json_object_new_object();
 
-	for (int status = 0; status < FS_STATUS_END; status++)
+	for (int status = 0; status < OKL4_STATUS_END; status++)
 		if (snap->errors[status])
-			control_add_number(object, fs_status_name(status), snap->errors[status]);
+			control_add_number(object, okl4_status_name(status), snap->errors[status]);
 	return object;
 }
 

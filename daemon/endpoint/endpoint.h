@@ -85,7 +85,8 @@ bool endpoint_is_connected(const struct endpoint *ep);
 /**
  * endpoint_turn() - a turn's share of one direction (CHANNEL_TURN_BYTES, CHANNEL_TURN_MOVES)
  * @move: move one piece of at most @max bytes. Return: bytes moved; 0 when there is nothing to do before
- *	the next wake-up; -FS_AGAIN to look again; or another negated status when a channel has failed
+ *	the next wake-up; -OKL4_AGAIN to look again; or another negated status when a channel has
+ *	failed
  * @arg: its argument
  *
  * Return: 1 when the share is used up and there may be more (channel_again()), 0 when there is nothing
@@ -94,7 +95,8 @@ bool endpoint_is_connected(const struct endpoint *ep);
 int endpoint_turn(int64_t (*move)(void *arg, uint64_t max), void *arg);
 
 /** endpoint_copy() - copy from ring to ring; both have at least @bytes */
-void endpoint_copy(const struct pipe_seg to[2], const struct pipe_seg from[2], uint64_t bytes);
+void endpoint_copy(const struct okl4_pipe_seg to[2], const struct okl4_pipe_seg from[2],
+		   uint64_t bytes);
 
 /**
  * endpoint_drain() - take what the guest wrote and drop it, one turn's share

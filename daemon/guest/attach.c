@@ -41,7 +41,7 @@ static bool extents_touch(const struct extent *list, uint32_t n, const struct ex
 		else
 			high = mid;
 	}
-	return low < n && fs_overlap(list[low].gpa, list[low].bytes, x->gpa, x->bytes);
+	return low < n && okl4_overlap(list[low].gpa, list[low].bytes, x->gpa, x->bytes);
 }
 
 static bool attachments_touch(const struct attachment *a, const struct attachment *b)
@@ -77,7 +77,7 @@ static bool touches_ring(const struct attachment *att, const struct guest_queue 
 static bool touches_others(struct guest *g, const struct guest_channel *gc,
 			   const struct attachment *att)
 {
-	struct extent bell = { g->driver.bell_gpa, sizeof(struct bell_shm) };
+	struct extent bell = { g->driver.bell_gpa, sizeof(struct okl4_bell_shm) };
 
 	if (extents_touch(att->extent, att->n_extents, &bell))
 		return true;
@@ -102,8 +102,8 @@ static int sort_extents(struct attachment *att)
 	for (uint32_t i = 1; i < att->n_extents; i++) {
 		struct extent *x = &att->extent[i];
 
-		if (fs_overlap(last->gpa, last->bytes, x->gpa, x->bytes))
-			return -FS_CHUNK_OVERLAP;
+		if (okl4_overlap(last->gpa, last->bytes, x->gpa, x->bytes))
+			return -OKL4_CHUNK_OVERLAP;
 		if (x->gpa - last->gpa == last->bytes)
 			last->bytes += x->bytes;
 		else
@@ -124,7 +124,7 @@ static int take_chunks(struct guest *g, struct attachment *att, const struct wir
 	att->gpa = malloc(req->n_chunks * sizeof(*att->gpa));
 	att->extent = malloc(req->n_chunks * sizeof(*att->extent));
 	if (!att->gpa || !att->extent)
-		return -FS_NO_MEMORY;
+		return -OKL4_NO_MEMORY;
 	for (int s = 0; s < OKL4FS_N_SECS; s++) {
 		uint64_t bytes = req->sec[s].chunk_bytes;
 
@@ -132,9 +132,9 @@ static int take_chunks(struct guest *g, struct attachment *att, const struct wir
 			uint64_t gpa = wire_chunk_gpa(req, n);
 
 			if (gpa % OKL4FS_PAGE_BYTES)
-				return -FS_CHUNK_ALIGN;
+				return -OKL4_CHUNK_ALIGN;
 			if (!guest_memory_at(&g->mem, gpa, bytes))
-				return -FS_CHUNK_UNMAPPED;
+				return -OKL4_CHUNK_UNMAPPED;
 			att->gpa[n] = gpa;
 			att->extent[n] = (struct extent){ gpa, bytes };
 		}
@@ -151,8 +151,8 @@ static void free_pointers(void **chunk[OKL4FS_N_SECS])
 }
 
 /* After an error there is nothing to free in @chunk. */
-static int resolve(struct guest *g, const struct attachment *att, struct memsec sec[OKL4FS_N_SECS],
-		   void **chunk[OKL4FS_N_SECS])
+static int resolve(struct guest *g, const struct attachment *att,
+		   struct okl4_memsec sec[OKL4FS_N_SECS], void **chunk[OKL4FS_N_SECS])
 {
 	const uint64_t *gpa = att->gpa;
 	int r = 0;
@@ -163,14 +163,15 @@ static int resolve(struct guest *g, const struct attachment *att, struct memsec 
 
 		chunk[s] = calloc(shape->n_chunks, sizeof(**chunk));
 		if (!chunk[s])
-			r = -FS_NO_MEMORY;
+			r = -OKL4_NO_MEMORY;
 		for (uint32_t i = 0; i < shape->n_chunks && !r; i++) {
 			chunk[s][i] = guest_memory_at(&g->mem, *gpa++, shape->chunk_bytes);
 			if (!chunk[s][i])
-				r = -FS_MEMORY_LOST;
+				r = -OKL4_MEMORY_LOST;
 		}
 		if (!r)
-			r = memsec_init(&sec[s], chunk[s], shape->n_chunks, shape->chunk_bytes);
+			r = okl4_memsec_init(&sec[s], chunk[s], shape->n_chunks,
+					     shape->chunk_bytes);
 	}
 	if (r)
 		free_pointers(chunk);
@@ -179,7 +180,7 @@ static int resolve(struct guest *g, const struct attachment *att, struct memsec 
 
 int guest_reattach(struct guest *g, struct guest_channel *gc)
 {
-	struct memsec sec[OKL4FS_N_SECS];
+	struct okl4_memsec sec[OKL4FS_N_SECS];
 	void **chunk[OKL4FS_N_SECS];
 	int r = resolve(g, &gc->att, sec, chunk);
 
@@ -193,17 +194,17 @@ int guest_attach(struct guest *g, const struct wire_attach *req)
 	int r;
 
 	if (!gc || gc->generation != req->generation)
-		return -FS_NO_CHANNEL;
+		return -OKL4_NO_CHANNEL;
 	if (req->sec[OKL4FS_SEC_FWD].bytes != gc->ch.cfg->ring_bytes ||
 	    req->sec[OKL4FS_SEC_BWD].bytes != gc->ch.cfg->ring_bytes ||
 	    req->sec[OKL4FS_SEC_CTL].bytes < OKL4FS_CTL_BYTES_MIN ||
 	    req->sec[OKL4FS_SEC_CTL].bytes > OKL4FS_CTL_BYTES_MAX)
-		return -FS_SEC_BYTES;
+		return -OKL4_SEC_BYTES;
 	if (!req->instance)
-		return -FS_CTL_INSTANCE;
+		return -OKL4_CTL_INSTANCE;
 	r = take_chunks(g, &att, req);
 	if (!r && touches_others(g, gc, &att))
-		r = -FS_CHUNK_OVERLAP;
+		r = -OKL4_CHUNK_OVERLAP;
 	if (r) {
 		attachment_drop(&att);
 		return r;

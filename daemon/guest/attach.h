@@ -11,11 +11,12 @@ struct attachment;
 struct guest;
 struct guest_channel;
 
-/** guest_attach() - ATTACH; Return: 0 or a negated fs_status */
+/** guest_attach() - ATTACH; Return: 0 or a negated okl4_status */
 int guest_attach(struct guest *g, const struct wire_attach *req);
 
 /**
- * guest_reattach() - find a channel's memory again after a remap; Return: 0 or a negated fs_status
+ * guest_reattach() - find a channel's memory again after a remap; Return: 0 or a negated
+ *	okl4_status
  */
 int guest_reattach(struct guest *g, struct guest_channel *gc);
 

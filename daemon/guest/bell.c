@@ -65,7 +65,7 @@ static bool send_channel_changed(struct guest_queue *q, uint32_t id)
 	struct okl4fs_event ev;
 
 	wire_encode_event(&ev, gc ? OKL4FS_EVENT_CHANNEL_ADDED : OKL4FS_EVENT_CHANNEL_REMOVED, id,
-			  FS_OK, 0);
+			  OKL4_OK, 0);
 	return send_event(q, &ev);
 }
 
@@ -105,7 +105,7 @@ static void flush_events(struct guest_queue *q)
 		return;
 	sent = send_marked(q, g->changed, send_channel_changed);
 	sent |= send_marked(q, g->failed, send_channel_failed);
-	wire_encode_event(&ev, OKL4FS_EVENT_WAKE, 0, FS_OK, 0);
+	wire_encode_event(&ev, OKL4FS_EVENT_WAKE, 0, OKL4_OK, 0);
 	if (q->wake && send_event(q, &ev)) {
 		q->wake = false;
 		sent = true;
@@ -118,16 +118,16 @@ static void ring_bell(void *arg, uint32_t id)
 {
 	unsigned int word = id % OKL4FS_BELL_WORDS;
 	struct guest *g = arg;
-	le64 bit = fs_cpu_to_le64(1ULL << (id / OKL4FS_BELL_WORDS));
+	okl4_le64 bit = okl4_cpu_to_le64(1ULL << (id / OKL4FS_BELL_WORDS));
 
 	/* A suspended device has no bell page; attaching again rings in any case. */
-	if (!g->driver.bell || fs_fetch_or64(&g->driver.bell->to_guest[word], bit))
+	if (!g->driver.bell || okl4_fetch_or64(&g->driver.bell->to_guest[word], bit))
 		return;
 	queue_of_word(g, word)->wake = true;
 	flush_events(queue_of_word(g, word));
 }
 
-static void tell_failed(void *arg, const struct channel *ch, enum fs_status status)
+static void tell_failed(void *arg, const struct channel *ch, enum okl4_status status)
 {
 	unsigned int word = ch->id % OKL4FS_BELL_WORDS;
 	struct guest *g = arg;
@@ -177,8 +177,8 @@ static void take_bells(struct guest_queue *q)
 	     w += d->n_event_queues) {
 		/* Most words are zero, and a load is cheaper than an exchange. A bit that is set
 		 * after the load comes with a kick of its own. */
-		if (fs_load(&d->bell->to_host[w]))
-			q->rung[w] |= fs_le64_to_cpu(fs_xchg64(&d->bell->to_host[w], 0));
+		if (okl4_load(&d->bell->to_host[w]))
+			q->rung[w] |= okl4_le64_to_cpu(okl4_xchg64(&d->bell->to_host[w], 0));
 	}
 }
 

@@ -53,15 +53,15 @@ static void end_old_streams(struct guest *g, uint64_t instance)
 
 static int serve_hello(struct guest *g, const struct wire_request *req, union wire_reply *rep)
 {
-	struct bell_shm *bell;
+	struct okl4_bell_shm *bell;
 
 	if (req->hello.version < OKL4FS_ABI_VERSION)
-		return -FS_REQ_VERSION;
+		return -OKL4_REQ_VERSION;
 	if (!req->hello.n_event_queues || req->hello.n_event_queues > OKL4FS_BELL_WORDS)
-		return -FS_REQ_QUEUES;
+		return -OKL4_REQ_QUEUES;
 	bell = guest_memory_at(&g->mem, req->hello.bell_gpa, sizeof(*bell));
 	if (req->hello.bell_gpa % OKL4FS_PAGE_BYTES || !bell)
-		return -FS_BELL_ADDRESS;
+		return -OKL4_BELL_ADDRESS;
 	guest_forget_driver(g);
 	end_old_streams(g, req->hello.driver_instance);
 	g->driver.ready = true;
@@ -90,7 +90,7 @@ static int serve_info(struct guest *g, const struct wire_request *req, union wir
 	for (wc.id = req->info.first_id; wc.id < g->n_ids && !gc; wc.id++)
 		gc = g->channel[wc.id];
 	if (!gc)
-		return -FS_NO_CHANNEL;
+		return -OKL4_NO_CHANNEL;
 	wc.id = gc->ch.id;
 	wc.generation = gc->generation;
 	wc.flags = gc->cfg.exclusive ? OKL4FS_CHANNEL_EXCLUSIVE : 0;
@@ -107,9 +107,9 @@ static int serve_detach(struct guest *g, const struct wire_request *req)
 	struct guest_channel *gc = guest_channel_of(g, req->detach.channel);
 
 	if (!gc || gc->generation != req->detach.generation)
-		return -FS_NO_CHANNEL;
+		return -OKL4_NO_CHANNEL;
 	if (req->type == OKL4FS_REQ_RELEASE && !channel_is_idle(&gc->ch))
-		return -FS_CHANNEL_IN_USE;
+		return -OKL4_CHANNEL_IN_USE;
 	channel_detach(&gc->ch);
 	attachment_drop(&gc->att);
 	return 0;
@@ -120,7 +120,7 @@ static int serve_request(struct guest *g, const struct wire_request *req, union 
 	int r = 0;
 
 	if (req->type != OKL4FS_REQ_HELLO && !g->driver.ready)
-		return -FS_REQ_NO_HELLO;
+		return -OKL4_REQ_NO_HELLO;
 	switch (req->type) {
 	case OKL4FS_REQ_HELLO:
 		return serve_hello(g, req, rep);
@@ -137,7 +137,7 @@ static int serve_request(struct guest *g, const struct wire_request *req, union 
 		guest_bell_look_after(g);
 		break;
 	}
-	return r ? r : (int)wire_encode_status(rep, req, FS_OK);
+	return r ? r : (int)wire_encode_status(rep, req, OKL4_OK);
 }
 
 static const char *const request_name[] = {
@@ -162,16 +162,16 @@ static void log_refusal(struct guest *g, const struct wire_request *req, int sta
 	struct log_about about = { .guest = g->cfg.name, .channel = ch ? ch->cfg->name : NULL };
 
 	/* Neither the end of the list of channels nor a channel in use is a fault. */
-	if ((req->type == OKL4FS_REQ_CHANNEL_INFO && status == -FS_NO_CHANNEL) ||
-	    status == -FS_CHANNEL_IN_USE)
+	if ((req->type == OKL4FS_REQ_CHANNEL_INFO && status == -OKL4_NO_CHANNEL) ||
+	    status == -OKL4_CHANNEL_IN_USE)
 		return;
 	g->stats.refused++;
 	/* The channel has logged its own refusals. */
 	if (ch && ch->state == CHANNEL_FAILED && (int)ch->failed_status == -status)
 		return;
 	log_limited(&g->limit, LOG_LEVEL_WARNING, &about, "request %s refused: %s (%s)",
-		    request_name[known ? req->type : 0], fs_status_text(status),
-		    fs_status_name(status));
+		    request_name[known ? req->type : 0], okl4_status_text(status),
+		    okl4_status_name(status));
 }
 
 /* @room is at least that of the reply's header. */
@@ -183,7 +183,7 @@ static size_t serve_bytes(struct guest *g, const void *buf, size_t bytes, uint64
 
 	g->stats.requests++;
 	if (!r && room < wire_reply_bytes(req.type))
-		r = -FS_REQ_REPLY_SPACE;
+		r = -OKL4_REQ_REPLY_SPACE;
 	if (!r)
 		r = serve_request(g, &req, rep);
 	if (r >= 0)
@@ -213,12 +213,12 @@ static void serve_chain(struct guest_queue *q, const struct virtqueue_chain *cha
 	size_t n;
 
 	if (chain->in_bytes < sizeof(rep.hdr)) {
-		refuse_chain(g, chain, -FS_REQ_REPLY_SPACE, &rep);
+		refuse_chain(g, chain, -OKL4_REQ_REPLY_SPACE, &rep);
 		n = 0; /* no room for a header: write nothing */
 	} else if (!chain->out_bytes) {
-		n = refuse_chain(g, chain, -FS_REQ_CHAIN, &rep);
+		n = refuse_chain(g, chain, -OKL4_REQ_CHAIN, &rep);
 	} else if (chain->out_bytes > OKL4FS_MAX_REQ_BYTES) {
-		n = refuse_chain(g, chain, -FS_REQ_LENGTH, &rep);
+		n = refuse_chain(g, chain, -OKL4_REQ_LENGTH, &rep);
 	} else if (chain->out_bytes <= sizeof(small)) {
 		n = serve_bytes(g, small, chain_read(chain, 0, small, sizeof(small)),
 				chain->in_bytes, &rep);
@@ -226,7 +226,7 @@ static void serve_chain(struct guest_queue *q, const struct virtqueue_chain *cha
 		n = serve_bytes(g, large, chain_read(chain, 0, large, chain->out_bytes),
 				chain->in_bytes, &rep);
 	} else {
-		n = refuse_chain(g, chain, -FS_NO_MEMORY, &rep);
+		n = refuse_chain(g, chain, -OKL4_NO_MEMORY, &rep);
 	}
 	free(large);
 	virtqueue_push(&q->vq, chain->head, (uint32_t)chain_write(chain, &rep, n));

@@ -105,7 +105,7 @@ static void resume_channel(struct guest *g, struct guest_channel *gc)
 		return;
 	r = guest_reattach(g, gc);
 	/* After any other refusal the channel has failed already. */
-	if (r == -FS_MEMORY_LOST || r == -FS_NO_MEMORY)
+	if (r == -OKL4_MEMORY_LOST || r == -OKL4_NO_MEMORY)
 		channel_fail(&gc->ch, r);
 	if (r)
 		attachment_drop(&gc->att);
@@ -116,7 +116,7 @@ static void resume_channel(struct guest *g, struct guest_channel *gc)
 /* The driver's memory and rings are back, and it does not know that they were away. */
 static void resume_driver(struct guest *g)
 {
-	g->driver.bell = guest_memory_at(&g->mem, g->driver.bell_gpa, sizeof(struct bell_shm));
+	g->driver.bell = guest_memory_at(&g->mem, g->driver.bell_gpa, sizeof(struct okl4_bell_shm));
 	if (!g->driver.bell) {
 		log_limited(&g->limit, LOG_LEVEL_WARNING, &g->about,
 			    "the bell page is no longer in guest memory; "

@@ -41,7 +41,7 @@ static void ring_nobody(void *guest, uint32_t id)
 {
 }
 
-static void tell_nobody(void *guest, const struct channel *ch, enum fs_status status)
+static void tell_nobody(void *guest, const struct channel *ch, enum okl4_status status)
 {
 }
 

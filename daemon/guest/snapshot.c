@@ -58,16 +58,16 @@ void guest_snapshot(struct guest *g, struct guest_snapshot *snap)
 
 static void take_ring_state(struct channel_snapshot *s, struct channel *ch)
 {
-	struct socketpair *end = channel_end(ch);
-	int64_t fill = pipe_readable(&end->rx), room = pipe_writable(&end->tx);
-	enum pipe_state writer, reader;
+	struct okl4_socketpair *end = channel_end(ch);
+	int64_t fill = okl4_pipe_readable(&end->rx), room = okl4_pipe_writable(&end->tx);
+	enum okl4_pipe_state writer, reader;
 	int r;
 
 	s->fwd_fill = fill > 0 ? (uint64_t)fill : 0;
 	s->bwd_fill = room >= 0 ? ch->cfg->ring_bytes - (uint64_t)room : 0;
-	pipe_consumer_peer(&end->rx, &writer);
-	pipe_producer_peer(&end->tx, &reader);
-	r = pipe_error(&end->rx) ? pipe_error(&end->rx) : pipe_error(&end->tx);
+	okl4_pipe_consumer_peer(&end->rx, &writer);
+	okl4_pipe_producer_peer(&end->tx, &reader);
+	r = okl4_pipe_error(&end->rx) ? okl4_pipe_error(&end->rx) : okl4_pipe_error(&end->tx);
 	if (r) { /* looking at the rings has found a violation */
 		channel_fail(ch, r);
 		return;

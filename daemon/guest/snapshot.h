@@ -18,7 +18,7 @@ struct guest;
  * @fwd_host_phase, @fwd_guest_phase, @bwd_host_phase, @bwd_guest_phase: phases; 0 when not attached
  * @tail_bytes: bytes of streams whose guest has gone, still to be delivered
  * @lost_bytes: bytes that the guest wrote and that cannot be delivered
- * @errors: violations by fs_status
+ * @errors: violations by okl4_status
  */
 struct channel_snapshot {
 	const struct channel_config *cfg;
@@ -26,13 +26,13 @@ struct channel_snapshot {
 	struct endpoint_info info;
 	enum channel_state state;
 	uint64_t instance;
-	enum fs_status failed_status;
+	enum okl4_status failed_status;
 	uint64_t attaches;
 	struct channel_way_stats fwd, bwd;
 	uint64_t fwd_fill, bwd_fill;
 	uint64_t tail_bytes, lost_bytes;
 	uint64_t fwd_host_phase, fwd_guest_phase, bwd_host_phase, bwd_guest_phase;
-	uint32_t errors[FS_STATUS_END];
+	uint32_t errors[OKL4_STATUS_END];
 };
 
 /**

@@ -76,7 +76,7 @@ struct guest_channel {
 	uint32_t generation;
 	struct endpoint *endpoint;
 	struct attachment att;
-	enum fs_status tell_status;
+	enum okl4_status tell_status;
 	uint64_t tell_instance;
 };
 
@@ -121,7 +121,7 @@ struct guest_driver {
 	bool ready;
 	uint32_t n_event_queues;
 	uint64_t bell_gpa;
-	struct bell_shm *bell;
+	struct okl4_bell_shm *bell;
 	uint64_t instance;
 };
 

@@ -172,11 +172,11 @@ static void write_errors(struct metrics_out *out, const struct metrics *m, const
 
 	metric_begin(out, &errors);
 	for (size_t i = 0; i < s->n_channels; i++) {
-		for (int n = 0; n < FS_STATUS_END; n++) {
+		for (int n = 0; n < OKL4_STATUS_END; n++) {
 			if (!s->channel[i].snap->errors[n])
 				continue;
 			snprintf(labels, sizeof(labels), "%s,error=\"%s\"", s->channel[i].labels,
-				 fs_status_name(n));
+				 okl4_status_name(n));
 			metric_sample(out, &errors, labels, s->channel[i].snap->errors[n]);
 		}
 	}

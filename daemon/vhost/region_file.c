@@ -75,10 +75,10 @@ const char *region_file_check(int fd, uint64_t offset, uint64_t bytes, uint64_t 
 		return "a region's file is not open for reading and writing";
 	if (offset % OKL4FS_PAGE_BYTES)
 		return "a region does not begin at a page of its file";
-	if (st.st_size < 0 || !fs_range_ok(offset, bytes, (uint64_t)st.st_size))
+	if (st.st_size < 0 || !okl4_range_ok(offset, bytes, (uint64_t)st.st_size))
 		return "a region is larger than its file";
 	/* DPDK maps a multiple of the block size. */
-	if (!fs_is_pow2((uint64_t)st.st_blksize))
+	if (!okl4_is_pow2((uint64_t)st.st_blksize))
 		return "a region's file has no usable block size";
 	if (page_bytes)
 		*page_bytes = page;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * fuzz_heap.c - memsec_malloc while a peer writes over its heap
+ * fuzz_heap.c - okl4_memsec_malloc while a peer writes over its heap
  *
  * The input is a list of steps: allocations, new heaps, and stores into any word, as they are or so
  * that the heap's head becomes consistent again. Nothing may crash, hang or reach beyond the
@@ -26,33 +26,33 @@ static void must(bool ok)
 		abort();
 }
 
-static void allocate(struct memsec_heap *h, uint32_t bytes)
+static void allocate(struct okl4_memsec_heap *h, uint32_t bytes)
 {
 	uint32_t offset, i;
-	int r = memsec_malloc(h, bytes, &offset);
+	int r = okl4_memsec_malloc(h, bytes, &offset);
 	const uint8_t *at;
 
-	must(!r || r == -FS_ARG || r == -FS_HEAP_FULL || r == -FS_HEAP_CORRUPT);
+	must(!r || r == -OKL4_ARG || r == -OKL4_HEAP_FULL || r == -OKL4_HEAP_CORRUPT);
 	if (r)
 		return;
-	at = memsec_at(h->sec, offset, bytes);
-	must(at && offset % MEMSEC_MALLOC_ALIGN == 0 && offset > h->offset);
-	must(fs_range_ok(offset - h->offset, bytes, h->bytes));
+	at = okl4_memsec_at(h->sec, offset, bytes);
+	must(at && offset % OKL4_MEMSEC_MALLOC_ALIGN == 0 && offset > h->offset);
+	must(okl4_range_ok(offset - h->offset, bytes, h->bytes));
 	for (i = 0; i < bytes; i++)
 		must(!at[i]);
 }
 
 /* What a peer writes that knows the format of the head, its sum included */
-static void forge(const struct memsec_heap *h, uint32_t used_bytes)
+static void forge(const struct okl4_memsec_heap *h, uint32_t used_bytes)
 {
-	uint32_t *word = memsec_at(h->sec, h->offset, 12);
+	uint32_t *word = okl4_memsec_at(h->sec, h->offset, 12);
 
-	word[0] = fs_cpu_to_le32(0x50414548);
-	word[1] = fs_cpu_to_le32(used_bytes);
-	word[2] = fs_cpu_to_le32(0x50414548 + used_bytes * 0x9e3779b1U + h->offset * 0xc2b2ae3dU);
+	word[0] = okl4_cpu_to_le32(0x50414548);
+	word[1] = okl4_cpu_to_le32(used_bytes);
+	word[2] = okl4_cpu_to_le32(0x50414548 + used_bytes * 0x9e3779b1U + h->offset * 0xc2b2ae3dU);
 }
 
-static void step(struct memsec_heap *h, const uint8_t op[6])
+static void step(struct okl4_memsec_heap *h, const uint8_t op[6])
 {
 	uint16_t where;
 	uint32_t word;
@@ -67,22 +67,23 @@ static void step(struct memsec_heap *h, const uint8_t op[6])
 		allocate(h, where % (CHUNK + 200));
 		break;
 	case 4:
-		must(!memsec_malloc_create(h, h->sec, h->offset, h->bytes));
+		must(!okl4_memsec_malloc_create(h, h->sec, h->offset, h->bytes));
 		break;
 	case 5:
 		forge(h, word & 8 ? word / 16 : where / 128 * 128U);
 		break;
 	default:
-		*(uint32_t *)memsec_at(h->sec, where % (CHUNK * N_CHUNKS) / 4 * 4, 4) = word / 8;
+		*(uint32_t *)okl4_memsec_at(h->sec, where % (CHUNK * N_CHUNKS) / 4 * 4, 4) =
+			word / 8;
 		break;
 	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct memsec_heap h;
+	struct okl4_memsec_heap h;
 	void *chunk[N_CHUNKS];
-	struct memsec sec;
+	struct okl4_memsec sec;
 	int i;
 
 	for (i = 0; i < N_CHUNKS; i++) {
@@ -90,8 +91,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		must(chunk[i]);
 		memset(chunk[i], 0xee, CHUNK);
 	}
-	must(!memsec_init(&sec, chunk, N_CHUNKS, CHUNK));
-	must(!memsec_malloc_create(&h, &sec, OFFSET, N_CHUNKS * CHUNK - OFFSET));
+	must(!okl4_memsec_init(&sec, chunk, N_CHUNKS, CHUNK));
+	must(!okl4_memsec_malloc_create(&h, &sec, OFFSET, N_CHUNKS * CHUNK - OFFSET));
 	for (; size >= 6; data += 6, size -= 6)
 		step(&h, data);
 	for (i = 0; i < N_CHUNKS; i++)

@@ -2,10 +2,10 @@
 /*
  * abi.h - ABI v1: all that guest and host share, and nothing else
  *
- * There are three kinds of structures: those in the control memsection of a channel (ctl_shm,
- * pipe_shm), the one in the bell page of a device (bell_shm), and those that travel over the
- * virtqueues (okl4fs_*). All numbers are little-endian (virtio 1.2, section 1.4). A field that is
- * called `reserved` is written as zero. docs/ABI.md draws these structures byte by byte.
+ * There are three kinds of structures: those in the control memsection of a channel (okl4_ctl_shm,
+ * okl4_pipe_shm), the one in the bell page of a device (okl4_bell_shm), and those that travel over
+ * the virtqueues (okl4fs_*). All numbers are little-endian (virtio 1.2, section 1.4). A field that
+ * is called `reserved` is written as zero. docs/ABI.md draws these structures byte by byte.
  *
  * Each word in shared memory has exactly one writer, named beside it. Shared memory holds neither
  * locks nor pointers.
@@ -39,54 +39,54 @@
 /* The control memsection                                                                      */
 
 /**
- * struct ctl_shm - head of a control memsection, at its offset 0
+ * struct okl4_ctl_shm - head of a control memsection, at its offset 0
  * @magic: OKL4FS_MAGIC
  * @version: OKL4FS_ABI_VERSION
- * @header_bytes: sizeof(struct ctl_shm)
+ * @header_bytes: sizeof(struct okl4_ctl_shm)
  * @ctl_bytes: bytes of this memsection
  * @ring_bytes: bytes of fwd, and of bwd: a power of two
  * @instance: random, not zero, new for each piece of memory. An ATTACH with the instance that the
  *	host attached last, and that was not detached since, goes on with its stream; any other begins
  *	a new one. In either case the host takes the words of its ends from the memory
- * @heap_offset: first byte of memsec_malloc's heap
+ * @heap_offset: first byte of okl4_memsec_malloc's heap
  * @heap_bytes: its bytes
- * @pipe_offset: offset of the pipe_shm of fwd (0) and of bwd (1), both inside the heap
+ * @pipe_offset: offset of the okl4_pipe_shm of fwd (0) and of bwd (1), both inside the heap
  * @reserved: zero
  *
  * The guest writes it before ATTACH, never after. The host reads it once each time it takes up the
  * memory: at ATTACH, and when the frontend has changed the table of guest memory.
  */
-struct ctl_shm {
-	le32 magic;
-	le32 version;
-	le32 header_bytes;
-	le32 ctl_bytes;
-	le64 ring_bytes;
-	le64 instance;
-	le32 heap_offset;
-	le32 heap_bytes;
-	le32 pipe_offset[2];
+struct okl4_ctl_shm {
+	okl4_le32 magic;
+	okl4_le32 version;
+	okl4_le32 header_bytes;
+	okl4_le32 ctl_bytes;
+	okl4_le64 ring_bytes;
+	okl4_le64 instance;
+	okl4_le32 heap_offset;
+	okl4_le32 heap_bytes;
+	okl4_le32 pipe_offset[2];
 	uint8_t reserved[80];
 };
-OKL4_STATIC_ASSERT(sizeof(struct ctl_shm) == 128, "ABI v1");
+OKL4_STATIC_ASSERT(sizeof(struct okl4_ctl_shm) == 128, "ABI v1");
 
 /**
- * struct pipe_producer_shm - what the writing end publishes; only the producer writes it
+ * struct okl4_pipe_producer_shm - what the writing end publishes; only the producer writes it
  * @head: bytes ever written, free-running
  * @space_event: wake me when @tail moves from at most this value to past it
  * @phase: 0 never opened, odd open, even closed; one more at each open and each close, so it is
  *	state and epoch in one word
  * @reserved: zero
  */
-struct pipe_producer_shm {
-	le64 head;
-	le64 space_event;
-	le64 phase;
+struct okl4_pipe_producer_shm {
+	okl4_le64 head;
+	okl4_le64 space_event;
+	okl4_le64 phase;
 	uint8_t reserved[104];
 };
 
 /**
- * struct pipe_consumer_shm - what the reading end publishes; only the consumer writes it
+ * struct okl4_pipe_consumer_shm - what the reading end publishes; only the consumer writes it
  * @tail: bytes ever read, free-running; 0 <= head - tail <= ring_bytes
  * @data_event: wake me when @head moves from at most this value to past it
  * @phase: as the producer's
@@ -95,27 +95,27 @@ struct pipe_producer_shm {
  *	not see it but waits for the next one
  * @reserved: zero
  */
-struct pipe_consumer_shm {
-	le64 tail;
-	le64 data_event;
-	le64 phase;
-	le64 eof_seen;
+struct okl4_pipe_consumer_shm {
+	okl4_le64 tail;
+	okl4_le64 data_event;
+	okl4_le64 phase;
+	okl4_le64 eof_seen;
 	uint8_t reserved[96];
 };
 
 /**
- * struct pipe_shm - one direction; each end has its own 128 bytes (two cache lines, since CPUs
+ * struct okl4_pipe_shm - one direction; each end has its own 128 bytes (two cache lines, since CPUs
  *	fetch adjacent lines in pairs)
  * @producer: the writing end's words
  * @consumer: the reading end's words
  */
-struct pipe_shm {
-	struct pipe_producer_shm producer;
-	struct pipe_consumer_shm consumer;
+struct okl4_pipe_shm {
+	struct okl4_pipe_producer_shm producer;
+	struct okl4_pipe_consumer_shm consumer;
 };
-OKL4_STATIC_ASSERT(sizeof(struct pipe_producer_shm) == 128, "ABI v1");
-OKL4_STATIC_ASSERT(sizeof(struct pipe_consumer_shm) == 128, "ABI v1");
-OKL4_STATIC_ASSERT(sizeof(struct pipe_shm) == 256, "ABI v1");
+OKL4_STATIC_ASSERT(sizeof(struct okl4_pipe_producer_shm) == 128, "ABI v1");
+OKL4_STATIC_ASSERT(sizeof(struct okl4_pipe_consumer_shm) == 128, "ABI v1");
+OKL4_STATIC_ASSERT(sizeof(struct okl4_pipe_shm) == 256, "ABI v1");
 
 #define OKL4FS_PIPE_ALIGN 128
 
@@ -125,7 +125,8 @@ OKL4_STATIC_ASSERT(sizeof(struct pipe_shm) == 256, "ABI v1");
 #define OKL4FS_BELL_WORDS 16
 
 /**
- * struct bell_shm - which channels want attention, one bit for each channel and direction; one page
+ * struct okl4_bell_shm - which channels want attention, one bit for each channel and direction; one
+ *	page
  * @to_host: set by the guest, taken by the host
  * @to_guest: set by the host, taken by the guest
  * @reserved: zero
@@ -137,19 +138,19 @@ OKL4_STATIC_ASSERT(sizeof(struct pipe_shm) == 256, "ABI v1");
  * notification was taken (and, in the guest, after the event buffer was posted again), then look
  * after the channels whose bits were set. A peer that lies here can only lose its own wake-ups.
  */
-struct bell_shm {
-	le64 to_host[OKL4FS_BELL_WORDS];
+struct okl4_bell_shm {
+	okl4_le64 to_host[OKL4FS_BELL_WORDS];
 	uint8_t reserved[1920];
-	le64 to_guest[OKL4FS_BELL_WORDS];
+	okl4_le64 to_guest[OKL4FS_BELL_WORDS];
 	uint8_t reserved2[1920];
 };
-OKL4_STATIC_ASSERT(sizeof(struct bell_shm) == OKL4FS_PAGE_BYTES, "ABI v1");
+OKL4_STATIC_ASSERT(sizeof(struct okl4_bell_shm) == OKL4FS_PAGE_BYTES, "ABI v1");
 OKL4_STATIC_ASSERT(OKL4FS_BELL_WORDS * 64 == OKL4FS_MAX_CHANNELS, "ABI v1");
 
 /* ------------------------------------------------------------------------------------------- */
 /* The control queue: chains of readable (request) and then writable (reply) descriptors         */
 
-/** enum okl4fs_req_type - requests; all are idempotent. Others before HELLO: FS_REQ_NO_HELLO */
+/** enum okl4fs_req_type - requests; all are idempotent. Others before HELLO: OKL4_REQ_NO_HELLO */
 enum okl4fs_req_type {
 	OKL4FS_REQ_HELLO = 1, /* okl4fs_hello_req -> okl4fs_hello_rep */
 	OKL4FS_REQ_CHANNEL_INFO = 2, /* okl4fs_info_req -> okl4fs_info_rep */
@@ -169,27 +170,27 @@ enum okl4fs_req_type {
  * @cookie: the guest's own, returned in the reply
  */
 struct okl4fs_req_hdr {
-	le32 magic;
-	le16 type;
-	le16 reserved;
-	le32 bytes;
-	le32 cookie;
+	okl4_le32 magic;
+	okl4_le16 type;
+	okl4_le16 reserved;
+	okl4_le32 bytes;
+	okl4_le32 cookie;
 };
 
 /**
  * struct okl4fs_rep_hdr - head of every reply
  * @magic: OKL4FS_MAGIC
  * @type: the request's type
- * @status: enum fs_status; unless it is FS_OK, the reply ends with this header
+ * @status: enum okl4_status; unless it is OKL4_OK, the reply ends with this header
  * @bytes: bytes of the whole reply with this header
  * @cookie: the request's
  */
 struct okl4fs_rep_hdr {
-	le32 magic;
-	le16 type;
-	le16 status;
-	le32 bytes;
-	le32 cookie;
+	okl4_le32 magic;
+	okl4_le16 type;
+	okl4_le16 status;
+	okl4_le32 bytes;
+	okl4_le32 cookie;
 };
 
 /**
@@ -204,10 +205,10 @@ struct okl4fs_rep_hdr {
  */
 struct okl4fs_hello_req {
 	struct okl4fs_req_hdr hdr;
-	le32 version;
-	le32 n_event_queues;
-	le64 bell_gpa;
-	le64 driver_instance;
+	okl4_le32 version;
+	okl4_le32 n_event_queues;
+	okl4_le64 bell_gpa;
+	okl4_le64 driver_instance;
 };
 
 /**
@@ -220,9 +221,9 @@ struct okl4fs_hello_req {
  */
 struct okl4fs_hello_rep {
 	struct okl4fs_rep_hdr hdr;
-	le32 version;
-	le32 max_channels;
-	le64 host_instance;
+	okl4_le32 version;
+	okl4_le32 max_channels;
+	okl4_le64 host_instance;
 };
 
 /**
@@ -233,15 +234,15 @@ struct okl4fs_hello_rep {
  */
 struct okl4fs_info_req {
 	struct okl4fs_req_hdr hdr;
-	le32 first_id;
-	le32 reserved;
+	okl4_le32 first_id;
+	okl4_le32 reserved;
 };
 
 #define OKL4FS_CHANNEL_EXCLUSIVE 1U /* one opener per end in the guest */
 #define OKL4FS_NOT_GIVEN         0xffffffffU /* as mode, uid or gid: the guest decides */
 
 /**
- * struct okl4fs_info_rep - describes one channel; FS_NO_CHANNEL when no more follow
+ * struct okl4fs_info_rep - describes one channel; OKL4_NO_CHANNEL when no more follow
  * @hdr: header
  * @id: the channel's id; stays the same while the channel is offered, and another may get it later
  * @flags: OKL4FS_CHANNEL_*
@@ -256,16 +257,16 @@ struct okl4fs_info_req {
  */
 struct okl4fs_info_rep {
 	struct okl4fs_rep_hdr hdr;
-	le32 id;
-	le32 flags;
-	le64 ring_bytes;
-	le32 name_bytes;
-	le32 generation;
+	okl4_le32 id;
+	okl4_le32 flags;
+	okl4_le64 ring_bytes;
+	okl4_le32 name_bytes;
+	okl4_le32 generation;
 	uint8_t name[OKL4FS_NAME_MAX + 1];
-	le32 mode;
-	le32 uid;
-	le32 gid;
-	le32 reserved;
+	okl4_le32 mode;
+	okl4_le32 uid;
+	okl4_le32 gid;
+	okl4_le32 reserved;
 };
 
 /** enum okl4fs_sec - the memsections of a channel, in the order of okl4fs_attach_req.sec */
@@ -283,17 +284,17 @@ enum okl4fs_sec {
  * @n_chunks: @bytes / @chunk_bytes
  */
 struct okl4fs_sec_geometry {
-	le64 bytes;
-	le32 chunk_bytes;
-	le32 n_chunks;
+	okl4_le64 bytes;
+	okl4_le32 chunk_bytes;
+	okl4_le32 n_chunks;
 };
 
 /**
  * struct okl4fs_attach_req - hands the memsections of a channel to the host
  * @hdr: header
  * @channel: the channel's id
- * @generation: its generation, as CHANNEL_INFO gave it; with another one, FS_NO_CHANNEL
- * @instance: as in ctl_shm, not zero
+ * @generation: its generation, as CHANNEL_INFO gave it; with another one, OKL4_NO_CHANNEL
+ * @instance: as in okl4_ctl_shm, not zero
  * @sec: the three shapes
  * @chunk_gpa: address of each chunk, a multiple of 4096: first those of ctl, then fwd, then bwd
  *
@@ -303,17 +304,18 @@ struct okl4fs_sec_geometry {
  */
 struct okl4fs_attach_req {
 	struct okl4fs_req_hdr hdr;
-	le32 channel;
-	le32 generation;
-	le64 instance;
+	okl4_le32 channel;
+	okl4_le32 generation;
+	okl4_le64 instance;
 	struct okl4fs_sec_geometry sec[OKL4FS_N_SECS];
-	__extension__ le64 chunk_gpa[];
+	__extension__ okl4_le64 chunk_gpa[];
 };
 
 /* The largest ATTACH: 64 MiB in each direction and 1 MiB of ctl, all in pages */
-#define OKL4FS_MAX_ATTACHED  (2 * OKL4FS_RING_BYTES_MAX + OKL4FS_CTL_BYTES_MAX)
-#define OKL4FS_MAX_CHUNKS    (OKL4FS_MAX_ATTACHED / OKL4FS_PAGE_BYTES)
-#define OKL4FS_MAX_REQ_BYTES (sizeof(struct okl4fs_attach_req) + OKL4FS_MAX_CHUNKS * sizeof(le64))
+#define OKL4FS_MAX_ATTACHED (2 * OKL4FS_RING_BYTES_MAX + OKL4FS_CTL_BYTES_MAX)
+#define OKL4FS_MAX_CHUNKS   (OKL4FS_MAX_ATTACHED / OKL4FS_PAGE_BYTES)
+#define OKL4FS_MAX_REQ_BYTES \
+	(sizeof(struct okl4fs_attach_req) + OKL4FS_MAX_CHUNKS * sizeof(okl4_le64))
 
 /**
  * struct okl4fs_detach_req - takes the memory back; it is the guest's again when the reply comes
@@ -323,13 +325,13 @@ struct okl4fs_attach_req {
  *
  * This ends the stream: if the same memory is attached again, a new stream begins.
  *
- * RELEASE has the same form. The host refuses it with FS_CHANNEL_IN_USE while one of its own ends
+ * RELEASE has the same form. The host refuses it with OKL4_CHANNEL_IN_USE while one of its own ends
  * is open or a ring is not empty: only the host knows whether a client has just come.
  */
 struct okl4fs_detach_req {
 	struct okl4fs_req_hdr hdr;
-	le32 channel;
-	le32 generation;
+	okl4_le32 channel;
+	okl4_le32 generation;
 };
 
 OKL4_STATIC_ASSERT(sizeof(struct okl4fs_req_hdr) == 16, "ABI v1");
@@ -348,7 +350,7 @@ OKL4_STATIC_ASSERT(sizeof(struct okl4fs_detach_req) == 24, "ABI v1");
 
 /** enum okl4fs_event_type - what the host reports without being asked */
 enum okl4fs_event_type {
-	OKL4FS_EVENT_WAKE = 1, /* look into bell_shm.to_guest; channel is 0 */
+	OKL4FS_EVENT_WAKE = 1, /* look into okl4_bell_shm.to_guest; channel is 0 */
 	OKL4FS_EVENT_CHANNEL_ADDED = 2, /* a channel is offered from now on */
 	OKL4FS_EVENT_CHANNEL_REMOVED = 3, /* a channel is no longer offered */
 	OKL4FS_EVENT_CHANNEL_FAILED = 4, /* its memory is no longer used; status says why */
@@ -357,15 +359,15 @@ enum okl4fs_event_type {
 /**
  * struct okl4fs_event - one event
  * @type: enum okl4fs_event_type
- * @status: enum fs_status, for CHANNEL_FAILED
+ * @status: enum okl4_status, for CHANNEL_FAILED
  * @channel: the channel's id
  * @arg: for CHANNEL_FAILED, the instance that failed; else zero
  */
 struct okl4fs_event {
-	le16 type;
-	le16 status;
-	le32 channel;
-	le64 arg;
+	okl4_le16 type;
+	okl4_le16 status;
+	okl4_le32 channel;
+	okl4_le64 arg;
 };
 OKL4_STATIC_ASSERT(sizeof(struct okl4fs_event) == 16, "ABI v1");
 

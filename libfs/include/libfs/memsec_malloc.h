@@ -17,44 +17,44 @@
 extern "C" {
 #endif
 
-/* Blocks begin at multiples of this and take a multiple of it (one line of a pipe_shm) */
-#define MEMSEC_MALLOC_ALIGN 128
+/* Blocks begin at multiples of this and take a multiple of it (one line of an okl4_pipe_shm) */
+#define OKL4_MEMSEC_MALLOC_ALIGN 128
 
 /**
- * struct memsec_heap - handle of a heap; private, so the peer cannot change it
+ * struct okl4_memsec_heap - handle of a heap; private, so the peer cannot change it
  * @sec: the memsection; borrowed
- * @offset: first byte of the heap, a multiple of MEMSEC_MALLOC_ALIGN
- * @bytes: its bytes, a multiple of MEMSEC_MALLOC_ALIGN
+ * @offset: first byte of the heap, a multiple of OKL4_MEMSEC_MALLOC_ALIGN
+ * @bytes: its bytes, a multiple of OKL4_MEMSEC_MALLOC_ALIGN
  */
-struct memsec_heap {
-	const struct memsec *sec;
+struct okl4_memsec_heap {
+	const struct okl4_memsec *sec;
 	uint32_t offset;
 	uint32_t bytes;
 };
 
 /**
- * memsec_malloc_create() - make an empty heap in a part of a memsection
+ * okl4_memsec_malloc_create() - make an empty heap in a part of a memsection
  * @h: handle to be filled
  * @sec: memsection; borrowed while @h is used
- * @offset: first byte, a multiple of MEMSEC_MALLOC_ALIGN
- * @bytes: bytes of the heap, a multiple of MEMSEC_MALLOC_ALIGN, which the heap's first
- *	MEMSEC_MALLOC_ALIGN bytes are part of; room for one block at least
+ * @offset: first byte, a multiple of OKL4_MEMSEC_MALLOC_ALIGN
+ * @bytes: bytes of the heap, a multiple of OKL4_MEMSEC_MALLOC_ALIGN, which the heap's first
+ *	OKL4_MEMSEC_MALLOC_ALIGN bytes are part of; room for one block at least
  *
- * Return: 0 or -FS_HEAP_BOUNDS.
+ * Return: 0 or -OKL4_HEAP_BOUNDS.
  */
-int memsec_malloc_create(struct memsec_heap *h, const struct memsec *sec, uint32_t offset,
-			 uint32_t bytes);
+int okl4_memsec_malloc_create(struct okl4_memsec_heap *h, const struct okl4_memsec *sec,
+			      uint32_t offset, uint32_t bytes);
 
 /**
- * memsec_malloc() - allocate a block
+ * okl4_memsec_malloc() - allocate a block
  * @h: heap
  * @bytes: how many; 0 is an error
- * @offset: out: the block's offset in the memsection, a multiple of MEMSEC_MALLOC_ALIGN. The block
- *	is zeroed and does not cross the end of a chunk. Unchanged on an error
+ * @offset: out: the block's offset in the memsection, a multiple of OKL4_MEMSEC_MALLOC_ALIGN. The
+ *	block is zeroed and does not cross the end of a chunk. Unchanged on an error
  *
- * Return: 0, -FS_ARG (no bytes asked for), -FS_HEAP_FULL or -FS_HEAP_CORRUPT.
+ * Return: 0, -OKL4_ARG (no bytes asked for), -OKL4_HEAP_FULL or -OKL4_HEAP_CORRUPT.
  */
-int memsec_malloc(struct memsec_heap *h, uint32_t bytes, uint32_t *offset);
+int okl4_memsec_malloc(struct okl4_memsec_heap *h, uint32_t bytes, uint32_t *offset);
 
 #ifdef __cplusplus
 }

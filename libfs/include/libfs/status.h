@@ -16,7 +16,7 @@ extern "C" {
 #endif
 
 /* X(name, number, sentence) */
-#define FS_STATUS_LIST(X)                                                                    \
+#define OKL4_STATUS_LIST(X)                                                                  \
 	X(OK, 0, "done")                                                                     \
 	/* outcomes a caller must handle; never on the wire */                               \
 	X(AGAIN, 1, "nothing can be moved now")                                              \
@@ -68,28 +68,28 @@ extern "C" {
 	X(CHANNEL_RESET, 82, "the host has reset the channel")                               \
 	X(CHANNEL_IN_USE, 83, "the channel is in use on the host")
 
-#define FS_STATUS_ENUM(name, number, sentence) FS_##name = (number),
+#define OKL4_STATUS_ENUM(name, number, sentence) OKL4_##name = (number),
 
-/** enum fs_status - see FS_STATUS_LIST; functions return the negated value */
-enum fs_status { FS_STATUS_LIST(FS_STATUS_ENUM) FS_STATUS_END = 84 };
+/** enum okl4_status - see OKL4_STATUS_LIST; functions return the negated value */
+enum okl4_status { OKL4_STATUS_LIST(OKL4_STATUS_ENUM) OKL4_STATUS_END = 84 };
 
-#undef FS_STATUS_ENUM
+#undef OKL4_STATUS_ENUM
 
 /**
- * fs_status_name() - the name of a status
+ * okl4_status_name() - the name of a status
  * @status: a status, or its negation
  *
  * Return: the name without its prefix ("CTL_MAGIC"), "?" for an unknown number. Static memory.
  */
-const char *fs_status_name(int status);
+const char *okl4_status_name(int status);
 
 /**
- * fs_status_text() - the sentence of a status
+ * okl4_status_text() - the sentence of a status
  * @status: a status, or its negation
  *
  * Return: a sentence for a log line, "unknown status" for an unknown number. Static memory.
  */
-const char *fs_status_text(int status);
+const char *okl4_status_text(int status);
 
 #ifdef __cplusplus
 }

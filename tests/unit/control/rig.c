@@ -163,7 +163,7 @@ int guest_channel_snapshots(struct guest *guest, uint32_t from, uint32_t max,
 			.info = { .connected = true, .path_lost = true, .clients = 5, .refused = 6 },
 			.state = i ? CHANNEL_FAILED : CHANNEL_ATTACHED,
 			.instance = i ? 0 : 0x77,
-			.failed_status = FS_HEAD_BACK,
+			.failed_status = OKL4_HEAD_BACK,
 			.attaches = 8,
 			.fwd = { 1, 2, 3, 4, 5, 6, 7 },
 			.bwd = { 11, 12, 13, 14, 15, 16, 17 },
@@ -176,8 +176,8 @@ int guest_channel_snapshots(struct guest *guest, uint32_t from, uint32_t max,
 			.bwd_host_phase = 33,
 			.bwd_guest_phase = 34,
 		};
-		snap->errors[FS_HEAD_BACK] = 2;
-		snap->errors[FS_CTL_MAGIC] = 1;
+		snap->errors[OKL4_HEAD_BACK] = 2;
+		snap->errors[OKL4_CTL_MAGIC] = 1;
 	}
 	return (int)n;
 }

@@ -90,46 +90,46 @@ static void party_notify(struct work *w)
 static void problem(struct work *w, const char *what, int64_t status)
 {
 	snprintf(w->p->report->problem, sizeof(w->p->report->problem), "%s: %s", what,
-		 fs_status_name((int)status));
+		 okl4_status_name((int)status));
 }
 
-/* Copy into both pieces of the ring; returns what pipe_write() does */
-static int64_t party_write_in_place(struct pipe *tx, const uint8_t *from, uint64_t bytes,
+/* Copy into both pieces of the ring; returns what okl4_pipe_write() does */
+static int64_t party_write_in_place(struct okl4_pipe *tx, const uint8_t *from, uint64_t bytes,
 				    bool *wake)
 {
-	struct pipe_seg seg[2];
-	int64_t r = pipe_peek_write(tx, seg);
+	struct okl4_pipe_seg seg[2];
+	int64_t r = okl4_pipe_peek_write(tx, seg);
 	uint64_t first, second;
 
 	if (r < 0)
 		return r;
-	first = fs_min(bytes, seg[0].bytes);
-	second = fs_min(bytes - first, seg[1].bytes);
+	first = okl4_min(bytes, seg[0].bytes);
+	second = okl4_min(bytes - first, seg[1].bytes);
 	memcpy(seg[0].base, from, first);
 	if (second)
 		memcpy(seg[1].base, from + first, second);
-	*wake = pipe_commit_write(tx, first + second);
+	*wake = okl4_pipe_commit_write(tx, first + second);
 	return (int64_t)(first + second);
 }
 
 static bool party_send_some(struct work *w)
 {
 	struct roll *sent = &w->p->report->sent;
-	uint64_t bytes = fs_min(piece(w), w->p->total - sent->bytes);
-	struct pipe *tx = &w->p->end->tx;
+	uint64_t bytes = okl4_min(piece(w), w->p->total - sent->bytes);
+	struct okl4_pipe *tx = &w->p->end->tx;
 	bool wake = false;
 	int64_t r;
 
-	if (!pipe_is_open(tx))
+	if (!okl4_pipe_is_open(tx))
 		return false;
 	if (w->block_used == BLOCK_BYTES)
 		refill_block(w);
-	bytes = fs_min(bytes, BLOCK_BYTES - w->block_used);
+	bytes = okl4_min(bytes, BLOCK_BYTES - w->block_used);
 	if (next_random(w) & 1)
-		r = pipe_write(tx, w->block + w->block_used, bytes, &wake);
+		r = okl4_pipe_write(tx, w->block + w->block_used, bytes, &wake);
 	else
 		r = party_write_in_place(tx, w->block + w->block_used, bytes, &wake);
-	if (r == -FS_AGAIN)
+	if (r == -OKL4_AGAIN)
 		return false;
 	if (r < 0) {
 		problem(w, "write", r);
@@ -138,7 +138,7 @@ static bool party_send_some(struct work *w)
 	roll_bytes(sent, w->block + w->block_used, (uint64_t)r);
 	w->block_used += (uint64_t)r;
 	if (sent->bytes == w->p->total) {
-		pipe_producer_close(tx);
+		okl4_pipe_producer_close(tx);
 		wake = true;
 	}
 	if (wake)
@@ -146,28 +146,28 @@ static bool party_send_some(struct work *w)
 	return true;
 }
 
-/* Hash both pieces where they lie; returns what pipe_read() does */
+/* Hash both pieces where they lie; returns what okl4_pipe_read() does */
 static int64_t party_read_in_place(struct work *w, uint64_t bytes, bool *wake)
 {
-	struct pipe *rx = &w->p->end->rx;
-	struct pipe_seg seg[2];
-	int64_t r = pipe_peek_read(rx, seg);
+	struct okl4_pipe *rx = &w->p->end->rx;
+	struct okl4_pipe_seg seg[2];
+	int64_t r = okl4_pipe_peek_read(rx, seg);
 	uint64_t first, second;
 
 	if (r <= 0)
 		return r;
-	first = fs_min(bytes, seg[0].bytes);
-	second = fs_min(bytes - first, seg[1].bytes);
+	first = okl4_min(bytes, seg[0].bytes);
+	second = okl4_min(bytes - first, seg[1].bytes);
 	roll_bytes(&w->p->report->got, seg[0].base, first);
 	if (second)
 		roll_bytes(&w->p->report->got, seg[1].base, second);
-	*wake = pipe_commit_read(rx, first + second);
+	*wake = okl4_pipe_commit_read(rx, first + second);
 	return (int64_t)(first + second);
 }
 
 static bool take_some(struct work *w)
 {
-	struct pipe *rx = &w->p->end->rx;
+	struct okl4_pipe *rx = &w->p->end->rx;
 	bool wake = false;
 	int64_t r;
 
@@ -176,11 +176,11 @@ static bool take_some(struct work *w)
 	if (next_random(w) & 1) {
 		r = party_read_in_place(w, piece(w), &wake);
 	} else {
-		r = pipe_read(rx, w->taken, fs_min(piece(w), BLOCK_BYTES), &wake);
+		r = okl4_pipe_read(rx, w->taken, okl4_min(piece(w), BLOCK_BYTES), &wake);
 		if (r > 0)
 			roll_bytes(&w->p->report->got, w->taken, (uint64_t)r);
 	}
-	if (r == -FS_AGAIN)
+	if (r == -OKL4_AGAIN)
 		return false;
 	if (r < 0)
 		problem(w, "read", r);
@@ -193,12 +193,12 @@ static bool take_some(struct work *w)
 static void wait_for_peer(struct work *w)
 {
 	struct pollfd fd = { .fd = w->p->wake_me, .events = POLLIN };
-	struct socketpair *end = w->p->end;
+	struct okl4_socketpair *end = w->p->end;
 	eventfd_t n;
 
-	if (!w->at_eof && pipe_arm_read(&end->rx))
+	if (!w->at_eof && okl4_pipe_arm_read(&end->rx))
 		return;
-	if (pipe_is_open(&end->tx) && pipe_arm_write(&end->tx, piece(w)))
+	if (okl4_pipe_is_open(&end->tx) && okl4_pipe_arm_write(&end->tx, piece(w)))
 		return;
 	w->p->report->n_sleeps++;
 	if (poll(&fd, 1, PARTY_LIMIT_MS) != 1)
@@ -217,9 +217,9 @@ void party_run(struct party *p)
 	w->p = p;
 	w->state = p->seed;
 	refill_block(w);
-	pipe_consumer_open(&p->end->rx);
-	pipe_producer_open(&p->end->tx);
-	while (!*p->report->problem && (pipe_is_open(&p->end->tx) || !w->at_eof)) {
+	okl4_pipe_consumer_open(&p->end->rx);
+	okl4_pipe_producer_open(&p->end->tx);
+	while (!*p->report->problem && (okl4_pipe_is_open(&p->end->tx) || !w->at_eof)) {
 		bool moved = party_send_some(w);
 
 		moved = take_some(w) || moved;

@@ -52,7 +52,7 @@ struct party_report {
  * @report: to be filled
  */
 struct party {
-	struct socketpair *end;
+	struct okl4_socketpair *end;
 	int wake_me;
 	int wake_peer;
 	uint64_t total;

@@ -36,9 +36,9 @@ struct side {
 
 /* struct world - the pipe and its model */
 struct world {
-	struct pipe_shm shm;
-	struct pipe tx;
-	struct pipe rx;
+	struct okl4_pipe_shm shm;
+	struct okl4_pipe tx;
+	struct okl4_pipe rx;
 	struct side writer;
 	struct side reader;
 	unsigned int fill;
@@ -74,11 +74,11 @@ static void expect(const char *what, int64_t got, int64_t want)
 		fail_with_path(what, got, want);
 }
 
-static enum pipe_state side_state(const struct side *side)
+static enum okl4_pipe_state side_state(const struct side *side)
 {
 	if (side->open)
-		return PIPE_OPEN;
-	return side->closes ? PIPE_CLOSED : PIPE_NEVER_OPENED;
+		return OKL4_PIPE_OPEN;
+	return side->closes ? OKL4_PIPE_CLOSED : OKL4_PIPE_NEVER_OPENED;
 }
 
 /* What a read must give, by the model */
@@ -88,17 +88,17 @@ static int64_t model_read(const struct world *w)
 		return 1;
 	if (!w->writer.open && w->writer.closes > w->ends_taken)
 		return 0;
-	return -FS_AGAIN;
+	return -OKL4_AGAIN;
 }
 
 static void do_write(struct world *w)
 {
-	int64_t want = !w->reader.open && w->reader.closes ? -FS_PIPE : 1;
-	struct pipe_seg seg[2];
+	int64_t want = !w->reader.open && w->reader.closes ? -OKL4_PIPE : 1;
+	struct okl4_pipe_seg seg[2];
 	bool notify;
 
-	expect("peek_write", pipe_peek_write(&w->tx, seg), want > 0 ? 4096 - w->fill : want);
-	expect("write", pipe_write(&w->tx, &w->next_in, 1, &notify), want);
+	expect("peek_write", okl4_pipe_peek_write(&w->tx, seg), want > 0 ? 4096 - w->fill : want);
+	expect("write", okl4_pipe_write(&w->tx, &w->next_in, 1, &notify), want);
 	if (want < 0)
 		return;
 	w->next_in++;
@@ -108,12 +108,12 @@ static void do_write(struct world *w)
 static void do_read(struct world *w)
 {
 	int64_t want = model_read(w);
-	struct pipe_seg seg[2];
+	struct okl4_pipe_seg seg[2];
 	uint8_t byte = 0;
 	bool notify;
 
-	expect("peek_read", pipe_peek_read(&w->rx, seg), want > 0 ? w->fill : want);
-	expect("read", pipe_read(&w->rx, &byte, 1, &notify), want);
+	expect("peek_read", okl4_pipe_peek_read(&w->rx, seg), want > 0 ? w->fill : want);
+	expect("read", okl4_pipe_read(&w->rx, &byte, 1, &notify), want);
 	if (want > 0) {
 		expect("the byte", byte, w->next_out);
 		w->next_out++;
@@ -153,25 +153,25 @@ static void world_act(struct world *w, enum action action)
 {
 	switch (action) {
 	case TX_OPEN:
-		pipe_producer_open(&w->tx);
+		okl4_pipe_producer_open(&w->tx);
 		side_set_open(&w->writer, true);
 		break;
 	case TX_CLOSE:
-		pipe_producer_close(&w->tx);
+		okl4_pipe_producer_close(&w->tx);
 		side_set_open(&w->writer, false);
 		break;
 	case TX_WRITE:
 		do_write(w);
 		break;
 	case TX_RESTART:
-		expect("restart", pipe_producer_init(&w->tx, &w->shm, &ring.sec), 0);
+		expect("restart", okl4_pipe_producer_init(&w->tx, &w->shm, &ring.sec), 0);
 		break;
 	case RX_OPEN:
-		pipe_consumer_open(&w->rx);
+		okl4_pipe_consumer_open(&w->rx);
 		open_reader(w);
 		break;
 	case RX_CLOSE:
-		pipe_consumer_close(&w->rx);
+		okl4_pipe_consumer_close(&w->rx);
 		model_close_reader(w);
 		break;
 	case RX_READ:
@@ -179,7 +179,7 @@ static void world_act(struct world *w, enum action action)
 		break;
 	default:
 		/* A process that was killed cannot have published which end-of-file it reported */
-		expect("restart", pipe_consumer_init(&w->rx, &w->shm, &ring.sec), 0);
+		expect("restart", okl4_pipe_consumer_init(&w->rx, &w->shm, &ring.sec), 0);
 		w->end_reported = 0;
 		w->end_left = 0;
 		break;
@@ -190,19 +190,19 @@ static void world_act(struct world *w, enum action action)
 static void ask_all(struct world *w)
 {
 	bool writable = !w->reader.open && w->reader.closes;
-	enum pipe_state state;
+	enum okl4_pipe_state state;
 
-	expect("is_open(tx)", pipe_is_open(&w->tx), w->writer.open);
-	expect("is_open(rx)", pipe_is_open(&w->rx), w->reader.open);
-	expect("peer(tx)", pipe_producer_peer(&w->tx, &state), 0);
+	expect("is_open(tx)", okl4_pipe_is_open(&w->tx), w->writer.open);
+	expect("is_open(rx)", okl4_pipe_is_open(&w->rx), w->reader.open);
+	expect("peer(tx)", okl4_pipe_producer_peer(&w->tx, &state), 0);
 	expect("the reader's state", state, side_state(&w->reader));
-	expect("peer(rx)", pipe_consumer_peer(&w->rx, &state), 0);
+	expect("peer(rx)", okl4_pipe_consumer_peer(&w->rx, &state), 0);
 	expect("the writer's state", state, side_state(&w->writer));
-	expect("readable", pipe_readable(&w->rx), w->fill);
-	expect("writable", pipe_writable(&w->tx), 4096 - w->fill);
-	expect("arm_read", pipe_arm_read(&w->rx), model_read(w) != -FS_AGAIN);
-	expect("arm_write(all)", pipe_arm_write(&w->tx, 4096), !w->fill || writable);
-	expect("arm_write(1)", pipe_arm_write(&w->tx, 1), 1);
+	expect("readable", okl4_pipe_readable(&w->rx), w->fill);
+	expect("writable", okl4_pipe_writable(&w->tx), 4096 - w->fill);
+	expect("arm_read", okl4_pipe_arm_read(&w->rx), model_read(w) != -OKL4_AGAIN);
+	expect("arm_write(all)", okl4_pipe_arm_write(&w->tx, 4096), !w->fill || writable);
+	expect("arm_write(1)", okl4_pipe_arm_write(&w->tx, 1), 1);
 	n_states++;
 }
 
@@ -235,8 +235,8 @@ Test(libfs_phase, every_order_of_open_close_write_read_and_restart, .timeout = 1
 
 	rig_sec_init(&ring, 4096, 4096, LAYOUT_ADJACENT, &rng);
 	memset(&w, 0, sizeof(w));
-	cr_assert_eq(pipe_producer_init(&w.tx, &w.shm, &ring.sec), 0);
-	cr_assert_eq(pipe_consumer_init(&w.rx, &w.shm, &ring.sec), 0);
+	cr_assert_eq(okl4_pipe_producer_init(&w.tx, &w.shm, &ring.sec), 0);
+	cr_assert_eq(okl4_pipe_consumer_init(&w.rx, &w.shm, &ring.sec), 0);
 	ask_all(&w);
 	explore_orders(&w);
 	for (i = 0; i <= DEPTH; i++, level *= N_ACTIONS)
@@ -245,20 +245,20 @@ Test(libfs_phase, every_order_of_open_close_write_read_and_restart, .timeout = 1
 	rig_sec_deinit(&ring);
 }
 
-static int64_t read_byte(struct pipe *p)
+static int64_t read_byte(struct okl4_pipe *p)
 {
 	uint8_t byte;
 	bool notify;
 
-	return pipe_read(p, &byte, 1, &notify);
+	return okl4_pipe_read(p, &byte, 1, &notify);
 }
 
-static int64_t write_byte(struct pipe *p)
+static int64_t write_byte(struct okl4_pipe *p)
 {
 	uint8_t byte = 1;
 	bool notify;
 
-	return pipe_write(p, &byte, 1, &notify);
+	return okl4_pipe_write(p, &byte, 1, &notify);
 }
 
 Test(libfs_phase, the_peer_closes_with_bytes_unread)
@@ -268,21 +268,21 @@ Test(libfs_phase, the_peer_closes_with_bytes_unread)
 	int i;
 
 	rig_pipe_init(&r, 4096, 4096, LAYOUT_ADJACENT, 0, &rng);
-	pipe_producer_open(&r.tx);
-	pipe_consumer_open(&r.rx);
+	okl4_pipe_producer_open(&r.tx);
+	okl4_pipe_consumer_open(&r.rx);
 	for (i = 0; i < 3; i++)
 		require_status(write_byte(&r.tx), 1);
-	pipe_producer_close(&r.tx);
+	okl4_pipe_producer_close(&r.tx);
 	for (i = 0; i < 3; i++)
 		require_status(read_byte(&r.rx), 1);
 	/* End-of-file stays for as long as this end is open */
 	for (i = 0; i < 3; i++)
 		require_status(read_byte(&r.rx), 0);
-	pipe_producer_open(&r.tx);
-	require_status(read_byte(&r.rx), -FS_AGAIN);
+	okl4_pipe_producer_open(&r.tx);
+	require_status(read_byte(&r.rx), -OKL4_AGAIN);
 	require_status(write_byte(&r.tx), 1);
 	require_status(read_byte(&r.rx), 1);
-	pipe_producer_close(&r.tx);
+	okl4_pipe_producer_close(&r.tx);
 	require_status(read_byte(&r.rx), 0);
 	rig_pipe_deinit(&r);
 }
@@ -294,20 +294,20 @@ Test(libfs_phase, the_reader_closes_with_bytes_unread)
 	int i;
 
 	rig_pipe_init(&r, 4096, 4096, LAYOUT_ADJACENT, 0, &rng);
-	pipe_producer_open(&r.tx);
+	okl4_pipe_producer_open(&r.tx);
 	for (i = 0; i < 4096; i++)
 		require_status(write_byte(&r.tx), 1);
-	require_status(write_byte(&r.tx), -FS_AGAIN);
-	pipe_consumer_open(&r.rx);
+	require_status(write_byte(&r.tx), -OKL4_AGAIN);
+	okl4_pipe_consumer_open(&r.rx);
 	require_status(read_byte(&r.rx), 1);
-	pipe_consumer_close(&r.rx);
+	okl4_pipe_consumer_close(&r.rx);
 	/* EPIPE though there is room; the next reader finds what is left */
-	require_status(write_byte(&r.tx), -FS_PIPE);
-	pipe_consumer_open(&r.rx);
+	require_status(write_byte(&r.tx), -OKL4_PIPE);
+	okl4_pipe_consumer_open(&r.rx);
 	require_status(write_byte(&r.tx), 1);
 	for (i = 0; i < 4096; i++)
 		require_status(read_byte(&r.rx), 1);
-	require_status(read_byte(&r.rx), -FS_AGAIN);
+	require_status(read_byte(&r.rx), -OKL4_AGAIN);
 	rig_pipe_deinit(&r);
 }
 
@@ -318,24 +318,24 @@ Test(libfs_phase, a_later_opening_waits_for_the_next_end_of_file)
 	struct rig_pipe r;
 
 	rig_pipe_init(&r, 4096, 4096, LAYOUT_ADJACENT, 0, &rng);
-	pipe_producer_open(&r.tx);
-	pipe_producer_close(&r.tx);
-	pipe_consumer_open(&r.rx);
+	okl4_pipe_producer_open(&r.tx);
+	okl4_pipe_producer_close(&r.tx);
+	okl4_pipe_consumer_open(&r.rx);
 	require_status(read_byte(&r.rx), 0);
-	pipe_consumer_close(&r.rx);
-	pipe_consumer_open(&r.rx);
-	require_status(read_byte(&r.rx), -FS_AGAIN);
-	require_status(pipe_arm_read(&r.rx), 0);
-	pipe_consumer_close(&r.rx);
-	require_status(pipe_consumer_init(&r.rx, r.shm, &r.ring.sec), 0);
-	pipe_consumer_open(&r.rx);
-	require_status(read_byte(&r.rx), -FS_AGAIN);
+	okl4_pipe_consumer_close(&r.rx);
+	okl4_pipe_consumer_open(&r.rx);
+	require_status(read_byte(&r.rx), -OKL4_AGAIN);
+	require_status(okl4_pipe_arm_read(&r.rx), 0);
+	okl4_pipe_consumer_close(&r.rx);
+	require_status(okl4_pipe_consumer_init(&r.rx, r.shm, &r.ring.sec), 0);
+	okl4_pipe_consumer_open(&r.rx);
+	require_status(read_byte(&r.rx), -OKL4_AGAIN);
 	/* An end-of-file that was not read yet is still there for the next opening */
-	pipe_producer_open(&r.tx);
-	pipe_producer_close(&r.tx);
-	require_status(pipe_arm_read(&r.rx), 1);
-	pipe_consumer_close(&r.rx);
-	pipe_consumer_open(&r.rx);
+	okl4_pipe_producer_open(&r.tx);
+	okl4_pipe_producer_close(&r.tx);
+	require_status(okl4_pipe_arm_read(&r.rx), 1);
+	okl4_pipe_consumer_close(&r.rx);
+	okl4_pipe_consumer_open(&r.rx);
 	require_status(read_byte(&r.rx), 0);
 	rig_pipe_deinit(&r);
 }
@@ -347,34 +347,34 @@ Test(libfs_phase, an_end_of_file_belongs_to_the_opening_that_left_before_it)
 	struct rig_pipe r;
 
 	rig_pipe_init(&r, 4096, 4096, LAYOUT_ADJACENT, 0, &rng);
-	pipe_producer_open(&r.tx);
-	pipe_consumer_open(&r.rx);
-	pipe_consumer_close(&r.rx);
-	pipe_producer_close(&r.tx);
-	pipe_consumer_open(&r.rx);
-	require_status(read_byte(&r.rx), -FS_AGAIN);
-	require_status(pipe_arm_read(&r.rx), 0);
-	pipe_producer_open(&r.tx);
-	pipe_consumer_close(&r.rx);
-	pipe_producer_close(&r.tx);
+	okl4_pipe_producer_open(&r.tx);
+	okl4_pipe_consumer_open(&r.rx);
+	okl4_pipe_consumer_close(&r.rx);
+	okl4_pipe_producer_close(&r.tx);
+	okl4_pipe_consumer_open(&r.rx);
+	require_status(read_byte(&r.rx), -OKL4_AGAIN);
+	require_status(okl4_pipe_arm_read(&r.rx), 0);
+	okl4_pipe_producer_open(&r.tx);
+	okl4_pipe_consumer_close(&r.rx);
+	okl4_pipe_producer_close(&r.tx);
 	/* No reader was there with the next writer, so its end-of-file is for the next opening */
-	pipe_producer_open(&r.tx);
-	pipe_producer_close(&r.tx);
-	pipe_consumer_open(&r.rx);
+	okl4_pipe_producer_open(&r.tx);
+	okl4_pipe_producer_close(&r.tx);
+	okl4_pipe_consumer_open(&r.rx);
 	require_status(read_byte(&r.rx), 0);
-	pipe_consumer_close(&r.rx);
+	okl4_pipe_consumer_close(&r.rx);
 
-	pipe_producer_open(&r.tx);
-	pipe_consumer_open(&r.rx);
-	pipe_consumer_close(&r.rx);
-	pipe_producer_close(&r.tx);
+	okl4_pipe_producer_open(&r.tx);
+	okl4_pipe_consumer_open(&r.rx);
+	okl4_pipe_consumer_close(&r.rx);
+	okl4_pipe_producer_close(&r.tx);
 	/* EPIPE: nobody reads. What was written before is delivered, and then the end-of-file */
-	pipe_consumer_open(&r.rx);
-	pipe_producer_open(&r.tx);
+	okl4_pipe_consumer_open(&r.rx);
+	okl4_pipe_producer_open(&r.tx);
 	require_status(write_byte(&r.tx), 1);
-	pipe_consumer_close(&r.rx);
-	pipe_producer_close(&r.tx);
-	pipe_consumer_open(&r.rx);
+	okl4_pipe_consumer_close(&r.rx);
+	okl4_pipe_producer_close(&r.tx);
+	okl4_pipe_consumer_open(&r.rx);
 	require_status(read_byte(&r.rx), 1);
 	require_status(read_byte(&r.rx), 0);
 	rig_pipe_deinit(&r);

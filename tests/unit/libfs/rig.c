@@ -82,7 +82,7 @@ void rig_sec_init(struct rig_sec *s, uint64_t bytes, uint64_t chunk_bytes, enum 
 		memset(at + chunk_bytes, CANARY, s->stride - chunk_bytes);
 	}
 	free(slot);
-	require_status(memsec_init(&s->sec, s->chunk, n, chunk_bytes), 0);
+	require_status(okl4_memsec_init(&s->sec, s->chunk, n, chunk_bytes), 0);
 }
 
 void rig_sec_deinit(struct rig_sec *s)
@@ -106,10 +106,10 @@ void rig_pipe_init(struct rig_pipe *r, uint64_t bytes, uint64_t chunk_bytes, enu
 	if (!r->shm)
 		cr_assert_fail("out of memory");
 	memset(r->shm, 0, sizeof(*r->shm));
-	r->shm->producer.head = fs_cpu_to_le64(start);
-	r->shm->consumer.tail = fs_cpu_to_le64(start);
-	require_status(pipe_producer_init(&r->tx, r->shm, &r->ring.sec), 0);
-	require_status(pipe_consumer_init(&r->rx, r->shm, &r->ring.sec), 0);
+	r->shm->producer.head = okl4_cpu_to_le64(start);
+	r->shm->consumer.tail = okl4_cpu_to_le64(start);
+	require_status(okl4_pipe_producer_init(&r->tx, r->shm, &r->ring.sec), 0);
+	require_status(okl4_pipe_consumer_init(&r->rx, r->shm, &r->ring.sec), 0);
 }
 
 void rig_pipe_deinit(struct rig_pipe *r)

@@ -32,8 +32,8 @@
 		int64_t got_ = (int64_t)(got), want_ = (int64_t)(want);                      \
 		if (got_ != want_)                                                           \
 			rig_fail(__FILE__, __LINE__, #got " == " #want, "%lld (%s), not %s", \
-				 (long long)got_, fs_status_name((int)got_),                 \
-				 fs_status_name((int)want_));                                \
+				 (long long)got_, okl4_status_name((int)got_),               \
+				 okl4_status_name((int)want_));                              \
 	} while (0)
 
 /* End the running test; the format says more */
@@ -68,7 +68,7 @@ extern const char *const layout_name[N_LAYOUTS];
  * @stride: bytes from one slot of @memory to the next; all but the chunk in it is canary
  */
 struct rig_sec {
-	struct memsec sec;
+	struct okl4_memsec sec;
 	void **chunk;
 	uint8_t *memory;
 	uint64_t stride;
@@ -87,9 +87,9 @@ void rig_sec_deinit(struct rig_sec *s); /* checks the canaries */
  */
 struct rig_pipe {
 	struct rig_sec ring;
-	struct pipe_shm *shm;
-	struct pipe tx;
-	struct pipe rx;
+	struct okl4_pipe_shm *shm;
+	struct okl4_pipe tx;
+	struct okl4_pipe rx;
 };
 
 /* Both cursors begin at @start */

@@ -18,9 +18,9 @@
 
 static uint8_t ring_memory[SIZE] __attribute__((aligned(4096)));
 static void *ring_chunk[1] = { ring_memory };
-static struct memsec ring;
-static _Alignas(128) struct pipe_shm shm;
-static struct pipe tx, rx;
+static struct okl4_memsec ring;
+static _Alignas(128) struct okl4_pipe_shm shm;
+static struct okl4_pipe tx, rx;
 
 /* What a scenario is made of */
 static uint64_t first_cursor;
@@ -48,13 +48,13 @@ static void setup(void)
 		shm.producer.space_event = first_cursor - 1;
 		shm.consumer.data_event = first_cursor - 1;
 	}
-	must_hold(!memsec_init(&ring, ring_chunk, 1, SIZE), "memsec_init");
-	must_hold(!pipe_producer_init(&tx, &shm, &ring), "producer_init");
-	must_hold(!pipe_consumer_init(&rx, &shm, &ring), "consumer_init");
-	pipe_producer_open(&tx);
-	pipe_consumer_open(&rx);
+	must_hold(!okl4_memsec_init(&ring, ring_chunk, 1, SIZE), "okl4_memsec_init");
+	must_hold(!okl4_pipe_producer_init(&tx, &shm, &ring), "producer_init");
+	must_hold(!okl4_pipe_consumer_init(&rx, &shm, &ring), "consumer_init");
+	okl4_pipe_producer_open(&tx);
+	okl4_pipe_consumer_open(&rx);
 	if (fill_at_start)
-		must_hold(pipe_write(&tx, bytes, fill_at_start, &notify) == fill_at_start,
+		must_hold(okl4_pipe_write(&tx, bytes, fill_at_start, &notify) == fill_at_start,
 			  "first fill");
 }
 
@@ -66,7 +66,8 @@ static void write_moves(void)
 	bool notify;
 
 	for (i = 0; i < n_moves; i++) {
-		must_hold(pipe_write(&tx, bytes, move_bytes, &notify) == move_bytes, "a write");
+		must_hold(okl4_pipe_write(&tx, bytes, move_bytes, &notify) == move_bytes,
+			  "a write");
 		if (notify)
 			explorer_notify();
 	}
@@ -79,7 +80,7 @@ static void read_moves(void)
 	bool notify;
 
 	for (i = 0; i < n_moves; i++) {
-		must_hold(pipe_read(&rx, bytes, move_bytes, &notify) == move_bytes, "a read");
+		must_hold(okl4_pipe_read(&rx, bytes, move_bytes, &notify) == move_bytes, "a read");
 		if (notify)
 			explorer_notify();
 	}
@@ -93,12 +94,12 @@ static void read_sleeper(void)
 	bool notify;
 
 	while (left) {
-		int64_t r = pipe_read(&rx, bytes, sizeof(bytes), &notify);
+		int64_t r = okl4_pipe_read(&rx, bytes, sizeof(bytes), &notify);
 
-		must_hold(r > 0 || r == -FS_AGAIN, "a read");
+		must_hold(r > 0 || r == -OKL4_AGAIN, "a read");
 		if (r > 0)
 			left -= (unsigned int)r;
-		else if (!pipe_arm_read(&rx))
+		else if (!okl4_pipe_arm_read(&rx))
 			explorer_sleep();
 	}
 }
@@ -109,7 +110,7 @@ static void read_sleeper(void)
  */
 static int arm_write(unsigned int bytes)
 {
-	int r = pipe_arm_write(&tx, bytes);
+	int r = okl4_pipe_arm_write(&tx, bytes);
 
 	must_hold(r || tx.event - tx.peer_cursor < tx.cursor - tx.peer_cursor,
 		  "sleeps on a wake value that has passed");
@@ -118,7 +119,7 @@ static int arm_write(unsigned int bytes)
 
 static void write_sleeper(void)
 {
-	while (pipe_writable(&tx) < (int64_t)want_bytes) {
+	while (okl4_pipe_writable(&tx) < (int64_t)want_bytes) {
 		if (!arm_write(want_bytes))
 			explorer_sleep();
 	}
@@ -130,31 +131,31 @@ static void two_write_sleepers(void)
 	bool one = false, two = false;
 
 	for (;;) {
-		one = one || pipe_writable(&tx) >= (int64_t)want_bytes;
-		two = two || pipe_writable(&tx) >= (int64_t)want_bytes2;
+		one = one || okl4_pipe_writable(&tx) >= (int64_t)want_bytes;
+		two = two || okl4_pipe_writable(&tx) >= (int64_t)want_bytes2;
 		if (one && two)
 			return;
 		if (!one && arm_write(want_bytes))
 			continue;
 		if (!two && arm_write(want_bytes2))
 			continue;
-		if (!pipe_take_overdue(&tx))
+		if (!okl4_pipe_take_overdue(&tx))
 			explorer_sleep();
 	}
 }
 
 /*
  * The first sleeps; a second one comes, has its room or sleeps too, and does nothing more. The
- * first must not be lost for it: pipe_take_overdue() says when its own side must wake it.
+ * first must not be lost for it: okl4_pipe_take_overdue() says when its own side must wake it.
  */
 static void first_write_sleeper(void)
 {
-	while (pipe_writable(&tx) < (int64_t)want_bytes) {
+	while (okl4_pipe_writable(&tx) < (int64_t)want_bytes) {
 		if (arm_write(want_bytes))
 			continue;
-		pipe_take_overdue(&tx);
+		okl4_pipe_take_overdue(&tx);
 		arm_write(want_bytes2);
-		if (!pipe_take_overdue(&tx))
+		if (!okl4_pipe_take_overdue(&tx))
 			explorer_sleep();
 	}
 }
@@ -162,7 +163,7 @@ static void first_write_sleeper(void)
 /* The other thread sleeps already when the first one comes */
 static void last_write_sleeper(void)
 {
-	while (pipe_writable(&tx) < (int64_t)want_bytes) {
+	while (okl4_pipe_writable(&tx) < (int64_t)want_bytes) {
 		arm_write(want_bytes2);
 		if (!arm_write(want_bytes))
 			explorer_sleep();
@@ -177,9 +178,10 @@ static void stream_writer(void)
 	bool notify;
 
 	while (left) {
-		int64_t r = pipe_write(&tx, bytes, left < move_bytes ? left : move_bytes, &notify);
+		int64_t r =
+			okl4_pipe_write(&tx, bytes, left < move_bytes ? left : move_bytes, &notify);
 
-		must_hold(r > 0 || r == -FS_AGAIN, "a write");
+		must_hold(r > 0 || r == -OKL4_AGAIN, "a write");
 		if (r > 0) {
 			left -= (unsigned int)r;
 			if (notify)
@@ -197,14 +199,14 @@ static void stream_reader(void)
 	bool notify;
 
 	while (left) {
-		int64_t r = pipe_read(&rx, bytes, sizeof(bytes), &notify);
+		int64_t r = okl4_pipe_read(&rx, bytes, sizeof(bytes), &notify);
 
-		must_hold(r > 0 || r == -FS_AGAIN, "a read");
+		must_hold(r > 0 || r == -OKL4_AGAIN, "a read");
 		if (r > 0) {
 			left -= (unsigned int)r;
 			if (notify)
 				explorer_notify();
-		} else if (!pipe_arm_read(&rx)) {
+		} else if (!okl4_pipe_arm_read(&rx)) {
 			explorer_sleep();
 		}
 	}
@@ -214,7 +216,7 @@ static void stream_reader(void)
 static void write_then_close(void)
 {
 	write_moves();
-	pipe_producer_close(&tx);
+	okl4_pipe_producer_close(&tx);
 	explorer_notify();
 }
 
@@ -225,14 +227,14 @@ static void read_to_the_end(void)
 	bool notify;
 
 	for (;;) {
-		int64_t r = pipe_read(&rx, bytes, sizeof(bytes), &notify);
+		int64_t r = okl4_pipe_read(&rx, bytes, sizeof(bytes), &notify);
 
-		must_hold(r >= 0 || r == -FS_AGAIN, "a read");
+		must_hold(r >= 0 || r == -OKL4_AGAIN, "a read");
 		if (r > 0)
 			got += (unsigned int)r;
 		else if (!r)
 			break;
-		else if (!pipe_arm_read(&rx))
+		else if (!okl4_pipe_arm_read(&rx))
 			explorer_sleep();
 	}
 	must_hold(got == n_moves * move_bytes, "bytes were lost at the end of the stream");
@@ -240,7 +242,7 @@ static void read_to_the_end(void)
 
 static void close_reading_end(void)
 {
-	pipe_consumer_close(&rx);
+	okl4_pipe_consumer_close(&rx);
 	explorer_notify();
 }
 
@@ -249,11 +251,11 @@ static void write_until_epipe(void)
 	bool notify;
 
 	for (;;) {
-		int64_t r = pipe_write(&tx, "x", 1, &notify);
+		int64_t r = okl4_pipe_write(&tx, "x", 1, &notify);
 
-		if (r == -FS_PIPE)
+		if (r == -OKL4_PIPE)
 			return;
-		must_hold(r == -FS_AGAIN, "a write into a full ring");
+		must_hold(r == -OKL4_AGAIN, "a write into a full ring");
 		if (!arm_write(1))
 			explorer_sleep();
 	}
