@@ -1,400 +1,327 @@
-/* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * One message from a frontend goes like this: DPDK's thread reads it and asks message_before(),
- * which judges it, makes the device stop touching what the message may change (often one ring; all
- * memory for a new memory table), and lets DPDK carry it out; message_after() then tells the device
- * how things stand. vring_state_changed() comes in between or after that. A device that was not
- * stopped by anybody is told again; that is harmless.
- *
- * DPDK itself reads vrings while it carries messages out. So mappings are watched (sigbus.h) for as
- * long as they exist, and while the vhost thread handles a message of a guest, memory that is lost
- * under it is that guest's in any case.
- */
-#include <fcntl.h>
-#include <pthread.h>
-#include <rte_vhost.h>
+// SPDX-License-Identifier: BSD-3-Clause
+#include "vhost/message.h"
+
 #include <string.h>
 
-#include "vhost/region_file.h"
-#include "vhost/sigbus.h"
-#include "util/fd.h"
-#include "util/stranger.h"
-#include "vhost/private.h"
-#include "vhost/syscalls.h"
+#include <libfs/checked.h>
 
-/**
- * struct device_call - arguments of a call on the worker
- * @b: backend
- * @setup: for resume()
- * @queue: for ring_stop() and ring_next()
- * @taken: for ring_stop()
- * @next: from ring_next()
- * @found: from ring_next()
- */
-struct device_call {
-	struct vhost_backend *b;
-	struct vhost_setup setup;
-	unsigned int queue;
-	uint16_t next;
-	bool taken, found;
+enum payload_kind { PAYLOAD_NONE, PAYLOAD_U64, PAYLOAD_STATE, PAYLOAD_ADDR, PAYLOAD_MEMORY };
+
+/* What has to have been said of a queue before */
+enum { NEEDS_MEMORY = 1, NEEDS_SIZE = 2, NEEDS_ADDRESS = 4 };
+
+/* A line of the list; one that has only a name is refused */
+struct request_rule {
+	const char *name;
+	enum vhost_verdict verdict;
+	enum payload_kind payload;
+	enum vhost_fds fds;
+	enum vhost_scope scope;
+	bool queue; /* it is about one queue */
+	unsigned int needs;
 };
 
-/**
- * call_resume() - resume(), on the worker
- * @arg: struct device_call
- */
-static void call_resume(void *arg)
-{
-	struct device_call *c = arg;
+#define PASS(word, payload, fds, scope, queue, needs)                                        \
+	[VHOST_REQ_##word] = { #word, VHOST_PASS, PAYLOAD_##payload, VHOST_FDS_##fds,        \
+			       VHOST_SCOPE_##scope, queue, needs }
+#define ANSWER(word) [VHOST_REQ_##word] = { #word, VHOST_ANSWER }
+#define REFUSE(number, word) [number] = { word, VHOST_REFUSE }
 
-	c->b->ops->resume(c->b->device, &c->setup);
+static const struct request_rule request_rules[] = {
+	[0] = { "unknown", VHOST_REFUSE },
+	ANSWER(GET_FEATURES),
+	ANSWER(GET_PROTOCOL_FEATURES),
+	ANSWER(GET_QUEUE_NUM),
+	PASS(SET_FEATURES, U64, NONE, NOTHING, false, 0),
+	PASS(SET_PROTOCOL_FEATURES, U64, NONE, NOTHING, false, 0),
+	PASS(SET_OWNER, NONE, NONE, NOTHING, false, 0),
+	PASS(RESET_OWNER, NONE, NONE, MEMORY, false, 0),
+	PASS(SET_MEM_TABLE, MEMORY, MEMORY, MEMORY, false, 0),
+	PASS(SET_VRING_NUM, STATE, NONE, RING, true, 0),
+	PASS(SET_VRING_BASE, STATE, NONE, RING, true, 0),
+	PASS(SET_VRING_ADDR, ADDR, NONE, RING, true, NEEDS_MEMORY | NEEDS_SIZE),
+	PASS(SET_VRING_KICK, U64, EVENT, NOTIFIER, true, NEEDS_ADDRESS),
+	PASS(SET_VRING_CALL, U64, EVENT, NOTIFIER, true, 0),
+	PASS(SET_VRING_ERR, U64, EVENT, NOTHING, true, 0),
+	PASS(SET_VRING_ENABLE, STATE, NONE, RING, true, 0),
+	PASS(GET_VRING_BASE, STATE, NONE, RING, true, 0),
+	/* No feature of ours needs the rest; named for the log. */
+	REFUSE(6, "SET_LOG_BASE"),
+	REFUSE(7, "SET_LOG_FD"),
+	REFUSE(19, "SEND_RARP"),
+	REFUSE(20, "NET_SET_MTU"),
+	REFUSE(21, "SET_BACKEND_REQ_FD"),
+	REFUSE(22, "IOTLB_MSG"),
+	REFUSE(23, "SET_VRING_ENDIAN"),
+	REFUSE(24, "GET_CONFIG"),
+	REFUSE(25, "SET_CONFIG"),
+	REFUSE(26, "CREATE_CRYPTO_SESSION"),
+	REFUSE(27, "CLOSE_CRYPTO_SESSION"),
+	REFUSE(28, "POSTCOPY_ADVISE"),
+	REFUSE(29, "POSTCOPY_LISTEN"),
+	REFUSE(30, "POSTCOPY_END"),
+	REFUSE(31, "GET_INFLIGHT_FD"),
+	REFUSE(32, "SET_INFLIGHT_FD"),
+	REFUSE(33, "GPU_SET_SOCKET"),
+	REFUSE(34, "RESET_DEVICE"),
+	REFUSE(35, "VRING_KICK"),
+	REFUSE(36, "GET_MAX_MEM_SLOTS"),
+	REFUSE(37, "ADD_MEM_REG"),
+	REFUSE(38, "REM_MEM_REG"),
+	REFUSE(39, "SET_STATUS"),
+	REFUSE(40, "GET_STATUS"),
+	REFUSE(41, "GET_SHARED_OBJECT"),
+	REFUSE(42, "SET_DEVICE_STATE_FD"),
+	REFUSE(43, "CHECK_DEVICE_STATE"),
+};
+
+static const struct request_rule *rule_of(uint32_t request)
+{
+	if (request >= sizeof(request_rules) / sizeof(request_rules[0]))
+		return &request_rules[0];
+	return &request_rules[request];
 }
 
-/**
- * call_ring_stop() - ring_stop(), on the worker
- * @arg: struct device_call
- */
-static void call_ring_stop(void *arg)
+const char *vhost_request_name(uint32_t request)
 {
-	struct device_call *c = arg;
-
-	c->b->ops->ring_stop(c->b->device, c->queue, c->taken);
+	return rule_of(request)->name;
 }
 
-/**
- * call_ring_next() - ring_next(), on the worker
- * @arg: struct device_call
- */
-static void call_ring_next(void *arg)
+enum vhost_fds vhost_request_fds(uint32_t request)
 {
-	struct device_call *c = arg;
-
-	c->found = c->b->ops->ring_next(c->b->device, c->queue, &c->next);
+	return rule_of(request)->fds;
 }
 
-/**
- * unwatch_memory() - the regions are about to be unmapped, or have been
- * @b: backend
- */
-static void unwatch_memory(struct vhost_backend *b)
+enum vhost_scope vhost_message_scope(const struct vhost_message *msg)
 {
-	for (unsigned int i = 0; i < b->memory.n_regions; i++)
-		sigbus_unwatch(b->memory.region[i].map);
-	b->memory.n_regions = 0;
+	/* A ring that is enabled goes on as it is. */
+	if (msg->request == VHOST_REQ_SET_VRING_ENABLE && msg->payload.state.num)
+		return VHOST_SCOPE_NOTIFIER;
+	return rule_of(msg->request)->scope;
 }
 
-void vhost_message_lost(struct vhost_backend *b)
+bool vhost_message_replies(const struct vhost_message *msg)
 {
-	uint32_t request = vhost_take_request();
-	const char *name = vhost_request_name(request);
-
-	if (request)
-		log_limited(&b->limit, LOG_LEVEL_WARNING, &b->about,
-			    "vhost-user message %s (%u) could not be read; the frontend is dropped",
-			    name ? name : "unknown", request);
+	return msg->request == VHOST_REQ_GET_VRING_BASE;
 }
 
-void vhost_message_reset(struct vhost_backend *b)
+static uint64_t queue_of(const struct vhost_message *msg, enum payload_kind payload)
 {
-	if (b->handling)
-		log_limited(&b->limit, LOG_LEVEL_WARNING, &b->about, "vhost-user message %s failed",
-			    vhost_request_name(b->handling));
-	b->handling = 0;
-	sigbus_here(NULL, -1);
-	unwatch_memory(b);
-	memset(b->ready, 0, sizeof(b->ready));
-	memset(b->size, 0, sizeof(b->size));
+	/* state.index and addr.index are the same word. */
+	return payload == PAYLOAD_U64 ? msg->payload.u64 & VHOST_VRING_IDX_MASK :
+					msg->payload.state.index;
 }
 
-/**
- * tell_setup() - tell the device how things stand
- * @b: backend
- * @vid: DPDK's number
- */
-static void tell_setup(struct vhost_backend *b, int vid)
+int vhost_message_queue(const struct vhost_message *msg)
 {
-	struct device_call c = { .b = b };
+	const struct request_rule *rule = rule_of(msg->request);
 
-	c.setup.memory = b->memory;
-	for (unsigned int i = 0; i < VHOST_MAX_QUEUES; i++) {
-		struct vhost_ring *ring = &c.setup.ring[i];
-		struct rte_vhost_vring vring;
+	return rule->queue ? (int)queue_of(msg, rule->payload) : -1;
+}
 
-		memset(&vring, 0, sizeof(vring));
-		ring->kick_fd = -1;
-		if (!b->ready[i] || !b->memory.n_regions ||
-		    rte_vhost_get_vhost_vring(vid, (uint16_t)i, &vring))
-			continue;
-		ring->size = vring.size;
-		ring->desc = vring.desc;
-		ring->avail = vring.avail;
-		ring->used = vring.used;
-		ring->kick_fd = vring.kickfd;
-		ring->ready = vring.desc && vring.avail && vring.used && vring.kickfd >= 0;
+static uint64_t payload_bytes(const struct vhost_message *msg, enum payload_kind kind)
+{
+	switch (kind) {
+	case PAYLOAD_U64:
+		return sizeof(msg->payload.u64);
+	case PAYLOAD_STATE:
+		return sizeof(msg->payload.state);
+	case PAYLOAD_ADDR:
+		return sizeof(msg->payload.addr);
+	case PAYLOAD_MEMORY:
+		if (msg->bytes < 8) /* the number of regions has not come */
+			return UINT64_MAX;
+		return 8 +
+		       (uint64_t)msg->payload.memory.n_regions * sizeof(struct vhost_msg_region);
+	default:
+		return 0;
 	}
-	vhost_on_worker(b, call_resume, &c);
 }
 
-/**
- * drop_fds() - close the descriptors of a message that goes no further
- * @msg: message
- */
-static void drop_fds(struct vhost_message *msg)
+static const char *judge_memory(const struct vhost_message *msg, const struct vhost_fd *fds,
+				unsigned int n_fds)
 {
-	for (int i = 0; i < msg->n_fds; i++)
-		msg->fd[i] = stranger_give(msg->fd[i]);
-	msg->n_fds = 0;
+	struct guest_region region[GUEST_MEMORY_MAX_REGIONS];
+	uint32_t n = msg->payload.memory.n_regions;
+	const char *wrong;
+
+	if (!n || n > GUEST_MEMORY_MAX_REGIONS)
+		return "the number of regions is not 1 to 8";
+	if (n_fds != n)
+		return "there is not one descriptor per region";
+	memset(region, 0, sizeof(region));
+	for (uint32_t i = 0; i < n; i++) {
+		region[i].gpa = msg->payload.memory.region[i].gpa;
+		region[i].user_addr = msg->payload.memory.region[i].user_addr;
+		region[i].bytes = msg->payload.memory.region[i].bytes;
+	}
+	wrong = guest_memory_check(region, n);
+	for (uint32_t i = 0; i < n && !wrong; i++)
+		wrong = region_file_check(&fds[i].file, msg->payload.memory.region[i].mmap_offset,
+					  region[i].bytes);
+	return wrong;
 }
 
-/**
- * refuse() - refuse a message
- * @b: backend
- * @msg: message
- * @judgement: VHOST_REFUSE or VHOST_HOSTILE
- * @why: what is wrong
- *
- * DPDK answers an error to a sender that asked for an answer, and else drops the connection. That
- * of a hostile one is dropped in any case.
- *
- * Return: RTE_VHOST_MSG_RESULT_ERR.
- */
-static enum rte_vhost_msg_result refuse(struct vhost_backend *b, struct vhost_message *msg,
-					enum vhost_judgement judgement, const char *why)
+static const char *judge_notifier(const struct vhost_message *msg, const struct vhost_fd *fds,
+				  unsigned int n_fds)
 {
-	const char *name = vhost_request_name(msg->request);
-	bool drop = judgement == VHOST_HOSTILE || !(msg->flags & VHOST_FLAG_NEED_REPLY);
+	bool none = msg->payload.u64 & VHOST_VRING_NOFD;
 
-	drop_fds(msg);
-	if (judgement == VHOST_HOSTILE)
-		msg->flags &= ~VHOST_FLAG_NEED_REPLY;
-	log_limited(&b->limit, LOG_LEVEL_WARNING, &b->about,
-		    "vhost-user message %s (%u) refused: %s%s", name ? name : "unknown",
-		    msg->request, why, drop ? "; the frontend is dropped" : "");
-	vhost_call(b, b->ops->refused);
-	return RTE_VHOST_MSG_RESULT_ERR;
+	if (msg->payload.u64 & ~(VHOST_VRING_IDX_MASK | VHOST_VRING_NOFD))
+		return "unknown bits are set";
+	if (n_fds != !none)
+		return "the number of descriptors is wrong";
+	if (none)
+		return msg->request == VHOST_REQ_SET_VRING_KICK ? "polling a queue is not offered" :
+								  NULL;
+	return fds[0].is_eventfd ? NULL : "its descriptor is not an eventfd";
 }
 
-/**
- * ring_in_memory() - whether SET_VRING_ADDR points into guest memory
- * @b: backend
- * @msg: message, of a queue that exists
- *
- * DPDK takes a part whose end lies outside; the device would find that too, but not the message.
- *
- * Return: true when all three parts lie inside one region each.
- */
-static bool ring_in_memory(const struct vhost_backend *b, const struct vhost_message *msg)
+/* DPDK takes a part whose end lies outside; the device would find that too, but not the message. */
+static const char *judge_address(const struct vhost_message *msg, const struct vhost_said *said)
 {
-	uint64_t n = b->size[msg->payload.addr.index];
+	uint64_t n = said->ring[msg->payload.addr.index].size;
 	uint64_t at[] = { msg->payload.addr.desc, msg->payload.addr.avail, msg->payload.addr.used };
 	uint64_t bytes[] = { 16 * n, 4 + 2 * n, 4 + 8 * n };
 	unsigned int found = 0;
 
-	for (unsigned int i = 0; i < b->memory.n_regions; i++) {
-		const struct guest_region *r = &b->memory.region[i];
+	if (msg->payload.addr.flags)
+		return "logging is not offered";
+	for (unsigned int i = 0; i < said->n_regions; i++) {
+		const struct guest_region *r = &said->region[i];
 
-		for (int j = 0; j < 3; j++) {
-			if (at[j] >= r->user_addr && bytes[j] <= r->bytes &&
-			    at[j] - r->user_addr <= r->bytes - bytes[j])
-				found++;
+		for (int j = 0; j < 3; j++)
+			found += at[j] >= r->user_addr &&
+				 okl4_range_ok(at[j] - r->user_addr, bytes[j], r->bytes);
+	}
+	return found == 3 ? NULL : "a part of the ring is not in guest memory";
+}
+
+static const char *judge_needs(unsigned int needs, const struct vhost_said *said, uint64_t queue)
+{
+	if (needs & NEEDS_MEMORY && !said->n_regions)
+		return "a part of the ring is not in guest memory";
+	if (needs & NEEDS_SIZE && !said->ring[queue].size)
+		return "the size of the queue has not been set: SET_VRING_NUM comes first";
+	if (needs & NEEDS_ADDRESS && !said->ring[queue].addressed)
+		return "the queue has no address: SET_VRING_ADDR comes first";
+	return NULL;
+}
+
+static const char *judge_content(const struct vhost_message *msg, const struct vhost_fd *fds,
+				 unsigned int n_fds, const struct vhost_said *said)
+{
+	switch (msg->request) {
+	case VHOST_REQ_SET_FEATURES:
+		return msg->payload.u64 & ~VHOST_FEATURES ? "a feature is not offered" : NULL;
+	case VHOST_REQ_SET_PROTOCOL_FEATURES:
+		return msg->payload.u64 & ~VHOST_PROTOCOL_FEATURES ? "a feature is not offered" :
+								     NULL;
+	case VHOST_REQ_SET_MEM_TABLE:
+		return judge_memory(msg, fds, n_fds);
+	case VHOST_REQ_SET_VRING_NUM:
+		return okl4_is_pow2(msg->payload.state.num) && msg->payload.state.num <= 32768 ?
+			       NULL :
+			       "the size is not a power of two of at most 32768";
+	case VHOST_REQ_SET_VRING_BASE:
+		return msg->payload.state.num <= UINT16_MAX ? NULL : "the index has over 16 bits";
+	case VHOST_REQ_SET_VRING_ADDR:
+		return judge_address(msg, said);
+	case VHOST_REQ_SET_VRING_KICK:
+	case VHOST_REQ_SET_VRING_CALL:
+	case VHOST_REQ_SET_VRING_ERR:
+		return judge_notifier(msg, fds, n_fds);
+	default:
+		return NULL;
+	}
+}
+
+enum vhost_verdict vhost_judge_header(const struct vhost_message *msg, const char **why)
+{
+	*why = "its version is not 1, or it says that it is a reply";
+	if ((msg->flags & (VHOST_FLAG_VERSION_MASK | VHOST_FLAG_REPLY)) != VHOST_FLAG_VERSION)
+		return VHOST_HOSTILE;
+	*why = "it is longer than any message";
+	return msg->bytes > VHOST_PAYLOAD_BYTES ? VHOST_HOSTILE : VHOST_PASS;
+}
+
+enum vhost_verdict vhost_judge(const struct vhost_message *msg, const struct vhost_fd *fds,
+			       unsigned int n_fds, const struct vhost_said *said, const char **why)
+{
+	const struct request_rule *rule = rule_of(msg->request);
+
+	*why = "it is not offered";
+	if (rule->verdict == VHOST_REFUSE)
+		return VHOST_REFUSE;
+	*why = "wrong length";
+	if (payload_bytes(msg, rule->payload) != msg->bytes)
+		return VHOST_HOSTILE;
+	*why = "descriptors come with it";
+	if (n_fds && rule->fds == VHOST_FDS_NONE)
+		return VHOST_HOSTILE;
+	*why = "no such queue: there are at most 17";
+	if (rule->queue && queue_of(msg, rule->payload) >= VHOST_MAX_QUEUES)
+		return VHOST_HOSTILE;
+	*why = rule->queue ? judge_needs(rule->needs, said, queue_of(msg, rule->payload)) : NULL;
+	if (!*why)
+		*why = judge_content(msg, fds, n_fds, said);
+	return *why ? VHOST_HOSTILE : rule->verdict;
+}
+
+uint64_t vhost_answer(const struct vhost_message *msg)
+{
+	return msg->request == VHOST_REQ_GET_FEATURES	       ? VHOST_FEATURES :
+	       msg->request == VHOST_REQ_GET_PROTOCOL_FEATURES ? VHOST_PROTOCOL_FEATURES :
+								 VHOST_MAX_QUEUES;
+}
+
+void vhost_said_more(struct vhost_said *said, const struct vhost_message *msg)
+{
+	int queue = vhost_message_queue(msg);
+
+	switch (msg->request) {
+	case VHOST_REQ_SET_FEATURES:
+		said->features = msg->payload.u64;
+		break;
+	case VHOST_REQ_RESET_OWNER:
+		memset(said, 0, sizeof(*said));
+		break;
+	case VHOST_REQ_SET_MEM_TABLE:
+		said->n_regions = msg->payload.memory.n_regions;
+		for (uint32_t i = 0; i < said->n_regions; i++) {
+			said->region[i].gpa = msg->payload.memory.region[i].gpa;
+			said->region[i].user_addr = msg->payload.memory.region[i].user_addr;
+			said->region[i].bytes = msg->payload.memory.region[i].bytes;
 		}
+		break;
+	case VHOST_REQ_SET_VRING_NUM:
+		said->ring[queue].size = msg->payload.state.num;
+		break;
+	case VHOST_REQ_SET_VRING_ADDR:
+		said->ring[queue].addressed = true;
+		break;
+	case VHOST_REQ_SET_VRING_KICK:
+		said->ring[queue].kicked = true;
+		/* Without protocol features a ring is enabled when it is started. */
+		if (!(said->features & VHOST_F_PROTOCOL_FEATURES))
+			said->ring[queue].enabled = true;
+		break;
+	case VHOST_REQ_SET_VRING_CALL:
+		said->ring[queue].called = true;
+		break;
+	case VHOST_REQ_SET_VRING_ENABLE:
+		said->ring[queue].enabled = msg->payload.state.num;
+		break;
+	case VHOST_REQ_GET_VRING_BASE: /* stops the ring; the library forgets its descriptors */
+		said->ring[queue].kicked = said->ring[queue].called = false;
+		break;
+	default:
+		break;
 	}
-	return n && found == 3;
 }
 
-/**
- * prepare() - what has to be done before DPDK carries a message out
- * @b: backend
- * @vid: DPDK's number
- * @msg: message, judged
- */
-static void prepare(struct vhost_backend *b, int vid, const struct vhost_message *msg)
+bool vhost_ring_is_ready(const struct vhost_said *said, unsigned int queue)
 {
-	enum vhost_scope scope = vhost_message_scope(msg);
-	int queue = vhost_request_queue(msg);
-	struct device_call c = { .b = b, .queue = (unsigned int)queue };
-
-	if (scope == VHOST_SCOPE_NOTHING)
-		return;
-	c.taken = scope == VHOST_SCOPE_RING;
-	if (scope == VHOST_SCOPE_MEMORY)
-		vhost_call(b, b->ops->suspend);
-	else
-		vhost_on_worker(b, call_ring_stop, &c);
-	if (msg->request == VHOST_REQ_SET_VRING_NUM)
-		b->size[queue] = msg->payload.state.num;
-	else if (msg->request == VHOST_REQ_SET_MEM_TABLE || msg->request == VHOST_REQ_RESET_OWNER)
-		unwatch_memory(b);
-	else if (msg->request == VHOST_REQ_SET_VRING_ENABLE && !msg->payload.state.num)
-		b->ready[queue] = false;
-	if (msg->request != VHOST_REQ_GET_VRING_BASE)
-		return;
-	/* The reply tells the frontend how far the ring was served; DPDK did not serve it. */
-	b->ready[queue] = false;
-	vhost_on_worker(b, call_ring_next, &c);
-	if (c.found)
-		rte_vhost_set_vring_base(vid, (uint16_t)queue, c.next, c.next);
+	return said->n_regions && said->ring[queue].addressed && said->ring[queue].kicked &&
+	       said->ring[queue].called && said->ring[queue].enabled;
 }
-
-/**
- * known_layout() - whether a message looks as struct vhost_message says
- * @msg: message
- *
- * Return: true when the descriptors are where we think they are.
- */
-static bool known_layout(const struct vhost_message *msg)
-{
-	if (msg->n_fds < 0 || msg->n_fds > GUEST_MEMORY_MAX_REGIONS)
-		return false;
-	for (int i = msg->n_fds; i < GUEST_MEMORY_MAX_REGIONS; i++) {
-		if (msg->fd[i] != -1)
-			return false;
-	}
-	return true;
-}
-
-/**
- * message_before() - a message has come
- * @vid: DPDK's number
- * @arg: message
- *
- * Return: NOT_HANDLED to let DPDK handle it, ERR to refuse it, REPLY when it was answered here.
- */
-static enum rte_vhost_msg_result message_before(int vid, void *arg)
-{
-	struct vhost_backend *b = vhost_of(vid);
-	struct vhost_message *msg = arg;
-	enum vhost_judgement judgement;
-	const char *why;
-
-	vhost_take_request();
-	if (!b || !known_layout(msg)) {
-		log_err("vhost-user: connection %d: a message is not laid out as expected", vid);
-		msg->flags &= ~VHOST_FLAG_NEED_REPLY;
-		return RTE_VHOST_MSG_RESULT_ERR;
-	}
-	if (b->closing) {
-		msg->flags &= ~VHOST_FLAG_NEED_REPLY;
-		drop_fds(msg);
-		return RTE_VHOST_MSG_RESULT_ERR;
-	}
-	if (b->socket < 0)
-		b->socket = fcntl(vhost_current_socket(), F_DUPFD_CLOEXEC, 0);
-	if (b->handling)
-		log_limited(&b->limit, LOG_LEVEL_WARNING, &b->about, "vhost-user message %s failed",
-			    vhost_request_name(b->handling));
-	b->handling = 0;
-	judgement = vhost_check_message(msg, &why);
-	if (judgement == VHOST_PASS && msg->request == VHOST_REQ_SET_VRING_ADDR &&
-	    !ring_in_memory(b, msg)) {
-		judgement = VHOST_HOSTILE;
-		why = "a part of the ring is not in guest memory";
-	}
-	if (judgement != VHOST_PASS)
-		return refuse(b, msg, judgement, why);
-	if (msg->request == VHOST_REQ_GET_QUEUE_NUM) {
-		msg->payload.u64 = VHOST_MAX_QUEUES;
-		msg->bytes = sizeof(msg->payload.u64);
-		return RTE_VHOST_MSG_RESULT_REPLY;
-	}
-	b->handling = msg->request;
-	prepare(b, vid, msg);
-	sigbus_here(&b->lost, b->lost_fd);
-	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
-}
-
-/**
- * take_memory() - after SET_MEM_TABLE: what DPDK has mapped
- * @b: backend
- * @vid: DPDK's number
- *
- * Return: NULL, or what is wrong with it.
- */
-static const char *take_memory(struct vhost_backend *b, int vid)
-{
-	_cleanup_free_ struct rte_vhost_memory *table = NULL;
-	struct guest_memory *m = &b->memory;
-	const char *wrong = NULL;
-
-	if (rte_vhost_get_mem_table(vid, &table))
-		return "DPDK has no memory table";
-	memset(m, 0, sizeof(*m));
-	for (uint32_t i = 0; i < table->nregions && i < GUEST_MEMORY_MAX_REGIONS && !wrong; i++) {
-		const struct rte_vhost_mem_region *t = &table->regions[i];
-		struct guest_region *r = &m->region[i];
-
-		r->gpa = t->guest_phys_addr;
-		r->user_addr = t->guest_user_addr;
-		r->bytes = t->size;
-		r->hva = (uint8_t *)(uintptr_t)t->host_user_addr;
-		r->map = t->mmap_addr;
-		r->map_bytes = t->mmap_size;
-		wrong = region_file_check(t->fd, (uint64_t)(r->hva - r->map), r->bytes,
-					  &r->page_bytes);
-	}
-	if (!wrong)
-		wrong = guest_memory_check(m->region, table->nregions);
-	for (uint32_t i = 0; i < table->nregions && !wrong; i++) {
-		const struct guest_region *r = &m->region[i];
-
-		m->n_regions = i + 1;
-		if (sigbus_watch(r->map, r->map_bytes, r->page_bytes, &b->lost, b->lost_fd))
-			wrong = "too many regions in this process";
-	}
-	if (wrong)
-		unwatch_memory(b);
-	return wrong;
-}
-
-/**
- * message_after() - DPDK has carried a message out, or message_before() has answered it
- * @vid: DPDK's number
- * @arg: message; its payload may be the reply by now
- *
- * Return: NOT_HANDLED, "as it was"; ERR to drop the frontend.
- */
-static enum rte_vhost_msg_result message_after(int vid, void *arg)
-{
-	struct vhost_backend *b = vhost_of(vid);
-	struct vhost_message *msg = arg;
-	const char *wrong;
-
-	sigbus_here(NULL, -1);
-	if (!b || !b->handling)
-		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
-	b->handling = 0;
-	if (vhost_answer_lost())
-		log_limited(&b->limit, LOG_LEVEL_WARNING, &b->about,
-			    "the frontend does not read its answers; it is dropped");
-	if (msg->request == VHOST_REQ_SET_MEM_TABLE) {
-		wrong = take_memory(b, vid);
-		if (wrong) {
-			/* DPDK owns the descriptors by now */
-			msg->n_fds = 0;
-			return refuse(b, msg, VHOST_HOSTILE, wrong);
-		}
-	} else if (msg->request == VHOST_REQ_RESET_OWNER) {
-		memset(b->ready, 0, sizeof(b->ready));
-	}
-	if (vhost_message_scope(msg) != VHOST_SCOPE_NOTHING)
-		tell_setup(b, vid);
-	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
-}
-
-int vhost_vring_state_changed(int vid, uint16_t queue, int enable)
-{
-	struct vhost_backend *b = vhost_of(vid);
-
-	if (!b || queue >= VHOST_MAX_QUEUES)
-		return 0;
-	b->ready[queue] = enable;
-	/* In the middle of a message the queue is stopped, and message_after() will tell it. */
-	if (!b->handling)
-		tell_setup(b, vid);
-	return 0;
-}
-
-const struct rte_vhost_user_extern_ops vhost_message_ops = {
-	.pre_msg_handle = message_before,
-	.post_msg_handle = message_after,
-};

@@ -61,26 +61,33 @@ static uint64_t page_bytes_of(int fd)
 	return 0;
 }
 
-const char *region_file_check(int fd, uint64_t offset, uint64_t bytes, uint64_t *page_bytes)
+struct region_file region_file_look(int fd)
 {
-	uint64_t page = is_kernels_own(fd) ? page_bytes_of(fd) : 0;
+	struct region_file file = { .page_bytes = is_kernels_own(fd) ? page_bytes_of(fd) : 0 };
 	struct stat st;
 
-	if (!page)
-		return "a region's descriptor is not that of a file that the kernel serves by itself "
-		       "(" ACCEPTED ")";
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
-		return "a region's descriptor is not that of a regular file";
-	if ((fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDWR)
-		return "a region's file is not open for reading and writing";
+	if (!file.page_bytes) {
+		file.wrong = "a region's descriptor is not that of a file that the kernel serves by "
+			     "itself (" ACCEPTED ")";
+	} else if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
+		file.wrong = "a region's descriptor is not that of a regular file";
+	} else if ((fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDWR) {
+		file.wrong = "a region's file is not open for reading and writing";
+	} else if (!okl4_is_pow2((uint64_t)st.st_blksize)) {
+		file.wrong = "a region's file has no usable block size"; /* DPDK maps a multiple of it */
+	} else {
+		file.bytes = st.st_size < 0 ? 0 : (uint64_t)st.st_size;
+	}
+	return file;
+}
+
+const char *region_file_check(const struct region_file *file, uint64_t offset, uint64_t bytes)
+{
+	if (file->wrong)
+		return file->wrong;
 	if (offset % OKL4FS_PAGE_BYTES)
 		return "a region does not begin at a page of its file";
-	if (st.st_size < 0 || !okl4_range_ok(offset, bytes, (uint64_t)st.st_size))
+	if (!okl4_range_ok(offset, bytes, file->bytes))
 		return "a region is larger than its file";
-	/* DPDK maps a multiple of the block size. */
-	if (!okl4_is_pow2((uint64_t)st.st_blksize))
-		return "a region's file has no usable block size";
-	if (page_bytes)
-		*page_bytes = page;
 	return NULL;
 }

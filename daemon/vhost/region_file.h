@@ -8,17 +8,32 @@
 #include <stdint.h>
 
 /**
+ * struct region_file - what can be said of a descriptor as the file of guest memory
+ * @wrong: why it cannot be one; NULL: it can. Static memory
+ * @bytes: its size
+ * @page_bytes: page size of its mappings
+ */
+struct region_file {
+	const char *wrong;
+	uint64_t bytes, page_bytes;
+};
+
+/**
+ * region_file_look() - find out about a descriptor of a stranger
+ *
+ * A file that a program or another machine serves is refused, and is not asked anything: it may not
+ * answer. Does not block.
+ */
+struct region_file region_file_look(int fd);
+
+/**
  * region_file_check() - whether a region may be mapped from a file
- * @fd: descriptor that a frontend sent
+ * @file: what region_file_look() said
  * @offset: where in the file the region begins
  * @bytes: its size
- * @page_bytes: out: page size of the file's mappings; NULL: not wanted
- *
- * A file that a program or another machine serves is refused without a question to its server,
- * which might not answer. Does not block.
  *
  * Return: NULL, or what is wrong; static memory.
  */
-const char *region_file_check(int fd, uint64_t offset, uint64_t bytes, uint64_t *page_bytes);
+const char *region_file_check(const struct region_file *file, uint64_t offset, uint64_t bytes);
 
 #endif
