@@ -34,7 +34,8 @@ struct control {
 /* Replaces a socket whose file is lost; Return: 0 or -errno, with a log line */
 static int listen_anew(struct control_socket *s, const struct config *cfg)
 {
-	int fd = socket_file_listen(&s->file, s->file.path, cfg->control_mode, cfg->control_group);
+	int fd = socket_file_listen(&s->file, s->file.path, cfg->control_mode, cfg->control_group,
+				    false);
 
 	if (fd < 0) {
 		log_err("control: %s has been removed or replaced, and cannot be made again: %s",
@@ -60,7 +61,7 @@ int control_socket_open(struct control_socket *s, const struct config *cfg, int 
 				cfg); /* if that fails, the service manager's socket is better than none */
 	} else {
 		r = socket_file_listen(&s->file, cfg->control_path, cfg->control_mode,
-				       cfg->control_group);
+				       cfg->control_group, false);
 		s->fd = r;
 		r = r < 0 ? r : 0;
 	}

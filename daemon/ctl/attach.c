@@ -157,7 +157,7 @@ static enum ctl_exit attach_to(const struct ctl *ctl, const char *name, struct j
 	if (strcmp(ctl_string(channel, "state"), "attached") != 0)
 		ctl_error("%s: the guest is not there yet (%s); waiting", name,
 			  ctl_string(channel, "state"));
-	fd = fd_connect_unix(path);
+	fd = fd_connect_unix(path, false);
 	if (fd < 0) {
 		ctl_error("%s: %s: %s", name, path, strerror(-fd));
 		return CTL_REFUSED;

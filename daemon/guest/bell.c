@@ -160,7 +160,7 @@ static bool guest_memory_is_lost(void *arg)
 {
 	const struct guest *g = arg;
 
-	return g->vhost && vhost_backend_memory_is_lost(g->vhost);
+	return g->vhost && vhost_front_memory_is_lost(g->vhost);
 }
 
 const struct channel_guest_ops guest_bell_ops = {

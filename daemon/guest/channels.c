@@ -236,7 +236,7 @@ void guest_become(struct guest *g, const struct guest_config *cfg)
 	struct change c = { .g = g, .all = cfg };
 
 	loop_call(g->worker, call_become, &c);
-	vhost_backend_reloaded(g->vhost);
+	vhost_front_reloaded(g->vhost);
 }
 
 void guest_drop_others(struct guest *g, const struct guest_config *cfg)

@@ -91,7 +91,7 @@ static bool start_rings(struct guest *g, const struct vhost_setup *setup)
 		log_limited(&g->limit, LOG_LEVEL_WARNING, &g->about,
 			    "queue %u: %s; the frontend is dropped", i, wrong);
 		stop_serving(g, wrong);
-		vhost_backend_drop(g->vhost);
+		vhost_front_drop(g->vhost);
 		return false;
 	}
 	return true;
@@ -194,7 +194,7 @@ static void device_memory_lost(void *device)
 	log_limited(&g->limit, LOG_LEVEL_WARNING, &g->about,
 		    "guest memory is gone, its file was made shorter; the frontend is dropped");
 	stop_serving(g, "guest memory is gone, its file was made shorter");
-	vhost_backend_drop(g->vhost);
+	vhost_front_drop(g->vhost);
 }
 
 const struct vhost_device_ops guest_device_ops = {

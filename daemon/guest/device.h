@@ -5,7 +5,7 @@
 #ifndef OKL4FSD_GUEST_DEVICE_H
 #define OKL4FSD_GUEST_DEVICE_H
 
-#include "vhost/backend.h"
+#include "vhost/front.h"
 
 struct guest;
 struct guest_queue;

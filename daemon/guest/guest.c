@@ -56,7 +56,7 @@ int guest_new(struct guest **out, const struct guest_config *cfg, struct loop *m
 	for (size_t i = 0; i < cfg->n_channels && !r; i++)
 		r = guest_channel_add(g, &cfg->channels[i], NULL);
 	if (!r)
-		r = vhost_backend_new(&g->vhost, &g->cfg, main_loop, worker, &guest_device_ops, g);
+		r = vhost_front_new(&g->vhost, &g->cfg, worker, &guest_device_ops, g);
 	if (r)
 		g = guest_free(g);
 	*out = g;
@@ -68,7 +68,7 @@ struct guest *guest_free(struct guest *g)
 	if (!g)
 		return NULL;
 	loop_call(g->worker, leave_channels, g);
-	g->vhost = vhost_backend_free(g->vhost);
+	g->vhost = vhost_front_free(g->vhost);
 	loop_call(g->worker, end_all, g);
 	config_guest_deinit(&g->cfg);
 	free(g);
@@ -95,7 +95,7 @@ void guest_part(struct guest *g)
 
 bool guest_path_is_lost(const struct guest *g)
 {
-	return vhost_backend_path_is_lost(g->vhost);
+	return vhost_front_path_is_lost(g->vhost);
 }
 
 const struct guest_config *guest_config(const struct guest *g)

@@ -20,7 +20,7 @@ static void queue_call_again(void *arg)
 
 void guest_queue_notify(struct guest_queue *q)
 {
-	if (q->up && vhost_backend_call(q->guest->vhost, q->idx) == -EAGAIN)
+	if (q->up && vhost_front_call(q->guest->vhost, q->idx) == -EAGAIN)
 		loop_schedule(q->guest->worker, &q->call);
 }
 

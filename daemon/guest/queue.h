@@ -6,7 +6,7 @@
 #define OKL4FSD_GUEST_QUEUE_H
 
 #include "guest/virtqueue.h"
-#include "vhost/backend.h"
+#include "vhost/front.h"
 
 struct guest;
 struct guest_queue;

@@ -26,7 +26,7 @@
 #include "guest/virtqueue.h"
 #include "guest/wire.h"
 #include "util/log_limit.h"
-#include "vhost/backend.h"
+#include "vhost/front.h"
 #include "vhost/memory.h"
 
 struct guest_queue_ops;
@@ -160,7 +160,7 @@ struct guest {
 	uint64_t serial;
 	struct log_about about;
 	struct loop *worker;
-	struct vhost_backend *vhost;
+	struct vhost_front *vhost;
 	bool connected, broken;
 	struct guest_memory mem;
 	struct guest_queue queue[VHOST_MAX_QUEUES];

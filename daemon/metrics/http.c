@@ -313,7 +313,7 @@ static int listen_for_http(struct metrics_http *http, const struct config *cfg)
 
 	if (!strncmp(text, UNIX_PREFIX, strlen(UNIX_PREFIX)))
 		fd = socket_file_listen(&http->file, text + strlen(UNIX_PREFIX), cfg->control_mode,
-					cfg->control_group);
+					cfg->control_group, false);
 	else
 		fd = listen_tcp(text);
 	return fd < 0 ? fd : accept_at(http, fd);

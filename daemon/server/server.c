@@ -17,7 +17,7 @@
 #include "util/clock.h"
 #include "util/fd.h"
 #include "util/log.h"
-#include "vhost/backend.h"
+#include "vhost/library.h"
 
 static int start_all(struct server *s, const struct config *cfg)
 {
@@ -40,6 +40,10 @@ int server_new(struct server **out, struct loop *main_loop, struct config *cfg,
 	       const char *config_path)
 {
 	struct server *s = calloc(1, sizeof(*s));
+	const char *slash = strrchr(cfg->control_path, '/');
+	_cleanup_free_ char *folder =
+		slash ? strndup(cfg->control_path, (size_t)(slash - cfg->control_path)) :
+			strdup(".");
 	int r = -ENOMEM;
 
 	*out = NULL;
@@ -53,8 +57,8 @@ int server_new(struct server **out, struct loop *main_loop, struct config *cfg,
 	s->member = calloc(cfg->n_guests + 1, sizeof(*s->member));
 	if (config_path)
 		s->config_path = strdup(config_path);
-	if (s->member && (s->config_path || !config_path))
-		r = vhost_backend_init();
+	if (s->member && folder && (s->config_path || !config_path))
+		r = vhost_library_init(folder);
 	if (!r)
 		r = server_add_workers(s, cfg->n_guests);
 	if (!r)

@@ -9,7 +9,7 @@
 #include "loop/events.h"
 #include "service/service.h"
 #include "util/notify.h"
-#include "vhost/syscalls.h"
+#include "vhost/library.h"
 #include "service/watchdog.h"
 
 #define STATUS_INTERVAL_S 1
@@ -109,8 +109,7 @@ static void tell_alive(void *arg)
 
 static const struct watchdog_ops watchdog_ops = {
 	.worker = service_worker,
-	.ask_vhost = vhost_probe,
-	.unask_vhost = vhost_unprobe,
+	.vhost_stuck_ms = vhost_library_stuck_ms,
 	.alive = tell_alive,
 };
 

@@ -13,7 +13,7 @@
 struct probe {
 	struct watchdog *watchdog;
 	const char *name; /* for the log */
-	struct loop *loop; /* a worker's; NULL: the vhost thread */
+	struct loop *loop; /* a worker's */
 	struct loop_post ask; /* runs on the worker */
 	struct loop_post answer; /* runs on main */
 	bool waiting; /* it was asked and has not answered */
@@ -40,6 +40,22 @@ static void asked(void *arg)
 	loop_post(p->watchdog->main_loop, &p->answer);
 }
 
+static void log_stuck(const char *name, uint64_t ms)
+{
+	log_event(LOG_LEVEL_ERR, LOG_EVENT_STUCK,
+		  "watchdog: the thread %s has made no progress for %" PRIu64 " ms", name, ms);
+}
+
+static void all_have_answered(struct watchdog *w)
+{
+	uint64_t ms = w->ops->vhost_stuck_ms();
+
+	if (ms < (uint64_t)w->half.tv_sec * 1000 + (uint64_t)w->half.tv_usec / 1000)
+		w->ops->alive(w->arg);
+	else
+		log_stuck("dpdk-vhost", ms);
+}
+
 static void answered(void *arg)
 {
 	struct probe *p = arg;
@@ -47,7 +63,7 @@ static void answered(void *arg)
 
 	p->waiting = false;
 	if (!--w->n_waiting)
-		w->ops->alive(w->arg);
+		all_have_answered(w);
 }
 
 static int add_probe(struct watchdog *w, struct loop *loop)
@@ -57,12 +73,12 @@ static int add_probe(struct watchdog *w, struct loop *loop)
 	if (!p)
 		return -ENOMEM;
 	p->watchdog = w;
-	p->name = loop ? loop_name(loop) : "vhost-events";
+	p->name = loop_name(loop);
 	p->loop = loop;
 	p->ask = (struct loop_post){ .fn = asked, .arg = p };
 	p->answer = (struct loop_post){ .fn = answered, .arg = p };
 	SLIST_INSERT_HEAD(&w->probes, p, next);
-	w->n_workers += !!loop;
+	w->n_workers++;
 	return 0;
 }
 
@@ -85,16 +101,14 @@ static void ask_all_threads(struct watchdog *w)
 	if (add_workers(w))
 		return;
 	w->asked_ms = clock_ms();
-	/* The vhost thread may answer at once, but the answer runs on main only after this. */
 	SLIST_FOREACH(p, &w->probes, next)
 	{
-		p->waiting = p->loop || w->ops->ask_vhost(w->main_loop, &p->answer);
-		w->n_waiting += p->waiting;
-		if (p->waiting && p->loop)
-			loop_post(p->loop, &p->ask);
+		p->waiting = true;
+		w->n_waiting++;
+		loop_post(p->loop, &p->ask);
 	}
 	if (!w->n_waiting)
-		w->ops->alive(w->arg);
+		all_have_answered(w);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -110,9 +124,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	SLIST_FOREACH(p, &w->probes, next)
 	{
 		if (p->waiting)
-			log_event(LOG_LEVEL_ERR, LOG_EVENT_STUCK,
-				  "watchdog: the thread %s has made no progress for %" PRIu64 " ms",
-				  p->name, clock_ms() - w->asked_ms);
+			log_stuck(p->name, clock_ms() - w->asked_ms);
 	}
 }
 
@@ -145,7 +157,7 @@ int watchdog_new(struct watchdog **out, struct loop *main_loop, uint64_t period_
 	w->quarter = interval(period_us / 4);
 	SLIST_INIT(&w->probes);
 	w->tick = event_new(loop_base(main_loop), -1, 0, on_tick, w);
-	if (!w->tick || event_add(w->tick, &w->half) || add_probe(w, NULL)) {
+	if (!w->tick || event_add(w->tick, &w->half)) {
 		watchdog_free(w);
 		return -ENOMEM;
 	}
@@ -168,10 +180,7 @@ struct watchdog *watchdog_free(struct watchdog *w)
 		event_free(w->tick);
 	while ((p = SLIST_FIRST(&w->probes))) {
 		SLIST_REMOVE_HEAD(&w->probes, next);
-		if (p->loop)
-			loop_call(p->loop, after_all_before, NULL);
-		else
-			w->ops->unask_vhost(w->main_loop, &p->answer);
+		loop_call(p->loop, after_all_before, NULL);
 		loop_unpost(w->main_loop, &p->answer);
 		free(p);
 	}

@@ -2,11 +2,11 @@
 /*
  * watchdog.h - whether every thread makes progress
  *
- * Twice per period main asks each worker and DPDK's vhost thread for a sign of life; main itself
- * gives one by asking. No thread waits: an answer comes back as a post. Only when all have answered
- * is alive() called, which feeds the service manager's watchdog (sd_watchdog_enabled(3)). The log
- * names a thread that does not answer, a quarter of a period or more before the service manager
- * acts.
+ * Twice per period main asks each worker for a sign of life; main itself gives one by asking. No
+ * thread waits: an answer comes back as a post. DPDK's vhost thread is judged by the answers that it
+ * owes. Only when all is well is alive() called, which feeds the service manager's watchdog
+ * (sd_watchdog_enabled(3)). The log names a thread that does not answer, a quarter of a period or
+ * more before the service manager acts.
  */
 #ifndef OKL4FSD_SERVICE_WATCHDOG_H
 #define OKL4FSD_SERVICE_WATCHDOG_H
@@ -21,14 +21,12 @@ struct watchdog;
 /**
  * struct watchdog_ops - the threads to ask, and what follows; all called on main
  * @worker: the @idx-th worker's loop; NULL: there are no more. Workers come, and stay
- * @ask_vhost: have the vhost thread post @answer to @main; Return: false: it does not run yet
- * @unask_vhost: @answer is no longer to be posted
- * @alive: all threads have answered
+ * @vhost_stuck_ms: for how long DPDK's vhost thread has owed an answer; 0: it owes none
+ * @alive: all threads have answered, and the vhost thread owes nothing for half a period
  */
 struct watchdog_ops {
 	struct loop *(*worker)(void *arg, unsigned int idx);
-	bool (*ask_vhost)(struct loop *main, struct loop_post *answer);
-	void (*unask_vhost)(struct loop *main, struct loop_post *answer);
+	uint64_t (*vhost_stuck_ms)(void);
 	void (*alive)(void *arg);
 };
 

@@ -35,7 +35,19 @@ static int unix_address(struct sockaddr_un *un, const char *path)
 	return 0;
 }
 
-int fd_connect_unix(const char *path)
+/* Return: a non-blocking, close-on-exec unix stream socket, or -errno */
+static int unix_socket(bool takes_fds)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return -errno;
+	if (!takes_fds)
+		stranger_mark(fd);
+	return fd;
+}
+
+int fd_connect_unix(const char *path, bool takes_fds)
 {
 	_cleanup_fd_ int fd = -1;
 	struct sockaddr_un un;
@@ -44,10 +56,9 @@ int fd_connect_unix(const char *path)
 	r = unix_address(&un, path);
 	if (r)
 		return r;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = unix_socket(takes_fds);
 	if (fd < 0)
-		return -errno;
-	stranger_mark(fd);
+		return fd;
 	if (connect(fd, (struct sockaddr *)&un, sizeof(un)))
 		return -errno;
 	r = fd;
@@ -70,7 +81,7 @@ int fd_set_access(const char *path, unsigned int mode, const char *group)
 	return chmod(path, mode & 0777) ? -errno : 0;
 }
 
-int fd_listen_unix(const char *path, unsigned int mode, const char *group)
+int fd_listen_unix(const char *path, unsigned int mode, const char *group, bool takes_fds)
 {
 	_cleanup_fd_ int fd = -1;
 	struct sockaddr_un un;
@@ -79,10 +90,9 @@ int fd_listen_unix(const char *path, unsigned int mode, const char *group)
 	r = unix_address(&un, path);
 	if (r)
 		return r;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = unix_socket(takes_fds);
 	if (fd < 0)
-		return -errno;
-	stranger_mark(fd);
+		return fd;
 	/* bind(2) gives the file the socket's own mode (Linux): closed to others until it is right. */
 	if (fchmod(fd, 0600) || bind(fd, (struct sockaddr *)&un, sizeof(un)))
 		return -errno;

@@ -5,6 +5,7 @@
 #ifndef OKL4FSD_UTIL_FD_H
 #define OKL4FSD_UTIL_FD_H
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -44,16 +45,17 @@ int fd_open_standard(void);
  * @path: where; a file that is there is -EADDRINUSE (socket_file.h)
  * @mode: permission bits; from the first moment on the file never has more than these
  * @group: group name for the file, or NULL
+ * @takes_fds: connections may bring descriptors (stranger.h)
  *
  * Return: the descriptor, or a negated errno (-ENAMETOOLONG when @path does not fit sun_path).
  */
-int fd_listen_unix(const char *path, unsigned int mode, const char *group);
+int fd_listen_unix(const char *path, unsigned int mode, const char *group, bool takes_fds);
 
 /**
  * fd_connect_unix() - a connected, non-blocking, close-on-exec unix stream socket; Return: it or
  * -errno
  */
-int fd_connect_unix(const char *path);
+int fd_connect_unix(const char *path, bool takes_fds);
 
 /**
  * fd_set_access() - give a file its group and then its permission bits

@@ -145,14 +145,14 @@ int socket_file_bound(struct socket_file *f)
 }
 
 int socket_file_listen(struct socket_file *f, const char *path, unsigned int mode,
-		       const char *group)
+		       const char *group, bool takes_fds)
 {
 	bool is_new = !f->path;
 	int r = socket_file_claim(f, path), fd;
 
 	if (r)
 		return r;
-	fd = fd_listen_unix(path, mode, group);
+	fd = fd_listen_unix(path, mode, group, takes_fds);
 	r = fd < 0 ? fd : socket_file_bound(f);
 	if (!r)
 		return fd;

@@ -59,7 +59,7 @@ int socket_file_bound(struct socket_file *f);
  * Return: a descriptor as fd_listen_unix()'s, or a negated errno; then @f is as before.
  */
 int socket_file_listen(struct socket_file *f, const char *path, unsigned int mode,
-		       const char *group);
+		       const char *group, bool takes_fds);
 
 /**
  * socket_file_borrow() - a socket of the service manager listens at @path

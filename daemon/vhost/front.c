@@ -1,491 +1,607 @@
-/* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * Sockets and connections. new_device() of DPDK is not used: it comes only when every queue that
- * was ever mentioned is ready, and a firmware sets up one of two.
- */
+// SPDX-License-Identifier: BSD-3-Clause
+#include "vhost/front.h"
+
 #include <errno.h>
 #include <event2/event.h>
-#include <limits.h>
-#include <pthread.h>
-#include <rte_vhost.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "loop/listener.h"
 #include "util/fd.h"
 #include "util/log.h"
+#include "util/log_limit.h"
+#include "util/socket_file.h"
 #include "util/stranger.h"
-#include "vhost/eal.h"
-#include "vhost/private.h"
-#include "vhost/syscalls.h"
 
-#define VIRTIO_F_VERSION_1_BIT 32
-#define RETRY_MS               500L
+#define CONNECT_RETRY_MS  500L
+#define WHOLE_MESSAGE_S   2 /* so long may a message take from its first byte to its last */
+#define MESSAGES_PER_WAKE 16
 
-static pthread_mutex_t backends_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct vhost_backend *backends;
+static const struct timeval retry_later = { .tv_usec = CONNECT_RETRY_MS * 1000 };
+static const struct timeval whole_message = { .tv_sec = WHOLE_MESSAGE_S };
 
-/**
- * new_connection() - a frontend has connected, or we to it
- * @vid: DPDK's number
- *
- * Return: 0, or -1 to turn it away.
- */
-static int new_connection(int vid)
-{
-	struct vhost_backend *b;
-	char path[PATH_MAX];
-
-	if (vid < 0 || vid >= MAX_VIDS || rte_vhost_get_ifname(vid, path, sizeof(path)))
-		return -1;
-	pthread_mutex_lock(&backends_lock);
-	for (b = backends; b && (b->closing || strcmp(b->path, path) != 0); b = b->next)
-		;
-	pthread_mutex_unlock(&backends_lock);
-	if (!b)
-		return -1;
-	if (b->vid >= 0) {
-		log_limited(&b->limit, LOG_LEVEL_WARNING, &b->about,
-			    "a second frontend is turned away");
-		return -1;
-	}
-	if (rte_vhost_extern_callback_register(vid, &vhost_message_ops, NULL))
-		return -1;
-	vhost_message_reset(b);
-	b->lost = false;
-	b->vid = vid;
-	vhost_set_of(vid, b);
-	vhost_call(b, b->ops->connected);
-	return 0;
-}
-
-/**
- * destroy_connection() - the connection has ended; DPDK unmaps when this returns
- * @vid: DPDK's number
- */
-static void destroy_connection(int vid)
-{
-	struct vhost_backend *b = vhost_of(vid);
-
-	if (!b)
-		return;
-	vhost_set_of(vid, NULL);
-	vhost_message_lost(b);
-	vhost_call_disconnected(b);
-	vhost_message_reset(b);
-	if (b->gone_fd >= 0)
-		eventfd_write(b->gone_fd, 1);
-}
-
-static const struct rte_vhost_device_ops device_ops = {
-	.vring_state_changed = vhost_vring_state_changed,
-	.new_connection = new_connection,
-	.destroy_connection = destroy_connection,
+/* All but @file is the worker's. */
+struct vhost_front {
+	const struct guest_config *cfg;
+	struct loop *worker;
+	const struct vhost_device_ops *ops;
+	void *device;
+	char *name;
+	struct log_about about;
+	struct log_limit limit;
+	struct socket_file file; /* (listen) main's */
+	struct listener listener; /* (listen) */
+	struct event *retry; /* (connect) */
+	int why_not; /* (connect) the errno that was logged last */
+	int fd; /* of the frontend, or -1 */
+	struct event *readable, *late;
+	struct loop_task leave; /* the connection is to end */
+	struct vhost_library *library;
+	bool open, busy; /* the library has taken the connection; it carries out @msg */
+	struct vhost_said said;
+	struct guest_memory memory;
+	struct vhost_message msg; /* that is coming, or is carried out */
+	unsigned int n_bytes; /* of it that have come */
+	int fds[VHOST_MAX_FDS]; /* that have come with it */
+	unsigned int n_fds;
+	uint64_t page_bytes[GUEST_MEMORY_MAX_REGIONS]; /* of these */
+	bool too_many_fds;
+	int start_fd; /* argument of start_on_worker() */
+	int start_r; /* its result */
 };
 
-/**
- * start() - DPDK gets the socket
- * @b: backend
- * @flags: RTE_VHOST_USER_*
- *
- * Return: 0, or -EIO: nothing listens (connect), bind(2) failed (listen), out of memory.
+/* --- Descriptors --------------------------------------------------------------------------------- */
+
+static void give_fds(struct vhost_front *f)
+{
+	for (unsigned int i = 0; i < f->n_fds; i++)
+		stranger_give(f->fds[i]);
+	f->n_fds = 0;
+	f->too_many_fds = false;
+}
+
+/*
+ * Whether a descriptor is that of an eventfd; where /proc does not show this process, as in a container
+ * or another process namespace, whether it belongs to no file system: a write to such a one that has
+ * O_NONBLOCK never waits. The attributes are those that the kernel has, so no file server is asked.
  */
-static int start(struct vhost_backend *b, uint64_t flags)
+static bool is_eventfd(int fd)
 {
-	const char *path = b->path;
-	sigset_t signals;
-	mode_t mask;
-	int r;
+	static const char eventfd[] = "anon_inode:[eventfd]";
+	char path[32], target[sizeof(eventfd) + 1];
+	struct statx st;
+	ssize_t n;
 
-	if (rte_vhost_driver_register(path, flags))
-		return -EIO;
-	b->registered = true;
-	vhost_eal_mask_signals(&signals);
-	/* bind(2) makes the file for its owner only; publish() opens it to others */
-	mask = umask(0177);
-	r = rte_vhost_driver_set_features(path, 1ULL << VIRTIO_F_VERSION_1_BIT |
-							1ULL << VHOST_USER_F_PROTOCOL_FEATURES) ||
-	    rte_vhost_driver_set_protocol_features(
-		    path,
-		    1ULL << VHOST_USER_PROTOCOL_F_MQ | 1ULL << VHOST_USER_PROTOCOL_F_REPLY_ACK) ||
-	    rte_vhost_driver_callback_register(path, &device_ops) || rte_vhost_driver_start(path);
-	umask(mask);
-	pthread_sigmask(SIG_SETMASK, &signals, NULL);
-	if (r) {
-		/* No connection, so there is nothing to wait for. */
-		rte_vhost_driver_unregister(path);
-		b->registered = false;
-	}
-	vhost_poke();
-	return r ? -EIO : 0;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	n = readlink(path, target, sizeof(target));
+	if (n >= 0)
+		return n == sizeof(eventfd) - 1 && !memcmp(target, eventfd, (size_t)n);
+	return !statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &st) &&
+	       !(st.stx_mode & S_IFMT);
 }
 
-/* A name beside the socket that nobody has. */
-static int private_path(struct vhost_backend *b)
+/* It is shared with the frontend. O_NONBLOCK lets a write fail, not wait, when the counter is full. */
+static bool make_nonblocking(int fd)
 {
-	const char *socket = b->cfg->socket, *slash = strrchr(socket, '/');
-	int folder = slash ? (int)(slash - socket) + 1 : 0;
-	static unsigned int n; /* main */
-	struct stat st;
+	int flags = fcntl(fd, F_GETFL);
 
-	do {
-		snprintf(b->path, sizeof(b->path), "%.*s.%u", folder, socket, ++n);
-	} while (!lstat(b->path, &st));
-	return strlen(b->path) < sizeof(((struct sockaddr_un *)NULL)->sun_path) ? 0 : -ENAMETOOLONG;
+	return flags >= 0 && !fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 }
 
-static int publish(const struct vhost_backend *b)
+static void look_at_fds(struct vhost_front *f, struct vhost_fd facts[VHOST_MAX_FDS])
 {
-	int r = fd_set_access(b->path, b->cfg->socket_perm, b->cfg->socket_group);
+	enum vhost_fds kind = vhost_request_fds(f->msg.request);
 
-	if (!r && rename(b->path, b->cfg->socket))
-		r = -errno;
-	return r;
-}
-
-/* Return: 0 or -errno, with a log line; then nobody listens */
-static int listen_at(struct vhost_backend *b)
-{
-	const char *path = b->cfg->socket;
-	int r = private_path(b);
-
-	if (!r)
-		r = start(b, 0);
-	if (!r)
-		r = publish(b);
-	if (!r)
-		r = socket_file_bound(&b->file);
-	if (r)
-		log_about(LOG_LEVEL_ERR, &b->about, "socket %s: %s", path, strerror(-r));
-	else
-		log_about(LOG_LEVEL_INFO, &b->about, "waiting for a frontend at %s", path);
-	return r;
-}
-
-static void tell_left(void *arg)
-{
-	struct vhost_backend *b = arg;
-
-	pthread_mutex_lock(&backends_lock);
-	if (!b->closing)
-		loop_post(b->main_loop, &b->left);
-	pthread_mutex_unlock(&backends_lock);
-}
-
-/* Have DPDK forget the socket, without waiting for that; then b->left comes. */
-static void leave(struct vhost_backend *b)
-{
-	b->leaving = true;
-	b->leave = (struct vhost_leave){ .path = b->path, .done = tell_left, .arg = b };
-	vhost_leave(&b->leave);
-}
-
-static void listen_at_again(struct vhost_backend *b)
-{
-	if (!listen_at(b))
-		log_about(LOG_LEVEL_NOTICE, &b->about,
-			  "socket %s had been removed or replaced; listening there again",
-			  b->cfg->socket);
-}
-
-static void listen_left(void *arg)
-{
-	struct vhost_backend *b = arg;
-
-	b->registered = b->leaving = false;
-	listen_at_again(b);
-}
-
-/* In place of a socket whose file is lost, while no frontend is connected by way of it */
-static void listen_again(struct vhost_backend *b)
-{
-	int r = socket_file_claim(&b->file, b->cfg->socket);
-
-	b->listen_again = false;
-	if (r) {
-		log_about(LOG_LEVEL_ERR, &b->about,
-			  "socket %s has been removed or replaced, and cannot be made again: %s",
-			  b->cfg->socket, strerror(-r));
-		return;
-	}
-	if (b->registered)
-		leave(b);
-	else
-		listen_at_again(b);
-}
-
-static void listen_gone(evutil_socket_t fd, short what, void *arg)
-{
-	struct vhost_backend *b = arg;
-	eventfd_t n;
-
-	(void)eventfd_read(fd, &n);
-	if (b->listen_again && b->vid < 0 && !b->leaving)
-		listen_again(b);
-}
-
-/* Have a function called when the connection has ended, and one when DPDK has forgotten the socket. */
-static int watch_gone(struct vhost_backend *b, event_callback_fn gone, void (*left)(void *arg))
-{
-	b->left = (struct loop_post){ .fn = left, .arg = b };
-	b->gone_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (b->gone_fd >= 0)
-		b->gone = event_new(loop_base(b->main_loop), b->gone_fd, EV_READ | EV_PERSIST, gone,
-				    b);
-	return b->gone && !event_add(b->gone, NULL) ? 0 : -ENOMEM;
-}
-
-/**
- * listen_start() - listen mode
- * @b: backend
- *
- * Return: 0 or -errno, with a log line.
- */
-static int listen_start(struct vhost_backend *b)
-{
-	int r = watch_gone(b, listen_gone, listen_left);
-
-	if (!r)
-		r = socket_file_claim(&b->file, b->cfg->socket);
-	if (!r)
-		return listen_at(b);
-	log_about(LOG_LEVEL_ERR, &b->about, "socket %s: %s", b->cfg->socket, strerror(-r));
-	return r;
-}
-
-bool vhost_backend_path_is_lost(const struct vhost_backend *b)
-{
-	return b->cfg->socket_mode == SOCKET_LISTEN && socket_file_is_lost(&b->file);
-}
-
-void vhost_backend_reloaded(struct vhost_backend *b)
-{
-	if (!vhost_backend_path_is_lost(b) || b->leaving)
-		return;
-	/* The library would end the connection. A frontend that leaves just now finds this set. */
-	b->listen_again = true;
-	if (b->vid < 0)
-		listen_again(b);
-	else
-		log_about(LOG_LEVEL_NOTICE, &b->about,
-			  "socket %s has been removed or replaced; the daemon listens there again "
-			  "when the frontend that is connected has left",
-			  b->cfg->socket);
-}
-
-/* Whether DPDK is still to forget a guest that connected to this path. */
-static bool is_leaving(const char *path)
-{
-	const struct vhost_backend *b;
-
-	pthread_mutex_lock(&backends_lock);
-	for (b = backends; b && !(b->closing && !strcmp(b->path, path)); b = b->next)
-		;
-	pthread_mutex_unlock(&backends_lock);
-	return b;
-}
-
-/**
- * connect_try() - connect mode: try to reach the frontend, or try again later
- * @fd: unused
- * @what: unused
- * @arg: backend
- */
-static void connect_try(evutil_socket_t fd, short what, void *arg)
-{
-	static const struct timeval later = { .tv_usec = RETRY_MS * 1000 };
-	struct vhost_backend *b = arg;
-
-	if (!is_leaving(b->path) &&
-	    !start(b, RTE_VHOST_USER_CLIENT | RTE_VHOST_USER_NO_RECONNECT)) {
-		b->waiting = false;
-		return;
-	}
-	if (!b->waiting)
-		log_about(LOG_LEVEL_INFO, &b->about,
-			  "no frontend listens at %s; trying again every %ld ms", b->cfg->socket,
-			  RETRY_MS);
-	b->waiting = true;
-	event_add(b->retry, &later);
-}
-
-/* Not tried at once: a frontend that we drop as soon as it is there would keep us busy. */
-static void connect_left(void *arg)
-{
-	static const struct timeval later = { .tv_usec = RETRY_MS * 1000 };
-	struct vhost_backend *b = arg;
-
-	b->registered = b->leaving = false;
-	event_add(b->retry, &later);
-}
-
-static void connect_gone(evutil_socket_t fd, short what, void *arg)
-{
-	struct vhost_backend *b = arg;
-	eventfd_t n;
-
-	(void)eventfd_read(fd, &n);
-	if (!b->registered || b->leaving)
-		return;
-	leave(b);
-}
-
-/**
- * connect_start() - connect mode
- * @b: backend
- *
- * Return: 0 or -ENOMEM.
- */
-static int connect_start(struct vhost_backend *b)
-{
-	snprintf(b->path, sizeof(b->path), "%s", b->cfg->socket);
-	b->retry = evtimer_new(loop_base(b->main_loop), connect_try, b);
-	if (!b->retry || watch_gone(b, connect_gone, connect_left))
-		return -ENOMEM;
-	connect_try(-1, 0, b);
-	return 0;
-}
-
-bool vhost_backend_memory_is_lost(const struct vhost_backend *b)
-{
-	return b->lost;
-}
-
-int vhost_backend_init(void)
-{
-	int r = vhost_eal_init();
-
-	return r ? r : vhost_leave_init();
-}
-
-/**
- * memory_lost() - guest memory was taken away under somebody
- * @fd: the eventfd
- * @what: EV_READ
- * @arg: backend
- */
-static void memory_lost(evutil_socket_t fd, short what, void *arg)
-{
-	struct vhost_backend *b = arg;
-	eventfd_t n;
-
-	(void)eventfd_read(fd, &n);
-	if (b->lost && b->vid >= 0)
-		b->ops->memory_lost(b->device);
-}
-
-/**
- * watch_lost() - have memory_lost() called
- * @arg: backend; without @lost_event afterwards if that failed
- *
- * Worker.
- */
-static void watch_lost(void *arg)
-{
-	struct vhost_backend *b = arg;
-
-	b->lost_event =
-		event_new(loop_base(b->worker), b->lost_fd, EV_READ | EV_PERSIST, memory_lost, b);
-	if (b->lost_event && event_add(b->lost_event, NULL)) {
-		event_free(b->lost_event);
-		b->lost_event = NULL;
+	memset(facts, 0, VHOST_MAX_FDS * sizeof(facts[0]));
+	for (unsigned int i = 0; i < f->n_fds; i++) {
+		if (kind == VHOST_FDS_EVENT) {
+			facts[i].is_eventfd = is_eventfd(f->fds[i]) && make_nonblocking(f->fds[i]);
+		} else if (kind == VHOST_FDS_MEMORY) {
+			facts[i].file = region_file_look(f->fds[i]);
+			f->page_bytes[i] = facts[i].file.page_bytes;
+		}
 	}
 }
 
-int vhost_backend_new(struct vhost_backend **out, const struct guest_config *cfg,
-		      struct loop *main_loop, struct loop *worker,
-		      const struct vhost_device_ops *ops, void *device)
+/* When DPDK's own mmap(2) fails (the file is sealed, say), it loses the descriptor. */
+static const char *try_mappings(const struct vhost_front *f)
 {
-	struct vhost_backend *b = calloc(1, sizeof(*b));
-	int r = -ENOMEM;
+	for (unsigned int i = 0; i < f->n_fds; i++) {
+		struct vhost_msg_region r = f->msg.payload.memory.region[i];
+		uint64_t bytes = r.mmap_offset + r.bytes;
+		void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, f->fds[i], 0);
 
-	if (!b)
-		return -ENOMEM;
-	b->cfg = cfg;
-	b->main_loop = main_loop;
-	b->worker = worker;
-	pthread_mutex_init(&b->worker_lock, NULL);
-	b->ops = ops;
-	b->device = device;
-	b->gone_fd = -1;
-	b->vid = -1;
-	b->socket = -1;
-	b->name = strdup(cfg->name);
-	b->about.guest = b->name;
-	pthread_mutex_lock(&backends_lock);
-	b->next = backends;
-	backends = b;
-	pthread_mutex_unlock(&backends_lock);
-	/* The device's calls need *out from the first connection on. */
-	*out = b;
-	b->lost_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (b->lost_fd >= 0)
-		loop_call(worker, watch_lost, b);
-	if (b->lost_event)
-		r = cfg->socket_mode == SOCKET_LISTEN ? listen_start(b) : connect_start(b);
-	if (r)
-		*out = vhost_backend_free(b);
-	return r;
-}
-
-/* The last step of vhost_backend_free(): no callback comes any more. */
-static void forget(void *arg)
-{
-	struct vhost_backend *b = arg, **at;
-
-	/* The last callback may have seen us a moment before closing. */
-	for (int vid = 0; vid < MAX_VIDS; vid++) {
-		if (vhost_of(vid) == b)
-			vhost_set_of(vid, NULL);
+		if (at == MAP_FAILED)
+			return "a region's file cannot be mapped for writing";
+		munmap(at, bytes);
 	}
-	vhost_message_reset(b);
-	pthread_mutex_lock(&backends_lock);
-	for (at = &backends; *at != b; at = &(*at)->next)
-		;
-	*at = b->next;
-	pthread_mutex_unlock(&backends_lock);
-	stranger_give(b->socket);
-	fd_close(b->gone_fd);
-	fd_close(b->lost_fd);
-	pthread_mutex_destroy(&b->worker_lock);
-	free(b->name);
-	free(b);
-}
-
-struct vhost_backend *vhost_backend_free(struct vhost_backend *b)
-{
-	if (!b)
-		return NULL;
-	if (b->retry)
-		event_free(b->retry);
-	if (b->gone)
-		event_free(b->gone);
-	vhost_call_closing(b);
-	pthread_mutex_lock(&backends_lock); /* see tell_left() */
-	loop_unpost(b->main_loop, &b->left);
-	pthread_mutex_unlock(&backends_lock);
-	socket_file_release(&b->file);
-	if (!b->registered) {
-		forget(b);
-		return NULL;
-	}
-	b->last = (struct vhost_leave){ .path = b->leaving ? NULL : b->path,
-					.done = forget,
-					.arg = b };
-	vhost_leave(&b->last);
 	return NULL;
 }
 
-int vhost_backend_call(struct vhost_backend *b, unsigned int queue)
-{
-	int vid = b->vid;
+/* --- The end of a connection --------------------------------------------------------------------- */
 
-	if (vid < 0 || rte_vhost_vring_call_nonblock(vid, (uint16_t)queue) != -EAGAIN)
-		return 0;
-	return -EAGAIN;
+static void begin_message(struct vhost_front *f)
+{
+	f->n_bytes = 0;
+	memset(&f->msg, 0, sizeof(f->msg));
+}
+
+static void leave(void *arg)
+{
+	struct vhost_front *f = arg;
+
+	if (f->fd < 0)
+		return;
+	loop_cancel(f->worker, &f->leave);
+	event_free(f->readable);
+	event_free(f->late);
+	shutdown(f->fd, SHUT_RDWR);
+	f->fd = stranger_give(f->fd);
+	give_fds(f);
+	begin_message(f);
+	/* The memory is ours until the library unmaps it, so tails are copied first. */
+	f->ops->disconnected(f->device);
+	f->library = vhost_library_close(f->library);
+	f->open = f->busy = false;
+	memset(&f->said, 0, sizeof(f->said));
+	f->memory.n_regions = 0;
+	if (f->retry) /* not at once: a frontend that is dropped as soon as it is there would keep us busy */
+		event_add(f->retry, &retry_later);
+}
+
+void vhost_front_drop(struct vhost_front *f)
+{
+	if (f->fd < 0)
+		return;
+	shutdown(f->fd, SHUT_RDWR);
+	event_del(f->readable);
+	loop_schedule(f->worker, &f->leave);
+}
+
+static bool is_leaving(const struct vhost_front *f)
+{
+	return f->fd < 0 || f->leave.queued;
+}
+
+/* --- Messages ------------------------------------------------------------------------------------ */
+
+static void reply(struct vhost_front *f, const void *payload)
+{
+	struct vhost_message out = { .request = f->msg.request,
+				     .flags = VHOST_FLAG_VERSION | VHOST_FLAG_REPLY,
+				     .bytes = sizeof(out.payload.u64) };
+
+	memcpy(&out.payload, payload, sizeof(out.payload.u64));
+	if (send(f->fd, &out, VHOST_REPLY_BYTES, MSG_NOSIGNAL | MSG_DONTWAIT) == VHOST_REPLY_BYTES)
+		return;
+	log_limited(&f->limit, LOG_LEVEL_WARNING, &f->about,
+		    "the frontend does not read its answers; it is dropped");
+	vhost_front_drop(f);
+}
+
+static void acknowledge(struct vhost_front *f, bool failed)
+{
+	uint64_t word = failed;
+
+	if (f->msg.flags & VHOST_FLAG_NEED_REPLY)
+		reply(f, &word);
+}
+
+/* A hostile frontend is dropped; and any that has not asked for an answer, as it cannot be told. */
+static void refuse(struct vhost_front *f, enum vhost_verdict verdict, const char *why)
+{
+	bool drop = verdict == VHOST_HOSTILE || !(f->msg.flags & VHOST_FLAG_NEED_REPLY);
+
+	log_limited(&f->limit, LOG_LEVEL_WARNING, &f->about,
+		    "vhost-user message %s (%u) refused: %s%s", vhost_request_name(f->msg.request),
+		    f->msg.request, why, drop ? "; the frontend is dropped" : "");
+	f->ops->refused(f->device);
+	give_fds(f);
+	if (drop)
+		vhost_front_drop(f);
+	else
+		acknowledge(f, true);
+}
+
+static void tell_setup(struct vhost_front *f)
+{
+	struct vhost_setup setup = { .memory = f->memory };
+
+	for (unsigned int i = 0; i < VHOST_MAX_QUEUES; i++)
+		setup.ring[i] = vhost_ring_is_ready(&f->said, i) ?
+					vhost_library_ring(f->library, i) :
+					(struct vhost_ring){ .kick_fd = -1 };
+	f->ops->resume(f->device, &setup);
+}
+
+/* What has to be done before the library carries a message out */
+static void quiesce(struct vhost_front *f)
+{
+	enum vhost_scope scope = vhost_message_scope(&f->msg);
+	int queue = vhost_message_queue(&f->msg);
+	uint16_t next;
+
+	if (scope == VHOST_SCOPE_MEMORY) {
+		f->ops->suspend(f->device);
+		vhost_library_drop_memory(f->library);
+		f->memory.n_regions = 0;
+	} else if (scope != VHOST_SCOPE_NOTHING) {
+		f->ops->ring_stop(f->device, (unsigned int)queue, scope == VHOST_SCOPE_RING);
+	}
+	/* The reply tells the frontend how far the ring was served; DPDK did not serve it. */
+	if (f->msg.request == VHOST_REQ_GET_VRING_BASE &&
+	    f->ops->ring_next(f->device, (unsigned int)queue, &next))
+		vhost_library_set_next(f->library, (unsigned int)queue, next);
+}
+
+static void pass_on(struct vhost_front *f)
+{
+	int r;
+
+	quiesce(f);
+	r = vhost_library_send(f->library, &f->msg, f->fds, f->n_fds);
+	for (unsigned int i = 0; i < f->n_fds; i++)
+		close(f->fds[i]); /* an eventfd or a file of the kernel's own: it does not block */
+	f->n_fds = 0;
+	if (r) {
+		log_about(
+			LOG_LEVEL_ERR, &f->about,
+			"DPDK cannot be told of vhost-user message %s: %s; the frontend is dropped",
+			vhost_request_name(f->msg.request), strerror(-r));
+		vhost_front_drop(f);
+		return;
+	}
+	f->busy = true;
+	event_del(f->readable);
+}
+
+static void handle(struct vhost_front *f)
+{
+	struct vhost_fd facts[VHOST_MAX_FDS];
+	enum vhost_verdict verdict;
+	const char *why;
+	uint64_t word;
+
+	look_at_fds(f, facts);
+	verdict = vhost_judge(&f->msg, facts, f->n_fds + f->too_many_fds, &f->said, &why);
+	if (verdict == VHOST_PASS && f->msg.request == VHOST_REQ_SET_MEM_TABLE) {
+		why = try_mappings(f);
+		verdict = why ? VHOST_HOSTILE : verdict;
+	}
+	switch (verdict) {
+	case VHOST_PASS:
+		pass_on(f);
+		return;
+	case VHOST_ANSWER:
+		word = vhost_answer(&f->msg);
+		reply(f, &word);
+		break;
+	default:
+		refuse(f, verdict, why);
+	}
+	begin_message(f);
+}
+
+static void on_answered(void *owner, const struct vhost_message *answer)
+{
+	struct vhost_front *f = owner;
+	bool replies = vhost_message_replies(&f->msg);
+	bool failed = !replies && answer->payload.u64;
+	const char *wrong = NULL;
+
+	f->busy = false;
+	if (is_leaving(f))
+		return;
+	if (failed)
+		log_limited(&f->limit, LOG_LEVEL_WARNING, &f->about, "vhost-user message %s failed",
+			    vhost_request_name(f->msg.request));
+	else
+		vhost_said_more(&f->said, &f->msg);
+	if (f->msg.request == VHOST_REQ_SET_MEM_TABLE) {
+		if (failed)
+			f->said.n_regions = 0;
+		else
+			wrong = vhost_library_memory(f->library, f->page_bytes, &f->memory);
+	}
+	if (wrong) {
+		refuse(f, VHOST_HOSTILE, wrong);
+		return;
+	}
+	if (vhost_message_scope(&f->msg) != VHOST_SCOPE_NOTHING)
+		tell_setup(f);
+	if (replies)
+		reply(f, &answer->payload);
+	else if (failed && !(f->msg.flags & VHOST_FLAG_NEED_REPLY))
+		vhost_front_drop(f);
+	else
+		acknowledge(f, failed);
+	begin_message(f);
+	if (!is_leaving(f))
+		event_add(f->readable, NULL);
+}
+
+static void keep_fds(struct vhost_front *f, const int *fds, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (f->n_fds < VHOST_MAX_FDS) {
+			f->fds[f->n_fds++] = fds[i];
+		} else {
+			f->too_many_fds = true;
+			stranger_give(fds[i]);
+		}
+	}
+}
+
+static void on_end(struct vhost_front *f)
+{
+	if (f->n_bytes)
+		log_limited(&f->limit, LOG_LEVEL_WARNING, &f->about,
+			    "vhost-user message %s (%u) could not be read: its end did not come; "
+			    "the frontend is dropped",
+			    vhost_request_name(f->msg.request), f->msg.request);
+	vhost_front_drop(f);
+}
+
+/* Return: whether more of the message, or the next one, may be read at once */
+static bool read_some(struct vhost_front *f)
+{
+	unsigned int want = f->n_bytes < VHOST_HEADER_BYTES ? VHOST_HEADER_BYTES :
+							      VHOST_HEADER_BYTES + f->msg.bytes;
+	struct iovec iov = { (uint8_t *)&f->msg + f->n_bytes, want - f->n_bytes };
+	struct msghdr head = { .msg_iov = &iov, .msg_iovlen = 1 };
+	int fds[STRANGER_MAX_FDS];
+	const char *why;
+	size_t n_fds = 0;
+	ssize_t n;
+
+	n = stranger_recvmsg(f->fd, &head, MSG_DONTWAIT, fds, &n_fds);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	if (n <= 0) {
+		on_end(f);
+		return false;
+	}
+	keep_fds(f, fds, n_fds);
+	if (!f->n_bytes)
+		event_add(f->late, &whole_message);
+	f->n_bytes += (unsigned int)n;
+	if (f->n_bytes < VHOST_HEADER_BYTES)
+		return true;
+	if (f->n_bytes == VHOST_HEADER_BYTES && vhost_judge_header(&f->msg, &why) != VHOST_PASS) {
+		refuse(f, VHOST_HOSTILE, why);
+		return false;
+	}
+	if (f->n_bytes < VHOST_HEADER_BYTES + f->msg.bytes)
+		return true;
+	event_del(f->late);
+	handle(f);
+	return !f->busy;
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct vhost_front *f = arg;
+
+	for (unsigned int i = 0; i < 2 * MESSAGES_PER_WAKE && read_some(f) && !is_leaving(f); i++)
+		;
+}
+
+static void on_late(evutil_socket_t fd, short what, void *arg)
+{
+	struct vhost_front *f = arg;
+
+	log_limited(
+		&f->limit, LOG_LEVEL_WARNING, &f->about,
+		"vhost-user message %s (%u) could not be read: its end did not come within %d s; "
+		"the frontend is dropped",
+		vhost_request_name(f->msg.request), f->msg.request, WHOLE_MESSAGE_S);
+	vhost_front_drop(f);
+}
+
+/* --- The beginning of a connection --------------------------------------------------------------- */
+
+static void on_opened(void *owner, int r)
+{
+	struct vhost_front *f = owner;
+
+	if (is_leaving(f))
+		return;
+	f->open = !r;
+	if (!r) {
+		event_add(f->readable, NULL);
+		return;
+	}
+	log_about(LOG_LEVEL_ERR, &f->about, "DPDK takes no connection: %s; the frontend is dropped",
+		  strerror(-r));
+	vhost_front_drop(f);
+}
+
+static void on_closed(void *owner)
+{
+	struct vhost_front *f = owner;
+
+	log_about(
+		LOG_LEVEL_ERR, &f->about,
+		"DPDK has ended the connection after vhost-user message %s; the frontend is dropped",
+		vhost_request_name(f->msg.request));
+	leave(f);
+}
+
+static void on_memory_lost(void *owner)
+{
+	struct vhost_front *f = owner;
+
+	f->ops->memory_lost(f->device);
+}
+
+static const struct vhost_library_ops library_ops = {
+	.opened = on_opened,
+	.answered = on_answered,
+	.closed = on_closed,
+	.memory_lost = on_memory_lost,
+};
+
+static void take_frontend(void *arg, int fd)
+{
+	struct vhost_front *f = arg;
+
+	if (f->fd >= 0) {
+		log_limited(&f->limit, LOG_LEVEL_WARNING, &f->about,
+			    "a second frontend is turned away");
+		shutdown(fd, SHUT_RDWR);
+		stranger_give(fd);
+		return;
+	}
+	f->readable = event_new(loop_base(f->worker), fd, EV_READ | EV_PERSIST, on_readable, f);
+	f->late = evtimer_new(loop_base(f->worker), on_late, f);
+	if (!f->readable || !f->late ||
+	    vhost_library_open(&f->library, f->worker, &library_ops, f)) {
+		log_limited(&f->limit, LOG_LEVEL_ERR, &f->about,
+			    "out of memory or descriptors; a frontend is turned away");
+		if (f->readable)
+			event_free(f->readable);
+		if (f->late)
+			event_free(f->late);
+		stranger_give(fd);
+		if (f->retry)
+			event_add(f->retry, &retry_later);
+		return;
+	}
+	f->fd = fd;
+	begin_message(f);
+	f->ops->connected(f->device);
+}
+
+static void try_connect(evutil_socket_t unused, short what, void *arg)
+{
+	struct vhost_front *f = arg;
+	int fd = fd_connect_unix(f->cfg->socket, true);
+
+	if (fd >= 0) {
+		f->why_not = 0;
+		take_frontend(f, fd);
+		return;
+	}
+	if (f->why_not != fd)
+		log_about(LOG_LEVEL_INFO, &f->about,
+			  "no frontend listens at %s: %s; trying again every %ld ms",
+			  f->cfg->socket, strerror(-fd), CONNECT_RETRY_MS);
+	f->why_not = fd;
+	event_add(f->retry, &retry_later);
+}
+
+static void start_on_worker(void *arg)
+{
+	struct vhost_front *f = arg;
+
+	if (f->cfg->socket_mode == SOCKET_LISTEN) {
+		listener_stop(&f->listener);
+		f->start_r = listener_start(&f->listener, f->worker, &f->about, "vhost-user",
+					    f->start_fd, take_frontend, f);
+		return;
+	}
+	f->retry = evtimer_new(loop_base(f->worker), try_connect, f);
+	f->start_r = f->retry ? 0 : -ENOMEM;
+	if (f->retry)
+		try_connect(-1, 0, f);
+}
+
+/* Return: 0 or -errno, with a log line; then nobody listens */
+static int front_listen(struct vhost_front *f)
+{
+	const char *path = f->cfg->socket;
+	int fd =
+		socket_file_listen(&f->file, path, f->cfg->socket_perm, f->cfg->socket_group, true);
+
+	if (fd >= 0) {
+		f->start_fd = fd;
+		loop_call(f->worker, start_on_worker, f);
+		fd = f->start_r;
+	}
+	if (fd < 0)
+		log_about(LOG_LEVEL_ERR, &f->about, "socket %s: %s", path, strerror(-fd));
+	else
+		log_about(LOG_LEVEL_INFO, &f->about, "waiting for a frontend at %s", path);
+	return fd < 0 ? fd : 0;
+}
+
+int vhost_front_new(struct vhost_front **out, const struct guest_config *cfg, struct loop *worker,
+		    const struct vhost_device_ops *ops, void *device)
+{
+	struct vhost_front *f = calloc(1, sizeof(*f));
+	int r = -ENOMEM;
+
+	*out = NULL;
+	if (!f)
+		return -ENOMEM;
+	f->cfg = cfg;
+	f->worker = worker;
+	f->ops = ops;
+	f->device = device;
+	f->fd = -1;
+	f->leave = (struct loop_task){ .fn = leave, .arg = f };
+	f->name = strdup(cfg->name);
+	f->about.guest = f->name;
+	/* The device's calls need *out from the first connection on. */
+	*out = f;
+	if (f->name && cfg->socket_mode == SOCKET_LISTEN) {
+		r = front_listen(f);
+	} else if (f->name) {
+		loop_call(worker, start_on_worker, f);
+		r = f->start_r;
+	}
+	if (r)
+		*out = vhost_front_free(f);
+	return r;
+}
+
+static void stop_on_worker(void *arg)
+{
+	struct vhost_front *f = arg;
+
+	listener_stop(&f->listener);
+	leave(f);
+	if (f->retry)
+		event_free(f->retry);
+	f->retry = NULL;
+}
+
+struct vhost_front *vhost_front_free(struct vhost_front *f)
+{
+	if (!f)
+		return NULL;
+	loop_call(f->worker, stop_on_worker, f);
+	socket_file_release(&f->file);
+	free(f->name);
+	free(f);
+	return NULL;
+}
+
+bool vhost_front_path_is_lost(const struct vhost_front *f)
+{
+	return f->cfg->socket_mode == SOCKET_LISTEN && socket_file_is_lost(&f->file);
+}
+
+void vhost_front_reloaded(struct vhost_front *f)
+{
+	if (vhost_front_path_is_lost(f) && !front_listen(f))
+		log_about(LOG_LEVEL_NOTICE, &f->about,
+			  "socket %s had been removed or replaced; listening there again",
+			  f->cfg->socket);
+}
+
+int vhost_front_call(struct vhost_front *f, unsigned int queue)
+{
+	return f->open ? vhost_library_call(f->library, queue) : 0;
+}
+
+bool vhost_front_memory_is_lost(const struct vhost_front *f)
+{
+	return f->library && vhost_library_memory_is_lost(f->library);
 }

@@ -1,36 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * backend.h - the bridge to DPDK's vhost library
+ * front.h - the frontend's connection: where it is made, read, judged and answered
  *
- * The only user of rte_vhost. Its callbacks come on DPDK's vhost thread (or on main, which makes
- * the connection in connect mode), some with queue locks held; here they become calls on the
- * guest's worker, which are waited for. So the device, which is the guest's and runs on the worker,
- * knows neither DPDK nor its threads. The worker never waits for DPDK: vhost_backend_call() gives
- * up when a lock is taken.
+ * Everything happens on the worker of the guest, without blocking. A message is looked at when all of
+ * it has come. One that passes (message.h) is handled like this: the device stops using what the
+ * message may change; the library carries it out (library.h); when its answer comes, the device is
+ * told how things stand, and then the frontend is answered. Only then is the next message read. So a
+ * frontend that sends half a message, or many, keeps nobody waiting but its own guest.
  */
-#ifndef OKL4FSD_VHOST_BACKEND_H
-#define OKL4FSD_VHOST_BACKEND_H
+#ifndef OKL4FSD_VHOST_FRONT_H
+#define OKL4FSD_VHOST_FRONT_H
 
 #include "config/config.h"
-#include "vhost/memory.h"
 #include "loop/loop.h"
-#include "vhost/check.h"
-
-/**
- * struct vhost_ring - one queue as the frontend has set it up
- * @ready: it is complete and enabled
- * @size: entries
- * @desc: descriptor table, mapped but unchecked
- * @avail: available ring, likewise
- * @used: used ring, likewise
- * @kick_fd: eventfd, DPDK's: dup(2) it to keep it
- */
-struct vhost_ring {
-	bool ready;
-	unsigned int size;
-	void *desc, *avail, *used;
-	int kick_fd;
-};
+#include "vhost/library.h"
+#include "vhost/memory.h"
+#include "vhost/message.h"
 
 /**
  * struct vhost_setup - all that the frontend has set up
@@ -66,59 +51,43 @@ struct vhost_device_ops {
 	void (*memory_lost)(void *device);
 };
 
-struct vhost_backend;
+struct vhost_front;
 
 /**
- * vhost_backend_init() - start DPDK; once, on main, before the first vhost_backend_new()
- *
- * Threads that DPDK makes take no signals.
- *
- * Return: 0, -ENOTSUP for a DPDK whose vhost library is not the one we know, -EIO; with a log line.
- */
-int vhost_backend_init(void);
-
-/**
- * vhost_backend_new() - make the vhost-user socket of a guest
- * @backend: out
- * @cfg: borrowed until vhost_backend_free()
- * @main_loop: loop of the calling thread
- * @worker: the loop that @ops are called on
+ * vhost_front_new() - make the vhost-user socket of a guest
+ * @front: out
+ * @cfg: borrowed until vhost_front_free()
+ * @worker: the loop that serves it, and that @ops are called on
  * @ops: the device
  * @device: its argument
  *
  * In listen mode the socket is there when this returns. In connect mode a frontend that is not
- * there is tried again twice a second, by a timer of @main_loop that runs only then.
+ * there is tried again twice a second.
  *
  * Main. Return: 0 or -errno, with a log line.
  */
-int vhost_backend_new(struct vhost_backend **backend, const struct guest_config *cfg,
-		      struct loop *main_loop, struct loop *worker,
-		      const struct vhost_device_ops *ops, void *device);
+int vhost_front_new(struct vhost_front **front, const struct guest_config *cfg, struct loop *worker,
+		    const struct vhost_device_ops *ops, void *device);
 
 /**
- * vhost_backend_free() - leave the frontend (disconnected() comes), remove the socket; main;
+ * vhost_front_free() - leave the frontend (disconnected() comes), remove the socket; main;
  * Return: NULL
  */
-struct vhost_backend *vhost_backend_free(struct vhost_backend *backend);
+struct vhost_front *vhost_front_free(struct vhost_front *front);
 
-/** vhost_backend_path_is_lost() - somebody has removed or replaced the socket's file; main */
-bool vhost_backend_path_is_lost(const struct vhost_backend *backend);
+/** vhost_front_path_is_lost() - somebody has removed or replaced the socket's file; main */
+bool vhost_front_path_is_lost(const struct vhost_front *front);
 
-/**
- * vhost_backend_reloaded() - listen anew if the socket's file is lost, as soon as no frontend is
- * connected; main
- */
-void vhost_backend_reloaded(struct vhost_backend *backend);
+/** vhost_front_reloaded() - listen anew if the socket's file is lost; main */
+void vhost_front_reloaded(struct vhost_front *front);
 
-/**
- * vhost_backend_call() - notify the driver of a queue; worker; Return: 0, or -EAGAIN: soon again
- */
-int vhost_backend_call(struct vhost_backend *backend, unsigned int queue);
+/** vhost_front_call() - notify the driver of a queue; worker; Return: 0, or -EAGAIN: soon again */
+int vhost_front_call(struct vhost_front *front, unsigned int queue);
 
-/** vhost_backend_memory_is_lost() - whether guest memory was taken away: memory_lost() has come, or will */
-bool vhost_backend_memory_is_lost(const struct vhost_backend *backend);
+/** vhost_front_memory_is_lost() - memory_lost() has come, or will; worker */
+bool vhost_front_memory_is_lost(const struct vhost_front *front);
 
-/** vhost_backend_drop() - end the connection; disconnected() follows; worker */
-void vhost_backend_drop(struct vhost_backend *backend);
+/** vhost_front_drop() - end the connection; disconnected() follows; worker */
+void vhost_front_drop(struct vhost_front *front);
 
 #endif

@@ -21,10 +21,12 @@ struct request_rule {
 	unsigned int needs;
 };
 
-#define PASS(word, payload, fds, scope, queue, needs)                                        \
-	[VHOST_REQ_##word] = { #word, VHOST_PASS, PAYLOAD_##payload, VHOST_FDS_##fds,        \
-			       VHOST_SCOPE_##scope, queue, needs }
-#define ANSWER(word) [VHOST_REQ_##word] = { #word, VHOST_ANSWER }
+#define PASS(word, payload, fds, scope, queue, needs)                                       \
+	[VHOST_REQ_##word] = {                                                              \
+		#word, VHOST_PASS, PAYLOAD_##payload, VHOST_FDS_##fds, VHOST_SCOPE_##scope, \
+		queue, needs                                                                \
+	}
+#define ANSWER(word)         [VHOST_REQ_##word] = { #word, VHOST_ANSWER }
 #define REFUSE(number, word) [number] = { word, VHOST_REFUSE }
 
 static const struct request_rule request_rules[] = {
@@ -270,7 +272,7 @@ enum vhost_verdict vhost_judge(const struct vhost_message *msg, const struct vho
 
 uint64_t vhost_answer(const struct vhost_message *msg)
 {
-	return msg->request == VHOST_REQ_GET_FEATURES	       ? VHOST_FEATURES :
+	return msg->request == VHOST_REQ_GET_FEATURES          ? VHOST_FEATURES :
 	       msg->request == VHOST_REQ_GET_PROTOCOL_FEATURES ? VHOST_PROTOCOL_FEATURES :
 								 VHOST_MAX_QUEUES;
 }

@@ -67,14 +67,16 @@ struct region_file region_file_look(int fd)
 	struct stat st;
 
 	if (!file.page_bytes) {
-		file.wrong = "a region's descriptor is not that of a file that the kernel serves by "
-			     "itself (" ACCEPTED ")";
+		file.wrong =
+			"a region's descriptor is not that of a file that the kernel serves by "
+			"itself (" ACCEPTED ")";
 	} else if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
 		file.wrong = "a region's descriptor is not that of a regular file";
 	} else if ((fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDWR) {
 		file.wrong = "a region's file is not open for reading and writing";
 	} else if (!okl4_is_pow2((uint64_t)st.st_blksize)) {
-		file.wrong = "a region's file has no usable block size"; /* DPDK maps a multiple of it */
+		file.wrong =
+			"a region's file has no usable block size"; /* DPDK maps a multiple of it */
 	} else {
 		file.bytes = st.st_size < 0 ? 0 : (uint64_t)st.st_size;
 	}

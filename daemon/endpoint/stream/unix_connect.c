@@ -26,7 +26,7 @@ struct unix_connect {
 static void try_unix_connect(void *arg)
 {
 	struct unix_connect *uc = arg;
-	int fd = fd_connect_unix(uc->path);
+	int fd = fd_connect_unix(uc->path, false);
 
 	if (fd >= 0)
 		dial_connected(&uc->dial, fd);

@@ -96,7 +96,7 @@ static bool unix_listen_is_busy(const struct endpoint *ep)
 static int listen_at_path(struct unix_listen *ul)
 {
 	struct channel *ch = ul->ep.ch;
-	int r = socket_file_listen(&ul->file, ul->cfg->path, ul->cfg->mode, NULL);
+	int r = socket_file_listen(&ul->file, ul->cfg->path, ul->cfg->mode, NULL, false);
 
 	if (r >= 0) {
 		listener_stop(&ul->listener);

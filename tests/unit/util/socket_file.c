@@ -41,7 +41,7 @@ static void remove_dir(void)
 
 static void must_listen(void)
 {
-	fd = socket_file_listen(&file, path, 0600, NULL);
+	fd = socket_file_listen(&file, path, 0600, NULL, false);
 	cr_assert_geq(fd, 0, "%s", strerror(-fd));
 }
 
@@ -52,7 +52,7 @@ static void must_be_refused(const char *at, int listener, int error)
 	struct stat before, after;
 
 	cr_assert_eq(lstat(path, &before), 0);
-	cr_assert_eq(socket_file_listen(&second, at, 0600, NULL), error);
+	cr_assert_eq(socket_file_listen(&second, at, 0600, NULL, false), error);
 	cr_assert_null(second.path);
 	cr_assert_eq(lstat(path, &after), 0);
 	cr_assert_eq(after.st_ino, before.st_ino);
@@ -62,7 +62,7 @@ static void must_be_refused(const char *at, int listener, int error)
 
 static bool is_reached(void)
 {
-	int client = fd_connect_unix(path), taken;
+	int client = fd_connect_unix(path, false), taken;
 
 	if (client < 0)
 		return false;
@@ -108,7 +108,7 @@ Test(daemon_socket_file, two_paths_to_one_folder)
 
 Test(daemon_socket_file, a_listener_without_a_lock)
 {
-	fd = fd_listen_unix(path, 0600, NULL);
+	fd = fd_listen_unix(path, 0600, NULL, false);
 	cr_assert_geq(fd, 0);
 	must_be_refused(path, fd, -EADDRINUSE);
 	cr_assert_neq(access(lock, F_OK), 0, "nothing is left of the attempt");
@@ -125,7 +125,7 @@ Test(daemon_socket_file, a_listener_of_another_type)
 		int other = socket(AF_UNIX, types[i], 0);
 
 		cr_assert_eq(bind(other, (struct sockaddr *)&un, sizeof(un)), 0);
-		cr_assert_eq(socket_file_listen(&second, path, 0600, NULL), -EADDRINUSE);
+		cr_assert_eq(socket_file_listen(&second, path, 0600, NULL, false), -EADDRINUSE);
 		close(other);
 		unlink(path);
 	}
@@ -133,7 +133,7 @@ Test(daemon_socket_file, a_listener_of_another_type)
 
 Test(daemon_socket_file, one_that_was_killed)
 {
-	fd = fd_listen_unix(path, 0600, NULL);
+	fd = fd_listen_unix(path, 0600, NULL, false);
 	fd = fd_close(fd);
 	close(open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600));
 	must_listen();
@@ -145,7 +145,7 @@ Test(daemon_socket_file, what_is_no_socket_stays)
 	struct socket_file second = { 0 };
 
 	close(open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-	cr_assert_eq(socket_file_listen(&second, path, 0600, NULL), -ENOTSOCK);
+	cr_assert_eq(socket_file_listen(&second, path, 0600, NULL, false), -ENOTSOCK);
 	cr_assert_eq(access(path, F_OK), 0);
 	cr_assert_neq(access(lock, F_OK), 0);
 }
@@ -155,10 +155,10 @@ Test(daemon_socket_file, a_lock_that_is_no_file)
 	struct socket_file second = { 0 };
 
 	cr_assert_eq(symlink("/dev/null", lock), 0);
-	cr_assert_eq(socket_file_listen(&second, path, 0600, NULL), -ELOOP);
+	cr_assert_eq(socket_file_listen(&second, path, 0600, NULL, false), -ELOOP);
 	unlink(lock);
 	cr_assert_eq(mkdir(lock, 0700), 0);
-	cr_assert_eq(socket_file_listen(&second, path, 0600, NULL), -EISDIR);
+	cr_assert_eq(socket_file_listen(&second, path, 0600, NULL, false), -EISDIR);
 	cr_assert_eq(rmdir(lock), 0);
 }
 
@@ -194,11 +194,11 @@ Test(daemon_socket_file, removed_with_its_lock)
 	must_listen();
 	unlink(path);
 	unlink(lock);
-	other = socket_file_listen(&second, path, 0600, NULL);
+	other = socket_file_listen(&second, path, 0600, NULL, false);
 	cr_assert_geq(other, 0, "somebody else may listen there");
 	cr_assert(socket_file_is_lost(&file));
 	must_be_refused(path, other, -EADDRINUSE);
-	cr_assert_eq(socket_file_listen(&file, path, 0600, NULL), -EADDRINUSE);
+	cr_assert_eq(socket_file_listen(&file, path, 0600, NULL, false), -EADDRINUSE);
 	cr_assert_not_null(file.path, "so that it can be tried again");
 	/* What is not ours is not removed. */
 	socket_file_release(&file);
@@ -214,9 +214,9 @@ Test(daemon_socket_file, replaced)
 
 	must_listen();
 	unlink(path);
-	other = fd_listen_unix(path, 0600, NULL);
+	other = fd_listen_unix(path, 0600, NULL, false);
 	cr_assert(socket_file_is_lost(&file));
-	cr_assert_eq(socket_file_listen(&file, path, 0600, NULL), -EADDRINUSE);
+	cr_assert_eq(socket_file_listen(&file, path, 0600, NULL, false), -EADDRINUSE);
 	cr_assert_eq(accept4(other, NULL, NULL, SOCK_NONBLOCK), -1);
 	close(other);
 	fd = fd_close(fd);
@@ -226,7 +226,7 @@ Test(daemon_socket_file, replaced)
 
 Test(daemon_socket_file, borrowed)
 {
-	int given = fd_listen_unix(path, 0600, NULL);
+	int given = fd_listen_unix(path, 0600, NULL, false);
 
 	cr_assert_geq(given, 0);
 	cr_assert_eq(socket_file_borrow(&file, path), 0);

@@ -63,7 +63,7 @@ void host_finish(struct host *h)
 
 int host_client(struct host *h)
 {
-	int fd = fd_connect_unix(h->path);
+	int fd = fd_connect_unix(h->path, false);
 
 	cr_assert_geq(fd, 0, "%s", strerror(-fd));
 	rig_turns(&h->rig, 3);
@@ -213,7 +213,7 @@ static void nobody_comes(struct host *h, uint64_t n)
 
 static void server_listens(struct host *h, uint64_t n)
 {
-	h->listener = fd_listen_unix(h->path, 0600, NULL);
+	h->listener = fd_listen_unix(h->path, 0600, NULL, false);
 	cr_assert_geq(h->listener, 0, "%s", strerror(-h->listener));
 }
 
