@@ -264,9 +264,9 @@ enum vhost_verdict vhost_judge(const struct vhost_message *msg, const struct vho
 	*why = "no such queue: there are at most 17";
 	if (rule->queue && queue_of(msg, rule->payload) >= VHOST_MAX_QUEUES)
 		return VHOST_HOSTILE;
-	*why = rule->queue ? judge_needs(rule->needs, said, queue_of(msg, rule->payload)) : NULL;
-	if (!*why)
-		*why = judge_content(msg, fds, n_fds, said);
+	*why = judge_content(msg, fds, n_fds, said);
+	if (!*why && rule->queue)
+		*why = judge_needs(rule->needs, said, queue_of(msg, rule->payload));
 	return *why ? VHOST_HOSTILE : rule->verdict;
 }
 

@@ -118,7 +118,8 @@ class HostileFrontend(FrontendTest):
             with _file() as file:
                 more = bytes(32 if request == vu.SET_INFLIGHT_FD else 0)
                 frontend.send(request, struct.pack("<II", 256, 0) + more, [file.fileno()] * 8)
-            self.assert_dropped(frontend, vhost_name(request), "could not be read")
+            self.assert_dropped(frontend, vhost_name(request),
+                                "not offered" if request == vu.SET_INFLIGHT_FD else "descriptors come")
 
     # Memory tables
 
@@ -133,9 +134,9 @@ class HostileFrontend(FrontendTest):
             region.close()
         frontend.close()
         self.wait_free("vm1")
-        self.assert_memory_refused("one descriptor a region", Region(0, MIB), fds=[])
+        self.assert_memory_refused("one descriptor per region", Region(0, MIB), fds=[])
         one = Region(0, MIB)
-        self.assert_memory_refused("one descriptor a region", one, Region(MIB, MIB), fds=[one.fd])
+        self.assert_memory_refused("one descriptor per region", one, Region(MIB, MIB), fds=[one.fd])
 
     def test_region_sizes(self):
         self.assert_memory_refused("larger than its file", Region(0, MIB, file_bytes=MIB - 4096))
