@@ -22,7 +22,7 @@
 #include "util/fd.h"
 
 #define ANSWER_TIMEOUT_MS 30000
-#define MAX_LINE_BYTES    (512U << 20) /* the metrics of everything that a daemon can have */
+#define MAX_LINE_BYTES    (512U << 20) /* metrics of as many channels as a daemon can have */
 #define PAGE_CHANNELS     256
 
 /* Adds a line to the connection's error; @what ends before the colon */
@@ -109,7 +109,7 @@ static enum ctl_exit send_line(struct connection *c, const char *line)
 		}
 		if (r && r != -EINTR)
 			return note_failure(c, CTL_NO_DAEMON,
-					    "the daemon does not take the request", strerror(-r));
+					    "cannot send the request to the daemon", strerror(-r));
 	}
 	return CTL_DONE;
 }
@@ -130,7 +130,7 @@ static enum ctl_exit receive_some(struct connection *c, long long deadline_ms)
 		char *grown = size <= MAX_LINE_BYTES ? realloc(c->buf, size) : NULL;
 
 		if (!grown)
-			return note_failure(c, CTL_NO_DAEMON, what, "its line has no end");
+			return note_failure(c, CTL_NO_DAEMON, what, "its answer is too long");
 		c->buf = grown;
 		c->size = size;
 	}
@@ -171,7 +171,8 @@ enum ctl_exit connection_receive(struct connection *c, int timeout_ms, struct js
 		return CTL_DONE;
 	json_object_put(*object);
 	*object = NULL;
-	return note_failure(c, CTL_REFUSED, "the daemon's answer is not understood", "no object");
+	return note_failure(c, CTL_REFUSED, "cannot understand the daemon's answer",
+			    "it is not a JSON object");
 }
 
 /* @params is consumed */
@@ -204,7 +205,8 @@ static enum ctl_exit take_result(struct connection *c, struct json_object *respo
 	*result = json_object_get(ctl_object(response, "result"));
 	if (*result)
 		return CTL_DONE;
-	return note_failure(c, CTL_REFUSED, "the daemon's answer is not understood", "no result");
+	return note_failure(c, CTL_REFUSED, "cannot understand the daemon's answer",
+			    "it has no result");
 }
 
 enum ctl_exit connection_call(struct connection *c, const char *method, struct json_object *params,

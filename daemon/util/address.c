@@ -21,15 +21,7 @@ static bool parse_port(const char *text, uint16_t *port)
 	return true;
 }
 
-/**
- * parse_host() - a name or an address
- * @a: out: host and is_numeric
- * @text: where it begins
- * @bytes: its length
- * @bracketed: it stood in brackets
- *
- * Return: NULL, or what is wrong.
- */
+/* Return: NULL, or what is wrong */
 static const char *parse_host(struct address *a, const char *text, size_t bytes, bool bracketed)
 {
 	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

@@ -47,7 +47,7 @@ static int check_given_socket(int fd, const char *name)
 	int flags = fcntl(fd, F_GETFL);
 
 	if (sd_is_socket_unix(fd, SOCK_STREAM, 1, NULL, 0) <= 0) {
-		log_err("the socket \"%s\" of the service manager is no listening unix stream socket",
+		log_err("the socket \"%s\" of the service manager is not a listening unix stream socket",
 			name);
 		return -ENOTSOCK;
 	}
@@ -67,7 +67,7 @@ int notify_take_socket(const char *name)
 			if (found >= 0)
 				continue;
 		} else {
-			log_warning("the socket \"%s\" of the service manager is not wanted here; "
+			log_warning("the socket \"%s\" of the service manager is not used; "
 				    "the control socket is called \"%s\"",
 				    names[i], name);
 		}

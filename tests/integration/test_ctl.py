@@ -97,7 +97,7 @@ class Ctl(unittest.TestCase):
         output = self.good("channel", "vm1/host")
         listed = self.daemon.rpc("channel.list", {"guest": "vm1"})["channels"][0]
         for line in (r"channel +vm1/host", r"state +attached", r"ring +64\.0 KiB each way",
-                     r"endpoint +unix-listen, nobody there", rf"path +{self.scratch}/host\.sock",
+                     r"endpoint +unix-listen, not connected", rf"path +{self.scratch}/host\.sock",
                      rf"instance +{listed['instance']}", rf"attaches +{listed['attaches']}",
                      r"errors +none", r" +TO HOST +TO GUEST", rf"bytes +{listed['fwd']['bytes']} +{listed['bwd']['bytes']}",
                      r"in the ring +1000 B, 2 % +0 B, 0 %", r"guest's end +open, 1 so far +open, 1 so far",
@@ -145,16 +145,16 @@ class Ctl(unittest.TestCase):
         self.assertEqual((status, json.loads(output), errors), (0, {"id": 2}, ""))
         self.good("channel-remove", "vm1/a b")
         self.bad(1, 'there is no guest "vm3"', "channel-reset", "vm3/x")
-        self.bad(2, "GUEST/CHANNEL is wanted", "channel-remove", "vm1")
-        self.bad(2, "the argument is no JSON", "channel-add", "vm1", "{")
+        self.bad(2, "expected GUEST/CHANNEL", "channel-remove", "vm1")
+        self.bad(2, "the argument is not JSON", "channel-add", "vm1", "{")
         self.bad(2, "an argument is missing", "channel-add", "vm1")
 
     def test_what_is_no_json(self):
         """What the daemon would never see is told by okl4fsctl, with the place."""
-        for text, message in (("nonsense", "the argument is no JSON: byte 2: "),
+        for text, message in (("nonsense", "the argument is not JSON: byte 2: "),
                               ('{"name": "x"} }', "the argument: byte 15: something follows"),
-                              ("null", "the argument: byte 5: no guest and no channel"),
-                              ('{"name": "\udcff"}', "the argument is no JSON: byte ")):
+                              ("null", "the argument: byte 5: neither a guest nor a channel"),
+                              ('{"name": "\udcff"}', "the argument is not JSON: byte ")):
             self.bad(2, message, "channel-add", "vm1", text)
         status, _, errors = self.daemon.ctl("guest-add", "-", stdin=b" " * 65537)
         self.assertEqual((status, errors), (2, "okl4fsctl: stdin: cannot be read, or is longer "
@@ -182,8 +182,8 @@ class Ctl(unittest.TestCase):
         self.bad(2, "usage: okl4fsctl")
         self.bad(2, 'there is no command "stat"', "stat")
         self.bad(2, "status: too many arguments", "status", "x")
-        self.bad(2, "GUEST/CHANNEL is wanted", "attach", "vm1")
-        self.bad(2, "GUEST/CHANNEL is wanted", "attach", "/host")
+        self.bad(2, "expected GUEST/CHANNEL", "attach", "vm1")
+        self.bad(2, "expected GUEST/CHANNEL", "attach", "/host")
         self.bad(2, "okl4fsctl: unrecognized option or value: --jsno\n", "--jsno", "status")
         self.bad(2, "okl4fsctl: option -s needs a value\n", "-s")
         self.assertIn("usage: okl4fsctl", self.good("help"))
@@ -328,7 +328,7 @@ class Ctl(unittest.TestCase):
         self.guest()
         first = self.attach()
         refused = self.endpoint()["clients_refused"]
-        self.bad(1, "vm1/host: somebody is attached already", "attach", "vm1/host")
+        self.bad(1, "vm1/host: another client is attached already", "attach", "vm1/host")
         self.assertEqual(self.endpoint()["clients_refused"], refused + 1)
         self.assertIsNone(first.poll())
 

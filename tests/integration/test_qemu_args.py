@@ -173,11 +173,11 @@ class QemuArgs(unittest.TestCase):
         self.bad(2, "qemu-args: unrecognized option or value: --frobnicate", "vm1", "--frobnicate")
         self.bad(2, '--way: "pci" is neither fs nor generic', "vm1", "--way", "pci")
         self.bad(2, '--libvirt: "x" is neither domain nor filesystem', "vm1", "--libvirt=x")
-        self.bad(2, "libvirt has the way fs only", "vm1", "--libvirt", "--way=generic")
+        self.bad(2, "libvirt supports only the way fs", "vm1", "--libvirt", "--way=generic")
         self.bad(2, "--libvirt or --cloud-hypervisor, not both", "vm1", "--libvirt",
                  "--cloud-hypervisor")
         for memory in ("0", "", "-1", "+5", "1G", "99999999999999999999", "16777217"):
-            self.bad(2, f'--memory: "{memory}" is no number of MiB', "vm1", f"--memory={memory}")
+            self.bad(2, f'--memory: "{memory}" is not a number of MiB', "vm1", f"--memory={memory}")
 
     def test_no_daemon(self):
         self.bad(3, "no daemon at", "vm1", "--libvirt", "-s", self.scratch / "none.sock")

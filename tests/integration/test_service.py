@@ -248,13 +248,13 @@ class Activation(ServiceTest):
         """What has another name is closed, and told."""
         path = str(self.scratch / "foreign.sock")
         daemon = self.start(prefix=self.prefix("foreign", path))
-        daemon.wait_log('the socket "foreign" of the service manager is not wanted here')
+        daemon.wait_log('the socket "foreign" of the service manager is not used')
         with socket.socket(socket.AF_UNIX) as client:
             self.assertRaises(ConnectionRefusedError, client.connect, path)
 
     def test_not_a_listening_socket(self):
         """What cannot be listened on is refused."""
-        with self.assertRaisesRegex(DaemonError, 'socket "control" .* is no listening unix'):
+        with self.assertRaisesRegex(DaemonError, 'socket "control" .* is not a listening unix'):
             self.start(prefix=["/bin/sh", "-c", 'exec 3</dev/null; LISTEN_PID=$$ LISTEN_FDS=1 '
                                'LISTEN_FDNAMES=control exec "$@"', "sh"])
 
