@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# How everything here is compiled.
+# Compiler options for everything in this tree.
 #
 # okl4fs_warnings: the warning flags alone (for programs that run in a guest)
 # okl4fs_options: warnings, sanitizers and _GNU_SOURCE; every host target links it PRIVATE
@@ -22,7 +22,7 @@ if(OKL4FS_SANITIZE)
   target_compile_options(okl4fs_options INTERFACE ${okl4fs_sanitize})
   target_link_options(okl4fs_options INTERFACE ${okl4fs_sanitize})
 elseif(CMAKE_BUILD_TYPE STREQUAL "Release")
-  # Names of files as from the top of the source, wherever that lies: one source, one program
+  # File names relative to the top of the source, so that the same source makes the same program anywhere
   target_compile_options(okl4fs_options INTERFACE -fstack-protector-strong
     -ffile-prefix-map=${PROJECT_SOURCE_DIR}/=)
   target_compile_definitions(okl4fs_options INTERFACE

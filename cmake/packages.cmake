@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Debian packages: `cmake --build build --target package` (or ./dev package) makes them in
-# build/packages. Each is a component of install(), and has a folder of its own in cmake/debian. What
-# only a package has, or only a guest, is not what a plain `cmake --install` installs.
+# build/packages. Each package is a component of install() and has a folder of its own in cmake/debian. A
+# plain `cmake --install` leaves out what is only for packages or for guests.
 #
 #   okl4fs    okl4fs: the daemon, okl4fsctl, their units and manual; for the host
 #   dbgsym    okl4fs-dbgsym: the debug symbols of these programs
@@ -12,7 +12,7 @@ set(OKL4FS_MAINTAINER "The okl4fs authors <okl4fs@packages.invalid>" CACHE STRIN
   "Who stands for the packages: Name <address>")
 set(OKL4FS_DEB_REVISION 1)
 set(debian ${PROJECT_SOURCE_DIR}/cmake/debian)
-# What has to be made first: files with the version in them, and compressed ones
+# Files that have to be made first: those that contain the version, and compressed ones
 set(made ${PROJECT_BINARY_DIR}/packaging)
 file(MAKE_DIRECTORY ${made})
 set(compressed "")
@@ -20,7 +20,7 @@ set(compressed "")
 # okl4fs_compress(FILE NAME): gzip FILE into NAME.gz below build/packaging
 function(okl4fs_compress file name)
   if(${made}/${name}.gz IN_LIST compressed)
-    return() # it is in two packages
+    return() # the file is in two packages
   endif()
   add_custom_command(OUTPUT ${made}/${name}.gz
     COMMAND sh -c "gzip -9n <'${file}' >'${made}/${name}.gz'"
@@ -41,7 +41,7 @@ function(okl4fs_man component extension)
   set(compressed ${compressed} PARENT_SCOPE)
 endfunction()
 
-# okl4fs_deb(COMPONENT PACKAGE [SCRIPT...]): what every package has, and its maintainer scripts
+# okl4fs_deb(COMPONENT PACKAGE [SCRIPT...]): settings of every package, and its maintainer scripts
 macro(okl4fs_deb component package)
   string(TOUPPER ${component} key)
   install(FILES ${debian}/copyright ${made}/changelog.gz ${made}/changelog.Debian.gz
@@ -78,7 +78,7 @@ add_custom_target(packaging ALL DEPENDS ${compressed})
 set(CPACK_GENERATOR DEB)
 set(CPACK_PROJECT_CONFIG_FILE ${debian}/epoch.cmake)
 set(CPACK_PRE_BUILD_SCRIPTS ${debian}/directories.cmake)
-set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "") # it would be put before each package's own
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "") # it would stand before each package's own
 set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_COMPONENTS_GROUPING IGNORE)
 set(CPACK_PACKAGE_DIRECTORY ${PROJECT_BINARY_DIR}/packages)
@@ -89,6 +89,6 @@ set(CPACK_DEBIAN_PACKAGE_RELEASE ${OKL4FS_DEB_REVISION})
 set(CPACK_DEBIAN_PACKAGE_SOURCE okl4fs)
 set(CPACK_DEBIAN_PACKAGE_PRIORITY optional)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
-set(CPACK_STRIP_FILES OFF) # a package strips what it has to, as Debian does
+set(CPACK_STRIP_FILES OFF) # each package strips its own files, as Debian does
 set(CPACK_VERBATIM_VARIABLES ON)
 include(CPack)

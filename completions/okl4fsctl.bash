@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # bash completion of okl4fsctl. Names of guests and channels are those that the daemon has now.
 
-_okl4fsctl_names() { # COMMAND: as the daemon gives them, but for those that no word can be
+_okl4fsctl_names() { # COMMAND: the daemon's names, except those that cannot be a word
 	local -a to=()
 	[[ -z $socket ]] || to=(-s "$socket")
 	"${command:-okl4fsctl}" "${to[@]}" "$1" --names 2>/dev/null | grep -vF "\\"

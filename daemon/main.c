@@ -250,9 +250,20 @@ static void on_reloaded(void *arg)
 			d->metrics_listen ? d->metrics_listen : "nowhere");
 }
 
+/* server_watch's reloading: the service manager is told */
+static void on_reloading(void *arg, bool begins)
+{
+	if (begins)
+		notify_reloading();
+	else
+		notify("READY=1");
+}
+
 static int open_metrics(struct daemon *d)
 {
-	d->watch = (struct server_watch){ .reloaded = on_reloaded, .arg = d };
+	d->watch = (struct server_watch){ .reloading = on_reloading,
+					  .reloaded = on_reloaded,
+					  .arg = d };
 	server_watch(d->server, &d->watch);
 	return serve_metrics(d);
 }

@@ -2,14 +2,14 @@
 /*
  * channel.h - a channel: where the device that offers it and the files that use it meet
  *
- * A channel is known by its name. It is there as long as a device offers it or a node of a mounted
- * okl4fs names it, so it survives either. It owns the memsections and the guest's end in them; a
- * device (a "port" here) only borrows them, and gives them back when it is reset or goes away.
+ * A channel is identified by its name. It exists as long as a device offers it or a node of a
+ * mounted okl4fs names it, so it outlives each of them. It owns the memsections and the guest's end
+ * in them; a device (a "port" here) only borrows them, and gives them back when it is reset or goes
+ * away.
  *
- * Lock order, outermost first:
  *	okl4_channel.setup_lock		one opener at a time makes memory and has it attached
  *	okl4_dev.mutex			the control queue of a device
- *	okl4_channel.lock		who offers, who has opened, which memory
+ *	okl4_channel.lock		the device, the openers, the memory
  *	okl4_channel.rx_lock, tx_lock	the two pipes of the guest's end (never both)
  *	okl4_dev's spinlocks, the wait queues' locks
  * The registry's mutex is taken with none of these held but a device's mutex, and no other lock is
@@ -19,7 +19,7 @@
 #define OKL4FS_CHANNEL_H
 
 #ifndef CONFIG_64BIT
-#error "okl4fs needs a 64-bit kernel: guest and host exchange 64-bit words that no half may be seen of"
+#error "okl4fs needs a 64-bit kernel: guest and host read and write 64-bit words whole"
 #endif
 
 #include <linux/kref.h>
@@ -33,11 +33,11 @@ struct okl4_channel;
 struct okl4_port;
 
 /**
- * struct okl4_counts - what went on in a direction; each is changed under its lock by okl4_count(),
- *	and read without
+ * struct okl4_counts - counters of one direction; okl4_count() changes them under the direction's
+ *	lock, and they are read without it
  * @bytes: bytes that the guest has written, or read
- * @messages: calls that moved some
- * @stalls: sleeps because the ring was too full, or empty
+ * @messages: calls that moved at least one byte
+ * @stalls: sleeps of writers because the ring was too full, or of readers because it was empty
  * @wakes_sent: wake-ups of the host for what was written, or read
  */
 struct okl4_counts {
@@ -58,15 +58,15 @@ enum okl4_refused {
 
 /**
  * struct okl4_port_ops - what a device does for a channel
- * @ring: tell the host to look after a channel. Inside an RCU read section, must not sleep
- * @watch: somebody waits, or will, for the host: see that it is alive. As @ring
+ * @ring: ring the host's bell for a channel. Inside an RCU read section, must not sleep
+ * @watch: a caller waits for the host, or will: check that it is alive. Context: as for @ring
  * @attach: hand the channel's memory to the host, unless it has it. May sleep. Return: 0, also when
  *	the host does not answer (it gets the memory when it does); -ENOMEM or -ERESTARTSYS; or
  *	another negative errno when the host refuses, and the memory has failed
  * @retire: take memory back from the host and free it. Under the channel's lock; must not wait
- * @release_idle: ask the host, later, to let go of the memory of channel @id, which nobody has open.
+ * @release_idle: ask the host, later, to release the memory of channel @id, which nobody has open.
  *	Under the channel's lock; must not wait
- * @release: free the port, its last reference is gone
+ * @release: free the port: its last reference is gone
  */
 struct okl4_port_ops {
 	void (*ring)(struct okl4_port *port, u32 id);
@@ -88,7 +88,8 @@ struct okl4_port {
 };
 
 /**
- * struct okl4_access - what the host wants of a channel's nodes; any number, or OKL4FS_NOT_GIVEN
+ * struct okl4_access - owner and permissions that the host asks for a channel's nodes; each may be
+ *	any number, or OKL4FS_NOT_GIVEN
  * @mode: permission bits
  * @uid: owner, in the guest's numbers
  * @gid: group
@@ -103,8 +104,8 @@ struct okl4_access {
  * struct okl4_offer - what a device says of a channel
  * @id: its number on that device
  * @generation: tells it from others that have this number at other times
- * @exclusive: only one opener a direction at a time
- * @access: what the host wants of its nodes, not checked
+ * @exclusive: only one opener per direction at a time
+ * @access: what the host asks for its nodes, not checked
  * @ring_bytes: bytes of each ring, checked
  * @name: name, checked; ends with NUL
  * @name_bytes: its length
@@ -121,7 +122,7 @@ struct okl4_offer {
 
 /**
  * struct okl4_channel - a channel
- * @ref: references: the device's table, each node, and whoever looked it up
+ * @ref: references: the device's table, each node, and each caller that looked it up
  * @link: in the registry, protected by its mutex
  * @name: name, constant; ends with NUL
  * @name_bytes: its length, constant
@@ -129,36 +130,38 @@ struct okl4_offer {
  * @lock: protects the fields from here to @attaches
  * @port: the device that offers the channel, or NULL; read under RCU
  * @id: its number on @port; also read without the lock
- * @generation: and the generation of that
- * @exclusive: only one opener a direction at a time
- * @access: what the host wants of its nodes, not checked
+ * @generation: generation of @id
+ * @exclusive: only one opener per direction at a time
+ * @access: what the host asks for its nodes, not checked
  * @access_serial: changes when @access does, and when the channel was removed and is added again.
  *	Never 0 for a channel that was offered; also read without the lock
  * @removed: the host has removed it; its memory goes at the last close. Also read without the lock
- * @news: mounts have not heard that it came or went; also changed without the lock
- * @lingering: nobody has the channel open, but its memory is needed yet; also read without the lock
+ * @news: the mounts have not been told yet that it came or went; also changed without the lock
+ * @lingering: nobody has the channel open, but its memory is still needed; also read without the
+ *	lock
  * @ring_bytes: bytes that each ring must have
- * @mem: memory, or NULL. Stays what it is while the channel is not idle
+ * @mem: memory, or NULL; does not change while the channel is not idle
  * @n_nodes: inodes that name the channel; an open file is held by its inode
  * @n_readers: open files that read
  * @n_writers: open files that write
- * @n_pins: calls under way that need @mem though nobody may have the channel open
+ * @n_pins: calls in progress that need @mem, whether or not the channel is open
  * @reader_opens: how often it was opened for reading
  * @writer_opens: and for writing
- * @attaches: how often the host was given memory of it
+ * @attaches: how often its memory was handed to the host
  * @rx_lock: protects @mem->pair.rx
  * @tx_lock: protects @mem->pair.tx
- * @missed: poll() found a direction locked, and could not arm it; the holder wakes when it unlocks
- * @rx_wait: who waits for bytes
- * @tx_wait: who waits for room
- * @rx_async: who wants a SIGIO when there are bytes
- * @tx_async: who wants one when there is room
+ * @missed: poll() found a direction locked, and could not arm it; the holder of the lock wakes the
+ *	sleepers when it unlocks
+ * @rx_wait: callers that wait for bytes
+ * @tx_wait: callers that wait for room
+ * @rx_async: files that want a SIGIO when there are bytes
+ * @tx_async: files that want one when there is room
  * @wakes: counts the wake-ups, so that a sleeper sees that one came before it slept
- * @rx_counts: of @rx_lock's direction
- * @tx_counts: of @tx_lock's direction
- * @wakes_received: how often the host rang for it, under the slot_lock of the device
+ * @rx_counts: counters of the direction that @rx_lock protects
+ * @tx_counts: and of that which @tx_lock protects
+ * @wakes_received: how often the host rang for it; changed under the slot_lock of the device
  * @refused: opens that were refused, by enum okl4_refused
- * @failures: failures of its memory, by enum fs_status
+ * @failures: failures of its memory, by enum okl4_status
  */
 struct okl4_channel {
 	struct kref ref;
@@ -200,12 +203,12 @@ struct okl4_channel {
 	struct okl4_counts tx_counts;
 	atomic64_t wakes_received;
 	atomic_t refused[OKL4_N_REFUSALS];
-	atomic_t failures[FS_STATUS_END];
+	atomic_t failures[OKL4_STATUS_END];
 };
 
 /**
  * okl4_count() - add to a counter
- * @counter: counter; who adds holds its lock, who reads needs none
+ * @counter: counter; a caller that adds holds its lock, a reader needs none
  * @n: how many
  */
 static inline void okl4_count(atomic64_t *counter, u64 n)
@@ -218,46 +221,54 @@ struct okl4_channel *okl4_channel_find(const char *name, unsigned int name_bytes
 struct okl4_channel *okl4_channel_get(const char *name, unsigned int name_bytes);
 int okl4_channel_list(struct okl4_channel ***list, unsigned int *n);
 int okl4_channel_list_news(struct okl4_channel ***list, unsigned int *n);
-extern void (*okl4_channel_has_news)(void);
 void okl4_channel_put(struct okl4_channel *ch);
 
-/* For nodes (channel.c) */
+/* Sleepers, the bell, the locks of the two directions (channel_wake.c) */
+void okl4_channel_nudge(struct okl4_channel *ch);
+void okl4_channel_wake(struct okl4_channel *ch);
+bool okl4_channel_woken(struct okl4_channel *ch, int wakes);
+bool okl4_channel_waited_for(struct okl4_channel *ch);
+bool okl4_channel_trylock(struct okl4_channel *ch, struct mutex *lock);
+void okl4_channel_unlock(struct okl4_channel *ch, struct mutex *lock);
+int okl4_channel_arm_write(struct okl4_channel *ch, u64 bytes);
+void okl4_channel_break(struct okl4_channel *ch, struct okl4_mem *mem, int status);
+void okl4_channel_ring(struct okl4_channel *ch);
+void okl4_channel_watch(struct okl4_channel *ch);
+
+/* When the memory is given back (channel_idle.c) */
+bool okl4_channel_idle(const struct okl4_channel *ch);
+void okl4_channel_drop_mem(struct okl4_channel *ch);
+u64 okl4_channel_to_release(struct okl4_channel *ch, struct okl4_port *port);
+void okl4_channel_released(struct okl4_channel *ch, u64 instance);
+void okl4_channel_unpin(struct okl4_channel *ch);
+void okl4_channel_settle(struct okl4_channel *ch);
 void okl4_channel_add_node(struct okl4_channel *ch);
 void okl4_channel_drop_node(struct okl4_channel *ch);
 
-/* For the device (channel.c) */
+/* For the device (channel_offer.c) */
+extern void (*okl4_channel_has_news)(void);
 struct okl4_channel *okl4_channel_offer(struct okl4_port *port, const struct okl4_offer *offer);
 void okl4_channel_withdraw(struct okl4_channel *ch, struct okl4_port *port, u32 id);
 void okl4_channel_remove(struct okl4_channel *ch, struct okl4_port *port, u32 id);
 void okl4_channel_returned(struct okl4_channel *ch, struct okl4_port *port);
 void okl4_channel_fail(struct okl4_channel *ch, u64 instance, int status);
-void okl4_channel_settle(struct okl4_channel *ch);
-u64 okl4_channel_to_release(struct okl4_channel *ch, struct okl4_port *port);
-void okl4_channel_released(struct okl4_channel *ch, u64 instance);
-void okl4_channel_nudge(struct okl4_channel *ch);
-void okl4_channel_wake(struct okl4_channel *ch);
-bool okl4_channel_waited_for(struct okl4_channel *ch);
-
-/* For both (channel.c) */
-bool okl4_channel_trylock(struct okl4_channel *ch, struct mutex *lock);
-void okl4_channel_unlock(struct okl4_channel *ch, struct mutex *lock);
-void okl4_channel_ring(struct okl4_channel *ch);
-void okl4_channel_watch(struct okl4_channel *ch);
-bool okl4_channel_idle(const struct okl4_channel *ch);
-void okl4_channel_unpin(struct okl4_channel *ch);
-int okl4_channel_arm_write(struct okl4_channel *ch, u64 bytes);
-void okl4_channel_break(struct okl4_channel *ch, struct okl4_mem *mem, int status);
-void okl4_channel_drop_mem(struct okl4_channel *ch);
 
 /* For files (channel_open.c) */
 int okl4_channel_open(struct okl4_channel *ch, bool reads, bool writes);
 void okl4_channel_close(struct okl4_channel *ch, bool reads, bool writes);
 
+/* Waiting until the host has taken what was written (channel_drain.c) */
+extern unsigned int okl4_drain_ms;
+int okl4_channel_sync(struct okl4_channel *ch);
+int okl4_drain_init(void);
+void okl4_drain_exit(void);
+
 /**
  * okl4_channel_offered() - whether a device offers a channel
  * @ch: channel
  *
- * Return: true when one does. It may have lost contact to the host, and be healing.
+ * Return: true when one does. The device may have lost contact with the host, and be setting up
+ * again.
  */
 static inline bool okl4_channel_offered(const struct okl4_channel *ch)
 {
@@ -269,7 +280,7 @@ static inline bool okl4_channel_offered(const struct okl4_channel *ch)
  * @ch: channel
  * @mem: its memory
  *
- * Return: 0, or -EIO when the memory has failed or no device offers the channel any more.
+ * Return: 0, or -EIO when the memory has failed or no device offers the channel.
  */
 static inline int okl4_channel_error(const struct okl4_channel *ch, const struct okl4_mem *mem)
 {

@@ -4,31 +4,32 @@
  *
  * fsync(2) waits for what was written before it. Shutdown, reboot and kexec wait for drain_ms at
  * most, and only where a reader is there to take it. Both share the writers' wake value, of which
- * the nearest stands in the ring (libfs/pipe.h); who is woken too early asks again.
+ * the nearest stands in the ring (libfs/pipe.h); a sleeper that is woken too early asks again.
  */
-#include <linux/fs.h>
 #include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/reboot.h>
 
-#include "fs.h"
+#include "channel.h"
 
-/* taken_or_arm() - Return: 1: all up to @target is taken; 0: sleep; or -EIO, -EPIPE. tx_lock held */
+unsigned int okl4_drain_ms = 2000;
+
+/* Return: 1: all up to @target is taken; 0: sleep; or -EIO, -EPIPE. @ch->tx_lock held */
 static int taken_or_arm(struct okl4_channel *ch, u64 target)
 {
-	struct pipe *tx = &ch->mem->pair.tx;
-	u64 ring_bytes = ch->mem->pair.ring_bytes, since = pipe_written(tx) - target;
+	struct okl4_pipe *tx = &ch->mem->pair.tx;
+	u64 ring_bytes = ch->mem->pair.ring_bytes, since = okl4_pipe_written(tx) - target;
 	int armed;
 
 	do {
-		enum pipe_state reader;
-		s64 room = pipe_writable(tx);
+		enum okl4_pipe_state reader;
+		s64 room = okl4_pipe_writable(tx);
 
 		if (room >= 0 && (since >= ring_bytes || room >= (s64)(ring_bytes - since)))
 			return 1;
 		if (okl4_channel_error(ch, ch->mem))
 			return -EIO;
-		if (!pipe_producer_peer(tx, &reader) && reader == PIPE_CLOSED)
+		if (!okl4_pipe_producer_peer(tx, &reader) && reader == OKL4_PIPE_CLOSED)
 			return -EPIPE;
 		armed = okl4_channel_arm_write(ch, ring_bytes - since);
 	} while (armed > 0);
@@ -38,17 +39,13 @@ static int taken_or_arm(struct okl4_channel *ch, u64 target)
 }
 
 /**
- * okl4fs_fsync() - fsync(2): wait until the host has taken what was written before
- * @file: file, of either direction
- * @start: not looked at
- * @end: not looked at
- * @datasync: not looked at
+ * okl4_channel_sync() - wait until the host has taken what was written before
+ * @ch: channel that is open, in either direction
  *
  * Return: 0; -EPIPE: the host's reader has closed without taking all; -EIO; -ERESTARTSYS.
  */
-int okl4fs_fsync(struct file *file, loff_t start, loff_t end, int datasync)
+int okl4_channel_sync(struct okl4_channel *ch)
 {
-	struct okl4_channel *ch = file->private_data;
 	bool begun = false;
 	u64 target = 0;
 
@@ -58,28 +55,28 @@ int okl4fs_fsync(struct file *file, loff_t start, loff_t end, int datasync)
 		if (mutex_lock_interruptible(&ch->tx_lock))
 			return -ERESTARTSYS;
 		if (!begun)
-			target = pipe_written(&ch->mem->pair.tx);
+			target = okl4_pipe_written(&ch->mem->pair.tx);
 		begun = true;
 		wakes = atomic_read(&ch->wakes);
 		r = taken_or_arm(ch, target);
 		okl4_channel_unlock(ch, &ch->tx_lock);
 		if (r)
 			return min(r, 0);
-		if (wait_event_interruptible(ch->tx_wait, okl4fs_woken(ch, wakes)))
+		if (wait_event_interruptible(ch->tx_wait, okl4_channel_woken(ch, wakes)))
 			return -ERESTARTSYS;
 	}
 }
 
-/* undrained() - whether a reader is there that has not taken all yet. @ch is pinned */
+/* Whether a reader is there that has not taken everything yet. @ch is pinned */
 static bool undrained(struct okl4_channel *ch)
 {
-	struct pipe_glance out = pipe_glance_write(&ch->mem->pair.tx);
+	struct okl4_pipe_glance out = okl4_pipe_glance_write(&ch->mem->pair.tx);
 
-	return out.peer == PIPE_OPEN && out.bytes >= 0 &&
+	return out.peer == OKL4_PIPE_OPEN && out.bytes >= 0 &&
 	       out.bytes < (s64)ch->mem->pair.ring_bytes && !okl4_channel_error(ch, ch->mem);
 }
 
-/* drain() - wait until @end, in jiffies, for the host to take all of a channel */
+/* Waits until the host has taken everything, or until @end, in jiffies */
 static void drain(struct okl4_channel *ch, unsigned long end)
 {
 	mutex_lock(&ch->lock);
@@ -108,7 +105,7 @@ static void drain(struct okl4_channel *ch, unsigned long end)
 	okl4_channel_unpin(ch);
 }
 
-/* before_reboot() - the machine is about to shut down, reboot or kexec */
+/* Shutdown, reboot and kexec alike */
 static int before_reboot(struct notifier_block *nb, unsigned long action, void *data)
 {
 	unsigned long end = jiffies + msecs_to_jiffies(READ_ONCE(okl4_drain_ms));

@@ -2,13 +2,16 @@
 /*
  * channel_idle.c - when a channel's memory is given back
  *
- * When nobody has the channel open, both rings are empty and the host's end is closed: a peer that is
- * connected stays so when a guest's program ends and the next one opens. Whether it is closed only the
- * host knows for certain, so the device asks it to let the memory go (RELEASE), and it may refuse.
- * Without a node (an open file holds its node) only what the host has yet to take keeps the memory.
- * When it has failed or the host has removed the channel, it goes at the last close. Memory that a
- * device holds goes through that device's retire(), which takes it from the host first. What is looked
- * for after the last close is looked for again at each wake-up from the host.
+ * That is when nobody has the channel open, both rings are empty, and the host's end is closed. So
+ * a peer that is connected stays connected when one program in the guest ends and the next one
+ * opens the channel. Only the host knows for certain whether its end is closed, so the device asks
+ * it to release the memory (RELEASE), and the host may refuse. What is checked after the last close
+ * is checked again at each wake-up from the host.
+ *
+ * Without a node (an open file holds its node) the memory is kept only for bytes that the host has
+ * not taken yet. Memory that has failed, or whose channel the host has removed, goes at the last
+ * close. Memory that a device holds goes through that device's retire(), which takes it back from
+ * the host.
  */
 #include <linux/err.h>
 
@@ -19,7 +22,7 @@
  * @ch: channel
  *
  * Context: @ch->lock held.
- * Return: true when nobody has it open, or is about to.
+ * Return: true when nobody has it open or is about to open it.
  */
 bool okl4_channel_idle(const struct okl4_channel *ch)
 {
@@ -27,7 +30,7 @@ bool okl4_channel_idle(const struct okl4_channel *ch)
 }
 
 /**
- * okl4_channel_drop_mem() - let go of a channel's memory
+ * okl4_channel_drop_mem() - give up a channel's memory
  * @ch: channel that has memory and is not open
  *
  * Context: @ch->lock held.
@@ -43,13 +46,7 @@ void okl4_channel_drop_mem(struct okl4_channel *ch)
 		okl4_mem_free(mem);
 }
 
-/**
- * undelivered() - whether the host still has something to take, and ask to be woken when it has not
- * @ch: channel that is not open
- *
- * Context: @ch->lock held.
- * Return: true when written bytes are left that the host can take and may want.
- */
+/* Whether bytes are left for the host; then it wakes us when they are taken. @ch->lock held */
 static bool undelivered(struct okl4_channel *ch)
 {
 	struct okl4_mem *mem = ch->mem;
@@ -63,32 +60,22 @@ static bool undelivered(struct okl4_channel *ch)
 	return left;
 }
 
-/**
- * peer_stays() - whether the host's end is open, or has left something to be read
- * @mem: memory of a channel that is not open
- *
- * Return: true when memory made afresh would not do as well.
- */
+/* Whether the host's end is open or left bytes to read, so that new memory would not do as well */
 static bool peer_stays(const struct okl4_mem *mem)
 {
-	struct pipe_glance in = pipe_glance_read(&mem->pair.rx);
-	struct pipe_glance out = pipe_glance_write(&mem->pair.tx);
+	struct okl4_pipe_glance in = okl4_pipe_glance_read(&mem->pair.rx);
+	struct okl4_pipe_glance out = okl4_pipe_glance_write(&mem->pair.tx);
 
-	return in.bytes > 0 || in.peer == PIPE_OPEN || out.peer == PIPE_OPEN;
+	return in.bytes > 0 || in.peer == OKL4_PIPE_OPEN || out.peer == OKL4_PIPE_OPEN;
 }
 
-/**
- * settle() - give memory back that is of no use any more
- * @ch: channel
- *
- * Context: @ch->lock held.
- */
-static void settle(struct okl4_channel *ch)
+/* @ch->lock held */
+static void settle_memory(struct okl4_channel *ch)
 {
 	WRITE_ONCE(ch->lingering, false);
 	if (!ch->mem || !okl4_channel_idle(ch))
 		return;
-	/* Seen by okl4_channel_wake()'s callers from before the wake-up is asked for */
+	/* Set before the wake-up is asked for, so that the device sees it when that comes */
 	WRITE_ONCE(ch->lingering, true);
 	if (undelivered(ch))
 		return;
@@ -102,13 +89,13 @@ static void settle(struct okl4_channel *ch)
 }
 
 /**
- * okl4_channel_to_release() - the memory that a device may ask the host to let go
+ * okl4_channel_to_release() - the memory that a device may ask the host to release
  * @ch: channel
  * @port: device
  *
- * Context: the device's mutex held until okl4_channel_released(), so an opener that comes meanwhile,
- * and needs the memory, waits in attach().
- * Return: its instance, or 0 when it is needed again.
+ * Context: the device's mutex held until okl4_channel_released(), so an opener that comes
+ * meanwhile, and needs the memory, waits in attach().
+ * Return: the memory's instance, or 0 when it is needed again.
  */
 u64 okl4_channel_to_release(struct okl4_channel *ch, struct okl4_port *port)
 {
@@ -122,9 +109,9 @@ u64 okl4_channel_to_release(struct okl4_channel *ch, struct okl4_port *port)
 }
 
 /**
- * okl4_channel_released() - the host has let the memory go
+ * okl4_channel_released() - the host has released the memory
  * @ch: channel
- * @instance: which
+ * @instance: which memory
  *
  * An opener that has come meanwhile keeps it, and attaches it again.
  */
@@ -142,14 +129,14 @@ void okl4_channel_released(struct okl4_channel *ch, u64 instance)
 }
 
 /**
- * okl4_channel_unpin() - a call needs a channel's memory no longer
+ * okl4_channel_unpin() - a call no longer needs a channel's memory
  * @ch: channel whose n_pins the call has raised
  */
 void okl4_channel_unpin(struct okl4_channel *ch)
 {
 	mutex_lock(&ch->lock);
 	ch->n_pins--;
-	settle(ch);
+	settle_memory(ch);
 	mutex_unlock(&ch->lock);
 }
 
@@ -160,6 +147,30 @@ void okl4_channel_unpin(struct okl4_channel *ch)
 void okl4_channel_settle(struct okl4_channel *ch)
 {
 	mutex_lock(&ch->lock);
-	settle(ch);
+	settle_memory(ch);
 	mutex_unlock(&ch->lock);
+}
+
+/**
+ * okl4_channel_add_node() - a node names a channel
+ * @ch: channel; the caller's reference becomes the node's
+ */
+void okl4_channel_add_node(struct okl4_channel *ch)
+{
+	mutex_lock(&ch->lock);
+	ch->n_nodes++;
+	mutex_unlock(&ch->lock);
+}
+
+/**
+ * okl4_channel_drop_node() - a node is gone: unlinked and closed, or unmounted
+ * @ch: channel; the node's reference is given back
+ */
+void okl4_channel_drop_node(struct okl4_channel *ch)
+{
+	mutex_lock(&ch->lock);
+	ch->n_nodes--;
+	mutex_unlock(&ch->lock);
+	okl4_channel_settle(ch);
+	okl4_channel_put(ch);
 }

@@ -3,22 +3,15 @@
  * channel_open.c - opening and closing a channel's end
  *
  * The first open makes the memory and has the device hand it to the host. Open does not wait for
- * the peer, and a host that is silent just now does not hold it up: the memory is handed over when
- * the host is back. What counts for the peer is the first reader and the last, the first writer
- * and the last.
+ * the peer, nor for a host that is silent at the moment: the memory is handed over when the host is
+ * back. The peer is told of the first and the last reader, and of the first and the last writer.
  */
 #include <linux/err.h>
 
 #include "channel.h"
 #include "trace.h"
 
-/**
- * take_port() - the device that offers a channel
- * @ch: channel
- *
- * Context: @ch->lock held.
- * Return: the device, with a reference for the caller, or NULL.
- */
+/* Return: the device with a reference for the caller, or NULL. @ch->lock held */
 static struct okl4_port *take_port(struct okl4_channel *ch)
 {
 	struct okl4_port *port = rcu_dereference_protected(ch->port, lockdep_is_held(&ch->lock));
@@ -28,25 +21,14 @@ static struct okl4_port *take_port(struct okl4_channel *ch)
 	return port;
 }
 
-/**
- * discard_useless() - drop memory that has failed, or whose channel was removed, once nobody has it open
- * @ch: channel
- *
- * Context: @ch->lock held.
- */
+/* Drops memory that failed or whose channel was removed, unless it is open. @ch->lock held */
 static void discard_useless(struct okl4_channel *ch)
 {
 	if (ch->mem && (READ_ONCE(ch->mem->failed) || ch->removed) && okl4_channel_idle(ch))
 		okl4_channel_drop_mem(ch);
 }
 
-/**
- * need_mem() - see that a channel has memory, and keeps it until okl4_channel_unpin()
- * @ch: channel
- *
- * Context: @ch->setup_lock held, so nobody else gives it memory.
- * Return: 0: it had some; 1: it has now; -ENOMEM; or -ENXIO when the channel has changed meanwhile.
- */
+/* Pins @ch, also on failure. Return: 1 when it made the memory, else 0. @ch->setup_lock held */
 static int need_mem(struct okl4_channel *ch)
 {
 	struct okl4_mem *mem;
@@ -69,20 +51,14 @@ static int need_mem(struct okl4_channel *ch)
 	if (ch->ring_bytes == ring_bytes)
 		ch->mem = mem;
 	else
-		err = -ENXIO;
+		err = -ENXIO; /* the channel has changed meanwhile */
 	mutex_unlock(&ch->lock);
 	if (err)
 		okl4_mem_free(mem);
 	return err ? err : 1;
 }
 
-/**
- * make_ready() - see that a channel has memory and the host has it, too
- * @ch: channel; on success, to be unpinned
- *
- * Context: @ch->setup_lock held.
- * Return: 0 or a negative errno.
- */
+/* On success @ch is pinned. @ch->setup_lock held */
 static int make_ready(struct okl4_channel *ch)
 {
 	struct okl4_port *port;
@@ -102,7 +78,7 @@ static int make_ready(struct okl4_channel *ch)
 		mutex_lock(&ch->lock);
 		ch->n_pins--;
 		discard_useless(ch);
-		/* When memory is short, what nobody can use yet is not kept */
+		/* Memory may be short, so what nobody can use yet is not kept */
 		if (made > 0 && ch->mem && !ch->mem->holder)
 			okl4_channel_drop_mem(ch);
 		mutex_unlock(&ch->lock);
@@ -111,16 +87,8 @@ static int make_ready(struct okl4_channel *ch)
 	return err;
 }
 
-/**
- * may_join() - whether one more opener is allowed
- * @ch: channel
- * @reads: the opener reads
- * @writes: the opener writes
- *
- * Context: @ch->lock held.
- * Return: 0 or a negative errno.
- */
-static int may_join(const struct okl4_channel *ch, bool reads, bool writes)
+/* @ch->lock held */
+static int may_open(const struct okl4_channel *ch, bool reads, bool writes)
 {
 	if (!okl4_channel_offered(ch))
 		return -ENXIO;
@@ -129,32 +97,25 @@ static int may_join(const struct okl4_channel *ch, bool reads, bool writes)
 	return !ch->mem || READ_ONCE(ch->mem->failed) ? -EIO : 0;
 }
 
-/**
- * join() - count an opener, and tell the peer of the first
- * @ch: channel, ready
- * @reads: the opener reads
- * @writes: the opener writes
- *
- * Return: 0 or a negative errno.
- */
-static int join(struct okl4_channel *ch, bool reads, bool writes)
+/* The peer is told of the first reader and of the first writer */
+static int count_opener(struct okl4_channel *ch, bool reads, bool writes)
 {
 	int err;
 
 	mutex_lock(&ch->lock);
-	err = may_join(ch, reads, writes);
+	err = may_open(ch, reads, writes);
 	if (err)
 		goto out;
 	ch->reader_opens += reads;
 	ch->writer_opens += writes;
 	if (reads && !ch->n_readers++) {
 		mutex_lock(&ch->rx_lock);
-		pipe_consumer_open(&ch->mem->pair.rx);
+		okl4_pipe_consumer_open(&ch->mem->pair.rx);
 		okl4_channel_unlock(ch, &ch->rx_lock);
 	}
 	if (writes && !ch->n_writers++) {
 		mutex_lock(&ch->tx_lock);
-		pipe_producer_open(&ch->mem->pair.tx);
+		okl4_pipe_producer_open(&ch->mem->pair.tx);
 		okl4_channel_unlock(ch, &ch->tx_lock);
 	}
 out:
@@ -164,11 +125,6 @@ out:
 	return err;
 }
 
-/**
- * count_refusal() - count an open that was refused
- * @ch: channel
- * @err: the errno
- */
 static void count_refusal(struct okl4_channel *ch, int err)
 {
 	enum okl4_refused why = err == -ENXIO                    ? OKL4_REFUSED_NXIO :
@@ -185,8 +141,9 @@ static void count_refusal(struct okl4_channel *ch, int err)
  * @reads: for reading
  * @writes: for writing; at least one of the two
  *
- * Return: 0; -ENXIO: no device offers the channel; -EBUSY: it is exclusive and that direction is open; -ENOMEM;
- * -ENOSPC: all rings together would be larger than the module's parameter allows; -EIO: it has failed and others have it open still, or the host refuses it; -ERESTARTSYS.
+ * Return: 0; -ENXIO: no device offers the channel; -EBUSY: it is exclusive and that direction is
+ * open; -ENOMEM; -ENOSPC: all rings together would exceed what the module's parameter allows; -EIO:
+ * it has failed and others still have it open, or the host refuses it; -ERESTARTSYS.
  */
 int okl4_channel_open(struct okl4_channel *ch, bool reads, bool writes)
 {
@@ -196,7 +153,7 @@ int okl4_channel_open(struct okl4_channel *ch, bool reads, bool writes)
 		return -ERESTARTSYS;
 	err = make_ready(ch);
 	if (!err) {
-		err = join(ch, reads, writes);
+		err = count_opener(ch, reads, writes);
 		okl4_channel_unpin(ch);
 	}
 	mutex_unlock(&ch->setup_lock);
@@ -217,12 +174,12 @@ void okl4_channel_close(struct okl4_channel *ch, bool reads, bool writes)
 	mutex_lock(&ch->lock);
 	if (writes && !--ch->n_writers) {
 		mutex_lock(&ch->tx_lock);
-		pipe_producer_close(&ch->mem->pair.tx);
+		okl4_pipe_producer_close(&ch->mem->pair.tx);
 		okl4_channel_unlock(ch, &ch->tx_lock);
 	}
 	if (reads && !--ch->n_readers) {
 		mutex_lock(&ch->rx_lock);
-		pipe_consumer_close(&ch->mem->pair.rx);
+		okl4_pipe_consumer_close(&ch->mem->pair.rx);
 		okl4_channel_unlock(ch, &ch->rx_lock);
 	}
 	discard_useless(ch);

@@ -13,27 +13,13 @@
 static DEFINE_HASHTABLE(registry, REGISTRY_BITS); /* protected by registry_lock */
 static DEFINE_MUTEX(registry_lock);
 
-/**
- * bucket_of() - where in the registry a name belongs
- * @name: name
- * @name_bytes: its length
- *
- * Return: the key of its bucket.
- */
 static u32 bucket_of(const char *name, unsigned int name_bytes)
 {
 	return full_name_hash(NULL, name, name_bytes);
 }
 
-/**
- * find() - look a channel up
- * @name: name
- * @name_bytes: its length
- *
- * Context: registry_lock held.
- * Return: the channel, without a reference for the caller, or NULL.
- */
-static struct okl4_channel *find(const char *name, unsigned int name_bytes)
+/* Return: a channel without a reference for the caller, or NULL. registry_lock held */
+static struct okl4_channel *find_channel(const char *name, unsigned int name_bytes)
 {
 	struct okl4_channel *ch;
 
@@ -57,7 +43,7 @@ struct okl4_channel *okl4_channel_find(const char *name, unsigned int name_bytes
 	struct okl4_channel *ch;
 
 	mutex_lock(&registry_lock);
-	ch = find(name, name_bytes);
+	ch = find_channel(name, name_bytes);
 	if (ch && okl4_channel_offered(ch))
 		kref_get(&ch->ref);
 	else
@@ -66,14 +52,7 @@ struct okl4_channel *okl4_channel_find(const char *name, unsigned int name_bytes
 	return ch;
 }
 
-/**
- * list_those() - all channels of a kind
- * @list: out: the channels, with a reference each; to be freed by kvfree()
- * @n: out: how many
- * @wanted: whether a channel is of that kind
- *
- * Return: 0 or -ENOMEM.
- */
+/* The caller frees @list with kvfree(); each channel in it has a reference */
 static int list_those(struct okl4_channel ***list, unsigned int *n,
 		      bool (*wanted)(struct okl4_channel *ch))
 {
@@ -98,12 +77,6 @@ static int list_those(struct okl4_channel ***list, unsigned int *n,
 	return *list ? 0 : -ENOMEM;
 }
 
-/**
- * is_offered() - whether a device offers a channel
- * @ch: channel
- *
- * Return: true when one does.
- */
 static bool is_offered(struct okl4_channel *ch)
 {
 	return okl4_channel_offered(ch);
@@ -121,36 +94,26 @@ int okl4_channel_list(struct okl4_channel ***list, unsigned int *n)
 	return list_those(list, n, is_offered);
 }
 
-/**
- * take_news() - whether there is news of a channel; then it is news no more
- * @ch: channel
- *
- * Return: true when there is.
- */
+/* Whether there is news of a channel; asking clears it */
 static bool take_news(struct okl4_channel *ch)
 {
 	return atomic_xchg(&ch->news, false);
 }
 
 /**
- * okl4_channel_list_news() - the channels that came or went since this was asked last
+ * okl4_channel_list_news() - the channels that came or went since the last call
  * @list: out: the channels, with a reference each; to be freed by kvfree()
  * @n: out: how many
  *
- * Return: 0, or -ENOMEM: it is news still.
+ * Return: 0, or -ENOMEM; then the news is kept for the next call.
  */
 int okl4_channel_list_news(struct okl4_channel ***list, unsigned int *n)
 {
 	return list_those(list, n, take_news);
 }
 
-/**
- * release() - free a channel
- * @ref: its reference count, now zero
- *
- * Context: registry_lock held; released.
- */
-static void release(struct kref *ref)
+/* registry_lock held on entry, released on return */
+static void free_channel(struct kref *ref)
 {
 	struct okl4_channel *ch = container_of(ref, struct okl4_channel, ref);
 
@@ -170,18 +133,11 @@ static void release(struct kref *ref)
  */
 void okl4_channel_put(struct okl4_channel *ch)
 {
-	kref_put_mutex(&ch->ref, release, &registry_lock);
+	kref_put_mutex(&ch->ref, free_channel, &registry_lock);
 }
 
-/**
- * make() - make a channel and enter it into the registry
- * @name: name
- * @name_bytes: its length
- *
- * Context: registry_lock held.
- * Return: the channel with one reference, or NULL when out of memory.
- */
-static struct okl4_channel *make(const char *name, unsigned int name_bytes)
+/* Return: a channel with one reference, or NULL. registry_lock held */
+static struct okl4_channel *make_channel(const char *name, unsigned int name_bytes)
 {
 	struct okl4_channel *ch = kzalloc(sizeof(*ch), GFP_KERNEL);
 
@@ -213,11 +169,11 @@ struct okl4_channel *okl4_channel_get(const char *name, unsigned int name_bytes)
 	struct okl4_channel *ch;
 
 	mutex_lock(&registry_lock);
-	ch = find(name, name_bytes);
+	ch = find_channel(name, name_bytes);
 	if (ch)
 		kref_get(&ch->ref);
 	else
-		ch = make(name, name_bytes);
+		ch = make_channel(name, name_bytes);
 	mutex_unlock(&registry_lock);
 	return ch;
 }

@@ -2,7 +2,7 @@
 /*
  * compat.h - every difference between the kernels this driver is built for (6.1 to 7.x)
  *
- * The other files are written for the newest form; what an older kernel lacks is given here, under
+ * The other files are written for the newest kernel; what an older one lacks is defined here, with
  * a name that begins with okl4_compat_ or OKL4_.
  */
 #ifndef OKL4FS_COMPAT_H
@@ -15,7 +15,7 @@
 #include <linux/virtio.h>
 #include <linux/virtio_config.h>
 
-/* 6.3: inode operations take a mount's id map, no longer its user namespace */
+/* 6.3: inode operations take a mount's id map instead of its user namespace */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
 typedef struct mnt_idmap okl4_idmap;
 #else
@@ -67,8 +67,8 @@ typedef struct user_namespace okl4_idmap;
 #endif
 
 /*
- * 6.15: virtio drivers can have a shutdown of their own (without one, virtio resets the device
- * behind its driver's back); before that it is the device model's
+ * 6.15: a virtio driver can have a shutdown of its own (without one, virtio resets the device and
+ * does not tell the driver); before that it is the device model's
  */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 15, 0)
 #define OKL4_COMPAT_SHUTDOWN     shutdown
@@ -119,7 +119,7 @@ static inline void okl4_compat_init_times(struct inode *inode)
 }
 
 /**
- * okl4_compat_dir_changed() - a directory has got an entry
+ * okl4_compat_dir_changed() - note that a directory has a new entry
  * @dir: directory, locked
  */
 static inline void okl4_compat_dir_changed(struct inode *dir)
@@ -133,7 +133,7 @@ static inline void okl4_compat_dir_changed(struct inode *dir)
 }
 
 /**
- * okl4_compat_pin() - join a new node with its name, for as long as it is not unlinked
+ * okl4_compat_pin() - tie a new node to its name, until it is unlinked
  * @dentry: negative dentry; the caller's reference stays the caller's
  * @inode: node; its reference passes to the dentry
  */

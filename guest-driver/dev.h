@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * dev.h - the device: what its files share
+ * dev.h - the device: what its files share, from the lowest to the highest
  *
  * Lock order: see channel.h. Of the spinlocks here only slot_lock is taken inside another
  * one, that of an event queue.
  */
-#ifndef OKL4FS_VIRTIO_OKL4_H
-#define OKL4FS_VIRTIO_OKL4_H
+#ifndef OKL4FS_DEV_H
+#define OKL4FS_DEV_H
 
 #include <linux/completion.h>
 #include <linux/scatterlist.h>
@@ -19,8 +19,8 @@
 #define OKL4_EVENT_BUFFERS 16
 
 /*
- * What stands in a file system device's virtio_device_id.vendor while it is ours, so that our table
- * matches it and no other: "okl4". Hosts give 0x1af4 (PCI) or "QEMU" (MMIO)
+ * The vendor "okl4" in the virtio_device_id of a file system device that is ours, so that our table
+ * matches it and no other. Hosts give 0x1af4 (PCI) or "QEMU" (MMIO)
  */
 #define OKL4_VENDOR_FS 0x346c6b6f
 
@@ -32,19 +32,19 @@ struct okl4_req;
  * @name: its name in the log
  * @n_event_queues: how many event queues it has
  * @fragile: must not be set up again while its host may be away
- * @anyones: nothing but its host's first answer tells whether it is ours
+ * @unproven: only its host's first answer tells whether the device is ours
  */
 struct okl4_carrier {
 	const char *name;
 	unsigned int (*n_event_queues)(struct virtio_device *vdev);
 	bool fragile;
-	bool anyones;
+	bool unproven;
 };
 
 /**
  * struct okl4_event_queue - queue 1 + @index
  * @dev: device
- * @index: k of the bell words w with w mod M = k
+ * @index: the bell words w with w mod M = @index belong to it
  * @vq: queue; NULL while the device is reset
  * @lock: protects @vq's ring. Taken in interrupts
  * @buffer: event buffers
@@ -59,21 +59,21 @@ struct okl4_event_queue {
 	unsigned int n_buffers;
 };
 
-/* What is to be done about a slot */
+/* What the device's work has to do about a slot */
 #define OKL4_SLOT_CHANGED BIT(0) /* ask the host what the channel is now */
-#define OKL4_SLOT_FAILED  BIT(1) /* the host uses the channel's memory no longer */
-#define OKL4_SLOT_DRAINED BIT(2) /* a lingering channel moved */
-#define OKL4_SLOT_IDLE    BIT(3) /* ask the host to let the channel's memory go */
+#define OKL4_SLOT_FAILED  BIT(1) /* the host no longer uses the channel's memory */
+#define OKL4_SLOT_DRAINED BIT(2) /* the host moved bytes of a lingering channel */
+#define OKL4_SLOT_IDLE    BIT(3) /* ask the host to release the channel's memory */
 
 /**
  * struct okl4_slot - a channel id of a device; protected by slot_lock
  * @dev: device, constant
  * @file: its file in debugfs, or NULL; under the device's mutex
  * @ch: channel with a reference, or NULL. Written by the holder of the device's mutex only
- * @generation: of the id, while @ch has it
+ * @generation: generation of the id, while @ch has it
  * @todo: OKL4_SLOT_*
- * @failed_status: for OKL4_SLOT_FAILED: why
- * @failed_instance: and which memory
+ * @failed_status: for OKL4_SLOT_FAILED: the reason
+ * @failed_instance: and the memory that has failed
  */
 struct okl4_slot {
 	struct okl4_dev *dev;
@@ -89,25 +89,25 @@ struct okl4_slot {
  * struct okl4_dev - a device
  * @port: as channels see it
  * @vdev: as virtio sees it
- * @carrier: how it came
+ * @carrier: its virtio device type
  * @n_event: event queues; all are set up, as the host expects
  * @n_bells: M: the first so many of them are used; no more than there are bell words
  * @mutex: serialises control requests, setting up, and taking down
  * @up: the host has answered HELLO, and has not been found silent since. Written under @mutex
- * @stopped: the device goes or sleeps: no new request, and a waiting one gives up. Written once or
- *	under @mutex
- * @fresh: the queues are set up, and nothing was asked for over them yet, under @mutex
+ * @stopped: the device goes away or sleeps: no request begins, and one that waits gives up. Written
+ *	once or under @mutex
+ * @fresh: the queues are set up, and no request was made over them yet; under @mutex
  * @greeted: the host has answered HELLO once, under @mutex
  * @n_failures: set-ups that failed in a row, under @mutex
- * @tried: the host has been greeted once, with whatever success
+ * @tried: completes when the host was greeted once, whether it answered or not
  * @more: takes the events that are left when an interrupt has taken its share
- * @manage: all that needs patience: setting up, healing, PING, events that need requests
- * @let_go: unbinds us from the device, which is somebody else's
- * @heard: when something last came from the host, jiffies
- * @watched: when somebody began to wait, jiffies
+ * @manage: all that may wait for the host: setting up, PING, events that need requests
+ * @let_go: unbinds the driver from a device that is not ours
+ * @heard: when something last came from the host, in jiffies
+ * @watched: when somebody began to wait, in jiffies
  * @ctl_vq: control queue; NULL while the device is reset. Changed under @mutex and @ctl_lock
  * @ctl_lock: protects @ctl_vq's ring and okl4_req.done. Taken in interrupts
- * @ctl_wait: who waits for a reply
+ * @ctl_wait: the caller that waits for a reply
  * @ctl_abandoned: requests that were not answered in time; the host may still write to them. Under
  *	@mutex
  * @cookie: of the last request, under @mutex
@@ -117,13 +117,14 @@ struct okl4_slot {
  * @bell: bell page
  * @slot_lock: protects @slot and @n_slots. Taken in interrupts
  * @slot: OKL4FS_MAX_CHANNELS slots
- * @n_slots: highest id with a channel, and one
+ * @n_slots: one more than the highest id that has had a channel
  * @waiter: the id on which somebody was found waiting last, under @mutex
  * @todo: ids whose slot has something to be done
  * @retired_lock: protects @retired
  * @retired: memory to be detached and freed
- * @set_ups: how often the host was greeted and answered, under @mutex, read without; so are
- * @losses: how often the device had to be reset since the host was silent or answered wrongly, and
+ * @set_ups: how often the host was greeted and answered. This and the next two are changed under
+ *	@mutex, and read without it
+ * @losses: how often the device had to be reset because the host was silent or answered wrongly
  * @pings: how often the host was asked whether it is alive
  * @dir: folder in debugfs
  * @channels_dir: folder of the channels in it
@@ -157,7 +158,7 @@ struct okl4_dev {
 	bool has_queues;
 	bool live;
 	struct okl4_event_queue *event;
-	struct bell_shm *bell;
+	struct okl4_bell_shm *bell;
 
 	spinlock_t slot_lock;
 	struct okl4_slot *slot;
@@ -186,21 +187,57 @@ static inline struct okl4_dev *okl4_dev_of(struct okl4_port *port)
 	return container_of(port, struct okl4_dev, port);
 }
 
-/* main.c: the module's parameters */
-extern unsigned int okl4_ping_ms;
-extern unsigned int okl4_request_ms;
-
-/* virtio_okl4.c */
-extern u64 okl4_driver_instance;
+/* dev_work.c */
+extern unsigned int okl4_ping_ms; /* parameter of the module */
+extern struct workqueue_struct *okl4_workqueue;
+void okl4_dev_poke(struct okl4_dev *dev);
+void okl4_dev_watch(struct okl4_port *port);
 void okl4_dev_let_go(struct okl4_dev *dev);
-int okl4_virtio_register(void);
-void okl4_virtio_unregister(void);
+void okl4_dev_let_go_work(struct work_struct *work);
 
-/* virtio_okl4_claim.c */
-int okl4_claim_start(struct device_driver *driver);
-void okl4_claim_stop(void);
+/* dev_call.c */
+extern unsigned int okl4_request_ms; /* parameter of the module */
+struct okl4_req *okl4_req_new(u16 type, u32 bytes, u32 rep_bytes);
+void *okl4_req_at(struct okl4_req *req, u32 offset);
+int okl4_call(struct okl4_dev *dev, struct okl4_req *req, unsigned int limit_ms, void *reply);
+void okl4_ctl_done(struct virtqueue *vq);
+int okl4_ctl_overdue(struct okl4_dev *dev);
+void okl4_ctl_reclaim(struct okl4_dev *dev);
 
-/* virtio_okl4_queue.c */
+/* dev_ctl.c */
+extern u64 okl4_driver_instance;
+int okl4_ctl_hello(struct okl4_dev *dev, unsigned int limit_ms, u32 *max_channels);
+int okl4_ctl_info(struct okl4_dev *dev, u32 first_id, struct okl4fs_info_rep *info);
+int okl4_ctl_ping(struct okl4_dev *dev);
+
+/* dev_memory.c */
+int okl4_ctl_attach(struct okl4_dev *dev, struct okl4_channel *ch);
+int okl4_ctl_release(struct okl4_dev *dev, u32 id, u32 generation);
+void okl4_dev_retire(struct okl4_port *port, struct okl4_mem *mem);
+int okl4_retired_take_back(struct okl4_dev *dev);
+void okl4_retired_free(struct okl4_dev *dev);
+
+/* dev_slot.c */
+struct okl4_channel *okl4_slot_set(struct okl4_dev *dev, u32 id, struct okl4_channel *ch);
+void okl4_slot_vacate(struct okl4_dev *dev, u32 id, bool removed);
+void okl4_slot_changed(struct okl4_dev *dev, u32 id);
+void okl4_slot_release_idle(struct okl4_port *port, u32 id);
+void okl4_slots_returned(struct okl4_dev *dev);
+void okl4_slots_withdraw(struct okl4_dev *dev);
+void okl4_slots_clear(struct okl4_dev *dev);
+unsigned int okl4_slots_count(struct okl4_dev *dev);
+bool okl4_slots_waited_for(struct okl4_dev *dev);
+void okl4_slot_event(struct okl4_dev *dev, const struct okl4fs_event *event);
+void okl4_slots_wake(struct okl4_dev *dev, unsigned int word, u64 bits, bool rung);
+
+/* dev_debugfs.c */
+void okl4_debugfs_init(void);
+void okl4_debugfs_exit(void);
+void okl4_debugfs_add(struct okl4_dev *dev);
+void okl4_debugfs_remove(struct okl4_dev *dev);
+void okl4_debugfs_sync(struct okl4_dev *dev);
+
+/* dev_queue.c */
 int okl4_queues_start(struct okl4_dev *dev);
 void okl4_queues_stop(struct okl4_dev *dev);
 void okl4_queues_take_more(struct work_struct *work);
@@ -210,57 +247,20 @@ int okl4_queues_renew(struct okl4_dev *dev);
 bool okl4_bell_unanswered(struct okl4_dev *dev);
 void okl4_dev_ring(struct okl4_port *port, u32 id);
 
-/* virtio_okl4_call.c */
-struct okl4_req *okl4_req_new(u16 type, u32 bytes, u32 rep_bytes);
-void *okl4_req_at(struct okl4_req *req, u32 offset);
-int okl4_call(struct okl4_dev *dev, struct okl4_req *req, unsigned int limit_ms, void *reply);
-void okl4_ctl_done(struct virtqueue *vq);
-int okl4_ctl_overdue(struct okl4_dev *dev);
-void okl4_ctl_reclaim(struct okl4_dev *dev);
-
-/* virtio_okl4_ctl.c */
-int okl4_ctl_hello(struct okl4_dev *dev, unsigned int limit_ms, u32 *max_channels);
-int okl4_ctl_info(struct okl4_dev *dev, u32 first_id, struct okl4fs_info_rep *info);
-int okl4_ctl_attach(struct okl4_dev *dev, struct okl4_channel *ch);
-int okl4_ctl_detach(struct okl4_dev *dev, u32 id, u32 generation);
-int okl4_ctl_release(struct okl4_dev *dev, u32 id, u32 generation);
-int okl4_ctl_ping(struct okl4_dev *dev);
-
-/* virtio_okl4_manage.c */
-extern struct workqueue_struct *okl4_workqueue;
-int okl4_dev_bring_up(struct okl4_dev *dev);
-void okl4_dev_poke(struct okl4_dev *dev);
-void okl4_dev_watch(struct okl4_port *port);
-int okl4_dev_attach(struct okl4_port *port, struct okl4_channel *ch);
-void okl4_retired_free(struct okl4_dev *dev);
-void okl4_retired_replaced(struct okl4_dev *dev, u32 id, const struct okl4_mem *mem);
-void okl4_dev_retire(struct okl4_port *port, struct okl4_mem *mem);
-void okl4_dev_manage(struct work_struct *work);
-
-/* virtio_okl4_offer.c */
+/* dev_offer.c */
 int okl4_offers_enumerate(struct okl4_dev *dev, u32 max_channels);
 int okl4_offers_ask_again(struct okl4_dev *dev, u32 id);
 
-/* debugfs.c */
-void okl4_debugfs_init(void);
-void okl4_debugfs_exit(void);
-void okl4_debugfs_add(struct okl4_dev *dev);
-void okl4_debugfs_remove(struct okl4_dev *dev);
-void okl4_debugfs_sync(struct okl4_dev *dev);
+/* dev_manage.c */
+int okl4_dev_attach(struct okl4_port *port, struct okl4_channel *ch);
+void okl4_dev_manage(struct work_struct *work);
 
-/* virtio_okl4_slot.c */
-struct okl4_channel *okl4_slot_set(struct okl4_dev *dev, u32 id, struct okl4_channel *ch);
-void okl4_slot_vacate(struct okl4_dev *dev, u32 id, bool removed);
-void okl4_slot_changed(struct okl4_dev *dev, u32 id);
-void okl4_slot_release_idle(struct okl4_port *port, u32 id);
-int okl4_slots_tend(struct okl4_dev *dev);
-int okl4_slots_attach(struct okl4_dev *dev);
-void okl4_slots_returned(struct okl4_dev *dev);
-void okl4_slots_withdraw(struct okl4_dev *dev);
-void okl4_slots_clear(struct okl4_dev *dev);
-unsigned int okl4_slots_count(struct okl4_dev *dev);
-bool okl4_slots_waited_for(struct okl4_dev *dev);
-void okl4_slot_event(struct okl4_dev *dev, const struct okl4fs_event *event);
-void okl4_slots_wake(struct okl4_dev *dev, unsigned int word, u64 bits, bool rung);
+/* dev_claim.c */
+int okl4_claim_start(struct device_driver *driver);
+void okl4_claim_stop(void);
 
-#endif /* OKL4FS_VIRTIO_OKL4_H */
+/* dev_driver.c */
+int okl4_virtio_register(void);
+void okl4_virtio_unregister(void);
+
+#endif /* OKL4FS_DEV_H */

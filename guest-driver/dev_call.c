@@ -4,50 +4,40 @@
  *
  * A request that is not answered in time is abandoned, and the device counts as dead: it is
  * reset, or has to answer after all, before the next request is made. Until then the host may still
- * write to the request's memory, so that is kept on a list. A reply is checked before it is
- * believed.
+ * write to the request's memory, so the memory is kept on a list. A reply is checked before it is
+ * used.
  */
 #include <linux/slab.h>
 #include <linux/virtio_config.h>
 
 #include "dev.h"
 
-/* How often a request looks whether its reply is there, should the interrupt be lost */
+unsigned int okl4_request_ms = 3000;
+
+/*
+ * How often a request looks for its reply by itself: a frontend that changes how it interrupts us,
+ * as it does after DRIVER_OK, can lose an interrupt
+ */
 #define LOOK_MS 100U
 
 /* Room for the longest reply */
 #define REPLY_BYTES sizeof(struct okl4fs_info_rep)
 
-/**
- * struct okl4_req - a request and the room for its reply
- * @link: in ctl_abandoned
- * @done: the host has given it back; protected by ctl_lock
- * @got: bytes that the host says it wrote
- * @type: enum okl4fs_req_type; the host can write to the request
- * @bytes: bytes of the request
- * @rep_bytes: bytes of a good reply
- * @memory: the request, in as few chunks as can be got
- * @out: scatter list of @memory
- * @in: scatter list of @reply
- * @reply: the reply
- */
+/* The host can write to @memory and @reply at any time until it has given the request back */
 struct okl4_req {
-	struct list_head link;
-	bool done;
-	u32 got;
+	struct list_head link; /* in ctl_abandoned */
+	bool done; /* the host has given it back; protected by ctl_lock */
+	u32 got; /* bytes of the reply, as the host says */
 	u16 type;
 	u32 bytes;
-	u32 rep_bytes;
+	u32 rep_bytes; /* of a good reply */
 	struct okl4_chunks memory;
 	struct scatterlist *out;
 	struct scatterlist in;
 	void *reply;
 };
 
-/**
- * req_free() - free a request that the host has given back
- * @req: request, or NULL
- */
+/* Only for a request that the host has given back, or after a reset */
 static void req_free(struct okl4_req *req)
 {
 	if (!req)
@@ -116,14 +106,7 @@ fail:
 	return NULL;
 }
 
-/**
- * submit() - give a request to the host
- * @dev: device
- * @req: request
- *
- * Return: 0 or a negative errno.
- */
-static int submit(struct okl4_dev *dev, struct okl4_req *req)
+static int submit_request(struct okl4_dev *dev, struct okl4_req *req)
 {
 	struct scatterlist *sgs[] = { req->out, &req->in };
 	int err = -ENODEV;
@@ -138,12 +121,7 @@ static int submit(struct okl4_dev *dev, struct okl4_req *req)
 	return err == -ENOSPC ? -ENOMEM : err;
 }
 
-/**
- * collect() - take what the host has given back
- * @dev: device
- *
- * Context: any.
- */
+/* Takes what the host has given back. Any context */
 static void collect(struct okl4_dev *dev)
 {
 	struct okl4_req *req;
@@ -177,17 +155,7 @@ void okl4_ctl_done(struct virtqueue *vq)
 	wake_up_all(&dev->ctl_wait);
 }
 
-/**
- * await() - wait for a reply
- * @dev: device
- * @req: request that was submitted
- * @limit_ms: how long
- *
- * It looks by itself now and then: a frontend that changes how it interrupts us, as it does after
- * DRIVER_OK, can lose an interrupt.
- *
- * Return: 0; -ENODEV when the device is being stopped; -ETIMEDOUT.
- */
+/* Return: 0; -ENODEV: the device is being stopped; -ETIMEDOUT */
 static int await(struct okl4_dev *dev, struct okl4_req *req, unsigned int limit_ms)
 {
 	unsigned long end = jiffies + msecs_to_jiffies(max(limit_ms, LOOK_MS));
@@ -206,13 +174,7 @@ static int await(struct okl4_dev *dev, struct okl4_req *req, unsigned int limit_
 	return -ETIMEDOUT;
 }
 
-/**
- * check_reply() - whether a reply is one to the request
- * @req: request that was given back
- * @cookie: its cookie
- *
- * Return: the status in the reply; -EBADMSG: no host of ours has written it; or -EPROTO.
- */
+/* Return: the status in the reply; -EBADMSG: no okl4fs host has written it; or -EPROTO */
 static int check_reply(struct okl4_req *req, u32 cookie)
 {
 	struct okl4fs_rep_hdr hdr;
@@ -229,7 +191,7 @@ static int check_reply(struct okl4_req *req, u32 cookie)
 		return -EPROTO;
 	if (le16_to_cpu(hdr.type) != req->type || le32_to_cpu(hdr.cookie) != cookie)
 		return -EPROTO;
-	if (bytes != (status == FS_OK ? req->rep_bytes : sizeof(hdr)))
+	if (bytes != (status == OKL4_OK ? req->rep_bytes : sizeof(hdr)))
 		return -EPROTO;
 	return status;
 }
@@ -242,7 +204,7 @@ static int check_reply(struct okl4_req *req, u32 cookie)
  * @reply: where to copy a good reply; NULL when its header is all
  *
  * Context: @dev->mutex held.
- * Return: as said at the head of virtio_okl4_ctl.c.
+ * Return: as said at the head of dev_ctl.c.
  */
 int okl4_call(struct okl4_dev *dev, struct okl4_req *req, unsigned int limit_ms, void *reply)
 {
@@ -255,7 +217,7 @@ int okl4_call(struct okl4_dev *dev, struct okl4_req *req, unsigned int limit_ms,
 	hdr = okl4_req_at(req, 0);
 	hdr->cookie = cpu_to_le32(++dev->cookie);
 
-	r = submit(dev, req);
+	r = submit_request(dev, req);
 	if (r) {
 		req_free(req);
 		return r;
@@ -266,9 +228,9 @@ int okl4_call(struct okl4_dev *dev, struct okl4_req *req, unsigned int limit_ms,
 		return r;
 	}
 	r = check_reply(req, dev->cookie);
-	if (r == FS_REQ_NO_HELLO)
+	if (r == OKL4_REQ_NO_HELLO)
 		r = -ESTALE;
-	if (r == FS_OK && reply)
+	if (r == OKL4_OK && reply)
 		memcpy(reply, req->reply, req->rep_bytes);
 	req_free(req);
 	return r;

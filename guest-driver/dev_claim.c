@@ -3,12 +3,12 @@
  * dev_claim.c - which shared file systems are ours, and how we come to have them
  *
  * A table entry for virtio's number of a shared file system would match every share, and a driver
- * that refuses a matched device leaves FAILED in its status, which some hosts do not forgive. So
- * each device whose tag is ours is marked with a vendor of ours, and the table has that vendor only.
- * Of a foreign device nothing but the tag is read.
+ * that refuses a matched device leaves FAILED in its status, from which some hosts do not recover.
+ * So each device whose tag is ours is marked with a vendor of ours, and the table has that vendor
+ * only. Of any other device only the tag is read.
  *
- * Linux's virtiofs matches any vendor, and where it was registered first it is given our devices
- * first. The bus tells us when that has happened, and a work item takes them: the notifier itself
+ * Linux's virtiofs matches any vendor, and where it was registered first it gets our devices first.
+ * The bus tells us when that has happened, and a work item takes them over: the notifier itself
  * runs under the device's lock. A device that has no driver is left alone, since somebody may have
  * unbound it.
  */
@@ -53,31 +53,31 @@ static int is_taken_by_another(struct device *device, const void *unused)
 	return driver && driver != our_driver && is_marked(device);
 }
 
-static void take(struct device *device)
+static void take_device(struct device *device)
 {
 	int err;
 
 	device_release_driver(device);
 	err = device_driver_attach(our_driver, device);
-	/* Busy: another driver was faster, of which the bus has told us again. Gone: unplugged */
+	/* -EBUSY: another driver was faster, and the bus has told us. -ENODEV: it was unplugged */
 	if (err && err != -EBUSY && err != -ENODEV)
 		dev_err_ratelimited(device, "cannot be taken over from its driver: %pe\n",
 				    ERR_PTR(err));
 }
 
-static void take_all(struct work_struct *work)
+static void take_devices(struct work_struct *work)
 {
 	struct device *device = NULL, *next;
 
 	while ((next = bus_find_device(our_driver->bus, device, NULL, is_taken_by_another))) {
 		put_device(device);
 		device = next;
-		take(device);
+		take_device(device);
 	}
 	put_device(device);
 }
 
-static DECLARE_WORK(take_work, take_all);
+static DECLARE_WORK(take_work, take_devices);
 
 static int on_bus_event(struct notifier_block *block, unsigned long event, void *data)
 {
@@ -91,7 +91,8 @@ static int on_bus_event(struct notifier_block *block, unsigned long event, void 
 static struct notifier_block bus_block = { .notifier_call = on_bus_event };
 
 /**
- * okl4_claim_start() - take the file systems that are ours, those that are there and those to come
+ * okl4_claim_start() - take the file systems that are ours: those that are there, and those that
+ *	come later
  * @driver: our driver, registered; its table has %OKL4_VENDOR_FS
  *
  * Context: may sleep. When it returns the devices that were there have been probed.
@@ -106,7 +107,7 @@ int okl4_claim_start(struct device_driver *driver)
 	if (err)
 		return err;
 	bus_for_each_dev(driver->bus, NULL, NULL, mark);
-	/* Those without a driver; a device that fails to probe does not fail this */
+	/* The devices without a driver. One that cannot be probed does not make this fail */
 	err = driver_attach(driver);
 	if (err) {
 		okl4_claim_stop();

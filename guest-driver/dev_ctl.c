@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * dev_ctl.c - what a device asks of its host
+ * dev_ctl.c - requests of a device to its host: HELLO, CHANNEL_INFO, PING
  *
- * All functions here return 0 when the host says FS_OK, a positive enum fs_status when it refuses,
- * and a negative errno when there is no (good) answer. Then the device must be reset, except for
- * -ENOMEM: such a request was never made. A host that has come back without a reset knows nothing of
- * us: that is -ESTALE.
+ * The functions here and in dev_memory.c return 0 when the host says OKL4_OK, a positive enum
+ * okl4_status when it refuses, and a negative errno when there is no (good) answer. Then the device
+ * must be reset, except for -ENOMEM: such a request was never made. A host that was restarted
+ * without a reset of the device does not know it: that is -ESTALE.
  */
-#include <linux/virtio_config.h>
+#include <linux/io.h>
 
-#include "trace.h"
 #include "dev.h"
 
+u64 okl4_driver_instance;
+
 /**
- * okl4_ctl_hello() - introduce ourselves
+ * okl4_ctl_hello() - introduce the driver to the host
  * @dev: device
  * @limit_ms: how long to wait for the answer
  * @max_channels: out: channel ids are below this; at most OKL4FS_MAX_CHANNELS
@@ -36,7 +37,7 @@ int okl4_ctl_hello(struct okl4_dev *dev, unsigned int limit_ms, u32 *max_channel
 		body->driver_instance = cpu_to_le64(okl4_driver_instance);
 	}
 	r = okl4_call(dev, req, limit_ms, &rep);
-	if (r == -EBADMSG && !dev->greeted && dev->carrier->anyones)
+	if (r == -EBADMSG && !dev->greeted && dev->carrier->unproven)
 		okl4_dev_let_go(dev);
 	if (r)
 		return r;
@@ -52,7 +53,7 @@ int okl4_ctl_hello(struct okl4_dev *dev, unsigned int limit_ms, u32 *max_channel
  * @first_id: id
  * @info: out: what the host says, not checked
  *
- * Return: as said at the head of this file; FS_NO_CHANNEL: there is none.
+ * Return: as said at the head of this file; OKL4_NO_CHANNEL: there is none.
  */
 int okl4_ctl_info(struct okl4_dev *dev, u32 first_id, struct okl4fs_info_rep *info)
 {
@@ -64,142 +65,6 @@ int okl4_ctl_info(struct okl4_dev *dev, u32 first_id, struct okl4fs_info_rep *in
 		body->first_id = cpu_to_le32(first_id);
 	}
 	return okl4_call(dev, req, READ_ONCE(okl4_request_ms), info);
-}
-
-/**
- * attach_req() - make the request that hands memory to the host
- * @id: channel
- * @generation: of its id
- * @mem: its memory
- *
- * Return: the request, or NULL.
- */
-static struct okl4_req *attach_req(u32 id, u32 generation, const struct okl4_mem *mem)
-{
-	struct okl4fs_attach_req *body;
-	struct okl4_req *req;
-	u32 i, k, n = 0, bytes;
-
-	for (i = 0; i < OKL4FS_N_SECS; i++)
-		n += mem->chunks[i].n;
-	bytes = sizeof(*body) + n * sizeof(le64);
-	req = okl4_req_new(OKL4FS_REQ_ATTACH, bytes, sizeof(struct okl4fs_rep_hdr));
-	if (!req)
-		return NULL;
-
-	body = okl4_req_at(req, 0);
-	body->channel = cpu_to_le32(id);
-	body->generation = cpu_to_le32(generation);
-	body->instance = cpu_to_le64(mem->instance);
-	bytes = sizeof(*body);
-	for (i = 0; i < OKL4FS_N_SECS; i++) {
-		const struct okl4_chunks *c = &mem->chunks[i];
-
-		body->sec[i].bytes = cpu_to_le64(mem->sec[i].bytes);
-		body->sec[i].chunk_bytes = cpu_to_le32(c->chunk_bytes);
-		body->sec[i].n_chunks = cpu_to_le32(c->n);
-		for (k = 0; k < c->n; k++, bytes += sizeof(le64))
-			*(le64 *)okl4_req_at(req, bytes) = cpu_to_le64(virt_to_phys(c->base[k]));
-	}
-	return req;
-}
-
-/**
- * okl4_ctl_attach() - hand the memory of a channel to the host, unless it has it
- * @dev: device
- * @ch: channel
- *
- * The memory may be retired while the request is under way; it is not freed before @dev->mutex is.
- *
- * Return: as said at the head of this file. Memory that the host refuses has failed.
- */
-int okl4_ctl_attach(struct okl4_dev *dev, struct okl4_channel *ch)
-{
-	struct okl4_req *req = NULL;
-	struct okl4_mem *mem;
-	struct okl4_chunks fwd;
-	u64 ring_bytes;
-	int r;
-
-	mutex_lock(&ch->lock);
-	mem = ch->mem;
-	if (!mem || READ_ONCE(mem->failed) || mem->holder ||
-	    rcu_access_pointer(ch->port) != &dev->port) {
-		mutex_unlock(&ch->lock);
-		return 0;
-	}
-	fwd = mem->chunks[OKL4FS_SEC_FWD];
-	ring_bytes = mem->pair.ring_bytes;
-	req = attach_req(ch->id, ch->generation, mem);
-	if (req) {
-		mem->holder = &dev->port;
-		mem->holder_id = ch->id;
-		mem->holder_generation = ch->generation;
-	}
-	mutex_unlock(&ch->lock);
-
-	r = okl4_call(dev, req, READ_ONCE(okl4_request_ms), NULL);
-	/* Without a request the memory may be gone: nothing has held it */
-	trace_okl4fs_attach(dev_name(&dev->vdev->dev), ch, ring_bytes, &fwd, r);
-	if (!req)
-		return r;
-	mutex_lock(&ch->lock);
-	ch->attaches += !r;
-	if (r > 0 || r == -ENOMEM)
-		mem->holder = NULL;
-	if (r > 0)
-		okl4_channel_break(ch, mem, r);
-	mutex_unlock(&ch->lock);
-	if (r)
-		return r;
-	okl4_retired_replaced(dev, mem->holder_id, mem);
-	dev_info_ratelimited(&dev->vdev->dev,
-			     "channel %*pE attached: 2 x %llu bytes in chunks of %u\n",
-			     (int)ch->name_bytes, ch->name, ring_bytes, fwd.chunk_bytes);
-	okl4_channel_wake(ch);
-	return 0;
-}
-
-static int take_back(struct okl4_dev *dev, u16 type, u32 id, u32 generation)
-{
-	struct okl4fs_detach_req *body;
-	struct okl4_req *req = okl4_req_new(type, sizeof(*body), sizeof(struct okl4fs_rep_hdr));
-	int r;
-
-	if (req) {
-		body = okl4_req_at(req, 0);
-		body->channel = cpu_to_le32(id);
-		body->generation = cpu_to_le32(generation);
-	}
-	r = okl4_call(dev, req, READ_ONCE(okl4_request_ms), NULL);
-	trace_okl4fs_detach(dev_name(&dev->vdev->dev), id, r);
-	return r;
-}
-
-/**
- * okl4_ctl_detach() - take memory back from the host
- * @dev: device
- * @id: channel under which the host has it
- * @generation: of that id
- *
- * Return: as said at the head of this file; whatever the host answers, it has the memory no more.
- */
-int okl4_ctl_detach(struct okl4_dev *dev, u32 id, u32 generation)
-{
-	return take_back(dev, OKL4FS_REQ_DETACH, id, generation);
-}
-
-/**
- * okl4_ctl_release() - take memory back from the host, unless somebody there uses the channel
- * @dev: device
- * @id: channel under which the host has it
- * @generation: of that id
- *
- * Return: as said at the head of this file; unless it is 0 the host still has the memory.
- */
-int okl4_ctl_release(struct okl4_dev *dev, u32 id, u32 generation)
-{
-	return take_back(dev, OKL4FS_REQ_RELEASE, id, generation);
 }
 
 /**

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * dev_manage.c - all of a device that needs patience, in one work item
+ * dev_manage.c - everything that may have to wait for the host, in one work item
  *
- * It sets the device up, does what events ask for, takes memory back, and minds that the host is
- * alive. Nothing tells us that a host has died. But while somebody waits (sleeps on a channel, or
- * rang a bell that nobody answers, or has left bytes that nobody takes) and nothing has come for
- * ping_ms, the host is asked with PING. If it does not answer, the device is reset and set up again,
- * each time with more patience for HELLO's answer, until there is one; then the host gets the
- * memory of all channels again, and what lies in them says where to go on. When nobody waits,
- * nothing is asked and nothing runs.
+ * The work item sets the device up, does what events ask for, takes memory back, and checks that
+ * the host is alive. Nothing tells us that a host has died. But while somebody waits (sleeps on a
+ * channel, has rung a bell that nobody answers, or has left bytes that nobody takes) and nothing
+ * has come for ping_ms, the driver sends a PING. If the host does not answer, the driver resets the
+ * device and sets it up again, each time waiting longer for the answer to HELLO, until one comes.
+ * Then it hands the memory of all channels to the host again, and the cursors in that memory say
+ * where to go on. When nobody waits, nothing is asked and nothing runs.
  *
- * A fragile carrier is not reset, since that would end the whole machine: its host is waited for.
+ * A fragile carrier is not reset, since that would end the whole machine: the driver waits for its
+ * host.
  */
 #include <linux/jiffies.h>
-#include <linux/slab.h>
 
 #include "trace.h"
 #include "dev.h"
@@ -21,42 +21,8 @@
 /* How long the first HELLO after a reset waits; it doubles up to request_ms */
 #define FIRST_HELLO_MS 500
 
-struct workqueue_struct *okl4_workqueue;
-
-/**
- * okl4_dev_poke() - have the work item run now
- * @dev: device
- *
- * Context: any.
- */
-void okl4_dev_poke(struct okl4_dev *dev)
-{
-	mod_delayed_work(okl4_workqueue, &dev->manage, 0);
-}
-
-/**
- * okl4_dev_watch() - somebody waits for the host, or will
- * @port: device
- *
- * Context: any.
- */
-void okl4_dev_watch(struct okl4_port *port)
-{
-	struct okl4_dev *dev = okl4_dev_of(port);
-	unsigned int ms = READ_ONCE(okl4_ping_ms);
-
-	if (ms && queue_delayed_work(okl4_workqueue, &dev->manage, msecs_to_jiffies(ms)))
-		WRITE_ONCE(dev->watched, jiffies);
-}
-
-/**
- * lost() - no good answer came: the device must be reset
- * @dev: device
- * @why: negative errno of the request
- *
- * Context: @dev->mutex held.
- */
-static void lost(struct okl4_dev *dev, int why)
+/* No good answer came: the device must be reset. @dev->mutex held */
+static void lost_host(struct okl4_dev *dev, int why)
 {
 	unsigned int delay_ms = 0;
 
@@ -65,108 +31,23 @@ static void lost(struct okl4_dev *dev, int why)
 	if (dev->up && why != -ENODEV)
 		dev_warn_ratelimited(&dev->vdev->dev, "the host %s; %s\n",
 				     why == -ETIMEDOUT ? "does not answer" :
-				     why == -ESTALE    ? "has forgotten us" :
+				     why == -ESTALE    ? "no longer knows this device" :
 							 "does not answer properly",
 				     dev->carrier->fragile ? "waiting for it" : "setting up again");
 	WRITE_ONCE(dev->up, false);
-	/* A time limit has been a pause already; whatever fails at once must not do so all the time */
+	/* A time limit was a pause already; what fails at once must not be tried all the time */
 	if (why != -ETIMEDOUT)
 		delay_ms = FIRST_HELLO_MS * min(dev->n_failures, 8U);
 	mod_delayed_work(okl4_workqueue, &dev->manage, msecs_to_jiffies(delay_ms));
 }
 
-/**
- * okl4_retired_replaced() - the host has other memory for a channel id now
- * @dev: device
- * @id: channel id
- * @mem: what it has
- *
- * Memory that was retired before is the host's no longer; to detach that id now would take @mem.
- *
- * Context: @dev->mutex held.
- */
-void okl4_retired_replaced(struct okl4_dev *dev, u32 id, const struct okl4_mem *mem)
-{
-	struct okl4_mem *old;
-
-	spin_lock(&dev->retired_lock);
-	list_for_each_entry(old, &dev->retired, retired) {
-		if (old != mem && old->holder_id == id)
-			old->holder = NULL;
-	}
-	spin_unlock(&dev->retired_lock);
-}
-
-/**
- * free_retired() - free memory that was retired
- * @dev: device
- * @detach: ask the host for it first, where it has it; else the device was reset
- *
- * Context: @dev->mutex held.
- * Return: 0 or a negative errno, after which the device must be reset.
- */
-static int free_retired(struct okl4_dev *dev, bool detach)
-{
-	struct okl4_mem *mem;
-	int r = 0;
-
-	for (;;) {
-		spin_lock(&dev->retired_lock);
-		mem = list_first_entry_or_null(&dev->retired, struct okl4_mem, retired);
-		spin_unlock(&dev->retired_lock);
-		if (!mem)
-			return 0;
-		if (detach && mem->holder)
-			r = okl4_ctl_detach(dev, mem->holder_id, mem->holder_generation);
-		if (r < 0)
-			return r;
-		spin_lock(&dev->retired_lock);
-		list_del(&mem->retired);
-		spin_unlock(&dev->retired_lock);
-		okl4_mem_free(mem);
-	}
-}
-
-/**
- * okl4_retired_free() - free memory that was retired
- * @dev: device that was reset
- *
- * Context: @dev->mutex held.
- */
-void okl4_retired_free(struct okl4_dev *dev)
-{
-	free_retired(dev, false);
-}
-
-/**
- * okl4_dev_retire() - take memory back from the host and free it
- * @port: device
- * @mem: memory that no channel has any more
- *
- * Context: the channel's lock held; does not wait.
- */
-void okl4_dev_retire(struct okl4_port *port, struct okl4_mem *mem)
-{
-	struct okl4_dev *dev = okl4_dev_of(port);
-
-	spin_lock(&dev->retired_lock);
-	list_add_tail(&mem->retired, &dev->retired);
-	spin_unlock(&dev->retired_lock);
-	okl4_dev_poke(dev);
-}
-
-/**
- * refusal() - what an opener gets when the host refuses memory
- * @status: enum fs_status
- *
- * Return: negative errno.
- */
+/* What an opener gets when the host refuses memory */
 static int refusal(int status)
 {
 	switch (status) {
-	case FS_NO_CHANNEL:
+	case OKL4_NO_CHANNEL:
 		return -ENXIO;
-	case FS_NO_MEMORY:
+	case OKL4_NO_MEMORY:
 		return -ENOMEM;
 	default:
 		return -EIO;
@@ -185,49 +66,121 @@ int okl4_dev_attach(struct okl4_port *port, struct okl4_channel *ch)
 	struct okl4_dev *dev = okl4_dev_of(port);
 	int r = 0;
 
-	/* Seen as down here, it will find the memory, published before, when it comes up */
+	/* A device that is down here finds the memory, published before, when it comes up */
 	smp_mb();
 	if (!READ_ONCE(dev->up))
 		return 0;
 	if (mutex_lock_interruptible(&dev->mutex))
 		return -ERESTARTSYS;
 	if (dev->up) {
-		r = free_retired(dev, true);
+		r = okl4_retired_take_back(dev);
 		if (!r)
 			r = okl4_ctl_attach(dev, ch);
 	}
 	if (r < 0 && r != -ENOMEM) {
-		lost(dev, r);
+		lost_host(dev, r);
 		r = 0;
 	}
 	mutex_unlock(&dev->mutex);
 	return r > 0 ? refusal(r) : r;
 }
 
-/**
- * greet() - introduce ourselves to the host and give it all it needs
- * @dev: device whose queues run
- *
- * Context: @dev->mutex held.
- * Return: 0 or a negative errno.
- */
+/* Return: 0 also when the host refuses one: that channel has failed then. @dev->mutex held */
+static int attach_slots(struct okl4_dev *dev)
+{
+	u32 id;
+
+	for (id = 0; id < dev->n_slots; id++) {
+		struct okl4_channel *ch = dev->slot[id].ch;
+		int r = ch ? okl4_ctl_attach(dev, ch) : 0;
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* After a negative errno the device must be reset. @dev->mutex held */
+static int release_idle(struct okl4_dev *dev, u32 id, const struct okl4_slot *slot)
+{
+	u64 instance = okl4_channel_to_release(slot->ch, &dev->port);
+	int r = instance ? okl4_ctl_release(dev, id, slot->generation) : -ENOENT;
+
+	if (!r)
+		okl4_channel_released(slot->ch, instance);
+	/* Refused: a client is there. When it has gone the host rings, and is asked again */
+	return r == -ENOENT || r == -ENOMEM ? 0 : min(r, 0);
+}
+
+/* Return: -ENOMEM: it is noted again. After another errno the device must be reset */
+static int tend_slot(struct okl4_dev *dev, u32 id, bool *changed)
+{
+	struct okl4_slot todo;
+	int err = 0;
+
+	spin_lock_irq(&dev->slot_lock);
+	todo = dev->slot[id];
+	dev->slot[id].todo = 0;
+	spin_unlock_irq(&dev->slot_lock);
+
+	if ((todo.todo & OKL4_SLOT_FAILED) && todo.ch)
+		okl4_channel_fail(todo.ch, todo.failed_instance, todo.failed_status);
+	if ((todo.todo & OKL4_SLOT_DRAINED) && todo.ch)
+		okl4_channel_settle(todo.ch);
+	if ((todo.todo & OKL4_SLOT_IDLE) && todo.ch)
+		err = release_idle(dev, id, &todo);
+	if (err || !(todo.todo & OKL4_SLOT_CHANGED))
+		return err;
+	*changed = true;
+	err = okl4_offers_ask_again(dev, id);
+	if (err == -ENOMEM)
+		okl4_slot_changed(dev, id);
+	return err;
+}
+
+/* Return: -ENOMEM: call it again. After another errno the device must be reset */
+static int tend_slots(struct okl4_dev *dev)
+{
+	bool changed = false;
+	unsigned long id;
+	int err;
+
+	/* Bits may be set meanwhile, and seen or not: each setter has this run again */
+	for (id = data_race(find_first_bit(dev->todo, OKL4FS_MAX_CHANNELS));
+	     id < OKL4FS_MAX_CHANNELS;
+	     id = data_race(find_next_bit(dev->todo, OKL4FS_MAX_CHANNELS, id + 1))) {
+		clear_bit(id, dev->todo);
+		/* What is noted after this is seen, or sets the bit again */
+		smp_mb__after_atomic();
+		err = tend_slot(dev, id, &changed);
+		if (err)
+			return err;
+	}
+	if (!changed)
+		return 0;
+	okl4_debugfs_sync(dev);
+	/* A channel that came back may have kept its memory, and sleepers */
+	return attach_slots(dev);
+}
+
+/* @dev->mutex held */
 static int greet(struct okl4_dev *dev)
 {
 	unsigned int limit_ms = READ_ONCE(okl4_request_ms);
 	u32 max_channels;
 	int r;
 
-	/* Once it was there, it is probably gone now, and then comes back with queues to be set up */
+	/* A host that was there before has probably gone, and needs a new set-up when it is back */
 	if (dev->greeted && dev->n_failures < 8)
 		limit_ms = min_t(unsigned int, limit_ms, FIRST_HELLO_MS << dev->n_failures);
 	r = okl4_ctl_hello(dev, limit_ms, &max_channels);
 	if (r > 0)
 		dev_err_ratelimited(&dev->vdev->dev, "the host refuses us: %s\n",
-				    fs_status_text(r));
+				    okl4_status_text(r));
 	if (r)
 		return r > 0 ? -EPROTO : r;
 	dev->greeted = true;
-	/* It has forgotten whatever memory it had of us */
+	/* The host has forgotten all memory that it had */
 	okl4_slots_returned(dev);
 	okl4_retired_free(dev);
 	r = okl4_offers_enumerate(dev, max_channels);
@@ -237,7 +190,7 @@ static int greet(struct okl4_dev *dev)
 	WRITE_ONCE(dev->up, true);
 	/* Pairs with okl4_dev_attach() */
 	smp_mb();
-	r = okl4_slots_attach(dev);
+	r = attach_slots(dev);
 	if (r) {
 		WRITE_ONCE(dev->up, false);
 		return r;
@@ -246,13 +199,7 @@ static int greet(struct okl4_dev *dev)
 	return 0;
 }
 
-/**
- * set_up_again() - reset the device and have the queues run anew
- * @dev: device
- *
- * Context: @dev->mutex held.
- * Return: 0 or a negative errno.
- */
+/* @dev->mutex held */
 static int set_up_again(struct okl4_dev *dev)
 {
 	int err;
@@ -264,20 +211,15 @@ static int set_up_again(struct okl4_dev *dev)
 	return err ? err : okl4_queues_start(dev);
 }
 
-/**
- * okl4_dev_bring_up() - have the host know us: at first, or after it was lost
- * @dev: device that is not up; unless it is fresh, it is reset
- *
- * A fragile carrier keeps its queues: the host is greeted again when it has answered all that it
- * was asked, be it the old one that was slow or a new one that was given the same rings.
- *
- * Context: @dev->mutex held.
- * Return: 0 or a negative errno; then it is to be tried again.
- */
-int okl4_dev_bring_up(struct okl4_dev *dev)
+/* After an errno it must be tried again. @dev->mutex held */
+static int bring_up(struct okl4_dev *dev)
 {
 	int err = 0;
 
+	/*
+	 * A fragile carrier keeps its queues: the host is greeted again when everything is
+	 * answered, be it by the old host, which was slow, or by a new one that has the same rings.
+	 */
 	if (!dev->fresh && dev->live && dev->carrier->fragile)
 		err = okl4_ctl_overdue(dev);
 	else if (!dev->fresh)
@@ -297,27 +239,15 @@ int okl4_dev_bring_up(struct okl4_dev *dev)
 	return 0;
 }
 
-/**
- * tend() - do what is to be done for a device that is up
- * @dev: device
- *
- * Context: @dev->mutex held.
- * Return: 0 or a negative errno, after which the device must be reset.
- */
+/* After an errno the device must be reset. @dev->mutex held */
 static int tend(struct okl4_dev *dev)
 {
-	int r = free_retired(dev, true);
+	int r = okl4_retired_take_back(dev);
 
-	return r ? r : okl4_slots_tend(dev);
+	return r ? r : tend_slots(dev);
 }
 
-/**
- * mind() - see that the host is alive, if somebody waits for it
- * @dev: device that is up
- *
- * Context: @dev->mutex held.
- * Return: 0 or a negative errno, after which the device must be reset.
- */
+/* After an errno the device must be reset. @dev->mutex held */
 static int mind(struct okl4_dev *dev)
 {
 	unsigned long since = READ_ONCE(dev->watched), heard = READ_ONCE(dev->heard);
@@ -355,7 +285,7 @@ void okl4_dev_manage(struct work_struct *work)
 	if (dev->stopped)
 		goto out;
 	if (!dev->up)
-		err = okl4_dev_bring_up(dev);
+		err = bring_up(dev);
 	complete_all(&dev->tried);
 	if (!err)
 		err = tend(dev);
@@ -364,7 +294,7 @@ void okl4_dev_manage(struct work_struct *work)
 	if (err == -ENOMEM)
 		mod_delayed_work(okl4_workqueue, &dev->manage, HZ);
 	else if (err)
-		lost(dev, err);
+		lost_host(dev, err);
 out:
 	mutex_unlock(&dev->mutex);
 }

@@ -2,21 +2,14 @@
 /*
  * dev_offer.c - which channels the host offers: asking, checking, and putting them into slots
  *
- * What the host says is checked as a stranger's word: a name that is no file name, a ring size that
- * the ABI does not know, an id out of order is a protocol error.
+ * Nothing that the host says is trusted: a name that is not a file name, a ring size that the ABI
+ * does not know, or an id out of order is a protocol error.
  */
 #include <linux/slab.h>
 
 #include "dev.h"
 
-/**
- * check_info() - whether what the host says of a channel makes sense
- * @info: what it says
- * @first_id: what it was asked for
- * @offer: out: the same, for channels; refers to @info
- *
- * Return: true when it does.
- */
+/* @offer refers to @info afterwards */
 static bool check_info(struct okl4fs_info_rep *info, u32 first_id, struct okl4_offer *offer)
 {
 	char *name = (char *)info->name;
@@ -44,28 +37,14 @@ static bool check_info(struct okl4fs_info_rep *info, u32 first_id, struct okl4_o
 	return strcmp(name, ".") && strcmp(name, "..");
 }
 
-/**
- * same_name() - whether an offer is for a channel
- * @ch: channel
- * @offer: offer
- *
- * Return: true when it is.
- */
 static bool same_name(const struct okl4_channel *ch, const struct okl4_offer *offer)
 {
 	return ch->name_bytes == offer->name_bytes &&
 	       !memcmp(ch->name, offer->name, offer->name_bytes);
 }
 
-/**
- * take_offer() - put a channel that the host offers into its slot
- * @dev: device
- * @offer: channel; its slot is empty or has this very channel
- *
- * Context: @dev->mutex held.
- * Return: 0, also when another device offers that name already, or -ENOMEM.
- */
-static int take_offer(struct okl4_dev *dev, const struct okl4_offer *offer)
+/* Return: 0 also when another device offers the name. The slot is empty or has this channel */
+static int put_offer(struct okl4_dev *dev, const struct okl4_offer *offer)
 {
 	struct okl4_channel *ch = okl4_channel_offer(&dev->port, offer);
 
@@ -83,23 +62,13 @@ static int take_offer(struct okl4_dev *dev, const struct okl4_offer *offer)
 	return 0;
 }
 
-/**
- * ask() - ask the host for the first channel from an id on
- * @dev: device
- * @first_id: id
- * @info: out: what the host says
- * @offer: out: the same, checked; refers to @info
- *
- * Context: @dev->mutex held.
- * Return: 0; -ENOENT: there is none; -EPROTO or another negative errno, after which the device must
- * be reset.
- */
-static int ask(struct okl4_dev *dev, u32 first_id, struct okl4fs_info_rep *info,
-	       struct okl4_offer *offer)
+/* Return: -ENOENT: there is none. After another errno the device must be reset. @dev->mutex held */
+static int ask_channel(struct okl4_dev *dev, u32 first_id, struct okl4fs_info_rep *info,
+		       struct okl4_offer *offer)
 {
 	int r = okl4_ctl_info(dev, first_id, info);
 
-	if (r == FS_NO_CHANNEL)
+	if (r == OKL4_NO_CHANNEL)
 		return -ENOENT;
 	if (r)
 		return r > 0 ? -EPROTO : r;
@@ -109,22 +78,15 @@ static int ask(struct okl4_dev *dev, u32 first_id, struct okl4fs_info_rep *info,
 	return -EPROTO;
 }
 
-/**
- * ask_all() - ask the host for all channels
- * @dev: device
- * @info: out: what the host says, @max_channels entries
- * @max_channels: ids are below this
- *
- * Return: how many there are, or a negative errno.
- */
-static int ask_all(struct okl4_dev *dev, struct okl4fs_info_rep *info, u32 max_channels)
+/* Return: how many there are, or a negative errno */
+static int ask_all_channels(struct okl4_dev *dev, struct okl4fs_info_rep *info, u32 max_channels)
 {
 	struct okl4_offer offer;
 	u32 next = 0;
 	int n = 0;
 
 	while (next < max_channels) {
-		int err = ask(dev, next, &info[n], &offer);
+		int err = ask_channel(dev, next, &info[n], &offer);
 
 		if (err == -ENOENT)
 			break;
@@ -136,17 +98,7 @@ static int ask_all(struct okl4_dev *dev, struct okl4fs_info_rep *info, u32 max_c
 	return n;
 }
 
-/**
- * adopt() - have the slots hold what the host offers, and nothing else
- * @dev: device whose host has no memory of ours
- * @info: what the host offers, checked before
- * @n: how many
- *
- * A channel whose id has changed was never away for those who sleep on it.
- *
- * Context: @dev->mutex held.
- * Return: 0, or -ENOMEM with nothing changed.
- */
+/* Sleepers on a channel whose id changes notice nothing. On -ENOMEM nothing has changed */
 static int adopt(struct okl4_dev *dev, struct okl4fs_info_rep *info, int n)
 {
 	u32 id, n_old = dev->n_slots;
@@ -159,7 +111,7 @@ static int adopt(struct okl4_dev *dev, struct okl4fs_info_rep *info, int n)
 	for (id = 0; id < n_old; id++)
 		old[id] = okl4_slot_set(dev, id, NULL);
 	for (i = 0; i < n; i++) {
-		if (check_info(&info[i], 0, &offer) && take_offer(dev, &offer))
+		if (check_info(&info[i], 0, &offer) && put_offer(dev, &offer))
 			okl4_slot_changed(dev, offer.id); /* once more, when there is memory */
 	}
 	for (id = 0; id < n_old; id++) {
@@ -175,7 +127,7 @@ static int adopt(struct okl4_dev *dev, struct okl4fs_info_rep *info, int n)
 }
 
 /**
- * okl4_offers_enumerate() - learn which channels a host offers that was just greeted
+ * okl4_offers_enumerate() - learn which channels a host offers, after greeting it
  * @dev: device whose host has no memory of ours
  * @max_channels: ids are below this
  *
@@ -189,7 +141,7 @@ int okl4_offers_enumerate(struct okl4_dev *dev, u32 max_channels)
 
 	if (!info)
 		return -ENOMEM;
-	n = ask_all(dev, info, max_channels);
+	n = ask_all_channels(dev, info, max_channels);
 	if (n >= 0)
 		n = adopt(dev, info, n);
 	kvfree(info);
@@ -201,7 +153,8 @@ int okl4_offers_enumerate(struct okl4_dev *dev, u32 max_channels)
  * @dev: device
  * @id: id
  *
- * One of the same name may be another, by its generation: the first was removed, the second added.
+ * A channel of the same name but of another generation is another channel: the host has removed the
+ * first and added the second.
  *
  * Context: @dev->mutex held.
  * Return: 0 or a negative errno, after which the device must be reset.
@@ -211,17 +164,17 @@ int okl4_offers_ask_again(struct okl4_dev *dev, u32 id)
 	struct okl4_channel *old = dev->slot[id].ch;
 	struct okl4fs_info_rep info;
 	struct okl4_offer offer;
-	int err = ask(dev, id, &info, &offer);
+	int err = ask_channel(dev, id, &info, &offer);
 	bool there = !err && offer.id == id;
 
 	if (err && err != -ENOENT)
 		return err;
 	if (old && !(there && dev->slot[id].generation == offer.generation)) {
-		/* The host has let go of its memory before it said so */
+		/* The host had released the channel's memory before it said so */
 		okl4_channel_returned(old, &dev->port);
 		okl4_slot_vacate(dev, id, true);
 	} else if (old && !same_name(old, &offer)) {
 		return -EPROTO;
 	}
-	return there ? take_offer(dev, &offer) : 0;
+	return there ? put_offer(dev, &offer) : 0;
 }

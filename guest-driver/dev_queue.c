@@ -7,8 +7,8 @@
  * first and looks whether it has a buffer afterwards, so a wake-up for which it found none is
  * among the bits that are taken here.
  *
- * Our own bell: set the bit, and kick only if its word was zero. A kick needs no lock: del_vqs()
- * waits for an RCU grace period after @live was cleared.
+ * Our own bell: set the bit, and kick only if its word was zero. A kick needs no lock: the
+ * queues are deleted only after an RCU grace period that follows the clearing of @live.
  */
 #include <linux/slab.h>
 #include <linux/virtio_config.h>
@@ -17,20 +17,14 @@
 #include "dev.h"
 
 /*
- * Events that one run takes from a queue. A host that returns each buffer as soon as it is posted would
- * keep the interrupt for ever; what is left is taken by a work item, which the scheduler can stop.
+ * How many events one run takes from a queue. A host that returns each buffer as soon as it is
+ * posted would keep the interrupt busy for ever. A work item, which the scheduler can stop, takes
+ * the rest.
  */
 #define EVENT_BUDGET (4 * OKL4_EVENT_BUFFERS)
 
-/**
- * post_event() - give an event buffer to the host
- * @q: event queue
- * @event: buffer
- *
- * Context: @q->lock held, or nobody else uses the queue yet.
- * Return: 0 or a negative errno.
- */
-static int post_event(struct okl4_event_queue *q, struct okl4fs_event *event)
+/* @q->lock held, or nobody else uses the queue yet */
+static int post_buffer(struct okl4_event_queue *q, struct okl4fs_event *event)
 {
 	struct scatterlist sg;
 
@@ -39,15 +33,7 @@ static int post_event(struct okl4_event_queue *q, struct okl4fs_event *event)
 	return virtqueue_add_inbuf(q->vq, &sg, 1, event, GFP_ATOMIC);
 }
 
-/**
- * take_events() - take all events of a queue and post their buffers again
- * @q: event queue
- *
- * The host hears of new buffers only if it may wait for one: when an event was no WAKE (a WAKE is
- * in the bell page, too), or when it may have run out of buffers.
- *
- * Return: true when the budget is used up; then no interrupt comes until it is called again.
- */
+/* Return: true: the budget is used up, and no interrupt comes until this is called again */
 static bool take_events(struct okl4_event_queue *q)
 {
 	struct okl4fs_event *buffer, event;
@@ -65,7 +51,7 @@ static bool take_events(struct okl4_event_queue *q)
 			event = *buffer;
 			if (len < sizeof(event))
 				memset(&event, 0, sizeof(event));
-			if (post_event(q, buffer))
+			if (post_buffer(q, buffer))
 				break;
 			taken++;
 			if (le16_to_cpu(event.type) != OKL4FS_EVENT_WAKE) {
@@ -74,6 +60,7 @@ static bool take_events(struct okl4_event_queue *q)
 			}
 		}
 	} while (!more && !virtqueue_enable_cb(q->vq));
+	/* The host may wait for buffers: it had too few, or an event was not in the bell page */
 	if (notify || taken + 1 >= q->n_buffers)
 		virtqueue_notify(q->vq);
 out:
@@ -81,29 +68,21 @@ out:
 	return more;
 }
 
-/**
- * answer_bell() - wake who the host has rung for
- * @q: event queue whose words are meant
- */
 static void answer_bell(struct okl4_event_queue *q)
 {
 	struct okl4_dev *dev = q->dev;
 	unsigned int word;
 
 	for (word = q->index; word < OKL4FS_BELL_WORDS; word += dev->n_bells) {
-		le64 *to_guest = &dev->bell->to_guest[word];
+		okl4_le64 *to_guest = &dev->bell->to_guest[word];
 
-		if (!fs_load(to_guest))
+		if (!okl4_load(to_guest))
 			continue;
-		/* A full barrier: what the host wrote before it rang is seen by who is woken */
-		okl4_slots_wake(dev, word, le64_to_cpu(fs_xchg64(to_guest, 0)), true);
+		/* A full barrier: those that are woken see what the host wrote before it rang */
+		okl4_slots_wake(dev, word, le64_to_cpu(okl4_xchg64(to_guest, 0)), true);
 	}
 }
 
-/**
- * event_done() - interrupt of an event queue
- * @vq: queue
- */
 static void event_done(struct virtqueue *vq)
 {
 	struct okl4_dev *dev = vq->vdev->priv;
@@ -116,7 +95,7 @@ static void event_done(struct virtqueue *vq)
 }
 
 /**
- * okl4_queues_take_more() - the work item that takes what an interrupt has left
+ * okl4_queues_take_more() - the work item that takes the events that an interrupt has left
  * @work: the device's more
  */
 void okl4_queues_take_more(struct work_struct *work)
@@ -134,7 +113,7 @@ void okl4_queues_take_more(struct work_struct *work)
 }
 
 /**
- * okl4_queues_look() - have everybody look again, should an interrupt or a bell have been lost
+ * okl4_queues_look() - have everybody look again, in case an interrupt or a bell was lost
  * @dev: device whose queues run
  *
  * Interrupts can be lost where a frontend changes them, and bells where guest and host do not see
@@ -156,7 +135,7 @@ void okl4_queues_look(struct okl4_dev *dev)
 }
 
 /**
- * okl4_dev_ring() - tell the host to look after a channel
+ * okl4_dev_ring() - ring the host's bell for a channel
  * @port: device
  * @id: channel
  *
@@ -166,10 +145,10 @@ void okl4_dev_ring(struct okl4_port *port, u32 id)
 {
 	struct okl4_dev *dev = okl4_dev_of(port);
 	unsigned int word = id % OKL4FS_BELL_WORDS;
-	le64 bit = cpu_to_le64(BIT_ULL(id / OKL4FS_BELL_WORDS));
+	okl4_le64 bit = cpu_to_le64(BIT_ULL(id / OKL4FS_BELL_WORDS));
 
-	/* A full barrier: who takes the bit sees what was written before */
-	if (fs_fetch_or64(&dev->bell->to_host[word], bit))
+	/* A full barrier: when the host takes the bit it sees what was written before */
+	if (okl4_fetch_or64(&dev->bell->to_host[word], bit))
 		return;
 	/* Pairs with okl4_queues_start() */
 	if (smp_load_acquire(&dev->live))
@@ -189,18 +168,12 @@ bool okl4_bell_unanswered(struct okl4_dev *dev)
 	unsigned int word;
 
 	for (word = 0; word < OKL4FS_BELL_WORDS; word++) {
-		if (fs_load(&dev->bell->to_host[word]))
+		if (okl4_load(&dev->bell->to_host[word]))
 			return true;
 	}
 	return false;
 }
 
-/**
- * fill_queue() - post the buffers of an event queue
- * @q: event queue
- *
- * Return: 0 or a negative errno.
- */
 static int fill_queue(struct okl4_event_queue *q)
 {
 	unsigned int i;
@@ -212,16 +185,10 @@ static int fill_queue(struct okl4_event_queue *q)
 	if (!q->buffer)
 		return -ENOMEM;
 	for (i = 0; i < q->n_buffers && !err; i++)
-		err = post_event(q, &q->buffer[i]);
+		err = post_buffer(q, &q->buffer[i]);
 	return err;
 }
 
-/**
- * find_queues() - have virtio set up all queues
- * @dev: device
- *
- * Return: 0 or a negative errno.
- */
 static int find_queues(struct okl4_dev *dev)
 {
 	unsigned int i, n = OKL4FS_QUEUE_EVENT + dev->n_event;
@@ -267,7 +234,7 @@ int okl4_queues_start(struct okl4_dev *dev)
 	unsigned int i;
 	int err;
 
-	/* No event can come yet, and bits from before mean nothing to who comes now */
+	/* No event can come yet, and old bits mean nothing to the host that comes now */
 	memset(dev->bell, 0, sizeof(*dev->bell));
 	err = find_queues(dev);
 	for (i = 0; i < dev->n_event && !err; i++)
@@ -285,7 +252,7 @@ int okl4_queues_start(struct okl4_dev *dev)
  * @dev: device whose host has answered HELLO
  *
  * Bits that were set before the host knew the bell page have not been announced, and would keep
- * later ones from being so.
+ * later ones from being announced.
  *
  * Context: @dev->mutex held.
  */
@@ -337,7 +304,7 @@ void okl4_queues_stop(struct okl4_dev *dev)
  * @dev: device that was reset
  *
  * Context: @dev->mutex held.
- * Return: 0, or -ENODEV when the device does not accept the features any more.
+ * Return: 0, or -ENODEV when the device no longer accepts the features.
  */
 int okl4_queues_renew(struct okl4_dev *dev)
 {

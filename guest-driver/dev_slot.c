@@ -2,12 +2,11 @@
 /*
  * dev_slot.c - the channels of a device, by their ids
  *
- * Interrupts look channels up here to wake who sleeps on them, so the table has a spinlock; it is
- * written under the device's mutex only, whose holder may therefore read it without the spinlock.
- * What an event says that needs a request is noted in the slot, to be done by the device's work.
+ * Interrupts look channels up here to wake their sleepers, so the table has a spinlock. It is
+ * written under the device's mutex only, so the holder of the mutex may read it without the
+ * spinlock. An event that needs a request is noted in the slot, and the device's work makes the
+ * request.
  */
-#include <linux/slab.h>
-
 #include "trace.h"
 #include "dev.h"
 
@@ -35,10 +34,11 @@ struct okl4_channel *okl4_slot_set(struct okl4_dev *dev, u32 id, struct okl4_cha
 }
 
 /**
- * okl4_slot_vacate() - a channel is not offered any more under some id; the host has not its memory
+ * okl4_slot_vacate() - a channel is no longer offered under an id; the host does not have its
+ *	memory
  * @dev: device
  * @id: id
- * @removed: the host has removed it; else the device goes
+ * @removed: the host has removed it; else the device goes away
  *
  * Context: @dev->mutex held.
  */
@@ -55,15 +55,8 @@ void okl4_slot_vacate(struct okl4_dev *dev, u32 id, bool removed)
 	okl4_channel_put(ch);
 }
 
-/**
- * note() - note that something is to be done about a slot
- * @dev: device
- * @id: slot
- * @what: OKL4_SLOT_*
- *
- * Context: @dev->slot_lock held; any.
- */
-static void note(struct okl4_dev *dev, u32 id, u16 what)
+/* @dev->slot_lock held */
+static void note_todo(struct okl4_dev *dev, u32 id, u16 what)
 {
 	dev->slot[id].todo |= what;
 	set_bit(id, dev->todo);
@@ -71,19 +64,19 @@ static void note(struct okl4_dev *dev, u32 id, u16 what)
 }
 
 /**
- * okl4_slot_changed() - the host is to be asked what a channel is now
+ * okl4_slot_changed() - have the device's work ask the host what a channel is now
  * @dev: device
  * @id: slot
  */
 void okl4_slot_changed(struct okl4_dev *dev, u32 id)
 {
 	spin_lock_irq(&dev->slot_lock);
-	note(dev, id, OKL4_SLOT_CHANGED);
+	note_todo(dev, id, OKL4_SLOT_CHANGED);
 	spin_unlock_irq(&dev->slot_lock);
 }
 
 /**
- * okl4_slot_release_idle() - ask the host, in the device's work, to let go of a channel's memory
+ * okl4_slot_release_idle() - have the device's work ask the host to release a channel's memory
  * @port: device
  * @id: slot
  */
@@ -92,108 +85,8 @@ void okl4_slot_release_idle(struct okl4_port *port, u32 id)
 	struct okl4_dev *dev = okl4_dev_of(port);
 
 	spin_lock_irq(&dev->slot_lock);
-	note(dev, id, OKL4_SLOT_IDLE);
+	note_todo(dev, id, OKL4_SLOT_IDLE);
 	spin_unlock_irq(&dev->slot_lock);
-}
-
-/* Context: @dev->mutex held. Return: 0 or a negative errno, after which the device must be reset. */
-static int release_idle(struct okl4_dev *dev, u32 id, const struct okl4_slot *slot)
-{
-	u64 instance = okl4_channel_to_release(slot->ch, &dev->port);
-	int r = instance ? okl4_ctl_release(dev, id, slot->generation) : -ENOENT;
-
-	if (!r)
-		okl4_channel_released(slot->ch, instance);
-	/* Refused: a client is there. It is asked again when that has gone and the host rings */
-	return r == -ENOENT || r == -ENOMEM ? 0 : min(r, 0);
-}
-
-/**
- * tend_slot() - do what is to be done about a slot
- * @dev: device
- * @id: slot
- * @changed: out: the host may offer another channel there; else untouched
- *
- * Context: @dev->mutex held.
- * Return: 0; -ENOMEM, with what could not be done noted again; or another negative errno, after
- * which the device must be reset.
- */
-static int tend_slot(struct okl4_dev *dev, u32 id, bool *changed)
-{
-	struct okl4_slot todo;
-	int err = 0;
-
-	spin_lock_irq(&dev->slot_lock);
-	todo = dev->slot[id];
-	dev->slot[id].todo = 0;
-	spin_unlock_irq(&dev->slot_lock);
-
-	if ((todo.todo & OKL4_SLOT_FAILED) && todo.ch)
-		okl4_channel_fail(todo.ch, todo.failed_instance, todo.failed_status);
-	if ((todo.todo & OKL4_SLOT_DRAINED) && todo.ch)
-		okl4_channel_settle(todo.ch);
-	if ((todo.todo & OKL4_SLOT_IDLE) && todo.ch)
-		err = release_idle(dev, id, &todo);
-	if (err || !(todo.todo & OKL4_SLOT_CHANGED))
-		return err;
-	*changed = true;
-	err = okl4_offers_ask_again(dev, id);
-	if (err == -ENOMEM)
-		okl4_slot_changed(dev, id);
-	return err;
-}
-
-/**
- * okl4_slots_tend() - do what events have asked for
- * @dev: device
- *
- * Context: @dev->mutex held.
- * Return: 0; -ENOMEM: to be called again; or another negative errno, after which the device must be
- * reset.
- */
-int okl4_slots_tend(struct okl4_dev *dev)
-{
-	bool changed = false;
-	unsigned long id;
-	int err;
-
-	/* Bits are set meanwhile. Whether they are seen now does not matter: who sets one pokes us */
-	for (id = data_race(find_first_bit(dev->todo, OKL4FS_MAX_CHANNELS));
-	     id < OKL4FS_MAX_CHANNELS;
-	     id = data_race(find_next_bit(dev->todo, OKL4FS_MAX_CHANNELS, id + 1))) {
-		clear_bit(id, dev->todo);
-		/* What is noted after this is seen, or sets the bit again */
-		smp_mb__after_atomic();
-		err = tend_slot(dev, id, &changed);
-		if (err)
-			return err;
-	}
-	if (!changed)
-		return 0;
-	okl4_debugfs_sync(dev);
-	/* A channel that came back may have kept its memory, and sleepers */
-	return okl4_slots_attach(dev);
-}
-
-/**
- * okl4_slots_attach() - hand the memory of all channels that have some to the host
- * @dev: device
- *
- * Context: @dev->mutex held.
- * Return: 0, also when the host refuses one (that channel has failed then), or a negative errno.
- */
-int okl4_slots_attach(struct okl4_dev *dev)
-{
-	u32 id;
-
-	for (id = 0; id < dev->n_slots; id++) {
-		struct okl4_channel *ch = dev->slot[id].ch;
-		int r = ch ? okl4_ctl_attach(dev, ch) : 0;
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
 }
 
 /**
@@ -213,7 +106,7 @@ void okl4_slots_returned(struct okl4_dev *dev)
 }
 
 /**
- * okl4_slots_withdraw() - the device goes: its channels are not offered any more
+ * okl4_slots_withdraw() - the device goes away: it no longer offers its channels
  * @dev: device
  *
  * Context: @dev->mutex held.
@@ -240,7 +133,6 @@ void okl4_slots_clear(struct okl4_dev *dev)
 
 	for (id = 0; id < dev->n_slots; id++)
 		okl4_slot_vacate(dev, id, false);
-	okl4_debugfs_sync(dev);
 }
 
 /**
@@ -264,8 +156,8 @@ unsigned int okl4_slots_count(struct okl4_dev *dev)
  * okl4_slots_waited_for() - whether somebody waits for the host on any channel
  * @dev: device
  *
- * Asked once in ping_ms while somebody waits. Who was found waiting is asked first the next time, so
- * that mostly one channel is looked at, however many there are.
+ * Called once per ping_ms while somebody waits. It begins with the channel that was waited for the
+ * last time, so mostly it looks at one channel, however many there are.
  *
  * Context: @dev->mutex held.
  * Return: true when somebody does.
@@ -286,7 +178,7 @@ bool okl4_slots_waited_for(struct okl4_dev *dev)
 }
 
 /**
- * okl4_slot_event() - take note of an event that is no WAKE
+ * okl4_slot_event() - take note of an event other than WAKE
  * @dev: device
  * @event: private copy of the event
  *
@@ -303,23 +195,23 @@ void okl4_slot_event(struct okl4_dev *dev, const struct okl4fs_event *event)
 	switch (le16_to_cpu(event->type)) {
 	case OKL4FS_EVENT_CHANNEL_ADDED:
 	case OKL4FS_EVENT_CHANNEL_REMOVED:
-		note(dev, id, OKL4_SLOT_CHANGED);
+		note_todo(dev, id, OKL4_SLOT_CHANGED);
 		break;
 	case OKL4FS_EVENT_CHANNEL_FAILED:
 		dev->slot[id].failed_instance = le64_to_cpu(event->arg);
 		dev->slot[id].failed_status = le16_to_cpu(event->status);
-		note(dev, id, OKL4_SLOT_FAILED);
+		note_todo(dev, id, OKL4_SLOT_FAILED);
 		break;
 	}
 	spin_unlock_irqrestore(&dev->slot_lock, flags);
 }
 
 /**
- * okl4_slots_wake() - wake who sleeps on the channels that a bell word names
+ * okl4_slots_wake() - wake those that sleep on the channels that a bell word names
  * @dev: device
  * @word: which word
  * @bits: what was in it
- * @rung: the host rang; else it is only to be on the safe side
+ * @rung: the host rang; else they only look again, in case a bell was lost
  *
  * Context: interrupt.
  */
@@ -343,7 +235,7 @@ void okl4_slots_wake(struct okl4_dev *dev, unsigned int word, u64 bits, bool run
 			okl4_channel_nudge(ch);
 		}
 		if (READ_ONCE(ch->lingering))
-			note(dev, id, OKL4_SLOT_DRAINED);
+			note_todo(dev, id, OKL4_SLOT_DRAINED);
 	}
 	spin_unlock_irqrestore(&dev->slot_lock, flags);
 }

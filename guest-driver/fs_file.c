@@ -12,14 +12,7 @@
 #include "compat.h"
 #include "fs.h"
 
-/**
- * okl4fs_ioctl() - FIONREAD: how many bytes can be read now
- * @file: file
- * @cmd: request
- * @arg: where to write the answer
- *
- * Return: 0, -EFAULT, -EIO, or -ENOIOCTLCMD for any other request.
- */
+/* FIONREAD: how many bytes can be read now */
 static long okl4fs_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct okl4_channel *ch = file->private_data;
@@ -27,19 +20,12 @@ static long okl4fs_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 
 	if (cmd != FIONREAD)
 		return -ENOIOCTLCMD;
-	n = pipe_glance_read(&ch->mem->pair.rx).bytes;
+	n = okl4_pipe_glance_read(&ch->mem->pair.rx).bytes;
 	if (n < 0)
 		return -EIO;
 	return put_user((int)n, (int __user *)arg);
 }
 
-/**
- * okl4fs_open() - open(2)
- * @inode: node
- * @file: new file
- *
- * Return: 0 or a negative errno.
- */
 static int okl4fs_open(struct inode *inode, struct file *file)
 {
 	struct okl4_channel *ch = inode->i_private;
@@ -58,13 +44,6 @@ static int okl4fs_open(struct inode *inode, struct file *file)
 	return 0;
 }
 
-/**
- * okl4fs_release() - the last descriptor of a file is closed
- * @inode: node
- * @file: file
- *
- * Return: 0.
- */
 static int okl4fs_release(struct inode *inode, struct file *file)
 {
 	okl4_channel_close(file->private_data, file->f_mode & FMODE_READ,
@@ -72,27 +51,13 @@ static int okl4fs_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-/**
- * okl4fs_check_flags() - fcntl(F_SETFL)
- * @flags: wanted
- *
- * The kernel lets every fifo have O_DIRECT, which makes packets of writes. Ours carries bytes.
- *
- * Return: 0 or -EINVAL.
- */
+/* The kernel lets every fifo have O_DIRECT, which makes packets of writes; ours carry bytes */
 static int okl4fs_check_flags(int flags)
 {
 	return flags & O_DIRECT ? -EINVAL : 0;
 }
 
-/**
- * okl4fs_fasync() - O_ASYNC: begin or cease to send SIGIO
- * @fd: descriptor
- * @file: file
- * @on: begin
- *
- * Return: 0 or a negative errno.
- */
+/* O_ASYNC: begin or cease to send SIGIO */
 static int okl4fs_fasync(int fd, struct file *file, int on)
 {
 	struct okl4_channel *ch = file->private_data;
@@ -108,6 +73,11 @@ static int okl4fs_fasync(int fd, struct file *file, int on)
 	if (err > 0 && on)
 		okl4fs_poll(file, NULL); /* arms what is not ready */
 	return min(err, 0);
+}
+
+static int okl4fs_fsync(struct file *file, loff_t start, loff_t end, int datasync)
+{
+	return okl4_channel_sync(file->private_data);
 }
 
 const struct file_operations okl4fs_file_ops = {

@@ -13,18 +13,11 @@
 #include "compat.h"
 #include "fs.h"
 
-/* No getattr: simple_getattr() takes no notice of a mount's id map, what the VFS does by itself does */
+/* No getattr: simple_getattr() ignores a mount's id map; what the VFS does without one does not */
 static const struct inode_operations okl4fs_node_inode_ops = {
 	.setattr = simple_setattr,
 };
 
-/**
- * new_inode_of() - make an inode
- * @sb: superblock
- * @mode: type and permissions
- *
- * Return: the inode, or NULL.
- */
 static struct inode *new_inode_of(struct super_block *sb, umode_t mode)
 {
 	struct inode *inode = new_inode(sb);
@@ -59,14 +52,7 @@ struct inode *okl4fs_new_node(struct super_block *sb, struct okl4_channel *ch, u
 	return inode;
 }
 
-/**
- * okl4fs_lookup() - look a name up
- * @dir: directory
- * @dentry: name
- * @flags: of the lookup
- *
- * Return: NULL (there is none, or it would have been found in the dcache) or -ENAMETOOLONG.
- */
+/* A name that exists would have been found in the dcache */
 static struct dentry *okl4fs_lookup(struct inode *dir, struct dentry *dentry, unsigned int flags)
 {
 	if (dentry->d_name.len > OKL4FS_NAME_MAX)
@@ -74,16 +60,6 @@ static struct dentry *okl4fs_lookup(struct inode *dir, struct dentry *dentry, un
 	return simple_lookup(dir, dentry, flags);
 }
 
-/**
- * okl4fs_mknod() - make the node of a channel
- * @idmap: of the mount
- * @dir: directory
- * @dentry: name
- * @mode: type, which must be a fifo, and permissions
- * @dev: not used
- *
- * Return: 0; -EPERM: not a fifo; -ENXIO: no device offers a channel of that name; -ENOMEM.
- */
 static int okl4fs_mknod(okl4_idmap *idmap, struct inode *dir, struct dentry *dentry, umode_t mode,
 			dev_t dev)
 {
@@ -127,8 +103,8 @@ struct inode *okl4fs_root_inode(struct super_block *sb)
 	struct inode *inode;
 
 	/*
-	 * All may pass: a node says itself who may open it. But a node can be made with any owner's
-	 * permissions, so only the directory's owner may do that.
+	 * Everyone may search it: each node's permissions say who may open the node. But the maker
+	 * of a node chooses its permissions, so only the directory's owner may make nodes.
 	 */
 	inode = new_inode_of(sb, S_IFDIR | 0111 | (opts->mode & ~022) | (opts->mode & 0444) >> 2);
 	if (!inode)
@@ -141,10 +117,6 @@ struct inode *okl4fs_root_inode(struct super_block *sb)
 	return inode;
 }
 
-/**
- * okl4fs_evict_inode() - an inode goes: unlinked and closed, or unmounted
- * @inode: inode
- */
 static void okl4fs_evict_inode(struct inode *inode)
 {
 	struct okl4_channel *ch = inode->i_private;
@@ -155,13 +127,6 @@ static void okl4fs_evict_inode(struct inode *inode)
 		okl4_channel_drop_node(ch);
 }
 
-/**
- * okl4fs_statfs() - tell about a mount
- * @dentry: any of it
- * @buf: to be filled
- *
- * Return: 0 or a negative errno.
- */
 static int okl4fs_statfs(struct dentry *dentry, struct kstatfs *buf)
 {
 	int err = simple_statfs(dentry, buf);
@@ -170,13 +135,6 @@ static int okl4fs_statfs(struct dentry *dentry, struct kstatfs *buf)
 	return err;
 }
 
-/**
- * okl4fs_show_options() - tell the mount options
- * @seq: where to
- * @root: root of the mount
- *
- * Return: 0.
- */
 static int okl4fs_show_options(struct seq_file *seq, struct dentry *root)
 {
 	const struct okl4fs_options *opts = root->d_sb->s_fs_info;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * fs_poll.c - readiness, and the wake-ups of those who wait for it
+ * fs_poll.c - readiness, and the wake-ups of callers that wait for it
  *
  * The host wakes us only for what was asked for. So a direction that is reported as not ready is
  * armed first. Edge-triggered epoll and SIGIO do not ask again before the next wake-up, and so
@@ -8,34 +8,22 @@
  * it, if somebody watches. A call that moved less than was asked for has told its caller that the
  * direction is not ready, so if it is ready again by then, the watchers are woken at once.
  *
- * poll() never sleeps for a lock: whoever holds a direction may be in a page fault that lasts. It
- * then tells what a glance at the shared words shows, and the holder wakes the pollers when it lets
- * go of the lock (okl4_channel_trylock()).
+ * poll() never sleeps for a lock: its holder may be in a page fault that lasts. Where a direction
+ * is locked, poll() reports what a glance at the shared words shows, and the holder wakes the
+ * pollers when it releases the lock (okl4_channel_trylock()).
  */
 #include <linux/limits.h>
 #include <linux/poll.h>
 
 #include "fs.h"
 
-/**
- * may_write() - whether an atomic write would not wait
- * @tx: writing end
- *
- * Return: true when there is room for PIPE_BUF bytes. (No ring is smaller.)
- */
-static bool may_write(struct pipe *tx)
+/* Whether an atomic write would not wait. No ring is smaller than PIPE_BUF */
+static bool may_write(struct okl4_pipe *tx)
 {
-	return pipe_writable(tx) >= PIPE_BUF;
+	return okl4_pipe_writable(tx) >= PIPE_BUF;
 }
 
-/**
- * watched() - whether somebody waits for a direction to become ready
- * @wait: its wait queue
- * @async: its signal-driven files
- *
- * Return: true when one does.
- */
-static bool watched(wait_queue_head_t *wait, struct fasync_struct **async)
+static bool is_watched(wait_queue_head_t *wait, struct fasync_struct **async)
 {
 	/* The full barrier in it serves for both. Pairs with poll_wait() and okl4fs_fasync() */
 	return wq_has_sleeper(wait) || READ_ONCE(*async);
@@ -46,18 +34,19 @@ static bool watched(wait_queue_head_t *wait, struct fasync_struct **async)
  * @ch: channel
  * @short_of: less was read than asked for
  *
- * What came between the read and the arming, the host does not tell of. An end-of-file needs no
- * arming: the host rings for it in any case.
+ * The host does not tell of bytes that came between the read and the arming. An end-of-file needs
+ * no arming: the host rings for it in any case.
  *
  * Context: @ch->rx_lock held.
  */
 void okl4fs_rearm_read(struct okl4_channel *ch, bool short_of)
 {
-	struct pipe *rx = &ch->mem->pair.rx;
+	struct okl4_pipe *rx = &ch->mem->pair.rx;
 
-	if (!watched(&ch->rx_wait, &ch->rx_async))
+	if (!is_watched(&ch->rx_wait, &ch->rx_async))
 		return;
-	if (pipe_readable(rx) > 0 ? short_of : pipe_arm_read(rx) > 0 && pipe_readable(rx) > 0)
+	if (okl4_pipe_readable(rx) > 0 ? short_of :
+					 okl4_pipe_arm_read(rx) > 0 && okl4_pipe_readable(rx) > 0)
 		okl4_channel_wake(ch);
 }
 
@@ -70,89 +59,74 @@ void okl4fs_rearm_read(struct okl4_channel *ch, bool short_of)
  */
 void okl4fs_rearm_write(struct okl4_channel *ch, bool short_of)
 {
-	struct pipe *tx = &ch->mem->pair.tx;
+	struct okl4_pipe *tx = &ch->mem->pair.tx;
 
-	if (!watched(&ch->tx_wait, &ch->tx_async) || pipe_error(tx))
+	if (!is_watched(&ch->tx_wait, &ch->tx_async) || okl4_pipe_error(tx))
 		return;
 	if (may_write(tx) ? short_of : okl4_channel_arm_write(ch, PIPE_BUF) > 0 && may_write(tx))
 		okl4_channel_wake(ch);
 }
 
-/* glance_read() - poll_read() when another call holds the direction */
-static __poll_t glance_read(const struct pipe *rx)
+/* In place of poll_read() when another call holds the direction */
+static __poll_t glance_read(const struct okl4_pipe *rx)
 {
-	struct pipe_glance seen = pipe_glance_read(rx);
+	struct okl4_pipe_glance seen = okl4_pipe_glance_read(rx);
 	__poll_t mask = seen.bytes > 0 ? EPOLLIN | EPOLLRDNORM : 0;
 
-	if ((seen.bytes > 0 || seen.at_eof) && seen.peer == PIPE_CLOSED)
+	if ((seen.bytes > 0 || seen.at_eof) && seen.peer == OKL4_PIPE_CLOSED)
 		mask |= EPOLLHUP;
 	return mask;
 }
 
-/* glance_write() - poll_write() when another call holds the direction */
-static __poll_t glance_write(const struct pipe *tx)
+/* In place of poll_write() when another call holds the direction */
+static __poll_t glance_write(const struct okl4_pipe *tx)
 {
-	struct pipe_glance seen = pipe_glance_write(tx);
+	struct okl4_pipe_glance seen = okl4_pipe_glance_write(tx);
 	__poll_t mask = seen.bytes >= PIPE_BUF ? EPOLLOUT | EPOLLWRNORM : 0;
 
-	return seen.peer == PIPE_CLOSED ? mask | EPOLLERR : mask;
+	return seen.peer == OKL4_PIPE_CLOSED ? mask | EPOLLERR : mask;
 }
 
-/**
- * poll_read() - readiness of the reading direction
- * @ch: channel
- *
- * As with a fifo, HUP means that there was a writer and is none. An end-of-file that an earlier
- * opening has taken does not count (libfs/pipe.h).
- *
- * Return: mask.
- */
+/* As with a fifo, HUP: the writer has gone. An end-of-file that was taken before does not count */
 static __poll_t poll_read(struct okl4_channel *ch)
 {
-	struct pipe *rx = &ch->mem->pair.rx;
-	enum pipe_state writer;
+	struct okl4_pipe *rx = &ch->mem->pair.rx;
+	enum okl4_pipe_state writer;
 	__poll_t mask = 0;
 	int ready;
 
 	if (!okl4_channel_trylock(ch, &ch->rx_lock))
 		return glance_read(rx);
-	ready = pipe_readable(rx) > 0 ? 1 : pipe_arm_read(rx);
+	ready = okl4_pipe_readable(rx) > 0 ? 1 : okl4_pipe_arm_read(rx);
 	if (ready > 0) {
-		if (pipe_readable(rx) > 0)
+		if (okl4_pipe_readable(rx) > 0)
 			mask |= EPOLLIN | EPOLLRDNORM;
-		if (!pipe_consumer_peer(rx, &writer) && writer == PIPE_CLOSED)
+		if (!okl4_pipe_consumer_peer(rx, &writer) && writer == OKL4_PIPE_CLOSED)
 			mask |= EPOLLHUP;
 	}
-	if (pipe_error(rx))
-		okl4_channel_break(ch, ch->mem, pipe_error(rx));
+	if (okl4_pipe_error(rx))
+		okl4_channel_break(ch, ch->mem, okl4_pipe_error(rx));
 	okl4_channel_unlock(ch, &ch->rx_lock);
 	return mask;
 }
 
-/**
- * poll_write() - readiness of the writing direction
- * @ch: channel
- *
- * As with a fifo, ERR means that there was a reader and is none.
- *
- * Return: mask.
- */
+/* As with a fifo, ERR: the reader has gone */
 static __poll_t poll_write(struct okl4_channel *ch)
 {
-	struct pipe *tx = &ch->mem->pair.tx;
-	enum pipe_state reader;
+	struct okl4_pipe *tx = &ch->mem->pair.tx;
+	enum okl4_pipe_state reader;
 	__poll_t mask = 0;
 
 	if (!okl4_channel_trylock(ch, &ch->tx_lock))
 		return glance_write(tx);
-	if (!pipe_error(tx) && (may_write(tx) || okl4_channel_arm_write(ch, PIPE_BUF) > 0)) {
+	if (!okl4_pipe_error(tx) && (may_write(tx) || okl4_channel_arm_write(ch, PIPE_BUF) > 0)) {
 		if (may_write(tx))
 			mask |= EPOLLOUT | EPOLLWRNORM;
-		if (!pipe_producer_peer(tx, &reader) && reader == PIPE_CLOSED)
+		if (!okl4_pipe_producer_peer(tx, &reader) && reader == OKL4_PIPE_CLOSED)
 			mask |= EPOLLERR;
 	}
-	if (pipe_error(tx))
-		okl4_channel_break(ch, ch->mem, pipe_error(tx));
+	if (okl4_pipe_error(tx))
+		okl4_channel_break(ch, ch->mem, okl4_pipe_error(tx));
 	okl4_channel_unlock(ch, &ch->tx_lock);
 	return mask;
 }
@@ -160,7 +134,7 @@ static __poll_t poll_write(struct okl4_channel *ch)
 /**
  * okl4fs_poll() - poll(2) and its relatives
  * @file: file
- * @table: who waits
+ * @table: of the caller that waits, or NULL
  *
  * Return: mask of what would not wait.
  */

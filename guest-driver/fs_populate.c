@@ -2,16 +2,17 @@
 /*
  * fs_populate.c - mounts that have a node for every channel that is offered
  *
- * Such a mount follows the host: a node appears with its channel, and goes when the host removes the
- * channel. It stays when the device goes (unplugged, unbound), since that comes back. Nodes that somebody
- * else made are left alone, and one that somebody unlinked comes back only with its channel.
+ * Such a mount follows the host: a node appears with its channel, and goes when the host removes
+ * the channel. It stays when the device goes (unplugged, unbound), since a device may come back.
+ * Nodes that somebody else made are left alone, and one that somebody unlinked comes back only with
+ * its channel.
  *
- * The host may say whose a node is and with which permissions; the mount's options say the rest. A
- * node gets both when it is made, and again when the host says something else or adds the channel
- * again, so what chmod and chown changed meanwhile stays as long as the channel does.
+ * The host may name a node's owner and permissions; the mount's options say the rest. A node gets
+ * both when it is made, and again when the host says something else or adds the channel again, so
+ * what chmod and chown change stays until then.
  *
  * Channels come and go under a device's mutex, and nodes under the lock of their directory, so
- * between the two stands a work item.
+ * a work item stands between the two.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -31,14 +32,8 @@ static DEFINE_MUTEX(mounts_lock);
 
 /* i_generation of a node that was made here is the access_serial that it got, so not 0 */
 
-/**
- * find() - the dentry of a name
- * @sb: superblock
- * @ch: channel of that name
- *
- * Return: the dentry with a reference for the caller, or NULL.
- */
-static struct dentry *find(struct super_block *sb, const struct okl4_channel *ch)
+/* Return: a dentry with a reference for the caller, or NULL */
+static struct dentry *find_node(struct super_block *sb, const struct okl4_channel *ch)
 {
 	struct qstr name = QSTR_INIT(ch->name, ch->name_bytes);
 
@@ -46,13 +41,7 @@ static struct dentry *find(struct super_block *sb, const struct okl4_channel *ch
 	return d_lookup(sb->s_root, &name);
 }
 
-/**
- * set_access() - give a node the owner and permissions that the host wants, where it wants any
- * @inode: node that was made here
- * @ch: its channel
- *
- * A host that asks for what there is not here gets what the mount says.
- */
+/* The mount's options replace what the host does not name, or names wrongly */
 static void set_access(struct inode *inode, struct okl4_channel *ch)
 {
 	const struct okl4fs_options *opts = inode->i_sb->s_fs_info;
@@ -77,11 +66,10 @@ static void set_access(struct inode *inode, struct okl4_channel *ch)
 	    (!uid_valid(uid) && said.uid != OKL4FS_NOT_GIVEN) ||
 	    (!gid_valid(gid) && said.gid != OKL4FS_NOT_GIVEN))
 		pr_warn_ratelimited(
-			"channel %*pE: the host asks for mode %#o, owner %u:%u; what is not valid is as the mount says\n",
+			"channel %*pE: the host asks for mode %#o, owner %u:%u; the mount's options replace what is not valid\n",
 			(int)ch->name_bytes, ch->name, said.mode, said.uid, said.gid);
 }
 
-/* A node of a channel, made; NULL: out of memory */
 static struct inode *make_node(struct super_block *sb, struct okl4_channel *ch)
 {
 	struct inode *inode;
@@ -95,7 +83,7 @@ static struct inode *make_node(struct super_block *sb, struct okl4_channel *ch)
 	return inode;
 }
 
-/* Tell a node that is there what the host says now, if it was made here. Under its directory's lock */
+/* Only a node that was made here. Its directory's lock held */
 static void renew_node(struct dentry *dentry, struct okl4_channel *ch)
 {
 	struct inode *inode = d_inode(dentry);
@@ -108,22 +96,15 @@ static void renew_node(struct dentry *dentry, struct okl4_channel *ch)
 	fsnotify_dentry(dentry, FS_ATTRIB);
 }
 
-/**
- * add_node() - make the node of a channel, unless there is something of that name
- * @sb: superblock
- * @ch: channel
- *
- * Context: mounts_lock held.
- * Return: 0 or -ENOMEM.
- */
-static int add_node(struct super_block *sb, struct okl4_channel *ch)
+/* Unless there is something of that name. mounts_lock held */
+static int add_channel_node(struct super_block *sb, struct okl4_channel *ch)
 {
 	struct inode *dir = d_inode(sb->s_root), *inode;
 	struct dentry *dentry;
 	int err = 0;
 
 	inode_lock(dir);
-	dentry = find(sb, ch);
+	dentry = find_node(sb, ch);
 	if (!dentry)
 		dentry = d_alloc_name(sb->s_root, ch->name);
 	if (!dentry) {
@@ -145,27 +126,16 @@ static int add_node(struct super_block *sb, struct okl4_channel *ch)
 	return err;
 }
 
-/**
- * drop_node() - unlink the node of a channel, if it was made here
- * @sb: superblock
- * @ch: channel
- *
- * Context: mounts_lock held.
- */
-static void drop_node(struct super_block *sb, const struct okl4_channel *ch)
+/* Only a node that was made here. mounts_lock held */
+static void drop_channel_node(struct super_block *sb, const struct okl4_channel *ch)
 {
-	struct dentry *dentry = find(sb, ch);
+	struct dentry *dentry = find_node(sb, ch);
 
 	if (dentry && d_really_is_positive(dentry) && d_inode(dentry)->i_generation)
 		simple_recursive_removal(dentry, NULL);
 	dput(dentry);
 }
 
-/**
- * put_list() - free a list of channels
- * @list: channels with a reference each
- * @n: how many
- */
 static void put_list(struct okl4_channel **list, unsigned int n)
 {
 	while (n--)
@@ -173,11 +143,7 @@ static void put_list(struct okl4_channel **list, unsigned int n)
 	kvfree(list);
 }
 
-/**
- * follow() - have the mounts hear of the channels that came or went
- * @work: the work item
- */
-static void follow(struct work_struct *work)
+static void follow_channels(struct work_struct *work)
 {
 	struct okl4fs_options *opts;
 	struct okl4_channel **list;
@@ -189,9 +155,9 @@ static void follow(struct work_struct *work)
 	for (i = 0; i < n; i++) {
 		list_for_each_entry(opts, &mounts, link) {
 			if (okl4_channel_offered(list[i]))
-				err = add_node(opts->sb, list[i]) ?: err;
+				err = add_channel_node(opts->sb, list[i]) ?: err;
 			else if (READ_ONCE(list[i]->removed))
-				drop_node(opts->sb, list[i]);
+				drop_channel_node(opts->sb, list[i]);
 		}
 	}
 	mutex_unlock(&mounts_lock);
@@ -200,13 +166,9 @@ static void follow(struct work_struct *work)
 	put_list(list, n);
 }
 
-static DECLARE_WORK(follow_work, follow);
+static DECLARE_WORK(follow_work, follow_channels);
 
-/**
- * has_news() - a channel came or went
- *
- * Context: any.
- */
+/* Any context */
 static void has_news(void)
 {
 	schedule_work(&follow_work);
@@ -230,7 +192,7 @@ int okl4fs_populate(struct super_block *sb)
 	list_add(&opts->link, &mounts);
 	err = okl4_channel_list(&list, &n);
 	for (i = 0; i < n && !err; i++)
-		err = add_node(sb, list[i]);
+		err = add_channel_node(sb, list[i]);
 	mutex_unlock(&mounts_lock);
 	put_list(list, n);
 	return err;
@@ -238,7 +200,7 @@ int okl4fs_populate(struct super_block *sb)
 
 /**
  * okl4fs_unpopulate() - a mount goes
- * @opts: its options; it may not be one that follows
+ * @opts: its options; the mount need not be one that follows
  *
  * Context: s_umount held.
  */
@@ -258,7 +220,7 @@ void okl4fs_populate_init(void)
 }
 
 /**
- * okl4fs_populate_exit() - no channel can come or go any more
+ * okl4fs_populate_exit() - undo okl4fs_populate_init(); no channel can come or go
  */
 void okl4fs_populate_exit(void)
 {

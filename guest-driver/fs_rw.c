@@ -5,10 +5,10 @@
  * The bytes are copied once, between the caller's buffer and the ring, and published in pieces, so
  * that the peer works on one piece while the next is copied.
  *
- * A call that has to wait notes the channel's count of wake-ups, arms (which looks again), lets go
- * of the lock and sleeps until the count has changed. What it would miss between the look and the
+ * A call that has to wait notes the channel's count of wake-ups, arms (which looks again), releases
+ * the lock and sleeps until the count has changed. What it would miss between the look and the
  * sleep has changed the count. A call that does not wait leaves the wake-up armed for pollers
- * (okl4fs_poll.c).
+ * (fs_poll.c).
  */
 #include <linux/fs.h>
 #include <linux/ktime.h>
@@ -21,35 +21,20 @@
 #include "fs.h"
 #include "trace.h"
 
-/**
- * piece_bytes() - how many bytes are copied before the peer is told
- * @pair: the guest's end
- *
- * Return: an eighth of the ring, but not less than what is written atomically.
- */
-static u64 piece_bytes(const struct socketpair *pair)
+unsigned int okl4_spin_us;
+
+/* How many bytes are copied before the peer is told; an atomic write fits */
+static u64 piece_bytes(const struct okl4_socketpair *pair)
 {
 	return max_t(u64, pair->ring_bytes / 8, PIPE_BUF);
 }
 
-/**
- * nowait() - whether a call must not wait for the peer
- * @iocb: the call
- *
- * Return: true when it must not.
- */
 static bool nowait(const struct kiocb *iocb)
 {
 	return (iocb->ki_filp->f_flags & O_NONBLOCK) || (iocb->ki_flags & IOCB_NOWAIT);
 }
 
-/**
- * lock_pipe() - take the lock of a direction; nobody waits for the peer while holding it
- * @lock: the lock
- * @iocb: the call
- *
- * Return: 0, -EAGAIN or -ERESTARTSYS.
- */
+/* Nobody waits for the peer while holding it */
 static int lock_pipe(struct mutex *lock, const struct kiocb *iocb)
 {
 	if (iocb->ki_flags & IOCB_NOWAIT)
@@ -57,34 +42,13 @@ static int lock_pipe(struct mutex *lock, const struct kiocb *iocb)
 	return mutex_lock_interruptible(lock) ? -ERESTARTSYS : 0;
 }
 
-/**
- * okl4fs_woken() - whether a wake-up came since a sleeper looked last; if not, mind that the host is alive
- * @ch: channel
- * @wakes: the count of wake-ups then
- *
- * Return: true when one came.
- */
-bool okl4fs_woken(struct okl4_channel *ch, int wakes)
-{
-	if (atomic_read(&ch->wakes) != wakes)
-		return true;
-	okl4_channel_watch(ch);
-	return false;
-}
-
-/**
- * to_errno() - what a status of libfs means to the caller of read() or write()
- * @ch: channel; it has failed if the status says so
- * @status: negated status
- *
- * Return: -EAGAIN, -EPIPE or -EIO.
- */
+/* The channel has failed if the status says so */
 static int to_errno(struct okl4_channel *ch, s64 status)
 {
 	switch (status) {
-	case -FS_AGAIN:
+	case -OKL4_AGAIN:
 		return -EAGAIN;
-	case -FS_PIPE:
+	case -OKL4_PIPE:
 		return -EPIPE;
 	default:
 		okl4_channel_break(ch, ch->mem, (int)status);
@@ -92,14 +56,7 @@ static int to_errno(struct okl4_channel *ch, s64 status)
 	}
 }
 
-/**
- * moved() - bytes were copied and published or given back: count them, wake the host if need be
- * @ch: channel
- * @counts: of the direction, whose lock is held
- * @bytes: how many
- * @first: the first of this call
- * @notify: the host must be woken
- */
+/* Bytes were published or given back. The direction's lock held */
 static void moved(struct okl4_channel *ch, struct okl4_counts *counts, size_t bytes, bool first,
 		  bool notify)
 {
@@ -112,15 +69,8 @@ static void moved(struct okl4_channel *ch, struct okl4_counts *counts, size_t by
 	}
 }
 
-/**
- * copy_out() - copy bytes from the ring to the caller
- * @seg: where they are
- * @bytes: how many, at most what @seg holds
- * @to: the caller's buffer
- *
- * Return: how many were copied; fewer than @bytes when the caller's memory is not there.
- */
-static size_t copy_out(const struct pipe_seg seg[2], size_t bytes, struct iov_iter *to)
+/* Return: how many; fewer than @bytes when the caller's memory is not there */
+static size_t copy_to_caller(const struct okl4_pipe_seg seg[2], size_t bytes, struct iov_iter *to)
 {
 	size_t first = min_t(u64, bytes, seg[0].bytes);
 	size_t done = copy_to_iter(seg[0].base, first, to);
@@ -130,15 +80,9 @@ static size_t copy_out(const struct pipe_seg seg[2], size_t bytes, struct iov_it
 	return done;
 }
 
-/**
- * copy_in() - copy bytes from the caller into the ring
- * @seg: where to
- * @bytes: how many, at most what @seg holds
- * @from: the caller's buffer
- *
- * Return: how many were copied; fewer than @bytes when the caller's memory is not there.
- */
-static size_t copy_in(const struct pipe_seg seg[2], size_t bytes, struct iov_iter *from)
+/* Return: how many; fewer than @bytes when the caller's memory is not there */
+static size_t copy_from_caller(const struct okl4_pipe_seg seg[2], size_t bytes,
+			       struct iov_iter *from)
 {
 	size_t first = min_t(u64, bytes, seg[0].bytes);
 	size_t done = copy_from_iter(seg[0].base, first, from);
@@ -148,37 +92,30 @@ static size_t copy_in(const struct pipe_seg seg[2], size_t bytes, struct iov_ite
 	return done;
 }
 
-/**
- * read_there() - read what is there
- * @ch: channel
- * @to: the caller's buffer, not empty
- *
- * Context: @ch->rx_lock held.
- * Return: bytes read; 0 at end-of-file; -EAGAIN when there is nothing; -EIO; -EFAULT.
- */
+/* Return: bytes; 0: end-of-file; -EAGAIN: there is nothing; -EIO; -EFAULT. @ch->rx_lock held */
 static ssize_t read_there(struct okl4_channel *ch, struct iov_iter *to)
 {
-	struct socketpair *pair = &ch->mem->pair;
+	struct okl4_socketpair *pair = &ch->mem->pair;
 	ssize_t done = 0;
 
 	if (READ_ONCE(ch->mem->failed))
 		return -EIO;
 	while (iov_iter_count(to)) {
-		struct pipe_seg seg[2];
+		struct okl4_pipe_seg seg[2];
 		size_t want, copied;
 		s64 n;
 
 		/* Not peek: that would note an end-of-file which this call does not report */
-		if (done && pipe_readable(&pair->rx) <= 0)
+		if (done && okl4_pipe_readable(&pair->rx) <= 0)
 			break;
-		n = pipe_peek_read(&pair->rx, seg);
+		n = okl4_pipe_peek_read(&pair->rx, seg);
 		if (n == 0)
 			return done;
 		if (n < 0)
 			return done ? done : to_errno(ch, n);
 		want = min3((u64)n, (u64)iov_iter_count(to), piece_bytes(pair));
-		copied = copy_out(seg, want, to);
-		moved(ch, &ch->rx_counts, copied, !done, pipe_commit_read(&pair->rx, copied));
+		copied = copy_to_caller(seg, want, to);
+		moved(ch, &ch->rx_counts, copied, !done, okl4_pipe_commit_read(&pair->rx, copied));
 		done += copied;
 		if (copied < want)
 			return done ? done : -EFAULT;
@@ -189,30 +126,14 @@ static ssize_t read_there(struct okl4_channel *ch, struct iov_iter *to)
 	return done;
 }
 
-/**
- * stalled() - a call goes to sleep: note it
- * @ch: channel
- * @writes: it is a write
- *
- * Context: the direction's lock held.
- */
+/* The direction's lock held */
 static void stalled(struct okl4_channel *ch, bool writes)
 {
 	okl4_count(writes ? &ch->tx_counts.stalls : &ch->rx_counts.stalls, 1);
 	trace_okl4fs_stall(ch, writes);
 }
 
-/**
- * wait_armed() - wait until it is worth while to look at a direction again
- * @ch: channel
- * @armed: what arming for a wake-up returned: 0 to sleep, 1 to look at once, or a negated status
- * @lock: the direction's lock
- * @wait: the direction's sleepers
- * @wakes: count of wake-ups from before the caller looked
- *
- * Context: @lock held; so it is on return 0, and otherwise it is not.
- * Return: 0, -EIO or -ERESTARTSYS.
- */
+/* @armed: what arming returned. @lock is held; when this does not return 0, it no longer is */
 static int wait_armed(struct okl4_channel *ch, int armed, struct mutex *lock,
 		      wait_queue_head_t *wait, int wakes)
 {
@@ -226,20 +147,12 @@ static int wait_armed(struct okl4_channel *ch, int armed, struct mutex *lock,
 	okl4_channel_unlock(ch, lock);
 	if (r)
 		return r;
-	if (wait_event_interruptible(*wait, okl4fs_woken(ch, wakes)))
+	if (wait_event_interruptible(*wait, okl4_channel_woken(ch, wakes)))
 		return -ERESTARTSYS;
 	return mutex_lock_interruptible(lock) ? -ERESTARTSYS : 0;
 }
 
-/**
- * spin() - look for bytes for a moment before a read sleeps, if the user wants that
- * @ch: channel
- *
- * A sleep and a wake-up across CPUs can cost more than such a look; but it takes the CPU from others.
- *
- * Context: @ch->rx_lock held.
- * Return: true when there is something to look at.
- */
+/* A short look can cost less than a sleep, but it takes the CPU from others. @ch->rx_lock held */
 static bool spin(struct okl4_channel *ch)
 {
 	u64 end, spin_ns = READ_ONCE(okl4_spin_us) * (u64)NSEC_PER_USEC;
@@ -247,7 +160,7 @@ static bool spin(struct okl4_channel *ch)
 	if (!spin_ns)
 		return false;
 	end = ktime_get_ns() + spin_ns;
-	while (pipe_readable(&ch->mem->pair.rx) == 0) {
+	while (okl4_pipe_readable(&ch->mem->pair.rx) == 0) {
 		if (need_resched() || signal_pending(current) || ktime_get_ns() >= end)
 			return false;
 		cpu_relax();
@@ -290,8 +203,8 @@ ssize_t okl4fs_read_iter(struct kiocb *iocb, struct iov_iter *to)
 			if (spin(ch))
 				continue;
 		}
-		err = wait_armed(ch, pipe_arm_read(&ch->mem->pair.rx), &ch->rx_lock, &ch->rx_wait,
-				 wakes);
+		err = wait_armed(ch, okl4_pipe_arm_read(&ch->mem->pair.rx), &ch->rx_lock,
+				 &ch->rx_wait, wakes);
 		if (err)
 			return err;
 	}
@@ -302,39 +215,32 @@ ssize_t okl4fs_read_iter(struct kiocb *iocb, struct iov_iter *to)
 	return done;
 }
 
-/**
- * write_some() - write what there is room for
- * @ch: channel
- * @from: the caller's bytes, not none
- * @whole: only all of them
- * @done: in and out: bytes written
- *
- * Context: @ch->tx_lock held.
- * Return: 0: all is written, or there is no room for more; -EPIPE; -EIO; -EFAULT; -EINTR.
- */
-static int write_some(struct okl4_channel *ch, struct iov_iter *from, bool whole, ssize_t *done)
+/* Return: 0: all is written, or there is no room for more; or an errno. @ch->tx_lock held */
+static int write_fitting(struct okl4_channel *ch, struct iov_iter *from, bool whole, ssize_t *done)
 {
-	struct socketpair *pair = &ch->mem->pair;
+	struct okl4_socketpair *pair = &ch->mem->pair;
 
 	while (iov_iter_count(from)) {
 		size_t left = iov_iter_count(from), want, copied;
-		struct pipe_seg seg[2];
+		struct okl4_pipe_seg seg[2];
 		s64 n;
 
 		if (okl4_channel_error(ch, ch->mem))
 			return -EIO;
-		n = pipe_peek_write(&pair->tx, seg);
-		if (n == -FS_AGAIN || (n > 0 && whole && pipe_writable(&pair->tx) < (s64)left))
+		n = okl4_pipe_peek_write(&pair->tx, seg);
+		if (n == -OKL4_AGAIN ||
+		    (n > 0 && whole && okl4_pipe_writable(&pair->tx) < (s64)left))
 			return 0;
 		if (n < 0)
 			return to_errno(ch, n);
 		want = min3((u64)n, (u64)left, piece_bytes(pair));
-		copied = copy_in(seg, want, from);
+		copied = copy_from_caller(seg, want, from);
 		if (copied < want && whole) { /* atomic: the peer sees all of it or nothing */
 			iov_iter_revert(from, copied);
 			return -EFAULT;
 		}
-		moved(ch, &ch->tx_counts, copied, !*done, pipe_commit_write(&pair->tx, copied));
+		moved(ch, &ch->tx_counts, copied, !*done,
+		      okl4_pipe_commit_write(&pair->tx, copied));
 		*done += copied;
 		if (copied < want)
 			return -EFAULT;
@@ -345,15 +251,7 @@ static int write_some(struct okl4_channel *ch, struct iov_iter *from, bool whole
 	return 0;
 }
 
-/**
- * write_all() - write until all is written, or there is a reason to stop
- * @iocb: the call
- * @from: the caller's bytes, not none
- * @done: in and out: bytes written
- *
- * Return: 0 or the errno for which it stopped.
- */
-static int write_all(struct kiocb *iocb, struct iov_iter *from, ssize_t *done)
+static int write_until_done(struct kiocb *iocb, struct iov_iter *from, ssize_t *done)
 {
 	struct okl4_channel *ch = iocb->ki_filp->private_data;
 	bool whole = iov_iter_count(from) <= PIPE_BUF;
@@ -367,7 +265,7 @@ static int write_all(struct kiocb *iocb, struct iov_iter *from, ssize_t *done)
 		int wakes = atomic_read(&ch->wakes);
 		u64 left;
 
-		err = write_some(ch, from, whole, done);
+		err = write_fitting(ch, from, whole, done);
 		left = iov_iter_count(from);
 		if (err || !left)
 			break;
@@ -375,7 +273,7 @@ static int write_all(struct kiocb *iocb, struct iov_iter *from, ssize_t *done)
 			err = -EAGAIN;
 			break;
 		}
-		/* Of a bulk stream, a good part of the ring is wanted */
+		/* A bulk stream waits for a good part of the ring */
 		err = wait_armed(ch, okl4_channel_arm_write(ch, whole ? left : min(left, half)),
 				 &ch->tx_lock, &ch->tx_wait, wakes);
 		if (err)
@@ -401,8 +299,8 @@ ssize_t okl4fs_write_iter(struct kiocb *iocb, struct iov_iter *from)
 
 	if (!iov_iter_count(from))
 		return 0;
-	err = write_all(iocb, from, &done);
-	/* As pipe_write(): also when something was written before */
+	err = write_until_done(iocb, from, &done);
+	/* As okl4_pipe_write(): also when something was written before */
 	if (err == -EPIPE && !(iocb->ki_flags & OKL4_IOCB_NOSIGNAL))
 		send_sig(SIGPIPE, current, 0);
 	if (done > 0 && sb_start_write_trylock(file_inode(file)->i_sb)) {

@@ -19,13 +19,6 @@ static const struct fs_parameter_spec okl4fs_parameters[] = { fsparam_flag("popu
 							      fsparam_u32oct("mode", OPT_MODE),
 							      {} };
 
-/**
- * okl4fs_parse_param() - take one mount option
- * @fc: mount in the making
- * @param: option
- *
- * Return: 0, -EINVAL with a message, or -ENOPARAM (of which the caller makes such a one).
- */
 static int okl4fs_parse_param(struct fs_context *fc, struct fs_parameter *param)
 {
 	struct okl4fs_options *opts = fc->s_fs_info;
@@ -56,13 +49,6 @@ static int okl4fs_parse_param(struct fs_context *fc, struct fs_parameter *param)
 	}
 }
 
-/**
- * okl4fs_fill_super() - make the root directory, and nodes if that was asked for
- * @sb: new superblock
- * @fc: mount in the making
- *
- * Return: 0 or a negative errno.
- */
 static int okl4fs_fill_super(struct super_block *sb, struct fs_context *fc)
 {
 	struct okl4fs_options *opts = sb->s_fs_info;
@@ -81,23 +67,13 @@ static int okl4fs_fill_super(struct super_block *sb, struct fs_context *fc)
 	return opts->populate ? okl4fs_populate(sb) : 0;
 }
 
-/**
- * okl4fs_get_tree() - get a superblock: a new one for each mount
- * @fc: mount in the making
- *
- * Return: 0 or a negative errno.
- */
+/* A new superblock for each mount */
 static int okl4fs_get_tree(struct fs_context *fc)
 {
 	return get_tree_nodev(fc, okl4fs_fill_super);
 }
 
-/**
- * okl4fs_reconfigure() - remount: ours stay what they are, the kernel's own (ro, ...) may change
- * @fc: remount in the making; it began with the present options
- *
- * Return: 0 or -EINVAL with a message.
- */
+/* Our options stay as they are; the kernel's own (ro, ...) may change */
 static int okl4fs_reconfigure(struct fs_context *fc)
 {
 	const struct okl4fs_options *now = fc->root->d_sb->s_fs_info, *want = fc->s_fs_info;
@@ -109,10 +85,7 @@ static int okl4fs_reconfigure(struct fs_context *fc)
 	return 0;
 }
 
-/**
- * okl4fs_free_fc() - free what belongs to a mount in the making
- * @fc: it; its options are NULL when a superblock has taken them
- */
+/* The options are NULL when a superblock has taken them */
 static void okl4fs_free_fc(struct fs_context *fc)
 {
 	kfree(fc->s_fs_info);
@@ -125,12 +98,6 @@ static const struct fs_context_operations okl4fs_context_ops = {
 	.free = okl4fs_free_fc,
 };
 
-/**
- * okl4fs_init_fs_context() - begin a mount or a remount
- * @fc: mount in the making
- *
- * Return: 0 or -ENOMEM.
- */
 static int okl4fs_init_fs_context(struct fs_context *fc)
 {
 	struct okl4fs_options *opts = kzalloc(sizeof(*opts), GFP_KERNEL);
@@ -150,10 +117,6 @@ static int okl4fs_init_fs_context(struct fs_context *fc)
 	return 0;
 }
 
-/**
- * okl4fs_kill_sb() - unmount
- * @sb: superblock that nobody uses any more
- */
 static void okl4fs_kill_sb(struct super_block *sb)
 {
 	struct okl4fs_options *opts = sb->s_fs_info;
@@ -174,7 +137,7 @@ static struct file_system_type okl4fs_type = {
 MODULE_ALIAS_FS("okl4fs");
 
 /**
- * okl4fs_register() - let the kernel know the file system
+ * okl4fs_register() - register the file system
  *
  * Return: 0 or a negative errno.
  */

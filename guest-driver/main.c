@@ -11,17 +11,7 @@
 #include "fs.h"
 #include "dev.h"
 
-/**
- * set_number() - set a parameter that is a number
- * @text: what the user wrote
- * @kp: parameter; its arg is an unsigned int
- * @unit: its unit
- * @least: least value; 0 is allowed, too, where it has a meaning
- * @most: largest value
- * @zero: what 0 means, or NULL: it is not allowed
- *
- * Return: 0, or a negative errno with a message.
- */
+/* 0 is allowed only where @zero says what it means */
 static int set_number(const char *text, const struct kernel_param *kp, const char *unit,
 		      unsigned int least, unsigned int most, const char *zero)
 {
@@ -36,49 +26,21 @@ static int set_number(const char *text, const struct kernel_param *kp, const cha
 	return -EINVAL;
 }
 
-/**
- * set_ping_ms() - set ping_ms
- * @text: what the user wrote
- * @kp: parameter
- *
- * Return: 0 or -EINVAL.
- */
 static int set_ping_ms(const char *text, const struct kernel_param *kp)
 {
 	return set_number(text, kp, "ms", 10, 3600000, "never");
 }
 
-/**
- * set_request_ms() - set request_ms
- * @text: what the user wrote
- * @kp: parameter
- *
- * Return: 0 or -EINVAL.
- */
 static int set_request_ms(const char *text, const struct kernel_param *kp)
 {
 	return set_number(text, kp, "ms", 100, 600000, NULL);
 }
 
-/**
- * set_spin_us() - set spin_us
- * @text: what the user wrote
- * @kp: parameter
- *
- * Return: 0 or -EINVAL.
- */
 static int set_spin_us(const char *text, const struct kernel_param *kp)
 {
 	return set_number(text, kp, "us", 1, 1000, "sleep at once");
 }
 
-/**
- * set_drain_ms() - set drain_ms
- * @text: what the user wrote
- * @kp: parameter
- *
- * Return: 0 or -EINVAL.
- */
 static int set_drain_ms(const char *text, const struct kernel_param *kp)
 {
 	return set_number(text, kp, "ms", 1, 600000, "do not wait");
@@ -97,44 +59,35 @@ static const struct kernel_param_ops request_ms_ops = { .set = set_request_ms,
 							.get = param_get_uint };
 static const struct kernel_param_ops spin_us_ops = { .set = set_spin_us, .get = param_get_uint };
 
-unsigned int okl4_ping_ms = 1000;
 module_param_cb(ping_ms, &ping_ms_ops, &okl4_ping_ms, 0644);
 __MODULE_PARM_TYPE(ping_ms, "uint");
-MODULE_PARM_DESC(ping_ms, "ask the host whether it is alive when somebody waits and nothing came "
-			  "for so long, in ms: 10 to 3600000, or 0: never (default 1000)");
+MODULE_PARM_DESC(ping_ms,
+		 "while a program waits, ask whether the host is alive when nothing has come from "
+		 "it for this long, in ms: 10 to 3600000, or 0: never (default 1000)");
 
-unsigned int okl4_request_ms = 3000;
 module_param_cb(request_ms, &request_ms_ops, &okl4_request_ms, 0644);
 __MODULE_PARM_TYPE(request_ms, "uint");
-MODULE_PARM_DESC(request_ms, "take the host for dead when it does not answer a request for so "
+MODULE_PARM_DESC(request_ms, "treat the host as dead when it has not answered a request for this "
 			     "long, in ms: 100 to 600000 (default 3000)");
 
-unsigned int okl4_spin_us;
 module_param_cb(spin_us, &spin_us_ops, &okl4_spin_us, 0644);
 __MODULE_PARM_TYPE(spin_us, "uint");
-MODULE_PARM_DESC(spin_us, "look for bytes for so long before a read sleeps, in us: 1 to 1000, or "
+MODULE_PARM_DESC(spin_us, "how long a read looks for bytes before it sleeps, in us: 1 to 1000, or "
 			  "0: sleep at once (default 0)");
 
-unsigned int okl4_drain_ms = 2000;
 module_param_cb(drain_ms, &drain_ms_ops, &okl4_drain_ms, 0644);
 __MODULE_PARM_TYPE(drain_ms, "uint");
-MODULE_PARM_DESC(drain_ms, "at shutdown, reboot and kexec wait so long for readers of the host to "
-			   "take what was written, in ms: 1 to 600000, or 0: do not wait (default "
-			   "2000)");
+MODULE_PARM_DESC(drain_ms, "how long shutdown, reboot and kexec wait at most for readers on the "
+			   "host to take what was written, in ms: 1 to 600000, or 0: do not wait "
+			   "(default 2000)");
 
-unsigned int okl4_rings_mib;
 module_param_cb(rings_mib, &rings_mib_ops, &okl4_rings_mib, 0644);
 __MODULE_PARM_TYPE(rings_mib, "uint");
 MODULE_PARM_DESC(rings_mib,
-		 "the rings of all channels may have so much memory together, and an open "
-		 "beyond that is ENOSPC, in MiB: 1 to 1048576, or 0: half of the "
-		 "machine's memory (default 0)");
+		 "how much memory the rings of all channels may have together (an open that needs "
+		 "more fails with ENOSPC), in MiB: 1 to 1048576, or 0: half of the machine's "
+		 "memory (default 0)");
 
-/**
- * okl4_init() - load the module
- *
- * Return: 0 or a negative errno.
- */
 static int __init okl4_init(void)
 {
 	int err = okl4fs_register();
@@ -156,9 +109,6 @@ static int __init okl4_init(void)
 	return err;
 }
 
-/**
- * okl4_exit() - unload the module: nothing is mounted or open
- */
 static void __exit okl4_exit(void)
 {
 	okl4_drain_exit();

@@ -2,14 +2,14 @@
 /*
  * memory.c - memory that guest and host share
  *
- * A memsection is asked for as few, large chunks: the host then copies over long stretches and
- * ATTACH is short. When memory is fragmented the chunks get smaller, down to a page; only when there
- * are not enough single pages is it an error, and then one for the opener alone: no warning, no
- * OOM killer, neither for us nor for others, who would find nothing left while we take page after
- * page and give up only at the end. So what is plainly not there is not tried for, and a reserve is
- * left for others. Rings are charged to the memory cgroup of the opener, and all of them together
- * are bounded by a parameter of the module. The pages are not compound, since an I/O may run from one chunk into an adjacent one
- * and hardened usercopy would take that for an overrun.
+ * A memsection consists of chunks, as few and as large as can be got: the host then copies over
+ * long stretches, and ATTACH is short. When memory is fragmented the chunks get smaller, down to a
+ * page. Only when there are not enough single pages does the open fail, and only the opener
+ * notices: no warning in the log, no OOM killer. Taking page after page until none is left would
+ * bring the OOM killer upon other processes, so memory that is plainly not available is not asked
+ * for, and a reserve is left. Rings are charged to the memory cgroup of the opener, and a parameter
+ * of the module limits all of them together. The pages are not compound: an I/O may run from one
+ * chunk into an adjacent one, and hardened usercopy would take that for an overrun.
  */
 #include <linux/gfp.h>
 #include <linux/mm.h>
@@ -20,27 +20,17 @@
 #include "compat.h"
 #include "memory.h"
 
+unsigned int okl4_rings_mib;
+
 static atomic64_t rings_bytes; /* of all channels */
 
-/**
- * free_first() - free the chunks that were allocated so far
- * @c: chunks
- * @n: how many of them
- */
 static void free_first(struct okl4_chunks *c, u32 n)
 {
 	while (n--)
 		free_pages((unsigned long)c->base[n], c->order);
 }
 
-/**
- * alloc_in_order() - allocate all chunks in one size
- * @c: to be filled; its array has room for them
- * @bytes: bytes of all chunks together
- * @order: size of a chunk
- *
- * Return: true when all are there; else none is.
- */
+/* Return: true when all chunks are there; else none is */
 static bool alloc_in_order(struct okl4_chunks *c, u64 bytes, unsigned int order)
 {
 	gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_NOWARN |
@@ -111,18 +101,13 @@ void okl4_chunks_free(struct okl4_chunks *c)
 	memset(c, 0, sizeof(*c));
 }
 
-/* reserve_pages() - what rings leave free for others: a 64th of the machine, at most 64 MiB */
+/* What rings leave free for others: a 64th of the machine, at most 64 MiB */
 static long reserve_pages(void)
 {
 	return min_t(long, totalram_pages() / 64, (64L << 20) >> PAGE_SHIFT);
 }
 
-/**
- * take_share() - see that there may be rings of so many bytes more
- * @bytes: both rings of a channel
- *
- * Return: 0; -ENOSPC: all would be more than okl4_rings_mib; -ENOMEM: the machine is short of memory.
- */
+/* Return: 0; -ENOSPC: all rings would exceed okl4_rings_mib; -ENOMEM: too little memory is free */
 static int take_share(u64 bytes)
 {
 	u64 mib = READ_ONCE(okl4_rings_mib);
@@ -136,13 +121,7 @@ static int take_share(u64 bytes)
 	return -ENOSPC;
 }
 
-/**
- * lay_out() - allocate the three memsections and make the guest's end in them
- * @mem: memory with an instance
- * @ring_bytes: bytes of fwd, and of bwd
- *
- * Return: 0, -ENOMEM or -EINVAL; in each case @mem is to be freed by okl4_mem_free().
- */
+/* After a failure, too, the caller frees @mem with okl4_mem_free() */
 static int lay_out(struct okl4_mem *mem, u64 ring_bytes)
 {
 	int i, err;
@@ -153,11 +132,11 @@ static int lay_out(struct okl4_mem *mem, u64 ring_bytes)
 		err = okl4_chunks_alloc(c, i == OKL4FS_SEC_CTL ? OKL4FS_CTL_BYTES_MIN : ring_bytes);
 		if (err)
 			return err;
-		if (memsec_init(&mem->sec[i], c->base, c->n, c->chunk_bytes))
+		if (okl4_memsec_init(&mem->sec[i], c->base, c->n, c->chunk_bytes))
 			return -EINVAL;
 	}
-	if (socketpair_create(&mem->pair, &mem->sec[OKL4FS_SEC_CTL], &mem->sec[OKL4FS_SEC_FWD],
-			      &mem->sec[OKL4FS_SEC_BWD], mem->instance))
+	if (okl4_socketpair_create(&mem->pair, &mem->sec[OKL4FS_SEC_CTL], &mem->sec[OKL4FS_SEC_FWD],
+				   &mem->sec[OKL4FS_SEC_BWD], mem->instance))
 		return -EINVAL;
 	return 0;
 }
@@ -167,7 +146,8 @@ static int lay_out(struct okl4_mem *mem, u64 ring_bytes)
  * @ring_bytes: a power of two, OKL4FS_RING_BYTES_MIN to OKL4FS_RING_BYTES_MAX
  *
  * Context: may sleep.
- * Return: the memory, nobody's yet, or an error pointer: -ENOMEM, -ENOSPC (take_share()).
+ * Return: the memory, which no channel has yet, or an error pointer: -ENOMEM, or -ENOSPC when all
+ * rings together would exceed okl4_rings_mib.
  */
 struct okl4_mem *okl4_mem_new(u64 ring_bytes)
 {

@@ -14,7 +14,7 @@ struct okl4_port;
 
 /**
  * struct okl4_chunks - equal, physically contiguous, naturally aligned pieces of kernel memory
- * @base: where each begins
+ * @base: start of each
  * @n: how many
  * @order: pages of each, as a power of two
  * @chunk_bytes: bytes of each that are used: a power of two, at least OKL4FS_PAGE_BYTES
@@ -31,20 +31,20 @@ struct okl4_chunks {
  * @chunks: the memory of ctl, fwd and bwd
  * @sec: the memsections over it
  * @pair: the guest's end: tx is serialised by the channel's tx_lock, rx by its rx_lock
- * @share_bytes: what it counts among the rings of all channels
- * @instance: random name of this memory; no two have the same
- * @failed: 0, or the status (not negated) for which nobody uses this memory any more; set once,
- *	by cmpxchg
+ * @share_bytes: its part of the bytes of all channels' rings
+ * @instance: random number that identifies this memory; never 0
+ * @failed: 0, or the status (enum okl4_status, positive) for which the memory is no longer used;
+ *	set once, by cmpxchg
  * @holder: the device that may be using this memory, or NULL. Protected by the channel's lock; once
  *	the memory is retired, by the device's control mutex
  * @holder_id: the channel id under which @holder has it
- * @holder_generation: and the generation of that
+ * @holder_generation: generation of @holder_id
  * @retired: link in the holder's list of memory to be detached and freed
  */
 struct okl4_mem {
 	struct okl4_chunks chunks[OKL4FS_N_SECS];
-	struct memsec sec[OKL4FS_N_SECS];
-	struct socketpair pair;
+	struct okl4_memsec sec[OKL4FS_N_SECS];
+	struct okl4_socketpair pair;
 	u64 share_bytes;
 	u64 instance;
 	int failed;
@@ -54,7 +54,7 @@ struct okl4_mem {
 	struct list_head retired;
 };
 
-/* main.c: MiB that all rings may have together, or 0: half of the machine's memory */
+/* Parameter: MiB that all rings may have together, or 0: half of the machine's memory */
 extern unsigned int okl4_rings_mib;
 
 int okl4_chunks_alloc(struct okl4_chunks *c, u64 bytes);

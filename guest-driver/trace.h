@@ -2,8 +2,9 @@
 /*
  * trace.h - tracepoints, in the group okl4fs; okl4fs-driver(4) describes them for users
  *
- * One that is off costs a jump that is not taken. In a channel's name, bytes that are not printable,
- * spaces and backslashes are octal escapes, as in debugfs. A result is 0, a positive enum fs_status of libfs, or a negative errno.
+ * A tracepoint that is off costs a jump that is not taken. In a channel's name, spaces, backslashes
+ * and bytes that are not printable are octal escapes, as in debugfs. A result is 0, a positive enum
+ * okl4_status of libfs, or a negative errno.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM okl4fs
@@ -77,7 +78,7 @@ TRACE_EVENT(okl4fs_detach,
 	TP_printk("device=%s id=%u result=%d", __get_str(device), __entry->id, __entry->result)
 );
 
-/* An end was opened or closed; n_readers and n_writers count who has it open afterwards */
+/* An end was opened or closed; n_readers and n_writers count those that have it open afterwards */
 DECLARE_EVENT_CLASS(okl4fs_opener,
 	TP_PROTO(const struct okl4_channel *ch, bool reads, bool writes, int result),
 	TP_ARGS(ch, reads, writes, result),
@@ -168,7 +169,7 @@ TRACE_EVENT(okl4fs_fail,
 	TP_printk("id=%u name=%s status=%d", __entry->id, __entry->name, __entry->status)
 );
 
-/* The host was lost (why: a negative errno), and the device will be set up again */
+/* The host was lost (why: a negative errno); the device will be set up again */
 TRACE_EVENT(okl4fs_reset,
 	TP_PROTO(const char *device, int why),
 	TP_ARGS(device, why),
@@ -183,7 +184,7 @@ TRACE_EVENT(okl4fs_reset,
 	TP_printk("device=%s why=%d", __get_str(device), __entry->why)
 );
 
-/* The host answers, for the first time or after so many set-ups in vain */
+/* The host answers, for the first time or after n_failures set-ups that failed */
 TRACE_EVENT(okl4fs_up,
 	TP_PROTO(const char *device, unsigned int n_failures),
 	TP_ARGS(device, n_failures),

@@ -9,20 +9,21 @@
 #include <libfs/memsec.h>
 #include <libfs/status.h>
 
-int memsec_init(struct memsec *m, void *const *chunk, uint32_t n_chunks, uint64_t chunk_bytes)
+int okl4_memsec_init(struct okl4_memsec *m, void *const *chunk, uint32_t n_chunks,
+		     uint64_t chunk_bytes)
 {
 	uint32_t shift = 0, i;
 
-	if (!fs_is_pow2(chunk_bytes) || chunk_bytes < OKL4FS_PAGE_BYTES)
-		return -FS_MEMSEC_CHUNK_BYTES;
+	if (!okl4_is_pow2(chunk_bytes) || chunk_bytes < OKL4FS_PAGE_BYTES)
+		return -OKL4_MEMSEC_CHUNK_BYTES;
 	while (chunk_bytes >> shift != 1)
 		shift++;
 	/* All of it stays below 2^63, so that sizes and offsets fit an int64_t too */
 	if (!n_chunks || n_chunks > (UINT64_MAX >> 1) >> shift)
-		return -FS_MEMSEC_CHUNK_COUNT;
+		return -OKL4_MEMSEC_CHUNK_COUNT;
 	for (i = 0; i < n_chunks; i++) {
 		if (!chunk[i])
-			return -FS_ARG;
+			return -OKL4_ARG;
 	}
 
 	m->chunk = chunk;
@@ -32,39 +33,27 @@ int memsec_init(struct memsec *m, void *const *chunk, uint32_t n_chunks, uint64_
 	return 0;
 }
 
-/**
- * chunk_bytes() - size of each chunk
- * @m: memsection
- *
- * Return: bytes.
- */
-static uint64_t chunk_bytes(const struct memsec *m)
+static uint64_t chunk_bytes(const struct okl4_memsec *m)
 {
 	return 1ULL << m->chunk_shift;
 }
 
-/**
- * unchecked_at() - the pointer of an offset
- * @m: memsection
- * @offset: known to be inside of @m
- *
- * Return: the pointer, valid up to the end of its chunk.
- */
-static uint8_t *unchecked_at(const struct memsec *m, uint64_t offset)
+/* The offset is known to lie inside; the pointer is valid up to the end of its chunk */
+static uint8_t *unchecked_at(const struct okl4_memsec *m, uint64_t offset)
 {
 	return (uint8_t *)m->chunk[offset >> m->chunk_shift] + (offset & (chunk_bytes(m) - 1));
 }
 
-void *memsec_at(const struct memsec *m, uint64_t offset, uint64_t bytes)
+void *okl4_memsec_at(const struct okl4_memsec *m, uint64_t offset, uint64_t bytes)
 {
-	if (!bytes || !fs_range_ok(offset, bytes, m->bytes))
+	if (!bytes || !okl4_range_ok(offset, bytes, m->bytes))
 		return NULL;
-	if (!fs_range_ok(offset & (chunk_bytes(m) - 1), bytes, chunk_bytes(m)))
+	if (!okl4_range_ok(offset & (chunk_bytes(m) - 1), bytes, chunk_bytes(m)))
 		return NULL;
 	return unchecked_at(m, offset);
 }
 
-void *memsec_span(const struct memsec *m, uint64_t offset, uint64_t *bytes)
+void *okl4_memsec_span(const struct okl4_memsec *m, uint64_t offset, uint64_t *bytes)
 {
 	uint64_t wanted, span, next;
 	uint8_t *base;
@@ -74,7 +63,7 @@ void *memsec_span(const struct memsec *m, uint64_t offset, uint64_t *bytes)
 		return NULL;
 	}
 
-	wanted = fs_min(*bytes, m->bytes - offset);
+	wanted = okl4_min(*bytes, m->bytes - offset);
 	base = unchecked_at(m, offset);
 	span = chunk_bytes(m) - (offset & (chunk_bytes(m) - 1));
 	next = (offset >> m->chunk_shift) + 1;
@@ -82,6 +71,6 @@ void *memsec_span(const struct memsec *m, uint64_t offset, uint64_t *bytes)
 		span += chunk_bytes(m);
 		next++;
 	}
-	*bytes = fs_min(span, wanted);
+	*bytes = okl4_min(span, wanted);
 	return base;
 }

@@ -8,19 +8,11 @@
 
 #include "pipe_look.h"
 
-/**
- * init() - what both ends have in common
- * @p: to be filled
- * @shm: the shared words
- * @ring: ring
- *
- * Return: 0 or -FS_ARG.
- */
-static int init(struct pipe *p, struct pipe_shm *shm, const struct memsec *ring)
+static int end_init(struct okl4_pipe *p, struct okl4_pipe_shm *shm, const struct okl4_memsec *ring)
 {
-	if (!fs_is_pow2(ring->bytes) || ring->bytes < OKL4FS_RING_BYTES_MIN ||
+	if (!okl4_is_pow2(ring->bytes) || ring->bytes < OKL4FS_RING_BYTES_MIN ||
 	    ring->bytes > OKL4FS_RING_BYTES_MAX)
-		return -FS_ARG;
+		return -OKL4_ARG;
 
 	memset(p, 0, sizeof(*p));
 	p->shm = shm;
@@ -29,92 +21,85 @@ static int init(struct pipe *p, struct pipe_shm *shm, const struct memsec *ring)
 	return 0;
 }
 
-int pipe_producer_init(struct pipe *p, struct pipe_shm *shm, const struct memsec *ring)
+int okl4_pipe_producer_init(struct okl4_pipe *p, struct okl4_pipe_shm *shm,
+			    const struct okl4_memsec *ring)
 {
-	int r = init(p, shm, ring);
+	int r = end_init(p, shm, ring);
 
 	if (r)
 		return r;
-	p->cursor = fs_le64_to_cpu(fs_load(&shm->producer.head));
-	p->event = fs_le64_to_cpu(fs_load(&shm->producer.space_event));
-	p->phase = fs_le64_to_cpu(fs_load(&shm->producer.phase));
-	p->peer_phase = fs_le64_to_cpu(fs_load_acquire(&shm->consumer.phase));
+	p->cursor = okl4_le64_to_cpu(okl4_load(&shm->producer.head));
+	p->event = okl4_le64_to_cpu(okl4_load(&shm->producer.space_event));
+	p->phase = okl4_le64_to_cpu(okl4_load(&shm->producer.phase));
+	p->peer_phase = okl4_le64_to_cpu(okl4_load_acquire(&shm->consumer.phase));
 	/* (B), as in load_tail() */
-	p->peer_cursor = fs_le64_to_cpu(fs_load_acquire(&shm->consumer.tail));
+	p->peer_cursor = okl4_le64_to_cpu(okl4_load_acquire(&shm->consumer.tail));
 	if (p->cursor - p->peer_cursor > ring_bytes(p))
-		return fail(p, FS_RESUME_CURSORS);
+		return fail_end(p, OKL4_RESUME_CURSORS);
 	return 0;
 }
 
-int pipe_consumer_init(struct pipe *p, struct pipe_shm *shm, const struct memsec *ring)
+int okl4_pipe_consumer_init(struct okl4_pipe *p, struct okl4_pipe_shm *shm,
+			    const struct okl4_memsec *ring)
 {
-	int r = init(p, shm, ring);
+	int r = end_init(p, shm, ring);
 
 	if (r)
 		return r;
-	p->cursor = fs_le64_to_cpu(fs_load(&shm->consumer.tail));
-	p->event = fs_le64_to_cpu(fs_load(&shm->consumer.data_event));
-	p->phase = fs_le64_to_cpu(fs_load(&shm->consumer.phase));
-	p->eof_seen = fs_le64_to_cpu(fs_load(&shm->consumer.eof_seen));
+	p->cursor = okl4_le64_to_cpu(okl4_load(&shm->consumer.tail));
+	p->event = okl4_le64_to_cpu(okl4_load(&shm->consumer.data_event));
+	p->phase = okl4_le64_to_cpu(okl4_load(&shm->consumer.phase));
+	p->eof_seen = okl4_le64_to_cpu(okl4_load(&shm->consumer.eof_seen));
 	/* (D), (A), as in load_phase() and load_head() */
-	p->peer_phase = fs_le64_to_cpu(fs_load_acquire(&shm->producer.phase));
-	p->peer_cursor = fs_le64_to_cpu(fs_load_acquire(&shm->producer.head));
+	p->peer_phase = okl4_le64_to_cpu(okl4_load_acquire(&shm->producer.phase));
+	p->peer_cursor = okl4_le64_to_cpu(okl4_load_acquire(&shm->producer.head));
 	if (p->peer_cursor - p->cursor > ring_bytes(p))
-		return fail(p, FS_RESUME_CURSORS);
+		return fail_end(p, OKL4_RESUME_CURSORS);
 	return 0;
 }
 
-/**
- * step_phase() - publish the next phase
- * @p: either end
- * @word: its phase
- */
-static void step_phase(struct pipe *p, le64 *word)
+static void step_phase(struct okl4_pipe *p, okl4_le64 *word)
 {
 	p->phase++;
 	if (p->error)
 		return;
 	/* (D), (E): after all that this end stored before. Pairs with load_phase() */
-	fs_store_release(word, fs_cpu_to_le64(p->phase));
+	okl4_store_release(word, okl4_cpu_to_le64(p->phase));
 }
 
-void pipe_producer_open(struct pipe *p)
+void okl4_pipe_producer_open(struct okl4_pipe *p)
 {
-	if (!pipe_is_open(p))
+	if (!okl4_pipe_is_open(p))
 		step_phase(p, &p->shm->producer.phase);
 }
 
-void pipe_producer_close(struct pipe *p)
+void okl4_pipe_producer_close(struct okl4_pipe *p)
 {
-	if (pipe_is_open(p))
+	if (okl4_pipe_is_open(p))
 		step_phase(p, &p->shm->producer.phase);
 }
 
-/**
- * use_up_eof() - a later opening does not see the end-of-file of a phase again
- * @p: reading end
- * @phase: the writer's phase
- */
-static void use_up_eof(struct pipe *p, uint64_t phase)
+/* A later opening does not see the end-of-file of this phase again */
+static void use_up_eof(struct okl4_pipe *p, uint64_t phase)
 {
 	p->eof_seen = phase;
 	if (!p->error)
-		fs_store(&p->shm->consumer.eof_seen, fs_cpu_to_le64(phase));
+		okl4_store(&p->shm->consumer.eof_seen, okl4_cpu_to_le64(phase));
 }
 
-void pipe_consumer_open(struct pipe *p)
+void okl4_pipe_consumer_open(struct okl4_pipe *p)
 {
-	if (pipe_is_open(p))
+	if (okl4_pipe_is_open(p))
 		return;
-	if (p->left_phase & 1 && !look_at_writer(p) && !fill(p) &&
+	if (p->left_phase & 1 && !look_at_writer(p) && !filled_bytes(p) &&
 	    p->peer_phase == p->left_phase + 1)
 		use_up_eof(p, p->peer_phase);
 	step_phase(p, &p->shm->consumer.phase);
 }
 
-void pipe_consumer_close(struct pipe *p)
+void okl4_pipe_consumer_close(struct okl4_pipe *p)
 {
-	if (!pipe_is_open(p))
+	if (!okl4_pipe_is_open(p))
 		return;
 	if (p->eof_pending)
 		use_up_eof(p, p->eof_pending);
@@ -123,36 +108,28 @@ void pipe_consumer_close(struct pipe *p)
 	step_phase(p, &p->shm->consumer.phase);
 }
 
-bool pipe_is_open(const struct pipe *p)
+bool okl4_pipe_is_open(const struct okl4_pipe *p)
 {
 	return p->phase & 1;
 }
 
-/**
- * peer_state() - the peer's state, looked up now
- * @p: either end
- * @word: the peer's phase
- * @state: out
- *
- * Return: 0 or the error of a failed end.
- */
-static int peer_state(struct pipe *p, const le64 *word, enum pipe_state *state)
+static int peer_state(struct okl4_pipe *p, const okl4_le64 *word, enum okl4_pipe_state *state)
 {
 	if (p->error || load_phase(p, word))
 		return p->error;
 	if (!p->peer_phase)
-		*state = PIPE_NEVER_OPENED;
+		*state = OKL4_PIPE_NEVER_OPENED;
 	else
-		*state = phase_closed(p->peer_phase) ? PIPE_CLOSED : PIPE_OPEN;
+		*state = phase_closed(p->peer_phase) ? OKL4_PIPE_CLOSED : OKL4_PIPE_OPEN;
 	return 0;
 }
 
-int pipe_producer_peer(struct pipe *p, enum pipe_state *state)
+int okl4_pipe_producer_peer(struct okl4_pipe *p, enum okl4_pipe_state *state)
 {
 	return peer_state(p, &p->shm->consumer.phase, state);
 }
 
-int pipe_consumer_peer(struct pipe *p, enum pipe_state *state)
+int okl4_pipe_consumer_peer(struct okl4_pipe *p, enum okl4_pipe_state *state)
 {
 	return peer_state(p, &p->shm->producer.phase, state);
 }

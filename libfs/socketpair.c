@@ -4,30 +4,20 @@
  *
  * The creator lays out the control memsection so:
  *
- *	0	ctl_shm
- *	128	heap of memsec_malloc to the end; in it the pipe_shm of fwd and that of bwd
+ *	0	okl4_ctl_shm
+ *	128	heap of okl4_memsec_malloc to the end; in it the okl4_pipe_shm of fwd and that of
+ *	bwd
  *
- * Where in the heap the two lie is the creator's business: the header tells their offsets. The
- * attacher takes each field of the header once into private memory (take_geometry()), checks the
- * copies (check_geometry()), and never looks at the header again.
+ * The creator decides where in the heap the two lie: the header tells their offsets. The attacher
+ * copies each field of the header once into private memory (take_geometry()), checks the copies
+ * (check_geometry()), and never looks at the header again.
  */
 #include <libfs/checked.h>
 #include <libfs/socketpair.h>
 
 enum { FWD, BWD };
 
-/**
- * struct geometry - private copy of a ctl_shm
- * @magic: as in ctl_shm
- * @version: as in ctl_shm
- * @header_bytes: as in ctl_shm
- * @ctl_bytes: as in ctl_shm
- * @ring_bytes: as in ctl_shm
- * @instance: as in ctl_shm
- * @heap_offset: as in ctl_shm
- * @heap_bytes: as in ctl_shm
- * @pipe_offset: as in ctl_shm
- */
+/* Private copy of an okl4_ctl_shm */
 struct geometry {
 	uint32_t magic;
 	uint32_t version;
@@ -40,25 +30,16 @@ struct geometry {
 	uint32_t pipe_offset[2];
 };
 
-/**
- * init() - check the memsections and fill in what both ends have in common
- * @s: to be filled
- * @ctl: control memsection
- * @fwd: ring
- * @bwd: ring
- * @instance: not zero
- *
- * Return: 0 or -FS_ARG.
- */
-static int init(struct socketpair *s, const struct memsec *ctl, const struct memsec *fwd,
-		const struct memsec *bwd, uint64_t instance)
+static int common_init(struct okl4_socketpair *s, const struct okl4_memsec *ctl,
+		       const struct okl4_memsec *fwd, const struct okl4_memsec *bwd,
+		       uint64_t instance)
 {
 	if (ctl->bytes < OKL4FS_CTL_BYTES_MIN || ctl->bytes > OKL4FS_CTL_BYTES_MAX)
-		return -FS_ARG;
+		return -OKL4_ARG;
 	if (fwd->bytes < OKL4FS_RING_BYTES_MIN || fwd->bytes > OKL4FS_RING_BYTES_MAX)
-		return -FS_ARG;
-	if (!fs_is_pow2(fwd->bytes) || fwd->bytes != bwd->bytes || !instance)
-		return -FS_ARG;
+		return -OKL4_ARG;
+	if (!okl4_is_pow2(fwd->bytes) || fwd->bytes != bwd->bytes || !instance)
+		return -OKL4_ARG;
 
 	memset(s, 0, sizeof(*s));
 	s->ctl = ctl;
@@ -67,156 +48,135 @@ static int init(struct socketpair *s, const struct memsec *ctl, const struct mem
 	return 0;
 }
 
-/**
- * zero() - clear a memsection
- * @m: memsection
- */
-static void zero(const struct memsec *m)
+static void clear_memsec(const struct okl4_memsec *m)
 {
 	uint64_t offset = 0;
 
 	while (offset < m->bytes) {
 		uint64_t bytes = m->bytes - offset;
-		void *at = memsec_span(m, offset, &bytes);
+		void *at = okl4_memsec_span(m, offset, &bytes);
 
 		memset(at, 0, bytes);
 		offset += bytes;
 	}
 }
 
-/**
- * write_header() - publish the geometry
- * @s: an end that is complete
- * @pipe_offset: where the two pipe_shm lie
- */
-static void write_header(const struct socketpair *s, const uint32_t pipe_offset[2])
+static void write_header(const struct okl4_socketpair *s, const uint32_t pipe_offset[2])
 {
-	struct ctl_shm *shm = memsec_at(s->ctl, 0, sizeof(*shm));
+	struct okl4_ctl_shm *shm = okl4_memsec_at(s->ctl, 0, sizeof(*shm));
 
-	fs_store(&shm->version, fs_cpu_to_le32(OKL4FS_ABI_VERSION));
-	fs_store(&shm->header_bytes, fs_cpu_to_le32((uint32_t)sizeof(*shm)));
-	fs_store(&shm->ctl_bytes, fs_cpu_to_le32((uint32_t)s->ctl->bytes));
-	fs_store(&shm->ring_bytes, fs_cpu_to_le64(s->ring_bytes));
-	fs_store(&shm->instance, fs_cpu_to_le64(s->instance));
-	fs_store(&shm->heap_offset, fs_cpu_to_le32(s->heap.offset));
-	fs_store(&shm->heap_bytes, fs_cpu_to_le32(s->heap.bytes));
-	fs_store(&shm->pipe_offset[FWD], fs_cpu_to_le32(pipe_offset[FWD]));
-	fs_store(&shm->pipe_offset[BWD], fs_cpu_to_le32(pipe_offset[BWD]));
-	/* The magic last: who sees it sees all of the above. Pairs with take_geometry() */
-	fs_store_release(&shm->magic, fs_cpu_to_le32(OKL4FS_MAGIC));
+	okl4_store(&shm->version, okl4_cpu_to_le32(OKL4FS_ABI_VERSION));
+	okl4_store(&shm->header_bytes, okl4_cpu_to_le32((uint32_t)sizeof(*shm)));
+	okl4_store(&shm->ctl_bytes, okl4_cpu_to_le32((uint32_t)s->ctl->bytes));
+	okl4_store(&shm->ring_bytes, okl4_cpu_to_le64(s->ring_bytes));
+	okl4_store(&shm->instance, okl4_cpu_to_le64(s->instance));
+	okl4_store(&shm->heap_offset, okl4_cpu_to_le32(s->heap.offset));
+	okl4_store(&shm->heap_bytes, okl4_cpu_to_le32(s->heap.bytes));
+	okl4_store(&shm->pipe_offset[FWD], okl4_cpu_to_le32(pipe_offset[FWD]));
+	okl4_store(&shm->pipe_offset[BWD], okl4_cpu_to_le32(pipe_offset[BWD]));
+	/* The magic last: a peer that sees it sees all of the above. Pairs with take_geometry() */
+	okl4_store_release(&shm->magic, okl4_cpu_to_le32(OKL4FS_MAGIC));
 }
 
-int socketpair_create(struct socketpair *s, const struct memsec *ctl, const struct memsec *fwd,
-		      const struct memsec *bwd, uint64_t instance)
+int okl4_socketpair_create(struct okl4_socketpair *s, const struct okl4_memsec *ctl,
+			   const struct okl4_memsec *fwd, const struct okl4_memsec *bwd,
+			   uint64_t instance)
 {
 	uint32_t heap_bytes, pipe_offset[2];
-	int r = init(s, ctl, fwd, bwd, instance);
+	int r = common_init(s, ctl, fwd, bwd, instance);
 
 	if (r)
 		return r;
-	zero(ctl);
+	clear_memsec(ctl);
 
-	heap_bytes = (uint32_t)(ctl->bytes - sizeof(struct ctl_shm));
-	r = memsec_malloc_create(&s->heap, ctl, sizeof(struct ctl_shm), heap_bytes);
+	heap_bytes = (uint32_t)(ctl->bytes - sizeof(struct okl4_ctl_shm));
+	r = okl4_memsec_malloc_create(&s->heap, ctl, sizeof(struct okl4_ctl_shm), heap_bytes);
 	if (!r)
-		r = memsec_malloc(&s->heap, sizeof(struct pipe_shm), &pipe_offset[FWD]);
+		r = okl4_memsec_malloc(&s->heap, sizeof(struct okl4_pipe_shm), &pipe_offset[FWD]);
 	if (!r)
-		r = memsec_malloc(&s->heap, sizeof(struct pipe_shm), &pipe_offset[BWD]);
+		r = okl4_memsec_malloc(&s->heap, sizeof(struct okl4_pipe_shm), &pipe_offset[BWD]);
 	if (!r)
-		r = pipe_producer_init(
-			&s->tx, memsec_at(ctl, pipe_offset[FWD], sizeof(struct pipe_shm)), fwd);
+		r = okl4_pipe_producer_init(
+			&s->tx, okl4_memsec_at(ctl, pipe_offset[FWD], sizeof(struct okl4_pipe_shm)),
+			fwd);
 	if (!r)
-		r = pipe_consumer_init(
-			&s->rx, memsec_at(ctl, pipe_offset[BWD], sizeof(struct pipe_shm)), bwd);
+		r = okl4_pipe_consumer_init(
+			&s->rx, okl4_memsec_at(ctl, pipe_offset[BWD], sizeof(struct okl4_pipe_shm)),
+			bwd);
 	if (!r)
 		write_header(s, pipe_offset);
 	return r;
 }
 
-/**
- * take_geometry() - copy the header, each field once
- * @ctl: control memsection
- * @g: to be filled
- */
-static void take_geometry(const struct memsec *ctl, struct geometry *g)
+/* Each field once */
+static void take_geometry(const struct okl4_memsec *ctl, struct geometry *g)
 {
-	const struct ctl_shm *shm = memsec_at(ctl, 0, sizeof(*shm));
+	const struct okl4_ctl_shm *shm = okl4_memsec_at(ctl, 0, sizeof(*shm));
 
-	/* Before all other fields. Pairs with write_header() */
-	g->magic = fs_le32_to_cpu(fs_load_acquire(&shm->magic));
-	g->version = fs_le32_to_cpu(fs_load(&shm->version));
-	g->header_bytes = fs_le32_to_cpu(fs_load(&shm->header_bytes));
-	g->ctl_bytes = fs_le32_to_cpu(fs_load(&shm->ctl_bytes));
-	g->ring_bytes = fs_le64_to_cpu(fs_load(&shm->ring_bytes));
-	g->instance = fs_le64_to_cpu(fs_load(&shm->instance));
-	g->heap_offset = fs_le32_to_cpu(fs_load(&shm->heap_offset));
-	g->heap_bytes = fs_le32_to_cpu(fs_load(&shm->heap_bytes));
-	g->pipe_offset[FWD] = fs_le32_to_cpu(fs_load(&shm->pipe_offset[FWD]));
-	g->pipe_offset[BWD] = fs_le32_to_cpu(fs_load(&shm->pipe_offset[BWD]));
+	/* Before all other fields. Pairs with the release in write_header() */
+	g->magic = okl4_le32_to_cpu(okl4_load_acquire(&shm->magic));
+	g->version = okl4_le32_to_cpu(okl4_load(&shm->version));
+	g->header_bytes = okl4_le32_to_cpu(okl4_load(&shm->header_bytes));
+	g->ctl_bytes = okl4_le32_to_cpu(okl4_load(&shm->ctl_bytes));
+	g->ring_bytes = okl4_le64_to_cpu(okl4_load(&shm->ring_bytes));
+	g->instance = okl4_le64_to_cpu(okl4_load(&shm->instance));
+	g->heap_offset = okl4_le32_to_cpu(okl4_load(&shm->heap_offset));
+	g->heap_bytes = okl4_le32_to_cpu(okl4_load(&shm->heap_bytes));
+	g->pipe_offset[FWD] = okl4_le32_to_cpu(okl4_load(&shm->pipe_offset[FWD]));
+	g->pipe_offset[BWD] = okl4_le32_to_cpu(okl4_load(&shm->pipe_offset[BWD]));
 }
 
-/**
- * pipe_at() - the pipe_shm at an offset that the peer told
- * @ctl: control memsection
- * @g: geometry whose heap is checked
- * @offset: the offset
- *
- * Return: the pointer; NULL when it is misaligned, outside of the heap or crosses a chunk.
- */
-static struct pipe_shm *pipe_at(const struct memsec *ctl, const struct geometry *g, uint32_t offset)
+/* NULL when the offset, which the peer told, is misaligned, outside the heap or crosses a chunk */
+static struct okl4_pipe_shm *pipe_at(const struct okl4_memsec *ctl, const struct geometry *g,
+				     uint32_t offset)
 {
 	if (offset % OKL4FS_PIPE_ALIGN || offset < g->heap_offset)
 		return NULL;
-	if (!fs_range_ok(offset - g->heap_offset, sizeof(struct pipe_shm), g->heap_bytes))
+	if (!okl4_range_ok(offset - g->heap_offset, sizeof(struct okl4_pipe_shm), g->heap_bytes))
 		return NULL;
-	return memsec_at(ctl, offset, sizeof(struct pipe_shm));
+	return okl4_memsec_at(ctl, offset, sizeof(struct okl4_pipe_shm));
 }
 
-/**
- * check_geometry() - check a private copy of the header
- * @s: the end that it is for
- * @g: the copy
- *
- * Return: 0 or -FS_CTL_*.
- */
-static int check_geometry(const struct socketpair *s, const struct geometry *g)
+static int check_geometry(const struct okl4_socketpair *s, const struct geometry *g)
 {
 	if (g->magic != OKL4FS_MAGIC)
-		return -FS_CTL_MAGIC;
+		return -OKL4_CTL_MAGIC;
 	if (g->version != OKL4FS_ABI_VERSION)
-		return -FS_CTL_VERSION;
-	if (g->header_bytes != sizeof(struct ctl_shm))
-		return -FS_CTL_HEADER_BYTES;
+		return -OKL4_CTL_VERSION;
+	if (g->header_bytes != sizeof(struct okl4_ctl_shm))
+		return -OKL4_CTL_HEADER_BYTES;
 	if (g->ctl_bytes != s->ctl->bytes)
-		return -FS_CTL_BYTES;
+		return -OKL4_CTL_BYTES;
 	if (g->ring_bytes != s->ring_bytes)
-		return -FS_CTL_RING_BYTES;
+		return -OKL4_CTL_RING_BYTES;
 	if (g->instance != s->instance)
-		return -FS_CTL_INSTANCE;
-	if (g->heap_offset < sizeof(struct ctl_shm) || g->heap_offset % MEMSEC_MALLOC_ALIGN ||
-	    !fs_range_ok(g->heap_offset, g->heap_bytes, s->ctl->bytes))
-		return -FS_CTL_HEAP;
+		return -OKL4_CTL_INSTANCE;
+	if (g->heap_offset < sizeof(struct okl4_ctl_shm) ||
+	    g->heap_offset % OKL4_MEMSEC_MALLOC_ALIGN ||
+	    !okl4_range_ok(g->heap_offset, g->heap_bytes, s->ctl->bytes))
+		return -OKL4_CTL_HEAP;
 	if (!pipe_at(s->ctl, g, g->pipe_offset[FWD]) || !pipe_at(s->ctl, g, g->pipe_offset[BWD]))
-		return -FS_CTL_PIPE_OFFSET;
-	if (fs_overlap(g->pipe_offset[FWD], sizeof(struct pipe_shm), g->pipe_offset[BWD],
-		       sizeof(struct pipe_shm)))
-		return -FS_CTL_PIPE_OVERLAP;
+		return -OKL4_CTL_PIPE_OFFSET;
+	if (okl4_overlap(g->pipe_offset[FWD], sizeof(struct okl4_pipe_shm), g->pipe_offset[BWD],
+			 sizeof(struct okl4_pipe_shm)))
+		return -OKL4_CTL_PIPE_OVERLAP;
 	return 0;
 }
 
-int socketpair_attach(struct socketpair *s, const struct memsec *ctl, const struct memsec *fwd,
-		      const struct memsec *bwd, uint64_t instance)
+int okl4_socketpair_attach(struct okl4_socketpair *s, const struct okl4_memsec *ctl,
+			   const struct okl4_memsec *fwd, const struct okl4_memsec *bwd,
+			   uint64_t instance)
 {
 	struct geometry g;
-	int r = init(s, ctl, fwd, bwd, instance);
+	int r = common_init(s, ctl, fwd, bwd, instance);
 
 	if (r)
 		return r;
 	take_geometry(ctl, &g);
 	r = check_geometry(s, &g);
 	if (!r)
-		r = pipe_consumer_init(&s->rx, pipe_at(ctl, &g, g.pipe_offset[FWD]), fwd);
+		r = okl4_pipe_consumer_init(&s->rx, pipe_at(ctl, &g, g.pipe_offset[FWD]), fwd);
 	if (!r)
-		r = pipe_producer_init(&s->tx, pipe_at(ctl, &g, g.pipe_offset[BWD]), bwd);
+		r = okl4_pipe_producer_init(&s->tx, pipe_at(ctl, &g, g.pipe_offset[BWD]), bwd);
 	return r;
 }

@@ -2,47 +2,43 @@
 /*
  * status.c - names and sentences of the statuses
  *
- * Both tables grow from FS_STATUS_LIST, so a status without a name cannot exist; a number given
- * twice is a compiler warning (-Woverride-init), one at or past FS_STATUS_END does not compile.
+ * Both tables are made from OKL4_STATUS_LIST, so there is no status without a name. A number that
+ * is given twice is a compiler warning (-Woverride-init); one at or past OKL4_STATUS_END is an
+ * error.
  */
 #include <libfs/status.h>
 
 #define STATUS_NAME(name, number, sentence) [number] = #name,
 #define STATUS_TEXT(name, number, sentence) [number] = sentence,
 #define STATUS_BELOW_END(name, number, sentence) \
-	static_assert((number) >= 0 && (number) < FS_STATUS_END, #name " is out of range");
+	OKL4_STATIC_ASSERT((number) >= 0 && (number) < OKL4_STATUS_END, #name " is out of range");
 
-static const char *const status_name[] = { FS_STATUS_LIST(STATUS_NAME) };
-static const char *const status_text[] = { FS_STATUS_LIST(STATUS_TEXT) };
+static const char *const status_name[] = { OKL4_STATUS_LIST(STATUS_NAME) };
+static const char *const status_text[] = { OKL4_STATUS_LIST(STATUS_TEXT) };
 
-FS_STATUS_LIST(STATUS_BELOW_END)
-static_assert(sizeof(status_name) / sizeof(status_name[0]) == FS_STATUS_END,
-	      "FS_STATUS_END follows the last status");
-static_assert(sizeof(status_text) == sizeof(status_name), "a sentence for each name");
+OKL4_STATUS_LIST(STATUS_BELOW_END)
+OKL4_STATIC_ASSERT(sizeof(status_name) / sizeof(status_name[0]) == OKL4_STATUS_END,
+		   "OKL4_STATUS_END follows the last status");
+OKL4_STATIC_ASSERT(sizeof(status_text) == sizeof(status_name), "a sentence for each name");
 
-/**
- * status_index() - index of a status in the tables
- * @status: a status, or its negation
- *
- * Return: the index; FS_STATUS_END for one that does not exist.
- */
+/* OKL4_STATUS_END for a status that does not exist */
 static unsigned int status_index(int status)
 {
 	unsigned int idx = status < 0 ? 0U - (unsigned int)status : (unsigned int)status;
 
-	return idx < FS_STATUS_END && status_name[idx] ? idx : FS_STATUS_END;
+	return idx < OKL4_STATUS_END && status_name[idx] ? idx : OKL4_STATUS_END;
 }
 
-const char *fs_status_name(int status)
+const char *okl4_status_name(int status)
 {
 	unsigned int idx = status_index(status);
 
-	return idx < FS_STATUS_END ? status_name[idx] : "?";
+	return idx < OKL4_STATUS_END ? status_name[idx] : "?";
 }
 
-const char *fs_status_text(int status)
+const char *okl4_status_text(int status)
 {
 	unsigned int idx = status_index(status);
 
-	return idx < FS_STATUS_END ? status_text[idx] : "unknown status";
+	return idx < OKL4_STATUS_END ? status_text[idx] : "unknown status";
 }

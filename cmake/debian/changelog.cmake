@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# cmake -D VERSION=V -D MAINTAINER=M -D OUT=FILE -P changelog.cmake: FILE becomes the packages' own
-# change log, in Debian's form; it is left alone when it is so already.
+# cmake -D VERSION=V -D MAINTAINER=M -D OUT=FILE -P changelog.cmake: make FILE the packages' change log,
+# in Debian's form. If it has the right content already, it is not touched.
 
 cmake_minimum_required(VERSION 3.25)
 include(${CMAKE_CURRENT_LIST_DIR}/epoch.cmake)

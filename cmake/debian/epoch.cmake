@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# Sets SOURCE_DATE_EPOCH in the environment, so that one state of the source makes one package, bit by
-# bit: what is set already, else the time of the last commit, else that of the change log.
+# Sets SOURCE_DATE_EPOCH in the environment, so that the same source makes the same package, bit by bit:
+# the value that is set already, else the time of the last commit, else that of the change log.
 #
 # cpack reads this before it packs, and changelog.cmake includes it.
 

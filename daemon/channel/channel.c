@@ -106,8 +106,8 @@ static void channel_move(struct channel *ch, enum channel_event event)
 	}
 }
 
-/* The chunk arrays are the channel's from here on. Return: 0 or a negated fs_status */
-static int take_memory(struct channel *ch, const struct memsec sec[OKL4FS_N_SECS],
+/* The chunk arrays are the channel's from here on. Return: 0 or a negated okl4_status */
+static int take_memory(struct channel *ch, const struct okl4_memsec sec[OKL4FS_N_SECS],
 		       void **chunk[OKL4FS_N_SECS], uint64_t instance)
 {
 	for (int i = 0; i < OKL4FS_N_SECS; i++) {
@@ -115,21 +115,21 @@ static int take_memory(struct channel *ch, const struct memsec sec[OKL4FS_N_SECS
 		ch->sec[i] = sec[i];
 		ch->sec[i].chunk = chunk[i];
 	}
-	return socketpair_attach(channel_end(ch), &ch->sec[OKL4FS_SEC_CTL],
-				 &ch->sec[OKL4FS_SEC_FWD], &ch->sec[OKL4FS_SEC_BWD], instance);
+	return okl4_socketpair_attach(channel_end(ch), &ch->sec[OKL4FS_SEC_CTL],
+				      &ch->sec[OKL4FS_SEC_FWD], &ch->sec[OKL4FS_SEC_BWD], instance);
 }
 
 static void note_failure(struct channel *ch, int status, const char *what)
 {
 	status = abs(status);
-	ch->failed_status = (enum fs_status)status;
-	if (status < FS_STATUS_END)
+	ch->failed_status = (enum okl4_status)status;
+	if (status < OKL4_STATUS_END)
 		ch->errors[status]++;
 	channel_write_log(ch, LOG_SITE, LOG_LEVEL_WARNING, LOG_EVENT_CHANNEL_FAILED, "%s: %s (%s)",
-			  what, fs_status_text(status), fs_status_name(status));
+			  what, okl4_status_text(status), okl4_status_name(status));
 }
 
-int channel_attach(struct channel *ch, const struct memsec sec[OKL4FS_N_SECS],
+int channel_attach(struct channel *ch, const struct okl4_memsec sec[OKL4FS_N_SECS],
 		   void **chunk[OKL4FS_N_SECS], uint64_t instance)
 {
 	bool same = instance == ch->instance && ch->state != CHANNEL_DETACHED;
@@ -138,7 +138,7 @@ int channel_attach(struct channel *ch, const struct memsec sec[OKL4FS_N_SECS],
 	if (same && ch->state == CHANNEL_FAILED) {
 		for (int i = 0; i < OKL4FS_N_SECS; i++)
 			free(chunk[i]);
-		return -FS_CHANNEL_FAILED;
+		return -OKL4_CHANNEL_FAILED;
 	}
 	/* The endpoint leaves the former memory before it can see the new one. */
 	if (!same)
@@ -190,11 +190,12 @@ void channel_detach(struct channel *ch)
 
 bool channel_is_idle(struct channel *ch)
 {
-	struct socketpair *sp = channel_end(ch);
+	struct okl4_socketpair *sp = channel_end(ch);
 
 	return ch->state != CHANNEL_ATTACHED ||
-	       (!pipe_is_open(&sp->rx) && !pipe_is_open(&sp->tx) && !pipe_readable(&sp->rx) &&
-		pipe_writable(&sp->tx) == (int64_t)sp->ring_bytes);
+	       (!okl4_pipe_is_open(&sp->rx) && !okl4_pipe_is_open(&sp->tx) &&
+		!okl4_pipe_readable(&sp->rx) &&
+		okl4_pipe_writable(&sp->tx) == (int64_t)sp->ring_bytes);
 }
 
 void channel_remove(struct channel *ch, bool take)
@@ -224,14 +225,14 @@ void channel_fail(struct channel *ch, int status)
 
 int64_t channel_check(struct channel *ch, int64_t r)
 {
-	if (r < 0 && r != -FS_AGAIN && r != -FS_PIPE)
+	if (r < 0 && r != -OKL4_AGAIN && r != -OKL4_PIPE)
 		channel_fail(ch, (int)r);
 	return r;
 }
 
 void channel_reset(struct channel *ch)
 {
-	channel_fail(ch, FS_CHANNEL_RESET);
+	channel_fail(ch, OKL4_CHANNEL_RESET);
 	channel_give_up(ch, "the channel was reset");
 }
 
@@ -241,8 +242,8 @@ void channel_rung(struct channel *ch)
 
 	if (ch->state != CHANNEL_ATTACHED || !ch->endpoint_ops || channel_has_tail(ch))
 		return;
-	if (channel_check(ch, pipe_readable(&ch->sp.rx)) < 0 ||
-	    channel_check(ch, pipe_writable(&ch->sp.tx)) < 0)
+	if (channel_check(ch, okl4_pipe_readable(&ch->sp.rx)) < 0 ||
+	    channel_check(ch, okl4_pipe_writable(&ch->sp.tx)) < 0)
 		return;
 	ch->fwd.wakes_received += ch->sp.rx.peer_cursor != head;
 	ch->bwd.wakes_received += ch->sp.tx.peer_cursor != tail;

@@ -23,15 +23,15 @@ void channel_bind(struct channel *ch, const struct channel_endpoint_ops *ops, vo
 /**
  * channel_attach() - memory that was translated and checked by the guest object
  * @ch: channel
- * @sec: geometry of each memsection, checked (FS_SEC_BYTES...)
+ * @sec: geometry of each memsection, checked (OKL4_SEC_BYTES...)
  * @chunk: three arrays of host pointers, malloc'ed; ownership passes here in every case
  * @instance: as in the request
  *
  * Detaches what was attached before, attaches the socketpair, tells the endpoint.
  *
- * Return: 0 or a negated fs_status for the reply (-FS_CHANNEL_FAILED for the failed instance).
+ * Return: 0 or a negated okl4_status for the reply (-OKL4_CHANNEL_FAILED for the failed instance).
  */
-int channel_attach(struct channel *ch, const struct memsec sec[OKL4FS_N_SECS],
+int channel_attach(struct channel *ch, const struct okl4_memsec sec[OKL4FS_N_SECS],
 		   void **chunk[OKL4FS_N_SECS], uint64_t instance);
 
 /**
@@ -68,7 +68,7 @@ void channel_fail(struct channel *ch, int status);
 /** channel_check() - fail the channel if @r, which libfs returned, is a violation; Return: @r */
 int64_t channel_check(struct channel *ch, int64_t r);
 
-/** channel_reset() - an operator fails the channel (FS_CHANNEL_RESET); its tails are dropped */
+/** channel_reset() - an operator fails the channel (OKL4_CHANNEL_RESET); its tails are dropped */
 void channel_reset(struct channel *ch);
 
 /** channel_rung() - the guest's bell bit was set, or the device has just come up */

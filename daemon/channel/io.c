@@ -24,62 +24,62 @@ static void wake_guest(struct channel *ch, struct channel_way_stats *way)
 
 void channel_set_open(struct channel *ch, bool rx, bool tx)
 {
-	if (rx != pipe_is_open(&ch->sp.rx)) {
+	if (rx != okl4_pipe_is_open(&ch->sp.rx)) {
 		if (rx)
-			pipe_consumer_open(&ch->sp.rx);
+			okl4_pipe_consumer_open(&ch->sp.rx);
 		else
-			pipe_consumer_close(&ch->sp.rx);
+			okl4_pipe_consumer_close(&ch->sp.rx);
 		ch->fwd.opens += rx;
 		wake_guest(ch, &ch->fwd);
 	}
-	if (tx != pipe_is_open(&ch->sp.tx)) {
+	if (tx != okl4_pipe_is_open(&ch->sp.tx)) {
 		if (tx)
-			pipe_producer_open(&ch->sp.tx);
+			okl4_pipe_producer_open(&ch->sp.tx);
 		else
-			pipe_producer_close(&ch->sp.tx);
+			okl4_pipe_producer_close(&ch->sp.tx);
 		ch->bwd.opens += tx;
 		wake_guest(ch, &ch->bwd);
 	}
 }
 
-int64_t channel_peek_read(struct channel *ch, struct pipe_seg seg[2])
+int64_t channel_peek_read(struct channel *ch, struct okl4_pipe_seg seg[2])
 {
-	return channel_check(ch, pipe_peek_read(&ch->sp.rx, seg));
+	return channel_check(ch, okl4_pipe_peek_read(&ch->sp.rx, seg));
 }
 
 void channel_commit_read(struct channel *ch, uint64_t bytes)
 {
-	if (pipe_commit_read(&ch->sp.rx, bytes))
+	if (okl4_pipe_commit_read(&ch->sp.rx, bytes))
 		wake_guest(ch, &ch->fwd);
 	ch->fwd.bytes += bytes;
 	ch->fwd.messages += bytes > 0;
-	channel_check(ch, pipe_error(&ch->sp.rx));
+	channel_check(ch, okl4_pipe_error(&ch->sp.rx));
 	if (channel_tail_is_over(ch))
 		channel_again(ch); /* which ends it */
 }
 
-int64_t channel_peek_write(struct channel *ch, struct pipe_seg seg[2])
+int64_t channel_peek_write(struct channel *ch, struct okl4_pipe_seg seg[2])
 {
-	return channel_check(ch, pipe_peek_write(&ch->sp.tx, seg));
+	return channel_check(ch, okl4_pipe_peek_write(&ch->sp.tx, seg));
 }
 
 void channel_commit_write(struct channel *ch, uint64_t bytes)
 {
-	if (pipe_commit_write(&ch->sp.tx, bytes))
+	if (okl4_pipe_commit_write(&ch->sp.tx, bytes))
 		wake_guest(ch, &ch->bwd);
 	ch->bwd.bytes += bytes;
 	ch->bwd.messages += bytes > 0;
-	channel_check(ch, pipe_error(&ch->sp.tx));
+	channel_check(ch, okl4_pipe_error(&ch->sp.tx));
 }
 
 int64_t channel_readable(struct channel *ch)
 {
-	return channel_check(ch, pipe_readable(&ch->sp.rx));
+	return channel_check(ch, okl4_pipe_readable(&ch->sp.rx));
 }
 
 int64_t channel_writable(struct channel *ch)
 {
-	return channel_check(ch, pipe_writable(&ch->sp.tx));
+	return channel_check(ch, okl4_pipe_writable(&ch->sp.tx));
 }
 
 static void relax_cpu(void)
@@ -100,16 +100,16 @@ static bool look_for_more(struct channel *ch)
 	if (ch->looked_bytes == ch->fwd.bytes || !ch->look_left_ns || loop_has_tasks(ch->loop))
 		return false;
 	ch->looked_bytes = ch->fwd.bytes;
-	limit = fs_min(CHANNEL_LOOK_NS, ch->look_left_ns);
+	limit = okl4_min(CHANNEL_LOOK_NS, ch->look_left_ns);
 	from = clock_ns();
 	while (!there && elapsed < limit) {
 		for (int i = 0; i < 32 && !there; i++) {
 			relax_cpu();
-			there = pipe_readable(&ch->sp.rx) != 0;
+			there = okl4_pipe_readable(&ch->sp.rx) != 0;
 		}
 		elapsed = clock_ns() - from;
 	}
-	ch->look_left_ns -= fs_min(elapsed, ch->look_left_ns);
+	ch->look_left_ns -= okl4_min(elapsed, ch->look_left_ns);
 	return there;
 }
 
@@ -119,7 +119,7 @@ int channel_wait_read(struct channel *ch)
 
 	if (look_for_more(ch))
 		return 1;
-	r = (int)channel_check(ch, pipe_arm_read(&ch->sp.rx));
+	r = (int)channel_check(ch, okl4_pipe_arm_read(&ch->sp.rx));
 
 	ch->fwd.empty_stalls += !r;
 	return r;
@@ -127,7 +127,7 @@ int channel_wait_read(struct channel *ch)
 
 int channel_wait_write(struct channel *ch, uint64_t bytes)
 {
-	int r = (int)channel_check(ch, pipe_arm_write(&ch->sp.tx, bytes));
+	int r = (int)channel_check(ch, okl4_pipe_arm_write(&ch->sp.tx, bytes));
 
 	ch->bwd.full_stalls += !r;
 	return r;
@@ -135,7 +135,7 @@ int channel_wait_write(struct channel *ch, uint64_t bytes)
 
 int channel_guest_writer(struct channel *ch, struct channel_peer *peer)
 {
-	int r = (int)channel_check(ch, pipe_consumer_peer(&ch->sp.rx, &peer->state));
+	int r = (int)channel_check(ch, okl4_pipe_consumer_peer(&ch->sp.rx, &peer->state));
 
 	peer->phase = ch->sp.rx.peer_phase;
 	return r;
@@ -143,7 +143,7 @@ int channel_guest_writer(struct channel *ch, struct channel_peer *peer)
 
 int channel_guest_reader(struct channel *ch, struct channel_peer *peer)
 {
-	int r = (int)channel_check(ch, pipe_producer_peer(&ch->sp.tx, &peer->state));
+	int r = (int)channel_check(ch, okl4_pipe_producer_peer(&ch->sp.tx, &peer->state));
 
 	peer->phase = ch->sp.tx.peer_phase;
 	return r;
@@ -151,38 +151,38 @@ int channel_guest_reader(struct channel *ch, struct channel_peer *peer)
 
 bool channel_eof_taken(const struct channel *ch)
 {
-	uint64_t eof_seen = fs_le64_to_cpu(fs_load_acquire(&ch->sp.tx.shm->consumer.eof_seen));
+	uint64_t eof_seen = okl4_le64_to_cpu(okl4_load_acquire(&ch->sp.tx.shm->consumer.eof_seen));
 
-	return !pipe_is_open(&ch->sp.tx) && ch->sp.tx.phase && eof_seen >= ch->sp.tx.phase;
+	return !okl4_pipe_is_open(&ch->sp.tx) && ch->sp.tx.phase && eof_seen >= ch->sp.tx.phase;
 }
 
 /* Cursors before phases, as when the ends move: a close is seen only with all that was written. */
-static void publish_place(struct socketpair *sp, const struct channel_place *place)
+static void publish_place(struct okl4_socketpair *sp, const struct channel_place *place)
 {
-	struct pipe_consumer_shm *in = &sp->rx.shm->consumer;
-	struct pipe_producer_shm *out = &sp->tx.shm->producer;
+	struct okl4_pipe_consumer_shm *in = &sp->rx.shm->consumer;
+	struct okl4_pipe_producer_shm *out = &sp->tx.shm->producer;
 
 	/* pairs with load_tail() and load_head() of the guest's ends */
-	fs_store_release(&in->tail, fs_cpu_to_le64(place->read_pos));
-	fs_store_release(&out->head, fs_cpu_to_le64(place->write_pos));
+	okl4_store_release(&in->tail, okl4_cpu_to_le64(place->read_pos));
+	okl4_store_release(&out->head, okl4_cpu_to_le64(place->write_pos));
 	/* pairs with load_phase() */
-	fs_store_release(&in->phase, fs_cpu_to_le64(place->read_phase));
-	fs_store_release(&out->phase, fs_cpu_to_le64(place->write_phase));
+	okl4_store_release(&in->phase, okl4_cpu_to_le64(place->read_phase));
+	okl4_store_release(&out->phase, okl4_cpu_to_le64(place->write_phase));
 }
 
 int channel_resume(struct channel *ch, const struct channel_place *place)
 {
-	struct pipe *rx = &ch->sp.rx, *tx = &ch->sp.tx;
+	struct okl4_pipe *rx = &ch->sp.rx, *tx = &ch->sp.tx;
 	int r;
 
 	publish_place(&ch->sp, place);
-	r = pipe_consumer_init(rx, rx->shm, rx->ring);
+	r = okl4_pipe_consumer_init(rx, rx->shm, rx->ring);
 	if (!r)
-		r = pipe_producer_init(tx, tx->shm, tx->ring);
+		r = okl4_pipe_producer_init(tx, tx->shm, tx->ring);
 	/* The calls have read what was just published, unless the guest writes there. */
 	if (!r && (rx->cursor != place->read_pos || rx->phase != place->read_phase ||
 		   tx->cursor != place->write_pos || tx->phase != place->write_phase))
-		r = -FS_RESUME_CURSORS;
+		r = -OKL4_RESUME_CURSORS;
 	if (r) {
 		channel_fail(ch, r);
 		return r;

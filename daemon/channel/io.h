@@ -2,7 +2,7 @@
 /*
  * io.h - moving bytes: what endpoints do with a channel
  *
- * Only between up() and down(). Errors (< 0, a negated fs_status other than AGAIN and PIPE) have
+ * Only between up() and down(). Errors (< 0, a negated okl4_status other than AGAIN and PIPE) have
  * already failed the channel, and down() was called: return from the callback at once.
  */
 #ifndef OKL4FSD_CHANNEL_IO_H
@@ -13,16 +13,16 @@
 /** channel_set_open() - bring the host's ends to these states; wakes the guest when a phase changes */
 void channel_set_open(struct channel *ch, bool rx, bool tx);
 
-/** channel_peek_read() - as pipe_peek_read() on fwd */
-int64_t channel_peek_read(struct channel *ch, struct pipe_seg seg[2]);
+/** channel_peek_read() - as okl4_pipe_peek_read() on fwd */
+int64_t channel_peek_read(struct channel *ch, struct okl4_pipe_seg seg[2]);
 
-/** channel_commit_read() - as pipe_commit_read(); counts, and wakes the guest if need be */
+/** channel_commit_read() - as okl4_pipe_commit_read(); counts, and wakes the guest if need be */
 void channel_commit_read(struct channel *ch, uint64_t bytes);
 
-/** channel_peek_write() - as pipe_peek_write() on bwd */
-int64_t channel_peek_write(struct channel *ch, struct pipe_seg seg[2]);
+/** channel_peek_write() - as okl4_pipe_peek_write() on bwd */
+int64_t channel_peek_write(struct channel *ch, struct okl4_pipe_seg seg[2]);
 
-/** channel_commit_write() - as pipe_commit_write(); counts, and wakes the guest if need be */
+/** channel_commit_write() - as okl4_pipe_commit_write(); counts, and wakes the guest if need be */
 void channel_commit_write(struct channel *ch, uint64_t bytes);
 
 /** channel_readable() - bytes that lie in fwd now; Return: them or an error */
@@ -43,7 +43,7 @@ int channel_wait_write(struct channel *ch, uint64_t bytes);
  * @phase: its phase, which also shows openings that came and went between two looks
  */
 struct channel_peer {
-	enum pipe_state state;
+	enum okl4_pipe_state state;
 	uint64_t phase;
 };
 
@@ -70,7 +70,7 @@ struct channel_place {
  * For an endpoint that does not trust the guest with its own words. Publishes the place, takes the
  * ends up there, and wakes the guest. What lies in bwd below @place->write_pos was put there before.
  *
- * Return: 0, or an error (-FS_RESUME_CURSORS: the guest's cursors do not go with the place).
+ * Return: 0, or an error (-OKL4_RESUME_CURSORS: the guest's cursors do not go with the place).
  */
 int channel_resume(struct channel *ch, const struct channel_place *place);
 

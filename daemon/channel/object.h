@@ -48,7 +48,7 @@ struct channel;
  */
 struct channel_guest_ops {
 	void (*ring)(void *guest, uint32_t id);
-	void (*tell)(void *guest, const struct channel *ch, enum fs_status status);
+	void (*tell)(void *guest, const struct channel *ch, enum okl4_status status);
 	bool (*memory_is_lost)(void *guest);
 };
 
@@ -89,7 +89,7 @@ TAILQ_HEAD(tail_list, tail);
  * @bwd: counters of host to guest
  * @attaches: times memory was attached
  * @lost_bytes: what the guest wrote and no peer will get
- * @errors: violations by fs_status
+ * @errors: violations by okl4_status
  * @torn: the stream that the endpoint is told to end has lost bytes
  * @tails: what former streams have left, in their order; the endpoint works on the first
  * @kept: a copy of what lay in fwd when the memory went away for a while: the tail, if it does not
@@ -105,14 +105,14 @@ struct channel {
 	uint32_t id;
 	struct loop *loop;
 	enum channel_state state;
-	struct socketpair sp, waiting;
-	struct memsec sec[OKL4FS_N_SECS];
+	struct okl4_socketpair sp, waiting;
+	struct okl4_memsec sec[OKL4FS_N_SECS];
 	void **chunk[OKL4FS_N_SECS];
 	uint64_t instance;
-	enum fs_status failed_status;
+	enum okl4_status failed_status;
 	struct channel_way_stats fwd, bwd;
 	uint64_t attaches, lost_bytes;
-	uint32_t errors[FS_STATUS_END];
+	uint32_t errors[OKL4_STATUS_END];
 	bool torn;
 	struct tail_list tails;
 	struct tail *kept;

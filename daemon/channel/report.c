@@ -45,8 +45,8 @@ void channel_post_state(const struct channel *ch, enum channel_event event)
 	};
 
 	if (ch->state == CHANNEL_FAILED) {
-		fact.text = fs_status_name((int)ch->failed_status);
-		fact.more = fs_status_text((int)ch->failed_status);
+		fact.text = okl4_status_name((int)ch->failed_status);
+		fact.more = okl4_status_text((int)ch->failed_status);
 	}
 	events_post(&fact);
 }

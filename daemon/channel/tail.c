@@ -12,13 +12,13 @@ static uint64_t closed_phase(uint64_t phase)
 	return phase && !(phase & 1) ? phase : (phase | 1) + 1;
 }
 
-static void copy_ring(uint8_t *to, uint64_t mask, const struct pipe *from, uint64_t bytes)
+static void copy_ring(uint8_t *to, uint64_t mask, const struct okl4_pipe *from, uint64_t bytes)
 {
 	uint64_t pos = from->cursor, end = from->cursor + bytes;
 
 	while (pos != end) {
-		uint64_t n = fs_min(end - pos, (mask & ~(pos & mask)) + 1);
-		const uint8_t *piece = memsec_span(from->ring, pos & from->mask, &n);
+		uint64_t n = okl4_min(end - pos, (mask & ~(pos & mask)) + 1);
+		const uint8_t *piece = okl4_memsec_span(from->ring, pos & from->mask, &n);
 
 		memcpy(to + (pos & mask), piece, n);
 		pos += n;
@@ -27,27 +27,27 @@ static void copy_ring(uint8_t *to, uint64_t mask, const struct pipe *from, uint6
 
 /* The shared words as the guest's two ends leave them when they close. A stream that has lost bytes has
  * no end-of-file: its writer stays open until the endpoint is told that the stream is torn. */
-static void fill_words(struct tail *t, const struct socketpair *sp)
+static void fill_words(struct tail *t, const struct okl4_socketpair *sp)
 {
-	const struct pipe *rx = &sp->rx, *tx = &sp->tx;
-	struct pipe_shm *fwd = &t->shm[0], *bwd = &t->shm[1];
+	const struct okl4_pipe *rx = &sp->rx, *tx = &sp->tx;
+	struct okl4_pipe_shm *fwd = &t->shm[0], *bwd = &t->shm[1];
 
-	fwd->producer.head = fs_cpu_to_le64(rx->cursor + t->bytes);
+	fwd->producer.head = okl4_cpu_to_le64(rx->cursor + t->bytes);
 	fwd->producer.phase =
-		fs_cpu_to_le64(t->lost_bytes ? rx->peer_phase | 1 : closed_phase(rx->peer_phase));
-	fwd->consumer.tail = fs_cpu_to_le64(rx->cursor);
-	fwd->consumer.data_event = fs_cpu_to_le64(rx->cursor - 1);
-	fwd->consumer.phase = fs_cpu_to_le64(rx->phase);
+		okl4_cpu_to_le64(t->lost_bytes ? rx->peer_phase | 1 : closed_phase(rx->peer_phase));
+	fwd->consumer.tail = okl4_cpu_to_le64(rx->cursor);
+	fwd->consumer.data_event = okl4_cpu_to_le64(rx->cursor - 1);
+	fwd->consumer.phase = okl4_cpu_to_le64(rx->phase);
 
-	bwd->producer.head = fs_cpu_to_le64(tx->cursor);
-	bwd->producer.space_event = fs_cpu_to_le64(tx->cursor - 1);
-	bwd->producer.phase = fs_cpu_to_le64(tx->phase);
-	bwd->consumer.tail = fs_cpu_to_le64(tx->cursor);
-	bwd->consumer.phase = fs_cpu_to_le64(closed_phase(tx->peer_phase));
+	bwd->producer.head = okl4_cpu_to_le64(tx->cursor);
+	bwd->producer.space_event = okl4_cpu_to_le64(tx->cursor - 1);
+	bwd->producer.phase = okl4_cpu_to_le64(tx->phase);
+	bwd->consumer.tail = okl4_cpu_to_le64(tx->cursor);
+	bwd->consumer.phase = okl4_cpu_to_le64(closed_phase(tx->peer_phase));
 }
 
 /* Nothing is ever written to bwd, since its reader has closed: one ring serves both directions. */
-static int fill_tail(struct tail *t, const struct socketpair *sp)
+static int fill_tail(struct tail *t, const struct okl4_socketpair *sp)
 {
 	uint64_t ring_bytes = OKL4FS_PAGE_BYTES;
 
@@ -56,33 +56,33 @@ static int fill_tail(struct tail *t, const struct socketpair *sp)
 	t->shm = aligned_alloc(OKL4FS_PIPE_ALIGN, 2 * sizeof(*t->shm));
 	t->chunk = aligned_alloc(OKL4FS_PAGE_BYTES, ring_bytes);
 	if (!t->shm || !t->chunk)
-		return -FS_NO_MEMORY;
+		return -OKL4_NO_MEMORY;
 	memset(t->shm, 0, 2 * sizeof(*t->shm));
 	copy_ring(t->chunk, ring_bytes - 1, &sp->rx, t->bytes);
 	fill_words(t, sp);
 	t->sp.instance = sp->instance;
 	t->sp.ring_bytes = ring_bytes;
-	if (memsec_init(&t->ring, &t->chunk, 1, ring_bytes) ||
-	    pipe_consumer_init(&t->sp.rx, &t->shm[0], &t->ring))
-		return -FS_ARG;
-	return pipe_producer_init(&t->sp.tx, &t->shm[1], &t->ring);
+	if (okl4_memsec_init(&t->ring, &t->chunk, 1, ring_bytes) ||
+	    okl4_pipe_consumer_init(&t->sp.rx, &t->shm[0], &t->ring))
+		return -OKL4_ARG;
+	return okl4_pipe_producer_init(&t->sp.tx, &t->shm[1], &t->ring);
 }
 
-struct tail *tail_take(struct socketpair *sp, struct tail_budget *budget)
+struct tail *tail_take(struct okl4_socketpair *sp, struct tail_budget *budget)
 {
-	int64_t left = pipe_readable(&sp->rx);
+	int64_t left = okl4_pipe_readable(&sp->rx);
 	struct tail *t = left > 0 ? calloc(1, sizeof(*t)) : NULL;
-	enum pipe_state state;
+	enum okl4_pipe_state state;
 	uint64_t room = 0;
 
 	if (!t)
 		return NULL;
 	/* Called only to load the phases as they are now */
-	pipe_consumer_peer(&sp->rx, &state);
-	pipe_producer_peer(&sp->tx, &state);
+	okl4_pipe_consumer_peer(&sp->rx, &state);
+	okl4_pipe_producer_peer(&sp->tx, &state);
 	if (budget)
-		room = budget->limit_bytes - fs_min(budget->limit_bytes, budget->used_bytes);
-	t->bytes = fs_min((uint64_t)left, room);
+		room = budget->limit_bytes - okl4_min(budget->limit_bytes, budget->used_bytes);
+	t->bytes = okl4_min((uint64_t)left, room);
 	t->lost_bytes = (uint64_t)left - t->bytes;
 	t->budget = budget;
 	if (!t->bytes)

@@ -33,13 +33,13 @@ struct tail_budget {
  */
 struct tail {
 	TAILQ_ENTRY(tail) next;
-	struct socketpair sp;
+	struct okl4_socketpair sp;
 	uint64_t bytes, lost_bytes;
 	struct tail_budget *budget;
 	/* private */
 	uint64_t charged_bytes;
-	struct pipe_shm *shm;
-	struct memsec ring;
+	struct okl4_pipe_shm *shm;
+	struct okl4_memsec ring;
 	void *chunk;
 };
 
@@ -52,7 +52,7 @@ struct tail {
  *
  * Return: the tail, to be freed; NULL when nothing was left, or the end had failed.
  */
-struct tail *tail_take(struct socketpair *sp, struct tail_budget *budget);
+struct tail *tail_take(struct okl4_socketpair *sp, struct tail_budget *budget);
 
 /** tail_free() - free a tail with its bytes; NULL is allowed; Return: NULL */
 struct tail *tail_free(struct tail *tail);

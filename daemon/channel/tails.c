@@ -18,7 +18,7 @@ bool channel_usable(const struct channel *ch)
 	return channel_has_tail(ch) ? !channel_tail_is_over(ch) : ch->state == CHANNEL_ATTACHED;
 }
 
-struct socketpair *channel_end(struct channel *ch)
+struct okl4_socketpair *channel_end(struct channel *ch)
 {
 	return channel_has_tail(ch) ? &ch->waiting : &ch->sp;
 }
@@ -46,20 +46,20 @@ void channel_tell_down(struct channel *ch, bool gone, bool torn)
 
 void channel_tail_keep(struct channel *ch, enum channel_event event)
 {
-	struct socketpair *sp = channel_end(ch);
+	struct okl4_socketpair *sp = channel_end(ch);
 	struct tail *t;
 
 	/* What lies in a ring whose guest broke the rules, or that was reset, cannot be trusted */
 	if (!ch->endpoint_ops || !ch->endpoint_ops->delivers || event == CHANNEL_EV_FAIL)
 		return;
 	if (ch->leaves_rest) {
-		ch->left_bytes = (uint64_t)pipe_readable(&sp->rx);
+		ch->left_bytes = (uint64_t)okl4_pipe_readable(&sp->rx);
 		return;
 	}
 	ch->kept = t = tail_take(sp, ch->budget);
 	if (t && ch->guest_ops->memory_is_lost && ch->guest_ops->memory_is_lost(ch->guest))
 		tail_drop_bytes(t);
-	else if (t && event == CHANNEL_EV_DETACH && pipe_commit_read(&sp->rx, t->bytes))
+	else if (t && event == CHANNEL_EV_DETACH && okl4_pipe_commit_read(&sp->rx, t->bytes))
 		ch->guest_ops->ring(ch->guest, ch->id);
 }
 
@@ -70,7 +70,7 @@ static bool end_failed_stream(struct channel *ch)
 
 	/* The guest's memory may have gone, or may have been refused at once: then rx has no shm */
 	if (ch->endpoint_ops && ch->endpoint_ops->delivers && channel_end(ch)->rx.shm)
-		left = pipe_readable(&channel_end(ch)->rx);
+		left = okl4_pipe_readable(&channel_end(ch)->rx);
 	channel_note_loss(ch, left > 0 ? (uint64_t)left : 0, "the channel has failed");
 	if (!channel_has_tail(ch))
 		channel_tell_down(ch, true, left);
@@ -185,12 +185,12 @@ void channel_tail_reattach(struct channel *ch, uint64_t instance)
 
 void channel_tail_skip(struct channel *ch)
 {
-	struct pipe *rx = &channel_end(ch)->rx;
-	int64_t readable = pipe_readable(rx);
+	struct okl4_pipe *rx = &channel_end(ch)->rx;
+	int64_t readable = okl4_pipe_readable(rx);
 	uint64_t n = ch->left.read_pos - rx->cursor;
 
 	if (ch->left.instance && readable > 0 && n <= (uint64_t)readable)
-		pipe_commit_read(rx, n);
+		okl4_pipe_commit_read(rx, n);
 	ch->left.instance = 0;
 }
 

@@ -23,7 +23,7 @@ static inline bool channel_is_torn(const struct channel *ch)
 }
 
 /** channel_end() - the host's end of the guest's memory, in CHANNEL_ATTACHED */
-struct socketpair *channel_end(struct channel *ch);
+struct okl4_socketpair *channel_end(struct channel *ch);
 
 /** channel_tail_bytes() - what lies in tails; never part of the rings' fill */
 uint64_t channel_tail_bytes(const struct channel *ch);

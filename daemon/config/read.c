@@ -36,7 +36,8 @@ static void read_ring_bytes(struct conf_reader *r, const struct conf_node *node,
 	if (!conf_is_kind(r, node, CONF_NUMBER))
 		return;
 	if (!node->is_integer || node->integer < (int64_t)OKL4FS_RING_BYTES_MIN ||
-	    node->integer > (int64_t)OKL4FS_RING_BYTES_MAX || !fs_is_pow2((uint64_t)node->integer))
+	    node->integer > (int64_t)OKL4FS_RING_BYTES_MAX ||
+	    !okl4_is_pow2((uint64_t)node->integer))
 		conf_error(r->errors, node, "must be a power of two from %llu to %llu, not %.40s",
 			   OKL4FS_RING_BYTES_MIN, OKL4FS_RING_BYTES_MAX, node->text);
 	else

@@ -90,11 +90,9 @@ char *control_error_line(enum control_error code, const char *sentence)
 	return control_line(error_object(NULL, code, sentence));
 }
 
-static const struct control_method *find_method(const char *name)
+static const struct control_method *find_method(const struct control_method *m, const char *name)
 {
-	const struct control_method *m;
-
-	for (m = control_methods; m->name; m++)
+	for (; m->name; m++)
 		if (!strcmp(m->name, name))
 			return m;
 	return NULL;
@@ -207,7 +205,7 @@ static const char *check_envelope(struct conf_node *value, const struct conf_nod
 
 static int carry_out(struct control_request *req, const char *name, struct json_object **result)
 {
-	const struct control_method *m = find_method(name);
+	const struct control_method *m = find_method(req->caller->methods, name);
 	int code;
 
 	if (!m)

@@ -15,6 +15,7 @@
 
 struct evbuffer;
 struct json_object;
+struct control_method;
 struct control_subscriber;
 
 #define CONTROL_MAX_BATCH 16 /* requests in an array: a reply can be large */
@@ -36,12 +37,14 @@ enum control_error {
 /**
  * struct control_caller - the client that sent a request
  * @server: the server that it asks about
+ * @methods: the methods that it can call; the last has no name
  * @right: which methods it may call
  * @uid: its user, for error texts and the log
  * @subscriber: sends events to it
  */
 struct control_caller {
 	struct server *server;
+	const struct control_method *methods;
 	enum control_right right;
 	uid_t uid;
 	struct control_subscriber *subscriber;
@@ -79,24 +82,17 @@ struct control_request {
 /**
  * struct control_method - one method
  * @name: its name
- * @text: what it does
- * @right: who may call it
+ * @right: which right a client needs to call it
  * @params: its parameters
- * @result: members of its result, an object; NULL: the result describes itself
  * @call: carry it out; @result is a new object, unless the request gets a rest; Return: 0, CONTROL_LATER,
  *	or an enum control_error with a sentence
- * @error: an error that only some methods give: CONTROL_REFUSED, CONTROL_BUSY; 0: none
  */
 struct control_method {
-	const char *name, *text;
+	const char *name;
 	enum control_right right;
-	const struct control_field *params, *result;
+	const struct control_field *params;
 	int (*call)(struct control_request *req, struct json_object **result);
-	enum control_error error;
 };
-
-/** control_methods - all methods; the last has no name */
-extern const struct control_method control_methods[];
 
 /** control_refuse() - write the sentence of an error; Return: @code */
 __attribute__((format(printf, 3, 4))) int
@@ -112,8 +108,7 @@ const char *control_string(const struct control_request *req, const char *name);
 int control_guest_list(struct control_request *req, struct json_object **result);
 int control_channel_list(struct control_request *req, struct json_object **result);
 int control_metrics_get(struct control_request *req, struct json_object **result);
-extern const struct control_field control_guest_list_result[], control_channel_list_params[],
-	control_channel_list_result[], control_metrics_get_result[];
+extern const struct control_field control_channel_list_params[];
 
 /** control_channel_object() - a channel of a guest as in `channel.list`; Return: a new object */
 struct json_object *control_channel_object(const char *guest, const struct channel_snapshot *snap);
@@ -125,9 +120,6 @@ int control_channel_add(struct control_request *req, struct json_object **result
 int control_channel_remove(struct control_request *req, struct json_object **result);
 int control_channel_reset(struct control_request *req, struct json_object **result);
 int control_config_reload(struct control_request *req, struct json_object **result);
-
-/* A description of all methods (discover.c) */
-int control_discover(struct control_request *req, struct json_object **result);
 
 /**
  * struct control_work - a line that is being answered

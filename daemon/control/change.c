@@ -72,6 +72,7 @@ int control_guest_add(struct control_request *req, struct json_object **result)
 {
 	struct guest_config cfg;
 	struct lines errors;
+	char why[SERVER_WHY_BYTES];
 	int r;
 
 	if (!lines_begin(&errors))
@@ -80,10 +81,12 @@ int control_guest_add(struct control_request *req, struct json_object **result)
 	r = lines_end(&errors, req, r ? CONTROL_INVALID_PARAMS : 0);
 	if (r)
 		return r;
-	r = server_guest_add(req->server, &cfg);
+	r = server_guest_add(req->server, &cfg, why);
 	if (r == -EEXIST)
 		control_refuse(req, CONTROL_INVALID_PARAMS, "there is a guest \"%s\" already",
 			       cfg.name);
+	else if (r == -EXDEV)
+		control_refuse(req, CONTROL_REFUSED, "%s", why);
 	else if (r)
 		control_refuse(req, CONTROL_REFUSED,
 			       "guest %s: cannot be served: %s; the log says more", cfg.name,
@@ -107,8 +110,9 @@ static int offer_channel(struct control_request *req, struct guest *guest,
 			 const struct channel_config *cfg, struct json_object **result)
 {
 	const char *name = guest_config(guest)->name;
+	char why[SERVER_WHY_BYTES];
 	uint32_t id;
-	int r = server_channel_add(req->server, guest, cfg, &id);
+	int r = server_channel_add(req->server, guest, cfg, &id, why);
 
 	if (r == -EEXIST)
 		return control_refuse(req, CONTROL_INVALID_PARAMS,
@@ -116,6 +120,8 @@ static int offer_channel(struct control_request *req, struct guest *guest,
 	if (r == -ENOSPC)
 		return control_refuse(req, CONTROL_REFUSED, "guest %s has %d channels already",
 				      name, OKL4FS_MAX_CHANNELS);
+	if (r == -EXDEV)
+		return control_refuse(req, CONTROL_REFUSED, "%s", why);
 	if (r)
 		return control_refuse(
 			req, CONTROL_REFUSED,

@@ -2,10 +2,10 @@
 /*
  * channels.c - `channel.list`: the channels, some at a time
  *
- * There can be thousands, so a piece of the list is made when the one before it was taken. Guests and
- * channels may come and go in between: the list goes on at the place where it was, by the order in
- * which guests were made and by the channels' ids. Neither ever changes, so what is there all the while
- * is told exactly once, however the list is cut into pieces or pages.
+ * There can be thousands, so a piece of the list is made only when the client has taken the piece before
+ * it. Guests and channels may come and go in between. The list goes on at its place in the order in which
+ * guests were made, then by the channels' ids. Neither ever changes, so a channel that is there all the
+ * time is listed exactly once, however the list is cut into pieces or pages.
  */
 #include <errno.h>
 #include <event2/buffer.h>
@@ -20,27 +20,26 @@
 #include "control/call.h"
 #include "util/fd.h"
 
-#define CHANNELS_A_PIECE 32
-#define CURSOR           "%016" PRIx64 ".%" PRIu64 ".%" PRIu32
+#define CHANNELS_PER_PIECE 32
+#define CURSOR             "%016" PRIx64 ".%" PRIu64 ".%" PRIu32
 
 const struct control_field control_channel_list_params[] = {
-	CONTROL_FIELD("guest", CONTROL_STRING, "Only of this guest", .optional = true),
-	CONTROL_FIELD("limit", CONTROL_INTEGER, "At most so many, 1 or more", .optional = true),
-	CONTROL_FIELD("cursor", CONTROL_STRING, "Go on where the list ended that gave this cursor",
-		      .optional = true),
-	CONTROL_END,
+	{ .name = "guest", .type = CONTROL_STRING, .optional = true },
+	{ .name = "limit", .type = CONTROL_INTEGER, .optional = true },
+	{ .name = "cursor", .type = CONTROL_STRING, .optional = true },
+	{ .name = NULL },
 };
 
 /**
- * struct channel_list - channels that are being told, some at a time
- * @rest: their way out
- * @server: whose they are
- * @serial: (guest_serial()) the guest that comes next, or the one behind it if that has gone
- * @id: and the id of the channel that comes next there, likewise
- * @only: the only guest whose channels are wanted, by serial; 0: all
- * @left: channels that may yet be told
- * @begun: the beginning was told
- * @told: and a channel
+ * struct channel_list - a list that is being sent, some channels at a time
+ * @rest: base
+ * @server: has the guests
+ * @serial: guest_serial() of the next guest; if that guest has gone, the next larger one counts
+ * @id: id of the next channel of that guest, likewise
+ * @only: serial of the only guest whose channels are wanted; 0: all guests
+ * @left: how many channels may still be sent
+ * @begun: the beginning was sent
+ * @told: a channel was sent
  */
 struct channel_list {
 	struct control_rest rest;
@@ -51,7 +50,7 @@ struct channel_list {
 	bool begun, told;
 };
 
-/* The guest that comes next; NULL: there are no more */
+/* The guest to go on with; NULL: there are no more */
 static struct guest *next_guest(const struct channel_list *l)
 {
 	struct guest *guest, *next = NULL;
@@ -66,7 +65,7 @@ static struct guest *next_guest(const struct channel_list *l)
 	return next;
 }
 
-/* Goes to the next channels, whatever guest has them; Return: how many, at most @max, or -ENOMEM */
+/* Snapshots of the next channels, all of one guest; Return: how many, at most @max, or -ENOMEM */
 static int next_channels(struct channel_list *l, uint32_t max, struct guest **guest,
 			 struct channel_snapshot **snap)
 {
@@ -90,7 +89,7 @@ static int next_channels(struct channel_list *l, uint32_t max, struct guest **gu
 	return n;
 }
 
-static bool add_channel(struct channel_list *l, struct json_object *channel, struct evbuffer *out)
+static bool tell_channel(struct channel_list *l, struct json_object *channel, struct evbuffer *out)
 {
 	size_t bytes;
 	const char *text = json_object_to_json_string_length(
@@ -103,17 +102,17 @@ static bool add_channel(struct channel_list *l, struct json_object *channel, str
 	return ok;
 }
 
-/* Return: as control_rest's next */
-static int add_channels(struct channel_list *l, struct evbuffer *out)
+/* Return: as next() of struct control_rest */
+static int tell_channels(struct channel_list *l, struct evbuffer *out)
 {
 	_cleanup_free_ struct channel_snapshot *snap = NULL;
-	uint32_t max = l->left < CHANNELS_A_PIECE ? (uint32_t)l->left : CHANNELS_A_PIECE;
+	uint32_t max = l->left < CHANNELS_PER_PIECE ? (uint32_t)l->left : CHANNELS_PER_PIECE;
 	struct guest *guest;
 	int n = max ? next_channels(l, max, &guest, &snap) : 0;
 
 	for (int i = 0; i < n; i++) {
-		if (!add_channel(l, control_channel_object(guest_config(guest)->name, &snap[i]),
-				 out))
+		if (!tell_channel(l, control_channel_object(guest_config(guest)->name, &snap[i]),
+				  out))
 			return -ENOMEM;
 		l->id = snap[i].id + 1;
 		l->left--;
@@ -121,7 +120,7 @@ static int add_channels(struct channel_list *l, struct evbuffer *out)
 	return n < 0 ? n : n > 0;
 }
 
-/* The list ends here: for good, or because as many as were wanted were told */
+/* The list ends: there are no more channels, or the limit is reached, and a cursor says where to go on */
 static bool add_end(struct channel_list *l, struct evbuffer *out)
 {
 	_cleanup_free_ struct channel_snapshot *snap = NULL;
@@ -145,7 +144,7 @@ static int channel_list_next(struct control_rest *rest, struct evbuffer *out)
 	if (!l->begun && evbuffer_add(out, begin, strlen(begin)))
 		return -ENOMEM;
 	l->begun = true;
-	r = add_channels(l, out);
+	r = tell_channels(l, out);
 	return r || add_end(l, out) ? r : -ENOMEM;
 }
 
@@ -155,7 +154,6 @@ static void channel_list_free(struct control_rest *rest)
 }
 _Static_assert(offsetof(struct channel_list, rest) == 0, "the casts above");
 
-/* Where a list is to begin; Return: 0 or CONTROL_INVALID_PARAMS */
 static int read_cursor(struct control_request *req, struct channel_list *l)
 {
 	const char *text = control_string(req, "cursor");
@@ -166,7 +164,7 @@ static int read_cursor(struct control_request *req, struct channel_list *l)
 	strtoull(text, &end, 16);
 	l->serial = *end ? strtoull(end + 1, &end, 10) : 0;
 	l->id = *end ? (uint32_t)strtoul(end + 1, NULL, 10) : 0;
-	/* What is not as it would be written now was not written here. */
+	/* A cursor that would be written otherwise now does not come from this daemon. */
 	snprintf(again, sizeof(again), CURSOR, server_instance(), l->serial, l->id);
 	if (!strcmp(text, again))
 		return 0;
@@ -175,7 +173,6 @@ static int read_cursor(struct control_request *req, struct channel_list *l)
 		"\"cursor\" is not one that this daemon has given: begin without one");
 }
 
-/* Which channels are wanted; Return: 0 or CONTROL_INVALID_PARAMS */
 static int read_wanted(struct control_request *req, struct channel_list *l)
 {
 	const char *name = control_string(req, "guest");

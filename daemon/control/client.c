@@ -2,12 +2,12 @@
 /*
  * client.c - a connection of the control socket
  *
- * Lines come in and lines go out. Clients take turns: in one turn of the loop each carries out one
- * request, or makes one piece of a long answer, and only after all that it was sent before was taken.
- * So none holds up the others, and a client's memory is bounded: its input by the length of a line,
- * its output by one piece and what control_events.c lets wait. A client that does not take its answer for
- * some time is dropped, and so is one that asks nothing for some time: what counts is a whole line, not
- * a byte. A client that wants events may be silent and slow.
+ * Lines come in and lines go out. Clients take turns: in one turn of the loop, each client gets one
+ * request carried out or one piece of a long answer made, and only once it has taken everything that it
+ * was sent before. So no client holds up the others, and the memory of each is bounded: its input by the
+ * length of a line, its output by one piece and by the events that subscribers.c lets wait. A client that
+ * does not take its answer for some time is dropped, and so is one that asks nothing for some time; only a
+ * whole line counts as a question. A client that wants events may be silent and slow.
  */
 #include "control/client.h"
 
@@ -31,16 +31,16 @@
 
 /**
  * struct control_client - a connection
- * @all: all of them
- * @peer: who it is
+ * @all: all connections
+ * @peer: the process and user at the other end
  * @place: what it may do, and its place among all
  * @bev: the connection
- * @idle_ev: nothing was asked for too long
+ * @idle_ev: timer: it has asked nothing for too long
  * @turn: its next turn
  * @work: the line that is being answered
- * @waits: its request can go on when another client's answer was taken
- * @subscriber: what it wants to be told
- * @closing: nothing more is read; it is over when the output is
+ * @waits: its request can go on once another client's answer has been taken
+ * @subscriber: the events that it wants
+ * @closing: nothing more is read; the connection ends when the output has been taken
  */
 struct control_client {
 	struct control_clients *all;
@@ -60,7 +60,7 @@ static struct control_client *client_of(struct control_place *place)
 	return (struct control_client *)((char *)place - offsetof(struct control_client, place));
 }
 
-/* From now on it has to take its answers, each piece in some time */
+/* From now on the client must take each piece of an answer within WRITE_TIMEOUT_S. */
 static void limit_writing(struct control_client *c)
 {
 	const struct timeval limit = { .tv_sec = WRITE_TIMEOUT_S };
@@ -73,7 +73,7 @@ static bool has_output(const struct control_client *c)
 	return evbuffer_get_length(bufferevent_get_output(c->bev));
 }
 
-/* Whether there is something to do in the input: a line, or one that is too long */
+/* Whether the input has a line, or the beginning of one that is too long */
 static bool has_line(const struct control_client *c)
 {
 	struct evbuffer *in = bufferevent_get_input(c->bev);
@@ -83,7 +83,7 @@ static bool has_line(const struct control_client *c)
 			 evbuffer_search_eol(in, NULL, NULL, EVBUFFER_EOL_LF).pos >= 0);
 }
 
-/* An answer has gone: what had to wait for that may go on */
+/* An answer has been taken: requests that had to wait for that may go on. */
 static void end_work(struct control_client *c)
 {
 	struct control_place *place;
@@ -113,7 +113,7 @@ static void client_free(struct control_client *c)
 	free(c);
 }
 
-/* @line is consumed; NULL: nothing is to be sent */
+/* Consumes @line; NULL: nothing is sent */
 static void answer(struct control_client *c, char *line)
 {
 	if (line)
@@ -121,8 +121,8 @@ static void answer(struct control_client *c, char *line)
 	free(line);
 }
 
-/* The next line of the input, to be freed, or NULL. At the end what is left counts as a line, too */
-static char *take_line(struct control_client *c, size_t *bytes)
+/* The next line of the input, to be freed, or NULL. At the end of the input, the rest counts as a line. */
+static char *take_input_line(struct control_client *c, size_t *bytes)
 {
 	struct evbuffer *in = bufferevent_get_input(c->bev);
 	char *line = evbuffer_readln(in, bytes, EVBUFFER_EOL_LF);
@@ -138,7 +138,7 @@ static char *take_line(struct control_client *c, size_t *bytes)
 	return line;
 }
 
-/* From now on nothing is asked */
+/* The client has nothing to wait for: from now on its silence is limited. */
 static void begin_idle(struct control_client *c)
 {
 	struct timeval limit = { .tv_sec = c->all->idle_seconds };
@@ -149,7 +149,7 @@ static void begin_idle(struct control_client *c)
 		event_del(c->idle_ev);
 }
 
-/* What comes next: to take the output, the client's turn, or the rest of its input; frees one that is over */
+/* Decides what comes next: output to be taken, a turn, or more input; frees a client that is done */
 static void go_on(struct control_client *c)
 {
 	bool work = c->work.line || has_line(c);
@@ -159,21 +159,21 @@ static void go_on(struct control_client *c)
 	else if (!c->closing)
 		bufferevent_enable(c->bev, EV_READ);
 	if (has_output(c))
-		return; /* on_written() comes here again */
+		return; /* on_written() calls this again */
 	if (work && !c->waits)
 		loop_schedule(c->all->loop, &c->turn);
 	else if (!work && c->closing)
 		client_free(c);
 }
 
-/* The next line becomes the client's work, unless it is none */
+/* The next line becomes the client's work, unless it is empty. */
 static void begin_work(struct control_client *c)
 {
 	struct evbuffer *in = bufferevent_get_input(c->bev);
 	size_t bytes;
-	char *line = take_line(c, &bytes);
+	char *line = take_input_line(c, &bytes);
 
-	if (!line) { /* too long, or no memory for it */
+	if (!line) { /* too long, or out of memory */
 		c->closing = true;
 		evbuffer_drain(in, evbuffer_get_length(in));
 		answer(c, control_error_line(CONTROL_INVALID_REQUEST,
@@ -193,11 +193,12 @@ static void begin_work(struct control_client *c)
 }
 _Static_assert(MAX_LINE_BYTES == 65536, "the sentence above says so");
 
-/* One request, or one piece of an answer; Return: false when the client is to be freed */
+/* Carries out one request, or makes one piece of an answer; Return: false: the client is to be freed */
 static bool work(struct control_client *c)
 {
 	const struct control_caller caller = {
 		.server = c->all->server,
+		.methods = c->all->methods,
 		.right = c->place.right,
 		.uid = c->peer.uid,
 		.subscriber = &c->subscriber,
@@ -234,7 +235,7 @@ static void on_turn(void *arg)
 		go_on(c);
 }
 
-static void on_read(struct bufferevent *bev, void *arg)
+static void on_client_read(struct bufferevent *bev, void *arg)
 {
 	go_on(arg);
 }
@@ -247,7 +248,7 @@ static void on_written(struct bufferevent *bev, void *arg)
 	go_on(c);
 }
 
-/* The input is at its end, or something is wrong */
+/* The input has ended, or the connection has failed. */
 static void on_end(struct bufferevent *bev, short what, void *arg)
 {
 	struct control_client *c = arg;
@@ -255,7 +256,7 @@ static void on_end(struct bufferevent *bev, short what, void *arg)
 	if (what & BEV_EVENT_EOF && what & BEV_EVENT_READING) {
 		c->closing = true;
 		control_subscriber_off(&c->subscriber);
-		limit_writing(c); /* a client that wanted events had no limit */
+		limit_writing(c); /* there was no limit while the client wanted events */
 		go_on(c);
 		return;
 	}
@@ -265,7 +266,7 @@ static void on_end(struct bufferevent *bev, short what, void *arg)
 	client_free(c);
 }
 
-/* Tells it why, and ends it; what it has asked meanwhile is not answered */
+/* Tells the client why, and ends it; requests that have come meanwhile are not answered */
 static void dismiss(struct control_client *c, enum control_error code, const char *sentence)
 {
 	control_subscriber_off(&c->subscriber);
@@ -282,7 +283,7 @@ static void on_idle(evutil_socket_t fd, short what, void *arg)
 	char sentence[64];
 
 	if (has_output(c)) {
-		begin_idle(c); /* it has an answer to take; that has a limit of its own */
+		begin_idle(c); /* the client has an answer to take, which has a limit of its own */
 		return;
 	}
 	log_debug("control: pid %d has asked nothing for %" PRIu32 " s", (int)c->peer.pid,
@@ -292,7 +293,7 @@ static void on_idle(evutil_socket_t fd, short what, void *arg)
 	dismiss(c, CONTROL_IDLE, sentence);
 }
 
-/* Says so if that can be done at once; @fd stays open */
+/* Sends an error if that can be done at once; @fd stays open */
 static void tell_at_once(int fd, enum control_error code, const char *sentence)
 {
 	char *line = control_error_line(code, sentence);
@@ -302,12 +303,11 @@ static void tell_at_once(int fd, enum control_error code, const char *sentence)
 	free(line);
 }
 
-/* Its place goes to another client */
 static void give_up_place(struct control_client *c)
 {
 	log_debug("control: pid %d, uid %u leaves for another client", (int)c->peer.pid,
 		  c->peer.uid);
-	/* In the middle of an answer it would be taken for a part of it. */
+	/* In the middle of an answer, the sentence would be taken for a part of it. */
 	if (!c->work.line && !has_output(c))
 		tell_at_once(bufferevent_getfd(c->bev), CONTROL_IDLE,
 			     "another client needed the place of the one that asked nothing for "
@@ -315,8 +315,8 @@ static void give_up_place(struct control_client *c)
 	client_free(c);
 }
 
-/* Makes room for a client; Return: false, and it was told, when there is none */
-static bool make_room(struct control_clients *all, struct control_client *c, int fd)
+/* Return: false: there is no room, and the client was told */
+static bool make_room_for_client(struct control_clients *all, struct control_client *c, int fd)
 {
 	struct control_place *place;
 	char why[128];
@@ -338,7 +338,7 @@ static bool make_room(struct control_clients *all, struct control_client *c, int
 	}
 }
 
-/* A client with its memory and events, which does not own @fd; NULL: out of memory, or no room for it */
+/* NULL: out of memory, or no room for the client; then @fd stays open */
 static struct control_client *client_new(struct control_clients *all, int fd)
 {
 	struct control_client *c = calloc(1, sizeof(*c));
@@ -351,7 +351,7 @@ static struct control_client *client_new(struct control_clients *all, int fd)
 		goto fail;
 	c->place.uid = c->peer.uid;
 	c->place.right = control_rights_of(&all->rights, &c->peer);
-	if (!make_room(all, c, fd))
+	if (!make_room_for_client(all, c, fd))
 		goto fail;
 	c->idle_ev = evtimer_new(loop_base(all->loop), on_idle, c);
 	c->subscriber.queue = evbuffer_new();
@@ -383,15 +383,14 @@ void control_clients_take(struct control_clients *all, int fd)
 	log_debug("control: client with pid %d, uid %u, gid %u", (int)c->peer.pid, c->peer.uid,
 		  c->peer.groups[0]);
 	TAILQ_INSERT_TAIL(&all->places, &c->place, entry);
-	bufferevent_setcb(c->bev, on_read, on_written, on_end, c);
-	/* One byte more than a line may have, so that a longer one is seen */
+	bufferevent_setcb(c->bev, on_client_read, on_written, on_end, c);
+	/* One byte more than a line may have, so that a longer line is noticed */
 	bufferevent_setwatermark(c->bev, EV_READ, 0, MAX_LINE_BYTES + 1);
 	limit_writing(c);
 	bufferevent_enable(c->bev, EV_READ | EV_WRITE);
 	begin_idle(c);
 }
 
-/* Who may do what, and for how long a client may say nothing */
 static void take_config(struct control_clients *all)
 {
 	const struct config *cfg = server_config(all->server);
@@ -400,10 +399,12 @@ static void take_config(struct control_clients *all)
 	all->idle_seconds = cfg->control_idle_seconds;
 }
 
-void control_clients_init(struct control_clients *all, struct loop *loop, struct server *server)
+void control_clients_init(struct control_clients *all, struct loop *loop, struct server *server,
+			  const struct control_method *methods)
 {
 	all->loop = loop;
 	all->server = server;
+	all->methods = methods;
 	TAILQ_INIT(&all->places);
 	take_config(all);
 }
@@ -415,18 +416,18 @@ void control_clients_deinit(struct control_clients *all)
 	control_rights_deinit(&all->rights);
 }
 
-/* What it may not know any more it is not told any more */
+/* A reload has taken all rights of the client. */
 static void lose_rights(struct control_client *c)
 {
 	if (c->work.rest) {
-		client_free(c); /* in the middle of an answer there is no saying why */
-	} else if (c->subscriber.on &&
-		   c->work.line) { /* perhaps what it asks is this very reload */
+		client_free(c); /* in the middle of an answer, the reason cannot be sent */
+	} else if (c->subscriber.on && c->work.line) { /* its request may be this very reload */
 		control_subscriber_off(&c->subscriber);
 		evbuffer_drain(bufferevent_get_input(c->bev), MAX_LINE_BYTES + 1);
 		c->closing = true;
 	} else if (c->subscriber.on) {
-		dismiss(c, CONTROL_DENIED, "the configuration has changed: no rights any more");
+		dismiss(c, CONTROL_DENIED,
+			"the configuration has changed and gives this client no rights");
 	} else {
 		begin_idle(c);
 	}

@@ -12,32 +12,43 @@
 #include "control/rights.h"
 #include "server/server.h"
 
+struct control_method;
+
 /**
- * struct control_clients - all connections, and what holds for all
+ * struct control_clients - all connections, and what they share
  * @loop: main loop; borrowed
- * @server: what they are told of; borrowed
- * @rights: who may do what
- * @idle_seconds: after which a client that asks nothing is sent away; 0: never
- * @places: the connections, the one whose last question is the oldest first
+ * @server: what the methods show and change; borrowed
+ * @methods: what clients can call; borrowed
+ * @rights: which client may call what
+ * @idle_seconds: a client that asks nothing for so long is dismissed; 0: never
+ * @places: the connections; the one that has asked nothing for the longest time is first
  */
 struct control_clients {
 	struct loop *loop;
 	struct server *server;
+	const struct control_method *methods;
 	struct control_rights rights;
 	uint32_t idle_seconds;
 	struct control_places places;
 };
 
-/** control_clients_init() - none yet; @loop and @server are borrowed, @server says who may do what */
-void control_clients_init(struct control_clients *all, struct loop *loop, struct server *server);
+/**
+ * control_clients_init() - no connections yet
+ * @all: out
+ * @loop: main loop; borrowed
+ * @server: its configuration says which client may call what; borrowed
+ * @methods: what clients can call, the last without a name; borrowed
+ */
+void control_clients_init(struct control_clients *all, struct loop *loop, struct server *server,
+			  const struct control_method *methods);
 
-/** control_clients_deinit() - drop all */
+/** control_clients_deinit() - drop all connections */
 void control_clients_deinit(struct control_clients *all);
 
-/** control_clients_take() - a client has connected: serve it, or say why not; @fd is consumed */
+/** control_clients_take() - serve a client that has connected, or tell it why not; @fd is consumed */
 void control_clients_take(struct control_clients *all, int fd);
 
-/** control_clients_reload() - the configuration is another one; it holds for those who are there, too */
+/** control_clients_reload() - apply a new configuration, to connected clients too */
 void control_clients_reload(struct control_clients *all);
 
 #endif

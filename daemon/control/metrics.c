@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * metrics.c - metrics by way of the control socket
+ * metrics.c - `metrics.get`: metrics over the control socket
  *
- * The text has some megabytes when there are many channels, so it is told a metric at a time.
+ * With many channels the text has some megabytes, so it is sent one metric at a time.
  */
 #include <errno.h>
 #include <event2/buffer.h>
@@ -15,19 +15,13 @@
 #include "metrics/metrics.h"
 #include "control/call.h"
 
-const struct control_field control_metrics_get_result[] = {
-	CONTROL_FIELD("content_type", CONTROL_STRING, "Of the text, as in HTTP"),
-	CONTROL_FIELD("text", CONTROL_STRING, "OpenMetrics"),
-	CONTROL_END,
-};
-
 /**
- * struct telling - a text that is being told, a metric at a time
- * @rest: its way out
- * @uid: whose client takes it
- * @metrics: what was seen
+ * struct telling - a text that is being sent, one metric at a time
+ * @rest: base
+ * @uid: user of the client that takes it
+ * @metrics: the numbers, as they were at the beginning
  * @piece: room for a metric, empty between the pieces
- * @begun: the beginning was told
+ * @begun: the beginning was sent
  * @entry: in the list of all
  */
 struct telling {
@@ -39,7 +33,7 @@ struct telling {
 	LIST_ENTRY(telling) entry;
 };
 
-/* What was seen takes some memory: so each user has one of these at a time. Main's */
+/* Their numbers take some memory, so each user has one of these at a time. Main's */
 static LIST_HEAD(, telling) tellings = LIST_HEAD_INITIALIZER(tellings);
 
 static bool add_begin(struct evbuffer *out)
@@ -48,7 +42,7 @@ static bool add_begin(struct evbuffer *out)
 				   metrics_content_type(METRICS_OPENMETRICS)) > 0;
 }
 
-/* A text as it stands between the quotation marks of JSON */
+/* Appends a text as JSON has it between quotation marks */
 static bool add_escaped(struct evbuffer *out, struct evbuffer *text)
 {
 	size_t bytes = evbuffer_get_length(text);

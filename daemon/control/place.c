@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * place.c - for how many clients of the control socket there is room, and who makes room
+ * place.c - how many clients the control socket serves, and which one makes room
  */
 #include "control/place.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
-/* struct group - a part of the clients: those of one user, or those with a right up to some right */
+/* Some of the clients: those of a user, those with certain rights, or both */
 struct group {
-	const uid_t *uid; /* NULL: of all users */
+	const uid_t *uid; /* NULL: all users */
 	enum control_right least, most;
 };
 
@@ -18,7 +18,7 @@ static bool is_in(const struct group *g, const struct control_place *p)
 	return p->right >= g->least && p->right <= g->most && (!g->uid || *g->uid == p->uid);
 }
 
-static size_t count(const struct control_places *all, const struct group *g)
+static size_t count_group(const struct control_places *all, const struct group *g)
 {
 	struct control_place *p;
 	size_t n = 0;
@@ -28,7 +28,7 @@ static size_t count(const struct control_places *all, const struct group *g)
 	return n;
 }
 
-/* The one of a group that leaves first; NULL: nobody there does */
+/* The client of a group that leaves first; NULL: none */
 static struct control_place *first(const struct control_places *all, const struct group *g,
 				   bool also_busy)
 {
@@ -63,11 +63,11 @@ bool control_place_find(const struct control_places *all, const struct control_p
 
 	*leaves = NULL;
 	if (who->right == CONTROL_NOBODY) {
-		if (count(all, &strangers) >= CONTROL_MAX_STRANGERS)
+		if (count_group(all, &strangers) >= CONTROL_MAX_STRANGERS)
 			*leaves = first(all, &strangers, true);
 		return true;
 	}
-	if (!may_have_all(who->uid) && count(all, &own) >= CONTROL_MAX_OF_USER) {
+	if (!may_have_all(who->uid) && count_group(all, &own) >= CONTROL_MAX_OF_USER) {
 		*leaves = first(all, &own, is_admin);
 		snprintf(why, size,
 			 "uid %u has %d clients already, and each has an answer to take or is "
@@ -75,8 +75,8 @@ bool control_place_find(const struct control_places *all, const struct control_p
 			 who->uid, CONTROL_MAX_OF_USER);
 		return *leaves;
 	}
-	if (count(all, &clients) < CONTROL_MAX_CLIENTS &&
-	    (is_admin || count(all, &readers) < CONTROL_MAX_READERS))
+	if (count_group(all, &clients) < CONTROL_MAX_CLIENTS &&
+	    (is_admin || count_group(all, &readers) < CONTROL_MAX_READERS))
 		return true;
 	*leaves = first(all, &readers, is_admin);
 	if (!*leaves && is_admin)

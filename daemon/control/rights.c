@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * rights.c - who is at the other end of the control socket, and what he may
+ * rights.c - which user a client of the control socket has, and what it may do
  */
 #include "control/rights.h"
 
@@ -13,19 +13,13 @@
 #include "util/account.h"
 #include "util/log.h"
 
-/**
- * add_groups() - the supplementary groups
- * @peer: who; his own group is there
- * @fd: connection
- *
- * Return: 0 or -errno.
- */
+/* The supplementary groups; the process's own group is there already */
 static int add_groups(struct control_peer *peer, int fd)
 {
 	socklen_t bytes = 0;
 	gid_t *groups;
 
-	/* Without room for any it says how much it takes. */
+	/* Without room for any group, the kernel says how much it takes. */
 	if (!getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, NULL, &bytes))
 		return 0;
 	if (errno != ERANGE)
@@ -68,23 +62,13 @@ void control_peer_deinit(struct control_peer *peer)
 	peer->n_groups = 0;
 }
 
-/**
- * unknown() - a name that was there when the configuration was read, and is not any more
- * @kind: "user" or "group"
- * @name: the name
- * @r: -errno
- */
-static void unknown(const char *kind, const char *name, int r)
+/* The name was known when the configuration was read. */
+static void log_unknown(const char *kind, const char *name, int r)
 {
-	log_err("control: %s %s: %s; it has no rights", kind, name,
-		r == -ESRCH ? "there is none" : strerror(-r));
+	log_err("control: %s %s has no rights: %s", kind, name,
+		r == -ESRCH ? "the system does not know it" : strerror(-r));
 }
 
-/**
- * ids_init() - look up names
- * @ids: out
- * @names: the names
- */
 static void ids_init(struct control_ids *ids, const struct principals *names)
 {
 	*ids = (struct control_ids){ .given = names->given };
@@ -99,21 +83,17 @@ static void ids_init(struct control_ids *ids, const struct principals *names)
 
 		ids->n_users += !r;
 		if (r)
-			unknown("user", names->users[i], r);
+			log_unknown("user", names->users[i], r);
 	}
 	for (size_t i = 0; i < names->n_groups; i++) {
 		int r = account_gid(names->groups[i], &ids->groups[ids->n_groups]);
 
 		ids->n_groups += !r;
 		if (r)
-			unknown("group", names->groups[i], r);
+			log_unknown("group", names->groups[i], r);
 	}
 }
 
-/**
- * ids_deinit() - free what belongs to it
- * @ids: numbers
- */
 static void ids_deinit(struct control_ids *ids)
 {
 	free(ids->users);
@@ -132,13 +112,6 @@ void control_rights_deinit(struct control_rights *rights)
 	ids_deinit(&rights->admins);
 }
 
-/**
- * among() - whether somebody is meant, or one of his groups
- * @ids: who is meant
- * @peer: somebody
- *
- * Return: true when he is.
- */
 static bool among(const struct control_ids *ids, const struct control_peer *peer)
 {
 	for (size_t i = 0; i < ids->n_users; i++) {

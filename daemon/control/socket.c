@@ -2,8 +2,8 @@
 /*
  * socket.c - the control socket
  *
- * Who may connect is a matter of the socket's mode and group, who may what one of the configuration
- * (control_rights.h). A reload changes the latter at once, and for those who are connected, too.
+ * The socket's mode and group say which users may connect; the configuration says which of them may do
+ * what (rights.h). A reload changes the latter at once, for clients that are connected too.
  */
 #include "control/socket.h"
 
@@ -13,15 +13,16 @@
 
 #include "loop/listener.h"
 #include "control/client.h"
+#include "control/methods.h"
 #include "util/fd.h"
 #include "util/log.h"
 
 /**
  * struct control - see socket.h
- * @clients: who is there
- * @watch: tells of reloads
- * @socket: where they come from; borrowed
- * @listener: takes them in
+ * @clients: the connections
+ * @watch: calls reloaded() after a reload
+ * @socket: where clients connect; borrowed
+ * @listener: accepts them
  */
 struct control {
 	struct control_clients clients;
@@ -30,8 +31,8 @@ struct control {
 	struct listener listener;
 };
 
-/* In place of a socket whose file is lost. Return: 0 or -errno, with a log line */
-static int listen_again(struct control_socket *s, const struct config *cfg)
+/* Replaces a socket whose file is lost; Return: 0 or -errno, with a log line */
+static int listen_anew(struct control_socket *s, const struct config *cfg)
 {
 	int fd = socket_file_listen(&s->file, s->file.path, cfg->control_mode, cfg->control_group);
 
@@ -54,7 +55,9 @@ int control_socket_open(struct control_socket *s, const struct config *cfg, int 
 	if (fd >= 0) {
 		r = socket_file_borrow(&s->file, cfg->control_path);
 		if (!r && socket_file_is_lost(&s->file))
-			listen_again(s, cfg); /* what the service manager has is better than none */
+			listen_anew(
+				s,
+				cfg); /* if that fails, the service manager's socket is better than none */
 	} else {
 		r = socket_file_listen(&s->file, cfg->control_path, cfg->control_mode,
 				       cfg->control_group);
@@ -74,22 +77,22 @@ void control_socket_close(struct control_socket *s)
 	socket_file_release(&s->file);
 }
 
-static void take_client(void *arg, int fd)
+static void take_control_client(void *arg, int fd)
 {
 	struct control *control = arg;
 
 	control_clients_take(&control->clients, fd);
 }
 
-/* Serve what the socket has. Return: 0 or -ENOMEM */
-static int serve(struct control *control)
+/* Takes the socket's descriptor; Return: 0 or -ENOMEM */
+static int serve_clients(struct control *control)
 {
 	int fd = control->socket->fd;
 
 	control->socket->fd = -1;
 	listener_stop(&control->listener);
 	return listener_start(&control->listener, control->clients.loop, NULL, "control", fd,
-			      take_client, control);
+			      take_control_client, control);
 }
 
 static void reloaded(void *arg)
@@ -98,9 +101,9 @@ static void reloaded(void *arg)
 
 	control_clients_reload(&control->clients);
 	if (!socket_file_is_lost(&control->socket->file) ||
-	    listen_again(control->socket, server_config(control->clients.server)))
+	    listen_anew(control->socket, server_config(control->clients.server)))
 		return;
-	if (serve(control))
+	if (serve_clients(control))
 		log_err("control: out of memory; nobody can connect until the daemon is restarted");
 }
 
@@ -113,10 +116,10 @@ int control_new(struct control **out, struct loop *loop, struct server *server,
 	if (!control)
 		return -ENOMEM;
 	control->socket = socket;
-	control_clients_init(&control->clients, loop, server);
+	control_clients_init(&control->clients, loop, server, control_methods);
 	control->watch = (struct server_watch){ .reloaded = reloaded, .arg = control };
 	server_watch(server, &control->watch);
-	if (serve(control)) {
+	if (serve_clients(control)) {
 		log_err("control: %s", strerror(ENOMEM));
 		control_free(control);
 		return -ENOMEM;

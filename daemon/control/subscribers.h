@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * events.h - clients that want to be told what happens (private to control)
+ * subscribers.h - clients that want events (private to control)
  *
  * Each event becomes a line, a JSON-RPC notification `event`, for every client whose filter lets it
- * through. What a client has not taken is bounded: what does not fit is counted, and when the client
- * has taken all, it is told how many it missed (`lost`), and goes on from there.
+ * through. What a client has not taken is bounded. Events that do not fit are counted; when the client
+ * has taken everything, it is told how many it has missed (`lost`), and gets those that follow.
  */
-#ifndef OKL4FSD_CONTROL_EVENTS_H
-#define OKL4FSD_CONTROL_EVENTS_H
+#ifndef OKL4FSD_CONTROL_SUBSCRIBERS_H
+#define OKL4FSD_CONTROL_SUBSCRIBERS_H
 
 #include <sys/queue.h>
 
@@ -23,14 +23,14 @@ struct json_object;
 struct control_request;
 
 /**
- * struct control_subscriber - what a client wants to be told
+ * struct control_subscriber - which events a client wants
  * @bev: its connection; borrowed
- * @queue: lines that wait until the answer that is being told is whole; the client's
- * @held: they wait
+ * @queue: lines that wait until the answer that is being sent is complete; owned by the client
+ * @held: lines go to @queue
  * @on: it wants events
- * @guest: of this guest only; "" for all
- * @kinds: of these only, a bit each
- * @lost: events that there was no room for, and that it was not yet told of
+ * @guest: only those of this guest; "": of all guests
+ * @kinds: only those of these kinds, one bit per kind
+ * @lost: events that did not fit, and that the client has not been told of
  * @entry: in the list of all
  */
 struct control_subscriber {
@@ -43,23 +43,20 @@ struct control_subscriber {
 	LIST_ENTRY(control_subscriber) entry;
 };
 
-/** control_subscriber_off() - it wants no events any more; no-op when it wants none */
+/** control_subscriber_off() - the client no longer wants events; no-op if it wants none */
 void control_subscriber_off(struct control_subscriber *sub);
 
-/** control_subscriber_hold() - an answer is being told, in pieces: events wait until it is whole */
+/** control_subscriber_hold() - an answer is being sent in pieces: events wait until it is complete */
 void control_subscriber_hold(struct control_subscriber *sub);
 
-/** control_subscriber_release() - the answer is whole: events follow it */
+/** control_subscriber_release() - the answer is complete: events follow it */
 void control_subscriber_release(struct control_subscriber *sub);
 
-/** control_subscriber_written() - it has taken all there was: it can be told what it missed */
+/** control_subscriber_written() - the client has taken everything: tell it how many events it has missed */
 void control_subscriber_written(struct control_subscriber *sub);
 
 /* `events.subscribe` */
 int control_subscribe(struct control_request *req, struct json_object **result);
-extern const struct control_field control_subscribe_params[], control_subscribe_result[];
-
-/** control_subscribers_describe() - for `rpc.discover`: the notification, and all kinds; Return: a new object */
-struct json_object *control_subscribers_describe(void);
+extern const struct control_field control_subscribe_params[];
 
 #endif

@@ -14,16 +14,9 @@
 #include "ctl/result.h"
 #include "util/clock.h"
 
-static const char *const counter_names[] = {
-	[RATE_BYTES] = "bytes",
-	[RATE_MESSAGES] = "messages",
-	[RATE_WAKES_SENT] = "wakes_sent",
-	[RATE_WAKES_RECEIVED] = "wakes_received",
-	[RATE_FULL_STALLS] = "full_stalls",
-	[RATE_EMPTY_STALLS] = "empty_stalls",
-};
-_Static_assert(sizeof(counter_names) / sizeof(counter_names[0]) == N_RATE_COUNTERS,
-	       "a name for each counter");
+#define NAME(upper, name, unit, help) [RATE_##upper] = #name,
+static const char *const counter_names[] = { WAY_COUNTERS(NAME) };
+#undef NAME
 
 const char *rate_counter_name(enum rate_counter counter)
 {

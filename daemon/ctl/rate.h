@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "ctl/connection.h"
+#include "util/way_counters.h"
 
 struct json_object;
 
@@ -36,16 +37,10 @@ enum ctl_exit look_take(struct look *look, struct connection *c, const char *gue
 /** look_drop() - free what a look owns */
 void look_drop(struct look *look);
 
-/** enum rate_counter - the counters that have rates */
-enum rate_counter {
-	RATE_BYTES,
-	RATE_MESSAGES,
-	RATE_WAKES_SENT,
-	RATE_WAKES_RECEIVED,
-	RATE_FULL_STALLS,
-	RATE_EMPTY_STALLS,
-	N_RATE_COUNTERS
-};
+#define RATE_ENUMERATOR(upper, name, unit, help) RATE_##upper,
+/** enum rate_counter - RATE_BYTES and so on: the counters of a direction (WAY_COUNTERS()) */
+enum rate_counter { WAY_COUNTERS(RATE_ENUMERATOR) N_RATE_COUNTERS };
+#undef RATE_ENUMERATOR
 
 /** rate_counter_name() - what a counter is called in results; static memory */
 const char *rate_counter_name(enum rate_counter counter);

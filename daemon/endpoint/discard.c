@@ -64,7 +64,5 @@ const struct endpoint_ops endpoint_discard = {
 	.type = ENDPOINT_DISCARD,
 	.new = discard_new,
 	.info = discard_info,
-	.leave = endpoint_leave_nothing,
-	.enter = endpoint_enter_nothing,
 	.free = discard_free,
 };

@@ -64,7 +64,7 @@ static int64_t echo_piece(void *arg, uint64_t max)
 {
 	struct echo *e = arg;
 	struct channel *ch = e->ep.ch;
-	struct pipe_seg from[2], to[2];
+	struct okl4_pipe_seg from[2], to[2];
 	int64_t filled = channel_peek_read(ch, from), room;
 	int r;
 
@@ -72,29 +72,29 @@ static int64_t echo_piece(void *arg, uint64_t max)
 		pass_echo_eof(e);
 		return 0;
 	}
-	if (filled < 0 && filled != -FS_AGAIN)
+	if (filled < 0 && filled != -OKL4_AGAIN)
 		return filled;
 	channel_set_open(ch, true, true);
-	if (filled == -FS_AGAIN) {
+	if (filled == -OKL4_AGAIN) {
 		r = channel_wait_read(ch);
-		return r == 1 ? -FS_AGAIN : r;
+		return r == 1 ? -OKL4_AGAIN : r;
 	}
 
 	room = channel_peek_write(ch, to);
-	if (room == -FS_PIPE)
+	if (room == -OKL4_PIPE)
 		return 0; /* a new reader wakes us */
-	if (room == -FS_AGAIN) {
+	if (room == -OKL4_AGAIN) {
 		r = channel_wait_write(ch, ch->sp.ring_bytes / 2);
-		return r == 1 ? -FS_AGAIN : r;
+		return r == 1 ? -OKL4_AGAIN : r;
 	}
 	if (room < 0)
 		return room;
 
-	max = fs_min(max, fs_min((uint64_t)filled, (uint64_t)room));
+	max = okl4_min(max, okl4_min((uint64_t)filled, (uint64_t)room));
 	endpoint_copy(to, from, max);
 	channel_commit_write(ch, max);
 	channel_commit_read(ch, max);
-	return channel_usable(ch) ? (int64_t)max : -FS_CHANNEL_FAILED;
+	return channel_usable(ch) ? (int64_t)max : -OKL4_CHANNEL_FAILED;
 }
 
 static void echo_woken(void *arg)
@@ -110,7 +110,7 @@ static int end_former_move(struct channel *ch)
 {
 	uint64_t copied = channel_write_pos(ch) - channel_read_pos(ch);
 	int64_t filled = channel_readable(ch);
-	struct pipe_seg seg[2];
+	struct okl4_pipe_seg seg[2];
 
 	if (filled < 0)
 		return (int)filled;
@@ -119,15 +119,15 @@ static int end_former_move(struct channel *ch)
 			    "echo: %" PRIu64 " bytes written and %" PRIu64
 			    " read do not belong together",
 			    channel_write_pos(ch), channel_read_pos(ch));
-		channel_fail(ch, FS_RESUME_CURSORS);
-		return -FS_RESUME_CURSORS;
+		channel_fail(ch, OKL4_RESUME_CURSORS);
+		return -OKL4_RESUME_CURSORS;
 	}
 	while (copied) {
 		int64_t n = channel_peek_read(ch, seg);
 
 		if (n <= 0)
 			return (int)n;
-		n = (int64_t)fs_min((uint64_t)n, copied);
+		n = (int64_t)okl4_min((uint64_t)n, copied);
 		channel_commit_read(ch, (uint64_t)n);
 		copied -= (uint64_t)n;
 	}
@@ -143,7 +143,7 @@ static void echo_up(void *arg, bool fresh)
 	e->eof_phase = 0;
 	if (end_former_move(e->ep.ch) || channel_guest_writer(e->ep.ch, &writer))
 		return;
-	if (phase && !(phase & 1) && writer.state == PIPE_CLOSED)
+	if (phase && !(phase & 1) && writer.state == OKL4_PIPE_CLOSED)
 		e->eof_phase = writer.phase;
 	echo_woken(e);
 }
@@ -185,7 +185,5 @@ const struct endpoint_ops endpoint_echo = {
 	.type = ENDPOINT_ECHO,
 	.new = echo_new,
 	.info = echo_info,
-	.leave = endpoint_leave_nothing,
-	.enter = endpoint_enter_nothing,
 	.free = echo_free,
 };

@@ -25,15 +25,6 @@ bool endpoint_is_connected(const struct endpoint *ep)
 	return info.connected;
 }
 
-void endpoint_leave_nothing(struct endpoint *ep)
-{
-}
-
-int endpoint_enter_nothing(struct endpoint *ep)
-{
-	return 0;
-}
-
 int endpoint_turn(int64_t (*move)(void *arg, uint64_t max), void *arg)
 {
 	uint64_t moved = 0;
@@ -44,22 +35,23 @@ int endpoint_turn(int64_t (*move)(void *arg, uint64_t max), void *arg)
 
 		if (n > 0)
 			moved += (uint64_t)n;
-		else if (n != -FS_AGAIN)
+		else if (n != -OKL4_AGAIN)
 			return (int)n;
 	}
 	return 1;
 }
 
-void endpoint_copy(const struct pipe_seg to[2], const struct pipe_seg from[2], uint64_t bytes)
+void endpoint_copy(const struct okl4_pipe_seg to[2], const struct okl4_pipe_seg from[2],
+		   uint64_t bytes)
 {
 	uint64_t done = 0;
 
 	while (done < bytes) {
-		const struct pipe_seg *t = &to[done >= to[0].bytes];
-		const struct pipe_seg *f = &from[done >= from[0].bytes];
+		const struct okl4_pipe_seg *t = &to[done >= to[0].bytes];
+		const struct okl4_pipe_seg *f = &from[done >= from[0].bytes];
 		uint64_t t_at = t == to ? done : done - to[0].bytes;
 		uint64_t f_at = f == from ? done : done - from[0].bytes;
-		uint64_t n = fs_min(fs_min(t->bytes - t_at, f->bytes - f_at), bytes - done);
+		uint64_t n = okl4_min(okl4_min(t->bytes - t_at, f->bytes - f_at), bytes - done);
 
 		memcpy(t->base + t_at, f->base + f_at, n);
 		done += n;
@@ -69,17 +61,17 @@ void endpoint_copy(const struct pipe_seg to[2], const struct pipe_seg from[2], u
 static int64_t drop_piece(void *arg, uint64_t max)
 {
 	struct channel *ch = arg;
-	struct pipe_seg seg[2];
+	struct okl4_pipe_seg seg[2];
 	int64_t n = channel_peek_read(ch, seg);
 
 	if (n > 0) {
-		n = (int64_t)fs_min((uint64_t)n, max);
+		n = (int64_t)okl4_min((uint64_t)n, max);
 		channel_commit_read(ch, (uint64_t)n);
-		return channel_usable(ch) ? n : -FS_CHANNEL_FAILED;
+		return channel_usable(ch) ? n : -OKL4_CHANNEL_FAILED;
 	}
-	if (n == -FS_AGAIN) {
+	if (n == -OKL4_AGAIN) {
 		n = channel_wait_read(ch);
-		return n == 1 ? -FS_AGAIN : n;
+		return n == 1 ? -OKL4_AGAIN : n;
 	}
 	return n; /* 0 is end-of-file: a new writer wakes us */
 }

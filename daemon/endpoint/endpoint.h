@@ -38,10 +38,8 @@ struct endpoint_info {
  * @new: make one, bind it to @ch (channel_bind()); Return: 0 or -errno, with a log line that says
  *	what and where
  * @info: fill @info
- * @leave: let go of the loop and of other endpoints, without ending anything: the guest is about to
- *	go to another worker, or the daemon ends. On the loop's thread. NULL: it cannot do that
- * @enter: go on, after @leave, with the channel's loop, which may be another one; there is one when
- *	there is @leave. Return: 0 or -errno, with a log line; then it waits, or serves no peer
+ * @part: the daemon ends: let go of other endpoints without ending a stream. On the loop's thread.
+ *	NULL: there is nothing to do
  * @reloaded: the configuration was read again and has this channel as it is: listen again where a
  *	socket's file was lost. NULL: there is nothing to do
  * @removed: the channel is no longer offered, free() follows; NULL: there is nothing to do
@@ -55,8 +53,7 @@ struct endpoint_ops {
 	enum endpoint_type type;
 	int (*new)(struct endpoint **ep, const struct endpoint_config *cfg, struct channel *ch);
 	void (*info)(const struct endpoint *ep, struct endpoint_info *info);
-	void (*leave)(struct endpoint *ep);
-	int (*enter)(struct endpoint *ep);
+	void (*part)(struct endpoint *ep);
 	void (*reloaded)(struct endpoint *ep);
 	void (*removed)(struct endpoint *ep);
 	void (*close)(struct endpoint *ep);
@@ -85,14 +82,11 @@ struct endpoint *endpoint_free(struct endpoint *ep);
 /** endpoint_is_connected() - whether a peer is connected; NULL is allowed */
 bool endpoint_is_connected(const struct endpoint *ep);
 
-/** endpoint_leave_nothing(), endpoint_enter_nothing() - of types that keep nothing on the loop */
-void endpoint_leave_nothing(struct endpoint *ep);
-int endpoint_enter_nothing(struct endpoint *ep);
-
 /**
  * endpoint_turn() - a turn's share of one direction (CHANNEL_TURN_BYTES, CHANNEL_TURN_MOVES)
  * @move: move one piece of at most @max bytes. Return: bytes moved; 0 when there is nothing to do before
- *	the next wake-up; -FS_AGAIN to look again; or another negated status when a channel has failed
+ *	the next wake-up; -OKL4_AGAIN to look again; or another negated status when a channel has
+ *	failed
  * @arg: its argument
  *
  * Return: 1 when the share is used up and there may be more (channel_again()), 0 when there is nothing
@@ -101,7 +95,8 @@ int endpoint_enter_nothing(struct endpoint *ep);
 int endpoint_turn(int64_t (*move)(void *arg, uint64_t max), void *arg);
 
 /** endpoint_copy() - copy from ring to ring; both have at least @bytes */
-void endpoint_copy(const struct pipe_seg to[2], const struct pipe_seg from[2], uint64_t bytes);
+void endpoint_copy(const struct okl4_pipe_seg to[2], const struct okl4_pipe_seg from[2],
+		   uint64_t bytes);
 
 /**
  * endpoint_drain() - take what the guest wrote and drop it, one turn's share

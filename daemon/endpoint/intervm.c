@@ -65,11 +65,11 @@ static int reader_done(struct channel *ch)
 	if (channel_eof_taken(ch))
 		return 1;
 	if (channel_guest_reader(ch, &reader))
-		return -FS_CHANNEL_FAILED;
+		return -OKL4_CHANNEL_FAILED;
 	room = channel_writable(ch);
 	if (room < 0)
 		return (int)room;
-	return reader.state == PIPE_CLOSED && (uint64_t)room == ch->sp.ring_bytes;
+	return reader.state == OKL4_PIPE_CLOSED && (uint64_t)room == ch->sp.ring_bytes;
 }
 
 /* Return: 1 when the next round has begun, 0 to wait for the next wake-up, or an error */
@@ -107,12 +107,12 @@ static void end_round(struct intervm *iv)
 	channel_set_open(ch, true, false);
 }
 
-/* Return: bytes read into the ring; 0 when the file, and so the round, ends; or -FS_MEMORY_LOST */
-static int64_t read_file_piece(struct intervm *iv, const struct pipe_seg seg[2], uint64_t bytes,
-			       uint64_t pos)
+/* Return: bytes read into the ring; 0 when the file, and so the round, ends; or -OKL4_MEMORY_LOST */
+static int64_t read_file_piece(struct intervm *iv, const struct okl4_pipe_seg seg[2],
+			       uint64_t bytes, uint64_t pos)
 {
 	struct channel *ch = iv->ep.ch;
-	uint64_t first = fs_min(bytes, seg[0].bytes);
+	uint64_t first = okl4_min(bytes, seg[0].bytes);
 	struct iovec iov[2] = {
 		{ seg[0].base, first },
 		{ seg[1].base, bytes - first },
@@ -125,8 +125,8 @@ static int64_t read_file_piece(struct intervm *iv, const struct pipe_seg seg[2],
 	if (n > 0)
 		return n;
 	if (n < 0 && errno == EFAULT) {
-		channel_fail(ch, FS_MEMORY_LOST);
-		return -FS_MEMORY_LOST;
+		channel_fail(ch, OKL4_MEMORY_LOST);
+		return -OKL4_MEMORY_LOST;
 	}
 	channel_log(ch, LOG_LEVEL_WARNING,
 		    "%s: %s at byte %" PRIu64 " of %" PRIu64 "; the round ends here",
@@ -139,33 +139,33 @@ static int64_t send_round_piece(struct intervm *iv, uint64_t max)
 {
 	struct channel *ch = iv->ep.ch;
 	uint64_t pos = channel_write_pos(ch) - iv->base;
-	struct pipe_seg seg[2];
+	struct okl4_pipe_seg seg[2];
 	int64_t n;
 	int r;
 
 	if (pos >= iv->size) {
 		end_round(iv);
-		return -FS_AGAIN;
+		return -OKL4_AGAIN;
 	}
 	n = channel_peek_write(ch, seg);
-	if (n == -FS_PIPE)
+	if (n == -OKL4_PIPE)
 		return 0; /* a new reader wakes us */
-	if (n == -FS_AGAIN) {
+	if (n == -OKL4_AGAIN) {
 		r = channel_wait_write(ch, ch->sp.ring_bytes / 2);
-		return r == 1 ? -FS_AGAIN : r;
+		return r == 1 ? -OKL4_AGAIN : r;
 	}
 	if (n < 0)
 		return n;
 
-	max = fs_min(fs_min(max, PIECE_BYTES), fs_min((uint64_t)n, iv->size - pos));
+	max = okl4_min(okl4_min(max, PIECE_BYTES), okl4_min((uint64_t)n, iv->size - pos));
 	n = read_file_piece(iv, seg, max, pos);
 	if (n > 0) {
 		channel_commit_write(ch, (uint64_t)n);
 	} else if (!n) {
 		end_round(iv);
-		n = -FS_AGAIN;
+		n = -OKL4_AGAIN;
 	}
-	return channel_usable(ch) ? n : -FS_CHANNEL_FAILED;
+	return channel_usable(ch) ? n : -OKL4_CHANNEL_FAILED;
 }
 
 static int64_t move_round(void *arg, uint64_t max)
@@ -311,7 +311,5 @@ const struct endpoint_ops endpoint_intervm = {
 	.type = ENDPOINT_INTERVM,
 	.new = intervm_new,
 	.info = intervm_info,
-	.leave = endpoint_leave_nothing,
-	.enter = endpoint_enter_nothing,
 	.free = intervm_free,
 };

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A memsection is up to 16384 chunks, and a guest has up to 1024 channels, so chunks are not
- * compared with each other one by one: those of a request are sorted once and kept as ascending,
- * disjoint ranges; two such lists are compared by searching each of the shorter in the longer.
+ * A memsection has up to 16384 chunks, and a guest has up to 1024 channels, so chunks are not
+ * compared one by one. The chunks of a request are sorted once and kept as ascending, disjoint
+ * ranges. To compare two such lists, each range of the shorter list is searched for in the longer
+ * one.
  */
+#include "guest/attach.h"
+
 #include <libfs/checked.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "guest/bell.h"
 #include "guest/state.h"
 
 void attachment_drop(struct attachment *att)
@@ -17,13 +21,6 @@ void attachment_drop(struct attachment *att)
 	memset(att, 0, sizeof(*att));
 }
 
-/**
- * compare_extents() - for qsort(3): by address
- * @a: one
- * @b: the other
- *
- * Return: as qsort(3) wants.
- */
 static int compare_extents(const void *a, const void *b)
 {
 	const struct extent *x = a, *y = b;
@@ -31,14 +28,6 @@ static int compare_extents(const void *a, const void *b)
 	return (x->gpa > y->gpa) - (x->gpa < y->gpa);
 }
 
-/**
- * extents_touch() - whether a range shares a byte with any of a list
- * @list: ascending, disjoint ranges
- * @n: entries
- * @x: range
- *
- * Return: true when it does.
- */
 static bool extents_touch(const struct extent *list, uint32_t n, const struct extent *x)
 {
 	uint32_t low = 0, high = n;
@@ -52,16 +41,9 @@ static bool extents_touch(const struct extent *list, uint32_t n, const struct ex
 		else
 			high = mid;
 	}
-	return low < n && fs_overlap(list[low].gpa, list[low].bytes, x->gpa, x->bytes);
+	return low < n && okl4_overlap(list[low].gpa, list[low].bytes, x->gpa, x->bytes);
 }
 
-/**
- * attachments_touch() - whether two attachments share a byte
- * @a: one
- * @b: the other
- *
- * Return: true when they do.
- */
 static bool attachments_touch(const struct attachment *a, const struct attachment *b)
 {
 	if (a->n_extents > b->n_extents)
@@ -73,13 +55,6 @@ static bool attachments_touch(const struct attachment *a, const struct attachmen
 	return false;
 }
 
-/**
- * touches_ring() - whether an attachment shares a byte with a ring in use
- * @att: attachment
- * @q: queue
- *
- * Return: true when it does.
- */
 static bool touches_ring(const struct attachment *att, const struct guest_queue *q)
 {
 	const struct virtqueue *vq = &q->vq;
@@ -98,18 +73,11 @@ static bool touches_ring(const struct attachment *att, const struct guest_queue 
 	return false;
 }
 
-/**
- * touches_others() - whether an attachment shares a byte with anything else the host uses
- * @g: guest
- * @gc: the channel that it is for; its earlier memory is replaced and does not count
- * @att: attachment
- *
- * Return: true when it does.
- */
+/* @gc's own earlier memory is replaced, so it does not count. */
 static bool touches_others(struct guest *g, const struct guest_channel *gc,
 			   const struct attachment *att)
 {
-	struct extent bell = { g->driver.bell_gpa, sizeof(struct bell_shm) };
+	struct extent bell = { g->driver.bell_gpa, sizeof(struct okl4_bell_shm) };
 
 	if (extents_touch(att->extent, att->n_extents, &bell))
 		return true;
@@ -126,12 +94,6 @@ static bool touches_others(struct guest *g, const struct guest_channel *gc,
 	return false;
 }
 
-/**
- * sort_extents() - make the ranges of an attachment ascending, disjoint and few
- * @att: attachment with a range a chunk
- *
- * Return: 0 or -FS_CHUNK_OVERLAP.
- */
 static int sort_extents(struct attachment *att)
 {
 	struct extent *last = att->extent;
@@ -140,8 +102,8 @@ static int sort_extents(struct attachment *att)
 	for (uint32_t i = 1; i < att->n_extents; i++) {
 		struct extent *x = &att->extent[i];
 
-		if (fs_overlap(last->gpa, last->bytes, x->gpa, x->bytes))
-			return -FS_CHUNK_OVERLAP;
+		if (okl4_overlap(last->gpa, last->bytes, x->gpa, x->bytes))
+			return -OKL4_CHUNK_OVERLAP;
 		if (x->gpa - last->gpa == last->bytes)
 			last->bytes += x->bytes;
 		else
@@ -151,14 +113,7 @@ static int sort_extents(struct attachment *att)
 	return 0;
 }
 
-/**
- * take_chunks() - copy and check the chunks of a request
- * @g: guest
- * @att: to be filled; to be dropped by the caller in every case
- * @req: request; its shapes are sound
- *
- * Return: 0, -FS_NO_MEMORY, -FS_CHUNK_ALIGN, -FS_CHUNK_UNMAPPED or -FS_CHUNK_OVERLAP.
- */
+/* The caller drops @att in every case. */
 static int take_chunks(struct guest *g, struct attachment *att, const struct wire_attach *req)
 {
 	uint32_t n = 0;
@@ -169,7 +124,7 @@ static int take_chunks(struct guest *g, struct attachment *att, const struct wir
 	att->gpa = malloc(req->n_chunks * sizeof(*att->gpa));
 	att->extent = malloc(req->n_chunks * sizeof(*att->extent));
 	if (!att->gpa || !att->extent)
-		return -FS_NO_MEMORY;
+		return -OKL4_NO_MEMORY;
 	for (int s = 0; s < OKL4FS_N_SECS; s++) {
 		uint64_t bytes = req->sec[s].chunk_bytes;
 
@@ -177,9 +132,9 @@ static int take_chunks(struct guest *g, struct attachment *att, const struct wir
 			uint64_t gpa = wire_chunk_gpa(req, n);
 
 			if (gpa % OKL4FS_PAGE_BYTES)
-				return -FS_CHUNK_ALIGN;
+				return -OKL4_CHUNK_ALIGN;
 			if (!guest_memory_at(&g->mem, gpa, bytes))
-				return -FS_CHUNK_UNMAPPED;
+				return -OKL4_CHUNK_UNMAPPED;
 			att->gpa[n] = gpa;
 			att->extent[n] = (struct extent){ gpa, bytes };
 		}
@@ -189,28 +144,15 @@ static int take_chunks(struct guest *g, struct attachment *att, const struct wir
 	return sort_extents(att);
 }
 
-/**
- * free_pointers() - free the arrays of resolve()
- * @chunk: arrays
- */
 static void free_pointers(void **chunk[OKL4FS_N_SECS])
 {
 	for (int s = 0; s < OKL4FS_N_SECS; s++)
 		free(chunk[s]);
 }
 
-/**
- * resolve() - from guest-physical addresses to memsections
- * @g: guest
- * @att: attachment
- * @sec: out: memsections over @chunk
- * @chunk: out: pointers, to be freed
- *
- * Return: 0, -FS_NO_MEMORY, or -FS_MEMORY_LOST when a chunk is no longer in guest memory; then
- * there is nothing to free.
- */
-static int resolve(struct guest *g, const struct attachment *att, struct memsec sec[OKL4FS_N_SECS],
-		   void **chunk[OKL4FS_N_SECS])
+/* After an error there is nothing to free in @chunk. */
+static int resolve(struct guest *g, const struct attachment *att,
+		   struct okl4_memsec sec[OKL4FS_N_SECS], void **chunk[OKL4FS_N_SECS])
 {
 	const uint64_t *gpa = att->gpa;
 	int r = 0;
@@ -221,14 +163,15 @@ static int resolve(struct guest *g, const struct attachment *att, struct memsec 
 
 		chunk[s] = calloc(shape->n_chunks, sizeof(**chunk));
 		if (!chunk[s])
-			r = -FS_NO_MEMORY;
+			r = -OKL4_NO_MEMORY;
 		for (uint32_t i = 0; i < shape->n_chunks && !r; i++) {
 			chunk[s][i] = guest_memory_at(&g->mem, *gpa++, shape->chunk_bytes);
 			if (!chunk[s][i])
-				r = -FS_MEMORY_LOST;
+				r = -OKL4_MEMORY_LOST;
 		}
 		if (!r)
-			r = memsec_init(&sec[s], chunk[s], shape->n_chunks, shape->chunk_bytes);
+			r = okl4_memsec_init(&sec[s], chunk[s], shape->n_chunks,
+					     shape->chunk_bytes);
 	}
 	if (r)
 		free_pointers(chunk);
@@ -237,7 +180,7 @@ static int resolve(struct guest *g, const struct attachment *att, struct memsec 
 
 int guest_reattach(struct guest *g, struct guest_channel *gc)
 {
-	struct memsec sec[OKL4FS_N_SECS];
+	struct okl4_memsec sec[OKL4FS_N_SECS];
 	void **chunk[OKL4FS_N_SECS];
 	int r = resolve(g, &gc->att, sec, chunk);
 
@@ -251,17 +194,17 @@ int guest_attach(struct guest *g, const struct wire_attach *req)
 	int r;
 
 	if (!gc || gc->generation != req->generation)
-		return -FS_NO_CHANNEL;
+		return -OKL4_NO_CHANNEL;
 	if (req->sec[OKL4FS_SEC_FWD].bytes != gc->ch.cfg->ring_bytes ||
 	    req->sec[OKL4FS_SEC_BWD].bytes != gc->ch.cfg->ring_bytes ||
 	    req->sec[OKL4FS_SEC_CTL].bytes < OKL4FS_CTL_BYTES_MIN ||
 	    req->sec[OKL4FS_SEC_CTL].bytes > OKL4FS_CTL_BYTES_MAX)
-		return -FS_SEC_BYTES;
+		return -OKL4_SEC_BYTES;
 	if (!req->instance)
-		return -FS_CTL_INSTANCE;
+		return -OKL4_CTL_INSTANCE;
 	r = take_chunks(g, &att, req);
 	if (!r && touches_others(g, gc, &att))
-		r = -FS_CHUNK_OVERLAP;
+		r = -OKL4_CHUNK_OVERLAP;
 	if (r) {
 		attachment_drop(&att);
 		return r;
@@ -272,4 +215,16 @@ int guest_attach(struct guest *g, const struct wire_attach *req)
 	if (r)
 		attachment_drop(&gc->att);
 	return r;
+}
+
+void guest_forget_driver(struct guest *g)
+{
+	for (uint32_t id = 0; id < g->n_ids; id++) {
+		if (!g->channel[id])
+			continue;
+		channel_suspend(&g->channel[id]->ch);
+		attachment_drop(&g->channel[id]->att);
+	}
+	guest_bell_reset(g);
+	memset(&g->driver, 0, sizeof(g->driver));
 }

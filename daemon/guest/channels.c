@@ -1,44 +1,33 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Channels come and go while the guest runs. An id is free as soon as its channel is removed: the
- * driver may not know that yet and mean the old channel by it, but it says which by the generation.
+ * An id is free as soon as its channel is removed. The driver may not know that yet and still mean
+ * the old channel; the generation in its request says which one it means.
  */
+#include "guest/channels.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "endpoint/types.h"
+#include "guest/bell.h"
+#include "guest/leaver.h"
 #include "loop/events.h"
 #include "guest/state.h"
+#include "loop/events.h"
 
-/**
- * struct change - arguments of a call on the worker
- * @g: guest
- * @cfg: for guest_channel_add()
- * @name: for the others
- * @all: for guest_become() and guest_drop_others()
- * @drop_only: for the latter
- * @id: out, of guest_channel_add()
- * @r: result
- */
+/* Arguments and results of a call on the worker */
 struct change {
 	struct guest *g;
-	const struct channel_config *cfg;
-	const char *name;
-	const struct guest_config *all;
+	const struct channel_config *cfg; /* guest_channel_add() */
+	const char *name; /* guest_channel_remove(), guest_channel_reset() */
+	const struct guest_config *all; /* guest_become(), guest_drop_others() */
 	bool drop_only;
-	uint32_t id;
-	int r;
+	uint32_t id; /* out */
+	int r; /* out */
 };
 
-/**
- * find() - look a channel up by its name
- * @g: guest
- * @name: name
- *
- * Return: the channel, or NULL.
- */
-static struct guest_channel *find(const struct guest *g, const char *name)
+static struct guest_channel *find_channel(const struct guest *g, const char *name)
 {
 	for (uint32_t id = 0; id < g->n_ids; id++) {
 		if (g->channel[id] && !strcmp(g->channel[id]->cfg.name, name))
@@ -47,27 +36,6 @@ static struct guest_channel *find(const struct guest *g, const char *name)
 	return NULL;
 }
 
-void guest_channel_free(struct guest_channel *gc)
-{
-	if (!gc)
-		return;
-	channel_give_up(&gc->ch, "they were not taken before the channel ended");
-	gc->endpoint = endpoint_free(gc->endpoint);
-	channel_deinit(&gc->ch);
-	attachment_drop(&gc->att);
-	config_channel_deinit(&gc->cfg);
-	free(gc);
-}
-
-/**
- * channel_make() - make a channel with its endpoint
- * @out: out
- * @g: guest
- * @cfg: copied
- * @id: its id
- *
- * Return: 0 or -errno; the endpoint's errors have a log line.
- */
 static int channel_make(struct guest_channel **out, struct guest *g,
 			const struct channel_config *cfg, uint32_t id)
 {
@@ -82,7 +50,7 @@ static int channel_make(struct guest_channel **out, struct guest *g,
 		return r;
 	}
 	gc->generation = g->generation[id];
-	channel_init(&gc->ch, &gc->cfg, g->cfg.name, id, g->worker, &guest_channel_ops, g);
+	channel_init(&gc->ch, &gc->cfg, g->cfg.name, id, g->worker, &guest_bell_ops, g);
 	gc->ch.budget = &g->tails;
 	r = endpoint_new(&gc->endpoint, &gc->ch);
 	if (r)
@@ -92,13 +60,9 @@ static int channel_make(struct guest_channel **out, struct guest *g,
 	return r;
 }
 
-/**
- * post() - tell what has become of a channel; nothing of those that a guest begins with
- * @g: guest
- * @kind: what happened
- * @gc: channel
- */
-static void post(const struct guest *g, enum events_kind kind, const struct guest_channel *gc)
+/* The channels that a guest begins with are no news: it has no frontend yet. */
+static void post_channel(const struct guest *g, enum events_kind kind,
+			 const struct guest_channel *gc)
 {
 	if (g->vhost)
 		events_post(&(struct events_fact){ .kind = kind,
@@ -107,15 +71,7 @@ static void post(const struct guest *g, enum events_kind kind, const struct gues
 						   .number = gc->ch.id });
 }
 
-/**
- * add() - offer one more channel
- * @g: guest that has none of that name
- * @cfg: copied
- * @id: out
- *
- * Return: as guest_channel_add().
- */
-static int add(struct guest *g, const struct channel_config *cfg, uint32_t *id)
+static int offer_channel(struct guest *g, const struct channel_config *cfg, uint32_t *id)
 {
 	int r;
 
@@ -128,52 +84,43 @@ static int add(struct guest *g, const struct channel_config *cfg, uint32_t *id)
 		return r;
 	if (*id == g->n_ids)
 		g->n_ids++;
-	post(g, EVENTS_CHANNEL_ADDED, g->channel[*id]);
-	guest_queue_changed(g, *id);
+	post_channel(g, EVENTS_CHANNEL_ADDED, g->channel[*id]);
+	guest_bell_changed(g, *id);
 	return 0;
 }
 
-/* Take a channel out; Return: it lives on until a client has the rest of it */
-static bool take_out(struct guest *g, struct guest_channel *gc)
+/* Return: true when the channel lives on until a client has the rest of it. */
+static bool take_channel_out(struct guest *g, struct guest_channel *gc)
 {
 	struct endpoint *ep = gc->endpoint;
 
-	channel_remove(&gc->ch, ep && ep->ops->close && endpoint_is_connected(ep));
+	channel_remove(&gc->ch, ep->ops->close && endpoint_is_connected(ep));
 	g->channel[gc->ch.id] = NULL;
 	return guest_leaver_add(gc);
 }
 
-/**
- * remove_channel() - offer a channel no longer
- * @g: guest
- * @gc: channel
- */
 static void remove_channel(struct guest *g, struct guest_channel *gc)
 {
 	uint32_t id = gc->ch.id;
 	bool lives_on;
 
-	post(g, EVENTS_CHANNEL_REMOVED, gc);
-	lives_on = take_out(g, gc);
+	post_channel(g, EVENTS_CHANNEL_REMOVED, gc);
+	lives_on = take_channel_out(g, gc);
 	g->generation[id]++;
 	while (g->n_ids && !g->channel[g->n_ids - 1])
 		g->n_ids--;
-	if (!lives_on && gc->endpoint && gc->endpoint->ops->removed)
+	if (!lives_on && gc->endpoint->ops->removed)
 		gc->endpoint->ops->removed(gc->endpoint);
 	if (!lives_on)
 		guest_channel_free(gc);
-	guest_queue_changed(g, id);
+	guest_bell_changed(g, id);
 }
 
-/**
- * call_add() - guest_channel_add(), on the worker
- * @arg: struct change
- */
 static void call_add(void *arg)
 {
 	struct change *c = arg;
 
-	c->r = find(c->g, c->cfg->name) ? -EEXIST : add(c->g, c->cfg, &c->id);
+	c->r = find_channel(c->g, c->cfg->name) ? -EEXIST : offer_channel(c->g, c->cfg, &c->id);
 }
 
 int guest_channel_add(struct guest *g, const struct channel_config *cfg, uint32_t *id)
@@ -186,14 +133,10 @@ int guest_channel_add(struct guest *g, const struct channel_config *cfg, uint32_
 	return c.r;
 }
 
-/**
- * call_remove() - guest_channel_remove(), on the worker
- * @arg: struct change
- */
 static void call_remove(void *arg)
 {
 	struct change *c = arg;
-	struct guest_channel *gc = find(c->g, c->name);
+	struct guest_channel *gc = find_channel(c->g, c->name);
 
 	c->r = gc ? 0 : -ENOENT;
 	if (gc)
@@ -208,19 +151,15 @@ int guest_channel_remove(struct guest *g, const char *name)
 	return c.r;
 }
 
-/**
- * call_reset() - guest_channel_reset(), on the worker
- * @arg: struct change
- */
 static void call_reset(void *arg)
 {
 	struct change *c = arg;
-	struct guest_channel *gc = find(c->g, c->name);
+	struct guest_channel *gc = find_channel(c->g, c->name);
 
 	c->r = gc ? 0 : -ENOENT;
 	if (!gc)
 		return;
-	post(c->g, EVENTS_CHANNEL_RESET, gc);
+	post_channel(c->g, EVENTS_CHANNEL_RESET, gc);
 	channel_reset(&gc->ch);
 }
 
@@ -232,13 +171,6 @@ int guest_channel_reset(struct guest *g, const char *name)
 	return c.r;
 }
 
-/**
- * compare_names() - for qsort(3): by name
- * @a: pointer to a configuration
- * @b: the other
- *
- * Return: as qsort(3) wants it.
- */
 static int compare_names(const void *a, const void *b)
 {
 	const struct channel_config *const *x = a, *const *y = b;
@@ -246,14 +178,7 @@ static int compare_names(const void *a, const void *b)
 	return strcmp((*x)->name, (*y)->name);
 }
 
-/**
- * remove_others() - remove the channels that a configuration has not, or has otherwise
- * @g: guest
- * @all: configuration
- * @wanted: its channels; those that are there already become NULL
- * @sorted: its channels by name
- * @drop_only: those that stay are not told of the reload
- */
+/* What is there already becomes NULL in @wanted; @sorted are the same channels by name. */
 static void remove_others(struct guest *g, const struct guest_config *all,
 			  const struct channel_config **wanted,
 			  const struct channel_config *const *sorted, bool drop_only)
@@ -266,7 +191,7 @@ static void remove_others(struct guest *g, const struct guest_config *all,
 			found = bsearch(&key, sorted, all->n_channels, sizeof(key), compare_names);
 		if (found && config_channel_equal(*found, key)) {
 			wanted[*found - all->channels] = NULL;
-			if (!drop_only && gc->endpoint && gc->endpoint->ops->reloaded)
+			if (!drop_only && gc->endpoint->ops->reloaded)
 				gc->endpoint->ops->reloaded(gc->endpoint);
 		} else if (gc) {
 			log_channel(LOG_LEVEL_NOTICE, g->cfg.name, gc->cfg.name,
@@ -276,10 +201,6 @@ static void remove_others(struct guest *g, const struct guest_config *all,
 	}
 }
 
-/**
- * call_become() - guest_become() and guest_drop_others(), on the worker
- * @arg: struct change
- */
 static void call_become(void *arg)
 {
 	struct change *c = arg;
@@ -295,10 +216,10 @@ static void call_become(void *arg)
 	for (size_t i = 0; i < n; i++)
 		wanted[i] = wanted[n + i] = &c->all->channels[i];
 	qsort(wanted + n, n, sizeof(*wanted), compare_names);
-	c->g->tails.limit_bytes = c->all->tail_bytes; /* what is kept already stays */
+	c->g->tails.limit_bytes = c->all->tail_bytes; /* tails that are kept already stay */
 	remove_others(c->g, c->all, wanted, wanted + n, c->drop_only);
 	for (size_t i = 0; i < n && !c->drop_only; i++) {
-		int r = wanted[i] ? add(c->g, wanted[i], &id) : 1;
+		int r = wanted[i] ? offer_channel(c->g, wanted[i], &id) : 1;
 
 		if (r < 0)
 			log_channel(LOG_LEVEL_ERR, c->g->cfg.name, wanted[i]->name,
@@ -330,7 +251,7 @@ void guest_channels_leave(struct guest *g)
 	for (uint32_t id = 0; id < g->n_ids; id++) {
 		struct guest_channel *gc = g->channel[id];
 
-		if (gc && !take_out(g, gc))
+		if (gc && !take_channel_out(g, gc))
 			guest_channel_free(gc);
 	}
 }

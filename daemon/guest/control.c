@@ -1,15 +1,23 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The control queue: requests one after the other, each copied once, decoded (wire.h), carried out
- * and answered before its chain is given back. All requests are idempotent, so one that a killed
- * daemon has carried out but not given back is simply carried out again.
+ * Requests are served one after the other. Each is copied once, decoded (wire.h), carried out and
+ * answered before its chain is given back. All requests are idempotent: when a daemon is killed
+ * between carrying one out and giving it back, the next daemon carries it out again.
  */
+#include "guest/control.h"
+
 #include <inttypes.h>
 #include <libfs/checked.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
 
-#include "loop/events.h"
+#include "guest/attach.h"
+#include "guest/bell.h"
+#include "guest/queue.h"
 #include "guest/state.h"
+#include "loop/events.h"
 
 /* Requests that are served in a turn */
 #define REQUESTS_A_TURN 16
@@ -17,11 +25,21 @@
 /* Requests up to this need no allocation */
 #define SMALL_REQUEST_BYTES 512
 
-/**
- * end_old_streams() - another driver has come: the memory of the one before is gone for good
- * @g: guest whose former driver is forgotten
- * @instance: the new driver's
- */
+uint64_t guest_host_instance(void)
+{
+	static _Atomic uint64_t instance;
+	uint64_t mine, none = 0;
+
+	if (!instance) {
+		if (getrandom(&mine, sizeof(mine), 0) != sizeof(mine))
+			mine = (uint64_t)getpid();
+		/* The thread that comes first names the process. */
+		atomic_compare_exchange_strong(&instance, &none, mine | 1);
+	}
+	return instance;
+}
+
+/* When another driver has come, the memory of the one before is gone for good. */
 static void end_old_streams(struct guest *g, uint64_t instance)
 {
 	if (g->last_driver && g->last_driver != instance) {
@@ -33,25 +51,17 @@ static void end_old_streams(struct guest *g, uint64_t instance)
 	g->last_driver = instance;
 }
 
-/**
- * serve_hello() - HELLO
- * @g: guest
- * @req: request
- * @rep: out: the good reply
- *
- * Return: bytes of the reply or a negated fs_status.
- */
 static int serve_hello(struct guest *g, const struct wire_request *req, union wire_reply *rep)
 {
-	struct bell_shm *bell;
+	struct okl4_bell_shm *bell;
 
 	if (req->hello.version < OKL4FS_ABI_VERSION)
-		return -FS_REQ_VERSION;
+		return -OKL4_REQ_VERSION;
 	if (!req->hello.n_event_queues || req->hello.n_event_queues > OKL4FS_BELL_WORDS)
-		return -FS_REQ_QUEUES;
+		return -OKL4_REQ_QUEUES;
 	bell = guest_memory_at(&g->mem, req->hello.bell_gpa, sizeof(*bell));
 	if (req->hello.bell_gpa % OKL4FS_PAGE_BYTES || !bell)
-		return -FS_BELL_ADDRESS;
+		return -OKL4_BELL_ADDRESS;
 	guest_forget_driver(g);
 	end_old_streams(g, req->hello.driver_instance);
 	g->driver.ready = true;
@@ -65,21 +75,13 @@ static int serve_hello(struct guest *g, const struct wire_request *req, union wi
 		    g->driver.n_event_queues == 1 ? "" : "s");
 	events_post(&(struct events_fact){
 		.kind = EVENTS_GUEST_READY, .guest = g->cfg.name, .instance = g->driver.instance });
-	/* What it rang before we knew where */
+	/* The driver may have rung before the bell page was known. */
 	for (uint32_t i = 0; i < g->driver.n_event_queues; i++)
 		guest_queue_kick(&g->queue[OKL4FS_QUEUE_EVENT + i]);
 	return (int)wire_encode_hello(rep, req, OKL4FS_ABI_VERSION, g->n_ids,
 				      guest_host_instance());
 }
 
-/**
- * serve_info() - CHANNEL_INFO
- * @g: guest
- * @req: request
- * @rep: out: the good reply
- *
- * Return: bytes of the reply or -FS_NO_CHANNEL.
- */
 static int serve_info(struct guest *g, const struct wire_request *req, union wire_reply *rep)
 {
 	const struct guest_channel *gc = NULL;
@@ -88,7 +90,7 @@ static int serve_info(struct guest *g, const struct wire_request *req, union wir
 	for (wc.id = req->info.first_id; wc.id < g->n_ids && !gc; wc.id++)
 		gc = g->channel[wc.id];
 	if (!gc)
-		return -FS_NO_CHANNEL;
+		return -OKL4_NO_CHANNEL;
 	wc.id = gc->ch.id;
 	wc.generation = gc->generation;
 	wc.flags = gc->cfg.exclusive ? OKL4FS_CHANNEL_EXCLUSIVE : 0;
@@ -100,40 +102,25 @@ static int serve_info(struct guest *g, const struct wire_request *req, union wir
 	return (int)wire_encode_info(rep, req, &wc);
 }
 
-/**
- * serve_detach() - DETACH, RELEASE
- * @g: guest
- * @req: request
- *
- * Return: 0, -FS_NO_CHANNEL or -FS_CHANNEL_IN_USE.
- */
 static int serve_detach(struct guest *g, const struct wire_request *req)
 {
 	struct guest_channel *gc = guest_channel_of(g, req->detach.channel);
 
 	if (!gc || gc->generation != req->detach.generation)
-		return -FS_NO_CHANNEL;
+		return -OKL4_NO_CHANNEL;
 	if (req->type == OKL4FS_REQ_RELEASE && !channel_is_idle(&gc->ch))
-		return -FS_CHANNEL_IN_USE;
+		return -OKL4_CHANNEL_IN_USE;
 	channel_detach(&gc->ch);
 	attachment_drop(&gc->att);
 	return 0;
 }
 
-/**
- * serve_request() - carry a request out
- * @g: guest
- * @req: request
- * @rep: out: the good reply
- *
- * Return: bytes of the reply or a negated fs_status.
- */
 static int serve_request(struct guest *g, const struct wire_request *req, union wire_reply *rep)
 {
 	int r = 0;
 
 	if (req->type != OKL4FS_REQ_HELLO && !g->driver.ready)
-		return -FS_REQ_NO_HELLO;
+		return -OKL4_REQ_NO_HELLO;
 	switch (req->type) {
 	case OKL4FS_REQ_HELLO:
 		return serve_hello(g, req, rep);
@@ -147,10 +134,10 @@ static int serve_request(struct guest *g, const struct wire_request *req, union 
 		r = serve_detach(g, req);
 		break;
 	case OKL4FS_REQ_PING:
-		guest_queue_look_after(g);
+		guest_bell_look_after(g);
 		break;
 	}
-	return r ? r : (int)wire_encode_status(rep, req, FS_OK);
+	return r ? r : (int)wire_encode_status(rep, req, OKL4_OK);
 }
 
 static const char *const request_name[] = {
@@ -163,12 +150,6 @@ static const char *const request_name[] = {
 	[OKL4FS_REQ_RELEASE] = "RELEASE",
 };
 
-/**
- * log_refusal() - tell of a refused request
- * @g: guest
- * @req: request, as far as it could be decoded
- * @status: why, negated
- */
 static void log_refusal(struct guest *g, const struct wire_request *req, int status)
 {
 	bool known = req->type < sizeof(request_name) / sizeof(request_name[0]);
@@ -180,29 +161,20 @@ static void log_refusal(struct guest *g, const struct wire_request *req, int sta
 	const struct channel *ch = gc ? &gc->ch : NULL;
 	struct log_about about = { .guest = g->cfg.name, .channel = ch ? ch->cfg->name : NULL };
 
-	/* Neither the end of the list of channels nor a client is a fault. */
-	if ((req->type == OKL4FS_REQ_CHANNEL_INFO && status == -FS_NO_CHANNEL) ||
-	    status == -FS_CHANNEL_IN_USE)
+	/* Neither the end of the list of channels nor a channel in use is a fault. */
+	if ((req->type == OKL4FS_REQ_CHANNEL_INFO && status == -OKL4_NO_CHANNEL) ||
+	    status == -OKL4_CHANNEL_IN_USE)
 		return;
 	g->stats.refused++;
-	/* What the channel itself refused it has told itself. */
+	/* The channel has logged its own refusals. */
 	if (ch && ch->state == CHANNEL_FAILED && (int)ch->failed_status == -status)
 		return;
 	log_limited(&g->limit, LOG_LEVEL_WARNING, &about, "request %s refused: %s (%s)",
-		    request_name[known ? req->type : 0], fs_status_text(status),
-		    fs_status_name(status));
+		    request_name[known ? req->type : 0], okl4_status_text(status),
+		    okl4_status_name(status));
 }
 
-/**
- * serve_bytes() - decode a request and carry it out
- * @g: guest
- * @buf: the request
- * @bytes: how many
- * @room: bytes that the reply may have, at least those of its header
- * @rep: out: the reply, good or not
- *
- * Return: bytes of the reply.
- */
+/* @room is at least that of the reply's header. */
 static size_t serve_bytes(struct guest *g, const void *buf, size_t bytes, uint64_t room,
 			  union wire_reply *rep)
 {
@@ -211,7 +183,7 @@ static size_t serve_bytes(struct guest *g, const void *buf, size_t bytes, uint64
 
 	g->stats.requests++;
 	if (!r && room < wire_reply_bytes(req.type))
-		r = -FS_REQ_REPLY_SPACE;
+		r = -OKL4_REQ_REPLY_SPACE;
 	if (!r)
 		r = serve_request(g, &req, rep);
 	if (r >= 0)
@@ -220,33 +192,19 @@ static size_t serve_bytes(struct guest *g, const void *buf, size_t bytes, uint64
 	return wire_encode_status(rep, &req, r);
 }
 
-/**
- * refuse_chain() - a chain that is not even a request
- * @g: guest
- * @chain: chain
- * @status: why, negated
- * @rep: out: the reply
- *
- * Return: bytes of the reply.
- */
 static size_t refuse_chain(struct guest *g, const struct virtqueue_chain *chain, int status,
 			   union wire_reply *rep)
 {
 	struct okl4fs_req_hdr hdr;
 	struct wire_request req;
 
-	/* For the cookie, if there is one */
+	/* for the cookie, if there is one */
 	wire_decode(&req, &hdr, chain_read(chain, 0, &hdr, sizeof(hdr)));
 	g->stats.requests++;
 	log_refusal(g, &req, status);
 	return wire_encode_status(rep, &req, status);
 }
 
-/**
- * serve_chain() - one chain of the control queue
- * @q: control queue
- * @chain: chain
- */
 static void serve_chain(struct guest_queue *q, const struct virtqueue_chain *chain)
 {
 	uint8_t small[SMALL_REQUEST_BYTES], *large = NULL;
@@ -255,12 +213,12 @@ static void serve_chain(struct guest_queue *q, const struct virtqueue_chain *cha
 	size_t n;
 
 	if (chain->in_bytes < sizeof(rep.hdr)) {
-		refuse_chain(g, chain, -FS_REQ_REPLY_SPACE, &rep);
-		n = 0; /* half a header helps nobody */
+		refuse_chain(g, chain, -OKL4_REQ_REPLY_SPACE, &rep);
+		n = 0; /* no room for a header: write nothing */
 	} else if (!chain->out_bytes) {
-		n = refuse_chain(g, chain, -FS_REQ_CHAIN, &rep);
+		n = refuse_chain(g, chain, -OKL4_REQ_CHAIN, &rep);
 	} else if (chain->out_bytes > OKL4FS_MAX_REQ_BYTES) {
-		n = refuse_chain(g, chain, -FS_REQ_LENGTH, &rep);
+		n = refuse_chain(g, chain, -OKL4_REQ_LENGTH, &rep);
 	} else if (chain->out_bytes <= sizeof(small)) {
 		n = serve_bytes(g, small, chain_read(chain, 0, small, sizeof(small)),
 				chain->in_bytes, &rep);
@@ -268,7 +226,7 @@ static void serve_chain(struct guest_queue *q, const struct virtqueue_chain *cha
 		n = serve_bytes(g, large, chain_read(chain, 0, large, chain->out_bytes),
 				chain->in_bytes, &rep);
 	} else {
-		n = refuse_chain(g, chain, -FS_NO_MEMORY, &rep);
+		n = refuse_chain(g, chain, -OKL4_NO_MEMORY, &rep);
 	}
 	free(large);
 	virtqueue_push(&q->vq, chain->head, (uint32_t)chain_write(chain, &rep, n));
@@ -288,7 +246,5 @@ bool guest_control_turn(struct guest_queue *q)
 	}
 	if (n)
 		guest_queue_notify(q);
-	if (r < 0)
-		guest_break(q->guest, q);
 	return r > 0;
 }

@@ -1,36 +1,28 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Rings stop and start again for three different reasons: the driver has reset the device (then all
- * memory that it had given us is its own again), the frontend has paused or remapped something
- * (then the driver knows nothing of it and everything has to go on), or the frontend has gone. The
- * first two look alike from here: the control ring is taken, or all memory. They are told apart
- * when the control ring starts again: after a reset it is a fresh one (virtqueue_is_marked()).
- * Until then nothing is touched in either case.
+ * Rings stop and start again for three reasons: the driver has reset the device (then all memory
+ * that it had given to the daemon is its own again), the frontend has paused or remapped something
+ * (then the driver knows nothing of it and everything has to go on), or the frontend has
+ * disconnected. The first two look alike from here: the control ring is taken away, or all memory
+ * is. The daemon tells them apart when the control ring starts again: after a reset it is a new one
+ * (virtqueue_is_marked()). Until then nothing is touched in either case.
  *
- * A frontend that only changes how one queue is kicked or called, as QEMU does at any time, stops
+ * A frontend that only changes how one queue is kicked or called, as QEMU may at any time, stops
  * that queue for the moment and nothing else: the channels go on.
  */
-#include <string.h>
+#include "guest/device.h"
 
-#include "loop/events.h"
+#include "guest/attach.h"
+#include "guest/queue.h"
 #include "guest/state.h"
+#include "loop/events.h"
 
-/**
- * post() - tell what has become of the device
- * @g: guest
- * @kind: what happened
- * @reason: why; NULL: that goes without saying
- */
-static void post(const struct guest *g, enum events_kind kind, const char *reason)
+static void post_device(const struct guest *g, enum events_kind kind, const char *reason)
 {
 	events_post(&(struct events_fact){ .kind = kind, .guest = g->cfg.name, .text = reason });
 }
 
-/**
- * connected() - struct vhost_device_ops
- * @device: guest
- */
-static void connected(void *device)
+static void device_connected(void *device)
 {
 	struct guest *g = device;
 
@@ -40,14 +32,10 @@ static void connected(void *device)
 		g->queue[i].mark.valid = false;
 	log_limited(&g->limit, LOG_LEVEL_INFO, LOG_GUEST(g->cfg.name, LOG_EVENT_CONNECTED),
 		    "a frontend is connected");
-	post(g, EVENTS_GUEST_CONNECTED, NULL);
+	post_device(g, EVENTS_GUEST_CONNECTED, NULL);
 }
 
-/**
- * suspend() - struct vhost_device_ops: touch neither memory nor rings
- * @device: guest
- */
-static void suspend(void *device)
+static void device_suspend(void *device)
 {
 	struct guest *g = device;
 
@@ -61,48 +49,22 @@ static void suspend(void *device)
 	g->mem.n_regions = 0;
 }
 
-/**
- * ring_stop() - struct vhost_device_ops: do not touch a queue
- * @device: guest
- * @queue: queue
- * @taken: it may be gone for good; if it is the control queue, the driver may have reset the device
- */
-static void ring_stop(void *device, unsigned int queue, bool taken)
+static void device_ring_stop(void *device, unsigned int queue, bool taken)
 {
 	struct guest *g = device;
 
 	if (taken && queue == OKL4FS_QUEUE_CONTROL)
-		suspend(g);
+		device_suspend(g);
 	else
 		guest_queue_stop(&g->queue[queue]);
 }
 
-void guest_forget_driver(struct guest *g)
-{
-	for (uint32_t id = 0; id < g->n_ids; id++) {
-		if (!g->channel[id])
-			continue;
-		channel_suspend(&g->channel[id]->ch);
-		attachment_drop(&g->channel[id]->att);
-	}
-	memset(g->changed, 0, sizeof(g->changed));
-	memset(g->failed, 0, sizeof(g->failed));
-	for (unsigned int i = 0; i < VHOST_MAX_QUEUES; i++)
-		guest_queue_reset(&g->queue[i]);
-	memset(&g->driver, 0, sizeof(g->driver));
-}
-
-/**
- * stop_serving() - nothing more for this driver, or this frontend
- * @g: guest
- * @reason: what is wrong
- */
 static void stop_serving(struct guest *g, const char *reason)
 {
 	g->broken = true;
-	post(g, EVENTS_GUEST_BROKEN, reason);
+	post_device(g, EVENTS_GUEST_BROKEN, reason);
 	g->stats.device_errors++;
-	suspend(g);
+	device_suspend(g);
 	guest_forget_driver(g);
 }
 
@@ -114,13 +76,6 @@ void guest_break(struct guest *g, const struct guest_queue *q)
 	stop_serving(g, q->vq.error);
 }
 
-/**
- * start_rings() - take up all rings that are ready, let go of those that are not
- * @g: guest with memory
- * @setup: what the frontend has set up
- *
- * Return: true; false when one is refused: then the frontend is dropped.
- */
 static bool start_rings(struct guest *g, const struct vhost_setup *setup)
 {
 	for (unsigned int i = 0; i < VHOST_MAX_QUEUES; i++) {
@@ -142,11 +97,6 @@ static bool start_rings(struct guest *g, const struct vhost_setup *setup)
 	return true;
 }
 
-/**
- * resume_channel() - find a channel's memory again
- * @g: guest
- * @gc: channel
- */
 static void resume_channel(struct guest *g, struct guest_channel *gc)
 {
 	int r;
@@ -154,8 +104,8 @@ static void resume_channel(struct guest *g, struct guest_channel *gc)
 	if (!gc->att.valid)
 		return;
 	r = guest_reattach(g, gc);
-	/* All other refusals are the channel's own: it has failed already. */
-	if (r == -FS_MEMORY_LOST || r == -FS_NO_MEMORY)
+	/* After any other refusal the channel has failed already. */
+	if (r == -OKL4_MEMORY_LOST || r == -OKL4_NO_MEMORY)
 		channel_fail(&gc->ch, r);
 	if (r)
 		attachment_drop(&gc->att);
@@ -163,13 +113,10 @@ static void resume_channel(struct guest *g, struct guest_channel *gc)
 		channel_rung(&gc->ch);
 }
 
-/**
- * resume_driver() - the driver's memory and rings are back, and it knows nothing of it
- * @g: guest
- */
+/* The driver's memory and rings are back, and it does not know that they were away. */
 static void resume_driver(struct guest *g)
 {
-	g->driver.bell = guest_memory_at(&g->mem, g->driver.bell_gpa, sizeof(struct bell_shm));
+	g->driver.bell = guest_memory_at(&g->mem, g->driver.bell_gpa, sizeof(struct okl4_bell_shm));
 	if (!g->driver.bell) {
 		log_limited(&g->limit, LOG_LEVEL_WARNING, &g->about,
 			    "the bell page is no longer in guest memory; "
@@ -183,12 +130,7 @@ static void resume_driver(struct guest *g)
 	}
 }
 
-/**
- * resume() - struct vhost_device_ops: how things stand now
- * @device: guest
- * @setup: what the frontend has set up
- */
-static void resume(void *device, const struct vhost_setup *setup)
+static void device_resume(void *device, const struct vhost_setup *setup)
 {
 	struct guest *g = device;
 	struct guest_queue *control = &g->queue[OKL4FS_QUEUE_CONTROL];
@@ -197,9 +139,9 @@ static void resume(void *device, const struct vhost_setup *setup)
 	for (unsigned int i = 0; i < VHOST_MAX_QUEUES; i++)
 		any |= setup->ring[i].ready;
 	if (!any)
-		g->broken = false; /* so a reset looks */
+		g->broken = false; /* this is how a reset looks */
 	if (g->broken || !setup->memory.n_regions) {
-		suspend(g);
+		device_suspend(g);
 		return;
 	}
 	g->mem = setup->memory;
@@ -207,22 +149,18 @@ static void resume(void *device, const struct vhost_setup *setup)
 		return;
 	if (!virtqueue_is_marked(&control->vq, &control->mark)) {
 		log_about(LOG_LEVEL_DEBUG, &g->about, "the guest has reset the device");
-		post(g, EVENTS_GUEST_RESET, NULL);
+		post_device(g, EVENTS_GUEST_RESET, NULL);
 		guest_forget_driver(g);
 	} else if (!g->driver.bell) {
 		resume_driver(g);
 	}
 }
 
-/**
- * disconnected() - struct vhost_device_ops
- * @device: guest
- */
-static void disconnected(void *device)
+static void device_disconnected(void *device)
 {
 	struct guest *g = device;
 
-	suspend(g);
+	device_suspend(g);
 	guest_forget_driver(g);
 	for (uint32_t id = 0; id < g->n_ids && !g->is_parting; id++) {
 		if (g->channel[id])
@@ -231,18 +169,10 @@ static void disconnected(void *device)
 	g->connected = false;
 	log_limited(&g->limit, LOG_LEVEL_INFO, LOG_GUEST(g->cfg.name, LOG_EVENT_LEFT),
 		    "the frontend has left");
-	post(g, EVENTS_GUEST_GONE, NULL);
+	post_device(g, EVENTS_GUEST_GONE, NULL);
 }
 
-/**
- * ring_next() - struct vhost_device_ops: how far a ring was served
- * @device: guest
- * @queue: queue, suspended
- * @next: out
- *
- * Return: false when it never was.
- */
-static bool ring_next(void *device, unsigned int queue, uint16_t *next)
+static bool device_ring_next(void *device, unsigned int queue, uint16_t *next)
 {
 	struct guest *g = device;
 
@@ -250,22 +180,14 @@ static bool ring_next(void *device, unsigned int queue, uint16_t *next)
 	return g->queue[queue].mark.valid;
 }
 
-/**
- * refused() - struct vhost_device_ops: a message of the frontend was refused
- * @device: guest
- */
-static void refused(void *device)
+static void device_message_refused(void *device)
 {
 	struct guest *g = device;
 
 	g->stats.dropped_messages++;
 }
 
-/**
- * memory_lost() - struct vhost_device_ops: guest memory was taken away under us
- * @device: guest
- */
-static void memory_lost(void *device)
+static void device_memory_lost(void *device)
 {
 	struct guest *g = device;
 
@@ -276,12 +198,12 @@ static void memory_lost(void *device)
 }
 
 const struct vhost_device_ops guest_device_ops = {
-	.connected = connected,
-	.suspend = suspend,
-	.ring_stop = ring_stop,
-	.resume = resume,
-	.disconnected = disconnected,
-	.ring_next = ring_next,
-	.refused = refused,
-	.memory_lost = memory_lost,
+	.connected = device_connected,
+	.suspend = device_suspend,
+	.ring_stop = device_ring_stop,
+	.resume = device_resume,
+	.disconnected = device_disconnected,
+	.ring_next = device_ring_next,
+	.refused = device_message_refused,
+	.memory_lost = device_memory_lost,
 };

@@ -1,15 +1,26 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <errno.h>
-#include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/random.h>
-#include <unistd.h>
+#include "guest/guest.h"
 
+#include <errno.h>
+#include <stdlib.h>
+
+#include "guest/bell.h"
+#include "guest/control.h"
+#include "guest/device.h"
+#include "guest/queue.h"
 #include "guest/state.h"
 
-static void leave(void *arg)
+static const struct guest_queue_ops control_queue = {
+	.turn = guest_control_turn,
+	.broken = guest_break,
+};
+
+static const struct guest_queue_ops event_queue = {
+	.turn = guest_bell_turn,
+	.broken = guest_break,
+};
+
+static void leave_channels(void *arg)
 {
 	struct guest *g = arg;
 
@@ -17,11 +28,7 @@ static void leave(void *arg)
 		guest_channels_leave(g);
 }
 
-/**
- * end() - end the channels and the queues
- * @arg: guest
- */
-static void end(void *arg)
+static void end_all(void *arg)
 {
 	struct guest *g = arg;
 
@@ -33,7 +40,7 @@ static void end(void *arg)
 int guest_new(struct guest **out, const struct guest_config *cfg, struct loop *main_loop,
 	      struct loop *worker)
 {
-	static uint64_t n_made; /* main's */
+	static uint64_t n_made; /* only main makes guests */
 	struct guest *g = calloc(1, sizeof(*g));
 	int r;
 
@@ -42,7 +49,7 @@ int guest_new(struct guest **out, const struct guest_config *cfg, struct loop *m
 	g->serial = ++n_made;
 	g->worker = worker;
 	for (unsigned int i = 0; i < VHOST_MAX_QUEUES; i++)
-		guest_queue_init(g, i);
+		guest_queue_init(g, i, i == OKL4FS_QUEUE_CONTROL ? &control_queue : &event_queue);
 	r = config_guest_copy(&g->cfg, cfg);
 	g->about.guest = g->cfg.name;
 	g->tails.limit_bytes = g->cfg.tail_bytes;
@@ -60,26 +67,30 @@ struct guest *guest_free(struct guest *g)
 {
 	if (!g)
 		return NULL;
-	loop_call(g->worker, leave, g);
+	loop_call(g->worker, leave_channels, g);
 	g->vhost = vhost_backend_free(g->vhost);
-	loop_call(g->worker, end, g);
+	loop_call(g->worker, end_all, g);
 	config_guest_deinit(&g->cfg);
 	free(g);
 	return NULL;
 }
 
-uint64_t guest_host_instance(void)
+static void part_channels(void *arg)
 {
-	static _Atomic uint64_t instance;
-	uint64_t mine, none = 0;
+	struct guest *g = arg;
 
-	if (!instance) {
-		if (getrandom(&mine, sizeof(mine), 0) != sizeof(mine))
-			mine = (uint64_t)getpid();
-		/* Whoever is first has named the process. */
-		atomic_compare_exchange_strong(&instance, &none, mine | 1);
+	g->is_parting = true;
+	for (uint32_t id = 0; id < g->n_ids; id++) {
+		struct guest_channel *gc = g->channel[id];
+
+		if (gc && gc->endpoint->ops->part)
+			gc->endpoint->ops->part(gc->endpoint);
 	}
-	return instance;
+}
+
+void guest_part(struct guest *g)
+{
+	loop_call(g->worker, part_channels, g);
 }
 
 bool guest_path_is_lost(const struct guest *g)

@@ -1,44 +1,53 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A channel is removed, or its guest is, while a client takes what the guest has written. The channel
- * is offered no longer, but lives on until the client has all of it or has left. It belongs to its
- * worker only: neither to the guest, which may be freed, nor to the list that others look at.
+ * A channel, or its guest, may be removed while a client still takes what the guest has written.
+ * Then the channel is no longer offered, but lives on until the client has all of it or has
+ * disconnected. It belongs only to its worker: not to the guest, which may be freed, nor to the
+ * list of channels.
  */
+#include "guest/leaver.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "guest/leaver.h"
+#include "guest/attach.h"
 #include "guest/state.h"
 
-/**
- * struct leaver - a channel that is removed and not over
- * @next: in the list
- * @gc: channel
- * @guest_name: of its guest, which may be gone
- * @look: looks whether it is over
- */
+/* A channel that is removed and not yet over */
 struct leaver {
-	LIST_ENTRY(leaver) next;
+	LIST_ENTRY(leaver) next; /* protected by leavers_lock */
 	struct guest_channel *gc;
-	char *guest_name;
+	char *guest_name; /* a copy: the guest may be freed */
 	struct loop_task look;
 };
 
 static pthread_mutex_t leavers_lock = PTHREAD_MUTEX_INITIALIZER;
 static LIST_HEAD(, leaver) leavers = LIST_HEAD_INITIALIZER(leavers);
 
+void guest_channel_free(struct guest_channel *gc)
+{
+	if (!gc)
+		return;
+	channel_give_up(&gc->ch, "they were not taken before the channel ended");
+	gc->endpoint = endpoint_free(gc->endpoint);
+	channel_deinit(&gc->ch);
+	attachment_drop(&gc->att);
+	config_channel_deinit(&gc->cfg);
+	free(gc);
+}
+
 static void ring_nobody(void *guest, uint32_t id)
 {
 }
 
-static void tell_nobody(void *guest, const struct channel *ch, enum fs_status status)
+static void tell_nobody(void *guest, const struct channel *ch, enum okl4_status status)
 {
 }
 
 static const struct channel_guest_ops no_guest = { .ring = ring_nobody, .tell = tell_nobody };
 
-static void end(struct leaver *l)
+static void end_leaver(struct leaver *l)
 {
 	pthread_mutex_lock(&leavers_lock);
 	LIST_REMOVE(l, next);
@@ -50,13 +59,13 @@ static void end(struct leaver *l)
 	free(l);
 }
 
-static void look(void *arg)
+static void look_whether_over(void *arg)
 {
 	struct leaver *l = arg;
 	const struct endpoint *ep = l->gc->endpoint;
 
 	if (!ep->ops->is_busy(ep))
-		end(l);
+		end_leaver(l);
 }
 
 bool guest_leaver_add(struct guest_channel *gc)
@@ -64,7 +73,7 @@ bool guest_leaver_add(struct guest_channel *gc)
 	struct endpoint *ep = gc->endpoint;
 	struct leaver *l;
 
-	if (!ep || !ep->ops->close)
+	if (!ep->ops->close)
 		return false;
 	ep->ops->close(ep);
 	if (!ep->ops->is_busy(ep))
@@ -77,7 +86,7 @@ bool guest_leaver_add(struct guest_channel *gc)
 		return false;
 	}
 	l->gc = gc;
-	l->look = (struct loop_task){ .fn = look, .arg = l };
+	l->look = (struct loop_task){ .fn = look_whether_over, .arg = l };
 	gc->ch.guest_name = l->guest_name;
 	gc->ch.guest_ops = &no_guest;
 	gc->ch.guest = NULL;
@@ -103,6 +112,6 @@ void guest_leavers_end(void *loop)
 		}
 		pthread_mutex_unlock(&leavers_lock);
 		if (l)
-			end(l);
+			end_leaver(l);
 	} while (l);
 }

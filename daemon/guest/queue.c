@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A kick only schedules the queue's turn, and a turn does a bounded amount and schedules the next
- * if there is more; so guests, queues and channels that share a worker take turns.
- *
- * Events: the driver posts small writable buffers and we return one when there is something to
- * tell. When none is posted what is to be told waits here, as a bit each, never as a queue: a
- * pending WAKE means all words of the bell page, a failed channel is told once, and of an id whose
- * channel has come and gone many times only how it is in the end.
+ * A kick only schedules the queue's turn. A turn does a bounded amount and schedules the next one
+ * if there is more, so guests, queues and channels that share a worker take turns.
  */
-#include <errno.h>
+#include "guest/queue.h"
+
 #include <event2/event.h>
 #include <fcntl.h>
 #include <string.h>
@@ -16,17 +12,8 @@
 #include "guest/state.h"
 #include "util/fd.h"
 
-/* Channels that are looked after in a turn, each moving up to CHANNEL_TURN_BYTES a direction */
-#define CHANNELS_A_TURN 8
-
-/* Chains that an event queue's turn gives back without use: FUSE requests, useless buffers */
-#define CHAINS_A_TURN 32
-
-/**
- * call_again() - the driver could not be notified, since DPDK held the queue's lock
- * @arg: queue
- */
-static void call_again(void *arg)
+/* DPDK held the queue's lock when the driver was to be notified. */
+static void queue_call_again(void *arg)
 {
 	guest_queue_notify(arg);
 }
@@ -58,312 +45,17 @@ bool guest_decline_fuse(struct guest_queue *q, const struct virtqueue_chain *cha
 	return true;
 }
 
-/**
- * next_buffer() - the next event buffer
- * @q: event queue
- * @chain: out
- *
- * Gives back what stands before it and is none. A malformed ring is left to the queue's turn: here
- * an endpoint may be in the middle of moving bytes, and the channel must not go away under it.
- *
- * Return: true when there is one.
- */
-static bool next_buffer(struct guest_queue *q, struct virtqueue_chain *chain)
-{
-	bool notify = false;
-	int n, r = 0;
-
-	for (n = 0; n < CHAINS_A_TURN; n++) {
-		r = virtqueue_pop(&q->vq, chain);
-		if (r <= 0 || (!chain->out_bytes && chain->in_bytes >= sizeof(struct okl4fs_event)))
-			break;
-		if (!guest_decline_fuse(q, chain)) {
-			q->guest->stats.refused++;
-			log_limited(&q->guest->limit, LOG_LEVEL_WARNING, &q->guest->about,
-				    "queue %u: a buffer is no event buffer", q->idx);
-			virtqueue_push(&q->vq, chain->head, 0);
-		}
-		notify = true;
-		r = 0;
-	}
-	if (notify)
-		guest_queue_notify(q);
-	if (n == CHAINS_A_TURN || r < 0)
-		guest_queue_kick(q);
-	return r == 1;
-}
-
-/**
- * send_event() - tell the driver something
- * @q: event queue
- * @ev: event
- *
- * Return: true; false when no buffer is posted.
- */
-static bool send_event(struct guest_queue *q, const struct okl4fs_event *ev)
-{
-	struct virtqueue_chain chain;
-
-	if (!q->up || !next_buffer(q, &chain))
-		return false;
-	virtqueue_push(&q->vq, chain.head, (uint32_t)chain_write(&chain, ev, sizeof(*ev)));
-	return true;
-}
-
-/**
- * queue_of_word() - the event queue that a word of the bell page belongs to
- * @g: guest whose driver is ready
- * @word: word
- *
- * Return: queue.
- */
-static struct guest_queue *queue_of_word(struct guest *g, unsigned int word)
-{
-	return &g->queue[OKL4FS_QUEUE_EVENT + word % g->driver.n_event_queues];
-}
-
-/**
- * send_changed() - tell that an id has another channel now, or none
- * @q: event queue
- * @id: id
- *
- * Return: true when it was told.
- */
-static bool send_changed(struct guest_queue *q, uint32_t id)
-{
-	const struct guest_channel *gc = guest_channel_of(q->guest, id);
-	struct okl4fs_event ev;
-
-	wire_encode_event(&ev, gc ? OKL4FS_EVENT_CHANNEL_ADDED : OKL4FS_EVENT_CHANNEL_REMOVED, id,
-			  FS_OK, 0);
-	return send_event(q, &ev);
-}
-
-/**
- * send_failed() - tell of a failed channel
- * @q: event queue
- * @id: its id
- *
- * Return: true when it was told.
- */
-static bool send_failed(struct guest_queue *q, uint32_t id)
-{
-	const struct guest_channel *gc = q->guest->channel[id];
-	struct okl4fs_event ev;
-
-	wire_encode_event(&ev, OKL4FS_EVENT_CHANNEL_FAILED, id, gc->tell_status, gc->tell_instance);
-	return send_event(q, &ev);
-}
-
-/**
- * send_marked() - tell of the channels that are marked and belong to an event queue
- * @q: event queue
- * @mark: bits by word, as in the bell page
- * @send: tells of one
- *
- * Return: true when any was told.
- */
-static bool send_marked(struct guest_queue *q, uint64_t mark[OKL4FS_BELL_WORDS],
-			bool (*send)(struct guest_queue *q, uint32_t id))
-{
-	bool sent = false;
-
-	for (unsigned int w = q->idx - OKL4FS_QUEUE_EVENT; w < OKL4FS_BELL_WORDS;
-	     w += q->guest->driver.n_event_queues) {
-		while (mark[w]) {
-			if (!send(q, (uint32_t)__builtin_ctzll(mark[w]) * OKL4FS_BELL_WORDS + w))
-				return sent;
-			mark[w] &= mark[w] - 1;
-			sent = true;
-		}
-	}
-	return sent;
-}
-
-/**
- * flush_events() - tell what waits to be told
- * @q: event queue
- */
-static void flush_events(struct guest_queue *q)
-{
-	struct guest *g = q->guest;
-	struct okl4fs_event ev;
-	bool sent;
-
-	if (!g->driver.bell || !q->up || q->vq.error)
-		return;
-	sent = send_marked(q, g->changed, send_changed);
-	sent |= send_marked(q, g->failed, send_failed);
-	wire_encode_event(&ev, OKL4FS_EVENT_WAKE, 0, FS_OK, 0);
-	if (q->wake && send_event(q, &ev)) {
-		q->wake = false;
-		sent = true;
-	}
-	if (sent)
-		guest_queue_notify(q);
-}
-
-/**
- * ring() - struct channel_guest_ops: a channel wants the guest's attention
- * @arg: guest
- * @id: channel
- */
-static void ring(void *arg, uint32_t id)
-{
-	unsigned int word = id % OKL4FS_BELL_WORDS;
-	struct guest *g = arg;
-	le64 bit = fs_cpu_to_le64(1ULL << (id / OKL4FS_BELL_WORDS));
-
-	/* Not there while suspended: attaching again rings in any case. */
-	if (!g->driver.bell || fs_fetch_or64(&g->driver.bell->to_guest[word], bit))
-		return;
-	queue_of_word(g, word)->wake = true;
-	flush_events(queue_of_word(g, word));
-}
-
-/**
- * tell() - struct channel_guest_ops: a channel has failed
- * @arg: guest
- * @ch: channel
- * @status: why
- */
-static void tell(void *arg, const struct channel *ch, enum fs_status status)
-{
-	unsigned int word = ch->id % OKL4FS_BELL_WORDS;
-	struct guest *g = arg;
-	struct guest_channel *gc = g->channel[ch->id];
-
-	if (!gc)
-		return; /* it is being removed, which is told, too */
-	g->failed[word] |= 1ULL << (ch->id / OKL4FS_BELL_WORDS);
-	gc->tell_status = status;
-	gc->tell_instance = ch->instance;
-	if (g->driver.ready)
-		flush_events(queue_of_word(g, word));
-}
-
-void guest_queue_changed(struct guest *g, uint32_t id)
-{
-	unsigned int word = id % OKL4FS_BELL_WORDS;
-	uint64_t bit = 1ULL << (id / OKL4FS_BELL_WORDS);
-
-	/* What is marked, or rung, was the former channel. */
-	g->failed[word] &= ~bit;
-	if (!g->driver.ready)
-		return;
-	queue_of_word(g, word)->rung[word] &= ~bit;
-	g->changed[word] |= bit;
-	flush_events(queue_of_word(g, word));
-}
-
-static bool memory_is_lost(void *arg)
-{
-	const struct guest *g = arg;
-
-	return g->vhost && vhost_backend_memory_is_lost(g->vhost);
-}
-
-const struct channel_guest_ops guest_channel_ops = {
-	.ring = ring,
-	.tell = tell,
-	.memory_is_lost = memory_is_lost,
-};
-
-/**
- * take_bells() - take over the doorbell bits that belong to a queue
- * @q: event queue of a driver that is ready
- */
-static void take_bells(struct guest_queue *q)
-{
-	struct guest_driver *d = &q->guest->driver;
-
-	for (unsigned int w = q->idx - OKL4FS_QUEUE_EVENT; w < OKL4FS_BELL_WORDS;
-	     w += d->n_event_queues) {
-		/* Most words are zero, and looking is cheaper than taking. A bit set after the look
-		 * comes with a kick of its own. */
-		if (fs_load(&d->bell->to_host[w]))
-			q->rung[w] |= fs_le64_to_cpu(fs_xchg64(&d->bell->to_host[w], 0));
-	}
-}
-
-/**
- * answer_bells() - look after some of the channels that were rung
- * @q: event queue
- *
- * Return: true when more are left.
- */
-static bool answer_bells(struct guest_queue *q)
-{
-	struct guest *g = q->guest;
-	unsigned int n = 0;
-
-	for (unsigned int w = 0; w < OKL4FS_BELL_WORDS; w++) {
-		while (q->rung[w]) {
-			uint32_t id = (uint32_t)__builtin_ctzll(q->rung[w]) * OKL4FS_BELL_WORDS + w;
-
-			if (n++ == CHANNELS_A_TURN)
-				return true;
-			q->rung[w] &= q->rung[w] - 1;
-			if (guest_channel_of(g, id))
-				channel_rung(&g->channel[id]->ch);
-		}
-	}
-	return false;
-}
-
-/*
- * A bell may be lost where guest and host do not see each other's atomics and barriers: QEMU's TCG
- * leaves those out for a machine of one CPU. The driver asks for this when it has waited for long.
- */
-void guest_queue_look_after(struct guest *g)
-{
-	for (uint32_t id = 0; id < g->n_ids; id++) {
-		unsigned int word = id % OKL4FS_BELL_WORDS;
-
-		if (g->channel[id] && channel_usable(&g->channel[id]->ch))
-			queue_of_word(g, word)->rung[word] |= 1ULL << (id / OKL4FS_BELL_WORDS);
-	}
-	for (uint32_t i = 0; i < g->driver.n_event_queues; i++)
-		guest_queue_kick(&g->queue[OKL4FS_QUEUE_EVENT + i]);
-}
-
-/**
- * event_turn() - an event queue was kicked: a doorbell, new buffers, or both
- * @q: event queue
- *
- * Return: true when there is more to do.
- */
-static bool event_turn(struct guest_queue *q)
-{
-	struct guest_driver *d = &q->guest->driver;
-	struct virtqueue_chain chain;
-
-	if (virtqueue_has_next(&q->vq))
-		next_buffer(q, &chain);
-	if (q->vq.error) {
-		guest_break(q->guest, q);
-		return false;
-	}
-	if (!d->bell || q->idx > d->n_event_queues)
-		return false;
-	flush_events(q);
-	take_bells(q);
-	return answer_bells(q);
-}
-
-/**
- * turn() - a queue's turn
- * @arg: queue
- */
-static void turn(void *arg)
+static void queue_turn(void *arg)
 {
 	struct guest_queue *q = arg;
 	bool more;
 
 	if (!q->up)
 		return;
-	more = q->idx == OKL4FS_QUEUE_CONTROL ? guest_control_turn(q) : event_turn(q);
-	if (more && q->up)
+	more = q->ops->turn(q);
+	if (q->up && q->vq.error)
+		q->ops->broken(q->guest, q);
+	else if (more && q->up)
 		guest_queue_kick(q);
 }
 
@@ -372,35 +64,24 @@ void guest_queue_kick(struct guest_queue *q)
 	loop_schedule(q->guest->worker, &q->turn);
 }
 
-/**
- * kicked() - the driver has kicked a queue
- * @fd: kick descriptor
- * @what: EV_READ
- * @arg: queue
- */
-static void kicked(evutil_socket_t fd, short what, void *arg)
+static void queue_kicked(evutil_socket_t fd, short what, void *arg)
 {
 	guest_queue_kick(arg);
 }
 
-void guest_queue_init(struct guest *g, unsigned int idx)
+void guest_queue_init(struct guest *g, unsigned int idx, const struct guest_queue_ops *ops)
 {
 	struct guest_queue *q = &g->queue[idx];
 
 	memset(q, 0, sizeof(*q));
 	q->guest = g;
 	q->idx = idx;
+	q->ops = ops;
 	q->kick_fd = -1;
-	q->turn.fn = turn;
+	q->turn.fn = queue_turn;
 	q->turn.arg = q;
-	q->call.fn = call_again;
+	q->call.fn = queue_call_again;
 	q->call.arg = q;
-}
-
-void guest_queue_reset(struct guest_queue *q)
-{
-	q->wake = false;
-	memset(q->rung, 0, sizeof(q->rung));
 }
 
 const char *guest_queue_start(struct guest_queue *q, const struct vhost_ring *r)
@@ -413,40 +94,17 @@ const char *guest_queue_start(struct guest_queue *q, const struct vhost_ring *r)
 	q->kick_fd = fcntl(r->kick_fd, F_DUPFD_CLOEXEC, 0);
 	if (q->kick_fd >= 0)
 		q->kick = event_new(loop_base(q->guest->worker), q->kick_fd,
-				    EV_READ | EV_PERSIST | EV_ET, kicked, q);
+				    EV_READ | EV_PERSIST | EV_ET, queue_kicked, q);
 	if (!q->kick || event_add(q->kick, NULL)) {
 		guest_queue_stop(q);
 		return "its kick descriptor cannot be waited for";
 	}
 	q->up = true;
-	/* A kick of before may be lost; looking once costs little. */
+	/* An earlier kick may be lost; looking once costs little. */
 	guest_queue_kick(q);
-	/* And a call of before may have gone to a descriptor that the frontend has replaced. */
+	/* And an earlier call may have gone to a descriptor that the frontend has replaced. */
 	guest_queue_notify(q);
 	return NULL;
-}
-
-void guest_queue_leave(struct guest_queue *q)
-{
-	if (q->kick)
-		event_free(q->kick);
-	q->kick = NULL;
-	loop_cancel(q->guest->worker, &q->turn);
-	loop_cancel(q->guest->worker, &q->call);
-}
-
-void guest_queue_enter(struct guest_queue *q)
-{
-	if (!q->up)
-		return;
-	q->kick = event_new(loop_base(q->guest->worker), q->kick_fd, EV_READ | EV_PERSIST | EV_ET,
-			    kicked, q);
-	if (!q->kick || event_add(q->kick, NULL))
-		log_about(LOG_LEVEL_ERR, &q->guest->about,
-			  "queue %u: no memory to wait for kicks; it stands still", q->idx);
-	/* What was scheduled, or kicked meanwhile: looking costs little, and so does one call more. */
-	guest_queue_kick(q);
-	guest_queue_notify(q);
 }
 
 void guest_queue_stop(struct guest_queue *q)

@@ -1,40 +1,36 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What a guest and its channels look like at one moment: one crossing to the worker, however many
- * channels are asked for.
+ * A snapshot takes one call on the worker, however many channels are asked for.
  */
+#include "guest/snapshot.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "guest/state.h"
 
-/**
- * struct guest_call - arguments of a call on the worker
- * @g: guest
- * @guest_snap: for guest_snapshot()
- * @from, @max: of guest_channel_snapshots()
- * @list: out, likewise
- * @n: out: entries, or a negated errno
- */
+/* Arguments and results of a call on the worker */
 struct guest_call {
 	struct guest *g;
-	struct guest_snapshot *guest_snap;
-	uint32_t from, max;
-	struct channel_snapshot *list;
-	int n;
+	struct guest_snapshot *guest_snap; /* guest_snapshot() */
+	uint32_t from, max; /* guest_channel_snapshots() */
+	struct channel_snapshot *list; /* out */
+	int n; /* out: entries, or a negated errno */
 };
 
-/**
- * take_guest_snapshot() - guest_snapshot(), on the worker
- * @arg: struct guest_call
- */
 static void take_guest_snapshot(void *arg)
 {
 	struct guest_call *c = arg;
 	struct guest *g = c->g;
 
-	*c->guest_snap = g->stats;
+	*c->guest_snap = (struct guest_snapshot){
+		.requests = g->stats.requests,
+		.refused = g->stats.refused,
+		.declined_fuse = g->stats.declined_fuse,
+		.dropped_messages = g->stats.dropped_messages,
+		.device_errors = g->stats.device_errors,
+	};
 	c->guest_snap->connected = g->connected;
 	c->guest_snap->ready = g->driver.ready;
 	c->guest_snap->memory_bytes = guest_memory_bytes(&g->mem);
@@ -60,24 +56,19 @@ void guest_snapshot(struct guest *g, struct guest_snapshot *snap)
 	loop_call(g->worker, take_guest_snapshot, &c);
 }
 
-/**
- * take_ring_state() - fill and phases of an attached channel
- * @s: snapshot
- * @ch: channel
- */
 static void take_ring_state(struct channel_snapshot *s, struct channel *ch)
 {
-	struct socketpair *end = channel_end(ch);
-	int64_t fill = pipe_readable(&end->rx), room = pipe_writable(&end->tx);
-	enum pipe_state writer, reader;
+	struct okl4_socketpair *end = channel_end(ch);
+	int64_t fill = okl4_pipe_readable(&end->rx), room = okl4_pipe_writable(&end->tx);
+	enum okl4_pipe_state writer, reader;
 	int r;
 
 	s->fwd_fill = fill > 0 ? (uint64_t)fill : 0;
 	s->bwd_fill = room >= 0 ? ch->cfg->ring_bytes - (uint64_t)room : 0;
-	pipe_consumer_peer(&end->rx, &writer);
-	pipe_producer_peer(&end->tx, &reader);
-	r = pipe_error(&end->rx) ? pipe_error(&end->rx) : pipe_error(&end->tx);
-	if (r) { /* The look has found a violation */
+	okl4_pipe_consumer_peer(&end->rx, &writer);
+	okl4_pipe_producer_peer(&end->tx, &reader);
+	r = okl4_pipe_error(&end->rx) ? okl4_pipe_error(&end->rx) : okl4_pipe_error(&end->tx);
+	if (r) { /* looking at the rings has found a violation */
 		channel_fail(ch, r);
 		return;
 	}
@@ -87,11 +78,6 @@ static void take_ring_state(struct channel_snapshot *s, struct channel *ch)
 	s->bwd_host_phase = end->tx.phase;
 }
 
-/**
- * take_channel() - a channel at this moment
- * @s: out, zeroed
- * @gc: channel
- */
 static void take_channel(struct channel_snapshot *s, struct guest_channel *gc)
 {
 	struct channel *ch = &gc->ch;
@@ -100,8 +86,7 @@ static void take_channel(struct channel_snapshot *s, struct guest_channel *gc)
 		take_ring_state(s, ch);
 	s->cfg = &gc->cfg;
 	s->id = ch->id;
-	if (gc->endpoint)
-		gc->endpoint->ops->info(gc->endpoint, &s->info);
+	gc->endpoint->ops->info(gc->endpoint, &s->info);
 	s->state = ch->state;
 	s->instance = ch->instance;
 	s->failed_status = ch->failed_status;
@@ -113,7 +98,6 @@ static void take_channel(struct channel_snapshot *s, struct guest_channel *gc)
 	memcpy(s->errors, ch->errors, sizeof(s->errors));
 }
 
-/* On the worker */
 static void take_channels(void *arg)
 {
 	struct guest_call *c = arg;

@@ -1,28 +1,35 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * state.h - the inside of a guest, shared by the guest_*.c files
+ * state.h - the structures of a guest, for the files of this folder
  *
- *	guest.c          making and ending one
- *	guest_channels.c channels come and go
- *	guest_move.c     to another worker
- *	guest_leaver.c   channels that are removed while somebody is still to have the rest
- *	guest_snapshot.c what others are told of it
- *	guest_device.c   what the frontend sets up: memory and rings come and go
- *	guest_queue.c    kicks, doorbells, events, notifications
- *	guest_control.c  the control queue's requests
- *	guest_attach.c   ATTACH: chunks of guest memory become memsections
+ * Each file includes only files that stand further up here:
  *
- * Everything here belongs to the guest's worker.
+ *	virtqueue   a split virtqueue as the device sees it
+ *	wire        requests and events as bytes
+ *	state       the structures; they belong to the guest's worker
+ *	queue       kicks and notifications; turns
+ *	bell        doorbells and events
+ *	attach      ATTACH: chunks of guest memory become memsections
+ *	control     the control queue's requests
+ *	device      what the frontend sets up: memory and rings come and go
+ *	leaver      the end of a channel
+ *	channels    channels come and go
+ *	snapshot    what others are told of the guest
+ *	guest       making and ending one
  */
 #ifndef OKL4FSD_GUEST_STATE_H
 #define OKL4FSD_GUEST_STATE_H
 
-#include "guest/guest.h"
-#include "vhost/memory.h"
-#include "util/log_limit.h"
-#include "vhost/backend.h"
+#include "channel/channel.h"
+#include "config/config.h"
+#include "endpoint/endpoint.h"
 #include "guest/virtqueue.h"
 #include "guest/wire.h"
+#include "util/log_limit.h"
+#include "vhost/backend.h"
+#include "vhost/memory.h"
+
+struct guest_queue_ops;
 
 /**
  * struct extent - a range of guest-physical memory
@@ -35,7 +42,7 @@ struct extent {
 
 /**
  * struct attachment - what an ATTACH said; kept, so that memory can be found again after a remap
- * @valid: there is one
+ * @valid: an ATTACH was accepted
  * @instance: as in the request
  * @sec: the shapes
  * @gpa: address of each chunk, of ctl, then fwd, then bwd
@@ -57,11 +64,11 @@ struct attachment {
  * struct guest_channel - a channel with what the guest object keeps for it
  * @cfg: its configuration
  * @ch: the channel
- * @generation: tells it from others that have its id at other times
- * @endpoint: its host end; NULL: it could not be made again (guest_move.c)
+ * @generation: tells it from channels that have the same id at other times
+ * @endpoint: its host end
  * @att: its memory, in guest-physical terms
- * @tell_status: status of the CHANNEL_FAILED event that waits for a buffer
- * @tell_instance: its instance
+ * @tell_status: status in the CHANNEL_FAILED event that waits for a buffer
+ * @tell_instance: instance in that event
  */
 struct guest_channel {
 	struct channel_config cfg;
@@ -69,7 +76,7 @@ struct guest_channel {
 	uint32_t generation;
 	struct endpoint *endpoint;
 	struct attachment att;
-	enum fs_status tell_status;
+	enum okl4_status tell_status;
 	uint64_t tell_instance;
 };
 
@@ -77,19 +84,21 @@ struct guest_channel {
  * struct guest_queue - one virtqueue of the device
  * @guest: guest
  * @idx: its number
+ * @ops: what it is for
  * @up: @vq may be used
  * @vq: the virtqueue
- * @mark: how far it was served when it was last let go
+ * @mark: how far it was served when it was last stopped
  * @kick_fd: a dup(2) of the kick descriptor, or -1
- * @kick: event on it. Edge-triggered: it is never read, since another holder could make us wait
+ * @kick: event on it. Edge-triggered, since it is never read: another holder could make us wait
  * @turn: serve the queue, or go on serving it
- * @call: notify the driver, when that could not be done at once
+ * @call: notify the driver later, when DPDK held the queue's lock
  * @wake: (event) a WAKE waits for a buffer
  * @rung: (event) doorbell bits taken from the bell page and not yet acted on, by word
  */
 struct guest_queue {
 	struct guest *guest;
 	unsigned int idx;
+	const struct guest_queue_ops *ops;
 	bool up;
 	struct virtqueue vq;
 	struct virtqueue_mark mark;
@@ -102,18 +111,23 @@ struct guest_queue {
 
 /**
  * struct guest_driver - what HELLO said
- * @ready: it was said
+ * @ready: the driver has said HELLO
  * @n_event_queues: M
  * @bell_gpa: the bell page
- * @bell: the same, mapped; NULL while the device is suspended
+ * @bell: the bell page, mapped; NULL while the device is suspended
  * @instance: the driver's
  */
 struct guest_driver {
 	bool ready;
 	uint32_t n_event_queues;
 	uint64_t bell_gpa;
-	struct bell_shm *bell;
+	struct okl4_bell_shm *bell;
 	uint64_t instance;
+};
+
+/** struct guest_stats - counters; struct guest_snapshot has them under the same names */
+struct guest_stats {
+	uint64_t requests, refused, declined_fuse, dropped_messages, device_errors;
 };
 
 /**
@@ -128,18 +142,18 @@ struct guest_driver {
  * @mem: guest memory; empty while suspended
  * @queue: the device's queues
  * @driver: what HELLO said
- * @last_driver: driver's instance of the last HELLO; 0: none yet. Memory dies with its driver, but
- *	not with the device
+ * @last_driver: driver's instance of the last HELLO; 0: none yet. A driver's memory outlives the
+ *	device, but not the driver
  * @channel: its channels by id; NULL: there is none
- * @n_ids: highest id in use, and one
- * @generation: by id, of the channel that gets it next
- * @tails: what they may keep of streams that have ended
+ * @n_ids: one more than the highest id in use
+ * @generation: by id, of the channel that gets this id next
+ * @tails: how much the channels may keep of streams that have ended
  * @is_parting: the daemon ends, and the next one finds what lies in the guest's memory
  * @changed: ids that a CHANNEL_ADDED or CHANNEL_REMOVED waits for a buffer for; bits as in the bell
  *	page, so that each word belongs to one event queue
  * @failed: likewise for CHANNEL_FAILED
  * @limit: for log lines that the guest can cause
- * @stats: counters, as in the snapshot
+ * @stats: counters
  */
 struct guest {
 	struct guest_config cfg;
@@ -159,7 +173,7 @@ struct guest {
 	bool is_parting;
 	uint64_t changed[OKL4FS_BELL_WORDS], failed[OKL4FS_BELL_WORDS];
 	struct log_limit limit;
-	struct guest_snapshot stats;
+	struct guest_stats stats;
 };
 
 /** guest_channel_of() - the channel with an id; NULL: there is none */
@@ -167,91 +181,5 @@ static inline struct guest_channel *guest_channel_of(const struct guest *g, uint
 {
 	return id < g->n_ids ? g->channel[id] : NULL;
 }
-
-/* guest_channels.c */
-
-/** guest_channels_leave() - the guest is removed: offer no channel any more, while its memory is there */
-void guest_channels_leave(struct guest *g);
-
-/** guest_channels_end() - end all channels, the guest's memory being out of reach */
-void guest_channels_end(struct guest *g);
-
-/** guest_channel_free() - end a channel that has no memory any more; NULL is allowed */
-void guest_channel_free(struct guest_channel *gc);
-
-/* guest_leaver.c */
-
-/**
- * guest_leaver_add() - let a removed channel live on until its endpoint has nothing to do any more
- * @gc: channel without memory, not offered any more; owned from here on
- *
- * Return: false when there is nothing to wait for: then it is still the caller's.
- */
-bool guest_leaver_add(struct guest_channel *gc);
-
-/* guest_device.c */
-
-extern const struct vhost_device_ops guest_device_ops;
-
-/** guest_break() - the driver broke a ring: serve nothing until it resets the device */
-void guest_break(struct guest *g, const struct guest_queue *q);
-
-/** guest_forget_driver() - as before HELLO: no channel's memory is touched from here on */
-void guest_forget_driver(struct guest *g);
-
-/* guest_queue.c */
-
-/** guest_queue_init() - a queue that is not up */
-void guest_queue_init(struct guest *g, unsigned int idx);
-
-/** guest_queue_start() - take up a ring; Return: NULL, or what is wrong with it; static memory */
-const char *guest_queue_start(struct guest_queue *q, const struct vhost_ring *ring);
-
-/** guest_queue_stop() - let a ring go */
-void guest_queue_stop(struct guest_queue *q);
-
-/** guest_queue_leave() - let go of the worker, with the ring taken up; guest_queue_enter() follows */
-void guest_queue_leave(struct guest_queue *q);
-
-/** guest_queue_enter() - go on, on the guest's worker, which may be another one */
-void guest_queue_enter(struct guest_queue *q);
-
-/** guest_queue_kick() - look at the queue soon, as if it was kicked */
-void guest_queue_kick(struct guest_queue *q);
-
-/** guest_queue_look_after() - look after all channels soon, as if rung; the driver is ready */
-void guest_queue_look_after(struct guest *g);
-
-/** guest_queue_changed() - an id has another channel, or none: tell the driver, if there is one */
-void guest_queue_changed(struct guest *g, uint32_t id);
-
-/** guest_queue_notify() - notify the driver of used buffers */
-void guest_queue_notify(struct guest_queue *q);
-
-/** guest_decline_fuse() - answer a chain if it is a FUSE request; Return: true when it was */
-bool guest_decline_fuse(struct guest_queue *q, const struct virtqueue_chain *chain);
-
-/** guest_queue_reset() - forget what waits to be told: a driver begins, or has gone */
-void guest_queue_reset(struct guest_queue *q);
-
-extern const struct channel_guest_ops guest_channel_ops;
-
-/* guest_control.c */
-
-/** guest_control_turn() - serve a bounded number of requests; Return: more may be there */
-bool guest_control_turn(struct guest_queue *q);
-
-/* guest_attach.c */
-
-/** guest_attach() - ATTACH; Return: 0 or a negated fs_status */
-int guest_attach(struct guest *g, const struct wire_attach *req);
-
-/**
- * guest_reattach() - find a channel's memory again after a remap; Return: 0 or a negated fs_status
- */
-int guest_reattach(struct guest *g, struct guest_channel *gc);
-
-/** attachment_drop() - forget it */
-void attachment_drop(struct attachment *att);
 
 #endif

@@ -7,18 +7,10 @@
 #include "guest/virtqueue.h"
 
 /* What <linux/virtio_ring.h> calls __virtio is little-endian since virtio 1 */
-#define to_virtio16(v) ((FS_FORCE __virtio16)fs_cpu_to_le16(v))
-#define to_virtio32(v) ((FS_FORCE __virtio32)fs_cpu_to_le32(v))
+#define to_virtio16(v) ((OKL4_FORCE __virtio16)okl4_cpu_to_le16(v))
+#define to_virtio32(v) ((OKL4_FORCE __virtio32)okl4_cpu_to_le32(v))
 
-/**
- * ring_part_ok() - whether one of a vring's three parts lies well
- * @mem: guest memory
- * @part: where it is
- * @bytes: its size
- * @align: alignment that the standard asks for (virtio 1.2, section 2.7)
- *
- * Return: true when it is aligned and wholly inside one region.
- */
+/* @align is what the standard asks for (virtio 1.2, section 2.7). */
 static bool ring_part_ok(const struct guest_memory *mem, const void *part, uint64_t bytes,
 			 unsigned int align)
 {
@@ -31,7 +23,7 @@ const char *virtqueue_init(struct virtqueue *vq, const struct guest_memory *mem,
 			   const void *desc, const void *avail, void *used)
 {
 	memset(vq, 0, sizeof(*vq));
-	if (!fs_is_pow2(size) || size > VIRTQUEUE_SIZE_MAX)
+	if (!okl4_is_pow2(size) || size > VIRTQUEUE_SIZE_MAX)
 		return "its size is not a power of two of at most 32768";
 	if (!ring_part_ok(mem, desc, size * sizeof(struct vring_desc), 16))
 		return "the descriptor table is misaligned or not in guest memory";
@@ -45,39 +37,21 @@ const char *virtqueue_init(struct virtqueue *vq, const struct guest_memory *mem,
 	vq->avail = avail;
 	vq->used = used;
 	vq->size = (uint16_t)size;
-	vq->next = fs_le16_to_cpu(fs_load(&vq->used->idx));
+	vq->next = okl4_le16_to_cpu(okl4_load(&vq->used->idx));
 	return NULL;
 }
 
-/**
- * vq_fail() - the vring is malformed
- * @vq: virtqueue
- * @error: how
- *
- * Return: -EPROTO.
- */
 static int vq_fail(struct virtqueue *vq, const char *error)
 {
 	vq->error = error;
 	return -EPROTO;
 }
 
-/**
- * chain_add() - translate one buffer of a chain
- * @vq: virtqueue
- * @chain: chain
- * @gpa: the buffer
- * @bytes: its length; not 0
- * @in: it is writable
- *
- * A buffer that runs on from one region into the next becomes two pieces.
- *
- * Return: 0 or -EPROTO.
- */
+/* A buffer that runs on from one region into the next becomes two pieces. */
 static int chain_add(struct virtqueue *vq, struct virtqueue_chain *chain, uint64_t gpa,
 		     uint64_t bytes, bool in)
 {
-	if (!fs_no_wrap(gpa, bytes))
+	if (!okl4_no_wrap(gpa, bytes))
 		return vq_fail(vq, "a buffer wraps around the end of the address space");
 	while (bytes) {
 		uint64_t got = bytes;
@@ -98,13 +72,7 @@ static int chain_add(struct virtqueue *vq, struct virtqueue_chain *chain, uint64
 	return 0;
 }
 
-/**
- * chain_collect() - follow a chain
- * @vq: virtqueue
- * @chain: chain, with @head set and checked
- *
- * Return: 1 or -EPROTO.
- */
+/* @chain->head is set and checked. */
 static int chain_collect(struct virtqueue *vq, struct virtqueue_chain *chain)
 {
 	unsigned int i = chain->head, n = 0;
@@ -112,12 +80,12 @@ static int chain_collect(struct virtqueue *vq, struct virtqueue_chain *chain)
 
 	do {
 		const struct vring_desc *d = &vq->desc[i];
-		uint64_t gpa = fs_le64_to_cpu(fs_load(&d->addr));
-		uint32_t bytes = fs_le32_to_cpu(fs_load(&d->len));
+		uint64_t gpa = okl4_le64_to_cpu(okl4_load(&d->addr));
+		uint32_t bytes = okl4_le32_to_cpu(okl4_load(&d->len));
 		bool in;
 
-		flags = fs_le16_to_cpu(fs_load(&d->flags));
-		i = fs_le16_to_cpu(fs_load(&d->next));
+		flags = okl4_le16_to_cpu(okl4_load(&d->flags));
+		i = okl4_le16_to_cpu(okl4_load(&d->next));
 		in = flags & VRING_DESC_F_WRITE;
 		if (flags & VRING_DESC_F_INDIRECT)
 			return vq_fail(vq, "a descriptor is indirect, which was not offered");
@@ -138,7 +106,7 @@ static int chain_collect(struct virtqueue *vq, struct virtqueue_chain *chain)
 bool virtqueue_has_next(const struct virtqueue *vq)
 {
 	/* pairs with the driver's barrier between an entry and the index (virtio 1.2, 2.7.13.3) */
-	return !vq->error && fs_le16_to_cpu(fs_load_acquire(&vq->avail->idx)) != vq->next;
+	return !vq->error && okl4_le16_to_cpu(okl4_load_acquire(&vq->avail->idx)) != vq->next;
 }
 
 int virtqueue_pop(struct virtqueue *vq, struct virtqueue_chain *chain)
@@ -148,12 +116,12 @@ int virtqueue_pop(struct virtqueue *vq, struct virtqueue_chain *chain)
 	if (vq->error)
 		return -EPROTO;
 	/* pairs with the driver's barrier between an entry and the index (virtio 1.2, 2.7.13.3) */
-	n = (uint16_t)(fs_le16_to_cpu(fs_load_acquire(&vq->avail->idx)) - vq->next);
+	n = (uint16_t)(okl4_le16_to_cpu(okl4_load_acquire(&vq->avail->idx)) - vq->next);
 	if (!n)
 		return 0;
 	if (n > vq->size)
 		return vq_fail(vq, "the available index is more than the queue's size ahead");
-	chain->head = fs_le16_to_cpu(fs_load(&vq->avail->ring[vq->next & (vq->size - 1)]));
+	chain->head = okl4_le16_to_cpu(okl4_load(&vq->avail->ring[vq->next & (vq->size - 1)]));
 	chain->n_out = 0;
 	chain->n_in = 0;
 	chain->out_bytes = 0;
@@ -167,11 +135,11 @@ void virtqueue_push(struct virtqueue *vq, uint16_t head, uint32_t bytes)
 {
 	vring_used_elem_t *e = &vq->used->ring[vq->next & (vq->size - 1)];
 
-	fs_store(&e->id, to_virtio32(head));
-	fs_store(&e->len, to_virtio32(bytes));
+	okl4_store(&e->id, to_virtio32(head));
+	okl4_store(&e->len, to_virtio32(bytes));
 	vq->next++;
 	/* pairs with the driver's barrier after it has read used->idx (virtio 1.2, 2.7.14) */
-	fs_store_release(&vq->used->idx, to_virtio16(vq->next));
+	okl4_store_release(&vq->used->idx, to_virtio16(vq->next));
 }
 
 void virtqueue_get_mark(const struct virtqueue *vq, struct virtqueue_mark *mark)
@@ -184,8 +152,8 @@ void virtqueue_get_mark(const struct virtqueue *vq, struct virtqueue_mark *mark)
 		      guest_memory_gpa(vq->mem, vq->used, 1, &mark->used_gpa);
 	mark->size = vq->size;
 	mark->next = vq->next;
-	mark->last.id = fs_load(&e->id);
-	mark->last.len = fs_load(&e->len);
+	mark->last.id = okl4_load(&e->id);
+	mark->last.len = okl4_load(&e->len);
 }
 
 bool virtqueue_is_marked(const struct virtqueue *vq, const struct virtqueue_mark *mark)
@@ -211,7 +179,7 @@ size_t chain_read(const struct virtqueue_chain *chain, size_t offset, void *buf,
 			offset -= p->iov_len;
 			continue;
 		}
-		n = fs_min(p->iov_len - offset, bytes - done);
+		n = okl4_min(p->iov_len - offset, bytes - done);
 		memcpy((uint8_t *)buf + done, (uint8_t *)p->iov_base + offset, n);
 		done += n;
 		offset = 0;
@@ -225,7 +193,7 @@ size_t chain_write(const struct virtqueue_chain *chain, const void *buf, size_t 
 
 	for (unsigned int i = 0; i < chain->n_in && done < bytes; i++) {
 		const struct iovec *p = &chain->piece[chain->n_out + i];
-		size_t n = fs_min(p->iov_len, bytes - done);
+		size_t n = okl4_min(p->iov_len, bytes - done);
 
 		memcpy(p->iov_base, (const uint8_t *)buf + done, n);
 		done += n;

@@ -3,10 +3,10 @@
  * virtqueue.h - a split virtqueue as the device sees it (virtio 1.2, section 2.7)
  *
  * The vring lies in guest memory and may change at any time: each word is loaded once, checked, and
- * only the copy is used. Without VIRTIO_F_EVENT_IDX and VIRTIO_F_INDIRECT_DESC, which we do not
- * offer. Chains are taken one at a time and given back in that order, so that after a restart of
- * the daemon the next one to serve is the one at used->idx; a chain must not be given back before
- * its effect is done. A virtqueue belongs to its guest's worker.
+ * only the copy is used. VIRTIO_F_EVENT_IDX and VIRTIO_F_INDIRECT_DESC are not offered. Chains are
+ * taken one at a time and given back in that order, so that after a restart of the daemon the next
+ * one to serve is the one at used->idx. A chain must not be given back before its request is
+ * carried out. A virtqueue belongs to its guest's worker.
  */
 #ifndef OKL4FSD_GUEST_VIRTQUEUE_H
 #define OKL4FSD_GUEST_VIRTQUEUE_H
@@ -60,8 +60,8 @@ struct virtqueue_chain {
 };
 
 /**
- * struct virtqueue_mark - what tells whether a vring is the one that was served before
- * @valid: there is such a vring
+ * struct virtqueue_mark - tells whether a vring is the one that was served before
+ * @valid: a vring was served
  * @desc_gpa, @avail_gpa, @used_gpa, @size: where it lay
  * @next: how far it was served
  * @last: the used entry written last
@@ -74,11 +74,11 @@ struct virtqueue_mark {
 };
 
 /**
- * virtqueue_init() - take up a vring where it was left: at used->idx
+ * virtqueue_init() - begin to serve a vring where it was left: at used->idx
  * @vq: to be filled
  * @mem: guest memory that it must lie in; borrowed
  * @size: entries
- * @desc, @avail, @used: where it is mapped, unchecked
+ * @desc, @avail, @used: where its parts are mapped; not yet checked
  *
  * Return: NULL, or what is wrong with it; static memory.
  */
@@ -98,31 +98,31 @@ const char *virtqueue_init(struct virtqueue *vq, const struct guest_memory *mem,
 int virtqueue_pop(struct virtqueue *vq, struct virtqueue_chain *chain);
 
 /**
- * virtqueue_push() - give the chain back that virtqueue_pop() gave
+ * virtqueue_push() - give back the chain that virtqueue_pop() gave
  * @vq: virtqueue
  * @head: its head
  * @bytes: how many were written into its writable part
  *
- * All that was written into the chain is visible to the driver before the chain is. Notify it
- * afterwards.
+ * The driver sees all that was written into the chain before it sees the chain. The caller notifies
+ * it afterwards.
  */
 void virtqueue_push(struct virtqueue *vq, uint16_t head, uint32_t bytes);
 
-/** virtqueue_has_next() - whether a chain is there, without looking into it */
+/** virtqueue_has_next() - whether a chain is available; it is not looked into */
 bool virtqueue_has_next(const struct virtqueue *vq);
 
-/** virtqueue_get_mark() - remember the vring, before it is let go */
+/** virtqueue_get_mark() - remember the vring, before it is stopped */
 void virtqueue_get_mark(const struct virtqueue *vq, struct virtqueue_mark *mark);
 
 /**
- * virtqueue_is_marked() - whether a vring just taken up is the remembered one, served no further
+ * virtqueue_is_marked() - whether a vring that begins is the remembered one, served no further
  * @vq: virtqueue
  * @mark: what was remembered
  *
- * A driver that has reset the device begins at index 0 in zeroed memory and is told apart by place,
- * index, and the entry that was written last.
+ * A driver that has reset the device begins at index 0 in zeroed memory. So place, index, and the
+ * entry that was written last tell the two cases apart.
  *
- * Return: true when it is; then the driver does not even know that it was let go.
+ * Return: true when it is; then the driver does not know that the vring was stopped.
  */
 bool virtqueue_is_marked(const struct virtqueue *vq, const struct virtqueue_mark *mark);
 

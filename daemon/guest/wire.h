@@ -2,12 +2,13 @@
 /*
  * wire.h - control requests and events as bytes (libfs/abi.h), and as structures
  *
- * Pure: no I/O, no state. Requests come from a copy of what the guest wrote, so nothing changes
- * while it is looked at.
+ * Pure: no I/O, no state. Requests are decoded from a copy of what the guest wrote, so nothing
+ * changes meanwhile.
  */
 #ifndef OKL4FSD_GUEST_WIRE_H
 #define OKL4FSD_GUEST_WIRE_H
 
+#include <assert.h>
 #include <libfs/abi.h>
 #include <libfs/status.h>
 
@@ -26,7 +27,7 @@ struct wire_sec {
  * struct wire_attach - an ATTACH request
  * @channel: channel id
  * @generation: the channel's generation
- * @instance: as in ctl_shm
+ * @instance: as in okl4_ctl_shm
  * @sec: the shapes; sound in themselves
  * @n_chunks: chunks of all three
  * @chunks: their addresses, little-endian and unaligned; use wire_chunk_gpa()
@@ -41,7 +42,7 @@ struct wire_attach {
 
 /**
  * struct wire_request - a request
- * @type: enum okl4fs_req_type; any number when it was refused
+ * @type: enum okl4fs_req_type; any number when the request is refused
  * @cookie: the guest's own
  * @hello: HELLO
  * @info: CHANNEL_INFO
@@ -92,7 +93,7 @@ struct wire_channel {
 };
 
 /**
- * wire_decode() - make a structure of a request
+ * wire_decode() - make a structure from the bytes of a request
  * @req: out; @type and @cookie are filled as far as the bytes go, for the reply
  * @buf: all readable bytes of the chain
  * @bytes: how many
@@ -100,8 +101,8 @@ struct wire_channel {
  * Checks all that can be checked without knowing the guest: magic, type, lengths, reserved fields,
  * shapes of memsections.
  *
- * Return: 0, -FS_REQ_LENGTH, -FS_REQ_MAGIC, -FS_REQ_TYPE, -FS_REQ_RESERVED, -FS_SEC_BYTES,
- * -FS_MEMSEC_CHUNK_BYTES or -FS_MEMSEC_CHUNK_COUNT.
+ * Return: 0, -OKL4_REQ_LENGTH, -OKL4_REQ_MAGIC, -OKL4_REQ_TYPE, -OKL4_REQ_RESERVED,
+ * -OKL4_SEC_BYTES, -OKL4_MEMSEC_CHUNK_BYTES or -OKL4_MEMSEC_CHUNK_COUNT.
  */
 int wire_decode(struct wire_request *req, const void *buf, size_t bytes);
 
@@ -124,7 +125,7 @@ size_t wire_encode_info(union wire_reply *rep, const struct wire_request *req,
 
 /** wire_encode_event() - an event */
 void wire_encode_event(struct okl4fs_event *ev, enum okl4fs_event_type type, uint32_t channel,
-		       enum fs_status status, uint64_t arg);
+		       enum okl4_status status, uint64_t arg);
 
 /**
  * struct wire_fuse_in - head of a FUSE request (Linux' include/uapi/linux/fuse.h)
@@ -134,9 +135,9 @@ void wire_encode_event(struct okl4fs_event *ev, enum okl4fs_event_type type, uin
  * @rest: node, user, group, process; of no interest here
  */
 struct wire_fuse_in {
-	le32 len;
-	le32 opcode;
-	le64 unique;
+	okl4_le32 len;
+	okl4_le32 opcode;
+	okl4_le64 unique;
 	uint8_t rest[24];
 };
 static_assert(sizeof(struct wire_fuse_in) == 40, "FUSE ABI");
@@ -148,9 +149,9 @@ static_assert(sizeof(struct wire_fuse_in) == 40, "FUSE ABI");
  * @unique: the request's
  */
 struct wire_fuse_out {
-	le32 len;
-	le32 error;
-	le64 unique;
+	okl4_le32 len;
+	okl4_le32 error;
+	okl4_le64 unique;
 };
 static_assert(sizeof(struct wire_fuse_out) == 16, "FUSE ABI");
 
@@ -160,9 +161,10 @@ static_assert(sizeof(struct wire_fuse_out) == 16, "FUSE ABI");
  * @copied: how many of them there are
  * @bytes: readable bytes of the whole chain
  *
- * Ours begin with a magic number which as a length is more than any FUSE request has.
+ * Requests of our driver begin with a magic number, which is larger than the length of any FUSE
+ * request.
  *
- * Return: true when they are.
+ * Return: true when they are a FUSE request.
  */
 bool wire_is_fuse(const struct wire_fuse_in *in, size_t copied, uint64_t bytes);
 

@@ -2,14 +2,14 @@
 /*
  * http.c - metrics over HTTP
  *
- * evhttp(3) speaks the protocol; here is what it does not do: it accepts any number of connections and lets each
- * take any time. So there are MAX_CLIENTS places. When none is free, nobody is accepted, and who connects waits
- * in the kernel's queue. A connection that has not made a whole request, or has not taken its answer, within
+ * evhttp(3) speaks the protocol, but accepts any number of connections and lets each take any time. So
+ * there are MAX_CLIENTS places here. While none is free, no connection is accepted, and new clients wait in
+ * the kernel's queue. A connection that has not made a whole request, or has not taken its answer, within
  * REQUEST_S is ended.
  *
- * evhttp does not say when it has ended a connection before its first request. It does then let go of the
- * bufferevent, of which a place holds a reference too, and takes its callbacks away; so a place whose
- * bufferevent has none is free. That is looked at when somebody connects and when the place's time is up.
+ * evhttp does not say when it has ended a connection before its first request. But it then releases the
+ * bufferevent, to which a place holds a reference too, and removes its callbacks; so a place whose
+ * bufferevent has no callbacks is free. This is checked when a client connects and when the time is up.
  */
 #include "metrics/http.h"
 
@@ -37,15 +37,15 @@
 #define MAX_CLIENTS   8
 #define REQUEST_S     10
 #define HEADERS_BYTES 8192
-#define BODY_BYTES    4096 /* nobody wants it; it is only to get past it */
+#define BODY_BYTES    4096 /* a request's body is read and ignored */
 #define INPUT_BYTES   16384
 #define UNIX_PREFIX   "unix:"
 
 /**
  * struct place - room for a connection
  * @http: the server
- * @bev: the connection, with a reference of ours; NULL: the place is free
- * @deadline: when it is to be ended
+ * @bev: the connection; we hold a reference; NULL: the place is free
+ * @deadline: timer: the connection is to be ended
  */
 struct place {
 	struct metrics_http *http;
@@ -54,15 +54,15 @@ struct place {
 };
 
 /**
- * struct metrics_http - see metrics_http.h
- * @entry: in the list of all; there are two while one takes over from the other
+ * struct metrics_http - see http.h
+ * @entry: in the list of all; there are two while a new one replaces the old one
  * @loop: main loop; borrowed
  * @server: borrowed
- * @file: of a unix socket; none when it is an address
+ * @file: of a unix socket; none for an address
  * @http: the HTTP server
- * @bound: evhttp's name for what follows
- * @listener: its listening socket; owned by @http
- * @rest: while descriptors have run out
+ * @bound: evhttp's handle of @listener
+ * @listener: the listening socket; owned by @http
+ * @rest: the time in which it accepts nothing, after descriptors have run out
  * @place: room for connections
  */
 struct metrics_http {
@@ -77,13 +77,9 @@ struct metrics_http {
 	struct place place[MAX_CLIENTS];
 };
 
-static LIST_HEAD(, metrics_http) all = LIST_HEAD_INITIALIZER(all);
+static LIST_HEAD(, metrics_http) servers = LIST_HEAD_INITIALIZER(servers);
 
-/**
- * release() - a connection has ended
- * @p: its place
- */
-static void release(struct place *p)
+static void release_place(struct place *p)
 {
 	event_del(p->deadline);
 	bufferevent_decref(p->bev);
@@ -92,12 +88,7 @@ static void release(struct place *p)
 		evconnlistener_enable(p->http->listener);
 }
 
-/**
- * has_ended() - whether evhttp has let go of a connection
- * @p: its place
- *
- * Return: true when it has.
- */
+/* Whether evhttp has let go of the connection */
 static bool has_ended(const struct place *p)
 {
 	bufferevent_event_cb on_event = NULL;
@@ -115,14 +106,7 @@ static unsigned int count_free(const struct metrics_http *http)
 	return n;
 }
 
-/**
- * on_deadline() - a connection's time is up
- * @fd: not used
- * @what: not used
- * @arg: its place
- *
- * Its socket is shut down, and evhttp ends it as if the client had gone.
- */
+/* Shuts the socket down, and evhttp ends the connection as if the client had gone. */
 static void on_deadline(evutil_socket_t fd, short what, void *arg)
 {
 	struct place *p = arg;
@@ -133,13 +117,9 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 			REQUEST_S);
 		shutdown(bufferevent_getfd(p->bev), SHUT_RDWR);
 	}
-	release(p);
+	release_place(p);
 }
 
-/**
- * give_time() - a connection may take REQUEST_S from now on
- * @p: its place
- */
 static void give_time(struct place *p)
 {
 	struct timeval limit = { .tv_sec = REQUEST_S };
@@ -147,13 +127,7 @@ static void give_time(struct place *p)
 	event_add(p->deadline, &limit);
 }
 
-/**
- * on_connection() - evhttp wants a bufferevent for a connection that it has accepted
- * @base: the loop's
- * @arg: server
- *
- * Return: a new one; NULL (with which evhttp makes one itself) when there is no memory.
- */
+/* A bufferevent for a new connection; NULL, when there is no memory, makes evhttp create one itself */
 static struct bufferevent *on_connection(struct event_base *base, void *arg)
 {
 	struct bufferevent *bev = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
@@ -165,7 +139,7 @@ static struct bufferevent *on_connection(struct event_base *base, void *arg)
 		struct place *p = &http->place[i];
 
 		if (p->bev && has_ended(p))
-			release(p);
+			release_place(p);
 		if (!p->bev)
 			mine = p;
 	}
@@ -180,52 +154,38 @@ static struct bufferevent *on_connection(struct event_base *base, void *arg)
 	return bev;
 }
 
-/**
- * on_accept_error() - accept(2) has failed
- * @listener: the listening socket
- * @arg: evhttp's, not ours: it is the argument of its own callback
- *
- * Most likely descriptors have run out. The event would come again at once, for ever.
- */
+/* Most likely descriptors have run out: the event would come again at once; @arg is evhttp's own */
 static void on_accept_error(struct evconnlistener *listener, void *arg)
 {
 	struct metrics_http *http;
 	int error = errno;
 
 	evconnlistener_disable(listener);
-	LIST_FOREACH(http, &all, entry)
+	LIST_FOREACH(http, &servers, entry)
 	{
 		if (http->listener == listener)
 			accept_rest_begin(&http->rest, error);
 	}
 }
 
-static void look_again(void *arg)
+static void accept_again(void *arg)
 {
 	struct metrics_http *http = arg;
 
 	evconnlistener_enable(http->listener);
 }
 
-/**
- * on_close() - a connection on which requests were made ends
- * @connection: the connection
- * @arg: its place, unless its time was up before
- */
+/* A connection that has made a request ends; its time may have been up before */
 static void on_close(struct evhttp_connection *connection, void *arg)
 {
 	struct place *p = arg;
 
 	if (p->bev == evhttp_connection_get_bufferevent(connection))
-		release(p);
+		release_place(p);
 }
 
-/**
- * watch() - a request has come: begin its connection's time anew
- * @http: server
- * @connection: the connection
- */
-static void watch(struct metrics_http *http, struct evhttp_connection *connection)
+/* A request has come: its connection may take REQUEST_S again */
+static void restart_time(struct metrics_http *http, struct evhttp_connection *connection)
 {
 	struct bufferevent *bev = evhttp_connection_get_bufferevent(connection);
 
@@ -239,13 +199,7 @@ static void watch(struct metrics_http *http, struct evhttp_connection *connectio
 	}
 }
 
-/**
- * refuse() - answer with an error
- * @request: request
- * @code: of HTTP
- * @reason: the sentence of its first line, and all that there is to say
- */
-static void refuse(struct evhttp_request *request, int code, const char *reason)
+static void refuse_request(struct evhttp_request *request, int code, const char *reason)
 {
 	struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
 	struct evbuffer *body = evbuffer_new();
@@ -258,11 +212,6 @@ static void refuse(struct evhttp_request *request, int code, const char *reason)
 		evbuffer_free(body);
 }
 
-/**
- * send_metrics() - answer with the metrics
- * @http: server
- * @request: request
- */
 static void send_metrics(struct metrics_http *http, struct evhttp_request *request)
 {
 	struct evkeyvalq *in = evhttp_request_get_input_headers(request);
@@ -272,7 +221,7 @@ static void send_metrics(struct metrics_http *http, struct evhttp_request *reque
 	char length[24];
 
 	if (!body || metrics_write(http->server, format, body)) {
-		refuse(request, HTTP_SERVUNAVAIL, "out of memory");
+		refuse_request(request, HTTP_SERVUNAVAIL, "out of memory");
 	} else {
 		snprintf(length, sizeof(length), "%zu", evbuffer_get_length(body));
 		evhttp_add_header(out, "Content-Type", metrics_content_type(format));
@@ -286,34 +235,23 @@ static void send_metrics(struct metrics_http *http, struct evhttp_request *reque
 		evbuffer_free(body);
 }
 
-/**
- * on_request() - a whole request has come
- * @request: request
- * @arg: server
- */
 static void on_request(struct evhttp_request *request, void *arg)
 {
 	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
 	const char *path = uri ? evhttp_uri_get_path(uri) : NULL;
 	enum evhttp_cmd_type method = evhttp_request_get_command(request);
 
-	watch(arg, evhttp_request_get_connection(request));
+	restart_time(arg, evhttp_request_get_connection(request));
 	if (!path || strcmp(path, "/metrics") != 0) {
-		refuse(request, HTTP_NOTFOUND, "There is /metrics, and nothing else");
+		refuse_request(request, HTTP_NOTFOUND, "There is /metrics, and nothing else");
 	} else if (method != EVHTTP_REQ_GET && method != EVHTTP_REQ_HEAD) {
 		evhttp_add_header(evhttp_request_get_output_headers(request), "Allow", "GET, HEAD");
-		refuse(request, HTTP_BADMETHOD, "Metrics can be read: GET or HEAD");
+		refuse_request(request, HTTP_BADMETHOD, "Metrics can be read: GET or HEAD");
 	} else {
 		send_metrics(arg, request);
 	}
 }
 
-/**
- * listen_tcp() - listen on a loopback address
- * @text: the address
- *
- * Return: a descriptor, or -errno.
- */
 static int listen_tcp(const char *text)
 {
 	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6 };
@@ -326,7 +264,7 @@ static int listen_tcp(const char *text)
 	if (address_parse(&address, text) || !address_is_loopback(&address))
 		return -EINVAL;
 	is_v6 = inet_pton(AF_INET6, address.host, &v6.sin6_addr) == 1;
-	/* The one name that is loopback is localhost, which is 127.0.0.1 */
+	/* The only name that address_is_loopback() accepts is localhost, which is 127.0.0.1 */
 	if (!is_v6 && inet_pton(AF_INET, address.host, &v4.sin_addr) != 1)
 		v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	v6.sin6_port = v4.sin_port = htons(address.port);
@@ -341,7 +279,7 @@ static int listen_tcp(const char *text)
 	return on;
 }
 
-/* Accept there, and no longer where it was done before. Return: 0 or -ENOMEM; @fd is consumed */
+/* Accepts at @fd, and no longer at the socket before it; consumes @fd; Return: 0 or -ENOMEM */
 static int accept_at(struct metrics_http *http, int fd)
 {
 	const unsigned int flags = LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC;
@@ -368,14 +306,7 @@ static int accept_at(struct metrics_http *http, int fd)
 	return 0;
 }
 
-/**
- * listen_here() - make the listening socket, for the first time or anew
- * @http: server
- * @cfg: where, and for whom
- *
- * Return: 0 or -errno.
- */
-static int listen_here(struct metrics_http *http, const struct config *cfg)
+static int listen_for_http(struct metrics_http *http, const struct config *cfg)
 {
 	const char *text = cfg->metrics_listen;
 	int fd;
@@ -388,20 +319,13 @@ static int listen_here(struct metrics_http *http, const struct config *cfg)
 	return fd < 0 ? fd : accept_at(http, fd);
 }
 
-/**
- * set_up() - make the HTTP server
- * @http: server
- * @cfg: its configuration
- *
- * Return: 0 or -errno.
- */
-static int set_up(struct metrics_http *http, const struct config *cfg)
+static int set_up_http(struct metrics_http *http, const struct config *cfg)
 {
 	struct event_base *base = loop_base(http->loop);
 
 	http->http = evhttp_new(base);
 	if (!http->http ||
-	    accept_rest_init(&http->rest, http->loop, NULL, "metrics", look_again, http))
+	    accept_rest_init(&http->rest, http->loop, NULL, "metrics", accept_again, http))
 		return -ENOMEM;
 	for (int i = 0; i < MAX_CLIENTS; i++) {
 		http->place[i].http = http;
@@ -414,7 +338,7 @@ static int set_up(struct metrics_http *http, const struct config *cfg)
 	evhttp_set_allowed_methods(http->http, UINT16_MAX); /* on_request() says what is wrong */
 	evhttp_set_bevcb(http->http, on_connection, http);
 	evhttp_set_gencb(http->http, on_request, http);
-	return listen_here(http, cfg);
+	return listen_for_http(http, cfg);
 }
 
 int metrics_http_new(struct metrics_http **out, struct loop *loop, struct server *server)
@@ -429,10 +353,10 @@ int metrics_http_new(struct metrics_http **out, struct loop *loop, struct server
 	http = calloc(1, sizeof(*http));
 	if (!http)
 		return -ENOMEM;
-	LIST_INSERT_HEAD(&all, http, entry);
+	LIST_INSERT_HEAD(&servers, http, entry);
 	http->loop = loop;
 	http->server = server;
-	r = set_up(http, cfg);
+	r = set_up_http(http, cfg);
 	if (r) {
 		log_err("metrics: %s: %s", cfg->metrics_listen, strerror(-r));
 		metrics_http_free(http);
@@ -449,7 +373,7 @@ void metrics_http_reloaded(struct metrics_http *http)
 
 	if (!http || !socket_file_is_lost(&http->file))
 		return;
-	r = listen_here(http, server_config(http->server));
+	r = listen_for_http(http, server_config(http->server));
 	if (r)
 		log_err("metrics: %s has been removed or replaced, and cannot be made again: %s",
 			http->file.path, strerror(-r));
@@ -464,7 +388,7 @@ struct metrics_http *metrics_http_free(struct metrics_http *http)
 		return NULL;
 	for (int i = 0; i < MAX_CLIENTS; i++)
 		if (http->place[i].bev)
-			release(&http->place[i]);
+			release_place(&http->place[i]);
 	if (http->http)
 		evhttp_free(http->http);
 	for (int i = 0; i < MAX_CLIENTS; i++)

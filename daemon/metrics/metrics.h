@@ -2,39 +2,26 @@
 /*
  * metrics.h - what the daemon, its guests and its channels have done, as text for monitoring
  *
- * Built from the snapshots that `guest.list` and `channel.list` are built from: a worker is held up
+ * The text is made from the snapshots that `guest.list` and `channel.list` use: a worker is held up only
  * for as long as it takes to copy some counters.
  */
 #ifndef OKL4FSD_METRICS_METRICS_H
 #define OKL4FSD_METRICS_METRICS_H
 
+#include "metrics/format.h"
 #include "server/server.h"
 
 struct evbuffer;
 
-/** enum metrics_format - see metrics_text.h */
-enum metrics_format { METRICS_OPENMETRICS, METRICS_PROMETHEUS, N_METRICS_FORMATS };
-
-/** metrics_content_type() - what HTTP calls a format; static memory */
-const char *metrics_content_type(enum metrics_format format);
-
-/**
- * metrics_choose() - the format that a client asks for
- * @accept: the value of its Accept header (RFC 9110, section 12.5.1); NULL: it has none
- *
- * Return: OpenMetrics when it is asked for by name, and not less than text/plain.
- */
-enum metrics_format metrics_choose(const char *accept);
-
 struct metrics;
 
 /**
- * metrics_new() - look at everything, to write it piece by piece
+ * metrics_new() - take a snapshot of everything, to write it piece by piece
  * @metrics: out
- * @server: of what; borrowed until metrics_free()
+ * @server: has the guests; borrowed until metrics_free()
  * @format: how
  *
- * Main thread. What is written later is what was seen here, whatever has gone since.
+ * Main thread. What is written later is what the snapshot has, even if guests have gone since.
  *
  * Return: 0 or -ENOMEM.
  */
@@ -42,21 +29,21 @@ int metrics_new(struct metrics **metrics, struct server *server, enum metrics_fo
 
 /**
  * metrics_next() - write the next metric, with the samples of all guests or channels
- * @metrics: what was seen
- * @out: where to
+ * @metrics: metrics
+ * @out: where the text is appended
  *
- * Return: 1: more follow; 0: that was all; -ENOMEM: not all of it was written.
+ * Return: 1: more follow; 0: that was the last; -ENOMEM: not all of it was written.
  */
 int metrics_next(struct metrics *metrics, struct evbuffer *out);
 
-/** metrics_free() - let it go; NULL is allowed; Return: NULL */
+/** metrics_free() - free the snapshot; NULL is allowed; Return: NULL */
 struct metrics *metrics_free(struct metrics *metrics);
 
 /**
  * metrics_write() - write all metrics at once
- * @server: of what
+ * @server: has the guests
  * @format: how
- * @out: where to
+ * @out: where the text is appended
  *
  * Main thread. Return: 0, or -ENOMEM when not all was written.
  */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * scrape.c - look at everything at once
+ * scrape.c - a snapshot of all guests and channels
  */
 #include "metrics/scrape.h"
 
@@ -23,14 +23,6 @@ void scrape_free(struct scrape *s)
 	free(s->channel);
 }
 
-/**
- * look_at_channels() - look at the channels of a guest
- * @s: scrape
- * @row: the guest, with its labels
- * @guest: the guest
- *
- * Return: 0 or -ENOMEM.
- */
 static int look_at_channels(struct scrape *s, struct guest_row *row, struct guest *guest)
 {
 	int n = guest_channel_snapshots(guest, 0, OKL4FS_MAX_CHANNELS, &row->channels);

@@ -8,10 +8,10 @@
 #include "server/server.h"
 
 /**
- * struct channel_row - a channel that is looked at
- * @snap: it, without its configuration, which may go earlier; borrowed from its guest's
- * @ring_bytes, @endpoint: of its configuration
- * @labels: guest and channel; owned
+ * struct channel_row - a channel
+ * @snap: snapshot without the configuration, which may be freed earlier; it lies in the guest's @channels
+ * @ring_bytes, @endpoint: from the configuration
+ * @labels: names of guest and channel as labels; owned
  */
 struct channel_row {
 	const struct channel_snapshot *snap;
@@ -21,10 +21,10 @@ struct channel_row {
 };
 
 /**
- * struct guest_row - a guest that is looked at
- * @snap: it
- * @labels: guest; owned
- * @channels: its channels; owned
+ * struct guest_row - a guest
+ * @snap: snapshot
+ * @labels: its name as a label; owned
+ * @channels: snapshots of its channels; owned
  */
 struct guest_row {
 	struct guest_snapshot snap;
@@ -46,10 +46,10 @@ struct scrape {
 	size_t n_channels;
 };
 
-/** scrape_take() - look at everything; main thread; scrape_free() it in any case; Return: 0 or -ENOMEM */
+/** scrape_take() - take the snapshot; main thread; call scrape_free() in any case; Return: 0 or -ENOMEM */
 int scrape_take(struct scrape *s, struct server *server);
 
-/** scrape_free() - let everything go */
+/** scrape_free() - free the snapshot */
 void scrape_free(struct scrape *s);
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * text.c - metrics as text, a line at a time
+ * text.c - metrics as text, one line at a time
  */
 #include "metrics/text.h"
 
@@ -13,7 +13,7 @@
 
 static const struct {
 	const char *name; /* in OpenMetrics */
-	const char *old_name; /* in Prometheus' own format */
+	const char *old_name; /* in the older format of Prometheus */
 	const char *suffix; /* of a sample's name */
 } types[] = {
 	[METRIC_COUNTER] = { "counter", "counter", "_total" },
@@ -22,22 +22,12 @@ static const struct {
 };
 _Static_assert(sizeof(types) / sizeof(types[0]) == N_METRIC_TYPES, "a row for each type");
 
-/**
- * add_text() - put text into the buffer
- * @out: where to
- * @text: the text
- */
 static void add_text(struct metrics_out *out, const char *text)
 {
 	if (evbuffer_add(out->buf, text, strlen(text)))
 		out->error = -ENOMEM;
 }
 
-/**
- * metric_begin() - announce a metric
- * @out: where to
- * @m: metric; before OpenMetrics it had the name of its samples
- */
 void metric_begin(struct metrics_out *out, const struct metric *m)
 {
 	bool open = out->format == METRICS_OPENMETRICS;
@@ -55,13 +45,6 @@ void metric_begin(struct metrics_out *out, const struct metric *m)
 	add_text(out, line);
 }
 
-/**
- * add_sample() - a sample whose value is text
- * @out: where to
- * @m: its metric
- * @labels: as in metric_sample()
- * @value: its value
- */
 static void add_sample(struct metrics_out *out, const struct metric *m, const char *labels,
 		       const char *value)
 {
@@ -96,22 +79,13 @@ void metric_sample_us(struct metrics_out *out, const struct metric *m, const cha
 	add_sample(out, m, labels, number);
 }
 
-/**
- * metrics_end() - nothing follows
- * @out: where to; only in OpenMetrics an end can be told from a text that was cut off
- */
 void metrics_end(struct metrics_out *out)
 {
 	if (out->format == METRICS_OPENMETRICS)
 		add_text(out, "# EOF\n");
 }
 
-/**
- * sequence_bytes() - how long the UTF-8 sequence is that a text begins with
- * @s: text, not at its end
- *
- * Return: 1 to 4; 0: it is none (RFC 3629, section 4).
- */
+/* Length of the UTF-8 sequence at @s, which is not at its end; 0: there is none (RFC 3629, section 4) */
 static size_t sequence_bytes(const unsigned char *s)
 {
 	static const struct {
@@ -140,14 +114,8 @@ static size_t sequence_bytes(const unsigned char *s)
 	return 0;
 }
 
-/**
- * put_escaped() - the characters of a label's value
- * @out: three bytes for each of @value
- * @value: value
- *
- * Return: behind the last byte written.
- */
-static char *put_escaped(char *out, const char *value)
+/* @out has room for three bytes for each of @value; Return: behind the last byte written */
+static char *put_label_value(char *out, const char *value)
 {
 	size_t n;
 
@@ -171,6 +139,6 @@ char *metric_label(char *out, const char *name, const char *value)
 {
 	out = stpcpy(out, name);
 	out = stpcpy(out, "=\"");
-	out = put_escaped(out, value);
+	out = put_label_value(out, value);
 	return stpcpy(out, "\"");
 }

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * text.h - the two text formats that metrics are read in, a line at a time (private to metrics)
+ * text.h - metrics as text, one line at a time (private to metrics)
  *
- * OpenMetrics 1.0 (https://github.com/prometheus/OpenMetrics, specification/OpenMetrics.md) and the
- * format that Prometheus had before it, version 0.0.4. They differ in how counters and infos are
- * announced, and in what OpenMetrics adds: units and an end.
+ * The two formats differ in how they announce counters and infos, and OpenMetrics adds units and an end.
  */
 #ifndef OKL4FSD_METRICS_TEXT_H
 #define OKL4FSD_METRICS_TEXT_H
@@ -12,17 +10,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "metrics/metrics.h"
+#include "metrics/format.h"
+
+struct evbuffer;
 
 /** enum metric_type - what kind of number it is */
 enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_INFO, N_METRIC_TYPES };
 
 /**
  * struct metric - a metric: a family of samples that differ in their labels
- * @name: its name, without the suffix of its type, with its unit
+ * @name: its name with its unit, without the suffix of its type, which only the older format announces
  * @type: kind
  * @unit: unit, which is also the end of @name; NULL: none
- * @help: what it is, a sentence without its full stop
+ * @help: what it is, as a sentence without a full stop
  */
 struct metric {
 	const char *name;
@@ -33,7 +33,7 @@ struct metric {
 
 /**
  * struct metrics_out - where metrics are written
- * @buf: to its end
+ * @buf: buffer to which they are appended
  * @format: how
  * @error: 0, or -ENOMEM: not all of it was written
  */
@@ -48,7 +48,7 @@ void metric_begin(struct metrics_out *out, const struct metric *m);
 
 /**
  * metric_sample() - a sample
- * @out: where to
+ * @out: where it is written
  * @m: its metric
  * @labels: NAME="VALUE" as metric_label() writes them, separated by commas; "": none
  * @value: its value
@@ -60,10 +60,10 @@ void metric_sample(struct metrics_out *out, const struct metric *m, const char *
 void metric_sample_us(struct metrics_out *out, const struct metric *m, const char *labels,
 		      uint64_t value_us);
 
-/** metrics_end() - nothing follows */
+/** metrics_end() - end the text; only OpenMetrics has a mark that tells it from one that was cut off */
 void metrics_end(struct metrics_out *out);
 
-/* Bytes that a label takes at most: each byte of its value becomes three at most (U+FFFD) */
+/* Most bytes that a label takes: each byte of its value becomes at most three (U+FFFD) */
 #define METRIC_LABEL_BYTES(name_bytes, value_bytes) \
 	((size_t)(name_bytes) + 3 * (size_t)(value_bytes) + 4)
 
@@ -71,9 +71,9 @@ void metrics_end(struct metrics_out *out);
  * metric_label() - a label with its value, escaped
  * @out: METRIC_LABEL_BYTES() or more
  * @name: its name
- * @value: any bytes; what is no UTF-8 becomes U+FFFD, since a reader would refuse the whole text
+ * @value: any bytes; bytes that are not UTF-8 become U+FFFD, since a reader would refuse the whole text
  *
- * Return: where its terminating NUL stands.
+ * Return: the address of its terminating NUL.
  */
 char *metric_label(char *out, const char *name, const char *value);
 

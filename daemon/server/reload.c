@@ -2,8 +2,8 @@
 /*
  * reload.c - becoming what the configuration file says now
  *
- * The file is read whole, and checked, before anything changes. Then guests that are gone or changed
- * end, new ones start, and one that is as it is to be is kept: it becomes its channels' configuration
+ * The whole file is read and checked before anything changes. Then guests that are gone or changed
+ * end, and new ones start. A guest of which only channels change is kept: it adds and removes them
  * itself (guest_become()).
  */
 #include <errno.h>
@@ -11,45 +11,28 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "endpoint/joined/file.h"
 #include "loop/events.h"
-#include "server/private.h"
+#include "server/members.h"
+#include "server/place.h"
+#include "server/server.h"
 #include "util/fd.h"
 #include "util/log.h"
-#include "util/notify.h"
 
-/**
- * keep_member() - if a guest is there as it is to be, but for its channels, move it to the new list
- * @s: server
- * @to: its place in the new list
- * @cfg: its new configuration
- */
+/* Copies a guest to the new list when nothing but its channels is to change. */
 static void keep_member(struct server *s, struct member *to, const struct guest_config *cfg)
 {
-	struct member *m = server_find_member(s, cfg->name);
+	const struct member *m = server_find_member(s, cfg->name);
 
-	if (!m || !config_guest_equal(guest_config(m->guest), cfg))
-		return;
-	*to = *m;
-	m->guest = NULL;
+	if (m && config_guest_equal(guest_config(m->guest), cfg))
+		*to = *m;
 }
 
-/**
- * same_text() - whether two texts are the same
- * @a: text, or NULL
- * @b: likewise
- *
- * Return: true when they are, or when neither is there.
- */
 static bool same_text(const char *a, const char *b)
 {
 	return a && b ? !strcmp(a, b) : a == b;
 }
 
-/**
- * warn_fixed() - tell what a reload does not change
- * @old: configuration in force
- * @new: configuration to come
- */
 static void warn_fixed(const struct config *old, const struct config *new)
 {
 	if (strcmp(old->control_path, new->control_path) != 0 ||
@@ -59,21 +42,17 @@ static void warn_fixed(const struct config *old, const struct config *new)
 			    "that takes a restart");
 }
 
-/**
- * become() - end, keep and start guests as a configuration says
- * @s: server
- * @cfg: the configuration
- * @list: room for a member each; becomes the server's
- * @group: of server_groups()
- */
-static void become(struct server *s, const struct config *cfg, struct member *list,
-		   const size_t *group)
+/* @list has the members that are kept; it becomes the server's. */
+static void become_config(struct server *s, const struct config *cfg, struct member *list,
+			  const size_t *group)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < cfg->n_guests; i++)
-		keep_member(s, &list[i], &cfg->guests[i]);
-	/* The old ones first: a new one may want the socket of an old one. */
+	for (size_t i = 0; i < cfg->n_guests; i++) {
+		if (list[i].guest)
+			server_find_member(s, cfg->guests[i].name)->guest = NULL;
+	}
+	/* Old ones end first: a new one may want the socket of an old one. */
 	for (size_t i = 0; i < cfg->n_guests; i++) {
 		if (list[i].guest)
 			guest_drop_others(list[i].guest, &cfg->guests[i]);
@@ -85,7 +64,6 @@ static void become(struct server *s, const struct config *cfg, struct member *li
 		server_member_stop(s, &s->member[i]);
 	}
 	joined_sweep(cfg->guests, cfg->n_guests);
-	server_collect(s, list, cfg->n_guests, group);
 	for (size_t i = 0; i < cfg->n_guests; i++) {
 		if (list[i].guest)
 			guest_become(list[i].guest, &cfg->guests[i]);
@@ -113,79 +91,96 @@ void server_unwatch(struct server *s, struct server_watch *watch)
 	LIST_REMOVE(watch, entry);
 }
 
-/**
- * load() - read the configuration file again
- * @s: server
- * @cfg: out
- * @errors: each error is written here as a line
- *
- * Who is told of events gets to know the first one.
- *
- * Return: as server_reload().
- */
-static int load(const struct server *s, struct config **cfg, FILE *errors)
+/* What a reload makes of the server, before anything changes */
+struct plan {
+	struct config *cfg;
+	struct member *list;
+	size_t *group;
+};
+
+/* Writes each error as a line; the caller frees the plan in every case. */
+static int make_plan(struct server *s, struct plan *p, FILE *errors)
+{
+	char why[SERVER_WHY_BYTES];
+	int r;
+
+	if (!s->config_path) {
+		fprintf(errors, "there is no configuration file to reload\n");
+		return -ENOENT;
+	}
+	r = config_load(&p->cfg, s->config_path, errors);
+	if (r)
+		return r;
+	p->list = calloc(p->cfg->n_guests + 1, sizeof(*p->list));
+	p->group = calloc(p->cfg->n_guests + 1, sizeof(*p->group));
+	if (!p->list || !p->group || server_groups(p->cfg->guests, p->cfg->n_guests, p->group))
+		return -ENOMEM;
+	for (size_t i = 0; i < p->cfg->n_guests; i++)
+		keep_member(s, &p->list[i], &p->cfg->guests[i]);
+	r = server_check_groups(p->list, p->cfg->n_guests, p->group, why, sizeof(why));
+	if (r)
+		fprintf(errors, "%s\n", why);
+	return r;
+}
+
+/* As make_plan(); also tells subscribers of events the first error. */
+static int plan_or_tell(struct server *s, struct plan *p, FILE *errors)
 {
 	_cleanup_free_ char *text = NULL;
 	size_t bytes = 0;
 	FILE *own = open_memstream(&text, &bytes);
-	int r = -ENOENT;
+	int r;
 
 	if (!own)
 		return -ENOMEM;
-	if (s->config_path)
-		r = config_load(cfg, s->config_path, own);
-	else
-		fprintf(own, "there is no configuration file to reload\n");
+	r = make_plan(s, p, own);
 	fclose(own);
-	if (!r)
-		return 0;
+	if (!r || !bytes)
+		return r;
 	fputs(text, errors);
 	text[strcspn(text, "\n")] = 0;
 	events_post(&(struct events_fact){ .kind = EVENTS_CONFIG_REFUSED, .text = text });
 	return r;
 }
 
-/**
- * reload() - server_reload(), without telling the service manager
- * @s: server
- * @errors: as server_reload()
- *
- * Return: as server_reload().
- */
-static int reload(struct server *s, FILE *errors)
+static int carry_out_reload(struct server *s, FILE *errors)
 {
-	_cleanup_free_ size_t *group = NULL;
-	struct config *cfg = NULL;
+	struct plan p = { 0 };
 	struct server_watch *watch;
-	struct member *list;
-	int r = load(s, &cfg, errors);
+	int r = plan_or_tell(s, &p, errors);
 
-	if (r)
-		return r;
-	list = calloc(cfg->n_guests + 1, sizeof(*list));
-	group = calloc(cfg->n_guests + 1, sizeof(*group));
-	if (!list || !group || server_groups(cfg->guests, cfg->n_guests, group)) {
-		free(list);
-		config_free(cfg);
-		return -ENOMEM;
+	if (r) {
+		config_free(p.cfg);
+		free(p.list);
+	} else {
+		warn_fixed(s->cfg, p.cfg);
+		server_add_workers(s, p.cfg->n_guests); /* fewer than wanted will do */
+		become_config(s, p.cfg, p.list, p.group);
+		server_take_config(s, p.cfg);
+		LIST_FOREACH(watch, &s->watches, entry)
+		watch->reloaded(watch->arg);
+		events_post(&(struct events_fact){ .kind = EVENTS_CONFIG_RELOADED,
+						   .number = s->n_members });
 	}
-	warn_fixed(s->cfg, cfg);
-	server_add_workers(s, cfg->n_guests); /* fewer than wanted will do */
-	become(s, cfg, list, group);
-	server_take_config(s, cfg);
-	LIST_FOREACH(watch, &s->watches, entry)
-	watch->reloaded(watch->arg);
-	events_post(
-		&(struct events_fact){ .kind = EVENTS_CONFIG_RELOADED, .number = s->n_members });
-	return 0;
+	free(p.group);
+	return r;
 }
 
 int server_reload(struct server *s, FILE *errors)
 {
+	struct server_watch *watch;
 	int r;
 
-	notify_reloading();
-	r = reload(s, errors);
-	notify("READY=1");
+	LIST_FOREACH(watch, &s->watches, entry)
+	{
+		if (watch->reloading)
+			watch->reloading(watch->arg, true);
+	}
+	r = carry_out_reload(s, errors);
+	LIST_FOREACH(watch, &s->watches, entry)
+	{
+		if (watch->reloading)
+			watch->reloading(watch->arg, false);
+	}
 	return r;
 }

@@ -1,111 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * server.c - workers and guests start and end
+ * server.c - the server starts and ends, and guests are added and removed
  */
+#include "server/server.h"
+
 #include <errno.h>
-#include <sched.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "endpoint/joined/file.h"
 #include "endpoint/tear.h"
-#include "loop/events.h"
+#include "guest/control.h"
 #include "guest/leaver.h"
-#include "server/private.h"
+#include "server/members.h"
+#include "server/place.h"
 #include "util/clock.h"
 #include "util/fd.h"
 #include "util/log.h"
 #include "vhost/backend.h"
 
-/**
- * count_cpus() - CPUs that this process may run on
- *
- * Return: 1 or more.
- */
-static unsigned int count_cpus(void)
-{
-	cpu_set_t cpus;
-
-	return sched_getaffinity(0, sizeof(cpus), &cpus) ? 1 : (unsigned int)CPU_COUNT(&cpus);
-}
-
-int server_add_workers(struct server *s, size_t n_guests)
-{
-	unsigned int want = count_cpus();
-	struct worker *worker;
-	char name[16];
-	int r;
-
-	if (want > n_guests)
-		want = n_guests ? (unsigned int)n_guests : 1;
-	if (want <= s->n_workers)
-		return 0;
-	worker = realloc(s->worker, want * sizeof(*worker));
-	if (!worker)
-		return -ENOMEM;
-	s->worker = worker;
-	while (s->n_workers < want) {
-		struct worker *w = &s->worker[s->n_workers];
-
-		memset(w, 0, sizeof(*w));
-		snprintf(name, sizeof(name), "worker-%u", s->n_workers);
-		r = loop_new(&w->loop, name);
-		if (!r)
-			r = loop_start(w->loop);
-		if (r) {
-			w->loop = loop_free(w->loop);
-			log_err("cannot start a worker: %s", strerror(-r));
-			return r;
-		}
-		s->n_workers++;
-	}
-	return 0;
-}
-
-int server_member_start(struct server *s, struct member *m, const struct guest_config *cfg,
-			unsigned int worker)
-{
-	int r;
-
-	*m = (struct member){ .worker = worker };
-	r = guest_new(&m->guest, cfg, s->main_loop, s->worker[m->worker].loop);
-	if (r) {
-		log_guest(LOG_LEVEL_ERR, cfg->name, "cannot be served: %s", strerror(-r));
-		return r;
-	}
-	s->worker[m->worker].n_guests++;
-	events_post(&(struct events_fact){ .kind = EVENTS_GUEST_ADDED, .guest = cfg->name });
-	return 0;
-}
-
-void server_member_stop(struct server *s, struct member *m)
-{
-	char name[OKL4FS_NAME_MAX + 1];
-
-	if (!m->guest)
-		return;
-	snprintf(name, sizeof(name), "%s", guest_config(m->guest)->name);
-	m->guest = guest_free(m->guest);
-	events_post(&(struct events_fact){ .kind = EVENTS_GUEST_REMOVED, .guest = name });
-	s->worker[m->worker].n_guests--;
-}
-
-void server_take_config(struct server *s, struct config *cfg)
-{
-	for (size_t i = 0; i < cfg->n_guests; i++)
-		config_guest_deinit(&cfg->guests[i]);
-	cfg->n_guests = 0;
-	config_free(s->cfg);
-	s->cfg = cfg;
-}
-
-/**
- * start_all() - make the guests of a configuration
- * @s: server with workers and room for them
- * @cfg: configuration
- *
- * Return: 0 or -errno, with a log line.
- */
 static int start_all(struct server *s, const struct config *cfg)
 {
 	_cleanup_free_ size_t *group = calloc(cfg->n_guests + 1, sizeof(*group));
@@ -157,7 +70,7 @@ struct server *server_free(struct server *s)
 {
 	if (!s)
 		return NULL;
-	/* To one that is joined to another this is no end: both wait for the next daemon. */
+	/* Guests that are joined do not see each other's end: they wait for the next daemon. */
 	for (size_t i = 0; i < s->n_members; i++)
 		guest_part(s->member[i].guest);
 	for (size_t i = 0; i < s->n_members; i++)
@@ -176,18 +89,7 @@ struct server *server_free(struct server *s)
 	return NULL;
 }
 
-struct member *server_find_member(struct server *s, const char *name)
-{
-	for (size_t i = 0; i < s->n_members; i++) {
-		struct member *m = &s->member[i];
-
-		if (m->guest && !strcmp(guest_config(m->guest)->name, name))
-			return m;
-	}
-	return NULL;
-}
-
-int server_guest_add(struct server *s, const struct guest_config *cfg)
+int server_guest_add(struct server *s, const struct guest_config *cfg, char *why)
 {
 	struct member *list;
 	unsigned int worker;
@@ -199,8 +101,7 @@ int server_guest_add(struct server *s, const struct guest_config *cfg)
 	if (!list)
 		return -ENOMEM;
 	s->member = list;
-	server_add_workers(s, s->n_members + 1);
-	r = server_place_new(s, cfg, &worker);
+	r = server_place_new(s, cfg, &worker, why, SERVER_WHY_BYTES);
 	if (r)
 		return r;
 	joined_sweep(cfg, 1);
@@ -223,6 +124,14 @@ int server_guest_remove(struct server *s, const char *name)
 	s->n_members--;
 	memmove(m, m + 1, (size_t)(&s->member[s->n_members] - m) * sizeof(*m));
 	return 0;
+}
+
+int server_channel_add(struct server *s, struct guest *guest, const struct channel_config *cfg,
+		       uint32_t *id, char *why)
+{
+	int r = server_place_channel(s, guest, cfg, why, SERVER_WHY_BYTES);
+
+	return r ? r : guest_channel_add(guest, cfg, id);
 }
 
 const struct config *server_config(const struct server *s)

@@ -3,8 +3,8 @@
  * server.h - the set of guests and the workers that serve them
  *
  * The server is what main() runs: it turns a configuration into guests, spreads them over worker
- * loops, and becomes another configuration on reload. All of it is for the main thread; what a
- * guest is doing right now is asked of guest_snapshot(), which crosses threads.
+ * loops, and applies another configuration on reload. All of it is for the main thread.
+ * guest_snapshot(), which may be called on any thread, says what a guest is doing right now.
  */
 #ifndef OKL4FSD_SERVER_SERVER_H
 #define OKL4FSD_SERVER_SERVER_H
@@ -16,6 +16,8 @@
 #include "loop/loop.h"
 
 struct server;
+
+#define SERVER_WHY_BYTES 384 /* of a sentence, with its NUL */
 
 /**
  * server_new() - start the workers and the guests of a configuration
@@ -29,7 +31,7 @@ struct server;
 int server_new(struct server **server, struct loop *main_loop, struct config *cfg,
 	       const char *config_path);
 
-/** server_free() - leave all frontends, end the workers; NULL is allowed; Return: NULL */
+/** server_free() - disconnect all frontends, end the workers; NULL is allowed; Return: NULL */
 struct server *server_free(struct server *server);
 
 /**
@@ -37,43 +39,49 @@ struct server *server_free(struct server *server);
  * @server: server
  * @errors: each error of the file is written here as a line (as config_load())
  *
- * Guests and channels that are configured as before go on undisturbed; new ones are started, gone
- * ones ended, changed ones replaced; each with a log line. A guest is replaced when its socket is
- * another one; else only its channels come and go. What was added at run time and is not in the
- * file goes, too. With an error in the file nothing changes at all. A guest or a channel that cannot
- * be started is left out, and told. Who watches is told at the end. The control socket's path, mode
- * and group cannot be changed by a reload: a warning says so.
+ * Guests and channels that are configured as before go on undisturbed. New ones are started, gone
+ * ones ended, changed ones replaced, each with a log line. A guest is replaced when its socket is
+ * another one; else only its channels come and go. Guests and channels that were added at run time
+ * and are not in the file end as well. When the file has an error, or joins guests that run on
+ * different workers, nothing changes at all. A guest or a channel that cannot be started is left
+ * out, with a log line. Watchers are told at the end. A reload cannot change the control socket's
+ * path, mode and group: a warning says so.
  *
- * Return: 0; -ENOENT when there is no file (built-in default); or what config_load() refused.
+ * Return: 0; -ENOENT when there is no file (built-in default); -EXDEV: guests that run on different
+ * workers would be joined; or what config_load() refused.
  */
 int server_reload(struct server *server, FILE *errors);
 
 /**
- * struct server_watch - somebody to be told of reloads; the owner's storage
- * @reloaded: the configuration is another one (server_config()); main
+ * struct server_watch - a watcher of reloads, called on main; the owner's storage
+ * @reloading: a reload begins, or is over even if it was refused; NULL: not wanted
+ * @reloaded: there is a new configuration (server_config())
  * @arg: its argument
  */
 struct server_watch {
+	void (*reloading)(void *arg, bool begins);
 	void (*reloaded)(void *arg);
 	void *arg;
 	/* private */
 	LIST_ENTRY(server_watch) entry;
 };
 
-/** server_watch() - tell of reloads from now on */
+/** server_watch() - begin to call a watcher */
 void server_watch(struct server *server, struct server_watch *watch);
 
-/** server_unwatch() - tell no longer */
+/** server_unwatch() - stop calling it */
 void server_unwatch(struct server *server, struct server_watch *watch);
 
 /**
  * server_guest_add() - serve one more guest
  * @server: server
  * @cfg: copied
+ * @why: out, for -EXDEV: a sentence with the way out; SERVER_WHY_BYTES
  *
- * Return: 0; -EEXIST: there is one of that name; or another negated errno, with a log line.
+ * Return: 0; -EEXIST: a guest has that name; -EXDEV: it is to be joined to guests of different
+ * workers; or another negated errno, with a log line.
  */
-int server_guest_add(struct server *server, const struct guest_config *cfg);
+int server_guest_add(struct server *server, const struct guest_config *cfg, char *why);
 
 /**
  * server_channel_add() - have a guest offer one more channel
@@ -81,15 +89,14 @@ int server_guest_add(struct server *server, const struct guest_config *cfg);
  * @guest: guest of it
  * @cfg: copied
  * @id: out: its id
+ * @why: out, for -EXDEV: a sentence with the way out; SERVER_WHY_BYTES
  *
- * A guest that it is to be joined to is brought to the same worker.
- *
- * Return: as guest_channel_add(); -EBUSY: that cannot be done now, with a log line.
+ * Return: as guest_channel_add(); -EXDEV: it would join two guests of different workers.
  */
 int server_channel_add(struct server *server, struct guest *guest, const struct channel_config *cfg,
-		       uint32_t *id);
+		       uint32_t *id, char *why);
 
-/** server_guest_remove() - serve a guest no longer; Return: 0, or -ENOENT */
+/** server_guest_remove() - stop serving a guest; Return: 0, or -ENOENT */
 int server_guest_remove(struct server *server, const char *name);
 
 /** server_config() - the configuration that was loaded last, without its guests */

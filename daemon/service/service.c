@@ -16,11 +16,11 @@
 
 /**
  * struct service - see service.h
- * @server: as given to service_new()
- * @watchdog: or NULL
- * @later: timer: the time until the text may be told again
- * @stale: something happened meanwhile
- * @status: the text that was told last
+ * @server: borrowed
+ * @watchdog: NULL: none
+ * @later: timer: the text may be sent again
+ * @stale: something has happened since the text was sent
+ * @status: the text that was sent last
  */
 struct service {
 	struct server *server;
@@ -30,12 +30,6 @@ struct service {
 	char status[160];
 };
 
-/**
- * scaled() - a number of bytes for people
- * @text: out
- * @room: its bytes
- * @bytes: number
- */
 static void scaled(char *text, size_t room, uint64_t bytes)
 {
 	static const char *const unit[] = { "kB", "MB", "GB", "TB", "PB", "EB" };
@@ -52,11 +46,7 @@ static void scaled(char *text, size_t room, uint64_t bytes)
 	snprintf(text, room, "%.1f %s", value, unit[i]);
 }
 
-/**
- * tell_status() - tell the text, with something before it
- * @s: service
- * @with: lines to be told in any case, each with its newline, or ""
- */
+/* Sends the status if it has changed; @with: lines to be sent in any case, each with its newline, or "" */
 static void tell_status(struct service *s, const char *with)
 {
 	size_t n_guests = server_n_guests(s->server), n_ready = 0, n_channels = 0;
@@ -81,10 +71,6 @@ static void tell_status(struct service *s, const char *with)
 	memcpy(s->status, text, sizeof(text));
 }
 
-/**
- * on_happened() - something has happened
- * @arg: service
- */
 static void on_happened(void *arg)
 {
 	static const struct timeval interval = { .tv_sec = STATUS_INTERVAL_S };
@@ -100,12 +86,6 @@ static void on_happened(void *arg)
 		tell_status(s, "");
 }
 
-/**
- * on_later() - the text may be told again
- * @fd: not used
- * @what: EV_TIMEOUT
- * @arg: service
- */
 static void on_later(evutil_socket_t fd, short what, void *arg)
 {
 	struct service *s = arg;
@@ -114,34 +94,24 @@ static void on_later(evutil_socket_t fd, short what, void *arg)
 		on_happened(s);
 }
 
-/**
- * worker() - struct watchdog_ops
- * @arg: service
- * @idx: which
- *
- * Return: its loop, or NULL.
- */
-static struct loop *worker(void *arg, unsigned int idx)
+static struct loop *service_worker(void *arg, unsigned int idx)
 {
 	const struct service *s = arg;
 
 	return server_worker(s->server, idx);
 }
 
-/**
- * alive() - struct watchdog_ops: feed the watchdog, and tell the text, since no worker is stuck
- * @arg: service
- */
-static void alive(void *arg)
+/* No thread is stuck: feeds the service manager's watchdog. */
+static void tell_alive(void *arg)
 {
 	tell_status(arg, "WATCHDOG=1\n");
 }
 
 static const struct watchdog_ops watchdog_ops = {
-	.worker = worker,
+	.worker = service_worker,
 	.ask_vhost = vhost_probe,
 	.unask_vhost = vhost_unprobe,
-	.alive = alive,
+	.alive = tell_alive,
 };
 
 int service_new(struct service **out, struct loop *main_loop, struct server *server)

@@ -2,9 +2,9 @@
 /*
  * service.h - the daemon as a service: its status text and its watchdog
  *
- * The text says how many guests and channels there are and how much was moved. It is told when
- * something has happened to a guest or a channel, at most once a second, and with the watchdog's
- * beat; while nothing happens and there is no watchdog, nothing is done.
+ * The text says how many guests and channels there are and how many bytes were moved. It is sent when
+ * something has happened to a guest or a channel, at most once per second, and with each beat of the
+ * watchdog. While nothing happens and there is no watchdog, nothing is done.
  */
 #ifndef OKL4FSD_SERVICE_SERVICE_H
 #define OKL4FSD_SERVICE_SERVICE_H
@@ -15,8 +15,8 @@
 struct service;
 
 /**
- * service_new() - tell the service manager that we are ready, and begin to keep it informed
- * @service: out; NULL when there is none
+ * service_new() - tell the service manager that the daemon is ready, and keep it informed from now on
+ * @service: out; NULL: there is no service manager
  * @main_loop: loop of the calling thread
  * @server: borrowed until service_free()
  *
@@ -24,7 +24,7 @@ struct service;
  */
 int service_new(struct service **service, struct loop *main_loop, struct server *server);
 
-/** service_free() - no more; main; NULL is allowed; Return: NULL */
+/** service_free() - stop telling; main; NULL is allowed; Return: NULL */
 struct service *service_free(struct service *service);
 
 #endif

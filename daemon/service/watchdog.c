@@ -9,51 +9,30 @@
 #include "util/clock.h"
 #include "util/log.h"
 
-/**
- * struct probe - a thread that is asked
- * @watchdog: who asks
- * @name: the thread's, for the log
- * @loop: a worker's; NULL: the vhost thread
- * @ask: runs on the worker
- * @answer: runs on main
- * @waiting: it was asked and has not answered
- * @next: in the list of all
- */
+/* A thread that is asked */
 struct probe {
 	struct watchdog *watchdog;
-	const char *name;
-	struct loop *loop;
-	struct loop_post ask, answer;
-	bool waiting;
+	const char *name; /* for the log */
+	struct loop *loop; /* a worker's; NULL: the vhost thread */
+	struct loop_post ask; /* runs on the worker */
+	struct loop_post answer; /* runs on main */
+	bool waiting; /* it was asked and has not answered */
 	SLIST_ENTRY(probe) next;
 };
 
-/**
- * struct watchdog - see watchdog.h
- * @main_loop, @ops, @arg: as given to watchdog_new()
- * @half: half a period: from one tick to the next
- * @quarter: a quarter: from watchdog_ask() to the next tick, so that there is time to tell
- * @tick: the timer
- * @asked_ms: when they were asked last
- * @probes: whom it asks
- * @n_workers: how many of them are workers
- * @n_waiting: how many have not answered
- */
 struct watchdog {
 	struct loop *main_loop;
 	const struct watchdog_ops *ops;
 	void *arg;
-	struct timeval half, quarter;
+	struct timeval half; /* half a period: from one tick to the next */
+	struct timeval quarter; /* from watchdog_ask() to the next tick, which leaves time to log */
 	struct event *tick;
-	uint64_t asked_ms;
+	uint64_t asked_ms; /* when the threads were asked last */
 	SLIST_HEAD(, probe) probes;
-	unsigned int n_workers, n_waiting;
+	unsigned int n_workers; /* of the probes */
+	unsigned int n_waiting; /* probes that have not answered */
 };
 
-/**
- * asked() - a worker gives its sign of life
- * @arg: probe
- */
 static void asked(void *arg)
 {
 	struct probe *p = arg;
@@ -61,10 +40,6 @@ static void asked(void *arg)
 	loop_post(p->watchdog->main_loop, &p->answer);
 }
 
-/**
- * answered() - it has come to main
- * @arg: probe
- */
 static void answered(void *arg)
 {
 	struct probe *p = arg;
@@ -75,13 +50,6 @@ static void answered(void *arg)
 		w->ops->alive(w->arg);
 }
 
-/**
- * add_probe() - one thread more is to be asked
- * @w: watchdog
- * @loop: a worker's; NULL: the vhost thread
- *
- * Return: 0 or -ENOMEM.
- */
 static int add_probe(struct watchdog *w, struct loop *loop)
 {
 	struct probe *p = calloc(1, sizeof(*p));
@@ -98,12 +66,6 @@ static int add_probe(struct watchdog *w, struct loop *loop)
 	return 0;
 }
 
-/**
- * add_workers() - workers that have come since are asked, too
- * @w: watchdog
- *
- * Return: 0 or -ENOMEM: some are not.
- */
 static int add_workers(struct watchdog *w)
 {
 	struct loop *loop;
@@ -114,19 +76,16 @@ static int add_workers(struct watchdog *w)
 	return r;
 }
 
-/**
- * ask_all() - ask each thread
- * @w: watchdog that waits for nobody
- */
-static void ask_all(struct watchdog *w)
+/* No answer may be missing. */
+static void ask_all_threads(struct watchdog *w)
 {
 	struct probe *p;
 
-	/* A worker that cannot be watched for want of memory: the next tick tries again. */
+	/* Without memory to watch a worker nobody is asked; the next tick tries again. */
 	if (add_workers(w))
 		return;
 	w->asked_ms = clock_ms();
-	/* The vhost thread may answer at once, but main hears of it only after this. */
+	/* The vhost thread may answer at once, but the answer runs on main only after this. */
 	SLIST_FOREACH(p, &w->probes, next)
 	{
 		p->waiting = p->loop || w->ops->ask_vhost(w->main_loop, &p->answer);
@@ -138,12 +97,6 @@ static void ask_all(struct watchdog *w)
 		w->ops->alive(w->arg);
 }
 
-/**
- * on_tick() - half a period has passed
- * @fd: not used
- * @what: EV_TIMEOUT
- * @arg: watchdog
- */
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct watchdog *w = arg;
@@ -151,7 +104,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 	event_add(w->tick, &w->half);
 	if (!w->n_waiting) {
-		ask_all(w);
+		ask_all_threads(w);
 		return;
 	}
 	SLIST_FOREACH(p, &w->probes, next)
@@ -168,15 +121,9 @@ void watchdog_ask(struct watchdog *w)
 	if (w->n_waiting)
 		return;
 	event_add(w->tick, &w->quarter);
-	ask_all(w);
+	ask_all_threads(w);
 }
 
-/**
- * interval() - a number of microseconds
- * @us: number
- *
- * Return: it, in the form that events want.
- */
 static struct timeval interval(uint64_t us)
 {
 	return (struct timeval){ .tv_sec = (time_t)(us / 1000000),
@@ -206,11 +153,8 @@ int watchdog_new(struct watchdog **out, struct loop *main_loop, uint64_t period_
 	return 0;
 }
 
-/**
- * nothing() - what is called to know that all before it has run
- * @arg: not used
- */
-static void nothing(void *arg)
+/* When this has run, everything that was called before it has run. */
+static void after_all_before(void *arg)
 {
 }
 
@@ -225,7 +169,7 @@ struct watchdog *watchdog_free(struct watchdog *w)
 	while ((p = SLIST_FIRST(&w->probes))) {
 		SLIST_REMOVE_HEAD(&w->probes, next);
 		if (p->loop)
-			loop_call(p->loop, nothing, NULL);
+			loop_call(p->loop, after_all_before, NULL);
 		else
 			w->ops->unask_vhost(w->main_loop, &p->answer);
 		loop_unpost(w->main_loop, &p->answer);

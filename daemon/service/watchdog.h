@@ -2,10 +2,10 @@
 /*
  * watchdog.h - whether every thread makes progress
  *
- * Twice a period main asks each worker and DPDK's vhost thread for a sign of life; main itself gives
- * one by asking. Nobody waits: an answer comes back as a post. Only when all have answered is
- * somebody told, who then feeds the service manager's watchdog (sd_watchdog_enabled(3)). A thread
- * that does not answer is named in the log, a quarter of a period or more before the service manager
+ * Twice per period main asks each worker and DPDK's vhost thread for a sign of life; main itself
+ * gives one by asking. No thread waits: an answer comes back as a post. Only when all have answered
+ * is alive() called, which feeds the service manager's watchdog (sd_watchdog_enabled(3)). The log
+ * names a thread that does not answer, a quarter of a period or more before the service manager
  * acts.
  */
 #ifndef OKL4FSD_SERVICE_WATCHDOG_H
@@ -19,11 +19,11 @@
 struct watchdog;
 
 /**
- * struct watchdog_ops - whom to ask, whom to tell; all on main
+ * struct watchdog_ops - the threads to ask, and what follows; all called on main
  * @worker: the @idx-th worker's loop; NULL: there are no more. Workers come, and stay
- * @ask_vhost: have @answer posted to @main by the vhost thread; Return: false: there is none yet
- * @unask_vhost: it is no longer to be posted
- * @alive: all have answered
+ * @ask_vhost: have the vhost thread post @answer to @main; Return: false: it does not run yet
+ * @unask_vhost: @answer is no longer to be posted
+ * @alive: all threads have answered
  */
 struct watchdog_ops {
 	struct loop *(*worker)(void *arg, unsigned int idx);
@@ -36,7 +36,7 @@ struct watchdog_ops {
  * watchdog_new() - begin to ask
  * @watchdog: out
  * @main_loop: loop of the calling thread
- * @period_us: within which alive() is to be called
+ * @period_us: the time within which alive() is to be called
  * @ops: borrowed until watchdog_free()
  * @arg: their argument
  *
@@ -46,15 +46,15 @@ int watchdog_new(struct watchdog **watchdog, struct loop *main_loop, uint64_t pe
 		 const struct watchdog_ops *ops, void *arg);
 
 /**
- * watchdog_ask() - ask now, and not only with the next beat
+ * watchdog_ask() - ask now instead of at the next tick
  * @watchdog: watchdog
  *
- * alive() is called when all have answered: then whoever waits for a worker (loop_call()) does not
- * wait for one that is stuck. While answers are missing already, nothing is done. Main.
+ * alive() is called when all have answered; a caller that then waits for a worker (loop_call())
+ * does not wait for one that is stuck. Nothing is done while answers are still missing. Main.
  */
 void watchdog_ask(struct watchdog *watchdog);
 
-/** watchdog_free() - ask no more; the workers still run; main; NULL is allowed; Return: NULL */
+/** watchdog_free() - stop asking; the workers still run; main; NULL is allowed; Return: NULL */
 struct watchdog *watchdog_free(struct watchdog *watchdog);
 
 #endif

@@ -42,7 +42,8 @@ uint64_t notify_watchdog_us(void)
 	return sd_watchdog_enabled(0, &us) > 0 ? us : 0;
 }
 
-static int check_given_socket(int fd, const char *name)
+/* Return: @fd, or a negated errno; with a log line if it is another kind of descriptor */
+static int prepare_socket(int fd, const char *name)
 {
 	int flags = fcntl(fd, F_GETFL);
 
@@ -63,7 +64,7 @@ int notify_take_socket(const char *name)
 		int fd = SD_LISTEN_FDS_START + i;
 
 		if (found == -ENOENT && !strcmp(names[i], name)) {
-			found = check_given_socket(fd, name);
+			found = prepare_socket(fd, name);
 			if (found >= 0)
 				continue;
 		} else {

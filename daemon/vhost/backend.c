@@ -481,30 +481,6 @@ struct vhost_backend *vhost_backend_free(struct vhost_backend *b)
 	return NULL;
 }
 
-void vhost_backend_hold(struct vhost_backend *b)
-{
-	pthread_mutex_lock(&b->worker_lock);
-}
-
-void vhost_backend_leave(struct vhost_backend *b)
-{
-	vhost_unwatch_lost(b);
-}
-
-void vhost_backend_enter(struct vhost_backend *b, struct loop *worker)
-{
-	b->worker = worker;
-	watch_lost(b);
-	if (!b->lost_event)
-		log_about(LOG_LEVEL_ERR, &b->about,
-			  "no memory to watch for guest memory that is lost");
-}
-
-void vhost_backend_release(struct vhost_backend *b)
-{
-	pthread_mutex_unlock(&b->worker_lock);
-}
-
 int vhost_backend_call(struct vhost_backend *b, unsigned int queue)
 {
 	int vid = b->vid;

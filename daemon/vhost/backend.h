@@ -111,21 +111,6 @@ bool vhost_backend_path_is_lost(const struct vhost_backend *backend);
 void vhost_backend_reloaded(struct vhost_backend *backend);
 
 /**
- * vhost_backend_hold() - let the device go to another worker: no call comes until
- * vhost_backend_release(); main
- */
-void vhost_backend_hold(struct vhost_backend *backend);
-
-/** vhost_backend_leave() - while held: let go of the worker; on its thread */
-void vhost_backend_leave(struct vhost_backend *backend);
-
-/** vhost_backend_enter() - while held: the device belongs to this worker; on its thread */
-void vhost_backend_enter(struct vhost_backend *backend, struct loop *worker);
-
-/** vhost_backend_release() - calls come again; main */
-void vhost_backend_release(struct vhost_backend *backend);
-
-/**
  * vhost_backend_call() - notify the driver of a queue; worker; Return: 0, or -EAGAIN: soon again
  */
 int vhost_backend_call(struct vhost_backend *backend, unsigned int queue);

@@ -275,7 +275,7 @@ static const char *check_content(const struct vhost_message *msg)
 	case VHOST_REQ_SET_MEM_TABLE:
 		return check_mem_table(msg);
 	case VHOST_REQ_SET_VRING_NUM:
-		return fs_is_pow2(msg->payload.state.num) && msg->payload.state.num <= 32768 ?
+		return okl4_is_pow2(msg->payload.state.num) && msg->payload.state.num <= 32768 ?
 			       NULL :
 			       "the size is not a power of two of at most 32768";
 	case VHOST_REQ_SET_VRING_BASE:

@@ -10,6 +10,7 @@
 #ifndef OKL4FSD_VHOST_CHECK_H
 #define OKL4FSD_VHOST_CHECK_H
 
+#include <assert.h>
 #include <libfs/platform.h>
 
 #include "vhost/memory.h"

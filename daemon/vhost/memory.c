@@ -4,19 +4,13 @@
 
 #include "vhost/memory.h"
 
-/**
- * region_check() - whether one region is sound by itself
- * @r: region
- *
- * Return: NULL, or what is wrong.
- */
 static const char *region_check(const struct guest_region *r)
 {
 	if (!r->bytes)
 		return "a region is empty";
 	if ((r->gpa | r->user_addr | r->bytes) % OKL4FS_PAGE_BYTES)
 		return "a region is not made of whole pages";
-	if (!fs_no_wrap(r->gpa, r->bytes) || !fs_no_wrap(r->user_addr, r->bytes))
+	if (!okl4_no_wrap(r->gpa, r->bytes) || !okl4_no_wrap(r->user_addr, r->bytes))
 		return "a region wraps around the end of the address space";
 	return NULL;
 }
@@ -34,9 +28,9 @@ const char *guest_memory_check(const struct guest_region *region, unsigned int n
 		for (unsigned int j = 0; j < i; j++) {
 			const struct guest_region *b = &region[j];
 
-			if (fs_overlap(a->gpa, a->bytes, b->gpa, b->bytes))
+			if (okl4_overlap(a->gpa, a->bytes, b->gpa, b->bytes))
 				return "two regions overlap in guest-physical addresses";
-			if (fs_overlap(a->user_addr, a->bytes, b->user_addr, b->bytes))
+			if (okl4_overlap(a->user_addr, a->bytes, b->user_addr, b->bytes))
 				return "two regions overlap in frontend addresses";
 		}
 	}
@@ -50,7 +44,7 @@ void *guest_memory_span(const struct guest_memory *mem, uint64_t gpa, uint64_t *
 
 		if (gpa < r->gpa || gpa - r->gpa >= r->bytes)
 			continue;
-		*bytes = fs_min(*bytes, r->bytes - (gpa - r->gpa));
+		*bytes = okl4_min(*bytes, r->bytes - (gpa - r->gpa));
 		return r->hva + (gpa - r->gpa);
 	}
 	*bytes = 0;
@@ -74,7 +68,7 @@ bool guest_memory_gpa(const struct guest_memory *mem, const void *hva, uint64_t 
 		const struct guest_region *r = &mem->region[i];
 		uintptr_t base = (uintptr_t)r->hva;
 
-		if (at < base || !bytes || !fs_range_ok(at - base, bytes, r->bytes))
+		if (at < base || !bytes || !okl4_range_ok(at - base, bytes, r->bytes))
 			continue;
 		*gpa = r->gpa + (at - base);
 		return true;

@@ -3,8 +3,8 @@
  * memory.h - guest-physical addresses to pointers, checked
  *
  * A table of at most eight regions, as the frontend handed them over and vhost_backend mapped them.
- * It belongs to the guest's worker. Pointers that it gives are valid until the table is changed;
- * everything that keeps one across turns of the loop is told before (vhost_device_ops.suspend).
+ * It belongs to the guest's worker. Pointers into it are valid until the table changes; before
+ * that, everything that keeps one across turns of the loop is told (vhost_device_ops.suspend).
  */
 #ifndef OKL4FSD_VHOST_MEMORY_H
 #define OKL4FSD_VHOST_MEMORY_H
@@ -76,7 +76,7 @@ void *guest_memory_span(const struct guest_memory *mem, uint64_t gpa, uint64_t *
 /**
  * guest_memory_gpa() - the way back: from pointer to guest-physical address
  * @mem: table
- * @hva: pointer, of whatever origin
+ * @hva: any pointer
  * @bytes: length; not 0
  * @gpa: out
  *

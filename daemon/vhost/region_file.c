@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A frontend hands over the files that its guest's memory lies in. A page of such a file must come
- * without the help of anybody that the daemon does not trust: whoever touches a page of a FUSE file
- * waits until its server has answered, and gets SIGBUS if the server likes.
+ * A frontend hands over the files that its guest's memory lies in. The kernel must be able to
+ * provide a page of such a file without a program that the daemon does not trust: a thread that
+ * touches a page of a FUSE file waits until the FUSE server has answered, and gets SIGBUS if the
+ * server wants it to.
  *
- * fstatfs(2) tells the kind of a file system, but FUSE asks its server for the answer, as it may for
- * fstat(2). So two questions come first that the kernel answers by itself: whether the file has
- * seals, which only files in memory have, and whether its file system can map extents, which FUSE,
- * NFS and 9p cannot. Only a file that passes one of them is asked for its kind. Mount tables do not
- * help: a frontend may live in another mount namespace.
+ * fstatfs(2) tells the type of a file system, but FUSE asks its server for the answer, as it may
+ * for fstat(2). So the daemon first asks two questions that the kernel answers by itself: whether
+ * the file has seals, which only files in memory have, and whether its file system can map extents,
+ * which FUSE, NFS and 9p cannot. Only if one answer is yes does the daemon ask for the type. Mount
+ * tables do not help: a frontend may live in another mount namespace.
  *
- * overlayfs is refused although the kernel serves it, since what lies below may be anything.
+ * overlayfs is refused although the kernel serves it, since any file system may lie below it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,17 +31,17 @@
 
 #define ACCEPTED "memfd, tmpfs, hugetlbfs, ext2, ext3, ext4, xfs, btrfs and f2fs are accepted"
 
-/* Whether the kernel serves a file by itself; it is not asked anything that could reach a server. */
+/* Asks nothing that could reach a file server. */
 static bool is_kernels_own(int fd)
 {
-	struct fiemap nothing = { .fm_length =
-					  0 }; /* an error (EINVAL), where it is known at all */
+	/* A length of 0 is an error (EINVAL) where the call is known at all. */
+	struct fiemap nothing = { .fm_length = 0 };
 
 	return fcntl(fd, F_GET_SEALS) >= 0 || !ioctl(fd, FS_IOC_FIEMAP, &nothing) ||
 	       errno == EINVAL;
 }
 
-/* The page size of a file's mappings; 0: a file system that is not accepted. */
+/* Return: 0 when the file system is not accepted. */
 static uint64_t page_bytes_of(int fd)
 {
 	struct statfs fs;
@@ -74,10 +75,10 @@ const char *region_file_check(int fd, uint64_t offset, uint64_t bytes, uint64_t 
 		return "a region's file is not open for reading and writing";
 	if (offset % OKL4FS_PAGE_BYTES)
 		return "a region does not begin at a page of its file";
-	if (st.st_size < 0 || !fs_range_ok(offset, bytes, (uint64_t)st.st_size))
+	if (st.st_size < 0 || !okl4_range_ok(offset, bytes, (uint64_t)st.st_size))
 		return "a region is larger than its file";
-	/* DPDK maps a multiple of it. */
-	if (!fs_is_pow2((uint64_t)st.st_blksize))
+	/* DPDK maps a multiple of the block size. */
+	if (!okl4_is_pow2((uint64_t)st.st_blksize))
 		return "a region's file has no usable block size";
 	if (page_bytes)
 		*page_bytes = page;

@@ -9,13 +9,13 @@
 
 /**
  * region_file_check() - whether a region may be mapped from a file
- * @fd: descriptor of a stranger
+ * @fd: descriptor that a frontend sent
  * @offset: where in the file the region begins
  * @bytes: its size
  * @page_bytes: out: page size of the file's mappings; NULL: not wanted
  *
- * A file that a program or another machine serves is refused, and is not asked anything: it may not
- * answer. Does not block.
+ * A file that a program or another machine serves is refused without a question to its server,
+ * which might not answer. Does not block.
  *
  * Return: NULL, or what is wrong; static memory.
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The handler runs on the thread that touched the memory, in the middle of that touch. So it uses
+ * The handler runs on the thread that touched the memory, in the middle of that access. So it uses
  * only what is allowed there: atomic loads and stores of a fixed table, mmap(2), write(2) and
- * pread(2). It covers everything from the faulting page to the end of the mapping, since a file
+ * pread(2). It replaces everything from the faulting page to the end of the mapping, since a file
  * loses its tail when it is shortened; a second loss below that is a second signal. Nothing outside
  * of the mapping that faulted is ever replaced, whatever its page size is said to be.
  */
@@ -20,16 +20,9 @@
 /* 1024 guests (DPDK's limit) of 8 regions */
 #define SIGBUS_SLOTS 8192
 
-/**
- * struct sigbus_slot - one watched mapping
- * @map: its first byte; 0: free. Published last, withdrawn first
- * @bytes: its size
- * @page_bytes: its page size
- * @lost: the owner's flag
- * @event_fd: the owner's eventfd
- */
+/* One watched mapping; the arguments of sigbus_watch() */
 struct sigbus_slot {
-	atomic_uintptr_t map;
+	atomic_uintptr_t map; /* 0: free. Published last, withdrawn first */
 	_Atomic uint64_t bytes;
 	_Atomic uint64_t page_bytes;
 	_Atomic(atomic_bool *) lost;
@@ -38,8 +31,8 @@ struct sigbus_slot {
 
 static struct sigbus_slot slots[SIGBUS_SLOTS];
 static atomic_uint n_slots; /* used ones are below this */
-static pthread_mutex_t slots_lock =
-	PTHREAD_MUTEX_INITIALIZER; /* serialises changes, not the handler */
+/* Serialises changes; the handler does not take it. */
+static pthread_mutex_t slots_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static int maps_fd = -1; /* /proc/self/maps */
 
@@ -47,15 +40,6 @@ static int maps_fd = -1; /* /proc/self/maps */
 static _Thread_local atomic_bool *here_lost;
 static _Thread_local int here_fd;
 
-/**
- * sigbus_replace() - put zero pages in place of lost memory and tell its owner
- * @from: first byte, of a page
- * @bytes: how many, whole pages
- * @lost: the owner's flag
- * @event_fd: the owner's eventfd
- *
- * Return: true when they are there.
- */
 static bool sigbus_replace(uintptr_t from, uint64_t bytes, atomic_bool *lost, int event_fd)
 {
 	uint64_t one = 1;
@@ -65,7 +49,7 @@ static bool sigbus_replace(uintptr_t from, uint64_t bytes, atomic_bool *lost, in
 		return false;
 	atomic_store(lost, true);
 	if (write(event_fd, &one, sizeof(one)) < 0) {
-		/* The counter is full: the owner is being told already. */
+		/* The counter is full: the owner is already being told. */
 	}
 	return true;
 }
@@ -77,7 +61,7 @@ struct maps_line {
 	bool shared;
 };
 
-/* Takes the next byte; true: @line is the mapping of @at. */
+/* Return: true when @line, with this byte, is the mapping that @at lies in. */
 static bool maps_take(struct maps_line *line, char c, uintptr_t at)
 {
 	uintptr_t digit = (uintptr_t)(c <= '9' ? c - '0' : c - 'a' + 10);
@@ -97,7 +81,7 @@ static bool maps_take(struct maps_line *line, char c, uintptr_t at)
 	return line->field == 6 && at >= line->from && at < line->to;
 }
 
-/* The shared mapping that an address lies in, for one that is not watched yet. */
+/* For a mapping that is not watched yet */
 static bool find_shared(uintptr_t at, uintptr_t *from, uint64_t *bytes)
 {
 	struct maps_line line = { 0 };
@@ -118,12 +102,7 @@ static bool find_shared(uintptr_t at, uintptr_t *from, uint64_t *bytes)
 	return false;
 }
 
-/**
- * sigbus_cover() - put zero pages in place of lost memory, if it is somebody's
- * @at: the address that was touched
- *
- * Return: true when it is and they are there.
- */
+/* Replaces only memory that has an owner: watched, or named by sigbus_here(). */
 static bool sigbus_cover(uintptr_t at)
 {
 	unsigned int n = atomic_load(&n_slots);
@@ -143,17 +122,11 @@ static bool sigbus_cover(uintptr_t at)
 		return sigbus_replace(from, map + bytes - from, atomic_load(&s->lost),
 				      atomic_load(&s->event_fd));
 	}
-	/* All of it, since its page size is not known here. */
+	/* The whole mapping, since its page size is not known here. */
 	return here_lost && find_shared(at, &from, &bytes) &&
 	       sigbus_replace(from, bytes, here_lost, here_fd);
 }
 
-/**
- * sigbus_handler() - SIGBUS
- * @sig: SIGBUS
- * @info: where
- * @context: unused
- */
 static void sigbus_handler(int sig, siginfo_t *info, void *context)
 {
 	int saved_errno = errno;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * sigbus.h - guest memory that is taken away under us costs that guest its device, and no more
+ * sigbus.h - a guest whose memory is taken away loses its device; the daemon and other guests go on
  *
- * A frontend can shorten the file behind a region at any time; the next touch is SIGBUS, wherever
- * in the process it happens. Mappings that are watched here get zero pages in place of what is
- * gone, so that whoever was touching them goes on, and their owner is told. SIGBUS from anywhere
- * else does what it always does.
+ * A frontend can shorten the file behind a region at any time. The next access gets SIGBUS,
+ * wherever in the process it happens. A mapping that is watched here gets zero pages in place of
+ * the lost ones, so that the access completes, and the owner is told. SIGBUS from anywhere else
+ * does what it always does.
  */
 #ifndef OKL4FSD_VHOST_SIGBUS_H
 #define OKL4FSD_VHOST_SIGBUS_H
@@ -28,12 +28,12 @@ int sigbus_init(void);
  */
 int sigbus_watch(void *map, uint64_t bytes, uint64_t page_bytes, atomic_bool *lost, int event_fd);
 
-/** sigbus_unwatch() - forget the mapping at @map, which nobody touches any more; any thread */
+/** sigbus_unwatch() - forget the mapping at @map, which is no longer touched; any thread */
 void sigbus_unwatch(void *map);
 
 /**
- * sigbus_here() - from now on memory lost under this thread is the given owner's, watched or not
- * @lost: as sigbus_watch(); NULL: nobody's
+ * sigbus_here() - from now on this owner is told of memory lost under this thread, watched or not
+ * @lost: as sigbus_watch(); NULL: there is no such owner any longer
  * @event_fd: as sigbus_watch()
  *
  * A shared mapping that is not watched is replaced by zeros as a whole.

@@ -42,8 +42,8 @@ _Noreturn void bench_die(const char *what)
 static struct {
 	uint8_t *memory;
 	void *chunk[3];
-	struct memsec sec[3];
-	struct socketpair end[2];
+	struct okl4_memsec sec[3];
+	struct okl4_socketpair end[2];
 	int wake[2];
 	size_t bytes, total;
 } ring;
@@ -65,11 +65,11 @@ static void ring_make(size_t ring_bytes)
 	ring.total = total;
 	for (i = 0; i < 3; i++) {
 		ring.chunk[i] = ring.memory + (size_t)i * ring_bytes;
-		if (memsec_init(&ring.sec[i], &ring.chunk[i], 1, bytes[i]))
-			bench_die("memsec_init");
+		if (okl4_memsec_init(&ring.sec[i], &ring.chunk[i], 1, bytes[i]))
+			bench_die("okl4_memsec_init");
 	}
-	if (socketpair_create(&ring.end[0], &ring.sec[2], &ring.sec[0], &ring.sec[1], 1) ||
-	    socketpair_attach(&ring.end[1], &ring.sec[2], &ring.sec[0], &ring.sec[1], 1))
+	if (okl4_socketpair_create(&ring.end[0], &ring.sec[2], &ring.sec[0], &ring.sec[1], 1) ||
+	    okl4_socketpair_attach(&ring.end[1], &ring.sec[2], &ring.sec[0], &ring.sec[1], 1))
 		bench_die("socketpair");
 	for (i = 0; i < 2; i++) {
 		ring.wake[i] = eventfd(0, EFD_CLOEXEC);
@@ -109,22 +109,26 @@ static void ring_sleep(int side)
 		bench_die("eventfd_read");
 }
 
+/* By peek and commit, as driver and daemon move bytes; at the ring's end a message takes two turns */
 static void ring_send(int side, const uint8_t *buf, size_t bytes)
 {
-	struct pipe *tx = &ring.end[side].tx;
+	struct okl4_pipe *tx = &ring.end[side].tx;
 
 	while (bytes) {
-		bool notify;
-		int64_t n = pipe_write(tx, buf, bytes, &notify);
+		struct okl4_pipe_seg seg[2];
+		int64_t n = okl4_pipe_peek_write(tx, seg);
 
-		if (notify)
-			ring_notify(side);
 		if (n > 0) {
-			buf += n;
-			bytes -= (size_t)n;
-		} else if (n != -FS_AGAIN) {
-			bench_die(fs_status_text((int)n));
-		} else if (!pipe_arm_write(tx, ring.bytes / 2)) {
+			size_t first = bytes < seg[0].bytes ? bytes : seg[0].bytes;
+
+			memcpy(seg[0].base, buf, first);
+			buf += first;
+			bytes -= first;
+			if (okl4_pipe_commit_write(tx, first))
+				ring_notify(side);
+		} else if (n != -OKL4_AGAIN) {
+			bench_die(okl4_status_text((int)n));
+		} else if (!okl4_pipe_arm_write(tx, ring.bytes / 2)) {
 			ring_sleep(side);
 		}
 	}
@@ -132,15 +136,20 @@ static void ring_send(int side, const uint8_t *buf, size_t bytes)
 
 static size_t ring_try_recv(int side, uint8_t *buf, size_t bytes)
 {
-	bool notify;
-	int64_t n = pipe_read(&ring.end[side].rx, buf, bytes, &notify);
+	struct okl4_pipe *rx = &ring.end[side].rx;
+	struct okl4_pipe_seg seg[2];
+	int64_t n = okl4_pipe_peek_read(rx, seg);
 
-	if (notify)
-		ring_notify(side);
-	if (n > 0)
-		return (size_t)n;
-	if (n != -FS_AGAIN)
-		bench_die(fs_status_text((int)n));
+	if (n > 0) {
+		size_t first = bytes < seg[0].bytes ? bytes : seg[0].bytes;
+
+		memcpy(buf, seg[0].base, first);
+		if (okl4_pipe_commit_read(rx, first))
+			ring_notify(side);
+		return first;
+	}
+	if (n != -OKL4_AGAIN)
+		bench_die(okl4_status_text((int)n));
 	return 0;
 }
 
@@ -151,7 +160,7 @@ static size_t ring_recv(int side, uint8_t *buf, size_t bytes)
 
 		if (n)
 			return n;
-		if (!pipe_arm_read(&ring.end[side].rx))
+		if (!okl4_pipe_arm_read(&ring.end[side].rx))
 			ring_sleep(side);
 	}
 }
@@ -173,7 +182,7 @@ static size_t ring_spin_recv(int side, uint8_t *buf, size_t bytes)
 		int i;
 
 		for (i = 0; i < 64; i++) {
-			if (pipe_readable(&ring.end[side].rx) > 0)
+			if (okl4_pipe_readable(&ring.end[side].rx) > 0)
 				return ring_recv(side, buf, bytes);
 #if defined(__x86_64__)
 			__builtin_ia32_pause();

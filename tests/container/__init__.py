@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A Debian system in a folder: commands in it, and itself booted with systemd, by systemd-nspawn.
+"""A Debian system in a folder: run commands in it, or boot it with systemd, by systemd-nspawn.
 
     from container import Container, image
 
@@ -8,7 +8,7 @@
         system.boot()
         system.check("systemctl is-active okl4fsd.service")     # in the running system
 
-It has no network. Needs root.
+It has no network, and needs root.
 """
 import os
 import shlex
@@ -88,7 +88,7 @@ class Container:
     # The system
 
     def boot(self, timeout: float = 120) -> None:
-        """Boot it; returns when all that is to be started has been."""
+        """Boot it; returns when everything has started."""
         ready = self.scratch / "ready"
         ready.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified, \
@@ -115,7 +115,7 @@ class Container:
         self._process = None
 
     def log(self) -> str:
-        """What the console shows, for people."""
+        """The console's output, for people."""
         path = self.scratch / "console"
         return "\n-- console:\n" + path.read_text(errors="replace")[-3000:] if path.exists() else ""
 

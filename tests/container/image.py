@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Debian systems as Debian has them: tar files in the cache, made once by mmdebstrap."""
+"""Plain Debian systems: tar files in the cache, made once by mmdebstrap."""
 import hashlib
 import os
 import shutil
@@ -11,24 +11,24 @@ from vm import apt, paths
 from vm.cache import folder, say
 
 SUITE = "bookworm"
-# Most of what is left out here is never read; a package that is installed later is not affected. man
-# finds a page without its index, which is slow to make.
+# Most of what is left out here is never read, and packages that are installed later are not affected. man
+# finds pages without its index, which takes long to make.
 HOOKS = ("--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
          "--dpkgopt=path-exclude=/usr/share/man/*",
          '--customize-hook=rm -f "$1/etc/dpkg/dpkg.cfg.d/99mmdebstrap" '
          '"$1/var/lib/man-db/auto-update"')
 
 
-# One that nobody has used for so long makes room for a new one
+# An image that was not used for this long is deleted when a new one is made
 STALE_DAYS = 14
 
 
 class ImageError(Exception):
-    """There is no image."""
+    """The image cannot be made."""
 
 
 def run(argv, log: Path) -> None:
-    """Run a program that must succeed; what it says goes into `log`."""
+    """Run a program that must succeed; its output goes into `log`."""
     with open(log, "wb") as file:
         status = subprocess.run([str(arg) for arg in argv], stdin=subprocess.DEVNULL, stdout=file,
                                 stderr=file, check=False).returncode
@@ -38,7 +38,7 @@ def run(argv, log: Path) -> None:
 
 
 def base(packages) -> Path:
-    """A system with `packages`, a tar file; the signatures of what it is made of are checked."""
+    """A system with `packages`, a tar file; the signatures of its packages are checked."""
     options = [f"--include={','.join(packages)}", *HOOKS]
     key = hashlib.sha256("\n".join([SUITE, *options]).encode()).hexdigest()[:12]
 

@@ -20,7 +20,7 @@ REQUEST_ROOM = 320 << 10  # more than the largest request
 
 
 def statuses(header) -> dict[str, int]:
-    """{name: number} of FS_STATUS_LIST in status.h."""
+    """{name: number} of OKL4_STATUS_LIST in status.h."""
     return {name: int(number) for name, number in
             re.findall(r"^\tX\((\w+), (\d+),", header.read_text(encoding="utf-8"), re.M)}
 
@@ -173,7 +173,7 @@ class Driver:
 
 
 class Pipe:
-    """One end of one direction: the words of a pipe_shm (producer at 0, consumer at 128)."""
+    """One end of one direction: the words of an okl4_pipe_shm (producer at 0, consumer at 128)."""
 
     def __init__(self, memory: Memory, shm: int, producer: bool):
         mine, peer = (0, 128) if producer else (128, 0)

@@ -150,7 +150,7 @@ class HostileRings(FrontendTest):
         self.driver_.hello()
         ring.add([(at, 8, True)])
         self.assertEqual(ring.wait()[1], 0)
-        self.assert_logged("guest vm1", "queue 1", "no event buffer")
+        self.assert_logged("guest vm1", "queue 1", "not an event buffer")
         self.driver_.post_all()
         ring.kick()
         self.channel.attach()

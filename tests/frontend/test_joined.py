@@ -5,6 +5,7 @@ import os
 import random
 import select
 import signal
+import socket
 import stat
 import unittest
 from pathlib import Path
@@ -81,9 +82,10 @@ class BridgeTest(unittest.TestCase):
         """Configuration of a guest."""
         return guest_config(name, self.scratch / f"{name}.sock", channels)
 
-    def start(self, *guests: dict) -> None:
-        """A daemon."""
-        self.daemon = Daemon({"guests": list(guests)}, scratch=self.scratch)
+    def start(self, *guests: dict, one_worker: bool = False) -> None:
+        """A daemon; on one CPU it has one worker."""
+        prefix = ["taskset", "-c", str(min(os.sched_getaffinity(0)))] if one_worker else []
+        self.daemon = Daemon({"guests": list(guests)}, scratch=self.scratch, prefix=prefix)
         self.addCleanup(self.daemon.stop)
 
     def end(self) -> None:
@@ -360,17 +362,50 @@ class State(BridgeTest):
         self.assertEqual(self.files(), [])
 
 
+CPUS = len(os.sched_getaffinity(0))
+
+
 class Live(BridgeTest):
-    """Guests and channels that are added, removed and moved to other workers while bytes move."""
+    """Guests and channels that are added and removed while bytes move."""
 
     def add(self, guest: str, name: str, channel: dict) -> None:
         """channel.add."""
         self.daemon.rpc("channel.add", {"guest": guest, "channel": {"name": name, **channel}})
 
+    def with_socket(self, name: str) -> dict:
+        """A guest with a channel `sock` that clients of a socket can connect to."""
+        return self.config(name, sock={"ring_bytes": RING_BYTES, "endpoint": {
+            "type": "unix-listen", "path": str(self.scratch / f"{name}.client")}})
+
+    def connect_client(self, name: str) -> None:
+        """A client of a guest's channel `sock`."""
+        client = socket.socket(socket.AF_UNIX)
+        self.addCleanup(client.close)
+        client.connect(str(self.scratch / f"{name}.client"))
+        deadline = Deadline(20)
+        while not self.state(name, "sock")["endpoint"]["connected"]:
+            deadline.check("the client to be there")
+
+    def refuses(self, one: str, other: str, change) -> None:
+        """A change that would join guests of two workers is refused, and changes nothing."""
+        before = [self.listed(method) for method in ("guest.list", "channel.list")]
+        with self.assertRaisesRegex(DaemonError, (
+                f"guests {one} and {other} run on different workers, so they cannot be joined while "
+                "both run; remove one of them first and add it again afterwards, or restart the "
+                "daemon with a configuration that joins them")):
+            change()
+        self.assertEqual([self.listed(method) for method in ("guest.list", "channel.list")], before)
+
+    def listed(self, method: str) -> list:
+        """The guests, or the channels, with their endpoints."""
+        answer = self.daemon.rpc(method)
+        return [(entry.get("guest"), entry["name"], entry.get("connected"), entry.get("endpoint"))
+                for entry in answer[method.split(".", maxsplit=1)[0] + "s"]]
+
     def test_channels_between_guests_that_run(self):
-        """They begin on different workers; what they had goes on."""
+        """They belong to the same worker; what they had goes on."""
         self.start(self.config("vm1", echo=ECHO), self.config("vm2", echo=ECHO),
-                   self.config("vm3", echo=ECHO))
+                   self.config("vm3", echo=ECHO), one_worker=True)
         guests = [self.guest(name, channels=("echo",)) for name in ("vm1", "vm2", "vm3")]
         echoes = [guest.channels["echo"].open() for guest in guests]
         links = []
@@ -385,38 +420,6 @@ class Live(BridgeTest):
                 echo.echo(os.urandom(100000))
             for link in links:
                 self.both_ways(*link, 100000)
-
-    def test_a_connection_that_cannot_go_is_not_cut(self):
-        """Each of two guests has a client, so neither can change its worker."""
-        import socket  # pylint: disable=import-outside-toplevel
-        self.start(*(self.config(name, sock={"ring_bytes": RING_BYTES, "endpoint": {
-            "type": "unix-listen", "path": str(self.scratch / f"{name}.client")}})
-            for name in ("vm1", "vm2")))
-        if len(os.sched_getaffinity(0)) == 1:
-            return  # one worker: nobody has to go
-        clients = []
-        for name in ("vm1", "vm2"):
-            clients.append(socket.socket(socket.AF_UNIX))
-            clients[-1].connect(str(self.scratch / f"{name}.client"))
-            self.addCleanup(clients[-1].close)
-            deadline = Deadline(20)
-            while not self.state(name, "sock")["endpoint"]["connected"]:
-                deadline.check("the client to be there")
-        with self.assertRaisesRegex(Exception, "cannot be offered"):
-            self.add("vm1", "link", to("vm2", "link"))
-        self.daemon.wait_log("while somebody is connected to channel sock")
-        clients[0].close()
-        deadline = Deadline(20)
-        while self.state("vm1", "sock")["endpoint"]["connected"]:
-            deadline.check("the client to be gone")
-        self.add("vm1", "link", to("vm2", "link"))
-        self.add("vm2", "link", to("vm1", "link"))
-        ends = [self.guest(name).link.open() for name in ("vm1", "vm2")]
-        self.both_ways(*ends)
-        # The socket of the guest that went is there again.
-        again = socket.socket(socket.AF_UNIX)
-        self.addCleanup(again.close)
-        again.connect(str(self.scratch / "vm1.client"))
 
     def test_guests_that_are_added_and_removed(self):
         self.start(self.config("vm1", link=ECHO), self.config("vm3", echo=ECHO))
@@ -436,35 +439,61 @@ class Live(BridgeTest):
             one.write(b"who is there")
             vm2.close()
 
+    def hub(self, *others: int) -> dict:
+        """A guest that is joined to several."""
+        return self.config("hub", **{f"to{i}": to(f"vm{i}", "link") for i in others})
+
+    def join_hub(self, *others: int) -> None:
+        """The hub and each of the others attach, and bytes go over."""
+        hub = self.guest("hub", channels=[f"to{i}" for i in others])
+        for i in others:
+            self.both_ways(self.guest(f"vm{i}").link.open(), hub.channels[f"to{i}"].open())
+
     def test_a_guest_that_joins_several_is_joined_to_all(self):
-        """The last of them cannot go, so those that were gathered before follow to its worker."""
-        import socket  # pylint: disable=import-outside-toplevel
-        self.start(*(self.config(f"vm{i}", sock={"ring_bytes": RING_BYTES, "endpoint": {
-            "type": "unix-listen", "path": str(self.scratch / f"vm{i}.client")}})
-            for i in (1, 2, 3, 4)))
-        with socket.socket(socket.AF_UNIX) as client:
-            client.connect(str(self.scratch / "vm4.client"))
-            deadline = Deadline(20)
-            while not self.state("vm4", "sock")["endpoint"]["connected"]:
-                deadline.check("the client to be there")
-            for i in (1, 2, 4):
-                self.add(f"vm{i}", "link", to("hub", f"to{i}"))
-            self.daemon.rpc("guest.add", {"guest": self.config(
-                "hub", **{f"to{i}": to(f"vm{i}", "link") for i in (1, 2, 4)})})
-            hub = self.guest("hub", channels=("to1", "to2", "to4"))
-            for i in (1, 2, 4):
-                self.both_ways(self.guest(f"vm{i}", channels=("link",)).channels["link"].open(),
-                               hub.channels[f"to{i}"].open())
+        """They belong to the same worker, and a client of one of them stays connected."""
+        self.start(*(self.with_socket(f"vm{i}") for i in (1, 2, 3, 4)), one_worker=True)
+        self.connect_client("vm4")
+        for i in (1, 2, 4):
+            self.add(f"vm{i}", "link", to("hub", f"to{i}"))
+        self.daemon.rpc("guest.add", {"guest": self.hub(1, 2, 4)})
+        self.assertTrue(self.state("vm4", "sock")["endpoint"]["connected"])
+        self.join_hub(1, 2, 4)
+
+    def test_a_guest_that_would_join_guests_of_two_workers_is_refused(self):
+        if CPUS == 1:
+            return
+        self.start(self.config("vm1", echo=ECHO), self.config("vm2", echo=ECHO))
+        for i in (1, 2):
+            self.add(f"vm{i}", "link", to("hub", f"to{i}"))
+        self.refuses("vm1", "vm2", lambda: self.daemon.rpc("guest.add", {"guest": self.hub(1, 2)}))
+        self.daemon.rpc("guest.remove", {"guest": "vm2"})
+        self.daemon.rpc("guest.add", {"guest": self.hub(1, 2)})
+        self.daemon.rpc("guest.add", {"guest": self.config("vm2", link=to("hub", "to2"))})
+        self.join_hub(1, 2)
+
+    def test_a_channel_that_would_join_guests_of_two_workers_is_refused(self):
+        """The clients that each of them has stay connected; the way out works."""
+        if CPUS == 1:
+            return
+        self.start(self.with_socket("vm1"), self.with_socket("vm2"))
+        for name in ("vm1", "vm2"):
+            self.connect_client(name)
+        self.refuses("vm1", "vm2", lambda: self.add("vm1", "link", to("vm2", "link")))
+        self.refuses("vm2", "vm1", lambda: self.add("vm2", "link", to("vm1", "link")))
+        self.daemon.rpc("guest.remove", {"guest": "vm2"})
+        self.add("vm1", "link", to("vm2", "link"))
+        self.daemon.rpc("guest.add", {"guest": self.config("vm2", link=to("vm1", "link"))})
+        self.assertTrue(self.state("vm1", "sock")["endpoint"]["connected"])
+        self.both_ways(*(self.guest(name).link.open() for name in ("vm1", "vm2")))
 
     def test_reload_joins_guests_that_run(self):
+        """They belong to the same worker."""
         plain = [self.config(name, echo=ECHO) for name in ("vm1", "vm2")]
-        self.start(*plain)
+        self.start(*plain, one_worker=True)
         guests = [self.guest(name, channels=("echo",)) for name in ("vm1", "vm2")]
         echoes = [guest.channels["echo"].open() for guest in guests]
         for _ in range(2):
-            self.daemon.config["guests"] = [
-                self.config("vm1", echo=ECHO, link=to("vm2", "link")),
-                self.config("vm2", echo=ECHO, link=to("vm1", "link"))]
+            self.daemon.config["guests"] = self.joined_guests()
             self.reload()
             ends = [Channel(guest.driver, "link", instance=random.getrandbits(63) | 1)
                     .attach().open() for guest in guests]
@@ -476,11 +505,36 @@ class Live(BridgeTest):
             self.reload()
             self.assertEqual(self.files(), [])
 
+    def test_a_reload_that_would_join_guests_of_two_workers_is_refused(self):
+        if CPUS == 1:
+            return
+        self.start(self.config("vm1", echo=ECHO), self.config("vm2", echo=ECHO))
+        guests = [self.guest(name, channels=("echo",)) for name in ("vm1", "vm2")]
+        echoes = [guest.channels["echo"].open() for guest in guests]
+        self.daemon.config["guests"] = [*self.joined_guests(), self.config("vm3", echo=ECHO)]
+        self.daemon.write_config()
+        self.refuses("vm1", "vm2", lambda: self.daemon.rpc("config.reload"))
+        since = len(self.daemon.log())
+        self.daemon.signal(signal.SIGHUP)
+        log = self.daemon.wait_log("reload: nothing was changed", since=since)
+        self.assertIn("guests vm1 and vm2 run on different workers", log)
+        for echo in echoes:
+            echo.echo(os.urandom(100000))
+        # A guest that is removed first begins anew, on the worker of the other one.
+        self.daemon.rpc("guest.remove", {"guest": "vm2"})
+        self.reload()
+        guests[1].close()
+        self.both_ways(Channel(guests[0].driver, "link", instance=random.getrandbits(63) | 1)
+                       .attach().open(), self.guest("vm2").link.open())
+
+    def joined_guests(self) -> list[dict]:
+        """The guests vm1 and vm2, joined, each with an echo too."""
+        return [self.config("vm1", echo=ECHO, link=to("vm2", "link")),
+                self.config("vm2", echo=ECHO, link=to("vm1", "link"))]
+
     def reload(self) -> None:
         """SIGHUP."""
         self.daemon.write_config()
         since = len(self.daemon.log())
         self.daemon.signal(signal.SIGHUP)
         self.daemon.wait_log("reloaded,", since=since)
-
-

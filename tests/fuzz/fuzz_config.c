@@ -16,6 +16,7 @@
 #include "config/config.h"
 #include "config/json.h"
 #include "control/call.h"
+#include "control/methods.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -63,7 +64,8 @@ static bool is_json(const char *text, size_t bytes)
 
 static void line(const char *text, size_t bytes)
 {
-	const struct control_caller nobody = { .right = CONTROL_NOBODY };
+	const struct control_caller nobody = { .methods = control_methods,
+					       .right = CONTROL_NOBODY };
 	struct evbuffer *out = evbuffer_new();
 	enum control_outcome outcome;
 	struct control_work work;

@@ -45,7 +45,7 @@ static void must(bool ok)
 }
 
 /* A memsection of two chunks, each an allocation of its own */
-static void make(struct memsec *m, void *chunk[2])
+static void make(struct okl4_memsec *m, void *chunk[2])
 {
 	int i;
 
@@ -54,24 +54,24 @@ static void make(struct memsec *m, void *chunk[2])
 		must(chunk[i]);
 		memset(chunk[i], 0, CHUNK);
 	}
-	must(!memsec_init(m, chunk, 2, CHUNK));
+	must(!okl4_memsec_init(m, chunk, 2, CHUNK));
 }
 
 /* Overwrite fields of the header that a mask names */
-static void spoil_header(const struct memsec *ctl, struct input *in)
+static void spoil_header(const struct okl4_memsec *ctl, struct input *in)
 {
 	static const struct {
 		size_t offset, bytes;
-	} field[] = { { offsetof(struct ctl_shm, magic), 4 },
-		      { offsetof(struct ctl_shm, version), 4 },
-		      { offsetof(struct ctl_shm, header_bytes), 4 },
-		      { offsetof(struct ctl_shm, ctl_bytes), 4 },
-		      { offsetof(struct ctl_shm, ring_bytes), 8 },
-		      { offsetof(struct ctl_shm, instance), 8 },
-		      { offsetof(struct ctl_shm, heap_offset), 4 },
-		      { offsetof(struct ctl_shm, heap_bytes), 4 },
-		      { offsetof(struct ctl_shm, pipe_offset), 4 },
-		      { offsetof(struct ctl_shm, pipe_offset) + 4, 4 } };
+	} field[] = { { offsetof(struct okl4_ctl_shm, magic), 4 },
+		      { offsetof(struct okl4_ctl_shm, version), 4 },
+		      { offsetof(struct okl4_ctl_shm, header_bytes), 4 },
+		      { offsetof(struct okl4_ctl_shm, ctl_bytes), 4 },
+		      { offsetof(struct okl4_ctl_shm, ring_bytes), 8 },
+		      { offsetof(struct okl4_ctl_shm, instance), 8 },
+		      { offsetof(struct okl4_ctl_shm, heap_offset), 4 },
+		      { offsetof(struct okl4_ctl_shm, heap_bytes), 4 },
+		      { offsetof(struct okl4_ctl_shm, pipe_offset), 4 },
+		      { offsetof(struct okl4_ctl_shm, pipe_offset) + 4, 4 } };
 	uint16_t mask = (uint16_t)take(in, 2);
 	size_t i;
 
@@ -79,16 +79,16 @@ static void spoil_header(const struct memsec *ctl, struct input *in)
 		if (mask & 1U << i) {
 			uint64_t value = take(in, field[i].bytes);
 
-			memcpy(memsec_at(ctl, field[i].offset, field[i].bytes), &value,
+			memcpy(okl4_memsec_at(ctl, field[i].offset, field[i].bytes), &value,
 			       field[i].bytes);
 		}
 	}
 }
 
-static void scribble(const struct memsec *ctl, struct input *in)
+static void scribble(const struct okl4_memsec *ctl, struct input *in)
 {
 	uint64_t offset = take(in, 2) % (CTL_BYTES / 8) * 8;
-	uint64_t *word = memsec_at(ctl, offset, 8);
+	uint64_t *word = okl4_memsec_at(ctl, offset, 8);
 	uint64_t value = take(in, 8);
 
 	/* Mostly near to what is there, where the checks are */
@@ -98,10 +98,10 @@ static void scribble(const struct memsec *ctl, struct input *in)
 static void check(int64_t r, int64_t most)
 {
 	must(r <= most);
-	must(r >= 0 || strcmp(fs_status_name((int)r), "?") != 0);
+	must(r >= 0 || strcmp(okl4_status_name((int)r), "?") != 0);
 }
 
-static void check_segs(int64_t r, const struct pipe_seg seg[2])
+static void check_segs(int64_t r, const struct okl4_pipe_seg seg[2])
 {
 	int i;
 
@@ -113,60 +113,60 @@ static void check_segs(int64_t r, const struct pipe_seg seg[2])
 	must(r <= 0 || seg[0].bytes + seg[1].bytes == (uint64_t)r);
 }
 
-static void use(struct socketpair *s, struct input *in)
+static void use(struct okl4_socketpair *s, struct input *in)
 {
 	static uint8_t buf[RING_BYTES];
 	uint64_t bytes = take(in, 2) % (RING_BYTES + 1);
-	struct pipe_seg seg[2];
-	enum pipe_state state;
+	struct okl4_pipe_seg seg[2];
+	enum okl4_pipe_state state;
 	bool notify;
 
 	switch (take(in, 1) % 14) {
 	case 0:
-		check(pipe_write(&s->tx, buf, bytes, &notify), (int64_t)bytes);
+		check(okl4_pipe_write(&s->tx, buf, bytes, &notify), (int64_t)bytes);
 		break;
 	case 1:
-		check(pipe_read(&s->rx, buf, bytes, &notify), (int64_t)bytes);
+		check(okl4_pipe_read(&s->rx, buf, bytes, &notify), (int64_t)bytes);
 		break;
 	case 2:
-		check_segs(pipe_peek_write(&s->tx, seg), seg);
+		check_segs(okl4_pipe_peek_write(&s->tx, seg), seg);
 		break;
 	case 3:
-		check_segs(pipe_peek_read(&s->rx, seg), seg);
+		check_segs(okl4_pipe_peek_read(&s->rx, seg), seg);
 		break;
 	case 4:
-		pipe_commit_write(&s->tx, bytes);
+		okl4_pipe_commit_write(&s->tx, bytes);
 		break;
 	case 5:
-		pipe_commit_read(&s->rx, bytes);
+		okl4_pipe_commit_read(&s->rx, bytes);
 		break;
 	case 6:
-		check(pipe_arm_read(&s->rx), 1);
+		check(okl4_pipe_arm_read(&s->rx), 1);
 		break;
 	case 7:
-		check(pipe_arm_write(&s->tx, bytes), 1);
-		pipe_take_overdue(&s->tx);
+		check(okl4_pipe_arm_write(&s->tx, bytes), 1);
+		okl4_pipe_take_overdue(&s->tx);
 		break;
 	case 8:
-		check(pipe_writable(&s->tx), RING_BYTES);
-		check(pipe_readable(&s->rx), RING_BYTES);
+		check(okl4_pipe_writable(&s->tx), RING_BYTES);
+		check(okl4_pipe_readable(&s->rx), RING_BYTES);
 		break;
 	case 9:
-		check(pipe_producer_peer(&s->tx, &state), 0);
-		check(pipe_consumer_peer(&s->rx, &state), 0);
+		check(okl4_pipe_producer_peer(&s->tx, &state), 0);
+		check(okl4_pipe_consumer_peer(&s->rx, &state), 0);
 		break;
 	case 10:
-		pipe_producer_open(&s->tx);
-		pipe_consumer_open(&s->rx);
+		okl4_pipe_producer_open(&s->tx);
+		okl4_pipe_consumer_open(&s->rx);
 		break;
 	case 11:
-		pipe_producer_close(&s->tx);
+		okl4_pipe_producer_close(&s->tx);
 		break;
 	case 12:
-		pipe_consumer_close(&s->rx);
+		okl4_pipe_consumer_close(&s->rx);
 		break;
 	default:
-		check(socketpair_attach(s, s->ctl, s->rx.ring, s->tx.ring, INSTANCE), 0);
+		check(okl4_socketpair_attach(s, s->ctl, s->rx.ring, s->tx.ring, INSTANCE), 0);
 		break;
 	}
 }
@@ -174,17 +174,17 @@ static void use(struct socketpair *s, struct input *in)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = { data, size };
-	struct socketpair guest, host;
-	struct memsec ctl, fwd, bwd;
+	struct okl4_socketpair guest, host;
+	struct okl4_memsec ctl, fwd, bwd;
 	void *chunk[3][2];
 	int r, i;
 
 	make(&ctl, chunk[0]);
 	make(&fwd, chunk[1]);
 	make(&bwd, chunk[2]);
-	must(!socketpair_create(&guest, &ctl, &fwd, &bwd, INSTANCE));
+	must(!okl4_socketpair_create(&guest, &ctl, &fwd, &bwd, INSTANCE));
 	spoil_header(&ctl, &in);
-	r = socketpair_attach(&host, &ctl, &fwd, &bwd, INSTANCE);
+	r = okl4_socketpair_attach(&host, &ctl, &fwd, &bwd, INSTANCE);
 	check(r, 0);
 	while (!r && in.left) {
 		if (take(&in, 1) & 1)

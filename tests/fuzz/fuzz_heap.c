@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * fuzz_heap.c - memsec_malloc while a peer writes over its heap
+ * fuzz_heap.c - okl4_memsec_malloc while a peer writes over its heap
  *
- * The input is a list of steps: allocations, frees of what was given and of anything else, walks,
- * and stores into any word. Nothing may crash, hang or reach beyond the memsection; what is given
- * must be a block of the heap, aligned, in one chunk, and zeroed.
+ * The input is a list of steps: allocations, new heaps, and stores into any word, as they are or so
+ * that the heap's head becomes consistent again. Nothing may crash, hang or reach beyond the
+ * memsection; what is given must be a block of the heap, aligned, in one chunk, and zeroed.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -17,7 +17,6 @@
 #define CHUNK    4096
 #define N_CHUNKS 3
 #define OFFSET   128
-#define N_GIVEN  32
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -27,36 +26,36 @@ static void must(bool ok)
 		abort();
 }
 
-static void allocate(struct memsec_heap *h, uint32_t bytes, uint32_t *given)
+static void allocate(struct okl4_memsec_heap *h, uint32_t bytes)
 {
 	uint32_t offset, i;
-	int r = memsec_malloc(h, bytes, &offset);
+	int r = okl4_memsec_malloc(h, bytes, &offset);
 	const uint8_t *at;
 
-	must(!r || r == -FS_ARG || r == -FS_HEAP_FULL || r == -FS_HEAP_CORRUPT);
+	must(!r || r == -OKL4_ARG || r == -OKL4_HEAP_FULL || r == -OKL4_HEAP_CORRUPT);
 	if (r)
 		return;
-	at = memsec_at(h->sec, offset, bytes);
-	must(at && offset % MEMSEC_MALLOC_ALIGN == 0 && offset > h->offset);
-	must(fs_range_ok(offset - h->offset, bytes, h->bytes));
+	at = okl4_memsec_at(h->sec, offset, bytes);
+	must(at && offset % OKL4_MEMSEC_MALLOC_ALIGN == 0 && offset > h->offset);
+	must(okl4_range_ok(offset - h->offset, bytes, h->bytes));
 	for (i = 0; i < bytes; i++)
 		must(!at[i]);
-	*given = offset;
 }
 
-static void release(struct memsec_heap *h, uint32_t offset)
+/* What a peer writes that knows the format of the head, its sum included */
+static void forge(const struct okl4_memsec_heap *h, uint32_t used_bytes)
 {
-	int r = memsec_free(h, offset);
+	uint32_t *word = okl4_memsec_at(h->sec, h->offset, 12);
 
-	must(!r || r == -FS_HEAP_FREE_TWICE || r == -FS_HEAP_FREE_WILD || r == -FS_HEAP_CORRUPT);
+	word[0] = okl4_cpu_to_le32(0x50414548);
+	word[1] = okl4_cpu_to_le32(used_bytes);
+	word[2] = okl4_cpu_to_le32(0x50414548 + used_bytes * 0x9e3779b1U + h->offset * 0xc2b2ae3dU);
 }
 
-static void step(struct memsec_heap *h, uint32_t given[N_GIVEN], const uint8_t op[6])
+static void step(struct okl4_memsec_heap *h, const uint8_t op[6])
 {
-	uint64_t free_bytes = 0;
 	uint16_t where;
 	uint32_t word;
-	int r;
 
 	memcpy(&where, op, 2);
 	memcpy(&word, op + 2, 4);
@@ -64,32 +63,27 @@ static void step(struct memsec_heap *h, uint32_t given[N_GIVEN], const uint8_t o
 	case 0:
 	case 1:
 	case 2:
-		allocate(h, where % (CHUNK + 200), &given[word / 8 % N_GIVEN]);
-		break;
 	case 3:
+		allocate(h, where % (CHUNK + 200));
+		break;
 	case 4:
-		release(h, given[where % N_GIVEN]);
+		must(!okl4_memsec_malloc_create(h, h->sec, h->offset, h->bytes));
 		break;
 	case 5:
-		release(h, word & 8 ? where : where / 128 * 128U);
-		break;
-	case 6:
-		r = memsec_malloc_check(h, &free_bytes);
-		must(!r || r == -FS_HEAP_CORRUPT);
-		must(free_bytes <= h->bytes);
+		forge(h, word & 8 ? word / 16 : where / 128 * 128U);
 		break;
 	default:
-		*(uint32_t *)memsec_at(h->sec, where % (CHUNK * N_CHUNKS) / 4 * 4, 4) = word / 8;
+		*(uint32_t *)okl4_memsec_at(h->sec, where % (CHUNK * N_CHUNKS) / 4 * 4, 4) =
+			word / 8;
 		break;
 	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	uint32_t given[N_GIVEN] = { 0 };
-	struct memsec_heap h;
+	struct okl4_memsec_heap h;
 	void *chunk[N_CHUNKS];
-	struct memsec sec;
+	struct okl4_memsec sec;
 	int i;
 
 	for (i = 0; i < N_CHUNKS; i++) {
@@ -97,10 +91,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		must(chunk[i]);
 		memset(chunk[i], 0xee, CHUNK);
 	}
-	must(!memsec_init(&sec, chunk, N_CHUNKS, CHUNK));
-	must(!memsec_malloc_create(&h, &sec, OFFSET, N_CHUNKS * CHUNK - OFFSET));
+	must(!okl4_memsec_init(&sec, chunk, N_CHUNKS, CHUNK));
+	must(!okl4_memsec_malloc_create(&h, &sec, OFFSET, N_CHUNKS * CHUNK - OFFSET));
 	for (; size >= 6; data += 6, size -= 6)
-		step(&h, given, data);
+		step(&h, data);
 	for (i = 0; i < N_CHUNKS; i++)
 		free(chunk[i]);
 	return 0;

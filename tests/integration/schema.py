@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The part of JSON Schema that conf/okl4fsd.schema.json and rpc.discover use; JSON with // comments."""
+"""The part of JSON Schema that conf/okl4fsd.schema.json uses; JSON with // comments."""
 import json
 import re
 

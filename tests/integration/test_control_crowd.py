@@ -127,7 +127,7 @@ print(client.makefile().readline(), end="")
 
     def test_batches_that_nobody_takes(self):
         """Each costs as much as what lies in its socket, not as much as all its answers."""
-        for method in ("channel.list", "metrics.get", "rpc.discover"):
+        for method in ("channel.list", "metrics.get", "guest.list"):
             with self.subTest(method):
                 before = self.rss_anon()
                 crowd = self.crowd(63, batch(method))

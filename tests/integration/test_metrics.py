@@ -32,7 +32,7 @@ CHANNELS = 1024
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A free port."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return sock.getsockname()[1]
@@ -102,7 +102,7 @@ class Served(unittest.TestCase):
         """All samples now."""
         return samples(self.ask(headers=ACCEPT)[1].decode())
 
-    # What it says
+    # The text
 
     def test_promtool(self):
         answer, body = self.ask()
@@ -246,7 +246,7 @@ class Served(unittest.TestCase):
         return data
 
     def test_who_comes_too_many_waits(self):
-        """Eight are served at a time; the ninth is when one of them has gone."""
+        """Eight are served at a time; the ninth is served when one of them has gone."""
         request = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
         clients = [self.connection() for _ in range(MAX_CLIENTS + 4)]
         for client in clients:
@@ -264,7 +264,7 @@ class Served(unittest.TestCase):
                 served += 1
         self.assertEqual(served, MAX_CLIENTS + 4)
 
-    def test_who_hurries_is_not_held_up_by_who_does_not(self):
+    def test_slow_clients_do_not_hold_up_a_fast_one(self):
         for sock in (self.silent, self.dribbling):
             sock.setblocking(True)
         self.assertEqual(self.ask()[0].status, 200)
@@ -278,7 +278,7 @@ class Served(unittest.TestCase):
 
 
 class Where(unittest.TestCase):
-    """Sockets that metrics are served at."""
+    """Sockets at which metrics are served."""
 
     def setUp(self):
         self.scratch = scratch_dir()
@@ -373,7 +373,7 @@ class Many(unittest.TestCase):
         return body
 
     def resident(self) -> int:
-        """Memory of the daemon now."""
+        """Resident memory of the daemon."""
         with open(f"/proc/{self.daemon.pid}/statm", encoding="ascii") as statm:
             return int(statm.read().split()[1]) * os.sysconf("SC_PAGESIZE")
 
@@ -391,7 +391,7 @@ class Many(unittest.TestCase):
         self.assertLess(self.resident() - before, 2 * len(body))
 
     def test_clients_that_do_not_read(self):
-        """Each holds one answer, and the control socket does not notice."""
+        """Each holds one answer, and the control socket is not held up."""
         body, before = self.scrape(), self.resident()
         clients = []
         for _ in range(MAX_CLIENTS):
@@ -406,7 +406,7 @@ class Many(unittest.TestCase):
 
 
 class Board(unittest.TestCase):
-    """conf/grafana-okl4fs.json and conf/prometheus-rules.yml fit what the daemon says."""
+    """conf/grafana-okl4fs.json and conf/prometheus-rules.yml use only metrics that the daemon has."""
 
     @classmethod
     def setUpClass(cls):
@@ -509,7 +509,7 @@ class Board(unittest.TestCase):
         self.promtool(path, len(rules))
 
     def promtool(self, path, n_rules: int) -> None:
-        """A file of rules is well-formed, and has so many."""
+        """A file of rules is well-formed, and has so many rules."""
         done = subprocess.run([promtool.program(), "check", "rules", path], text=True,
                               capture_output=True, timeout=60, check=False)
         self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import unittest
 
+from control_page import Page
 from vm.control import Connection, RpcError
 from vm.daemon import Daemon
 from vm.process import scratch_dir
@@ -103,17 +104,17 @@ class Rights(unittest.TestCase):
                     self.assertEqual(self.may(self.client(user, groups)), may)
 
     @unittest.skipIf(os.geteuid(), "takes root: other users connect")
-    def test_each_method_takes_the_right_that_it_says(self):
+    def test_each_method_takes_the_right_that_the_manual_says(self):
         self.reload(admins={}, readers={"users": ["daemon"]})
         reader, stranger = self.client("daemon"), self.client("nobody")
-        methods = self.daemon.rpc("rpc.discover")["methods"]
-        self.assertEqual({m["name"] for m in methods if m["x-right"] == "admin"}, CHANGES)
-        for method in methods:
-            with self.subTest(method["name"]):
-                self.assertEqual(self.ask(stranger, method["name"]), DENIED)
+        methods = Page().methods
+        self.assertEqual({name for name, method in methods.items() if method.admin}, CHANGES)
+        for name, method in methods.items():
+            with self.subTest(name):
+                self.assertEqual(self.ask(stranger, name), DENIED)
                 # Parameters are looked at only after the right.
-                self.assertEqual(self.ask(reader, method["name"], {"nonsense": 1}),
-                                 DENIED if method["x-right"] == "admin" else -32602)
+                self.assertEqual(self.ask(reader, name, {"nonsense": 1}),
+                                 DENIED if method.admin else -32602)
 
     @unittest.skipIf(os.geteuid(), "takes root: other users connect")
     def test_a_right_that_is_taken_away(self):

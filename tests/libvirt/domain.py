@@ -23,7 +23,7 @@ class Domain:
     """A domain with our kernel, initramfs and agent. start() and destroy() as often as wanted.
 
     printed: a domain as okl4fsctl prints it
-    folder: for what belongs to it; whoever runs QEMU may read what is there
+    folder: for its files; the user that runs QEMU may read them
     """
 
     def __init__(self, libvirtd: Libvirtd, name: str, printed: str, folder: Path):
@@ -47,7 +47,7 @@ class Domain:
 
     @staticmethod
     def _bootable(printed: str, folder: Path) -> str:
-        """What is printed, with a kernel, a console and a port of the agent; no line is changed."""
+        """The printed domain, with a kernel, a console and a port for the agent added; no line is changed."""
         printed = paste(printed, "  </os>", f"""\
     <kernel>{folder}/vmlinuz</kernel>
     <initrd>{folder}/initrd</initrd>
@@ -91,14 +91,14 @@ class Domain:
         self._wait_ready()
 
     def destroy(self) -> None:
-        """Pull its plug."""
+        """Power it off hard."""
         if self._pump:
             self._pump.close()
             self._pump = None
             self._libvirtd.virsh("destroy", self.name)
 
     def close(self) -> None:
-        """Be rid of it."""
+        """Remove it."""
         self.destroy()
         self._listener.close()
         self._libvirtd.virsh("undefine", self.name)
@@ -124,13 +124,13 @@ class Domain:
         return output
 
     def console(self) -> str:
-        """What its kernel has said so far."""
+        """The output of its kernel so far."""
         return self.console_path.read_text(errors="replace").replace("\r", "")
 
     def wait_console(self, text: str, since: int, timeout: float = 60) -> None:
-        """Wait until its kernel has said `text` after the first `since` characters."""
+        """Wait until its kernel has printed `text` after the first `since` characters."""
         deadline = Deadline(timeout)
         while text not in self.console()[since:]:
             deadline.check(f"console to show {text!r}")
-            with self._pump.changed:  # a file tells nobody that it grew: look again, soon
+            with self._pump.changed:  # there is no event when a file grows: look again soon
                 self._pump.changed.wait(min(0.05, deadline.left_s()))

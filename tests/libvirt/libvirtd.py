@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A libvirtd of a test's own."""
+"""A private libvirtd for a test."""
 import os
 import select
 import subprocess
@@ -11,16 +11,16 @@ ALONE = Path(__file__).with_name("alone")
 
 
 class VirshFailed(Exception):
-    """virsh, or libvirtd, refused."""
+    """virsh or libvirtd has refused a command."""
 
 
 class Libvirtd:
-    """libvirtd in a world of its own (see `alone`); it ends with all its domains by stop().
+    """A libvirtd in name spaces of its own (see `alone`); stop() ends it with all its domains.
 
     folder: for its socket and its log
-    tmpfile: a line of tmpfiles.d(5): a folder that there is to be
-    uri: how it is called
-    service: what a command begins with that is to be run in that world as okl4fsd.service is
+    tmpfile: a line of tmpfiles.d(5) for a folder to make
+    uri: its connection URI
+    service: the first words of a command that is to be run there as okl4fsd.service is
     """
 
     def __init__(self, folder: Path, tmpfile: str):
@@ -52,7 +52,7 @@ class Libvirtd:
                         "--groups=kvm", "--pdeathsig=KILL", "--"]
 
     def _wait_ready(self, out: int) -> None:
-        """Wait for its word."""
+        """Wait until it is ready."""
         deadline = Deadline(60)
         poller = select.poll()
         poller.register(out, select.POLLIN)
@@ -62,17 +62,17 @@ class Libvirtd:
             raise VirshFailed(f"libvirtd did not start\n{self.log()}")
 
     def log(self) -> str:
-        """What it has said so far."""
+        """Its output so far."""
         paths = (self._log.with_name("alone.log"), self._log)
         return "".join(path.read_text(errors="replace") for path in paths if path.exists())
 
     def run(self, *argv) -> int:
-        """Run a short command in that world, as its root; its status."""
+        """Run a short command there, as root; its status."""
         return subprocess.run([*self._enter, *argv], stdin=subprocess.DEVNULL, timeout=60,
                               check=False).returncode
 
     def virsh(self, *args, timeout: float = 60) -> str:
-        """Run virsh; its output. What libvirt refuses is a VirshFailed with its words."""
+        """Run virsh; its output. If libvirt refuses, a VirshFailed has its message."""
         done = subprocess.run(["virsh", "--quiet", "--connect", self.uri, *map(str, args)],
                               stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               timeout=timeout * Deadline.slower, check=False)

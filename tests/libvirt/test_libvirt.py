@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Domains of libvirt as `okl4fsctl qemu-args --libvirt` prints them, under a libvirtd of our own.
+"""Domains of libvirt as `okl4fsctl qemu-args --libvirt` prints them, under a private libvirtd.
 
-What docs/libvirt.md says of libvirt is tried here.
+These tests run the steps of docs/libvirt.md.
 """
 import json
 import os
@@ -36,12 +36,12 @@ def setUpModule():
 
 
 def mine(path: Path) -> dict:
-    """An endpoint of another user's that everybody may connect to."""
+    """An endpoint that belongs to another user and that everyone may connect to."""
     return {**listens(path), "mode": "0666"}
 
 
 class LibvirtTest(VmTest):
-    """A daemon as the service is, in the world of libvirtd, with a guest `vm1`."""
+    """A daemon like the service, beside libvirtd, with a guest `vm1`."""
     libvirtd: Libvirtd
 
     @classmethod
@@ -66,7 +66,7 @@ class LibvirtTest(VmTest):
         cls._stack.callback(cls.daemon.stop)
 
     def as_in_the_manual(self, commands: str) -> None:
-        """Run commands of docs/libvirt.md in a shell, as they stand there."""
+        """Run commands of docs/libvirt.md in a shell, unchanged."""
         ctl = f"okl4fsctl() {{ {paths.BUILD}/okl4fsctl -s {self.daemon.control_path} \"$@\"; }}\n"
         done = subprocess.run(["sh", "-ex"], input=ctl + commands, text=True, capture_output=True,
                               timeout=120, cwd=self.scratch, check=False,
@@ -83,7 +83,7 @@ class LibvirtTest(VmTest):
 
     @classmethod
     def boot(cls) -> None:
-        """Start a domain of the class as it is printed."""
+        """Start a domain of the class as printed."""
         folder = cls.scratch / "domain"
         folder.mkdir()
         cls.domain = Domain(cls.libvirtd, "vm1", cls.printed("--libvirt"), folder)
@@ -123,7 +123,7 @@ class LibvirtTest(VmTest):
 
 
 class Define(LibvirtTest):
-    """What needs no guest that boots."""
+    """Tests that do not need a guest that boots."""
 
     @classmethod
     def setUpClass(cls):
@@ -151,13 +151,13 @@ class Define(LibvirtTest):
         self.daemon.restart()
 
     def validate(self, xml: str) -> None:
-        """virt-xml-validate must like it."""
+        """virt-xml-validate must accept it."""
         done = subprocess.run(["virt-xml-validate", "-", "domain"], input=xml, text=True,
                               capture_output=True, timeout=60, check=False)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
     def test_printed_is_valid(self):
-        """In both modes; and a domain that is not is found."""
+        """The domain is valid in both modes, and an invalid domain is found."""
         self.validate(self.printed("--libvirt"))
         with self.assertRaises(AssertionError):
             self.validate(self.printed("--libvirt").replace("'mount'", "'mounted'"))
@@ -207,7 +207,7 @@ class Define(LibvirtTest):
             self.change_guest(socket=path)
 
     def test_without_shared_memory(self):
-        """libvirt does not take it."""
+        """libvirt refuses it."""
         xml = self.path.read_text(encoding="utf-8")
         other = self.scratch / "other.xml"
         other.write_text(xml.replace("<access mode='shared'/>", ""), encoding="utf-8")
@@ -278,7 +278,7 @@ class Listen(LibvirtTest):
             self.assertEqual(host.makefile("r").read(), "from the guest\n")
 
     def test_suspend_and_resume(self):
-        """A stream stands still, and goes on."""
+        """A stream stops, and goes on."""
         self.wait_channels()
         command = self.domain.spawn("okl4test seq /okl4/echo records=3000 progress=500")
         command.wait_output("progress 500.", 60)
@@ -295,7 +295,7 @@ class Listen(LibvirtTest):
         self.wait_channels()
 
     def test_destroyed_and_started(self):
-        """The daemon does not mind, and QEMU connects to a new one."""
+        """The daemon keeps running, and a new QEMU connects to it."""
         self.daemon.kill()
         self.daemon.start()
         self.domain.destroy()
@@ -328,7 +328,7 @@ class Listen(LibvirtTest):
         self.domain.check("okl4test seq /okl4/echo records=500")
 
     def test_killed_daemon_and_reset(self):
-        """A reset of the guest alone does not bring QEMU to connect; what does, works after it."""
+        """A reset of the guest alone does not make QEMU reconnect; the steps of the manual work after it."""
         self.daemon.kill()
         self.daemon.start()
         since = len(self.domain.console())
@@ -352,7 +352,7 @@ class Listen(LibvirtTest):
 
 
 class Connect(LibvirtTest):
-    """A <qemu:commandline>: QEMU listens, in a folder of both, as the manual has it."""
+    """A <qemu:commandline>: QEMU listens, in a folder that both can use, as in the manual."""
     SOCKET = "/run/okl4fs-qemu/vm1.sock"
 
     @classmethod
@@ -362,7 +362,7 @@ class Connect(LibvirtTest):
         cls.boot()
 
     def test_killed_daemon(self):
-        """Nothing is to be done: the stream goes on by itself, and nothing is lost."""
+        """The stream goes on by itself, and nothing is lost."""
         self.wait_channels()
         command = self.domain.spawn(SEQ)
         command.wait_output("progress 500.", 60)
@@ -373,7 +373,7 @@ class Connect(LibvirtTest):
         self.assertIn("records 20000 ", output)
 
     def test_no_save(self):
-        """As with the other."""
+        """The same as in the other mode."""
         self.refused("cannot migrate domain: .*vhost-user-fs", "managedsave", "vm1")
         self.assertEqual(self.virsh("domstate", "vm1"), "running")
 

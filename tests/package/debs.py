@@ -10,7 +10,7 @@ from vm import paths
 
 
 def build(**environment: str) -> dict[str, Path]:
-    """Make all packages anew; {name: file}."""
+    """Make all packages again; {name: file}."""
     shutil.rmtree(paths.BUILD / "packages", ignore_errors=True)
     for made in (paths.BUILD / "packaging").glob("**/*.gz"):
         made.unlink()
@@ -27,7 +27,7 @@ def field(deb: Path, name: str) -> str:
 
 
 def contents(deb: Path) -> list[str]:
-    """What lies in a package, a line a file as tar tells of it."""
+    """The files in a package, one line of tar's listing per file."""
     return subprocess.run(["dpkg-deb", "-c", deb], check=True, capture_output=True,
                           text=True).stdout.splitlines()
 

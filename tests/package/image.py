@@ -8,8 +8,8 @@ from vm import Disk, paths
 
 import debs
 
-# A guest's; what the tests look at packages with; X11's libfs-dev, which is in nobody's way; and
-# what okl4fs depends on, since there is no network where it is installed
+# Packages for a guest; tools with which the tests examine packages; X11's libfs-dev, which must not conflict;
+# and the dependencies of okl4fs, since there is no network where it is installed
 PACKAGES = ("systemd-sysv", "dbus", "udev", "dkms", "linux-image-cloud-amd64",
             "linux-headers-cloud-amd64", "libc6-dev", "man-db", "bash-completion", "cmake",
             "pkgconf", "libfs-dev")
@@ -21,7 +21,7 @@ def base(made: dict[str, Path]) -> Path:
 
 
 def make(system: Path, deb: Path, out: Path) -> Disk:
-    """Install a package into a system; `out` gets all that make-image(1) says."""
+    """Install a package into a system; `out` gets the output of make-image."""
     alone = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
     if os.getuid():
         alone += ["--map-auto", "--map-root-user"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The packages as files: lintian, what they claim, what is in their programs, bit by bit the same."""
+"""The packages as files: lintian, control fields, programs, and reproducible bit by bit."""
 import hashlib
 import os
 import re
@@ -16,13 +16,13 @@ NAMES = ["libokl4fs-dev", "okl4fs", "okl4fs-dbgsym", "okl4fs-dkms"]
 
 
 def readelf(option: str, path: Path) -> str:
-    """What readelf says of a file."""
+    """The output of readelf for a file."""
     return subprocess.run(["readelf", "--wide", option, path], check=True, capture_output=True,
                           text=True).stdout
 
 
 class Debs(unittest.TestCase):
-    """No system is needed for these."""
+    """Tests that do not need an installed system."""
 
     @classmethod
     def setUpClass(cls):
@@ -45,7 +45,7 @@ class Debs(unittest.TestCase):
         return root
 
     def test_names(self):
-        """Four packages of one version, everything in them root's, and nothing for others to write."""
+        """Four packages of one version, all files owned by root, none writable for others."""
         self.assertEqual(sorted(self.debs), NAMES)
         native = subprocess.run(["dpkg", "--print-architecture"], check=True, capture_output=True,
                                 text=True).stdout.strip()
@@ -59,7 +59,7 @@ class Debs(unittest.TestCase):
                 self.assertRegex(line, r"^(-rw-r--r--|-rwxr-xr-x|drwxr-xr-x|lrwxrwxrwx) root/root ")
 
     def test_depends(self):
-        """okl4fs names the libraries it is linked with; no package needs another one of ours to run."""
+        """okl4fs names the libraries it is linked with; no package depends on another one of ours."""
         depends = debs.depends(self.debs["okl4fs"])
         for library in ("libc6", "libevent-core-2.1-7", "libjson-c5", "librte-vhost23"):
             self.assertIn(library, depends)
@@ -95,9 +95,9 @@ class Debs(unittest.TestCase):
             self.assertRegex(line, r"^rw-r--r-- 0/0 +\d+ Jan  1 00:00 1970 ")
 
     def test_same_again(self):
-        """Made anew at another time, with another umask and in another time zone: the same bits.
+        """Made again at another time, with another umask and in another time zone: the same bits.
 
-        (But for the mode of the archive's three members, which is cpack's umask and means nothing.)
+        (Except for the mode of the archive's three members, which follows cpack's umask and has no effect.)
         """
         def sums() -> dict[str, str]:
             return {name: hashlib.sha256(subprocess.run(["ar", "p", deb], check=True,

@@ -15,12 +15,11 @@ import image
 TIMEOUT_S = 1800
 BOOT_S = 300
 
-# What takes a while to start and is for people
+# Units that take long to start and that tests do not need
 NOT_NEEDED = ("e2scrub_reap.service", "getty-static.service", "getty@tty1.service",
               "serial-getty@ttyS0.service")
 
-# What changes when a package has been there, whatever it is: dpkg's and apt's own memory
-# and the group, which stays
+# Files that change whenever a package was installed: the records of dpkg and apt, and the group, which stays
 NOTED = re.compile(r" \./(var/lib/dpkg/|var/lib/apt/|var/cache/|var/log/|etc/ld\.so\.cache |"
                    r"etc/(group|gshadow)-? |etc/\.pwd\.lock )")
 
@@ -48,7 +47,7 @@ class Install(VmTest):
         cls.bare.wait_ready()
 
     def listing(self, when: str) -> dict[str, str]:
-        """All files of the system at a time: {line of what is seen: path}."""
+        """All files of the system: {line that describes it: path}."""
         lines = (self.out / when).read_text(encoding="utf-8", errors="surrogateescape")
         return {line: line.split(" ")[4] for line in lines.splitlines()
                 if not NOTED.search(line + " ")}
@@ -56,7 +55,7 @@ class Install(VmTest):
     # The package
 
     def test_02_control(self):
-        """Name, version and architecture; everybody may read everything."""
+        """Name, version and architecture; all files are readable for everyone."""
         version = self.daemon.rpc("version")["version"]
         for name, value in (("Version", f"{version}-1"), ("Architecture", "all")):
             self.assertEqual(debs.field(self.deb, name), value)
@@ -94,7 +93,7 @@ class Install(VmTest):
     # Booted
 
     def settled(self, guest) -> None:
-        """systemd has started all it wants to, and nothing has failed."""
+        """systemd has finished starting, and nothing has failed."""
         status, state = guest.run("systemctl is-system-running --wait", BOOT_S)
         failed = guest.check("systemctl --failed --no-legend --plain")
         self.assertEqual((status, state.strip(), failed), (0, "running", ""))
@@ -110,7 +109,7 @@ class Install(VmTest):
         self.assertRegex(options, r"^okl4fs +rw,nosuid,nodev,noexec,")
 
     def test_10a_for_a_group(self):
-        """The package has made the group; its members have the channels, nobody else has."""
+        """The package has made the group; only its members may use the channels."""
         entry = self.guest.check("getent group okl4fs")
         self.assertRegex(entry, r"^okl4fs:[^:]*:\d+:\n$")
         self.assertLess(int(entry.split(":")[2]), 1000)
@@ -139,7 +138,7 @@ class Install(VmTest):
         self.assertIn("Permission denied", said)
 
     def test_10c_examples_of_the_manual(self):
-        """What okl4fs(7) shows for systemd does what it says there."""
+        """The examples for systemd in okl4fs(7) work as described."""
         text = (paths.ROOT / "docs/okl4fs.7").read_text(encoding="utf-8")
         files = dict(re.findall(r"\.Bd -literal[^\n]*\n# (/etc/\S+)\n(.*?)\.Ed", text, re.S))
         self.assertEqual(sorted(files), ["/etc/systemd/system/okl4-nodes.service",
@@ -178,8 +177,8 @@ class Install(VmTest):
             self.assertEqual(host.makefile("r").readline(), "from the guest\n")
 
     def test_13_modprobe_by_alias(self):
-        """Without modules-load.d: the alias of a device that was ours and the file system's each
-        bring the module."""
+        """Without modules-load.d: the alias of a device that was ours and that of the file system each
+        load the module."""
         self.guest.check("systemctl stop okl4.mount && modprobe -r okl4fs")
         self.guest.check("udevadm trigger --action=add --subsystem-match=virtio && "
                          "udevadm settle && systemctl start okl4.mount && ls /okl4/echo", 60)
@@ -188,7 +187,7 @@ class Install(VmTest):
         self.guest.check("systemctl start okl4.mount")
 
     def test_20_purge_while_it_runs(self):
-        """apt purge unmounts, unloads and removes all of it but the group."""
+        """apt purge unmounts, unloads and removes everything except the group."""
         self.guest.check("DEBIAN_FRONTEND=noninteractive apt-get purge -q -y okl4fs-dkms", BOOT_S)
         self.assertNotEqual(self.guest.run("grep -q okl4 /proc/modules /proc/mounts")[0], 0)
         self.assertEqual(self.guest.check("find / -xdev -name '*okl4*' -not -path '/proc/*' "

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""All packages in a clean Debian that does not run: installed, looked at, removed, purged."""
+"""All packages in a clean Debian that does not run: installed, examined, removed, purged."""
 import json
 import re
 import shutil
@@ -17,8 +17,8 @@ APT = "apt-get -q -y --no-install-recommends"
 OURS = ["okl4fs", "okl4fs-dbgsym", "libokl4fs-dev", "okl4fs-dkms"]
 UNITS = ("okl4fsd.socket", "okl4fsd.service")
 
-# What changes when a package has been there, whatever it is: the memory of dpkg, apt, man and ldconfig,
-# and users, which stay
+# Files that change whenever a package was installed: the records of dpkg, apt, man and ldconfig, and users,
+# which stay
 NOTED = re.compile(r" \./(var/lib/dpkg/|var/lib/apt/|var/cache/|var/log/|etc/ld\.so\.cache |"
                    r"etc/(passwd|group|shadow|gshadow|subuid|subgid)-? |etc/\.pwd\.lock )")
 
@@ -41,7 +41,7 @@ class Host(unittest.TestCase):
 
     @classmethod
     def listing(cls) -> dict[str, str]:
-        """All files of the system: {line of what is seen: path}."""
+        """All files of the system: {line that describes it: path}."""
         lines = subprocess.run(
             "find . -path ./proc -prune -o -path ./dev -prune -o -path ./sys -prune -o -path ./tmp "
             "-prune -o -path ./run -prune -o -printf '%y %m %U:%G %s %p %l\\n' | "
@@ -51,7 +51,7 @@ class Host(unittest.TestCase):
                 if not NOTED.search(line + " ")}
 
     def state(self, package: str) -> str:
-        """What dpkg knows of a package: `installed`, `config-files`, or nothing."""
+        """The state of a package in dpkg: `installed`, `config-files`, or nothing."""
         return self.system.run(f"dpkg-query -W -f '${{db:Status-Status}}' {package}")[1] \
             if not self.system.run(f"dpkg-query -W {package}")[0] else ""
 
@@ -66,13 +66,13 @@ class Host(unittest.TestCase):
         self.assertEqual(self.system.check(f"dpkg --audit; dpkg --verify {' '.join(OURS)}"), "")
 
     def test_02_user(self):
-        """The daemon has a user and a group, which nobody can log in as."""
+        """The daemon has a user and a group that do not allow logins."""
         self.assertRegex(self.system.check("getent passwd okl4fs"),
                          r"^okl4fs:[^:]*:\d+:\d+:[^:]*:/[^:]*:/usr/sbin/nologin\n$")
         self.assertRegex(self.system.check("getent group okl4fs"), r"^okl4fs:[^:]*:\d+:\n$")
 
     def test_03_configuration(self):
-        """The one that is installed is a conffile, root's, and is what the daemon serves without any."""
+        """The installed one is a conffile owned by root, and is the same as running without one."""
         self.assertIn("/etc/okl4fs/okl4fsd.json",
                       self.system.check("dpkg-query -W -f '${Conffiles}' okl4fs"))
         self.assertEqual(self.system.check("stat -c '%U %a' /etc/okl4fs/okl4fsd.json"), "root 644\n")
@@ -152,7 +152,7 @@ class Host(unittest.TestCase):
         self.assertIn(re.search("(?m)^cc .*$", self.examples()[0])[0], source)
 
     def test_11_cmake(self):
-        """find_package() as in libfs(3) finds it; not in a version that it is not."""
+        """find_package() as in libfs(3) finds it, but not in another version."""
         project = ("cmake_minimum_required(VERSION 3.25)\nproject(try LANGUAGES C)\n"
                    "add_executable(libfs_pair /usr/share/doc/libokl4fs-dev/examples/libfs_pair.c)\n"
                    + self.examples()[1])
@@ -173,7 +173,7 @@ class Host(unittest.TestCase):
     # okl4fs-dkms (test_dkms.py boots it)
 
     def test_13_driver_again(self):
-        """The next version takes the place of the module that is there, for each kernel."""
+        """The next version replaces the module, for each kernel."""
         def built() -> str:
             return self.system.check("dkms status okl4fs; stat -c '%n %Y' "
                                      "/lib/modules/*/updates/dkms/okl4fs.ko")
@@ -186,7 +186,7 @@ class Host(unittest.TestCase):
     # Gone again
 
     def test_20_remove(self):
-        """What the administrator has written stays, all else goes."""
+        """The administrator's files stay, everything else goes."""
         with open(self.system.path("/etc/okl4fs/okl4fsd.json"), "a", encoding="utf-8") as file:
             file.write("// by hand\n")
         self.system.check(f"{APT} remove {' '.join(OURS)}", 120)

@@ -2,7 +2,7 @@
 """okl4fs on a host that runs: installed, upgraded, removed and installed again under a running guest.
 
 The host is a Debian with systemd in a container. The guest's QEMU runs beside it and shares a folder of
-sockets with it; it listens, so that it is the daemon that comes back (socket_mode `connect`).
+sockets with it; it listens, and the daemon reconnects (socket_mode `connect`).
 """
 import hashlib
 import json
@@ -25,7 +25,7 @@ TIMEOUT_S = 1200
 APT = "apt-get -q -y --no-install-recommends -o Dpkg::Options::=--force-confold"
 OLD = "0.0.1-1"
 
-# Small, so that what a test sees go in has come out again
+# Small, so that what a test has written has also come out again
 RING_BYTES = 65536
 
 # A guest goes on within this: the driver looks once a second, and backs off
@@ -33,7 +33,7 @@ HEALING_S = 60
 
 
 class Pump(threading.Thread):
-    """Bytes for a command in the guest, until they are to end; their sum."""
+    """Writes bytes to a command in the guest until end(); keeps their hash."""
 
     def __init__(self, command):
         super().__init__(daemon=True)
@@ -77,7 +77,7 @@ class Upgrade(VmTest):
         (root / "etc/apt/sources.list").write_text("deb [trusted=yes] file:/srv/repository ./\n")
         cls.host = cls._stack.enter_context(Container(root, {cls.shared: "/srv/vm"}))
         cls.host.boot()
-        # Debian's own configuration changes from one version to the next, and so does a document.
+        # The shipped configuration changes from one version to the next, and so does a document.
         debs.predecessor(cls.debs["okl4fs"], cls.repository, OLD, {
             "etc/okl4fs/okl4fsd.json": "// as the predecessor had it\n",
             "usr/share/doc/okl4fs/qemu.md": "As the predecessor had it.\n"})
@@ -86,7 +86,7 @@ class Upgrade(VmTest):
 
     @classmethod
     def publish(cls) -> None:
-        """What is in the repository is what apt knows."""
+        """Put packages into the repository that apt uses."""
         cls.host.check("cd /srv/repository && dpkg-scanpackages -m . >Packages 2>/dev/null && "
                        "apt-get -q update", 60)
 
@@ -103,11 +103,11 @@ class Upgrade(VmTest):
         return pid
 
     def settled(self) -> None:
-        """systemd has started all it wants to, and nothing has failed."""
+        """systemd has finished starting, and nothing has failed."""
         self.assertEqual(self.host.run("systemctl is-system-running --wait"), (0, "running\n"))
 
     def sends(self) -> None:
-        """Bytes still go through the stream, now: more than all that hold some on their way."""
+        """Bytes still go through the stream: more than all buffers on the way can hold."""
         deadline, before = Deadline(HEALING_S), self.pump.bytes
         while self.pump.bytes < before + 10 * RING_BYTES:
             deadline.check("the stream to go on")
@@ -127,7 +127,7 @@ class Upgrade(VmTest):
         self.assertEqual(self.host.check("stat -c %U:%G /run/okl4fs"), "okl4fs:okl4fs\n")
 
     def test_02_configuration_of_a_new_version(self):
-        """One that nobody has touched follows the package, without a question."""
+        """A configuration that was not changed follows the package, without a question."""
         self.assertIn("predecessor", self.host.check("tail -n 1 /etc/okl4fs/okl4fsd.json"))
         shutil.copy(self.debs["okl4fs"], self.repository)
         self.publish()
@@ -166,7 +166,7 @@ class Upgrade(VmTest):
     def test_04_upgrade(self):
         """apt upgrade: the new daemon runs, the configuration is as it was, the stream goes on.
 
-        The instance is left as it is, since it has a guest whose QEMU would not come back.
+        The instance is left as it is, since it has a guest whose QEMU would not reconnect.
         """
         old, two = self.main_pid(), self.main_pid("okl4fsd@two.service")
         frontend = socket.socket(socket.AF_UNIX)
@@ -212,7 +212,7 @@ class Upgrade(VmTest):
         print(f"{self.pump.bytes >> 20} MiB went through four daemons")
 
     def test_08_purge(self):
-        """All stop, and nothing is left but what the administrator has written; the host is content."""
+        """Everything stops, and only the administrator's files are left; the host has no failed units."""
         self.host.check("systemctl start okl4fsd@two.service && "
                         "systemctl disable okl4fsd@two.service okl4fsd@two.socket")
         self.host.check(f"{APT} purge okl4fs", 120)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What tests/run is made of."""
+"""The parts of tests/run."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Building what a suite tests."""
+"""Build what a suite tests."""
 import fcntl
 import os
 import subprocess
@@ -11,7 +11,7 @@ from vm.apt import AptError
 
 
 class BuildFailed(Exception):
-    """What was to be tested does not build."""
+    """The build of what is to be tested has failed."""
 
 
 def _run(argv) -> None:
@@ -71,7 +71,7 @@ def arm64() -> None:
 
 
 def take_back() -> None:
-    """What root has built or cached for us becomes ours again."""
+    """Take back the ownership of what root has built or cached for us."""
     if os.geteuid():
         subprocess.run(["sudo", "find", paths.BUILD, paths.cache_dir(), "-user", "root",
                         "-exec", "chown", "-h", f"{os.geteuid()}:{os.getegid()}", "{}", "+"],
@@ -79,7 +79,7 @@ def take_back() -> None:
 
 
 def environment() -> dict[str, str]:
-    """What every test finds in its environment."""
+    """The environment of every test."""
     return {"PYTHONPATH": str(paths.ROOT / "tests"), "PYTHONDONTWRITEBYTECODE": "1",
             "OKL4FS_BUILD": str(paths.BUILD), "LC_ALL": "C.UTF-8",
             "XDG_CACHE_HOME": str(paths.cache_dir().parent),

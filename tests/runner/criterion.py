@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Suites that ctest knows: Criterion programs, counted test by test, and plain checks."""
+"""Suites that ctest runs: Criterion programs, counted test by test, and plain checks."""
 import functools
 import json
 import platform
@@ -35,7 +35,7 @@ def _listed(directory: Path) -> list[dict]:
 
 
 def _count_criterion(suite: str, name: str, report: Path, tally: Tally) -> tuple[int, int]:
-    """Count the tests in a report of Criterion's; (passed, failed)."""
+    """Count the tests in a report of Criterion; (passed, failed)."""
     passed = failed = 0
     for group in ElementTree.parse(report).getroot().iter("testsuite"):
         for case in group.iter("testcase"):
@@ -100,14 +100,14 @@ def _run_check(suite: str, test: dict, timeout: float, tally: Tally) -> None:
 
 @functools.cache
 def _without_aslr() -> list[str]:
-    """gcc-12's ThreadSanitizer cannot live with the address layout of newer host kernels."""
+    """gcc-12's ThreadSanitizer does not work with the address layout of newer host kernels."""
     prefix = ["setarch", platform.machine(), "-R"]
     works = subprocess.run(prefix + ["true"], capture_output=True, check=False).returncode == 0
     return prefix if works else []
 
 
 def run(suite: str, directory: Path, tally: Tally) -> None:
-    """Run what ctest knows in a build directory."""
+    """Run the tests that ctest knows in a build directory."""
     tests = [test for test in _listed(directory) if tally.wants(test["name"])]
     if not tests and not tally.only:
         tally.failed(suite, "discovery", "there is no test")

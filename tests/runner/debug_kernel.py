@@ -2,7 +2,7 @@
 """Suite debug-kernel: the guest tests on kernels that look for faults, and when they last passed.
 
 It takes most of an hour, so it is not run by default. When it has passed it writes RECORD, which is
-committed; every run of tests/run says what stands there, and whether it still holds.
+committed; every run of tests/run prints it, and whether it is still valid.
 """
 import datetime
 import hashlib
@@ -24,7 +24,7 @@ LEFT_OUT = {
     "test_readme.py": "is about what the host is told",
     "test_idle.py": "looks at the daemon's threads while the guest does nothing",
 }
-# On KCSAN's, those in which much happens at once.
+# On KCSAN's kernel, the files with much concurrency.
 CONCURRENT = ("vm/test_driver.py", "vm/test_restart.py", "vm/test_rows.py", "vm/test_smp.py",
               "vm/test_stream.py", "vm/test_unplug.py")
 
@@ -47,7 +47,7 @@ def run(tally: Tally) -> None:
 
 
 def _tree() -> str:
-    """Changes with any source that a guest's kernel runs."""
+    """A hash that changes with any source that a guest's kernel runs."""
     digest = hashlib.sha256()
     for folder in TESTED:
         for path in sorted((paths.ROOT / folder).rglob("*")):

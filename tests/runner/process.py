@@ -21,7 +21,7 @@ class Outcome:
     left_behind: list[str]
 
     def trouble(self) -> str:
-        """What went wrong beside its tests, or an empty string."""
+        """What went wrong apart from its tests, or an empty string."""
         if self.timed_out:
             return "did not end in time"
         if self.status < 0:
@@ -32,7 +32,7 @@ class Outcome:
 
 
 def become_reaper() -> None:
-    """Orphans of the tests become our children, so that none gets away; signals end us cleanly."""
+    """Make orphans of the tests our children, so that none escapes; make signals end us cleanly."""
     if ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
         raise OSError("prctl(PR_SET_CHILD_SUBREAPER)")
 
@@ -90,7 +90,7 @@ def _copy(pipe, parts: list[bytes], show) -> None:
 def run(argv, timeout: float, show=None, cwd=None, env=None, as_root=False) -> Outcome:
     """Run a program; show, if given, is called with each line of its output as it comes.
 
-    as_root: through sudo, when we are somebody else
+    as_root: through sudo, if we are not root
     """
     argv = [str(arg) for arg in argv]
     if as_root and os.geteuid():

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Suites of Python unittest files, each in a process of its own.
 
-`python3 -m runner.pyunit FILE` runs one file and prints a line a test that starts with MARK.
+`python3 -m runner.pyunit FILE` runs one file and prints one line per test, which starts with MARK.
 """
 import importlib.util
 import json
@@ -86,7 +86,7 @@ def _child(path: str) -> int:
 
 
 def _timeout(path: Path, env: dict[str, str]) -> float:
-    """A file may say TIMEOUT_S = N; on a slower kernel all have longer."""
+    """A file may say TIMEOUT_S = N; on a slower kernel the limit is longer."""
     found = re.search(r"^TIMEOUT_S = (\d+)", path.read_text(encoding="utf-8"), re.M)
     seconds = int(found[1]) if found else DEFAULT_TIMEOUT_S
     name = {**os.environ, **env}.get("OKL4FS_TEST_KERNEL") or kernel.DEFAULT

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Counting tests and telling how they went."""
+"""Count tests and report their results."""
 from typing import NamedTuple
 
 
 class Counts(NamedTuple):
-    """How many tests went how, so far."""
+    """How many tests passed, failed and were skipped so far."""
     passed: int
     failed: int
     skipped: int

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A host that runs systemd and has the package okl4fs; guests of ours beside it.
+"""A host that runs systemd and has the package okl4fs; our guests run beside it.
 
-The host is a container. Guests are frontends of this program: what they say to the daemon crosses the
-border of the container as a unix socket and memfds, as with QEMU.
+The host is a container. Guests are frontends in this program, which reach the daemon in the container
+through a unix socket and memfds, as QEMU does.
 """
 import json
 import os
@@ -53,7 +53,7 @@ class GuestEnd:
         self.channels: list[Channel] = []
 
     def _connect(self, limit_s: float) -> Frontend:
-        """A frontend, as soon as there is a daemon, and it has seen that the last one has left."""
+        """Connect a frontend as soon as there is a daemon that has noticed that the last one left."""
         deadline = Deadline(limit_s)
         while True:
             try:
@@ -70,7 +70,7 @@ class GuestEnd:
         return self.channels[-1]
 
     def come_back(self, limit_s: float = 20) -> None:
-        """As a driver that has noticed that the daemon is another one."""
+        """Do what a driver does when it has noticed a new daemon."""
         old, frontend = self.frontend, self._connect(limit_s)
         if frontend.set_memory():
             raise RuntimeError("the memory table was refused")
@@ -86,7 +86,7 @@ class GuestEnd:
             channel.attach()
 
     def close(self) -> None:
-        """Leave."""
+        """Disconnect."""
         self.frontend.close()
 
 
@@ -141,7 +141,7 @@ class HostTest(unittest.TestCase):
         return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
 
     def journal(self, *matches: str, unit: str = "okl4fsd.service") -> list[dict]:
-        """What the daemon has written into the journal."""
+        """The daemon's journal entries."""
         self.host.check("journalctl --sync")
         out = self.host.check(f"journalctl -o json --no-pager _SYSTEMD_UNIT={unit} "
                               f"SYSLOG_IDENTIFIER=okl4fsd {' '.join(matches)}")
@@ -162,7 +162,7 @@ class HostTest(unittest.TestCase):
         self.host.path(path).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
 
     def drop_in(self, text: str | None, unit: str = "okl4fsd.service") -> None:
-        """Change a unit, or make it what it was; restart what it is of."""
+        """Change a unit, or undo the change; restart its service."""
         folder = self.host.path(f"/etc/systemd/system/{unit}.d")
         shutil.rmtree(folder, ignore_errors=True)
         if text is not None:

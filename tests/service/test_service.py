@@ -78,7 +78,7 @@ class Service(HostTest):
         self.wait_show("StatusText", r"2 guests \(1 ready\), 3 channels, 1.3 MB moved", limit_s=5)
 
     def test_04_activation(self):
-        """Who asks on the control socket starts a daemon that was stopped, and is answered."""
+        """A client of the control socket starts a daemon that was stopped, and is answered."""
         self.host.check("systemctl stop okl4fsd.service")
         self.assertEqual(self.show("ActiveState"), "inactive")
         self.assertEqual(self.host.check("ls -A /run/okl4fs").split(), ["control.sock"])
@@ -86,7 +86,7 @@ class Service(HostTest):
         self.assertEqual(self.show("ActiveState"), "active")
 
     def test_05_sandbox(self):
-        """What the process may not; its sockets have the groups and modes that were asked for."""
+        """What the process may not do; its sockets have the configured groups and modes."""
         status, pid = self.status(), self.pid()
         self.assertEqual((status["CapEff"], status["CapBnd"], status["NoNewPrivs"],
                           status["Seccomp"]), ("0" * 16, "0" * 16, "1", "2"))
@@ -178,7 +178,7 @@ class Service(HostTest):
                       ["MESSAGE"])
 
     def test_09_watchdog(self):
-        """A thread that stands still has the daemon killed by SIGABRT, and started anew."""
+        """If a thread makes no progress, the daemon is killed by SIGABRT and restarted."""
         self.drop_in("[Service]\nWatchdogSec=2s\nTimeoutAbortSec=2s\n")
         for thread, name in (("worker-0", "vm1"), ("vhost-events", "vm2")):
             with self.subTest(thread):
@@ -196,14 +196,14 @@ class Service(HostTest):
                     "journalctl --no-pager -o cat _PID=1 UNIT=okl4fsd.service"))
                 end.come_back()
                 self.assertEqual(channel.read(6), b"before")
-        # And without a fault it runs on
+        # Without a fault it goes on running
         restarts, said = self.show("NRestarts"), self.show("WatchdogTimestampMonotonic")
         while int(self.show("WatchdogTimestampMonotonic")) < int(said) + 5000000:
             self.assertEqual(self.show("NRestarts"), restarts)
         self.drop_in(None)
 
     def test_10_network(self):
-        """There is none, which is told; with the drop-in that is shipped there is."""
+        """There is none, which is logged; the drop-in in the package gives it one."""
         tcp = {"name": "tcp", "endpoint": {"type": "tcp-listen", "address": "127.0.0.1:19715"}}
         self.configure({"metrics": {"listen": "127.0.0.1:19714"},
                         "guests": [guest("vm1", channels=[*CHANNELS, tcp])]})
@@ -264,7 +264,7 @@ class Service(HostTest):
         self.assertEqual(self.host.check(f"ls -A {folder}"), "")
 
     def test_13_faults_at_the_start(self):
-        """A configuration that is refused: the start fails, is tried again, and given up."""
+        """A configuration that is refused: the start fails, is repeated, and then given up."""
         self.configure({"guests": [guest("vm1", colour="red")]})
         status, said = self.host.run("systemctl restart okl4fsd.service")
         self.assertNotEqual(status, 0, said)
@@ -329,7 +329,7 @@ class Service(HostTest):
         self.host.check("systemctl stop okl4fsd@pair.service okl4fsd@pair.socket")
 
     def test_16_control_socket_is_removed(self):
-        """A restart makes it anew, and so does SIGHUP; both units together give it back."""
+        """A restart makes it again, and so does SIGHUP; restarting both units gives it back to its unit."""
         gone = "rm /run/okl4fs/control.sock && "
         for command in ("systemctl restart okl4fsd.service",
                         "systemctl kill --signal=HUP okl4fsd.service",

@@ -30,13 +30,13 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--smp", type=int, default=1, metavar="N")
     parser.add_argument("--qmp", metavar="PATH", help="make a QMP socket there")
     parser.add_argument("--qemu-arg", action="append", default=[], metavar="ARG",
-                        help="one more argument of QEMU; write --qemu-arg=-x for one with a dash")
+                        help="one more argument for QEMU; write --qemu-arg=-x if it begins with a dash")
     parser.add_argument("--tty", action="store_true", default=os.isatty(0) and os.isatty(1),
-                        help="give the command a terminal (as by default on a terminal)")
+                        help="give the command a terminal (default if stdin and stdout are one)")
     parser.add_argument("--no-driver", action="store_true", help="boot only: no device, no driver")
     parser.add_argument("--verbose", action="store_true", help="show the console on stderr")
     parser.add_argument("command", nargs="*", metavar="COMMAND")
-    # `--qemu-arg -device` is what one writes: join the two before argparse sees a new option.
+    # People write `--qemu-arg -device`: join the two, or argparse would see another option.
     joined: list[str] = []
     words = iter(argv)
     for word in words:
@@ -62,7 +62,7 @@ def own_daemon(serve: bool) -> tuple[Daemon, str]:
         "echo": {"type": "echo"},
         "discard": {"type": "discard"},
     }, socket_mode="connect" if serve else "listen")]}, scratch=scratch)
-    print(f"okl4fs: channels: intervm_test is at {intervm}, echo and discard are what they say",
+    print(f"okl4fs: channels: intervm_test is at {intervm}, echo and discard do what their names say",
           file=sys.stderr, flush=True)
     return daemon, socket
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""KVM or TCG? /dev/kvm may exist and still be unable to run a kernel: so a guest is tried, once."""
+"""KVM or TCG? /dev/kvm may exist and still not run a kernel, so this boots a guest once to find out."""
 import os
 from pathlib import Path
 
@@ -32,10 +32,10 @@ def choose() -> str:
 
 
 def _kvm_runs() -> bool:
-    """Boot a guest under KVM and have it say something."""
+    """Boot a guest under KVM and check that it runs a command."""
     from .guest import Guest, GuestError
     from .kernel import DEFAULT
-    say("trying whether KVM runs a guest here (once a boot)")
+    say("checking whether KVM can run a guest here (once per boot)")
     try:
         with Guest(driver=False, kernel=DEFAULT, accel="kvm", boot_timeout=PROBE_LIMIT_S) as guest:
             return guest.run("echo here", timeout=5) == (0, "here\n")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Commands in a guest: our end of what tests/vm/guest/agent.c speaks."""
+"""Commands in a guest: the host's side of tests/vm/guest/agent.c."""
 import os
 import struct
 from typing import Callable
@@ -52,7 +52,7 @@ class Command:
         return self.status, self.output.decode("utf-8", "surrogateescape")
 
     def wait_output(self, text: str, timeout: float, times: int = 1) -> str:
-        """Wait until its output holds `text`, so many times (or it ends); the output so far."""
+        """Wait until its output contains `text` that many times (or it ends); return the output so far."""
         wanted = text.encode()
         self._agent.wait(lambda: self.output.count(wanted) >= times or self.done() or self.lost,
                          timeout, f"guest command `{self.text}` to print {text!r}", self)
@@ -113,7 +113,7 @@ class Agent(Peer):
             self._pump.wake()
 
     def drop_commands(self, why: str) -> None:
-        """No command will report any more."""
+        """Forget all commands: none of them will report again."""
         with self.changed:
             for command in self._commands.values():
                 command.lost = why

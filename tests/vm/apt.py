@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Debian packages for a guest, fetched without installing anything on this machine.
 
-A private apt root verifies the archive's signatures with Debian's keyring and uses the mirror this
-machine's own apt uses, but has its own lists and state, so it needs no privileges and may follow
-another suite than the machine.
+A private apt root verifies the archive's signatures with Debian's keyring and uses the same mirror as
+this machine's apt. It has its own lists and state, so it needs no privileges and may use another suite
+than the machine.
 """
 import os
 import re
@@ -95,7 +95,7 @@ Debug::NoLocking "true";
         return re.findall(r"^Inst (\S+)", text, re.M)
 
     def download(self, packages) -> list[Path]:
-        """Fetch packages; those that a run before this one has fetched whole are kept."""
+        """Fetch packages; those that an earlier run has fetched completely are kept."""
         debs = self.base / "debs"
         uris = _output(["/usr/bin/apt-get", "--print-uris", "download", *packages], self.env)
         names = re.findall(r"^'[^']*' (\S+)", uris, re.M)
@@ -110,7 +110,7 @@ Debug::NoLocking "true";
 
 
 def version(suite: str, arch: str, package: str, newest: bool) -> str:
-    """A package's version in a suite: by the lists that are at hand, or by new ones."""
+    """A package's version in a suite, by the present package lists or by new ones."""
     base = paths.cache_dir() / "apt" / f"{suite}-{arch}"
     base.mkdir(parents=True, exist_ok=True)
     with locked(base / ".lock"):
@@ -124,7 +124,7 @@ def version(suite: str, arch: str, package: str, newest: bool) -> str:
 def unpack(suite: str, arch: str, choose: Callable[[PrivateApt], list[str]], root: Path) -> None:
     """Fetch the packages of a suite that choose(apt) names, and unpack them into `root`.
 
-    Nothing of theirs is run. What was fetched whole is kept until all is there.
+    None of their scripts is run. Packages that were fetched completely are kept until all are there.
     """
     base = paths.cache_dir() / "apt" / f"{suite}-{arch}"
     base.mkdir(parents=True, exist_ok=True)

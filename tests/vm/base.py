@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the tests on real guests share."""
+"""Common parts of the tests on real guests."""
 import contextlib
 import unittest
 from pathlib import Path
@@ -75,7 +75,7 @@ class VmTest(unittest.TestCase):
 
     @classmethod
     def _end_class(cls) -> None:
-        """Everybody must end as they should; whatever happens, everybody ends."""
+        """Daemons and guests must end cleanly; whatever happens, all of them are ended."""
         try:
             for guest in cls._guests:
                 cls._judge(guest)

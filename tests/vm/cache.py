@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What is made once and kept: folders that are there whole or not at all."""
+"""A cache of folders that are made once. A folder is complete or is not there at all."""
 import fcntl
 import os
 import shutil
@@ -11,20 +11,20 @@ from typing import Callable
 
 
 def say(text: str) -> None:
-    """Progress of a long step."""
+    """Print the progress of a long step."""
     print(f"okl4fs: {text}", file=sys.stderr, flush=True)
 
 
 @contextmanager
 def locked(path: Path):
-    """Let one process at a time in."""
+    """Let in one process at a time."""
     with open(path, "w", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 def folder(final: Path, fill: Callable[[Path], None]) -> Path:
-    """The folder `final`; if it is missing, fill(temp) makes it, and it gets its name when whole."""
+    """The folder `final`. If it is missing, fill(temp) makes it; it gets its name when it is complete."""
     if final.exists():
         return final
     final.parent.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A connection to a daemon's control socket that stays: calls, and events as they come."""
+"""A lasting connection to a daemon's control socket: calls, and events as they come."""
 import json
 import socket
 
@@ -55,7 +55,7 @@ class Connection:
         return line["params"]
 
     def close(self) -> None:
-        """Leave."""
+        """Disconnect."""
         self._lines.close()
         self.sock.close()
 

@@ -25,7 +25,7 @@ def guest_config(name: str, socket_path, channels: dict[str, dict], **more) -> d
 
 
 def _without_comments(text: str) -> dict:
-    """Read JSON whose comments stand on lines of their own."""
+    """Read JSON in which comments have lines of their own."""
     return json.loads("".join(line for line in text.splitlines(keepends=True)
                               if not line.lstrip().startswith("//")))
 
@@ -33,10 +33,10 @@ def _without_comments(text: str) -> dict:
 class Daemon:
     """okl4fsd with the configuration `config`, ready when the constructor returns.
 
-    config is what the file is to hold, or an existing file. Control socket, log and configuration
-    lie in `scratch`, which is the daemon's working directory too. A configuration that names no
-    control socket gets one there. With `stderr`, what it logs goes to that descriptor, and log()
-    knows nothing of it.
+    config is the content of the file, or an existing file. Control socket, log and configuration lie
+    in `scratch`, which is also the daemon's working directory. A configuration that does not name a
+    control socket gets one there. With `stderr`, the log goes to that descriptor, and log() does not
+    see it.
     """
 
     def __init__(self, config: dict | Path, *, args=(), env=None, prefix=(), timeout: float = 20,
@@ -83,7 +83,7 @@ class Daemon:
             try:
                 self.rpc("version")
                 return
-            except OSError:  # not there yet; its end is an event, its start is not
+            except OSError:  # not there yet: its end is an event, but its start is not
                 if poller.poll(10):
                     status = self._process.kill()
                     raise DaemonError(f"okl4fsd ended with status {status}: {self.log()[-3000:]}")
@@ -100,7 +100,7 @@ class Daemon:
         return self._process.pidfd
 
     def running(self) -> bool:
-        """It has not ended."""
+        """Whether it still runs."""
         return self._process is not None and self._process.poll() is None
 
     def signal(self, number: int) -> None:
@@ -123,7 +123,7 @@ class Daemon:
         self.start()
 
     def stop(self) -> int | None:
-        """End it properly and remove what was its own; the exit status, None if it never ran."""
+        """End it cleanly and remove its files; the exit status, or None if it never ran."""
         status = None
         if self._process is not None:
             status = self._process.stop()
@@ -135,7 +135,7 @@ class Daemon:
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
     def wait_log(self, text: str, timeout: float = 20, since: int = 0) -> str:
-        """Wait until the log, from its character `since` on, holds `text`; that part of it."""
+        """Wait until the log contains `text` at or after character `since`; return the log from there."""
         deadline = Deadline(timeout)
         poller = select.poll()
         poller.register(self._process.pidfd, select.POLLIN)

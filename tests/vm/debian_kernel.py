@@ -24,14 +24,14 @@ class DebianKernel:
     detects: bool = False
 
     def folder(self, name: str) -> str:
-        """One a suite, fetched once."""
+        """One folder per suite, fetched once."""
         return name
 
     def fill(self, temp: Path, final: Path) -> dict[str, str]:
         """Fetch and unpack."""
         say(f"fetching the guest kernel {final.name} and its headers from {self.suite} (once)")
         apt.unpack(self.suite, self.arch, self._packages, temp / "root")
-        if self.arch != "amd64":  # what builds modules has to run here
+        if self.arch != "amd64":  # the programs that build modules have to run here
             apt.unpack(self.suite, "amd64", lambda private: [
                 path.name for path in (temp / "root/usr/lib").glob("linux-kbuild-*")],
                 temp / "root")
@@ -63,9 +63,9 @@ def _one(root: Path, *patterns: str) -> Path:
 
 
 def _wrap_tools(root: Path, final: Path) -> None:
-    """Have the programs that build modules run by the loader and the libraries of their own suite.
+    """Make the programs that build modules use the loader and the libraries of their own suite.
 
-    Each gets a script in its place. (objtool finds its other half by the name it was called by.)
+    Each program is replaced by a script. (objtool finds its other part by the name that it is called by.)
     """
     for tool in (root / "usr/lib").glob("linux-kbuild-*/**/*"):
         if tool.is_symlink() or not tool.is_file() or tool.open("rb").read(4) != b"\x7fELF":
@@ -81,7 +81,7 @@ exec "{final}/usr/lib64/ld-linux-x86-64.so.2" --argv0 "$0" \\
 
 
 def _describe(root: Path, final: Path) -> dict[str, str]:
-    """Make the unpacked packages usable where they will lie, and tell what they hold."""
+    """Make the unpacked packages usable in their final place, and describe their content."""
     vmlinuz = _one(root, "boot/vmlinuz-*", "usr/lib/modules/*/vmlinuz")
     modules = _one(root, "lib/modules/*/kernel", "usr/lib/modules/*/kernel").parent
     release = modules.name

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Small kernels with the kernel's own detectors, built from Debian's linux-source.
 
-Which options: kconfig/common.config and kconfig/NAME.config; everything else is off. What such a
-kernel says when it finds something is judged in detectors.py.
+The options are in kconfig/common.config and kconfig/NAME.config; everything else is off. detectors.py
+judges what such a kernel reports.
 """
 import functools
 import hashlib
@@ -19,10 +19,10 @@ from .cache import folder, say
 
 KCONFIG = Path(__file__).parent / "kconfig"
 PACKAGE = "linux-source-6.1"
-# What a module needs of the folder that the kernel was built in.
+# The files that a module needs from the folder in which the kernel was built.
 BUILD_PARTS = ("Makefile", ".config", "Module.symvers", "include", "scripts",
                "arch/x86/include", "arch/x86/Makefile*", "tools/objtool/objtool")
-# Raised when what fill() makes of the same options changes.
+# Increased when fill() makes something else from the same options.
 RECIPE = 1
 
 
@@ -44,12 +44,12 @@ class DebugKernel:
     def folder(self, name: str) -> str:
         """Its folder's name changes with the source, the options and the compiler."""
         if not (paths.cache_dir() / "kernels" / f"{name}-{self._key()}").exists():
-            self._version(newest=True)  # it will be built: from what is current
+            self._version(newest=True)  # it will be built, so take the current source
         return f"{name}-{self._key()}"
 
     def fill(self, temp: Path, final: Path) -> dict[str, str]:
-        """Fetch, configure, build, and keep what running it and building modules for it needs."""
-        say(f"building the guest kernel {final.name}: once, some ten minutes")
+        """Fetch, configure and build it, and keep what is needed to run it and to build modules for it."""
+        say(f"building the guest kernel {final.name}: this is done once and takes about ten minutes")
         apt.unpack(self.suite, self.arch, lambda _: ["busybox-static"], temp / "root")
         source = folder(paths.cache_dir() / "sources" / f"{PACKAGE}_{self._version()}",
                         lambda new: apt.unpack(self.suite, self.arch, lambda _: [PACKAGE], new))
@@ -68,7 +68,7 @@ class DebugKernel:
         return facts
 
     def _version(self, newest: bool = False) -> str:
-        """The version of the source in the suite, or in the lists that are at hand."""
+        """The version of the source in the suite, or in the present package lists."""
         return apt.version(self.suite, self.arch, PACKAGE, newest)
 
     def _fragment(self) -> str:
@@ -77,7 +77,7 @@ class DebugKernel:
                        for part in ("common", self.name))
 
     def _key(self) -> str:
-        """Changes when the kernel has to be built again."""
+        """A key that changes when the kernel has to be built again."""
         compiler = subprocess.run(["gcc", "-dumpfullversion"], check=True, capture_output=True,
                                   text=True).stdout
         parts = (self._version(), compiler, str(RECIPE), self._fragment())
@@ -103,7 +103,7 @@ def lost(wanted: str, config: str) -> list[str]:
 
 
 def _make(tree: Path, *args: str, **env: str) -> None:
-    """Run make in the source; what it says is shown when it fails."""
+    """Run make in the source; show its output when it fails."""
     log = tree.parent / "make.log"
     kept = {key: value for key, value in os.environ.items() if key != "MAKEFLAGS"}
     with open(log, "wb") as file:
@@ -117,7 +117,7 @@ def _make(tree: Path, *args: str, **env: str) -> None:
 
 
 def _keep(tree: Path, root: Path) -> dict[str, str]:
-    """Move what is needed from the build tree to `root`; where it lies there."""
+    """Move what is needed from the build tree to `root`; return where it lies there."""
     release = (tree / "include/config/kernel.release").read_text(encoding="utf-8").strip()
     modules = root / "lib/modules" / release
     (modules / "kernel").mkdir(parents=True)

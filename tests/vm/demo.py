@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""`./dev demo`: what OKL4's document of 2008 describes, on a stock Debian guest, step by step."""
+"""`./dev demo`: the example of OKL4's document of 2008 on a stock Debian guest, step by step."""
 import argparse
 import hashlib
 import os
@@ -17,22 +17,22 @@ BOLD, DIM, PLAIN = ("\033[1m", "\033[2m", "\033[0m") if sys.stdout.isatty() else
 
 
 class DemoFailed(Exception):
-    """Something was not as it should be."""
+    """A step did not give the expected result."""
 
 
 def step(text: str) -> None:
-    """Announce what comes."""
+    """Announce a step."""
     print(f"\n{BOLD}{text}{PLAIN}", flush=True)
 
 
 def tell(text: str) -> None:
-    """What was seen, indented."""
+    """Print a text, indented."""
     for line in text.rstrip().splitlines():
         print(f"    {line}", flush=True)
 
 
 def in_guest(guest: Guest, command: str, timeout: float = 60) -> str:
-    """Show a command and what it prints; its output."""
+    """Run a command in the guest, show it and its output; return the output."""
     tell(f"{DIM}guest#{PLAIN} {command}")
     status, output = guest.run(command, timeout)
     tell(output)
@@ -42,15 +42,15 @@ def in_guest(guest: Guest, command: str, timeout: float = 60) -> str:
 
 
 def expect(what: str, got: str, wanted: str) -> None:
-    """Compare with what the host knows."""
+    """Compare with the host's value."""
     if got != wanted:
-        raise DemoFailed(f"{what} is {got}, and should be {wanted}")
-    tell(f"{BOLD}✓{PLAIN} {what} is the host's")
+        raise DemoFailed(f"{what} is {got}, but should be {wanted}")
+    tell(f"{BOLD}✓{PLAIN} {what} is the same as on the host")
 
 
 def start(scratch: Path) -> Daemon:
     """Start the daemon with conf/demo.json in `scratch`."""
-    step("1  The host: a daemon stands where OKL4's native program stood")
+    step("1  The host: a daemon takes the place of OKL4's native program")
     shutil.copy(kernel.get().vmlinuz, scratch / "test_file")
     daemon = Daemon(paths.ROOT / "conf/demo.json", scratch=scratch)
     tell(f"{DIM}host$ {PLAIN} cd {scratch}; okl4fsd --config conf/demo.json")
@@ -60,7 +60,7 @@ def start(scratch: Path) -> Daemon:
 
 def boot(scratch: Path) -> Guest:
     """Boot the guest."""
-    step("2  The guest: Debian's kernel and QEMU as they come, and okl4fs.ko")
+    step("2  The guest: Debian's unchanged kernel and QEMU, and okl4fs.ko")
     how = accel.choose()
     started = time.monotonic()
     guest = Guest(scratch / "vhost.sock", accel=how, smp=2)
@@ -71,7 +71,7 @@ def boot(scratch: Path) -> Guest:
 
 def example(guest: Guest, original: Path) -> None:
     """The example: read the file twice through the fifo."""
-    step("3  The fifo: mknod, open, read, as one reads any fifo")
+    step("3  The fifo: mknod, open, read, as with any fifo")
     size = str(original.stat().st_size)
     digest = hashlib.sha256(original.read_bytes()).hexdigest()
     in_guest(guest, "mknod /okl4/intervm_test p; ls -l /okl4")
@@ -80,8 +80,8 @@ def example(guest: Guest, original: Path) -> None:
     output = in_guest(guest, "sha256sum < /tmp/first")
     expect("the sha256", output.split()[0], digest)
 
-    step("4  Once more: both ends have closed, both open again, the file is sent again")
-    tell("(without busybox's tee and wc, which take a byte at a time: meter is cat with a clock)")
+    step("4  Again: both ends have closed, both open again, and the file is sent again")
+    tell("(without busybox's tee and wc, which read one byte at a time; meter is cat with a clock)")
     output = in_guest(guest, "meter < /okl4/intervm_test > /tmp/second")
     expect("the size", output.split()[0], size)
     output = in_guest(guest, "sha256sum < /tmp/second")
@@ -90,7 +90,7 @@ def example(guest: Guest, original: Path) -> None:
 
 def echo(guest: Guest, original: Path) -> None:
     """Both directions at once through the second channel."""
-    step("5  The other direction, at the same time: a second channel gives back what it gets")
+    step("5  Both directions at once: a second channel sends back what it receives")
     digest = hashlib.sha256(original.read_bytes()).hexdigest()
     in_guest(guest, "mknod /okl4/echo p")
     in_guest(guest, "meter < /okl4/echo > /tmp/back & meter < /tmp/first > /okl4/echo; wait")
@@ -99,26 +99,26 @@ def echo(guest: Guest, original: Path) -> None:
 
 
 def look_further(daemon: Daemon) -> None:
-    """What the daemon counted, and where to go on."""
-    step("6  What the daemon saw")
+    """Show what the daemon counted, and what to try next."""
+    step("6  The daemon's view")
     tell(f"{DIM}host$ {PLAIN} okl4fsctl -s control.sock channels")
     status, output, errors = daemon.ctl("channels")
     tell(output + errors)
     if status:
         raise DemoFailed(f"okl4fsctl ended with status {status}")
-    step("To look further")
-    tell("./dev demo --shell           a shell in this guest, a channel to a socket of yours\n"
+    step("What to try next")
+    tell("./dev demo --shell           a shell in this guest, with a channel to a socket on the host\n"
          "./dev vm -- COMMAND          any command in such a guest; ./dev vm --help\n"
          "build/okl4fsd                the daemon by itself; build/okl4fsctl qemu-args default\n"
-         "./dev bench                  okl4fs beside AF_UNIX, pipes and virtio-serial\n"
-         "ARCHITECTURE.md, docs/ABI.md how it works")
+         "./dev bench                  okl4fs compared with AF_UNIX, pipes and virtio-serial\n"
+         "ARCHITECTURE.md, docs/ABI.md say how it works")
 
 
 def shell(guest: Guest, daemon: Daemon, scratch: Path) -> int:
     """Leave the user in the guest."""
     step("A shell in the guest")
     in_guest(guest, "mknod /okl4/host p")
-    tell("/okl4/host is joined to a socket on the host. In another terminal:\n"
+    tell("/okl4/host is connected to a socket on the host. In another terminal:\n"
          f"    {paths.BUILD}/okl4fsctl -s {daemon.control_path} attach demo/host\n"
          f"    socat - UNIX:{scratch}/host.sock\n"
          "then, here:  cat /okl4/host &   echo hello > /okl4/host      (exit ends the guest)")
@@ -128,7 +128,7 @@ def shell(guest: Guest, daemon: Daemon, scratch: Path) -> int:
 def main() -> int:
     """Run the steps."""
     parser = argparse.ArgumentParser(prog="dev demo", description=__doc__)
-    parser.add_argument("--shell", action="store_true", help="end in a shell in the guest")
+    parser.add_argument("--shell", action="store_true", help="open a shell in the guest at the end")
     args = parser.parse_args()
     exit_on_signals()
     scratch = scratch_dir()

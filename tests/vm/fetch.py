@@ -12,10 +12,10 @@ from .process import exit_on_signals
 def main() -> None:
     """Fetch a kernel if it is not in the cache; with --module, build the driver for it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--module", action="store_true", help="build okl4fs.ko for it too")
-    parser.add_argument("--print", action="store_true", help="print where its parts lie")
+    parser.add_argument("--module", action="store_true", help="also build okl4fs.ko for it")
+    parser.add_argument("--print", action="store_true", help="print where its files are")
     parser.add_argument("--all", action="store_true",
-                        help="fetch whatever the tests want, the newer QEMU and promtool too")
+                        help="fetch everything that the tests need, with the newer QEMU and promtool")
     parser.add_argument("version", nargs="?")
     args = parser.parse_args()
     exit_on_signals()

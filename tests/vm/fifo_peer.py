@@ -28,11 +28,11 @@ SEED, GOLDEN, MASK = 7, 0x9E3779B97F4A7C15, (1 << 64) - 1
 
 
 class PeerFailed(Exception):
-    """Something was not as the row wanted it."""
+    """The result was not what the row expects."""
 
 
 class Pattern:
-    """The bytes that pattern.c makes, as many as were ever asked for."""
+    """The bytes that pattern.c makes, as many as were asked for so far."""
 
     def __init__(self, seed: int):
         self._seed, self._bytes = seed, bytearray()
@@ -154,7 +154,7 @@ class Client:
             second.connect(self._path)
             try:
                 if second.recv(1):
-                    raise PeerFailed("a second client was given bytes")
+                    raise PeerFailed("a second client has received bytes")
             except ConnectionResetError:
                 pass
 
@@ -183,13 +183,13 @@ class FifoPeer:
             client.close(0)
 
     def reset(self) -> None:
-        """A row has ended, perhaps badly: leave its channel."""
+        """A row has ended, perhaps with a failure: leave its channel."""
         for client in self._clients.values():
             client.close(0)
         self._clients.clear()
 
     def _serve(self) -> None:
-        while not self._stopping:  # a client that comes too early, after another, is turned away
+        while not self._stopping:  # a client that comes too early after another one is refused
             with socket.socket(socket.AF_UNIX) as self._control:
                 self._control.connect(str(self._folder / "peer_ctl.sock"))
                 try:

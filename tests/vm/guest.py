@@ -18,7 +18,7 @@ from .qmp import Qmp, QmpError
 
 @dataclass(frozen=True)
 class Disk:
-    """A system to boot instead of ours: it has the agent as a service. What it writes is lost."""
+    """A system to boot instead of ours, with the agent as a service. Its writes are discarded."""
     vmlinuz: Path
     initrd: Path
     image: Path
@@ -28,7 +28,7 @@ SELF_TEST = "Running RCU-tasks wait API self tests"
 
 
 class GuestError(Exception):
-    """The guest or its QEMU came to grief."""
+    """The guest or its QEMU has failed."""
 
 
 class Guest:
@@ -40,10 +40,10 @@ class Guest:
     kernel: a key of kernel.SOURCES; by default OKL4FS_TEST_KERNEL, or Debian's
     driver: load okl4fs.ko; mount: and mount okl4fs on /okl4
     overlays: folders copied over the root file system
-    disk: boot this; kernel, driver, mount and overlays mean nothing then
+    disk: boot this; kernel, driver, mount and overlays are then ignored
     hotplug: there is a slot for plug(); socket is then None
-    qmp_path: one more QMP socket, for somebody else
-    program: how QEMU is started, if not as qemu.for_way() has it
+    qmp_path: one more QMP socket, for another program
+    program: the command that starts QEMU, if not that of qemu.for_way()
     qemu_args: more arguments of QEMU; append: more arguments of the kernel
     verbose: show the console on stderr
     boot_timeout: seconds to wait for the guest; wait=False returns before that (see wait_ready())
@@ -66,7 +66,7 @@ class Guest:
         self._boot_timeout = boot_timeout
         self._up = False
         self._boot_console = self._boot_event = 0
-        self.judged_from = 0  # what the console showed before is not held against the guest
+        self.judged_from = 0  # earlier output of the console does not count as a complaint
         self.way = way = way or qemu.default_way()
         self.kernel: kernels.Kernel | None = None
         try:
@@ -153,7 +153,7 @@ class Guest:
         self._up, self._may_start_over = True, False
 
     def _start_over(self) -> None:
-        """Boot a kernel again that panicked at its first boot, before anything of ours was loaded.
+        """Boot again if the kernel panicked at its first boot, before our driver was loaded.
 
         Linux replaces instructions that another CPU is just executing (static branches), and the
         TCG of QEMU 7.2 does not always get that right.
@@ -164,7 +164,7 @@ class Guest:
         self.judged_from = self._boot_console
 
     def _get_going(self, up, limit: float) -> None:
-        """Press the reset button if a debug kernel is not up in a part of its time.
+        """Press the reset button if a debug kernel is not up after a part of its time.
 
         Under TCG on a loaded host Linux may find that its timer does not keep time; then the first
         thing that needs one, a self test of RCU, never ends.
@@ -244,11 +244,11 @@ class Guest:
         return self.console_path.read_text(errors="replace").replace("\r", "")
 
     def wait_console(self, text: str, timeout: float, since: int = 0) -> str:
-        """Wait until the console, from its character `since` on, shows `text`; that part of it."""
+        """Wait until the console shows `text` at or after character `since`; return the text from there."""
         deadline = Deadline(timeout)
         while text not in self.console()[since:]:
             deadline.check(f"console to show {text!r}")
-            with self._pump.changed:  # a file tells nobody that it grew: look again, soon
+            with self._pump.changed:  # there is no event when a file grows: look again soon
                 self._pump.changed.wait(min(0.05, deadline.left_s()))
         return self.console()[since:]
 
@@ -293,7 +293,7 @@ class Guest:
         self._agent.synchronise()
 
     def reboot(self, timeout: float | None = None) -> None:
-        """Have the guest reboot itself, and wait until it is ready again."""
+        """Make the guest reboot itself, and wait until it is ready again."""
         since = self._expect_boot()
         self.spawn("sync; reboot -f")
         self.wait_event("RESET", since)
@@ -301,7 +301,7 @@ class Guest:
         self.wait_ready(timeout)
 
     def running(self) -> bool:
-        """QEMU has not ended."""
+        """Whether QEMU still runs."""
         return self._process.poll() is None
 
     def signal(self, number: int) -> None:
@@ -313,12 +313,12 @@ class Guest:
         self._process.kill()
 
     def power_off(self, timeout: float = 30) -> None:
-        """Have the guest end properly: unmount, unload, power off."""
+        """Make the guest end cleanly: unmount, unload, power off."""
         self.spawn("umount /okl4; rmmod okl4fs; sync; poweroff -f")
         self._process.wait(timeout)
 
     def stop(self) -> None:
-        """End QEMU, whatever the guest is doing, and remove what was its own."""
+        """End QEMU, whatever the guest is doing, and remove its files."""
         if self._process and self._process.poll() is None:
             try:
                 self.qmp("quit", timeout=5)

@@ -9,7 +9,7 @@ from pathlib import Path
 from . import paths
 from .kernel import Kernel
 
-# What a guest may load; what these depend on comes along.
+# Modules that a guest may load; their dependencies are included automatically.
 MODULES = ("virtio_pci", "virtio_console", "virtiofs", "vmw_vsock_virtio_transport",
            "virtio_net", "virtio_rng")
 

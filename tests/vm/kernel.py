@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Guest kernels: each is made once, kept in the cache, and can have the driver built against it."""
+"""Guest kernels: each is made once and kept in the cache, and the driver can be built against it."""
 import json
 import os
 import re
@@ -19,14 +19,14 @@ class KernelError(Exception):
 
 
 class Source(Protocol):
-    """Where a kernel comes from. Fetched or built: its class has these."""
+    """Where a kernel comes from, whether it is fetched or built."""
     arch: str
     make_args: tuple[str, ...]  # more arguments of make when a module is built
-    slower: float  # times as long as Debian's kernel this one may take for anything
-    detects: bool  # it has what detectors.check() asks
+    slower: float  # how many times as long as Debian's kernel this one may take
+    detects: bool  # it has what detectors.check() needs
 
     def folder(self, name: str) -> str:
-        """Its place in the cache; another one when the kernel `name` has to be made anew."""
+        """Its place in the cache; the place changes when the kernel `name` has to be made again."""
 
     def fill(self, temp: Path, final: Path) -> dict[str, str]:
         """Put the kernel below temp/root, which will be called final/root.
@@ -37,7 +37,7 @@ class Source(Protocol):
         """
 
 
-# Headers that were made for a newer gcc, and with a pahole
+# The headers were made for a newer gcc, and with pahole
 NEWER_ARGS = ("CC=gcc", "CONFIG_CC_HAS_MIN_FUNCTION_ALIGNMENT=", "CONFIG_PAHOLE_VERSION=0")
 
 SOURCES: dict[str, Source] = {
@@ -50,7 +50,7 @@ SOURCES: dict[str, Source] = {
     "kcsan": DebugKernel("kcsan", slower=3),
 }
 DEFAULT = "6.1"
-# What the suite kernels tests, beside the default
+# The kernels that the suite `kernels` tests, beside the default
 OTHERS = ("6.12", "backports")
 
 
@@ -89,7 +89,7 @@ def _folder(key: str) -> Path:
 
 
 def _key(name: str) -> str:
-    """The key that is meant: itself, or the version of a kernel in the cache, or its beginning."""
+    """The key for a name: the key itself, or the version of a kernel in the cache, or its beginning."""
     if name in SOURCES:
         return name
     for key in (DEFAULT, *OTHERS):

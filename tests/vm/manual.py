@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The examples in the manual's Markdown pages, for tests that run them as they stand there."""
+"""The examples in the manual's Markdown pages, for tests that run them unchanged."""
 import re
 import subprocess
 import textwrap
@@ -8,7 +8,7 @@ from . import paths
 
 
 def examples(page: str, language: str) -> list[str]:
-    """The blocks of docs/PAGE, or of a page at the top, that are in a language."""
+    """The blocks of docs/PAGE, or of a page at the top, in a language."""
     folder = paths.ROOT if page == "README.md" else paths.ROOT / "docs"
     text = (folder / page).read_text(encoding="utf-8")
     found = re.findall(rf"^( *)```{language}\n(.*?)^\1```$", text, re.M | re.S)
@@ -18,7 +18,7 @@ def examples(page: str, language: str) -> list[str]:
 
 
 def words(text: str) -> list[str]:
-    """Arguments of a program as a shell reads them."""
+    """The arguments of a program as a shell reads them."""
     done = subprocess.run(["sh", "-c", "printf '%s\\0' " + text], text=True, capture_output=True,
                           timeout=30, check=True)
     return done.stdout.split("\0")[:-1]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A newer QEMU than Debian 12's, from trixie-backports, kept in the cache with its libraries.
 
-It is not installed: its own dynamic loader starts it in the folder where it lies, so it needs no
-privileges and meets none of this machine's libraries.
+It is not installed: its own dynamic loader starts it from its folder, so it needs no privileges and does
+not use this machine's libraries.
 """
 from pathlib import Path
 
@@ -13,7 +13,7 @@ SUITE = "trixie-backports"
 
 
 def _packages(private: apt.PrivateApt) -> list[str]:
-    """QEMU and all it needs."""
+    """QEMU and all that it needs."""
     return private.closure(["qemu-system-x86"])
 
 
@@ -26,7 +26,7 @@ def root() -> Path:
 
 
 def program() -> list[str]:
-    """How it is started."""
+    """The command that starts it."""
     usr = root() / "usr"
     libraries = usr / "lib/x86_64-linux-gnu"
     return ["/usr/bin/env", f"QEMU_MODULE_DIR={libraries}/qemu",

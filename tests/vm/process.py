@@ -14,7 +14,7 @@ from pathlib import Path
 
 
 class Timeout(Exception):
-    """Something that was waited for did not come in time."""
+    """An awaited event did not come in time."""
 
 
 class Deadline:
@@ -35,7 +35,7 @@ class Deadline:
         return max(0.0, self._end - time.monotonic()) / self.slower
 
     def left_s(self) -> float:
-        """Seconds that remain by the clock, for a wait of the operating system's."""
+        """Seconds that remain by the clock, for a system call that waits."""
         return self.left() * self.slower
 
     def check(self, what: str) -> None:
@@ -47,8 +47,8 @@ class Deadline:
 class Process:
     """A child in a process group of its own, ended with its whole group at the latest at exit.
 
-    One that the main thread started is ended even when we are killed by SIGKILL: the kernel sends
-    the signal when the thread that forked is gone, so for other threads it would come too early.
+    A child that the main thread started is ended even when we are killed by SIGKILL. The kernel sends the
+    signal when the thread that forked has ended, so for other threads it would come too early.
     """
 
     _alive: set["Process"] = set()
@@ -111,7 +111,7 @@ class Process:
         return self._popen.returncode
 
     def stop(self, timeout: float = 10) -> int:
-        """SIGTERM, then SIGKILL for one that does not listen; the exit status."""
+        """Send SIGTERM, then SIGKILL if it does not end; the exit status."""
         self.signal(signal.SIGTERM)
         try:
             return self.wait(timeout)

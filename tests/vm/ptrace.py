@@ -27,7 +27,7 @@ def threads(pid: int) -> dict[str, int]:
 
 
 class StoppedThread:
-    """A thread that stands still, until its process ends or the context is left."""
+    """A thread that is stopped until its process ends or the context is left."""
 
     def __init__(self, pid: int, name: str):
         self.tid = threads(pid)[name]
@@ -39,7 +39,7 @@ class StoppedThread:
         return self
 
     def wait_end(self, limit_s: float) -> None:
-        """Wait until the process was killed; until we have taken note, the thread is not gone."""
+        """Wait until the process was killed; the thread stays until we have waited for it."""
         deadline, poller = Deadline(limit_s), select.poll()
         while os.waitpid(self.tid, WALL | os.WNOHANG)[0] == 0:
             deadline.check(f"the end of thread {self.tid}")

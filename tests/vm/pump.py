@@ -7,9 +7,9 @@ import threading
 
 
 class Peer:
-    """Somebody at the other end of a socket. feed() is called in the pump's thread, under its lock.
+    """The object for one socket. feed() is called in the pump's thread, under its lock.
 
-    `outgoing` may be appended to by anybody who holds the lock, followed by Pump.wake().
+    Any thread that holds the lock may append to `outgoing` and then call Pump.wake().
     """
 
     def __init__(self):
@@ -94,7 +94,7 @@ class Pump:
                 pass
             except OSError:
                 self._lost(peer, sock)
-            except Exception as error:  # a protocol error, for whoever waits
+            except Exception as error:  # a protocol error, for the threads that wait
                 self.error = error
                 self._lost(peer, sock)
             self.changed.notify_all()

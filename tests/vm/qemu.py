@@ -11,7 +11,7 @@ from . import newqemu
 
 
 class QemuError(Exception):
-    """This QEMU cannot do what was asked."""
+    """This QEMU cannot do what was requested."""
 
 
 DEVICE = "okl4fs0"
@@ -36,7 +36,7 @@ ROOT_PORT_ARGS = ("-device", f"pcie-root-port,id={ROOT_PORT},chassis=1")
 
 
 def installed() -> list[str]:
-    """How QEMU is started: OKL4FS_QEMU (words as in a shell), or Debian's."""
+    """The command that starts QEMU: OKL4FS_QEMU (words as in a shell), or Debian's."""
     return shlex.split(os.environ.get("OKL4FS_QEMU", "/usr/bin/qemu-system-x86_64"))
 
 
@@ -61,7 +61,7 @@ def default_way() -> str:
 
 
 def for_way(way: str) -> list[str]:
-    """How a QEMU that has this way is started: the one installed, or else a newer one."""
+    """The command that starts a QEMU with this way: the installed one, or else a newer one."""
     if way not in WAYS:
         raise QemuError(f"no way {way}: there are {', '.join(WAYS)}")
     program, needs = installed(), WAYS[way].since
@@ -91,24 +91,24 @@ CONSOLE = {"amd64": "ttyS0", "arm64": "ttyAMA0"}
 
 
 def for_guest(arch: str, way: str) -> list[str]:
-    """How a QEMU is started for guests of an architecture."""
+    """The command that starts a QEMU for guests of an architecture."""
     if arch == "amd64":
         return for_way(way)
     program = ["/usr/bin/qemu-system-aarch64"]
     if not os.path.exists(program[0]):
         raise QemuError("guests of arm64 need the package qemu-system-arm")
     if way != "fs":
-        raise QemuError(f"guests of arm64 have the way fs only, not {way}")
+        raise QemuError(f"guests of arm64 support only the way fs, not {way}")
     return program
 
 
 def machine_args(arch: str, accel: str, mem_mib: int, smp: int) -> list[str]:
     """The machine itself. Its memory is shared with the daemon."""
     # Without erms and fsrm the kernel copies in a loop, which TCG runs six times faster. After
-    # cmpxchg16b TCG (7.2) sometimes has wrong flags, of which Linux 6.12 dies while it starts.
+    # cmpxchg16b TCG (7.2) sometimes has wrong flags, which makes Linux 6.12 crash at boot.
     cpu = "host" if accel == "kvm" else "max,-erms,-fsrm,-cx16"
-    # For a machine that can never have a second CPU, TCG leaves out all atomics and barriers; but
-    # the daemon is one, beside it. So leave room for one.
+    # If a machine can never have a second CPU, TCG leaves out all atomics and barriers. But the daemon
+    # runs on another CPU and needs them. So leave room for a second one.
     cpus = f"{smp},maxcpus={max(smp, 2)}" if accel == "tcg" else str(smp)
     machine, none = "q35", ["-vga", "none"]
     if arch == "arm64":

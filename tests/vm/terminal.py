@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Joins a command in the guest to this process's own input and output."""
+"""Connects a command in the guest to this process's input and output."""
 import os
 import select
 import shutil

@@ -45,7 +45,7 @@ class Changes(VmTest):
             deadline.check(f"/all to show {wanted}, not {found}")
 
     def hear(self, command, word: str, timeout: float = 60) -> None:
-        """Wait until a command has said so, or has ended."""
+        """Wait until a command has printed a text, or has ended."""
         command.wait_output(f"{word}\n", timeout)
 
     def test_a_node_comes_and_goes(self):
@@ -75,7 +75,7 @@ class Changes(VmTest):
         self.guest.check("rm /okl4/new")
 
     def test_sleepers(self):
-        """Nobody takes what is written, so reader, writer and poller sleep."""
+        """What is written is not taken, so reader, writer and poller sleep."""
         self.add("stuck", listens(self.scratch / "stuck.sock"))
         self.wait_nodes("stuck")
         self.guest.check("mkfifo /okl4/stuck")
@@ -86,7 +86,7 @@ class Changes(VmTest):
         self.guest.check("rm /okl4/stuck")
 
     def test_nothing_is_left_for_who_comes_later(self):
-        """Bytes that nobody took are gone with the channel, if nobody has it open."""
+        """Bytes that were not taken are gone with the channel, if no program has it open."""
         self.add("new", listens(self.scratch / "new.sock"))
         self.wait_nodes("new")
         self.guest.check("mkfifo /okl4/new && echo stale > /okl4/new")
@@ -115,7 +115,7 @@ class Changes(VmTest):
         self.assertEqual(status, 0, output)
 
     def test_replaced_under_the_same_name(self):
-        """Another ring size and endpoint; who opens it anew gets the new one."""
+        """Another ring size and endpoint; a program that opens it again gets the new one."""
         self.add("new")
         self.wait_nodes("new")
         self.guest.check("okl4test seq /all/new records=100")
@@ -126,7 +126,7 @@ class Changes(VmTest):
             self.guest.check("okl4test seq /all/new records=100 max=4K")
 
     def test_reload(self):
-        """SIGHUP applies the difference; what goes on does not notice."""
+        """SIGHUP applies the difference; what does not change is not disturbed."""
         stream = self.guest.spawn("okl4test seq /okl4/first records=20000 progress=1000")
         stream.wait_output("progress ", 60)
         channels = self.daemon.config["guests"][0]["channels"]
@@ -187,7 +187,7 @@ class Changes(VmTest):
         self.wait_node("new", "640 0 0")
 
     def test_reload_gives_a_node_to_another(self):
-        """The channel is replaced, and its node is another's; a reload of the same changes nothing."""
+        """The channel is replaced, and its node has another owner; a reload without a change does nothing."""
         channels = self.daemon.config["guests"][0]["channels"]
         new = {"name": "new", "ring_bytes": 8192, "endpoint": echo(), "guest_uid": 1000}
         try:

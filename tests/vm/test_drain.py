@@ -13,7 +13,7 @@ DRAIN = "/sys/module/okl4fs/parameters/drain_ms"
 
 
 class Drain(VmTest):
-    """A guest a test, since each ends it."""
+    """One guest per test, since each test ends it."""
 
     def start(self) -> socket.socket:
         """A guest that has written 4 MiB to a client that reads nothing yet; the client."""
@@ -38,7 +38,7 @@ class Drain(VmTest):
             while data := client.recv(1 << 20):
                 total += len(data)
         except ConnectionResetError:
-            pass  # what is lost may be told so
+            pass  # the client may get an error for what is lost
         return total
 
     def wait_end(self) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The driver comes and goes, the guest is reset, two guests share a daemon: nobody else notices."""
+"""The driver comes and goes, the guest is reset, two guests share a daemon: others are not disturbed."""
 import re
 import signal
 import unittest
@@ -13,7 +13,7 @@ ENDLESS = "records=1000000000 progress=500"
 
 
 def progress(text: str) -> int:
-    """How many records a running `okl4test seq` has told of."""
+    """How many records a running `okl4test seq` has reported."""
     found = re.findall(r"progress (\d+)\.", text)
     return int(found[-1]) if found else 0
 
@@ -39,7 +39,7 @@ class Driver(VmTest):
                          "cat /tmp/device > unbind", 30)
 
     def bind(self) -> None:
-        """And give it back."""
+        """Give it back to the driver."""
         self.guest.check("cd /sys/bus/virtio/drivers/*okl4* && cat /tmp/device > bind", 30)
 
     def works(self) -> None:
@@ -64,7 +64,7 @@ class Driver(VmTest):
             self.works()
 
     def test_unbind_and_bind_with_sleepers(self):
-        """unbind: sleepers wake with EIO, poll says HUP and ERR; bind: a new open works."""
+        """After unbind, sleepers wake with EIO and poll reports HUP and ERR; after bind, a new open works."""
         reader = self.guest.spawn("mkfifo /okl4/unused; cat /okl4/unused")
         writer = self.start_seq()
         self.unbind()
@@ -97,7 +97,7 @@ class Driver(VmTest):
         self.assertIn("reboot: Restarting system", self.guest.console()[since:])
 
     def cut_off(self, how) -> None:
-        """The guest begins anew amid a stream."""
+        """The guest restarts in the middle of a stream."""
         host = HostTool(self.scratch, "stream", f"unix:{self.scratch}/half.sock", "read=eof",
                         "seed=5", "piece=4K")
         writer = self.guest.spawn("okl4test stream /okl4/half write=1G seed=5 progress=4M")
@@ -127,7 +127,7 @@ class TwoGuests(VmTest):
         cls.red.wait_ready()
 
     def test_1_each_has_its_own_bytes(self):
-        """Both stream over channels of one name; each host end gets its guest's bytes alone."""
+        """Both stream over channels of one name; each host end gets only its own guest's bytes."""
         size, hosts, commands = 32 << 20, [], []
         for seed, (name, guest) in enumerate((("red", self.red), ("blue", self.blue)), start=1):
             hosts.append(HostTool(self.scratch, "stream", f"unix:{self.scratch}/{name}.out.sock",

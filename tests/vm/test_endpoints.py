@@ -43,7 +43,7 @@ class Sockets(VmTest):
         cls.guest.check("for f in " + " ".join(channels) + "; do mkfifo /okl4/$f; done")
 
     def server(self, name: str) -> socket.socket:
-        """Somebody who listens where a channel connects to."""
+        """A server at the place that a channel connects to."""
         if name == "unix":
             sock = socket.socket(socket.AF_UNIX)
             sock.bind(self.unix)
@@ -64,20 +64,20 @@ class Sockets(VmTest):
         return context
 
     def endpoint(self, name: str) -> dict:
-        """What `channel.list` says of it."""
+        """Its entry in `channel.list`."""
         channels = self.daemon.rpc("channel.list", {"guest": "vm"})["channels"]
         return next(channel["endpoint"] for channel in channels if channel["name"] == name)
 
     @staticmethod
     def take(sock) -> bytes:
-        """All to the end."""
+        """Read to the end."""
         data = b""
         while piece := sock.recv(1 << 16):
             data += piece
         return data
 
     def in_background(self, target) -> None:
-        """In a thread that must end with the test."""
+        """Run it in a thread that must end with the test."""
         thread = threading.Thread(target=target)
         thread.start()
         self.addCleanup(lambda: (thread.join(LIMIT_S), self.assertFalse(thread.is_alive())))
@@ -128,7 +128,7 @@ class Sockets(VmTest):
                     self.assertNotEqual(self.guest.run(write.format("lost", name))[0], 0)
 
     def client(self, name: str) -> socket.socket:
-        """A client that the daemon has taken."""
+        """A client that the daemon has accepted."""
         clients = self.endpoint(name)["clients"]
         if name in ("host", "late"):
             sock = socket.socket(socket.AF_UNIX)
@@ -142,10 +142,10 @@ class Sockets(VmTest):
         return sock
 
     def test_no_echo_is_cut_between_two_connections(self):
-        """One that opens before the one before was seen to end is on the same connection.
+        """A writer that opens before the daemon saw the end of the one before uses the same connection.
 
-        So a connection is one echo or several, whole and in order, with an end of file behind them;
-        how many is a matter of who is faster.
+        So a connection carries one echo or several, whole and in order, with an end of file after them;
+        how many depends on which side is faster.
         """
         server, n = self.server("unix"), 40
         lines = [f"{100 + i}\n".encode() for i in range(n)]
@@ -164,13 +164,13 @@ class Sockets(VmTest):
             self.assertTrue(data.endswith(b"\n") and len(data) % 4 == 0, taken)
 
     def test_a_late_client_gets_all_echoes_as_one(self):
-        """With one end of file, behind the last."""
+        """With one end of file, after the last."""
         self.guest.check("for i in 1 2 3; do echo $i > /okl4/late; done")
         with self.client("late") as sock:
             self.assertEqual(self.take(sock), b"1\n2\n3\n")
 
     def test_end_of_a_connection(self):
-        """EOF and EPIPE for who has it open; who opens then gets the next one."""
+        """EOF and EPIPE for programs that have it open; a program that opens it later gets the next one."""
         server = self.server("connect")
 
         def serve():
@@ -186,7 +186,7 @@ class Sockets(VmTest):
             "exec 3>&-; done", timeout=60), "hello\nbroken\n" * 2)
 
     def test_question_and_answer(self):
-        """Half-closes over TLS: what was asked is answered when it was asked to the end."""
+        """Half-closes over TLS: a question is answered when it was sent to its end."""
         server = self.server("tls-connect")
 
         def serve():

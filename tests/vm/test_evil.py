@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A hostile guest: nonsense on the queues, scribbling over shared memory. Its channel fails; the
-daemon and the other guest do not notice. (The kinds: tests/vm/guest/okl4test/evil_*.c)"""
+daemon and the other guest are not disturbed. (The kinds: tests/vm/guest/okl4test/evil_*.c)"""
 import re
 import unittest
 
@@ -39,7 +39,7 @@ class Evil(VmTest):
         return self.daemon.rpc("channel.list", {"guest": "evil"})["channels"][0]["errors"]
 
     def run_evil(self, name: str) -> list[tuple[str, str]]:
-        """Do it; the daemon must count it and be well; the failures that were to be seen."""
+        """Run one kind; the daemon must count it and stay healthy. Returns the failures that were seen."""
         pid, since, before = self.daemon.pid, len(self.daemon.log()), self.errors()
         status, output = self.evil.run(f"okl4test evil {name} seed={since}", 120)
         self.assertEqual(status, 0, output)
@@ -54,7 +54,7 @@ class Evil(VmTest):
         return failures
 
     def test_aa_log_names_guest_channel_and_reason(self):
-        """Before so much happens that lines are left out."""
+        """Runs first, before log lines are left out because there are too many."""
         for kind in ("tail_past_head", "head_back"):
             since = len(self.daemon.log())
             for _, sentence in self.run_evil(kind):

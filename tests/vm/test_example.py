@@ -8,7 +8,7 @@ from vm.base import VmTest
 
 
 class Example(VmTest):
-    """One guest with the channel whose name is the original's."""
+    """One guest with a channel that has the original's name."""
 
     @classmethod
     def setUpClass(cls):
@@ -19,7 +19,7 @@ class Example(VmTest):
         cls.one_guest({"intervm_test": {"type": "intervm", "file": str(path), "rounds": 3}})
 
     def test_file_comes_whole_each_time(self):
-        """Close, wait for the other end, open again, send once more."""
+        """Close, wait for the other end, open again, send again."""
         self.guest.check("mknod /okl4/intervm_test p")
         size, digest = len(self.content), hashlib.sha256(self.content).hexdigest()
         with self.subTest("as the document has it"):

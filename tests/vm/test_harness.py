@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The tools that the guest tests stand on: a guest that lies makes every other test worthless."""
+"""The tools that the guest tests rely on: if these report wrong results, every other test is worthless."""
 import os
 import select
 import signal
@@ -82,7 +82,7 @@ class BareGuest(unittest.TestCase):
 
 
 class Lives(unittest.TestCase):
-    """Guests that end, or begin again."""
+    """Guests that end or restart."""
 
     def test_reset_and_reboot(self):
         with Guest(driver=False) as guest:

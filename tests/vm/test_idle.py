@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Nothing moves: nobody wakes up."""
+"""When nothing moves, nothing wakes up."""
 import re
 import select
 import unittest
@@ -42,7 +42,7 @@ class Idle(VmTest):
         return self.daemon.rpc("guest.list")["guests"][0]["requests"]
 
     def assert_no_wake_up(self) -> None:
-        """What was going on comes to its end; then no thread of the daemon runs at all."""
+        """Wait until earlier activity has ended; then no thread of the daemon may run at all."""
         deadline = Deadline(20)
         before = self.switches()
         self.window(1)
@@ -54,7 +54,7 @@ class Idle(VmTest):
         self.assertEqual(self.switches(), before)
 
     def test_daemon_sleeps(self):
-        """With files open in the guest that nobody reads or writes."""
+        """With files open in the guest that are not read or written."""
         holder = self.guest.spawn("exec sleep 1000 <>/okl4/echo")
         self.guest.check("true")
         self.assert_no_wake_up()
@@ -62,7 +62,7 @@ class Idle(VmTest):
         holder.wait(10)
 
     def test_no_ping_when_nobody_waits(self):
-        """The driver asks for the host's health only on behalf of somebody who waits."""
+        """The driver asks whether the host is alive only while something waits."""
         holder = self.guest.spawn("exec sleep 1000 <>/okl4/echo")
         self.guest.check("true")
         before = self.requests()
@@ -72,7 +72,7 @@ class Idle(VmTest):
         holder.wait(10)
 
     def test_ping_while_somebody_waits(self):
-        """And then it does."""
+        """While something waits, the driver does ask."""
         reader = self.guest.spawn("mkfifo /okl4/unused; exec cat /okl4/unused")
         before, deadline = self.requests(), Deadline(30)
         while self.requests() < before + 2:

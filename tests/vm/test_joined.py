@@ -19,7 +19,7 @@ def to(guest: str, channel: str) -> dict:
 
 
 class Bridge(VmTest):
-    """QEMU listens, so that a killed daemon comes back by itself."""
+    """QEMU listens, so that a restarted daemon reconnects by itself."""
 
     @classmethod
     def setUpClass(cls):
@@ -38,7 +38,7 @@ class Bridge(VmTest):
         cls.seed = int(os.environ.get("OKL4FS_SEED") or random.SystemRandom().randrange(1 << 32))
 
     def wait_reader(self, side: int) -> None:
-        """Wait until a writer of a guest would find a reader: an open of ours does not wait."""
+        """Wait until a writer in a guest would find a reader, since our open does not wait."""
         deadline = Deadline(30)
         while True:
             mine, other = (self.daemon.rpc("channel.list", {"guest": f"vm{n}"})["channels"][0]
@@ -59,7 +59,7 @@ class Bridge(VmTest):
             deadline.check(f"the ring {way} of vm{side + 1} to be full ({channel})")
 
     def test_a_file_goes_over_and_ends(self):
-        """cat on the one side, echo on the other; each end of the writer is the reader's."""
+        """cat on one side, echo on the other; the reader sees each end of the writer."""
         for one, other in ((0, 1), (1, 0)):
             for n in range(3):
                 reader = self.guests[other].spawn(f"cat {self.nodes[other]}")
@@ -69,7 +69,7 @@ class Bridge(VmTest):
 
     def test_epipe_and_half_a_close(self):
         """The reader leaves: the writer gets EPIPE; the other direction goes on."""
-        # The reader waits until both rings are full, and so leaves bytes behind however fast it is.
+        # The reader waits until both rings are full, so it leaves bytes behind, however fast it is.
         self.guests[1].check("mkfifo /run/go")
         reader = self.guests[1].spawn(f"exec < {self.nodes[1]}; cat /run/go; head -c 1000000 | wc -c")
         self.wait_reader(0)
@@ -108,7 +108,7 @@ class Bridge(VmTest):
 
     def test_z_a_guest_that_dies(self):
         """The other one sees an end-of-file; a new guest of that name is joined again."""
-        # Not cat, which keeps what it has until more comes (busybox's, by sendfile)
+        # Not busybox's cat: it uses sendfile and keeps what it has until more comes
         reader = self.guests[1].spawn(f"while read line; do echo $line; done < {self.nodes[1]}")
         self.wait_reader(0)
         writer = self.guests[0].spawn(f"echo last words > {self.nodes[0]}; sleep 1000 >> "

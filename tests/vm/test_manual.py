@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What docs/qemu.md says to paste: it is what okl4fsctl prints, and a guest comes up with it."""
+"""The arguments in docs/qemu.md are those that okl4fsctl prints, and a guest boots with them."""
 import unittest
 
 from vm import Deadline, guest_config, manual
@@ -10,7 +10,7 @@ SOCKET = "/run/okl4fs/vm1.sock"
 
 
 class Pasted(VmTest):
-    """A daemon with a guest vm1, and a machine that is started with words of the manual."""
+    """A daemon with a guest vm1, and a machine that is started with arguments from the manual."""
     mode = "listen"
 
     @classmethod
@@ -22,7 +22,7 @@ class Pasted(VmTest):
 
     @classmethod
     def here(cls, text: str) -> str:
-        """A text of the manual with our socket."""
+        """A text of the manual with our socket's path."""
         return text.replace(SOCKET, cls.socket)
 
     @classmethod
@@ -37,7 +37,7 @@ class Pasted(VmTest):
         return manual.words(output)
 
     def talk(self) -> None:
-        """There and back."""
+        """Send bytes there and back."""
         deadline = Deadline(60)
         while self.guest.run("rm -f /okl4/echo; mkfifo /okl4/echo")[0]:
             deadline.check("the device in the guest")
@@ -67,7 +67,7 @@ class DaemonListens(Pasted):
         cls.guest = cls.start_guest(None, way="fs", qemu_args=cls.words(1)[:-2] + cls.words(2))
 
     def monitor(self, line: str) -> None:
-        """A line for QEMU's monitor, which says nothing when it is content; or what else is to do."""
+        """Do a line of the manual: a command for QEMU's monitor, or another step."""
         command, _, what = line.partition("  ")
         since = self.guest.n_events()
         if command:

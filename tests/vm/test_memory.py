@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Guest memory: added and taken away under a stream, in small pieces, and not there at all."""
+"""Guest memory: added and taken away under a stream, in small pieces, and exhausted."""
 import re
 import socket
 import unittest
@@ -13,19 +13,19 @@ ENDLESS = "records=1000000000 progress=100"
 
 
 def counters(text: str) -> dict[str, str]:
-    """What a file of the driver in debugfs says."""
+    """The values in one of the driver's files in debugfs."""
     return dict(line.split(" ", 1) for line in text.splitlines())
 
 
 class MemoryTest(VmTest):
-    """What both kinds of test need."""
+    """Common parts of the tests."""
 
     def channel(self, name: str) -> dict:
-        """What the daemon tells of a channel."""
+        """The daemon's entry for a channel."""
         return {c["name"]: c for c in self.daemon.rpc("channel.list")["channels"]}[name]
 
     def counters(self, name: str) -> dict[str, str]:
-        """What the driver tells of a channel."""
+        """The driver's counters of a channel."""
         return counters(self.guest.check(
             f"cat $(grep -lx 'name {name}' /sys/kernel/debug/okl4fs/*/channels/*)"))
 
@@ -37,7 +37,7 @@ class MemoryTest(VmTest):
         return command
 
     def goes_on(self, stream) -> None:
-        """From here on, some hundred records more."""
+        """Wait for some hundred more records."""
         self.assertFalse(stream.done(), stream.output[-500:])
         seen = int(re.findall(rb"progress (\d+)\.", stream.output)[-1])
         stream.wait_output(f"progress {seen + 300}.", LIMIT_S)
@@ -113,7 +113,7 @@ class Scarce(MemoryTest):
         self.wait_given_back("large")
 
     def free_mib(self) -> int:
-        """Memory that nobody uses."""
+        """Free memory."""
         return int(re.search(r"MemFree: +(\d+)", self.guest.check("cat /proc/meminfo"))[1]) // 1024
 
     def wait_given_back(self, name: str) -> None:
@@ -123,13 +123,13 @@ class Scarce(MemoryTest):
             deadline.check(f"{name} to give its memory back")
 
     def wait_free(self, mib: int) -> None:
-        """Wait until so much memory is free again."""
+        """Wait until this much memory is free again."""
         deadline = Deadline(LIMIT_S)
         while self.free_mib() < mib:
             deadline.check(f"{mib} MiB to be free (it is {self.free_mib()})")
 
     def test_given_back(self):
-        """Unlinked and closed, again and again: no page stays away."""
+        """Unlink and close again and again: every page is given back."""
         self.guest.check("mkfifo /okl4/large; exec 3<>/okl4/large")
         self.guest.check("rm /okl4/large")
         self.wait_given_back("large")
@@ -145,7 +145,7 @@ class Scarce(MemoryTest):
         self.wait_free(before - 8)
 
     def test_single_pages(self):
-        """When no two free pages join, a memsection is thousands of chunks, and works as any."""
+        """Without adjacent free pages, a memsection has thousands of chunks, and works like any other."""
         self.guest.check("insmod /lib/okl4frag.ko keep_mib=210", LIMIT_S)
         self.guest.check("okl4test seq /okl4/large records=10000 max=64K", 300)
         counters = self.counters("large")
@@ -159,7 +159,7 @@ class Scarce(MemoryTest):
         self.assertNotEqual(self.counters("large")["fwd.chunk_bytes"], "4096")
 
     def test_out_of_memory(self):
-        """It is ENOMEM for who opens; who has the memory goes on; nobody is killed for it."""
+        """An open gets ENOMEM; programs that have memory go on; the OOM killer ends none of them."""
         stream = self.start_stream()
         since = len(self.guest.console())
         self.guest.check("insmod /lib/okl4frag.ko keep_mib=40; mkfifo /okl4/large /okl4/small",
@@ -224,7 +224,7 @@ class Bounded(MemoryTest):
                 self.wait_memory(f"c{i}", False)
 
     def test_kept_while_bytes_are_there(self):
-        """What nobody has taken yet is delivered to a client that comes later; then they go."""
+        """What was not taken yet is delivered to a client that comes later; then the rings are given back."""
         self.guest.check("echo late > /okl4/c0")
         self.wait_memory("c0", True)
         with socket.socket(socket.AF_UNIX) as client:

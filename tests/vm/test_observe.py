@@ -56,7 +56,7 @@ class Observe(VmTest):
         return found[0]
 
     def need_tracing(self) -> None:
-        """Debian's kernels have it, and a small one that is built for something else may not."""
+        """Skip the test if the kernel has no tracing: Debian's kernels have it, small special ones may not."""
         if self.guest.run(f"test -d {TRACING}/events/okl4fs")[0]:
             self.assertNotEqual(kernel.default(), kernel.DEFAULT)
             self.skipTest("this kernel was built without tracing")
@@ -161,7 +161,7 @@ class Observe(VmTest):
         self.guest.check("rm /okl4/counted")
 
     def test_counters_of_a_full_ring(self):
-        """A writer whose bytes nobody takes: the file shows how full the ring is, and the stall."""
+        """A writer whose bytes are not taken: the file shows how full the ring is, and the stall."""
         self.guest.check("mkfifo /okl4/out")
         writer = self.guest.spawn("exec dd if=/dev/zero bs=4096 count=1000 of=/okl4/out")
         self.guest.check(f"until grep -q '^tx.stalls_full 1' {DEBUGFS}/channels/*; do :; done", 60)
@@ -173,7 +173,7 @@ class Observe(VmTest):
         self.assertEqual(shown["tx.host_state"], "never_opened")
 
     def test_odd_names(self):
-        """Spaces, backslashes and what is not ASCII are octal, so that a line is a line."""
+        """Spaces, backslashes and non-ASCII bytes are octal, so that a name cannot span lines."""
         shown = self.channel(r'odd\040\134name\011\303\251"')
         self.assertEqual(shown["memory"], "none")
 
@@ -194,7 +194,7 @@ class Observe(VmTest):
             "! rmmod okl4fs 2>/dev/null", 60)
 
     def test_readers_while_the_driver_comes_and_goes(self):
-        """Whoever reads all the time gets whole files, ENOENT, ENXIO or EIO, and nothing crashes."""
+        """Programs that read all the time get whole files, ENOENT, ENXIO or EIO, and nothing crashes."""
         readers = [self.guest.spawn("while :; do cat /sys/kernel/debug/okl4fs/*/channels/* "
                                     "/sys/kernel/debug/okl4fs/*/device; done >/dev/null 2>&1")
                    for _ in range(2)]
@@ -208,7 +208,7 @@ class Observe(VmTest):
         self.assertEqual(self.device()["channels"], str(len(ECHOES) + 1))
 
     def test_host_that_is_lost(self):
-        """The device's file and the trace tell of a host that died and of one that came."""
+        """The device's file and the trace show that a host died and that one came back."""
         self.need_tracing()
         before = self.device()
         self.assertEqual((before["host"], before["carrier"]), ("there", "fs"))
@@ -250,7 +250,7 @@ class Observe(VmTest):
             self.guest.check(f"echo {default} > {PARAMETERS}/{name}")
 
     def test_spinning(self):
-        """With a spin before each sleep the same bytes arrive, and who finds none sleeps after all."""
+        """With a spin before each sleep the same bytes arrive, and a reader that finds none still sleeps."""
         self.guest.check(f"echo 1000 > {PARAMETERS}/spin_us")
         self.guest.check("okl4test seq /okl4/echo records=2000 && rm /okl4/echo", 60)
         self.guest.check("mkfifo /okl4/spun")
@@ -272,7 +272,7 @@ class Observe(VmTest):
                          "insmod /lib/okl4fs.ko && mount -t okl4fs okl4fs /okl4")
 
     def test_modinfo(self):
-        """modinfo knows all there is to know, in the version of the whole project."""
+        """modinfo shows every field, with the version of the whole project."""
         said: dict[str, list[str]] = {}
         for line in subprocess.run(
                 ["/usr/sbin/modinfo", kernel.module(kernel.get())], check=True,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""README.md, "Using it": what it says to type, typed, with the daemon's own paths in /run."""
+"""README.md, "Using it": its commands, run as they stand there, with the daemon's default paths in /run."""
 import os
 import re
 import shutil
@@ -11,7 +11,7 @@ from vm.base import VmTest
 
 
 class Readme(VmTest):
-    """A /run of our own, in a mount name space that somebody holds."""
+    """A /run of our own, in a mount name space that a helper process keeps alive."""
 
     @classmethod
     def setUpClass(cls):
@@ -35,7 +35,7 @@ class Readme(VmTest):
         cls.text = cls.text[cls.text.index("## Using it"):]
 
     def code(self, begins: str) -> str:
-        """The code in the running text that begins like this, on one line."""
+        """The inline code that begins like this, joined to one line."""
         found, = re.findall(rf"`({re.escape(begins)}[^`]*)`", self.text)
         return " ".join(found.split())
 
@@ -44,7 +44,7 @@ class Readme(VmTest):
         return [*self.inside, "sh", "-c", "exec " + command.replace("build/", f"{paths.BUILD}/")]
 
     def test_using_it(self):
-        """Daemon, guest, and a word from there."""
+        """Start daemon and guest, and receive a word from the guest."""
         block, = re.findall(r"```\n(.*?)```", self.text.partition("\n2. ")[0], re.S)
         daemon, ctl = (line.strip().split("   ")[0] for line in block.strip().splitlines())
         with open(self.scratch / "log", "wb") as log:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The daemon is killed and comes back: the guest heals by itself, nothing is lost or doubled."""
+"""The daemon is killed and comes back: the guest recovers by itself, nothing is lost or doubled."""
 import os
 import random
 import unittest
@@ -8,7 +8,7 @@ from vm import Daemon, Deadline, guest_config
 from vm.base import VmTest, echo, listens
 from vm.hostend import HostTool, moved
 
-# A healed guest goes on within this: the driver looks once a second, and backs off
+# A guest has recovered within this time: the driver looks once a second, and backs off
 HEALING_S = 30
 
 
@@ -81,7 +81,7 @@ class Connect(VmTest):
         self.assertEqual(moved(output)["read"][0], 1 << 20)
 
     def test_away_for_a_while(self):
-        """The driver notices that nobody answers, tries again and again, and finds a new daemon."""
+        """The driver notices that the host does not answer, keeps trying, and finds a new daemon."""
         command = self.guest.spawn("okl4test seq /okl4/echo records=40000 progress=200")
         command.wait_output("progress 1000.", 60)
         since = len(self.guest.console())
@@ -106,7 +106,7 @@ class Connect(VmTest):
         self.guest.check("okl4test seq /okl4/echo records=100", 60)
 
     def test_another_owner_after_a_restart(self):
-        """What the host says anew of a node holds; what it says again leaves chmod(1) alone."""
+        """A new owner or mode from the host is applied; if the host repeats the old one, chmod(1) stays."""
         self.guest.check("mkdir /all && mount -t okl4fs -o populate okl4fs /all")
         self.addCleanup(self.guest.check, "umount /all && rmdir /all")
         look = "stat -c '%a %u %g' /all/quiet"
@@ -147,8 +147,8 @@ class QemuFirst(VmTest):
 
 
 class Listen(VmTest):
-    """The daemon listens. QEMU's plain chardev does not come back by itself: the device does,
-    when it is unplugged and plugged in again (docs of the way `fs`)."""
+    """The daemon listens. QEMU's plain chardev does not reconnect by itself. The device works again
+    after it was unplugged and plugged in (docs/qemu.md)."""
 
     @classmethod
     def setUpClass(cls):
@@ -172,7 +172,7 @@ class Listen(VmTest):
             deadline.check("the device in the guest")
 
     def test_plugged_again_after_a_kill(self):
-        """device_del, a new daemon, device_add: the driver attaches what it has kept."""
+        """device_del, a new daemon, device_add: the driver attaches the memory that it has kept."""
         command = self.guest.spawn("okl4test seq /okl4/echo records=1000000000 progress=500")
         command.wait_output("progress 1000.", 60)
         self.daemon.kill()
@@ -185,7 +185,7 @@ class Listen(VmTest):
         self.guest.check("okl4test seq /okl4/echo records=2000", 60)
 
     def test_new_qemu_after_a_kill(self):
-        """A restarted daemon takes over its stale socket and serves whoever comes."""
+        """A restarted daemon takes over its stale socket and serves a new QEMU."""
         socket = self.scratch / "again.sock"
         config = {"guests": [guest_config("vm", socket, {"echo": echo()})]}
         daemon = Daemon(config)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The table of the fifo's behaviour, a row a test (the rows: tests/vm/guest/okl4test/rows_*.c)."""
+"""The table of the fifo's behaviour, one test per row (the rows: tests/vm/guest/okl4test/rows_*.c)."""
 import re
 import shlex
 import unittest
@@ -11,7 +11,7 @@ from vm.hostend import listing
 
 RING_BYTES = 65536
 
-# Any byte but "/" and NUL may stand in a name, and 63 of them.
+# A name may have up to 63 bytes, any except "/" and NUL.
 NAMES = ["n" * 63, "x", "-rf", "...", "*?[", "a b'\"\\\n\té\x7f"]
 
 
@@ -33,7 +33,7 @@ class Rows(VmTest):
         cls.one_guest(channels)
         cls.peer = FifoPeer(cls.scratch)
         cls.addClassCleanup(cls.peer.close)
-        # One opener that stays: else the peer's stream would end with each row.
+        # Keep it open, or the peer's stream would end with each row.
         cls.guest.check("mkfifo /okl4/peer_ctl")
         cls.guest.spawn("exec sleep 100000 <>/okl4/peer_ctl")
 
@@ -70,7 +70,7 @@ class Rows(VmTest):
         self.assertEqual(found, told)
 
     def test_shell_tools(self):
-        """What one does first: ls, stat, test, echo, cat."""
+        """What people try first: ls, stat, test, echo, cat."""
         self.guest.check("rm -f /okl4/echo; mkfifo -m 640 /okl4/echo")
         self.assertRegex(self.guest.check("ls -l /okl4/echo"), r"^prw-r-----")
         self.assertEqual(self.guest.check("stat -c %F /okl4/echo"), "fifo\n")

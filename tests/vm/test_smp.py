@@ -10,7 +10,7 @@ RING_BYTES = 16384
 
 
 class Crowds:
-    """The tests; QEMU listens, so that a daemon that was killed comes back by itself."""
+    """The tests; QEMU listens, so that a restarted daemon reconnects by itself."""
 
     SMP: int
 
@@ -74,7 +74,7 @@ class TwoCpus(Crowds, VmTest):
 
 
 class FourCpus(Crowds, VmTest):
-    """And more."""
+    """More than this machine may have."""
     SMP = 4
 
 

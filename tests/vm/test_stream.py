@@ -60,7 +60,7 @@ class Stream(VmTest):
         self.guest.check("okl4test seq /okl4/large records=200000 max=4K", 120)
 
     def test_a_wrong_byte_is_found(self):
-        """This test's own instruments: one flipped bit among 20 MB does not pass."""
+        """Check the test itself: one flipped bit in 20 MB is found."""
         host = HostTool(self.scratch, "stream", f"unix:{self.scratch}/faulty.sock", "read=20000000")
         # The writer, too, may fail: the reader ends at the wrong byte.
         self.guest.run("okl4test stream /okl4/faulty write=20000000 corrupt=12345678", 60)
@@ -69,7 +69,7 @@ class Stream(VmTest):
         self.assertIn("byte 12345678 is wrong", output)
 
     def test_okl4fsctl_attach(self):
-        """`okl4fsctl attach` joins its stdin and stdout to the channel, and ends with the stream."""
+        """`okl4fsctl attach` connects its stdin and stdout to the channel, and ends with the stream."""
         sent, back = random.Random(3).randbytes(1234567), random.Random(4).randbytes(765432)
         (self.scratch / "sent").write_bytes(sent)
         with open(self.scratch / "sent", "rb") as source, \
@@ -89,7 +89,7 @@ class Stream(VmTest):
 
 class LostBells(VmTest):
     """A machine that can have one CPU only: TCG then emits no atomics and no barriers, and bells do
-    get lost between the guest and the daemon. Whoever waits for a second is helped."""
+    get lost between the guest and the daemon. The driver finds them after a second."""
 
     def test_stream_goes_on(self):
         """Many wake-ups, over a small ring."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The guest sleeps and wakes up: streams go on, nothing is lost, nothing comes twice."""
+"""The guest sleeps and wakes up: streams go on, nothing is lost or doubled."""
 import contextlib
 import re
 import unittest
@@ -10,8 +10,8 @@ from vm.hostend import HostTool, moved
 
 LIMIT_S = 120
 
-# What SeaBIOS does at boot but not at the end of a sleep: say where the power management registers
-# of q35's LPC bridge lie, and that they are there. Else the next attempt to sleep fails at once.
+# SeaBIOS does this at boot but not at the end of a sleep: set the address of the power management
+# registers of q35's LPC bridge, and enable them. Otherwise the next attempt to sleep fails at once.
 ENABLE_ACPI_REGISTERS = r"""
 printf '\001\006\000\000\200' |
 	dd of=/sys/bus/pci/devices/0000:00:1f.0/config bs=1 seek=64 conv=notrunc 2>/dev/null
@@ -19,7 +19,7 @@ printf '\001\006\000\000\200' |
 
 
 class Suspend(VmTest):
-    """One guest; QEMU listens, so that a daemon that was killed comes back by itself."""
+    """One guest; QEMU listens, so that a restarted daemon reconnects by itself."""
 
     @classmethod
     def setUpClass(cls):
@@ -88,7 +88,7 @@ class Suspend(VmTest):
         self.through(idle)
 
     def test_daemon_killed_meanwhile(self):
-        """Another daemon is there when the guest wakes up; or comes only then; or went before."""
+        """The new daemon is there at the wake-up, or comes later; or the old one ended before the sleep."""
         def restarted():
             with self.asleep():
                 self.daemon.kill()
@@ -107,7 +107,7 @@ class Suspend(VmTest):
         self.through(restarted, gone_and_back, away_before)
 
     def test_sleepers_sleep_on(self):
-        """A reader, a poller and a writer on a full ring know nothing of it."""
+        """A reader, a poller and a writer on a full ring stay asleep."""
         self.guest.check("rm -f /okl4/quiet; mkfifo /okl4/quiet")
         reader = self.guest.spawn("exec head -c 6 /okl4/quiet")
         writer = self.guest.spawn("exec okl4test stream /okl4/out write=5M seed=9")
@@ -131,7 +131,7 @@ class Suspend(VmTest):
             channel]["fwd"]["fill_bytes"]
 
     def test_each_phase_alone(self):
-        """What the kernel can try of a suspend (pm_test): back after each phase."""
+        """Each phase of a suspend that the kernel can test alone (pm_test)."""
         if self.guest.run("test -e /sys/power/pm_test")[0]:
             self.skipTest("this kernel has no CONFIG_PM_DEBUG")
         levels = re.findall(r"\w+", self.guest.check("cat /sys/power/pm_test"))

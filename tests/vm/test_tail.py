@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A guest writes, and its machine goes before the host has taken it: every byte is delivered, once.
 
-Each way to go, with a client that has read nothing yet, one that comes later, and none at first.
+Each way to end, with a client that has read nothing yet, one that comes later, and none at first.
 """
 import hashlib
 import socket
@@ -30,7 +30,7 @@ class Tail(VmTest):
             for name, path in cls.paths.items()]}])
 
     def client(self, name: str) -> socket.socket:
-        """Somebody at the host end."""
+        """A client at the host end."""
         sock = socket.socket(socket.AF_UNIX)
         self.addCleanup(sock.close)
         sock.settimeout(LIMIT_S)
@@ -38,7 +38,7 @@ class Tail(VmTest):
         return sock
 
     def take(self, sock: socket.socket) -> tuple[int, str]:
-        """All to the end: how much, and its hash."""
+        """Read to the end; the length and the hash."""
         taken, n = hashlib.sha256(), 0
         while piece := sock.recv(1 << 16):
             taken.update(piece)
@@ -46,12 +46,12 @@ class Tail(VmTest):
         return n, taken.hexdigest()
 
     def channels(self) -> dict[str, dict]:
-        """What `channel.list` says."""
+        """The result of `channel.list`."""
         return {channel["name"]: channel
                 for channel in self.daemon.rpc("channel.list", {"guest": "vm"})["channels"]}
 
     def goes(self, how) -> None:
-        """A machine writes and goes; both clients get the whole and a clean end, nobody gets more."""
+        """A machine writes and ends; both clients get everything and a clean end, and no client gets more."""
         with Guest(self.socket) as guest:
             said = guest.check(
                 f"head -c {BYTES} /dev/urandom > /tmp/x; sha256sum < /tmp/x; "

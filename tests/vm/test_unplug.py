@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The device goes away and comes back, in every way it can: nobody hangs, nothing is lost."""
+"""The device goes away and comes back, in every possible way: nothing hangs, nothing is lost."""
 import contextlib
 import select
 import signal
@@ -68,7 +68,7 @@ class Unplug(VmTest):
             deadline.check("the device in the guest")
 
     def wait_deleted(self, since: int) -> None:
-        """Wait until the device is gone from the machine, and let go of the daemon."""
+        """Wait until the device is gone from the machine, then disconnect from the daemon."""
         while self.guest.wait_event("DEVICE_DELETED", since, LIMIT_S)["data"].get(
                 "device") != self.DEVICE:
             since += 1
@@ -85,13 +85,13 @@ class Unplug(VmTest):
         return self.guest.check("readlink -f /sys/bus/virtio/drivers/okl4fs/virtio*/..").strip()
 
     def works(self) -> None:
-        """Data flow, and nothing is left of what was before."""
+        """Data flows, and no bytes of before are left."""
         self.guest.check("okl4test seq /okl4/echo records=1000", LIMIT_S)
 
-    # Who sleeps meanwhile
+    # Programs that sleep meanwhile
 
     def channel(self, name: str) -> dict:
-        """What the daemon tells of a channel."""
+        """The daemon's entry for a channel."""
         return {c["name"]: c for c in self.daemon.rpc("channel.list")["channels"]}[name]
 
     def drain_client(self) -> socket.socket:
@@ -108,7 +108,7 @@ class Unplug(VmTest):
     def sleepers(self, each: int, frontend_leaves: bool):
         """Sleepers of every kind; in between the device goes, and comes back after `gone`.
 
-        Those who write and read go on with it; so does the stream, unless QEMU has left the daemon.
+        Readers and writers go on when the device is back; so does the stream, unless QEMU has disconnected.
         """
         command = None
         with contextlib.closing(self.drain_client()) as first:
@@ -171,7 +171,7 @@ class Unplug(VmTest):
         with self.sleepers(each=2, frontend_leaves=False) as command:
             device, since = Path(self.pci_device()), len(self.guest.console())
             self.guest.check(f"{SLOT_CONTROL} slot_control {device.parent.name} 007", LIMIT_S)
-            # The driver finds nothing there, again and again, and goes in peace when it is told.
+            # The driver keeps finding nothing there, and unbinds cleanly when it is told.
             self.guest.wait_console("the host does not answer", LIMIT_S, since)
             self.guest.check(f"echo 1 > {device}/remove", LIMIT_S)
             command.wait_output("gone\n", LIMIT_S)
@@ -183,7 +183,7 @@ class Unplug(VmTest):
 
     @contextlib.contextmanager
     def stopped_daemon(self):
-        """The daemon does not run meanwhile. It does again before anybody takes it for dead."""
+        """The daemon is stopped meanwhile. It goes on before it is taken for dead."""
         self.guest.check("rm -f /okl4/late; echo 60000 > /sys/module/okl4fs/parameters/request_ms")
         deadline = Deadline(LIMIT_S)
         while self.channel("late")["state"] != "detached":
@@ -248,7 +248,7 @@ class Unplug(VmTest):
         return int(self.guest.check("sed -n 's/^pings //p' /sys/kernel/debug/okl4fs/*/device"))
 
     def test_writer_whose_memory_is_not_there(self):
-        """It holds up nobody but its own channel: not the watch over the host, no open, no unbind."""
+        """It holds up only its own channel, not the check of the host, an open or an unbind."""
         if self.guest.run("test -e /proc/sys/vm/unprivileged_userfaultfd")[0]:
             self.skipTest("this kernel has no CONFIG_USERFAULTFD")
         writer = self.guest.spawn("exec okl4test faulting /okl4/echo", stdin=True)

@@ -60,7 +60,7 @@ class Shares(VmTest):
         return sorted(self.guest.check(STATES).splitlines())
 
     def use_both(self) -> None:
-        """With both mounted, each file system does what is its own, and no device has FAILED."""
+        """With both mounted, each file system works, and no device has FAILED."""
         self.assertEqual(self.guest.check("cat /mnt/hello"), "from the host\n")
         self.guest.check("okl4test seq /okl4/echo records=2000", 60)
         self.guest.check("echo back > /mnt/answer")
@@ -113,14 +113,14 @@ class BesideVirtiofs(Shares):
         self.both_work()
 
     def test_virtiofs_first_and_mounted(self):
-        """And while the other one is in use."""
+        """The same while the other one is in use."""
         self.guest.check("mkdir -p /mnt; modprobe virtiofs && mount -t virtiofs shared /mnt && "
                          "exec 3</mnt/hello && insmod /lib/okl4fs.ko && read line <&3 && "
                          "test \"$line\" = 'from the host' && exec 3<&- && umount /mnt", 30)
         self.both_work()
 
     def stray_mount(self) -> None:
-        """Mount our tag as virtiofs, and use it if that is let through: an error, and no hang.
+        """Mount our tag as virtiofs, and use it if that succeeds: it must give an error and not hang.
 
         (Linux asks for FUSE_INIT after mount(2) has returned; its answer ends the connection.)
         """
@@ -190,7 +190,7 @@ class PluggedIn(Shares):
         self.guest.qmp("chardev-remove", id="share")
 
     def plug_and_use(self, *plugs) -> None:
-        """Plug both in, use both, and have ours come a second time."""
+        """Plug both in, use both, and plug ours in a second time."""
         for plug in plugs:
             plug()
         self.use_both()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Kernel modules for tests, and a folder to lay over a guest that holds one."""
+"""Kernel modules for tests, and an overlay folder for a guest that contains one."""
 import shutil
 import subprocess
 import sys

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# libokl4fs-dev: libfs.a, its headers, and what finds them for pkg-config and CMake
+# libokl4fs-dev: libfs.a, its headers, and the files by which pkg-config and CMake find them
 #
-# Debian's own libfs-dev is the font service library of X11. The two can be installed side by side:
-# package, libokl4fs.pc and the CMake package have a name of their own; libfs.a is not libFS.a.
+# Debian's own libfs-dev is X11's font service library. The two can be installed side by side: the package,
+# libokl4fs.pc and the CMake package have names of their own, and libfs.a is not libFS.a.
 
 if(CMAKE_LIBRARY_ARCHITECTURE)
   set(dev_lib lib/${CMAKE_LIBRARY_ARCHITECTURE})
@@ -43,7 +43,7 @@ set(CPACK_COMPONENT_DEV_DESCRIPTION "byte channels over shared memory (developme
 okl4fs is a fast byte channel between a QEMU guest and its host: a fifo in
 the guest, a socket or a file on the host, in memory that both share.
 
-This package holds libfs, the library that is both ends of such a channel, as
-a static library with its headers. It needs no system call and no allocator:
-memory is handed in. Debian's libfs-dev is another one, of X11; both can be
-installed.")
+This package contains libfs, the library that implements both ends of such a
+channel, as a static library with its headers. It needs no system call and no
+allocator: the program hands in the memory. Debian's libfs-dev is an X11
+library; both can be installed.")

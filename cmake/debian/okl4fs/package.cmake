@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# okl4fs: what runs on the host. The programs have their install rules in daemon/, the units and what
-# goes with them in systemd/.
+# okl4fs: the programs for the host. Their install rules are in daemon/, those of the units and related
+# files in systemd/.
 
 # The configuration is the administrator's (a conffile): installed when this package is made, and
 # never by a plain `cmake --install`.
@@ -33,12 +33,12 @@ set(CPACK_COMPONENT_OKL4FS_DESCRIPTION "byte channels from a QEMU guest to its h
 okl4fs is a fast byte channel between a QEMU guest and its host: a fifo in
 the guest, a socket or a file on the host, in memory that both share.
 
-This package holds the host's end: the daemon okl4fsd, which serves guests of
-QEMU, libvirt and Cloud Hypervisor over vhost-user, and okl4fsctl, which shows
-and changes what it serves. Guests need okl4fs-dkms.")
+This package contains the host's end: the daemon okl4fsd, which serves guests
+of QEMU, libvirt and Cloud Hypervisor over vhost-user, and okl4fsctl, which
+shows and changes what it serves. Guests need okl4fs-dkms.")
 
-# --- okl4fs-dbgsym: what okl4fs leaves out of its programs, by their build id. (CPack's own .ddeb has
-# neither change log nor licence, and sums of files by their names while it was built.)
+# --- okl4fs-dbgsym: the symbols that are stripped from okl4fs's programs, by build id. (CPack's own .ddeb
+# has neither change log nor licence, and its file sums have the names that the files had while it was built.)
 
 install(CODE "execute_process(COMMAND ${CMAKE_STRIP} --strip-unneeded -R .comment -R .note
   \$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_SBINDIR}/okl4fsd
@@ -52,4 +52,4 @@ okl4fs_deb(dbgsym okl4fs-dbgsym)
 set(CPACK_DEBIAN_DBGSYM_PACKAGE_SECTION debug)
 set(CPACK_DEBIAN_DBGSYM_PACKAGE_DEPENDS "okl4fs (= ${PROJECT_VERSION}-${OKL4FS_DEB_REVISION})")
 set(CPACK_COMPONENT_DBGSYM_DESCRIPTION "debug symbols for okl4fs
-Debuggers find them by themselves, for okl4fsd and okl4fsctl of this version.")
+Debuggers find them automatically for okl4fsd and okl4fsctl of this version.")

@@ -158,7 +158,7 @@ static void begin_state(struct joined_file *f, const struct joined_name name[2])
 	d->bytes = sizeof(*d);
 	d->slot[0].sum = state_sum(&d->slot[0].state);
 	/* pairs with whats_wrong() of the next process: a magic, and all of the above */
-	fs_store_release(&d->magic, JOINED_MAGIC);
+	okl4_store_release(&d->magic, JOINED_MAGIC);
 }
 
 /* Lock the file, allocate all of it, map it; @size: out: its size before. Return: 0 or -errno */
@@ -252,7 +252,7 @@ void joined_file_moved(struct joined_file *f, unsigned int way, uint64_t bytes)
 
 	f->state.way[way].moved += bytes;
 	/* after the bytes themselves, before the cursors that give them away */
-	fs_store_release(&slot->state.way[way].moved, f->state.way[way].moved);
+	okl4_store_release(&slot->state.way[way].moved, f->state.way[way].moved);
 }
 
 void joined_file_commit(struct joined_file *f)
@@ -263,7 +263,7 @@ void joined_file_commit(struct joined_file *f)
 	slot->sum = state_sum(&f->state);
 	f->turn++;
 	/* after the slot it points to, before the phases that follow from it */
-	fs_store_release(&f->disk->turn, f->turn);
+	okl4_store_release(&f->disk->turn, f->turn);
 }
 
 static bool has_pair(const struct guest_config *guest, const struct joined_name *mine,

@@ -36,13 +36,6 @@ struct joined {
 static pthread_mutex_t joined_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct joined *joined_all;
 
-static void set_worker(struct joined *b, const struct loop *loop)
-{
-	pthread_mutex_lock(&joined_lock);
-	b->loop = loop;
-	pthread_mutex_unlock(&joined_lock);
-}
-
 /* Return: the endpoint that names this one and is named by it, if it is on this worker; else NULL */
 static struct joined *find_partner(const struct joined *b)
 {
@@ -174,20 +167,15 @@ static void joined_info(const struct endpoint *ep, struct endpoint_info *info)
 	};
 }
 
-static void joined_leave(struct endpoint *ep)
+static void joined_part(struct endpoint *ep)
 {
 	struct joined *b = (struct joined *)ep;
 
 	part_from(b);
-	set_worker(b, NULL);
-}
-
-static int joined_enter(struct endpoint *ep)
-{
-	struct joined *b = (struct joined *)ep;
-
-	set_worker(b, ep->ch->loop);
-	return join_partner(b);
+	/* From here on no endpoint finds it, so none joins it again. */
+	pthread_mutex_lock(&joined_lock);
+	b->loop = NULL;
+	pthread_mutex_unlock(&joined_lock);
 }
 
 static void joined_removed(struct endpoint *ep)
@@ -233,8 +221,7 @@ const struct endpoint_ops endpoint_channel = {
 	.type = ENDPOINT_CHANNEL,
 	.new = joined_new,
 	.info = joined_info,
-	.leave = joined_leave,
-	.enter = joined_enter,
+	.part = joined_part,
 	.removed = joined_removed,
 	.free = joined_free,
 };

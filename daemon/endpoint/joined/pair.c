@@ -127,22 +127,22 @@ static int64_t wait_for_source(struct channel *ch, uint64_t phase)
 	if (phase && !(phase & 1))
 		return 0;
 	r = channel_wait_read(ch);
-	return r == 1 ? -FS_AGAIN : r;
+	return r == 1 ? -OKL4_AGAIN : r;
 }
 
 /* Copy, commit, publish */
 static int64_t move_piece(struct joined_pair *p, unsigned int w, uint64_t max)
 {
 	struct channel *from = p->ch[w], *to = p->ch[!w];
-	struct pipe_seg src[2], dst[2];
+	struct okl4_pipe_seg src[2], dst[2];
 	int64_t room = channel_peek_write(to, dst), filled;
 	int r;
 
-	if (room == -FS_PIPE)
+	if (room == -OKL4_PIPE)
 		return 0; /* a new reader wakes us */
-	if (room == -FS_AGAIN) {
+	if (room == -OKL4_AGAIN) {
 		r = channel_wait_write(to, to->sp.ring_bytes / 2);
-		return r == 1 ? -FS_AGAIN : r;
+		return r == 1 ? -OKL4_AGAIN : r;
 	}
 	if (room < 0)
 		return room;
@@ -150,14 +150,14 @@ static int64_t move_piece(struct joined_pair *p, unsigned int w, uint64_t max)
 	if (filled <= 0)
 		return filled;
 
-	max = fs_min(max, fs_min((uint64_t)filled, (uint64_t)room));
+	max = okl4_min(max, okl4_min((uint64_t)filled, (uint64_t)room));
 	endpoint_copy(dst, src, max);
 	joined_file_moved(&p->file, w, max);
 	channel_commit_write(to, max);
 	/* That may have failed the target, and so changed the source's phases, but not its cursors */
 	if (p->up[w])
 		channel_commit_read(from, max);
-	return p->up[0] && p->up[1] ? (int64_t)max : -FS_CHANNEL_FAILED;
+	return p->up[0] && p->up[1] ? (int64_t)max : -OKL4_CHANNEL_FAILED;
 }
 
 /* Way @way of @pair, for endpoint_turn() */
@@ -265,7 +265,7 @@ void joined_pair_down(struct joined_pair *p, unsigned int side, bool gone)
 		return;
 	/* A fifo has no reset: the reader of a stream that is not complete sees its channel fail */
 	if (channel_is_torn(p->ch[side]) && p->file.state.way[side].writer_phase & 1)
-		channel_fail(p->ch[!side], FS_CHANNEL_RESET);
+		channel_fail(p->ch[!side], OKL4_CHANNEL_RESET);
 	end_side_stream(p, side);
 }
 

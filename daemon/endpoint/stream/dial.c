@@ -74,7 +74,7 @@ static bool view_guest(struct dial *d, struct guest_view *v)
 static bool is_dial_over(struct dial *d, const struct guest_view *v)
 {
 	const struct stream *s = &d->stream;
-	bool writer = v->writer.state == PIPE_OPEN, reader = v->reader.state == PIPE_OPEN;
+	bool writer = v->writer.state == OKL4_PIPE_OPEN, reader = v->reader.state == OKL4_PIPE_OPEN;
 	bool to_send = s->out_open && v->waiting_bytes > 0;
 
 	d->had_reader |= reader || v->reader.phase != d->first_reader;
@@ -94,7 +94,7 @@ static bool is_guest_left(const struct dial *d, const struct guest_view *v)
 {
 	if (d->stream.left_writer && v->writer.phase == d->stream.left_writer)
 		return true;
-	return v->reader.state == PIPE_OPEN && channel_write_phase(d->ch) &&
+	return v->reader.state == OKL4_PIPE_OPEN && channel_write_phase(d->ch) &&
 	       !channel_eof_taken(d->ch);
 }
 
@@ -129,7 +129,7 @@ static void wait_longer(struct dial *d)
 {
 	unsigned int ms;
 
-	d->wait_ms = d->wait_ms ? (unsigned int)fs_min(2ULL * d->wait_ms, DIAL_WAIT_MAX_MS) :
+	d->wait_ms = d->wait_ms ? (unsigned int)okl4_min(2ULL * d->wait_ms, DIAL_WAIT_MAX_MS) :
 				  DIAL_WAIT_MIN_MS;
 	ms = d->wait_ms + arc4random_uniform(d->wait_ms / 4 + 1);
 	d->not_before_ms = clock_ms() + ms;
@@ -148,17 +148,18 @@ static void look_at_guest(void *arg)
 	if (stream_is_open(s)) {
 		if (s->serves && is_dial_over(d, &v))
 			stream_hang_up(s);
-		else if (s->serves && !s->in_shown && v.reader.state == PIPE_OPEN)
+		else if (s->serves && !s->in_shown && v.reader.state == OKL4_PIPE_OPEN)
 			stream_show(s);
 		return;
 	}
-	channel_set_open(d->ch, pipe_is_open(&d->ch->sp.rx), false);
+	channel_set_open(d->ch, okl4_pipe_is_open(&d->ch->sp.rx), false);
 	left = is_guest_left(d, &v);
 	channel_set_open(d->ch, !left, false);
 	if (left || d->closed ||
-	    (v.writer.state != PIPE_OPEN && v.reader.state != PIPE_OPEN && !v.waiting_bytes)) {
+	    (v.writer.state != OKL4_PIPE_OPEN && v.reader.state != OKL4_PIPE_OPEN &&
+	     !v.waiting_bytes)) {
 		/* That writer sent nothing: its end is not for a connection that comes later */
-		if (v.writer.state == PIPE_CLOSED && !v.waiting_bytes)
+		if (v.writer.state == OKL4_PIPE_CLOSED && !v.waiting_bytes)
 			s->eof_phase = v.writer.phase;
 		stop_trying(d);
 	} else if (d->state == DIAL_IDLE) {
@@ -190,7 +191,7 @@ static void connection_ended(void *arg)
 		wait_longer(d);
 	else
 		d->wait_ms = 0;
-	if (v.writer.state == PIPE_CLOSED && !v.waiting_bytes)
+	if (v.writer.state == OKL4_PIPE_CLOSED && !v.waiting_bytes)
 		d->stream.eof_phase = v.writer.phase;
 	look_at_guest(d);
 }
@@ -262,9 +263,9 @@ static void dial_up(void *arg, bool fresh)
 		if (!view_guest(d, &v))
 			return;
 		s->left_writer = s->eof_phase = 0;
-		if (v.writer.state == PIPE_OPEN && (tx & 1 || (rx && !(rx & 1))))
+		if (v.writer.state == OKL4_PIPE_OPEN && (tx & 1 || (rx && !(rx & 1))))
 			s->left_writer = v.writer.phase;
-		if (v.writer.state == PIPE_CLOSED && !v.waiting_bytes)
+		if (v.writer.state == OKL4_PIPE_CLOSED && !v.waiting_bytes)
 			s->eof_phase = v.writer.phase;
 	}
 	if (stream_is_open(s))

@@ -25,28 +25,28 @@
 #include "endpoint/endpoint.h"
 
 /* Return: entries of @iov */
-static int segs_to_iov(const struct pipe_seg seg[2], uint64_t bytes, struct iovec iov[2])
+static int segs_to_iov(const struct okl4_pipe_seg seg[2], uint64_t bytes, struct iovec iov[2])
 {
-	uint64_t first = fs_min(bytes, seg[0].bytes);
+	uint64_t first = okl4_min(bytes, seg[0].bytes);
 
 	iov[0] = (struct iovec){ seg[0].base, first };
 	iov[1] = (struct iovec){ seg[1].base, bytes - first };
 	return bytes > first ? 2 : 1;
 }
 
-/* @status: of the peek. Return: -FS_AGAIN to look again, 0: do not read the socket now; or an error */
+/* @status: of the peek. Return: -OKL4_AGAIN to look again, 0: do not read the socket now; or an error */
 static int wait_for_room(struct stream *s, int status)
 {
 	ssize_t n;
 	int r = 0;
 	char c;
 
-	if (status == -FS_AGAIN)
+	if (status == -OKL4_AGAIN)
 		r = channel_wait_write(s->ch, s->ch->sp.ring_bytes / 2);
-	else if (status != -FS_PIPE)
+	else if (status != -OKL4_PIPE)
 		return status;
 	if (r)
-		return r == 1 ? -FS_AGAIN : r;
+		return r == 1 ? -OKL4_AGAIN : r;
 	event_del(s->read_ev);
 	/* A client that is at its end with nothing unread needs no room; nor does one that has left when
 	 * the guest whose tail this is has gone, too. */
@@ -61,10 +61,10 @@ static int wait_for_room(struct stream *s, int status)
 static int64_t read_failed(struct stream *s, ssize_t n)
 {
 	if (n < 0 && errno == EINTR)
-		return -FS_AGAIN;
+		return -OKL4_AGAIN;
 	if (n < 0 && errno == EFAULT) {
-		channel_fail(s->ch, FS_MEMORY_LOST);
-		return -FS_MEMORY_LOST;
+		channel_fail(s->ch, OKL4_MEMORY_LOST);
+		return -OKL4_MEMORY_LOST;
 	}
 	if (n < 0 && errno == EAGAIN)
 		event_add(s->read_ev, NULL);
@@ -76,21 +76,21 @@ static int64_t read_failed(struct stream *s, ssize_t n)
 /* @max: in: bytes at most; out: bytes asked for. Return: as move of endpoint_turn() */
 static int64_t read_piece(struct stream *s, uint64_t *max)
 {
-	struct pipe_seg seg[2];
+	struct okl4_pipe_seg seg[2];
 	struct iovec iov[2];
 	int64_t room = channel_peek_write(s->ch, seg);
 	ssize_t n;
 
 	if (room < 0)
 		return wait_for_room(s, (int)room);
-	*max = fs_min(*max, (uint64_t)room);
+	*max = okl4_min(*max, (uint64_t)room);
 	n = readv(s->fd, iov, segs_to_iov(seg, *max, iov));
 	if (n <= 0)
 		return read_failed(s, n);
 	if (!s->in_shown)
 		stream_show(s);
 	channel_commit_write(s->ch, (uint64_t)n);
-	return channel_usable(s->ch) ? n : -FS_CHANNEL_FAILED;
+	return channel_usable(s->ch) ? n : -OKL4_CHANNEL_FAILED;
 }
 
 int stream_move_in(struct stream *s)
@@ -104,7 +104,7 @@ int stream_move_in(struct stream *s)
 		if (moves == CHANNEL_TURN_MOVES || !asked)
 			break;
 		n = read_piece(s, &asked);
-		if (n == -FS_AGAIN)
+		if (n == -OKL4_AGAIN)
 			continue;
 		if (n <= 0)
 			return (int)n;
@@ -123,13 +123,13 @@ static int64_t send_failed(struct stream *s)
 {
 	switch (errno) {
 	case EINTR:
-		return -FS_AGAIN;
+		return -OKL4_AGAIN;
 	case EAGAIN:
 		event_add(s->write_ev, NULL);
 		return 0;
 	case EFAULT:
-		channel_fail(s->ch, FS_MEMORY_LOST);
-		return -FS_MEMORY_LOST;
+		channel_fail(s->ch, OKL4_MEMORY_LOST);
+		return -OKL4_MEMORY_LOST;
 	default: /* EPIPE, ECONNRESET: the client is gone, or no longer reads */
 		stream_end_out(s);
 		return 0;
@@ -138,7 +138,7 @@ static int64_t send_failed(struct stream *s)
 
 static int64_t send_piece(struct stream *s, uint64_t max)
 {
-	struct pipe_seg seg[2];
+	struct okl4_pipe_seg seg[2];
 	struct iovec iov[2];
 	struct msghdr msg = { .msg_iov = iov };
 	int64_t filled = channel_peek_read(s->ch, seg);
@@ -150,15 +150,15 @@ static int64_t send_piece(struct stream *s, uint64_t max)
 		return 0;
 	}
 	if (filled < 0) {
-		r = filled == -FS_AGAIN ? channel_wait_read(s->ch) : (int)filled;
-		return r == 1 ? -FS_AGAIN : r;
+		r = filled == -OKL4_AGAIN ? channel_wait_read(s->ch) : (int)filled;
+		return r == 1 ? -OKL4_AGAIN : r;
 	}
-	msg.msg_iovlen = (size_t)segs_to_iov(seg, fs_min(max, (uint64_t)filled), iov);
+	msg.msg_iovlen = (size_t)segs_to_iov(seg, okl4_min(max, (uint64_t)filled), iov);
 	n = sendmsg(s->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (n < 0)
 		return send_failed(s);
 	channel_commit_read(s->ch, (uint64_t)n);
-	return channel_usable(s->ch) ? n : -FS_CHANNEL_FAILED;
+	return channel_usable(s->ch) ? n : -OKL4_CHANNEL_FAILED;
 }
 
 static int64_t move_out_piece(void *arg, uint64_t max)

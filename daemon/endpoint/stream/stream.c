@@ -92,7 +92,7 @@ static void end_connection(struct stream *s, const char *reason)
 	channel_left(s->ch, reason);
 	/* ended() decides what becomes of a patient stream's reading end */
 	if (channel_usable(s->ch))
-		channel_set_open(s->ch, s->patient && pipe_is_open(&s->ch->sp.rx), false);
+		channel_set_open(s->ch, s->patient && okl4_pipe_is_open(&s->ch->sp.rx), false);
 	s->ended(s->arg);
 }
 
@@ -174,13 +174,14 @@ static void on_client_hup(evutil_socket_t fd, short what, void *arg)
 /* A writer that came and went between two connections got EPIPE: its end is not for the next one */
 static void pass_over_refused(struct stream *s)
 {
-	const struct pipe *rx = &s->ch->sp.rx;
+	const struct okl4_pipe *rx = &s->ch->sp.rx;
 	struct channel_peer writer;
 
 	s->eof_phase = 0;
-	if (!channel_read_phase(s->ch) || pipe_is_open(rx) || channel_guest_writer(s->ch, &writer))
+	if (!channel_read_phase(s->ch) || okl4_pipe_is_open(rx) ||
+	    channel_guest_writer(s->ch, &writer))
 		return;
-	if (writer.state == PIPE_CLOSED && writer.phase != rx->left_phase &&
+	if (writer.state == OKL4_PIPE_CLOSED && writer.phase != rx->left_phase &&
 	    !channel_readable(s->ch))
 		s->eof_phase = writer.phase;
 }

@@ -2,13 +2,13 @@
 /*
  * abi.h - ABI v1: all that guest and host share, and nothing else
  *
- * Three kinds of structures live here: what lies in the control memsection of a channel (ctl_shm,
- * pipe_shm), what lies in the bell page of a device (bell_shm), and what travels over the
- * virtqueues (okl4fs_*). Everything is little-endian (virtio 1.2, section 1.4). Everything that
- * says `reserved` is written as zero. docs/ABI.md draws these structures byte by byte.
+ * There are three kinds of structures: those in the control memsection of a channel (okl4_ctl_shm,
+ * okl4_pipe_shm), the one in the bell page of a device (okl4_bell_shm), and those that travel over
+ * the virtqueues (okl4fs_*). All numbers are little-endian (virtio 1.2, section 1.4). A field that
+ * is called `reserved` is written as zero. docs/ABI.md draws these structures byte by byte.
  *
- * Each word in shared memory has exactly one writer, named beside it. There is no lock in shared
- * memory, and no pointer.
+ * Each word in shared memory has exactly one writer, named beside it. Shared memory holds neither
+ * locks nor pointers.
  */
 #ifndef LIBFS_ABI_H
 #define LIBFS_ABI_H
@@ -20,7 +20,7 @@
 /* "OKL4" as bytes in memory */
 #define OKL4FS_MAGIC 0x344c4b4fU
 
-/* The carrier `fs`: virtio id 26 whose tag begins with this (virtio 1.2, section 5.11) */
+/* The carrier `fs`: a device of virtio id 26 whose tag begins so (virtio 1.2, section 5.11) */
 #define OKL4FS_TAG_PREFIX "okl4fs"
 
 /* Queues: 0 is `control`, 1 + k is `event` k */
@@ -39,83 +39,83 @@
 /* The control memsection                                                                      */
 
 /**
- * struct ctl_shm - head of a control memsection, at its offset 0
+ * struct okl4_ctl_shm - head of a control memsection, at its offset 0
  * @magic: OKL4FS_MAGIC
  * @version: OKL4FS_ABI_VERSION
- * @header_bytes: sizeof(struct ctl_shm)
+ * @header_bytes: sizeof(struct okl4_ctl_shm)
  * @ctl_bytes: bytes of this memsection
  * @ring_bytes: bytes of fwd, and of bwd: a power of two
- * @instance: random, not zero; new memory, new instance. An ATTACH that names the instance which
- *	the host attached last, and which was not detached since, goes on with its stream; any other
- *	begins a new one. The words of the host's ends are taken from the memory in either case
- * @heap_offset: first byte of memsec_malloc's heap
+ * @instance: random, not zero, new for each piece of memory. An ATTACH with the instance that the
+ *	host attached last, and that was not detached since, goes on with its stream; any other begins
+ *	a new one. In either case the host takes the words of its ends from the memory
+ * @heap_offset: first byte of okl4_memsec_malloc's heap
  * @heap_bytes: its bytes
- * @pipe_offset: offset of the pipe_shm of fwd (0) and of bwd (1), both inside the heap
+ * @pipe_offset: offset of the okl4_pipe_shm of fwd (0) and of bwd (1), both inside the heap
  * @reserved: zero
  *
- * Written by the guest before ATTACH, never after. The host reads it once each time it takes the
- * memory up: at ATTACH, and when the frontend has changed the table of guest memory.
+ * The guest writes it before ATTACH, never after. The host reads it once each time it takes up the
+ * memory: at ATTACH, and when the frontend has changed the table of guest memory.
  */
-struct ctl_shm {
-	le32 magic;
-	le32 version;
-	le32 header_bytes;
-	le32 ctl_bytes;
-	le64 ring_bytes;
-	le64 instance;
-	le32 heap_offset;
-	le32 heap_bytes;
-	le32 pipe_offset[2];
+struct okl4_ctl_shm {
+	okl4_le32 magic;
+	okl4_le32 version;
+	okl4_le32 header_bytes;
+	okl4_le32 ctl_bytes;
+	okl4_le64 ring_bytes;
+	okl4_le64 instance;
+	okl4_le32 heap_offset;
+	okl4_le32 heap_bytes;
+	okl4_le32 pipe_offset[2];
 	uint8_t reserved[80];
 };
-static_assert(sizeof(struct ctl_shm) == 128, "ABI v1");
+OKL4_STATIC_ASSERT(sizeof(struct okl4_ctl_shm) == 128, "ABI v1");
 
 /**
- * struct pipe_producer_shm - what the writing end publishes; the producer writes all of it
+ * struct okl4_pipe_producer_shm - what the writing end publishes; only the producer writes it
  * @head: bytes ever written, free-running
  * @space_event: wake me when @tail moves from at most this value to past it
  * @phase: 0 never opened, odd open, even closed; one more at each open and each close, so it is
  *	state and epoch in one word
  * @reserved: zero
  */
-struct pipe_producer_shm {
-	le64 head;
-	le64 space_event;
-	le64 phase;
+struct okl4_pipe_producer_shm {
+	okl4_le64 head;
+	okl4_le64 space_event;
+	okl4_le64 phase;
 	uint8_t reserved[104];
 };
 
 /**
- * struct pipe_consumer_shm - what the reading end publishes; the consumer writes all of it
+ * struct okl4_pipe_consumer_shm - what the reading end publishes; only the consumer writes it
  * @tail: bytes ever read, free-running; 0 <= head - tail <= ring_bytes
  * @data_event: wake me when @head moves from at most this value to past it
  * @phase: as the producer's
- * @eof_seen: the producer's phase whose end-of-file an earlier opening of this end has taken, or
- *	left before it came with nothing more to read; a later opening waits for the next one instead
- *	of seeing that end
+ * @eof_seen: the phase of the producer whose end-of-file was for an earlier opening of this end:
+ *	that opening saw it, or left before it came and nothing more was written. A later opening does
+ *	not see it but waits for the next one
  * @reserved: zero
  */
-struct pipe_consumer_shm {
-	le64 tail;
-	le64 data_event;
-	le64 phase;
-	le64 eof_seen;
+struct okl4_pipe_consumer_shm {
+	okl4_le64 tail;
+	okl4_le64 data_event;
+	okl4_le64 phase;
+	okl4_le64 eof_seen;
 	uint8_t reserved[96];
 };
 
 /**
- * struct pipe_shm - one direction; each end has its own 128 bytes (two cache lines, since adjacent
- *	lines are fetched in pairs)
+ * struct okl4_pipe_shm - one direction; each end has its own 128 bytes (two cache lines, since CPUs
+ *	fetch adjacent lines in pairs)
  * @producer: the writing end's words
  * @consumer: the reading end's words
  */
-struct pipe_shm {
-	struct pipe_producer_shm producer;
-	struct pipe_consumer_shm consumer;
+struct okl4_pipe_shm {
+	struct okl4_pipe_producer_shm producer;
+	struct okl4_pipe_consumer_shm consumer;
 };
-static_assert(sizeof(struct pipe_producer_shm) == 128, "ABI v1");
-static_assert(sizeof(struct pipe_consumer_shm) == 128, "ABI v1");
-static_assert(sizeof(struct pipe_shm) == 256, "ABI v1");
+OKL4_STATIC_ASSERT(sizeof(struct okl4_pipe_producer_shm) == 128, "ABI v1");
+OKL4_STATIC_ASSERT(sizeof(struct okl4_pipe_consumer_shm) == 128, "ABI v1");
+OKL4_STATIC_ASSERT(sizeof(struct okl4_pipe_shm) == 256, "ABI v1");
 
 #define OKL4FS_PIPE_ALIGN 128
 
@@ -125,31 +125,32 @@ static_assert(sizeof(struct pipe_shm) == 256, "ABI v1");
 #define OKL4FS_BELL_WORDS 16
 
 /**
- * struct bell_shm - which channels want attention, one bit for each channel and direction; one page
+ * struct okl4_bell_shm - which channels want attention, one bit for each channel and direction; one
+ *	page
  * @to_host: set by the guest, taken by the host
  * @to_guest: set by the host, taken by the guest
  * @reserved: zero
  * @reserved2: zero
  *
  * Channel c is bit c / 16 of word c % 16, and word w is announced over event queue w % M (M event
- * queues), so a word belongs to one queue. Ringing: set the bit with an atomic OR; if the word was
- * zero before, notify (kick, or a WAKE event). Answering: exchange each word with zero *after* the
+ * queues), so a word belongs to one queue. To ring: set the bit with an atomic OR; if the word was
+ * zero before, notify (kick, or a WAKE event). To answer: exchange each word with zero *after* the
  * notification was taken (and, in the guest, after the event buffer was posted again), then look
- * after the channels whose bits were set. A peer that lies here can lose its own wake-ups only.
+ * after the channels whose bits were set. A peer that lies here can only lose its own wake-ups.
  */
-struct bell_shm {
-	le64 to_host[OKL4FS_BELL_WORDS];
+struct okl4_bell_shm {
+	okl4_le64 to_host[OKL4FS_BELL_WORDS];
 	uint8_t reserved[1920];
-	le64 to_guest[OKL4FS_BELL_WORDS];
+	okl4_le64 to_guest[OKL4FS_BELL_WORDS];
 	uint8_t reserved2[1920];
 };
-static_assert(sizeof(struct bell_shm) == OKL4FS_PAGE_BYTES, "ABI v1");
-static_assert(OKL4FS_BELL_WORDS * 64 == OKL4FS_MAX_CHANNELS, "ABI v1");
+OKL4_STATIC_ASSERT(sizeof(struct okl4_bell_shm) == OKL4FS_PAGE_BYTES, "ABI v1");
+OKL4_STATIC_ASSERT(OKL4FS_BELL_WORDS * 64 == OKL4FS_MAX_CHANNELS, "ABI v1");
 
 /* ------------------------------------------------------------------------------------------- */
 /* The control queue: chains of readable (request) and then writable (reply) descriptors         */
 
-/** enum okl4fs_req_type - requests; all are idempotent. Before HELLO the others are FS_REQ_NO_HELLO */
+/** enum okl4fs_req_type - requests; all are idempotent. Others before HELLO: OKL4_REQ_NO_HELLO */
 enum okl4fs_req_type {
 	OKL4FS_REQ_HELLO = 1, /* okl4fs_hello_req -> okl4fs_hello_rep */
 	OKL4FS_REQ_CHANNEL_INFO = 2, /* okl4fs_info_req -> okl4fs_info_rep */
@@ -162,67 +163,67 @@ enum okl4fs_req_type {
 
 /**
  * struct okl4fs_req_hdr - head of every request
- * @magic: OKL4FS_MAGIC: no FUSE request begins so (its first word is its length)
+ * @magic: OKL4FS_MAGIC; no FUSE request begins so, since its first word is its length
  * @type: enum okl4fs_req_type
  * @reserved: zero
  * @bytes: bytes of the whole request with this header: all readable bytes of the chain
  * @cookie: the guest's own, returned in the reply
  */
 struct okl4fs_req_hdr {
-	le32 magic;
-	le16 type;
-	le16 reserved;
-	le32 bytes;
-	le32 cookie;
+	okl4_le32 magic;
+	okl4_le16 type;
+	okl4_le16 reserved;
+	okl4_le32 bytes;
+	okl4_le32 cookie;
 };
 
 /**
  * struct okl4fs_rep_hdr - head of every reply
  * @magic: OKL4FS_MAGIC
  * @type: the request's type
- * @status: enum fs_status; unless it is FS_OK nothing but this header follows
+ * @status: enum okl4_status; unless it is OKL4_OK, the reply ends with this header
  * @bytes: bytes of the whole reply with this header
  * @cookie: the request's
  */
 struct okl4fs_rep_hdr {
-	le32 magic;
-	le16 type;
-	le16 status;
-	le32 bytes;
-	le32 cookie;
+	okl4_le32 magic;
+	okl4_le16 type;
+	okl4_le16 status;
+	okl4_le32 bytes;
+	okl4_le32 cookie;
 };
 
 /**
- * struct okl4fs_hello_req - the driver introduces itself; what was attached before is suspended
+ * struct okl4fs_hello_req - the driver introduces itself; the host suspends what was attached
  * @hdr: header
  * @version: highest ABI version that the driver speaks
  * @n_event_queues: M, 1 to OKL4FS_BELL_WORDS; at most one less than the queues that were set up
  * @bell_gpa: address of the bell page, a multiple of 4096
- * @driver_instance: random, not zero, new at each load of the driver. Memory that a driver with
- *	another one attached is gone for good, and the streams in it end. With the same one they wait,
- *	and go on when the same memory is attached again
+ * @driver_instance: random, not zero, new at each load of the driver. Memory that was attached
+ *	with another driver_instance is gone for good, and the streams in it end. With the same one,
+ *	they wait, and go on when the same memory is attached again
  */
 struct okl4fs_hello_req {
 	struct okl4fs_req_hdr hdr;
-	le32 version;
-	le32 n_event_queues;
-	le64 bell_gpa;
-	le64 driver_instance;
+	okl4_le32 version;
+	okl4_le32 n_event_queues;
+	okl4_le64 bell_gpa;
+	okl4_le64 driver_instance;
 };
 
 /**
- * struct okl4fs_hello_rep - and the host does
+ * struct okl4fs_hello_rep - the host introduces itself
  * @hdr: header
- * @version: the version that both use from here on
+ * @version: the version that both sides use from then on
  * @max_channels: ids of the channels that are offered now are below this; at most
- *	OKL4FS_MAX_CHANNELS. Of later ones events tell
+ *	OKL4FS_MAX_CHANNELS. Events announce later channels
  * @host_instance: random, new at each start of the daemon; nothing depends on it
  */
 struct okl4fs_hello_rep {
 	struct okl4fs_rep_hdr hdr;
-	le32 version;
-	le32 max_channels;
-	le64 host_instance;
+	okl4_le32 version;
+	okl4_le32 max_channels;
+	okl4_le64 host_instance;
 };
 
 /**
@@ -233,39 +234,39 @@ struct okl4fs_hello_rep {
  */
 struct okl4fs_info_req {
 	struct okl4fs_req_hdr hdr;
-	le32 first_id;
-	le32 reserved;
+	okl4_le32 first_id;
+	okl4_le32 reserved;
 };
 
-#define OKL4FS_CHANNEL_EXCLUSIVE 1U /* one opener an end in the guest */
+#define OKL4FS_CHANNEL_EXCLUSIVE 1U /* one opener per end in the guest */
 #define OKL4FS_NOT_GIVEN         0xffffffffU /* as mode, uid or gid: the guest decides */
 
 /**
- * struct okl4fs_info_rep - tells of one channel; FS_NO_CHANNEL when there is none any more
+ * struct okl4fs_info_rep - describes one channel; OKL4_NO_CHANNEL when no more follow
  * @hdr: header
- * @id: the channel's id; stays the same while the channel is offered, and may be another's later
+ * @id: the channel's id; stays the same while the channel is offered, and another may get it later
  * @flags: OKL4FS_CHANNEL_*
  * @ring_bytes: bytes that fwd and bwd must have
  * @name_bytes: 1 to OKL4FS_NAME_MAX
- * @generation: tells this channel from others that have the same id at other times
+ * @generation: distinguishes this channel from others that have the same id at other times
  * @name: any byte but '/' and NUL; padded with NUL
  * @mode: permission bits that the guest's node is to have, at most 0777; or OKL4FS_NOT_GIVEN
- * @uid: its owner, a number of the guest's; or OKL4FS_NOT_GIVEN
- * @gid: its group, likewise
+ * @uid: the node's owner, a number of the guest's; or OKL4FS_NOT_GIVEN
+ * @gid: the node's group, likewise
  * @reserved: zero
  */
 struct okl4fs_info_rep {
 	struct okl4fs_rep_hdr hdr;
-	le32 id;
-	le32 flags;
-	le64 ring_bytes;
-	le32 name_bytes;
-	le32 generation;
+	okl4_le32 id;
+	okl4_le32 flags;
+	okl4_le64 ring_bytes;
+	okl4_le32 name_bytes;
+	okl4_le32 generation;
 	uint8_t name[OKL4FS_NAME_MAX + 1];
-	le32 mode;
-	le32 uid;
-	le32 gid;
-	le32 reserved;
+	okl4_le32 mode;
+	okl4_le32 uid;
+	okl4_le32 gid;
+	okl4_le32 reserved;
 };
 
 /** enum okl4fs_sec - the memsections of a channel, in the order of okl4fs_attach_req.sec */
@@ -283,90 +284,91 @@ enum okl4fs_sec {
  * @n_chunks: @bytes / @chunk_bytes
  */
 struct okl4fs_sec_geometry {
-	le64 bytes;
-	le32 chunk_bytes;
-	le32 n_chunks;
+	okl4_le64 bytes;
+	okl4_le32 chunk_bytes;
+	okl4_le32 n_chunks;
 };
 
 /**
  * struct okl4fs_attach_req - hands the memsections of a channel to the host
  * @hdr: header
  * @channel: the channel's id
- * @generation: and its generation, as CHANNEL_INFO told it; another one is FS_NO_CHANNEL
- * @instance: as in ctl_shm, not zero
+ * @generation: its generation, as CHANNEL_INFO gave it; with another one, OKL4_NO_CHANNEL
+ * @instance: as in okl4_ctl_shm, not zero
  * @sec: the three shapes
  * @chunk_gpa: address of each chunk, a multiple of 4096: first those of ctl, then fwd, then bwd
  *
- * Attaching again replaces the earlier attachment. The memory is the host's to use until DETACH is
- * answered, CHANNEL_FAILED or CHANNEL_INFO says that the host has let it go, a new HELLO is
- * answered, or the device is reset.
+ * Attaching again replaces the earlier attachment. The host may use the memory until it has
+ * answered DETACH or a new HELLO, CHANNEL_FAILED or CHANNEL_INFO says that it has released the
+ * memory, or the device is reset.
  */
 struct okl4fs_attach_req {
 	struct okl4fs_req_hdr hdr;
-	le32 channel;
-	le32 generation;
-	le64 instance;
+	okl4_le32 channel;
+	okl4_le32 generation;
+	okl4_le64 instance;
 	struct okl4fs_sec_geometry sec[OKL4FS_N_SECS];
-	le64 chunk_gpa[];
+	__extension__ okl4_le64 chunk_gpa[];
 };
 
-/* The largest ATTACH: 64 MiB each way in pages, ctl in pages */
-#define OKL4FS_MAX_ATTACHED  (2 * OKL4FS_RING_BYTES_MAX + OKL4FS_CTL_BYTES_MAX)
-#define OKL4FS_MAX_CHUNKS    (OKL4FS_MAX_ATTACHED / OKL4FS_PAGE_BYTES)
-#define OKL4FS_MAX_REQ_BYTES (sizeof(struct okl4fs_attach_req) + OKL4FS_MAX_CHUNKS * sizeof(le64))
+/* The largest ATTACH: 64 MiB in each direction and 1 MiB of ctl, all in pages */
+#define OKL4FS_MAX_ATTACHED (2 * OKL4FS_RING_BYTES_MAX + OKL4FS_CTL_BYTES_MAX)
+#define OKL4FS_MAX_CHUNKS   (OKL4FS_MAX_ATTACHED / OKL4FS_PAGE_BYTES)
+#define OKL4FS_MAX_REQ_BYTES \
+	(sizeof(struct okl4fs_attach_req) + OKL4FS_MAX_CHUNKS * sizeof(okl4_le64))
 
 /**
- * struct okl4fs_detach_req - takes the memory back; done when the reply comes
+ * struct okl4fs_detach_req - takes the memory back; it is the guest's again when the reply comes
  * @hdr: header
- * @channel: the channel's id; one that is not attached is no error
+ * @channel: the channel's id; it is not an error if the channel is not attached
  * @generation: as in okl4fs_attach_req
  *
- * The stream ends with it: the same memory attached again begins a new one.
+ * This ends the stream: if the same memory is attached again, a new stream begins.
  *
- * RELEASE has the same form, and is refused with FS_CHANNEL_IN_USE while an end of the host's is open or
- * a ring is not empty: only the host knows whether a client has just come.
+ * RELEASE has the same form. The host refuses it with OKL4_CHANNEL_IN_USE while one of its own ends
+ * is open or a ring is not empty: only the host knows whether a client has just come.
  */
 struct okl4fs_detach_req {
 	struct okl4fs_req_hdr hdr;
-	le32 channel;
-	le32 generation;
+	okl4_le32 channel;
+	okl4_le32 generation;
 };
 
-static_assert(sizeof(struct okl4fs_req_hdr) == 16, "ABI v1");
-static_assert(sizeof(struct okl4fs_rep_hdr) == 16, "ABI v1");
-static_assert(sizeof(struct okl4fs_hello_req) == 40, "ABI v1");
-static_assert(sizeof(struct okl4fs_hello_rep) == 32, "ABI v1");
-static_assert(sizeof(struct okl4fs_info_req) == 24, "ABI v1");
-static_assert(sizeof(struct okl4fs_info_rep) == 120, "ABI v1");
-static_assert(sizeof(struct okl4fs_sec_geometry) == 16, "ABI v1");
-static_assert(sizeof(struct okl4fs_attach_req) == 80, "ABI v1");
-static_assert(sizeof(struct okl4fs_detach_req) == 24, "ABI v1");
+OKL4_STATIC_ASSERT(sizeof(struct okl4fs_req_hdr) == 16, "ABI v1");
+OKL4_STATIC_ASSERT(sizeof(struct okl4fs_rep_hdr) == 16, "ABI v1");
+OKL4_STATIC_ASSERT(sizeof(struct okl4fs_hello_req) == 40, "ABI v1");
+OKL4_STATIC_ASSERT(sizeof(struct okl4fs_hello_rep) == 32, "ABI v1");
+OKL4_STATIC_ASSERT(sizeof(struct okl4fs_info_req) == 24, "ABI v1");
+OKL4_STATIC_ASSERT(sizeof(struct okl4fs_info_rep) == 120, "ABI v1");
+OKL4_STATIC_ASSERT(sizeof(struct okl4fs_sec_geometry) == 16, "ABI v1");
+OKL4_STATIC_ASSERT(sizeof(struct okl4fs_attach_req) == 80, "ABI v1");
+OKL4_STATIC_ASSERT(sizeof(struct okl4fs_detach_req) == 24, "ABI v1");
 
 /* ------------------------------------------------------------------------------------------- */
 /* Event queues: the driver posts buffers of one writable okl4fs_event; the host fills one and  */
 /* returns it. A kick of the same queue is the guest's doorbell.                                */
 
-/** enum okl4fs_event_type - what the host tells unasked */
+/** enum okl4fs_event_type - what the host reports without being asked */
 enum okl4fs_event_type {
-	OKL4FS_EVENT_WAKE = 1, /* look into bell_shm.to_guest; channel is 0 */
+	OKL4FS_EVENT_WAKE = 1, /* look into okl4_bell_shm.to_guest; channel is 0 */
 	OKL4FS_EVENT_CHANNEL_ADDED = 2, /* a channel is offered from now on */
-	OKL4FS_EVENT_CHANNEL_REMOVED = 3, /* a channel is not offered any more */
+	OKL4FS_EVENT_CHANNEL_REMOVED = 3, /* a channel is no longer offered */
 	OKL4FS_EVENT_CHANNEL_FAILED = 4, /* its memory is no longer used; status says why */
 };
 
 /**
  * struct okl4fs_event - one event
  * @type: enum okl4fs_event_type
- * @status: enum fs_status, for CHANNEL_FAILED
+ * @status: enum okl4_status, for CHANNEL_FAILED
  * @channel: the channel's id
  * @arg: for CHANNEL_FAILED, the instance that failed; else zero
  */
 struct okl4fs_event {
-	le16 type;
-	le16 status;
-	le32 channel;
-	le64 arg;
+	okl4_le16 type;
+	okl4_le16 status;
+	okl4_le32 channel;
+	okl4_le64 arg;
 };
-static_assert(sizeof(struct okl4fs_event) == 16, "ABI v1");
+OKL4_STATIC_ASSERT(sizeof(struct okl4fs_event) == 16, "ABI v1");
 
 #endif /* LIBFS_ABI_H */

@@ -11,63 +11,48 @@
 #include <libfs/platform.h>
 
 /**
- * fs_range_ok() - whether [off, off + len) lies within [0, size)
+ * okl4_range_ok() - whether [off, off + len) lies within [0, size)
  * @off: first byte
  * @len: bytes; 0 is a valid, empty range when @off <= @size
  * @size: bytes of the whole
- *
- * Return: true when it does. No sum is formed that could wrap.
  */
-static inline bool fs_range_ok(uint64_t off, uint64_t len, uint64_t size)
+static inline bool okl4_range_ok(uint64_t off, uint64_t len, uint64_t size)
 {
 	return len <= size && off <= size - len;
 }
 
 /**
- * fs_overlap() - whether two ranges share a byte
- * @a: first byte of the one
- * @a_len: its bytes, with @a + @a_len - 1 not past 2^64 - 1 (fs_no_wrap())
- * @b: first byte of the other
+ * okl4_overlap() - whether two ranges share a byte
+ * @a: first byte of one range
+ * @a_len: its bytes, with @a + @a_len - 1 not past 2^64 - 1 (okl4_no_wrap())
+ * @b: first byte of the other range
  * @b_len: its bytes, likewise
  *
- * Return: true when both are non-empty and share at least one byte.
+ * Return: true when neither is empty and they share at least one byte.
  */
-static inline bool fs_overlap(uint64_t a, uint64_t a_len, uint64_t b, uint64_t b_len)
+static inline bool okl4_overlap(uint64_t a, uint64_t a_len, uint64_t b, uint64_t b_len)
 {
 	return a_len && b_len && (a <= b ? b - a < a_len : a - b < b_len);
 }
 
 /**
- * fs_no_wrap() - whether [base, base + len) stays below 2^64
+ * okl4_no_wrap() - whether [base, base + len) stays below 2^64
  * @base: first byte
  * @len: bytes
- *
- * Return: true when the last byte's address does not wrap.
  */
-static inline bool fs_no_wrap(uint64_t base, uint64_t len)
+static inline bool okl4_no_wrap(uint64_t base, uint64_t len)
 {
 	return !len || base <= UINT64_MAX - (len - 1);
 }
 
-/**
- * fs_is_pow2() - whether a number is a power of two
- * @n: the number; 0 is none
- *
- * Return: true for 1, 2, 4, ...
- */
-static inline bool fs_is_pow2(uint64_t n)
+/** okl4_is_pow2() - whether a number is a power of two; 0 is not one */
+static inline bool okl4_is_pow2(uint64_t n)
 {
 	return n && !(n & (n - 1));
 }
 
-/**
- * fs_min() - the smaller of two numbers
- * @a: one
- * @b: the other
- *
- * Return: the smaller.
- */
-static inline uint64_t fs_min(uint64_t a, uint64_t b)
+/** okl4_min() - the smaller of two numbers */
+static inline uint64_t okl4_min(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
 }

@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause */
 /*
- * status.h - every way in which something can be refused, one number each
+ * status.h - every reason for a refusal, one number each
  *
  * The same numbers are the (negated) error returns of libfs and the `status` of control replies and
- * events, so that a refusal keeps its name from the place that found it to the log line that tells
- * of it. Numbers are part of the ABI: never reuse one, add at the end of a group.
+ * events, so a refusal keeps its name from the place that found it to the log line that reports it.
+ * The numbers are part of the ABI: never reuse one, and add new ones at the end of a group.
  */
 #ifndef LIBFS_STATUS_H
 #define LIBFS_STATUS_H
 
 #include <libfs/platform.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* X(name, number, sentence) */
-#define FS_STATUS_LIST(X)                                                                    \
+#define OKL4_STATUS_LIST(X)                                                                  \
 	X(OK, 0, "done")                                                                     \
 	/* outcomes a caller must handle; never on the wire */                               \
 	X(AGAIN, 1, "nothing can be moved now")                                              \
@@ -21,12 +25,9 @@
 	/* memsections and the allocator */                                                  \
 	X(MEMSEC_CHUNK_BYTES, 16, "chunk size is not a power of two of at least 4096 bytes") \
 	X(MEMSEC_CHUNK_COUNT, 17, "number of chunks does not make up the memsection")        \
-	X(MEMSEC_RANGE, 18, "range is outside its memsection or crosses a chunk")            \
-	X(HEAP_FULL, 19, "the heap has no free block that large")                            \
+	X(HEAP_FULL, 19, "the heap has no room for a block that large")                      \
 	X(HEAP_BOUNDS, 20, "the heap does not fit its memsection")                           \
-	X(HEAP_CORRUPT, 21, "the heap's block list is damaged")                              \
-	X(HEAP_FREE_TWICE, 22, "the block is free already")                                  \
-	X(HEAP_FREE_WILD, 23, "the offset is not that of an allocated block")                \
+	X(HEAP_CORRUPT, 21, "the heap's head is damaged")                                    \
 	/* the header of a control memsection */                                             \
 	X(CTL_MAGIC, 32, "control memsection: wrong magic")                                  \
 	X(CTL_VERSION, 33, "control memsection: unknown version")                            \
@@ -67,27 +68,31 @@
 	X(CHANNEL_RESET, 82, "the host has reset the channel")                               \
 	X(CHANNEL_IN_USE, 83, "the channel is in use on the host")
 
-#define FS_STATUS_ENUM(name, number, sentence) FS_##name = (number),
+#define OKL4_STATUS_ENUM(name, number, sentence) OKL4_##name = (number),
 
-/** enum fs_status - see FS_STATUS_LIST; functions return the negated value */
-enum fs_status { FS_STATUS_LIST(FS_STATUS_ENUM) FS_STATUS_END = 84 };
+/** enum okl4_status - see OKL4_STATUS_LIST; functions return the negated value */
+enum okl4_status { OKL4_STATUS_LIST(OKL4_STATUS_ENUM) OKL4_STATUS_END = 84 };
 
-#undef FS_STATUS_ENUM
+#undef OKL4_STATUS_ENUM
 
 /**
- * fs_status_name() - the name of a status
+ * okl4_status_name() - the name of a status
  * @status: a status, or its negation
  *
  * Return: the name without its prefix ("CTL_MAGIC"), "?" for an unknown number. Static memory.
  */
-const char *fs_status_name(int status);
+const char *okl4_status_name(int status);
 
 /**
- * fs_status_text() - the sentence of a status
+ * okl4_status_text() - the sentence of a status
  * @status: a status, or its negation
  *
  * Return: a sentence for a log line, "unknown status" for an unknown number. Static memory.
  */
-const char *fs_status_text(int status);
+const char *okl4_status_text(int status);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif /* LIBFS_STATUS_H */

@@ -51,7 +51,7 @@ static void probe_down(void *arg, bool gone)
 static void probe_woken(void *arg)
 {
 	struct probe *p = arg;
-	struct pipe_seg seg[2];
+	struct okl4_pipe_seg seg[2];
 	int64_t n;
 
 	note(p, 'w');
@@ -143,16 +143,16 @@ Test(channel, each_header_that_is_refused)
 	static const struct {
 		size_t offset;
 		uint32_t value;
-		enum fs_status status;
+		enum okl4_status status;
 	} lies[] = {
-		{ offsetof(struct ctl_shm, magic), 0, FS_CTL_MAGIC },
-		{ offsetof(struct ctl_shm, version), 2, FS_CTL_VERSION },
-		{ offsetof(struct ctl_shm, header_bytes), 64, FS_CTL_HEADER_BYTES },
-		{ offsetof(struct ctl_shm, ctl_bytes), 8192, FS_CTL_BYTES },
-		{ offsetof(struct ctl_shm, ring_bytes), 4096, FS_CTL_RING_BYTES },
-		{ offsetof(struct ctl_shm, instance), 1, FS_CTL_INSTANCE },
-		{ offsetof(struct ctl_shm, heap_offset), 0, FS_CTL_HEAP },
-		{ offsetof(struct ctl_shm, pipe_offset), 3, FS_CTL_PIPE_OFFSET },
+		{ offsetof(struct okl4_ctl_shm, magic), 0, OKL4_CTL_MAGIC },
+		{ offsetof(struct okl4_ctl_shm, version), 2, OKL4_CTL_VERSION },
+		{ offsetof(struct okl4_ctl_shm, header_bytes), 64, OKL4_CTL_HEADER_BYTES },
+		{ offsetof(struct okl4_ctl_shm, ctl_bytes), 8192, OKL4_CTL_BYTES },
+		{ offsetof(struct okl4_ctl_shm, ring_bytes), 4096, OKL4_CTL_RING_BYTES },
+		{ offsetof(struct okl4_ctl_shm, instance), 1, OKL4_CTL_INSTANCE },
+		{ offsetof(struct okl4_ctl_shm, heap_offset), 0, OKL4_CTL_HEAP },
+		{ offsetof(struct okl4_ctl_shm, pipe_offset), 3, OKL4_CTL_PIPE_OFFSET },
 	};
 
 	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
@@ -162,12 +162,12 @@ Test(channel, each_header_that_is_refused)
 		probed(&rig, &p, 8192);
 		memcpy((char *)rig.chunk[OKL4FS_SEC_CTL][0] + lies[i].offset, &lies[i].value, 4);
 		cr_assert_eq(rig_attach(&rig), -(int)lies[i].status, "%s",
-			     fs_status_name((int)lies[i].status));
+			     okl4_status_name((int)lies[i].status));
 		cr_assert_eq(rig.ch.state, CHANNEL_FAILED);
 		cr_assert_eq(rig.ch.failed_status, lies[i].status);
 		cr_assert_eq(rig.ch.errors[lies[i].status], 1);
 		cr_assert_eq(rig.tells, 0, "the reply tells");
-		cr_assert_eq(rig_attach(&rig), -FS_CHANNEL_FAILED);
+		cr_assert_eq(rig_attach(&rig), -OKL4_CHANNEL_FAILED);
 		check_calls(&p, "");
 		rig_new_memory(&rig);
 		cr_assert_eq(rig_attach(&rig), 0);
@@ -176,27 +176,27 @@ Test(channel, each_header_that_is_refused)
 	}
 }
 
-static struct pipe_shm *shm_of_pipe(struct pipe *p)
+static struct okl4_pipe_shm *shm_of_pipe(struct okl4_pipe *p)
 {
 	return p->shm;
 }
 
 /* Do what no honest guest does; @status: what the channel calls it */
-static void violate(struct rig *rig, enum fs_status status)
+static void violate(struct rig *rig, enum okl4_status status)
 {
-	struct pipe_shm *fwd = shm_of_pipe(&rig->guest.tx), *bwd = shm_of_pipe(&rig->guest.rx);
+	struct okl4_pipe_shm *fwd = shm_of_pipe(&rig->guest.tx), *bwd = shm_of_pipe(&rig->guest.rx);
 
 	switch (status) {
-	case FS_HEAD_PAST_RING:
+	case OKL4_HEAD_PAST_RING:
 		fwd->producer.head = 50 + 4097;
 		break;
-	case FS_HEAD_BACK:
+	case OKL4_HEAD_BACK:
 		fwd->producer.head = 49;
 		break;
-	case FS_TAIL_PAST_HEAD:
+	case OKL4_TAIL_PAST_HEAD:
 		bwd->consumer.tail = 101;
 		break;
-	case FS_TAIL_BACK:
+	case OKL4_TAIL_BACK:
 		bwd->consumer.tail = 49;
 		break;
 	default:
@@ -207,7 +207,7 @@ static void violate(struct rig *rig, enum fs_status status)
 /* 100 bytes each way, 50 of them taken and seen to be */
 static void busy(struct rig *rig, struct probe *p)
 {
-	struct pipe_seg seg[2];
+	struct okl4_pipe_seg seg[2];
 	uint8_t buf[100] = { 0 };
 
 	probed(rig, p, 4096);
@@ -228,8 +228,8 @@ static void busy(struct rig *rig, struct probe *p)
 
 Test(channel, each_violation_fails_the_channel_by_its_name)
 {
-	static const enum fs_status all[] = { FS_HEAD_PAST_RING, FS_HEAD_BACK, FS_TAIL_PAST_HEAD,
-					      FS_TAIL_BACK };
+	static const enum okl4_status all[] = { OKL4_HEAD_PAST_RING, OKL4_HEAD_BACK,
+						OKL4_TAIL_PAST_HEAD, OKL4_TAIL_BACK };
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
 		struct probe p;
@@ -240,30 +240,30 @@ Test(channel, each_violation_fails_the_channel_by_its_name)
 		channel_rung(&rig.ch);
 		check_calls(&p, "G");
 		cr_assert_eq(rig.ch.state, CHANNEL_FAILED);
-		cr_assert_eq(rig.told, all[i], "%s", fs_status_name((int)rig.told));
+		cr_assert_eq(rig.told, all[i], "%s", okl4_status_name((int)rig.told));
 		cr_assert_eq(rig.tells, 1);
 		cr_assert_eq(rig.ch.errors[all[i]], 1);
 		channel_rung(&rig.ch);
 		channel_detach(&rig.ch);
 		channel_suspend(&rig.ch);
 		check_calls(&p, "");
-		cr_assert_eq(rig_attach(&rig), -FS_CHANNEL_FAILED);
+		cr_assert_eq(rig_attach(&rig), -OKL4_CHANNEL_FAILED);
 		rig_deinit(&rig);
 	}
 }
 
 Test(channel, a_phase_that_moves_back)
 {
-	struct pipe_seg seg[2];
+	struct okl4_pipe_seg seg[2];
 	struct probe p;
 	struct rig rig;
 
 	busy(&rig, &p);
 	cr_assert_eq(channel_peek_read(&rig.ch, seg), 50);
 	shm_of_pipe(&rig.guest.tx)->producer.phase = 0;
-	cr_assert_eq(channel_peek_read(&rig.ch, seg), -FS_PHASE_BACK);
+	cr_assert_eq(channel_peek_read(&rig.ch, seg), -OKL4_PHASE_BACK);
 	check_calls(&p, "G");
-	cr_assert_eq(rig.told, FS_PHASE_BACK);
+	cr_assert_eq(rig.told, OKL4_PHASE_BACK);
 	rig_deinit(&rig);
 }
 
@@ -277,7 +277,7 @@ Test(channel, cursors_that_cannot_be_taken_up)
 	shm_of_pipe(&rig.guest.tx)->consumer.tail = 1000;
 	rig_restart(&rig);
 	channel_bind(&rig.ch, &probe_ops, &p);
-	cr_assert_eq(rig_attach(&rig), -FS_RESUME_CURSORS);
+	cr_assert_eq(rig_attach(&rig), -OKL4_RESUME_CURSORS);
 	check_calls(&p, "");
 	cr_assert_eq(rig.ch.state, CHANNEL_FAILED);
 	rig_deinit(&rig);
@@ -290,11 +290,11 @@ Test(channel, memory_that_does_not_come_back)
 
 	busy(&rig, &p);
 	channel_suspend(&rig.ch);
-	channel_fail(&rig.ch, FS_MEMORY_LOST);
+	channel_fail(&rig.ch, OKL4_MEMORY_LOST);
 	check_calls(&p, "DG");
 	cr_assert_eq(rig.ch.state, CHANNEL_FAILED);
-	cr_assert_eq(rig.told, FS_MEMORY_LOST);
-	cr_assert_eq(rig_attach(&rig), -FS_CHANNEL_FAILED);
+	cr_assert_eq(rig.told, OKL4_MEMORY_LOST);
+	cr_assert_eq(rig_attach(&rig), -OKL4_CHANNEL_FAILED);
 	rig_deinit(&rig);
 }
 
@@ -304,16 +304,16 @@ Test(channel, an_endpoint_may_fail_it_in_up)
 	struct rig rig;
 
 	probed(&rig, &p, 4096);
-	p.fail_in_up = -FS_MEMORY_LOST;
-	cr_assert_eq(rig_attach(&rig), -FS_MEMORY_LOST);
+	p.fail_in_up = -OKL4_MEMORY_LOST;
+	cr_assert_eq(rig_attach(&rig), -OKL4_MEMORY_LOST);
 	check_calls(&p, "FG");
-	cr_assert_eq(rig.told, FS_MEMORY_LOST);
+	cr_assert_eq(rig.told, OKL4_MEMORY_LOST);
 	rig_deinit(&rig);
 }
 
 Test(channel, counters)
 {
-	struct pipe_seg seg[2];
+	struct okl4_pipe_seg seg[2];
 	uint8_t buf[4096] = { 0 };
 	struct probe p;
 	struct rig rig;
@@ -343,7 +343,7 @@ Test(channel, counters)
 	cr_assert_eq(rig.ch.fwd.messages, 2);
 	cr_assert_eq(channel_read_pos(&rig.ch), 10);
 
-	cr_assert_eq(pipe_arm_read(&rig.guest.rx), 0);
+	cr_assert_eq(okl4_pipe_arm_read(&rig.guest.rx), 0);
 	rig.rings = 0;
 	cr_assert_eq(channel_peek_write(&rig.ch, seg), 4096);
 	channel_commit_write(&rig.ch, 4096);
@@ -353,7 +353,7 @@ Test(channel, counters)
 	rig.ch.bwd.wakes_received = 0;
 
 	channel_commit_write(&rig.ch, 4096);
-	cr_assert_eq(channel_peek_write(&rig.ch, seg), -FS_AGAIN);
+	cr_assert_eq(channel_peek_write(&rig.ch, seg), -OKL4_AGAIN);
 	cr_assert_eq(channel_wait_write(&rig.ch, 2048), 0);
 	cr_assert_eq(rig.ch.bwd.full_stalls, 1);
 	cr_assert_eq(guest_read(&rig, buf, 2047), 2047);
@@ -381,16 +381,16 @@ Test(channel, what_is_known_of_the_guests_ends)
 	cr_assert_eq(rig_attach(&rig), 0);
 	channel_set_open(&rig.ch, true, true);
 	cr_assert_eq(channel_guest_writer(&rig.ch, &peer), 0);
-	cr_assert(peer.state == PIPE_NEVER_OPENED && peer.phase == 0);
+	cr_assert(peer.state == OKL4_PIPE_NEVER_OPENED && peer.phase == 0);
 	guest_open_write(&rig);
 	guest_close_write(&rig);
 	guest_open_write(&rig);
 	cr_assert_eq(channel_guest_writer(&rig.ch, &peer), 0);
-	cr_assert(peer.state == PIPE_OPEN && peer.phase == 3);
+	cr_assert(peer.state == OKL4_PIPE_OPEN && peer.phase == 3);
 	guest_open_read(&rig);
 	guest_close_read(&rig);
 	cr_assert_eq(channel_guest_reader(&rig.ch, &peer), 0);
-	cr_assert(peer.state == PIPE_CLOSED && peer.phase == 2);
+	cr_assert(peer.state == OKL4_PIPE_CLOSED && peer.phase == 2);
 
 	cr_assert_not(channel_eof_taken(&rig.ch));
 	guest_open_read(&rig);

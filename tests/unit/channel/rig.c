@@ -36,7 +36,7 @@ static void on_ring(void *guest, uint32_t id)
 	rig->rings++;
 }
 
-static void on_tell(void *guest, const struct channel *ch, enum fs_status status)
+static void on_tell(void *guest, const struct channel *ch, enum okl4_status status)
 {
 	struct rig *rig = guest;
 
@@ -87,12 +87,12 @@ void rig_new_memory(struct rig *rig)
 		rig->chunk[i] = calloc(n, sizeof(void *));
 		for (uint32_t j = 0; j < n; j++)
 			rig->chunk[i][j] = end -= PAGE;
-		cr_assert_eq(memsec_init(&rig->sec[i], rig->chunk[i], n, PAGE), 0);
+		cr_assert_eq(okl4_memsec_init(&rig->sec[i], rig->chunk[i], n, PAGE), 0);
 	}
 	rig->instance++;
-	cr_assert_eq(socketpair_create(&rig->guest, &rig->sec[OKL4FS_SEC_CTL],
-				       &rig->sec[OKL4FS_SEC_FWD], &rig->sec[OKL4FS_SEC_BWD],
-				       rig->instance),
+	cr_assert_eq(okl4_socketpair_create(&rig->guest, &rig->sec[OKL4FS_SEC_CTL],
+					    &rig->sec[OKL4FS_SEC_FWD], &rig->sec[OKL4FS_SEC_BWD],
+					    rig->instance),
 		     0);
 }
 
@@ -166,7 +166,7 @@ int rig_attach(struct rig *rig)
 int64_t guest_write(struct rig *rig, const void *buf, uint64_t bytes)
 {
 	bool notify;
-	int64_t n = pipe_write(&rig->guest.tx, buf, bytes, &notify);
+	int64_t n = okl4_pipe_write(&rig->guest.tx, buf, bytes, &notify);
 
 	if (notify)
 		channel_rung(&rig->ch);
@@ -176,7 +176,7 @@ int64_t guest_write(struct rig *rig, const void *buf, uint64_t bytes)
 int64_t guest_read(struct rig *rig, void *buf, uint64_t bytes)
 {
 	bool notify;
-	int64_t n = pipe_read(&rig->guest.rx, buf, bytes, &notify);
+	int64_t n = okl4_pipe_read(&rig->guest.rx, buf, bytes, &notify);
 
 	if (notify)
 		channel_rung(&rig->ch);
@@ -185,25 +185,25 @@ int64_t guest_read(struct rig *rig, void *buf, uint64_t bytes)
 
 void guest_open_write(struct rig *rig)
 {
-	pipe_producer_open(&rig->guest.tx);
+	okl4_pipe_producer_open(&rig->guest.tx);
 	channel_rung(&rig->ch);
 }
 
 void guest_close_write(struct rig *rig)
 {
-	pipe_producer_close(&rig->guest.tx);
+	okl4_pipe_producer_close(&rig->guest.tx);
 	channel_rung(&rig->ch);
 }
 
 void guest_open_read(struct rig *rig)
 {
-	pipe_consumer_open(&rig->guest.rx);
+	okl4_pipe_consumer_open(&rig->guest.rx);
 	channel_rung(&rig->ch);
 }
 
 void guest_close_read(struct rig *rig)
 {
-	pipe_consumer_close(&rig->guest.rx);
+	okl4_pipe_consumer_close(&rig->guest.rx);
 	channel_rung(&rig->ch);
 }
 

@@ -40,15 +40,15 @@ struct rig {
 	struct channel_config cfg;
 	struct channel ch;
 	struct endpoint *ep;
-	struct socketpair guest;
+	struct okl4_socketpair guest;
 	uint8_t *page;
 	void **chunk[OKL4FS_N_SECS];
-	struct memsec sec[OKL4FS_N_SECS];
+	struct okl4_memsec sec[OKL4FS_N_SECS];
 	uint64_t instance;
 	struct tail_budget budget;
 	bool memory_is_lost;
 	unsigned int rings, tells;
-	enum fs_status told;
+	enum okl4_status told;
 };
 
 /** rig_init() - a channel with this endpoint, not attached; no endpoint when @endpoint is NULL */
@@ -87,7 +87,7 @@ void rig_kill(struct rig *rig);
 void rig_restart(struct rig *rig);
 
 /* The guest's actions; each wakes the host as the guest driver would. write and read return as
- * pipe_write() and pipe_read() do */
+ * okl4_pipe_write() and okl4_pipe_read() do */
 int64_t guest_write(struct rig *rig, const void *buf, uint64_t bytes);
 int64_t guest_read(struct rig *rig, void *buf, uint64_t bytes);
 void guest_open_write(struct rig *rig);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * call.c - the control socket: JSON-RPC 2.0 by the letter, and what there is to see
+ * call.c - the control socket: strict JSON-RPC 2.0, and the methods that tell
  */
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -11,11 +11,6 @@
 #include "rig.h"
 #include "control/call.h"
 
-/**
- * is_no_json() - a line must be refused as text
- * @line: it
- * @why: what must be told, as it stands in JSON
- */
 static void is_no_json(const char *line, const char *why)
 {
 	char want[256];
@@ -24,12 +19,6 @@ static void is_no_json(const char *line, const char *why)
 	answers(line, want);
 }
 
-/**
- * is_no_request() - a line must be refused as a request
- * @line: it
- * @id: whose id is this, in JSON
- * @why: what must be told, as it stands in JSON
- */
 static void is_no_request(const char *line, const char *id, const char *why)
 {
 	char want[256];
@@ -202,14 +191,15 @@ Test(control, guest_list)
 	      "\"fuse_requests_declined\":0,\"messages_dropped\":0,\"device_errors\":0}]}");
 }
 
-#define WAY(a, fill, host, guest)                                                                 \
-	"{\"bytes\":" a "1,\"messages\":" a "2,\"fill_bytes\":" fill ",\"wakes_sent\":" a         \
-	"3,\"wakes_received\":" a "4,\"full_stalls\":" a "5,\"empty_stalls\":" a "6,\"opens\":" a \
-	"7,\"host_phase\":" host ",\"guest_phase\":" guest "}"
-#define COUNTERS                                              \
-	"\"fwd\":" WAY("", "21", "31", "32") ",\"bwd\":" WAY( \
-		"1", "22", "33",                              \
-		"34") ",\"tail_bytes\":23,\"lost_bytes\":24,\"errors\":{\"CTL_MAGIC\":1,\"HEAD_BACK\":2}"
+#define WAY(a, fill, host, guest)                                                                \
+	"{\"bytes\":" a "1,\"messages\":" a "2,\"wakes_sent\":" a "3,\"wakes_received\":" a      \
+	"4,\"full_stalls\":" a "5,\"empty_stalls\":" a "6,\"opens\":" a "7,\"fill_bytes\":" fill \
+	",\"host_phase\":" host ",\"guest_phase\":" guest "}"
+#define COUNTERS                                                                             \
+	"\"fwd\":" WAY("", "21", "31", "32") ",\"bwd\":" WAY(                                \
+		"1", "22", "33", "34") ","                                                   \
+				       "\"attaches\":8,\"tail_bytes\":23,\"lost_bytes\":24," \
+				       "\"errors\":{\"CTL_MAGIC\":1,\"HEAD_BACK\":2}"
 
 Test(control, channel_list)
 {
@@ -222,13 +212,13 @@ Test(control, channel_list)
 		"\"ring_bytes\":4096,\"exclusive\":true,\"guest_mode\":\"0640\",\"guest_uid\":1000,"
 		"\"guest_gid\":0,\"endpoint\":{\"type\":\"unix-listen\","
 		"\"connected\":true,\"path\":\"/p/s\",\"path_lost\":true,\"clients\":5,\"clients_refused\":6},"
-		"\"instance\":\"0000000000000077\",\"attaches\":8," COUNTERS "},"
+		"\"instance\":\"0000000000000077\"," COUNTERS "},"
 		"{\"guest\":\"vm1\",\"name\":\"file\",\"id\":1,\"state\":\"failed\","
 		"\"failure\":{\"status\":\"HEAD_BACK\",\"text\":\"head moved back\"},"
 		"\"ring_bytes\":1048576,\"exclusive\":false,\"guest_mode\":null,\"guest_uid\":null,"
 		"\"guest_gid\":null,\"endpoint\":{\"type\":\"intervm\","
 		"\"connected\":true,\"file\":\"%s/rel/f\",\"rounds\":2},"
-		"\"instance\":null,\"attaches\":8," COUNTERS "}]}",
+		"\"instance\":null," COUNTERS "}]}",
 		cwd);
 	gives("channel.list", "\"guest\":\"vm1\"", want);
 	free(cwd);
@@ -245,14 +235,7 @@ Test(control, lists_of_all)
 	free(line);
 }
 
-/**
- * page() - ask for a page of `channel.list`
- * @params: members of its params
- * @names: out: guest and id of each channel, as "vm1/0 vm2/0 "
- * @size: bytes of @names
- *
- * Return: the cursor, to be freed; NULL: there is none.
- */
+/* @names: out: guest and id of each channel, as "vm1/0 vm2/0 "; Return: the cursor, to be freed, or NULL */
 static char *page(const char *params, char *names, size_t size)
 {
 	struct json_object *reply, *result, *list, *cursor;
@@ -278,14 +261,7 @@ static char *page(const char *params, char *names, size_t size)
 	return copy;
 }
 
-/**
- * next_page() - go on where a page ended
- * @cursor: of that page; freed
- * @more: further members of the params
- * @names, @size: as of page()
- *
- * Return: likewise.
- */
+/* Frees @cursor */
 static char *next_page(char *cursor, const char *more, char *names, size_t size)
 {
 	char params[256];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * change.c - the control socket: what changes the server, its guests and channels
+ * change.c - the control socket: methods that change the server, its guests and channels
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -10,13 +10,6 @@
 #define ECHO   "\"channel\":{\"name\":\"a b\",\"ring_bytes\":4096,\"endpoint\":{\"type\":\"echo\"}}"
 #define NOBODY "\"guest\":{\"name\":\"n\",\"socket\":\"/s\",\"channels\":[]}"
 
-/**
- * changes() - a call must have this result and have changed this
- * @method: its method
- * @params: the members of its params
- * @result: the result
- * @changed: what the server or the guest was told to do
- */
 static void changes(const char *method, const char *params, const char *result, const char *changed)
 {
 	gives(method, params, result);
@@ -37,6 +30,8 @@ Test(control, channels_come_and_go)
 	refuses("channel.add", add, -32602, "guest vm2 has a channel \\\"a b\\\" already");
 	control_outcome = -ENOSPC;
 	refuses("channel.add", add, -32001, "guest vm2 has 1024 channels already");
+	control_outcome = -EXDEV;
+	refuses("channel.add", add, -32001, "why channel a b is refused");
 	control_outcome = -EADDRINUSE;
 	refuses("channel.add", add, -32001,
 		"guest vm2: channel a b: cannot be offered: Address already in use; "
@@ -72,6 +67,8 @@ Test(control, guests_come_and_go)
 	refuses("guest.remove", "\"guest\":\"vm3\"", -32602, "there is no guest \\\"vm3\\\"");
 	control_outcome = -EEXIST;
 	refuses("guest.add", NOBODY, -32602, "there is a guest \\\"n\\\" already");
+	control_outcome = -EXDEV;
+	refuses("guest.add", NOBODY, -32001, "why guest n is refused");
 }
 
 Test(control, reload)

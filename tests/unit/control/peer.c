@@ -16,7 +16,7 @@
 #include "util/fd.h"
 
 static char dir[32];
-static struct loop *loop;
+static struct loop *main_loop;
 static struct control_socket control;
 static struct control *server_control;
 
@@ -25,35 +25,30 @@ void control_start(void)
 	strcpy(dir, "okl4fs-control-XXXXXX");
 	cr_assert_not_null(mkdtemp(dir));
 	snprintf(control_path, sizeof(control_path), "%s/c", dir);
-	cr_assert_eq(loop_new(&loop, "main"), 0);
-	cr_assert_eq(events_open(loop), 0);
+	cr_assert_eq(loop_new(&main_loop, "main"), 0);
+	cr_assert_eq(events_open(main_loop), 0);
 	cr_assert_eq(control_socket_open(&control, server_config(NULL), -1), 0);
-	cr_assert_eq(control_new(&server_control, loop, NULL, &control), 0);
-	cr_assert_eq(loop_start(loop), 0);
+	cr_assert_eq(control_new(&server_control, main_loop, NULL, &control), 0);
+	cr_assert_eq(loop_start(main_loop), 0);
 }
 
 void control_stop(void)
 {
-	loop_stop(loop);
+	loop_stop(main_loop);
 	server_control = control_free(server_control);
 	control_socket_close(&control);
 	events_close();
-	loop = loop_free(loop);
+	main_loop = loop_free(main_loop);
 	cr_assert_eq(access(control_path, F_OK), -1);
 	cr_assert_eq(rmdir(dir), 0);
 }
 
 void control_reload(void (*change)(void *arg))
 {
-	loop_call(loop, change, NULL);
-	loop_call(loop, control_watch->reloaded, control_watch->arg);
+	loop_call(main_loop, change, NULL);
+	loop_call(main_loop, control_watch->reloaded, control_watch->arg);
 }
 
-/**
- * connection() - connect
- *
- * Return: a blocking connection with a limit.
- */
 int connection(void)
 {
 	struct timeval limit = { .tv_sec = 20 };
@@ -65,11 +60,6 @@ int connection(void)
 	return fd;
 }
 
-/**
- * client() - connect, for reading lines and writing them
- *
- * Return: a blocking connection with a limit; its descriptor is there to be written to.
- */
 FILE *client(void)
 {
 	FILE *f = fdopen(connection(), "r");
@@ -78,21 +68,11 @@ FILE *client(void)
 	return f;
 }
 
-/**
- * say() - send all of a text
- * @fd: connection
- * @text: text
- */
 void say(int fd, const char *text)
 {
 	cr_assert_eq(send(fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
 }
 
-/**
- * hear() - the next line must be this
- * @f: connection
- * @want: the line; NULL: the end
- */
 void hear(FILE *f, const char *want)
 {
 	char *line = NULL;

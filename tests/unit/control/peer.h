@@ -7,19 +7,19 @@
 
 #include <stdio.h>
 
-/** control_start() - listen, as control_config says; @loop of a suite */
+/** control_start() - listen as control_config says; .init of a suite */
 void control_start(void);
 
-/** control_stop() - nothing of it must be left */
+/** control_stop() - end it; its files must be gone; .fini of a suite */
 void control_stop(void);
 
-/** control_reload() - control_config has changed; it was changed by @change, on the daemon's thread */
+/** control_reload() - have @change change control_config on the daemon's thread, then reload */
 void control_reload(void (*change)(void *arg));
 
 /** connection() - connect; Return: a blocking connection with a limit */
 int connection(void);
 
-/** client() - connect, for reading lines; Return: a file whose descriptor is there to be written to */
+/** client() - connect; Return: a file to read lines from; write to its descriptor */
 FILE *client(void);
 
 /** say() - send all of a text */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * place.c - the control socket: who finds a place, and who leaves for that
+ * place.c - the control socket: which client finds a place, and which one makes room
  */
 #include <criterion/criterion.h>
 #include <string.h>
@@ -12,14 +12,7 @@ enum { ALICE = 4242, BOB };
 static struct control_places places = TAILQ_HEAD_INITIALIZER(places);
 static char why[256];
 
-/**
- * come() - a client comes, and asks something
- * @uid: of whom
- * @right: what it may do
- * @busy: it stays busy
- *
- * Return: its place; NULL: it was refused.
- */
+/* A client comes and asks something; NULL: it was refused */
 static struct control_place *come(uid_t uid, enum control_right right, bool busy)
 {
 	static struct control_place pool[512]; /* no place is used twice */
@@ -38,13 +31,7 @@ static struct control_place *come(uid_t uid, enum control_right right, bool busy
 	return p;
 }
 
-/**
- * count() - how many are there
- * @uid: of whom; -1: of everybody
- *
- * Return: clients.
- */
-static int count(uid_t uid)
+static int count_clients(uid_t uid)
 {
 	struct control_place *p;
 	int n = 0;
@@ -73,18 +60,18 @@ Test(control_place, one_user_has_sixteen)
 	second = come(ALICE, CONTROL_READER, false);
 	for (int i = 2; i < 100; i++)
 		cr_assert_not_null(come(ALICE, CONTROL_READER, i < 16));
-	cr_assert_eq(count(ALICE), 16);
+	cr_assert_eq(count_clients(ALICE), 16);
 	cr_assert(is_there(first), "it was busy");
 	cr_assert_not(is_there(second));
-	/* Nobody else's client leaves for that, and when all are busy, none does. */
+	/* No client of another user leaves for that; when all are busy, none leaves. */
 	cr_assert_not_null(come(BOB, CONTROL_READER, false));
 	cr_assert_not_null(come(ALICE, CONTROL_READER, true));
 	cr_assert_null(come(ALICE, CONTROL_READER, false));
 	cr_assert_not_null(strstr(why, "uid 4242 has 16 clients already"), "%s", why);
-	cr_assert_eq(count(BOB), 1);
-	/* An admin among users is not refused, but leaves by its own. */
+	cr_assert_eq(count_clients(BOB), 1);
+	/* An admin is not refused: another client of the same user leaves. */
 	cr_assert_not_null(come(ALICE, CONTROL_ADMIN, true));
-	cr_assert_eq(count(ALICE), 16);
+	cr_assert_eq(count_clients(ALICE), 16);
 	cr_assert_not(is_there(first));
 }
 
@@ -100,16 +87,16 @@ Test(control_place, root_is_never_refused)
 	cr_assert_not_null(strstr(why, "there is no room for more clients"), "%s", why);
 	for (int i = 0; i < 16; i++)
 		cr_assert_not_null(come(0, CONTROL_ADMIN, true));
-	cr_assert_eq(count((uid_t)-1), 64);
+	cr_assert_eq(count_clients((uid_t)-1), 64);
 	for (int i = 0; i < 48; i++)
 		cr_assert_not_null(come(0, CONTROL_ADMIN, true));
-	cr_assert_eq(count(0), 64, "readers leave first, even busy ones");
+	cr_assert_eq(count_clients(0), 64, "readers leave first, even busy ones");
 	idle = TAILQ_LAST(&places, control_places);
 	idle->busy = false;
 	cr_assert_not_null(come(0, CONTROL_ADMIN, true));
 	cr_assert_not(is_there(idle));
 	cr_assert_not_null(come(0, CONTROL_ADMIN, true));
-	cr_assert_eq(count((uid_t)-1), 64);
+	cr_assert_eq(count_clients((uid_t)-1), 64);
 }
 
 Test(control_place, an_idle_reader_leaves_for_another)
@@ -120,7 +107,7 @@ Test(control_place, an_idle_reader_leaves_for_another)
 		come(5000 + (uid_t)i / 16, CONTROL_READER, false);
 	cr_assert_not_null(come(ALICE, CONTROL_READER, false));
 	cr_assert_not(is_there(first));
-	cr_assert_eq(count((uid_t)-1), 48);
+	cr_assert_eq(count_clients((uid_t)-1), 48);
 }
 
 Test(control_place, strangers_do_not_count)
@@ -129,15 +116,15 @@ Test(control_place, strangers_do_not_count)
 
 	for (int i = 0; i < 200; i++)
 		cr_assert_not_null(come(BOB, CONTROL_NOBODY, i % 2));
-	cr_assert_eq(count(BOB), 8);
+	cr_assert_eq(count_clients(BOB), 8);
 	for (int i = 0; i < 64; i++)
 		come(0, CONTROL_ADMIN, true);
-	cr_assert_eq(count(0), 64);
+	cr_assert_eq(count_clients(0), 64);
 	cr_assert_not(is_there(reader));
-	cr_assert_eq(count(BOB), 8);
-	/* A reload may make strangers of many: no more come than leave. */
+	cr_assert_eq(count_clients(BOB), 8);
+	/* A reload may leave many clients without rights: one leaves for each that comes. */
 	for (struct control_place *p = TAILQ_FIRST(&places); p; p = TAILQ_NEXT(p, entry))
 		p->right = CONTROL_NOBODY;
 	cr_assert_not_null(come(BOB, CONTROL_NOBODY, false));
-	cr_assert_eq(count((uid_t)-1), 8);
+	cr_assert_eq(count_clients((uid_t)-1), 8);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * rig.c - stand-ins for the server and two guests, and what is asked and answered
+ * rig.c - stand-ins for the server and two guests; requests and their answers
  */
 #include "rig.h"
 
@@ -10,10 +10,11 @@
 #include <stdlib.h>
 
 #include "control/call.h"
+#include "control/methods.h"
 #include "control/subscribers.h"
 
 #ifdef __SANITIZE_ADDRESS__
-/* Criterion 2.4.1 leaves a little of its own behind now and then; asked by LeakSanitizer */
+/* LeakSanitizer calls this; Criterion 2.4.1 sometimes leaks a little */
 const char *__lsan_default_suppressions(void);
 
 const char *__lsan_default_suppressions(void)
@@ -162,7 +163,7 @@ int guest_channel_snapshots(struct guest *guest, uint32_t from, uint32_t max,
 			.info = { .connected = true, .path_lost = true, .clients = 5, .refused = 6 },
 			.state = i ? CHANNEL_FAILED : CHANNEL_ATTACHED,
 			.instance = i ? 0 : 0x77,
-			.failed_status = FS_HEAD_BACK,
+			.failed_status = OKL4_HEAD_BACK,
 			.attaches = 8,
 			.fwd = { 1, 2, 3, 4, 5, 6, 7 },
 			.bwd = { 11, 12, 13, 14, 15, 16, 17 },
@@ -175,15 +176,16 @@ int guest_channel_snapshots(struct guest *guest, uint32_t from, uint32_t max,
 			.bwd_host_phase = 33,
 			.bwd_guest_phase = 34,
 		};
-		snap->errors[FS_HEAD_BACK] = 2;
-		snap->errors[FS_CTL_MAGIC] = 1;
+		snap->errors[OKL4_HEAD_BACK] = 2;
+		snap->errors[OKL4_CTL_MAGIC] = 1;
 	}
 	return (int)n;
 }
 
 char control_changed[256];
 static struct control_subscriber subscriber;
-struct control_caller control_caller = { .right = CONTROL_ADMIN,
+struct control_caller control_caller = { .methods = control_methods,
+					 .right = CONTROL_ADMIN,
 					 .uid = 77,
 					 .subscriber = &subscriber };
 int control_outcome;
@@ -198,10 +200,11 @@ size_t server_n_guests(const struct server *server)
 	return 2;
 }
 
-int server_guest_add(struct server *server, const struct guest_config *cfg)
+int server_guest_add(struct server *server, const struct guest_config *cfg, char *why)
 {
 	snprintf(control_changed, sizeof(control_changed), "guest %s: %s, %zu channels", cfg->name,
 		 cfg->socket, cfg->n_channels);
+	snprintf(why, SERVER_WHY_BYTES, "why guest %s is refused", cfg->name);
 	return control_outcome;
 }
 
@@ -219,11 +222,12 @@ int server_reload(struct server *server, FILE *errors)
 }
 
 int server_channel_add(struct server *server, struct guest *guest, const struct channel_config *cfg,
-		       uint32_t *id)
+		       uint32_t *id, char *why)
 {
 	snprintf(control_changed, sizeof(control_changed), "%s/%s: %u bytes, %s", guest->cfg->name,
 		 cfg->name, (unsigned int)cfg->ring_bytes, endpoint_type_name(cfg->endpoint.type));
 	*id = 7;
+	snprintf(why, SERVER_WHY_BYTES, "why channel %s is refused", cfg->name);
 	return control_outcome;
 }
 
@@ -241,7 +245,7 @@ int guest_channel_reset(struct guest *guest, const char *name)
 
 char *answer_to(const char *line, size_t bytes)
 {
-	/* In memory of its own, so that a sanitizer sees a step beyond the end. */
+	/* In memory of its own, so that a sanitizer notices an access beyond the end */
 	char *copy = malloc(bytes + 1), *answer = NULL;
 	struct evbuffer *out = evbuffer_new();
 	enum control_outcome outcome;
@@ -266,11 +270,6 @@ char *answer_to(const char *line, size_t bytes)
 	return answer;
 }
 
-/**
- * answers() - a line must be answered by exactly this one
- * @line: request
- * @want: the answer without its newline; NULL: none
- */
 void answers(const char *line, const char *want)
 {
 	char *got = answer_to(line, strlen(line));
@@ -286,14 +285,8 @@ void answers(const char *line, const char *want)
 	free(got);
 }
 
-/**
- * call() - a call must be answered by exactly this
- * @method: its method
- * @params: the members of its params; NULL: it has none
- * @kind: "result" or "error"
- * @what: its value
- */
-static void call(const char *method, const char *params, const char *kind, const char *what)
+static void expect_answer(const char *method, const char *params, const char *kind,
+			  const char *what)
 {
 	char line[1024], want[4096];
 
@@ -303,28 +296,15 @@ static void call(const char *method, const char *params, const char *kind, const
 	answers(line, want);
 }
 
-/**
- * gives() - a call must have this result
- * @method: its method
- * @params: the members of its params; NULL: it has none
- * @result: the result
- */
 void gives(const char *method, const char *params, const char *result)
 {
-	call(method, params, "result", result);
+	expect_answer(method, params, "result", result);
 }
 
-/**
- * refuses() - a call must give this error
- * @method: its method
- * @params: the members of its params; NULL: it has none
- * @code: of the error
- * @text: its message as it stands in JSON
- */
 void refuses(const char *method, const char *params, int code, const char *text)
 {
 	char error[1024];
 
 	snprintf(error, sizeof(error), "{\"code\":%d,\"message\":\"%s\"}", code, text);
-	call(method, params, "error", error);
+	expect_answer(method, params, "error", error);
 }

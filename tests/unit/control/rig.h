@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * rig.h - what the control socket talks about, and what must come of a request
+ * rig.h - what the control socket shows and changes, and how it must answer
  *
- * The server and its two guests, vm1 and vm2, are stand-ins: what a method shows is what they say,
- * and what it changes they only write down.
+ * The server and its two guests, vm1 and vm2, are stand-ins: methods show what these say, and changes are
+ * only recorded.
  */
 #ifndef TESTS_UNIT_CONTROL_RIG_H
 #define TESTS_UNIT_CONTROL_RIG_H
@@ -12,12 +12,12 @@
 
 extern char control_path[64]; /* of the control socket, in the server's configuration */
 extern struct config control_config; /* the server's configuration */
-extern struct server_watch *control_watch; /* who is to be told of reloads */
+extern struct server_watch *control_watch; /* what is to be told of reloads */
 extern struct control_caller
-	control_caller; /* who asks, in answers(): an admin, if nobody says otherwise */
+	control_caller; /* the client in answers(): an admin, unless a test changes that */
 extern char control_changed[256]; /* what was changed last */
-extern bool control_vm1_gone; /* one of the guests is not there any more */
-extern int control_outcome; /* what comes of a change: 0 or a negative errno */
+extern bool control_vm1_gone; /* that guest has gone */
+extern int control_outcome; /* the outcome of a change: 0 or a negative errno */
 
 #define CALL(method, more) "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"" method "\"" more "}"
 #define RESULT(id, result) "{\"jsonrpc\":\"2.0\",\"id\":" id ",\"result\":" result "}"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * rights.c - the control socket: who may what, and who is sent away
+ * rights.c - the control socket: which client may do what, and which one is dismissed
  */
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -11,16 +11,9 @@
 #include "rig.h"
 #include "control/rights.h"
 
-/* As many as a test needs; root's uid and the tester's own are admins in any case. */
+/* Other users than root and the one that runs the test, which are admins in any case */
 enum { STRANGER = 4242, READER, ADMIN, FRIEND };
 
-/**
- * may() - what somebody may must be this
- * @rights: who may what
- * @uid: who asks
- * @group: his supplementary group
- * @want: what he may
- */
 static void may(const struct control_rights *rights, uid_t uid, gid_t group,
 		enum control_right want)
 {
@@ -29,7 +22,7 @@ static void may(const struct control_rights *rights, uid_t uid, gid_t group,
 	cr_assert_eq(control_rights_of(rights, &peer), want, "uid %u, group %u", uid, group);
 }
 
-Test(control_rights, who_may_what)
+Test(control_rights, users_and_groups)
 {
 	struct control_ids none = { .given = false }, empty = { .given = true };
 	struct control_ids readers = { true, (uid_t[]){ READER }, 1, (gid_t[]){ 50, 60 }, 2 };
@@ -100,7 +93,7 @@ Test(control_rights, the_other_end_of_a_socket)
 	close(fd[1]);
 }
 
-Test(control_rights, what_is_told_of_what_one_may_not)
+Test(control_rights, a_refusal_says_which_right_is_missing)
 {
 	control_caller.right = CONTROL_READER;
 	gives("version", NULL, VERSION);
@@ -120,27 +113,23 @@ Test(control_rights, what_is_told_of_what_one_may_not)
 
 TestSuite(control_idle, .init = control_start, .fini = control_stop, .timeout = 60);
 
-/**
- * one_second() - who asks nothing for a second is sent away
- * @arg: not used
- */
 static void one_second(void *arg)
 {
 	control_config.control_idle_seconds = 1;
 }
 
-Test(control_idle, who_asks_nothing_is_sent_away)
+Test(control_idle, a_client_that_asks_nothing_is_dismissed)
 {
 	FILE *idle = client(), *trickles, *told = client(), *quiet;
 
 	say(fileno(told), CALL("events.subscribe", "") "\n");
 	hear(told, "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\"");
 	control_reload(one_second);
-	/* Those who were there, too */
+	/* Clients that were connected before, too */
 	hear(idle, ERROR("null", -32003, "nothing was asked for 1 s"));
 	hear(idle, NULL);
 
-	/* Bytes are no question. */
+	/* Bytes without a newline are not a question. */
 	trickles = client();
 	quiet = client();
 	say(fileno(trickles), "{");
@@ -148,7 +137,7 @@ Test(control_idle, who_asks_nothing_is_sent_away)
 	hear(trickles, ERROR("null", -32003, "nothing was asked for 1 s"));
 	hear(trickles, NULL);
 
-	/* Who is told of events may be silent. */
+	/* A subscriber may be silent. */
 	say(fileno(told), CALL("version", "") "\n");
 	hear(told, RESULT("1", VERSION));
 	fclose(idle);

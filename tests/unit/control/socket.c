@@ -19,10 +19,6 @@
 
 TestSuite(control_socket, .init = control_start, .fini = control_stop, .timeout = 60);
 
-/**
- * is_served() - a question must be answered
- * @fd: connection
- */
 static void is_served(int fd)
 {
 	say(fd, CALL("version", "") "\n");
@@ -101,7 +97,7 @@ Test(control_socket, a_client_that_asks_and_asks_and_does_not_listen)
 	}
 	cr_assert_lt(sent, 4 << 20);
 	shutdown(fd, SHUT_WR);
-	/* Then all of them are answered, in order. */
+	/* Then all requests are answered, in order. */
 	f = fdopen(fd, "r");
 	while (getline(&line, &size, f) > 0) {
 		bool whole = heard < sent / length;
@@ -133,7 +129,7 @@ Test(control_socket, a_client_that_does_not_listen_is_dropped)
 	}
 	cr_assert_leq(tries, 1000, "it is still there");
 	close(fd);
-	fd = connection(); /* nobody else suffers */
+	fd = connection(); /* other clients are served */
 	is_served(fd);
 	close(fd);
 }
@@ -151,14 +147,14 @@ Test(control_socket, sixty_four_clients)
 		f[i] = client();
 		is_served(fileno(f[i]));
 	}
-	is_served(fileno(f[0])); /* so the second is the one that asked nothing for longest */
+	is_served(fileno(f[0])); /* now the second client has asked nothing for the longest time */
 	more = client();
 	is_served(fileno(more));
 	hear(f[1], LEAVES);
 	hear(f[1], NULL);
 	is_served(fileno(f[0]));
 	is_served(fileno(f[2]));
-	/* One leaves: there is room again, and nobody else has to. */
+	/* One leaves: there is room again, and no other must leave. */
 	shutdown(fileno(f[3]), SHUT_WR);
 	hear(f[3], NULL);
 	fclose(f[1]);
@@ -190,13 +186,6 @@ Test(control_socket, a_client_that_is_told_of_events_keeps_its_place)
 	fclose(told);
 }
 
-/**
- * many() - a line with a batch of calls of a method
- * @method: which
- * @n: how many
- *
- * Return: the line, to be freed.
- */
 static char *many(const char *method, int n)
 {
 	char *line = NULL;

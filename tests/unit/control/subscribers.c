@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * events.c - the control socket: clients that are told what happens
+ * subscribers.c - the control socket: clients that want events
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -21,12 +21,7 @@ TestSuite(control_subscribers, .init = control_start, .fini = control_stop, .tim
 
 #define SUBSCRIBE(params) CALL("events.subscribe", ",\"params\":{" params "}") "\n"
 
-/**
- * subscribe() - have events told
- * @params: the members of the parameters
- *
- * Return: the connection; the answer was heard.
- */
+/* Return: the connection; the answer has been read */
 static FILE *subscribe(const char *params)
 {
 	char line[512];
@@ -38,23 +33,12 @@ static FILE *subscribe(const char *params)
 	return f;
 }
 
-/**
- * post() - something happens to a guest
- * @kind: what
- * @guest: to which
- */
-static void post(enum events_kind kind, const char *guest)
+static void post_kind(enum events_kind kind, const char *guest)
 {
 	events_post(&(struct events_fact){ .kind = kind, .guest = guest });
 }
 
-/**
- * hear_event() - the next line must be an event
- * @f: connection
- * @want: its own members, in order, as JSON
- *
- * Return: its number.
- */
+/* The next line must be this event; Return: its number */
 static int64_t hear_event(FILE *f, const char *want)
 {
 	struct json_object *event, *params;
@@ -125,10 +109,10 @@ Test(control_subscribers, filters)
 	FILE *all = subscribe(""), *vm2 = subscribe("\"guest\":\"vm2\"");
 	FILE *gone = subscribe("\"kinds\":[\"guest.gone\",\"config\"]");
 
-	post(EVENTS_GUEST_CONNECTED, "vm1");
-	post(EVENTS_GUEST_GONE, "vm1");
-	post(EVENTS_GUEST_CONNECTED, "vm2");
-	post(EVENTS_CONFIG_RELOADED, NULL);
+	post_kind(EVENTS_GUEST_CONNECTED, "vm1");
+	post_kind(EVENTS_GUEST_GONE, "vm1");
+	post_kind(EVENTS_GUEST_CONNECTED, "vm2");
+	post_kind(EVENTS_CONFIG_RELOADED, NULL);
 	hear_event(all, "{\"kind\":\"guest.connected\",\"guest\":\"vm1\"}");
 	hear_event(all, "{\"kind\":\"guest.gone\",\"guest\":\"vm1\"}");
 	hear_event(all, "{\"kind\":\"guest.connected\",\"guest\":\"vm2\"}");
@@ -142,8 +126,8 @@ Test(control_subscribers, filters)
 	hear(gone, "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"seq\":");
 	say(fileno(gone), CALL("version", "") "\n");
 	hear(gone, RESULT("1", VERSION));
-	post(EVENTS_CONFIG_RELOADED, NULL);
-	post(EVENTS_GUEST_ADDED, "vm1");
+	post_kind(EVENTS_CONFIG_RELOADED, NULL);
+	post_kind(EVENTS_GUEST_ADDED, "vm1");
 	hear_event(gone, "{\"kind\":\"guest.added\",\"guest\":\"vm1\"}");
 	fclose(all);
 	fclose(vm2);
@@ -165,7 +149,7 @@ Test(control_subscribers, filters_that_are_none)
 		"there are no events of the kind \\\"gues\\\"");
 }
 
-Test(control_subscribers, who_does_not_listen_is_told_how_much_he_missed)
+Test(control_subscribers, a_slow_client_is_told_how_many_events_it_missed)
 {
 	FILE *slow = subscribe(""), *quick = subscribe("\"kinds\":[\"guest.added\"]");
 	char *line = NULL;
@@ -173,9 +157,9 @@ Test(control_subscribers, who_does_not_listen_is_told_how_much_he_missed)
 	uint64_t heard = 0, lost = 0;
 	const uint64_t posted = 40000;
 
-	/* In portions that the queue to main holds, each taken before the next is posted. */
+	/* In portions that fit the queue to main; each is taken before the next is posted. */
 	for (uint64_t i = 1; i <= posted; i++) {
-		post(i % 1000 ? EVENTS_GUEST_GONE : EVENTS_GUEST_ADDED, "vm1");
+		post_kind(i % 1000 ? EVENTS_GUEST_GONE : EVENTS_GUEST_ADDED, "vm1");
 		if (i % 1000 == 0)
 			hear_event(quick, "{\"kind\":\"guest.added\",\"guest\":\"vm1\"}");
 	}
@@ -195,22 +179,22 @@ Test(control_subscribers, who_does_not_listen_is_told_how_much_he_missed)
 	cr_assert_gt(lost, posted / 2, "%lu lost", lost);
 	/* What waited was bounded: the queue and the socket's buffers. */
 	cr_assert_lt(heard, 10000);
-	/* And from there it goes on. */
-	post(EVENTS_GUEST_GONE, "vm2");
+	/* Then events arrive again. */
+	post_kind(EVENTS_GUEST_GONE, "vm2");
 	hear_event(slow, "{\"kind\":\"guest.gone\",\"guest\":\"vm2\"}");
 	free(line);
 	fclose(slow);
 	fclose(quick);
 }
 
-Test(control_subscribers, who_has_ended_and_does_not_listen_is_dropped)
+Test(control_subscribers, a_slow_client_that_has_ended_its_side_is_dropped)
 {
 	FILE *slow = subscribe(""), *quick = subscribe("\"kinds\":[\"guest.added\"]");
 	struct pollfd gone = { .fd = fileno(slow) };
 
 	/* More than the queue and the socket hold */
 	for (int i = 1; i <= 12000; i++) {
-		post(i % 1000 ? EVENTS_GUEST_GONE : EVENTS_GUEST_ADDED, "vm1");
+		post_kind(i % 1000 ? EVENTS_GUEST_GONE : EVENTS_GUEST_ADDED, "vm1");
 		if (i % 1000 == 0)
 			hear_event(quick, "{\"kind\":\"guest.added\",\"guest\":\"vm1\"}");
 	}
@@ -230,7 +214,7 @@ Test(control_subscribers, thirty_two_subscribers)
 	more = client();
 	say(fileno(more), SUBSCRIBE(""));
 	hear(more, ERROR("1", -32000, "32 clients are told of events already"));
-	say(fileno(f[0]), SUBSCRIBE("\"guest\":\"vm1\"")); /* who is told may ask again */
+	say(fileno(f[0]), SUBSCRIBE("\"guest\":\"vm1\"")); /* a subscriber may ask again */
 	hear(f[0], "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":");
 	/* The end of the input ends a subscription. */
 	shutdown(fileno(f[0]), SHUT_WR);

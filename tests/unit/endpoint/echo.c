@@ -8,14 +8,14 @@
 #include "echo_rig.h"
 
 /* What the guest sees of bwd's writing end (@writer), or of fwd's reading end */
-static enum pipe_state state_of(struct rig *rig, bool writer)
+static enum okl4_pipe_state state_of(struct rig *rig, bool writer)
 {
-	enum pipe_state state;
+	enum okl4_pipe_state state;
 
 	if (writer)
-		cr_assert_eq(pipe_consumer_peer(&rig->guest.rx, &state), 0);
+		cr_assert_eq(okl4_pipe_consumer_peer(&rig->guest.rx, &state), 0);
 	else
-		cr_assert_eq(pipe_producer_peer(&rig->guest.tx, &state), 0);
+		cr_assert_eq(okl4_pipe_producer_peer(&rig->guest.tx, &state), 0);
 	return state;
 }
 
@@ -31,7 +31,7 @@ Test(echo, every_length_at_every_place)
 		echo_send(&e, n);
 		echo_receive(&e, n);
 	}
-	echo_nothing(&e, -FS_AGAIN);
+	echo_nothing(&e, -OKL4_AGAIN);
 	cr_assert_eq(e.rig.ch.fwd.bytes, e.out);
 	cr_assert_eq(e.rig.ch.bwd.bytes, e.out);
 	rig_deinit(&e.rig);
@@ -52,7 +52,7 @@ Test(echo, a_stream_with_a_reader_that_comes_late)
 		if (want > total - e.out)
 			want = total - e.out;
 		pattern_fill(buf, e.out, want);
-		n = want ? guest_write(&e.rig, buf, want) : -FS_AGAIN;
+		n = want ? guest_write(&e.rig, buf, want) : -OKL4_AGAIN;
 		e.out += n > 0 ? (uint64_t)n : 0;
 		if (rng_below(&rng, 3))
 			rig_turns(&e.rig, 1);
@@ -62,7 +62,7 @@ Test(echo, a_stream_with_a_reader_that_comes_late)
 			e.in += (uint64_t)n;
 		}
 	}
-	echo_nothing(&e, -FS_AGAIN);
+	echo_nothing(&e, -OKL4_AGAIN);
 	/* Both rings were full at times, and no side was woken for each piece. */
 	cr_assert_gt(e.rig.ch.bwd.full_stalls, 0);
 	free(buf);
@@ -92,12 +92,12 @@ Test(echo, is_open_before_anybody_comes)
 	struct echo e;
 
 	echo_attached(&e, ENDPOINT_ECHO, 4096);
-	cr_assert_eq(state_of(&e.rig, true), PIPE_OPEN);
-	cr_assert_eq(state_of(&e.rig, false), PIPE_OPEN);
+	cr_assert_eq(state_of(&e.rig, true), OKL4_PIPE_OPEN);
+	cr_assert_eq(state_of(&e.rig, false), OKL4_PIPE_OPEN);
 	guest_open_read(&e.rig);
-	echo_nothing(&e, -FS_AGAIN);
+	echo_nothing(&e, -OKL4_AGAIN);
 	guest_close_read(&e.rig);
-	cr_assert_eq(state_of(&e.rig, true), PIPE_OPEN);
+	cr_assert_eq(state_of(&e.rig, true), OKL4_PIPE_OPEN);
 	rig_deinit(&e.rig);
 }
 
@@ -109,12 +109,12 @@ Test(echo, a_writers_end_goes_round_behind_its_bytes)
 	for (int round = 0; round < 5; round++) {
 		echo_send(&e, 5000);
 		guest_close_write(&e.rig);
-		cr_assert_eq(state_of(&e.rig, false), PIPE_OPEN, "a writer never gets EPIPE");
+		cr_assert_eq(state_of(&e.rig, false), OKL4_PIPE_OPEN, "a writer never gets EPIPE");
 		echo_receive(&e, 5000);
 		echo_nothing(&e, 0);
 		echo_nothing(&e, 0);
 		guest_open_write(&e.rig);
-		echo_nothing(&e, -FS_AGAIN);
+		echo_nothing(&e, -OKL4_AGAIN);
 	}
 	rig_deinit(&e.rig);
 }
@@ -134,7 +134,7 @@ Test(echo, echo_then_cat)
 		guest_close_read(&e.rig);
 		/* A reader that comes again waits for the next writer. */
 		guest_open_read(&e.rig);
-		echo_nothing(&e, -FS_AGAIN);
+		echo_nothing(&e, -OKL4_AGAIN);
 		guest_close_read(&e.rig);
 	}
 	rig_deinit(&e.rig);
@@ -149,10 +149,10 @@ Test(echo, a_writer_that_came_and_went_between_two_looks)
 	echo_nothing(&e, 0);
 
 	/* with bytes */
-	pipe_producer_open(&e.rig.guest.tx);
+	okl4_pipe_producer_open(&e.rig.guest.tx);
 	channel_suspend(&e.rig.ch); /* the host does not see what happens now */
 	echo_send(&e, 10);
-	pipe_producer_close(&e.rig.guest.tx);
+	okl4_pipe_producer_close(&e.rig.guest.tx);
 	cr_assert_eq(rig_attach(&e.rig), 0);
 	echo_receive(&e, 10);
 	echo_nothing(&e, 0);
@@ -160,9 +160,9 @@ Test(echo, a_writer_that_came_and_went_between_two_looks)
 	/* and without: a reader that waits for the next end gets it */
 	guest_close_read(&e.rig);
 	guest_open_read(&e.rig);
-	echo_nothing(&e, -FS_AGAIN);
-	pipe_producer_open(&e.rig.guest.tx);
-	pipe_producer_close(&e.rig.guest.tx);
+	echo_nothing(&e, -OKL4_AGAIN);
+	okl4_pipe_producer_open(&e.rig.guest.tx);
+	okl4_pipe_producer_close(&e.rig.guest.tx);
 	channel_rung(&e.rig.ch);
 	echo_nothing(&e, 0);
 	rig_deinit(&e.rig);
@@ -179,7 +179,7 @@ Test(echo, bytes_wait_for_a_reader_to_come_back)
 	echo_send(&e, 3000);
 	cr_assert_eq(e.rig.ch.bwd.bytes, 1000, "nothing is pushed without a reader");
 	cr_assert_eq(guest_write(&e.rig, buf, 4096), 1096, "the writer is held up by a full fwd");
-	cr_assert_eq(guest_write(&e.rig, "x", 1), -FS_AGAIN);
+	cr_assert_eq(guest_write(&e.rig, "x", 1), -OKL4_AGAIN);
 	rig_deinit(&e.rig);
 
 	echo_open(&e, 4096);
@@ -187,7 +187,7 @@ Test(echo, bytes_wait_for_a_reader_to_come_back)
 	guest_close_read(&e.rig);
 	echo_send(&e, 3000);
 	guest_close_write(&e.rig);
-	cr_assert_eq(state_of(&e.rig, true), PIPE_OPEN, "the end waits behind the bytes");
+	cr_assert_eq(state_of(&e.rig, true), OKL4_PIPE_OPEN, "the end waits behind the bytes");
 	guest_open_read(&e.rig);
 	echo_receive(&e, 4000);
 	echo_nothing(&e, 0);
@@ -206,22 +206,22 @@ Test(echo, the_reader_closes_after_the_end)
 	echo_send(&e, 10);
 	guest_open_read(&e.rig);
 	echo_receive(&e, 20);
-	echo_nothing(&e, -FS_AGAIN);
+	echo_nothing(&e, -OKL4_AGAIN);
 	rig_deinit(&e.rig);
 }
 
 /* The daemon's look at fwd comes here (ld's --wrap): this writer opens right behind it */
-int64_t __real_channel_peek_read(struct channel *ch, struct pipe_seg seg[2]);
-int64_t __wrap_channel_peek_read(struct channel *ch, struct pipe_seg seg[2]);
+int64_t __real_channel_peek_read(struct channel *ch, struct okl4_pipe_seg seg[2]);
+int64_t __wrap_channel_peek_read(struct channel *ch, struct okl4_pipe_seg seg[2]);
 
-static struct pipe *opens_behind_a_look;
+static struct okl4_pipe *opens_behind_a_look;
 
-int64_t __wrap_channel_peek_read(struct channel *ch, struct pipe_seg seg[2])
+int64_t __wrap_channel_peek_read(struct channel *ch, struct okl4_pipe_seg seg[2])
 {
 	int64_t n = __real_channel_peek_read(ch, seg);
 
 	if (opens_behind_a_look)
-		pipe_producer_open(opens_behind_a_look);
+		okl4_pipe_producer_open(opens_behind_a_look);
 	opens_behind_a_look = NULL;
 	return n;
 }
@@ -237,15 +237,15 @@ Test(echo, a_writer_that_comes_while_the_daemon_looks_ends_nothing)
 	echo_nothing(&e, 0);
 	guest_close_read(&e.rig);
 	guest_open_read(&e.rig);
-	echo_nothing(&e, -FS_AGAIN);
+	echo_nothing(&e, -OKL4_AGAIN);
 	opens_behind_a_look = &e.rig.guest.tx;
 	channel_rung(&e.rig.ch);
 	cr_assert_null(opens_behind_a_look);
-	echo_nothing(&e, -FS_AGAIN);
+	echo_nothing(&e, -OKL4_AGAIN);
 	channel_rung(&e.rig.ch); /* its bell */
 	echo_send(&e, 10);
 	echo_receive(&e, 10);
-	echo_nothing(&e, -FS_AGAIN);
+	echo_nothing(&e, -OKL4_AGAIN);
 	guest_close_write(&e.rig);
 	echo_nothing(&e, 0);
 	rig_deinit(&e.rig);
@@ -261,8 +261,8 @@ Test(discard, takes_everything_and_gives_nothing)
 	struct echo e;
 
 	echo_attached(&e, ENDPOINT_DISCARD, 65536);
-	cr_assert_eq(state_of(&e.rig, true), PIPE_OPEN);
-	cr_assert_eq(state_of(&e.rig, false), PIPE_OPEN);
+	cr_assert_eq(state_of(&e.rig, true), OKL4_PIPE_OPEN);
+	cr_assert_eq(state_of(&e.rig, false), OKL4_PIPE_OPEN);
 	guest_open_read(&e.rig);
 	for (int round = 0; round < 3; round++) {
 		guest_open_write(&e.rig);
@@ -277,8 +277,8 @@ Test(discard, takes_everything_and_gives_nothing)
 	}
 	rig_turns(&e.rig, 2);
 	cr_assert_eq(e.rig.ch.fwd.bytes, total);
-	cr_assert_eq(pipe_writable(&e.rig.guest.tx), 65536);
-	echo_nothing(&e, -FS_AGAIN);
+	cr_assert_eq(okl4_pipe_writable(&e.rig.guest.tx), 65536);
+	echo_nothing(&e, -OKL4_AGAIN);
 	rig_deinit(&e.rig);
 }
 
@@ -291,7 +291,7 @@ Test(discard, goes_on_after_a_restart)
 	guest_open_write(&e.rig);
 	echo_killed(&e);
 	echo_send(&e, 4096);
-	cr_assert_eq(guest_write(&e.rig, "x", 1), -FS_AGAIN);
+	cr_assert_eq(guest_write(&e.rig, "x", 1), -OKL4_AGAIN);
 	cr_assert_eq(rig_attach(&e.rig), 0);
 	cr_assert_eq(guest_write(&e.rig, "x", 1), 1);
 	e.rig.ep->ops->info(e.rig.ep, &info);

@@ -8,10 +8,10 @@
 #include "echo_rig.h"
 
 /* As the killed daemon had it */
-static void host_end(struct rig *rig, struct socketpair *s)
+static void host_end(struct rig *rig, struct okl4_socketpair *s)
 {
-	cr_assert_eq(socketpair_attach(s, &rig->sec[OKL4FS_SEC_CTL], &rig->sec[OKL4FS_SEC_FWD],
-				       &rig->sec[OKL4FS_SEC_BWD], rig->instance),
+	cr_assert_eq(okl4_socketpair_attach(s, &rig->sec[OKL4FS_SEC_CTL], &rig->sec[OKL4FS_SEC_FWD],
+					    &rig->sec[OKL4FS_SEC_BWD], rig->instance),
 		     0);
 }
 
@@ -19,15 +19,15 @@ static void host_end(struct rig *rig, struct socketpair *s)
 static void die_in_a_move(struct rig *rig, uint64_t bytes, bool published)
 {
 	uint8_t *buf = malloc(bytes);
-	struct pipe_seg seg[2];
-	struct socketpair s;
+	struct okl4_pipe_seg seg[2];
+	struct okl4_socketpair s;
 	uint64_t done = 0;
 	bool notify;
 
 	host_end(rig, &s);
 	while (done < bytes) {
 		/* Read without giving back: through a second handle that is thrown away */
-		int64_t n = pipe_peek_read(&s.rx, seg);
+		int64_t n = okl4_pipe_peek_read(&s.rx, seg);
 
 		cr_assert_gt(n, 0);
 		for (int i = 0; i < 2 && done < bytes; i++) {
@@ -39,7 +39,7 @@ static void die_in_a_move(struct rig *rig, uint64_t bytes, bool published)
 		s.rx.cursor += (uint64_t)n; /* private: nothing is published */
 	}
 	if (published)
-		cr_assert_eq(pipe_write(&s.tx, buf, bytes, &notify), (int64_t)bytes);
+		cr_assert_eq(okl4_pipe_write(&s.tx, buf, bytes, &notify), (int64_t)bytes);
 	else
 		memset(rig->chunk[OKL4FS_SEC_BWD][0], 0x55, 16); /* copied, not published */
 	free(buf);
@@ -68,7 +68,7 @@ Test(echo, killed_at_every_step_of_pieces_of_every_kind)
 				die_in_a_move(&e.rig, sizes[i], published);
 				cr_assert_eq(rig_attach(&e.rig), 0);
 				echo_receive(&e, sizes[i]);
-				echo_nothing(&e, -FS_AGAIN);
+				echo_nothing(&e, -OKL4_AGAIN);
 				echo_send(&e, 8192);
 				echo_receive(&e, 8192);
 				rig_deinit(&e.rig);
@@ -105,7 +105,7 @@ Test(echo, an_end_that_was_passed_on_is_not_passed_on_twice)
 	echo_killed(&e);
 	guest_open_read(&e.rig);
 	cr_assert_eq(rig_attach(&e.rig), 0);
-	echo_nothing(&e, -FS_AGAIN);
+	echo_nothing(&e, -OKL4_AGAIN);
 	guest_open_write(&e.rig);
 	echo_send(&e, 10);
 	echo_receive(&e, 10);
@@ -119,7 +119,7 @@ Test(echo, an_end_that_was_not_passed_on_is)
 	echo_open(&e, 4096);
 	echo_send(&e, 10);
 	echo_killed(&e);
-	pipe_producer_close(&e.rig.guest.tx);
+	okl4_pipe_producer_close(&e.rig.guest.tx);
 	cr_assert_eq(rig_attach(&e.rig), 0);
 	echo_receive(&e, 10);
 	echo_nothing(&e, 0);
@@ -129,14 +129,14 @@ Test(echo, an_end_that_was_not_passed_on_is)
 Test(echo, cursors_that_no_echo_made)
 {
 	const struct endpoint_config echo = { .type = ENDPOINT_ECHO };
-	struct socketpair s;
+	struct okl4_socketpair s;
 	struct rig rig;
 	bool notify;
 
 	rig_init(&rig, &echo, 4096);
 	host_end(&rig, &s);
-	cr_assert_eq(pipe_write(&s.tx, "abc", 3, &notify), 3); /* written, and nothing read */
-	cr_assert_eq(rig_attach(&rig), -FS_RESUME_CURSORS);
+	cr_assert_eq(okl4_pipe_write(&s.tx, "abc", 3, &notify), 3); /* written, and nothing read */
+	cr_assert_eq(rig_attach(&rig), -OKL4_RESUME_CURSORS);
 	cr_assert_eq(rig.ch.state, CHANNEL_FAILED);
 	rig_deinit(&rig);
 
@@ -144,10 +144,10 @@ Test(echo, cursors_that_no_echo_made)
 	host_end(&rig, &s);
 	guest_open_write(&rig);
 	cr_assert_eq(guest_write(&rig, "abc", 3), 3);
-	cr_assert_eq(pipe_read(&s.rx, (uint8_t[3]){ 0 }, 3, &notify),
+	cr_assert_eq(okl4_pipe_read(&s.rx, (uint8_t[3]){ 0 }, 3, &notify),
 		     3); /* read, and not written */
-	cr_assert_eq(rig_attach(&rig), -FS_RESUME_CURSORS);
-	cr_assert_eq(rig.told, FS_RESUME_CURSORS);
+	cr_assert_eq(rig_attach(&rig), -OKL4_RESUME_CURSORS);
+	cr_assert_eq(rig.told, OKL4_RESUME_CURSORS);
 	rig_deinit(&rig);
 }
 
@@ -161,7 +161,7 @@ Test(echo, fresh_memory_begins_anew)
 	cr_assert_eq(rig_attach(&e.rig), 0);
 	guest_open_write(&e.rig);
 	guest_open_read(&e.rig);
-	echo_nothing(&e, -FS_AGAIN);
+	echo_nothing(&e, -OKL4_AGAIN);
 	e.out = e.in = 0;
 	echo_send(&e, 100);
 	echo_receive(&e, 100);
@@ -216,14 +216,14 @@ static void act(struct echo *e, struct model *m, uint64_t *rng)
 			return;
 		pattern_fill(buf, e->out, want);
 		n = guest_write(&e->rig, buf, want);
-		cr_assert(n > 0 || n == -FS_AGAIN, "write: %s", fs_status_name((int)n));
+		cr_assert(n > 0 || n == -OKL4_AGAIN, "write: %s", okl4_status_name((int)n));
 		e->out += n > 0 ? (uint64_t)n : 0;
 		return;
 	default:
 		if (!m->open_read)
 			return;
 		n = guest_read(&e->rig, buf, want);
-		cr_assert(n >= 0 || n == -FS_AGAIN, "read: %s", fs_status_name((int)n));
+		cr_assert(n >= 0 || n == -OKL4_AGAIN, "read: %s", okl4_status_name((int)n));
 		if (n > 0)
 			pattern_check(buf, e->in, (uint64_t)n);
 		e->in += n > 0 ? (uint64_t)n : 0;
@@ -255,7 +255,8 @@ Test(echo, openings_closings_restarts_in_any_order)
 		/* A writer that has just closed ends the reader; another one's end may be taken */
 		rig_turns(&e.rig, 2);
 		n = guest_read(&e.rig, &byte, 1);
-		cr_assert(!n || (!m.open_write && n == -FS_AGAIN), "%s", fs_status_name((int)n));
+		cr_assert(!n || (!m.open_write && n == -OKL4_AGAIN), "%s",
+			  okl4_status_name((int)n));
 		rig_deinit(&e.rig);
 	}
 }

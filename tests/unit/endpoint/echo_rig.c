@@ -47,7 +47,7 @@ void echo_receive(struct echo *e, uint64_t bytes)
 	while (done < bytes) {
 		int64_t n = guest_read(&e->rig, buf, bytes - done);
 
-		if (n == -FS_AGAIN) {
+		if (n == -OKL4_AGAIN) {
 			rig_turns(&e->rig, 1);
 			n = guest_read(&e->rig, buf, bytes - done);
 		}

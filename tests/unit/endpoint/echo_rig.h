@@ -33,7 +33,7 @@ void echo_send(struct echo *e, uint64_t bytes);
 /** echo_receive() - the guest must read so much of the stream */
 void echo_receive(struct echo *e, uint64_t bytes);
 
-/** echo_nothing() - a read must return this, 0 (end-of-file) or -FS_AGAIN, and no byte */
+/** echo_nothing() - a read must return this, 0 (end-of-file) or -OKL4_AGAIN, and no byte */
 void echo_nothing(struct echo *e, int64_t want);
 
 #endif

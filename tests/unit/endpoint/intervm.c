@@ -63,18 +63,18 @@ static void read_some(struct sender *s, uint64_t from, uint64_t bytes)
 		uint64_t want = bytes - done < sizeof(buf) ? bytes - done : sizeof(buf);
 		int64_t n = guest_read(&s->rig, buf, want);
 
-		if (n == -FS_AGAIN) {
+		if (n == -OKL4_AGAIN) {
 			rig_turns(&s->rig, 2);
 			n = guest_read(&s->rig, buf, want);
 		}
-		cr_assert_gt(n, 0, "%s at byte %llu", fs_status_name((int)n),
+		cr_assert_gt(n, 0, "%s at byte %llu", okl4_status_name((int)n),
 			     (unsigned long long)(from + done));
 		pattern_check(buf, from + done, (uint64_t)n);
 		done += (uint64_t)n;
 	}
 }
 
-/* A read that must give no byte. Return: 0 (end-of-file) or -FS_AGAIN */
+/* A read that must give no byte. Return: 0 (end-of-file) or -OKL4_AGAIN */
 static int64_t next_read(struct sender *s)
 {
 	uint8_t byte;
@@ -116,7 +116,7 @@ Test(intervm, the_example)
 	cr_assert_eq(s.rig.ch.bwd.bytes, 2 * FILE_BYTES);
 	/* A third reader waits for a writer. */
 	guest_open_read(&s.rig);
-	cr_assert_eq(next_read(&s), -FS_AGAIN);
+	cr_assert_eq(next_read(&s), -OKL4_AGAIN);
 	finish(&s);
 }
 
@@ -151,8 +151,8 @@ Test(intervm, a_reader_that_is_quicker_than_the_host_looks)
 	read_some(&s, 0, FILE_BYTES);
 	cr_assert_eq(next_read(&s), 0);
 	/* cat f; cat f: closed and open again, and the host sees only that it is open */
-	pipe_consumer_close(&s.rig.guest.rx);
-	pipe_consumer_open(&s.rig.guest.rx);
+	okl4_pipe_consumer_close(&s.rig.guest.rx);
+	okl4_pipe_consumer_open(&s.rig.guest.rx);
 	channel_rung(&s.rig.ch);
 	read_some(&s, 0, FILE_BYTES);
 	cr_assert_eq(next_read(&s), 0);
@@ -343,7 +343,7 @@ Test(intervm, killed_and_the_file_is_another_one_then)
 	rig_restart(&s.rig);
 	cr_assert_eq(rig_attach(&s.rig), 0);
 	/* What lies in the ring is still of the old one; then the torn round is over. */
-	read_some(&s, 50000, (uint64_t)pipe_readable(&s.rig.guest.rx));
+	read_some(&s, 50000, (uint64_t)okl4_pipe_readable(&s.rig.guest.rx));
 	cr_assert_eq(next_read(&s), 0);
 	guest_close_read(&s.rig);
 	cat(&s);
@@ -380,7 +380,7 @@ Test(intervm, the_file_becomes_empty_and_the_rounds_have_no_end)
 	read_some(&s, 0, 4096);
 	cr_assert_eq(truncate(s.path, 0), 0);
 	rig_turns(&s.rig, 2);
-	read_some(&s, 4096, (uint64_t)pipe_readable(&s.rig.guest.rx));
+	read_some(&s, 4096, (uint64_t)okl4_pipe_readable(&s.rig.guest.rx));
 	cr_assert_eq(next_read(&s), 0);
 	guest_close_read(&s.rig);
 	/* A guest that says of every end that it has taken it: turns end all the same. */

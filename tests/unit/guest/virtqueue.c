@@ -13,15 +13,7 @@
 #define BASE  0x10000ULL
 #define BYTES 0x10000ULL
 
-/**
- * struct driver - memory of two adjacent regions, a ring at its beginning, and the device's view
- * @mem: table
- * @ram: the regions' memory, apart from each other
- * @vq: the device's view
- * @desc: descriptor table
- * @avail: available ring
- * @used: used ring
- */
+/* Two regions that only the guest sees as adjacent; the ring is at the beginning of the first. */
 struct driver {
 	struct guest_memory mem;
 	uint8_t *ram[2];
@@ -33,7 +25,7 @@ struct driver {
 
 static struct driver d;
 
-static void set_up(void)
+static void set_up_queue(void)
 {
 	memset(&d, 0, sizeof(d));
 	for (int i = 0; i < 2; i++) {
@@ -56,20 +48,18 @@ static void tear_down(void)
 	free(d.ram[1]);
 }
 
-/** describe() - write a descriptor */
-static void describe(unsigned int i, uint64_t gpa, uint32_t bytes, uint16_t flags, uint16_t next)
+static void write_desc(unsigned int i, uint64_t gpa, uint32_t bytes, uint16_t flags, uint16_t next)
 {
 	d.desc[i] = (struct vring_desc){ gpa, bytes, flags, next };
 }
 
-/** offer() - make a head available */
-static void offer(uint16_t head)
+static void offer_chain(uint16_t head)
 {
 	d.avail->ring[d.avail->idx % SIZE] = head;
 	d.avail->idx++;
 }
 
-/** expect_error() - the next pop fails, says why, and so do all later ones */
+/* The next pop fails and says why, and so do all later ones. */
 static void expect_error(const char *why)
 {
 	struct virtqueue_chain chain;
@@ -80,7 +70,7 @@ static void expect_error(const char *why)
 	cr_assert_not(virtqueue_has_next(&d.vq));
 }
 
-TestSuite(daemon_virtqueue, .init = set_up, .fini = tear_down);
+TestSuite(daemon_virtqueue, .init = set_up_queue, .fini = tear_down);
 
 Test(daemon_virtqueue, empty)
 {
@@ -97,11 +87,11 @@ Test(daemon_virtqueue, chain_of_both_kinds)
 
 	memcpy(d.ram[0] + 0x3000, "hello, ", 7);
 	memcpy(d.ram[0] + 0x4000, "world", 5);
-	describe(2, BASE + 0x3000, 7, VRING_DESC_F_NEXT, 5);
-	describe(5, BASE + 0x4000, 5, VRING_DESC_F_NEXT, 7);
-	describe(7, BASE + 0x5000, 3, VRING_DESC_F_WRITE | VRING_DESC_F_NEXT, 1);
-	describe(1, BASE + 0x6000, 64, VRING_DESC_F_WRITE, 0);
-	offer(2);
+	write_desc(2, BASE + 0x3000, 7, VRING_DESC_F_NEXT, 5);
+	write_desc(5, BASE + 0x4000, 5, VRING_DESC_F_NEXT, 7);
+	write_desc(7, BASE + 0x5000, 3, VRING_DESC_F_WRITE | VRING_DESC_F_NEXT, 1);
+	write_desc(1, BASE + 0x6000, 64, VRING_DESC_F_WRITE, 0);
+	offer_chain(2);
 	cr_assert(virtqueue_has_next(&d.vq));
 	cr_assert_eq(virtqueue_pop(&d.vq, &chain), 1);
 	cr_assert_eq(chain.head, 2);
@@ -129,8 +119,8 @@ Test(daemon_virtqueue, write_stops_at_the_room)
 {
 	struct virtqueue_chain chain;
 
-	describe(0, BASE + 0x3000, 4, VRING_DESC_F_WRITE, 0);
-	offer(0);
+	write_desc(0, BASE + 0x3000, 4, VRING_DESC_F_WRITE, 0);
+	offer_chain(0);
 	cr_assert_eq(virtqueue_pop(&d.vq, &chain), 1);
 	cr_assert_eq(chain_write(&chain, "abcdef", 6), 4);
 	cr_assert_eq(memcmp(d.ram[0] + 0x3000, "abcd\0", 5), 0);
@@ -140,8 +130,8 @@ Test(daemon_virtqueue, popping_again_gives_the_same)
 {
 	struct virtqueue_chain chain;
 
-	describe(3, BASE + 0x3000, 4, 0, 0);
-	offer(3);
+	write_desc(3, BASE + 0x3000, 4, 0, 0);
+	offer_chain(3);
 	for (int i = 0; i < 3; i++) {
 		cr_assert_eq(virtqueue_pop(&d.vq, &chain), 1);
 		cr_assert_eq(chain.head, 3);
@@ -155,8 +145,8 @@ Test(daemon_virtqueue, buffer_over_two_regions)
 
 	memcpy(d.ram[0] + BYTES - 3, "abc", 3);
 	memcpy(d.ram[1], "defgh", 5);
-	describe(0, BASE + BYTES - 3, 8, 0, 0);
-	offer(0);
+	write_desc(0, BASE + BYTES - 3, 8, 0, 0);
+	offer_chain(0);
 	cr_assert_eq(virtqueue_pop(&d.vq, &chain), 1);
 	cr_assert_eq(chain.n_out, 2);
 	cr_assert_eq(chain_read(&chain, 0, buf, 8), 8);
@@ -169,9 +159,9 @@ Test(daemon_virtqueue, indices_run_freely)
 {
 	struct virtqueue_chain chain;
 
-	describe(0, BASE + 0x3000, 4, 0, 0);
+	write_desc(0, BASE + 0x3000, 4, 0, 0);
 	for (unsigned int i = 0; i < 70000; i++) {
-		offer(0);
+		offer_chain(0);
 		cr_assert_eq(virtqueue_pop(&d.vq, &chain), 1);
 		virtqueue_push(&d.vq, chain.head, 0);
 	}
@@ -184,13 +174,13 @@ Test(daemon_virtqueue, resumes_at_used)
 	struct virtqueue again;
 
 	for (uint16_t i = 0; i < 3; i++) {
-		describe(i, BASE + 0x3000 + i, 1, 0, 0);
-		offer(i);
+		write_desc(i, BASE + 0x3000 + i, 1, 0, 0);
+		offer_chain(i);
 	}
 	cr_assert_eq(virtqueue_pop(&d.vq, &chain), 1);
 	virtqueue_push(&d.vq, chain.head, 0);
 	cr_assert_eq(virtqueue_pop(&d.vq, &chain), 1);
-	/* killed here: the second was popped, not pushed */
+	/* The daemon is killed here: the second chain was popped, not pushed. */
 	cr_assert_null(virtqueue_init(&again, &d.mem, SIZE, d.desc, d.avail, d.used));
 	cr_assert_eq(virtqueue_pop(&again, &chain), 1);
 	cr_assert_eq(chain.head, 1);
@@ -202,8 +192,8 @@ Test(daemon_virtqueue, mark_tells_a_pause_from_a_reset)
 	struct virtqueue_chain chain;
 	struct virtqueue again;
 
-	describe(5, BASE + 0x3000, 1, 0, 0);
-	offer(5);
+	write_desc(5, BASE + 0x3000, 1, 0, 0);
+	offer_chain(5);
 	cr_assert_eq(virtqueue_pop(&d.vq, &chain), 1);
 	virtqueue_push(&d.vq, chain.head, 16);
 	virtqueue_get_mark(&d.vq, &mark);
@@ -223,7 +213,7 @@ Test(daemon_virtqueue, mark_tells_a_pause_from_a_reset)
 	free(d.mem.region[0].hva);
 	d.mem.region[0].hva = d.ram[0];
 
-	/* zeroed by a driver that begins anew, even if the index came to be the same */
+	/* a driver that begins anew has zeroed it, even if the index has become the same */
 	memset(d.used, 0, 4 + 8 * SIZE);
 	cr_assert_null(virtqueue_init(&again, &d.mem, SIZE, d.desc, d.avail, d.used));
 	cr_assert_not(virtqueue_is_marked(&again, &mark));
@@ -261,16 +251,16 @@ Test(daemon_virtqueue, ring_shapes)
 
 Test(daemon_virtqueue, loop_of_one)
 {
-	describe(0, BASE, 1, VRING_DESC_F_NEXT, 0);
-	offer(0);
+	write_desc(0, BASE, 1, VRING_DESC_F_NEXT, 0);
+	offer_chain(0);
 	expect_error("loop");
 }
 
 Test(daemon_virtqueue, loop_of_all)
 {
 	for (uint16_t i = 0; i < SIZE; i++)
-		describe(i, BASE, 1, VRING_DESC_F_NEXT, (i + 1) % SIZE);
-	offer(3);
+		write_desc(i, BASE, 1, VRING_DESC_F_NEXT, (i + 1) % SIZE);
+	offer_chain(3);
 	expect_error("loop");
 }
 
@@ -279,22 +269,22 @@ Test(daemon_virtqueue, longest_chain_is_no_loop)
 	struct virtqueue_chain chain;
 
 	for (uint16_t i = 0; i < SIZE; i++)
-		describe(i, BASE, 1, i + 1 < SIZE ? VRING_DESC_F_NEXT : 0, i + 1);
-	offer(0);
+		write_desc(i, BASE, 1, i + 1 < SIZE ? VRING_DESC_F_NEXT : 0, i + 1);
+	offer_chain(0);
 	cr_assert_eq(virtqueue_pop(&d.vq, &chain), 1);
 	cr_assert_eq(chain.n_out, SIZE);
 }
 
 Test(daemon_virtqueue, head_outside)
 {
-	offer(SIZE);
+	offer_chain(SIZE);
 	expect_error("available entry");
 }
 
 Test(daemon_virtqueue, next_outside)
 {
-	describe(0, BASE, 1, VRING_DESC_F_NEXT, SIZE);
-	offer(0);
+	write_desc(0, BASE, 1, VRING_DESC_F_NEXT, SIZE);
+	offer_chain(0);
 	expect_error("goes on outside");
 }
 
@@ -312,23 +302,23 @@ Test(daemon_virtqueue, index_back)
 
 Test(daemon_virtqueue, zero_length)
 {
-	describe(0, BASE, 0, 0, 0);
-	offer(0);
+	write_desc(0, BASE, 0, 0, 0);
+	offer_chain(0);
 	expect_error("length zero");
 }
 
 Test(daemon_virtqueue, indirect)
 {
-	describe(0, BASE, 16, VRING_DESC_F_INDIRECT, 0);
-	offer(0);
+	write_desc(0, BASE, 16, VRING_DESC_F_INDIRECT, 0);
+	offer_chain(0);
 	expect_error("indirect");
 }
 
 Test(daemon_virtqueue, readable_after_writable)
 {
-	describe(0, BASE, 1, VRING_DESC_F_WRITE | VRING_DESC_F_NEXT, 1);
-	describe(1, BASE, 1, 0, 0);
-	offer(0);
+	write_desc(0, BASE, 1, VRING_DESC_F_WRITE | VRING_DESC_F_NEXT, 1);
+	write_desc(1, BASE, 1, 0, 0);
+	offer_chain(0);
 	expect_error("follows a writable");
 }
 
@@ -350,7 +340,7 @@ Test(daemon_virtqueue, buffers_outside)
 	};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		describe(0, bad[i].gpa, bad[i].bytes, 0, 0);
+		write_desc(0, bad[i].gpa, bad[i].bytes, 0, 0);
 		d.avail->idx = 1;
 		cr_assert_null(virtqueue_init(&d.vq, &d.mem, SIZE, d.desc, d.avail, d.used));
 		expect_error(bad[i].why);

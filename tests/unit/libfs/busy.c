@@ -56,7 +56,7 @@ static void two_threads(uint64_t ring_bytes, uint64_t most, uint64_t total, enum
 {
 	struct party_report report[2];
 	struct rig_sec ctl, fwd, bwd;
-	struct socketpair end[2];
+	struct okl4_socketpair end[2];
 	struct party party[2];
 	pthread_t thread;
 	int fd[2], i;
@@ -64,8 +64,8 @@ static void two_threads(uint64_t ring_bytes, uint64_t most, uint64_t total, enum
 	rig_sec_init(&ctl, CTL_BYTES, 4096, layout, rng);
 	rig_sec_init(&fwd, ring_bytes, 4096, layout, rng);
 	rig_sec_init(&bwd, ring_bytes, 4096, layout, rng);
-	require_status(socketpair_create(&end[0], &ctl.sec, &fwd.sec, &bwd.sec, INSTANCE), 0);
-	require_status(socketpair_attach(&end[1], &ctl.sec, &fwd.sec, &bwd.sec, INSTANCE), 0);
+	require_status(okl4_socketpair_create(&end[0], &ctl.sec, &fwd.sec, &bwd.sec, INSTANCE), 0);
+	require_status(okl4_socketpair_attach(&end[1], &ctl.sec, &fwd.sec, &bwd.sec, INSTANCE), 0);
 	for (i = 0; i < 2; i++)
 		fd[i] = eventfd(0, EFD_CLOEXEC);
 	for (i = 0; i < 2; i++)
@@ -106,11 +106,11 @@ Test(libfs_busy, threads_in_scattered_chunks, .timeout = 120)
 	two_threads(1 << 20, 65536, 4 * THREAD_BYTES, LAYOUT_REVERSED, &rng);
 }
 
-/* Three memsections of one chunk each, in a memfd that is mapped anew */
-static struct socketpair *map_end(int memfd, uint64_t ring_bytes, bool host)
+/* Three memsections of one chunk each, in a new mapping of a memfd */
+static struct okl4_socketpair *map_end(int memfd, uint64_t ring_bytes, bool host)
 {
-	static struct socketpair end;
-	static struct memsec sec[3];
+	static struct okl4_socketpair end;
+	static struct okl4_memsec sec[3];
 	static void *chunk[3];
 	uint8_t *at = mmap(NULL, 2 * ring_bytes + CTL_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
 			   memfd, 0);
@@ -120,16 +120,16 @@ static struct socketpair *map_end(int memfd, uint64_t ring_bytes, bool host)
 		return NULL;
 	for (i = 0; i < 3; i++) {
 		chunk[i] = i < 2 ? at + (uint64_t)i * ring_bytes : at + 2 * ring_bytes;
-		if (memsec_init(&sec[i], &chunk[i], 1, i < 2 ? ring_bytes : CTL_BYTES))
+		if (okl4_memsec_init(&sec[i], &chunk[i], 1, i < 2 ? ring_bytes : CTL_BYTES))
 			return NULL;
 	}
-	if ((host ? socketpair_attach : socketpair_create)(&end, &sec[2], &sec[0], &sec[1],
-							   INSTANCE))
+	if ((host ? okl4_socketpair_attach : okl4_socketpair_create)(&end, &sec[2], &sec[0],
+								     &sec[1], INSTANCE))
 		return NULL;
 	return &end;
 }
 
-/* 4 GiB each way at once between two processes that share nothing but a memfd and two eventfds */
+/* 4 GiB in each direction at once; the processes share only a memfd and two eventfds */
 Test(libfs_busy, two_processes_over_a_memfd, .timeout = 240)
 {
 	uint64_t ring_bytes = 1 << 20;

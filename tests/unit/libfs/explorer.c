@@ -3,8 +3,9 @@
  * explorer.c - every interleaving of two threads, at each access to shared memory
  *
  * A run goes from the start to an end by a list of choices. explore() runs again and again, each
- * time with the next list in depth-first order, until there is none. A coroutine is a function of
- * what it loaded, so a hash of all that a thread has loaded stands for its local state.
+ * time with the next list in depth-first order, until there is none left. What a coroutine does
+ * depends only on what it loaded, so a hash of all that a thread has loaded stands for its local
+ * state.
  */
 #include <criterion/criterion.h>
 #include <inttypes.h>
@@ -43,7 +44,7 @@ struct thread {
 	uint64_t seen;
 };
 
-/* struct choice - one way on: thread @who steps, or its buffered store @drain reaches memory */
+/* struct choice - the next event: thread @who steps, or its buffered store @drain reaches memory */
 struct choice {
 	unsigned int who;
 	int drain;
@@ -60,14 +61,14 @@ static struct {
 	unsigned int of;
 } branch[MAX_DEPTH];
 
-static uint64_t mix(uint64_t hash, uint64_t value)
+static uint64_t mix_hash(uint64_t hash, uint64_t value)
 {
 	hash = (hash ^ value) * 0x9e3779b97f4a7c15ULL;
 	hash = (hash ^ hash >> 29) * 0xbf58476d1ce4e5b9ULL;
 	return hash ^ hash >> 32;
 }
 
-/* Stop before a step until the scheduler chooses it */
+/* Stop before a step, until the scheduler chooses this thread */
 static void stop_before(enum kind kind)
 {
 	struct thread *t = &thread[running];
@@ -93,7 +94,7 @@ uint64_t step_load(const void *at, unsigned int bytes)
 		if (t->buffer[i].at == at)
 			value = t->buffer[i].value;
 	}
-	t->seen = mix(t->seen, value);
+	t->seen = mix_hash(t->seen, value);
 	return value;
 }
 
@@ -109,7 +110,7 @@ void step_store(void *at, unsigned int bytes, uint64_t value, bool release)
 	if (t->n_buffered == MAX_STORES)
 		cr_assert_fail("a thread stores more than the explorer was made for");
 	t->buffer[t->n_buffered++] = (struct store){ at, bytes, value, release };
-	t->seen = mix(t->seen, 1);
+	t->seen = mix_hash(t->seen, 1);
 }
 
 void step_fence(void)
@@ -117,24 +118,23 @@ void step_fence(void)
 	if (!now)
 		return;
 	stop_before(FENCE);
-	thread[running].seen = mix(thread[running].seen, 2);
+	thread[running].seen = mix_hash(thread[running].seen, 2);
 }
 
 void explorer_notify(void)
 {
 	stop_before(NOTIFY);
 	thread[1 - running].n_notified = 1;
-	thread[running].seen = mix(thread[running].seen, 3);
+	thread[running].seen = mix_hash(thread[running].seen, 3);
 }
 
 void explorer_sleep(void)
 {
 	stop_before(SLEEP);
 	thread[running].n_notified = 0;
-	thread[running].seen = mix(thread[running].seen, 4);
+	thread[running].seen = mix_hash(thread[running].seen, 4);
 }
 
-/* Whether a thread can make its step */
 static bool can_step(const struct thread *t)
 {
 	switch (t->next) {
@@ -181,7 +181,7 @@ static unsigned int list_choices(struct choice *list)
 	return n;
 }
 
-static void take(struct choice c)
+static void take_choice(struct choice c)
 {
 	struct thread *t = &thread[c.who];
 
@@ -197,7 +197,7 @@ static void take(struct choice c)
 		(t->n_buffered - (unsigned int)c.drain) * sizeof(t->buffer[0]));
 }
 
-/* Whether the state was met before; notes it */
+/* Whether the state was met before; it is noted */
 static bool was_here(struct outcome *outcome)
 {
 	const uint64_t *word = now->shared;
@@ -206,15 +206,15 @@ static bool was_here(struct outcome *outcome)
 	size_t i;
 
 	for (i = 0; i < now->shared_bytes / 8; i++)
-		hash = mix(hash, word[i]);
+		hash = mix_hash(hash, word[i]);
 	for (who = 0; who < 2; who++) {
 		const struct thread *t = &thread[who];
 
-		hash = mix(mix(mix(hash, t->seen), t->next), t->n_notified);
+		hash = mix_hash(mix_hash(mix_hash(hash, t->seen), t->next), t->n_notified);
 		for (k = 0; k < t->n_buffered; k++)
-			hash = mix(mix(hash, (uint64_t)(uintptr_t)t->buffer[k].at),
-				   t->buffer[k].value);
-		hash = mix(hash, k);
+			hash = mix_hash(mix_hash(hash, (uint64_t)(uintptr_t)t->buffer[k].at),
+					t->buffer[k].value);
+		hash = mix_hash(hash, k);
 	}
 	hash += !hash;
 	for (slot = hash >> (64 - TABLE_SHIFT); visited[slot] != hash;
@@ -229,7 +229,6 @@ static bool was_here(struct outcome *outcome)
 	return true;
 }
 
-/* The body of a coroutine: the thread, then nothing more */
 static void body(void)
 {
 	unsigned int self = running;
@@ -238,7 +237,7 @@ static void body(void)
 	stop_before(DONE);
 }
 
-static void start(const struct scenario *scenario)
+static void start_run(const struct scenario *scenario)
 {
 	unsigned int who;
 
@@ -256,11 +255,11 @@ static void start(const struct scenario *scenario)
 		t->context.uc_stack.ss_size = STACK_BYTES;
 		t->context.uc_link = NULL;
 		makecontext(&t->context, body, 0);
-		take((struct choice){ who, -1 });
+		take_choice((struct choice){ who, -1 });
 	}
 }
 
-static void describe(struct outcome *outcome, unsigned int depth)
+static void describe_stuck(struct outcome *outcome, unsigned int depth)
 {
 	static const char *const name[] = { "load", "store", "fence", "notify", "sleep", "done" };
 	size_t used = 0;
@@ -273,19 +272,13 @@ static void describe(struct outcome *outcome, unsigned int depth)
 		 name[thread[0].next], name[thread[1].next]);
 }
 
-/**
- * run() - one way from the start to an end
- * @known: choices that are given; later ones are the first of each state
- * @outcome: counts; gets a stuck state
- *
- * Return: how many choices were made.
- */
-static unsigned int run(unsigned int known, struct outcome *outcome)
+/* From the start to an end: the known choices, then the first of each state; returns how many */
+static unsigned int run_once(unsigned int known, struct outcome *outcome)
 {
 	struct choice list[2 * (MAX_STORES + 1)];
 	unsigned int depth, n;
 
-	start(now);
+	start_run(now);
 	for (depth = 0;; depth++) {
 		if (depth >= known && was_here(outcome))
 			return depth;
@@ -299,20 +292,15 @@ static unsigned int run(unsigned int known, struct outcome *outcome)
 			branch[depth].of = n;
 		}
 		taken[depth] = list[branch[depth].at];
-		take(taken[depth]);
+		take_choice(taken[depth]);
 	}
 	if (thread[0].next != DONE || thread[1].next != DONE) {
 		outcome->stuck = true;
-		describe(outcome, depth);
+		describe_stuck(outcome, depth);
 	}
 	return depth;
 }
 
-/**
- * explore() - try every interleaving
- * @scenario: what
- * @outcome: to be filled; ends with the first stuck state
- */
 void explore(const struct scenario *scenario, struct outcome *outcome)
 {
 	unsigned int depth = 0, who;
@@ -326,7 +314,7 @@ void explore(const struct scenario *scenario, struct outcome *outcome)
 
 	now = scenario;
 	do {
-		depth = run(depth, outcome);
+		depth = run_once(depth, outcome);
 		now = scenario;
 		outcome->n_runs++;
 		while (depth && branch[depth - 1].at + 1 == branch[depth - 1].of)

@@ -3,12 +3,12 @@
  * explorer.h - runs two threads of libfs calls through every interleaving
  *
  * The threads are coroutines. Each access to shared memory is a step, and before each the explorer
- * chooses who goes on (stepped/libfs/platform.h). A store first lies in its thread's store buffer,
- * seen by that thread only; when it reaches memory is another choice. A release store waits for all
- * earlier stores of its thread, a plain store may overtake those to other places (x86 does not do
- * that, other processors do), and a fence or a notification waits for the buffer to be empty. Loads
- * are in program order. Every choice is tried, depth first; a state that was met before (memory,
- * buffers, and what each thread has seen so far) is not entered again.
+ * chooses which thread goes on (stepped/libfs/platform.h). A store first lies in its thread's store
+ * buffer, where only that thread sees it; when it reaches memory is another choice. A release store
+ * waits for all earlier stores of its thread. A plain store may overtake those to other places (x86
+ * does not do that, other processors do). A fence or a notification waits for the buffer to be
+ * empty. Loads are in program order. Every choice is tried, depth first; a state that was met
+ * before (memory, buffers, and what each thread has seen so far) is not entered again.
  */
 #ifndef TESTS_UNIT_LIBFS_EXPLORER_H
 #define TESTS_UNIT_LIBFS_EXPLORER_H
@@ -19,11 +19,11 @@
 
 /**
  * struct scenario - what is explored
- * @setup: puts everything into its first state; runs without steps
- * @thread: the two threads; must end, when no wake-up is lost
+ * @setup: puts everything into its first state; its accesses are not steps
+ * @thread: the two threads; both must end if no wake-up is lost
  * @shared: all memory that they share
  * @shared_bytes: its size, a multiple of 8
- * @fences: false: fences do nothing, to see that the explorer finds what they are for
+ * @fences: if false, fences do nothing, to see that the explorer finds what they prevent
  */
 struct scenario {
 	void (*setup)(void);
@@ -37,8 +37,8 @@ struct scenario {
  * struct outcome - what came out
  * @n_states: different states met
  * @n_runs: ways from the start that were walked
- * @stuck: somebody sleeps for ever
- * @trace: how it came to that
+ * @stuck: a thread sleeps for ever
+ * @trace: the steps that led there
  */
 struct outcome {
 	uint64_t n_states;
@@ -47,6 +47,7 @@ struct outcome {
 	char trace[4096];
 };
 
+/* Try every interleaving, up to the first stuck state */
 void explore(const struct scenario *scenario, struct outcome *outcome);
 
 /* For the threads of a scenario */

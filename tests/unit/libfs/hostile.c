@@ -10,66 +10,66 @@
 
 #define SIZE 4096ULL
 
-/* Each call of an end that looks at the peer */
-typedef int64_t (*call)(struct pipe *p);
+/* A call that looks at the peer */
+typedef int64_t (*call)(struct okl4_pipe *p);
 
-static int64_t call_write(struct pipe *p)
+static int64_t call_pipe_write(struct okl4_pipe *p)
 {
 	bool notify;
 
-	return pipe_write(p, "x", 1, &notify);
+	return okl4_pipe_write(p, "x", 1, &notify);
 }
 
-static int64_t call_peek_write(struct pipe *p)
+static int64_t call_peek_write(struct okl4_pipe *p)
 {
-	struct pipe_seg seg[2];
+	struct okl4_pipe_seg seg[2];
 
-	return pipe_peek_write(p, seg);
+	return okl4_pipe_peek_write(p, seg);
 }
 
-static int64_t call_arm_write(struct pipe *p)
+static int64_t call_arm_write(struct okl4_pipe *p)
 {
-	return pipe_arm_write(p, SIZE);
+	return okl4_pipe_arm_write(p, SIZE);
 }
 
-static int64_t call_producer_peer(struct pipe *p)
+static int64_t call_producer_peer(struct okl4_pipe *p)
 {
-	enum pipe_state state;
+	enum okl4_pipe_state state;
 
-	return pipe_producer_peer(p, &state);
+	return okl4_pipe_producer_peer(p, &state);
 }
 
-static int64_t call_read(struct pipe *p)
+static int64_t call_pipe_read(struct okl4_pipe *p)
 {
 	uint8_t byte;
 	bool notify;
 
-	return pipe_read(p, &byte, 1, &notify);
+	return okl4_pipe_read(p, &byte, 1, &notify);
 }
 
-static int64_t call_peek_read(struct pipe *p)
+static int64_t call_peek_read(struct okl4_pipe *p)
 {
-	struct pipe_seg seg[2];
+	struct okl4_pipe_seg seg[2];
 
-	return pipe_peek_read(p, seg);
+	return okl4_pipe_peek_read(p, seg);
 }
 
-static int64_t call_arm_read(struct pipe *p)
+static int64_t call_arm_read(struct okl4_pipe *p)
 {
-	return pipe_arm_read(p);
+	return okl4_pipe_arm_read(p);
 }
 
-static int64_t call_consumer_peer(struct pipe *p)
+static int64_t call_consumer_peer(struct okl4_pipe *p)
 {
-	enum pipe_state state;
+	enum okl4_pipe_state state;
 
-	return pipe_consumer_peer(p, &state);
+	return okl4_pipe_consumer_peer(p, &state);
 }
 
-/* The last of each looks at the phase only */
-static const call tx_call[] = { call_write, call_peek_write, call_arm_write, pipe_writable,
-				call_producer_peer };
-static const call rx_call[] = { call_read, call_peek_read, call_arm_read, pipe_readable,
+/* The last call of each table looks at the phase only */
+static const call tx_call[] = { call_pipe_write, call_peek_write, call_arm_write,
+				okl4_pipe_writable, call_producer_peer };
+static const call rx_call[] = { call_pipe_read, call_peek_read, call_arm_read, okl4_pipe_readable,
 				call_consumer_peer };
 #define N_CALLS      5
 #define LOOKS_CURSOR 4
@@ -83,35 +83,35 @@ static void busy_pipe(struct rig_pipe *r, uint64_t start)
 	bool notify;
 
 	rig_pipe_init(r, SIZE, 4096, LAYOUT_ADJACENT, start, &rng);
-	pipe_producer_open(&r->tx);
-	pipe_consumer_open(&r->rx);
-	require_eq(pipe_write(&r->tx, buf, 3000, &notify), 3000);
-	require_eq(pipe_read(&r->rx, buf, 1000, &notify), 1000);
-	require_eq(pipe_writable(&r->tx), SIZE - 2000);
-	require_eq(pipe_readable(&r->rx), 2000);
+	okl4_pipe_producer_open(&r->tx);
+	okl4_pipe_consumer_open(&r->rx);
+	require_eq(okl4_pipe_write(&r->tx, buf, 3000, &notify), 3000);
+	require_eq(okl4_pipe_read(&r->rx, buf, 1000, &notify), 1000);
+	require_eq(okl4_pipe_writable(&r->tx), SIZE - 2000);
+	require_eq(okl4_pipe_readable(&r->rx), 2000);
 	require_eq(call_producer_peer(&r->tx), 0);
 	require_eq(call_consumer_peer(&r->rx), 0);
 }
 
-/* After a failure every call says the same, and nothing is published any more */
-static void check_failed(struct pipe *p, const call *calls, struct rig_pipe *r, int status)
+/* After a failure every call returns the same status, and nothing is published */
+static void check_failed(struct okl4_pipe *p, const call *calls, struct rig_pipe *r, int status)
 {
-	struct pipe_shm before = *r->shm;
+	struct okl4_pipe_shm before = *r->shm;
 	int i;
 
-	require_status(pipe_error(p), status);
+	require_status(okl4_pipe_error(p), status);
 	for (i = 0; i < N_CALLS; i++)
 		require_status(calls[i](p), status);
 	if (p == &r->tx) {
-		require(!pipe_commit_write(p, 1));
-		pipe_producer_close(p);
-		pipe_producer_open(p);
+		require(!okl4_pipe_commit_write(p, 1));
+		okl4_pipe_producer_close(p);
+		okl4_pipe_producer_open(p);
 	} else {
-		require(!pipe_commit_read(p, 1));
-		pipe_consumer_close(p);
-		pipe_consumer_open(p);
+		require(!okl4_pipe_commit_read(p, 1));
+		okl4_pipe_consumer_close(p);
+		okl4_pipe_consumer_open(p);
 	}
-	require(pipe_is_open(p));
+	require(okl4_pipe_is_open(p));
 	require(!memcmp(&before, r->shm, sizeof(before)));
 }
 
@@ -122,13 +122,13 @@ static void try_tail(uint64_t start, uint64_t tail, int want)
 
 	for (i = 0; i < LOOKS_CURSOR; i++) {
 		busy_pipe(&r, start);
-		r.shm->consumer.tail = fs_cpu_to_le64(start + tail);
+		r.shm->consumer.tail = okl4_cpu_to_le64(start + tail);
 		if (want) {
 			require_status(tx_call[i](&r.tx), want);
 			check_failed(&r.tx, tx_call, &r, want);
 		} else {
 			require(tx_call[i](&r.tx) >= 0);
-			require_eq(pipe_writable(&r.tx), tail + SIZE - 3000 - (i == 0));
+			require_eq(okl4_pipe_writable(&r.tx), tail + SIZE - 3000 - (i == 0));
 		}
 		rig_pipe_deinit(&r);
 	}
@@ -141,13 +141,13 @@ static void try_head(uint64_t start, uint64_t head, int want)
 
 	for (i = 0; i < LOOKS_CURSOR; i++) {
 		busy_pipe(&r, start);
-		r.shm->producer.head = fs_cpu_to_le64(start + head);
+		r.shm->producer.head = okl4_cpu_to_le64(start + head);
 		if (want) {
 			require_status(rx_call[i](&r.rx), want);
 			check_failed(&r.rx, rx_call, &r, want);
 		} else {
 			require(rx_call[i](&r.rx) >= 0);
-			require_eq(pipe_readable(&r.rx), head - 1000 - (i == 0));
+			require_eq(okl4_pipe_readable(&r.rx), head - 1000 - (i == 0));
 		}
 		rig_pipe_deinit(&r);
 	}
@@ -167,17 +167,17 @@ Test(libfs_hostile, every_tail)
 		{ 1001, 0 },
 		{ 2999, 0 },
 		{ 3000, 0 },
-		{ 3001, -FS_TAIL_PAST_HEAD },
-		{ 1000 + SIZE, -FS_TAIL_PAST_HEAD },
-		{ 3000 + SIZE, -FS_TAIL_PAST_HEAD },
-		{ 1ULL << 32, -FS_TAIL_PAST_HEAD },
-		{ 1000 + (1ULL << 63) - 1, -FS_TAIL_PAST_HEAD },
-		{ 999, -FS_TAIL_BACK },
-		{ 0, -FS_TAIL_BACK },
-		{ 0ULL - 1, -FS_TAIL_BACK },
-		{ 1000 - SIZE, -FS_TAIL_BACK },
-		{ 3000 - SIZE, -FS_TAIL_BACK },
-		{ 1000 + (1ULL << 63), -FS_TAIL_BACK },
+		{ 3001, -OKL4_TAIL_PAST_HEAD },
+		{ 1000 + SIZE, -OKL4_TAIL_PAST_HEAD },
+		{ 3000 + SIZE, -OKL4_TAIL_PAST_HEAD },
+		{ 1ULL << 32, -OKL4_TAIL_PAST_HEAD },
+		{ 1000 + (1ULL << 63) - 1, -OKL4_TAIL_PAST_HEAD },
+		{ 999, -OKL4_TAIL_BACK },
+		{ 0, -OKL4_TAIL_BACK },
+		{ 0ULL - 1, -OKL4_TAIL_BACK },
+		{ 1000 - SIZE, -OKL4_TAIL_BACK },
+		{ 3000 - SIZE, -OKL4_TAIL_BACK },
+		{ 1000 + (1ULL << 63), -OKL4_TAIL_BACK },
 	};
 	size_t i, k;
 
@@ -197,16 +197,16 @@ Test(libfs_hostile, every_head)
 		{ 3000, 0 },
 		{ 3001, 0 },
 		{ 1000 + SIZE, 0 },
-		{ 1001 + SIZE, -FS_HEAD_PAST_RING },
-		{ 3000 + SIZE, -FS_HEAD_PAST_RING },
-		{ 1ULL << 40, -FS_HEAD_PAST_RING },
-		{ 3000 + (1ULL << 63) - 1, -FS_HEAD_PAST_RING },
-		{ 2999, -FS_HEAD_BACK },
-		{ 1000, -FS_HEAD_BACK },
-		{ 999, -FS_HEAD_BACK },
-		{ 0, -FS_HEAD_BACK },
-		{ 0ULL - SIZE, -FS_HEAD_BACK },
-		{ 3000 + (1ULL << 63), -FS_HEAD_BACK },
+		{ 1001 + SIZE, -OKL4_HEAD_PAST_RING },
+		{ 3000 + SIZE, -OKL4_HEAD_PAST_RING },
+		{ 1ULL << 40, -OKL4_HEAD_PAST_RING },
+		{ 3000 + (1ULL << 63) - 1, -OKL4_HEAD_PAST_RING },
+		{ 2999, -OKL4_HEAD_BACK },
+		{ 1000, -OKL4_HEAD_BACK },
+		{ 999, -OKL4_HEAD_BACK },
+		{ 0, -OKL4_HEAD_BACK },
+		{ 0ULL - SIZE, -OKL4_HEAD_BACK },
+		{ 3000 + (1ULL << 63), -OKL4_HEAD_BACK },
 	};
 	size_t i, k;
 
@@ -224,29 +224,29 @@ Test(libfs_hostile, a_phase_that_moves_back)
 
 	for (i = 0; i < sizeof(phase) / sizeof(phase[0]); i++) {
 		for (k = 0; k < N_CALLS; k++) {
-			if (tx_call[k] != pipe_writable) {
+			if (tx_call[k] != okl4_pipe_writable) {
 				busy_pipe(&r, 0);
-				r.shm->consumer.phase = fs_cpu_to_le64(3);
+				r.shm->consumer.phase = okl4_cpu_to_le64(3);
 				require_status(call_producer_peer(&r.tx), 0);
-				r.shm->consumer.phase = fs_cpu_to_le64(phase[i]);
-				require_status(tx_call[k](&r.tx), -FS_PHASE_BACK);
-				check_failed(&r.tx, tx_call, &r, -FS_PHASE_BACK);
+				r.shm->consumer.phase = okl4_cpu_to_le64(phase[i]);
+				require_status(tx_call[k](&r.tx), -OKL4_PHASE_BACK);
+				check_failed(&r.tx, tx_call, &r, -OKL4_PHASE_BACK);
 				rig_pipe_deinit(&r);
 			}
-			if (rx_call[k] != pipe_readable) {
+			if (rx_call[k] != okl4_pipe_readable) {
 				busy_pipe(&r, 0);
-				r.shm->producer.phase = fs_cpu_to_le64(3);
+				r.shm->producer.phase = okl4_cpu_to_le64(3);
 				require_status(call_consumer_peer(&r.rx), 0);
-				r.shm->producer.phase = fs_cpu_to_le64(phase[i]);
-				require_status(rx_call[k](&r.rx), -FS_PHASE_BACK);
-				check_failed(&r.rx, rx_call, &r, -FS_PHASE_BACK);
+				r.shm->producer.phase = okl4_cpu_to_le64(phase[i]);
+				require_status(rx_call[k](&r.rx), -OKL4_PHASE_BACK);
+				check_failed(&r.rx, rx_call, &r, -OKL4_PHASE_BACK);
 				rig_pipe_deinit(&r);
 			}
 		}
 	}
 }
 
-/* Own words are only published: what a peer scribbles over them is never read */
+/* An end only publishes its own words: what a peer writes over them is never read */
 Test(libfs_hostile, own_words_are_not_read_back)
 {
 	struct rig_pipe r;
@@ -255,15 +255,15 @@ Test(libfs_hostile, own_words_are_not_read_back)
 
 	busy_pipe(&r, 0);
 	memset(&r.shm->producer, 0xff, sizeof(r.shm->producer));
-	require_eq(pipe_write(&r.tx, buf, 64, &notify), 64);
-	require_eq(fs_le64_to_cpu(r.shm->producer.head), 3064);
-	pipe_producer_close(&r.tx);
-	require_eq(fs_le64_to_cpu(r.shm->producer.phase), 2);
+	require_eq(okl4_pipe_write(&r.tx, buf, 64, &notify), 64);
+	require_eq(okl4_le64_to_cpu(r.shm->producer.head), 3064);
+	okl4_pipe_producer_close(&r.tx);
+	require_eq(okl4_le64_to_cpu(r.shm->producer.phase), 2);
 	memset(&r.shm->consumer, 0xff, sizeof(r.shm->consumer));
-	require_eq(pipe_read(&r.rx, buf, 64, &notify), 64);
-	require_eq(fs_le64_to_cpu(r.shm->consumer.tail), 1064);
-	pipe_consumer_close(&r.rx);
-	require_eq(fs_le64_to_cpu(r.shm->consumer.phase), 2);
+	require_eq(okl4_pipe_read(&r.rx, buf, 64, &notify), 64);
+	require_eq(okl4_le64_to_cpu(r.shm->consumer.tail), 1064);
+	okl4_pipe_consumer_close(&r.rx);
+	require_eq(okl4_le64_to_cpu(r.shm->consumer.phase), 2);
 	rig_pipe_deinit(&r);
 }
 
@@ -277,41 +277,41 @@ Test(libfs_hostile, cursors_found_at_taking_up)
 		{ SIZE, 0, 0 },
 		{ 5, UINT64_MAX, 0 },
 		{ SIZE - 1, UINT64_MAX, 0 },
-		{ SIZE + 1, 0, -FS_RESUME_CURSORS },
-		{ 0, 1, -FS_RESUME_CURSORS },
-		{ 0, UINT64_MAX - SIZE, -FS_RESUME_CURSORS },
-		{ SIZE, UINT64_MAX, -FS_RESUME_CURSORS },
-		{ 1ULL << 63, 0, -FS_RESUME_CURSORS },
-		{ UINT64_MAX, 0, -FS_RESUME_CURSORS },
+		{ SIZE + 1, 0, -OKL4_RESUME_CURSORS },
+		{ 0, 1, -OKL4_RESUME_CURSORS },
+		{ 0, UINT64_MAX - SIZE, -OKL4_RESUME_CURSORS },
+		{ SIZE, UINT64_MAX, -OKL4_RESUME_CURSORS },
+		{ 1ULL << 63, 0, -OKL4_RESUME_CURSORS },
+		{ UINT64_MAX, 0, -OKL4_RESUME_CURSORS },
 	};
 	struct rng rng = { 1 };
-	struct pipe_shm shm;
+	struct okl4_pipe_shm shm;
 	struct rig_sec ring;
-	struct pipe p;
+	struct okl4_pipe p;
 	size_t i;
 
 	rig_sec_init(&ring, SIZE, 4096, LAYOUT_ADJACENT, &rng);
 	for (i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
 		memset(&shm, 0, sizeof(shm));
-		shm.producer.head = fs_cpu_to_le64(c[i].head);
-		shm.consumer.tail = fs_cpu_to_le64(c[i].tail);
-		require_status(pipe_producer_init(&p, &shm, &ring.sec), c[i].want);
-		require_status(pipe_error(&p), c[i].want);
+		shm.producer.head = okl4_cpu_to_le64(c[i].head);
+		shm.consumer.tail = okl4_cpu_to_le64(c[i].tail);
+		require_status(okl4_pipe_producer_init(&p, &shm, &ring.sec), c[i].want);
+		require_status(okl4_pipe_error(&p), c[i].want);
 		if (!c[i].want)
-			require_eq(pipe_writable(&p), SIZE - (c[i].head - c[i].tail));
-		require_status(pipe_consumer_init(&p, &shm, &ring.sec), c[i].want);
-		require_status(pipe_error(&p), c[i].want);
+			require_eq(okl4_pipe_writable(&p), SIZE - (c[i].head - c[i].tail));
+		require_status(okl4_pipe_consumer_init(&p, &shm, &ring.sec), c[i].want);
+		require_status(okl4_pipe_error(&p), c[i].want);
 		if (!c[i].want)
-			require_eq(pipe_readable(&p), c[i].head - c[i].tail);
+			require_eq(okl4_pipe_readable(&p), c[i].head - c[i].tail);
 	}
 	rig_sec_deinit(&ring);
 }
 
 static bool is_named(int64_t status)
 {
-	return status == -FS_AGAIN || status == -FS_PIPE || status == -FS_HEAD_PAST_RING ||
-	       status == -FS_HEAD_BACK || status == -FS_TAIL_PAST_HEAD || status == -FS_TAIL_BACK ||
-	       status == -FS_PHASE_BACK;
+	return status == -OKL4_AGAIN || status == -OKL4_PIPE || status == -OKL4_HEAD_PAST_RING ||
+	       status == -OKL4_HEAD_BACK || status == -OKL4_TAIL_PAST_HEAD ||
+	       status == -OKL4_TAIL_BACK || status == -OKL4_PHASE_BACK;
 }
 
 static uint64_t nasty(struct rng *rng, uint64_t near)
@@ -328,7 +328,7 @@ static uint64_t nasty(struct rng *rng, uint64_t near)
 	}
 }
 
-/* Whatever stands in the words: a result in range or a named failure, no byte outside the ring */
+/* Whatever the words contain: a result in range or a named failure, and no byte outside the ring */
 Test(libfs_hostile, anything_at_all, .timeout = 60)
 {
 	uint8_t *buf = malloc(SIZE);
@@ -344,15 +344,16 @@ Test(libfs_hostile, anything_at_all, .timeout = 60)
 
 		rig_pipe_init(&r, SIZE, 4096, LAYOUT_SCATTERED, start, &rng);
 		for (i = 0; i < 20; i++) {
-			le64 *word = (le64 *)r.shm + 16 * rng_below(&rng, 2) + rng_below(&rng, 4);
+			okl4_le64 *word =
+				(okl4_le64 *)r.shm + 16 * rng_below(&rng, 2) + rng_below(&rng, 4);
 			uint64_t most = 1 + rng_below(&rng, SIZE);
 			int64_t n;
 
 			if (!rng_below(&rng, 3))
-				*word = fs_cpu_to_le64(nasty(&rng, fs_le64_to_cpu(*word)));
-			n = pipe_write(&r.tx, buf, most, &notify);
+				*word = okl4_cpu_to_le64(nasty(&rng, okl4_le64_to_cpu(*word)));
+			n = okl4_pipe_write(&r.tx, buf, most, &notify);
 			require(n > 0 ? n <= (int64_t)most : is_named(n), "%lld", (long long)n);
-			n = pipe_read(&r.rx, buf, most, &notify);
+			n = okl4_pipe_read(&r.rx, buf, most, &notify);
 			require(n >= 0 ? n <= (int64_t)most : is_named(n), "%lld", (long long)n);
 			n = tx_call[rng_below(&rng, N_CALLS)](&r.tx);
 			require(n >= 0 ? n <= (int64_t)SIZE : is_named(n), "%lld", (long long)n);

@@ -14,7 +14,7 @@
 
 #define BLOCK_BYTES 65536
 
-/* struct work - the state of a party that runs */
+/* struct work - the state of a running party */
 struct work {
 	struct party *p;
 	uint64_t state;
@@ -56,7 +56,7 @@ static void roll_end(struct roll *r)
 	roll_word(r, r->part);
 }
 
-static uint64_t next(struct work *w)
+static uint64_t next_random(struct work *w)
 {
 	w->state = w->state * 6364136223846793005ULL + 1442695040888963407ULL;
 	return w->state >> 24;
@@ -64,10 +64,10 @@ static uint64_t next(struct work *w)
 
 static uint64_t piece(struct work *w)
 {
-	return 1 + next(w) % (next(w) % 4 ? w->p->most : 1 + w->p->most / 64);
+	return 1 + next_random(w) % (next_random(w) % 4 ? w->p->most : 1 + w->p->most / 64);
 }
 
-static void refill(struct work *w)
+static void refill_block(struct work *w)
 {
 	uint64_t word = w->state, i;
 
@@ -79,7 +79,7 @@ static void refill(struct work *w)
 	w->block_used = 0;
 }
 
-static void notify(struct work *w)
+static void party_notify(struct work *w)
 {
 	w->p->report->n_notified++;
 	if (eventfd_write(w->p->wake_peer, 1))
@@ -90,45 +90,46 @@ static void notify(struct work *w)
 static void problem(struct work *w, const char *what, int64_t status)
 {
 	snprintf(w->p->report->problem, sizeof(w->p->report->problem), "%s: %s", what,
-		 fs_status_name((int)status));
+		 okl4_status_name((int)status));
 }
 
-/* Copy into both pieces of the ring; Return: as pipe_write() */
-static int64_t write_in_place(struct pipe *tx, const uint8_t *from, uint64_t bytes, bool *wake)
+/* Copy into both pieces of the ring; returns what okl4_pipe_write() does */
+static int64_t party_write_in_place(struct okl4_pipe *tx, const uint8_t *from, uint64_t bytes,
+				    bool *wake)
 {
-	struct pipe_seg seg[2];
-	int64_t r = pipe_peek_write(tx, seg);
+	struct okl4_pipe_seg seg[2];
+	int64_t r = okl4_pipe_peek_write(tx, seg);
 	uint64_t first, second;
 
 	if (r < 0)
 		return r;
-	first = fs_min(bytes, seg[0].bytes);
-	second = fs_min(bytes - first, seg[1].bytes);
+	first = okl4_min(bytes, seg[0].bytes);
+	second = okl4_min(bytes - first, seg[1].bytes);
 	memcpy(seg[0].base, from, first);
 	if (second)
 		memcpy(seg[1].base, from + first, second);
-	*wake = pipe_commit_write(tx, first + second);
+	*wake = okl4_pipe_commit_write(tx, first + second);
 	return (int64_t)(first + second);
 }
 
-static bool send_some(struct work *w)
+static bool party_send_some(struct work *w)
 {
 	struct roll *sent = &w->p->report->sent;
-	uint64_t bytes = fs_min(piece(w), w->p->total - sent->bytes);
-	struct pipe *tx = &w->p->end->tx;
+	uint64_t bytes = okl4_min(piece(w), w->p->total - sent->bytes);
+	struct okl4_pipe *tx = &w->p->end->tx;
 	bool wake = false;
 	int64_t r;
 
-	if (!pipe_is_open(tx))
+	if (!okl4_pipe_is_open(tx))
 		return false;
 	if (w->block_used == BLOCK_BYTES)
-		refill(w);
-	bytes = fs_min(bytes, BLOCK_BYTES - w->block_used);
-	if (next(w) & 1)
-		r = pipe_write(tx, w->block + w->block_used, bytes, &wake);
+		refill_block(w);
+	bytes = okl4_min(bytes, BLOCK_BYTES - w->block_used);
+	if (next_random(w) & 1)
+		r = okl4_pipe_write(tx, w->block + w->block_used, bytes, &wake);
 	else
-		r = write_in_place(tx, w->block + w->block_used, bytes, &wake);
-	if (r == -FS_AGAIN)
+		r = party_write_in_place(tx, w->block + w->block_used, bytes, &wake);
+	if (r == -OKL4_AGAIN)
 		return false;
 	if (r < 0) {
 		problem(w, "write", r);
@@ -137,68 +138,67 @@ static bool send_some(struct work *w)
 	roll_bytes(sent, w->block + w->block_used, (uint64_t)r);
 	w->block_used += (uint64_t)r;
 	if (sent->bytes == w->p->total) {
-		pipe_producer_close(tx);
+		okl4_pipe_producer_close(tx);
 		wake = true;
 	}
 	if (wake)
-		notify(w);
+		party_notify(w);
 	return true;
 }
 
-/* Hash both pieces where they lie; Return: as pipe_read() */
-static int64_t read_in_place(struct work *w, uint64_t bytes, bool *wake)
+/* Hash both pieces where they lie; returns what okl4_pipe_read() does */
+static int64_t party_read_in_place(struct work *w, uint64_t bytes, bool *wake)
 {
-	struct pipe *rx = &w->p->end->rx;
-	struct pipe_seg seg[2];
-	int64_t r = pipe_peek_read(rx, seg);
+	struct okl4_pipe *rx = &w->p->end->rx;
+	struct okl4_pipe_seg seg[2];
+	int64_t r = okl4_pipe_peek_read(rx, seg);
 	uint64_t first, second;
 
 	if (r <= 0)
 		return r;
-	first = fs_min(bytes, seg[0].bytes);
-	second = fs_min(bytes - first, seg[1].bytes);
+	first = okl4_min(bytes, seg[0].bytes);
+	second = okl4_min(bytes - first, seg[1].bytes);
 	roll_bytes(&w->p->report->got, seg[0].base, first);
 	if (second)
 		roll_bytes(&w->p->report->got, seg[1].base, second);
-	*wake = pipe_commit_read(rx, first + second);
+	*wake = okl4_pipe_commit_read(rx, first + second);
 	return (int64_t)(first + second);
 }
 
 static bool take_some(struct work *w)
 {
-	struct pipe *rx = &w->p->end->rx;
+	struct okl4_pipe *rx = &w->p->end->rx;
 	bool wake = false;
 	int64_t r;
 
 	if (w->at_eof)
 		return false;
-	if (next(w) & 1) {
-		r = read_in_place(w, piece(w), &wake);
+	if (next_random(w) & 1) {
+		r = party_read_in_place(w, piece(w), &wake);
 	} else {
-		r = pipe_read(rx, w->taken, fs_min(piece(w), BLOCK_BYTES), &wake);
+		r = okl4_pipe_read(rx, w->taken, okl4_min(piece(w), BLOCK_BYTES), &wake);
 		if (r > 0)
 			roll_bytes(&w->p->report->got, w->taken, (uint64_t)r);
 	}
-	if (r == -FS_AGAIN)
+	if (r == -OKL4_AGAIN)
 		return false;
 	if (r < 0)
 		problem(w, "read", r);
 	w->at_eof = !r;
 	if (wake)
-		notify(w);
+		party_notify(w);
 	return true;
 }
 
-/* Arm what is waited for, and sleep */
 static void wait_for_peer(struct work *w)
 {
 	struct pollfd fd = { .fd = w->p->wake_me, .events = POLLIN };
-	struct socketpair *end = w->p->end;
+	struct okl4_socketpair *end = w->p->end;
 	eventfd_t n;
 
-	if (!w->at_eof && pipe_arm_read(&end->rx))
+	if (!w->at_eof && okl4_pipe_arm_read(&end->rx))
 		return;
-	if (pipe_is_open(&end->tx) && pipe_arm_write(&end->tx, piece(w)))
+	if (okl4_pipe_is_open(&end->tx) && okl4_pipe_arm_write(&end->tx, piece(w)))
 		return;
 	w->p->report->n_sleeps++;
 	if (poll(&fd, 1, PARTY_LIMIT_MS) != 1)
@@ -207,10 +207,6 @@ static void wait_for_peer(struct work *w)
 		problem(w, "eventfd", 0);
 }
 
-/**
- * party_run() - send all, and read up to the other's end-of-file
- * @p: party; its end is opened and closed here
- */
 void party_run(struct party *p)
 {
 	static _Thread_local struct work work;
@@ -220,11 +216,11 @@ void party_run(struct party *p)
 	memset(p->report, 0, sizeof(*p->report));
 	w->p = p;
 	w->state = p->seed;
-	refill(w);
-	pipe_consumer_open(&p->end->rx);
-	pipe_producer_open(&p->end->tx);
-	while (!*p->report->problem && (pipe_is_open(&p->end->tx) || !w->at_eof)) {
-		bool moved = send_some(w);
+	refill_block(w);
+	okl4_pipe_consumer_open(&p->end->rx);
+	okl4_pipe_producer_open(&p->end->tx);
+	while (!*p->report->problem && (okl4_pipe_is_open(&p->end->tx) || !w->at_eof)) {
+		bool moved = party_send_some(w);
 
 		moved = take_some(w) || moved;
 		if (!moved)

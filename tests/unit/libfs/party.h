@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * party.h - one side of a busy channel: sends a random stream and takes the other's, at once
+ * party.h - one side of a busy channel: sends a random stream and reads the other side's, at once
  *
- * Two of them, in two threads or two processes, wake each other by eventfds. What each sent and
- * what each got is a hash over the bytes, however they were cut.
+ * Two of them, in two threads or two processes, wake each other by eventfds. Each reports a hash of
+ * the bytes that it sent and one of the bytes that it got, however they were cut.
  */
 #ifndef TESTS_UNIT_LIBFS_PARTY_H
 #define TESTS_UNIT_LIBFS_PARTY_H
 
 #include <libfs/socketpair.h>
 
-/* A wake-up that has not come by then is lost */
+/* A wake-up that has not come after this time is lost */
 #define PARTY_LIMIT_MS 30000
 
 /**
  * struct roll - hash of a stream, eight bytes at a time
  * @hash: so far
  * @bytes: of the stream so far
- * @part: bytes that do not make up eight yet
+ * @part: bytes that are not eight yet
  */
 struct roll {
 	uint64_t hash;
@@ -26,7 +26,7 @@ struct roll {
 };
 
 /**
- * struct party_report - what came of it; lies in shared memory when the party is a process
+ * struct party_report - the result; lies in shared memory when the party is a process
  * @sent: hash of what was sent
  * @got: hash of what was read
  * @n_sleeps: times slept
@@ -45,14 +45,14 @@ struct party_report {
  * struct party - one side
  * @end: channel end, taken up
  * @wake_me: eventfd to sleep on
- * @wake_peer: the other's
- * @total: bytes to send; the other's end-of-file ends what is read
+ * @wake_peer: eventfd that the peer sleeps on
+ * @total: bytes to send; reading goes on to the peer's end-of-file
  * @most: largest piece
- * @seed: of the bytes and of the pieces
+ * @seed: of the bytes and of the sizes of the pieces
  * @report: to be filled
  */
 struct party {
-	struct socketpair *end;
+	struct okl4_socketpair *end;
 	int wake_me;
 	int wake_peer;
 	uint64_t total;
@@ -61,6 +61,7 @@ struct party {
 	struct party_report *report;
 };
 
+/* Open the end, send all and read up to the peer's end-of-file, close the end */
 void party_run(struct party *p);
 
 #endif /* TESTS_UNIT_LIBFS_PARTY_H */

@@ -10,7 +10,7 @@
 
 #define NEAR_WRAP (UINT64_MAX - 5000) /* cursors that pass 2^64 after 5001 bytes */
 
-static uint64_t write_all(struct pipe *p, uint64_t bytes, uint64_t n)
+static uint64_t write_stream(struct okl4_pipe *p, uint64_t bytes, uint64_t n)
 {
 	uint8_t *buf = malloc(bytes);
 	bool notify;
@@ -18,13 +18,13 @@ static uint64_t write_all(struct pipe *p, uint64_t bytes, uint64_t n)
 
 	require(buf);
 	stream_fill(buf, bytes, n);
-	r = pipe_write(p, buf, bytes, &notify);
+	r = okl4_pipe_write(p, buf, bytes, &notify);
 	require_eq(r, bytes);
 	free(buf);
 	return n + bytes;
 }
 
-static uint64_t read_all(struct pipe *p, uint64_t bytes, uint64_t n)
+static uint64_t read_stream(struct okl4_pipe *p, uint64_t bytes, uint64_t n)
 {
 	uint8_t *buf = malloc(bytes + 1);
 	bool notify;
@@ -32,7 +32,7 @@ static uint64_t read_all(struct pipe *p, uint64_t bytes, uint64_t n)
 
 	require(buf);
 	buf[bytes] = 0x5a;
-	r = pipe_read(p, buf, bytes, &notify);
+	r = okl4_pipe_read(p, buf, bytes, &notify);
 	require_eq(r, bytes);
 	require_eq(buf[bytes], 0x5a);
 	stream_check(buf, bytes, n);
@@ -40,46 +40,46 @@ static uint64_t read_all(struct pipe *p, uint64_t bytes, uint64_t n)
 	return n + bytes;
 }
 
-/* Fill in place, at most @most bytes; Return: how many */
-static uint64_t write_in_place(struct pipe *p, uint64_t most, uint64_t n)
+/* Fill in place, at most @most bytes; returns how many */
+static uint64_t write_stream_in_place(struct okl4_pipe *p, uint64_t most, uint64_t n)
 {
-	struct pipe_seg seg[2];
-	int64_t r = pipe_peek_write(p, seg);
+	struct okl4_pipe_seg seg[2];
+	int64_t r = okl4_pipe_peek_write(p, seg);
 	uint64_t k, done = 0;
 
-	require(r > 0 || r == -FS_AGAIN);
-	if (r == -FS_AGAIN)
+	require(r > 0 || r == -OKL4_AGAIN);
+	if (r == -OKL4_AGAIN)
 		return 0;
 	require_eq(r, seg[0].bytes + seg[1].bytes);
 	for (k = 0; k < 2; k++) {
-		uint64_t bytes = fs_min(seg[k].bytes, most - done);
+		uint64_t bytes = okl4_min(seg[k].bytes, most - done);
 
 		require(!seg[k].base == !seg[k].bytes);
 		stream_fill(seg[k].base, bytes, n + done);
 		done += bytes;
 	}
-	pipe_commit_write(p, done);
+	okl4_pipe_commit_write(p, done);
 	return done;
 }
 
-static uint64_t read_in_place(struct pipe *p, uint64_t most, uint64_t n)
+static uint64_t read_stream_in_place(struct okl4_pipe *p, uint64_t most, uint64_t n)
 {
-	struct pipe_seg seg[2];
-	int64_t r = pipe_peek_read(p, seg);
+	struct okl4_pipe_seg seg[2];
+	int64_t r = okl4_pipe_peek_read(p, seg);
 	uint64_t k, done = 0;
 
-	require(r > 0 || r == -FS_AGAIN);
-	if (r == -FS_AGAIN)
+	require(r > 0 || r == -OKL4_AGAIN);
+	if (r == -OKL4_AGAIN)
 		return 0;
 	require_eq(r, seg[0].bytes + seg[1].bytes);
 	for (k = 0; k < 2; k++) {
-		uint64_t bytes = fs_min(seg[k].bytes, most - done);
+		uint64_t bytes = okl4_min(seg[k].bytes, most - done);
 
 		require(!seg[k].base == !seg[k].bytes);
 		stream_check(seg[k].base, bytes, n + done);
 		done += bytes;
 	}
-	pipe_commit_read(p, done);
+	okl4_pipe_commit_read(p, done);
 	return done;
 }
 
@@ -95,12 +95,12 @@ Test(libfs_pipe, wraps_at_every_offset, .timeout = 60)
 
 		rig_pipe_init(&r, 4096, 4096, LAYOUT_ADJACENT, start, &rng);
 		for (i = 0; i < sizeof(piece) / sizeof(piece[0]); i++) {
-			write_all(&r.tx, piece[i], n);
-			n = read_all(&r.rx, piece[i], n);
+			write_stream(&r.tx, piece[i], n);
+			n = read_stream(&r.rx, piece[i], n);
 		}
 		for (i = 0; i < sizeof(piece) / sizeof(piece[0]); i++) {
-			require_eq(write_in_place(&r.tx, piece[i], n), piece[i]);
-			require_eq(read_in_place(&r.rx, piece[i], n), piece[i]);
+			require_eq(write_stream_in_place(&r.tx, piece[i], n), piece[i]);
+			require_eq(read_stream_in_place(&r.rx, piece[i], n), piece[i]);
 			n += piece[i];
 		}
 		rig_pipe_deinit(&r);
@@ -117,13 +117,13 @@ Test(libfs_pipe, one_byte_at_a_time_around_the_ring_and_around_2_64)
 	for (i = 0; i < sizeof(start) / sizeof(start[0]); i++) {
 		rig_pipe_init(&r, 4096, 4096, LAYOUT_ADJACENT, start[i], &rng);
 		for (n = 0; n < 10000; n++) {
-			write_all(&r.tx, 1, n);
-			require_eq(pipe_readable(&r.rx), 1);
-			require_eq(pipe_writable(&r.tx), 4095);
-			read_all(&r.rx, 1, n);
+			write_stream(&r.tx, 1, n);
+			require_eq(okl4_pipe_readable(&r.rx), 1);
+			require_eq(okl4_pipe_writable(&r.tx), 4095);
+			read_stream(&r.rx, 1, n);
 		}
-		require_eq(fs_le64_to_cpu(r.shm->producer.head), start[i] + 10000);
-		require_eq(fs_le64_to_cpu(r.shm->consumer.tail), start[i] + 10000);
+		require_eq(okl4_le64_to_cpu(r.shm->producer.head), start[i] + 10000);
+		require_eq(okl4_le64_to_cpu(r.shm->consumer.tail), start[i] + 10000);
 		rig_pipe_deinit(&r);
 	}
 }
@@ -132,7 +132,7 @@ Test(libfs_pipe, full_and_empty)
 {
 	static const uint64_t start[] = { 0, 1, 4095, NEAR_WRAP, UINT64_MAX - 4095, UINT64_MAX };
 	struct rng rng = { 1 };
-	struct pipe_seg seg[2];
+	struct okl4_pipe_seg seg[2];
 	struct rig_pipe r;
 	uint8_t byte = 7;
 	bool notify;
@@ -140,25 +140,25 @@ Test(libfs_pipe, full_and_empty)
 
 	for (i = 0; i < sizeof(start) / sizeof(start[0]); i++) {
 		rig_pipe_init(&r, 4096, 4096, LAYOUT_ADJACENT, start[i], &rng);
-		require_eq(pipe_readable(&r.rx), 0);
-		require_eq(pipe_writable(&r.tx), 4096);
-		require_status(pipe_read(&r.rx, &byte, 1, &notify), -FS_AGAIN);
-		require_status(pipe_peek_read(&r.rx, seg), -FS_AGAIN);
+		require_eq(okl4_pipe_readable(&r.rx), 0);
+		require_eq(okl4_pipe_writable(&r.tx), 4096);
+		require_status(okl4_pipe_read(&r.rx, &byte, 1, &notify), -OKL4_AGAIN);
+		require_status(okl4_pipe_peek_read(&r.rx, seg), -OKL4_AGAIN);
 		require(!seg[0].base && !seg[1].base && !seg[0].bytes && !seg[1].bytes);
 
-		write_all(&r.tx, 4096, 0);
-		require_eq(pipe_readable(&r.rx), 4096);
-		require_eq(pipe_writable(&r.tx), 0);
-		require_status(pipe_write(&r.tx, &byte, 1, &notify), -FS_AGAIN);
+		write_stream(&r.tx, 4096, 0);
+		require_eq(okl4_pipe_readable(&r.rx), 4096);
+		require_eq(okl4_pipe_writable(&r.tx), 0);
+		require_status(okl4_pipe_write(&r.tx, &byte, 1, &notify), -OKL4_AGAIN);
 		require(!notify);
-		require_status(pipe_peek_write(&r.tx, seg), -FS_AGAIN);
+		require_status(okl4_pipe_peek_write(&r.tx, seg), -OKL4_AGAIN);
 		require(!seg[0].base && !seg[1].base && !seg[0].bytes && !seg[1].bytes);
 
-		read_all(&r.rx, 1, 0);
-		require_eq(pipe_writable(&r.tx), 1);
-		write_all(&r.tx, 1, 4096);
-		read_all(&r.rx, 4096, 1);
-		require_eq(pipe_readable(&r.rx), 0);
+		read_stream(&r.rx, 1, 0);
+		require_eq(okl4_pipe_writable(&r.tx), 1);
+		write_stream(&r.tx, 1, 4096);
+		read_stream(&r.rx, 4096, 1);
+		require_eq(okl4_pipe_readable(&r.rx), 0);
 		rig_pipe_deinit(&r);
 	}
 }
@@ -172,19 +172,19 @@ Test(libfs_pipe, partial_writes_and_short_reads)
 
 	rig_pipe_init(&r, 4096, 4096, LAYOUT_ADJACENT, 0, &rng);
 	stream_fill(buf, sizeof(buf), 0);
-	require_eq(pipe_write(&r.tx, buf, 3000, &notify), 3000);
-	require_eq(pipe_write(&r.tx, buf + 3000, 7000, &notify), 1096);
+	require_eq(okl4_pipe_write(&r.tx, buf, 3000, &notify), 3000);
+	require_eq(okl4_pipe_write(&r.tx, buf + 3000, 7000, &notify), 1096);
 	memset(buf, 0, sizeof(buf));
-	require_eq(pipe_read(&r.rx, buf, sizeof(buf), &notify), 4096);
+	require_eq(okl4_pipe_read(&r.rx, buf, sizeof(buf), &notify), 4096);
 	stream_check(buf, 4096, 0);
 	require_eq(buf[4096], 0);
-	/* Nothing asked, nothing done, whatever the state */
-	require_eq(pipe_write(&r.tx, NULL, 0, &notify), 0);
+	/* A call for no bytes does nothing, whatever the state */
+	require_eq(okl4_pipe_write(&r.tx, NULL, 0, &notify), 0);
 	require(!notify);
-	require_eq(pipe_read(&r.rx, NULL, 0, &notify), 0);
+	require_eq(okl4_pipe_read(&r.rx, NULL, 0, &notify), 0);
 	require(!notify);
-	require_eq(pipe_write(&r.tx, buf, 10, &notify), 10);
-	require_eq(pipe_read(&r.rx, buf, UINT64_MAX, &notify), 10);
+	require_eq(okl4_pipe_write(&r.tx, buf, 10, &notify), 10);
+	require_eq(okl4_pipe_read(&r.rx, buf, UINT64_MAX, &notify), 10);
 	rig_pipe_deinit(&r);
 }
 
@@ -200,29 +200,29 @@ static void random_stream(struct rig_pipe *r, uint64_t total, struct rng *rng)
 		uint64_t most = 1 + rng_below(rng, rng_below(rng, 4) ? size / 8 : size);
 		int64_t n;
 
-		require_eq(pipe_readable(&r->rx), sent - got);
-		require_eq(pipe_writable(&r->tx), size - (sent - got));
+		require_eq(okl4_pipe_readable(&r->rx), sent - got);
+		require_eq(okl4_pipe_writable(&r->tx), size - (sent - got));
 		switch (rng_below(rng, 4)) {
 		case 0:
 			stream_fill(buf, most, sent);
-			n = pipe_write(&r->tx, buf, most, &notify);
+			n = okl4_pipe_write(&r->tx, buf, most, &notify);
 			require_status(n, sent - got == size ?
-						  -FS_AGAIN :
-						  (int64_t)fs_min(most, size - (sent - got)));
+						  -OKL4_AGAIN :
+						  (int64_t)okl4_min(most, size - (sent - got)));
 			sent += n > 0 ? (uint64_t)n : 0;
 			break;
 		case 1:
-			n = pipe_read(&r->rx, buf, most, &notify);
-			require_status(n,
-				       sent == got ? -FS_AGAIN : (int64_t)fs_min(most, sent - got));
+			n = okl4_pipe_read(&r->rx, buf, most, &notify);
+			require_status(n, sent == got ? -OKL4_AGAIN :
+							(int64_t)okl4_min(most, sent - got));
 			stream_check(buf, n > 0 ? (uint64_t)n : 0, got);
 			got += n > 0 ? (uint64_t)n : 0;
 			break;
 		case 2:
-			sent += write_in_place(&r->tx, most, sent);
+			sent += write_stream_in_place(&r->tx, most, sent);
 			break;
 		default:
-			got += read_in_place(&r->rx, most, got);
+			got += read_stream_in_place(&r->rx, most, got);
 			break;
 		}
 	}
@@ -266,31 +266,31 @@ Test(libfs_pipe, every_size_from_4_KiB_to_64_MiB, .timeout = 120)
 			chunk_bytes = bytes;
 		rig_pipe_init(&r, bytes, chunk_bytes, (enum layout)rng_below(&rng, N_LAYOUTS),
 			      0ULL - bytes / 2, &rng);
-		n = write_all(&r.tx, bytes, 0);
-		require_eq(pipe_writable(&r.tx), 0);
-		read_all(&r.rx, bytes - 1, 0);
-		write_all(&r.tx, 5, n);
-		read_all(&r.rx, 6, n - 1);
-		require_eq(pipe_readable(&r.rx), 0);
+		n = write_stream(&r.tx, bytes, 0);
+		require_eq(okl4_pipe_writable(&r.tx), 0);
+		read_stream(&r.rx, bytes - 1, 0);
+		write_stream(&r.tx, 5, n);
+		read_stream(&r.rx, 6, n - 1);
+		require_eq(okl4_pipe_readable(&r.rx), 0);
 		rig_pipe_deinit(&r);
 	}
 }
 
 Test(libfs_pipe, refuses_rings_of_other_sizes)
 {
-	struct pipe_shm shm;
+	struct okl4_pipe_shm shm;
 	struct rng rng = { 1 };
 	struct rig_sec s;
-	struct pipe p;
+	struct okl4_pipe p;
 
 	memset(&shm, 0, sizeof(shm));
 	rig_sec_init(&s, 3 * 4096, 4096, LAYOUT_ADJACENT, &rng);
-	require_status(pipe_producer_init(&p, &shm, &s.sec), -FS_ARG);
-	require_status(pipe_consumer_init(&p, &shm, &s.sec), -FS_ARG);
+	require_status(okl4_pipe_producer_init(&p, &shm, &s.sec), -OKL4_ARG);
+	require_status(okl4_pipe_consumer_init(&p, &shm, &s.sec), -OKL4_ARG);
 	rig_sec_deinit(&s);
 	rig_sec_init(&s, 2 * OKL4FS_RING_BYTES_MAX, OKL4FS_RING_BYTES_MAX, LAYOUT_ADJACENT, &rng);
-	require_status(pipe_producer_init(&p, &shm, &s.sec), -FS_ARG);
-	require_status(pipe_consumer_init(&p, &shm, &s.sec), -FS_ARG);
+	require_status(okl4_pipe_producer_init(&p, &shm, &s.sec), -OKL4_ARG);
+	require_status(okl4_pipe_consumer_init(&p, &shm, &s.sec), -OKL4_ARG);
 	rig_sec_deinit(&s);
 }
 
@@ -300,16 +300,16 @@ Test(libfs_pipe, a_commit_of_more_than_was_given_fails_the_end)
 	struct rig_pipe r;
 
 	rig_pipe_init(&r, 4096, 4096, LAYOUT_ADJACENT, 0, &rng);
-	write_all(&r.tx, 100, 0);
-	require(!pipe_commit_write(&r.tx, 3997));
-	require_status(pipe_error(&r.tx), -FS_ARG);
-	require_eq(fs_le64_to_cpu(r.shm->producer.head), 100);
-	require_eq(pipe_readable(&r.rx), 100);
-	require(!pipe_commit_read(&r.rx, 101));
-	require_status(pipe_error(&r.rx), -FS_ARG);
-	require_eq(fs_le64_to_cpu(r.shm->consumer.tail), 0);
-	require(!pipe_commit_read(&r.rx, 1));
-	require_eq(fs_le64_to_cpu(r.shm->consumer.tail), 0);
+	write_stream(&r.tx, 100, 0);
+	require(!okl4_pipe_commit_write(&r.tx, 3997));
+	require_status(okl4_pipe_error(&r.tx), -OKL4_ARG);
+	require_eq(okl4_le64_to_cpu(r.shm->producer.head), 100);
+	require_eq(okl4_pipe_readable(&r.rx), 100);
+	require(!okl4_pipe_commit_read(&r.rx, 101));
+	require_status(okl4_pipe_error(&r.rx), -OKL4_ARG);
+	require_eq(okl4_le64_to_cpu(r.shm->consumer.tail), 0);
+	require(!okl4_pipe_commit_read(&r.rx, 1));
+	require_eq(okl4_le64_to_cpu(r.shm->consumer.tail), 0);
 	rig_pipe_deinit(&r);
 }
 
@@ -318,7 +318,7 @@ static bool write_notifies(struct rig_pipe *r, uint64_t bytes)
 	static const uint8_t buf[4096];
 	bool notify;
 
-	require_eq(pipe_write(&r->tx, buf, bytes, &notify), bytes);
+	require_eq(okl4_pipe_write(&r->tx, buf, bytes, &notify), bytes);
 	return notify;
 }
 
@@ -327,11 +327,11 @@ static bool read_notifies(struct rig_pipe *r, uint64_t bytes)
 	uint8_t buf[4096];
 	bool notify;
 
-	require_eq(pipe_read(&r->rx, buf, bytes, &notify), bytes);
+	require_eq(okl4_pipe_read(&r->rx, buf, bytes, &notify), bytes);
 	return notify;
 }
 
-/* A notification for what was asked, and for nothing else */
+/* A notification for the value that was asked for, and for no other */
 Test(libfs_pipe, notifies_exactly_when_a_wake_value_is_crossed)
 {
 	static const uint64_t start[] = { 1, 4096, NEAR_WRAP, UINT64_MAX - 1, 1ULL << 63 };
@@ -341,35 +341,35 @@ Test(libfs_pipe, notifies_exactly_when_a_wake_value_is_crossed)
 
 	for (i = 0; i < sizeof(start) / sizeof(start[0]); i++) {
 		rig_pipe_init(&r, 4096, 4096, LAYOUT_ADJACENT, start[i], &rng);
-		/* Nobody waits yet: wake values in the past, taken up from there */
-		r.shm->producer.space_event = fs_cpu_to_le64(start[i] - 1);
-		r.shm->consumer.data_event = fs_cpu_to_le64(start[i] - 1);
-		require_status(pipe_producer_init(&r.tx, r.shm, &r.ring.sec), 0);
-		require_status(pipe_consumer_init(&r.rx, r.shm, &r.ring.sec), 0);
+		/* Nobody waits yet: the wake values lie in the past */
+		r.shm->producer.space_event = okl4_cpu_to_le64(start[i] - 1);
+		r.shm->consumer.data_event = okl4_cpu_to_le64(start[i] - 1);
+		require_status(okl4_pipe_producer_init(&r.tx, r.shm, &r.ring.sec), 0);
+		require_status(okl4_pipe_consumer_init(&r.rx, r.shm, &r.ring.sec), 0);
 		require(!write_notifies(&r, 1) && !read_notifies(&r, 1));
 
-		require_eq(pipe_arm_read(&r.rx), 0);
+		require_eq(okl4_pipe_arm_read(&r.rx), 0);
 		require(write_notifies(&r, 1));
 		require(!write_notifies(&r, 1));
-		require_eq(pipe_arm_read(&r.rx), 1);
+		require_eq(okl4_pipe_arm_read(&r.rx), 1);
 		require(!write_notifies(&r, 98) && !read_notifies(&r, 100));
-		require_eq(pipe_arm_read(&r.rx), 0);
+		require_eq(okl4_pipe_arm_read(&r.rx), 0);
 		require(write_notifies(&r, 4096));
 
-		/* 1500 bytes of room: not for 1499, for the next one, and then no more */
-		require_eq(pipe_arm_write(&r.tx, 1500), 0);
+		/* 1500 bytes of room: none at 1499, one at the next byte, and then none */
+		require_eq(okl4_pipe_arm_write(&r.tx, 1500), 0);
 		require(!read_notifies(&r, 700));
 		require(!read_notifies(&r, 799));
 		require(read_notifies(&r, 1));
 		require(!read_notifies(&r, 1000));
-		require_eq(pipe_arm_write(&r.tx, 2500), 1);
-		require_eq(pipe_arm_write(&r.tx, 2501), 0);
+		require_eq(okl4_pipe_arm_write(&r.tx, 2500), 1);
+		require_eq(okl4_pipe_arm_write(&r.tx, 2501), 0);
 		require(read_notifies(&r, 1596));
 		/* Any byte of room, and all of it */
 		require(!write_notifies(&r, 4096));
-		require_eq(pipe_arm_write(&r.tx, 1), 0);
+		require_eq(okl4_pipe_arm_write(&r.tx, 1), 0);
 		require(read_notifies(&r, 1));
-		require_eq(pipe_arm_write(&r.tx, 4096), 0);
+		require_eq(okl4_pipe_arm_write(&r.tx, 4096), 0);
 		require(!read_notifies(&r, 4094));
 		require(read_notifies(&r, 1));
 		rig_pipe_deinit(&r);
@@ -389,7 +389,7 @@ Test(libfs_pipe, the_first_byte_in_fresh_memory_notifies)
 	rig_pipe_deinit(&r);
 }
 
-/* Both ends are dropped and taken up again in the middle: nothing is lost, nothing comes twice */
+/* Both ends are dropped and taken up again in mid-stream: no byte is lost, none comes twice */
 Test(libfs_pipe, taken_up_again_in_mid_stream)
 {
 	struct rig_pipe r;
@@ -399,12 +399,12 @@ Test(libfs_pipe, taken_up_again_in_mid_stream)
 	rng_init(&rng, "libfs_pipe/taken_up_again_in_mid_stream");
 	rig_pipe_init(&r, 8192, 4096, LAYOUT_SCATTERED, NEAR_WRAP, &rng);
 	while (got < 400000) {
-		sent += write_in_place(&r.tx, 1 + rng_below(&rng, 5000), sent);
+		sent += write_stream_in_place(&r.tx, 1 + rng_below(&rng, 5000), sent);
 		if (!rng_below(&rng, 3))
-			require_status(pipe_producer_init(&r.tx, r.shm, &r.ring.sec), 0);
-		got += read_in_place(&r.rx, 1 + rng_below(&rng, 5000), got);
+			require_status(okl4_pipe_producer_init(&r.tx, r.shm, &r.ring.sec), 0);
+		got += read_stream_in_place(&r.rx, 1 + rng_below(&rng, 5000), got);
 		if (!rng_below(&rng, 3))
-			require_status(pipe_consumer_init(&r.rx, r.shm, &r.ring.sec), 0);
+			require_status(okl4_pipe_consumer_init(&r.rx, r.shm, &r.ring.sec), 0);
 	}
 	rig_pipe_deinit(&r);
 }

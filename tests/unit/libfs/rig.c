@@ -17,13 +17,6 @@
 
 const char *const layout_name[N_LAYOUTS] = { "adjacent", "reversed", "scattered" };
 
-/**
- * rig_fail() - end the test that runs
- * @file: where
- * @line: where
- * @cond: what did not hold
- * @format: more, as printf()
- */
 void rig_fail(const char *file, int line, const char *cond, const char *format, ...)
 {
 	char more[256];
@@ -36,11 +29,6 @@ void rig_fail(const char *file, int line, const char *cond, const char *format, 
 	abort();
 }
 
-/**
- * rng_init() - start a source of numbers, from OKL4FS_TEST_SEED if that is set
- * @rng: to be filled
- * @test: name of the test, printed with the seed
- */
 void rng_init(struct rng *rng, const char *test)
 {
 	const char *seed = getenv("OKL4FS_TEST_SEED");
@@ -52,12 +40,6 @@ void rng_init(struct rng *rng, const char *test)
 	fprintf(stderr, "%s: OKL4FS_TEST_SEED=0x%" PRIx64 "\n", test, rng->state);
 }
 
-/**
- * rng_next() - a number
- * @rng: source
- *
- * Return: any 64 bits.
- */
 uint64_t rng_next(struct rng *rng)
 {
 	uint64_t z = rng->state += 0x9e3779b97f4a7c15ULL;
@@ -67,26 +49,11 @@ uint64_t rng_next(struct rng *rng)
 	return z ^ z >> 31;
 }
 
-/**
- * rng_below() - a number below a limit
- * @rng: source
- * @limit: not 0
- *
- * Return: 0 to @limit - 1.
- */
 uint64_t rng_below(struct rng *rng, uint64_t limit)
 {
 	return rng_next(rng) % limit;
 }
 
-/**
- * rig_sec_init() - make a memsection
- * @s: to be filled
- * @bytes: its size
- * @chunk_bytes: that of its chunks
- * @layout: how they lie
- * @rng: source of a scattered order
- */
 void rig_sec_init(struct rig_sec *s, uint64_t bytes, uint64_t chunk_bytes, enum layout layout,
 		  struct rng *rng)
 {
@@ -115,13 +82,9 @@ void rig_sec_init(struct rig_sec *s, uint64_t bytes, uint64_t chunk_bytes, enum 
 		memset(at + chunk_bytes, CANARY, s->stride - chunk_bytes);
 	}
 	free(slot);
-	require_status(memsec_init(&s->sec, s->chunk, n, chunk_bytes), 0);
+	require_status(okl4_memsec_init(&s->sec, s->chunk, n, chunk_bytes), 0);
 }
 
-/**
- * rig_sec_deinit() - look after the canaries and give a memsection back
- * @s: memsection
- */
 void rig_sec_deinit(struct rig_sec *s)
 {
 	uint64_t chunk_bytes = 1ULL << s->sec.chunk_shift, i, k;
@@ -135,15 +98,6 @@ void rig_sec_deinit(struct rig_sec *s)
 	free(s->chunk);
 }
 
-/**
- * rig_pipe_init() - make a ring and take up both ends
- * @r: to be filled
- * @bytes: its size
- * @chunk_bytes: that of its chunks
- * @layout: how they lie
- * @start: where both cursors begin
- * @rng: source of a scattered order
- */
 void rig_pipe_init(struct rig_pipe *r, uint64_t bytes, uint64_t chunk_bytes, enum layout layout,
 		   uint64_t start, struct rng *rng)
 {
@@ -152,28 +106,18 @@ void rig_pipe_init(struct rig_pipe *r, uint64_t bytes, uint64_t chunk_bytes, enu
 	if (!r->shm)
 		cr_assert_fail("out of memory");
 	memset(r->shm, 0, sizeof(*r->shm));
-	r->shm->producer.head = fs_cpu_to_le64(start);
-	r->shm->consumer.tail = fs_cpu_to_le64(start);
-	require_status(pipe_producer_init(&r->tx, r->shm, &r->ring.sec), 0);
-	require_status(pipe_consumer_init(&r->rx, r->shm, &r->ring.sec), 0);
+	r->shm->producer.head = okl4_cpu_to_le64(start);
+	r->shm->consumer.tail = okl4_cpu_to_le64(start);
+	require_status(okl4_pipe_producer_init(&r->tx, r->shm, &r->ring.sec), 0);
+	require_status(okl4_pipe_consumer_init(&r->rx, r->shm, &r->ring.sec), 0);
 }
 
-/**
- * rig_pipe_deinit() - give a ring back
- * @r: ring
- */
 void rig_pipe_deinit(struct rig_pipe *r)
 {
 	rig_sec_deinit(&r->ring);
 	free(r->shm);
 }
 
-/**
- * stream_fill() - the bytes of the stream from one on
- * @buf: to be filled
- * @bytes: how many
- * @n: number of the first
- */
 void stream_fill(uint8_t *buf, uint64_t bytes, uint64_t n)
 {
 	uint64_t i;
@@ -182,12 +126,6 @@ void stream_fill(uint8_t *buf, uint64_t bytes, uint64_t n)
 		buf[i] = stream_byte(n + i);
 }
 
-/**
- * stream_check() - require the bytes of the stream from one on
- * @buf: bytes
- * @bytes: how many
- * @n: number of the first
- */
 void stream_check(const uint8_t *buf, uint64_t bytes, uint64_t n)
 {
 	uint64_t i;

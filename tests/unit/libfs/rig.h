@@ -10,7 +10,7 @@
 
 /*
  * Criterion reports every assertion to its parent process, which is too slow for the inner loops
- * here; these speak up only when they fail.
+ * here; these report only when they fail.
  */
 #define require(cond, ...)                                                    \
 	do {                                                                  \
@@ -32,10 +32,11 @@
 		int64_t got_ = (int64_t)(got), want_ = (int64_t)(want);                      \
 		if (got_ != want_)                                                           \
 			rig_fail(__FILE__, __LINE__, #got " == " #want, "%lld (%s), not %s", \
-				 (long long)got_, fs_status_name((int)got_),                 \
-				 fs_status_name((int)want_));                                \
+				 (long long)got_, okl4_status_name((int)got_),               \
+				 okl4_status_name((int)want_));                              \
 	} while (0)
 
+/* End the running test; the format says more */
 _Noreturn void rig_fail(const char *file, int line, const char *cond, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
@@ -44,9 +45,10 @@ struct rng {
 	uint64_t state;
 };
 
+/* From OKL4FS_TEST_SEED if that is set; the seed is printed with the test's name */
 void rng_init(struct rng *rng, const char *test);
 uint64_t rng_next(struct rng *rng);
-uint64_t rng_below(struct rng *rng, uint64_t limit);
+uint64_t rng_below(struct rng *rng, uint64_t limit); /* 0 to @limit - 1 */
 
 /* How the chunks of a memsection lie in memory */
 enum layout {
@@ -61,12 +63,12 @@ extern const char *const layout_name[N_LAYOUTS];
 /**
  * struct rig_sec - a memsection with its memory
  * @sec: the memsection
- * @chunk: its chunks
- * @memory: what they lie in
+ * @chunk: base of each chunk
+ * @memory: the memory that the chunks lie in
  * @stride: bytes from one slot of @memory to the next; all but the chunk in it is canary
  */
 struct rig_sec {
-	struct memsec sec;
+	struct okl4_memsec sec;
 	void **chunk;
 	uint8_t *memory;
 	uint64_t stride;
@@ -74,7 +76,7 @@ struct rig_sec {
 
 void rig_sec_init(struct rig_sec *s, uint64_t bytes, uint64_t chunk_bytes, enum layout layout,
 		  struct rng *rng);
-void rig_sec_deinit(struct rig_sec *s);
+void rig_sec_deinit(struct rig_sec *s); /* checks the canaries */
 
 /**
  * struct rig_pipe - a ring with both its ends
@@ -85,11 +87,12 @@ void rig_sec_deinit(struct rig_sec *s);
  */
 struct rig_pipe {
 	struct rig_sec ring;
-	struct pipe_shm *shm;
-	struct pipe tx;
-	struct pipe rx;
+	struct okl4_pipe_shm *shm;
+	struct okl4_pipe tx;
+	struct okl4_pipe rx;
 };
 
+/* Both cursors begin at @start */
 void rig_pipe_init(struct rig_pipe *r, uint64_t bytes, uint64_t chunk_bytes, enum layout layout,
 		   uint64_t start, struct rng *rng);
 void rig_pipe_deinit(struct rig_pipe *r);
@@ -101,6 +104,7 @@ static inline uint8_t stream_byte(uint64_t n)
 	return (uint8_t)(n >> 56 ^ n >> 23);
 }
 
+/* The bytes of the stream from number @n on */
 void stream_fill(uint8_t *buf, uint64_t bytes, uint64_t n);
 void stream_check(const uint8_t *buf, uint64_t bytes, uint64_t n);
 

@@ -2,9 +2,9 @@
 /*
  * wake.c - no schedule loses a wake-up
  *
- * Each scenario lets a sleeper and a mover meet, and the explorer takes them through every
- * interleaving of their accesses to shared memory. Without the fences each of them must get stuck:
- * that shows that the explorer would find a wake-up that falls between.
+ * In each scenario a sleeper and a mover meet, and the explorer takes them through every
+ * interleaving of their accesses to shared memory. Without the fences each scenario must get stuck:
+ * that shows that the explorer finds a wake-up that is lost.
  */
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -18,9 +18,9 @@
 
 static uint8_t ring_memory[SIZE] __attribute__((aligned(4096)));
 static void *ring_chunk[1] = { ring_memory };
-static struct memsec ring;
-static _Alignas(128) struct pipe_shm shm;
-static struct pipe tx, rx;
+static struct okl4_memsec ring;
+static _Alignas(128) struct okl4_pipe_shm shm;
+static struct okl4_pipe tx, rx;
 
 /* What a scenario is made of */
 static uint64_t first_cursor;
@@ -30,7 +30,7 @@ static unsigned int move_bytes; /* bytes of each */
 static unsigned int want_bytes; /* room that a writing sleeper asks for */
 static unsigned int want_bytes2; /* and a second one that shares its end */
 
-static void must(bool ok, const char *what)
+static void must_hold(bool ok, const char *what)
 {
 	if (!ok)
 		cr_assert_fail("%s", what);
@@ -48,13 +48,14 @@ static void setup(void)
 		shm.producer.space_event = first_cursor - 1;
 		shm.consumer.data_event = first_cursor - 1;
 	}
-	must(!memsec_init(&ring, ring_chunk, 1, SIZE), "memsec_init");
-	must(!pipe_producer_init(&tx, &shm, &ring), "producer_init");
-	must(!pipe_consumer_init(&rx, &shm, &ring), "consumer_init");
-	pipe_producer_open(&tx);
-	pipe_consumer_open(&rx);
+	must_hold(!okl4_memsec_init(&ring, ring_chunk, 1, SIZE), "okl4_memsec_init");
+	must_hold(!okl4_pipe_producer_init(&tx, &shm, &ring), "producer_init");
+	must_hold(!okl4_pipe_consumer_init(&rx, &shm, &ring), "consumer_init");
+	okl4_pipe_producer_open(&tx);
+	okl4_pipe_consumer_open(&rx);
 	if (fill_at_start)
-		must(pipe_write(&tx, bytes, fill_at_start, &notify) == fill_at_start, "first fill");
+		must_hold(okl4_pipe_write(&tx, bytes, fill_at_start, &notify) == fill_at_start,
+			  "first fill");
 }
 
 /* Movers: as a bulk writer and a bulk reader that never wait */
@@ -65,7 +66,8 @@ static void write_moves(void)
 	bool notify;
 
 	for (i = 0; i < n_moves; i++) {
-		must(pipe_write(&tx, bytes, move_bytes, &notify) == move_bytes, "a write");
+		must_hold(okl4_pipe_write(&tx, bytes, move_bytes, &notify) == move_bytes,
+			  "a write");
 		if (notify)
 			explorer_notify();
 	}
@@ -78,7 +80,7 @@ static void read_moves(void)
 	bool notify;
 
 	for (i = 0; i < n_moves; i++) {
-		must(pipe_read(&rx, bytes, move_bytes, &notify) == move_bytes, "a read");
+		must_hold(okl4_pipe_read(&rx, bytes, move_bytes, &notify) == move_bytes, "a read");
 		if (notify)
 			explorer_notify();
 	}
@@ -92,76 +94,76 @@ static void read_sleeper(void)
 	bool notify;
 
 	while (left) {
-		int64_t r = pipe_read(&rx, bytes, sizeof(bytes), &notify);
+		int64_t r = okl4_pipe_read(&rx, bytes, sizeof(bytes), &notify);
 
-		must(r > 0 || r == -FS_AGAIN, "a read");
+		must_hold(r > 0 || r == -OKL4_AGAIN, "a read");
 		if (r > 0)
 			left -= (unsigned int)r;
-		else if (!pipe_arm_read(&rx))
+		else if (!okl4_pipe_arm_read(&rx))
 			explorer_sleep();
 	}
 }
 
 /*
- * Who may sleep has a wake value ahead of the reader as last seen, so a notification for what was
- * seen may well have gone to somebody else.
+ * A thread that may sleep has a wake value ahead of the reader as last seen, so a notification for
+ * what was seen may have gone to another thread.
  */
 static int arm_write(unsigned int bytes)
 {
-	int r = pipe_arm_write(&tx, bytes);
+	int r = okl4_pipe_arm_write(&tx, bytes);
 
-	must(r || tx.event - tx.peer_cursor < tx.cursor - tx.peer_cursor,
-	     "sleeps on a wake value that has passed");
+	must_hold(r || tx.event - tx.peer_cursor < tx.cursor - tx.peer_cursor,
+		  "sleeps on a wake value that has passed");
 	return r;
 }
 
 static void write_sleeper(void)
 {
-	while (pipe_writable(&tx) < (int64_t)want_bytes) {
+	while (okl4_pipe_writable(&tx) < (int64_t)want_bytes) {
 		if (!arm_write(want_bytes))
 			explorer_sleep();
 	}
 }
 
-/* Two that sleep on one end, as threads in the guest do: whoever is satisfied stays awake */
+/* Two threads sleep on one end, as in the guest; one that has the room it wants stays awake */
 static void two_write_sleepers(void)
 {
 	bool one = false, two = false;
 
 	for (;;) {
-		one = one || pipe_writable(&tx) >= (int64_t)want_bytes;
-		two = two || pipe_writable(&tx) >= (int64_t)want_bytes2;
+		one = one || okl4_pipe_writable(&tx) >= (int64_t)want_bytes;
+		two = two || okl4_pipe_writable(&tx) >= (int64_t)want_bytes2;
 		if (one && two)
 			return;
 		if (!one && arm_write(want_bytes))
 			continue;
 		if (!two && arm_write(want_bytes2))
 			continue;
-		if (!pipe_take_overdue(&tx))
+		if (!okl4_pipe_take_overdue(&tx))
 			explorer_sleep();
 	}
 }
 
 /*
- * The first sleeps; a second one comes, is satisfied or sleeps too, and has no part in the rest.
- * The first must not pay for it. What pipe_take_overdue() says wakes the first, as its side would.
+ * The first sleeps; a second one comes, has its room or sleeps too, and does nothing more. The
+ * first must not be lost for it: okl4_pipe_take_overdue() says when its own side must wake it.
  */
 static void first_write_sleeper(void)
 {
-	while (pipe_writable(&tx) < (int64_t)want_bytes) {
+	while (okl4_pipe_writable(&tx) < (int64_t)want_bytes) {
 		if (arm_write(want_bytes))
 			continue;
-		pipe_take_overdue(&tx);
+		okl4_pipe_take_overdue(&tx);
 		arm_write(want_bytes2);
-		if (!pipe_take_overdue(&tx))
+		if (!okl4_pipe_take_overdue(&tx))
 			explorer_sleep();
 	}
 }
 
-/* The other one sleeps already when the first comes */
+/* The other thread sleeps already when the first one comes */
 static void last_write_sleeper(void)
 {
-	while (pipe_writable(&tx) < (int64_t)want_bytes) {
+	while (okl4_pipe_writable(&tx) < (int64_t)want_bytes) {
 		arm_write(want_bytes2);
 		if (!arm_write(want_bytes))
 			explorer_sleep();
@@ -176,9 +178,10 @@ static void stream_writer(void)
 	bool notify;
 
 	while (left) {
-		int64_t r = pipe_write(&tx, bytes, left < move_bytes ? left : move_bytes, &notify);
+		int64_t r =
+			okl4_pipe_write(&tx, bytes, left < move_bytes ? left : move_bytes, &notify);
 
-		must(r > 0 || r == -FS_AGAIN, "a write");
+		must_hold(r > 0 || r == -OKL4_AGAIN, "a write");
 		if (r > 0) {
 			left -= (unsigned int)r;
 			if (notify)
@@ -196,24 +199,24 @@ static void stream_reader(void)
 	bool notify;
 
 	while (left) {
-		int64_t r = pipe_read(&rx, bytes, sizeof(bytes), &notify);
+		int64_t r = okl4_pipe_read(&rx, bytes, sizeof(bytes), &notify);
 
-		must(r > 0 || r == -FS_AGAIN, "a read");
+		must_hold(r > 0 || r == -OKL4_AGAIN, "a read");
 		if (r > 0) {
 			left -= (unsigned int)r;
 			if (notify)
 				explorer_notify();
-		} else if (!pipe_arm_read(&rx)) {
+		} else if (!okl4_pipe_arm_read(&rx)) {
 			explorer_sleep();
 		}
 	}
 }
 
-/* Phases: the change is notified in any case */
+/* A change of phase is always notified */
 static void write_then_close(void)
 {
 	write_moves();
-	pipe_producer_close(&tx);
+	okl4_pipe_producer_close(&tx);
 	explorer_notify();
 }
 
@@ -224,22 +227,22 @@ static void read_to_the_end(void)
 	bool notify;
 
 	for (;;) {
-		int64_t r = pipe_read(&rx, bytes, sizeof(bytes), &notify);
+		int64_t r = okl4_pipe_read(&rx, bytes, sizeof(bytes), &notify);
 
-		must(r >= 0 || r == -FS_AGAIN, "a read");
+		must_hold(r >= 0 || r == -OKL4_AGAIN, "a read");
 		if (r > 0)
 			got += (unsigned int)r;
 		else if (!r)
 			break;
-		else if (!pipe_arm_read(&rx))
+		else if (!okl4_pipe_arm_read(&rx))
 			explorer_sleep();
 	}
-	must(got == n_moves * move_bytes, "bytes were lost at the end of the stream");
+	must_hold(got == n_moves * move_bytes, "bytes were lost at the end of the stream");
 }
 
-static void close_reader(void)
+static void close_reading_end(void)
 {
-	pipe_consumer_close(&rx);
+	okl4_pipe_consumer_close(&rx);
 	explorer_notify();
 }
 
@@ -248,17 +251,18 @@ static void write_until_epipe(void)
 	bool notify;
 
 	for (;;) {
-		int64_t r = pipe_write(&tx, "x", 1, &notify);
+		int64_t r = okl4_pipe_write(&tx, "x", 1, &notify);
 
-		if (r == -FS_PIPE)
+		if (r == -OKL4_PIPE)
 			return;
-		must(r == -FS_AGAIN, "a write into a full ring");
+		must_hold(r == -OKL4_AGAIN, "a write into a full ring");
 		if (!arm_write(1))
 			explorer_sleep();
 	}
 }
 
-static void run(const char *name, void (*sleeper)(void), void (*mover)(void), bool needs_fences)
+static void run_scenario(const char *name, void (*sleeper)(void), void (*mover)(void),
+			 bool needs_fences)
 {
 	struct scenario s = { .setup = setup,
 			      .thread = { sleeper, mover },
@@ -267,7 +271,7 @@ static void run(const char *name, void (*sleeper)(void), void (*mover)(void), bo
 			      .fences = true };
 	struct outcome *o = malloc(sizeof(*o));
 
-	must(o, "memory");
+	must_hold(o, "memory");
 	explore(&s, o);
 	fprintf(stderr, "%s: %llu states, %llu runs\n", name, (unsigned long long)o->n_states,
 		(unsigned long long)o->n_runs);
@@ -298,66 +302,66 @@ static void scene(uint64_t cursor, unsigned int fill, unsigned int moves, unsign
 Test(libfs_wake, a_reader_sleeps, .timeout = 120)
 {
 	scene(77, 0, 1, 1, 0, 0);
-	run("one byte", read_sleeper, write_moves, true);
+	run_scenario("one byte", read_sleeper, write_moves, true);
 	scene(77, 0, 3, 1, 0, 0);
-	run("three bytes", read_sleeper, write_moves, true);
+	run_scenario("three bytes", read_sleeper, write_moves, true);
 	scene(UINT64_MAX - 1, 0, 3, 2, 0, 0);
-	run("three writes over 2^64", read_sleeper, write_moves, true);
+	run_scenario("three writes over 2^64", read_sleeper, write_moves, true);
 	scene(77, 100, 2, 1900, 0, 0);
-	run("bytes there at first", read_sleeper, write_moves, true);
+	run_scenario("bytes there at first", read_sleeper, write_moves, true);
 	scene(0, 0, 2, 1, 0, 0);
-	run("fresh memory", read_sleeper, write_moves, true);
+	run_scenario("fresh memory", read_sleeper, write_moves, true);
 }
 
 Test(libfs_wake, a_writer_sleeps, .timeout = 120)
 {
 	scene(77, SIZE, 1, SIZE, SIZE, 0);
-	run("all at once", write_sleeper, read_moves, true);
+	run_scenario("all at once", write_sleeper, read_moves, true);
 	scene(77, SIZE, 4, 1024, 2048, 0);
-	run("half of the ring", write_sleeper, read_moves, true);
+	run_scenario("half of the ring", write_sleeper, read_moves, true);
 	scene(UINT64_MAX - 2000, SIZE, 3, 1000, 2500, 0);
-	run("over 2^64", write_sleeper, read_moves, true);
+	run_scenario("over 2^64", write_sleeper, read_moves, true);
 	scene(77, SIZE, 1, 1, 1, 0);
-	run("one byte", write_sleeper, read_moves, true);
+	run_scenario("one byte", write_sleeper, read_moves, true);
 }
 
 Test(libfs_wake, two_writers_sleep, .timeout = 120)
 {
 	scene(77, SIZE, 4, 1000, 1000, 3000);
-	run("small, large", two_write_sleepers, read_moves, true);
+	run_scenario("small, large", two_write_sleepers, read_moves, true);
 	scene(77, SIZE, 4, 1000, 3000, 1000);
-	run("large, small", two_write_sleepers, read_moves, true);
+	run_scenario("large, small", two_write_sleepers, read_moves, true);
 	scene(UINT64_MAX - 1500, SIZE, 4, 1000, 500, 4000);
-	run("over 2^64", two_write_sleepers, read_moves, true);
+	run_scenario("over 2^64", two_write_sleepers, read_moves, true);
 	scene(77, SIZE, 2, 1000, 1500, 4000);
-	run("modest, then greedy", first_write_sleeper, read_moves, true);
-	run("greedy, then modest", last_write_sleeper, read_moves, true);
+	run_scenario("modest, then greedy", first_write_sleeper, read_moves, true);
+	run_scenario("greedy, then modest", last_write_sleeper, read_moves, true);
 	scene(77, SIZE, 3, 1000, 2500, 500);
-	run("greedy, then modest and gone", first_write_sleeper, read_moves, true);
-	run("modest and gone, then greedy", last_write_sleeper, read_moves, true);
+	run_scenario("greedy, then modest and gone", first_write_sleeper, read_moves, true);
+	run_scenario("modest and gone, then greedy", last_write_sleeper, read_moves, true);
 	scene(UINT64_MAX - 1200, SIZE, 3, 500, 1500, 1501);
-	run("by one byte, over 2^64", first_write_sleeper, read_moves, true);
-	run("the other way round", last_write_sleeper, read_moves, true);
+	run_scenario("by one byte, over 2^64", first_write_sleeper, read_moves, true);
+	run_scenario("the other way round", last_write_sleeper, read_moves, true);
 	scene(77, SIZE, 3, 500, 1500, 1499);
-	run("by one byte less", first_write_sleeper, read_moves, true);
+	run_scenario("by one byte less", first_write_sleeper, read_moves, true);
 }
 
 Test(libfs_wake, both_sleep, .timeout = 240)
 {
 	scene(77, 0, 2, SIZE, 1, 0);
-	run("a ring and a ring", stream_writer, stream_reader, true);
+	run_scenario("a ring and a ring", stream_writer, stream_reader, true);
 	scene(77, SIZE / 2, 2, SIZE / 2, SIZE / 2, 0);
-	run("half rings", stream_writer, stream_reader, true);
+	run_scenario("half rings", stream_writer, stream_reader, true);
 	scene(UINT64_MAX - SIZE, SIZE, 2, 3000, 2000, 0);
-	run("pieces that do not fit", stream_writer, stream_reader, true);
+	run_scenario("pieces that do not fit", stream_writer, stream_reader, true);
 }
 
 Test(libfs_wake, an_end_closes, .timeout = 120)
 {
 	scene(77, 0, 0, 1, 0, 0);
-	run("close only", read_to_the_end, write_then_close, false);
+	run_scenario("close only", read_to_the_end, write_then_close, false);
 	scene(77, 0, 2, 100, 0, 0);
-	run("write, close", read_to_the_end, write_then_close, false);
+	run_scenario("write, close", read_to_the_end, write_then_close, false);
 	scene(77, SIZE, 0, 1, 1, 0);
-	run("the reader goes", write_until_epipe, close_reader, false);
+	run_scenario("the reader goes", write_until_epipe, close_reading_end, false);
 }

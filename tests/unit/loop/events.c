@@ -218,7 +218,7 @@ Test(events, the_life_of_a_channel)
 	channel_suspend(&rig.ch);
 	channel_suspend(&rig.ch); /* nothing new */
 	cr_assert_eq(rig_attach(&rig), 0);
-	channel_fail(&rig.ch, FS_HEAD_BACK);
+	channel_fail(&rig.ch, OKL4_HEAD_BACK);
 	channel_guest_gone(&rig.ch);
 	events_post(&(struct events_fact){ .kind = EVENTS_LOG_CHANGED, .text = "debug" });
 	cr_assert_eq(loop_run(loop), 0);

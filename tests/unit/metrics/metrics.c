@@ -2,7 +2,7 @@
 /*
  * metrics.c - metrics as text: every number in its place, names escaped
  *
- * The guests are those of control/rig.c.
+ * control/rig.c has the guests.
  */
 #include <criterion/criterion.h>
 #include <event2/buffer.h>
@@ -14,11 +14,6 @@
 
 TestSuite(metrics, .timeout = 20);
 
-/**
- * label_is() - a label's value must be escaped like this
- * @value: value
- * @want: what stands between the quotes
- */
 static void label_is(const char *value, const char *want)
 {
 	char out[1024], whole[1024];
@@ -55,7 +50,7 @@ Test(metrics, a_label_is_utf8_in_any_case)
 	label_is("\xc3", BAD); /* cut off */
 	label_is("\xe2\x82", BAD BAD);
 	label_is("\xf0\x9f\x98", BAD BAD BAD);
-	label_is("\xc0\xaf", BAD BAD); /* longer than need be */
+	label_is("\xc0\xaf", BAD BAD); /* longer than necessary */
 	label_is("\xe0\x80\xaf", BAD BAD BAD);
 	label_is("\xf0\x80\x80\x80", BAD BAD BAD BAD);
 	label_is("\xed\xa0\x80", BAD BAD BAD); /* half of a surrogate pair */
@@ -63,56 +58,42 @@ Test(metrics, a_label_is_utf8_in_any_case)
 	label_is("\xc3\"", BAD "\\\"");
 }
 
-/**
- * chooses() - which format a client gets
- * @accept: its Accept header
- *
- * Return: the format.
- */
-static enum metrics_format chooses(const char *accept)
-{
-	return metrics_choose(accept);
-}
-
 Test(metrics, format_is_what_is_asked_for)
 {
-	cr_assert_eq(chooses(NULL), METRICS_PROMETHEUS);
-	cr_assert_eq(chooses(""), METRICS_PROMETHEUS);
-	cr_assert_eq(chooses("*/*"), METRICS_PROMETHEUS);
-	cr_assert_eq(chooses("text/plain"), METRICS_PROMETHEUS);
-	cr_assert_eq(chooses("application/openmetrics-text"), METRICS_OPENMETRICS);
-	cr_assert_eq(chooses("Application/OpenMetrics-Text ; version=1.0.0"), METRICS_OPENMETRICS);
-	cr_assert_eq(chooses("application/openmetrics-textual"), METRICS_PROMETHEUS);
-	cr_assert_eq(chooses("application/openmetrics-text;q=0"), METRICS_PROMETHEUS);
-	cr_assert_eq(chooses("application/openmetrics-text;q=nan"), METRICS_PROMETHEUS);
-	cr_assert_eq(chooses("application/openmetrics-text;q=-1"), METRICS_PROMETHEUS);
-	cr_assert_eq(chooses("application/openmetrics-text;q=1e999,text/plain;q=0.9"),
+	cr_assert_eq(metrics_choose(NULL), METRICS_PROMETHEUS);
+	cr_assert_eq(metrics_choose(""), METRICS_PROMETHEUS);
+	cr_assert_eq(metrics_choose("*/*"), METRICS_PROMETHEUS);
+	cr_assert_eq(metrics_choose("text/plain"), METRICS_PROMETHEUS);
+	cr_assert_eq(metrics_choose("application/openmetrics-text"), METRICS_OPENMETRICS);
+	cr_assert_eq(metrics_choose("Application/OpenMetrics-Text ; version=1.0.0"),
 		     METRICS_OPENMETRICS);
-	cr_assert_eq(chooses("application/openmetrics-text;q=0.4,text/plain;q=0.5"),
+	cr_assert_eq(metrics_choose("application/openmetrics-textual"), METRICS_PROMETHEUS);
+	cr_assert_eq(metrics_choose("application/openmetrics-text;q=0"), METRICS_PROMETHEUS);
+	cr_assert_eq(metrics_choose("application/openmetrics-text;q=nan"), METRICS_PROMETHEUS);
+	cr_assert_eq(metrics_choose("application/openmetrics-text;q=-1"), METRICS_PROMETHEUS);
+	cr_assert_eq(metrics_choose("application/openmetrics-text;q=1e999,text/plain;q=0.9"),
+		     METRICS_OPENMETRICS);
+	cr_assert_eq(metrics_choose("application/openmetrics-text;q=0.4,text/plain;q=0.5"),
 		     METRICS_PROMETHEUS);
-	cr_assert_eq(chooses("text/plain; q=0.5, application/openmetrics-text; q=0.5"),
+	cr_assert_eq(metrics_choose("text/plain; q=0.5, application/openmetrics-text; q=0.5"),
 		     METRICS_OPENMETRICS);
-	cr_assert_eq(chooses("text/html,,;,application/openmetrics-text;q"), METRICS_OPENMETRICS);
+	cr_assert_eq(metrics_choose("text/html,,;,application/openmetrics-text;q"),
+		     METRICS_OPENMETRICS);
 	/* What Prometheus 2.42 and 3 send */
-	cr_assert_eq(chooses("application/openmetrics-text;version=1.0.0,"
-			     "application/openmetrics-text;version=0.0.1;q=0.75,"
-			     "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"),
+	cr_assert_eq(metrics_choose("application/openmetrics-text;version=1.0.0,"
+				    "application/openmetrics-text;version=0.0.1;q=0.75,"
+				    "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"),
 		     METRICS_OPENMETRICS);
 	cr_assert_eq(
-		chooses("application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+		metrics_choose(
+			"application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
 			"application/openmetrics-text;version=0.0.1;q=0.5,"
 			"text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
 			"text/plain;version=0.0.4;q=0.3,*/*;q=0.2"),
 		METRICS_OPENMETRICS);
 }
 
-/**
- * text_of() - all metrics of the rig's guests
- * @format: how
- *
- * Return: a string; static memory.
- */
-static const char *text_of(enum metrics_format format)
+static const char *metrics_text(enum metrics_format format)
 {
 	static char text[65536];
 	struct evbuffer *out = evbuffer_new();
@@ -127,11 +108,6 @@ static const char *text_of(enum metrics_format format)
 	return text;
 }
 
-/**
- * has() - a text must hold a line
- * @text: text
- * @line: line
- */
 static void has(const char *text, const char *line)
 {
 	char whole[512];
@@ -145,7 +121,7 @@ static void has(const char *text, const char *line)
 
 Test(metrics, every_number_is_in_its_place)
 {
-	const char *text = text_of(METRICS_OPENMETRICS);
+	const char *text = metrics_text(METRICS_OPENMETRICS);
 
 	has(text, "okl4fs_build_info{version=\"" OKL4FS_VERSION_STRING "\",abi_version=\"1\"} 1");
 	has(text, "process_start_time_seconds 1700000000.000001");
@@ -183,7 +159,7 @@ Test(metrics, directions_and_ends_are_told_apart)
 	static const char *const ways[] = { "bytes",          "messages",    "wakes_sent",
 					    "wakes_received", "full_stalls", "empty_stalls",
 					    "opens" };
-	const char *text = text_of(METRICS_OPENMETRICS);
+	const char *text = metrics_text(METRICS_OPENMETRICS);
 	char line[256];
 
 	for (int i = 0; i < 7; i++) {
@@ -210,14 +186,14 @@ Test(metrics, directions_and_ends_are_told_apart)
 
 Test(metrics, formats_differ_in_what_announces)
 {
-	const char *text = text_of(METRICS_OPENMETRICS);
+	const char *text = metrics_text(METRICS_OPENMETRICS);
 
 	has(text, "# TYPE okl4fs_channel_bytes counter");
 	has(text, "# UNIT okl4fs_channel_bytes bytes");
 	has(text, "# TYPE okl4fs_endpoint info");
 	cr_assert_str_eq(text + strlen(text) - 7, "\n# EOF\n");
 
-	text = text_of(METRICS_PROMETHEUS);
+	text = metrics_text(METRICS_PROMETHEUS);
 	has(text, "# TYPE okl4fs_channel_bytes_total counter");
 	has(text, "# TYPE okl4fs_endpoint_info gauge");
 	cr_assert_null(strstr(text, "# UNIT"));

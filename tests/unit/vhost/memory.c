@@ -18,7 +18,7 @@
 
 static uint8_t low[4 * PAGE], high[2 * PAGE];
 
-/** table() - two regions with a hole between them */
+/* Two regions with a hole between them */
 static struct guest_memory table(void)
 {
 	struct guest_memory mem = { .n_regions = 2 };
@@ -91,7 +91,6 @@ Test(daemon_guest_memory, bytes)
 	cr_assert_eq(guest_memory_bytes(&mem), 6 * PAGE);
 }
 
-/** check_one() - what a table of one region is found to be */
 static const char *check_one(uint64_t gpa, uint64_t user_addr, uint64_t bytes)
 {
 	struct guest_region r = { .gpa = gpa, .user_addr = user_addr, .bytes = bytes };
@@ -148,20 +147,14 @@ Test(daemon_guest_memory, every_pair_is_compared)
 	}
 }
 
-/**
- * struct lost - a mapping of a file that was made shorter
- * @fd: file
- * @map: mapping of 4 pages
- * @lost: flag
- * @event_fd: eventfd
- */
+/* A mapping of 4 pages, of a file that was made shorter */
 struct lost {
 	int fd, event_fd;
 	uint8_t *map;
 	atomic_bool lost;
 };
 
-/** lost_set_up() - a mapping full of ones, whose file then keeps @pages of 4 */
+/* The mapping is full of ones; its file then keeps @pages of 4. */
 static void lost_set_up(struct lost *l, unsigned int pages)
 {
 	cr_assert_eq(sigbus_init(), 0);
@@ -174,7 +167,7 @@ static void lost_set_up(struct lost *l, unsigned int pages)
 	cr_assert_eq(ftruncate(l->fd, (off_t)(pages * PAGE)), 0);
 }
 
-/** lost_told() - the owner was told, once */
+/* The owner was told, once. */
 static void lost_told(struct lost *l, bool told)
 {
 	eventfd_t n = 0;
@@ -201,7 +194,7 @@ Test(daemon_sigbus, watched_memory_reads_as_zero)
 	lost_told(&l, true);
 	((volatile uint8_t *)l.map)[3 * PAGE] = 7;
 	lost_told(&l, false);
-	/* and what is lost below that is a loss again */
+	/* A loss below that is told again. */
 	cr_assert_eq(ftruncate(l.fd, 0), 0);
 	cr_assert_eq(((volatile uint8_t *)l.map)[0], 0);
 	lost_told(&l, true);
@@ -222,7 +215,7 @@ Test(daemon_sigbus, neighbours_are_not_blamed)
 	lost_told(&l[2], false);
 }
 
-/** neighbours() - three mappings of one page each, side by side, full of ones, of a file each */
+/* Three mappings of one page each, side by side, full of ones; each has its own file. */
 static uint8_t *neighbours(int fd[3])
 {
 	uint8_t *map = mmap(NULL, 3 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -240,7 +233,7 @@ static uint8_t *neighbours(int fd[3])
 
 Test(daemon_sigbus, neighbours_are_not_replaced)
 {
-	/* the third: as if its pages were larger than it is */
+	/* The third is watched as if its pages were larger than it is. */
 	for (unsigned int way = 0; way < 3; way++) {
 		atomic_bool lost = false;
 		uint8_t *map;

@@ -2,10 +2,10 @@
 /*
  * okl4evil.c - hands the bare virtio device to a program, so that it can misbehave
  *
- * For tests only. Loaded in place of okl4fs.ko, it takes the device with our tag, sets up its queues
- * and then leaves everything to whoever opens /dev/okl4evil: the vrings themselves, memory whose
- * guest-physical address is known, the doorbells and the reset. What is hostile about that lies in
- * the program (tests/vm/guest/okl4test/evil*.c); this module only gets out of its way.
+ * For tests only. Loaded in place of okl4fs.ko, it takes the device with our tag, sets up its
+ * queues and then leaves everything to the program that opens /dev/okl4evil: the vrings themselves,
+ * memory whose guest-physical address is known, the doorbells and the reset. All that is hostile is
+ * in that program (tests/vm/guest/okl4test/evil*.c).
  */
 #include <linux/fs.h>
 #include <linux/gfp.h>
@@ -22,17 +22,11 @@
 
 #include "okl4evil.h"
 
-/**
- * struct evil - the one device
- * @vdev: it
- * @vq: its queues
- * @arena: memory for the program
- * @lock: protects all of this
- */
+/* The one device. @lock protects everything here */
 struct evil {
 	struct virtio_device *vdev;
 	struct virtqueue *vq[EVIL_N_QUEUES];
-	void *arena;
+	void *arena; /* memory for the program */
 	struct mutex lock;
 };
 
@@ -42,7 +36,6 @@ static void evil_ignore(struct virtqueue *vq)
 {
 }
 
-/* evil_find_vqs() - set up the queues and go live */
 static int evil_find_vqs(struct virtio_device *vdev)
 {
 	int err;
@@ -64,7 +57,7 @@ static int evil_find_vqs(struct virtio_device *vdev)
 	return err;
 }
 
-/* evil_queue_fill() - tell where a vring lies; its parts follow each other in one allocation */
+/* The parts of a vring follow each other in one allocation */
 static void evil_queue_fill(struct evil_queue *queue, struct virtqueue *vq)
 {
 	u64 desc = virtqueue_get_desc_addr(vq), avail = virtqueue_get_avail_addr(vq);
@@ -88,7 +81,7 @@ static int evil_info(struct evil_info *info)
 	return 0;
 }
 
-/* evil_reset() - as a driver does that begins anew; mappings of the old vrings are void */
+/* As a driver does that begins anew; mappings of the old vrings are no longer valid */
 static int evil_reset(void)
 {
 	struct virtio_device *vdev = evil.vdev;
@@ -120,7 +113,7 @@ static long evil_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	else if (cmd == EVIL_RESET)
 		ret = evil_reset();
 	mutex_unlock(&evil.lock);
-	/* mmap() comes with the lock of the caller's memory, so that is not touched with ours */
+	/* mmap() comes with the mmap lock held, so user memory must not be touched under ours */
 	if (!ret && cmd == EVIL_INFO && copy_to_user((void __user *)arg, &info, sizeof(info)))
 		ret = -EFAULT;
 	return ret;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * okl4frag - test module: while it is loaded, memory is scarce, and what is left is in single pages
+ * okl4frag.c - while this module is loaded, memory is scarce, and only single pages are free
  *
- * It takes nearly all memory page by page, and gives back every other page until keep_mib MiB are
- * free. The pages between them stay taken, and the kernel cannot move them, so no two free ones
- * ever join. Unloading it gives all back.
+ * For tests only. It takes nearly all memory page by page, and gives back every other page until
+ * keep_mib MiB are free. The pages between them stay taken, and the kernel cannot move them, so no
+ * two free pages ever merge. Unloading the module gives everything back.
  */
 #include <linux/list.h>
 #include <linux/mm.h>
@@ -13,7 +13,7 @@
 #include <linux/swap.h>
 #include <linux/vmstat.h>
 
-/* What the rest of the system lives on while all else is taken */
+/* What the rest of the system has while all else is taken */
 #define RESERVE_PAGES ((24UL << 20) >> PAGE_SHIFT)
 
 static unsigned int keep_mib = 64;
@@ -22,12 +22,8 @@ MODULE_PARM_DESC(keep_mib, "how much stays free, in single pages");
 
 static LIST_HEAD(taken);
 
-/**
- * take_all() - take all memory but a reserve
- *
- * Never so that anybody else is killed for it.
- */
-static void take_all(void)
+/* Stops before the OOM killer would kill a process */
+static void take_pages(void)
 {
 	while (nr_free_pages() > RESERVE_PAGES) {
 		struct page *page = alloc_page(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
@@ -39,13 +35,8 @@ static void take_all(void)
 	}
 }
 
-/**
- * give_back() - free pages none of which is another's buddy
- * @pages: how many
- *
- * Return: how many there were not.
- */
-static unsigned long give_back(unsigned long pages)
+/* Frees pages none of which is another's buddy. Return: how many it was short of */
+static unsigned long give_pages_back(unsigned long pages)
 {
 	struct page *page, *next;
 
@@ -74,8 +65,8 @@ static void free_taken(void)
 
 static int __init frag_init(void)
 {
-	take_all();
-	if (!give_back(((unsigned long)keep_mib << 20) >> PAGE_SHIFT))
+	take_pages();
+	if (!give_pages_back(((unsigned long)keep_mib << 20) >> PAGE_SHIFT))
 		return 0;
 	free_taken();
 	return -ENOMEM;

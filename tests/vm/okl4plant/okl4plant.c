@@ -3,8 +3,8 @@
  * okl4plant.c - faults on request, to see that a debug kernel finds them
  *
  * For tests only. `echo NAME > /sys/module/okl4plant/parameters/fault` commits the fault NAME; what
- * the kernel must say then is in tests/debug/test_detectors.py. Each is made so that the kernel lives
- * on. A detector that misses its fault here would miss it in okl4fs.ko too.
+ * the kernel must report then is in tests/debug/test_detectors.py. The kernel survives each fault.
+ * A detector that misses its fault here would miss it in okl4fs.ko too.
  */
 #include <linux/kthread.h>
 #include <linux/list.h>
@@ -19,17 +19,16 @@
 
 #define LEAK_BYTES 1234
 #define N_LEAKS    8
-/* Rounds of a race: KCSAN looks at one access in some thousands. */
+/* Rounds of a race: KCSAN looks at one access in several thousand. */
 #define RACE_ROUNDS 20000000
 
-/* struct plant - one fault: what it is called, and what commits it */
 struct plant {
 	const char *name;
 	int (*commit)(void);
 };
 
-/* look_at() - an access that no compiler leaves out or sees through */
-static void look_at(const u8 *byte)
+/* An access that the compiler neither leaves out nor sees through */
+static void access_byte(const u8 *byte)
 {
 	OPTIMIZER_HIDE_VAR(byte);
 	(void)READ_ONCE(*byte);
@@ -46,7 +45,7 @@ static int use_after_free(void)
 		return -ENOMEM;
 	OPTIMIZER_HIDE_VAR(stale);
 	kfree(p);
-	look_at(stale);
+	access_byte(stale);
 	return 0;
 }
 
@@ -56,7 +55,7 @@ static int out_of_bounds(void)
 
 	if (!p)
 		return -ENOMEM;
-	look_at(p + 13);
+	access_byte(p + 13);
 	kfree(p);
 	return 0;
 }
@@ -67,14 +66,14 @@ static int vmalloc_out_of_bounds(void)
 
 	if (!p)
 		return -ENOMEM;
-	look_at(p + 104);
+	access_byte(p + 104);
 	vfree(p);
 	return 0;
 }
 
 /*
- * Several, and none with a pointer to another left in it, since kmemleak takes whatever looks like an
- * address on some stack for a pointer.
+ * Several, and none holds a pointer to another: kmemleak takes anything on a stack that looks like
+ * an address for a pointer.
  */
 static int leak(void)
 {
@@ -99,7 +98,7 @@ static int shift_too_far(void)
 	return 0;
 }
 
-static void nothing(struct timer_list *timer)
+static void timer_expired(struct timer_list *timer)
 {
 }
 
@@ -109,7 +108,7 @@ static int free_armed_timer(void)
 
 	if (!timer)
 		return -ENOMEM;
-	timer_setup(timer, nothing, 0);
+	timer_setup(timer, timer_expired, 0);
 	mod_timer(timer, jiffies + 1000 * HZ);
 	kfree(timer); /* the detector's report disarms it */
 	return 0;
@@ -171,8 +170,8 @@ static int rcu_without_lock(void)
 static u64 word, flag;
 static struct task_struct *runners[2];
 
-/* start() - let two threads run into each other; stop_runners() waits for both */
-static int start(int (*one)(void *), int (*other)(void *))
+/* Two threads that race with each other; stop_runners() waits for both */
+static int start_runners(int (*one)(void *), int (*other)(void *))
 {
 	int (*const fn[2])(void *) = { one, other };
 
@@ -195,8 +194,8 @@ static void stop_runners(void)
 	}
 }
 
-/* again() - one more round; after the last one, wait for stop_runners() */
-static bool again(unsigned int *n)
+/* After the last round it waits for stop_runners() */
+static bool another_round(unsigned int *n)
 {
 	cond_resched();
 	if (++*n < RACE_ROUNDS && !kthread_should_stop())
@@ -210,17 +209,17 @@ static int count_plainly(void *unused)
 {
 	unsigned int n = 0;
 
-	while (again(&n))
+	while (another_round(&n))
 		word++;
 	return 0;
 }
 
-/* count_as_the_host() - by an access that the compiler does not instrument, as the host's are */
+/* By an access that the compiler does not instrument, as the host's are not */
 static int count_as_the_host(void *unused)
 {
 	unsigned int n = 0;
 
-	while (again(&n))
+	while (another_round(&n))
 		asm volatile("incq %0" : "+m"(word));
 	return 0;
 }
@@ -230,23 +229,23 @@ static int read_plainly(void *unused)
 	unsigned int n = 0;
 	u64 seen = 0;
 
-	while (again(&n)) {
+	while (another_round(&n)) {
 		seen += word;
 		OPTIMIZER_HIDE_VAR(seen);
 	}
 	return 0;
 }
 
-/* publish_unordered() - the word is complete before the flag says so: but nothing orders the two */
+/* The word is complete before the flag says so, but nothing orders the two for the other CPU */
 static int publish_unordered(void *unused)
 {
 	unsigned int n = 0;
 
-	while (again(&n)) {
+	while (another_round(&n)) {
 		if (smp_load_acquire(&flag) & 1)
 			continue;
 		word = n;
-		WRITE_ONCE(flag, flag + 1); /* wants to be a release */
+		WRITE_ONCE(flag, flag + 1); /* should be a release */
 	}
 	return 0;
 }
@@ -256,7 +255,7 @@ static int take_published(void *unused)
 	unsigned int n = 0;
 	u64 seen = 0;
 
-	while (again(&n)) {
+	while (another_round(&n)) {
 		if (!(smp_load_acquire(&flag) & 1))
 			continue;
 		seen += word;
@@ -268,17 +267,17 @@ static int take_published(void *unused)
 
 static int data_race_plain(void)
 {
-	return start(count_plainly, count_plainly);
+	return start_runners(count_plainly, count_plainly);
 }
 
 static int data_race_with_host(void)
 {
-	return start(count_as_the_host, read_plainly);
+	return start_runners(count_as_the_host, read_plainly);
 }
 
 static int missing_release(void)
 {
-	return start(publish_unordered, take_published);
+	return start_runners(publish_unordered, take_published);
 }
 
 /* --------------------------------------------------------------------------------------------- */

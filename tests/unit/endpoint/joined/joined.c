@@ -39,11 +39,11 @@ Test(joined, bytes_both_ways)
 	pair_open(&p, 8192);
 	BOTH_WAYS
 	{
-		pair_nothing(&p, w, -FS_AGAIN);
+		pair_nothing(&p, w, -OKL4_AGAIN);
 		for (uint64_t n = 1; n <= 8192; n = n * 3 + 1) {
 			pair_send(&p, w, n);
 			pair_receive(&p, w, n);
-			pair_nothing(&p, w, -FS_AGAIN);
+			pair_nothing(&p, w, -OKL4_AGAIN);
 		}
 	}
 	pair_send(&p, 0, 5000);
@@ -92,10 +92,10 @@ Test(joined, a_writer_that_closes_is_an_end_behind_its_bytes)
 			pair_receive(&p, 1, 100);
 		}
 		guest_open_write(&p.rig[w]);
-		pair_nothing(&p, w, -FS_AGAIN);
+		pair_nothing(&p, w, -OKL4_AGAIN);
 		pair_send(&p, w, 10);
 		pair_receive(&p, w, 10);
-		pair_nothing(&p, w, -FS_AGAIN);
+		pair_nothing(&p, w, -OKL4_AGAIN);
 	}
 	pair_deinit(&p);
 }
@@ -112,15 +112,15 @@ Test(joined, an_end_is_taken_once)
 			pair_nothing(&p, w, 0);
 			guest_close_read(&p.rig[!w]);
 			guest_open_read(&p.rig[!w]);
-			pair_nothing(&p, w, -FS_AGAIN);
+			pair_nothing(&p, w, -OKL4_AGAIN);
 			/* An opening that writes nothing, unseen by the daemon */
-			pipe_producer_open(&p.rig[w].guest.tx);
+			okl4_pipe_producer_open(&p.rig[w].guest.tx);
 			guest_close_write(&p.rig[w]);
 			pair_nothing(&p, w, 0);
 			guest_close_read(&p.rig[!w]);
 			guest_open_read(&p.rig[!w]);
 			guest_open_write(&p.rig[w]);
-			pair_nothing(&p, w, -FS_AGAIN);
+			pair_nothing(&p, w, -OKL4_AGAIN);
 		}
 	}
 	pair_deinit(&p);
@@ -137,7 +137,7 @@ Test(joined, a_reader_that_closes_is_epipe)
 		pair_receive(&p, w, 1);
 		guest_close_read(&p.rig[!w]);
 		pair_turns(&p);
-		cr_assert_eq(writes(&p, w), -FS_PIPE);
+		cr_assert_eq(writes(&p, w), -OKL4_PIPE);
 		guest_open_read(&p.rig[!w]);
 		pair_turns(&p);
 		cr_assert_eq(writes(&p, w), 1);
@@ -154,10 +154,10 @@ Test(joined, a_reader_that_came_and_went_unseen)
 	pair_attach(&p);
 	guest_open_write(&p.rig[0]);
 	cr_assert_eq(writes(&p, 0), 1);
-	pipe_consumer_open(&p.rig[1].guest.rx);
+	okl4_pipe_consumer_open(&p.rig[1].guest.rx);
 	guest_close_read(&p.rig[1]);
 	pair_turns(&p);
-	cr_assert_eq(writes(&p, 0), -FS_PIPE);
+	cr_assert_eq(writes(&p, 0), -OKL4_PIPE);
 	guest_open_read(&p.rig[1]);
 	pair_receive(&p, 0, 1);
 	pair_deinit(&p);
@@ -176,13 +176,13 @@ Test(joined, before_a_reader_a_writer_fills_the_rings)
 		if (i % 4096 == 4095)
 			pair_turns(&p);
 	}
-	cr_assert_eq(writes(&p, 0), -FS_AGAIN);
+	cr_assert_eq(writes(&p, 0), -OKL4_AGAIN);
 	guest_close_write(&p.rig[0]);
 	pair_turns(&p);
 	guest_open_read(&p.rig[1]);
 	pair_receive(&p, 0, 8192);
 	pair_nothing(&p, 0, 0);
-	cr_assert_eq(guest_read(&p.rig[0], &byte, 1), -FS_AGAIN);
+	cr_assert_eq(guest_read(&p.rig[0], &byte, 1), -OKL4_AGAIN);
 	pair_deinit(&p);
 }
 
@@ -245,7 +245,7 @@ Test(joined, memory_that_comes_back_goes_on)
 			cr_assert(!is_joined(&p, !side));
 			cr_assert_eq(rig_attach(&p.rig[side]), 0);
 			pair_receive(&p, w, 4096);
-			pair_nothing(&p, w, -FS_AGAIN);
+			pair_nothing(&p, w, -OKL4_AGAIN);
 		}
 	}
 	pair_deinit(&p);
@@ -255,21 +255,21 @@ Test(joined, memory_that_comes_back_goes_on)
 static void died(struct pair *p, unsigned int side)
 {
 	pair_nothing(p, side, 0);
-	cr_assert_eq(writes(p, !side), -FS_PIPE);
+	cr_assert_eq(writes(p, !side), -OKL4_PIPE);
 }
 
 static void born(struct pair *p, unsigned int side)
 {
 	cr_assert_eq(rig_attach(&p->rig[side]), 0);
 	pair_turns(p);
-	cr_assert_eq(writes(p, !side), -FS_PIPE); /* there is no reader yet */
+	cr_assert_eq(writes(p, !side), -OKL4_PIPE); /* there is no reader yet */
 	guest_open_write(&p->rig[side]);
 	guest_open_read(&p->rig[side]);
 	BOTH_WAYS
 	{
 		pair_send(p, w, 1000);
 		pair_receive(p, w, 1000);
-		pair_nothing(p, w, -FS_AGAIN);
+		pair_nothing(p, w, -OKL4_AGAIN);
 	}
 }
 
@@ -302,7 +302,7 @@ Test(joined, a_guest_that_reboots)
 		channel_suspend(&p.rig[side].ch);
 		rig_new_memory(&p.rig[side]);
 		pair_receive(&p, side, 1000);
-		pair_nothing(&p, side, -FS_AGAIN); /* it may come back */
+		pair_nothing(&p, side, -OKL4_AGAIN); /* it may come back */
 		cr_assert_eq(rig_attach(&p.rig[side]), 0);
 		died(&p, side);
 		born(&p, side);
@@ -346,7 +346,7 @@ Test(joined, a_guest_that_detaches_gives_what_it_has)
 		bool notify;
 
 		stream_fill(w, buf, p.out[w], sizeof(buf));
-		cr_assert_eq(pipe_write(&p.rig[w].guest.tx, buf, sizeof(buf), &notify), 60000);
+		cr_assert_eq(okl4_pipe_write(&p.rig[w].guest.tx, buf, sizeof(buf), &notify), 60000);
 		p.out[w] += sizeof(buf);
 		channel_detach(&p.rig[w].ch);
 		pair_receive(&p, w, sizeof(buf));
@@ -367,14 +367,14 @@ Test(joined, an_operators_reset_ends_the_stream)
 	struct pair p;
 
 	pair_open(&p, 4096);
-	channel_fail(&p.rig[0].ch, FS_CHANNEL_RESET);
+	channel_fail(&p.rig[0].ch, OKL4_CHANNEL_RESET);
 	died(&p, 0);
 	rig_new_memory(&p.rig[0]);
 	born(&p, 0);
 	pair_deinit(&p);
 }
 
-Test(joined, a_partner_that_is_taken_away_and_comes_back)
+Test(joined, a_daemon_that_ends_is_no_end_of_a_stream)
 {
 	struct pair p;
 
@@ -383,15 +383,15 @@ Test(joined, a_partner_that_is_taken_away_and_comes_back)
 		pair_send(&p, side, 4096);
 		pair_turns(&p);
 		pair_send(&p, side, 4096);
-		/* As at a move to another worker: neither guest is told anything. */
-		p.rig[side].ep->ops->leave(p.rig[side].ep);
+		p.rig[side].ep->ops->part(p.rig[side].ep);
 		cr_assert(!is_joined(&p, !side));
 		pair_receive(&p, side, 4096);
-		pair_nothing(&p, side, -FS_AGAIN);
-		cr_assert_eq(p.rig[side].ep->ops->enter(p.rig[side].ep), 0);
+		pair_nothing(&p, side, -OKL4_AGAIN);
+		pair_killed(&p);
+		pair_attach(&p);
 		cr_assert(is_joined(&p, !side));
 		pair_receive(&p, side, 4096);
-		pair_nothing(&p, side, -FS_AGAIN);
+		pair_nothing(&p, side, -OKL4_AGAIN);
 	}
 	pair_deinit(&p);
 }
@@ -432,7 +432,7 @@ Test(joined, an_endpoint_that_names_another_channel_is_not_joined)
 	cr_assert_eq(rig_attach(&other), 0);
 	guest_open_write(&other);
 	cr_assert_eq(guest_write(&other, "x", 1), 1);
-	pair_nothing(&p, 1, -FS_AGAIN);
+	pair_nothing(&p, 1, -OKL4_AGAIN);
 	pair_send(&p, 1, 10);
 	pair_receive(&p, 1, 10);
 	rig_deinit(&other);

@@ -125,8 +125,9 @@ static void write_some(unsigned int w, uint64_t bytes, bool ring)
 	stream_fill(w, buf, p->out[w], bytes);
 	if (!world->open_write[w])
 		return;
-	n = pipe_write(&p->rig[w].guest.tx, buf, bytes, &notify);
-	cr_assert(n > 0 || n == -FS_AGAIN || n == -FS_PIPE, "write: %s", fs_status_name((int)n));
+	n = okl4_pipe_write(&p->rig[w].guest.tx, buf, bytes, &notify);
+	cr_assert(n > 0 || n == -OKL4_AGAIN || n == -OKL4_PIPE, "write: %s",
+		  okl4_status_name((int)n));
 	p->out[w] += n > 0 ? (uint64_t)n : 0;
 	if (notify && ring)
 		guest_rings(w);
@@ -147,9 +148,9 @@ static int64_t read_some(unsigned int w, uint64_t bytes, bool ring)
 	struct pair *p = &world->p;
 	uint8_t buf[4096];
 	bool notify;
-	int64_t n = pipe_read(&p->rig[!w].guest.rx, buf, bytes, &notify);
+	int64_t n = okl4_pipe_read(&p->rig[!w].guest.rx, buf, bytes, &notify);
 
-	cr_assert(n >= 0 || n == -FS_AGAIN, "read: %s", fs_status_name((int)n));
+	cr_assert(n >= 0 || n == -OKL4_AGAIN, "read: %s", okl4_status_name((int)n));
 	if (n > 0)
 		stream_check(w, buf, p->in[w], (uint64_t)n);
 	else if (!n)
@@ -163,14 +164,14 @@ static int64_t read_some(unsigned int w, uint64_t bytes, bool ring)
 
 static void open_write(unsigned int w, bool open, bool ring)
 {
-	struct pipe *tx = &world->p.rig[w].guest.tx;
+	struct okl4_pipe *tx = &world->p.rig[w].guest.tx;
 
 	if (open) {
-		pipe_producer_open(tx);
+		okl4_pipe_producer_open(tx);
 	} else {
 		cr_assert_lt(world->n_closed[w], 4096);
 		world->closed_at[w][world->n_closed[w]++] = world->p.out[w];
-		pipe_producer_close(tx);
+		okl4_pipe_producer_close(tx);
 	}
 	world->open_write[w] = open;
 	if (ring)
@@ -179,12 +180,12 @@ static void open_write(unsigned int w, bool open, bool ring)
 
 static void open_read(unsigned int w, bool open, bool ring)
 {
-	struct pipe *rx = &world->p.rig[!w].guest.rx;
+	struct okl4_pipe *rx = &world->p.rig[!w].guest.rx;
 
 	if (open)
-		pipe_consumer_open(rx);
+		okl4_pipe_consumer_open(rx);
 	else
-		pipe_consumer_close(rx);
+		okl4_pipe_consumer_close(rx);
 	world->open_read[w] = open;
 	if (ring)
 		guest_rings(!w);
@@ -255,7 +256,7 @@ static void finish_pair(struct loop *loop)
 			open_write(w, false, true);
 		while (p->in[w] < p->out[w]) {
 			n = read_some(w, 4096, true);
-			if (n == -FS_AGAIN) {
+			if (n == -OKL4_AGAIN) {
 				turns();
 				n = read_some(w, 4096, true);
 			}
@@ -264,23 +265,24 @@ static void finish_pair(struct loop *loop)
 		}
 		turns();
 		n = read_some(w, 1, true);
-		cr_assert(!n || (!was_open && n == -FS_AGAIN), "%lld", (long long)n);
+		cr_assert(!n || (!was_open && n == -OKL4_AGAIN), "%lld", (long long)n);
 		/* That end was the last: the next opening waits for the next writer. */
 		open_read(w, false, true);
 		turns();
 		open_read(w, true, true);
 		turns();
-		cr_assert_eq(read_some(w, 1, true), -FS_AGAIN);
+		cr_assert_eq(read_some(w, 1, true), -OKL4_AGAIN);
 		open_write(w, true, true);
 		turns();
-		cr_assert_eq(read_some(w, 1, true), -FS_AGAIN);
+		cr_assert_eq(read_some(w, 1, true), -OKL4_AGAIN);
 		write_some(w, 1, true);
 		turns();
 		cr_assert_eq(read_some(w, 1, true), 1);
 		/* And without a reader: EPIPE */
 		open_read(w, false, true);
 		turns();
-		cr_assert_eq(pipe_write(&p->rig[w].guest.tx, "x", 1, &(bool){ false }), -FS_PIPE);
+		cr_assert_eq(okl4_pipe_write(&p->rig[w].guest.tx, "x", 1, &(bool){ false }),
+			     -OKL4_PIPE);
 	}
 	rig_kill(&p->rig[0]);
 	rig_kill(&p->rig[1]);

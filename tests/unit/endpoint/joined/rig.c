@@ -118,7 +118,7 @@ void pair_receive(struct pair *p, unsigned int w, uint64_t bytes)
 	while (done < bytes) {
 		int64_t n = guest_read(&p->rig[!w], buf, bytes - done);
 
-		if (n == -FS_AGAIN) {
+		if (n == -OKL4_AGAIN) {
 			pair_turns(p);
 			n = guest_read(&p->rig[!w], buf, bytes - done);
 		}

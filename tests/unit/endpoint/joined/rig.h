@@ -50,7 +50,7 @@ void pair_send(struct pair *p, unsigned int w, uint64_t bytes);
 /** pair_receive() - the other side must read so much of stream @w */
 void pair_receive(struct pair *p, unsigned int w, uint64_t bytes);
 
-/** pair_nothing() - reading stream @w must give this, 0 (end-of-file) or -FS_AGAIN, and no byte */
+/** pair_nothing() - reading stream @w must give this, 0 (end-of-file) or -OKL4_AGAIN, and no byte */
 void pair_nothing(struct pair *p, unsigned int w, int64_t want);
 
 /** stream_fill(), stream_check() - as pattern_fill() and pattern_check(), for stream @w */

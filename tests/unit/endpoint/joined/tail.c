@@ -51,6 +51,6 @@ Test(joined, a_stream_that_lost_bytes_fails_its_reader)
 	pair_receive(&p, 0, 8192);
 	pair_turns(&p);
 	cr_assert_eq(p.rig[1].ch.state, CHANNEL_FAILED);
-	cr_assert_eq(p.rig[1].told, FS_CHANNEL_RESET);
+	cr_assert_eq(p.rig[1].told, OKL4_CHANNEL_RESET);
 	pair_deinit(&p);
 }

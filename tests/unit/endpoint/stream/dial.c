@@ -249,14 +249,14 @@ static struct host *racing; /* its guest acts in the middle of a look */
 /* The guest opens, if it has not, writes and closes; its bells come later. */
 static void write_100_and_close(struct channel *ch)
 {
-	struct pipe *tx = &racing->rig.guest.tx;
+	struct okl4_pipe *tx = &racing->rig.guest.tx;
 	uint8_t bytes[100];
 	bool notify;
 
 	pattern_fill(bytes, racing->out, sizeof(bytes));
-	pipe_producer_open(tx);
-	cr_assert_eq(pipe_write(tx, bytes, sizeof(bytes), &notify), sizeof(bytes));
-	pipe_producer_close(tx);
+	okl4_pipe_producer_open(tx);
+	cr_assert_eq(okl4_pipe_write(tx, bytes, sizeof(bytes), &notify), sizeof(bytes));
+	okl4_pipe_producer_close(tx);
 	racing->out += sizeof(bytes);
 }
 

@@ -97,7 +97,7 @@ static bool all_sent(void *arg)
 {
 	struct host *h = arg;
 
-	return pipe_writable(&h->rig.guest.tx) == (int64_t)h->rig.cfg.ring_bytes;
+	return okl4_pipe_writable(&h->rig.guest.tx) == (int64_t)h->rig.cfg.ring_bytes;
 }
 
 Test(unix_listen, a_client_that_keeps_up_gets_turn_after_turn)
@@ -169,7 +169,7 @@ Test(unix_listen, what_the_guest_wrote_before_it_detached_is_delivered)
 
 	host_attached(&h, 16384);
 	host_play(&h, "client comes");
-	pipe_producer_open(&h.rig.guest.tx);
+	okl4_pipe_producer_open(&h.rig.guest.tx);
 	host_play(&h, "memory goes; guest sends 16384; memory comes; guest detaches; "
 		      "client gets 16384; client sees end");
 	host_finish(&h);
@@ -184,7 +184,7 @@ Test(unix_listen, a_violation_ends_the_client)
 	h.rig.guest.tx.shm->producer.head = 1 << 20;
 	host_play(&h, "guest rings");
 	cr_assert_eq(h.rig.ch.state, CHANNEL_FAILED);
-	cr_assert_eq(h.rig.told, FS_HEAD_PAST_RING);
+	cr_assert_eq(h.rig.told, OKL4_HEAD_PAST_RING);
 	/* Nobody knows what is missing: no end-of-file, and an error as soon as the client says something */
 	host_play(&h,
 		  "client sees nothing; client sends 1; turns; client sees reset; client closes");
@@ -245,7 +245,7 @@ Test(unix_listen, both_ways_at_once_with_interruptions)
 		got += n > 0 ? (uint64_t)n : 0;
 		rig_turns(&h.rig, 1);
 	}
-	guest_sees(&h, -FS_AGAIN);
+	guest_sees(&h, -OKL4_AGAIN);
 	client_sees(&h, fd, EAGAIN);
 	cr_assert_eq(h.rig.ch.fwd.bytes, total);
 	cr_assert_eq(h.rig.ch.bwd.bytes, total);

@@ -92,11 +92,11 @@ void guest_gets(struct host *h, uint64_t *pos, uint64_t bytes)
 	while (done < bytes) {
 		int64_t n = guest_read(&h->rig, buf, bytes - done);
 
-		if (n == -FS_AGAIN) {
+		if (n == -OKL4_AGAIN) {
 			rig_turns(&h->rig, 3);
 			n = guest_read(&h->rig, buf, bytes - done);
 		}
-		cr_assert_gt(n, 0, "%s: %s", h->step, fs_status_name((int)n));
+		cr_assert_gt(n, 0, "%s: %s", h->step, okl4_status_name((int)n));
 		pattern_check(buf, *pos, (uint64_t)n);
 		*pos += (uint64_t)n;
 		done += (uint64_t)n;
@@ -273,9 +273,9 @@ STEP(closes_write, guest_close_write(&h->rig))
 STEP(sends, guest_sends(h, &h->out, n))
 STEP(gets, guest_gets(h, &h->seen, n))
 STEP(sees_end, guest_sees(h, 0))
-STEP(sees_nothing, guest_sees(h, -FS_AGAIN))
-STEP(has_epipe, cr_assert_eq(guest_write(&h->rig, "", 1), -FS_PIPE))
-STEP(is_full, cr_assert_eq(guest_write(&h->rig, "", 1), -FS_AGAIN))
+STEP(sees_nothing, guest_sees(h, -OKL4_AGAIN))
+STEP(has_epipe, cr_assert_eq(guest_write(&h->rig, "", 1), -OKL4_PIPE))
+STEP(is_full, cr_assert_eq(guest_write(&h->rig, "", 1), -OKL4_AGAIN))
 STEP(client_sends_all, cr_assert_eq(client_sends(h, h->fd, &h->in, n), n))
 STEP(client_gets_all, client_gets(h, h->fd, &h->got, n))
 STEP(client_sees_end, client_sees(h, h->fd, 0))

@@ -82,8 +82,8 @@ Test(unix_listen, before_a_client_comes_the_guest_waits)
 	struct host h;
 
 	host_attached(&h, 4096);
-	guest_sees(&h, -FS_AGAIN);
-	cr_assert_eq(pipe_arm_read(&h.rig.guest.rx), 0);
+	guest_sees(&h, -OKL4_AGAIN);
+	cr_assert_eq(okl4_pipe_arm_read(&h.rig.guest.rx), 0);
 	cr_assert_eq(channel_write_phase(&h.rig.ch), 0);
 	cr_assert_eq(guest_write(&h.rig, h.path, 1), 1, "it fills the ring");
 	host_finish(&h);

@@ -2,9 +2,9 @@
 /*
  * platform.h for the explorer - every access of libfs to shared memory becomes a step
  *
- * Stands before libfs's own platform.h in the include path when libfs is compiled for
- * libfs_explorer.c. The scheduler there decides at each step who goes on, and when a store that
- * was made becomes visible to the other side.
+ * It comes before libfs's own platform.h in the include path when libfs is compiled for
+ * libfs/explorer.c. The scheduler there decides at each step which thread goes on, and when a store
+ * becomes visible to the other side.
  */
 #ifndef TESTS_UNIT_STEPPED_LIBFS_PLATFORM_H
 #define TESTS_UNIT_STEPPED_LIBFS_PLATFORM_H
@@ -15,27 +15,29 @@
 #include <stdint.h>
 #include <string.h>
 
-typedef uint16_t le16;
-typedef uint32_t le32;
-typedef uint64_t le64;
+typedef uint16_t okl4_le16;
+typedef uint32_t okl4_le32;
+typedef uint64_t okl4_le64;
 
 uint64_t step_load(const void *at, unsigned int bytes);
 void step_store(void *at, unsigned int bytes, uint64_t value, bool release);
 void step_fence(void);
 
-#define fs_load(p)             ((__typeof__(*(p)))step_load((p), sizeof(*(p))))
-#define fs_load_acquire(p)     ((__typeof__(*(p)))step_load((p), sizeof(*(p))))
-#define fs_store(p, v)         step_store((p), sizeof(*(p)), (v), false)
-#define fs_store_release(p, v) step_store((p), sizeof(*(p)), (v), true)
-#define fs_fence()             step_fence()
+#define okl4_load(p)             ((__typeof__(*(p)))step_load((p), sizeof(*(p))))
+#define okl4_load_acquire(p)     ((__typeof__(*(p)))step_load((p), sizeof(*(p))))
+#define okl4_store(p, v)         step_store((p), sizeof(*(p)), (v), false)
+#define okl4_store_release(p, v) step_store((p), sizeof(*(p)), (v), true)
+#define okl4_fence()             step_fence()
 
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 	      "the explorer runs on little-endian hosts");
-#define fs_cpu_to_le16(v) ((le16)(v))
-#define fs_cpu_to_le32(v) ((le32)(v))
-#define fs_cpu_to_le64(v) ((le64)(v))
-#define fs_le16_to_cpu(v) ((uint16_t)(v))
-#define fs_le32_to_cpu(v) ((uint32_t)(v))
-#define fs_le64_to_cpu(v) ((uint64_t)(v))
+#define OKL4_STATIC_ASSERT(cond, text) static_assert(cond, text)
+
+#define okl4_cpu_to_le16(v) ((okl4_le16)(v))
+#define okl4_cpu_to_le32(v) ((okl4_le32)(v))
+#define okl4_cpu_to_le64(v) ((okl4_le64)(v))
+#define okl4_le16_to_cpu(v) ((uint16_t)(v))
+#define okl4_le32_to_cpu(v) ((uint32_t)(v))
+#define okl4_le64_to_cpu(v) ((uint64_t)(v))
 
 #endif /* TESTS_UNIT_STEPPED_LIBFS_PLATFORM_H */

@@ -17,22 +17,22 @@
 #define SENTENCE(name, number, sentence) [number] = (sentence),
 #define NAME(name, number, sentence)     [number] = #name,
 
-static const char *const sentences[FS_STATUS_END] = { FS_STATUS_LIST(SENTENCE) };
-static const char *const names[FS_STATUS_END] = { FS_STATUS_LIST(NAME) };
+static const char *const sentences[OKL4_STATUS_END] = { OKL4_STATUS_LIST(SENTENCE) };
+static const char *const names[OKL4_STATUS_END] = { OKL4_STATUS_LIST(NAME) };
 
 static const struct evil_entry *const tables[] = { evil_shm, evil_header_fields, evil_requests,
 						   evil_rings };
 
 #define N_TABLES (sizeof(tables) / sizeof(tables[0]))
 
-void evil_refused(int status, enum fs_status wanted)
+void evil_refused(int status, enum okl4_status wanted)
 {
 	expect(status == (int)wanted, "the host says %d (%s), not %d (%s)", status,
-	       status < FS_STATUS_END && sentences[status] ? sentences[status] : "?", wanted,
+	       status < OKL4_STATUS_END && sentences[status] ? sentences[status] : "?", wanted,
 	       sentences[wanted]);
 }
 
-void evil_channel_fails(struct evil_dev *dev, enum fs_status wanted)
+void evil_channel_fails(struct evil_dev *dev, enum okl4_status wanted)
 {
 	evil_ring(dev);
 	evil_refused(evil_wait_failed(dev), wanted);
@@ -42,7 +42,7 @@ void evil_channel_fails(struct evil_dev *dev, enum fs_status wanted)
 /* still_works() - a good driver finds the device in order, and a byte goes through the echo */
 static void still_works(struct evil_dev *dev)
 {
-	struct pipe_shm *fwd, *bwd;
+	struct okl4_pipe_shm *fwd, *bwd;
 	uint64_t end = now_ns() + 10000000000ULL;
 
 	evil_reset(dev);

@@ -20,9 +20,9 @@ struct evil_entry {
 extern const struct evil_entry evil_shm[], evil_header_fields[], evil_requests[], evil_rings[];
 
 /** evil_refused() - the status is the wanted one, or the program fails */
-void evil_refused(int status, enum fs_status wanted);
+void evil_refused(int status, enum okl4_status wanted);
 
 /** evil_channel_fails() - ring, wait for CHANNEL_FAILED with this status, and tell of it */
-void evil_channel_fails(struct evil_dev *dev, enum fs_status wanted);
+void evil_channel_fails(struct evil_dev *dev, enum okl4_status wanted);
 
 #endif

@@ -8,7 +8,7 @@
 #include "pattern.h"
 
 /* refuse() - the prepared request is answered with a status */
-static void refuse(struct evil_dev *dev, uint32_t bytes, enum fs_status wanted)
+static void refuse(struct evil_dev *dev, uint32_t bytes, enum okl4_status wanted)
 {
 	evil_refused(evil_status(dev, bytes), wanted);
 }
@@ -17,9 +17,9 @@ static void no_hello(struct evil_dev *dev)
 {
 	evil_lay_out(dev);
 	evil_attach_request(dev);
-	refuse(dev, ATTACH_BYTES, FS_REQ_NO_HELLO);
+	refuse(dev, ATTACH_BYTES, OKL4_REQ_NO_HELLO);
 	evil_header(dev, OKL4FS_REQ_DETACH, sizeof(struct okl4fs_detach_req));
-	refuse(dev, sizeof(struct okl4fs_detach_req), FS_REQ_NO_HELLO);
+	refuse(dev, sizeof(struct okl4fs_detach_req), OKL4_REQ_NO_HELLO);
 }
 
 static void headers(struct evil_dev *dev)
@@ -29,16 +29,16 @@ static void headers(struct evil_dev *dev)
 
 	evil_hello(dev);
 	evil_header(dev, 99, bytes);
-	refuse(dev, bytes, FS_REQ_TYPE);
+	refuse(dev, bytes, OKL4_REQ_TYPE);
 	hdr = evil_header(dev, OKL4FS_REQ_PING, bytes);
 	hdr->reserved = 1;
-	refuse(dev, bytes, FS_REQ_RESERVED);
+	refuse(dev, bytes, OKL4_REQ_RESERVED);
 	evil_header(dev, OKL4FS_REQ_PING, bytes + 8);
-	refuse(dev, bytes + 8, FS_REQ_LENGTH);
+	refuse(dev, bytes + 8, OKL4_REQ_LENGTH);
 	evil_header(dev, OKL4FS_REQ_PING, 1000); /* says more than the chain has */
-	refuse(dev, bytes, FS_REQ_LENGTH);
+	refuse(dev, bytes, OKL4_REQ_LENGTH);
 	evil_header(dev, OKL4FS_REQ_ATTACH, bytes);
-	refuse(dev, bytes, FS_REQ_LENGTH);
+	refuse(dev, bytes, OKL4_REQ_LENGTH);
 }
 
 static void hello_fields(struct evil_dev *dev)
@@ -58,7 +58,7 @@ static void hello_fields(struct evil_dev *dev)
 			req->bell_gpa = 1ULL << 45;
 		if (i == 4)
 			req->bell_gpa = 0xfee00000; /* no memory: the interrupt controller */
-		refuse(dev, sizeof(*req), i == 0 ? FS_REQ_VERSION : FS_BELL_ADDRESS);
+		refuse(dev, sizeof(*req), i == 0 ? OKL4_REQ_VERSION : OKL4_BELL_ADDRESS);
 	}
 }
 
@@ -69,23 +69,23 @@ static void attach_fields(struct evil_dev *dev)
 	evil_hello(dev);
 	evil_lay_out(dev);
 	evil_attach_request(dev)->channel = 1000;
-	refuse(dev, ATTACH_BYTES, FS_NO_CHANNEL);
+	refuse(dev, ATTACH_BYTES, OKL4_NO_CHANNEL);
 	evil_attach_request(dev)->channel = 0xffffffff;
-	refuse(dev, ATTACH_BYTES, FS_NO_CHANNEL);
+	refuse(dev, ATTACH_BYTES, OKL4_NO_CHANNEL);
 	evil_attach_request(dev)->chunk_gpa[1] += 512;
-	refuse(dev, ATTACH_BYTES, FS_CHUNK_ALIGN);
+	refuse(dev, ATTACH_BYTES, OKL4_CHUNK_ALIGN);
 	evil_attach_request(dev)->chunk_gpa[1] = 1ULL << 45;
-	refuse(dev, ATTACH_BYTES, FS_CHUNK_UNMAPPED);
+	refuse(dev, ATTACH_BYTES, OKL4_CHUNK_UNMAPPED);
 	evil_attach_request(dev)->chunk_gpa[2] = 0xfffffffffffff000ULL;
-	refuse(dev, ATTACH_BYTES, FS_CHUNK_UNMAPPED);
+	refuse(dev, ATTACH_BYTES, OKL4_CHUNK_UNMAPPED);
 	req = evil_attach_request(dev);
 	req->chunk_gpa[2] = req->chunk_gpa[1] + 4096;
-	refuse(dev, ATTACH_BYTES, FS_CHUNK_OVERLAP);
+	refuse(dev, ATTACH_BYTES, OKL4_CHUNK_OVERLAP);
 	evil_attach_request(dev)->chunk_gpa[0] = dev->arena_gpa + ARENA_BELL;
-	refuse(dev, ATTACH_BYTES, FS_CHUNK_OVERLAP);
+	refuse(dev, ATTACH_BYTES, OKL4_CHUNK_OVERLAP);
 	req = evil_attach_request(dev);
 	req->sec[1].bytes = req->sec[1].chunk_bytes = EVIL_RING_BYTES / 2;
-	refuse(dev, ATTACH_BYTES, FS_SEC_BYTES);
+	refuse(dev, ATTACH_BYTES, OKL4_SEC_BYTES);
 }
 
 static void no_room_for_the_reply(struct evil_dev *dev)
@@ -115,7 +115,7 @@ static void random_requests(struct evil_dev *dev)
 			struct okl4fs_req_hdr *hdr = (void *)request;
 
 			hdr->magic = OKL4FS_MAGIC;
-			hdr->type = (le16)(random_next(&dev->random) % 7);
+			hdr->type = (okl4_le16)(random_next(&dev->random) % 7);
 			hdr->reserved = 0;
 			hdr->bytes = bytes;
 		}

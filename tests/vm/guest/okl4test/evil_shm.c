@@ -14,7 +14,7 @@
 static void attach_and_move(struct evil_dev *dev)
 {
 	uint64_t end = now_ns() + 10000000000ULL;
-	struct pipe_shm *fwd, *bwd;
+	struct okl4_pipe_shm *fwd, *bwd;
 
 	evil_attach(dev);
 	fwd = evil_pipe(dev, 0);
@@ -43,21 +43,21 @@ static void head_past_ring(struct evil_dev *dev)
 {
 	attach_and_move(dev);
 	evil_pipe(dev, 0)->producer.head = MOVED + 2 + EVIL_RING_BYTES;
-	evil_channel_fails(dev, FS_HEAD_PAST_RING);
+	evil_channel_fails(dev, OKL4_HEAD_PAST_RING);
 }
 
 static void head_far_away(struct evil_dev *dev)
 {
 	attach_and_move(dev);
 	evil_pipe(dev, 0)->producer.head = 1ULL << 62;
-	evil_channel_fails(dev, FS_HEAD_PAST_RING);
+	evil_channel_fails(dev, OKL4_HEAD_PAST_RING);
 }
 
 static void head_back(struct evil_dev *dev)
 {
 	attach_and_move(dev);
 	evil_pipe(dev, 0)->producer.head = MOVED - 1;
-	evil_channel_fails(dev, FS_HEAD_BACK);
+	evil_channel_fails(dev, OKL4_HEAD_BACK);
 }
 
 static void tail_past_head(struct evil_dev *dev)
@@ -65,7 +65,7 @@ static void tail_past_head(struct evil_dev *dev)
 	attach_and_move(dev);
 	evil_pipe(dev, 1)->consumer.tail = MOVED + 1000;
 	more_to_echo(dev);
-	evil_channel_fails(dev, FS_TAIL_PAST_HEAD);
+	evil_channel_fails(dev, OKL4_TAIL_PAST_HEAD);
 }
 
 static void tail_back(struct evil_dev *dev)
@@ -73,14 +73,14 @@ static void tail_back(struct evil_dev *dev)
 	attach_and_move(dev);
 	evil_pipe(dev, 1)->consumer.tail = MOVED / 2 - 1;
 	more_to_echo(dev);
-	evil_channel_fails(dev, FS_TAIL_BACK);
+	evil_channel_fails(dev, OKL4_TAIL_BACK);
 }
 
 static void producer_phase_back(struct evil_dev *dev)
 {
 	attach_and_move(dev);
 	evil_pipe(dev, 0)->producer.phase = 1;
-	evil_channel_fails(dev, FS_PHASE_BACK);
+	evil_channel_fails(dev, OKL4_PHASE_BACK);
 }
 
 static void consumer_phase_back(struct evil_dev *dev)
@@ -88,14 +88,14 @@ static void consumer_phase_back(struct evil_dev *dev)
 	attach_and_move(dev);
 	evil_pipe(dev, 1)->consumer.phase = 1;
 	more_to_echo(dev);
-	evil_channel_fails(dev, FS_PHASE_BACK);
+	evil_channel_fails(dev, OKL4_PHASE_BACK);
 }
 
 static void failed_instance_is_refused(struct evil_dev *dev)
 {
 	head_past_ring(dev);
 	evil_attach_request(dev);
-	evil_refused(evil_status(dev, ATTACH_BYTES), FS_CHANNEL_FAILED);
+	evil_refused(evil_status(dev, ATTACH_BYTES), OKL4_CHANNEL_FAILED);
 }
 
 /* header_after_attach() - the host read the header once; scribbling over it changes nothing */
@@ -104,7 +104,7 @@ static void header_after_attach(struct evil_dev *dev)
 	uint64_t end = now_ns() + 10000000000ULL;
 
 	attach_and_move(dev);
-	memset(evil_ctl(dev), 0xff, sizeof(struct ctl_shm));
+	memset(evil_ctl(dev), 0xff, sizeof(struct okl4_ctl_shm));
 	more_to_echo(dev);
 	evil_ring(dev);
 	while (__atomic_load_n(&evil_pipe(dev, 1)->producer.head, __ATOMIC_ACQUIRE) != MOVED + 2)
@@ -146,7 +146,7 @@ const struct evil_entry evil_shm[] = {
 };
 
 /* attach_is_refused() - ATTACH what lies in the memsection now */
-static void attach_is_refused(struct evil_dev *dev, enum fs_status wanted)
+static void attach_is_refused(struct evil_dev *dev, enum okl4_status wanted)
 {
 	evil_attach_request(dev);
 	evil_refused(evil_status(dev, ATTACH_BYTES), wanted);
@@ -158,23 +158,24 @@ static void every_header_field(struct evil_dev *dev)
 		size_t offset;
 		size_t bytes;
 		uint64_t value;
-		enum fs_status status;
+		enum okl4_status status;
 	} field[] = {
-#define FIELD(name, value, status) \
-	{ offsetof(struct ctl_shm, name), sizeof(((struct ctl_shm *)0)->name), value, status }
-		FIELD(magic, 0x11111111, FS_CTL_MAGIC),
-		FIELD(version, 2, FS_CTL_VERSION),
-		FIELD(header_bytes, 64, FS_CTL_HEADER_BYTES),
-		FIELD(ctl_bytes, 8192, FS_CTL_BYTES),
-		FIELD(ring_bytes, 131072, FS_CTL_RING_BYTES),
-		FIELD(instance, 12345, FS_CTL_INSTANCE),
-		FIELD(heap_offset, 64, FS_CTL_HEAP),
-		FIELD(heap_bytes, 4096, FS_CTL_HEAP),
-		FIELD(heap_bytes, 0xffffffff, FS_CTL_HEAP),
-		FIELD(pipe_offset[0], 0, FS_CTL_PIPE_OFFSET),
-		FIELD(pipe_offset[0], 513, FS_CTL_PIPE_OFFSET),
-		FIELD(pipe_offset[1], 0xffffff80, FS_CTL_PIPE_OFFSET),
-		FIELD(pipe_offset[1], 512, FS_CTL_PIPE_OVERLAP),
+#define FIELD(name, value, status)                                                              \
+	{ offsetof(struct okl4_ctl_shm, name), sizeof(((struct okl4_ctl_shm *)0)->name), value, \
+	  status }
+		FIELD(magic, 0x11111111, OKL4_CTL_MAGIC),
+		FIELD(version, 2, OKL4_CTL_VERSION),
+		FIELD(header_bytes, 64, OKL4_CTL_HEADER_BYTES),
+		FIELD(ctl_bytes, 8192, OKL4_CTL_BYTES),
+		FIELD(ring_bytes, 131072, OKL4_CTL_RING_BYTES),
+		FIELD(instance, 12345, OKL4_CTL_INSTANCE),
+		FIELD(heap_offset, 64, OKL4_CTL_HEAP),
+		FIELD(heap_bytes, 4096, OKL4_CTL_HEAP),
+		FIELD(heap_bytes, 0xffffffff, OKL4_CTL_HEAP),
+		FIELD(pipe_offset[0], 0, OKL4_CTL_PIPE_OFFSET),
+		FIELD(pipe_offset[0], 513, OKL4_CTL_PIPE_OFFSET),
+		FIELD(pipe_offset[1], 0xffffff80, OKL4_CTL_PIPE_OFFSET),
+		FIELD(pipe_offset[1], 512, OKL4_CTL_PIPE_OVERLAP),
 #undef FIELD
 	};
 
@@ -191,10 +192,10 @@ static void cursors_at_attach(struct evil_dev *dev)
 	evil_hello(dev);
 	evil_lay_out(dev);
 	evil_pipe(dev, 0)->producer.head = EVIL_RING_BYTES + 1;
-	attach_is_refused(dev, FS_RESUME_CURSORS);
+	attach_is_refused(dev, OKL4_RESUME_CURSORS);
 	evil_lay_out(dev);
 	evil_pipe(dev, 1)->consumer.tail = 1;
-	attach_is_refused(dev, FS_RESUME_CURSORS);
+	attach_is_refused(dev, OKL4_RESUME_CURSORS);
 }
 
 const struct evil_entry evil_header_fields[] = {

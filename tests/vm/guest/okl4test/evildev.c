@@ -131,7 +131,7 @@ void *evil_header(struct evil_dev *dev, unsigned int type, uint32_t bytes)
 	memset(hdr, 0, bytes > sizeof(*hdr) ? bytes : sizeof(*hdr));
 	*hdr = (struct okl4fs_req_hdr){
 		.magic = OKL4FS_MAGIC,
-		.type = (le16)type,
+		.type = (okl4_le16)type,
 		.bytes = bytes,
 		.cookie = ++dev->cookie,
 	};
@@ -160,16 +160,16 @@ void evil_hello(struct evil_dev *dev)
 	req->driver_instance = 0xe1;
 	memset(dev->arena + ARENA_BELL, 0, 4096);
 	status = evil_status(dev, sizeof(*req));
-	expect(status == FS_OK, "HELLO was refused: %d", status);
+	expect(status == OKL4_OK, "HELLO was refused: %d", status);
 	evil_kick(dev, 1); /* the event buffers are there */
 }
 
-struct ctl_shm *evil_ctl(struct evil_dev *dev)
+struct okl4_ctl_shm *evil_ctl(struct evil_dev *dev)
 {
 	return (void *)(dev->arena + ARENA_CTL);
 }
 
-struct pipe_shm *evil_pipe(struct evil_dev *dev, unsigned int way)
+struct okl4_pipe_shm *evil_pipe(struct evil_dev *dev, unsigned int way)
 {
 	return (void *)(dev->arena + ARENA_CTL + 512 + 512 * way);
 }
@@ -178,15 +178,15 @@ void evil_lay_out(struct evil_dev *dev)
 {
 	memset(dev->arena + ARENA_CTL, 0, EVIL_CTL_BYTES);
 	dev->instance = random_next(&dev->random) | 1;
-	*evil_ctl(dev) = (struct ctl_shm){
+	*evil_ctl(dev) = (struct okl4_ctl_shm){
 		.magic = OKL4FS_MAGIC,
 		.version = OKL4FS_ABI_VERSION,
-		.header_bytes = sizeof(struct ctl_shm),
+		.header_bytes = sizeof(struct okl4_ctl_shm),
 		.ctl_bytes = EVIL_CTL_BYTES,
 		.ring_bytes = EVIL_RING_BYTES,
 		.instance = dev->instance,
-		.heap_offset = sizeof(struct ctl_shm),
-		.heap_bytes = EVIL_CTL_BYTES - sizeof(struct ctl_shm),
+		.heap_offset = sizeof(struct okl4_ctl_shm),
+		.heap_bytes = EVIL_CTL_BYTES - sizeof(struct okl4_ctl_shm),
 		.pipe_offset = { 512, 1024 },
 	};
 }
@@ -215,12 +215,12 @@ void evil_attach(struct evil_dev *dev)
 	evil_lay_out(dev);
 	evil_attach_request(dev);
 	status = evil_status(dev, ATTACH_BYTES);
-	expect(status == FS_OK, "ATTACH was refused: %d", status);
+	expect(status == OKL4_OK, "ATTACH was refused: %d", status);
 }
 
 void evil_ring(struct evil_dev *dev)
 {
-	struct bell_shm *bell = (void *)(dev->arena + ARENA_BELL);
+	struct okl4_bell_shm *bell = (void *)(dev->arena + ARENA_BELL);
 
 	__atomic_fetch_or(&bell->to_host[dev->channel % OKL4FS_BELL_WORDS],
 			  1ULL << dev->channel / OKL4FS_BELL_WORDS, __ATOMIC_SEQ_CST);

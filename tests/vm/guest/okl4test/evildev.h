@@ -107,14 +107,14 @@ void evil_lay_out(struct evil_dev *dev);
 /** evil_attach_request() - prepare ATTACH of what evil_lay_out() made; Return: the request */
 struct okl4fs_attach_req *evil_attach_request(struct evil_dev *dev);
 
-#define ATTACH_BYTES ((uint32_t)(sizeof(struct okl4fs_attach_req) + 3 * sizeof(le64)))
+#define ATTACH_BYTES ((uint32_t)(sizeof(struct okl4fs_attach_req) + 3 * sizeof(okl4_le64)))
 
 /** evil_attach() - HELLO, lay out, attach; all must be accepted */
 void evil_attach(struct evil_dev *dev);
 
 /** evil_ctl(), evil_pipe() - the shared structures; @way is 0 for fwd, 1 for bwd */
-struct ctl_shm *evil_ctl(struct evil_dev *dev);
-struct pipe_shm *evil_pipe(struct evil_dev *dev, unsigned int way);
+struct okl4_ctl_shm *evil_ctl(struct evil_dev *dev);
+struct okl4_pipe_shm *evil_pipe(struct evil_dev *dev, unsigned int way);
 
 /** evil_ring() - ring the channel's bell */
 void evil_ring(struct evil_dev *dev);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * accept.c - which of the formats a client wants
+ * format.c - which of the text formats a client asks for
  */
+#include "metrics/format.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-
-#include "metrics/metrics.h"
 
 static const struct {
 	const char *media_type, *content_type;
@@ -24,13 +24,7 @@ const char *metrics_content_type(enum metrics_format format)
 	return formats[format].content_type;
 }
 
-/**
- * quality_of() - the weight of a media range
- * @params: what follows its media type, up to the next comma
- * @bytes: its length
- *
- * Return: thousandths, 1000 where none is given (RFC 9110, section 12.4.2).
- */
+/* The weight of a media range in thousandths, 1000 if none is given (RFC 9110, section 12.4.2) */
 static int quality_of(const char *params, size_t bytes)
 {
 	const char *end = params + bytes;
@@ -41,7 +35,7 @@ static int quality_of(const char *params, size_t bytes)
 		if (end - params >= 2 && !strncasecmp(params, "q=", 2)) {
 			double q = strtod(params + 2, NULL);
 
-			if (!(q > 0)) /* also what is no number */
+			if (!(q > 0)) /* also if it is not a number */
 				return 0;
 			return q < 1 ? (int)(q * 1000 + 0.5) : 1000;
 		}
@@ -49,13 +43,7 @@ static int quality_of(const char *params, size_t bytes)
 	return 1000;
 }
 
-/**
- * quality() - how much a client wants a media type that it names
- * @accept: value of its Accept header
- * @type: media type
- *
- * Return: thousandths; 0: not at all, or not by name.
- */
+/* Likewise of a media type; 0: the client does not want it, or does not name it */
 static int quality(const char *accept, const char *type)
 {
 	size_t length = strlen(type);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * dev.c - the virtio driver: carriers, coming and going
+ * dev_driver.c - the virtio driver: carriers, coming and going
  *
  * Any virtio device that has a queue for requests and one that can be kicked and called can carry
- * the protocol. The carrier `fs` has virtio's number of a shared file system, and is ours if its tag
- * says so: virtio_okl4_claim.c marks those, and this driver matches no others.
+ * the protocol. The carrier `fs` has virtio's number of a shared file system, and a device of that
+ * number is ours if its tag says so: dev_claim.c marks those, and this driver matches no others.
  */
 #include <linux/cc_platform.h>
 #include <linux/gfp.h>
@@ -18,7 +18,7 @@
 #include "compat.h"
 #include "dev.h"
 
-/* A virtio id without a driver in Linux: QEMU's generic vhost-user device is given this one */
+/* A virtio id without a driver in Linux: QEMU's generic vhost-user device gets this one */
 #define OKL4_VIRTIO_ID_GENERIC 38
 
 /* More event queues than bell words are of no use, but a device may have them */
@@ -27,16 +27,7 @@
 /* How long a new device waits for the host's answers */
 #define GREETING_MS 1000
 
-u64 okl4_driver_instance;
-
-/**
- * fs_n_event_queues() - how many event queues a file system device has
- * @vdev: device
- *
- * Its first queue is our control queue, its request queues are our event queues.
- *
- * Return: how many.
- */
+/* Its first queue is our control queue, its request queues are our event queues */
 static unsigned int fs_n_event_queues(struct virtio_device *vdev)
 {
 	u32 n;
@@ -45,12 +36,7 @@ static unsigned int fs_n_event_queues(struct virtio_device *vdev)
 	return n;
 }
 
-/**
- * generic_n_event_queues() - how many event queues a generic device has
- * @vdev: device
- *
- * Return: 1: it has no configuration that could tell.
- */
+/* It has no configuration that could tell */
 static unsigned int generic_n_event_queues(struct virtio_device *vdev)
 {
 	return 1;
@@ -68,12 +54,7 @@ static const struct virtio_device_id id_table[] = {
 };
 MODULE_DEVICE_TABLE(virtio, id_table);
 
-/**
- * okl4_validate() - decide whether we take a device; before FEATURES_OK
- * @vdev: device
- *
- * Return: 0 or -ENODEV.
- */
+/* Before FEATURES_OK */
 static int okl4_validate(struct virtio_device *vdev)
 {
 	if (!virtio_has_feature(vdev, VIRTIO_F_VERSION_1)) {
@@ -90,10 +71,6 @@ static int okl4_validate(struct virtio_device *vdev)
 	return 0;
 }
 
-/**
- * dev_release() - free a device
- * @ref: its port's reference count, now zero
- */
 static void dev_release(struct kref *ref)
 {
 	struct okl4_dev *dev = container_of(ref, struct okl4_dev, port.ref);
@@ -107,44 +84,6 @@ static void dev_release(struct kref *ref)
 	kfree(dev);
 }
 
-/* Has references to the device and to virtio's, since either may have gone meanwhile */
-static void let_go(struct work_struct *work)
-{
-	struct okl4_dev *dev = container_of(work, struct okl4_dev, let_go);
-	struct device *device = &dev->vdev->dev;
-	bool still_bound;
-
-	device_lock(device);
-	still_bound = dev->vdev->priv == dev;
-	device_unlock(device);
-	if (still_bound) {
-		dev_info_ratelimited(device, "is let go: its first answer is not that of an okl4fs "
-					     "host\n");
-		device_release_driver(device);
-	}
-	put_device(device);
-	kref_put(&dev->port.ref, dev_release);
-}
-
-/**
- * okl4_dev_let_go() - the device is not ours: have no more to do with it
- * @dev: device
- *
- * Context: @dev->mutex held. The device is unbound later, by a work item.
- */
-void okl4_dev_let_go(struct okl4_dev *dev)
-{
-	struct device *device = &dev->vdev->dev;
-
-	WRITE_ONCE(dev->stopped, true);
-	kref_get(&dev->port.ref);
-	get_device(device);
-	if (!queue_work(okl4_workqueue, &dev->let_go)) {
-		put_device(device);
-		kref_put(&dev->port.ref, dev_release);
-	}
-}
-
 static const struct okl4_port_ops port_ops = {
 	.ring = okl4_dev_ring,
 	.watch = okl4_dev_watch,
@@ -154,11 +93,6 @@ static const struct okl4_port_ops port_ops = {
 	.release = dev_release,
 };
 
-/**
- * init_dev() - give a device its first state
- * @dev: zeroed
- * @vdev: as virtio sees it
- */
 static void init_dev(struct okl4_dev *dev, struct virtio_device *vdev)
 {
 	dev->port.ops = &port_ops;
@@ -169,7 +103,7 @@ static void init_dev(struct okl4_dev *dev, struct virtio_device *vdev)
 	INIT_DELAYED_WORK(&dev->manage, okl4_dev_manage);
 	INIT_WORK(&dev->more, okl4_queues_take_more);
 	init_completion(&dev->tried);
-	INIT_WORK(&dev->let_go, let_go);
+	INIT_WORK(&dev->let_go, okl4_dev_let_go_work);
 	spin_lock_init(&dev->ctl_lock);
 	init_waitqueue_head(&dev->ctl_wait);
 	INIT_LIST_HEAD(&dev->ctl_abandoned);
@@ -180,12 +114,7 @@ static void init_dev(struct okl4_dev *dev, struct virtio_device *vdev)
 	dev->watched = jiffies;
 }
 
-/**
- * new_dev() - make a device
- * @vdev: as virtio sees it
- *
- * Return: the device, or an error pointer.
- */
+/* Return: the device or an error pointer */
 static struct okl4_dev *new_dev(struct virtio_device *vdev)
 {
 	struct okl4_dev *dev = kzalloc(sizeof(*dev), GFP_KERNEL);
@@ -196,7 +125,8 @@ static struct okl4_dev *new_dev(struct virtio_device *vdev)
 	init_dev(dev, vdev);
 	n = dev->carrier->n_event_queues(vdev);
 	if (!n || n > OKL4_MAX_EVENT_QUEUES) {
-		dev_err(&vdev->dev, "has %u event queues\n", n);
+		dev_err(&vdev->dev, "has %u event queues; the driver can use 1 to %u\n", n,
+			OKL4_MAX_EVENT_QUEUES);
 		kref_put(&dev->port.ref, dev_release);
 		return ERR_PTR(-EINVAL);
 	}
@@ -220,14 +150,8 @@ static struct okl4_dev *new_dev(struct virtio_device *vdev)
 	return dev;
 }
 
-/**
- * take_down() - end what a device does, so that it can go or sleep
- * @dev: device
- * @withdraw: it goes: its channels are not offered any more
- *
- * Unpublish, stop, reset, detach buffers, delete queues, and then no work is left.
- */
-static void take_down(struct okl4_dev *dev, bool withdraw)
+/* The order: unpublish, stop, reset, detach buffers, delete queues, end the work */
+static void stop_device(struct okl4_dev *dev, bool withdraw)
 {
 	/* A request that waits for an answer gives up, so the mutex is free soon */
 	WRITE_ONCE(dev->stopped, true);
@@ -240,23 +164,16 @@ static void take_down(struct okl4_dev *dev, bool withdraw)
 	okl4_queues_stop(dev);
 	okl4_slots_returned(dev);
 	okl4_retired_free(dev);
-	if (withdraw)
+	if (withdraw) {
 		okl4_slots_clear(dev);
+		okl4_debugfs_sync(dev);
+	}
 	mutex_unlock(&dev->mutex);
 	cancel_delayed_work_sync(&dev->manage);
 	cancel_work_sync(&dev->more);
 }
 
-/**
- * okl4_probe() - a device is there
- * @vdev: device
- *
- * The device's work greets the host. It is waited for a moment, so that with a host that answers the
- * channels can be used when the module has been loaded; but neither insmod nor booting waits for a
- * host that is slow or silent.
- *
- * Return: 0 or a negative errno.
- */
+/* Waits for the host for GREETING_MS at most, so that channels are there when insmod returns */
 static int okl4_probe(struct virtio_device *vdev)
 {
 	struct okl4_dev *dev = new_dev(vdev);
@@ -273,7 +190,7 @@ static int okl4_probe(struct virtio_device *vdev)
 	dev->fresh = !err;
 	mutex_unlock(&dev->mutex);
 	if (err && !dev->has_queues) {
-		take_down(dev, true);
+		stop_device(dev, true);
 		okl4_debugfs_remove(dev);
 		vdev->priv = NULL;
 		kref_put(&dev->port.ref, dev_release);
@@ -290,44 +207,25 @@ static int okl4_probe(struct virtio_device *vdev)
 	return 0;
 }
 
-/**
- * okl4_remove() - a device goes, or we do
- * @vdev: device
- */
 static void okl4_remove(struct virtio_device *vdev)
 {
 	struct okl4_dev *dev = vdev->priv;
 
-	take_down(dev, true);
+	stop_device(dev, true);
 	okl4_debugfs_remove(dev);
 	vdev->priv = NULL;
 	kref_put(&dev->port.ref, dev_release);
 }
 
 #ifdef CONFIG_PM_SLEEP
-/**
- * okl4_freeze() - the machine goes to sleep
- * @vdev: device
- *
- * Files stay open and sleepers asleep.
- *
- * Return: 0.
- */
+/* Files stay open and sleepers asleep */
 static int okl4_freeze(struct virtio_device *vdev)
 {
-	take_down(vdev->priv, false);
+	stop_device(vdev->priv, false);
 	return 0;
 }
 
-/**
- * okl4_restore() - the machine has woken up
- * @vdev: device; its features are negotiated
- *
- * The host is not greeted here: it may be silent, and nobody is to wait for it but those who want
- * something of it.
- *
- * Return: 0; the device's work goes on from here, and sets up anew what may have failed.
- */
+/* The device's work greets the host, which may be silent, and sets up again what fails here */
 static int okl4_restore(struct virtio_device *vdev)
 {
 	struct okl4_dev *dev = vdev->priv;
@@ -341,16 +239,10 @@ static int okl4_restore(struct virtio_device *vdev)
 }
 #endif
 
-/**
- * okl4_shutdown() - the machine goes down, or another kernel takes it over
- * @device: device
- *
- * The host must not write to memory that will be somebody else's, and our work must not set the
- * device up again once it is reset.
- */
+/* The host must not write to the next kernel's memory, and our work must not undo the reset */
 static void okl4_shutdown(okl4_shutdown_arg *device)
 {
-	take_down(okl4_compat_vdev(device)->priv, true);
+	stop_device(okl4_compat_vdev(device)->priv, true);
 }
 
 static struct virtio_driver okl4_driver = {
@@ -368,7 +260,7 @@ static struct virtio_driver okl4_driver = {
 };
 
 /**
- * okl4_virtio_register() - take the devices that are there, and those that come
+ * okl4_virtio_register() - take the devices that are there, and those that come later
  *
  * Return: 0 or a negative errno.
  */
@@ -396,7 +288,7 @@ no_driver:
 }
 
 /**
- * okl4_virtio_unregister() - let go of all devices
+ * okl4_virtio_unregister() - release all devices
  */
 void okl4_virtio_unregister(void)
 {

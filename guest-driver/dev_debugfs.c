@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * debugfs.c - what goes on, for people and scripts: okl4fs/DEVICE/device and okl4fs/DEVICE/channels/ID
+ * dev_debugfs.c - states and counters, for people and scripts: okl4fs/DEVICE/device and
+ * okl4fs/DEVICE/channels/ID
  *
- * Each file is lines of a key, a space and a value; okl4fs-driver(4) says what they mean. Nothing
+ * Each line of a file is a key, a space and a value; okl4fs-driver(4) says what they mean. Nothing
  * here holds up a transfer: counters are read without their locks, cursors and phases from the
  * shared memory. A file belongs to a slot of the device and looks up the slot's channel when it is
- * read; debugfs waits for those who read when it removes a file, so they never see a device that
- * has gone.
+ * read. debugfs waits for a file's readers when it removes the file, so they never see a device
+ * that has gone.
  */
 #include <linux/debugfs.h>
 #include <linux/seq_file.h>
@@ -16,34 +17,20 @@
 
 static struct dentry *top;
 
-/**
- * struct side - a direction of a channel, as it is shown
- * @key: what its keys begin with
- * @counts: its counters
- * @pipe: the guest's end of it, or NULL when there is no memory
- * @opens: how often the guest opened it
- * @n_open: how many have it open in the guest
- * @guest_writes: the guest is the writer
- */
+/* A direction of a channel, as it is shown */
 struct side {
-	const char *key;
+	const char *key; /* what its keys begin with */
 	const struct okl4_counts *counts;
-	const struct pipe *pipe;
+	const struct okl4_pipe *pipe; /* the guest's end of it, or NULL when there is no memory */
 	u64 opens;
 	unsigned int n_open;
-	bool guest_writes;
+	bool guest_writes; /* else the host does */
 };
 
-/**
- * show_phase() - what a phase says: a state, and how often the end was opened
- * @m: file
- * @key: what the keys begin with
- * @who: "guest" or "host"
- * @word: the phase in shared memory
- */
-static void show_phase(struct seq_file *m, const char *key, const char *who, const le64 *word)
+/* A phase says whether an end is open, and how often it was opened */
+static void show_phase(struct seq_file *m, const char *key, const char *who, const okl4_le64 *word)
 {
-	u64 phase = le64_to_cpu(fs_load(word));
+	u64 phase = le64_to_cpu(okl4_load(word));
 
 	seq_printf(m, "%s.%s_state %s\n%s.%s_epoch %llu\n", key, who,
 		   phase & 1 ? "open" :
@@ -52,15 +39,10 @@ static void show_phase(struct seq_file *m, const char *key, const char *who, con
 		   key, who, phase / 2 + (phase & 1));
 }
 
-/**
- * show_side() - show a direction
- * @m: file
- * @side: what is known of it
- */
 static void show_side(struct seq_file *m, const struct side *side)
 {
 	const struct okl4_counts *c = side->counts;
-	const struct pipe_shm *shm;
+	const struct okl4_pipe_shm *shm;
 
 	seq_printf(m, "%s.bytes %lld\n", side->key, atomic64_read(&c->bytes));
 	seq_printf(m, "%s.messages %lld\n", side->key, atomic64_read(&c->messages));
@@ -72,19 +54,14 @@ static void show_side(struct seq_file *m, const struct side *side)
 	if (!side->pipe)
 		return;
 	shm = side->pipe->shm;
-	/* Two words that move meanwhile, and one is the host's: a snapshot for the reader to judge */
+	/* A snapshot: both words may move meanwhile, and one of them is the host's */
 	seq_printf(m, "%s.ring_fill_bytes %lld\n", side->key,
-		   (s64)(le64_to_cpu(fs_load(&shm->producer.head)) -
-			 le64_to_cpu(fs_load(&shm->consumer.tail))));
+		   (s64)(le64_to_cpu(okl4_load(&shm->producer.head)) -
+			 le64_to_cpu(okl4_load(&shm->consumer.tail))));
 	show_phase(m, side->key, side->guest_writes ? "guest" : "host", &shm->producer.phase);
 	show_phase(m, side->key, side->guest_writes ? "host" : "guest", &shm->consumer.phase);
 }
 
-/**
- * show_memory() - show the memory of a channel
- * @m: file
- * @mem: memory, or NULL
- */
 static void show_memory(struct seq_file *m, const struct okl4_mem *mem)
 {
 	static const char *const key[OKL4FS_N_SECS] = {
@@ -103,17 +80,13 @@ static void show_memory(struct seq_file *m, const struct okl4_mem *mem)
 		return;
 	failed = READ_ONCE(mem->failed);
 	if (failed)
-		seq_printf(m, "failure %s\n", fs_status_name(failed));
+		seq_printf(m, "failure %s\n", okl4_status_name(failed));
 	for (i = 0; i < OKL4FS_N_SECS; i++)
 		seq_printf(m, "%s.n_chunks %u\n%s.chunk_bytes %u\n", key[i], mem->chunks[i].n,
 			   key[i], mem->chunks[i].chunk_bytes);
 }
 
-/**
- * show_errors() - show what went wrong so far; what never did is left out
- * @m: file
- * @ch: channel
- */
+/* What never went wrong is left out */
 static void show_errors(struct seq_file *m, const struct okl4_channel *ch)
 {
 	static const char *const key[OKL4_N_REFUSALS] = {
@@ -129,20 +102,13 @@ static void show_errors(struct seq_file *m, const struct okl4_channel *ch)
 		if (n)
 			seq_printf(m, "errors.open_%s %d\n", key[i], n);
 	}
-	for (i = 0; i < FS_STATUS_END; i++) {
+	for (i = 0; i < OKL4_STATUS_END; i++) {
 		n = atomic_read(&ch->failures[i]);
 		if (n)
-			seq_printf(m, "errors.%s %d\n", fs_status_name(i), n);
+			seq_printf(m, "errors.%s %d\n", okl4_status_name(i), n);
 	}
 }
 
-/**
- * show_channel() - show all of a channel
- * @m: file
- * @ch: channel
- *
- * Return: 0 or -EINTR.
- */
 static int show_channel(struct seq_file *m, struct okl4_channel *ch)
 {
 	struct side side = { .key = "tx", .counts = &ch->tx_counts, .guest_writes = true };
@@ -174,13 +140,6 @@ static int show_channel(struct seq_file *m, struct okl4_channel *ch)
 	return 0;
 }
 
-/**
- * channel_show() - read okl4fs/DEVICE/channels/ID
- * @m: file
- * @unused: unused
- *
- * Return: 0, -ENXIO when the channel is going, or -EINTR.
- */
 static int channel_show(struct seq_file *m, void *unused)
 {
 	struct okl4_slot *slot = m->private;
@@ -201,13 +160,6 @@ static int channel_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(channel);
 
-/**
- * device_show() - read okl4fs/DEVICE/device
- * @m: file
- * @unused: unused
- *
- * Return: 0.
- */
 static int device_show(struct seq_file *m, void *unused)
 {
 	struct okl4_dev *dev = m->private;
@@ -232,7 +184,7 @@ DEFINE_SHOW_ATTRIBUTE(device);
  * okl4_debugfs_sync() - have a file for each channel of a device, and for nothing else
  * @dev: device
  *
- * Context: @dev->mutex held; waits for readers, who never wait for it.
+ * Context: @dev->mutex held; waits for readers, which never wait for that mutex.
  */
 void okl4_debugfs_sync(struct okl4_dev *dev)
 {
@@ -265,7 +217,7 @@ void okl4_debugfs_add(struct okl4_dev *dev)
 }
 
 /**
- * okl4_debugfs_remove() - show a device no more
+ * okl4_debugfs_remove() - undo okl4_debugfs_add()
  * @dev: device without channels
  */
 void okl4_debugfs_remove(struct okl4_dev *dev)
@@ -282,7 +234,7 @@ void okl4_debugfs_init(void)
 }
 
 /**
- * okl4_debugfs_exit() - remove it
+ * okl4_debugfs_exit() - undo okl4_debugfs_init()
  */
 void okl4_debugfs_exit(void)
 {

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The driver posts small writable buffers, and the daemon returns one for each event. When no
+ * buffer is posted, the event waits as a bit, never in a queue. A pending WAKE means all words of
+ * the bell page, a failed channel is reported once, and of an id whose channel has come and gone
+ * many times only the last state is reported.
+ */
+#include "guest/bell.h"
+
+#include <string.h>
+
+#include "guest/queue.h"
+#include "guest/state.h"
+
+/* Channels served in a turn; each moves up to CHANNEL_TURN_BYTES in each direction */
+#define CHANNELS_A_TURN 8
+
+/* Chains that a turn of an event queue may give back unused: FUSE requests, unsuitable buffers */
+#define CHAINS_A_TURN 32
+
+/* It leaves a malformed ring to the queue's turn: an endpoint may be moving bytes just now. */
+static bool next_buffer(struct guest_queue *q, struct virtqueue_chain *chain)
+{
+	bool notify = false;
+	int n, r = 0;
+
+	for (n = 0; n < CHAINS_A_TURN; n++) {
+		r = virtqueue_pop(&q->vq, chain);
+		if (r <= 0 || (!chain->out_bytes && chain->in_bytes >= sizeof(struct okl4fs_event)))
+			break;
+		if (!guest_decline_fuse(q, chain)) {
+			q->guest->stats.refused++;
+			log_limited(&q->guest->limit, LOG_LEVEL_WARNING, &q->guest->about,
+				    "queue %u: a buffer is not an event buffer", q->idx);
+			virtqueue_push(&q->vq, chain->head, 0);
+		}
+		notify = true;
+		r = 0;
+	}
+	if (notify)
+		guest_queue_notify(q);
+	if (n == CHAINS_A_TURN || r < 0)
+		guest_queue_kick(q);
+	return r == 1;
+}
+
+static bool send_event(struct guest_queue *q, const struct okl4fs_event *ev)
+{
+	struct virtqueue_chain chain;
+
+	if (!q->up || !next_buffer(q, &chain))
+		return false;
+	virtqueue_push(&q->vq, chain.head, (uint32_t)chain_write(&chain, ev, sizeof(*ev)));
+	return true;
+}
+
+static struct guest_queue *queue_of_word(struct guest *g, unsigned int word)
+{
+	return &g->queue[OKL4FS_QUEUE_EVENT + word % g->driver.n_event_queues];
+}
+
+static bool send_channel_changed(struct guest_queue *q, uint32_t id)
+{
+	const struct guest_channel *gc = guest_channel_of(q->guest, id);
+	struct okl4fs_event ev;
+
+	wire_encode_event(&ev, gc ? OKL4FS_EVENT_CHANNEL_ADDED : OKL4FS_EVENT_CHANNEL_REMOVED, id,
+			  OKL4_OK, 0);
+	return send_event(q, &ev);
+}
+
+static bool send_channel_failed(struct guest_queue *q, uint32_t id)
+{
+	const struct guest_channel *gc = q->guest->channel[id];
+	struct okl4fs_event ev;
+
+	wire_encode_event(&ev, OKL4FS_EVENT_CHANNEL_FAILED, id, gc->tell_status, gc->tell_instance);
+	return send_event(q, &ev);
+}
+
+static bool send_marked(struct guest_queue *q, uint64_t mark[OKL4FS_BELL_WORDS],
+			bool (*send)(struct guest_queue *q, uint32_t id))
+{
+	bool sent = false;
+
+	for (unsigned int w = q->idx - OKL4FS_QUEUE_EVENT; w < OKL4FS_BELL_WORDS;
+	     w += q->guest->driver.n_event_queues) {
+		while (mark[w]) {
+			if (!send(q, (uint32_t)__builtin_ctzll(mark[w]) * OKL4FS_BELL_WORDS + w))
+				return sent;
+			mark[w] &= mark[w] - 1;
+			sent = true;
+		}
+	}
+	return sent;
+}
+
+static void flush_events(struct guest_queue *q)
+{
+	struct guest *g = q->guest;
+	struct okl4fs_event ev;
+	bool sent;
+
+	if (!g->driver.bell || !q->up || q->vq.error)
+		return;
+	sent = send_marked(q, g->changed, send_channel_changed);
+	sent |= send_marked(q, g->failed, send_channel_failed);
+	wire_encode_event(&ev, OKL4FS_EVENT_WAKE, 0, OKL4_OK, 0);
+	if (q->wake && send_event(q, &ev)) {
+		q->wake = false;
+		sent = true;
+	}
+	if (sent)
+		guest_queue_notify(q);
+}
+
+static void ring_bell(void *arg, uint32_t id)
+{
+	unsigned int word = id % OKL4FS_BELL_WORDS;
+	struct guest *g = arg;
+	okl4_le64 bit = okl4_cpu_to_le64(1ULL << (id / OKL4FS_BELL_WORDS));
+
+	/* A suspended device has no bell page; attaching again rings in any case. */
+	if (!g->driver.bell || okl4_fetch_or64(&g->driver.bell->to_guest[word], bit))
+		return;
+	queue_of_word(g, word)->wake = true;
+	flush_events(queue_of_word(g, word));
+}
+
+static void tell_failed(void *arg, const struct channel *ch, enum okl4_status status)
+{
+	unsigned int word = ch->id % OKL4FS_BELL_WORDS;
+	struct guest *g = arg;
+	struct guest_channel *gc = g->channel[ch->id];
+
+	if (!gc)
+		return; /* it is being removed, which the driver is told as well */
+	g->failed[word] |= 1ULL << (ch->id / OKL4FS_BELL_WORDS);
+	gc->tell_status = status;
+	gc->tell_instance = ch->instance;
+	if (g->driver.ready)
+		flush_events(queue_of_word(g, word));
+}
+
+void guest_bell_changed(struct guest *g, uint32_t id)
+{
+	unsigned int word = id % OKL4FS_BELL_WORDS;
+	uint64_t bit = 1ULL << (id / OKL4FS_BELL_WORDS);
+
+	/* The marks and rings so far were for the former channel. */
+	g->failed[word] &= ~bit;
+	if (!g->driver.ready)
+		return;
+	queue_of_word(g, word)->rung[word] &= ~bit;
+	g->changed[word] |= bit;
+	flush_events(queue_of_word(g, word));
+}
+
+static bool guest_memory_is_lost(void *arg)
+{
+	const struct guest *g = arg;
+
+	return g->vhost && vhost_backend_memory_is_lost(g->vhost);
+}
+
+const struct channel_guest_ops guest_bell_ops = {
+	.ring = ring_bell,
+	.tell = tell_failed,
+	.memory_is_lost = guest_memory_is_lost,
+};
+
+static void take_bells(struct guest_queue *q)
+{
+	struct guest_driver *d = &q->guest->driver;
+
+	for (unsigned int w = q->idx - OKL4FS_QUEUE_EVENT; w < OKL4FS_BELL_WORDS;
+	     w += d->n_event_queues) {
+		/* Most words are zero, and a load is cheaper than an exchange. A bit that is set
+		 * after the load comes with a kick of its own. */
+		if (okl4_load(&d->bell->to_host[w]))
+			q->rung[w] |= okl4_le64_to_cpu(okl4_xchg64(&d->bell->to_host[w], 0));
+	}
+}
+
+static bool answer_bells(struct guest_queue *q)
+{
+	struct guest *g = q->guest;
+	unsigned int n = 0;
+
+	for (unsigned int w = 0; w < OKL4FS_BELL_WORDS; w++) {
+		while (q->rung[w]) {
+			uint32_t id = (uint32_t)__builtin_ctzll(q->rung[w]) * OKL4FS_BELL_WORDS + w;
+
+			if (n++ == CHANNELS_A_TURN)
+				return true;
+			q->rung[w] &= q->rung[w] - 1;
+			if (guest_channel_of(g, id))
+				channel_rung(&g->channel[id]->ch);
+		}
+	}
+	return false;
+}
+
+void guest_bell_look_after(struct guest *g)
+{
+	for (uint32_t id = 0; id < g->n_ids; id++) {
+		unsigned int word = id % OKL4FS_BELL_WORDS;
+
+		if (g->channel[id] && channel_usable(&g->channel[id]->ch))
+			queue_of_word(g, word)->rung[word] |= 1ULL << (id / OKL4FS_BELL_WORDS);
+	}
+	for (uint32_t i = 0; i < g->driver.n_event_queues; i++)
+		guest_queue_kick(&g->queue[OKL4FS_QUEUE_EVENT + i]);
+}
+
+bool guest_bell_turn(struct guest_queue *q)
+{
+	struct guest_driver *d = &q->guest->driver;
+	struct virtqueue_chain chain;
+
+	if (virtqueue_has_next(&q->vq))
+		next_buffer(q, &chain);
+	if (q->vq.error || !d->bell || q->idx > d->n_event_queues)
+		return false;
+	flush_events(q);
+	take_bells(q);
+	return answer_bells(q);
+}
+
+void guest_bell_reset(struct guest *g)
+{
+	memset(g->changed, 0, sizeof(g->changed));
+	memset(g->failed, 0, sizeof(g->failed));
+	for (unsigned int i = 0; i < VHOST_MAX_QUEUES; i++) {
+		g->queue[i].wake = false;
+		memset(g->queue[i].rung, 0, sizeof(g->queue[i].rung));
+	}
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * bell.h - doorbells of the driver, and events that it is told
+ */
+#ifndef OKL4FSD_GUEST_BELL_H
+#define OKL4FSD_GUEST_BELL_H
+
+#include "channel/channel.h"
+
+struct guest;
+struct guest_queue;
+
+extern const struct channel_guest_ops guest_bell_ops;
+
+/** guest_bell_turn() - an event queue's turn: doorbells and new buffers; Return: more to do */
+bool guest_bell_turn(struct guest_queue *q);
+
+/** guest_bell_changed() - an id has another channel, or none: tell the driver, if it is ready */
+void guest_bell_changed(struct guest *g, uint32_t id);
+
+/**
+ * guest_bell_look_after() - serve all channels soon, as if rung; the driver is ready
+ *
+ * A bell may be lost where guest and host do not see each other's atomics and barriers: QEMU's TCG
+ * leaves those out for a machine of one CPU. The driver asks for this when it has waited for long.
+ */
+void guest_bell_look_after(struct guest *g);
+
+/** guest_bell_reset() - drop all waiting events: a driver begins, or has gone */
+void guest_bell_reset(struct guest *g);
+
+#endif
