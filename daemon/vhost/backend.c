@@ -433,7 +433,7 @@ int vhost_backend_new(struct vhost_backend **out, const struct guest_config *cfg
 	return r;
 }
 
-/* The last step of vhost_backend_free(): no callback comes any more. */
+/* The last step of vhost_backend_free(): callbacks no longer come. */
 static void forget(void *arg)
 {
 	struct vhost_backend *b = arg, **at;

@@ -43,7 +43,7 @@
  *	connection, while the worker waits or does not know of it
  * @worker_lock: held while DPDK's callbacks call the worker, and while it becomes another one
  * @socket: a dup(2) of the frontend's socket, or -1
- * @closing: no frontend is served any more, and no callback reaches the worker; set on the worker
+ * @closing: frontends are no longer served, no callback reaches the worker; set on the worker
  *	under @worker_lock
  * @lost: guest memory was lost (sigbus.h)
  * @lost_fd: eventfd that says so

@@ -318,8 +318,8 @@ class Channel:
                    phase: int | None = None) -> None:
         """Wait for bytes, or for the peer's writer to come or go, or for room if that is asked.
 
-        phase: the writer's, as it was when the caller looked for what he waits for; who waits for
-        bytes alone can leave it out
+        phase: the writer's phase when the caller last looked; a caller that waits only for bytes
+        can leave it out
         """
         tail = self.rx.cursor.value
         if phase is None:

@@ -283,7 +283,7 @@ class Killed(BridgeTest):
             self.assertEqual(ends[not w].read_some(), b"")
 
     def test_ended_cleanly(self):
-        """To guests that are joined, a daemon that ends is no end of their streams."""
+        """When the daemon ends, the streams of joined guests do not end."""
         self.start_pair()
         guests = self.guest("vm1"), self.guest("vm2")
         one, other = (guest.link.open() for guest in guests)

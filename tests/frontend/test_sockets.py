@@ -140,7 +140,7 @@ class InUse(SocketsTest):
             self.assertRaises(BlockingIOError, other.accept)
 
     def test_killed(self):
-        """What it has left behind is no hindrance, and nothing is left after a clean end."""
+        """The files that it left behind are not in the way; a clean end leaves none."""
         scratch = scratch_dir()
         daemon = Daemon({"metrics": {"listen": "unix:metrics.sock"}, "guests": [
             guest_config("vm1", "vm1.sock", {"sock": {"type": "unix-listen", "path": "client"}})]},
@@ -284,7 +284,7 @@ class NoDescriptors(SocketsTest):
         return found
 
     def use_up(self) -> None:
-        """Let the daemon open no descriptor any more."""
+        """From now on the daemon cannot open another descriptor."""
         used = {int(fd.name) for fd in Path(f"/proc/{self.daemon.pid}/fd").iterdir()}
         lowest = min(set(range(len(used) + 1)) - used)
         before = resource.prlimit(self.daemon.pid, resource.RLIMIT_NOFILE)

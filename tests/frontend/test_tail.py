@@ -126,7 +126,7 @@ class TailTest(SocketTest):
         client.close()
 
     def assert_no_tail(self, *names: str) -> None:
-        """Everything was delivered, and nothing is held for it any more."""
+        """Everything was delivered, and no memory is held for it."""
         self.until(lambda: not self.guest_state("vm1")["tail_bytes"], "the tail to be freed")
         for name in names or self.TYPES:
             self.assertEqual(self.channel_state("vm1", name)["tail_bytes"], 0)

@@ -65,7 +65,8 @@ class Tcp(SocketTest):
             self.assertEqual(self.endpoint("listen")["clients_refused"], refused + 1)
             channel.write(b"still yours")
             self.assertEqual(first.recv(11), b"still yours")
-        # Who has ended his direction makes way: that is all that can be seen of one that has closed.
+        # A client that has ended its direction makes way for the next one: whether it has closed
+        # the connection cannot be seen.
         clients = self.endpoint("listen")["clients"]
         with self.connect_to(self.ports["listen"]) as second:
             self.until(lambda: self.endpoint("listen")["clients"] > clients, "the second")

@@ -90,7 +90,7 @@ class Control(unittest.TestCase):
                     self.daemon.rpc(method, params)
 
     def test_a_refused_reload_is_in_the_log(self):
-        """Whoever asked for it, others want to know why the daemon is as it was."""
+        """The client that asked gets the error; the log tells everyone else."""
         since = len(self.daemon.log())
         kept = self.daemon.config_path.read_bytes()
         self.addCleanup(self.daemon.config_path.write_bytes, kept)

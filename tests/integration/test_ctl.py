@@ -200,7 +200,7 @@ class Ctl(unittest.TestCase):
             self.assertIn("no daemon at", done.stderr)
 
     def test_a_daemon_that_hangs_up(self):
-        """Anything that is not a daemon's answer is no daemon, and no crash."""
+        """An answer that a daemon would not give is reported, and okl4fsctl does not crash."""
         path = self.scratch / "other.sock"
         for answer, status in ((b"", 3), (b"no json\n", 1), (b"{}\n", 1), (b"[]\n", 1)):
             with self.subTest(answer=answer), socket.socket(socket.AF_UNIX) as listener:
@@ -333,7 +333,7 @@ class Ctl(unittest.TestCase):
         self.assertIsNone(first.poll())
 
     def test_attach_ends_with_the_channel(self):
-        """A channel that goes before a byte came is no empty stream."""
+        """If the channel is removed before a byte came, that is an error, not an empty stream."""
         process = subprocess.Popen([paths.BUILD / "okl4fsctl", "-s", self.daemon.control_path,
                                     "attach", "vm1/host"], stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)

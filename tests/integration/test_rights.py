@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Who may what on the control socket: readers and admins, users and groups, now and after a reload."""
+"""Rights on the control socket: readers and admins, users and groups, also after a reload."""
 import grp
 import json
 import os
@@ -78,7 +78,7 @@ class Rights(unittest.TestCase):
         return json.loads(client.stdout.readline()).get("error", {}).get("code")
 
     def may(self, client: subprocess.Popen) -> str:
-        """What somebody may, by what he is told."""
+        """What the client may do, judged by the answers it gets."""
         looked, changed = self.ask(client, "version"), self.ask(client, "config.reload")
         self.assertIn((looked, changed), ((DENIED, DENIED), (None, DENIED), (None, None)))
         return "nothing" if looked else "look" if changed else "change"
@@ -87,7 +87,7 @@ class Rights(unittest.TestCase):
     def test_users_and_groups(self):
         both = {"readers": {"users": ["daemon"], "groups": ["tty"]},
                 "admins": {"users": ["bin"], "groups": ["adm"]}}
-        # configuration; who, with which groups: what he may
+        # configuration; users with their groups: what they may do
         for control, wanted in (
                 ({}, {("nobody", ()): "change"}),
                 (both, {("nobody", ()): "nothing", ("daemon", ()): "look",
@@ -118,7 +118,7 @@ class Rights(unittest.TestCase):
 
     @unittest.skipIf(os.geteuid(), "takes root: other users connect")
     def test_a_right_that_is_taken_away(self):
-        """A reload changes what those may who are connected; a subscription ends."""
+        """A reload changes the rights of connected clients, too; a subscription ends."""
         told, asks = self.client("daemon", (), "all that comes"), self.client("daemon")
         self.assertIsNone(self.ask(told, "events.subscribe"))
         self.assertEqual(self.may(asks), "change")

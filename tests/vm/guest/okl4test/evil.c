@@ -56,7 +56,7 @@ static void still_works(struct evil_dev *dev)
 	__atomic_store_n(&fwd->producer.head, 1, __ATOMIC_RELEASE);
 	evil_ring(dev);
 	while (__atomic_load_n(&bwd->producer.head, __ATOMIC_ACQUIRE) != 1)
-		expect(now_ns() < end, "the device does not work any more: no echo");
+		expect(now_ns() < end, "the device no longer works: no echo");
 	expect(dev->arena[ARENA_BWD] == 0x42, "the echo is wrong");
 }
 

@@ -7,7 +7,7 @@
 #include "evil.h"
 #include "pattern.h"
 
-/* Bytes that the echo has moved both ways, so that no cursor is zero any more */
+/* Bytes that the echo has moved both ways, so that all cursors are past zero */
 #define MOVED 5000U
 
 /* attach_and_move() - attach, open both ends and let some bytes through the echo */

@@ -61,7 +61,7 @@ int row_open_echo(struct row *r, const char *channel);
 /** peer() - have the host's end do something and wait until it has; fails the row when it cannot */
 __attribute__((format(printf, 2, 3))) void peer(struct row *r, const char *fmt, ...);
 
-/** fill_ring() - write without blocking until nothing goes any more; Return: bytes written */
+/** fill_ring() - write without blocking until the ring is full; Return: bytes written */
 size_t fill_ring(int fd);
 
 /** expect_pattern() - the bytes are those that the peer's `send` makes, from @offset on */

@@ -101,7 +101,7 @@ static void expect_no_edge(int ep, const char *when)
 	expect(n == 0, "%s: %d, events %#x: %m", when, n, event.events);
 }
 
-/* As epoll(7) has it for streams, who reads less than he asked for need not read until EAGAIN */
+/* epoll(7), streams: after a read that returned less than it asked for, EAGAIN need not be seen */
 static void epoll_edge_short_count(struct row *r)
 {
 	int fd = row_open(r, O_RDONLY | O_NONBLOCK), ep = epoll_edge(fd, EPOLLIN);
@@ -184,7 +184,7 @@ static void epoll_edge_quiet_at_eof(struct row *r)
 		expect(read(fd, buf, 1) == 0, "no end-of-file: %m");
 		n_edges += epoll_wait(ep, &(struct epoll_event){ 0 }, 1, 0) == 1;
 	}
-	/* Who waits long is asked to look again, so there may be one by chance */
+	/* The driver wakes long waits now and then, so there may be one by chance */
 	expect(n_edges < 10, "20 reads of the end-of-file made %u edges", n_edges);
 	peer(r, "connect");
 	peer(r, "send 10");

@@ -149,7 +149,7 @@ static void unlink_while_open(struct row *r)
 	expect(mkfifo(r->path, 0600) == 0, "making it again: %m");
 }
 
-/* What was written is delivered when nobody has the channel open and no node names it any more */
+/* What was written is delivered even when the channel is closed and its last node is gone */
 static void unlink_delivers(struct row *r)
 {
 	int fd = row_open(r, O_WRONLY);

@@ -161,7 +161,7 @@ static pid_t killed_child(bool writes, int fd)
 	return pid;
 }
 
-/* Who is killed in the middle of a call is gone at once, and his end closes as by close(2) */
+/* A process that is killed in the middle of a call ends at once; its end closes as by close(2) */
 static void killed_while_blocked(struct row *r)
 {
 	int rx = row_open(r, O_RDONLY), tx = row_open(r, O_WRONLY), status;
@@ -313,7 +313,7 @@ static unsigned long n_pings(void)
 	return n;
 }
 
-/* While one waits, the host is asked now and then whether it is there; that is no event */
+/* While a process waits, the driver pings the host now and then; that raises no SIGIO */
 static void sigio_quiet(struct row *r)
 {
 	int fd = row_open(r, O_RDWR);

@@ -270,7 +270,7 @@ static void uring_exit_while_waiting(struct row *r)
 	io_uring_queue_exit(&ring);
 	close(tx);
 	peer(r, "eof");
-	/* The kernel lets go of the files when it has cancelled all: then nobody reads any more */
+	/* Once the kernel has cancelled everything it lets go of the files: the reader is gone */
 	close(rx);
 	rx = row_open(r, O_RDONLY);
 	peer(r, "send 10");

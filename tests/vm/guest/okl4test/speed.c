@@ -2,7 +2,7 @@
 /*
  * speed.c - measuring over one open target, by commands from stdin
  *
- * Both ends run `okl4test peer TARGET` and get matching commands, one a line:
+ * Both ends run `okl4test peer TARGET` and get matching commands, one per line:
  *   source PIECE BYTES     write BYTES in calls of PIECE; answers with the rate of the writer
  *   sink PIECE BYTES       read BYTES in calls of at most PIECE; answers with that of the reader
  *   ping PIECE COUNT       COUNT times: write PIECE, read PIECE; answers with the round trip

@@ -2,9 +2,9 @@
 /*
  * stream.c - a pattern one way or both ways at once, hashed at both ends
  *
- * Each way has a thread. The reader holds every byte against the pattern, so that a fault is told
- * with its place, and hashes what came; the writer hashes what it wrote. Whoever started both ends
- * compares the hashes.
+ * There is one thread per direction. The reader compares every byte with the pattern, so that a
+ * fault is reported with its place, and hashes what came; the writer hashes what it wrote. The test
+ * that started both ends compares the hashes.
  */
 #include <errno.h>
 #include <pthread.h>
