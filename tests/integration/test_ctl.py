@@ -42,13 +42,13 @@ class Ctl(unittest.TestCase):
         assert status == 0, f"okl4fsd ended with status {status}: {cls.daemon.log()[-4000:]}"
 
     def good(self, *args) -> str:
-        """okl4fsctl; its output."""
+        """Run okl4fsctl, which must succeed; return its output."""
         status, output, errors = self.daemon.ctl(*args)
         self.assertEqual((status, errors), (0, ""), args)
         return output
 
     def bad(self, wanted: int, sentence: str, *args) -> None:
-        """okl4fsctl; must fail with a status and a sentence."""
+        """Run okl4fsctl, which must fail with a status and a sentence."""
         status, output, errors = self.daemon.ctl(*args)
         self.assertEqual((status, output), (wanted, ""), errors)
         self.assertIn(sentence, errors)
@@ -91,7 +91,7 @@ class Ctl(unittest.TestCase):
         self.assertEqual(len(json.loads(self.good("--json", "guests"))["guests"]), 2)
 
     def test_channel_tells_everything(self):
-        """What channel.list has of it is all there."""
+        """It shows everything that channel.list says about the channel."""
         guest = self.guest()
         guest.write(b"x" * 1000)
         output = self.good("channel", "vm1/host")
@@ -238,14 +238,14 @@ class Ctl(unittest.TestCase):
         for _ in range(2000):
             if condition():
                 return
-        self.fail("it did not come")
+        self.fail("the condition never held")
 
     def endpoint(self) -> dict:
         """What `channel.list` says of the endpoint."""
         return self.daemon.rpc("channel.list", {"guest": "vm1"})["channels"][0]["endpoint"]
 
     def attach(self) -> subprocess.Popen:
-        """okl4fsctl attach, joined; ended after the test."""
+        """Run okl4fsctl attach and wait until it is connected; it ends with the test."""
         self.wait_for(lambda: not self.endpoint()["connected"])
         process = subprocess.Popen([paths.BUILD / "okl4fsctl", "-s", self.daemon.control_path,
                                     "attach", "vm1/host"], stdin=subprocess.PIPE,
@@ -256,7 +256,7 @@ class Ctl(unittest.TestCase):
 
     @staticmethod
     def end(process: subprocess.Popen) -> None:
-        """End a program that may have ended."""
+        """End a program, if it has not ended yet."""
         process.kill()
         process.wait()
         for stream in (process.stdin, process.stdout):
@@ -295,7 +295,7 @@ class Ctl(unittest.TestCase):
         writer.start()
         self.assertEqual(guest.read(len(data)), data)
         writer.join()
-        # The end of stdin is the guest's end-of-file; the other direction goes on, to its end.
+        # The end of stdin is end-of-file for the guest; the other direction goes on until its end.
         while (phase := guest.rx.peer_phase.value) % 2:
             guest.sleep_read(phase=phase)
         guest.write(b"bye")
