@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The tables of what was measured in guests."""
+"""The tables of the figures that were measured in guests."""
 
 ROWS = (
     ("64 KiB, guest to host", "to_host_65536_mib_s", "MiB/s"),
@@ -23,7 +23,7 @@ BRIDGE = (
 
 
 def show_joined(median: dict, ratio: dict) -> None:
-    """Print what goes from guest to guest."""
+    """Print the figures from guest to guest."""
     print("\nFrom guest to guest, medians; the ratio says how many times better `channel` is\n")
     print(f"{'':24}{'channel':>10}" + "".join(f"{peer:>16}{'ratio':>8}" for peer in ratio))
     for label, key, unit in BRIDGE:
@@ -32,7 +32,7 @@ def show_joined(median: dict, ratio: dict) -> None:
 
 
 def show_channels(median: dict, ratio: dict) -> None:
-    """Print what a round trip costs beside other channels."""
+    """Print the cost of a round trip beside other channels."""
     print("\n64 B through an echo, p50 in us, beside other channels; the ratio is to one channel\n")
     print(f"{'channels in all':>16}{'others idle':>14}{'ratio':>8}{'others asleep':>16}{'ratio':>8}")
     for number in median["idle"]:
@@ -41,7 +41,7 @@ def show_channels(median: dict, ratio: dict) -> None:
 
 
 def show(result: dict) -> None:
-    """Print the guest's part (ring_native prints its own) and on what it was measured."""
+    """Print the guest's figures (ring_native prints its own) and the machine they come from."""
     if "guest" in result:
         median, ratio = result["guest"]["median"], result["guest"]["ratio"]
         print("\nIn one guest, medians; the ratio says how many times better okl4fs is\n")

@@ -150,7 +150,7 @@ class Ctl(unittest.TestCase):
         self.bad(2, "an argument is missing", "channel-add", "vm1")
 
     def test_what_is_no_json(self):
-        """What the daemon would never see is told by okl4fsctl, with the place."""
+        """okl4fsctl itself reports text that is not JSON, with the place."""
         for text, message in (("nonsense", "the argument is not JSON: byte 2: "),
                               ('{"name": "x"} }', "the argument: byte 15: something follows"),
                               ("null", "the argument: byte 5: neither a guest nor a channel"),

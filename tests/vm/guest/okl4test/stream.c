@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * stream.c - a pattern one way or both ways at once, hashed at both ends
+ * stream.c - a pattern in one direction or both at once, hashed at both ends
  *
  * There is one thread per direction. The reader compares every byte with the pattern, so that a
  * fault is reported with its place, and hashes what came; the writer hashes what it wrote. The test
@@ -24,7 +24,7 @@
 /**
  * struct way - one direction of a stream
  * @target: shared by both
- * @bytes: how many; UINT64_MAX reads up to the end
+ * @bytes: how many; UINT64_MAX: read until the end
  * @seed: of the pattern
  * @piece: length of each call; 0: random, 1 byte to MAX_PIECE
  * @progress: print a line each time this many bytes have moved; 0: never
