@@ -150,7 +150,8 @@ static void on_stop(evutil_socket_t sig, short what, void *arg)
 {
 	struct daemon *d = arg;
 
-	log_event(LOG_LEVEL_NOTICE, LOG_EVENT_ENDING, "ending, by %s", strsignal(sig));
+	log_event(LOG_LEVEL_NOTICE, LOG_EVENT_ENDING, "ending, because of a signal: %s",
+		  strsignal(sig));
 	notify("STOPPING=1");
 	loop_stop(d->loop);
 }

@@ -41,7 +41,7 @@ static const char *parse_host(struct address *a, const char *text, size_t bytes,
 			       "has no IPv6 address in its brackets";
 	}
 	if (strchr(a->host, ':'))
-		return "must have its IPv6 address in brackets, as \"[::1]:9000\"";
+		return "must have its IPv6 address in brackets, as in \"[::1]:9000\"";
 	if (a->host[strspn(a->host, allowed)])
 		return "must have a host of A-Z a-z 0-9 . -";
 	a->is_numeric = inet_pton(AF_INET, a->host, &addr) == 1;
@@ -57,7 +57,7 @@ const char *address_parse(struct address *address, const char *text)
 
 	memset(address, 0, sizeof(*address));
 	if (!colon || (bracketed && colon[-1] != ']'))
-		return "has no port, as \"127.0.0.1:9000\" has";
+		return "must have a port, as in \"127.0.0.1:9000\"";
 	if (bracketed) {
 		text++;
 		end--;

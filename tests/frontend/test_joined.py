@@ -348,7 +348,7 @@ class State(BridgeTest):
     def test_a_place_that_is_not_private(self):
         place = self.scratch / "joined"
         place.mkdir(mode=0o755)
-        with self.assertRaisesRegex(DaemonError, "not ours alone"):
+        with self.assertRaisesRegex(DaemonError, "other users can use it"):
             self.start_pair()
 
     def test_stale_files_go(self):

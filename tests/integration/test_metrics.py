@@ -274,7 +274,7 @@ class Served(unittest.TestCase):
         for sock in (self.silent, self.dribbling):
             sock.settimeout(3 * REQUEST_S)
             self.assertRegex(self.all_of(sock), rb"^(HTTP/1.1 4\d\d |$)")
-        self.daemon.wait_log("metrics: a client has not made a request")
+        self.daemon.wait_log("metrics: a client has not sent a request")
 
 
 class Where(unittest.TestCase):

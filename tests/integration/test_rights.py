@@ -157,7 +157,7 @@ class Rights(unittest.TestCase):
             told.call("events.subscribe", {"kinds": ["log"]})
             self.reload(idle_seconds=1)
             self.assertEqual(idle.line()["error"], {"code": -32003,
-                                                    "message": "nothing was asked for 1 s"})
+                                                    "message": "no request came for 1 s"})
             self.assertIsNone(idle.line())
             self.daemon.rpc("log.set", {"level": "debug"})
             self.assertEqual(told.event()["level"], "debug")
@@ -173,7 +173,8 @@ class Rights(unittest.TestCase):
         self.daemon.config["control"]["mode"] = "0600"
         self.daemon.write_config()
         self.daemon.signal(signal.SIGHUP)
-        self.assertIn("that takes a restart", self.daemon.wait_log("reloaded", since=before))
+        log = self.daemon.wait_log("reloaded", since=before)
+        self.assertIn("restart the daemon to apply that", log)
         self.assertEqual(os.stat(self.daemon.control_path).st_mode & 0o777, 0o666)
 
     def test_too_many_who_want_to_be_told(self):

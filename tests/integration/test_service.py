@@ -203,7 +203,7 @@ class Activation(ServiceTest):
         daemon.control_path = path
         daemon.start()
         self.assertFalse((self.scratch / "configured.sock").exists())
-        daemon.wait_log(f"control: {path}, where the service manager listens, and not "
+        daemon.wait_log(f"control: using {path}, where the service manager listens, instead of "
                         f"{self.scratch}/configured.sock")
         daemon.wait_log(f"control socket {path}\n")
         daemon.signal(15)
