@@ -14,7 +14,7 @@ ALONE = (
     ("64 B echo, p50", "echo_64_p50_us", "us"),
     ("64 B echo, p99", "echo_64_p99_us", "us"),
 )
-BRIDGE = (
+JOINED = (
     ("64 KiB", "rate_65536_mib_s", "MiB/s"),
     ("4 KiB", "rate_4096_mib_s", "MiB/s"),
     ("64 B round trip, p50", "round_trip_64_p50_us", "us"),
@@ -26,7 +26,7 @@ def show_joined(median: dict, ratio: dict) -> None:
     """Print the figures from guest to guest."""
     print("\nFrom guest to guest, medians; the ratio says how many times better `channel` is\n")
     print(f"{'':24}{'channel':>10}" + "".join(f"{peer:>16}{'ratio':>8}" for peer in ratio))
-    for label, key, unit in BRIDGE:
+    for label, key, unit in JOINED:
         peers = "".join(f"{median[peer][key]:16.1f}{ratio[peer][key]:7.1f}x" for peer in ratio)
         print(f"{label:24}{median['channel'][key]:10.1f}{peers}  {unit}")
 

@@ -31,7 +31,7 @@ class HostileRings(FrontendTest):
         After that, the bytes in the ring of the echo channel come back.
         """
         frontend, driver = self.driver_.frontend, self.driver_
-        self.assert_logged("guest vm1", f"queue {queue}", reason, "stands still")
+        self.assert_logged("guest vm1", f"queue {queue}", reason, "the device stops")
         state = self.guest_state("vm1")
         self.assertEqual(state["device_errors"], self.errors + 1)
         self.assertTrue(state["connected"])

@@ -69,7 +69,7 @@ class Guest:
         self.frontend.close()
 
 
-class BridgeTest(unittest.TestCase):
+class JoinedTest(unittest.TestCase):
     """A daemon with guests that come and go."""
 
     def setUp(self):
@@ -166,7 +166,7 @@ class BridgeTest(unittest.TestCase):
         self.pump(other, one, self.random.randbytes(size))
 
 
-class Streams(BridgeTest):
+class Streams(JoinedTest):
     """What goes over."""
 
     def test_bytes_ends_and_epipe(self):
@@ -235,7 +235,7 @@ class Streams(BridgeTest):
         self.both_ways(vm1.link.open(), other)
 
 
-class Killed(BridgeTest):
+class Killed(JoinedTest):
     """A daemon that is killed in the middle of it."""
 
     def test_in_mid_stream_again_and_again(self):
@@ -316,7 +316,7 @@ class Killed(BridgeTest):
         self.both_ways(one, other)
 
 
-class State(BridgeTest):
+class State(JoinedTest):
     """The file."""
 
     def test_its_place_and_modes(self):
@@ -365,7 +365,7 @@ class State(BridgeTest):
 CPUS = len(os.sched_getaffinity(0))
 
 
-class Live(BridgeTest):
+class Live(JoinedTest):
     """Guests and channels that are added and removed while bytes move."""
 
     def add(self, guest: str, name: str, channel: dict) -> None:

@@ -94,7 +94,7 @@ class Crowd(unittest.TestCase):
         self.admin_is_answered("1000 silent clients")
         self.assertLess(len(os.listdir(f"/proc/{self.daemon.pid}/fd")), 200)
 
-    @unittest.skipIf(os.geteuid(), "takes root: other users connect")
+    @unittest.skipIf(os.geteuid(), "needs root: other users connect")
     def test_a_user_without_rights(self):
         with Connection(self.daemon.control_path) as before:
             before.call("version")
@@ -104,13 +104,13 @@ class Crowd(unittest.TestCase):
             self.admin_is_answered("1000 more of them, each with a batch")
             before.call("version")
 
-    @unittest.skipIf(os.geteuid(), "takes root: other users connect")
+    @unittest.skipIf(os.geteuid(), "needs root: other users connect")
     def test_users_that_hold_all_they_can(self):
         for user in ("daemon", "bin", "sys"):
             self.crowd(64, batch("channel.list"), user=user)
         self.admin_is_answered("three users with as many clients as they get")
 
-    @unittest.skipIf(os.geteuid(), "takes root: other users connect")
+    @unittest.skipIf(os.geteuid(), "needs root: other users connect")
     def test_a_user_s_idle_clients_make_room_for_its_own(self):
         self.crowd(16, user="games")
         entry = pwd.getpwnam("games")

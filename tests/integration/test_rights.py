@@ -14,7 +14,7 @@ from vm.daemon import Daemon
 from vm.process import scratch_dir
 
 DENIED = -32002
-# Another user's client: lines to send, each with its answer; or one line, and all that comes then
+# Another user's client: sends lines and reads an answer to each, or sends one line and reads on
 CLIENT = """
 import socket, sys
 sock = socket.socket(socket.AF_UNIX)
@@ -36,13 +36,13 @@ CHANGES = {"guest.add", "guest.remove", "channel.add", "channel.remove", "channe
 
 
 def request(method: str, params: dict | None = None) -> bytes:
-    """A line."""
+    """A request as a line."""
     return json.dumps({"jsonrpc": "2.0", "id": 1, "method": method,
                        "params": params or {}}).encode() + b"\n"
 
 
 class Rights(unittest.TestCase):
-    """A daemon whose socket lets everybody in."""
+    """A daemon whose socket anyone may open."""
 
     def setUp(self):
         self.scratch = scratch_dir()
@@ -52,7 +52,7 @@ class Rights(unittest.TestCase):
         self.addCleanup(self.daemon.stop)
 
     def reload(self, **control) -> None:
-        """Other rights."""
+        """Reload with other rights."""
         self.daemon.config["control"] = {"path": str(self.scratch / "control.sock"),
                                          "mode": "0666", **control}
         self.daemon.write_config()
@@ -72,7 +72,7 @@ class Rights(unittest.TestCase):
         return client
 
     def ask(self, client: subprocess.Popen, method: str, params: dict | None = None) -> int | None:
-        """The code of the error, None if there is none."""
+        """Call a method; return the code of the error, or None."""
         client.stdin.write(request(method, params))
         client.stdin.flush()
         return json.loads(client.stdout.readline()).get("error", {}).get("code")
@@ -83,7 +83,7 @@ class Rights(unittest.TestCase):
         self.assertIn((looked, changed), ((DENIED, DENIED), (None, DENIED), (None, None)))
         return "nothing" if looked else "look" if changed else "change"
 
-    @unittest.skipIf(os.geteuid(), "takes root: other users connect")
+    @unittest.skipIf(os.geteuid(), "needs root: other users connect")
     def test_users_and_groups(self):
         both = {"readers": {"users": ["daemon"], "groups": ["tty"]},
                 "admins": {"users": ["bin"], "groups": ["adm"]}}
@@ -103,7 +103,7 @@ class Rights(unittest.TestCase):
                 with self.subTest(control=control, user=user, groups=groups):
                     self.assertEqual(self.may(self.client(user, groups)), may)
 
-    @unittest.skipIf(os.geteuid(), "takes root: other users connect")
+    @unittest.skipIf(os.geteuid(), "needs root: other users connect")
     def test_each_method_takes_the_right_that_the_manual_says(self):
         self.reload(admins={}, readers={"users": ["daemon"]})
         reader, stranger = self.client("daemon"), self.client("nobody")
@@ -116,7 +116,7 @@ class Rights(unittest.TestCase):
                 self.assertEqual(self.ask(reader, name, {"nonsense": 1}),
                                  DENIED if method.admin else -32602)
 
-    @unittest.skipIf(os.geteuid(), "takes root: other users connect")
+    @unittest.skipIf(os.geteuid(), "needs root: other users connect")
     def test_a_right_that_is_taken_away(self):
         """A reload changes the rights of connected clients, too; a subscription ends."""
         told, asks = self.client("daemon", (), "all that comes"), self.client("daemon")
@@ -131,9 +131,9 @@ class Rights(unittest.TestCase):
         self.assertEqual([event["params"]["kind"] for event in events], ["config.reloaded"] * 2)
         self.assertEqual((last["error"]["code"], last["id"]), (DENIED, None))
 
-    @unittest.skipIf(os.geteuid(), "takes root: other users connect")
+    @unittest.skipIf(os.geteuid(), "needs root: other users connect")
     def test_a_client_takes_its_own_rights_away(self):
-        """It is told of events, asks for that very reload and more, and is answered; then it is over."""
+        """It has subscribed to events and calls the reload; it gets its answers and must go."""
         client = self.client("daemon", (), "all that comes")
         self.daemon.config["control"]["readers"] = {"users": ["bin"]}
         self.daemon.write_config()
