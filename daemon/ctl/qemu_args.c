@@ -49,7 +49,7 @@ static bool read_memory(const char *text, unsigned long *out)
 	return false;
 }
 
-static bool read_options(const struct ctl *ctl, enum target *target, struct machine *m)
+static bool read_qemu_options(const struct ctl *ctl, enum target *target, struct machine *m)
 {
 	static const char *const ways[] = { "fs", "generic" };
 	static const char *const parts[] = { "domain", "filesystem" };
@@ -159,7 +159,7 @@ enum ctl_exit ctl_qemu_args(const struct ctl *ctl, char **args)
 	struct machine m;
 	enum ctl_exit r;
 
-	if (!read_options(ctl, &target, &m))
+	if (!read_qemu_options(ctl, &target, &m))
 		return CTL_USAGE;
 	r = ctl_call(ctl, "guest.list", ctl_guest_param(args[0]), &result);
 	if (r)

@@ -54,7 +54,7 @@ static void take_terminal(void)
 	term.is_open = true;
 }
 
-static void watch_signals(void)
+static void block_signals(void)
 {
 	sigset_t set;
 
@@ -75,7 +75,7 @@ static void watch_signals(void)
 
 void terminal_open(void)
 {
-	watch_signals();
+	block_signals();
 	if (!term.is_open)
 		take_terminal();
 }
@@ -135,7 +135,7 @@ enum terminal_event terminal_wait(long *timeout_ms, char *key)
 {
 	long end = (long)clock_ms() + *timeout_ms;
 
-	watch_signals();
+	block_signals();
 	for (;;) {
 		struct pollfd p[2] = { { .fd = term.signal_fd, .events = POLLIN },
 				       { .fd = term.is_open && term.has_keys ? STDIN_FILENO : -1,
