@@ -2,9 +2,9 @@
 /*
  * wake.c - no schedule loses a wake-up
  *
- * In each scenario a sleeper and a mover meet, and the explorer takes them through every
+ * In each scenario a sleeper and a mover meet, and the search takes them through every
  * interleaving of their accesses to shared memory. Without the fences each scenario must get stuck:
- * that shows that the explorer finds a wake-up that is lost.
+ * that shows that the search finds a wake-up that is lost.
  */
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 
 #include <libfs/pipe.h>
 
-#include "explorer.h"
+#include "interleavings.h"
 
 #define SIZE 4096
 
@@ -69,7 +69,7 @@ static void write_moves(void)
 		must_hold(okl4_pipe_write(&tx, bytes, move_bytes, &notify) == move_bytes,
 			  "a write");
 		if (notify)
-			explorer_notify();
+			interleaved_notify();
 	}
 }
 
@@ -82,7 +82,7 @@ static void read_moves(void)
 	for (i = 0; i < n_moves; i++) {
 		must_hold(okl4_pipe_read(&rx, bytes, move_bytes, &notify) == move_bytes, "a read");
 		if (notify)
-			explorer_notify();
+			interleaved_notify();
 	}
 }
 
@@ -100,7 +100,7 @@ static void read_sleeper(void)
 		if (r > 0)
 			left -= (unsigned int)r;
 		else if (!okl4_pipe_arm_read(&rx))
-			explorer_sleep();
+			interleaved_sleep();
 	}
 }
 
@@ -121,7 +121,7 @@ static void write_sleeper(void)
 {
 	while (okl4_pipe_writable(&tx) < (int64_t)want_bytes) {
 		if (!arm_write(want_bytes))
-			explorer_sleep();
+			interleaved_sleep();
 	}
 }
 
@@ -140,7 +140,7 @@ static void two_write_sleepers(void)
 		if (!two && arm_write(want_bytes2))
 			continue;
 		if (!okl4_pipe_take_overdue(&tx))
-			explorer_sleep();
+			interleaved_sleep();
 	}
 }
 
@@ -156,7 +156,7 @@ static void first_write_sleeper(void)
 		okl4_pipe_take_overdue(&tx);
 		arm_write(want_bytes2);
 		if (!okl4_pipe_take_overdue(&tx))
-			explorer_sleep();
+			interleaved_sleep();
 	}
 }
 
@@ -166,7 +166,7 @@ static void last_write_sleeper(void)
 	while (okl4_pipe_writable(&tx) < (int64_t)want_bytes) {
 		arm_write(want_bytes2);
 		if (!arm_write(want_bytes))
-			explorer_sleep();
+			interleaved_sleep();
 	}
 }
 
@@ -185,9 +185,9 @@ static void stream_writer(void)
 		if (r > 0) {
 			left -= (unsigned int)r;
 			if (notify)
-				explorer_notify();
+				interleaved_notify();
 		} else if (!arm_write(want_bytes)) {
-			explorer_sleep();
+			interleaved_sleep();
 		}
 	}
 }
@@ -205,9 +205,9 @@ static void stream_reader(void)
 		if (r > 0) {
 			left -= (unsigned int)r;
 			if (notify)
-				explorer_notify();
+				interleaved_notify();
 		} else if (!okl4_pipe_arm_read(&rx)) {
-			explorer_sleep();
+			interleaved_sleep();
 		}
 	}
 }
@@ -217,7 +217,7 @@ static void write_then_close(void)
 {
 	write_moves();
 	okl4_pipe_producer_close(&tx);
-	explorer_notify();
+	interleaved_notify();
 }
 
 static void read_to_the_end(void)
@@ -235,7 +235,7 @@ static void read_to_the_end(void)
 		else if (!r)
 			break;
 		else if (!okl4_pipe_arm_read(&rx))
-			explorer_sleep();
+			interleaved_sleep();
 	}
 	must_hold(got == n_moves * move_bytes, "bytes were lost at the end of the stream");
 }
@@ -243,7 +243,7 @@ static void read_to_the_end(void)
 static void close_reading_end(void)
 {
 	okl4_pipe_consumer_close(&rx);
-	explorer_notify();
+	interleaved_notify();
 }
 
 static void write_until_epipe(void)
@@ -257,7 +257,7 @@ static void write_until_epipe(void)
 			return;
 		must_hold(r == -OKL4_AGAIN, "a write into a full ring");
 		if (!arm_write(1))
-			explorer_sleep();
+			interleaved_sleep();
 	}
 }
 
@@ -272,13 +272,13 @@ static void run_scenario(const char *name, void (*sleeper)(void), void (*mover)(
 	struct outcome *o = malloc(sizeof(*o));
 
 	must_hold(o, "memory");
-	explore(&s, o);
+	try_interleavings(&s, o);
 	fprintf(stderr, "%s: %llu states, %llu runs\n", name, (unsigned long long)o->n_states,
 		(unsigned long long)o->n_runs);
 	cr_assert_not(o->stuck, "%s: a wake-up is lost: %s", name, o->trace);
 	if (needs_fences) {
 		s.fences = false;
-		explore(&s, o);
+		try_interleavings(&s, o);
 		cr_assert(o->stuck, "%s: would not have been seen", name);
 	}
 	free(o);
