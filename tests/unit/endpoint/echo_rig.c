@@ -6,6 +6,9 @@
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "../channel/steps.h"
 
 void echo_attached(struct echo *e, enum endpoint_type type, uint64_t ring_bytes)
 {
@@ -65,4 +68,102 @@ void echo_nothing(struct echo *e, int64_t want)
 
 	rig_turns(&e->rig, 2);
 	cr_assert_eq(guest_read(&e->rig, &byte, 1), want);
+}
+
+/* ------------------------------------------------------------------------------------------- */
+/* Steps                                                                                       */
+
+/* What the guest sees of the host's reader (of fwd) or writer (of bwd) */
+static void sees_open_reader(struct echo *e, uint64_t n)
+{
+	enum okl4_pipe_state state;
+
+	cr_assert_eq(okl4_pipe_producer_peer(&e->rig.guest.tx, &state), 0);
+	cr_assert_eq(state, OKL4_PIPE_OPEN);
+}
+
+static void sees_open_writer(struct echo *e, uint64_t n)
+{
+	enum okl4_pipe_state state;
+
+	cr_assert_eq(okl4_pipe_consumer_peer(&e->rig.guest.rx, &state), 0);
+	cr_assert_eq(state, OKL4_PIPE_OPEN);
+}
+
+static void ring_takes_only(struct echo *e, uint64_t n)
+{
+	static const uint8_t buf[4096];
+
+	cr_assert_eq(guest_write(&e->rig, buf, sizeof(buf)), n);
+	cr_assert_eq(guest_write(&e->rig, "x", 1), -OKL4_AGAIN);
+}
+
+#define STEP(name, expression)                       \
+	static void name(struct echo *e, uint64_t n) \
+	{                                            \
+		expression;                          \
+	}
+STEP(opens_read, guest_open_read(&e->rig))
+STEP(opens_write, guest_open_write(&e->rig))
+STEP(closes_read, guest_close_read(&e->rig))
+STEP(closes_write, guest_close_write(&e->rig))
+STEP(opens_write_unseen, okl4_pipe_producer_open(&e->rig.guest.tx))
+STEP(closes_write_unseen, okl4_pipe_producer_close(&e->rig.guest.tx))
+STEP(sends, echo_send(e, n))
+STEP(gets, echo_receive(e, n))
+STEP(sees_nothing, echo_nothing(e, -OKL4_AGAIN))
+STEP(sees_end, echo_nothing(e, 0))
+STEP(has_returned, cr_assert_eq(e->rig.ch.bwd.bytes, n))
+STEP(rings, channel_rung(&e->rig.ch))
+STEP(memory_goes, channel_suspend(&e->rig.ch))
+STEP(memory_comes, cr_assert_eq(rig_attach(&e->rig), 0))
+STEP(daemon_is_killed, echo_killed(e))
+
+static const struct {
+	const char *words;
+	void (*take)(struct echo *e, uint64_t n);
+} echo_steps[] = {
+	{ "opens read", opens_read },
+	{ "opens write", opens_write },
+	{ "closes read", closes_read },
+	{ "closes write", closes_write },
+	{ "opens write unseen", opens_write_unseen }, /* the daemon's bell does not ring */
+	{ "closes write unseen", closes_write_unseen },
+	{ "sends", sends },
+	{ "gets", gets },
+	{ "sees nothing", sees_nothing },
+	{ "sees end", sees_end },
+	{ "sees open reader", sees_open_reader },
+	{ "sees open writer", sees_open_writer },
+	{ "ring takes only", ring_takes_only }, /* of 4096 bytes */
+	{ "rings", rings },
+	{ "echo has returned", has_returned },
+	{ "memory goes", memory_goes },
+	{ "memory comes", memory_comes },
+	{ "daemon is killed", daemon_is_killed }, /* the next one has not attached */
+};
+
+void echo_play(struct echo *e, const char *steps)
+{
+	struct steps s = { .rest = steps };
+
+	while (step_next(&s)) {
+		size_t i = 0;
+
+		while (i < sizeof(echo_steps) / sizeof(echo_steps[0]) &&
+		       strcmp(echo_steps[i].words, s.words))
+			i++;
+		cr_assert_lt(i, sizeof(echo_steps) / sizeof(echo_steps[0]),
+			     "no step is called \"%s\"", s.words);
+		echo_steps[i].take(e, s.n);
+	}
+}
+
+void echo_test(uint64_t ring_bytes, const char *steps)
+{
+	struct echo e;
+
+	echo_open(&e, ring_bytes);
+	echo_play(&e, steps);
+	rig_deinit(&e.rig);
 }

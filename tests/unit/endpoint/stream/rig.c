@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../../channel/steps.h"
 #include "util/fd.h"
 
 static void host_init(struct host *h, struct endpoint_config cfg, uint64_t ring_bytes)
@@ -350,36 +351,20 @@ static const struct {
 	{ "failed", failed },
 };
 
-static void take_step(struct host *h, char *words)
-{
-	size_t bytes = strlen(words), digits = 0;
-	uint64_t n = 0;
-
-	while (digits < bytes && strchr("0123456789", words[bytes - 1 - digits]))
-		digits++;
-	if (digits)
-		n = strtoull(words + bytes - digits, NULL, 10);
-	bytes -= digits;
-	while (bytes && words[bytes - 1] == ' ')
-		bytes--;
-	for (size_t i = 0; i < sizeof(all_steps) / sizeof(all_steps[0]); i++) {
-		if (strlen(all_steps[i].words) == bytes &&
-		    !strncmp(all_steps[i].words, words, bytes)) {
-			all_steps[i].take(h, n);
-			return;
-		}
-	}
-	cr_assert_fail("no step is called \"%s\"", words);
-}
-
 void host_play(struct host *h, const char *steps)
 {
-	char *copy = strdup(steps), *at = copy, *words;
+	struct steps s = { .rest = steps };
 
-	while ((words = strsep(&at, ";"))) {
-		h->step = words += strspn(words, " ");
-		take_step(h, words);
+	while (step_next(&s)) {
+		size_t i = 0;
+
+		while (i < sizeof(all_steps) / sizeof(all_steps[0]) &&
+		       strcmp(all_steps[i].words, s.words))
+			i++;
+		cr_assert_lt(i, sizeof(all_steps) / sizeof(all_steps[0]),
+			     "no step is called \"%s\"", s.words);
+		h->step = s.step;
+		all_steps[i].take(h, s.n);
 	}
 	h->step = "";
-	free(copy);
 }
