@@ -291,9 +291,13 @@ static void run_scene(const struct scene *scene, bool needs_fences)
 	free(o);
 }
 
-#define RUN_SCENES(scenes, needs_fences)                                  \
-	for (size_t i = 0; i < sizeof(scenes) / sizeof((scenes)[0]); i++) \
-	run_scene(&(scenes)[i], needs_fences)
+#define N_SCENES(scenes) (sizeof(scenes) / sizeof((scenes)[0]))
+
+static void run_scenes(const struct scene *scenes, size_t n, bool needs_fences)
+{
+	for (size_t i = 0; i < n; i++)
+		run_scene(&scenes[i], needs_fences);
+}
 
 /*
  * The cursors do not begin at 0, except for "fresh memory": the wake values there are 0 and ask for
@@ -310,7 +314,7 @@ Test(libfs_wake, a_reader_sleeps, .timeout = 120)
 		{ "fresh memory", 0, 0, 2, 1, 0, 0, read_sleeper, write_moves },
 	};
 
-	RUN_SCENES(scenes, true);
+	run_scenes(scenes, N_SCENES(scenes), true);
 }
 
 Test(libfs_wake, a_writer_sleeps, .timeout = 120)
@@ -323,7 +327,7 @@ Test(libfs_wake, a_writer_sleeps, .timeout = 120)
 		{ "one byte", 77, SIZE, 1, 1, 1, 0, write_sleeper, read_moves },
 	};
 
-	RUN_SCENES(scenes, true);
+	run_scenes(scenes, N_SCENES(scenes), true);
 }
 
 Test(libfs_wake, two_writers_sleep, .timeout = 120)
@@ -349,7 +353,7 @@ Test(libfs_wake, two_writers_sleep, .timeout = 120)
 		  read_moves },
 	};
 
-	RUN_SCENES(scenes, true);
+	run_scenes(scenes, N_SCENES(scenes), true);
 }
 
 Test(libfs_wake, both_sleep, .timeout = 240)
@@ -362,7 +366,7 @@ Test(libfs_wake, both_sleep, .timeout = 240)
 		  stream_writer, stream_reader },
 	};
 
-	RUN_SCENES(scenes, true);
+	run_scenes(scenes, N_SCENES(scenes), true);
 }
 
 Test(libfs_wake, an_end_closes, .timeout = 120)
@@ -373,5 +377,5 @@ Test(libfs_wake, an_end_closes, .timeout = 120)
 		{ "the reader goes", 77, SIZE, 0, 1, 1, 0, write_until_epipe, close_reading_end },
 	};
 
-	RUN_SCENES(scenes, false);
+	run_scenes(scenes, N_SCENES(scenes), false);
 }
