@@ -12,7 +12,6 @@
 #include "endpoint/types.h"
 #include "guest/bell.h"
 #include "guest/leaver.h"
-#include "loop/events.h"
 #include "guest/state.h"
 #include "loop/events.h"
 

@@ -100,7 +100,7 @@ class Foreign(VmTest):
         self.start_daemon([guest_config("vm", ours, {"echo": echo()})])
         guest = self.start_guest(None, hotplug=True, way="generic")
         guest.plug(foreign, "foreign")
-        guest.wait_console("is let go", 60)
+        guest.wait_console("released: its first answer", 60)
         deadline = Deadline(60)
         while guest.run("ls -d /sys/bus/virtio/drivers/okl4fs/virtio*")[0] == 0:
             deadline.check("the driver to let the device go")
