@@ -2,7 +2,7 @@
 /*
  * okl4fsd: argv, set up, run.
  *
- * Signals are main's, taken by its loop; every other thread blocks them.
+ * The main loop takes all signals; every other thread blocks them.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -47,8 +47,8 @@ struct options {
  * @control_server: serves the control socket
  * @metrics: metrics over HTTP, or NULL
  * @metrics_listen: where they are served; NULL: nowhere
- * @watch: tells of reloads
- * @service: what the service manager is told
+ * @watch: called after a reload
+ * @service: reports to the service manager
  * @signal: events on SIGTERM, SIGINT and SIGHUP
  */
 struct daemon {
@@ -69,13 +69,13 @@ static const char usage[] =
 	"\n"
 	"  -c, --config FILE      what to serve; without it one guest `default` with one channel\n"
 	"                         `intervm_test`, under $XDG_RUNTIME_DIR/okl4fs or /run/okl4fs\n"
-	"      --check            check the configuration, say what is wrong with it, and exit\n"
+	"      --check            check the configuration, report its errors, and exit\n"
 	"  -l, --log-level LEVEL  err, warning, notice, info (default) or debug\n"
 	"  -V, --version          print the version and exit\n"
 	"  -h, --help             print this and exit\n"
 	"\n"
 	"SIGHUP reloads the configuration, SIGTERM and SIGINT end the daemon.\n"
-	"Exit status: 0 ended cleanly, 1 an error that was told, 2 usage.\n";
+	"Exit status: 0 ended cleanly, 1 an error, which was reported, 2 usage.\n";
 
 /* Return: -1 to go on, else the exit status */
 static int parse_command_line(int argc, char **argv, struct options *opt)
@@ -126,7 +126,7 @@ static int parse_command_line(int argc, char **argv, struct options *opt)
 	return EXIT_USAGE;
 }
 
-/* Everybody may look into /run/okl4fs: the sockets have modes of their own. The first user of the directory reports a failure */
+/* All users may look into /run/okl4fs: each socket has its own mode. Its user reports errors */
 static void make_runtime_dir(void)
 {
 	const char *dir = config_runtime_dir();
@@ -150,7 +150,8 @@ static void on_stop(evutil_socket_t sig, short what, void *arg)
 {
 	struct daemon *d = arg;
 
-	log_event(LOG_LEVEL_NOTICE, LOG_EVENT_ENDING, "ending, by %s", strsignal(sig));
+	log_event(LOG_LEVEL_NOTICE, LOG_EVENT_ENDING, "ending, because of a signal: %s",
+		  strsignal(sig));
 	notify("STOPPING=1");
 	loop_stop(d->loop);
 }
@@ -374,7 +375,7 @@ int main(int argc, char **argv)
 	int r = fd_open_standard();
 
 	if (r)
-		return EXIT_FAILURE; /* there may be nowhere to say so */
+		return EXIT_FAILURE; /* there may be no stderr to report it on */
 	r = parse_command_line(argc, argv, &opt);
 	if (r >= 0)
 		return r;

@@ -215,7 +215,8 @@ static uint64_t copy_to_segs(const struct okl4_pipe_seg seg[2], const uint8_t *f
 	uint64_t first = okl4_min(bytes, seg[0].bytes),
 		 second = okl4_min(bytes - first, seg[1].bytes);
 
-	memcpy(seg[0].base, from, first);
+	if (first)
+		memcpy(seg[0].base, from, first);
 	if (second)
 		memcpy(seg[1].base, from + first, second);
 	return first + second;
@@ -226,7 +227,8 @@ static uint64_t copy_from_segs(const struct okl4_pipe_seg seg[2], uint8_t *to, u
 	uint64_t first = okl4_min(bytes, seg[0].bytes),
 		 second = okl4_min(bytes - first, seg[1].bytes);
 
-	memcpy(to, seg[0].base, first);
+	if (first)
+		memcpy(to, seg[0].base, first);
 	if (second)
 		memcpy(to + first, seg[1].base, second);
 	return first + second;

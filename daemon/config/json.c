@@ -293,7 +293,7 @@ static void check_key_once(struct scanner *p, struct conf_node *node)
 	for (other = node->parent->first; other != node; other = other->next) {
 		if (strcmp(other->key, node->key) != 0)
 			continue;
-		conf_key_error(p->errors, node, "this key is there already, in line %u",
+		conf_key_error(p->errors, node, "this key already appears in line %u",
 			       other->key_pos.line);
 		node->used = true; /* one error is enough */
 		return;

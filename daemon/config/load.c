@@ -60,7 +60,7 @@ static int apply_control_socket(struct config *cfg)
 	path = strdup(control_socket);
 	if (!path)
 		return -ENOMEM;
-	log_notice("control: %s, where the service manager listens, and not %s", path,
+	log_notice("control: using %s, where the service manager listens, instead of %s", path,
 		   cfg->control_path);
 	free(cfg->control_path);
 	cfg->control_path = path;

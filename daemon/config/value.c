@@ -107,7 +107,8 @@ void conf_read_mode(struct conf_reader *r, const struct conf_node *node, unsigne
 	if (!conf_is_kind(r, node, CONF_STRING))
 		return;
 	if (node->text_bytes != 4 || node->text[0] != '0' || strspn(node->text, "01234567") != 4) {
-		conf_error(r->errors, node, "must be octal permission bits as \"0660\", not %s",
+		conf_error(r->errors, node,
+			   "must be octal permission bits such as \"0660\", not %s",
 			   conf_quote(node->text, quoted, sizeof(quoted)));
 		return;
 	}

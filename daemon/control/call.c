@@ -162,13 +162,13 @@ static int check_right(const struct control_method *m, struct control_request *r
 	if (req->caller->right == CONTROL_NOBODY)
 		return control_refuse(
 			req, CONTROL_DENIED,
-			"uid %u has no rights here: it is neither in control.readers nor in "
+			"uid %u has no rights: it is neither in control.readers nor in "
 			"control.admins of the configuration",
 			req->caller->uid);
 	return control_refuse(req, CONTROL_DENIED,
-			      "%s changes something, and uid %u may only look: it is not in "
-			      "control.admins of the configuration",
-			      m->name, req->caller->uid);
+			      "uid %u may not call %s: it is not in control.admins of the "
+			      "configuration",
+			      req->caller->uid, m->name);
 }
 
 /* @id, @params: out: NULL for none; Return: NULL, or a sentence that says why @value is not a request */
@@ -181,7 +181,7 @@ static const char *check_envelope(struct conf_node *value, const struct conf_nod
 	*params = NULL;
 	*is_notification = false;
 	if (value->kind != CONF_OBJECT)
-		return "a request is an object";
+		return "a request must be an object";
 	member = conf_member(value, "id");
 	*is_notification = !member;
 	if (member && member->kind != CONF_STRING && member->kind != CONF_NUMBER &&

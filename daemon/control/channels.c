@@ -168,9 +168,8 @@ static int read_cursor(struct control_request *req, struct channel_list *l)
 	snprintf(again, sizeof(again), CURSOR, server_instance(), l->serial, l->id);
 	if (!strcmp(text, again))
 		return 0;
-	return control_refuse(
-		req, CONTROL_INVALID_PARAMS,
-		"\"cursor\" is not one that this daemon has given: begin without one");
+	return control_refuse(req, CONTROL_INVALID_PARAMS,
+			      "\"cursor\" is not one of this daemon's: start again without it");
 }
 
 static int read_wanted(struct control_request *req, struct channel_list *l)

@@ -261,7 +261,7 @@ static void on_end(struct bufferevent *bev, short what, void *arg)
 		return;
 	}
 	if (what & BEV_EVENT_TIMEOUT)
-		log_warning("control: a client has not taken its answer for %d s, and is dropped",
+		log_warning("control: a client has not read its answer for %d s and is dropped",
 			    WRITE_TIMEOUT_S);
 	client_free(c);
 }
@@ -286,9 +286,9 @@ static void on_idle(evutil_socket_t fd, short what, void *arg)
 		begin_idle(c); /* the client has an answer to take, which has a limit of its own */
 		return;
 	}
-	log_debug("control: pid %d has asked nothing for %" PRIu32 " s", (int)c->peer.pid,
+	log_debug("control: pid %d has sent no request for %" PRIu32 " s", (int)c->peer.pid,
 		  c->all->idle_seconds);
-	snprintf(sentence, sizeof(sentence), "nothing was asked for %" PRIu32 " s",
+	snprintf(sentence, sizeof(sentence), "no request came for %" PRIu32 " s",
 		 c->all->idle_seconds);
 	dismiss(c, CONTROL_IDLE, sentence);
 }
@@ -305,13 +305,13 @@ static void tell_at_once(int fd, enum control_error code, const char *sentence)
 
 static void give_up_place(struct control_client *c)
 {
-	log_debug("control: pid %d, uid %u leaves for another client", (int)c->peer.pid,
-		  c->peer.uid);
+	log_debug("control: pid %d, uid %u is dropped to make room for another client",
+		  (int)c->peer.pid, c->peer.uid);
 	/* In the middle of an answer, the sentence would be taken for a part of it. */
 	if (!c->work.line && !has_output(c))
 		tell_at_once(bufferevent_getfd(c->bev), CONTROL_IDLE,
-			     "another client needed the place of the one that asked nothing for "
-			     "the longest time");
+			     "another client needed a place, and this one had been idle for the "
+			     "longest time");
 	client_free(c);
 }
 

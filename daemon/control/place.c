@@ -70,8 +70,8 @@ bool control_place_find(const struct control_places *all, const struct control_p
 	if (!may_have_all(who->uid) && count_group(all, &own) >= CONTROL_MAX_OF_USER) {
 		*leaves = first(all, &own, is_admin);
 		snprintf(why, size,
-			 "uid %u has %d clients already, and each has an answer to take or is "
-			 "told of events",
+			 "uid %u has %d clients already, and each one is still reading an "
+			 "answer or is subscribed to events",
 			 who->uid, CONTROL_MAX_OF_USER);
 		return *leaves;
 	}
@@ -82,7 +82,7 @@ bool control_place_find(const struct control_places *all, const struct control_p
 	if (!*leaves && is_admin)
 		*leaves = first(all, &clients, true);
 	snprintf(why, size,
-		 "there is no room for more clients, and each has an answer to take or is told of "
-		 "events; try again later");
+		 "there is no room for more clients: each one is still reading an answer or is "
+		 "subscribed to events; try again later");
 	return *leaves;
 }

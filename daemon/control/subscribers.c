@@ -264,9 +264,10 @@ int control_subscribe(struct control_request *req, struct json_object **result)
 		return r;
 	if (guest && (!*guest || strlen(guest) > OKL4FS_NAME_MAX))
 		return control_refuse(req, CONTROL_INVALID_PARAMS,
-				      "no guest can be called \"%.64s\"", guest);
+				      "a guest cannot be called \"%.64s\"", guest);
 	if (!sub->on && n_subscribers == CONTROL_MAX_SUBSCRIBERS)
-		return control_refuse(req, CONTROL_BUSY, "%d clients are told of events already",
+		return control_refuse(req, CONTROL_BUSY,
+				      "%d clients are subscribed to events already",
 				      CONTROL_MAX_SUBSCRIBERS);
 	snprintf(sub->guest, sizeof(sub->guest), "%s", guest ? guest : "");
 	sub->kinds = bits;

@@ -22,7 +22,7 @@ const char *ctl_split(const char *command, const char *name, char **guest)
 	*guest = slash ? strndup(name, (size_t)(slash - name)) : NULL;
 	if (*guest && **guest && slash[1])
 		return slash + 1;
-	ctl_error("%s: GUEST/CHANNEL is wanted, not \"%s\"", command, name);
+	ctl_error("%s: expected GUEST/CHANNEL, not \"%s\"", command, name);
 	return NULL;
 }
 

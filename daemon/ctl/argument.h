@@ -15,7 +15,7 @@ struct json_object;
  * @name: the text
  * @guest: out: to be freed
  *
- * Return: the channel's name, in @name; NULL, with a line on stderr, when it is no such text.
+ * Return: the channel's name, in @name; NULL, with a line on stderr, when @name has another form.
  */
 const char *ctl_split(const char *command, const char *name, char **guest);
 
@@ -29,7 +29,7 @@ const char *ctl_split(const char *command, const char *name, char **guest);
  */
 enum ctl_exit ctl_read_count(const struct ctl *ctl, const char *command, unsigned long *count);
 
-/** ctl_guest_param() - parameters that name a guest; NULL: no guest, no parameters */
+/** ctl_guest_param() - GUEST as the parameters of a call; Return: NULL when @guest is NULL */
 struct json_object *ctl_guest_param(const char *guest);
 
 #endif

@@ -2,9 +2,9 @@
 /*
  * attach.c - `attach GUEST/CHANNEL`: stdin and stdout become the host end of a channel
  *
- * Two directions, a buffer each, and one poll(2) that asks only for what can be used. The end of
- * stdin is a half-close; the end of what the guest sends ends the program. Standard descriptors are
- * shared with other programs, so they stay in blocking mode; a pipe that poll(2) calls writable
+ * Two directions, one buffer for each, and one poll(2) that asks only for what can be used. The end
+ * of stdin is a half-close; the end of what the guest sends ends the program. Standard descriptors
+ * are shared with other programs, so they stay in blocking mode; a pipe that poll(2) calls writable
  * takes PIPE_BUF bytes without blocking, so no more is written at a time.
  */
 #include <errno.h>
@@ -29,7 +29,7 @@
  * struct way - one direction
  * @from: read from here
  * @to: write to here
- * @to_max: bytes a write
+ * @to_max: bytes per write
  * @at: first byte of @buf that is not written
  * @end: behind its last byte
  * @eof: nothing more comes
@@ -125,7 +125,7 @@ static enum ctl_exit pump_both(int fd, unsigned long long *received)
 	return CTL_REFUSED;
 }
 
-/* A connection that brought nothing was either refused by the daemon, or the guest has ended an empty stream */
+/* Either the daemon has refused the connection, or the guest has ended an empty stream */
 static enum ctl_exit why_nothing_came(const struct ctl *ctl, const char *name,
 				      unsigned long long before)
 {
@@ -134,7 +134,7 @@ static enum ctl_exit why_nothing_came(const struct ctl *ctl, const char *name,
 
 	if (r == CTL_DONE &&
 	    ctl_number(ctl_object(channel, "endpoint"), "clients_refused") > before) {
-		ctl_error("%s: somebody is attached already", name);
+		ctl_error("%s: another client is attached already", name);
 		r = CTL_REFUSED;
 	}
 	json_object_put(result);
@@ -172,7 +172,8 @@ enum ctl_exit ctl_attach(const struct ctl *ctl, char **args)
 	enum ctl_exit r;
 
 	if (ctl->json) {
-		ctl_error("attach: what it prints is the guest's; there is no --json");
+		ctl_error(
+			"attach: --json is not possible, because stdout carries what the guest sends");
 		return CTL_USAGE;
 	}
 	r = ctl_find_channel(ctl, "attach", args[0], &result, &channel);

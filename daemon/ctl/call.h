@@ -11,7 +11,7 @@ struct json_object;
 
 /**
  * ctl_call() - call a method of the daemon
- * @ctl: where it is
+ * @ctl: how to reach it
  * @method: name
  * @params: an object, which is consumed; NULL: none
  * @result: out: json_object_put() it
@@ -23,8 +23,8 @@ enum ctl_exit ctl_call(const struct ctl *ctl, const char *method, struct json_ob
 
 /**
  * ctl_list_channels() - ask the daemon for its channels
- * @ctl: where it is
- * @guest: only of this guest; NULL: of all
+ * @ctl: how to reach it
+ * @guest: only the channels of this guest; NULL: all
  * @result: out: json_object_put() it
  *
  * Return: CTL_DONE, or another ctl_exit with a line on stderr.
@@ -37,7 +37,7 @@ enum ctl_exit ctl_list_channels(const struct ctl *ctl, const char *guest,
  * @ctl: the daemon
  * @command: for errors
  * @name: GUEST/CHANNEL
- * @result: out: keeps @channel; json_object_put() it in any case
+ * @result: out: owns @channel; json_object_put() it in any case
  * @channel: out: borrowed
  *
  * Return: CTL_DONE or another ctl_exit, with a line on stderr.

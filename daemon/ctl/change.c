@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * change.c - commands that have guests and channels come and go
+ * change.c - commands that add and remove guests and channels, and change other settings
  *
- * A guest or a channel is given as JSON, as it stands in the configuration file: as an argument, or "-"
- * for stdin.
+ * A guest or a channel is given as JSON, as in the configuration file: as an argument, or "-" for
+ * stdin.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@
 #include "util/bom.h"
 #include "util/fd.h"
 
-#define MAX_BYTES 65536 /* of a request, so of what is in it */
+#define MAX_BYTES 65536 /* the limit of a request, so of what is in it */
 
 /* Return: NULL when it is longer than any request */
 static char *read_stdin(void)
@@ -57,12 +57,12 @@ static struct json_object *parse_json(const char *text, const char *what)
 		if (object && !text[at])
 			return object;
 		ctl_error(object ? "%s: byte %zu: something follows the JSON" :
-				   "%s: byte %zu: no guest and no channel",
+				   "%s: byte %zu: neither a guest nor a channel",
 			  what, at + 1);
 		json_object_put(object);
 		return NULL;
 	}
-	ctl_error("%s is no JSON: byte %zu: %s", what, at + 1, json_tokener_error_desc(e));
+	ctl_error("%s is not JSON: byte %zu: %s", what, at + 1, json_tokener_error_desc(e));
 	return NULL;
 }
 

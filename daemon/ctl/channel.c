@@ -69,7 +69,7 @@ static void print_head(struct json_object *channel)
 	printf("%-17s %s each way\n", "ring", text_size(ctl_number(channel, "ring_bytes")).text);
 	print_members(channel, but);
 	printf("%-17s %s, %s\n", "endpoint", ctl_string(endpoint, "type"),
-	       ctl_boolean(endpoint, "connected") ? "connected" : "nobody there");
+	       ctl_boolean(endpoint, "connected") ? "connected" : "not connected");
 	print_members(endpoint, of_endpoint);
 }
 

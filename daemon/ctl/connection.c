@@ -22,12 +22,12 @@
 #include "util/fd.h"
 
 #define ANSWER_TIMEOUT_MS 30000
-#define MAX_LINE_BYTES    (512U << 20) /* the metrics of everything that a daemon can have */
+#define MAX_LINE_BYTES    (512U << 20) /* metrics of as many channels as a daemon can have */
 #define PAGE_CHANNELS     256
 
 /* Adds a line to the connection's error; @what ends before the colon */
-static enum ctl_exit note_failure(struct connection *c, enum ctl_exit r, const char *what,
-				  const char *why)
+static enum ctl_exit connection_fail(struct connection *c, enum ctl_exit r, const char *what,
+				     const char *why)
 {
 	size_t at = strlen(c->error);
 
@@ -47,7 +47,7 @@ static enum ctl_exit try_path(struct connection *c, const char *path)
 	snprintf(what, sizeof(what),
 		 c->fd == -EACCES ? "may not connect to the daemon at %s" : "no daemon at %s",
 		 path);
-	return note_failure(c, CTL_NO_DAEMON, what, strerror(-c->fd));
+	return connection_fail(c, CTL_NO_DAEMON, what, strerror(-c->fd));
 }
 
 enum ctl_exit connection_open(struct connection *c, const struct ctl *ctl)
@@ -108,8 +108,9 @@ static enum ctl_exit send_line(struct connection *c, const char *line)
 			r = wait_for(c, POLLOUT, deadline_ms);
 		}
 		if (r && r != -EINTR)
-			return note_failure(c, CTL_NO_DAEMON,
-					    "the daemon does not take the request", strerror(-r));
+			return connection_fail(c, CTL_NO_DAEMON,
+					       "cannot send the request to the daemon",
+					       strerror(-r));
 	}
 	return CTL_DONE;
 }
@@ -130,18 +131,18 @@ static enum ctl_exit receive_some(struct connection *c, long long deadline_ms)
 		char *grown = size <= MAX_LINE_BYTES ? realloc(c->buf, size) : NULL;
 
 		if (!grown)
-			return note_failure(c, CTL_NO_DAEMON, what, "its line has no end");
+			return connection_fail(c, CTL_NO_DAEMON, what, "its answer is too long");
 		c->buf = grown;
 		c->size = size;
 	}
 	r = wait_for(c, POLLIN, deadline_ms);
 	if (r)
-		return note_failure(c, CTL_NO_DAEMON, what, strerror(-r));
+		return connection_fail(c, CTL_NO_DAEMON, what, strerror(-r));
 	n = recv(c->fd, c->buf + c->end, c->size - c->end - 1, MSG_DONTWAIT);
 	if (!n)
-		return note_failure(c, CTL_NO_DAEMON, what, "it closed the connection");
+		return connection_fail(c, CTL_NO_DAEMON, what, "it closed the connection");
 	if (n < 0 && errno != EAGAIN && errno != EINTR)
-		return note_failure(c, CTL_NO_DAEMON, what, strerror(errno));
+		return connection_fail(c, CTL_NO_DAEMON, what, strerror(errno));
 	c->end += n > 0 ? (size_t)n : 0;
 	return CTL_DONE;
 }
@@ -171,7 +172,8 @@ enum ctl_exit connection_receive(struct connection *c, int timeout_ms, struct js
 		return CTL_DONE;
 	json_object_put(*object);
 	*object = NULL;
-	return note_failure(c, CTL_REFUSED, "the daemon's answer is not understood", "no object");
+	return connection_fail(c, CTL_REFUSED, "cannot understand the daemon's answer",
+			       "it is not a JSON object");
 }
 
 /* @params is consumed */
@@ -204,7 +206,8 @@ static enum ctl_exit take_result(struct connection *c, struct json_object *respo
 	*result = json_object_get(ctl_object(response, "result"));
 	if (*result)
 		return CTL_DONE;
-	return note_failure(c, CTL_REFUSED, "the daemon's answer is not understood", "no result");
+	return connection_fail(c, CTL_REFUSED, "cannot understand the daemon's answer",
+			       "it has no result");
 }
 
 enum ctl_exit connection_call(struct connection *c, const char *method, struct json_object *params,
@@ -216,7 +219,7 @@ enum ctl_exit connection_call(struct connection *c, const char *method, struct j
 
 	*result = NULL;
 	r = line ? send_line(c, line) :
-		   note_failure(c, CTL_REFUSED, "cannot make the request", "out of memory");
+		   connection_fail(c, CTL_REFUSED, "cannot make the request", "out of memory");
 	if (!r)
 		r = connection_receive(c, ANSWER_TIMEOUT_MS, &response);
 	if (r)

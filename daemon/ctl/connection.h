@@ -13,12 +13,12 @@ struct json_object;
 
 /**
  * struct connection - a connection
- * @fd: it
+ * @fd: its socket
  * @buf: what was received; owned
- * @at: first byte of @buf that was not taken
- * @end: behind its last one
+ * @at: the first byte of @buf that was not taken
+ * @end: behind the last byte of @buf
  * @size: room in @buf
- * @error: after an error: a sentence, or several, each on a line
+ * @error: after an error: one or more sentences, one per line
  */
 struct connection {
 	int fd;
@@ -27,7 +27,10 @@ struct connection {
 	char error[1024];
 };
 
-/** connection_open() - connect to the daemon of @ctl; connection_close() it in any case; Return: CTL_DONE or CTL_NO_DAEMON */
+/**
+ * connection_open() - connect to the daemon of @ctl; connection_close() it in any case; Return:
+ * CTL_DONE or CTL_NO_DAEMON
+ */
 enum ctl_exit connection_open(struct connection *c, const struct ctl *ctl);
 
 /** connection_close() - end a connection, if there is one */
@@ -49,7 +52,7 @@ enum ctl_exit connection_call(struct connection *c, const char *method, struct j
  * connection_channels() - `channel.list`, a page at a time
  * @c: connection
  * @guest: only of this guest; NULL: of all
- * @result: out: as of one call for all of them; json_object_put() it
+ * @result: out: as one call for all of them would return; json_object_put() it
  *
  * Return: as connection_call().
  */
@@ -59,12 +62,12 @@ enum ctl_exit connection_channels(struct connection *c, const char *guest,
 /**
  * connection_receive() - wait for a line
  * @c: connection
- * @timeout_ms: for so long; -1: for ever
- * @object: out: what stands in it
+ * @timeout_ms: for how long; -1: without a limit
+ * @object: out: the object in the line; json_object_put() it
  *
- * With -1 it also ends when whoever reads stdout has gone.
+ * With -1 the wait also ends when nobody reads stdout any longer.
  *
- * Return: CTL_DONE; CTL_REFUSED: it is no JSON; CTL_NO_DAEMON.
+ * Return: CTL_DONE; CTL_REFUSED: the line is not a JSON object; CTL_NO_DAEMON.
  */
 enum ctl_exit connection_receive(struct connection *c, int timeout_ms, struct json_object **object);
 

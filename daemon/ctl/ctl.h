@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-/** CTL_MAX_KINDS - kinds of events that can be asked for */
+/** CTL_MAX_KINDS - the most kinds of events that one command can name */
 #define CTL_MAX_KINDS 64
 
 /** enum ctl_exit - exit statuses, part of the interface */
@@ -17,12 +17,12 @@ enum ctl_exit { CTL_DONE, CTL_REFUSED, CTL_USAGE, CTL_NO_DAEMON };
  * struct ctl - how to reach the daemon, how to speak to the user, and the options of commands
  * @socket: path of the control socket; NULL: look in the usual places
  * @json: print results as JSON
- * @names: only names
- * @count: how often, or how many; NULL: not given
+ * @names: print only names
+ * @count: of updates or events; NULL: not given
  * @delay: seconds; NULL: not given
- * @sort: by what; NULL: not given
- * @guest: of which guest; NULL: of all
- * @way: over which way; NULL: not given
+ * @sort: the order; NULL: not given
+ * @guest: only this guest; NULL: all
+ * @way: the way in; NULL: not given
  * @memory: MiB; NULL: not given
  * @libvirt: for libvirt, and which part; NULL: not for it
  * @cloud_hypervisor: for Cloud Hypervisor
@@ -33,7 +33,7 @@ struct ctl {
 	const char *count, *delay, *sort, *guest, *way, *memory, *libvirt;
 };
 
-/* Commands; @args end with NULL, and are as many as the command has */
+/* Commands; @args ends with NULL, and main.c has checked how many there are */
 enum ctl_exit ctl_status(const struct ctl *ctl, char **args);
 enum ctl_exit ctl_guests(const struct ctl *ctl, char **args);
 enum ctl_exit ctl_channels(const struct ctl *ctl, char **args);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * events.c - `events`: what happens, a line each, as it happens
+ * events.c - `events`: state changes as they happen, one per line
  */
 #include <stdio.h>
 #include <string.h>
@@ -93,7 +93,7 @@ static enum ctl_exit follow(const struct ctl *ctl, struct connection *c, unsigne
 		}
 		json_object_put(line);
 		if (fflush(stdout))
-			return CTL_DONE; /* main() tells */
+			return CTL_DONE; /* main() reports the error */
 	}
 	return CTL_DONE;
 }

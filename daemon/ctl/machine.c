@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * machine.c - what joins a virtual machine to a guest of the daemon, for each that can be joined
+ * machine.c - what connects a virtual machine to a guest of the daemon, for each kind of machine
  *
- * The memory must be shared, or the daemon sees none of it, and QEMU says nothing. In mode `connect`
- * QEMU listens, and waits at its start for the daemon; a daemon that comes back later is let in
- * again. Cloud Hypervisor and the devices that libvirt knows only connect.
+ * The memory must be shared, or the daemon sees none of it, and QEMU does not report that. In mode
+ * `connect` QEMU listens, and waits at its start for the daemon; a daemon that comes back later can
+ * connect again. Cloud Hypervisor and the devices that libvirt knows can only connect.
  */
 
 #include "ctl/machine.h"
@@ -18,15 +18,15 @@
 #include "ctl/quote.h"
 #include "util/fd.h"
 
-/* The driver takes the file systems whose tag begins with "okl4fs", and leaves the rest to virtiofs */
+/* The driver takes file systems whose tag begins with "okl4fs", and leaves the rest to virtiofs */
 #define TAG "okl4fs0"
 
 #define FS_DEVICE "vhost-user-fs-pci,chardev=okl4fs,tag=" TAG
 
-/* The generic device: a virtio id that nothing in Linux drives, a control and an event queue */
+/* The generic device: a virtio id that no driver of Linux takes; a control and an event queue */
 #define GENERIC_ID "38"
 
-/* Buffers in a queue where one has to say it: what QEMU takes by itself */
+/* Buffers per queue, where the size must be given: QEMU's default */
 #define QUEUE_SIZE "128"
 
 #if defined(__x86_64__)
@@ -114,7 +114,7 @@ char *machine_filesystem(const struct machine *m)
 	return filesystem_xml(m, "");
 }
 
-/* libvirt hands out slots of the bus from the lowest up and does not know of this device, so it sits at 0x10 */
+/* libvirt does not know of this device and hands out slots from the lowest up, so it is at 0x10 */
 static char *commandline_xml(const struct machine *m)
 {
 	_cleanup_free_ char *qemu = quote_qemu(m->socket);
@@ -123,8 +123,8 @@ static char *commandline_xml(const struct machine *m)
 
 	if (!path ||
 	    asprintf(&xml,
-		     "  <!-- QEMU listens, which no <filesystem> does; libvirt does not look "
-		     "after it -->\n"
+		     "  <!-- QEMU listens, which a <filesystem> cannot do; libvirt does not "
+		     "manage this device -->\n"
 		     "  <qemu:commandline>\n"
 		     "    <qemu:arg value='-chardev'/>\n"
 		     "    <qemu:arg value='socket,id=okl4fs,path=%s,server=on'/>\n"
@@ -148,12 +148,12 @@ char *machine_domain(const struct machine *m)
 		     "  <!-- type='kvm' where KVM works. Add a disk, or <kernel> and <initrd> to <os>. -->\n"
 		     "  <name>%s</name>\n"
 		     "  <memory unit='MiB'>%lu</memory>\n"
-		     "  <!-- without this okl4fsd sees nothing of the guest -->\n"
+		     "  <!-- without this okl4fsd cannot see the memory -->\n"
 		     "  <memoryBacking>\n"
 		     "    <source type='memfd'/>\n"
 		     "    <access mode='shared'/>\n"
 		     "  </memoryBacking>\n"
-		     "  <!-- one alone has no atomic instructions under type='qemu' -->\n"
+		     "  <!-- a single CPU has no atomic instructions under type='qemu' -->\n"
 		     "  <vcpu>2</vcpu>\n"
 		     "  <os>\n"
 		     "    <type" LIBVIRT_MACHINE ">hvm</type>\n"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * machine.h - what joins a virtual machine to a guest of the daemon, for each that can be joined
+ * machine.h - what connects a virtual machine to a guest of the daemon, for each kind of machine
  */
 #ifndef OKL4FSD_CTL_MACHINE_H
 #define OKL4FSD_CTL_MACHINE_H
@@ -8,10 +8,10 @@
 #include <stdbool.h>
 
 /**
- * struct machine - a virtual machine to be
- * @guest: name of the guest that it is to the daemon
+ * struct machine - a virtual machine that is to be started
+ * @guest: the name that the daemon knows it by
  * @socket: absolute path of the vhost-user socket
- * @listens: it listens there, and the daemon connects
+ * @listens: the machine listens there, and the daemon connects
  * @generic: the way in is `generic`, else `fs`
  * @memory_mib: its memory
  */
@@ -23,12 +23,12 @@ struct machine {
 	unsigned long memory_mib;
 };
 
-/** N_MACHINE_WORDS - as many words as any program gets */
+/** N_MACHINE_WORDS - the most words that any program gets */
 #define N_MACHINE_WORDS 10
 
 /**
  * struct machine_words - arguments of a program, pairs of an option and its value
- * @word: strings that are the struct's
+ * @word: strings; owned
  * @n: how many
  */
 struct machine_words {
@@ -39,7 +39,7 @@ struct machine_words {
 /**
  * machine_qemu() - arguments of QEMU
  * @m: machine
- * @out: empty; to be given to machine_free() whatever comes of it
+ * @out: empty; machine_free() it in any case
  *
  * Return: 0, or -ENOMEM.
  */
@@ -53,9 +53,9 @@ void machine_free(struct machine_words *words);
 
 /**
  * machine_domain() - a whole domain of libvirt
- * @m: machine; its way is `fs`, and there is no control character in its socket's path
+ * @m: machine; its way is `fs`, and its socket's path has no control character
  *
- * Return: XML, a new string; NULL when there is no memory.
+ * Return: XML, a new string; NULL: out of memory.
  */
 char *machine_domain(const struct machine *m);
 

@@ -18,41 +18,41 @@ static const char usage_text[] =
 	"  status                what the daemon is doing\n"
 	"  guests                all guests\n"
 	"  channels [GUEST]      all channels, or those of a guest\n"
-	"      --names           guests, channels: only their names, a line each\n"
+	"      --names           guests, channels: only the names, one per line\n"
 	"  channel GUEST/CHANNEL everything about a channel\n"
-	"  top [GUEST]           what moves, live; q ends it\n"
-	"      -d, --delay SECONDS  between two looks; 1 by default\n"
-	"      -n, --count COUNT    end after so many; 0: never\n"
+	"  top [GUEST]           live view of what the channels move; q quits\n"
+	"      -d, --delay SECONDS  time between two updates, 1 by default\n"
+	"      -n, --count COUNT    end after COUNT updates; 0: never\n"
 	"      -k, --sort KEY       list, name, rate, to-host, to-guest, fill or stalls\n"
-	"  events [KIND...]      what happens, as it happens; of these kinds or groups of them only\n"
-	"      -g, --guest GUEST    of this guest only\n"
-	"      -n, --count COUNT    end after so many\n"
-	"  metrics               what Prometheus would be told\n"
+	"  events [KIND...]      state changes as they happen; only of these kinds or groups of kinds\n"
+	"      -g, --guest GUEST    only of this guest\n"
+	"      -n, --count COUNT    end after COUNT events\n"
+	"  metrics               the metrics that Prometheus scrapes\n"
 	"  qemu-args GUEST [--way fs|generic] [--memory MIB]\n"
-	"                        what joins a QEMU to the daemon, to be pasted\n"
-	"            --libvirt   the same as a domain of libvirt; --libvirt=filesystem: its device alone\n"
-	"            --cloud-hypervisor  the same as arguments of Cloud Hypervisor\n"
-	"  attach GUEST/CHANNEL  join stdin and stdout to a channel with endpoint unix-listen\n"
+	"                        arguments that connect a QEMU to the daemon, ready to paste\n"
+	"            --libvirt   as a libvirt domain; --libvirt=filesystem: only its device\n"
+	"            --cloud-hypervisor  as arguments of Cloud Hypervisor\n"
+	"  attach GUEST/CHANNEL  connect stdin and stdout to a channel with endpoint unix-listen\n"
 	"  guest-add JSON        serve one more guest, described as in the configuration file\n"
-	"  guest-remove GUEST    serve a guest no longer\n"
-	"  channel-add GUEST JSON       offer one more channel, described likewise\n"
-	"  channel-remove GUEST/CHANNEL offer a channel no longer\n"
+	"  guest-remove GUEST    stop serving a guest\n"
+	"  channel-add GUEST JSON       offer one more channel, described in the same way\n"
+	"  channel-remove GUEST/CHANNEL stop offering a channel\n"
 	"  channel-reset GUEST/CHANNEL  end a channel's stream; the guest can begin a new one\n"
-	"  reload                read the configuration file again and become what it says\n"
+	"  reload                read the configuration file again and apply it\n"
 	"  log-level [LEVEL]     what the daemon logs: err, warning, notice, info or debug\n"
 	"  version               versions of okl4fsctl and of the daemon\n"
 	"  help                  this text\n"
 	"\n"
-	"JSON may be - for stdin. What these change lasts until the next reload.\n"
+	"JSON can be - for stdin. These changes last until the next reload.\n"
 	"\n"
-	"  -s, --socket SOCKET   the daemon's control socket; else $XDG_RUNTIME_DIR/okl4fs/control.sock,\n"
-	"                        then /run/okl4fs/control.sock\n"
+	"  -s, --socket SOCKET   the daemon's control socket; by default\n"
+	"                        $XDG_RUNTIME_DIR/okl4fs/control.sock, then /run/okl4fs/control.sock\n"
 	"      --json            print results as JSON\n"
 	"  -h, --help            this text\n"
 	"\n"
 	"Exit status: 0 done, 1 refused, 2 usage, 3 no daemon\n";
 
-/* Options that every command takes: "+" ends them at the command, whose own follow it */
+/* Options that every command takes. "+" ends them at the command; its own options follow it */
 #define COMMON_OPTIONS                                                                  \
 	{ "socket", required_argument, NULL, 's' }, { "json", no_argument, NULL, 'j' }, \
 	{                                                                               \
@@ -119,12 +119,6 @@ static const struct command commands[] = {
 	{ "log-level", 0, 1, ctl_log_level, common, ":s:h" },
 };
 
-/**
- * find_command() - look a command up
- * @name: its name
- *
- * Return: it, or NULL with a line on stderr.
- */
 static const struct command *find_command(const char *name)
 {
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
@@ -222,9 +216,9 @@ int main(int argc, char **argv)
 	struct ctl ctl = { .socket = NULL };
 	int r;
 
-	if (fd_open_standard()) /* else the connection could be what is written to */
+	if (fd_open_standard()) /* else the connection could become stdout */
 		return CTL_REFUSED;
-	setlocale(LC_CTYPE, "C.UTF-8"); /* of names; numbers are written in one way only */
+	setlocale(LC_CTYPE, "C.UTF-8"); /* for names; numbers do not depend on the locale */
 	signal(SIGPIPE, SIG_IGN);
 	if (argc)
 		argv[0] = name;

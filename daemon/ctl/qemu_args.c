@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * qemu_args.c - `qemu-args GUEST`: what joins a virtual machine to the daemon, to be pasted
+ * qemu_args.c - `qemu-args GUEST`: what connects a virtual machine to the daemon, ready to paste
  */
 #include <errno.h>
 #include <stdio.h>
@@ -44,12 +44,12 @@ static bool read_memory(const char *text, unsigned long *out)
 	if (text[strspn(text, "0123456789")] == 0 && end != text && !errno && *out &&
 	    *out <= MEMORY_MIB_MAX)
 		return true;
-	ctl_error("qemu-args: --memory: \"%s\" is no number of MiB from 1 to %lu", text,
+	ctl_error("qemu-args: --memory: \"%s\" is not a number of MiB from 1 to %lu", text,
 		  MEMORY_MIB_MAX);
 	return false;
 }
 
-static bool read_options(const struct ctl *ctl, enum target *target, struct machine *m)
+static bool read_qemu_options(const struct ctl *ctl, enum target *target, struct machine *m)
 {
 	static const char *const ways[] = { "fs", "generic" };
 	static const char *const parts[] = { "domain", "filesystem" };
@@ -67,7 +67,7 @@ static bool read_options(const struct ctl *ctl, enum target *target, struct mach
 	if (ctl->cloud_hypervisor)
 		ctl_error("qemu-args: --libvirt or --cloud-hypervisor, not both");
 	else if (m->generic)
-		ctl_error("qemu-args: libvirt has the way fs only");
+		ctl_error("qemu-args: libvirt supports only the way fs");
 	return !ctl->cloud_hypervisor && !m->generic;
 }
 
@@ -146,7 +146,7 @@ static bool is_possible(enum target target, const struct machine *m)
 		return false;
 	}
 	if (m->generic && m->listens)
-		ctl_error("%s: warning: this QEMU ends when a second daemon connects; better "
+		ctl_error("%s: warning: this QEMU ends when a second daemon connects; prefer "
 			  "\"socket_mode\": \"listen\"",
 			  m->guest);
 	return true;
@@ -159,7 +159,7 @@ enum ctl_exit ctl_qemu_args(const struct ctl *ctl, char **args)
 	struct machine m;
 	enum ctl_exit r;
 
-	if (!read_options(ctl, &target, &m))
+	if (!read_qemu_options(ctl, &target, &m))
 		return CTL_USAGE;
 	r = ctl_call(ctl, "guest.list", ctl_guest_param(args[0]), &result);
 	if (r)

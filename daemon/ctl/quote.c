@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * quote.c - any text as one word of somebody else's language
+ * quote.c - any text as one word of another language
  */
 
 #include "ctl/quote.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * quote.h - any text as one word of somebody else's language
+ * quote.h - any text as one word of another language
  *
- * Each returns a new string, or NULL when there is no memory.
+ * Each function returns a new string; NULL: out of memory.
  */
 #ifndef OKL4FSD_CTL_QUOTE_H
 #define OKL4FSD_CTL_QUOTE_H
@@ -24,7 +24,7 @@ char *quote_cloud(const char *text);
 /** quote_xml() - @text, which has no control character, as an attribute's value between '' */
 char *quote_xml(const char *text);
 
-/** quote_has_control() - whether @text holds a control character, which no XML can hold */
+/** quote_has_control() - whether @text holds a control character, which XML cannot hold */
 bool quote_has_control(const char *text);
 
 #endif

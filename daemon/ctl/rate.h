@@ -24,10 +24,17 @@ struct look {
 	unsigned long long at_us;
 };
 
-/** look_take() - look; @guest NULL: at all guests; look_drop() it in any case; Return: ctl_exit, noted in @c */
+/**
+ * look_take() - ask the daemon
+ * @look: out; look_drop() it in any case
+ * @c: connection
+ * @guest: only this guest; NULL: all
+ *
+ * Return: ctl_exit, with the error in @c.
+ */
 enum ctl_exit look_take(struct look *look, struct connection *c, const char *guest);
 
-/** look_drop() - let it go */
+/** look_drop() - free what a look owns */
 void look_drop(struct look *look);
 
 #define RATE_ENUMERATOR(upper, name, unit, help) RATE_##upper,
@@ -55,8 +62,8 @@ struct way_rates {
  * @state: its state; likewise
  * @idx: its place in the daemon's list
  * @ring_bytes: size of each ring
- * @tail_bytes: what streams whose guest has gone have left
- * @lost_bytes: what nobody will have
+ * @tail_bytes: bytes of a guest that has gone, still to be delivered
+ * @lost_bytes: bytes that were lost
  * @known: there are rates: the channel was there at the first look, and is the same
  * @to_host: fwd
  * @to_guest: bwd
@@ -78,8 +85,8 @@ bool rates_same_daemon(const struct look *before, const struct look *now);
  * @now: second look
  * @list: out: to be freed
  *
- * A counter that went back is that of another channel of the same name, or of another daemon; then
- * nothing is known.
+ * A counter that went back belongs to another channel of the same name, or to another daemon; then
+ * there are no rates.
  *
  * Return: how many.
  */

@@ -88,12 +88,6 @@ enum ctl_exit ctl_metrics(const struct ctl *ctl, char **args)
 	return call_and_show(ctl, "metrics.get", show_metrics);
 }
 
-/**
- * guest_state() - a guest's state in a word
- * @guest: guest
- *
- * Return: the word.
- */
 static const char *guest_state(struct json_object *guest)
 {
 	if (ctl_boolean(guest, "ready"))
@@ -141,12 +135,6 @@ enum ctl_exit ctl_guests(const struct ctl *ctl, char **args)
 	return call_and_show(ctl, "guest.list", ctl->names ? show_guest_names : show_guests);
 }
 
-/**
- * channel_note() - what else there is to say of a channel
- * @channel: channel
- *
- * Return: it.
- */
 static const char *channel_note(struct json_object *channel)
 {
 	static const char *const keys[] = { "path", "file", "address" };
@@ -166,7 +154,7 @@ static void show_channels(struct json_object *result)
 	struct json_object *list;
 	size_t n = ctl_list(result, "channels", &list);
 
-	table_row(&t, (const char *const[]){ "GUEST", "CHANNEL", "STATE", "ENDPOINT", "JOINED",
+	table_row(&t, (const char *const[]){ "GUEST", "CHANNEL", "STATE", "ENDPOINT", "CONNECTED",
 					     "RING", "TO HOST", "TO GUEST", "" });
 	for (size_t i = 0; i < n; i++) {
 		struct json_object *c = json_object_array_get_idx(list, i);

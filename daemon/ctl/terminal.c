@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * terminal.c - a terminal that is drawn on, and given back as it was
+ * terminal.c - drawing on a terminal, and restoring it afterwards
  *
- * Signals are blocked and waited for with the keys, by signalfd(2). So no handler runs in the middle of
- * anything, and one that ends the program is sent again after the terminal was given back.
+ * Signals are blocked, and signalfd(2) reports them like keys. So no handler interrupts anything,
+ * and a signal that ends the program is raised again after the terminal was restored.
  */
 
 #include "ctl/terminal.h"
@@ -54,7 +54,7 @@ static void take_terminal(void)
 	term.is_open = true;
 }
 
-static void watch_signals(void)
+static void block_signals(void)
 {
 	sigset_t set;
 
@@ -75,7 +75,7 @@ static void watch_signals(void)
 
 void terminal_open(void)
 {
-	watch_signals();
+	block_signals();
 	if (!term.is_open)
 		take_terminal();
 }
@@ -103,7 +103,7 @@ void terminal_size(size_t *columns, size_t *rows)
 	*rows = size.ws_row;
 }
 
-/* Gives the terminal back first, as the signal may end or stop the program */
+/* Restores the terminal first, as the signal may end or stop the program */
 static void obey_signal(int number)
 {
 	bool was_open = term.is_open;
@@ -135,7 +135,7 @@ enum terminal_event terminal_wait(long *timeout_ms, char *key)
 {
 	long end = (long)clock_ms() + *timeout_ms;
 
-	watch_signals();
+	block_signals();
 	for (;;) {
 		struct pollfd p[2] = { { .fd = term.signal_fd, .events = POLLIN },
 				       { .fd = term.is_open && term.has_keys ? STDIN_FILENO : -1,

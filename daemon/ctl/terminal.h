@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * terminal.h - a terminal that is drawn on, and given back as it was
+ * terminal.h - drawing on a terminal, and restoring it afterwards
  */
 #ifndef OKL4FSD_CTL_TERMINAL_H
 #define OKL4FSD_CTL_TERMINAL_H
@@ -17,25 +17,25 @@ bool terminal_is_one(void);
 /**
  * terminal_open() - take stdout's terminal: another screen, no echo, no cursor
  *
- * It is given back by terminal_close(), at exit(3), and when a signal ends or stops the program.
+ * It is restored by terminal_close(), at exit(3), and when a signal ends or stops the program.
  */
 void terminal_open(void);
 
-/** terminal_close() - give it back; as often as wanted */
+/** terminal_close() - restore it; does nothing when it was not taken */
 void terminal_close(void);
 
-/** terminal_size() - how large it is now; 80 by 24 when it does not tell */
+/** terminal_size() - how large it is now; 80 by 24 when the terminal does not say */
 void terminal_size(size_t *columns, size_t *rows);
 
 /**
  * terminal_wait() - wait for a key
- * @timeout_ms: for so long; the rest is left in it
+ * @timeout_ms: in: for how long; out: how much of it is left
  * @key: out, for TERMINAL_KEY
  *
- * Also waits without a terminal. Signals that end a program end it, after the terminal was given back.
+ * Also waits without a terminal. A signal that ends the program first restores the terminal.
  *
- * Return: TERMINAL_TIME: the time is over; TERMINAL_KEY; TERMINAL_DRAW: the size has changed, or the
- * program was stopped and goes on.
+ * Return: TERMINAL_TIME: the time is over; TERMINAL_KEY; TERMINAL_DRAW: the size has changed, or
+ * the program continues after a stop.
  */
 enum terminal_event terminal_wait(long *timeout_ms, char *key);
 

@@ -2,8 +2,9 @@
 /*
  * text.c - text for people
  *
- * Names come from configurations and from whoever may use the control socket, so they may hold what a
- * terminal would obey. The locale of main() is C.UTF-8, whatever the user's is: names are UTF-8.
+ * Names come from configurations and from users of the control socket, so they may hold what a
+ * terminal would obey. The locale of main() is C.UTF-8, whatever the user's locale is, because
+ * names are UTF-8.
  */
 
 #include "ctl/text.h"
@@ -52,7 +53,7 @@ char *text_safe(const char *text)
 		wchar_t c;
 		size_t n = mbrtowc(&c, text, (size_t)(end - text), &state);
 
-		if (n > (size_t)(end - text)) { /* no UTF-8 */
+		if (n > (size_t)(end - text)) { /* not UTF-8 */
 			to += sprintf(to, "\\x%02x", (unsigned char)*text++);
 			memset(&state, 0, sizeof(state));
 			continue;
@@ -61,7 +62,8 @@ char *text_safe(const char *text)
 			to = mempcpy(to, text, n);
 		} else if (n == 1) {
 			to += sprintf(to, "\\x%02x", (unsigned int)c);
-		} else if (n < 4) { /* two bytes or three: six characters, of eight at least */
+		} else if (n <
+			   4) { /* two or three bytes: room for eight or more, and it takes six */
 			to += sprintf(to, "\\u%04x", (unsigned int)c);
 		} else {
 			to += sprintf(to, "\\U%08x", (unsigned int)c);
@@ -109,7 +111,7 @@ void text_cut(char *text, size_t columns)
 		sum += one;
 		at += n;
 	}
-	if (columns) /* what is cut off has a byte at least */
+	if (columns) /* at least one byte was cut off, so there is room */
 		*at++ = '~';
 	*at = 0;
 }

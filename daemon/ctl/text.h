@@ -12,16 +12,17 @@
  * text_safe() - a text as it can be shown
  * @text: any bytes
  *
- * What could move the cursor, hide or turn around other text, or is no UTF-8, is shown as "\x1b" or "\u202e".
+ * Bytes that could move the cursor, hide or reverse other text, or are not UTF-8, become "\x1b" or
+ * "\u202e".
  *
- * Return: a new string, to be freed; ends the program when there is no memory.
+ * Return: a new string, to be freed. Without memory it ends the program.
  */
 char *text_safe(const char *text);
 
-/** text_columns() - how many columns of a terminal a text takes that text_safe() returned */
+/** text_columns() - how many columns of a terminal a text of text_safe() takes */
 size_t text_columns(const char *text);
 
-/** text_cut() - shorten a text that text_safe() returned to some columns, in place; the last one is "~" */
+/** text_cut() - shorten a text of text_safe() to @columns, in place; then it ends with "~" */
 void text_cut(char *text, size_t columns);
 
 /* A number for people */
@@ -35,10 +36,10 @@ struct text_number text_size(unsigned long long bytes);
 /** text_count() - digits */
 struct text_number text_count(unsigned long long n);
 
-/** text_rate() - something a second, in at most five characters: "0", "9.9", "1234", "12.3k" */
+/** text_rate() - something per second, in at most five characters: "0", "9.9", "1234", "12.3k" */
 struct text_number text_rate(double per_s);
 
-/** text_byte_rate() - bytes a second, in at most ten characters: "1.5 GiB/s" */
+/** text_byte_rate() - bytes per second, in at most ten characters: "1.5 GiB/s" */
 struct text_number text_byte_rate(double per_s);
 
 /** text_duration() - "1 d 2 h 3 min 4 s" */
@@ -62,7 +63,7 @@ struct table {
 /** table_row() - add a row: as many texts as there are columns, shown by text_safe() */
 void table_row(struct table *t, const char *const texts[]);
 
-/** table_print() - print it, aligned, and let it go */
+/** table_print() - print the table, aligned, and free it */
 void table_print(struct table *t);
 
 #endif

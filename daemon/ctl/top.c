@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * top.c - `top`: what moves, live
+ * top.c - `top`: a live view of what the channels move
  *
- * The daemon is looked at every so often, and what is shown are the differences between two looks. On a
- * terminal they are drawn over each other, and keys are obeyed; elsewhere they are printed one after the
- * other. A daemon that went away is waited for, on a terminal; elsewhere that is the end.
+ * It asks the daemon at intervals, and shows the differences between two answers ("looks"). On a
+ * terminal each replaces the one before, and the user can press keys; elsewhere they are printed
+ * one after the other. When the daemon goes away, a terminal waits for it; elsewhere the program
+ * ends.
  */
 #include <errno.h>
 #include <langinfo.h>
@@ -28,13 +29,13 @@
 
 /**
  * struct top - what runs
- * @ctl: the daemon
+ * @ctl: how to reach the daemon
  * @delay_ms: between two looks
- * @count: how often it is shown; 0: for ever
+ * @count: how many updates to show; 0: no limit
  * @sort: order
- * @live: on a terminal
+ * @live: draws on a terminal
  * @view: how it is shown
- * @before: the look before
+ * @before: the look before the last one
  * @now: the last look
  * @error: why there is no look now
  */

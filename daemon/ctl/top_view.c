@@ -83,7 +83,7 @@ static size_t widths(const struct top_view *view, size_t *bar)
 	size_t name = MIN_NAME + spare;
 
 	*bar = MIN_BAR;
-	/* The name has the first twelve of what there is to spare, then all have a share */
+	/* The name gets the first twelve spare columns; the bars share what is left with it */
 	if (spare > 12) {
 		*bar += (spare - 12) / 4;
 		*bar = *bar < MAX_BAR ? *bar : MAX_BAR;

@@ -9,7 +9,7 @@
 
 #include "ctl/rate.h"
 
-/** enum top_sort - by what channels are sorted */
+/** enum top_sort - the order of the channels */
 enum top_sort {
 	SORT_LIST,
 	SORT_NAME,
@@ -24,13 +24,13 @@ enum top_sort {
 /** top_sort_name() - "list", "name", ...; static memory */
 const char *top_sort_name(enum top_sort sort);
 
-/** top_sort() - sort channels: those of which most is to be told first, by name the first one first */
+/** top_sort() - sort channels: the largest value first; by name, in alphabetical order */
 void top_sort(struct rates *list, size_t n, enum top_sort sort);
 
 /**
  * struct top_view - how it is shown
  * @columns: of the terminal
- * @blocks: it has Unicode's blocks to draw bars with
+ * @blocks: it can show Unicode's block characters, which bars are drawn with
  */
 struct top_view {
 	size_t columns;
@@ -44,7 +44,7 @@ char *top_heading(const struct top_view *view);
 char *top_row(const struct top_view *view, const struct rates *r);
 
 /**
- * top_json() - everything as a line of JSON
+ * top_json() - everything as JSON
  * @list: channels
  * @n: how many
  * @before: first look

@@ -116,8 +116,8 @@ static int end_former_move(struct channel *ch)
 		return (int)filled;
 	if (copied > (uint64_t)filled) {
 		channel_log(ch, LOG_LEVEL_WARNING,
-			    "echo: %" PRIu64 " bytes written and %" PRIu64
-			    " read do not belong together",
+			    "echo: the cursors contradict each other: %" PRIu64
+			    " bytes written, %" PRIu64 " read",
 			    channel_write_pos(ch), channel_read_pos(ch));
 		channel_fail(ch, OKL4_RESUME_CURSORS);
 		return -OKL4_RESUME_CURSORS;

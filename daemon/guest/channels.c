@@ -12,7 +12,6 @@
 #include "endpoint/types.h"
 #include "guest/bell.h"
 #include "guest/leaver.h"
-#include "loop/events.h"
 #include "guest/state.h"
 #include "loop/events.h"
 
@@ -60,7 +59,7 @@ static int channel_make(struct guest_channel **out, struct guest *g,
 	return r;
 }
 
-/* The channels that a guest begins with are no news: it has no frontend yet. */
+/* The channels that a guest begins with are not posted: it has no frontend yet. */
 static void post_channel(const struct guest *g, enum events_kind kind,
 			 const struct guest_channel *gc)
 {

@@ -71,7 +71,7 @@ static void stop_serving(struct guest *g, const char *reason)
 void guest_break(struct guest *g, const struct guest_queue *q)
 {
 	log_limited(&g->limit, LOG_LEVEL_WARNING, &g->about,
-		    "queue %u: %s; the device stands still until the guest resets it", q->idx,
+		    "queue %u: %s; the device stops until the guest resets it", q->idx,
 		    q->vq.error);
 	stop_serving(g, q->vq.error);
 }
@@ -120,7 +120,7 @@ static void resume_driver(struct guest *g)
 	if (!g->driver.bell) {
 		log_limited(&g->limit, LOG_LEVEL_WARNING, &g->about,
 			    "the bell page is no longer in guest memory; "
-			    "the device stands still until the guest resets it");
+			    "the device stops until the guest resets it");
 		stop_serving(g, "the bell page is no longer in guest memory");
 		return;
 	}
@@ -192,8 +192,9 @@ static void device_memory_lost(void *device)
 	struct guest *g = device;
 
 	log_limited(&g->limit, LOG_LEVEL_WARNING, &g->about,
-		    "guest memory is gone, its file was made shorter; the frontend is dropped");
-	stop_serving(g, "guest memory is gone, its file was made shorter");
+		    "guest memory is gone because its file was made shorter; "
+		    "the frontend is dropped");
+	stop_serving(g, "guest memory is gone because its file was made shorter");
 	vhost_front_drop(g->vhost);
 }
 

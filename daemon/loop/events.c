@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * events.c - what happens to guests and channels, told from any thread to main
+ * events.c - state changes of guests and channels, reported from any thread to main
  *
- * A stack that all threads push on with one exchange each and that main takes as a whole: what it
- * took is in the reverse order, so it is turned round. Who pushes on an empty stack wakes main; the
- * others know that somebody has. Main works on a bounded number a turn, so that a guest that
- * attaches and detaches as fast as it can does not keep others from the control socket.
+ * All threads push events on a stack, with one atomic exchange each, and main takes the whole
+ * stack. It then holds the newest event first, so main reverses it. A thread that pushes on an
+ * empty stack wakes main; on a stack that is not empty, another thread has done so. Main handles a
+ * bounded number of events per turn, so that a guest that attaches and detaches as fast as it can
+ * does not block the control socket.
  */
 #include "loop/events.h"
 
@@ -21,8 +22,8 @@
 #include "util/clock.h"
 #include "util/fd.h"
 
-#define MAX_POSTED  4096 /* not yet taken; some 800 bytes each */
-#define TAKE_A_TURN 128
+#define MAX_POSTED    4096 /* not yet taken; some 800 bytes each */
+#define TAKE_PER_TURN 128
 
 static const char *const kind_names[] = {
 	[EVENTS_GUEST_ADDED] = "guest.added",
@@ -55,8 +56,8 @@ const char *events_kind_name(enum events_kind kind)
 
 /**
  * struct posted - an event that waits
- * @next: the one that was posted before it; after take_all(): behind it
- * @record: it
+ * @next: the one that was posted before it; after take_all(): after it
+ * @record: the event
  */
 struct posted {
 	struct posted *next;
@@ -69,7 +70,7 @@ static _Atomic(struct posted *) newest;
 static atomic_uint n_posted;
 static atomic_ullong n_dropped;
 static atomic_bool watched;
-static atomic_bool happened; /* the watcher is still to be told */
+static atomic_bool happened; /* the watcher has not been called yet */
 static int wake_fd = -1; /* set before other threads post, closed after they have ended */
 
 /* Main's own */
@@ -104,8 +105,7 @@ static struct posted *record_of(const struct events_fact *fact)
 	if (!p) {
 		atomic_fetch_sub(&n_posted, 1);
 		if (!atomic_fetch_add(&n_dropped, 1))
-			(void)eventfd_write(wake_fd,
-					    1); /* to be told, if nothing else wakes main */
+			(void)eventfd_write(wake_fd, 1); /* nothing else may wake main */
 		return NULL;
 	}
 	p->record = (struct events_record){
@@ -141,7 +141,7 @@ void events_post(const struct events_fact *fact)
 	while (!atomic_compare_exchange_weak_explicit(
 		&newest, &before, p, memory_order_release, /* pairs with take_all() */
 		memory_order_relaxed));
-	/* From here on @p is main's. */
+	/* From here on @p belongs to main. */
 	if (!before)
 		(void)eventfd_write(wake_fd, 1);
 }
@@ -165,7 +165,7 @@ static void hand_on(void *arg)
 {
 	uint64_t n;
 
-	for (int i = 0; i < TAKE_A_TURN && taker.oldest; i++) {
+	for (int i = 0; i < TAKE_PER_TURN && taker.oldest; i++) {
 		struct posted *p = taker.oldest;
 
 		taker.oldest = p->next;
@@ -192,10 +192,10 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 	eventfd_t n;
 
 	(void)eventfd_read(fd, &n);
-	/* Before the watcher looks, so that what happens while it does is told once more */
+	/* Cleared before the watcher looks: what happens meanwhile calls it once more */
 	if (atomic_exchange(&happened, false) && watcher.fn)
 		watcher.fn(watcher.arg);
-	/* Those that are at hand go first; their turn takes the new ones. */
+	/* Events that were taken before go first; hand_on() then takes the new ones. */
 	if (!taker.oldest)
 		hand_on(NULL);
 }

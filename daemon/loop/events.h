@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * events.h - what happens to guests and channels, told from any thread to main
+ * events.h - state changes of guests and channels, reported from any thread to main
  *
- * A thread that changes a state posts an event and goes on: posting takes no lock of the daemon's and
- * waits for nobody. Main takes the events in the order in which they were posted and numbers them.
- * While nobody wants any, posting is two loads. What main has not taken yet is bounded: more is
- * dropped, and counted.
+ * A thread that changes a state posts an event and goes on: posting takes no lock of the daemon and
+ * does not wait. Main takes the events in the order in which they were posted and numbers them.
+ * While there is no subscriber, posting is two loads. The number of events that main has not taken
+ * yet is bounded: further ones are dropped and counted.
  */
 #ifndef OKL4FSD_LOOP_EVENTS_H
 #define OKL4FSD_LOOP_EVENTS_H
@@ -21,10 +21,10 @@ struct loop;
 enum events_kind {
 	EVENTS_GUEST_ADDED,
 	EVENTS_GUEST_REMOVED,
-	EVENTS_GUEST_CONNECTED, /* a frontend is there */
+	EVENTS_GUEST_CONNECTED, /* a frontend has connected */
 	EVENTS_GUEST_READY, /* its driver has said HELLO */
 	EVENTS_GUEST_RESET, /* its driver has reset the device */
-	EVENTS_GUEST_BROKEN, /* the device stands still until the driver resets it */
+	EVENTS_GUEST_BROKEN, /* the device does nothing until the driver resets it */
 	EVENTS_GUEST_GONE, /* the frontend has left */
 	EVENTS_CHANNEL_ADDED,
 	EVENTS_CHANNEL_REMOVED,
@@ -33,7 +33,7 @@ enum events_kind {
 	EVENTS_CHANNEL_DETACHED,
 	EVENTS_CHANNEL_FAILED,
 	EVENTS_CHANNEL_RESET, /* by an operator */
-	EVENTS_CHANNEL_LOST, /* bytes that the guest wrote can not be delivered */
+	EVENTS_CHANNEL_LOST, /* bytes that the guest wrote cannot be delivered */
 	EVENTS_ENDPOINT_CONNECTED,
 	EVENTS_ENDPOINT_DISCONNECTED,
 	EVENTS_CONFIG_RELOADED,
@@ -45,7 +45,7 @@ enum events_kind {
 #define EVENTS_TEXT_BYTES 256
 
 /**
- * struct events_fact - what there is to tell; what an event has not is 0 or NULL
+ * struct events_fact - what to report; a member that an event does not have is 0 or NULL
  * @kind: what happened
  * @guest: to which guest
  * @channel: to which of its channels
@@ -63,10 +63,10 @@ struct events_fact {
 };
 
 /**
- * struct events_record - the same as it was posted
+ * struct events_record - an event after it was posted
  * @kind, @number, @instance, @again: as in struct events_fact
- * @seq: counts the events that somebody wanted, from 1
- * @realtime_us: when, by the clock on the wall, since 1970
+ * @seq: counts the events that had a subscriber, from 1
+ * @realtime_us: when, since 1970
  * @monotonic_us: when, by CLOCK_MONOTONIC
  * @guest, @channel, @text, @more: copies; "" for none
  */
@@ -78,7 +78,9 @@ struct events_record {
 	char text[EVENTS_TEXT_BYTES], more[EVENTS_TEXT_BYTES];
 };
 
-/** events_post() - tell that something has happened; any thread; @fact and its strings are copied */
+/**
+ * events_post() - report that something has happened; any thread; @fact and its strings are copied
+ */
 void events_post(const struct events_fact *fact);
 
 /**
@@ -89,12 +91,12 @@ void events_post(const struct events_fact *fact);
  */
 int events_open(struct loop *loop);
 
-/** events_close() - drop what was not taken; no other thread posts any more */
+/** events_close() - drop what was not taken; no other thread may post from here on */
 void events_close(void);
 
 /**
- * events_watch() - hear that something has happened, not what
- * @fn: called on main, once for all that was posted since the last call; NULL: no more
+ * events_watch() - learn that something has happened, but not what
+ * @fn: called on main, once for all that was posted since the last call; NULL: none
  * @arg: its argument
  *
  * Independent of events_take(). Main, after events_open().
@@ -102,8 +104,8 @@ void events_close(void);
 void events_watch(void (*fn)(void *arg), void *arg);
 
 /**
- * events_take() - have events taken, or no more
- * @take: called on main with each; NULL: nobody wants any
+ * events_take() - set the function that takes events
+ * @take: called on main with each event; NULL: there is no subscriber
  * @dropped: called on main with how many were dropped since
  * @arg: their argument
  *

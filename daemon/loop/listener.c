@@ -16,8 +16,8 @@ unsigned int accept_backoff_failed(struct accept_backoff *b, int error)
 {
 	if (!b->delay_ms)
 		log_limited(&b->limit, LOG_LEVEL_WARNING, &b->about,
-			    "%s: connections cannot be accepted: %s; trying again now and then",
-			    b->name, strerror(error));
+			    "%s: connections cannot be accepted: %s; trying again", b->name,
+			    strerror(error));
 	b->delay_ms = b->delay_ms ? 2 * b->delay_ms : REST_MS;
 	if (b->delay_ms > MAX_REST_MS)
 		b->delay_ms = MAX_REST_MS;

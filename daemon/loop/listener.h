@@ -26,8 +26,8 @@ struct event;
  * struct accept_backoff - how long a listening socket rests
  * @about: what its log lines are about; the names are borrowed
  * @name: where it listens, likewise; borrowed
- * @delay_ms: how long the last rest was; 0: all is well
- * @limit: of the log lines: descriptors may come and go
+ * @delay_ms: how long the last rest was; 0: connections are accepted
+ * @limit: of the log lines, because descriptors may come and go
  */
 struct accept_backoff {
 	struct log_about about;
@@ -39,13 +39,13 @@ struct accept_backoff {
 /** accept_backoff_failed() - accept(2) failed with @error; Return: milliseconds to rest */
 unsigned int accept_backoff_failed(struct accept_backoff *backoff, int error);
 
-/** accept_backoff_over() - a connection was accepted: descriptors are there again */
+/** accept_backoff_over() - a connection was accepted, so descriptors are free again */
 void accept_backoff_over(struct accept_backoff *backoff);
 
 /**
  * struct accept_rest - the rest of a listening socket; all zero: none
  * @backoff: how long
- * @timer: the rest is over
+ * @timer: ends the rest
  * @go_on: look for connections again
  * @arg: its argument
  */
@@ -76,13 +76,13 @@ void accept_rest_deinit(struct accept_rest *rest);
 /** accept_rest_begin() - accept(2) failed with @error: do not look until @go_on is called */
 void accept_rest_begin(struct accept_rest *rest, int error);
 
-/** accept_rest_is_on() - @go_on is going to be called */
+/** accept_rest_is_on() - whether the socket rests; then @go_on will be called */
 bool accept_rest_is_on(const struct accept_rest *rest);
 
 /**
  * struct listener - a listening socket; all zero, or after listener_stop(): none
  * @fd: the socket
- * @event: somebody connects; NULL: there is no socket
+ * @event: a client connects; NULL: there is no socket
  * @rest: used while descriptors have run out
  * @come: called for each connection; @fd is non-blocking and close-on-exec, and belongs to @come
  * @arg: its argument
@@ -101,7 +101,7 @@ struct listener {
  * @loop: loop of the calling thread
  * @about: as accept_rest_init()
  * @name: as accept_rest_init()
- * @fd: listening, non-blocking; owned from here on in every case
+ * @fd: listening, non-blocking; ownership passes in every case
  * @come: see struct listener
  * @arg: likewise
  *

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * How a turn goes: run the tasks that were scheduled before this turn, then look at all I/O that
- * is ready; block there only when no task was scheduled meanwhile. Calls from other threads come in
- * through an eventfd, which is an event like any other. There is no timeout anywhere, so a loop
+ * How a turn goes: run the tasks that were scheduled before this turn, then look at all I/O that is
+ * ready; it blocks there only when no task was scheduled meanwhile. Calls from other threads come
+ * in through an eventfd, which is an event like any other. There is no timeout anywhere, so a loop
  * with nothing to do makes no system call.
  */
 #include <errno.h>
@@ -47,10 +47,10 @@ struct loop_pending_call {
  * @lock: protects @posts, @running and the calls' @done
  * @called: some call has run, or @running has changed
  * @posts: first post
- * @posts_tail: where the next one is hung
+ * @posts_tail: where the next one is added
  * @tasks: first scheduled task; the loop's thread only
- * @tasks_tail: where the next one is hung
- * @round: stands in the list of tasks where this round ends
+ * @tasks_tail: where the next one is added
+ * @round: marks the end of this round in the list of tasks
  */
 struct loop {
 	struct event_base *base;
@@ -195,7 +195,7 @@ int loop_run(struct loop *loop)
 	}
 	atomic_store(&loop->stop, false); /* it may be run again */
 	loop_set_running(loop, false);
-	/* Who called before that is served; who calls later runs its function itself. */
+	/* Calls that came before this are served; a later caller runs its function itself. */
 	loop_run_posts(loop);
 	return r;
 }
@@ -214,7 +214,7 @@ int loop_start(struct loop *loop)
 	sigset_t block, old;
 	int r;
 
-	/* Signals are main's; those that a thread brings upon itself cannot be put off. */
+	/* Main takes the signals; those that a thread causes itself cannot be blocked. */
 	sigfillset(&block);
 	sigdelset(&block, SIGBUS);
 	sigdelset(&block, SIGSEGV);

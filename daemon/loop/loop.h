@@ -32,8 +32,8 @@ int loop_start(struct loop *loop);
 int loop_run(struct loop *loop);
 
 /**
- * loop_stop() - end loop_run() soon; for a started thread: and join it. Any thread but the loop's
- * own may do the latter
+ * loop_stop() - end loop_run() soon, and join the thread of loop_start(). Only another thread may
+ * join it
  */
 void loop_stop(struct loop *loop);
 
@@ -53,8 +53,8 @@ bool loop_is_here(const struct loop *loop);
 void loop_call(struct loop *loop, void (*fn)(void *arg), void *arg);
 
 /**
- * struct loop_post - work that any thread may leave for the loop, without waiting; the owner's
- * storage
+ * struct loop_post - work that any thread may leave for the loop, without waiting; the owner
+ * provides the memory
  * @fn: what to do; called on the loop's thread
  * @arg: its argument
  *
@@ -71,20 +71,20 @@ struct loop_post {
 /** loop_post() - run @post soon; no-op while it is queued; any thread, it does not wait */
 void loop_post(struct loop *loop, struct loop_post *post);
 
-/** loop_unpost() - a queued post does not run; any thread, but it may be running on the loop's */
+/** loop_unpost() - remove a queued post; any thread, but it may be running on the loop's */
 void loop_unpost(struct loop *loop, struct loop_post *post);
 
 /** loop_name() - as given to loop_new() */
 const char *loop_name(const struct loop *loop);
 
 /**
- * struct loop_task - work to be done on a later turn of the loop; the owner's storage
+ * struct loop_task - work to be done in a later turn of the loop; the owner provides the memory
  * @fn: what to do; called on the loop's thread
  * @arg: its argument
  *
  * Tasks run in the order in which they were scheduled, one round at a time: a task that schedules
- * itself again runs in the next round, after all I/O that is ready was looked at. This is how work
- * a wake is bounded and channels take turns.
+ * itself again runs in the next round, after the loop has looked at all I/O that is ready. So the
+ * work per wake is bounded, and channels take turns.
  */
 struct loop_task {
 	void (*fn)(void *arg);
@@ -97,10 +97,10 @@ struct loop_task {
 /** loop_schedule() - run @task soon; no-op when it is queued; loop's thread only */
 void loop_schedule(struct loop *loop, struct loop_task *task);
 
-/** loop_has_tasks() - whether others wait for their turn; loop's thread only */
+/** loop_has_tasks() - whether other tasks wait for their turn; loop's thread only */
 bool loop_has_tasks(const struct loop *loop);
 
-/** loop_cancel() - a queued task does not run; loop's thread only */
+/** loop_cancel() - remove a queued task; loop's thread only */
 void loop_cancel(struct loop *loop, struct loop_task *task);
 
 #endif

@@ -69,14 +69,14 @@ const struct counter channel_counters[] = {
 	  .at = { CHANNEL(tail_bytes) } },
 	{ .name = "lost_bytes",
 	  .metric = { "okl4fs_channel_lost_bytes", METRIC_COUNTER, "bytes",
-		      "Bytes that the guest wrote and nobody will have" },
+		      "Bytes that the guest wrote and that are lost" },
 	  .at = { CHANNEL(lost_bytes) } },
 	{ .name = NULL },
 };
 
 const struct counter endpoint_counters[] = {
 	{ .metric = { "okl4fs_endpoint_connected", METRIC_GAUGE, NULL,
-		      "Whether somebody is at the channel's host end (1) or not (0)" },
+		      "Whether a peer is connected at the channel's host end (1) or not (0)" },
 	  .at = { CHANNEL(info.connected) },
 	  .type = COUNTER_BOOL },
 	{ .name = "clients",
@@ -85,7 +85,7 @@ const struct counter endpoint_counters[] = {
 	  .at = { CHANNEL(info.clients) } },
 	{ .name = "clients_refused",
 	  .metric = { "okl4fs_endpoint_clients_refused", METRIC_COUNTER, NULL,
-		      "Clients that the channel's host end has turned away" },
+		      "Clients that the channel's host end has refused" },
 	  .at = { CHANNEL(info.refused) },
 	  .of = COUNTER_OF_LISTEN },
 	{ .name = "attempts_failed",
@@ -118,7 +118,7 @@ const struct counter way_counters[] = {
 			       .at = { CHANNEL(fwd.opens), CHANNEL(bwd.opens) } },
 	{ .name = "fill_bytes",
 	  .metric = { "okl4fs_channel_fill_bytes", METRIC_GAUGE, "bytes",
-		      "Bytes that lie in the ring; 0 while the channel is not attached" },
+		      "Bytes in the ring; 0 while the channel is not attached" },
 	  .at = { CHANNEL(fwd_fill), CHANNEL(bwd_fill) } },
 	/* The metrics of the ends are made from the phases. */
 	{ .name = "host_phase", .at = { CHANNEL(fwd_host_phase), CHANNEL(bwd_host_phase) } },

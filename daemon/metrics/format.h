@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * format.h - the text formats that metrics are read in, and which one a client asks for
+ * format.h - the text formats of the metrics, and the choice between them for each client
  *
  * OpenMetrics 1.0 (https://github.com/prometheus/OpenMetrics, specification/OpenMetrics.md), and the
  * format that Prometheus had before it, version 0.0.4.

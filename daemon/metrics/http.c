@@ -112,9 +112,9 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 	struct place *p = arg;
 
 	if (!has_ended(p)) {
-		log_info(
-			"metrics: a client has not made a request, or not taken the answer, for %d s, and is dropped",
-			REQUEST_S);
+		log_info("metrics: a client has not sent a request or read the answer for %d s and "
+			 "is dropped",
+			 REQUEST_S);
 		shutdown(bufferevent_getfd(p->bev), SHUT_RDWR);
 	}
 	release_place(p);
@@ -243,10 +243,10 @@ static void on_request(struct evhttp_request *request, void *arg)
 
 	restart_time(arg, evhttp_request_get_connection(request));
 	if (!path || strcmp(path, "/metrics") != 0) {
-		refuse_request(request, HTTP_NOTFOUND, "There is /metrics, and nothing else");
+		refuse_request(request, HTTP_NOTFOUND, "Only /metrics is served here");
 	} else if (method != EVHTTP_REQ_GET && method != EVHTTP_REQ_HEAD) {
 		evhttp_add_header(evhttp_request_get_output_headers(request), "Allow", "GET, HEAD");
-		refuse_request(request, HTTP_BADMETHOD, "Metrics can be read: GET or HEAD");
+		refuse_request(request, HTTP_BADMETHOD, "Only GET and HEAD are allowed");
 	} else {
 		send_metrics(arg, request);
 	}

@@ -62,10 +62,8 @@ struct metrics {
 
 static void write_process(struct metrics_out *out, const struct metrics *m, const struct counter *c)
 {
-	static const struct metric build = {
-		"okl4fs_build", METRIC_INFO, NULL,
-		"Version of okl4fsd and of what it speaks with guests"
-	};
+	static const struct metric build = { "okl4fs_build", METRIC_INFO, NULL,
+					     "Version of okl4fsd and of its protocol with guests" };
 	static const struct metric start = { "process_start_time_seconds", METRIC_GAUGE, "seconds",
 					     "When the process began, as seconds since 1970" };
 	static const struct metric up = { "okl4fs_uptime_seconds", METRIC_GAUGE, "seconds",
@@ -73,7 +71,7 @@ static void write_process(struct metrics_out *out, const struct metrics *m, cons
 	static const struct metric cpu = { "process_cpu_seconds", METRIC_COUNTER, "seconds",
 					   "CPU time that the process has used" };
 	static const struct metric resident = { "process_resident_memory_bytes", METRIC_GAUGE,
-						"bytes", "Memory of the process that is resident" };
+						"bytes", "Resident memory of the process" };
 	static const struct metric workers = { "okl4fs_workers", METRIC_GAUGE, NULL,
 					       "Worker threads" };
 	char labels[128], *end = metric_label(labels, "version", server_version());

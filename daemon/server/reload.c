@@ -39,7 +39,7 @@ static void warn_fixed(const struct config *old, const struct config *new)
 	    !same_text(old->control_group, new->control_group) ||
 	    old->control_mode != new->control_mode)
 		log_warning("reload: control.path, control.mode or control.group has changed; "
-			    "that takes a restart");
+			    "restart the daemon to apply that");
 }
 
 /* @list has the members that are kept; it becomes the server's. */

@@ -2,8 +2,8 @@
 /*
  * account.c - users and groups by name
  *
- * The members of a large group take more room than anybody would guess, so the buffer grows until
- * the entry fits (getgrnam_r(3), ERANGE).
+ * The members of a large group can take much room, so the buffer grows until the entry fits
+ * (getgrnam_r(3), ERANGE).
  */
 #include "util/account.h"
 

@@ -7,10 +7,10 @@
 
 #include <sys/types.h>
 
-/** account_uid() - a user's number; Return: 0, -ESRCH when there is no such user, or -errno */
+/** account_uid() - a user's number; Return: 0, -ESRCH: unknown user, or -errno */
 int account_uid(const char *name, uid_t *uid);
 
-/** account_gid() - a group's number; Return: 0, -ESRCH when there is no such group, or -errno */
+/** account_gid() - a group's number; Return: 0, -ESRCH: unknown group, or -errno */
 int account_gid(const char *name, gid_t *gid);
 
 #endif

@@ -21,15 +21,7 @@ static bool parse_port(const char *text, uint16_t *port)
 	return true;
 }
 
-/**
- * parse_host() - a name or an address
- * @a: out: host and is_numeric
- * @text: where it begins
- * @bytes: its length
- * @bracketed: it stood in brackets
- *
- * Return: NULL, or what is wrong.
- */
+/* Return: NULL, or what is wrong */
 static const char *parse_host(struct address *a, const char *text, size_t bytes, bool bracketed)
 {
 	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -49,7 +41,7 @@ static const char *parse_host(struct address *a, const char *text, size_t bytes,
 			       "has no IPv6 address in its brackets";
 	}
 	if (strchr(a->host, ':'))
-		return "must have its IPv6 address in brackets, as \"[::1]:9000\"";
+		return "must have its IPv6 address in brackets, as in \"[::1]:9000\"";
 	if (a->host[strspn(a->host, allowed)])
 		return "must have a host of A-Z a-z 0-9 . -";
 	a->is_numeric = inet_pton(AF_INET, a->host, &addr) == 1;
@@ -65,7 +57,7 @@ const char *address_parse(struct address *address, const char *text)
 
 	memset(address, 0, sizeof(*address));
 	if (!colon || (bracketed && colon[-1] != ']'))
-		return "has no port, as \"127.0.0.1:9000\" has";
+		return "must have a port, as in \"127.0.0.1:9000\"";
 	if (bracketed) {
 		text++;
 		end--;

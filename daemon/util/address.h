@@ -11,7 +11,7 @@
 #define ADDRESS_HOST_MAX 253 /* of a name (RFC 1035, section 2.3.4, without the last dot) */
 
 /**
- * struct address - where to listen, or whom to connect to
+ * struct address - where to listen, or where to connect to
  * @host: a name, an IPv4 address, or an IPv6 address without its brackets
  * @port: 1 to 65535
  * @is_numeric: @host is an address, not a name
@@ -31,7 +31,7 @@ struct address {
  */
 const char *address_parse(struct address *address, const char *text);
 
-/** address_is_loopback() - whether it can only be this machine: localhost, 127.0.0.0/8, ::1 */
+/** address_is_loopback() - whether it can only mean this machine: localhost, 127.0.0.0/8, ::1 */
 bool address_is_loopback(const struct address *address);
 
 #endif

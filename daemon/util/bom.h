@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * bom.h - byte order marks, which some editors put before a text and JSON must not have (RFC 8259,
- * section 8.1)
+ * bom.h - byte order marks: some editors put one before a text, but JSON must not have one (RFC
+ * 8259, section 8.1)
  */
 #ifndef OKL4FSD_UTIL_BOM_H
 #define OKL4FSD_UTIL_BOM_H
 
 #include <stddef.h>
 
-/** bom_refusal() - a sentence that says what to do when a text begins with one; NULL: it does not */
+/** bom_refusal() - Return: an error text when @text begins with a byte order mark, else NULL */
 const char *bom_refusal(const char *text, size_t bytes);
 
 #endif

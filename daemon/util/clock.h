@@ -3,7 +3,7 @@
  * clock.h - the time; the unit is in the name of each function
  *
  * clock_ms(), clock_us() and clock_ns() read the same monotonic clock. Deadlines and durations are
- * measured with it, because it does not jump when somebody sets the time.
+ * measured with it, because it does not jump when the time is set.
  */
 #ifndef OKL4FSD_UTIL_CLOCK_H
 #define OKL4FSD_UTIL_CLOCK_H

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/** fd_close() - close a descriptor if it is one; Return: -1, to be assigned back */
+/** fd_close() - close a descriptor, if it is not negative; Return: -1, to be assigned back */
 static inline int fd_close(int fd)
 {
 	if (fd >= 0)
@@ -34,7 +34,8 @@ static inline void freep(void *p)
 /**
  * fd_open_standard() - open descriptors 0 to 2 on /dev/null where they are not open
  *
- * Else the next socket becomes stderr, and the log goes there. Before anything else is opened.
+ * Otherwise the next socket could become stderr, and the log would go there. Call it before
+ * anything else is opened.
  *
  * Return: 0 or -errno.
  */
@@ -42,7 +43,7 @@ int fd_open_standard(void);
 
 /**
  * fd_listen_unix() - a listening, non-blocking, close-on-exec unix stream socket
- * @path: where; a file that is there is -EADDRINUSE (socket_file.h)
+ * @path: where; an existing file is -EADDRINUSE (socket_file.h)
  * @mode: permission bits; from the first moment on the file never has more than these
  * @group: group name for the file, or NULL
  * @takes_fds: connections may bring descriptors (stranger.h)
@@ -63,7 +64,7 @@ int fd_connect_unix(const char *path, bool takes_fds);
  * @mode: permission bits
  * @group: group name, or NULL to leave it
  *
- * Return: 0, -ESRCH when there is no such group, or a negated errno.
+ * Return: 0, -ESRCH when the group does not exist, or a negated errno.
  */
 int fd_set_access(const char *path, unsigned int mode, const char *group);
 

@@ -27,8 +27,8 @@
 static atomic_int log_level = LOG_LEVEL_INFO;
 
 /**
- * journal - what $JOURNAL_STREAM says stderr is, if it is there (systemd.exec(5))
- * @named: it is there
+ * journal - the file that $JOURNAL_STREAM names (systemd.exec(5))
+ * @named: the variable is set
  * @dev: device
  * @ino: inode
  */
@@ -43,7 +43,7 @@ static const char *const level_word[] = {
 };
 
 #ifdef HAVE_SYSTEMD
-/* One for ever: okl4fsd(8) lists them, and rules on them are made elsewhere. */
+/* These never change: okl4fsd(8) lists them, and users write rules that match them. */
 static const char *const event_id[] = {
 	[LOG_EVENT_NONE] = NULL,
 	[LOG_EVENT_READY] = "ebc70cb3d4da4dc28afae7c54d138cda",
@@ -55,7 +55,7 @@ static const char *const event_id[] = {
 	[LOG_EVENT_CHANNEL_FAILED] = "1d8a3be2fecf427fa1d8366514bcf13e",
 	[LOG_EVENT_STUCK] = "fb9fc3d899634341ba1118448562083a",
 };
-_Static_assert(sizeof(event_id) / sizeof(event_id[0]) == N_LOG_EVENTS, "an id an event");
+_Static_assert(sizeof(event_id) / sizeof(event_id[0]) == N_LOG_EVENTS, "an id for each event");
 #endif
 
 void log_set_level(enum log_level level)
@@ -102,7 +102,7 @@ static void log_look_for_journal(void)
 	journal.named = true;
 }
 
-/* Asked anew for each line: stderr may be redirected. */
+/* Looked up for each line: stderr may be redirected. */
 static bool log_to_journal(void)
 {
 	struct stat st;
@@ -140,7 +140,7 @@ static size_t log_escape(char *out, size_t out_bytes, const char *text)
 /**
  * struct log_fields - the fields of a line for the journal
  * @field: them
- * @text: what @field points to, but for the message
+ * @text: what @field points to, except the message
  * @n: how many
  */
 struct log_fields {
@@ -191,7 +191,7 @@ static int log_journal(const struct log_record *record)
 }
 #endif
 
-/* A stream of the journal wants "<6>" (sd-daemon(3)) and not the word. */
+/* A stream of the journal expects "<6>" (sd-daemon(3)) instead of the word. */
 static void log_stderr(bool is_journal, const struct log_record *record)
 {
 	char line[LOG_LINE_BYTES + 32];
@@ -206,14 +206,14 @@ static void log_stderr(bool is_journal, const struct log_record *record)
 
 		if (wrote >= 0)
 			done += (size_t)wrote;
-		else if (errno == EAGAIN) /* somebody else has made it non-blocking */
+		else if (errno == EAGAIN) /* another process has made it non-blocking */
 			poll(&(struct pollfd){ .fd = STDERR_FILENO, .events = POLLOUT }, 1, -1);
 		else if (errno != EINTR)
 			return;
 	}
 }
 
-/* May wait for its reader: on the log's thread, or while there is none */
+/* May wait for the reader; called on the log's thread, or while that does not run */
 static void log_emit(const struct log_record *record)
 {
 	bool is_journal = log_to_journal();
@@ -268,7 +268,7 @@ void log_write(const struct log_site *site, enum log_level level, const struct l
 	snprintf(record.guest, sizeof(record.guest), "%s", about->guest ? about->guest : "");
 	snprintf(record.channel, sizeof(record.channel), "%s",
 		 about->guest && about->channel ? about->channel : "");
-	/* Names are of OKL4FS_NAME_MAX bytes: it always fits. */
+	/* Names have at most OKL4FS_NAME_MAX bytes, so it always fits. */
 	bytes = log_subject(text, sizeof(text) / 2, about);
 	va_start(ap, fmt);
 	vsnprintf(text + bytes, sizeof(text) - bytes, fmt, ap);

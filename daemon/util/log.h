@@ -2,14 +2,14 @@
 /*
  * log.h - lines for the journal
  *
- * One line an event. When stderr is a journal stream (systemd.exec(5), JOURNAL_STREAM) it goes there
- * with fields of its own (journalctl OKL4FS_GUEST=vm1), else to stderr, with the level as a word. A
- * line begins with its subject: "guest vm1: channel intervm_test: head is more than the ring's size
- * past tail". Bytes that a peer chose are escaped, so a line is a line.
+ * One line per event. When stderr is a journal stream (systemd.exec(5), JOURNAL_STREAM) it goes
+ * there with fields of its own (journalctl OKL4FS_GUEST=vm1), else to stderr, with the level as a
+ * word. A line begins with its subject: "guest vm1: channel intervm_test: head is more than the
+ * ring's size past tail". Control characters are escaped, so that a peer cannot forge a line.
  *
  * Thread-safe. Between log_start() and log_stop() no caller waits: a thread of its own writes the
- * lines, in the order in which they came, and what is not read in time is dropped and counted
- * (log_queue.h). Before and after, the caller writes.
+ * lines, in the order in which they came, and lines that are not read in time are dropped and
+ * counted (log_queue.h). Before and after, the calling thread writes.
  */
 #ifndef OKL4FSD_UTIL_LOG_H
 #define OKL4FSD_UTIL_LOG_H
@@ -20,7 +20,7 @@
  * struct log_about - what a line is about
  * @guest: name, or NULL
  * @channel: name of a channel of that guest, or NULL
- * @event: what it tells, if it is one of these
+ * @event: which event, if the line has one
  */
 struct log_about {
 	const char *guest, *channel;
@@ -46,7 +46,7 @@ int log_level_parse(const char *word, enum log_level *level);
 const char *log_level_word(enum log_level level);
 
 /**
- * log_write() - write a line; the macros below are how
+ * log_write() - write a line; use the macros below
  * @site: where it is written
  * @level: lines above the level in force are dropped
  * @about: its subject, which begins the line; NULL: the daemon itself
@@ -57,7 +57,7 @@ __attribute__((format(printf, 4, 5))) void log_write(const struct log_site *site
 						     const struct log_about *about, const char *fmt,
 						     ...);
 
-/* Where the macro that uses it stands */
+/* The place of the macro that uses it */
 #define LOG_SITE (&(const struct log_site){ __FILE__, __func__, __LINE__ })
 
 #define log_about(level, about, ...) log_write(LOG_SITE, level, about, __VA_ARGS__)
@@ -69,7 +69,7 @@ __attribute__((format(printf, 4, 5))) void log_write(const struct log_site *site
 #define log_info(...)    log_line(LOG_LEVEL_INFO, __VA_ARGS__)
 #define log_debug(...)   log_line(LOG_LEVEL_DEBUG, __VA_ARGS__)
 
-/* Of the daemon itself, of a guest, of a channel */
+/* About the daemon itself, a guest, a channel */
 #define log_event(level, event_, ...) \
 	log_about(level, (&(const struct log_about){ .event = (event_) }), __VA_ARGS__)
 #define LOG_GUEST(guest_, event_) \

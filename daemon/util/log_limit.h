@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * log_limit.h - lines that a peer can cause, but not more of them than somebody can read
+ * log_limit.h - a limit for lines that a peer can cause
  */
 #ifndef OKL4FSD_UTIL_LOG_LIMIT_H
 #define OKL4FSD_UTIL_LOG_LIMIT_H
@@ -10,15 +10,15 @@
 
 #include "util/log.h"
 
-/* Lines a second, and at once after a quiet time */
+/* Lines per second, and how many at once after a quiet time */
 #define LOG_LIMIT_RATE  10
 #define LOG_LIMIT_BURST 20
 
 /**
- * struct log_limit - a token bucket; all zero is a full one. Its user serialises
- * @spent_ms: milliseconds' worth of lines above the rate that were let through
- * @last_ms: when it was asked last
- * @suppressed: lines that were not let through since the last one that was
+ * struct log_limit - a token bucket; all zero: full. The caller serialises its use
+ * @spent_ms: lines above the rate that were written, in milliseconds of the rate
+ * @last_ms: time of the last call
+ * @suppressed: lines that were left out since the last one that was written
  */
 struct log_limit {
 	uint64_t spent_ms, last_ms, suppressed;
@@ -28,14 +28,14 @@ struct log_limit {
  * log_limit_take() - whether a line may be written now
  * @limit: bucket
  * @now_ms: a monotonic clock
- * @suppressed: out: when it may, how many were not since the last one: say so before it
+ * @suppressed: out, with true: how many lines were left out since the last one; report them first
  *
- * Return: true when it may; always at level debug, where somebody wants to see all.
+ * Return: true when it may; at level debug always, because then all lines are wanted.
  */
 bool log_limit_take(struct log_limit *limit, uint64_t now_ms, uint64_t *suppressed);
 
 /**
- * log_write_limited() - a line, unless there were too many; log_limited() is how
+ * log_write_limited() - write a line, unless there were too many; use log_limited()
  * @limit: bucket
  * @site: as log_write()
  * @level: as log_write()

@@ -9,28 +9,28 @@
 #include "util/clock.h"
 #include "util/log_queue.h"
 
-/* What a record takes in the queue: no more of its text than there is */
+/* What a record takes in the queue besides its text */
 #define RECORD_HEAD_BYTES offsetof(struct log_record, text)
 
 enum log_queue_state {
 	LOG_QUEUE_NONE, /* there is no thread */
 	LOG_QUEUE_RUNS,
 	LOG_QUEUE_ENDING, /* the thread ends once the queue is empty */
-	LOG_QUEUE_ENDED, /* it is about to be joined */
+	LOG_QUEUE_ENDED, /* the thread can be joined */
 };
 
 /**
- * struct log_queue - the queue and its thread; all protected by @lock, which nobody holds for longer
+ * struct log_queue - the queue and its thread; all protected by @lock, which is held no longer
  * than it takes to copy a record
- * @some: the thread waits: there is nothing to write
- * @ended: log_queue_stop() waits: the thread has not ended
+ * @some: the thread waits here while there is nothing to write
+ * @ended: log_queue_stop() waits here until the thread has ended
  * @emit: as log_queue_start()
  * @bytes: the records, one after another, around the end
  * @head: where the next one goes; runs freely
  * @tail: where the oldest one is
  * @full: a line did not fit, and the queue is not half empty yet
- * @lost: lines that were dropped and have not been told yet
- * @dropped: lines that were dropped at all
+ * @lost: lines that were dropped and not reported yet
+ * @dropped: all lines that were dropped
  */
 static struct log_queue {
 	pthread_mutex_t lock;
@@ -66,7 +66,7 @@ static void queue_copy_out(void *to, size_t bytes)
 	q.tail += bytes;
 }
 
-/* Once full it stays so until it is half empty: else every other line would tell of a lost one. */
+/* Once full it stays full until it is half empty: else every other line would report a lost one. */
 static bool has_room(size_t bytes)
 {
 	size_t used = q.head - q.tail;
@@ -95,7 +95,7 @@ bool log_queue_put(struct log_record *record)
 	return queued;
 }
 
-/* The next record, or one without text for lines that were lost and after which none came */
+/* The next record; one without text reports lost lines that no other line followed */
 static bool take_record(struct log_record *record)
 {
 	if (q.head == q.tail) {
@@ -107,7 +107,7 @@ static bool take_record(struct log_record *record)
 	queue_copy_out(record, RECORD_HEAD_BYTES);
 	queue_copy_out(record->text, record->bytes);
 	if (q.head == q.tail)
-		q.head = q.tail = 0; /* the same few pages are used as long as somebody reads */
+		q.head = q.tail = 0; /* a reader that keeps up needs only the first pages */
 	return true;
 }
 
@@ -117,8 +117,8 @@ static void tell_lost(uint64_t lost)
 	struct log_record note = { .site = site, .level = LOG_LEVEL_WARNING };
 
 	note.bytes = (size_t)snprintf(note.text, sizeof(note.text),
-				      "log: %" PRIu64 " lines were dropped here, since what was "
-				      "logged before was not read in time",
+				      "log: %" PRIu64 " lines were dropped here, because the "
+				      "reader of the log was too slow",
 				      lost);
 	q.emit(&note);
 }

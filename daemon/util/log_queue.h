@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * log_queue.h - lines that wait until somebody takes them (private to log)
+ * log_queue.h - lines that wait for the thread that writes them (private to log)
  *
  * The reader of the log may stop reading. So a thread of its own writes the lines, and may sleep in
- * write(2) for as long as it takes; everybody else copies a line into LOG_QUEUE_BYTES of memory and
+ * write(2) for as long as it takes; other threads copy a line into LOG_QUEUE_BYTES of memory and
  * goes on. What does not fit is dropped and counted. Changing stderr to O_NONBLOCK instead would
  * change it for all programs that share the pipe or the terminal.
  */
@@ -26,14 +26,17 @@
 int log_queue_start(void (*emit)(const struct log_record *record));
 
 /**
- * log_queue_put() - have a line written; any thread, it does not wait
+ * log_queue_put() - hand a line to the thread that writes; any thread, it does not wait
  *
  * Return: true when the queue is responsible for it, even if that means that it was dropped; false
  * when there is no thread, and the caller may write it.
  */
 bool log_queue_put(struct log_record *record);
 
-/** log_queue_stop() - let the thread write the rest for at most @limit_ms, and end it if it could */
+/**
+ * log_queue_stop() - let the thread write the rest for at most @limit_ms; join it if it was
+ * in time
+ */
 void log_queue_stop(unsigned int limit_ms);
 
 /** log_queue_dropped() - how many lines were dropped so far; any thread */

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** enum log_level - syslog's (syslog(3)), those we use */
+/** enum log_level - the levels of syslog(3) that are used */
 enum log_level {
 	LOG_LEVEL_ERR = 3,
 	LOG_LEVEL_WARNING,
@@ -20,11 +20,11 @@ enum log_level {
 /** enum log_event - lines that programs look for: each has a MESSAGE_ID (log.c, okl4fsd(8)) */
 enum log_event {
 	LOG_EVENT_NONE,
-	LOG_EVENT_READY, /* the daemon serves */
-	LOG_EVENT_ENDING, /* it was told to end */
+	LOG_EVENT_READY, /* the daemon has started */
+	LOG_EVENT_ENDING, /* the daemon got a signal to end */
 	LOG_EVENT_RELOADED,
 	LOG_EVENT_RELOAD_REFUSED,
-	LOG_EVENT_CONNECTED, /* a guest's frontend is there */
+	LOG_EVENT_CONNECTED, /* a guest's frontend has connected */
 	LOG_EVENT_LEFT, /* a guest's frontend has left */
 	LOG_EVENT_CHANNEL_FAILED,
 	LOG_EVENT_STUCK, /* the watchdog: a thread makes no progress */
@@ -37,7 +37,7 @@ struct log_site {
 	int line;
 };
 
-/* A longer line is cut: readers of the journal want lines, and a stack has an end. */
+/* A longer line is cut: it would be hard to read, and lines are made on the stack. */
 #define LOG_LINE_BYTES 2048
 
 #define LOG_NAME_BYTES 64 /* of a guest or a channel, with its NUL */
@@ -46,7 +46,7 @@ struct log_site {
  * struct log_record - a line that is ready to be written
  * @site: as log_write()
  * @level: as log_write()
- * @event: what it tells
+ * @event: as in struct log_about
  * @lost: lines that were dropped just before it
  * @guest: the guest that it is about; empty: none
  * @channel: the channel that it is about; empty: none

@@ -68,7 +68,7 @@ int notify_take_socket(const char *name)
 			if (found >= 0)
 				continue;
 		} else {
-			log_warning("the socket \"%s\" of the service manager is not wanted here; "
+			log_warning("the socket \"%s\" of the service manager is not used; "
 				    "the control socket is called \"%s\"",
 				    names[i], name);
 		}

@@ -28,8 +28,8 @@ uint64_t notify_watchdog_us(void);
  *
  * Call this once, before there are other threads.
  *
- * Return: the descriptor, non-blocking and close-on-exec, owned by the caller; -ENOENT: there is no such
- * socket; or another negated errno, with a log line.
+ * Return: the descriptor, non-blocking and close-on-exec, owned by the caller; -ENOENT: there is
+ * no such socket; or another negated errno, with a log line.
  */
 int notify_take_socket(const char *name);
 

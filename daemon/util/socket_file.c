@@ -75,7 +75,7 @@ static void explain_lock(const struct socket_file *f, const char *lock, int erro
 			lock, strerror(-error), f->path);
 }
 
-/* A datagram socket cannot connect to a stream socket (EPROTOTYPE), so the listener notices nothing */
+/* A datagram socket cannot connect to a stream socket (EPROTOTYPE); the listener sees nothing */
 static int find_listener(const char *path)
 {
 	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -106,7 +106,7 @@ static int remove_stale(const char *path)
 	return unlink(path) && errno != ENOENT ? -errno : 0;
 }
 
-/* None, at a path */
+/* An empty one, for @path */
 static int begin_at(struct socket_file *f, const char *path)
 {
 	*f = (struct socket_file){ .path = strdup(path), .lock_fd = -1 };
@@ -179,7 +179,7 @@ int socket_file_borrow(struct socket_file *f, const char *path)
 		socket_file_release(f);
 		return r;
 	}
-	/* If it is not there, it is lost already. */
+	/* If this fails, the file is lost already. */
 	socket_file_bound(f);
 	f->borrowed = true;
 	return 0;
@@ -204,7 +204,7 @@ void socket_file_release(struct socket_file *f)
 		unlink(f->path);
 	if (f->lock_fd >= 0 && asprintf(&lock, "%s" LOCK_SUFFIX, f->path) < 0)
 		lock = NULL;
-	/* Before the lock is given up: the file may be another process's afterwards. */
+	/* Before the lock is released: afterwards the file may belong to another process. */
 	if (lock && is_same_file(f->lock_fd, lock))
 		unlink(lock);
 	fd_close(f->lock_fd);

@@ -2,14 +2,13 @@
 /*
  * socket_file.h - the file by which a listening unix socket is reached, and the lock beside it
  *
- * A socket file says nothing about who listens, and to connect in order to find out is to be a
- * client: it opens and closes the host's end of a running channel. So a daemon that listens at PATH
- * holds a flock(2) on PATH.lock for as long as the socket is its own. The kernel gives up the lock
- * with the process, so a lock file that was left behind is free. Two paths to one folder lead to
- * one lock file.
+ * A socket file does not tell which process listens. Connecting to find out would open and close
+ * the host's end of a running channel. So a daemon that listens at PATH holds a flock(2) on
+ * PATH.lock for as long as it listens. The kernel releases the lock with the process, so a lock
+ * file that a dead process left behind is free. Two paths to one folder lead to one lock file.
  *
- * Other programs know nothing of the lock. Whether one of them listens is asked with a socket of
- * another type, which cannot be connected: its listener does not notice (socket_file.c).
+ * Other programs do not know the lock. To find out whether one of them listens, the daemon tries to
+ * connect a socket of another type. That cannot succeed, and the listener does not notice.
  */
 #ifndef OKL4FSD_UTIL_SOCKET_FILE_H
 #define OKL4FSD_UTIL_SOCKET_FILE_H
@@ -22,7 +21,7 @@
  * @path: where; NULL: none
  * @lock_fd: the lock is held while this is open; -1: it is not
  * @known: @dev and @ino say which file is ours
- * @borrowed: the file is the service manager's, who removes it
+ * @borrowed: the file belongs to the service manager, which removes it
  * @dev: device of the file
  * @ino: its inode
  */
@@ -35,18 +34,18 @@ struct socket_file {
 };
 
 /**
- * socket_file_claim() - take the lock, and remove a socket file that nobody listens on
- * @f: none, or the same path, whose file was lost: then what is still ours is kept
+ * socket_file_claim() - take the lock, and remove a socket file without a listener
+ * @f: none, or one of the same path whose file was lost: then its lock is kept
  * @path: where; copied
  *
  * bind(2) and socket_file_bound() follow; socket_file_listen() is all three.
  *
- * Return: 0; -EADDRINUSE when another process listens there, also an okl4fsd that is just about to;
- * -ENOTSOCK when it is no socket; or a negated errno. With a log line when the lock is to blame.
+ * Return: 0; -EADDRINUSE when another process listens there, or an okl4fsd is about to; -ENOTSOCK
+ * when the file is not a socket; or a negated errno. If the lock is the cause, it is logged.
  */
 int socket_file_claim(struct socket_file *f, const char *path);
 
-/** socket_file_bound() - the file is there: remember which it is; Return: 0 or -errno */
+/** socket_file_bound() - the file exists now: remember which one it is; Return: 0 or -errno */
 int socket_file_bound(struct socket_file *f);
 
 /**
@@ -64,15 +63,18 @@ int socket_file_listen(struct socket_file *f, const char *path, unsigned int mod
 /**
  * socket_file_borrow() - a socket of the service manager listens at @path
  *
- * Return: 0; -EADDRINUSE when another okl4fsd holds the lock; -ENOMEM. A lock that cannot be had for
- * another reason is done without: the folder need not be ours.
+ * Return: 0; -EADDRINUSE when another okl4fsd holds the lock; -ENOMEM. If the lock cannot be taken
+ * for another reason, the socket is used without it: the folder may belong to another user.
  */
 int socket_file_borrow(struct socket_file *f, const char *path);
 
-/** socket_file_is_lost() - somebody has removed or replaced the file, so nobody can connect */
+/** socket_file_is_lost() - the file was removed or replaced, so clients cannot connect */
 bool socket_file_is_lost(const struct socket_file *f);
 
-/** socket_file_release() - remove the file if it is still ours, and give up the lock; none is allowed */
+/**
+ * socket_file_release() - remove the file if it is still ours, and release the lock; all zero is
+ * allowed
+ */
 void socket_file_release(struct socket_file *f);
 
 #endif

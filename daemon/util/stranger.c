@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What a stranger can do to the threads that close: make some of them sleep. There is always another
- * one as long as fewer than CLOSERS_MAX sleep; then descriptors wait. When many wait, messages are no
- * longer taken from connections that could bring more (those end), so that the queue has room for the
- * connections themselves. What does not fit stays open.
+ * A stranger can make some of the closing threads sleep. As long as fewer than CLOSERS_MAX sleep,
+ * there is another one; after that, descriptors wait in a queue. When many wait, connections that
+ * could bring more are ended instead of read, so that the queue has room for the connections
+ * themselves. A descriptor that does not fit stays open.
  *
- * The end of the process does not wait for a socket that lingers: exit_group(2) wakes the thread, and
- * what is closed by the end of its process does not linger. It does wait for a file of FUSE whose
- * server owes the answer to FLUSH, as nothing can end that wait but the server.
+ * The end of the process does not wait for a socket that lingers: exit_group(2) wakes the thread,
+ * and a socket that is closed by the end of its process does not linger. It does wait for a FUSE
+ * file whose server has not answered FLUSH: only the server can end that wait.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -30,13 +30,13 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* protects what follow
 static pthread_cond_t more = PTHREAD_COND_INITIALIZER;
 static int queue[QUEUE_MAX];
 static unsigned int head, n_queued, n_closers, n_idle;
-static bool told; /* that the queue is full */
+static bool told; /* the full queue was logged */
 
 static _Thread_local bool gives_all;
 
 static void *close_main(void *arg);
 
-/* Another thread, if all are busy; locked. */
+/* Starts another thread if all are busy; locked */
 static void need_closer(void)
 {
 	sigset_t all, old;
@@ -57,7 +57,7 @@ static void close_without_linger(int fd)
 {
 	struct linger off = { 0 };
 
-	/* Its sender may switch it on again, but hardly in time. */
+	/* The sender may switch lingering on again, but hardly in time. */
 	setsockopt(fd, SOL_SOCKET, SO_LINGER, &off, sizeof(off));
 	syscall(SYS_close, fd);
 }
@@ -66,7 +66,7 @@ static void *close_main(void *arg)
 {
 	pthread_setname_np(pthread_self(), "closer");
 	pthread_mutex_lock(&lock);
-	/* One stays. */
+	/* One idle thread stays. */
 	while (n_queued || !n_idle) {
 		int fd;
 
@@ -107,8 +107,8 @@ int stranger_give(int fd)
 	}
 	pthread_mutex_unlock(&lock);
 	if (tell)
-		log_err("strangers have sent descriptors that cannot be closed, and %d more wait; "
-			"descriptors stay open from now on: restart the daemon, and see who may "
+		log_err("clients have sent descriptors that cannot be closed, and %d more wait; "
+			"further ones stay open: restart the daemon, and check which users may "
 			"connect to its sockets",
 			QUEUE_MAX);
 	return -1;
@@ -185,7 +185,7 @@ int stranger_close(int fd)
 	socklen_t bytes = sizeof(listens);
 
 	getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &bytes);
-	/* Nothing can come after this, so there is no descriptor in it if there is nothing in it. */
+	/* Nothing arrives after the shutdown, so an empty socket holds no descriptor. */
 	if (!listens && (shutdown(fd, SHUT_RD) || ioctl(fd, FIONREAD, &unread)))
 		unread = 1;
 	if (listens || unread) {

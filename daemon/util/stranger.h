@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * stranger.h - descriptors that came over a unix socket without having been asked for
+ * stranger.h - unexpected descriptors that arrive over a unix socket
  *
  * The last close(2) of a descriptor may sleep for as long as its sender likes: a TCP socket that
- * lingers, a file that a program serves. It happens in whichever thread takes the message, or ends
- * the connection that the message lies in. So sockets that strangers can send to are marked. Where
- * the kernel can, it then refuses descriptors. Elsewhere those that come are closed by threads that
- * do nothing else, and that nobody waits for.
+ * lingers, a file that a program serves (FUSE). That close(2) happens in the thread that takes the
+ * message, or ends the connection that the message lies in. So sockets that strangers can send to
+ * are marked. A new kernel then refuses descriptors. With an older one, the descriptors are closed
+ * by threads that do nothing else, and no other thread waits for them.
  *
  * Which sockets are marked: util/stranger_mark.h.
  */
@@ -21,7 +21,7 @@ struct iovec;
 struct msghdr;
 
 /**
- * stranger_recv() - take bytes, and have the descriptors that come with them closed
+ * stranger_recv() - take bytes; the descriptors that come with them are closed
  * @fd: unix socket
  * @iov: where to
  * @n: entries of @iov
@@ -31,7 +31,7 @@ struct msghdr;
 ssize_t stranger_recv(int fd, const struct iovec *iov, size_t n);
 
 /**
- * stranger_recvmsg() - as recvmsg(2), and give the descriptors to the caller
+ * stranger_recvmsg() - like recvmsg(2), with the descriptors for the caller
  * @fd: unix socket
  * @msg: without room for control messages
  * @flags: as recvmsg(2)
@@ -47,13 +47,13 @@ ssize_t stranger_recvmsg(int fd, struct msghdr *msg, int flags, int *fds, size_t
 /** stranger_close() - close a marked socket; Return: 0 */
 int stranger_close(int fd);
 
-/** stranger_give() - have a descriptor closed; -1 is allowed; any thread, does not wait; Return: -1 */
+/** stranger_give() - let another thread close @fd, or -1; any thread, does not wait; Return: -1 */
 int stranger_give(int fd);
 
 /** stranger_give_all() - from now on close(2) on this thread is stranger_give() */
 void stranger_give_all(void);
 
-/** stranger_gives_all() - whether it is */
+/** stranger_gives_all() - whether stranger_give_all() was called on this thread */
 bool stranger_gives_all(void);
 
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Calls of the C library that would close a stranger's descriptor in passing (util/stranger.h), also
- * when libevent makes them: it accepts, reads and closes the connections of the control socket and of
- * the metrics. As in vhost_syscalls.h, this program defines them, and the dynamic linker binds every
- * call here. They do what the C library's do but for sockets that are marked, of which there are none
- * where the kernel refuses descriptors by itself (Linux 6.16).
+ * Calls of the C library that would close a stranger's descriptor in passing (util/stranger.h),
+ * also when libevent makes them: it accepts, reads and closes the connections of the control socket
+ * and of the metrics. As in vhost/syscalls.c, this program defines them, and the dynamic linker
+ * binds every call here. They do what the C library's do, except for marked sockets. No socket is
+ * marked where the kernel refuses descriptors itself (Linux 6.16).
  */
 #include <sys/socket.h>
 #include <sys/syscall.h>

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a small round trip costs with other channels beside it: 1, 16, 256 and 1024 in all.
+"""What a small round trip costs beside other channels: 1, 16, 256 and 1024 in all.
 
-A guest for each number, all there at once and taking turns, so that each sees the same machine. In each
-guest `okl4test peer` sends 64 bytes through an echo; all other channels are attached and open in another
-process, first idle, then each with a reader that sleeps.
+There is one guest per number. They run at the same time and take turns, so that all of them see the
+same machine. In each guest `okl4test peer` sends 64 bytes through an echo; all other channels are
+attached and open in another process, first idle, then each with a reader that sleeps.
 """
 import sys
 from collections import defaultdict
@@ -34,7 +34,7 @@ class Place:
         self._others = None
 
     def others(self, way: str) -> None:
-        """Have all other channels open in this way."""
+        """Keep all other channels open in this way."""
         if self._others:
             self._others.close_input()
             self._others.wait(120)

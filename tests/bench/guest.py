@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""okl4fs against virtio-serial, in one guest at one time.
+"""okl4fs compared with virtio-serial, in the same guest and at the same time.
 
-Both ends of either are `okl4test peer`: in the guest on /okl4/bench or the port, on the host on the
-endpoint's socket or on that of QEMU's character device. So the figures have all in them that a user
-has: for okl4fs the guest's system call, the ring, the daemon and the host's socket.
+Both ends of both are `okl4test peer`: in the guest on /okl4/bench or the port, on the host on the
+endpoint's socket or on that of QEMU's character device. So the figures include all that a user's
+bytes go through: for okl4fs the guest's system call, the ring, the daemon and the host's socket.
 """
 import queue
 import subprocess
@@ -48,7 +48,7 @@ class GuestEnd:
         return words
 
     def close(self) -> None:
-        """End it."""
+        """End the program."""
         self._command.close_input()
         self._command.wait(LIMIT_S)
 
@@ -73,20 +73,20 @@ class HostEnd:
         return words
 
     def close(self) -> None:
-        """End it."""
+        """End the program."""
         self._process.stdin.close()
         self._process.wait(LIMIT_S)
 
 
 def exchange(first, first_line: str, second, second_line: str) -> tuple[list[str], list[str]]:
-    """Have both ends do their part; what they answer."""
+    """Give both ends a command; return their answers."""
     first.ask(first_line)
     second.ask(second_line)
     return first.answer(), second.answer()
 
 
 def one_round(inside: GuestEnd, outside: HostEnd, into: dict[str, list[float]]) -> None:
-    """Every figure of one transport, once."""
+    """Measure every figure of one transport once."""
     for piece in PIECES:
         size = BYTES[piece]
         answer, _ = exchange(outside, f"sink {piece} {size}", inside, f"source {piece} {size}")
@@ -100,7 +100,7 @@ def one_round(inside: GuestEnd, outside: HostEnd, into: dict[str, list[float]]) 
 
 
 def daemon_alone(guest: Guest, ends: dict[str, GuestEnd], into: dict[str, list[float]]) -> None:
-    """Without a host process: what the ring and the daemon do by themselves."""
+    """Measure the ring and the daemon alone, without a process on the host."""
     for name in ("discard", "echo"):
         if name not in ends:
             ends[name] = GuestEnd(guest, f"/okl4/{name}")
@@ -113,7 +113,7 @@ def daemon_alone(guest: Guest, ends: dict[str, GuestEnd], into: dict[str, list[f
 
 
 def run_rounds(guest: Guest, scratch: Path, rounds: int) -> dict:
-    """All rounds, the transports taking turns; every single figure."""
+    """Run all rounds, in which the transports take turns; return every figure."""
     pairs = {"okl4fs": (GuestEnd(guest, "/okl4/bench"), HostEnd(scratch / "bench.sock")),
              "virtio-serial": (GuestEnd(guest, "$(grep -lx bench /sys/class/virtio-ports/*/name | "
                                         "sed 's|.*ports/|/dev/|; s|/name||')"),

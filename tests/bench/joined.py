@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Guest to guest: the endpoint `channel` against what one would put together without it.
+"""Guest to guest: the endpoint `channel` compared with what would be used without it.
 
-Two guests at once, and in each of them `okl4test peer` on every way, all open at the same time and
-taking turns:
+There are two guests, and in each of them one `okl4test peer` per way. All are open at the same time
+and take turns:
 
-    channel        the two channels joined inside the daemon
+    channel        two channels that are joined inside the daemon
     relay-rw       two channels `unix-listen`, and tests/bench/relay.c between their sockets
-    relay-splice   the same, by splice(2)
-    virtio-serial  the two ports joined: the one QEMU listens, the other connects to it
+    relay-splice   the same, with splice(2)
+    virtio-serial  two connected ports: one QEMU listens, the other connects to it
 """
 import subprocess
 import sys
@@ -43,7 +43,7 @@ def _serial(scratch: Path, side: int) -> list[str]:
 
 
 def _wait_readers(daemon: Daemon) -> None:
-    """Wait until each guest's writers have a reader: the daemon hears of an open a moment later."""
+    """Wait until each guest's writers have a reader: the daemon notices an open a moment later."""
     deadline = Deadline(LIMIT_S)
     while True:
         channels = [channel for name in NAMES
@@ -55,7 +55,7 @@ def _wait_readers(daemon: Daemon) -> None:
 
 
 def one_round(left: GuestEnd, right: GuestEnd, into: dict[str, list[float]]) -> None:
-    """Every figure of one way, once. Left and right are alike, so bytes go from left to right."""
+    """Measure every figure of one way once, from left to right: the two sides are alike."""
     for piece in PIECES:
         size = BYTES[piece]
         answer, _ = exchange(right, f"sink {piece} {size}", left, f"source {piece} {size}")
@@ -66,7 +66,7 @@ def one_round(left: GuestEnd, right: GuestEnd, into: dict[str, list[float]]) -> 
 
 
 def run_rounds(daemon: Daemon, guests: list[Guest], rounds: int) -> dict:
-    """All rounds, the ways taking turns; every single figure."""
+    """Run all rounds, in which the ways take turns; return every figure."""
     ends = {way: [GuestEnd(guest, PORT if way == "virtio-serial" else f"/okl4/{way}")
                   for guest in guests] for way in WAYS}
     _wait_readers(daemon)

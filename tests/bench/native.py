@@ -7,7 +7,7 @@ from vm import paths, remove_scratch, scratch_dir
 
 
 def measure(rounds: int) -> dict:
-    """Run ring_native, which prints its own table; its figures."""
+    """Run ring_native, which prints its own table; return its figures."""
     scratch = scratch_dir()
     try:
         subprocess.run([paths.BUILD / "bench/ring_native", "--rounds", str(rounds),

@@ -21,7 +21,7 @@
 #define CTL_BYTES 4096U
 /*
  * The ring is larger than a CPU's second-level cache (1 MiB on the machine of docs/benchmarks.md).
- * In a smaller one each line that is written still lies in the reader's cache, and is fetched
+ * In a smaller ring, each line that is written is still in the reader's cache and must be fetched
  * from there first.
  */
 #define RING_BYTES (2U << 20)
@@ -109,7 +109,7 @@ static void ring_sleep(int side)
 		bench_die("eventfd_read");
 }
 
-/* By peek and commit, as driver and daemon move bytes; at the ring's end a message takes two turns */
+/* With peek and commit, as driver and daemon do it; at the ring's end a message takes two turns */
 static void ring_send(int side, const uint8_t *buf, size_t bytes)
 {
 	struct okl4_pipe *tx = &ring.end[side].tx;
@@ -194,7 +194,7 @@ static size_t ring_spin_recv(int side, uint8_t *buf, size_t bytes)
 
 /* --- sockets and pipes --------------------------------------------------------------------- */
 
-/* What each side writes to and reads from */
+/* The descriptors that each side writes to and reads from */
 static int fd_out[2], fd_in[2];
 
 static void fd_send(int side, const uint8_t *buf, size_t bytes)
@@ -218,7 +218,7 @@ static size_t fd_recv(int side, uint8_t *buf, size_t bytes)
 	return (size_t)n;
 }
 
-/* As large as this user may have it: SO_*BUFFORCE needs root */
+/* As large as this user may make it: SO_*BUFFORCE needs root */
 static void set_socket_buffers(int fd)
 {
 	int bytes = WAY_BUFFER_BYTES;

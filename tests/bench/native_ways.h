@@ -3,7 +3,7 @@
  * native_ways.h - the ways between two processes that ring_native compares
  *
  * A way is made before fork(); then side 0 (the parent) and side 1 (the child) use it. A failure
- * ends the program: a benchmark has nobody to tell.
+ * ends the program.
  */
 #ifndef TESTS_BENCH_NATIVE_WAYS_H
 #define TESTS_BENCH_NATIVE_WAYS_H
@@ -31,7 +31,7 @@ struct way {
 	void (*deinit)(void);
 };
 
-/* The rings come first: each is set against the socket and the pipe */
+/* The rings come first: each is compared with the socket and the pipe */
 enum way_idx { WAY_RING, WAY_RING_SPIN, WAY_RING_SMALL, WAY_UNIX, WAY_PIPE, N_WAYS };
 
 extern const struct way ways[N_WAYS];

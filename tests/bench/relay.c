@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * relay.c - what one puts between two unix sockets where there is no endpoint `channel`
+ * relay.c - what would connect two unix sockets if there were no endpoint `channel`
  *
  * relay rw|splice SOCKET SOCKET
  *
- * Connects to both and passes on what comes, until both have ended: a thread for each direction,
- * which sleeps in read() or splice(). No buffer of a pipe or socket is smaller than the ring that
- * okl4fs has, as far as this user may have them so large.
+ * It connects to both and passes on what comes until both have ended, with one thread per
+ * direction, which sleeps in read() or splice(). The buffers of pipes and sockets are as large as
+ * okl4fs's ring, if this user may make them so large.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -54,7 +54,7 @@ static int connect_to(const char *path)
 	return fd;
 }
 
-/* pass_rw() - by a buffer of ours; Return: NULL when @arg, a way, has ended */
+/* pass_rw() - through a buffer of ours; Return: NULL when @arg, a way, has ended */
 static void *pass_rw(void *arg)
 {
 	const struct way *way = arg;
@@ -77,7 +77,7 @@ static void *pass_rw(void *arg)
 	return NULL;
 }
 
-/* pass_splice() - by a pipe, without a copy where the kernel can; Return: as pass_rw() */
+/* pass_splice() - through a pipe, without a copy if the kernel can; Return: as pass_rw() */
 static void *pass_splice(void *arg)
 {
 	const struct way *way = arg;

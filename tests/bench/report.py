@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The tables of what was measured in guests."""
+"""The tables of the figures that were measured in guests."""
 
 ROWS = (
     ("64 KiB, guest to host", "to_host_65536_mib_s", "MiB/s"),
@@ -14,7 +14,7 @@ ALONE = (
     ("64 B echo, p50", "echo_64_p50_us", "us"),
     ("64 B echo, p99", "echo_64_p99_us", "us"),
 )
-BRIDGE = (
+JOINED = (
     ("64 KiB", "rate_65536_mib_s", "MiB/s"),
     ("4 KiB", "rate_4096_mib_s", "MiB/s"),
     ("64 B round trip, p50", "round_trip_64_p50_us", "us"),
@@ -23,16 +23,16 @@ BRIDGE = (
 
 
 def show_joined(median: dict, ratio: dict) -> None:
-    """Print what goes from guest to guest."""
+    """Print the figures from guest to guest."""
     print("\nFrom guest to guest, medians; the ratio says how many times better `channel` is\n")
     print(f"{'':24}{'channel':>10}" + "".join(f"{peer:>16}{'ratio':>8}" for peer in ratio))
-    for label, key, unit in BRIDGE:
+    for label, key, unit in JOINED:
         peers = "".join(f"{median[peer][key]:16.1f}{ratio[peer][key]:7.1f}x" for peer in ratio)
         print(f"{label:24}{median['channel'][key]:10.1f}{peers}  {unit}")
 
 
 def show_channels(median: dict, ratio: dict) -> None:
-    """Print what a round trip costs beside other channels."""
+    """Print the cost of a round trip beside other channels."""
     print("\n64 B through an echo, p50 in us, beside other channels; the ratio is to one channel\n")
     print(f"{'channels in all':>16}{'others idle':>14}{'ratio':>8}{'others asleep':>16}{'ratio':>8}")
     for number in median["idle"]:
@@ -41,7 +41,7 @@ def show_channels(median: dict, ratio: dict) -> None:
 
 
 def show(result: dict) -> None:
-    """Print the guest's part (ring_native prints its own) and on what it was measured."""
+    """Print the guest's figures (ring_native prints its own) and the machine they come from."""
     if "guest" in result:
         median, ratio = result["guest"]["median"], result["guest"]["ratio"]
         print("\nIn one guest, medians; the ratio says how many times better okl4fs is\n")

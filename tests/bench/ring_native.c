@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * ring_native.c - libfs between two processes, beside AF_UNIX stream, pipe and memcpy
+ * ring_native.c - libfs between two processes, compared with AF_UNIX streams, pipes and memcpy
  *
  * ring_native [--rounds N] [--mib N] [--no-pin] [--json FILE]
  *
- * Every round measures every way once, so that a noisy moment meets all of them; the medians over
+ * Every round measures every way once, so that a noisy moment affects all of them; the medians of
  * the rounds are printed. Throughput: a child sends --mib MiB in pieces, the parent receives into
  * pieces of that size. Round trip: the parent sends 64 bytes, the child sends them back.
  *
- * The two processes are kept on two CPUs, as a guest and a daemon at work are. Left to itself, the
- * scheduler decides by its mood whether a way is measured on one CPU (with a warm cache, and
- * without a wake-up across CPUs) or on two.
+ * The two processes are kept on two CPUs, as a busy guest and daemon are. Otherwise it would depend
+ * on the scheduler whether a way is measured on one CPU (with a warm cache, and without a wake-up
+ * across CPUs) or on two.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -41,7 +41,7 @@ static unsigned int n_rounds = 7;
 static uint64_t total_mib = 512;
 static bool pin = true;
 
-/* One figure a round */
+/* One figure per round */
 static double rate[N_PIECES][N_WAYS][MAX_ROUNDS]; /* MiB/s */
 static double copy_rate[N_PIECES][MAX_ROUNDS];
 static double trip_p50[N_WAYS][MAX_ROUNDS]; /* us */
@@ -89,7 +89,7 @@ static void recv_all(const struct way *way, int side, uint8_t *buf, size_t bytes
 	}
 }
 
-/* Keep a side on a CPU of its own, where there are two */
+/* Keep a side on its own CPU, if there are two */
 static void keep_apart(int side)
 {
 	static cpu_set_t all;
@@ -223,7 +223,7 @@ static void measure(void)
 	}
 }
 
-/* How many times as fast one is as the other: the median of the rounds' own ratios */
+/* How many times as fast one is as the other: the median of the rounds' ratios */
 static double ratio(const double *fast, const double *slow)
 {
 	double of[MAX_ROUNDS];

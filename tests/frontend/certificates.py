@@ -25,7 +25,7 @@ KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
 
 
 class Certificates:
-    """A directory with ca, left and right, and what else is made."""
+    """A directory with the CA `ca`, the certificates left and right, and those that tests make."""
 
     def __init__(self, directory: Path):
         self.directory = directory
@@ -45,18 +45,18 @@ class Certificates:
         return str(self.directory / name)
 
     def tls(self, who: str, ca: str = "ca", **more) -> dict:
-        """The configuration of who has this certificate."""
+        """The TLS configuration of an endpoint with this certificate."""
         return {"cert": self.path(f"{who}.pem"), "key": self.path(f"{who}.key"),
                 "ca": self.path(f"{ca}.pem"), **more}
 
     def make_ca(self, name: str) -> None:
-        """Another CA."""
+        """Make another CA."""
         self._run("openssl", "req", "-x509", *KEY, "-subj", f"/CN={name}", "-keyout",
                   f"{name}.key", "-out", f"{name}.pem")
 
     def make(self, name: str, *, san: str = "DNS:left.example", ca: str = "ca", dates=(),
              usage: str = "") -> None:
-        """A certificate; dates: of `openssl ca`."""
+        """Make a certificate; dates: options of `openssl ca`."""
         more = ["-addext", f"extendedKeyUsage={usage}"] if usage else []
         self._run("openssl", "req", *KEY, "-subj", f"/CN={name}", "-addext",
                   f"subjectAltName={san}", *more, "-keyout", f"{name}.key", "-out", f"{name}.csr")

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A file that a program serves by FUSE, as badly as a test wants it.
+"""A file that a program serves with FUSE, as badly as a test wants it.
 
-Run as a program, it mounts a file system in namespaces of its own (which needs no right), opens its
-only file, sends the descriptor over the socket that is its standard input, and then answers what
-SILENT does not name. FuseFile runs it.
+Run as a program, it mounts a file system in namespaces of its own (which takes no privilege), opens
+its only file, sends the descriptor over the socket that is its standard input, and then answers all
+requests but those in SILENT. FuseFile runs it.
 """
 import array
 import contextlib
@@ -21,7 +21,7 @@ from vm.process import Deadline
 
 LOOKUP, FORGET, GETATTR, OPEN, READ, STATFS = 1, 2, 3, 14, 15, 17
 RELEASE, FLUSH, INIT, INTERRUPT, BATCH_FORGET = 18, 25, 26, 36, 42
-BLOCK_BYTES = 1 << 30  # what st_blksize is to be
+BLOCK_BYTES = 1 << 30  # the value of st_blksize
 FOREVER_S = 1 << 20
 
 
@@ -31,13 +31,13 @@ def _attributes(node: int, size: int) -> bytes:
 
 
 class _Server:
-    """Answers the kernel; what it is not to answer it leaves."""
+    """Answers the kernel's requests, except the silent ones."""
 
     def __init__(self, device: int, size: int, silent: set[int]):
         self.device, self.size, self.silent = device, size, silent
 
     def run(self) -> None:
-        """Until the file system is gone."""
+        """Serve until the file system is gone."""
         while True:
             try:
                 message = os.read(self.device, 1 << 20)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A guest's side of okl4fs in a few lines: requests, events, bells, and a channel end.
 
-Stands for the driver. Layouts are those of libfs/abi.h; the names too.
+It stands for the driver. Layouts and names are those of libfs/abi.h.
 """
 import os
 import re
@@ -68,12 +68,12 @@ class Driver:
         return self.memory.read(self._reply, length)
 
     def header(self, kind: int, size: int, magic: int = MAGIC, reserved: int = 0) -> bytes:
-        """Head of a request."""
+        """Header of a request."""
         self._cookie += 1
         return struct.pack("<IHHII", magic, kind, reserved, size, self._cookie)
 
     def ask(self, kind: int, body: bytes = b"", pieces: int = 1) -> bytes:
-        """A request; the reply's bytes after its head."""
+        """Send a request; return the reply's bytes after its header."""
         reply = self.raw(self.header(kind, 16 + len(body)) + body, pieces=pieces)
         magic, got, status, size, cookie = struct.unpack_from("<IHHII", reply)
         assert (magic, got, size, cookie) == (MAGIC, kind, len(reply), self._cookie), reply.hex()
@@ -133,7 +133,7 @@ class Driver:
                 ring.add([(buffer, 16, True)], kick=False)
 
     def take_events(self) -> int:
-        """Take what events are there, post their buffers again, take the bells; how many."""
+        """Take events and bells, post the events' buffers again; return how many there were."""
         n = 0
         for ring in self.frontend.rings[1:]:
             while (used := ring.poll()):
@@ -153,7 +153,7 @@ class Driver:
         return n
 
     def wait_event(self, timeout: float = TIMEOUT_S) -> None:
-        """Wait until something was told or rung."""
+        """Wait for an event or a bell."""
         rings = {ring.call_fd: ring for ring in self.frontend.rings[1:]}
         poller = select.poll()
         for call_fd in rings:
@@ -187,7 +187,7 @@ class Pipe:
 
 
 class Channel:
-    """A channel end in the guest: fresh memsections, attached."""
+    """A channel end in the guest, with memsections of its own."""
 
     def __init__(self, driver: Driver, name: str, chunk: int = 65536, ctl_bytes: int = 4096,
                  instance: int = 0xABCD0001, region: int = 0):
@@ -238,12 +238,12 @@ class Channel:
         return self
 
     def close_writer(self) -> None:
-        """Half-close: no more bytes from here."""
+        """Half-close: this side sends no more bytes."""
         self.tx.phase.value += 1
         self.ring()
 
     def close_reader(self) -> None:
-        """The other half; an end-of-file that is there has been seen."""
+        """Close the other half; an end-of-file that is there counts as seen."""
         if (self.rx.peer_phase.value % 2 == 0 and
                 self.rx.cursor.value == self.rx.peer_cursor.value):
             self.rx.eof_seen.value = self.rx.peer_phase.value
@@ -251,7 +251,7 @@ class Channel:
         self.ring()
 
     def state(self) -> str:
-        """All words, for a test that failed."""
+        """All words, for the message of a test that failed."""
         def words(pipe):
             return [getattr(pipe, name).value for name in
                     ("cursor", "event", "phase", "peer_cursor", "peer_event", "peer_phase")]
@@ -273,7 +273,7 @@ class Channel:
         return out
 
     def write_some(self, data: bytes) -> int:
-        """Write what fits; how much."""
+        """Write what fits; return how much that was."""
         tail = self.tx.peer_cursor.value
         head = self.tx.cursor.value
         n = min(len(data), self.size - (head - tail))
@@ -297,7 +297,7 @@ class Channel:
         return data
 
     def write(self, data: bytes) -> None:
-        """Write all of it; waits for room."""
+        """Write everything; wait for room."""
         at = 0
         while at < len(data):
             n = self.write_some(data[at:])
@@ -306,7 +306,7 @@ class Channel:
                 self.sleep_write()
 
     def sleep_write(self) -> None:
-        """Wait for room, if there is none."""
+        """Wait for room if the ring is full."""
         full = self.tx.cursor.value - self.size
         self.tx.event.value = full
         fence()
@@ -316,10 +316,10 @@ class Channel:
 
     def sleep_read(self, timeout: float = TIMEOUT_S, room: bool = False,
                    phase: int | None = None) -> None:
-        """Wait for bytes, or for the peer's writer to come or go, or for room if that is asked.
+        """Wait for bytes, for the peer's writer to open or close, or (if asked) for room.
 
-        phase: the writer's, as it was when the caller looked for what he waits for; who waits for
-        bytes alone can leave it out
+        phase: the writer's phase when the caller last looked; a caller that waits only for bytes
+        can leave it out
         """
         tail = self.rx.cursor.value
         if phase is None:
@@ -338,7 +338,7 @@ class Channel:
                 raise TimeoutError(f"{self.state()}: {error}") from None
 
     def read(self, size: int) -> bytes:
-        """Read exactly that many bytes; waits for them."""
+        """Read exactly that many bytes; wait for them."""
         data = b""
         while len(data) < size:
             piece = self.read_some(size - len(data))
@@ -346,6 +346,16 @@ class Channel:
             if not piece:
                 self.sleep_read()
         return data
+
+    def rest_of_echo(self, data: bytes, sent: int, received: bytes) -> bytes:
+        """What an echo returns of `data`, from where its stream is; all of it must come."""
+        while len(received) < len(data):
+            sent += self.write_some(data[sent:])
+            piece = self.read_some()
+            received += piece
+            if not piece:
+                self.sleep_read(room=sent < len(data))
+        return received
 
     def echo(self, data: bytes) -> None:
         """Write through an echo endpoint and read all of it back."""

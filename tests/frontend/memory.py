@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Guest memory of a test's own: memfds, mapped here and handed to the daemon."""
+"""A test's guest memory: memfds that are mapped here and passed to the daemon."""
 import ctypes
 import mmap
 import os
 
 PAGE = 4096
 
-# Shared words need real atomics, which ctypes alone has not. libatomic comes with every gcc.
+# Shared words need real atomics, and ctypes has none. libatomic comes with every gcc.
 _atomic = ctypes.CDLL("libatomic.so.1")
 _exchange = getattr(_atomic, "__atomic_exchange_8")
 _fetch_or = getattr(_atomic, "__atomic_fetch_or_8")
@@ -17,7 +17,7 @@ _SEQ_CST = 5
 class Region:
     """A piece of guest memory: a memfd of `size` bytes, seen by the guest at `gpa`.
 
-    `user` is what a frontend would call it by; `offset` is where in the file it begins.
+    `user` is its address in the frontend's process; `offset` is where in the file it begins.
     """
 
     def __init__(self, gpa: int, size: int, user: int | None = None, offset: int = 0,
@@ -30,7 +30,7 @@ class Region:
 
     @property
     def map(self) -> mmap.mmap:
-        """Our own mapping of it, from the first use on."""
+        """Our own mapping, made at the first use."""
         if self._map is None:
             self._map = mmap.mmap(self.fd, self.offset + self.size)
         return self._map
@@ -40,7 +40,7 @@ class Region:
         os.ftruncate(self.fd, size)
 
     def close(self) -> None:
-        """Let go of the file; a mapping that is still referred to stays."""
+        """Close the file; a mapping that is still referred to stays."""
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
@@ -61,7 +61,7 @@ class Memory:
         raise ValueError(f"{gpa:#x} is not in guest memory")
 
     def alloc(self, size: int, region: int = 0) -> int:
-        """Whole pages that nobody has; their address."""
+        """Allocate whole pages; return their address."""
         where = self.regions[region]
         start = self._next[id(where)]
         self._next[id(where)] = start + (size + PAGE - 1) // PAGE * PAGE
@@ -70,7 +70,7 @@ class Memory:
         return where.gpa + start
 
     def user(self, gpa: int) -> int:
-        """The frontend's address of a guest-physical one."""
+        """The frontend's address for a guest-physical address."""
         region, offset = self.at(gpa)
         return region.user + offset - region.offset
 
@@ -90,17 +90,17 @@ class Memory:
         return kind.from_buffer(region.map, offset)
 
     def exchange(self, gpa: int, value: int) -> int:
-        """Atomically store into a 64-bit word; what was there. A full barrier."""
+        """Atomically store a 64-bit word; return the old value. A full barrier."""
         word = self.word(gpa)
         return _exchange(ctypes.byref(word), ctypes.c_uint64(value), _SEQ_CST)
 
     def fetch_or(self, gpa: int, bits: int) -> int:
-        """Atomically set bits of a 64-bit word; what was there. A full barrier."""
+        """Atomically set bits of a 64-bit word; return the old value. A full barrier."""
         word = self.word(gpa)
         return _fetch_or(ctypes.byref(word), ctypes.c_uint64(bits), _SEQ_CST)
 
     def close(self) -> None:
-        """Let go of all files."""
+        """Close all files."""
         for region in self.regions:
             region.close()
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * old_kernel.c - to be preloaded: a kernel that cannot refuse descriptors (before Linux 6.16)
+ * old_kernel.c - preloaded, it imitates a kernel that cannot refuse descriptors (before Linux 6.16)
  */
 #include <errno.h>
 #include <sys/socket.h>

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the tests here stand on: a daemon, a guest, and a bystander that must not notice."""
+"""The base of these tests: a daemon, a guest, and a bystander that must not notice anything."""
 import os
 import random
 import re
@@ -23,7 +23,7 @@ LIBRARY_THREADS = ("vhost-events", "dpdk-vhost-evt")  # DPDK's; it looks round o
 
 
 def switches(pid: int) -> dict[str, int]:
-    """Context switches of each thread of a process, wanted and unwanted."""
+    """Context switches of each thread of a process, voluntary and involuntary."""
     found = {}
     for task in Path(f"/proc/{pid}/task").iterdir():
         status = (task / "status").read_text(encoding="utf-8")
@@ -36,7 +36,7 @@ def switches(pid: int) -> dict[str, int]:
 
 
 def assert_idle(test: unittest.TestCase, daemon: Daemon) -> None:
-    """No thread runs during a window, which begins when what was asked for is done."""
+    """No thread runs during a window that begins when the daemon has done what it was asked."""
     poller = select.poll()
     poller.register(daemon._process.pidfd, select.POLLIN)
     poller.poll(300)
@@ -46,7 +46,7 @@ def assert_idle(test: unittest.TestCase, daemon: Daemon) -> None:
 
 
 class FrontendTest(unittest.TestCase):
-    """A daemon a class, with guests `vm1` and `vm2` of two echo channels each."""
+    """One daemon per class, with guests `vm1` and `vm2` that have two echo channels each."""
 
     GUESTS = ("vm1", "vm2")
     CHANNELS = {"echo": {"ring_bytes": RING_BYTES, "endpoint": {"type": "echo"}},
@@ -70,7 +70,7 @@ class FrontendTest(unittest.TestCase):
         self.frontends: list[Frontend] = []
 
     def connect(self, guest: str = "vm1", memory: Memory | None = None) -> Frontend:
-        """A frontend that has said nothing yet; at its end the test waits until it has gone."""
+        """A frontend that has sent nothing yet; the test's cleanup waits until it has gone."""
         path = self.scratch / f"{guest}.sock"
         self.wait_free(guest)
         frontend = Frontend(path, memory)
@@ -80,14 +80,14 @@ class FrontendTest(unittest.TestCase):
         return frontend
 
     def wait_free(self, guest: str) -> None:
-        """Wait until no frontend of the guest is there."""
+        """Wait until the guest has no frontend."""
         deadline = Deadline(20)
         while self.guest_state(guest)["connected"]:
             deadline.check(f"the frontend of {guest} to be gone")
             self.assertTrue(self.daemon.running(), self.daemon.log()[-4000:])
 
     def device(self, guest: str = "vm1", memory: Memory | None = None, size: int = 128) -> Frontend:
-        """A frontend with two rings that run."""
+        """A frontend with two running rings."""
         return self.connect(guest, memory).setup(2, size)
 
     def driver(self, guest: str = "vm1", memory: Memory | None = None) -> Driver:
@@ -112,7 +112,7 @@ class FrontendTest(unittest.TestCase):
         bystander.echo(os.urandom(3 * RING_BYTES + 17))
 
     def assert_logged(self, *words: str) -> str:
-        """The log holds, since the test began, a line with all of the words; that line."""
+        """Since the test began, a line with all these words was logged; return that line."""
         pattern = "(?=.*" + ")(?=.*".join(re.escape(word) for word in words) + ")"
         deadline, poller = Deadline(5), select.poll()
         poller.register(self.daemon._process.pidfd, select.POLLIN)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What tests of socket endpoints stand on: guests with open channels, and peers of the daemon."""
+"""The base of tests of socket endpoints: guests with open channels, and peers of the daemon."""
 import hashlib
 import os
 import socket
@@ -15,14 +15,14 @@ LIMIT_S = 30
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody has now."""
+    """A port of 127.0.0.1 that is free now."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return sock.getsockname()[1]
 
 
 class Flow:
-    """Bytes through a socket in a thread each way, hashed; the end of one is a half-close."""
+    """Bytes through a socket, hashed, one thread per direction; a half-close at the end."""
 
     def __init__(self, sock: socket.socket, data: bytes):
         self.received = hashlib.sha256()
@@ -42,7 +42,7 @@ class Flow:
             self.n_received += len(piece)
 
     def join(self) -> str:
-        """Wait for both ends; the hash of what came."""
+        """Wait for both threads; return the hash of what came."""
         for thread in self._threads:
             thread.join(LIMIT_S)
             assert not thread.is_alive(), "the stream does not end"
@@ -88,7 +88,7 @@ class TlsSocket:
         self._do(self._tls.write, data)
 
     def recv(self, limit: int = 1 << 16) -> bytes:
-        """What is there, or b"" after a close_notify; an ssl.SSLError when it was torn."""
+        """What is there, or b"" after a close_notify; ssl.SSLError if it was cut off."""
         try:
             return self._do(self._tls.read, limit)
         except ssl.SSLZeroReturnError:
@@ -105,7 +105,7 @@ class TlsSocket:
 
     def end(self) -> None:
         """close_notify; reading goes on."""
-        waiting = self._in.read()  # unwrap() would take it for an error
+        waiting = self._in.read()  # unwrap() would take these bytes for an error
         try:
             self._tls.unwrap()
         except ssl.SSLWantReadError:
@@ -114,12 +114,12 @@ class TlsSocket:
         self._flush()
 
     def close(self) -> None:
-        """Close the TCP connection, whatever was said before."""
+        """Close the TCP connection, with or without a close_notify."""
         self.sock.close()
 
 
 class SocketTest(FrontendTest):
-    """A daemon a class, with guests whose channels CHANNELS are made by the class."""
+    """One daemon per class, whose guests have the channels that channels() names."""
 
     @classmethod
     def channels(cls) -> dict[str, dict[str, dict]]:
@@ -149,7 +149,7 @@ class SocketTest(FrontendTest):
             deadline.check(what)
 
     def await_error(self, channel: str, text: str, guest: str = "vm1") -> str:
-        """Wait until the endpoint's error holds a text; it must be in the log too."""
+        """Wait until the endpoint's error has a text, which must be in the log, too."""
         self.until(lambda: text in (self.endpoint(channel, guest)["error"] or ""),
                    f"{text!r}, but there is {self.endpoint(channel, guest)}")
         error = self.endpoint(channel, guest)["error"]
@@ -183,7 +183,7 @@ class SocketTest(FrontendTest):
         channel.ring()
 
     def read_to_end(self, channel: Channel, taken: int = 0) -> bytes:
-        """All that comes until the host's writer closes; an end at phase `taken` is an old one."""
+        """Everything until the host's writer closes; an end at phase `taken` is an old one."""
         data = b""
         while True:
             phase = channel.rx.peer_phase.value
@@ -196,7 +196,7 @@ class SocketTest(FrontendTest):
                 channel.sleep_read(phase=phase)
 
     def both_ways(self, channel: Channel, data: bytes) -> str:
-        """The guest sends data and half-closes, and reads to the end; the hash of what came."""
+        """The guest sends data, half-closes, and reads to the end; return the hash of what came."""
         received, sent, closed = hashlib.sha256(), 0, False
         while True:
             sent += channel.write_some(data[sent:sent + (1 << 18)])
@@ -213,6 +213,6 @@ class SocketTest(FrontendTest):
                 channel.sleep_read(room=not closed, phase=phase)
 
     def rss_kib(self) -> int:
-        """Memory of the daemon that is its own."""
+        """The daemon's private memory."""
         with open(f"/proc/{self.daemon.pid}/status", encoding="ascii") as status:
             return int(next(line for line in status if line.startswith("RssAnon:")).split()[1])

@@ -116,7 +116,7 @@ class ComeAndGo(FrontendTest):
         self.assertEqual(refusal.exception.status, STATUS["NO_CHANNEL"])
 
     def test_an_id_is_used_again_by_another_generation(self):
-        """Who means the former channel by the same id is refused, and does no harm."""
+        """A request that means the former channel with the same id is refused and does no harm."""
         ident = self.add("new")
         old = Channel(self.driver_, "new", instance=2).attach().open()
         self.remove("new")
@@ -171,7 +171,7 @@ class ComeAndGo(FrontendTest):
         self.go_on()
 
     def test_failed_channel_that_is_removed(self):
-        """Nothing is told of a failure that nobody can have any more."""
+        """A failure of a channel that is gone is not reported."""
         ident = self.add("new")
         channel = Channel(self.driver_, "new", instance=2).attach().open()
         channel.echo(b"x" * 100)
@@ -285,7 +285,7 @@ class ComeAndGo(FrontendTest):
         self.go_on()
 
     def test_change_while_there_is_no_driver(self):
-        """Who says HELLO later simply sees what there is."""
+        """A driver that says HELLO later sees what there is then."""
         self.keep.driver.frontend.reset_rings()
         ident = self.add("new")
         driver = self.driver_

@@ -113,13 +113,7 @@ class Connect(unittest.TestCase):
             driver.post_all()
             driver.hello()
             channel.attach()
-        while len(received) < len(data):
-            sent += channel.write_some(data[sent:])
-            piece = channel.read_some()
-            received += piece
-            if not piece:
-                channel.sleep_read(room=sent < len(data))
-        self.assertEqual(received, data)
+        self.assertEqual(channel.rest_of_echo(data, sent, received), data)
 
     def test_idle_when_connected(self):
         """The timer that tries again runs only while nobody is there."""

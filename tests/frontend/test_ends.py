@@ -191,7 +191,7 @@ class Ends(SocketTest):
 
 
 class Guests(SocketTest):
-    """Endpoints that are no sockets: an echo, and a channel of another guest."""
+    """Endpoints that are not sockets: an echo, and a channel of another guest."""
 
     @classmethod
     def channels(cls):

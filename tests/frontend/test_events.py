@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""events.subscribe: what is told while guests come, work, break the rules and go."""
+"""events.subscribe: the events while guests come, work, break the rules and go."""
 import os
 import signal
 import socket
@@ -15,7 +15,7 @@ WHEN = ("seq", "realtime_us", "monotonic_us")
 
 
 class Events(FrontendTest):
-    """A guest `vm1` that is watched, and `vm2` that must not notice."""
+    """The guest `vm1` is watched; `vm2` must not notice anything."""
 
     CHANNELS = {**FrontendTest.CHANNELS,
                 "host": {"ring_bytes": RING_BYTES,
@@ -39,7 +39,7 @@ class Events(FrontendTest):
         return guest_config(name, self.scratch / f"{name}.sock", channels)
 
     def subscribe(self, **params) -> Connection:
-        """A connection that is told of events."""
+        """A connection that has subscribed to events."""
         connection = Connection(self.daemon.control_path)
         self.addCleanup(connection.close)
         self.assertGreaterEqual(connection.call("events.subscribe", params)["seq"], 0)
@@ -47,7 +47,7 @@ class Events(FrontendTest):
 
     def told(self, kind: str, channel: str | None = None, guest: str | None = "vm1",
              **members) -> dict:
-        """The next event must be this one; the event."""
+        """Check that the next event is this one; return it."""
         event = self.watch.event()
         for when in WHEN:
             self.assertGreaterEqual(event[when], self.last[when])
@@ -69,13 +69,13 @@ class Events(FrontendTest):
         self.told("channel.attached", "echo", instance=f"{0xabcd:016x}", again=False)
         channel.echo(os.urandom(1000))
 
-        # What a change of the memory table does, and that nothing is lost by it
+        # A change of the memory table suspends the channels and loses no event
         driver.frontend.set_memory()
         self.told("channel.suspended", "echo")
         self.told("channel.attached", "echo", instance=f"{0xabcd:016x}", again=True)
         channel.echo(os.urandom(1000))
 
-        # The guest breaks a rule, and begins anew
+        # The guest breaks a rule and starts again
         channel.tx.cursor.value += channel.size + 1
         channel.ring()
         self.told("channel.failed", "echo", status="HEAD_PAST_RING")
@@ -179,7 +179,7 @@ class Events(FrontendTest):
         self.assertEqual(others.event()["kind"], "guest.connected")
         self.assertEqual(gone.event()["guest"], "vm2")
         self.device("vm1").close()
-        self.told("guest.connected")  # and nothing of vm2 before it
+        self.told("guest.connected")  # and no event of vm2 before it
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A frontend that sends messages it should not: it loses its device, nobody else anything."""
+"""A frontend that sends messages it should not loses its device; others are not affected."""
 import contextlib
 import fcntl
 import os
@@ -39,7 +39,7 @@ class HostileFrontend(FrontendTest):
             deadline.check(f"descriptors leak: {self.n_fds()}, {self.fds} before")
 
     def least_fds(self) -> int:
-        """The least number of descriptors in a while: our control clients have gone by then."""
+        """The lowest number of descriptors for a while, without our control clients."""
         deadline, least = Deadline(0.1), self.n_fds()
         while deadline.left():
             least = min(least, self.n_fds())
@@ -52,7 +52,7 @@ class HostileFrontend(FrontendTest):
         return frontend
 
     def assert_dropped(self, frontend: Frontend, *words: str) -> None:
-        """It is, with a log line; and a well-behaved one is served after it."""
+        """The frontend is dropped, with a log line; a well-behaved one is served after it."""
         self.assertTrue(frontend.dropped())
         self.assert_logged("guest vm1", *words)
         frontend.close()
@@ -80,7 +80,7 @@ class HostileFrontend(FrontendTest):
     # Messages that are not ours
 
     def test_messages_that_are_not_offered(self):
-        """Refused without a word with descriptors, or told: the connection lives if it asked."""
+        """Each is refused. The connection lives only if an acknowledgement was asked for."""
         allowed = set(range(1, 6)) | set(range(8, 19))
         for request in (*(set(range(60)) - allowed), 2**31, 2**32 - 1):
             with self.subTest(request=request):
@@ -111,7 +111,7 @@ class HostileFrontend(FrontendTest):
             self.assert_dropped(frontend, name)
 
     def test_queue_number_past_dpdk(self):
-        """With descriptors, which DPDK would lose."""
+        """With descriptors, which DPDK would leak."""
         for request in (vu.SET_VRING_NUM, vu.SET_VRING_BASE, vu.GET_VRING_BASE,
                         vu.SET_VRING_ENABLE, vu.SET_INFLIGHT_FD):
             frontend = self.shaken()
@@ -198,7 +198,7 @@ class HostileFrontend(FrontendTest):
     # Rings
 
     def test_vring_addresses(self):
-        """Each part, outside of memory, over its end, misaligned."""
+        """Each part outside memory, past its end, and misaligned."""
         for part in range(3):
             for address in (0, 0x7F0000000000, 2**64 - 16, -16, -8):
                 with self.subTest(part=part, address=address):
@@ -308,7 +308,7 @@ class HostileFrontend(FrontendTest):
         self.assert_undisturbed(self.bystander_channel)
         frontend.close()
 
-    # The stream of messages itself
+    # The stream of messages
 
     def test_lengths(self):
         for request, size in ((vu.SET_FEATURES, 4), (vu.SET_FEATURES, 16), (vu.GET_FEATURES, 8),
@@ -321,7 +321,7 @@ class HostileFrontend(FrontendTest):
                 self.assert_dropped(frontend, "refused")
 
     def test_stalled_message(self):
-        """A head without its payload holds up the others for two seconds, not for ever."""
+        """A header without its payload holds up the others for two seconds, not forever."""
         frontend = self.shaken()
         frontend.send(vu.SET_FEATURES, b"", size=8)
         self.assert_dropped(frontend, "SET_FEATURES", "could not be read")
@@ -360,7 +360,7 @@ class HostileFrontend(FrontendTest):
         self.wait_free("vm1")
 
     def test_random_messages(self):
-        """Random messages, some good, some nearly: nobody else notices, nothing leaks."""
+        """Random messages, some good, some almost good: nobody else notices, nothing leaks."""
         noise = self.seed()
         for _ in range(60):
             with Frontend(self.scratch / "vm1.sock", Memory(size=4 * MIB)) as frontend:
@@ -372,7 +372,7 @@ class HostileFrontend(FrontendTest):
         self.assert_undisturbed(self.bystander_channel)
 
     def converse(self, noise: random.Random, frontend: Frontend) -> None:
-        """Some messages of one frontend, from the middle of a conversation on."""
+        """Send some messages, starting in the middle of a conversation."""
         frontend.sock.settimeout(0.001)
         frontend.rings = [Ring(frontend.memory, 16) for _ in range(2)]
         if noise.random() < 0.8:
@@ -396,7 +396,7 @@ class HostileFrontend(FrontendTest):
                 pass
 
     def almost_good(self, noise: random.Random, frontend: Frontend, request: int):
-        """What the message would be, more or less: (payload, descriptors)."""
+        """What a good message would have, more or less: (payload, descriptors)."""
         queue = noise.choice((0, 0, 1, 1, 1, 16, 17, 255, 256, 2**32 - 1))
         ring = frontend.rings[queue % 2]
         if request == vu.SET_MEM_TABLE:
@@ -429,7 +429,7 @@ def _file():
 
 
 def _lying(gpa: int = 0, size: int = MIB, user: int = 0x7F0000000000, offset: int = 0) -> Region:
-    """A region of a one-MiB file that says something else of itself."""
+    """A region of a file of 1 MiB whose description is wrong."""
     region = Region(0, MIB)
     region.gpa, region.size, region.user, region.offset = gpa, size, user, offset
     return region

@@ -11,7 +11,7 @@ from vhost_user import Ring
 
 
 class HostileRequests(FrontendTest):
-    """Every refusal has its own status, and costs nobody else anything."""
+    """Every refusal has its own status and affects nobody else."""
 
     def setUp(self):
         super().setUp()
@@ -196,7 +196,7 @@ class HostileRequests(FrontendTest):
         channel.attach().open().echo(os.urandom(1000))
 
     def test_scribbled_cursors(self):
-        """Each way of lying with a cursor fails that channel, by name, and the other goes on."""
+        """Each lie with a cursor fails that channel, which the log names; the other one goes on."""
         other = Channel(self.driver_, "echo2", instance=9).attach().open()
         channel = Channel(self.driver_, "echo")
         cases = [("HEAD_PAST_RING", lambda: channel.tx.cursor, RING_BYTES * 9),
@@ -252,7 +252,7 @@ class HostileRequests(FrontendTest):
 
 
 class Flood(FrontendTest):
-    """At the usual log level a guest cannot fill the log."""
+    """At the default log level, a guest cannot fill the log."""
 
     DAEMON_ARGS = ()
 
@@ -277,12 +277,12 @@ class Flood(FrontendTest):
 
 
 class Fuse(FrontendTest):
-    """Firmware and stray virtiofs mounts ask for FUSE; they are told that nobody is connected."""
+    """Firmware and stray virtiofs mounts speak FUSE; they get the answer ENOTCONN."""
 
     INIT = struct.pack("<IIQQIIII", 104, 26, 0x1122334455667788, 1, 0, 0, 0, 0) + bytes(64)
 
     def ask(self, frontend, queue: int, request: bytes, room: int) -> bytes:
-        """A FUSE request; what was answered."""
+        """Send a FUSE request; return the answer."""
         memory = frontend.memory
         at = memory.alloc(4096)
         memory.write(at, request)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A driver whose rings are malformed: its device stands still until it resets it."""
+"""A driver whose rings are malformed: the device stops until the driver resets it."""
 import contextlib
 import os
 import signal
@@ -15,7 +15,7 @@ NEXT, WRITE, INDIRECT = Ring.DESC_NEXT, Ring.DESC_WRITE, Ring.DESC_INDIRECT
 
 
 class HostileRings(FrontendTest):
-    """Each is logged with the queue and the reason; the bystander does not notice."""
+    """Each fault is logged with the queue and the reason; the bystander does not notice."""
 
     def setUp(self):
         super().setUp()
@@ -26,12 +26,12 @@ class HostileRings(FrontendTest):
         self.errors = self.guest_state("vm1")["device_errors"]
 
     def assert_broken(self, queue: int, reason: str, pending: bytes = b"") -> None:
-        """The device stands still, the connection stays, and a reset heals it.
+        """The device stops, the connection stays, and a reset heals it.
 
-        What lay in the ring of the echo channel comes back after that.
+        After that, the bytes in the ring of the echo channel come back.
         """
         frontend, driver = self.driver_.frontend, self.driver_
-        self.assert_logged("guest vm1", f"queue {queue}", reason, "stands still")
+        self.assert_logged("guest vm1", f"queue {queue}", reason, "the device stops")
         state = self.guest_state("vm1")
         self.assertEqual(state["device_errors"], self.errors + 1)
         self.assertTrue(state["connected"])
@@ -49,7 +49,7 @@ class HostileRings(FrontendTest):
         self.log_start = len(self.daemon.log())
 
     def publish(self, *descriptors, head: int = 0) -> None:
-        """Write descriptors of the control queue from index 0 on and make a head available."""
+        """Write descriptors of the control queue from index 0 and make a head available."""
         ring = self.driver_.frontend.rings[0]
         for index, descriptor in enumerate(descriptors):
             ring.write_desc(index, *descriptor)
@@ -57,7 +57,7 @@ class HostileRings(FrontendTest):
         ring.kick()
 
     def good(self) -> int:
-        """An address with a PING in it, and room behind it."""
+        """The address of a PING with room behind it."""
         at = self.driver_.memory.alloc(4096)
         self.driver_.memory.write(at, self.driver_.header(PING, 16))
         return at
@@ -128,7 +128,7 @@ class HostileRings(FrontendTest):
         self.assert_broken(0, "readable descriptor follows")
 
     def test_event_queue_breaks_while_bytes_move(self):
-        """The ring breaks under an endpoint that is about to ring."""
+        """The ring breaks while an endpoint is about to ring."""
         channel, ring = self.channel, self.driver_.frontend.rings[1]
         self.driver_.take_events()
         for index in range(ring.size):
@@ -141,7 +141,7 @@ class HostileRings(FrontendTest):
         self.assert_broken(1, "length zero", data)
 
     def test_useless_event_buffers(self):
-        """Too small a buffer is given back unused; the others serve."""
+        """A buffer that is too small comes back unused; the others are used."""
         ring, at = self.driver_.frontend.rings[1], self.good()
         self.driver_.take_events()
         self.driver_.rung.clear()
@@ -216,7 +216,7 @@ class LostMemory(FrontendTest):
             self.lose(bystander, True)
 
     def test_its_tail(self):
-        """The rings of the channel, but not those of the queues."""
+        """The end of the file: the channel's rings go, those of the queues stay."""
         bystander = self.bystander()
         memory = Memory(Region(0x100000, 2 << 20), Region(0x40000000, 2 << 20))
         driver = self.driver(memory=memory)
@@ -231,7 +231,7 @@ class LostMemory(FrontendTest):
         self.assert_undisturbed(bystander)
 
     def test_while_dpdk_looks(self):
-        """Set up rings in memory that has just gone: DPDK's own reads of it."""
+        """Rings are set up in memory that has just gone, so DPDK's own reads fail."""
         bystander = self.bystander()
         frontend = self.connect()
         frontend.handshake()
@@ -246,7 +246,7 @@ class LostMemory(FrontendTest):
         self.assert_undisturbed(bystander)
 
     def test_a_signal_from_elsewhere_still_ends_the_daemon(self):
-        """SIGBUS that is not about guest memory does what it always does."""
+        """A SIGBUS that is not about guest memory ends the process as usual."""
         other = Daemon({"guests": []})
         try:
             other.signal(signal.SIGBUS)

@@ -24,7 +24,7 @@ class Idle(FrontendTest):
         self.assert_idle()
 
     def test_full_ring(self):
-        """Back-pressure: both rings full, nobody reads."""
+        """Back-pressure: both rings are full and nobody reads."""
         channel = self.echo_channel()
         for _ in range(20):
             channel.write_some(os.urandom(65536))

@@ -69,7 +69,7 @@ class Guest:
         self.frontend.close()
 
 
-class BridgeTest(unittest.TestCase):
+class JoinedTest(unittest.TestCase):
     """A daemon with guests that come and go."""
 
     def setUp(self):
@@ -166,7 +166,7 @@ class BridgeTest(unittest.TestCase):
         self.pump(other, one, self.random.randbytes(size))
 
 
-class Streams(BridgeTest):
+class Streams(JoinedTest):
     """What goes over."""
 
     def test_bytes_ends_and_epipe(self):
@@ -235,7 +235,7 @@ class Streams(BridgeTest):
         self.both_ways(vm1.link.open(), other)
 
 
-class Killed(BridgeTest):
+class Killed(JoinedTest):
     """A daemon that is killed in the middle of it."""
 
     def test_in_mid_stream_again_and_again(self):
@@ -283,7 +283,7 @@ class Killed(BridgeTest):
             self.assertEqual(ends[not w].read_some(), b"")
 
     def test_ended_cleanly(self):
-        """To guests that are joined, a daemon that ends is no end of their streams."""
+        """When the daemon ends, the streams of joined guests do not end."""
         self.start_pair()
         guests = self.guest("vm1"), self.guest("vm2")
         one, other = (guest.link.open() for guest in guests)
@@ -316,7 +316,7 @@ class Killed(BridgeTest):
         self.both_ways(one, other)
 
 
-class State(BridgeTest):
+class State(JoinedTest):
     """The file."""
 
     def test_its_place_and_modes(self):
@@ -348,7 +348,7 @@ class State(BridgeTest):
     def test_a_place_that_is_not_private(self):
         place = self.scratch / "joined"
         place.mkdir(mode=0o755)
-        with self.assertRaisesRegex(DaemonError, "not ours alone"):
+        with self.assertRaisesRegex(DaemonError, "other users can use it"):
             self.start_pair()
 
     def test_stale_files_go(self):
@@ -365,7 +365,7 @@ class State(BridgeTest):
 CPUS = len(os.sched_getaffinity(0))
 
 
-class Live(BridgeTest):
+class Live(JoinedTest):
     """Guests and channels that are added and removed while bytes move."""
 
     def add(self, guest: str, name: str, channel: dict) -> None:

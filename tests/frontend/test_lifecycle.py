@@ -20,7 +20,7 @@ OKL4FSD = paths.BUILD / "okl4fsd"
 
 
 def run(*args) -> tuple[int, str, str]:
-    """Run okl4fsd to its end."""
+    """Run okl4fsd until it ends."""
     done = subprocess.run([OKL4FSD, *map(str, args)], capture_output=True, timeout=20, check=False)
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
@@ -88,7 +88,7 @@ class Lifecycle(unittest.TestCase):
         return found
 
     def reload(self, *guests) -> str:
-        """Write another configuration and SIGHUP; what was logged."""
+        """Write another configuration and send SIGHUP; return what was logged."""
         self.daemon.config["guests"] = list(guests)
         self.daemon.write_config()
         since = len(self.daemon.log())
@@ -157,7 +157,7 @@ class Lifecycle(unittest.TestCase):
         self.assertTrue(keep.driver.frontend.tell(3) == 0)
 
     def test_reload_of_a_changed_guest(self):
-        """Another socket is another guest."""
+        """A guest with another socket counts as another guest."""
         keep, changed = self.channel("vm1"), self.channel("vm2")
         guest = self.guest("vm2", socket_perm="0600")
         guest["channels"][0]["name"] = "other"
@@ -231,7 +231,7 @@ class DefaultConfiguration(unittest.TestCase):
     NOBODY = 65534
 
     def test_runtime_directory(self):
-        """Nothing of it needs root; as root it is started as somebody else."""
+        """This does not need root; a test that runs as root starts it as another user."""
         scratch = scratch_dir()
         run_dir, who = scratch / "okl4fs", {}
         if os.geteuid() == 0:

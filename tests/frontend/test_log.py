@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A log that nobody reads holds up nobody, and the standard descriptors are what they should be."""
+"""A log that nobody reads does not hold anyone up; the standard descriptors are never reused."""
 import os
 import re
 import select
@@ -38,14 +38,14 @@ class Unread(FrontendTest):
         assert status == 0, f"SIGTERM did not end it: {status}"
 
     def add_and_remove(self, times: int) -> None:
-        """Each time some lines, of some 60 bytes."""
+        """Add and remove a guest; each time logs some lines of about 60 bytes."""
         channel = {"name": "more", "endpoint": {"type": "discard"}}
         for _ in range(times):
             self.daemon.rpc("channel.add", {"guest": "vm1", "channel": channel})
             self.daemon.rpc("channel.remove", {"guest": "vm1", "channel": "more"})
 
     def read_log(self, until: str) -> str:
-        """What comes out of the pipe, to a line that holds `until`."""
+        """Read the pipe up to a line that has `until`."""
         text, deadline, poller = "", Deadline(20), select.poll()
         poller.register(self.reader, select.POLLIN)
         while until not in text or not text.endswith("\n"):
@@ -69,11 +69,12 @@ class Unread(FrontendTest):
             self.daemon.rpc("log.set", {"level": "debug"})
             self.read_log("log level is debug")
 
-        self.add_and_remove(2 * PIPE_BYTES // (3 * 60 * 2))  # with which it has to end
+        # The daemon must be able to end with these lines waiting.
+        self.add_and_remove(2 * PIPE_BYTES // (3 * 60 * 2))
 
 
 class Limited(unittest.TestCase):
-    """At the usual log level the calls of a client cannot fill the log."""
+    """At the default log level, the calls of a client cannot fill the log."""
 
     def test_calls(self):
         with Daemon({"guests": [{"name": "vm1", "socket": "vm1.sock", "channels": []}]}) as daemon:

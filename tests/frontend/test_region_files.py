@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Guest memory in files that are not the kernel's own: refused, without asking whoever serves them."""
+"""Guest memory in files that a program serves: refused, without asking that program."""
 import contextlib
 import os
 import tempfile
@@ -16,10 +16,10 @@ HIGH = 0x40000000
 
 
 class RegionFiles(FrontendTest):
-    """vm1 hands over files of all kinds; vm2 must not notice."""
+    """vm1 passes files of all kinds; vm2 must not notice anything."""
 
     def region(self, fd: int, gpa: int = HIGH) -> Region:
-        """A region of a MiB of a file."""
+        """A region with 1 MiB of a file."""
         region = Region(gpa, MIB)
         region.close()
         region.fd = os.dup(fd)
@@ -55,7 +55,7 @@ class RegionFiles(FrontendTest):
         self.assert_logged("guest vm1", "SET_MEM_TABLE", "refused", "memfd", "ext4")
 
     def test_nobody_waits_for_the_server(self):
-        """Neither for the kind of its file system, nor for the size of the file."""
+        """The daemon asks it neither for the kind of file system nor for the size of the file."""
         bystander = self.bystander()
         for silent in ((STATFS,), (STATFS, GETATTR)):
             with self.subTest(silent=silent):
@@ -68,7 +68,7 @@ class RegionFiles(FrontendTest):
                 self.wait_free("vm1")
 
     def test_files_that_are_fine(self):
-        """In memory and on a disk, also without a name. (This system's disk: whatever it is.)"""
+        """In memory and on this system's disk, also without a name."""
         with tempfile.TemporaryFile(dir="/dev/shm") as shm:
             shm.truncate(MIB)
             frontend = self.offer(shm.fileno())
@@ -76,7 +76,7 @@ class RegionFiles(FrontendTest):
             frontend.close()
 
     def test_file_on_a_disk(self):
-        """As libvirt's <source type='file'/> has it."""
+        """As libvirt's <source type='file'/> makes it."""
         with tempfile.TemporaryFile(dir="/var/tmp") as file:
             kind = os.popen("stat -f -c %T /var/tmp").read().strip()
             if kind not in ("ext2/ext3", "xfs", "btrfs", "f2fs", "tmpfs"):

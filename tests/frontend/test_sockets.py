@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Paths of sockets that are in use, files of sockets that somebody removes, and no descriptors."""
+"""Sockets whose path is in use, sockets whose file is removed, and running out of descriptors."""
 import http.client
 import json
 import os
@@ -21,7 +21,7 @@ from vm.process import Deadline, scratch_dir
 
 
 class SocketsTest(FrontendTest):
-    """A daemon that listens in every way there is."""
+    """A daemon that listens in all possible ways."""
 
     GUESTS = ("vm1", "vm2")
     DAEMON_ARGS = ()
@@ -61,7 +61,7 @@ class SocketsTest(FrontendTest):
         return self.channel_state(guest, channel)["endpoint"]
 
     def status_of_metrics(self) -> int:
-        """Of GET /metrics."""
+        """The status of GET /metrics."""
         connection = http.client.HTTPConnection("metrics", timeout=20)
         connection.sock = self.client("metrics.sock")
         connection.request("GET", "/metrics")
@@ -69,10 +69,10 @@ class SocketsTest(FrontendTest):
 
 
 class InUse(SocketsTest):
-    """Somebody else wants to listen where the daemon does. The streams that run notice nothing."""
+    """Another program wants to listen where the daemon does. Running streams are not affected."""
 
     def counts(self) -> list:
-        """What a stranger's connection would change."""
+        """The counters that a stranger's connection would change."""
         found = []
         for guest in self.GUESTS:
             state = self.channel_state(guest, "sock")
@@ -81,7 +81,7 @@ class InUse(SocketsTest):
         return found
 
     def second(self, config: dict) -> str:
-        """A second daemon must end with status 1; what it says."""
+        """Start a second daemon, which must end with status 1; return what it says."""
         path = self.scratch / "second.json"
         path.write_text(json.dumps(config), encoding="utf-8")
         done = subprocess.run([paths.BUILD / "okl4fsd", "--config", path], text=True,
@@ -100,7 +100,7 @@ class InUse(SocketsTest):
         before = self.counts()
         everything = self.daemon.config
         with self.subTest("the same configuration"):
-            self.assertNotIn("guest vm1", self.second(everything), "it comes to no guest")
+            self.assertNotIn("guest vm1", self.second(everything), "it never gets to a guest")
         for what, config in (
                 ("guests", {"guests": everything["guests"]}),
                 ("metrics", {"guests": [], "metrics": everything["metrics"]}),
@@ -140,7 +140,7 @@ class InUse(SocketsTest):
             self.assertRaises(BlockingIOError, other.accept)
 
     def test_killed(self):
-        """What it has left behind is no hindrance, and nothing is left after a clean end."""
+        """The files that it left behind are not in the way; a clean end leaves none."""
         scratch = scratch_dir()
         daemon = Daemon({"metrics": {"listen": "unix:metrics.sock"}, "guests": [
             guest_config("vm1", "vm1.sock", {"sock": {"type": "unix-listen", "path": "client"}})]},
@@ -160,10 +160,10 @@ class InUse(SocketsTest):
 
 
 class Lost(SocketsTest):
-    """Somebody removes or replaces a socket's file; a reload makes it anew."""
+    """A socket's file is removed or replaced; a reload makes it again."""
 
     def reload(self) -> str:
-        """SIGHUP, which needs no control socket; what was logged."""
+        """Send SIGHUP, which needs no control socket; return what was logged."""
         since = len(self.daemon.log())
         self.daemon.signal(signal.SIGHUP)
         return self.daemon.wait_log("notice: reloaded,", since=since)
@@ -231,7 +231,7 @@ class Lost(SocketsTest):
         self.bystander()
 
     def test_guest_with_a_frontend(self):
-        """It stays, and when it has left the next one can come."""
+        """The frontend stays; when it has left, the next one can connect."""
         stream = self.echo_channel("vm1")
         self.lose("vm1.sock")
         self.assertIn("listens there again when the frontend", self.reload())
@@ -250,7 +250,7 @@ class Lost(SocketsTest):
             other.bind(str(self.scratch / "vm2.sock"))
             other.listen()
             self.assertIn("cannot be made again: Address already in use", self.reload())
-            self.assertTrue((self.scratch / "vm2.sock").exists(), "it is somebody else's")
+            self.assertTrue((self.scratch / "vm2.sock").exists(), "it is another program's file")
         self.reload()
         self.bystander()
 
@@ -269,13 +269,13 @@ class Lost(SocketsTest):
 
 
 class NoDescriptors(SocketsTest):
-    """Connections that cannot be accepted cost no time, and a line each; then all goes on."""
+    """Connections that cannot be accepted cost no CPU time, and one line per socket."""
 
     WINDOW_MS = 4000
     LINE = re.compile(r"warning: (.*): connections cannot be accepted: Too many open files")
 
     def ticks(self) -> dict[str, int]:
-        """Time of CPU that each thread has used."""
+        """CPU time that each thread has used."""
         found = {}
         for task in Path(f"/proc/{self.daemon.pid}/task").iterdir():
             name, _, rest = (task / "stat").read_text(encoding="utf-8").rpartition(")")
@@ -284,7 +284,7 @@ class NoDescriptors(SocketsTest):
         return found
 
     def use_up(self) -> None:
-        """Let the daemon open no descriptor any more."""
+        """From now on the daemon cannot open another descriptor."""
         used = {int(fd.name) for fd in Path(f"/proc/{self.daemon.pid}/fd").iterdir()}
         lowest = min(set(range(len(used) + 1)) - used)
         before = resource.prlimit(self.daemon.pid, resource.RLIMIT_NOFILE)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Descriptors that nobody asked for, whose close(2) sleeps: no thread that serves somebody does."""
+"""Uninvited descriptors whose close(2) sleeps: no thread that serves anyone waits for that."""
 import array
 import contextlib
 import os
@@ -20,7 +20,7 @@ LINGER_S = 3600
 
 
 class Sleepers:
-    """TCP sockets with unsent bytes that linger: who closes one last sleeps for an hour."""
+    """TCP sockets with unsent bytes that linger: the last close(2) of one sleeps for an hour."""
 
     def __init__(self):
         self._peers = []
@@ -28,7 +28,7 @@ class Sleepers:
         self._server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
 
     def make(self) -> socket.socket:
-        """One more; its peer never reads."""
+        """Make one more; its peer never reads."""
         sock = socket.create_connection(self._server.getsockname())
         self._peers.append(self._server.accept()[0])
         sock.setblocking(False)
@@ -39,7 +39,7 @@ class Sleepers:
         return sock
 
     def close(self) -> None:
-        """Reset them all: whoever sleeps is woken."""
+        """Reset them all, which wakes the threads that sleep."""
         for peer in self._peers:
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             peer.close()
@@ -47,7 +47,7 @@ class Sleepers:
 
 
 class StrangersTest(FrontendTest):
-    """vm1 has a socket and an echo channel, which one worker serves; vm2 an echo channel."""
+    """vm1 has a socket and an echo channel on one worker; vm2 has an echo channel."""
 
     ENVIRONMENT: dict[str, str] = {}
     KERNEL_REFUSES = False
@@ -85,12 +85,12 @@ class StrangersTest(FrontendTest):
         return sock
 
     def send(self, sock: socket.socket, data: bytes, n: int = 1) -> None:
-        """Send bytes and `n` descriptors of which the message has the last ones."""
+        """Send bytes and `n` descriptors; only the message holds them then."""
         socks = [self.sleepers.make() for _ in range(n)]
         control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
                     array.array("i", [one.fileno() for one in socks]))]
         sent = False
-        # It stands still until only the message has them.
+        # The daemon stands still until only the message holds them.
         self.daemon.signal(signal.SIGSTOP)
         os.waitid(os.P_PID, self.daemon.pid, os.WSTOPPED)
         try:
@@ -108,7 +108,7 @@ class StrangersTest(FrontendTest):
         self.daemon.signal(signal.SIGCONT)
 
     def assert_served(self) -> None:
-        """Everybody else is: the control socket, the metrics, and both guests' streams."""
+        """Everything else is served: the control socket, the metrics, and both guests' streams."""
         self.assertTrue(self.daemon.rpc("version")["version"])
         with self.connect_unix(self.metrics_path) as sock:
             sock.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
@@ -117,7 +117,7 @@ class StrangersTest(FrontendTest):
 
 
 class Strangers(StrangersTest):
-    """As the kernel is: a new one refuses descriptors by itself, but for frontends."""
+    """On the kernel as it is: a new one refuses descriptors by itself, except from frontends."""
 
     KERNEL_REFUSES = True
 
@@ -133,7 +133,7 @@ class Strangers(StrangersTest):
         return channel, client, echo
 
     def test_channel(self):
-        """Of a client that is read, and one that is turned away with its message unread."""
+        """From a client that is read, and from one that is refused with its message unread."""
         _channel, client, echo = self.joined()
         for _ in range(3):
             self.send(client, b"x")
@@ -143,7 +143,7 @@ class Strangers(StrangersTest):
         self.assert_served()
 
     def test_channel_that_is_not_read(self):
-        """The message lies in the socket when the channel, its listener and its client go."""
+        """The message is still in the socket when the channel, its listener and its client go."""
         channel, client, echo = self.joined()
         channel.close_reader()
         echo.echo(b"x" * 1000)
@@ -155,7 +155,7 @@ class Strangers(StrangersTest):
         self.assert_served()
 
     def test_control(self):
-        """In a line, before a line that is too long, and of a client that leaves at once."""
+        """In a line, before a line that is too long, and from a client that leaves at once."""
         for data in (b"x\n", b"x" * (1 << 17), b"x"):
             with self.connect_unix(self.daemon.control_path) as sock:
                 sock.setblocking(False)
@@ -165,13 +165,13 @@ class Strangers(StrangersTest):
             self.assert_served()
 
     def test_metrics(self):
-        """In a request, and in no request."""
+        """In a request, and in bytes that are not a request."""
         for data in (b"GET /metrics HTTP/1.0\r\n\r\n", b"GET", b"\r\n\r\n\r\n"):
             with self.connect_unix(self.metrics_path) as sock:
                 self.send(sock, data)
             self.assert_served()
 
-    # Frontends may send descriptors, so no kernel refuses them.
+    # Frontends may send descriptors, so the kernel does not refuse these.
 
     def assert_frontends_served(self) -> None:
         """The vhost thread goes on."""
@@ -198,7 +198,7 @@ class Strangers(StrangersTest):
         with self.connect() as frontend:
             frontend.sock.sendall(struct.pack("<III", vu.SET_FEATURES, vu.VERSION, 8))
             self.send(frontend.sock, struct.pack("<Q", vu.F_VERSION_1))
-            with contextlib.suppress(Dropped):  # it may have been stopped while it waited for this
+            with contextlib.suppress(Dropped):  # the connection may have ended by now
                 frontend.ask_u64(vu.GET_FEATURES)
         self.assert_frontends_served()
 
@@ -216,7 +216,7 @@ class Strangers(StrangersTest):
             self.assert_frontends_served()
 
     def test_frontend_that_is_dropped_with_messages_unread(self):
-        """And a second one, which is turned away."""
+        """The same with a second frontend, which is refused."""
         with self.connect() as frontend:
             frontend.handshake()
             for _ in range(3):
@@ -235,7 +235,7 @@ class StrangersOnAnOldKernel(Strangers):
     ENVIRONMENT = {"LD_PRELOAD": str(paths.BUILD / "tests" / "old-kernel.so")}
 
     def test_end(self):
-        """SIGTERM ends the daemon, whatever its closers do."""
+        """SIGTERM ends the daemon even while its closers sleep."""
         _channel, client, _echo = self.joined()
         for _ in range(20):
             self.send(client, b"x", 5)

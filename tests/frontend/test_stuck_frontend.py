@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A frontend that does not read its answers: others are served, and it can be removed."""
+"""A frontend that does not read its answers: others are served, and its guest can go."""
 import os
 import select
 import contextlib
@@ -20,7 +20,7 @@ VHOST_THREAD = "vhost-events"
 
 
 class StuckFrontend(unittest.TestCase):
-    """vm1's frontend asks and asks; DPDK's only thread waits in sendmsg(2) for it."""
+    """vm1's frontend asks and never reads; DPDK's only thread waits in sendmsg(2) for it."""
 
     def setUp(self):
         self.scratch = scratch_dir()
@@ -39,7 +39,7 @@ class StuckFrontend(unittest.TestCase):
         return frontend
 
     def stuck(self) -> Frontend:
-        """A frontend that waits for us, as the vhost thread does for it."""
+        """A frontend that does not read, with a full socket."""
         frontend = self.frontend()
         frontend.handshake()
         frontend.sock.setblocking(False)
@@ -57,7 +57,7 @@ class StuckFrontend(unittest.TestCase):
         Channel(driver, "echo").attach().open().echo(os.urandom(100000))
 
     def test_others_set_up(self):
-        """It is dropped; nobody has to remove it."""
+        """The daemon drops the stuck frontend by itself."""
         self.stuck()
         self.assert_echo("vm2")
         deadline = Deadline(20)
@@ -67,7 +67,7 @@ class StuckFrontend(unittest.TestCase):
         self.assert_echo("vm1")
 
     def test_removal(self):
-        """It ends the connection, and main does not wait for the vhost thread meanwhile."""
+        """Removing the guest ends the connection; main does not wait for the vhost thread."""
         stuck = self.stuck()
         with StoppedThread(self.daemon.pid, VHOST_THREAD):
             self.daemon.rpc("guest.remove", {"guest": "vm1"})
@@ -75,14 +75,14 @@ class StuckFrontend(unittest.TestCase):
             self.assertEqual(len(self.daemon.rpc("guest.list")["guests"]), 1)
             self.daemon.rpc("guest.add", {"guest": self.guest("vm1")})
         stuck.sock.settimeout(20)
-        with contextlib.suppress(ConnectionResetError):  # an end with messages left unread
+        with contextlib.suppress(ConnectionResetError):  # the connection ends with unread messages
             while stuck.sock.recv(1 << 16):
                 pass
         self.assert_echo("vm1")
         self.assert_echo("vm2")
 
     def test_end(self):
-        """SIGTERM ends the daemon though the vhost thread never goes on."""
+        """SIGTERM ends the daemon although the vhost thread never goes on."""
         self.stuck()
         with StoppedThread(self.daemon.pid, VHOST_THREAD) as thread:
             self.daemon.signal(signal.SIGTERM)
@@ -91,7 +91,7 @@ class StuckFrontend(unittest.TestCase):
         self.assertFalse((self.scratch / "vm1.sock").exists())
 
     def test_connected_guest_is_removed_and_added_again(self):
-        """A frontend that behaves: the next guest of the same socket is there at once."""
+        """With a well-behaved frontend, the next guest of the same socket is there at once."""
         for _ in range(20):
             self.assert_echo("vm1")
             self.daemon.rpc("guest.remove", {"guest": "vm1"})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a guest has written is delivered when the guest has gone, or it never ends cleanly."""
+"""What a guest has written is delivered when the guest has gone, or there is no clean end."""
 import hashlib
 import os
 import signal
@@ -32,14 +32,14 @@ class TailTest(SocketTest):
 
     @classmethod
     def config(cls) -> dict:
-        """The daemon's."""
+        """The daemon's configuration."""
         return {"guests": [guest_config("vm1", cls.scratch / "vm1.sock", {
             name: {"ring_bytes": RING_BYTES, "endpoint": cls.endpoint_config(name)}
             for name in cls.TYPES}, **cls.GUEST_OPTIONS)]}
 
     @classmethod
     def start_daemon(cls):
-        """With what config() says."""
+        """Start the daemon with what config() says."""
         cls.daemon = Daemon(cls.config(), args=cls.DAEMON_ARGS, scratch=cls.scratch)
 
     @classmethod
@@ -53,7 +53,7 @@ class TailTest(SocketTest):
         return config
 
     def client(self, name: str):
-        """Somebody at the host end, connected; nothing is read."""
+        """A peer at the host end, connected; it reads nothing."""
         connects = name.endswith("-connect")
         if connects and name.startswith("unix"):
             path = self.scratch / f"{name}.sock"
@@ -92,7 +92,7 @@ class TailTest(SocketTest):
 
     @staticmethod
     def fill(channel: Channel) -> bytes:
-        """As much as the guest can write without anybody reading; what that was."""
+        """Write as much as the guest can while nobody reads; return what that was."""
         data, stalls = b"", 0
         while stalls < 50:
             piece = os.urandom(1 << 16)
@@ -115,7 +115,7 @@ class TailTest(SocketTest):
         self.wait_free("vm1")
 
     def take(self, client, expect: bytes) -> None:
-        """All of it, and a clean end."""
+        """The client gets everything, and a clean end."""
         taken = hashlib.sha256()
         n = 0
         while piece := client.recv(1 << 16):
@@ -126,7 +126,7 @@ class TailTest(SocketTest):
         client.close()
 
     def assert_no_tail(self, *names: str) -> None:
-        """Everything was delivered, and nothing is held for it any more."""
+        """Everything was delivered, and no memory is held for it."""
         self.until(lambda: not self.guest_state("vm1")["tail_bytes"], "the tail to be freed")
         for name in names or self.TYPES:
             self.assertEqual(self.channel_state("vm1", name)["tail_bytes"], 0)
@@ -141,13 +141,13 @@ class Kept(TailTest):
             self.assertEqual(self.channel_state("vm1", name)["lost_bytes"], 0)
 
     def test_slow_client(self):
-        """It is there, and has not read a byte when the machine goes."""
+        """It is connected and has not read a byte when the machine goes."""
         for name in TYPES:
             for end in (self.stop, self.kill):
                 with self.subTest(name=name, end=end.__name__):
                     channel = self.writer(name)
                     client = self.client(name)
-                    self.until(lambda: self.endpoint(name)["connected"], "the client to be joined")
+                    self.until(lambda: self.endpoint(name)["connected"], "the client to connect")
                     moved = self.channel_state("vm1", name)["fwd"]["bytes"]
                     data = self.fill(channel)
                     end(channel)
@@ -159,7 +159,7 @@ class Kept(TailTest):
                     self.until(lambda: not self.endpoint(name)["connected"], "the client to be gone")
 
     def test_late_client(self):
-        """It comes when the guest is gone, and another one finds nothing."""
+        """It connects when the guest is gone; another one after it finds nothing."""
         for name in TYPES:
             for closed in (False, True):
                 with self.subTest(name=name, closed=closed):
@@ -204,7 +204,7 @@ class Kept(TailTest):
                 self.kill(channel)
 
     def test_the_device_is_reset_and_the_driver_goes_on(self):
-        """The memory is the same, so nothing is a tail, nothing is lost and nothing doubled."""
+        """The memory is the same, so there is no tail, and nothing is lost or doubled."""
         channel = self.writer("unix-listen")
         channel.write(b"x" * 100000)
         frontend = channel.driver.frontend
@@ -232,7 +232,7 @@ class Kept(TailTest):
 
 
 class Removed(TailTest):
-    """What is left of a channel that is removed, or whose guest is."""
+    """What remains of a channel that is removed, by itself or with its guest."""
 
     TYPES = ("unix-listen", "tcp-listen", "tls-listen", "unix-connect")
 
@@ -253,7 +253,7 @@ class Removed(TailTest):
         """A guest that has written more than its client has taken."""
         channel = self.writer(name)
         client = self.client(name)
-        self.until(lambda: self.endpoint(name)["connected"], "the client to be joined")
+        self.until(lambda: self.endpoint(name)["connected"], "the client to connect")
         return channel, client, self.fill(channel)
 
     def remove_channel(self, name: str) -> None:
@@ -265,7 +265,7 @@ class Removed(TailTest):
         self.daemon.rpc("guest.remove", {"guest": "vm1"})
 
     def reload(self, name: str) -> None:
-        """Another ring size."""
+        """Reload with another ring size."""
         for channel in self.daemon.config["guests"][0]["channels"]:
             if channel["name"] == name:
                 channel["ring_bytes"] = RING_BYTES // 2
@@ -283,7 +283,7 @@ class Removed(TailTest):
                     self.doCleanups()
 
     def test_the_name_is_free_at_once(self):
-        """While one client takes the rest, another one comes to the channel that follows."""
+        """While one client takes the rest, another one connects to the new channel."""
         channel, client, data = self.slow("unix-listen")
         self.reload("unix-listen")
         channel = Channel(channel.driver, "unix-listen", instance=99).attach()
@@ -294,7 +294,7 @@ class Removed(TailTest):
         self.take(client, data)
 
     def test_client_of_a_removed_channel_leaves(self):
-        """What it has not taken is lost, and told."""
+        """What it has not taken is lost, and the log says so."""
         channel, client, data = self.slow("unix-listen")
         moved = self.channel_state("vm1", "unix-listen")["fwd"]["bytes"]
         self.remove_channel("unix-listen")
@@ -303,7 +303,7 @@ class Removed(TailTest):
         self.kill(channel)
 
     def test_nobody_there(self):
-        """The bytes stay in the guest's memory, and are there when the channel is."""
+        """The bytes stay in the guest's memory and are there when the channel is offered again."""
         channel = self.writer("unix-listen")
         channel.write(b"waits")
         config = self.daemon.config["guests"][0]["channels"][0]
@@ -317,7 +317,7 @@ class Removed(TailTest):
             self.assertEqual(client.recv(5), b"waits")
 
     def test_tail_of_a_removed_channel(self):
-        """The guest has gone, nobody has come, and the channel goes: lost, and told."""
+        """The guest has gone, no client came, and the channel goes: the log reports the loss."""
         for how in (self.remove_channel, self.remove_guest):
             channel = self.writer("unix-listen")
             channel.write(b"x" * 77777)
@@ -344,7 +344,7 @@ class Removed(TailTest):
                 self.start_anew()
 
     def test_the_daemon_ends_before_the_guest(self):
-        """What lies in the guest's memory is for the next daemon: it is neither a tail nor lost."""
+        """What is in the guest's memory is for the next daemon: it is neither a tail nor lost."""
         channel = self.writer("unix-listen")
         channel.write(b"x" * 1000)
         self.daemon.signal(signal.SIGTERM)
@@ -355,7 +355,7 @@ class Removed(TailTest):
 
 
 class Lost(TailTest):
-    """There is room for nothing, or not for everything."""
+    """There is no room for a tail, or not enough."""
 
     GUEST_OPTIONS = {"tail_bytes": 0}
 
@@ -365,7 +365,7 @@ class Lost(TailTest):
                 lost = self.channel_state("vm1", name)["lost_bytes"]
                 channel = self.writer(name)
                 client = self.client(name)
-                self.until(lambda: self.endpoint(name)["connected"], "the client to be joined")
+                self.until(lambda: self.endpoint(name)["connected"], "the client to connect")
                 moved = self.channel_state("vm1", name)["fwd"]["bytes"]
                 data = self.fill(channel)
                 self.stop(channel)
@@ -384,7 +384,7 @@ class Lost(TailTest):
         self.assertRegex(text, r'okl4fs_channel_lost_bytes_total\{[^}]*"tls-listen"\} [1-9]')
 
     def read_torn_unix(self, client: socket.socket, size: int) -> None:
-        """What it was sent, then no end; and an error when it says something."""
+        """Read what was sent: there is no end, but an error once the client writes."""
         while size:
             piece = client.recv(min(size, 1 << 16))
             self.assertTrue(piece)
@@ -398,7 +398,7 @@ class Lost(TailTest):
             client.recv(1)
 
     def test_unix_client_that_has_said_something(self):
-        """It gets the error at once."""
+        """A client that has written gets the error at once."""
         channel = self.writer("unix-listen")
         channel.rx.phase.value = 2  # a reader has been there, and has closed
         client = self.client("unix-listen")
@@ -410,12 +410,12 @@ class Lost(TailTest):
 
 
 class Part(TailTest):
-    """There is room for a part."""
+    """There is room for part of it."""
 
     GUEST_OPTIONS = {"tail_bytes": 300000}
 
     def test_late_client(self):
-        """It gets what was kept, and never a clean end."""
+        """It gets what was kept, but no clean end."""
         for name in ("tcp-listen", "tls-listen", "tcp-connect", "tls-connect"):
             with self.subTest(name=name):
                 lost = self.channel_state("vm1", name)["lost_bytes"]
@@ -436,7 +436,7 @@ class Part(TailTest):
                 self.assert_no_tail(name)
 
     def test_budget_is_the_guest_s(self):
-        """One channel's tail leaves less for the others; delivered, there is room again."""
+        """One channel's tail leaves less room for the others, until it is delivered."""
         driver = self.driver()
         first = self.guest("unix-listen", driver=driver)
         second = self.guest("tcp-listen", driver=driver)

@@ -26,7 +26,7 @@ class Tcp(SocketTest):
         }.items()}}
 
     def bulk(self, channel, sock) -> None:
-        """Much both ways at once, with half-closes."""
+        """Many bytes in both directions at once, with half-closes."""
         there, back = os.urandom(24 << 20), os.urandom(24 << 20)
         flow = Flow(sock, back)
         self.assertEqual(self.both_ways(channel, there), hashlib.sha256(back).hexdigest())
@@ -65,7 +65,8 @@ class Tcp(SocketTest):
             self.assertEqual(self.endpoint("listen")["clients_refused"], refused + 1)
             channel.write(b"still yours")
             self.assertEqual(first.recv(11), b"still yours")
-        # Who has ended his direction makes way: that is all that can be seen of one that has closed.
+        # A client that has ended its direction makes way for the next one: whether it has closed
+        # the connection cannot be seen.
         clients = self.endpoint("listen")["clients"]
         with self.connect_to(self.ports["listen"]) as second:
             self.until(lambda: self.endpoint("listen")["clients"] > clients, "the second")
@@ -81,7 +82,7 @@ class Tcp(SocketTest):
         self.assertEqual(self.endpoint("connect")["attempts_failed"], 0)
 
     def test_nobody_there(self):
-        """What is written waits, attempts are counted, and the peer gets it when it comes."""
+        """What is written waits, attempts are counted, and a peer that comes later gets it."""
         channel = self.guest("nowhere")
         self.open_writer(channel)
         channel.write(b"waiting")
@@ -98,7 +99,7 @@ class Tcp(SocketTest):
         assert_idle(self, self.daemon)
 
     def test_peer_restarts(self):
-        """A connection an opening; a server that comes back is found by the next one."""
+        """One connection per opening; the next opening finds a server that has come back."""
         channel = self.guest("connect").open()
         for message in (b"one", b"two", b"three"):
             self.until(lambda: self.endpoint("connect")["attempts_failed"] or message == b"one",
@@ -114,7 +115,7 @@ class Tcp(SocketTest):
             channel.open()
 
     def slow(self, channel, sock) -> int:
-        """The peer takes nothing: the guest can write no more, the daemon does not grow; bytes."""
+        """The peer takes nothing: the guest waits, the daemon does not grow; return the bytes."""
         sent, stalls = 0, 0
         before = self.rss_kib()
         while stalls < 20:

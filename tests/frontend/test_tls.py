@@ -191,7 +191,7 @@ class Listen(TlsTest):
         assert_idle(self, self.daemon)
         channel.read(sent)
 
-    # Who is not trusted
+    # Peers that are not trusted
 
     def refused(self, channel: str, sentence: str, **options) -> None:
         """A client that must be told off; the endpoint says why, with its address."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Two daemons joined by a unix socket: guest, daemon, socket, daemon, guest."""
+"""Two daemons connected by a unix socket: guest, daemon, socket, daemon, guest."""
 import hashlib
 import os
 import threading
@@ -47,10 +47,10 @@ class Joined(SocketTest):
         self.right = SocketTest.guest(self.other, "c", "vm2")
 
     def join(self) -> None:
-        """Both guests open, and the daemons find one another."""
+        """Both guests open, and the daemons connect."""
         self.left.open()
         self.right.open()
-        self.until(lambda: self.endpoint("c")["connected"], "the two to be joined")
+        self.until(lambda: self.endpoint("c")["connected"], "the two to be connected")
 
     def test_both_ways(self):
         self.join()
@@ -102,7 +102,7 @@ class Joined(SocketTest):
         self.assertEqual(len(self.left.read(sent)), sent)
 
     def test_restart_of_the_one_that_connects(self):
-        """What was written and not taken is there, once, with the next opening."""
+        """What was written and not taken comes exactly once, with the next opening."""
         self.join()
         self.right.write(b"before")
         self.assertEqual(self.left.read(6), b"before")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The frontend's side of vhost-user, as faithful or as hostile as a test wants it.
 
-Stands for QEMU. Every message can be sent with any payload and any descriptors; setup() sends what
-QEMU sends for a device with a number of split queues.
+It stands for QEMU. Every message can be sent with any payload and any descriptors; setup() sends
+what QEMU sends for a device with a number of split queues.
 """
 import array
 import ctypes
@@ -52,7 +52,7 @@ class Ring:
         self.clear()
 
     def clear(self) -> None:
-        """As a driver that has reset the device: all zero."""
+        """Clear everything, as a driver does that has reset the device."""
         self.memory.write(self.desc, bytes(16 * self.size))
         self.memory.write(self.avail, bytes(6 + 2 * self.size))
         self.memory.write(self.used, bytes(6 + 8 * self.size))
@@ -61,23 +61,23 @@ class Ring:
         self._chains: dict[int, list[int]] = {}
 
     def write_desc(self, index: int, gpa: int, length: int, flags: int, following: int) -> None:
-        """Write one descriptor, whatever it says."""
+        """Write one descriptor; it need not make sense."""
         self.memory.write(self.desc + 16 * index, struct.pack("<QIHH", gpa, length, flags,
                                                               following))
 
     def publish(self, head: int) -> None:
-        """Make a head available, whatever it is."""
+        """Make a head available; it need not make sense."""
         self.memory.write(self.avail + 4 + 2 * (self._avail_idx % self.size),
                           struct.pack("<H", head))
         self._avail_idx = (self._avail_idx + 1) & 0xFFFF
         self.set_avail_idx(self._avail_idx)
 
     def set_avail_idx(self, index: int) -> None:
-        """Write the available index, whatever it is."""
+        """Write the available index; it need not make sense."""
         self.memory.word(self.avail + 2, ctypes.c_uint16).value = index
 
     def add(self, pieces, kick: bool = True) -> int:
-        """Make a chain of (gpa, length, writable) available; its head."""
+        """Make a chain of (gpa, length, writable) available; return its head."""
         chain = [self._free.pop(0) for _ in pieces]
         for i, (gpa, length, writable) in enumerate(pieces):
             last = i + 1 == len(pieces)
@@ -98,7 +98,7 @@ class Ring:
         return struct.unpack("<H", self.memory.read(self.used + 2, 2))[0]
 
     def state(self) -> str:
-        """Both indices, for a test that failed."""
+        """The indices, for the message of a test that failed."""
         return f"available {self._avail_idx}, used {self.used_idx()}, seen {self._seen}"
 
     def poll(self) -> tuple[int, int] | None:
@@ -112,7 +112,7 @@ class Ring:
         return head, length
 
     def wait(self, timeout: float = TIMEOUT_S, other_fd: int = -1) -> tuple[int, int]:
-        """The next used chain; waits for the call descriptor."""
+        """Wait for the next used chain, at the call descriptor."""
         poller = select.poll()
         poller.register(self.call_fd, select.POLLIN)
         if other_fd >= 0:
@@ -123,7 +123,7 @@ class Ring:
                 return found
             ready = dict(poller.poll(timeout * 1000))
             if not ready:
-                raise TimeoutError("no chain was given back")
+                raise TimeoutError("no chain came back")
             if self.call_fd in ready:
                 os.eventfd_read(self.call_fd)
             elif (found := self.poll()):
@@ -152,7 +152,7 @@ class Frontend:
 
     def send(self, request: int, payload: bytes = b"", fds=(), flags: int = VERSION,
              size: int | None = None) -> None:
-        """Send a message, whatever it is."""
+        """Send a message; it need not make sense."""
         header = struct.pack("<III", request, flags, len(payload) if size is None else size)
         control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
         try:
@@ -178,16 +178,16 @@ class Frontend:
         return data
 
     def ask(self, request: int, payload: bytes = b"") -> bytes:
-        """Send a message that has a reply; its payload."""
+        """Send a message that has a reply; return the reply's payload."""
         self.send(request, payload)
         return self.receive()[2]
 
     def ask_u64(self, request: int) -> int:
-        """As ask(), for one number."""
+        """As ask(), but the payload is one number."""
         return struct.unpack("<Q", self.ask(request))[0]
 
     def tell(self, request: int, payload: bytes = b"", fds=()) -> int:
-        """Send a message and ask for an acknowledgement: 0, or what was answered."""
+        """Send a message and ask for an acknowledgement; return it (0: accepted)."""
         self.send(request, payload, fds, VERSION | NEED_REPLY)
         return struct.unpack("<Q", self.receive()[2])[0]
 
@@ -229,7 +229,7 @@ class Frontend:
                            user(ring.avail), 0)
 
     def start_ring(self, index: int, ring: Ring, base: int = 0) -> None:
-        """Set a ring up, but for enabling it."""
+        """Set up a ring without enabling it."""
         self.send(SET_VRING_NUM, struct.pack("<II", index, ring.size))
         self.send(SET_VRING_BASE, struct.pack("<II", index, base))
         self.send(SET_VRING_ADDR, self.addr_payload(index, ring))
@@ -241,7 +241,7 @@ class Frontend:
         return self.tell(SET_VRING_ENABLE, struct.pack("<II", index, int(enable)))
 
     def stop_ring(self, index: int) -> int:
-        """GET_VRING_BASE: how far the ring was served."""
+        """GET_VRING_BASE: return how far the ring was served."""
         return struct.unpack("<II", self.ask(GET_VRING_BASE, struct.pack("<II", index, 0)))[1]
 
     def start_rings(self, bases=None) -> None:
@@ -264,7 +264,7 @@ class Frontend:
         self.start_rings()
 
     def setup(self, n_queues: int = 2, size: int = 128) -> "Frontend":
-        """All of it."""
+        """Send everything that QEMU sends to set up the device."""
         self.handshake()
         if self.set_memory():
             raise RuntimeError("the memory table was refused")
@@ -273,7 +273,7 @@ class Frontend:
         return self
 
     def close(self) -> None:
-        """Leave."""
+        """Disconnect."""
         self.sock.close()
         for ring in self.rings:
             ring.close()

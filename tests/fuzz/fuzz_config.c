@@ -2,9 +2,9 @@
 /*
  * fuzz_config.c - text from outside: a part of a configuration, a line of the control socket
  *
- * The first byte says which. Nothing may crash or hang. A text that is refused is refused with a
- * sentence, and the answer to a line is strict JSON on one line. The caller has no rights, so no method
- * is called.
+ * The first byte says which. Nothing may crash or hang. A refused text must get a sentence, and the
+ * answer to a line must be strict JSON on one line. The caller has no rights, so methods are not
+ * called.
  */
 #include <errno.h>
 #include <event2/buffer.h>
@@ -38,7 +38,7 @@ static void part(const char *text, size_t bytes, bool is_guest)
 	must(errors.out);
 	r = conf_parse(&root, text, bytes, &errors);
 	if (!r && errors.n)
-		r = -EINVAL; /* a key that is there twice */
+		r = -EINVAL; /* a duplicate key */
 	else if (!r && is_guest)
 		r = config_guest_of(&guest, root, errors.out);
 	else if (!r)
@@ -95,7 +95,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!size)
 		return 0;
-	/* In memory of its own, with a NUL behind it as a line of the socket has. */
+	/* In separate memory, with a NUL behind it as a line from the socket has. */
 	text = malloc(size);
 	must(text);
 	memcpy(text, data + 1, size - 1);

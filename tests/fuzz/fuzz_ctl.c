@@ -2,10 +2,10 @@
 /*
  * fuzz_ctl.c - a guest that writes anything into its control memsection
  *
- * The input lays out the header (each of its fields valid or from the input), and then is a list of
- * steps: calls of the host's end, and in between stores into any 64-bit word of the control
- * memsection, as a guest makes them while the host works. Every result must be in its range;
- * AddressSanitizer watches what lies beside a chunk.
+ * The input lays out the header (each field is valid or comes from the input). The rest is a list
+ * of steps: calls of the host's end, and between them stores into any 64-bit word of the control
+ * memsection, as a guest may make while the host works. Every result must be in its range;
+ * AddressSanitizer watches the memory beside a chunk.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -20,7 +20,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* What is left of the input */
+/* The rest of the input */
 struct input {
 	const uint8_t *at;
 	size_t left;
@@ -91,7 +91,7 @@ static void scribble(const struct okl4_memsec *ctl, struct input *in)
 	uint64_t *word = okl4_memsec_at(ctl, offset, 8);
 	uint64_t value = take(in, 8);
 
-	/* Mostly near to what is there, where the checks are */
+	/* Mostly near the current value, where the checks are */
 	*word = value & 1 ? *word + (uint64_t)((int64_t)value >> 48) : value;
 }
 

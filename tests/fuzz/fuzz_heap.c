@@ -2,9 +2,9 @@
 /*
  * fuzz_heap.c - okl4_memsec_malloc while a peer writes over its heap
  *
- * The input is a list of steps: allocations, new heaps, and stores into any word, as they are or so
- * that the heap's head becomes consistent again. Nothing may crash, hang or reach beyond the
- * memsection; what is given must be a block of the heap, aligned, in one chunk, and zeroed.
+ * The input is a list of steps: allocations, new heaps, and stores into any word, plain or so that
+ * the heap's head becomes consistent again. Nothing may crash, hang or reach beyond the memsection;
+ * what is allocated must be a block of the heap, aligned, in one chunk, and zeroed.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -42,7 +42,7 @@ static void allocate(struct okl4_memsec_heap *h, uint32_t bytes)
 		must(!at[i]);
 }
 
-/* What a peer writes that knows the format of the head, its sum included */
+/* What a peer writes that knows the format of the head, including its sum */
 static void forge(const struct okl4_memsec_heap *h, uint32_t used_bytes)
 {
 	uint32_t *word = okl4_memsec_at(h->sec, h->offset, 12);

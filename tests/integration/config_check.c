@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * config_check.c - what `okl4fsd --check` says of many configurations, without a process for each
+ * config_check.c - what `okl4fsd --check` says about many configurations, in one process
  *
  * Each line of the input is a configuration. Each line of the output begins with 0, or with 1 and
  * the errors, with tabs between them.
@@ -13,14 +13,6 @@
 
 #include "config/config.h"
 
-/**
- * check() - load a configuration
- * @text: it
- * @bytes: its length
- * @errors: told what is wrong
- *
- * Return: as config_load().
- */
 static int check(const char *text, size_t bytes, FILE *errors)
 {
 	int fd = memfd_create("config", MFD_CLOEXEC), r;

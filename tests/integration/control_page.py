@@ -23,20 +23,20 @@ class Member:
 
 @dataclass
 class Method:
-    """A method; that it has a text is checked when the page is read."""
+    """A method; reading the page checks that it has a description."""
     admin: bool
     params: dict[str, Member] = field(default_factory=dict)
     result: dict[str, Member] = field(default_factory=dict)
 
 
 def _sections(text: str, macro: str) -> list[tuple[str, str]]:
-    """Headings with what follows them."""
+    """Headings with the text that follows them."""
     parts = re.split(rf"^\.{macro} (.*)\n", text, flags=re.M)
     return list(zip(parts[1::2], parts[2::2]))
 
 
 def _members(text: str) -> dict[str, Member]:
-    """The items of a list; each must say something."""
+    """The items of a list; each must have a description."""
     members = {}
     for name, said, about in re.findall(r"^\.It Va (\S+) Pq (.*)\n((?:(?!\.It |\.El).*\n)*)", text,
                                         re.M):
@@ -49,7 +49,7 @@ def _members(text: str) -> dict[str, Member]:
 
 
 class Page:
-    """The page; `seen` gathers the members that checked values had."""
+    """The page; `seen` collects the members that checked values had."""
 
     def __init__(self):
         text = (paths.ROOT / "docs/okl4fsd-control.7").read_text(encoding="utf-8")
@@ -83,12 +83,12 @@ class Page:
         self.types.update(lists)
 
     def cites(self, code: int, method: str) -> bool:
-        """Whether a method can give an error; where the page names methods, only they can."""
+        """Whether a method can give an error; if the page names methods for it, only they can."""
         named = set(re.findall(r"[a-z]+\.[a-z]+", self.codes.get(code, "")))
         return code in self.codes and (not named or method in named)
 
     def wrong(self, members: dict[str, Member], value, where: str) -> list[str]:
-        """How an object differs from a list of members; empty: it does not."""
+        """How an object differs from a list of members; empty if it does not."""
         if not isinstance(value, dict):
             return [f"{where}: not an object"]
         found = [f"{where}.{key}: the page does not have it" for key in set(value) - set(members)]

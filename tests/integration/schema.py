@@ -21,7 +21,7 @@ def _is_type(value, name: str) -> bool:
 
 
 def _own(schema: dict, value) -> bool:
-    """Keywords that look at the value alone."""
+    """Check the keywords that apply to the value alone."""
     if "type" in schema and not _is_type(value, schema["type"]):
         return False
     if "enum" in schema and not any(value == e and type(value) is type(e) for e in schema["enum"]):
@@ -39,7 +39,7 @@ def _own(schema: dict, value) -> bool:
 
 
 def _members(schema: dict, value: dict, root: dict) -> bool:
-    """Keywords that look at an object's members."""
+    """Check the keywords that apply to an object's members."""
     properties = schema.get("properties", {})
     if any(key not in value for key in schema.get("required", [])):
         return False
@@ -50,14 +50,14 @@ def _members(schema: dict, value: dict, root: dict) -> bool:
 
 
 def refer(ref: str, root: dict):
-    """What a reference means."""
+    """The schema that a reference names."""
     for part in ref.removeprefix("#/").split("/"):
         root = root[part]
     return root
 
 
 def valid(schema, value, root: dict) -> bool:
-    """Whether a value is what a schema says."""
+    """Whether a value matches a schema."""
     if isinstance(schema, bool):
         return schema
     assert set(schema) <= KNOWN, f"the schema uses {set(schema) - KNOWN}"

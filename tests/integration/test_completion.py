@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Completion of okl4fsctl in bash and zsh, with the names that a daemon has; and that nobody lags behind the usage text."""
+"""Completion of okl4fsctl in bash and zsh, with a daemon's names; it has all that the usage has."""
 import os
 import pty
 import re
@@ -17,7 +17,7 @@ TIMEOUT_S = 60
 
 
 def usage() -> str:
-    """What okl4fsctl says of itself."""
+    """The usage text of okl4fsctl."""
     return subprocess.run([paths.BUILD / "okl4fsctl", "help"], capture_output=True, text=True,
                           timeout=TIMEOUT_S, check=True).stdout
 
@@ -45,7 +45,7 @@ class Completion(unittest.TestCase):
         cls.daemon.stop()
 
     def bash(self, *words: str, socket: bool = True) -> list[str]:
-        """What bash offers for the last of the words."""
+        """What bash offers for the last word."""
         line = [str(paths.BUILD / "okl4fsctl")]
         line += ["-s", self.daemon.control_path] if socket else []
         script = ('source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _okl4fsctl; '
@@ -76,9 +76,9 @@ class Completion(unittest.TestCase):
         self.assertEqual(self.bash("status", ""), [])
 
     def test_names_are_quoted(self):
-        """A name is one word when the line is run, and runs nothing."""
+        """A completed name is one word when the line is run, and nothing in it is executed."""
         offered = self.bash("channel", "")
-        self.assertEqual(len(offered), 7)  # not the one with a bell
+        self.assertEqual(len(offered), 7)  # the name with a bell character is not offered
         for word in offered:
             done = subprocess.run(["bash", "-c", f"printf '%s\\n' {word}"], capture_output=True,
                                   text=True, timeout=TIMEOUT_S, check=True, cwd=self.scratch)
@@ -104,7 +104,7 @@ class Completion(unittest.TestCase):
     # zsh
 
     def zsh(self, *lines: str) -> list[str]:
-        """The arguments that lines (with tabs in them) call okl4fsctl with, joined by '|'."""
+        """The arguments with which lines (with tabs in them) call okl4fsctl, joined by '|'."""
         rc = self.scratch / "zshrc"
         rc.write_text(f"""
 PS1= PS2= RPS1= ; unsetopt zle_bracketed_paste prompt_cr prompt_sp beep; stty -echo
@@ -171,10 +171,10 @@ print READY
     def test_zsh_syntax(self):
         subprocess.run(["zsh", "-n", ZSH], timeout=TIMEOUT_S, check=True)
 
-    # All say the same
+    # All texts agree
 
     def test_everybody_knows_every_command_and_option(self):
-        """The usage text, the manual page and both completions."""
+        """The usage text, the manual page and both completions have the same."""
         text = usage()
         options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text))
         letters = set(re.findall(r"(?<![\w-])-[a-z]\b(?!-)", text))
@@ -199,7 +199,7 @@ print READY
         self.assertEqual({o for o in offered if not o.startswith("--")}, letters)
 
     def test_kinds_of_events(self):
-        """Those that the daemon has are those that are completed."""
+        """The completions offer exactly the kinds that the daemon has."""
         kinds = set(re.findall(r'\] = "((?:guest|channel|endpoint|config|log)\.[a-z]+)"',
                                (paths.ROOT / "daemon/loop/events.c").read_text(encoding="utf-8")))
         self.assertGreater(len(kinds), 15)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""okl4fsd --check, the examples, and the schema: all three must agree."""
+"""okl4fsd --check, the examples and the schema must agree."""
 import copy
 import json
 import re
@@ -36,7 +36,7 @@ GOOD = {"control": {"path": "/c", "mode": "0600", "group": "adm", "idle_seconds"
                    {"name": "vm2", "socket": "/s2", "socket_mode": "connect",
                     "channels": [{"name": "i", "endpoint": {"type": "channel", "guest": "vm1",
                                                             "channel": "h"}}]}]}
-# Values to try in each place. Some are right in some places.
+# Values to try in each place. In some places, some of them are right.
 TRIES = [None, True, 0, -1, 5000, 4096, 67108864, 134217728, 4294967294, 4294967295, 4294967296, 1 << 36,
          (1 << 36) + 1, 1 << 40, 1.5,
          "", "0777", "778", "0888", ".", "..", "a/b", "a b", "ä", "x" * 63, "x" * 64, "/" * 107,
@@ -45,7 +45,7 @@ TRIES = [None, True, 0, -1, 5000, 4096, 67108864, 134217728, 4294967294, 4294967
          "127.0.0.1", "127.0.0.256:1", "128.0.0.1:1", "[::1]:7", "::1:7", "h:07", ":7", "a_b:7",
          "unix:", "unix:/x", "unix:" + "/" * 107, "unix:" + "/" * 108,
          [], {}, [1], [""], ["root"], {"type": "echo"}, {"x": 1}, {"users": []}, TLS]
-# What is refused for a reason that no schema can know
+# Errors that a schema cannot find
 NOT_OF_THE_SCHEMA = re.compile(r" already$|there is no (user|group|channel) |joined to itself$|"
                                r"does not name this one back$")
 
@@ -98,7 +98,7 @@ def keys_of(value, path="") -> set[str]:
 
 
 class Checked(unittest.TestCase):
-    """Files that okl4fsd --check looks at."""
+    """Files that okl4fsd --check reads."""
 
     maxDiff = None
 
@@ -117,7 +117,7 @@ class Checked(unittest.TestCase):
                               capture_output=True, text=True, timeout=60, check=False)
 
     def good(self, path) -> None:
-        """A file is right, for the daemon and by the schema."""
+        """Check that a file is right for the daemon and by the schema."""
         done = self.check(path)
         self.assertEqual(done.returncode, 0, done.stderr)
         config = load_commented(path.read_text(encoding="utf-8"))
@@ -196,7 +196,7 @@ class Config(Checked):
 
 
 class Manual(Checked):
-    """docs/okl4fsd.json.5: every key, no other, and examples that work."""
+    """docs/okl4fsd.json.5 has every key and no other, and its examples work."""
 
     PAGE = (paths.ROOT / "docs/okl4fsd.json.5").read_text(encoding="utf-8")
 
@@ -232,7 +232,7 @@ class Manual(Checked):
 
     @staticmethod
     def schema_of(key: str) -> dict:
-        """What the schema says of a key."""
+        """What the schema says about a key."""
         def resolve(schema):
             return {**resolve(refer(schema["$ref"], SCHEMA)), **schema} if "$ref" in schema \
                 else schema

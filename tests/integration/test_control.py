@@ -90,7 +90,7 @@ class Control(unittest.TestCase):
                     self.daemon.rpc(method, params)
 
     def test_a_refused_reload_is_in_the_log(self):
-        """Whoever asked for it, others want to know why the daemon is as it was."""
+        """The client that asked gets the error; the log tells everyone else."""
         since = len(self.daemon.log())
         kept = self.daemon.config_path.read_bytes()
         self.addCleanup(self.daemon.config_path.write_bytes, kept)
@@ -110,7 +110,7 @@ class Control(unittest.TestCase):
                                       stdin=subprocess.DEVNULL, capture_output=True, check=False)
                 self.assertEqual((done.returncode, done.stdout), (2, ""))
                 self.assertIn(sentence, done.stderr)
-                self.assertLessEqual(done.stderr.count("\n"), 2, "what is wrong is not drowned")
+                self.assertLessEqual(done.stderr.count("\n"), 2, "the error is not buried")
 
     def test_mode_of_the_sockets(self):
         self.assertEqual(stat.S_IMODE(os.stat(self.daemon.control_path).st_mode), 0o600)
@@ -128,7 +128,7 @@ class Control(unittest.TestCase):
         self.assertEqual(self.daemon.rpc("status")["pid"], self.daemon.pid)
 
     def test_clients_do_not_grow_the_daemon(self):
-        """A client that asks and does not listen holds one reply, not thousands."""
+        """For a client that asks and does not read, one reply is held, not thousands."""
         before = self.rss()
         request = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "channel.list"}).encode() + b"\n"
         clients = []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The control socket with a crowd at it: nobody locks out others, or holds up main, or its memory."""
+"""A crowd at the control socket: it does not lock out others, hold up main, or use up memory."""
 import json
 import os
 import pwd
@@ -16,7 +16,8 @@ from vm.daemon import Daemon, guest_config
 from vm.process import scratch_dir
 
 N_CHANNELS = 1024
-# Another user's clients: how many, what each says; a line when all are there, and they stay
+# Another user's clients: argv has their number and what each one sends. They print a line when
+# all are connected, and stay.
 CROWD = """
 import socket, sys
 clients = []
@@ -40,7 +41,7 @@ def batch(method: str) -> str:
 
 
 class Crowd(unittest.TestCase):
-    """A daemon with many channels, whose socket lets everybody in; daemon and bin may look."""
+    """A daemon with many channels, whose socket anyone may open; daemon and bin are readers."""
 
     @classmethod
     def setUpClass(cls):
@@ -59,7 +60,7 @@ class Crowd(unittest.TestCase):
         assert status == 0, status
 
     def crowd(self, n: int, says: str = "", user: str | None = None) -> subprocess.Popen:
-        """Clients of a user, by default the tester's own, that take no answers."""
+        """Clients of a user (by default the one that runs the test) that read no answers."""
         more = {}
         if user:
             entry = pwd.getpwnam(user)
@@ -74,7 +75,7 @@ class Crowd(unittest.TestCase):
         return crowd
 
     def rss_anon(self) -> int:
-        """Bytes of the daemon's own memory."""
+        """Bytes of the daemon's private memory."""
         text = Path(f"/proc/{self.daemon.pid}/status").read_text(encoding="ascii")
         return int(re.search(r"RssAnon:\s+(\d+) kB", text).group(1)) * 1024
 
@@ -93,7 +94,7 @@ class Crowd(unittest.TestCase):
         self.admin_is_answered("1000 silent clients")
         self.assertLess(len(os.listdir(f"/proc/{self.daemon.pid}/fd")), 200)
 
-    @unittest.skipIf(os.geteuid(), "takes root: other users connect")
+    @unittest.skipIf(os.geteuid(), "needs root: other users connect")
     def test_a_user_without_rights(self):
         with Connection(self.daemon.control_path) as before:
             before.call("version")
@@ -103,13 +104,13 @@ class Crowd(unittest.TestCase):
             self.admin_is_answered("1000 more of them, each with a batch")
             before.call("version")
 
-    @unittest.skipIf(os.geteuid(), "takes root: other users connect")
+    @unittest.skipIf(os.geteuid(), "needs root: other users connect")
     def test_users_that_hold_all_they_can(self):
         for user in ("daemon", "bin", "sys"):
             self.crowd(64, batch("channel.list"), user=user)
         self.admin_is_answered("three users with as many clients as they get")
 
-    @unittest.skipIf(os.geteuid(), "takes root: other users connect")
+    @unittest.skipIf(os.geteuid(), "needs root: other users connect")
     def test_a_user_s_idle_clients_make_room_for_its_own(self):
         self.crowd(16, user="games")
         entry = pwd.getpwnam("games")
@@ -126,7 +127,7 @@ print(client.makefile().readline(), end="")
         self.assertEqual(json.loads(done.stdout)["result"]["name"], "okl4fsd")
 
     def test_batches_that_nobody_takes(self):
-        """Each costs as much as what lies in its socket, not as much as all its answers."""
+        """Each costs as much memory as its socket holds, not as much as all its answers."""
         for method in ("channel.list", "metrics.get", "guest.list"):
             with self.subTest(method):
                 before = self.rss_anon()
@@ -137,7 +138,7 @@ print(client.makefile().readline(), end="")
                 crowd.wait()
 
     def test_batches_are_served_side_by_side(self):
-        """A quick question is answered before the batch that was asked first; then all of that is."""
+        """A quick question is answered before a batch that came earlier, which is then finished."""
         with Connection(self.daemon.control_path) as slow, \
                 Connection(self.daemon.control_path) as quick:
             slow.sock.sendall(batch("channel.list").encode())
@@ -148,14 +149,14 @@ print(client.makefile().readline(), end="")
                 self.assertEqual(len(answer["result"]["channels"]), N_CHANNELS)
 
     def test_metrics_of_a_user_follow_each_other(self):
-        """A client that takes none holds up others of its user until it leaves."""
+        """A client that does not read its metrics holds up others of its user until it leaves."""
         with Connection(self.daemon.control_path) as other:
             with Connection(self.daemon.control_path) as first:
                 request = b'{"jsonrpc":"2.0","id":1,"method":"metrics.get"}\n'
                 first.sock.sendall(request)
                 self.assertTrue(first.sock.recv(1))
                 other.sock.sendall(request)
-                # Main has read that when it has answered what came later.
+                # When main has answered what came later, it has read that.
                 self.daemon.rpc("version")
                 self.assertEqual(select.select([other.sock], [], [], 0)[0], [])
             self.assertTrue(other.line()["result"]["text"].endswith("# EOF\n"))
@@ -186,7 +187,7 @@ print(client.makefile().readline(), end="")
         self.assertEqual((status, error), (1, 'okl4fsctl: there is no guest "vm2"\n'))
 
     def test_pages_while_channels_come_and_go(self):
-        """What is there all the while is listed exactly once."""
+        """A channel that is there all the time is listed exactly once."""
         with Connection(self.daemon.control_path) as client:
             seen, cursor, n = [], {}, 0
             while True:
@@ -196,7 +197,7 @@ print(client.makefile().readline(), end="")
                 if "cursor" not in page:
                     break
                 cursor = {"cursor": page["cursor"]}
-                # One before the cursor goes, and one that was not reached yet, and both come again.
+                # A channel before the cursor and one after it are removed and added again.
                 for i in (100 * n, (100 * n + 150) % N_CHANNELS):
                     name = f"channel-{i:04}"
                     client.call("channel.remove", {"guest": "vm1", "channel": name})

@@ -13,14 +13,14 @@ from vm.process import scratch_dir
 
 INVALID_PARAMS = -32602
 WRONG = {"string": 1, "array of string": {"x": 1}, "object": "x", "number": "x"}
-# Members that take a guest that breaks the rules, or TLS
+# Members that appear only with a guest that breaks the rules, or with TLS
 ELSEWHERE = {"failure.status", "failure.text", "endpoint.handshakes_failed",
              "endpoint.connections_torn"}
 SCHEMA = load_commented((paths.ROOT / "conf/okl4fsd.schema.json").read_text(encoding="utf-8"))
 
 
 def source(path: str) -> str:
-    """A file of the daemon, whose tables are compared with the page."""
+    """A source file of the daemon whose tables are compared with the page."""
     return (paths.ROOT / "daemon" / path).read_text(encoding="utf-8")
 
 
@@ -95,7 +95,7 @@ class Methods(unittest.TestCase):
         self.addCleanup(self.connection.close)
 
     def call(self, name: str, params: dict | None = None):
-        """Call a method whose result must be as the page says, with parameters that are, too."""
+        """Call a method; its parameters and its result must be as the page says."""
         method = self.page.methods[name]
         self.assertEqual(self.page.wrong(method.params, params or {}, name), [])
         for part, value in (params or {}).items():
@@ -106,7 +106,7 @@ class Methods(unittest.TestCase):
         return result
 
     def refused(self, name: str, params: dict) -> int:
-        """Call a method that must refuse; the code, which must be one that the page has for it."""
+        """Call a method that must refuse; return the code, which the page must have for it."""
         with self.assertRaises(RpcError) as refused:
             self.connection.call(name, params)
         self.assertTrue(self.page.cites(refused.exception.code, name), refused.exception)
@@ -114,7 +114,7 @@ class Methods(unittest.TestCase):
         return refused.exception.code
 
     def add_all(self) -> None:
-        """Guests and channels of all kinds come, are listed, and go."""
+        """Add guests and channels of all kinds, list them, and remove them."""
         self.test_every_type_of_endpoint_is_added_live()
         self.test_channels_that_are_joined_are_added_live()
         self.call("channel.add", {"guest": "vm1", "channel": {
@@ -143,7 +143,7 @@ class Methods(unittest.TestCase):
         self.call("config.reload")
 
     def test_members_that_the_page_has_are_seen(self):
-        """Nothing on the page is made up."""
+        """Every member on the page was seen in some result."""
         self.test_methods_that_tell()
         self.add_all()
         lists = {kind: members for kind, members in self.page.types.items()
@@ -157,7 +157,7 @@ class Methods(unittest.TestCase):
 
     def test_every_type_of_endpoint_is_added_live(self):
         other = str(self.scratch / "nobody")
-        with socket.socket() as probe:  # a port that is free
+        with socket.socket() as probe:  # a free port
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         for endpoint in ({"type": "intervm", "file": str(self.scratch / "file")},

@@ -42,13 +42,13 @@ class Ctl(unittest.TestCase):
         assert status == 0, f"okl4fsd ended with status {status}: {cls.daemon.log()[-4000:]}"
 
     def good(self, *args) -> str:
-        """okl4fsctl; its output."""
+        """Run okl4fsctl, which must succeed; return its output."""
         status, output, errors = self.daemon.ctl(*args)
         self.assertEqual((status, errors), (0, ""), args)
         return output
 
     def bad(self, wanted: int, sentence: str, *args) -> None:
-        """okl4fsctl; must fail with a status and a sentence."""
+        """Run okl4fsctl, which must fail with a status and a sentence."""
         status, output, errors = self.daemon.ctl(*args)
         self.assertEqual((status, output), (wanted, ""), errors)
         self.assertIn(sentence, errors)
@@ -91,13 +91,13 @@ class Ctl(unittest.TestCase):
         self.assertEqual(len(json.loads(self.good("--json", "guests"))["guests"]), 2)
 
     def test_channel_tells_everything(self):
-        """What channel.list has of it is all there."""
+        """It shows everything that channel.list says about the channel."""
         guest = self.guest()
         guest.write(b"x" * 1000)
         output = self.good("channel", "vm1/host")
         listed = self.daemon.rpc("channel.list", {"guest": "vm1"})["channels"][0]
         for line in (r"channel +vm1/host", r"state +attached", r"ring +64\.0 KiB each way",
-                     r"endpoint +unix-listen, nobody there", rf"path +{self.scratch}/host\.sock",
+                     r"endpoint +unix-listen, not connected", rf"path +{self.scratch}/host\.sock",
                      rf"instance +{listed['instance']}", rf"attaches +{listed['attaches']}",
                      r"errors +none", r" +TO HOST +TO GUEST", rf"bytes +{listed['fwd']['bytes']} +{listed['bwd']['bytes']}",
                      r"in the ring +1000 B, 2 % +0 B, 0 %", r"guest's end +open, 1 so far +open, 1 so far",
@@ -145,16 +145,16 @@ class Ctl(unittest.TestCase):
         self.assertEqual((status, json.loads(output), errors), (0, {"id": 2}, ""))
         self.good("channel-remove", "vm1/a b")
         self.bad(1, 'there is no guest "vm3"', "channel-reset", "vm3/x")
-        self.bad(2, "GUEST/CHANNEL is wanted", "channel-remove", "vm1")
-        self.bad(2, "the argument is no JSON", "channel-add", "vm1", "{")
+        self.bad(2, "expected GUEST/CHANNEL", "channel-remove", "vm1")
+        self.bad(2, "the argument is not JSON", "channel-add", "vm1", "{")
         self.bad(2, "an argument is missing", "channel-add", "vm1")
 
     def test_what_is_no_json(self):
-        """What the daemon would never see is told by okl4fsctl, with the place."""
-        for text, message in (("nonsense", "the argument is no JSON: byte 2: "),
+        """okl4fsctl itself reports text that is not JSON, with the place."""
+        for text, message in (("nonsense", "the argument is not JSON: byte 2: "),
                               ('{"name": "x"} }', "the argument: byte 15: something follows"),
-                              ("null", "the argument: byte 5: no guest and no channel"),
-                              ('{"name": "\udcff"}', "the argument is no JSON: byte ")):
+                              ("null", "the argument: byte 5: neither a guest nor a channel"),
+                              ('{"name": "\udcff"}', "the argument is not JSON: byte ")):
             self.bad(2, message, "channel-add", "vm1", text)
         status, _, errors = self.daemon.ctl("guest-add", "-", stdin=b" " * 65537)
         self.assertEqual((status, errors), (2, "okl4fsctl: stdin: cannot be read, or is longer "
@@ -182,8 +182,8 @@ class Ctl(unittest.TestCase):
         self.bad(2, "usage: okl4fsctl")
         self.bad(2, 'there is no command "stat"', "stat")
         self.bad(2, "status: too many arguments", "status", "x")
-        self.bad(2, "GUEST/CHANNEL is wanted", "attach", "vm1")
-        self.bad(2, "GUEST/CHANNEL is wanted", "attach", "/host")
+        self.bad(2, "expected GUEST/CHANNEL", "attach", "vm1")
+        self.bad(2, "expected GUEST/CHANNEL", "attach", "/host")
         self.bad(2, "okl4fsctl: unrecognized option or value: --jsno\n", "--jsno", "status")
         self.bad(2, "okl4fsctl: option -s needs a value\n", "-s")
         self.assertIn("usage: okl4fsctl", self.good("help"))
@@ -200,7 +200,7 @@ class Ctl(unittest.TestCase):
             self.assertIn("no daemon at", done.stderr)
 
     def test_a_daemon_that_hangs_up(self):
-        """Anything that is not a daemon's answer is no daemon, and no crash."""
+        """An answer that a daemon would not give is reported, and okl4fsctl does not crash."""
         path = self.scratch / "other.sock"
         for answer, status in ((b"", 3), (b"no json\n", 1), (b"{}\n", 1), (b"[]\n", 1)):
             with self.subTest(answer=answer), socket.socket(socket.AF_UNIX) as listener:
@@ -238,14 +238,14 @@ class Ctl(unittest.TestCase):
         for _ in range(2000):
             if condition():
                 return
-        self.fail("it did not come")
+        self.fail("the condition never held")
 
     def endpoint(self) -> dict:
         """What `channel.list` says of the endpoint."""
         return self.daemon.rpc("channel.list", {"guest": "vm1"})["channels"][0]["endpoint"]
 
     def attach(self) -> subprocess.Popen:
-        """okl4fsctl attach, joined; ended after the test."""
+        """Run okl4fsctl attach and wait until it is connected; it ends with the test."""
         self.wait_for(lambda: not self.endpoint()["connected"])
         process = subprocess.Popen([paths.BUILD / "okl4fsctl", "-s", self.daemon.control_path,
                                     "attach", "vm1/host"], stdin=subprocess.PIPE,
@@ -256,7 +256,7 @@ class Ctl(unittest.TestCase):
 
     @staticmethod
     def end(process: subprocess.Popen) -> None:
-        """End a program that may have ended."""
+        """End a program, if it has not ended yet."""
         process.kill()
         process.wait()
         for stream in (process.stdin, process.stdout):
@@ -295,7 +295,7 @@ class Ctl(unittest.TestCase):
         writer.start()
         self.assertEqual(guest.read(len(data)), data)
         writer.join()
-        # The end of stdin is the guest's end-of-file; the other direction goes on, to its end.
+        # The end of stdin is end-of-file for the guest; the other direction goes on until its end.
         while (phase := guest.rx.peer_phase.value) % 2:
             guest.sleep_read(phase=phase)
         guest.write(b"bye")
@@ -328,12 +328,12 @@ class Ctl(unittest.TestCase):
         self.guest()
         first = self.attach()
         refused = self.endpoint()["clients_refused"]
-        self.bad(1, "vm1/host: somebody is attached already", "attach", "vm1/host")
+        self.bad(1, "vm1/host: another client is attached already", "attach", "vm1/host")
         self.assertEqual(self.endpoint()["clients_refused"], refused + 1)
         self.assertIsNone(first.poll())
 
     def test_attach_ends_with_the_channel(self):
-        """A channel that goes before a byte came is no empty stream."""
+        """If the channel is removed before a byte came, that is an error, not an empty stream."""
         process = subprocess.Popen([paths.BUILD / "okl4fsctl", "-s", self.daemon.control_path,
                                     "attach", "vm1/host"], stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)

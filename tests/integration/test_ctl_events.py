@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""okl4fsctl events; and what every command does when there is no daemon, or one that dies."""
+"""okl4fsctl events; and what each command does without a daemon, or when the daemon dies."""
 import json
 import os
 import re
@@ -23,7 +23,7 @@ TIMEOUT_S = 30
 CTL = paths.BUILD / "okl4fsctl"
 GUEST = json.dumps({"name": "new", "socket": "new.sock", "channels": []})
 CHANNEL = json.dumps({"name": "new", "endpoint": {"type": "echo"}})
-# Every command that asks a daemon, with arguments
+# Every command that calls a daemon, with arguments
 COMMANDS = [["status"], ["guests"], ["guests", "--names"], ["channels"], ["channels", "vm1"],
             ["channel", "vm1/echo"], ["top"], ["--json", "top"], ["events"], ["metrics"],
             ["version"], ["qemu-args", "vm1"], ["attach", "vm1/echo"], ["guest-add", GUEST],
@@ -33,7 +33,7 @@ COMMANDS = [["status"], ["guests"], ["guests", "--names"], ["channels"], ["chann
 
 
 def run(socket_path, *args) -> subprocess.CompletedProcess:
-    """okl4fsctl."""
+    """Run okl4fsctl."""
     return subprocess.run([CTL, "-s", socket_path, *args], capture_output=True, text=True,
                           stdin=subprocess.DEVNULL, timeout=TIMEOUT_S, check=False)
 
@@ -105,11 +105,11 @@ class Events(unittest.TestCase):
         self.addCleanup(self.daemon.stop)
 
     def follow(self, *args: str) -> subprocess.Popen:
-        """okl4fsctl events, subscribed."""
+        """Run okl4fsctl events and wait until it has subscribed."""
         process = subprocess.Popen([CTL, "-s", self.daemon.control_path, *args],
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.addCleanup(self.end, process)
-        # Something that all see comes, until one is seen
+        # Post events until the program shows one
         deadline = Deadline(TIMEOUT_S)
         while not select.select([process.stdout], [], [], 0.02)[0]:
             self.assertIsNone(process.poll())
@@ -118,25 +118,25 @@ class Events(unittest.TestCase):
         return process
 
     def come_and_go(self, guest: str, channel: str) -> None:
-        """A channel that is added and removed: two events."""
+        """Add a channel and remove it: two events."""
         self.daemon.rpc("channel.add", {"guest": guest, "channel": {
             "name": channel, "endpoint": {"type": "echo"}}})
         self.daemon.rpc("channel.remove", {"guest": guest, "channel": channel})
 
     @staticmethod
     def end(process: subprocess.Popen) -> None:
-        """End a program that may have ended."""
+        """End a program, if it has not ended yet."""
         process.kill()
         process.communicate()
 
     def line(self, process: subprocess.Popen) -> str:
-        """The next line that is not about what follow() did."""
+        """The next line that does not come from follow()."""
         while True:
             ready, _, _ = select.select([process.stdout], [], [], TIMEOUT_S)
             self.assertTrue(ready, "no event came")
             line = b""
             while not line.endswith(b"\n"):
-                byte = os.read(process.stdout.fileno(), 1)  # what is buffered, select() cannot see
+                byte = os.read(process.stdout.fileno(), 1)  # select() cannot see buffered bytes
                 self.assertTrue(byte, f"it ended after {line}")
                 line += byte
             if b"mark" not in line:

@@ -19,7 +19,7 @@ TIMEOUT_S = 60
 
 
 def examples() -> list[str]:
-    """The literal blocks of the page's section EXAMPLES, as one would paste them."""
+    """The literal blocks in the section EXAMPLES, as a reader would paste them."""
     page = (paths.ROOT / "docs/okl4fsctl.1").read_text(encoding="utf-8")
     section = re.search(r"^\.Sh EXAMPLES\n(.*?)^\.Sh ", page, re.M | re.S)[1]
     return [block.replace("\\(aq", "'").replace("\\e", "\\") for block in
@@ -27,7 +27,7 @@ def examples() -> list[str]:
 
 
 class Manual(unittest.TestCase):
-    """A daemon such as the examples mean."""
+    """A daemon as the examples expect it."""
 
     def setUp(self):
         self.scratch = scratch_dir()
@@ -54,7 +54,7 @@ class Manual(unittest.TestCase):
             try:
                 Driver(frontend.setup(2, 128)).hello()
             except Dropped:
-                pass  # the daemon has not seen the end of the one before
+                pass  # the daemon has not yet seen that the previous one ended
             finally:
                 frontend.close()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""okl4fsctl top: on a terminal, which it gives back as it was, and without one."""
+"""okl4fsctl top on a terminal, which it restores at the end, and without a terminal."""
 import fcntl
 import json
 import os
@@ -29,7 +29,7 @@ RING_BYTES = 65536
 ENTER, LEAVE = "\033[?1049h", "\033[?1049l"
 LONG = "a channel whose name is as long as a name can be " + "x" * 14
 HOSTILE = "clear\u001b[2J\u0007"
-# Runs a program as a job, and has it go on when it stops
+# Run a program as a job, and continue it when it stops
 SHELL = """
 import os, signal, sys, termios
 signal.signal(signal.SIGTTOU, signal.SIG_IGN)
@@ -66,13 +66,13 @@ class Terminal:
 
     @staticmethod
     def _begin() -> None:
-        """Take the terminal; nothing is ignored, whatever the test itself was started with."""
+        """Take the terminal; reset signals that the test was started with as ignored."""
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
         for number in (signal.SIGTSTP, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
             signal.signal(number, signal.SIG_DFL)
 
     def resize(self, columns: int, rows: int) -> None:
-        """Give the terminal a size; who is on it gets SIGWINCH."""
+        """Give the terminal a size; the programs on it get SIGWINCH."""
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def read_until(self, pattern: str, since: int = 0) -> str:
@@ -97,18 +97,18 @@ class Terminal:
         os.write(self.master, text.encode())
 
     def is_as_it_was(self) -> bool:
-        """Whether its settings are those of before."""
+        """Whether the terminal's settings are what they were at first."""
         return termios.tcgetattr(self._slave) == self.before
 
     def end(self) -> int:
-        """Wait for its end; its status."""
+        """Wait until the program ends; return its status."""
         status = self.process.wait(timeout=TIMEOUT_S)
         while select.select([self.master], [], [], 0)[0]:
             self.text += os.read(self.master, 65536).decode(errors="replace")
         return status
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the terminal."""
         self.process.kill()
         self.process.wait()
         self.process.stderr.close()
@@ -123,7 +123,7 @@ def width(line: str) -> int:
 
 
 class Top(unittest.TestCase):
-    """A daemon with a guest whose channel `echo` is busy when a test wants it."""
+    """A daemon with a guest whose channel `echo` is busy if a test wants that."""
 
     def setUp(self):
         scratch = scratch_dir()
@@ -139,13 +139,13 @@ class Top(unittest.TestCase):
         return [str(paths.BUILD / "okl4fsctl"), "-s", self.daemon.control_path, *args]
 
     def terminal(self, *args: str, **how) -> Terminal:
-        """top on a terminal."""
+        """Run top on a terminal."""
         terminal = Terminal(self.argv("top", "-d", "0.1", *args), **how)
         self.addCleanup(terminal.close)
         return terminal
 
     def traffic(self) -> None:
-        """Have bytes go through `echo` until the test ends."""
+        """Send bytes through `echo` until the test ends."""
         frontend = Frontend(self.daemon.scratch / "vm1.sock")
         self.addCleanup(frontend.close)
         driver = Driver(frontend.setup(2, 128))
@@ -159,7 +159,7 @@ class Top(unittest.TestCase):
                 while not self.stopping.is_set():
                     channel.echo(data)
             except TimeoutError:
-                pass  # the test has killed the daemon; what it looks at is shown to it
+                pass  # the test has killed the daemon
         thread = threading.Thread(target=run)
         thread.start()
         self.addCleanup(thread.join)
@@ -250,7 +250,7 @@ class Top(unittest.TestCase):
             self.assertLessEqual(width(line), 80, line)
         self.assertEqual(len(lines), 7)
         self.assertTrue(any(line.startswith("vm1/clear\\x1b[2J\\x") for line in lines), lines)
-        top.key("xr")  # one that is none, then an order
+        top.key("xr")  # a key without a meaning, then an order
         top.read_until(r"by rate")
         top.key("q")
         self.assertEqual(top.end(), 0)
@@ -287,7 +287,7 @@ class Top(unittest.TestCase):
                 self.assertTrue(top.is_as_it_was())
 
     def test_it_is_stopped_and_goes_on(self):
-        """By the key, under what does as a shell with jobs does."""
+        """Stopped by the key, under a program that behaves like a shell with jobs."""
         top = Terminal([sys.executable, "-c", SHELL, *self.argv("top", "-d", "0.1")])
         self.addCleanup(top.close)
         top.frame()
@@ -315,7 +315,7 @@ class Top(unittest.TestCase):
         lines = top.frame(since + top.text[since:].index(f"process {self.daemon.pid},") - 60)
         seen = [line for line in top.text[since:].split("\r\n") if line.startswith("vm1/echo")]
         del lines
-        for line in seen:  # of the new one: no rate, then none
+        for line in seen:  # of the new daemon: no rate first, then a rate of zero
             self.assertRegex(line, r"^vm1/echo +(attached +[-\d]|detached +(-|0 B/s))")
         self.assertNotRegex("".join(seen), r"detached +[1-9]")
         top.key("q")
@@ -342,7 +342,7 @@ class Top(unittest.TestCase):
         self.assertEqual(top.text, "")
 
     def test_idle_in_between(self):
-        """It sleeps from look to look."""
+        """It sleeps between updates."""
         top = Terminal(self.argv("top", "-d", "3600"))
         self.addCleanup(top.close)
         top.frame(0)

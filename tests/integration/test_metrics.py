@@ -66,7 +66,7 @@ class Served(unittest.TestCase):
                        guest_config("vm2", cls.scratch / "vm2.sock", {"sock": {
                            "type": "unix-listen", "path": str(cls.scratch / "sock")}})]},
             scratch=cls.scratch)
-        # These are ended by the daemon, while the other tests run.
+        # The daemon ends these while the other tests run.
         cls.silent = cls.connection()
         cls.dribbling = cls.connection()
         cls.dribbling.sendall(b"GET /metrics HTTP/1.1\r\nX: ")
@@ -90,12 +90,12 @@ class Served(unittest.TestCase):
         return client
 
     def ask(self, method: str = "GET", path: str = "/metrics", **options):
-        """One request of its own; (answer, its body)."""
+        """Send one request on a new connection; return the answer and its body."""
         client = self.http()
         client.request(method, path, **options)
         answer = client.getresponse()
         body = answer.read()
-        client.close()  # there are few places
+        client.close()  # the daemon has few places
         return answer, body
 
     def scrape(self) -> dict[tuple, float]:
@@ -132,7 +132,7 @@ class Served(unittest.TestCase):
         self.assertEqual(got, set(HOSTILE) | {"echo", "sock"})
 
     def at_rest(self) -> tuple[dict, dict]:
-        """The channel `echo` and what is scraped, at a time when it did not change."""
+        """The channel `echo` and the samples, taken while the channel did not change."""
         def listed():
             return self.daemon.rpc("channel.list", {"guest": "vm1"})["channels"][0]
         deadline = Deadline(20)
@@ -274,11 +274,11 @@ class Served(unittest.TestCase):
         for sock in (self.silent, self.dribbling):
             sock.settimeout(3 * REQUEST_S)
             self.assertRegex(self.all_of(sock), rb"^(HTTP/1.1 4\d\d |$)")
-        self.daemon.wait_log("metrics: a client has not made a request")
+        self.daemon.wait_log("metrics: a client has not sent a request")
 
 
 class Where(unittest.TestCase):
-    """Sockets at which metrics are served."""
+    """The sockets at which metrics are served."""
 
     def setUp(self):
         self.scratch = scratch_dir()
@@ -303,7 +303,7 @@ class Where(unittest.TestCase):
         self.assertRegex(head, rb"^HTTP/1.0 200 OK\r\n")
         self.assertEqual(samples(text.decode())["okl4fs_workers", ()], 1)
         daemon.kill()
-        daemon.restart()  # over the socket that it has left behind
+        daemon.restart()  # over the socket that it left behind
         daemon.signal(15)
         self.assertEqual(daemon.wait(), 0)
         self.assertFalse(path.exists())
@@ -352,7 +352,7 @@ class Where(unittest.TestCase):
 
 
 class Many(unittest.TestCase):
-    """A guest with all the channels that it can have."""
+    """A guest with as many channels as it can have."""
 
     def setUp(self):
         scratch = scratch_dir()
@@ -391,7 +391,7 @@ class Many(unittest.TestCase):
         self.assertLess(self.resident() - before, 2 * len(body))
 
     def test_clients_that_do_not_read(self):
-        """Each holds one answer, and the control socket is not held up."""
+        """Each one holds one answer, and the control socket goes on."""
         body, before = self.scrape(), self.resident()
         clients = []
         for _ in range(MAX_CLIENTS):
@@ -418,7 +418,7 @@ class Board(unittest.TestCase):
         driver = Driver(frontend.setup(2, 128))
         driver.hello()
         Channel(driver, "echo").attach().open()
-        # So that there is an error
+        # This makes an error
         cls.daemon.rpc("channel.reset", {"guest": "vm1", "channel": "echo"})
         text = cls.daemon.rpc("metrics.get")["text"]
         frontend.close()
@@ -436,7 +436,7 @@ class Board(unittest.TestCase):
                  "label_values"}
 
     def check(self, expression: str) -> None:
-        """Every metric and label that a query names is there."""
+        """Check that every metric and label of a query exists."""
         bare = re.sub(r'"[^"]*"', '""', expression)
         self.assertNotIn("}}", bare)
         for name, matchers in re.findall(r"([a-z]\w*)(?:\{([^}]*)\})?", re.sub(
@@ -498,7 +498,7 @@ class Board(unittest.TestCase):
             self.assertIn(name, names | {"__all", "__rate_interval"})
 
     def test_queries_are_promql(self):
-        """promtool reads them, as rules."""
+        """promtool parses them as rules."""
         rules = []
         for i, expression in enumerate(self.expressions()):
             rules.append({"record": f"test:q{i}",
@@ -509,7 +509,7 @@ class Board(unittest.TestCase):
         self.promtool(path, len(rules))
 
     def promtool(self, path, n_rules: int) -> None:
-        """A file of rules is well-formed, and has so many rules."""
+        """Check that a file of rules is well-formed and has that many rules."""
         done = subprocess.run([promtool.program(), "check", "rules", path], text=True,
                               capture_output=True, timeout=60, check=False)
         self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""`okl4fsctl qemu-args`: for each program and way, with paths that each of them wants quoted."""
+"""`okl4fsctl qemu-args` for each program and way, with paths that need quoting."""
 import json
 import socket
 import threading
@@ -14,7 +14,7 @@ ODD = "a, b='c' & <d> \"e\" [f] ü.sock"
 
 
 class QemuArgs(unittest.TestCase):
-    """A daemon with guests whose sockets are called this and that."""
+    """A daemon with guests whose sockets have all kinds of names."""
 
     @classmethod
     def setUpClass(cls):
@@ -33,7 +33,7 @@ class QemuArgs(unittest.TestCase):
         assert status == 0, f"okl4fsd ended with status {status}: {cls.daemon.log()[-4000:]}"
 
     def good(self, *args) -> str:
-        """okl4fsctl qemu-args; its output."""
+        """Run okl4fsctl qemu-args; return its output."""
         status, output, errors = self.daemon.ctl("qemu-args", *args)
         self.assertEqual((status, errors), (0, ""), args)
         return output
@@ -43,14 +43,14 @@ class QemuArgs(unittest.TestCase):
         return json.loads(self.good("--json", *args))
 
     def bad(self, wanted: int, sentence: str, *args) -> None:
-        """okl4fsctl qemu-args; must fail with a status and a sentence."""
+        """Run okl4fsctl qemu-args, which must fail with a status and a sentence."""
         status, output, errors = self.daemon.ctl("qemu-args", *args)
         self.assertEqual((status, output), (wanted, ""), errors)
         self.assertIn(sentence, errors)
         self.assertEqual(len(errors.splitlines()), 1, errors)
 
     def words(self, *args) -> list[str]:
-        """The arguments that a pasted output makes; the same as those in JSON."""
+        """The arguments that the pasted output makes; they must equal those in JSON."""
         words = manual.words(self.good(*args))
         self.assertEqual(words, self.json(*args)["args"])
         return words
@@ -77,7 +77,7 @@ class QemuArgs(unittest.TestCase):
         self.assertEqual(words[9], "vhost-user-test-device-pci,chardev=okl4fs,virtio-id=38,num_vqs=2")
 
     def test_generic_where_qemu_listens(self):
-        """It can be had, and is warned of."""
+        """It works, with a warning."""
         status, output, errors = self.daemon.ctl("qemu-args", "vm2", "--way", "generic")
         self.assertEqual(status, 0)
         self.assertIn("vm2: warning: this QEMU ends when a second daemon connects", errors)
@@ -85,7 +85,7 @@ class QemuArgs(unittest.TestCase):
         self.assertIn("vhost-user-test-device-pci", output)
 
     def test_paths(self):
-        """What is special to a shell or to QEMU; a relative path; a name that looks like an option."""
+        """Paths with what is special to a shell or to QEMU; a relative path; one like an option."""
         self.assertEqual(self.words("odd")[7],
                          f"socket,id=okl4fs,path={self.odd.replace(',', ',,')}")
         self.assertEqual(self.words("--", "-relative")[7],
@@ -106,7 +106,7 @@ class QemuArgs(unittest.TestCase):
         self.assertIn(f',socket="{quoted}",', self.words("odd", "--cloud-hypervisor")[3])
 
     def test_manual(self):
-        """The lines in docs/cloud-hypervisor.md are those that are printed."""
+        """docs/cloud-hypervisor.md has the lines that are printed."""
         for example, way in zip(manual.examples("cloud-hypervisor.md", "sh"), ("fs", "generic"),
                                 strict=True):
             said = manual.words(example.replace("/run/okl4fs", str(self.scratch)))
@@ -142,7 +142,7 @@ class QemuArgs(unittest.TestCase):
                              self.odd)
 
     def test_domain_where_qemu_listens(self):
-        """No element of libvirt's can do that, so QEMU gets the words of the other output."""
+        """libvirt has no element for that, so QEMU gets the same arguments as without libvirt."""
         text = self.good("vm2", "--libvirt")
         domain = ElementTree.fromstring(text)
         self.assertEqual(domain.find("memoryBacking/access").get("mode"), "shared")
@@ -152,7 +152,7 @@ class QemuArgs(unittest.TestCase):
         self.assertEqual([words[0], words[1], words[2]], self.words("vm2")[6:9])
         self.assertEqual(words[3], self.words("vm2")[9] + ",bus=pcie.0,addr=0x10")
 
-    # What cannot be
+    # What is refused
 
     def test_refused(self):
         self.bad(1, 'there is no guest "vm9"', "vm9")
@@ -173,17 +173,17 @@ class QemuArgs(unittest.TestCase):
         self.bad(2, "qemu-args: unrecognized option or value: --frobnicate", "vm1", "--frobnicate")
         self.bad(2, '--way: "pci" is neither fs nor generic', "vm1", "--way", "pci")
         self.bad(2, '--libvirt: "x" is neither domain nor filesystem', "vm1", "--libvirt=x")
-        self.bad(2, "libvirt has the way fs only", "vm1", "--libvirt", "--way=generic")
+        self.bad(2, "libvirt supports only the way fs", "vm1", "--libvirt", "--way=generic")
         self.bad(2, "--libvirt or --cloud-hypervisor, not both", "vm1", "--libvirt",
                  "--cloud-hypervisor")
         for memory in ("0", "", "-1", "+5", "1G", "99999999999999999999", "16777217"):
-            self.bad(2, f'--memory: "{memory}" is no number of MiB', "vm1", f"--memory={memory}")
+            self.bad(2, f'--memory: "{memory}" is not a number of MiB', "vm1", f"--memory={memory}")
 
     def test_no_daemon(self):
         self.bad(3, "no daemon at", "vm1", "--libvirt", "-s", self.scratch / "none.sock")
 
     def test_another_daemon(self):
-        """An answer that is none is told, whatever is in it."""
+        """An answer that makes no sense is reported, whatever is in it."""
         path = self.scratch / "other.sock"
         for result in ({}, {"guests": 1}, {"guests": []}, {"guests": [1]},
                        {"guests": [{"name": "vm1", "socket": "relative"}]}):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a reload changes beside guests and channels: where metrics are served."""
+"""What a reload changes apart from guests and channels: where metrics are served."""
 import socket
 import unittest
 
@@ -16,7 +16,7 @@ class Metrics(unittest.TestCase):
         self.addCleanup(self.daemon.stop)
 
     def reload(self, listen: str | None) -> str:
-        """Another configuration; what is logged of it."""
+        """Reload with another configuration; return what is logged."""
         before = len(self.daemon.log())
         self.daemon.config.pop("metrics", None)
         if listen:
@@ -26,7 +26,7 @@ class Metrics(unittest.TestCase):
         return self.daemon.wait_log("notice: reloaded,", since=before)
 
     def served(self, path) -> bool:
-        """Whether metrics come from a unix socket."""
+        """Whether metrics are served at a unix socket."""
         with socket.socket(socket.AF_UNIX) as sock:
             sock.settimeout(20)
             try:
@@ -51,7 +51,7 @@ class Metrics(unittest.TestCase):
         self.assertEqual((two.exists(), self.served(two)), (False, False))
 
     def test_a_place_that_is_taken(self):
-        """They are served as before, and the next reload tries again."""
+        """Metrics are served as before, and the next reload tries again."""
         one = self.scratch / "one.sock"
         self.reload(f"unix:{one}")
         with socket.socket() as taken:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Who may what on the control socket: readers and admins, users and groups, now and after a reload."""
+"""Rights on the control socket: readers and admins, users and groups, also after a reload."""
 import grp
 import json
 import os
@@ -14,7 +14,7 @@ from vm.daemon import Daemon
 from vm.process import scratch_dir
 
 DENIED = -32002
-# Another user's client: lines to send, each with its answer; or one line, and all that comes then
+# Another user's client: sends lines and reads an answer to each, or sends one line and reads on
 CLIENT = """
 import socket, sys
 sock = socket.socket(socket.AF_UNIX)
@@ -36,13 +36,13 @@ CHANGES = {"guest.add", "guest.remove", "channel.add", "channel.remove", "channe
 
 
 def request(method: str, params: dict | None = None) -> bytes:
-    """A line."""
+    """A request as a line."""
     return json.dumps({"jsonrpc": "2.0", "id": 1, "method": method,
                        "params": params or {}}).encode() + b"\n"
 
 
 class Rights(unittest.TestCase):
-    """A daemon whose socket lets everybody in."""
+    """A daemon whose socket anyone may open."""
 
     def setUp(self):
         self.scratch = scratch_dir()
@@ -52,7 +52,7 @@ class Rights(unittest.TestCase):
         self.addCleanup(self.daemon.stop)
 
     def reload(self, **control) -> None:
-        """Other rights."""
+        """Reload with other rights."""
         self.daemon.config["control"] = {"path": str(self.scratch / "control.sock"),
                                          "mode": "0666", **control}
         self.daemon.write_config()
@@ -72,22 +72,22 @@ class Rights(unittest.TestCase):
         return client
 
     def ask(self, client: subprocess.Popen, method: str, params: dict | None = None) -> int | None:
-        """The code of the error, None if there is none."""
+        """Call a method; return the code of the error, or None."""
         client.stdin.write(request(method, params))
         client.stdin.flush()
         return json.loads(client.stdout.readline()).get("error", {}).get("code")
 
     def may(self, client: subprocess.Popen) -> str:
-        """What somebody may, by what he is told."""
+        """What the client may do, judged by the answers it gets."""
         looked, changed = self.ask(client, "version"), self.ask(client, "config.reload")
         self.assertIn((looked, changed), ((DENIED, DENIED), (None, DENIED), (None, None)))
         return "nothing" if looked else "look" if changed else "change"
 
-    @unittest.skipIf(os.geteuid(), "takes root: other users connect")
+    @unittest.skipIf(os.geteuid(), "needs root: other users connect")
     def test_users_and_groups(self):
         both = {"readers": {"users": ["daemon"], "groups": ["tty"]},
                 "admins": {"users": ["bin"], "groups": ["adm"]}}
-        # configuration; who, with which groups: what he may
+        # configuration; users with their groups: what they may do
         for control, wanted in (
                 ({}, {("nobody", ()): "change"}),
                 (both, {("nobody", ()): "nothing", ("daemon", ()): "look",
@@ -103,7 +103,7 @@ class Rights(unittest.TestCase):
                 with self.subTest(control=control, user=user, groups=groups):
                     self.assertEqual(self.may(self.client(user, groups)), may)
 
-    @unittest.skipIf(os.geteuid(), "takes root: other users connect")
+    @unittest.skipIf(os.geteuid(), "needs root: other users connect")
     def test_each_method_takes_the_right_that_the_manual_says(self):
         self.reload(admins={}, readers={"users": ["daemon"]})
         reader, stranger = self.client("daemon"), self.client("nobody")
@@ -116,9 +116,9 @@ class Rights(unittest.TestCase):
                 self.assertEqual(self.ask(reader, name, {"nonsense": 1}),
                                  DENIED if method.admin else -32602)
 
-    @unittest.skipIf(os.geteuid(), "takes root: other users connect")
+    @unittest.skipIf(os.geteuid(), "needs root: other users connect")
     def test_a_right_that_is_taken_away(self):
-        """A reload changes what those may who are connected; a subscription ends."""
+        """A reload changes the rights of connected clients, too; a subscription ends."""
         told, asks = self.client("daemon", (), "all that comes"), self.client("daemon")
         self.assertIsNone(self.ask(told, "events.subscribe"))
         self.assertEqual(self.may(asks), "change")
@@ -131,9 +131,9 @@ class Rights(unittest.TestCase):
         self.assertEqual([event["params"]["kind"] for event in events], ["config.reloaded"] * 2)
         self.assertEqual((last["error"]["code"], last["id"]), (DENIED, None))
 
-    @unittest.skipIf(os.geteuid(), "takes root: other users connect")
+    @unittest.skipIf(os.geteuid(), "needs root: other users connect")
     def test_a_client_takes_its_own_rights_away(self):
-        """It is told of events, asks for that very reload and more, and is answered; then it is over."""
+        """It has subscribed to events and calls the reload; it gets its answers and must go."""
         client = self.client("daemon", (), "all that comes")
         self.daemon.config["control"]["readers"] = {"users": ["bin"]}
         self.daemon.write_config()
@@ -157,7 +157,7 @@ class Rights(unittest.TestCase):
             told.call("events.subscribe", {"kinds": ["log"]})
             self.reload(idle_seconds=1)
             self.assertEqual(idle.line()["error"], {"code": -32003,
-                                                    "message": "nothing was asked for 1 s"})
+                                                    "message": "no request came for 1 s"})
             self.assertIsNone(idle.line())
             self.daemon.rpc("log.set", {"level": "debug"})
             self.assertEqual(told.event()["level"], "debug")
@@ -173,7 +173,8 @@ class Rights(unittest.TestCase):
         self.daemon.config["control"]["mode"] = "0600"
         self.daemon.write_config()
         self.daemon.signal(signal.SIGHUP)
-        self.assertIn("that takes a restart", self.daemon.wait_log("reloaded", since=before))
+        log = self.daemon.wait_log("reloaded", since=before)
+        self.assertIn("restart the daemon to apply that", log)
         self.assertEqual(os.stat(self.daemon.control_path).st_mode & 0o777, 0o666)
 
     def test_too_many_who_want_to_be_told(self):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What okl4fsd tells a service manager and takes from it; the manager is this file.
+"""What okl4fsd sends to a service manager and takes from it; this file plays the manager.
 
 tests/service has a real one.
 """
@@ -47,7 +47,7 @@ class ServiceTest(unittest.TestCase):
         self.manager.bind(str(self.scratch / "notify"))
 
     def start(self, n_guests: int = 1, prefix=(), config=None, **env) -> Daemon:
-        """Start it; variables of its environment."""
+        """Start the daemon; `env` has variables of its environment."""
         guests = [guest_config(f"vm{i}", self.scratch / f"vm{i}.sock",
                                {"echo": {"type": "echo"}, "none": {"type": "discard"}})
                   for i in range(1, n_guests + 1)]
@@ -77,10 +77,10 @@ class ServiceTest(unittest.TestCase):
 
 
 class Told(ServiceTest):
-    """What it tells."""
+    """What the daemon reports to the manager."""
 
     def test_ready_status_and_end(self):
-        """READY=1 with the status when it serves; STOPPING=1; nothing else while nothing happens."""
+        """READY=1 with the status, then STOPPING=1; nothing in between if nothing happens."""
         daemon = self.start(2)
         self.assertEqual(self.told(), {
             "READY": "1", "STATUS": "2 guests (0 ready), 4 channels, 0 bytes moved"})
@@ -89,7 +89,7 @@ class Told(ServiceTest):
         self.assertEqual(self.told(), {"STOPPING": "1"})
 
     def test_status_follows(self):
-        """A channel more and a guest less: the text follows, at most once a second."""
+        """One more channel, one guest fewer: the text follows, at most once per second."""
         daemon = self.start(2)
         self.wait_told("READY")
         daemon.rpc("channel.add", {"guest": "vm1", "channel": {
@@ -105,7 +105,7 @@ class Told(ServiceTest):
         self.assertLess(n_messages, 15)
 
     def test_reload(self):
-        """A reload, by signal and by request, tells when it begins and when it is over."""
+        """A reload, by signal and by request, reports when it begins and when it ends."""
         daemon = self.start()
         self.wait_told("READY")
         for refused in (False, True):
@@ -124,7 +124,7 @@ class Told(ServiceTest):
                     self.wait_told("READY", "1")
 
     def test_no_manager(self):
-        """With nobody there it runs all the same."""
+        """Without a manager it runs as well."""
         self.manager.close()
         daemon = self.start(WATCHDOG_USEC="100000")
         self.assertTrue(daemon.rpc("version"))
@@ -142,7 +142,7 @@ class Watchdog(ServiceTest):
             self.wait_told("WATCHDOG", "1", 10)
 
     def drain(self) -> None:
-        """Forget what was told already."""
+        """Drop the messages that have come already."""
         self.manager.setblocking(False)
         try:
             while self.manager.recv(4096):
@@ -151,7 +151,7 @@ class Watchdog(ServiceTest):
             pass
 
     def starves(self, thread: str) -> None:
-        """It is not fed while a thread stands still, and is again when it goes on."""
+        """While a thread is stopped, the watchdog is not fed; then it is again."""
         with StoppedThread(self.daemon.pid, thread):
             self.drain()
             self.silence(4 * WATCHDOG_S)
@@ -159,18 +159,18 @@ class Watchdog(ServiceTest):
         self.wait_told("WATCHDOG", "1", 10)
 
     def test_worker(self):
-        """A worker stands still, and is named in the log."""
+        """A stopped worker is named in the log."""
         self.starves("worker-0")
         self.assertRegex(self.daemon.wait_log("watchdog: the thread worker-0"),
                          r"watchdog: the thread worker-0 has made no progress for \d+ ms")
 
     def test_vhost(self):
-        """DPDK's vhost thread stands still, and is named in the log."""
+        """DPDK's stopped vhost thread is named in the log."""
         self.starves("vhost-events")
         self.daemon.wait_log("watchdog: the thread vhost-events has made no progress")
 
     def test_main(self):
-        """The main thread stands still."""
+        """The main thread is stopped."""
         self.starves("okl4fsd")
 
     def test_other_process(self):
@@ -194,7 +194,7 @@ class Activation(ServiceTest):
         return [sys.executable, "-c", ACTIVATE, names, *paths, "--"]
 
     def test_control_socket(self):
-        """It is used in place of the configured one, and its file is left alone."""
+        """It is used instead of the configured one, and its file is left alone."""
         path = str(self.scratch / "other.sock")
         config = {"control": {"path": str(self.scratch / "configured.sock")}}
         prefix = self.prefix("control", path)
@@ -203,7 +203,7 @@ class Activation(ServiceTest):
         daemon.control_path = path
         daemon.start()
         self.assertFalse((self.scratch / "configured.sock").exists())
-        daemon.wait_log(f"control: {path}, where the service manager listens, and not "
+        daemon.wait_log(f"control: using {path}, where the service manager listens, instead of "
                         f"{self.scratch}/configured.sock")
         daemon.wait_log(f"control socket {path}\n")
         daemon.signal(15)
@@ -211,7 +211,7 @@ class Activation(ServiceTest):
         self.assertTrue(stat.S_ISSOCK(os.stat(path).st_mode))
 
     def activated(self, prefix=()) -> Daemon:
-        """A daemon whose control socket is the manager's; `prefix` comes between the two."""
+        """A daemon whose control socket is the manager's; `prefix` is a command between the two."""
         path = str(self.scratch / "given.sock")
         return self.start(prefix=[*self.prefix("control", path), *prefix],
                           config={"control": {"path": path}})
@@ -228,7 +228,7 @@ class Activation(ServiceTest):
         self.assertFalse(os.path.exists(daemon.control_path))
 
     def test_the_file_was_removed_before(self):
-        """What the manager hands on cannot be reached; a restart helps."""
+        """Clients cannot reach the manager's socket; a restart helps."""
         daemon = self.activated(["/bin/sh", "-c", 'rm "$0" && exec "$@"',
                                  str(self.scratch / "given.sock")])
         daemon.wait_log("given.sock had been removed or replaced; listening there again")
@@ -245,21 +245,21 @@ class Activation(ServiceTest):
         self.assertEqual(daemon.rpc("status")["pid"], daemon.pid)
 
     def test_foreign_sockets(self):
-        """What has another name is closed, and told."""
+        """A socket with another name is closed, and the log says so."""
         path = str(self.scratch / "foreign.sock")
         daemon = self.start(prefix=self.prefix("foreign", path))
-        daemon.wait_log('the socket "foreign" of the service manager is not wanted here')
+        daemon.wait_log('the socket "foreign" of the service manager is not used')
         with socket.socket(socket.AF_UNIX) as client:
             self.assertRaises(ConnectionRefusedError, client.connect, path)
 
     def test_not_a_listening_socket(self):
-        """What cannot be listened on is refused."""
+        """A descriptor that is not a listening socket is refused."""
         with self.assertRaisesRegex(DaemonError, 'socket "control" .* is not a listening unix'):
             self.start(prefix=["/bin/sh", "-c", 'exec 3</dev/null; LISTEN_PID=$$ LISTEN_FDS=1 '
                                'LISTEN_FDNAMES=control exec "$@"', "sh"])
 
     def test_nonsense(self):
-        """A number of sockets that is none is refused."""
+        """A number of sockets that is not a number is refused."""
         with self.assertRaisesRegex(DaemonError, "cannot take the sockets of the service manager"):
             self.start(LISTEN_FDS="one", LISTEN_FDNAMES="control",
                        prefix=["/bin/sh", "-c", 'LISTEN_PID=$$ exec "$@"', "sh"])
@@ -269,7 +269,7 @@ class Configuration(ServiceTest):
     """Errors of the configuration."""
 
     def test_log(self):
-        """They come as lines of the log, with their level."""
+        """The errors are lines of the log, with their level."""
         with self.assertRaises(DaemonError) as caught:
             self.start(config={"nonsense": 1})
         self.assertRegex(str(caught.exception), r"status 1\b")

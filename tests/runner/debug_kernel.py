@@ -36,7 +36,7 @@ def run(tally: Tally) -> None:
     plan = {"kasan": guests, "kcsan": pyunit.files(*CONCURRENT)}
     for name in plan:
         build.for_guests(name)
-    pyunit.run("debug-kernel", pyunit.files("debug/test_*.py"), tally)
+    pyunit.run("debug-kernel", pyunit.files("detectors/test_*.py"), tally)
     for name, files in plan.items():
         passed = tally.counts().passed
         pyunit.run("debug-kernel", files, tally, label=name, env={"OKL4FS_TEST_KERNEL": name})

@@ -171,7 +171,7 @@ class Service(HostTest):
         self.assertEqual((entry["PRIORITY"], entry["MESSAGE"], entry["_TRANSPORT"]),
                          ("6", "guest vm2: a frontend is connected", "journal"))
         self.assertEqual((entry["CODE_FILE"], entry["CODE_FUNC"]),
-                         ("daemon/guest/device.c", "connected"))
+                         ("daemon/guest/device.c", "device_connected"))
         entry = self.journal("OKL4FS_GUEST=vm2", "OKL4FS_CHANNEL=echo")[-1]
         self.assertRegex(entry["MESSAGE"], "^guest vm2: channel echo: attached")
         self.assertIn("ready, 2 guests", self.journal(f"MESSAGE_ID={READY}", "PRIORITY=5")[-1]

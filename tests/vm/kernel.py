@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Protocol
 
 from . import paths
+from .built_kernel import BuiltKernel
 from .cache import folder, locked, say
 from .debian_kernel import DebianKernel
-from .debug_kernel import DebugKernel
 
 
 class KernelError(Exception):
@@ -46,8 +46,8 @@ SOURCES: dict[str, Source] = {
     "backports": DebianKernel("trixie-backports", newer=True, make_args=NEWER_ARGS),
     "6.1-arm64": DebianKernel("bookworm", "cloud-arm64", "arm64", make_args=(
         "ARCH=arm64", "CROSS_COMPILE=aarch64-linux-gnu-")),
-    "kasan": DebugKernel("kasan", slower=4),
-    "kcsan": DebugKernel("kcsan", slower=3),
+    "kasan": BuiltKernel("kasan", slower=4),
+    "kcsan": BuiltKernel("kcsan", slower=3),
 }
 DEFAULT = "6.1"
 # The kernels that the suite `kernels` tests, beside the default

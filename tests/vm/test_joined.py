@@ -18,7 +18,7 @@ def to(guest: str, channel: str) -> dict:
     return {"type": "channel", "guest": guest, "channel": channel}
 
 
-class Bridge(VmTest):
+class Joined(VmTest):
     """QEMU listens, so that a restarted daemon reconnects by itself."""
 
     @classmethod

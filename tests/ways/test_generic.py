@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The way `generic` when its host stops, goes, and comes back.
+"""The way `generic` when its daemon stops, dies, and comes back.
 
 QEMU aborts when that device is set up again after it has lost its daemon. So the driver waits: for
 a slow daemon without limit, and for a new one until the device is unplugged and plugged in again.
@@ -17,7 +17,7 @@ ENDLESS = "records=1000000000 progress=500"
 
 
 class Generic(VmTest):
-    """A guest into which the device is plugged."""
+    """A guest into which the device is hot-plugged."""
 
     @classmethod
     def setUpClass(cls):
@@ -39,7 +39,7 @@ class Generic(VmTest):
             deadline.check("the device in the guest")
 
     def test_stopped_daemon(self):
-        """Taken for dead, it is still waited for; the stream then goes on by itself."""
+        """The driver takes the daemon for dead but waits; the stream then goes on by itself."""
         command = self.guest.spawn("okl4test seq /okl4/echo records=20000 progress=500")
         command.wait_output("progress 1000.", 60)
         since = len(self.guest.console())
@@ -53,8 +53,8 @@ class Generic(VmTest):
         self.assertIn("records 20000 ", output)
 
     def test_killed_daemon(self):
-        """The guest lives on; unplugged and plugged in again it finds the new daemon, and what was
-        written and closed before is delivered."""
+        """The guest lives on. After the device is unplugged and plugged in again, it finds the new
+        daemon, and what was written and closed before is delivered."""
         self.guest.check("mkfifo /okl4/quiet /okl4/out; "
                          "okl4test stream /okl4/out write=1M seed=4", 60)
         reader = self.guest.spawn("cat /okl4/quiet")
@@ -64,7 +64,7 @@ class Generic(VmTest):
         self.daemon.kill()
         self.guest.wait_console("the host does not answer; waiting for it", 60, since)
         self.assertFalse(reader.done() or writer.done())
-        self.daemon.start()  # alone, it changes nothing: QEMU does not connect again
+        self.daemon.start()  # this alone changes nothing: QEMU does not connect again
         self.guest.unplug(f"c{self.chardev}")
         for command in (reader, writer):
             status, output = command.wait(60)
@@ -79,10 +79,10 @@ class Generic(VmTest):
 
 
 class Foreign(VmTest):
-    """A device of the same virtio number whose host is not ours: here it serves a disk."""
+    """A device with the same virtio number that is not ours: here its host serves a disk."""
 
     def start_disk(self, socket: Path) -> None:
-        """Start a host that answers in the protocol of virtio's disks."""
+        """Start a host that speaks the protocol of virtio disks."""
         disk = Process(["qemu-storage-daemon",
                         "--blockdev", "driver=null-co,node-name=disk,read-zeroes=on",
                         "--export", "type=vhost-user-blk,id=export,node-name=disk,num-queues=2,"
@@ -94,13 +94,13 @@ class Foreign(VmTest):
             deadline.check("the socket of qemu-storage-daemon")
 
     def test_it_is_let_go(self):
-        """Its first answer is not ours, so other drivers may have the device. Ours comes later."""
+        """Its first answer is not ours, so the driver lets it go. Our device comes later."""
         foreign, ours = self.scratch / "foreign.sock", self.scratch / "vm.sock"
         self.start_disk(foreign)
         self.start_daemon([guest_config("vm", ours, {"echo": echo()})])
         guest = self.start_guest(None, hotplug=True, way="generic")
         guest.plug(foreign, "foreign")
-        guest.wait_console("is let go", 60)
+        guest.wait_console("released: its first answer", 60)
         deadline = Deadline(60)
         while guest.run("ls -d /sys/bus/virtio/drivers/okl4fs/virtio*")[0] == 0:
             deadline.check("the driver to let the device go")

@@ -19,18 +19,18 @@ class NewQemu(VmTest):
                                     program=newqemu.program())
 
     def test_version_and_processors(self):
-        """It is the QEMU meant, with as many processors as were asked for."""
+        """This is the right QEMU, with as many processors as were asked for."""
         self.assertGreaterEqual(self.guest.qmp("query-version")["qemu"]["major"], 11)
         self.assertEqual(self.guest.check("nproc"), "4\n")
 
     def test_stream_and_reset(self):
-        """It moves bytes, also after the machine's reset button."""
+        """It moves bytes, also after the machine was reset."""
         self.guest.check("okl4test seq /okl4/echo records=5000", 60)
         self.guest.reset()
         self.guest.check("okl4test seq /okl4/echo records=5000", 60)
 
     def test_killed_daemon(self):
-        """It heals by itself as on the old one."""
+        """It recovers by itself, as on the old QEMU."""
         command = self.guest.spawn("okl4test seq /okl4/echo records=20000 progress=500")
         command.wait_output("progress 1000.", 60)
         self.daemon.kill()

@@ -126,7 +126,8 @@ static int make_joined_dir(void)
 		r = -EPERM;
 	if (r)
 		log_err("directory %s, for the state of endpoints `channel`: %s", joined_dir,
-			r == -EPERM ? "it is not ours alone (mode 0700)" : strerror(-r));
+			r == -EPERM ? "other users can use it (it must be ours, with mode 0700)" :
+				      strerror(-r));
 	return r;
 }
 
@@ -138,9 +139,9 @@ static const char *whats_wrong(const struct joined_disk *d, const struct joined_
 	if (d->magic != JOINED_MAGIC)
 		return "it is not the state of an endpoint `channel`";
 	if (d->version != JOINED_VERSION)
-		return "it has another version";
+		return "its version is not supported";
 	if (d->bytes != sizeof(*d))
-		return "it names another size than it has";
+		return "its size is not the one that its header names";
 	if (memcmp(d->name, name, sizeof(d->name)) != 0)
 		return "it belongs to other channels";
 	if (slot->sum != state_sum(&slot->state))

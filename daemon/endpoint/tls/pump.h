@@ -31,7 +31,7 @@ void tls_pump_end_out(struct tls_link *l);
  * @l: link
  * @r: what the call of OpenSSL returned
  *
- * Return: 0, or what SSL_get_error(3) said when that is no reason to wait.
+ * Return: 0, or what SSL_get_error(3) said if that is not a reason to wait.
  */
 int tls_pump_wait(struct tls_link *l, int r);
 

@@ -46,9 +46,9 @@ REFUSED(config_errors, path_of_another_kind, "{\"control\": {\"path\": null}, \"
 REFUSED(config_errors, mode_as_a_number, "{\"control\": {\"mode\": 660}, \"guests\": []}",
 	"FILE:1:22: control.mode: must be a string, not a number\n")
 
-#define REFUSED_MODE(name, mode)                                                                  \
-	REFUSED(config_errors, name, "{\"control\": {\"mode\": \"" mode "\"}, \"guests\": []}",   \
-		"FILE:1:22: control.mode: must be octal permission bits as \"0660\", not \"" mode \
+#define REFUSED_MODE(name, mode)                                                                       \
+	REFUSED(config_errors, name, "{\"control\": {\"mode\": \"" mode "\"}, \"guests\": []}",        \
+		"FILE:1:22: control.mode: must be octal permission bits such as \"0660\", not \"" mode \
 		"\"\n")
 
 REFUSED_MODE(mode_with_a_nine, "0690")
@@ -122,7 +122,7 @@ REFUSED(config_errors, exclusive_of_another_kind, CHANNEL(",\"exclusive\":1"),
 	"FILE:1:101: guests[0].channels[0].exclusive: must be a boolean, not a number\n")
 
 REFUSED(config_errors, guest_mode_of_other_bits, CHANNEL(",\"guest_mode\":\"1777\""),
-	"FILE:1:102: guests[0].channels[0].guest_mode: must be octal permission bits as \"0660\", "
+	"FILE:1:102: guests[0].channels[0].guest_mode: must be octal permission bits such as \"0660\", "
 	"not \"1777\"\n")
 REFUSED(config_errors, guest_mode_as_a_number, CHANNEL(",\"guest_mode\":640"),
 	"FILE:1:102: guests[0].channels[0].guest_mode: must be a string, not a number\n")
@@ -154,7 +154,7 @@ REFUSED(config_errors, unix_listen_without_path, ENDPOINT("{\"type\":\"unix-list
 	"FILE:1:73: guests[0].channels[0].endpoint: \"path\" is missing\n")
 
 REFUSED(config_errors, tcp_without_port, ENDPOINT("{\"type\":\"tcp-listen\",\"address\":\"::1\"}"),
-	"FILE:1:104: guests[0].channels[0].endpoint.address: \"::1\" must have its IPv6 address in brackets, as \"[::1]:9000\"\n")
+	"FILE:1:104: guests[0].channels[0].endpoint.address: \"::1\" must have its IPv6 address in brackets, as in \"[::1]:9000\"\n")
 REFUSED(config_errors, tcp_abroad_without_tls,
 	ENDPOINT("{\"type\":\"tcp-connect\",\"address\":\"example.org:99\"}"),
 	"FILE:1:105: guests[0].channels[0].endpoint.address: \"example.org:99\" is not a loopback address, so it needs \"tls\"\n")
@@ -231,10 +231,10 @@ REFUSED(config_errors, all_in_one_go,
 	"    ], \"name\": \"vm2\" }\n"
 	"  ]\n"
 	"}\n",
-	"FILE:7:8: guests[0].name: this key is there already, in line 4\n"
+	"FILE:7:8: guests[0].name: this key already appears in line 4\n"
 	"FILE:5:36: guests[0].channels[0].ring_bytes: must be a power of two from 4096 to 67108864, "
 	"not 5000\n"
-	"FILE:6:81: guests[0].channels[1].endpoint.mode: must be octal permission bits as \"0660\", "
+	"FILE:6:81: guests[0].channels[1].endpoint.mode: must be octal permission bits such as \"0660\", "
 	"not \"x\"\n"
 	"FILE:2:3: contrl: unknown key\n"
 	"FILE:6:17: guests[0].channels[1].name: \"a\" is guests[0].channels[0].name already\n"

@@ -74,9 +74,9 @@ REFUSED(json_errors, columns_are_characters, "{\"äöü\": x}",
 REFUSED(json_errors, lines_of_other_systems, "{\r\n\"a\": x}",
 	"FILE:2:6: expected a value, not \"x\"\n")
 REFUSED(json_errors, duplicate_key, "{\"guests\": [],\n \"guests\": []}",
-	"FILE:2:2: guests: this key is there already, in line 1\n")
+	"FILE:2:2: guests: this key already appears in line 1\n")
 REFUSED(json_errors, duplicate_key_in_disguise, "{\"guests\": [], \"gu\\u0065sts\": []}",
-	"FILE:1:16: guests: this key is there already, in line 1\n")
+	"FILE:1:16: guests: this key already appears in line 1\n")
 REFUSED(json_errors, odd_key_in_a_path, "{\"guests\": [], \"a b\\n\": 1}",
 	"FILE:1:16: [\"a b\\x0a\"]: unknown key\n")
 

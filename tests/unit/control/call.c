@@ -71,7 +71,7 @@ Test(control, json_by_the_letter)
 	is_no_json("{'jsonrpc':\"2.0\",'id':1,'method':\"version\"}",
 		   "column 2: expected a key in quotation marks, not '''");
 	is_no_json("{\"id\":1,\"id\":2,\"jsonrpc\":\"2.0\",\"method\":\"version\"}",
-		   "id: this key is there already, in line 1");
+		   "id: this key already appears in line 1");
 	is_no_json("{\"id\":NaN,\"jsonrpc\":\"2.0\",\"method\":\"version\"}",
 		   "column 7: expected a value, not \\\"NaN\\\"");
 }
@@ -86,8 +86,8 @@ Test(control, a_nul_is_no_json)
 
 Test(control, what_is_no_request)
 {
-	is_no_request("1", "null", "a request is an object");
-	is_no_request("\"x\"", "null", "a request is an object");
+	is_no_request("1", "null", "a request must be an object");
+	is_no_request("\"x\"", "null", "a request must be an object");
 	is_no_request("{}", "null", "\\\"jsonrpc\\\" must be \\\"2.0\\\"");
 	is_no_request("{\"id\":7}", "7", "\\\"jsonrpc\\\" must be \\\"2.0\\\"");
 	is_no_request("{\"id\":1,\"jsonrpc\":\"1.0\",\"method\":\"version\"}", "1",
@@ -136,7 +136,8 @@ Test(control, batches)
 {
 	is_no_request("[]", "null", "an empty batch");
 	answers("[1," CALL("version", "") ",{\"jsonrpc\":\"2.0\",\"method\":\"version\"}]",
-		"[" ERROR("null", -32600, "a request is an object") "," RESULT("1", VERSION) "]");
+		"[" ERROR("null", -32600, "a request must be an object") "," RESULT("1",
+										    VERSION) "]");
 	is_no_request("[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]", "null",
 		      "a batch has at most 16 requests");
 }
@@ -320,6 +321,6 @@ Test(control, pages_that_are_none)
 
 		snprintf(params, sizeof(params), "\"cursor\":\"%s\"", cursor[i]);
 		refuses("channel.list", params, -32602,
-			"\\\"cursor\\\" is not one that this daemon has given: begin without one");
+			"\\\"cursor\\\" is not one of this daemon's: start again without it");
 	}
 }

@@ -98,14 +98,14 @@ Test(control_rights, a_refusal_says_which_right_is_missing)
 	control_caller.right = CONTROL_READER;
 	gives("version", NULL, VERSION);
 	refuses("config.reload", NULL, -32002,
-		"config.reload changes something, and uid 77 may only look: "
+		"uid 77 may not call config.reload: "
 		"it is not in control.admins of the configuration");
 	refuses("channel.add", "\"nonsense\":1", -32002,
-		"channel.add changes something, and uid 77 may only look: "
+		"uid 77 may not call channel.add: "
 		"it is not in control.admins of the configuration");
 	control_caller.right = CONTROL_NOBODY;
 	refuses("version", NULL, -32002,
-		"uid 77 has no rights here: it is neither in control.readers nor in "
+		"uid 77 has no rights: it is neither in control.readers nor in "
 		"control.admins of the configuration");
 	refuses("no.such", NULL, -32601, "there is no method \\\"no.such\\\"");
 	cr_assert_str_eq(control_changed, "");
@@ -126,15 +126,15 @@ Test(control_idle, a_client_that_asks_nothing_is_dismissed)
 	hear(told, "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\"");
 	control_reload(one_second);
 	/* Clients that were connected before, too */
-	hear(idle, ERROR("null", -32003, "nothing was asked for 1 s"));
+	hear(idle, ERROR("null", -32003, "no request came for 1 s"));
 	hear(idle, NULL);
 
 	/* Bytes without a newline are not a question. */
 	trickles = client();
 	quiet = client();
 	say(fileno(trickles), "{");
-	hear(quiet, ERROR("null", -32003, "nothing was asked for 1 s"));
-	hear(trickles, ERROR("null", -32003, "nothing was asked for 1 s"));
+	hear(quiet, ERROR("null", -32003, "no request came for 1 s"));
+	hear(trickles, ERROR("null", -32003, "no request came for 1 s"));
 	hear(trickles, NULL);
 
 	/* A subscriber may be silent. */

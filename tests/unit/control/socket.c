@@ -134,9 +134,9 @@ Test(control_socket, a_client_that_does_not_listen_is_dropped)
 	close(fd);
 }
 
-#define LEAVES                                                                         \
-	ERROR("null", -32003,                                                          \
-	      "another client needed the place of the one that asked nothing for the " \
+#define LEAVES                                                                     \
+	ERROR("null", -32003,                                                      \
+	      "another client needed a place, and this one had been idle for the " \
 	      "longest time")
 
 Test(control_socket, sixty_four_clients)

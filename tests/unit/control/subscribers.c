@@ -136,7 +136,7 @@ Test(control_subscribers, filters)
 
 Test(control_subscribers, filters_that_are_none)
 {
-	refuses("events.subscribe", "\"guest\":\"\"", -32602, "no guest can be called \\\"\\\"");
+	refuses("events.subscribe", "\"guest\":\"\"", -32602, "a guest cannot be called \\\"\\\"");
 	refuses("events.subscribe", "\"guest\":1", -32602, "\\\"guest\\\" must be a string");
 	refuses("events.subscribe", "\"kinds\":\"guest\"", -32602,
 		"\\\"kinds\\\" must be an array of strings");
@@ -213,7 +213,7 @@ Test(control_subscribers, thirty_two_subscribers)
 		f[i] = subscribe("");
 	more = client();
 	say(fileno(more), SUBSCRIBE(""));
-	hear(more, ERROR("1", -32000, "32 clients are told of events already"));
+	hear(more, ERROR("1", -32000, "32 clients are subscribed to events already"));
 	say(fileno(f[0]), SUBSCRIBE("\"guest\":\"vm1\"")); /* a subscriber may ask again */
 	hear(f[0], "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":");
 	/* The end of the input ends a subscription. */

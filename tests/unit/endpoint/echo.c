@@ -7,18 +7,6 @@
 
 #include "echo_rig.h"
 
-/* What the guest sees of bwd's writing end (@writer), or of fwd's reading end */
-static enum okl4_pipe_state state_of(struct rig *rig, bool writer)
-{
-	enum okl4_pipe_state state;
-
-	if (writer)
-		cr_assert_eq(okl4_pipe_consumer_peer(&rig->guest.rx, &state), 0);
-	else
-		cr_assert_eq(okl4_pipe_producer_peer(&rig->guest.tx, &state), 0);
-	return state;
-}
-
 /* ------------------------------------------------------------------------------------------- */
 /* Bytes                                                                                       */
 
@@ -92,12 +80,8 @@ Test(echo, is_open_before_anybody_comes)
 	struct echo e;
 
 	echo_attached(&e, ENDPOINT_ECHO, 4096);
-	cr_assert_eq(state_of(&e.rig, true), OKL4_PIPE_OPEN);
-	cr_assert_eq(state_of(&e.rig, false), OKL4_PIPE_OPEN);
-	guest_open_read(&e.rig);
-	echo_nothing(&e, -OKL4_AGAIN);
-	guest_close_read(&e.rig);
-	cr_assert_eq(state_of(&e.rig, true), OKL4_PIPE_OPEN);
+	echo_play(&e, "sees open writer; sees open reader; opens read; sees nothing;"
+		      "closes read; sees open writer");
 	rig_deinit(&e.rig);
 }
 
@@ -107,14 +91,9 @@ Test(echo, a_writers_end_goes_round_behind_its_bytes)
 
 	echo_open(&e, 8192);
 	for (int round = 0; round < 5; round++) {
-		echo_send(&e, 5000);
-		guest_close_write(&e.rig);
-		cr_assert_eq(state_of(&e.rig, false), OKL4_PIPE_OPEN, "a writer never gets EPIPE");
-		echo_receive(&e, 5000);
-		echo_nothing(&e, 0);
-		echo_nothing(&e, 0);
-		guest_open_write(&e.rig);
-		echo_nothing(&e, -OKL4_AGAIN);
+		/* A writer never gets EPIPE: the reader stays open. */
+		echo_play(&e, "sends 5000; closes write; sees open reader; gets 5000;"
+			      "sees end; sees end; opens write; sees nothing");
 	}
 	rig_deinit(&e.rig);
 }
@@ -125,17 +104,10 @@ Test(echo, echo_then_cat)
 
 	echo_attached(&e, ENDPOINT_ECHO, 4096);
 	for (int round = 0; round < 3; round++) {
-		guest_open_write(&e.rig);
-		echo_send(&e, 100);
-		guest_close_write(&e.rig);
-		guest_open_read(&e.rig);
-		echo_receive(&e, 100);
-		echo_nothing(&e, 0);
-		guest_close_read(&e.rig);
+		echo_play(&e, "opens write; sends 100; closes write;"
+			      "opens read; gets 100; sees end; closes read");
 		/* A reader that comes again waits for the next writer. */
-		guest_open_read(&e.rig);
-		echo_nothing(&e, -OKL4_AGAIN);
-		guest_close_read(&e.rig);
+		echo_play(&e, "opens read; sees nothing; closes read");
 	}
 	rig_deinit(&e.rig);
 }
@@ -145,69 +117,34 @@ Test(echo, a_writer_that_came_and_went_between_two_looks)
 	struct echo e;
 
 	echo_open(&e, 4096);
-	guest_close_write(&e.rig);
-	echo_nothing(&e, 0);
-
-	/* with bytes */
-	okl4_pipe_producer_open(&e.rig.guest.tx);
-	channel_suspend(&e.rig.ch); /* the host does not see what happens now */
-	echo_send(&e, 10);
-	okl4_pipe_producer_close(&e.rig.guest.tx);
-	cr_assert_eq(rig_attach(&e.rig), 0);
-	echo_receive(&e, 10);
-	echo_nothing(&e, 0);
-
-	/* and without: a reader that waits for the next end gets it */
-	guest_close_read(&e.rig);
-	guest_open_read(&e.rig);
-	echo_nothing(&e, -OKL4_AGAIN);
-	okl4_pipe_producer_open(&e.rig.guest.tx);
-	okl4_pipe_producer_close(&e.rig.guest.tx);
-	channel_rung(&e.rig.ch);
-	echo_nothing(&e, 0);
+	echo_play(&e, "closes write; sees end");
+	/* With bytes; the host does not see what happens without memory */
+	echo_play(&e, "opens write unseen; memory goes; sends 10; closes write unseen;"
+		      "memory comes; gets 10; sees end");
+	/* And without: a reader that waits for the next end gets it */
+	echo_play(&e, "closes read; opens read; sees nothing;"
+		      "opens write unseen; closes write unseen; rings; sees end");
 	rig_deinit(&e.rig);
 }
 
+/* Nothing is pushed without a reader, and the writer is held up by a full fwd */
 Test(echo, bytes_wait_for_a_reader_to_come_back)
 {
-	static const uint8_t buf[4096];
-	struct echo e;
-
-	echo_open(&e, 4096);
-	echo_send(&e, 1000);
-	guest_close_read(&e.rig);
-	echo_send(&e, 3000);
-	cr_assert_eq(e.rig.ch.bwd.bytes, 1000, "nothing is pushed without a reader");
-	cr_assert_eq(guest_write(&e.rig, buf, 4096), 1096, "the writer is held up by a full fwd");
-	cr_assert_eq(guest_write(&e.rig, "x", 1), -OKL4_AGAIN);
-	rig_deinit(&e.rig);
-
-	echo_open(&e, 4096);
-	echo_send(&e, 1000);
-	guest_close_read(&e.rig);
-	echo_send(&e, 3000);
-	guest_close_write(&e.rig);
-	cr_assert_eq(state_of(&e.rig, true), OKL4_PIPE_OPEN, "the end waits behind the bytes");
-	guest_open_read(&e.rig);
-	echo_receive(&e, 4000);
-	echo_nothing(&e, 0);
-	rig_deinit(&e.rig);
+	echo_test(4096, "sends 1000; closes read; sends 3000; echo has returned 1000;"
+			"ring takes only 1096");
 }
 
+Test(echo, the_end_waits_behind_the_bytes)
+{
+	echo_test(4096, "sends 1000; closes read; sends 3000; closes write; sees open writer;"
+			"opens read; gets 4000; sees end");
+}
+
+/* A writer that opens before a reader took the end: the end is not seen, the bytes are */
 Test(echo, the_reader_closes_after_the_end)
 {
-	struct echo e;
-
-	echo_open(&e, 4096);
-	echo_send(&e, 10);
-	guest_close_write(&e.rig);
-	guest_close_read(&e.rig);
-	guest_open_write(&e.rig); /* before a reader took the end: it is not seen, the bytes are */
-	echo_send(&e, 10);
-	guest_open_read(&e.rig);
-	echo_receive(&e, 20);
-	echo_nothing(&e, -OKL4_AGAIN);
-	rig_deinit(&e.rig);
+	echo_test(4096, "sends 10; closes write; closes read; opens write; sends 10;"
+			"opens read; gets 20; sees nothing");
 }
 
 /* The daemon's look at fwd comes here (ld's --wrap): this writer opens right behind it */
@@ -231,23 +168,14 @@ Test(echo, a_writer_that_comes_while_the_daemon_looks_ends_nothing)
 	struct echo e;
 
 	echo_open(&e, 4096);
-	echo_send(&e, 10);
-	guest_close_write(&e.rig);
-	echo_receive(&e, 10);
-	echo_nothing(&e, 0);
-	guest_close_read(&e.rig);
-	guest_open_read(&e.rig);
-	echo_nothing(&e, -OKL4_AGAIN);
+	echo_play(&e, "sends 10; closes write; gets 10; sees end;"
+		      "closes read; opens read; sees nothing");
 	opens_behind_a_look = &e.rig.guest.tx;
-	channel_rung(&e.rig.ch);
+	echo_play(&e, "rings");
 	cr_assert_null(opens_behind_a_look);
-	echo_nothing(&e, -OKL4_AGAIN);
-	channel_rung(&e.rig.ch); /* its bell */
-	echo_send(&e, 10);
-	echo_receive(&e, 10);
-	echo_nothing(&e, -OKL4_AGAIN);
-	guest_close_write(&e.rig);
-	echo_nothing(&e, 0);
+	/* The second ring is this writer's bell. */
+	echo_play(&e, "sees nothing; rings; sends 10; gets 10; sees nothing;"
+		      "closes write; sees end");
 	rig_deinit(&e.rig);
 }
 
@@ -261,9 +189,7 @@ Test(discard, takes_everything_and_gives_nothing)
 	struct echo e;
 
 	echo_attached(&e, ENDPOINT_DISCARD, 65536);
-	cr_assert_eq(state_of(&e.rig, true), OKL4_PIPE_OPEN);
-	cr_assert_eq(state_of(&e.rig, false), OKL4_PIPE_OPEN);
-	guest_open_read(&e.rig);
+	echo_play(&e, "sees open writer; sees open reader; opens read");
 	for (int round = 0; round < 3; round++) {
 		guest_open_write(&e.rig);
 		while (total < (uint64_t)(round + 1) * (8 << 20)) {

@@ -66,11 +66,9 @@ Test(echo, killed_at_every_step_of_pieces_of_every_kind)
 				echo_killed(&e);
 				echo_send(&e, sizes[i]);
 				die_in_a_move(&e.rig, sizes[i], published);
-				cr_assert_eq(rig_attach(&e.rig), 0);
+				echo_play(&e, "memory comes");
 				echo_receive(&e, sizes[i]);
-				echo_nothing(&e, -OKL4_AGAIN);
-				echo_send(&e, 8192);
-				echo_receive(&e, 8192);
+				echo_play(&e, "sees nothing; sends 8192; gets 8192");
 				rig_deinit(&e.rig);
 			}
 		}
@@ -82,48 +80,23 @@ Test(echo, killed_in_a_move_with_more_behind_it_and_the_writer_gone)
 	struct echo e;
 
 	echo_open(&e, 8192);
-	echo_killed(&e);
-	echo_send(&e, 6000);
+	echo_play(&e, "daemon is killed; sends 6000");
 	die_in_a_move(&e.rig, 5000, true);
-	guest_close_write(&e.rig);
-	cr_assert_eq(rig_attach(&e.rig), 0);
-	echo_receive(&e, 6000);
-	echo_nothing(&e, 0);
+	echo_play(&e, "closes write; memory comes; gets 6000; sees end");
 	rig_deinit(&e.rig);
 }
 
 Test(echo, an_end_that_was_passed_on_is_not_passed_on_twice)
 {
-	struct echo e;
-
-	echo_open(&e, 4096);
-	echo_send(&e, 10);
-	guest_close_write(&e.rig);
-	echo_receive(&e, 10);
-	echo_nothing(&e, 0);
-	guest_close_read(&e.rig);
-	echo_killed(&e);
-	guest_open_read(&e.rig);
-	cr_assert_eq(rig_attach(&e.rig), 0);
-	echo_nothing(&e, -OKL4_AGAIN);
-	guest_open_write(&e.rig);
-	echo_send(&e, 10);
-	echo_receive(&e, 10);
-	rig_deinit(&e.rig);
+	echo_test(4096, "sends 10; closes write; gets 10; sees end; closes read;"
+			"daemon is killed; opens read; memory comes; sees nothing;"
+			"opens write; sends 10; gets 10");
 }
 
 Test(echo, an_end_that_was_not_passed_on_is)
 {
-	struct echo e;
-
-	echo_open(&e, 4096);
-	echo_send(&e, 10);
-	echo_killed(&e);
-	okl4_pipe_producer_close(&e.rig.guest.tx);
-	cr_assert_eq(rig_attach(&e.rig), 0);
-	echo_receive(&e, 10);
-	echo_nothing(&e, 0);
-	rig_deinit(&e.rig);
+	echo_test(4096, "sends 10; daemon is killed; closes write unseen; memory comes;"
+			"gets 10; sees end");
 }
 
 Test(echo, cursors_that_no_echo_made)
@@ -158,13 +131,9 @@ Test(echo, fresh_memory_begins_anew)
 	echo_open(&e, 4096);
 	echo_send(&e, 100);
 	rig_new_memory(&e.rig);
-	cr_assert_eq(rig_attach(&e.rig), 0);
-	guest_open_write(&e.rig);
-	guest_open_read(&e.rig);
-	echo_nothing(&e, -OKL4_AGAIN);
+	echo_play(&e, "memory comes; opens write; opens read; sees nothing");
 	e.out = e.in = 0;
-	echo_send(&e, 100);
-	echo_receive(&e, 100);
+	echo_play(&e, "sends 100; gets 100");
 	rig_deinit(&e.rig);
 }
 

@@ -6,6 +6,9 @@
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "../channel/steps.h"
 
 void echo_attached(struct echo *e, enum endpoint_type type, uint64_t ring_bytes)
 {
@@ -65,4 +68,83 @@ void echo_nothing(struct echo *e, int64_t want)
 
 	rig_turns(&e->rig, 2);
 	cr_assert_eq(guest_read(&e->rig, &byte, 1), want);
+}
+
+/* ------------------------------------------------------------------------------------------- */
+/* Steps                                                                                       */
+
+/* What the guest sees of the host's reader (of fwd) or writer (of bwd) */
+static void sees_open_reader(struct echo *e, uint64_t n)
+{
+	enum okl4_pipe_state state;
+
+	cr_assert_eq(okl4_pipe_producer_peer(&e->rig.guest.tx, &state), 0);
+	cr_assert_eq(state, OKL4_PIPE_OPEN);
+}
+
+static void sees_open_writer(struct echo *e, uint64_t n)
+{
+	enum okl4_pipe_state state;
+
+	cr_assert_eq(okl4_pipe_consumer_peer(&e->rig.guest.rx, &state), 0);
+	cr_assert_eq(state, OKL4_PIPE_OPEN);
+}
+
+static void ring_takes_only(struct echo *e, uint64_t n)
+{
+	static const uint8_t buf[4096];
+
+	cr_assert_eq(guest_write(&e->rig, buf, sizeof(buf)), n);
+	cr_assert_eq(guest_write(&e->rig, "x", 1), -OKL4_AGAIN);
+}
+
+#define STEP(text, expression)                 \
+	do {                                   \
+		if (!strcmp(s->words, text)) { \
+			expression;            \
+			return;                \
+		}                              \
+	} while (0)
+
+static void echo_step(struct echo *e, const struct steps *s)
+{
+	uint64_t n = s->n;
+
+	STEP("opens read", guest_open_read(&e->rig));
+	STEP("opens write", guest_open_write(&e->rig));
+	STEP("closes read", guest_close_read(&e->rig));
+	STEP("closes write", guest_close_write(&e->rig));
+	STEP("opens write unseen",
+	     okl4_pipe_producer_open(&e->rig.guest.tx)); /* the daemon's bell does not ring */
+	STEP("closes write unseen", okl4_pipe_producer_close(&e->rig.guest.tx));
+	STEP("sends", echo_send(e, n));
+	STEP("gets", echo_receive(e, n));
+	STEP("sees nothing", echo_nothing(e, -OKL4_AGAIN));
+	STEP("sees end", echo_nothing(e, 0));
+	STEP("sees open reader", sees_open_reader(e, n));
+	STEP("sees open writer", sees_open_writer(e, n));
+	STEP("ring takes only", ring_takes_only(e, n)); /* of 4096 bytes */
+	STEP("rings", channel_rung(&e->rig.ch));
+	STEP("echo has returned", cr_assert_eq(e->rig.ch.bwd.bytes, n));
+	STEP("memory goes", channel_suspend(&e->rig.ch));
+	STEP("memory comes", cr_assert_eq(rig_attach(&e->rig), 0));
+	STEP("daemon is killed", echo_killed(e)); /* the next one has not attached */
+	cr_assert_fail("no step is called \"%s\"", s->words);
+}
+
+void echo_play(struct echo *e, const char *steps)
+{
+	struct steps s = { .rest = steps };
+
+	while (step_next(&s))
+		echo_step(e, &s);
+}
+
+void echo_test(uint64_t ring_bytes, const char *steps)
+{
+	struct echo e;
+
+	echo_open(&e, ring_bytes);
+	echo_play(&e, steps);
+	rig_deinit(&e.rig);
 }

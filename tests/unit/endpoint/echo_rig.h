@@ -36,4 +36,10 @@ void echo_receive(struct echo *e, uint64_t bytes);
 /** echo_nothing() - a read must return this, 0 (end-of-file) or -OKL4_AGAIN, and no byte */
 void echo_nothing(struct echo *e, int64_t want);
 
+/** echo_play() - take these steps, one after the other, separated by ";"; echo_rig.c has the list */
+void echo_play(struct echo *e, const char *steps);
+
+/** echo_test() - take steps with an echo, attached, both of the guest's ends open */
+void echo_test(uint64_t ring_bytes, const char *steps);
+
 #endif

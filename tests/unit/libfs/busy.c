@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "party.h"
+#include "busy_side.h"
 #include "rig.h"
 
 #if defined(__SANITIZE_THREAD__)
@@ -29,8 +29,7 @@
 #define INSTANCE  42
 #define CTL_BYTES 4096ULL
 
-static void check_reports(const struct party_report *a, const struct party_report *b,
-			  uint64_t total)
+static void check_reports(const struct busy_report *a, const struct busy_report *b, uint64_t total)
 {
 	fprintf(stderr, "slept %" PRIu64 " + %" PRIu64 " times, woke %" PRIu64 " + %" PRIu64 "\n",
 		a->n_sleeps, b->n_sleeps, a->n_notified, b->n_notified);
@@ -45,19 +44,19 @@ static void check_reports(const struct party_report *a, const struct party_repor
 	cr_assert_neq(a->got.hash, b->got.hash);
 }
 
-static void *party_thread(void *party)
+static void *side_thread(void *side)
 {
-	party_run(party);
+	busy_side_run(side);
 	return NULL;
 }
 
 static void two_threads(uint64_t ring_bytes, uint64_t most, uint64_t total, enum layout layout,
 			struct rng *rng)
 {
-	struct party_report report[2];
+	struct busy_report report[2];
 	struct rig_sec ctl, fwd, bwd;
 	struct okl4_socketpair end[2];
-	struct party party[2];
+	struct busy_side side[2];
 	pthread_t thread;
 	int fd[2], i;
 
@@ -69,15 +68,15 @@ static void two_threads(uint64_t ring_bytes, uint64_t most, uint64_t total, enum
 	for (i = 0; i < 2; i++)
 		fd[i] = eventfd(0, EFD_CLOEXEC);
 	for (i = 0; i < 2; i++)
-		party[i] = (struct party){ .end = &end[i],
-					   .wake_me = fd[i],
-					   .wake_peer = fd[1 - i],
-					   .total = total,
-					   .most = most,
-					   .seed = rng_next(rng),
-					   .report = &report[i] };
-	cr_assert_eq(pthread_create(&thread, NULL, party_thread, &party[1]), 0);
-	party_run(&party[0]);
+		side[i] = (struct busy_side){ .end = &end[i],
+					      .wake_me = fd[i],
+					      .wake_peer = fd[1 - i],
+					      .total = total,
+					      .most = most,
+					      .seed = rng_next(rng),
+					      .report = &report[i] };
+	cr_assert_eq(pthread_create(&thread, NULL, side_thread, &side[1]), 0);
+	busy_side_run(&side[0]);
 	cr_assert_eq(pthread_join(thread, NULL), 0);
 	check_reports(&report[0], &report[1], total);
 	for (i = 0; i < 2; i++)
@@ -133,8 +132,8 @@ static struct okl4_socketpair *map_end(int memfd, uint64_t ring_bytes, bool host
 Test(libfs_busy, two_processes_over_a_memfd, .timeout = 240)
 {
 	uint64_t ring_bytes = 1 << 20;
-	struct party party[2] = { 0 };
-	struct party_report *report;
+	struct busy_side side[2] = { 0 };
+	struct busy_report *report;
 	int memfd, fd[2], i, status;
 	struct rng rng;
 	pid_t child;
@@ -148,25 +147,25 @@ Test(libfs_busy, two_processes_over_a_memfd, .timeout = 240)
 	for (i = 0; i < 2; i++)
 		fd[i] = eventfd(0, EFD_CLOEXEC);
 	for (i = 0; i < 2; i++)
-		party[i] = (struct party){ .wake_me = fd[i],
-					   .wake_peer = fd[1 - i],
-					   .total = PROCESS_BYTES,
-					   .most = 65536,
-					   .seed = rng_next(&rng),
-					   .report = &report[i] };
-	party[0].end = map_end(memfd, ring_bytes, false);
-	cr_assert_not_null(party[0].end);
+		side[i] = (struct busy_side){ .wake_me = fd[i],
+					      .wake_peer = fd[1 - i],
+					      .total = PROCESS_BYTES,
+					      .most = 65536,
+					      .seed = rng_next(&rng),
+					      .report = &report[i] };
+	side[0].end = map_end(memfd, ring_bytes, false);
+	cr_assert_not_null(side[0].end);
 
 	child = fork();
 	if (!child) {
-		party[1].end = map_end(memfd, ring_bytes, true);
-		if (!party[1].end)
+		side[1].end = map_end(memfd, ring_bytes, true);
+		if (!side[1].end)
 			_exit(1);
-		party_run(&party[1]);
+		busy_side_run(&side[1]);
 		_exit(0);
 	}
 	cr_assert_gt(child, 0);
-	party_run(&party[0]);
+	busy_side_run(&side[0]);
 	cr_assert_eq(waitpid(child, &status, 0), child);
 	cr_assert_eq(status, 0);
 	check_reports(&report[0], &report[1], PROCESS_BYTES);

@@ -40,11 +40,11 @@ static uint64_t read_stream(struct okl4_pipe *p, uint64_t bytes, uint64_t n)
 	return n + bytes;
 }
 
-/* Fill in place, at most @most bytes; returns how many */
-static uint64_t write_stream_in_place(struct okl4_pipe *p, uint64_t most, uint64_t n)
+/* Write or read in place, at most @most bytes of the stream from @n; returns how many */
+static uint64_t stream_in_place(struct okl4_pipe *p, bool writes, uint64_t most, uint64_t n)
 {
 	struct okl4_pipe_seg seg[2];
-	int64_t r = okl4_pipe_peek_write(p, seg);
+	int64_t r = writes ? okl4_pipe_peek_write(p, seg) : okl4_pipe_peek_read(p, seg);
 	uint64_t k, done = 0;
 
 	require(r > 0 || r == -OKL4_AGAIN);
@@ -55,32 +55,27 @@ static uint64_t write_stream_in_place(struct okl4_pipe *p, uint64_t most, uint64
 		uint64_t bytes = okl4_min(seg[k].bytes, most - done);
 
 		require(!seg[k].base == !seg[k].bytes);
-		stream_fill(seg[k].base, bytes, n + done);
+		if (writes)
+			stream_fill(seg[k].base, bytes, n + done);
+		else
+			stream_check(seg[k].base, bytes, n + done);
 		done += bytes;
 	}
-	okl4_pipe_commit_write(p, done);
+	if (writes)
+		okl4_pipe_commit_write(p, done);
+	else
+		okl4_pipe_commit_read(p, done);
 	return done;
+}
+
+static uint64_t write_stream_in_place(struct okl4_pipe *p, uint64_t most, uint64_t n)
+{
+	return stream_in_place(p, true, most, n);
 }
 
 static uint64_t read_stream_in_place(struct okl4_pipe *p, uint64_t most, uint64_t n)
 {
-	struct okl4_pipe_seg seg[2];
-	int64_t r = okl4_pipe_peek_read(p, seg);
-	uint64_t k, done = 0;
-
-	require(r > 0 || r == -OKL4_AGAIN);
-	if (r == -OKL4_AGAIN)
-		return 0;
-	require_eq(r, seg[0].bytes + seg[1].bytes);
-	for (k = 0; k < 2; k++) {
-		uint64_t bytes = okl4_min(seg[k].bytes, most - done);
-
-		require(!seg[k].base == !seg[k].bytes);
-		stream_check(seg[k].base, bytes, n + done);
-		done += bytes;
-	}
-	okl4_pipe_commit_read(p, done);
-	return done;
+	return stream_in_place(p, false, most, n);
 }
 
 Test(libfs_pipe, wraps_at_every_offset, .timeout = 60)

@@ -43,6 +43,16 @@ static int attach_host(struct both_ends *c)
 	return okl4_socketpair_attach(&c->host, &c->ctl.sec, &c->fwd.sec, &c->bwd.sec, INSTANCE);
 }
 
+/* Both ends in memory of their own: created by the guest, attached to by the host */
+static void both_ends_meet(struct both_ends *c, uint64_t ring_bytes)
+{
+	struct rng rng = { 1 };
+
+	both_ends_init(c, 4096, ring_bytes, LAYOUT_ADJACENT, &rng);
+	require_status(create_guest(c), 0);
+	require_status(attach_host(c), 0);
+}
+
 static struct okl4_ctl_shm *header(struct both_ends *c)
 {
 	return okl4_memsec_at(&c->ctl.sec, 0, sizeof(struct okl4_ctl_shm));
@@ -292,12 +302,9 @@ Test(libfs_socketpair, hostile_cursors_at_attach)
 /* The geometry is private after attach: writing over the header changes nothing */
 Test(libfs_socketpair, the_header_is_read_once)
 {
-	struct rng rng = { 1 };
 	struct both_ends c;
 
-	both_ends_init(&c, 4096, 8192, LAYOUT_ADJACENT, &rng);
-	require_status(create_guest(&c), 0);
-	require_status(attach_host(&c), 0);
+	both_ends_meet(&c, 8192);
 	memset(header(&c), 0xff, sizeof(struct okl4_ctl_shm));
 	send(&c.guest.tx, &c.host.rx, "still here");
 	send(&c.host.tx, &c.guest.rx, "here too");
@@ -309,14 +316,11 @@ Test(libfs_socketpair, the_header_is_read_once)
 /* A direction that failed leaves the other one alone */
 Test(libfs_socketpair, one_direction_fails_alone)
 {
-	struct rng rng = { 1 };
 	struct both_ends c;
 	uint8_t byte;
 	bool notify;
 
-	both_ends_init(&c, 4096, 4096, LAYOUT_ADJACENT, &rng);
-	require_status(create_guest(&c), 0);
-	require_status(attach_host(&c), 0);
+	both_ends_meet(&c, 4096);
 	c.guest.tx.shm->producer.head = okl4_cpu_to_le64(99999);
 	require_status(okl4_pipe_read(&c.host.rx, &byte, 1, &notify), -OKL4_HEAD_PAST_RING);
 	require_status(okl4_pipe_read(&c.host.rx, &byte, 1, &notify), -OKL4_HEAD_PAST_RING);
@@ -326,14 +330,11 @@ Test(libfs_socketpair, one_direction_fails_alone)
 
 Test(libfs_socketpair, half_close_each_way)
 {
-	struct rng rng = { 1 };
 	struct both_ends c;
 	uint8_t byte;
 	bool notify;
 
-	both_ends_init(&c, 4096, 4096, LAYOUT_ADJACENT, &rng);
-	require_status(create_guest(&c), 0);
-	require_status(attach_host(&c), 0);
+	both_ends_meet(&c, 4096);
 	okl4_pipe_producer_open(&c.guest.tx);
 	okl4_pipe_consumer_open(&c.guest.rx);
 	okl4_pipe_producer_open(&c.host.tx);
@@ -350,14 +351,11 @@ Test(libfs_socketpair, half_close_each_way)
 /* The host dies and comes back: cursors, phases and the end-of-file that it took are unchanged */
 Test(libfs_socketpair, attached_again)
 {
-	struct rng rng = { 1 };
 	struct both_ends c;
 	char buf[16];
 	bool notify;
 
-	both_ends_init(&c, 4096, 4096, LAYOUT_ADJACENT, &rng);
-	require_status(create_guest(&c), 0);
-	require_status(attach_host(&c), 0);
+	both_ends_meet(&c, 4096);
 	okl4_pipe_consumer_open(&c.host.rx);
 	okl4_pipe_producer_open(&c.guest.tx);
 	require_eq(okl4_pipe_write(&c.guest.tx, "0123456789", 10, &notify), 10);

@@ -2,9 +2,9 @@
 /*
  * wake.c - no schedule loses a wake-up
  *
- * In each scenario a sleeper and a mover meet, and the explorer takes them through every
+ * In each scenario a sleeper and a mover meet, and the search takes them through every
  * interleaving of their accesses to shared memory. Without the fences each scenario must get stuck:
- * that shows that the explorer finds a wake-up that is lost.
+ * that shows that the search finds a wake-up that is lost.
  */
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 
 #include <libfs/pipe.h>
 
-#include "explorer.h"
+#include "interleavings.h"
 
 #define SIZE 4096
 
@@ -69,7 +69,7 @@ static void write_moves(void)
 		must_hold(okl4_pipe_write(&tx, bytes, move_bytes, &notify) == move_bytes,
 			  "a write");
 		if (notify)
-			explorer_notify();
+			interleaved_notify();
 	}
 }
 
@@ -82,12 +82,12 @@ static void read_moves(void)
 	for (i = 0; i < n_moves; i++) {
 		must_hold(okl4_pipe_read(&rx, bytes, move_bytes, &notify) == move_bytes, "a read");
 		if (notify)
-			explorer_notify();
+			interleaved_notify();
 	}
 }
 
 /* Sleepers: end when all has come, or when there is all the room that was asked for */
-static void read_sleeper(void)
+static void read_all(bool notifies)
 {
 	unsigned int left = fill_at_start + n_moves * move_bytes;
 	uint8_t bytes[SIZE];
@@ -97,11 +97,19 @@ static void read_sleeper(void)
 		int64_t r = okl4_pipe_read(&rx, bytes, sizeof(bytes), &notify);
 
 		must_hold(r > 0 || r == -OKL4_AGAIN, "a read");
-		if (r > 0)
+		if (r > 0) {
 			left -= (unsigned int)r;
-		else if (!okl4_pipe_arm_read(&rx))
-			explorer_sleep();
+			if (notify && notifies)
+				interleaved_notify();
+		} else if (!okl4_pipe_arm_read(&rx)) {
+			interleaved_sleep();
+		}
 	}
+}
+
+static void read_sleeper(void)
+{
+	read_all(false);
 }
 
 /*
@@ -121,7 +129,7 @@ static void write_sleeper(void)
 {
 	while (okl4_pipe_writable(&tx) < (int64_t)want_bytes) {
 		if (!arm_write(want_bytes))
-			explorer_sleep();
+			interleaved_sleep();
 	}
 }
 
@@ -140,7 +148,7 @@ static void two_write_sleepers(void)
 		if (!two && arm_write(want_bytes2))
 			continue;
 		if (!okl4_pipe_take_overdue(&tx))
-			explorer_sleep();
+			interleaved_sleep();
 	}
 }
 
@@ -156,7 +164,7 @@ static void first_write_sleeper(void)
 		okl4_pipe_take_overdue(&tx);
 		arm_write(want_bytes2);
 		if (!okl4_pipe_take_overdue(&tx))
-			explorer_sleep();
+			interleaved_sleep();
 	}
 }
 
@@ -166,7 +174,7 @@ static void last_write_sleeper(void)
 	while (okl4_pipe_writable(&tx) < (int64_t)want_bytes) {
 		arm_write(want_bytes2);
 		if (!arm_write(want_bytes))
-			explorer_sleep();
+			interleaved_sleep();
 	}
 }
 
@@ -185,31 +193,16 @@ static void stream_writer(void)
 		if (r > 0) {
 			left -= (unsigned int)r;
 			if (notify)
-				explorer_notify();
+				interleaved_notify();
 		} else if (!arm_write(want_bytes)) {
-			explorer_sleep();
+			interleaved_sleep();
 		}
 	}
 }
 
 static void stream_reader(void)
 {
-	unsigned int left = fill_at_start + n_moves * move_bytes;
-	uint8_t bytes[SIZE];
-	bool notify;
-
-	while (left) {
-		int64_t r = okl4_pipe_read(&rx, bytes, sizeof(bytes), &notify);
-
-		must_hold(r > 0 || r == -OKL4_AGAIN, "a read");
-		if (r > 0) {
-			left -= (unsigned int)r;
-			if (notify)
-				explorer_notify();
-		} else if (!okl4_pipe_arm_read(&rx)) {
-			explorer_sleep();
-		}
-	}
+	read_all(true);
 }
 
 /* A change of phase is always notified */
@@ -217,7 +210,7 @@ static void write_then_close(void)
 {
 	write_moves();
 	okl4_pipe_producer_close(&tx);
-	explorer_notify();
+	interleaved_notify();
 }
 
 static void read_to_the_end(void)
@@ -235,7 +228,7 @@ static void read_to_the_end(void)
 		else if (!r)
 			break;
 		else if (!okl4_pipe_arm_read(&rx))
-			explorer_sleep();
+			interleaved_sleep();
 	}
 	must_hold(got == n_moves * move_bytes, "bytes were lost at the end of the stream");
 }
@@ -243,7 +236,7 @@ static void read_to_the_end(void)
 static void close_reading_end(void)
 {
 	okl4_pipe_consumer_close(&rx);
-	explorer_notify();
+	interleaved_notify();
 }
 
 static void write_until_epipe(void)
@@ -257,42 +250,53 @@ static void write_until_epipe(void)
 			return;
 		must_hold(r == -OKL4_AGAIN, "a write into a full ring");
 		if (!arm_write(1))
-			explorer_sleep();
+			interleaved_sleep();
 	}
 }
 
-static void run_scenario(const char *name, void (*sleeper)(void), void (*mover)(void),
-			 bool needs_fences)
+/* A meeting of two threads: the state that it begins in, and what they do */
+struct scene {
+	const char *name;
+	uint64_t cursor;
+	unsigned int fill, moves, bytes, want, want2;
+	void (*sleeper)(void);
+	void (*mover)(void);
+};
+
+static void run_scene(const struct scene *scene, bool needs_fences)
 {
 	struct scenario s = { .setup = setup,
-			      .thread = { sleeper, mover },
+			      .thread = { scene->sleeper, scene->mover },
 			      .shared = &shm,
 			      .shared_bytes = sizeof(shm),
 			      .fences = true };
 	struct outcome *o = malloc(sizeof(*o));
 
 	must_hold(o, "memory");
-	explore(&s, o);
-	fprintf(stderr, "%s: %llu states, %llu runs\n", name, (unsigned long long)o->n_states,
-		(unsigned long long)o->n_runs);
-	cr_assert_not(o->stuck, "%s: a wake-up is lost: %s", name, o->trace);
+	first_cursor = scene->cursor;
+	fill_at_start = scene->fill;
+	n_moves = scene->moves;
+	move_bytes = scene->bytes;
+	want_bytes = scene->want;
+	want_bytes2 = scene->want2;
+	try_interleavings(&s, o);
+	fprintf(stderr, "%s: %llu states, %llu runs\n", scene->name,
+		(unsigned long long)o->n_states, (unsigned long long)o->n_runs);
+	cr_assert_not(o->stuck, "%s: a wake-up is lost: %s", scene->name, o->trace);
 	if (needs_fences) {
 		s.fences = false;
-		explore(&s, o);
-		cr_assert(o->stuck, "%s: would not have been seen", name);
+		try_interleavings(&s, o);
+		cr_assert(o->stuck, "%s: would not have been seen", scene->name);
 	}
 	free(o);
 }
 
-static void scene(uint64_t cursor, unsigned int fill, unsigned int moves, unsigned int bytes,
-		  unsigned int want, unsigned int want2)
+#define N_SCENES(scenes) (sizeof(scenes) / sizeof((scenes)[0]))
+
+static void run_scenes(const struct scene *scenes, size_t n, bool needs_fences)
 {
-	first_cursor = cursor;
-	fill_at_start = fill;
-	n_moves = moves;
-	move_bytes = bytes;
-	want_bytes = want;
-	want_bytes2 = want2;
+	for (size_t i = 0; i < n; i++)
+		run_scene(&scenes[i], needs_fences);
 }
 
 /*
@@ -301,67 +305,77 @@ static void scene(uint64_t cursor, unsigned int fill, unsigned int moves, unsign
  */
 Test(libfs_wake, a_reader_sleeps, .timeout = 120)
 {
-	scene(77, 0, 1, 1, 0, 0);
-	run_scenario("one byte", read_sleeper, write_moves, true);
-	scene(77, 0, 3, 1, 0, 0);
-	run_scenario("three bytes", read_sleeper, write_moves, true);
-	scene(UINT64_MAX - 1, 0, 3, 2, 0, 0);
-	run_scenario("three writes over 2^64", read_sleeper, write_moves, true);
-	scene(77, 100, 2, 1900, 0, 0);
-	run_scenario("bytes there at first", read_sleeper, write_moves, true);
-	scene(0, 0, 2, 1, 0, 0);
-	run_scenario("fresh memory", read_sleeper, write_moves, true);
+	static const struct scene scenes[] = {
+		{ "one byte", 77, 0, 1, 1, 0, 0, read_sleeper, write_moves },
+		{ "three bytes", 77, 0, 3, 1, 0, 0, read_sleeper, write_moves },
+		{ "three writes over 2^64", UINT64_MAX - 1, 0, 3, 2, 0, 0, read_sleeper,
+		  write_moves },
+		{ "bytes there at first", 77, 100, 2, 1900, 0, 0, read_sleeper, write_moves },
+		{ "fresh memory", 0, 0, 2, 1, 0, 0, read_sleeper, write_moves },
+	};
+
+	run_scenes(scenes, N_SCENES(scenes), true);
 }
 
 Test(libfs_wake, a_writer_sleeps, .timeout = 120)
 {
-	scene(77, SIZE, 1, SIZE, SIZE, 0);
-	run_scenario("all at once", write_sleeper, read_moves, true);
-	scene(77, SIZE, 4, 1024, 2048, 0);
-	run_scenario("half of the ring", write_sleeper, read_moves, true);
-	scene(UINT64_MAX - 2000, SIZE, 3, 1000, 2500, 0);
-	run_scenario("over 2^64", write_sleeper, read_moves, true);
-	scene(77, SIZE, 1, 1, 1, 0);
-	run_scenario("one byte", write_sleeper, read_moves, true);
+	static const struct scene scenes[] = {
+		{ "all at once", 77, SIZE, 1, SIZE, SIZE, 0, write_sleeper, read_moves },
+		{ "half of the ring", 77, SIZE, 4, 1024, 2048, 0, write_sleeper, read_moves },
+		{ "over 2^64", UINT64_MAX - 2000, SIZE, 3, 1000, 2500, 0, write_sleeper,
+		  read_moves },
+		{ "one byte", 77, SIZE, 1, 1, 1, 0, write_sleeper, read_moves },
+	};
+
+	run_scenes(scenes, N_SCENES(scenes), true);
 }
 
 Test(libfs_wake, two_writers_sleep, .timeout = 120)
 {
-	scene(77, SIZE, 4, 1000, 1000, 3000);
-	run_scenario("small, large", two_write_sleepers, read_moves, true);
-	scene(77, SIZE, 4, 1000, 3000, 1000);
-	run_scenario("large, small", two_write_sleepers, read_moves, true);
-	scene(UINT64_MAX - 1500, SIZE, 4, 1000, 500, 4000);
-	run_scenario("over 2^64", two_write_sleepers, read_moves, true);
-	scene(77, SIZE, 2, 1000, 1500, 4000);
-	run_scenario("modest, then greedy", first_write_sleeper, read_moves, true);
-	run_scenario("greedy, then modest", last_write_sleeper, read_moves, true);
-	scene(77, SIZE, 3, 1000, 2500, 500);
-	run_scenario("greedy, then modest and gone", first_write_sleeper, read_moves, true);
-	run_scenario("modest and gone, then greedy", last_write_sleeper, read_moves, true);
-	scene(UINT64_MAX - 1200, SIZE, 3, 500, 1500, 1501);
-	run_scenario("by one byte, over 2^64", first_write_sleeper, read_moves, true);
-	run_scenario("the other way round", last_write_sleeper, read_moves, true);
-	scene(77, SIZE, 3, 500, 1500, 1499);
-	run_scenario("by one byte less", first_write_sleeper, read_moves, true);
+	static const struct scene scenes[] = {
+		{ "small, large", 77, SIZE, 4, 1000, 1000, 3000, two_write_sleepers, read_moves },
+		{ "large, small", 77, SIZE, 4, 1000, 3000, 1000, two_write_sleepers, read_moves },
+		{ "over 2^64", UINT64_MAX - 1500, SIZE, 4, 1000, 500, 4000, two_write_sleepers,
+		  read_moves },
+		{ "modest, then greedy", 77, SIZE, 2, 1000, 1500, 4000, first_write_sleeper,
+		  read_moves },
+		{ "greedy, then modest", 77, SIZE, 2, 1000, 1500, 4000, last_write_sleeper,
+		  read_moves },
+		{ "greedy, then modest and gone", 77, SIZE, 3, 1000, 2500, 500, first_write_sleeper,
+		  read_moves },
+		{ "modest and gone, then greedy", 77, SIZE, 3, 1000, 2500, 500, last_write_sleeper,
+		  read_moves },
+		{ "by one byte, over 2^64", UINT64_MAX - 1200, SIZE, 3, 500, 1500, 1501,
+		  first_write_sleeper, read_moves },
+		{ "the other way round", UINT64_MAX - 1200, SIZE, 3, 500, 1500, 1501,
+		  last_write_sleeper, read_moves },
+		{ "by one byte less", 77, SIZE, 3, 500, 1500, 1499, first_write_sleeper,
+		  read_moves },
+	};
+
+	run_scenes(scenes, N_SCENES(scenes), true);
 }
 
 Test(libfs_wake, both_sleep, .timeout = 240)
 {
-	scene(77, 0, 2, SIZE, 1, 0);
-	run_scenario("a ring and a ring", stream_writer, stream_reader, true);
-	scene(77, SIZE / 2, 2, SIZE / 2, SIZE / 2, 0);
-	run_scenario("half rings", stream_writer, stream_reader, true);
-	scene(UINT64_MAX - SIZE, SIZE, 2, 3000, 2000, 0);
-	run_scenario("pieces that do not fit", stream_writer, stream_reader, true);
+	static const struct scene scenes[] = {
+		{ "a ring and a ring", 77, 0, 2, SIZE, 1, 0, stream_writer, stream_reader },
+		{ "half rings", 77, SIZE / 2, 2, SIZE / 2, SIZE / 2, 0, stream_writer,
+		  stream_reader },
+		{ "pieces that do not fit", UINT64_MAX - SIZE, SIZE, 2, 3000, 2000, 0,
+		  stream_writer, stream_reader },
+	};
+
+	run_scenes(scenes, N_SCENES(scenes), true);
 }
 
 Test(libfs_wake, an_end_closes, .timeout = 120)
 {
-	scene(77, 0, 0, 1, 0, 0);
-	run_scenario("close only", read_to_the_end, write_then_close, false);
-	scene(77, 0, 2, 100, 0, 0);
-	run_scenario("write, close", read_to_the_end, write_then_close, false);
-	scene(77, SIZE, 0, 1, 1, 0);
-	run_scenario("the reader goes", write_until_epipe, close_reading_end, false);
+	static const struct scene scenes[] = {
+		{ "close only", 77, 0, 0, 1, 0, 0, read_to_the_end, write_then_close },
+		{ "write, close", 77, 0, 2, 100, 0, 0, read_to_the_end, write_then_close },
+		{ "the reader goes", 77, SIZE, 0, 1, 1, 0, write_until_epipe, close_reading_end },
+	};
+
+	run_scenes(scenes, N_SCENES(scenes), false);
 }

@@ -183,7 +183,7 @@ Test(events, that_something_has_happened_is_told_once_a_turn)
 	cr_assert_eq(loop_run(loop), 0);
 	cr_assert_eq(n_happened, 3);
 	cr_assert_eq(heard.n, 3);
-	/* What was posted for somebody who has gone is told to nobody */
+	/* An event for a subscriber that has gone is dropped */
 	post("c", 1);
 	events_watch(NULL, NULL);
 	heard.stop_at = 4;

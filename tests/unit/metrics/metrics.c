@@ -60,37 +60,37 @@ Test(metrics, a_label_is_utf8_in_any_case)
 
 Test(metrics, format_is_what_is_asked_for)
 {
-	cr_assert_eq(metrics_choose(NULL), METRICS_PROMETHEUS);
-	cr_assert_eq(metrics_choose(""), METRICS_PROMETHEUS);
-	cr_assert_eq(metrics_choose("*/*"), METRICS_PROMETHEUS);
-	cr_assert_eq(metrics_choose("text/plain"), METRICS_PROMETHEUS);
-	cr_assert_eq(metrics_choose("application/openmetrics-text"), METRICS_OPENMETRICS);
-	cr_assert_eq(metrics_choose("Application/OpenMetrics-Text ; version=1.0.0"),
-		     METRICS_OPENMETRICS);
-	cr_assert_eq(metrics_choose("application/openmetrics-textual"), METRICS_PROMETHEUS);
-	cr_assert_eq(metrics_choose("application/openmetrics-text;q=0"), METRICS_PROMETHEUS);
-	cr_assert_eq(metrics_choose("application/openmetrics-text;q=nan"), METRICS_PROMETHEUS);
-	cr_assert_eq(metrics_choose("application/openmetrics-text;q=-1"), METRICS_PROMETHEUS);
-	cr_assert_eq(metrics_choose("application/openmetrics-text;q=1e999,text/plain;q=0.9"),
-		     METRICS_OPENMETRICS);
-	cr_assert_eq(metrics_choose("application/openmetrics-text;q=0.4,text/plain;q=0.5"),
-		     METRICS_PROMETHEUS);
-	cr_assert_eq(metrics_choose("text/plain; q=0.5, application/openmetrics-text; q=0.5"),
-		     METRICS_OPENMETRICS);
-	cr_assert_eq(metrics_choose("text/html,,;,application/openmetrics-text;q"),
-		     METRICS_OPENMETRICS);
-	/* What Prometheus 2.42 and 3 send */
-	cr_assert_eq(metrics_choose("application/openmetrics-text;version=1.0.0,"
-				    "application/openmetrics-text;version=0.0.1;q=0.75,"
-				    "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"),
-		     METRICS_OPENMETRICS);
-	cr_assert_eq(
-		metrics_choose(
-			"application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
-			"application/openmetrics-text;version=0.0.1;q=0.5,"
-			"text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
-			"text/plain;version=0.0.4;q=0.3,*/*;q=0.2"),
-		METRICS_OPENMETRICS);
+	static const struct {
+		enum metrics_format want;
+		const char *accept;
+	} c[] = {
+		{ METRICS_PROMETHEUS, NULL },
+		{ METRICS_PROMETHEUS, "" },
+		{ METRICS_PROMETHEUS, "*/*" },
+		{ METRICS_PROMETHEUS, "text/plain" },
+		{ METRICS_OPENMETRICS, "application/openmetrics-text" },
+		{ METRICS_OPENMETRICS, "Application/OpenMetrics-Text ; version=1.0.0" },
+		{ METRICS_PROMETHEUS, "application/openmetrics-textual" },
+		{ METRICS_PROMETHEUS, "application/openmetrics-text;q=0" },
+		{ METRICS_PROMETHEUS, "application/openmetrics-text;q=nan" },
+		{ METRICS_PROMETHEUS, "application/openmetrics-text;q=-1" },
+		{ METRICS_OPENMETRICS, "application/openmetrics-text;q=1e999,text/plain;q=0.9" },
+		{ METRICS_PROMETHEUS, "application/openmetrics-text;q=0.4,text/plain;q=0.5" },
+		{ METRICS_OPENMETRICS, "text/plain; q=0.5, application/openmetrics-text; q=0.5" },
+		{ METRICS_OPENMETRICS, "text/html,,;,application/openmetrics-text;q" },
+		/* What Prometheus 2.42 and 3 send */
+		{ METRICS_OPENMETRICS, "application/openmetrics-text;version=1.0.0,"
+				       "application/openmetrics-text;version=0.0.1;q=0.75,"
+				       "text/plain;version=0.0.4;q=0.5,*/*;q=0.1" },
+		{ METRICS_OPENMETRICS,
+		  "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+		  "application/openmetrics-text;version=0.0.1;q=0.5,"
+		  "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
+		  "text/plain;version=0.0.4;q=0.3,*/*;q=0.2" },
+	};
+
+	for (size_t i = 0; i < sizeof(c) / sizeof(c[0]); i++)
+		cr_assert_eq(metrics_choose(c[i].accept), c[i].want, "%s", c[i].accept);
 }
 
 static const char *metrics_text(enum metrics_format format)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Lines of the log: as text, and as the fields that the journal gets. sd_journal_sendv() is one of
- * ours here.
+ * Lines of the log: as text, and as the fields that the journal gets. sd_journal_sendv() is
+ * replaced here.
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -27,7 +27,7 @@ static int full_journal_fd = -1; /* the journal takes nothing until something ca
 int sd_journal_sendv(const struct iovec *iov, int n);
 
 /**
- * sd_journal_sendv() - in place of libsystemd's: keep the fields, a line each
+ * sd_journal_sendv() - in place of libsystemd's: keep the fields, one per line
  * @iov: fields
  * @n: how many
  *
@@ -77,11 +77,6 @@ static void be_journal(unsigned int ino_off)
 	setenv("JOURNAL_STREAM", stream, 1);
 }
 
-/**
- * written() - what stderr has got
- *
- * Return: it; static memory.
- */
 static const char *written(void)
 {
 	static char text[8192];

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Whose a socket file is: the lock beside it, files that were left behind, files that somebody else
- * has removed or replaced. No listener ever sees a connection of somebody who only wants to know.
+ * Which process owns a socket file: the lock beside it, files that were left behind, files that
+ * another process has removed or replaced. A listener never sees a connection that only asks
+ * whether it is there.
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -195,7 +196,7 @@ Test(daemon_socket_file, removed_with_its_lock)
 	unlink(path);
 	unlink(lock);
 	other = socket_file_listen(&second, path, 0600, NULL, false);
-	cr_assert_geq(other, 0, "somebody else may listen there");
+	cr_assert_geq(other, 0, "another process may listen there");
 	cr_assert(socket_file_is_lost(&file));
 	must_be_refused(path, other, -EADDRINUSE);
 	cr_assert_eq(socket_file_listen(&file, path, 0600, NULL, false), -EADDRINUSE);
@@ -233,7 +234,7 @@ Test(daemon_socket_file, borrowed)
 	cr_assert(!socket_file_is_lost(&file));
 	must_be_refused(path, given, -EADDRINUSE);
 	socket_file_release(&file);
-	cr_assert_eq(access(path, F_OK), 0, "it is somebody else's");
+	cr_assert_eq(access(path, F_OK), 0, "it belongs to another process");
 	cr_assert_neq(access(lock, F_OK), 0);
 
 	unlink(path);

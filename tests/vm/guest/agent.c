@@ -2,19 +2,19 @@
 /*
  * agent - PID 1 of a test guest: runs commands for the host over a virtio-serial port
  *
- * The port carries frames of {le32 type, le32 id, le32 length, payload} both ways; tests/vm/agent.py
- * is the other end. The host opens with SYNC and a token; the agent skips whatever comes before it
- * (left over from before a reset) and answers with the same, so both begin on a frame's edge. A SYNC
- * in place of a frame is answered, too: the first one was meant for a kernel that never came so far.
- * Then any number of commands run at a time, each under an id the host has chosen:
+ * Frames of {le32 type, le32 id, le32 length, payload} go both ways over the port; the other end is
+ * tests/vm/agent.py. The host opens with SYNC and a token; the agent skips whatever comes before it
+ * (left over from before a reset) and answers with the same, so both begin at the start of a frame.
+ * A SYNC in place of a frame is answered, too: the first one went to a kernel that never started an
+ * agent. Then any number of commands run at a time, each under an id that the host has chosen:
  *
  *   RUN flags command   start `sh -c command`; stdin is /dev/null, a pipe or a terminal
  *   STDIN data          for its standard input; empty is the end. At most WINDOW bytes may be
- *                       on their way; the agent says with CREDIT how many it has passed on
+ *                       under way; the agent says with CREDIT how many it has passed on
  *   SIGNAL number       to its process group
  *   WINSIZE rows cols   of its terminal
  *   OUT data            what it wrote to stdout and stderr
- *   EXIT status         it ended, as a shell says it: 128 + signal for a killed one
+ *   EXIT status         it ended; as in a shell, 128 + signal if a signal killed it
  *
  * As PID 1 the agent also reaps every orphan.
  */
@@ -36,7 +36,7 @@
 #define SYNC_BYTES     16
 #define MAX_JOBS       64
 #define WINDOW         65536
-#define MAX_LAST_READS 64 /* more than a pipe or a terminal holds, but not without end */
+#define MAX_LAST_READS 64 /* more than a pipe or a terminal holds, but bounded */
 #define MAX_PAYLOAD    (128 * 1024)
 
 enum frame_type {
@@ -62,7 +62,7 @@ struct frame {
 
 /*
  * struct job - one command
- * @id: the host's name for it; 0 marks a free slot
+ * @id: the host's number for it; 0 marks a free slot
  * @pid: its first process and process group; 0 once it is reaped
  * @out: what it writes comes from here; -1 when that has ended
  * @in: what it reads goes here; -1 when that has ended
@@ -277,13 +277,13 @@ static void take_input(struct job *job, const char *data, uint32_t length)
 	}
 	if (length > sizeof(job->pending) - job->n_pending) {
 		errno = EPROTO;
-		die("host sends more than it may");
+		die("the host sends more than WINDOW allows");
 	}
 	memcpy(job->pending + job->n_pending, data, length);
 	job->n_pending += length;
 }
 
-/* pass_input() - give a job what it is able to take */
+/* pass_input() - give a job as much input as it can take */
 static void pass_input(struct job *job)
 {
 	uint32_t credit = (uint32_t)job->n_pending;
@@ -307,7 +307,7 @@ static void pass_input(struct job *job)
 		close_input(job);
 }
 
-/* pass_output() - send the host one piece of a job's output; Return: there was one */
+/* pass_output() - send the host one piece of a job's output; Return: whether there was one */
 static bool pass_output(struct job *job)
 {
 	char buf[32768];
@@ -330,8 +330,8 @@ static bool pass_output(struct job *job)
 /*
  * end_job() - a job's first process has ended
  *
- * What it wrote is sent before its status. Others that it left behind may hold its output open:
- * that is read on, and dropped, so that they do not die of it.
+ * What it wrote is sent before its status. Processes that it left behind may hold its output open.
+ * That output is still read, and dropped, so that it does not kill them.
  */
 static void end_job(struct job *job, int wait_status)
 {
@@ -356,7 +356,7 @@ static void reap(void)
 	}
 }
 
-/* take_frame() - read one frame from the host and do what it says */
+/* take_frame() - read one frame from the host and carry it out */
 static void take_frame(void)
 {
 	static char payload[MAX_PAYLOAD + 1];
@@ -384,7 +384,7 @@ static void take_frame(void)
 	}
 	job = frame.id ? find_job(frame.id) : NULL;
 	if (!job || !job->pid)
-		return; /* it has ended while the host sent this */
+		return; /* the command ended while the host sent this */
 	if (frame.type == FRAME_STDIN)
 		take_input(job, payload, frame.length);
 	else if (frame.type == FRAME_SIGNAL)

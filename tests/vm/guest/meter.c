@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * meter - cat(1) with a clock: copies stdin to stdout, and tells on stderr how many bytes there were
- * and how fast they came, from the first to the last
+ * meter - cat(1) with a clock: copies stdin to stdout, and reports on stderr how many bytes there
+ * were and how fast they came, from the first to the last
  */
 #include <errno.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
  * okl4plant.c - faults on request, to see that a debug kernel finds them
  *
  * For tests only. `echo NAME > /sys/module/okl4plant/parameters/fault` commits the fault NAME; what
- * the kernel must report then is in tests/debug/test_detectors.py. The kernel survives each fault.
+ * the kernel must report then is in tests/detectors/test_detectors.py. The kernel survives each fault.
  * A detector that misses its fault here would miss it in okl4fs.ko too.
  */
 #include <linux/kthread.h>

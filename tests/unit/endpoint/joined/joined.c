@@ -11,25 +11,26 @@
 
 #define BOTH_WAYS for (unsigned int w = 0; w < 2; w++)
 
-/* What a write of one byte by a side gives */
-static int64_t writes(struct pair *p, unsigned int w)
+/* Steps with streams 0 and 1, one after the other, in one pair that is open */
+static void both_ways(const char *steps)
 {
-	uint8_t byte;
-	int64_t n;
+	struct pair p;
 
-	stream_fill(w, &byte, p->out[w], 1);
-	n = guest_write(&p->rig[w], &byte, 1);
-	p->out[w] += n == 1;
-	return n;
+	pair_open(&p, 4096);
+	BOTH_WAYS
+	pair_play(&p, w, steps);
+	pair_deinit(&p);
 }
 
-/* What the side's endpoint says of itself */
-static bool is_joined(struct pair *p, unsigned int side)
+/* Steps with stream 0 of a pair that is attached; the guests have opened nothing */
+static void fresh_pair(const char *steps)
 {
-	struct endpoint_info info;
+	struct pair p;
 
-	p->rig[side].ep->ops->info(p->rig[side].ep, &info);
-	return info.connected;
+	pair_init(&p, 4096, false);
+	pair_attach(&p);
+	pair_play(&p, 0, steps);
+	pair_deinit(&p);
 }
 
 Test(joined, bytes_both_ways)
@@ -50,7 +51,7 @@ Test(joined, bytes_both_ways)
 	pair_send(&p, 1, 8000);
 	pair_receive(&p, 0, 5000);
 	pair_receive(&p, 1, 8000);
-	cr_assert(is_joined(&p, 0) && is_joined(&p, 1));
+	cr_assert(pair_is_joined(&p, 0) && pair_is_joined(&p, 1));
 	pair_deinit(&p);
 }
 
@@ -62,7 +63,7 @@ Test(joined, a_slow_reader_holds_the_writer_up)
 	for (int rounds = 0; rounds < 20; rounds++) {
 		uint64_t before = p.out[0];
 
-		while (writes(&p, 0) == 1)
+		while (pair_write_one(&p, 0) == 1)
 			pair_turns(&p);
 		/* Two rings, and not a byte more */
 		cr_assert_eq(p.out[0] - p.in[0], 8192, "%llu", (unsigned long long)before);
@@ -80,22 +81,15 @@ Test(joined, a_writer_that_closes_is_an_end_behind_its_bytes)
 	pair_open(&p, 4096);
 	BOTH_WAYS
 	{
-		pair_send(&p, w, 4000);
-		pair_turns(&p);
-		pair_send(&p, w, 4000);
-		guest_close_write(&p.rig[w]);
-		pair_receive(&p, w, 8000);
-		pair_nothing(&p, w, 0);
+		pair_play(&p, w,
+			  "writer sends 4000; writer waits; writer sends 4000;"
+			  "writer closes write; reader gets 8000; reader sees end");
 		/* Half a close: the other direction goes on. */
-		if (!w) {
-			pair_send(&p, 1, 100);
-			pair_receive(&p, 1, 100);
-		}
-		guest_open_write(&p.rig[w]);
-		pair_nothing(&p, w, -OKL4_AGAIN);
-		pair_send(&p, w, 10);
-		pair_receive(&p, w, 10);
-		pair_nothing(&p, w, -OKL4_AGAIN);
+		if (!w)
+			pair_play(&p, 1, "writer sends 100; reader gets 100");
+		pair_play(&p, w,
+			  "writer opens write; reader sees nothing;"
+			  "writer sends 10; reader gets 10; reader sees nothing");
 	}
 	pair_deinit(&p);
 }
@@ -108,19 +102,14 @@ Test(joined, an_end_is_taken_once)
 	BOTH_WAYS
 	{
 		for (int i = 0; i < 3; i++) {
-			guest_close_write(&p.rig[w]);
-			pair_nothing(&p, w, 0);
-			guest_close_read(&p.rig[!w]);
-			guest_open_read(&p.rig[!w]);
-			pair_nothing(&p, w, -OKL4_AGAIN);
+			pair_play(&p, w,
+				  "writer closes write; reader sees end;"
+				  "reader closes read; reader opens read; reader sees nothing");
 			/* An opening that writes nothing, unseen by the daemon */
-			okl4_pipe_producer_open(&p.rig[w].guest.tx);
-			guest_close_write(&p.rig[w]);
-			pair_nothing(&p, w, 0);
-			guest_close_read(&p.rig[!w]);
-			guest_open_read(&p.rig[!w]);
-			guest_open_write(&p.rig[w]);
-			pair_nothing(&p, w, -OKL4_AGAIN);
+			pair_play(&p, w,
+				  "writer opens write unseen; writer closes write;"
+				  "reader sees end; reader closes read; reader opens read;"
+				  "writer opens write; reader sees nothing");
 		}
 	}
 	pair_deinit(&p);
@@ -128,39 +117,16 @@ Test(joined, an_end_is_taken_once)
 
 Test(joined, a_reader_that_closes_is_epipe)
 {
-	struct pair p;
-
-	pair_open(&p, 4096);
-	BOTH_WAYS
-	{
-		cr_assert_eq(writes(&p, w), 1);
-		pair_receive(&p, w, 1);
-		guest_close_read(&p.rig[!w]);
-		pair_turns(&p);
-		cr_assert_eq(writes(&p, w), -OKL4_PIPE);
-		guest_open_read(&p.rig[!w]);
-		pair_turns(&p);
-		cr_assert_eq(writes(&p, w), 1);
-		pair_receive(&p, w, 1);
-	}
-	pair_deinit(&p);
+	both_ways("writer sends 1; reader gets 1;"
+		  "reader closes read; reader waits; writer has EPIPE;"
+		  "reader opens read; reader waits; writer sends 1; reader gets 1");
 }
 
 Test(joined, a_reader_that_came_and_went_unseen)
 {
-	struct pair p;
-
-	pair_init(&p, 4096, false);
-	pair_attach(&p);
-	guest_open_write(&p.rig[0]);
-	cr_assert_eq(writes(&p, 0), 1);
-	okl4_pipe_consumer_open(&p.rig[1].guest.rx);
-	guest_close_read(&p.rig[1]);
-	pair_turns(&p);
-	cr_assert_eq(writes(&p, 0), -OKL4_PIPE);
-	guest_open_read(&p.rig[1]);
-	pair_receive(&p, 0, 1);
-	pair_deinit(&p);
+	fresh_pair("writer opens write; writer sends 1;"
+		   "reader opens read unseen; reader closes read; reader waits; writer has EPIPE;"
+		   "reader opens read; reader gets 1");
 }
 
 Test(joined, before_a_reader_a_writer_fills_the_rings)
@@ -172,11 +138,11 @@ Test(joined, before_a_reader_a_writer_fills_the_rings)
 	pair_attach(&p);
 	guest_open_write(&p.rig[0]);
 	for (int i = 0; i < 8192; i++) {
-		cr_assert_eq(writes(&p, 0), 1);
+		cr_assert_eq(pair_write_one(&p, 0), 1);
 		if (i % 4096 == 4095)
 			pair_turns(&p);
 	}
-	cr_assert_eq(writes(&p, 0), -OKL4_AGAIN);
+	cr_assert_eq(pair_write_one(&p, 0), -OKL4_AGAIN);
 	guest_close_write(&p.rig[0]);
 	pair_turns(&p);
 	guest_open_read(&p.rig[1]);
@@ -186,26 +152,17 @@ Test(joined, before_a_reader_a_writer_fills_the_rings)
 	pair_deinit(&p);
 }
 
+/* The writer's kernel tells it by a signal; what it had written before waits. */
 Test(joined, bytes_wait_for_the_next_reader)
 {
 	struct pair p;
 
 	pair_open(&p, 4096);
-	guest_close_read(&p.rig[1]);
-	pair_turns(&p);
-	/* The writer is told by a signal of its kernel's; what it had written before lies there. */
-	guest_open_read(&p.rig[1]);
-	pair_turns(&p);
-	pair_send(&p, 0, 4096);
-	pair_turns(&p);
-	pair_send(&p, 0, 4096);
-	guest_close_read(&p.rig[1]);
-	pair_turns(&p);
-	guest_close_write(&p.rig[0]);
-	pair_turns(&p);
-	guest_open_read(&p.rig[1]);
-	pair_receive(&p, 0, 8192);
-	pair_nothing(&p, 0, 0);
+	pair_play(&p, 0,
+		  "reader closes read; reader waits; reader opens read; reader waits;"
+		  "writer sends 4096; writer waits; writer sends 4096;"
+		  "reader closes read; reader waits; writer closes write; writer waits;"
+		  "reader opens read; reader gets 8192; reader sees end");
 	pair_deinit(&p);
 }
 
@@ -215,62 +172,38 @@ Test(joined, a_guest_that_attaches_later_gets_all)
 
 	for (unsigned int first = 0; first < 2; first++) {
 		pair_init(&p, 4096, false);
-		cr_assert_eq(rig_attach(&p.rig[first]), 0);
-		cr_assert(!is_joined(&p, first));
-		guest_open_write(&p.rig[first]);
-		guest_open_read(&p.rig[first]);
-		pair_send(&p, first, 4096);
-		guest_close_write(&p.rig[first]);
-		pair_turns(&p);
-		cr_assert_eq(rig_attach(&p.rig[!first]), 0);
-		cr_assert(is_joined(&p, first));
-		guest_open_read(&p.rig[!first]);
-		pair_receive(&p, first, 4096);
-		pair_nothing(&p, first, 0);
+		pair_play(&p, first,
+			  "writer attaches; writer is not joined; writer opens write;"
+			  "writer opens read; writer sends 4096; writer closes write; writer waits;"
+			  "reader attaches; writer is joined; reader opens read;"
+			  "reader gets 4096; reader sees end");
 		pair_deinit(&p);
 	}
 }
 
 Test(joined, memory_that_comes_back_goes_on)
 {
-	struct pair p;
-
-	pair_open(&p, 4096);
-	BOTH_WAYS
-	{
-		for (unsigned int side = 0; side < 2; side++) {
-			pair_send(&p, w, 4096);
-			channel_suspend(&p.rig[side].ch);
-			pair_turns(&p);
-			cr_assert(!is_joined(&p, !side));
-			cr_assert_eq(rig_attach(&p.rig[side]), 0);
-			pair_receive(&p, w, 4096);
-			pair_nothing(&p, w, -OKL4_AGAIN);
-		}
-	}
-	pair_deinit(&p);
+	both_ways("writer sends 4096; writer loses memory; writer waits; reader is not joined;"
+		  "writer attaches; reader gets 4096; reader sees nothing;"
+		  "writer sends 4096; reader loses memory; reader waits; writer is not joined;"
+		  "reader attaches; reader gets 4096; reader sees nothing");
 }
 
 /* What the living side sees of one that has died */
 static void died(struct pair *p, unsigned int side)
 {
-	pair_nothing(p, side, 0);
-	cr_assert_eq(writes(p, !side), -OKL4_PIPE);
+	pair_play(p, side, "reader sees end");
+	pair_play(p, !side, "writer has EPIPE");
 }
 
 static void born(struct pair *p, unsigned int side)
 {
-	cr_assert_eq(rig_attach(&p->rig[side]), 0);
-	pair_turns(p);
-	cr_assert_eq(writes(p, !side), -OKL4_PIPE); /* there is no reader yet */
-	guest_open_write(&p->rig[side]);
-	guest_open_read(&p->rig[side]);
+	/* There is no reader yet */
+	pair_play(p, !side,
+		  "reader attaches; reader waits; writer has EPIPE;"
+		  "reader opens write; reader opens read");
 	BOTH_WAYS
-	{
-		pair_send(p, w, 1000);
-		pair_receive(p, w, 1000);
-		pair_nothing(p, w, -OKL4_AGAIN);
-	}
+	pair_play(p, w, "writer sends 1000; reader gets 1000; reader sees nothing");
 }
 
 Test(joined, a_guest_that_dies)
@@ -279,11 +212,10 @@ Test(joined, a_guest_that_dies)
 
 	for (unsigned int side = 0; side < 2; side++) {
 		pair_open(&p, 4096);
-		pair_send(&p, side, 1000); /* gone over, and not read */
-		pair_turns(&p);
-		channel_suspend(&p.rig[side].ch);
-		channel_guest_gone(&p.rig[side].ch);
-		pair_receive(&p, side, 1000);
+		/* Gone over, and not read */
+		pair_play(&p, side,
+			  "writer sends 1000; writer waits; writer loses memory;"
+			  "writer is gone; reader gets 1000");
 		died(&p, side);
 		rig_new_memory(&p.rig[side]);
 		born(&p, side);
@@ -297,39 +229,35 @@ Test(joined, a_guest_that_reboots)
 
 	for (unsigned int side = 0; side < 2; side++) {
 		pair_open(&p, 4096);
-		pair_send(&p, side, 1000);
-		pair_turns(&p);
-		channel_suspend(&p.rig[side].ch);
-		rig_new_memory(&p.rig[side]);
-		pair_receive(&p, side, 1000);
-		pair_nothing(&p, side, -OKL4_AGAIN); /* it may come back */
-		cr_assert_eq(rig_attach(&p.rig[side]), 0);
+		/* It may come back */
+		pair_play(&p, side,
+			  "writer sends 1000; writer waits; writer loses memory;"
+			  "writer has fresh memory; reader gets 1000;"
+			  "reader sees nothing; writer attaches");
 		died(&p, side);
 		born(&p, side);
 		pair_deinit(&p);
 	}
 }
 
+/* A reader of the former stream does not count for the new one. */
 Test(joined, a_reader_that_changes_while_the_writer_reboots)
 {
+	static const char *const reboot = "writer has fresh memory; writer attaches;"
+					  "writer opens write; writer sends 1";
 	struct pair p;
 
 	for (int again = 0; again < 2; again++) {
 		pair_open(&p, 4096);
-		channel_suspend(&p.rig[0].ch);
-		channel_guest_gone(&p.rig[0].ch);
-		pair_nothing(&p, 0, 0);
-		guest_close_read(&p.rig[1]);
+		pair_play(&p, 0,
+			  "writer loses memory; writer is gone; reader sees end;"
+			  "reader closes read");
 		if (again)
-			guest_open_read(&p.rig[1]);
-		rig_new_memory(&p.rig[0]);
-		cr_assert_eq(rig_attach(&p.rig[0]), 0);
-		guest_open_write(&p.rig[0]);
-		/* A reader of the former stream does not count for the new one. */
-		cr_assert_eq(writes(&p, 0), 1);
+			pair_play(&p, 0, "reader opens read");
+		pair_play(&p, 0, reboot);
 		if (!again)
-			guest_open_read(&p.rig[1]);
-		pair_receive(&p, 0, 1);
+			pair_play(&p, 0, "reader opens read");
+		pair_play(&p, 0, "reader gets 1");
 		pair_deinit(&p);
 	}
 }
@@ -352,12 +280,9 @@ Test(joined, a_guest_that_detaches_gives_what_it_has)
 		pair_receive(&p, w, sizeof(buf));
 		died(&p, w);
 		/* The same memory again: where it was */
-		cr_assert_eq(rig_attach(&p.rig[w]), 0);
-		pair_turns(&p);
-		pair_send(&p, !w, 10);
-		pair_receive(&p, !w, 10);
-		pair_send(&p, w, 10);
-		pair_receive(&p, w, 10);
+		pair_play(&p, w, "writer attaches; writer waits");
+		pair_play(&p, !w, "writer sends 10; reader gets 10");
+		pair_play(&p, w, "writer sends 10; reader gets 10");
 	}
 	pair_deinit(&p);
 }
@@ -380,18 +305,12 @@ Test(joined, a_daemon_that_ends_is_no_end_of_a_stream)
 
 	pair_open(&p, 4096);
 	for (unsigned int side = 0; side < 2; side++) {
-		pair_send(&p, side, 4096);
-		pair_turns(&p);
-		pair_send(&p, side, 4096);
-		p.rig[side].ep->ops->part(p.rig[side].ep);
-		cr_assert(!is_joined(&p, !side));
-		pair_receive(&p, side, 4096);
-		pair_nothing(&p, side, -OKL4_AGAIN);
-		pair_killed(&p);
-		pair_attach(&p);
-		cr_assert(is_joined(&p, !side));
-		pair_receive(&p, side, 4096);
-		pair_nothing(&p, side, -OKL4_AGAIN);
+		pair_play(&p, side,
+			  "writer sends 4096; writer waits; writer sends 4096;"
+			  "writer parts; reader is not joined; reader gets 4096;"
+			  "reader sees nothing; reader sees a new daemon;"
+			  "writer attaches; reader attaches; reader is joined;"
+			  "reader gets 4096; reader sees nothing");
 	}
 	pair_deinit(&p);
 }
@@ -409,7 +328,7 @@ Test(joined, a_channel_that_is_removed_ends_and_its_file_goes)
 	rig_kill(&p.rig[0]);
 	pair_receive(&p, 0, 100);
 	died(&p, 0);
-	cr_assert(!is_joined(&p, 1));
+	cr_assert(!pair_is_joined(&p, 1));
 	rig_new_memory(&p.rig[0]);
 	rig_restart(&p.rig[0]);
 	born(&p, 0);
@@ -450,14 +369,9 @@ Test(joined, an_idle_pair_sleeps)
 	struct pair p;
 
 	pair_open(&p, 4096);
-	pair_send(&p, 0, 10);
-	pair_receive(&p, 0, 10);
-	cr_assert_leq(rig_cpu_ms(&p.rig[0], 100), 30);
-	guest_close_write(&p.rig[0]);
-	pair_nothing(&p, 0, 0);
-	cr_assert_leq(rig_cpu_ms(&p.rig[0], 100), 30);
-	guest_close_read(&p.rig[1]);
-	guest_close_read(&p.rig[0]);
-	cr_assert_leq(rig_cpu_ms(&p.rig[0], 100), 30);
+	pair_play(&p, 0,
+		  "writer sends 10; reader gets 10; writer idles;"
+		  "writer closes write; reader sees end; writer idles;"
+		  "reader closes read; writer closes read; writer idles");
 	pair_deinit(&p);
 }

@@ -3,7 +3,7 @@
  * kill.c - a daemon that is killed before each of its stores
  *
  * libfs, channel/io.c and the pair are compiled once more, with every store to memory that
- * outlives the process a step (stepped/libfs/platform.h). The daemon runs in a process that the test
+ * outlives the process a step (access_is_step/libfs/platform.h). The daemon runs in a process that the test
  * forks, which ends without a word at the step that was chosen. The guests, their memory and what
  * they have sent and received are shared with it, and so is the file. Then comes the next daemon.
  */

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "../../channel/steps.h"
+
 #define STREAM_APART (1ULL << 40) /* positions of one stream from those of the other */
 
 void pair_init(struct pair *p, uint64_t ring_bytes, bool shared)
@@ -139,4 +141,81 @@ void pair_nothing(struct pair *p, unsigned int w, int64_t want)
 	pair_turns(p);
 	n = guest_read(&p->rig[!w], &byte, 1);
 	cr_assert_eq(n, want, "%lld, not %lld", (long long)n, (long long)want);
+}
+
+int64_t pair_write_one(struct pair *p, unsigned int w)
+{
+	uint8_t byte;
+	int64_t n;
+
+	stream_fill(w, &byte, p->out[w], 1);
+	n = guest_write(&p->rig[w], &byte, 1);
+	p->out[w] += n == 1;
+	return n;
+}
+
+bool pair_is_joined(struct pair *p, unsigned int side)
+{
+	struct endpoint_info info;
+
+	p->rig[side].ep->ops->info(p->rig[side].ep, &info);
+	return info.connected;
+}
+
+/* ------------------------------------------------------------------------------------------- */
+/* Steps of a side, with the stream that it writes                                             */
+
+#define STEP(text, expression)                     \
+	do {                                       \
+		if (!strcmp(s->words + 7, text)) { \
+			expression;                \
+			return;                    \
+		}                                  \
+	} while (0)
+
+/* Each with "writer" or "reader" before it */
+static void pair_step(struct pair *p, unsigned int side, const struct steps *s)
+{
+	uint64_t n = s->n;
+	struct rig *rig = &p->rig[side];
+
+	STEP("opens read", guest_open_read(rig));
+	STEP("opens write", guest_open_write(rig));
+	STEP("closes read", guest_close_read(rig));
+	STEP("closes write", guest_close_write(rig));
+	STEP("opens read unseen",
+	     okl4_pipe_consumer_open(&rig->guest.rx)); /* the daemon's bell does not ring */
+	STEP("opens write unseen", okl4_pipe_producer_open(&rig->guest.tx));
+	STEP("sends", pair_send(p, side, n));
+	STEP("gets", pair_receive(p, !side, n));
+	STEP("sees nothing", pair_nothing(p, !side, -OKL4_AGAIN));
+	STEP("sees end", pair_nothing(p, !side, 0));
+	STEP("has EPIPE", cr_assert_eq(pair_write_one(p, side), -OKL4_PIPE));
+	STEP("is held up",
+	     cr_assert_eq(pair_write_one(p, side), -OKL4_AGAIN)); /* the rings are full */
+	STEP("is joined", cr_assert(pair_is_joined(p, side)));
+	STEP("is not joined", cr_assert_not(pair_is_joined(p, side)));
+	STEP("loses memory", channel_suspend(&rig->ch));
+	STEP("is gone", channel_guest_gone(&rig->ch));
+	STEP("has fresh memory", rig_new_memory(rig));
+	STEP("attaches", cr_assert_eq(rig_attach(rig), 0));
+	STEP("detaches", channel_detach(&rig->ch));
+	STEP("parts", rig->ep->ops->part(rig->ep)); /* the daemon ends in order */
+	STEP("has a tail of", cr_assert_eq(channel_tail_bytes(&rig->ch), n));
+	STEP("waits", pair_turns(p)); /* for what the daemon does next */
+	STEP("idles", cr_assert_leq(rig_cpu_ms(rig, 100), 30)); /* as the loop does */
+	STEP("sees a new daemon", pair_killed(p)); /* the old one was killed; nobody has attached */
+	cr_assert_fail("no step is called \"%s\"", s->words);
+}
+
+void pair_play(struct pair *p, unsigned int w, const char *steps)
+{
+	struct steps s = { .rest = steps };
+
+	while (step_next(&s)) {
+		bool is_writer = !strncmp(s.words, "writer ", 7);
+
+		cr_assert(is_writer || !strncmp(s.words, "reader ", 7), "no side: %s", s.words);
+		pair_step(p, is_writer ? w : !w, &s);
+	}
 }

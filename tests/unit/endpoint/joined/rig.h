@@ -4,8 +4,8 @@
  *
  * Side 0 is vm1/a, side 1 is vm2/b; stream w is what side w writes and the other reads.
  */
-#ifndef TESTS_UNIT_ENDPOINT_CONNECTED_RIG_H
-#define TESTS_UNIT_ENDPOINT_CONNECTED_RIG_H
+#ifndef TESTS_UNIT_ENDPOINT_JOINED_RIG_H
+#define TESTS_UNIT_ENDPOINT_JOINED_RIG_H
 
 #include "../../channel/rig.h"
 #include "endpoint/joined/file.h"
@@ -52,6 +52,20 @@ void pair_receive(struct pair *p, unsigned int w, uint64_t bytes);
 
 /** pair_nothing() - reading stream @w must give this, 0 (end-of-file) or -OKL4_AGAIN, and no byte */
 void pair_nothing(struct pair *p, unsigned int w, int64_t want);
+
+/** pair_write_one() - side @w writes the next byte of its stream; Return: as guest_write() */
+int64_t pair_write_one(struct pair *p, unsigned int w);
+
+/** pair_is_joined() - what the endpoint of a side says of itself */
+bool pair_is_joined(struct pair *p, unsigned int side);
+
+/**
+ * pair_play() - take steps with a stream and the two sides of it
+ * @p: pair
+ * @w: the stream: its writer is side @w, its reader the other side
+ * @steps: separated by ";". A number may follow a step: bytes, or how many. rig.c has the list
+ */
+void pair_play(struct pair *p, unsigned int w, const char *steps);
 
 /** stream_fill(), stream_check() - as pattern_fill() and pattern_check(), for stream @w */
 void stream_fill(unsigned int w, uint8_t *buf, uint64_t pos, uint64_t bytes);

@@ -20,16 +20,10 @@ Test(joined, what_a_guest_leaves_goes_over)
 
 	pair_open(&p, 8192);
 	cr_assert_eq(fill_both(&p), 8192);
-	channel_suspend(&p.rig[0].ch);
-	channel_guest_gone(&p.rig[0].ch);
-	cr_assert_eq(channel_tail_bytes(&p.rig[0].ch), 8192);
-	pair_receive(&p, 0, 16384);
-	pair_nothing(&p, 0, 0);
-	cr_assert_eq(channel_tail_bytes(&p.rig[0].ch), 0);
+	pair_play(&p, 0, "writer loses memory; writer is gone; writer has a tail of 8192");
+	pair_play(&p, 0, "reader gets 16384; reader sees end; writer has a tail of 0");
 	/* The next boot is another stream */
-	rig_new_memory(&p.rig[0]);
-	cr_assert_eq(rig_attach(&p.rig[0]), 0);
-	guest_open_write(&p.rig[0]);
+	pair_play(&p, 0, "writer has fresh memory; writer attaches; writer opens write");
 	cr_assert_eq(guest_write(&p.rig[0], "x", 1), 1);
 	guest_close_read(&p.rig[1]);
 	guest_open_read(&p.rig[1]);
@@ -45,8 +39,7 @@ Test(joined, a_stream_that_lost_bytes_fails_its_reader)
 	pair_open(&p, 8192);
 	p.rig[0].budget.limit_bytes = 5000;
 	cr_assert_eq(fill_both(&p), 8192);
-	channel_suspend(&p.rig[0].ch);
-	channel_guest_gone(&p.rig[0].ch);
+	pair_play(&p, 0, "writer loses memory; writer is gone");
 	cr_assert_eq(p.rig[0].ch.lost_bytes, 8192 - 5000);
 	pair_receive(&p, 0, 8192);
 	pair_turns(&p);

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../../channel/steps.h"
 #include "util/fd.h"
 
 static void host_init(struct host *h, struct endpoint_config cfg, uint64_t ring_bytes)
@@ -261,125 +262,73 @@ static void has_tail(struct host *h, uint64_t n)
 		cr_assert_eq(h->rig.budget.used_bytes, 0);
 }
 
-#define STEP(name, expression)                       \
-	static void name(struct host *h, uint64_t n) \
-	{                                            \
-		expression;                          \
-	}
-STEP(opens_read, guest_open_read(&h->rig))
-STEP(opens_write, guest_open_write(&h->rig))
-STEP(closes_read, guest_close_read(&h->rig))
-STEP(closes_write, guest_close_write(&h->rig))
-STEP(sends, guest_sends(h, &h->out, n))
-STEP(gets, guest_gets(h, &h->seen, n))
-STEP(sees_end, guest_sees(h, 0))
-STEP(sees_nothing, guest_sees(h, -OKL4_AGAIN))
-STEP(has_epipe, cr_assert_eq(guest_write(&h->rig, "", 1), -OKL4_PIPE))
-STEP(is_full, cr_assert_eq(guest_write(&h->rig, "", 1), -OKL4_AGAIN))
-STEP(client_sends_all, cr_assert_eq(client_sends(h, h->fd, &h->in, n), n))
-STEP(client_gets_all, client_gets(h, h->fd, &h->got, n))
-STEP(client_sees_end, client_sees(h, h->fd, 0))
-STEP(client_sees_nothing, client_sees(h, h->fd, EAGAIN))
-STEP(client_sees_reset, client_sees(h, h->fd, ECONNRESET))
-STEP(client_ends, shutdown(h->fd, SHUT_WR))
-STEP(attempt_fails, rig_until(&h->rig, has_failed, h, "an attempt"))
-STEP(memory_goes, channel_suspend(&h->rig.ch))
-STEP(memory_comes, cr_assert_eq(rig_attach(&h->rig), 0))
-STEP(guest_dies, channel_guest_gone(&h->rig.ch))
-STEP(guest_detaches, channel_detach(&h->rig.ch))
-STEP(lost, cr_assert_eq(h->rig.ch.lost_bytes, n))
-STEP(daemon_dies, rig_kill(&h->rig))
-STEP(daemon_starts, rig_restart(&h->rig))
-STEP(rings, channel_rung(&h->rig.ch))
-STEP(idle, cr_assert_leq(rig_cpu_ms(&h->rig, 100), SPIN_MS))
-STEP(turns, rig_turns(&h->rig, 3))
-STEP(connected, cr_assert(host_info(h).connected))
-STEP(disconnected, cr_assert_not(host_info(h).connected))
-STEP(clients, cr_assert_eq(host_info(h).clients, n))
-STEP(refused, cr_assert_eq(host_info(h).refused, n))
-STEP(failed, cr_assert_eq(host_info(h).failed, n))
+#define STEP(text, expression)                 \
+	do {                                   \
+		if (!strcmp(s->words, text)) { \
+			expression;            \
+			return;                \
+		}                              \
+	} while (0)
 
-static const struct {
-	const char *words;
-	void (*take)(struct host *h, uint64_t n);
-} all_steps[] = {
-	/* the guest's program */
-	{ "opens read", opens_read },
-	{ "opens write", opens_write },
-	{ "closes read", closes_read },
-	{ "closes write", closes_write },
-	{ "guest sends", sends },
-	{ "guest fills ring", guest_fills_ring }, /* the peer's socket is full, too */
-	{ "guest gets", gets },
-	{ "guest sees end", sees_end },
-	{ "guest sees nothing", sees_nothing },
-	{ "guest has EPIPE", has_epipe },
-	{ "ring is full", is_full },
-	/* its peer on the host: a client, or a server that the endpoint has called */
-	{ "server listens", server_listens },
-	{ "client comes", client_comes },
-	{ "nobody comes", nobody_comes },
-	{ "attempt fails", attempt_fails },
-	{ "client sends", client_sends_all },
-	{ "client gets", client_gets_all },
-	{ "client sees end", client_sees_end },
-	{ "client sees nothing", client_sees_nothing },
-	{ "client sees reset", client_sees_reset },
-	{ "client ends", client_ends },
-	{ "client closes", client_closes }, /* the daemon has not looked yet */
-	{ "client leaves", client_leaves }, /* and the daemon has seen it */
-	/* the guest's memory, and the daemon */
-	{ "memory goes", memory_goes },
-	{ "memory comes", memory_comes },
-	{ "guest dies", guest_dies },
-	{ "guest detaches", guest_detaches },
-	{ "machine goes", machine_goes },
-	{ "machine comes", machine_comes },
-	{ "tail", has_tail },
-	{ "lost", lost },
-	{ "daemon dies", daemon_dies },
-	{ "daemon starts", daemon_starts },
-	{ "guest rings", rings },
-	{ "turns", turns },
-	/* what the endpoint says of itself */
-	{ "idle", idle },
-	{ "connected", connected },
-	{ "disconnected", disconnected },
-	{ "clients", clients },
-	{ "refused", refused },
-	{ "failed", failed },
-};
-
-static void take_step(struct host *h, char *words)
+static void host_step(struct host *h, const struct steps *s)
 {
-	size_t bytes = strlen(words), digits = 0;
-	uint64_t n = 0;
+	uint64_t n = s->n;
 
-	while (digits < bytes && strchr("0123456789", words[bytes - 1 - digits]))
-		digits++;
-	if (digits)
-		n = strtoull(words + bytes - digits, NULL, 10);
-	bytes -= digits;
-	while (bytes && words[bytes - 1] == ' ')
-		bytes--;
-	for (size_t i = 0; i < sizeof(all_steps) / sizeof(all_steps[0]); i++) {
-		if (strlen(all_steps[i].words) == bytes &&
-		    !strncmp(all_steps[i].words, words, bytes)) {
-			all_steps[i].take(h, n);
-			return;
-		}
-	}
-	cr_assert_fail("no step is called \"%s\"", words);
+	/* the guest's program */
+	STEP("opens read", guest_open_read(&h->rig));
+	STEP("opens write", guest_open_write(&h->rig));
+	STEP("closes read", guest_close_read(&h->rig));
+	STEP("closes write", guest_close_write(&h->rig));
+	STEP("guest sends", guest_sends(h, &h->out, n));
+	STEP("guest fills ring", guest_fills_ring(h, n)); /* the peer's socket is full, too */
+	STEP("guest gets", guest_gets(h, &h->seen, n));
+	STEP("guest sees end", guest_sees(h, 0));
+	STEP("guest sees nothing", guest_sees(h, -OKL4_AGAIN));
+	STEP("guest has EPIPE", cr_assert_eq(guest_write(&h->rig, "", 1), -OKL4_PIPE));
+	STEP("ring is full", cr_assert_eq(guest_write(&h->rig, "", 1), -OKL4_AGAIN));
+	/* its peer on the host: a client, or a server that the endpoint has called */
+	STEP("server listens", server_listens(h, n));
+	STEP("client comes", client_comes(h, n));
+	STEP("nobody comes", nobody_comes(h, n));
+	STEP("attempt fails", rig_until(&h->rig, has_failed, h, "an attempt"));
+	STEP("client sends", cr_assert_eq(client_sends(h, h->fd, &h->in, n), n));
+	STEP("client gets", client_gets(h, h->fd, &h->got, n));
+	STEP("client sees end", client_sees(h, h->fd, 0));
+	STEP("client sees nothing", client_sees(h, h->fd, EAGAIN));
+	STEP("client sees reset", client_sees(h, h->fd, ECONNRESET));
+	STEP("client ends", shutdown(h->fd, SHUT_WR));
+	STEP("client closes", client_closes(h, n)); /* the daemon has not looked yet */
+	STEP("client leaves", client_leaves(h, n)); /* and the daemon has seen it */
+	/* the guest's memory, and the daemon */
+	STEP("memory goes", channel_suspend(&h->rig.ch));
+	STEP("memory comes", cr_assert_eq(rig_attach(&h->rig), 0));
+	STEP("guest dies", channel_guest_gone(&h->rig.ch));
+	STEP("guest detaches", channel_detach(&h->rig.ch));
+	STEP("machine goes", machine_goes(h, n));
+	STEP("machine comes", machine_comes(h, n));
+	STEP("tail", has_tail(h, n));
+	STEP("lost", cr_assert_eq(h->rig.ch.lost_bytes, n));
+	STEP("daemon dies", rig_kill(&h->rig));
+	STEP("daemon starts", rig_restart(&h->rig));
+	STEP("guest rings", channel_rung(&h->rig.ch));
+	STEP("turns", rig_turns(&h->rig, 3));
+	/* what the endpoint says of itself */
+	STEP("idle", cr_assert_leq(rig_cpu_ms(&h->rig, 100), SPIN_MS));
+	STEP("connected", cr_assert(host_info(h).connected));
+	STEP("disconnected", cr_assert_not(host_info(h).connected));
+	STEP("clients", cr_assert_eq(host_info(h).clients, n));
+	STEP("refused", cr_assert_eq(host_info(h).refused, n));
+	STEP("failed", cr_assert_eq(host_info(h).failed, n));
+	cr_assert_fail("no step is called \"%s\"", s->words);
 }
 
 void host_play(struct host *h, const char *steps)
 {
-	char *copy = strdup(steps), *at = copy, *words;
+	struct steps s = { .rest = steps };
 
-	while ((words = strsep(&at, ";"))) {
-		h->step = words += strspn(words, " ");
-		take_step(h, words);
+	while (step_next(&s)) {
+		h->step = s.step;
+		host_step(h, &s);
 	}
 	h->step = "";
-	free(copy);
 }

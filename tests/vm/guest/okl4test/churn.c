@@ -2,7 +2,7 @@
 /*
  * churn.c - make, open, use, close and unlink one channel's node, all at once
  *
- * Whatever meets whatever, a call either works or says just why not.
+ * Whichever calls meet, each one either works or fails with the right errno.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +20,7 @@
  * struct churner - a thread
  * @path: node
  * @rounds: how often
- * @random: state of its own
+ * @random: its state of random_next()
  * @opens: how many opens have worked
  * @thread: handle
  */
@@ -90,7 +90,7 @@ int cmd_churn(char **argv)
 		pthread_join(churners[i].thread, NULL);
 		opens += churners[i].opens;
 	}
-	expect(opens > 0, "no open has worked");
+	expect(opens > 0, "not one open has worked");
 	printf("opens %llu\n", (unsigned long long)opens);
 	return 0;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * compare.c - where a channel is not as a fifo of Linux
+ * compare.c - where a channel behaves differently from a fifo of Linux
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 #include "commands.h"
 #include "compare.h"
 
-/* What the names of the scenarios' channels begin with */
+/* The prefix of the names of the scenarios' channels */
 #define CHANNEL_PREFIX "cmp_"
 
 static const struct scenario *const tables[] = { scenarios_io, scenarios_poll, scenarios_call };
@@ -27,7 +27,7 @@ static char buf[1U << 17];
 
 int node_open(struct side *s, int flags)
 {
-	/* A fifo lets itself be opened without waiting when both ends are there */
+	/* A fifo can be opened without waiting when both ends are there */
 	int both = s->fifo ? open(s->row.path, O_RDWR | O_CLOEXEC) : -1;
 	int fd = open(s->row.path, flags | O_CLOEXEC);
 
@@ -46,7 +46,7 @@ void peer_join(struct side *s)
 		return;
 	}
 	peer(&s->row, "connect");
-	peer(&s->row, "pause"); /* the daemon has let it in: one thread serves both */
+	peer(&s->row, "pause"); /* the daemon has accepted it: one thread serves both */
 }
 
 void peer_leave(struct side *s)
@@ -125,8 +125,8 @@ void say_poll(struct side *s, int fd)
 /*
  * sleeps_on() - whether a thread sleeps in a system call for as long as nobody does anything
  *
- * To open a channel for the first time takes an answer of the host, so it is given the time to serve
- * what lies before it.
+ * The first open of a channel takes an answer from the host, so the host gets the time to serve
+ * what came before.
  */
 static bool sleeps_on(struct side *s, const pid_t *tid, const bool *done, long number)
 {
@@ -140,7 +140,7 @@ static bool sleeps_on(struct side *s, const pid_t *tid, const bool *done, long n
 	return !__atomic_load_n(done, __ATOMIC_ACQUIRE);
 }
 
-/* say_call() - add what an async gives */
+/* say_call() - add the result of an async */
 static void say_call(struct side *s, struct async *a, long number)
 {
 	if (sleeps_on(s, &a->tid, &a->done, number)) {
@@ -244,7 +244,7 @@ static void run_side(const struct scenario *scenario, const char *dir, bool fifo
 	unlink(s.row.path);
 }
 
-/* compare_one() - run a scenario on both sides and tell */
+/* compare_one() - run a scenario on both sides and print what came of it */
 static void compare_one(const struct scenario *scenario, const char *dir)
 {
 	char fifo[256], channel[256];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * compare.h - one scenario, run on a fifo of Linux and on a channel, and what came of it
+ * compare.h - one scenario, run on a fifo of Linux and on a channel
  *
- * A scenario opens the node, has the peer do something, and tells in a few words what its calls
+ * A scenario opens the node, has the peer do something, and says in a few words what its calls
  * returned. The peer of a fifo is this process itself, by descriptors of its own; that of a channel
  * is a client on the host (rows.h). Where the words differ, docs/okl4fs.7 says why.
  */
@@ -20,7 +20,7 @@
  * @row: the channel, and the path of the node of either
  * @peer_rx: the fifo's peer, reading; -1 when it is not there
  * @peer_tx: the fifo's peer, writing
- * @said: what came of the scenario
+ * @said: what the scenario's calls returned
  */
 struct side {
 	bool fifo;
@@ -32,7 +32,7 @@ struct side {
 
 /**
  * struct scenario - in a table that ends with a NULL name
- * @name: also what docs/okl4fs.7 calls a difference by
+ * @name: also the name of the difference in docs/okl4fs.7
  * @run: does it, and calls say_*()
  */
 struct scenario {
@@ -45,13 +45,13 @@ extern const struct scenario scenarios_io[], scenarios_poll[], scenarios_call[];
 /** node_open() - open the node, which must not block; Return: descriptor */
 int node_open(struct side *s, int flags);
 
-/** peer_join() - the peer comes, and reads and writes */
+/** peer_join() - the peer connects, to read and to write */
 void peer_join(struct side *s);
 
-/** peer_leave() - the peer goes */
+/** peer_leave() - the peer disconnects */
 void peer_leave(struct side *s);
 
-/** peer_idle() - see to it that bytes can be written, and that nobody takes them */
+/** peer_idle() - make sure that bytes can be written and that nobody takes them */
 void peer_idle(struct side *s);
 
 /** peer_send() - the peer has written bytes, and they can be read */
@@ -60,22 +60,22 @@ void peer_send(struct side *s, unsigned int bytes);
 /** peer_take() - the peer has read so many bytes */
 void peer_take(struct side *s, unsigned int bytes);
 
-/** say() - add a word to what came of it */
+/** say() - add a word to the result */
 __attribute__((format(printf, 2, 3))) void say(struct side *s, const char *fmt, ...);
 
 /** say_result() - add what a call returned: a number, or the name of errno */
 void say_result(struct side *s, long result);
 
-/** say_poll() - add what poll(2) tells of a descriptor now */
+/** say_poll() - add what poll(2) reports for a descriptor now */
 void say_poll(struct side *s, int fd);
 
-/** say_read() - add what reading in another thread gives: as say_result(), or that it blocks */
+/** say_read() - add the result of reading in another thread, as say_result(), or that it blocks */
 void say_read(struct side *s, int fd, size_t bytes);
 
 /** say_write() - as say_read() */
 void say_write(struct side *s, int fd, size_t bytes);
 
-/** say_open() - as say_read(), of opening the node; what was opened stays open */
+/** say_open() - as say_read(), for opening the node, which stays open */
 void say_open(struct side *s, int flags);
 
 #endif

@@ -209,7 +209,7 @@ static void write_full_nonblock(struct side *s)
 	say_result(s, write(fd, buf, sizeof(buf)));
 }
 
-/* fill_but() - leave so many bytes of room */
+/* fill_but() - fill the ring up to @room bytes */
 static void fill_but(int fd, size_t room)
 {
 	size_t pages = (ROW_RING_BYTES - room) / 4096 * 4096;

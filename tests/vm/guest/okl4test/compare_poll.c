@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * compare_poll.c - scenarios: readiness, and being told of it
+ * compare_poll.c - scenarios: readiness, and how it is reported
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -60,7 +60,7 @@ static void poll_writer(struct side *s)
 	say_poll(s, fd);
 }
 
-/* As much room as an atomic write needs, not less, makes a full one writable */
+/* A full one is writable again once there is room for an atomic write, not earlier */
 static void poll_writer_room(struct side *s)
 {
 	int fd = node_open(s, O_WRONLY | O_NONBLOCK);
@@ -119,7 +119,7 @@ static void select_reader(struct side *s)
 	say(s, "%d %d", FD_ISSET(fd, &in) != 0, FD_ISSET(fd, &except) != 0);
 }
 
-/* say_edge() - add how many edges wait to be told: 0 or 1 */
+/* say_edge() - add how many edges are pending: 0 or 1 */
 static void say_edge(struct side *s, int ep)
 {
 	struct epoll_event event;
@@ -137,7 +137,7 @@ static int watch_edges(int fd, uint32_t events)
 	return ep;
 }
 
-/* wait_edge() - let the wake-up come that must come; consumes the edge */
+/* wait_edge() - wait for the edge that must come, and take it */
 static void wait_edge(int ep)
 {
 	struct epoll_event event;
@@ -161,7 +161,7 @@ static void edge_drained(struct side *s)
 	}
 }
 
-/* A few may be told in any case: to be on the safe side, who waits long is asked to look */
+/* There may be a few edges in any case: the driver wakes long waits now and then */
 static void edge_not_drained(struct side *s)
 {
 	int fd = node_open(s, O_RDONLY | O_NONBLOCK), ep;

@@ -2,10 +2,10 @@
 /*
  * crowd.c - many writers and many readers on one channel, or on each of several, through an echo
  *
- * All records have one length that divides a ring, so whoever reads gets whole ones. A write is a
+ * All records have one length that divides a ring, so each reader gets whole ones. A write is a
  * few of them, at most PIPE_BUF bytes, and must stay in one piece. Each record must come once, to
- * one reader, and a reader must see those of a writer in their order. Some threads block, some poll;
- * signals hit all of them at any time.
+ * one reader, and a reader must see those of a writer in their order. Some threads block, others
+ * poll; signals hit all of them at any time.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +25,7 @@
 #define MAX_WRITERS  16
 #define MAX_THREADS  256
 
-/** struct record - what is written; the rest is the pattern of (writer, number) */
+/** struct record - its header; the rest is the pattern of (writer, number) */
 struct record {
 	uint32_t writer;
 	uint32_t number;
@@ -35,14 +35,14 @@ struct record {
 };
 
 /**
- * struct crowd - a channel and those on it
+ * struct crowd - a channel and the threads that use it
  * @path: node
  * @fd: holds the stream open until all are done
  * @n_writers: how many write
  * @records: how many each of them writes
  * @seen: one flag for each record of each writer
  * @n_seen: how many of them are set
- * @progress: tell each time so many have come; 0: never
+ * @progress: print a line for each that many records; 0: never
  */
 struct crowd {
 	const char *path;
@@ -60,7 +60,7 @@ struct crowd {
  * @writes: it is a writer, else a reader
  * @polls: its descriptor is O_NONBLOCK and it waits in poll(2)
  * @number: among the writers, or the readers
- * @done: it has come to its end
+ * @done: it has finished
  * @thread: handle
  */
 struct member {
@@ -85,7 +85,7 @@ static bool finished(struct crowd *c)
 	return __atomic_load_n(&c->n_seen, __ATOMIC_RELAXED) == total(c);
 }
 
-/* again() - whether a call that failed is to be made again; waits first, if that is the way */
+/* again() - whether to repeat a call that failed; waits first if the member polls */
 static bool again(const struct member *m, int fd, short events)
 {
 	struct pollfd pfd = { .fd = fd, .events = events };
@@ -134,8 +134,8 @@ static void take(struct crowd *c, const struct record *r, const struct record *b
 {
 	uint64_t n;
 
-	expect(r->writer < c->n_writers && r->number < c->records, "no record: writer %u number %u",
-	       r->writer, r->number);
+	expect(r->writer < c->n_writers && r->number < c->records,
+	       "not a record: writer %u number %u", r->writer, r->number);
 	expect(pattern_check(r->payload, r->writer, r->number, sizeof(r->payload)) ==
 		       sizeof(r->payload),
 	       "record %u of writer %u: wrong payload", r->number, r->writer);
@@ -143,7 +143,8 @@ static void take(struct crowd *c, const struct record *r, const struct record *b
 		       (before->writer == r->writer && before->number + 1 == r->number),
 	       "record %u of writer %u: its write was torn", r->number, r->writer);
 	expect(!before || before->place + 1 == before->batch || r->place == before->place + 1,
-	       "record %u of writer %u: comes amid another write", r->number, r->writer);
+	       "record %u of writer %u: comes in the middle of another write", r->number,
+	       r->writer);
 	expect(last[r->writer] < r->number, "record %u of writer %u comes after %lld", r->number,
 	       r->writer, (long long)last[r->writer]);
 	last[r->writer] = r->number;
@@ -155,7 +156,7 @@ static void take(struct crowd *c, const struct record *r, const struct record *b
 		printf("progress %llu.\n", (unsigned long long)n);
 }
 
-/* run_reader() - read until every record has come to somebody */
+/* run_reader() - read until every record has come to some reader */
 static void run_reader(const struct member *m, int fd)
 {
 	struct record buf[2 * MAX_BATCH];
@@ -169,7 +170,7 @@ static void run_reader(const struct member *m, int fd)
 
 		if (n < 0 && again(m, fd, POLLIN))
 			continue;
-		/* What an earlier run has ended may come first; this one does not end before us */
+		/* An earlier run's end may come first; this run's comes after everything */
 		expect(n == 0 ? !__atomic_load_n(&m->crowd->n_seen, __ATOMIC_RELAXED) :
 				n > 0 && n % RECORD_BYTES == 0,
 		       "read: %zd (%m)", n);
@@ -203,7 +204,7 @@ static void caught(int number)
 	(void)number;
 }
 
-/* pester() - send signals to random members until all are done; who waits in vain is woken so, too */
+/* pester() - send signals to random members until all are done, which also wakes idle readers */
 static void pester(void)
 {
 	uint64_t random = 1;

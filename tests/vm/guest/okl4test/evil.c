@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * evil.c - a hostile guest, one kind of hostility a name
+ * evil.c - a hostile guest; each kind of hostility has a name
  *
- * Each kind does its harm to a device that was set up properly before, and holds what the host
- * answers against what it must answer. It prints `fails NAME: SENTENCE`, which the daemon's counters
- * and log must have too, and ends by attaching properly once more: the device must be as good as new.
+ * Each kind misuses a device that was set up properly before, and compares what the host answers
+ * with what it must answer. It prints `fails NAME: SENTENCE`, which the daemon's counters and log
+ * must have, too. At the end it attaches properly once more: the device must work as if new.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -39,7 +39,7 @@ void evil_channel_fails(struct evil_dev *dev, enum okl4_status wanted)
 	printf("fails %s: %s\n", names[wanted], sentences[wanted]);
 }
 
-/* still_works() - a good driver finds the device in order, and a byte goes through the echo */
+/* still_works() - a good driver can set up the device, and a byte goes through the echo */
 static void still_works(struct evil_dev *dev)
 {
 	struct okl4_pipe_shm *fwd, *bwd;
@@ -56,7 +56,7 @@ static void still_works(struct evil_dev *dev)
 	__atomic_store_n(&fwd->producer.head, 1, __ATOMIC_RELEASE);
 	evil_ring(dev);
 	while (__atomic_load_n(&bwd->producer.head, __ATOMIC_ACQUIRE) != 1)
-		expect(now_ns() < end, "the device does not work any more: no echo");
+		expect(now_ns() < end, "the device no longer works: no echo");
 	expect(dev->arena[ARENA_BWD] == 0x42, "the echo is wrong");
 }
 

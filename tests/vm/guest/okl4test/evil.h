@@ -10,7 +10,7 @@
 /**
  * struct evil_entry - a kind in a table; a table ends with a NULL name
  * @name: what it is called
- * @run: does it to a fresh device; fails the program when the host does not answer as it must
+ * @run: does it to a fresh device; ends the program if the host does not answer as it must
  */
 struct evil_entry {
 	const char *name;
@@ -22,7 +22,7 @@ extern const struct evil_entry evil_shm[], evil_header_fields[], evil_requests[]
 /** evil_refused() - the status is the wanted one, or the program fails */
 void evil_refused(int status, enum okl4_status wanted);
 
-/** evil_channel_fails() - ring, wait for CHANNEL_FAILED with this status, and tell of it */
+/** evil_channel_fails() - ring, wait for CHANNEL_FAILED with this status, and print it */
 void evil_channel_fails(struct evil_dev *dev, enum okl4_status wanted);
 
 #endif

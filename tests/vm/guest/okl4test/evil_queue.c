@@ -35,7 +35,7 @@ static void headers(struct evil_dev *dev)
 	refuse(dev, bytes, OKL4_REQ_RESERVED);
 	evil_header(dev, OKL4FS_REQ_PING, bytes + 8);
 	refuse(dev, bytes + 8, OKL4_REQ_LENGTH);
-	evil_header(dev, OKL4FS_REQ_PING, 1000); /* says more than the chain has */
+	evil_header(dev, OKL4FS_REQ_PING, 1000); /* more than the chain has */
 	refuse(dev, bytes, OKL4_REQ_LENGTH);
 	evil_header(dev, OKL4FS_REQ_ATTACH, bytes);
 	refuse(dev, bytes, OKL4_REQ_LENGTH);
@@ -57,7 +57,7 @@ static void hello_fields(struct evil_dev *dev)
 		if (i == 3)
 			req->bell_gpa = 1ULL << 45;
 		if (i == 4)
-			req->bell_gpa = 0xfee00000; /* no memory: the interrupt controller */
+			req->bell_gpa = 0xfee00000; /* not memory but the interrupt controller */
 		refuse(dev, sizeof(*req), i == 0 ? OKL4_REQ_VERSION : OKL4_BELL_ADDRESS);
 	}
 }
@@ -99,7 +99,7 @@ static void no_room_for_the_reply(struct evil_dev *dev)
 	evil_header(dev, OKL4FS_REQ_PING, bytes);
 	got = evil_send(dev, bytes, 8);
 	expect(got <= 8, "%u bytes were written into 8", got);
-	evil_hello(dev); /* and it goes on */
+	evil_hello(dev); /* the device goes on */
 }
 
 static void random_requests(struct evil_dev *dev)
@@ -134,9 +134,9 @@ const struct evil_entry evil_requests[] = {
 };
 
 /*
- * The vring itself. A host may answer, or give the queue up until the next reset; it must not read
- * or write elsewhere, spin, or end. What shows is whether the device works after a reset, and
- * whether the daemon and the other guests are well.
+ * The vring itself. A host may answer, or give up the queue until the next reset; it must not read
+ * or write elsewhere, spin, or end. The test sees whether the device works after a reset, and
+ * whether the daemon and the other guests still work.
  */
 
 /* ping_chain() - a good PING in descriptors 0 and 1, not yet available */
@@ -155,7 +155,7 @@ static struct vring_desc *ping_chain(struct evil_dev *dev)
 	return desc;
 }
 
-/* offer() - make the chain at @head available, and give the host a moment to choke on it */
+/* offer() - make the chain at @head available, and give the host a moment to take it */
 static void offer(struct evil_dev *dev, uint16_t head)
 {
 	uint32_t bytes;

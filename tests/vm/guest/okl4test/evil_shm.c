@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * evil_shm.c - scribbling over an attached control memsection, and attaching one that is wrong
+ * evil_shm.c - writes over an attached control memsection, and attaches one that is wrong
  */
 #include <string.h>
 
 #include "evil.h"
 #include "pattern.h"
 
-/* Bytes that the echo has moved both ways, so that no cursor is zero any more */
+/* Bytes that the echo has moved both ways, so that all cursors are past zero */
 #define MOVED 5000U
 
 /* attach_and_move() - attach, open both ends and let some bytes through the echo */
@@ -26,14 +26,14 @@ static void attach_and_move(struct evil_dev *dev)
 	while (__atomic_load_n(&bwd->producer.head, __ATOMIC_ACQUIRE) != MOVED)
 		expect(now_ns() < end, "the echo does not move");
 	__atomic_store_n(&bwd->consumer.tail, MOVED / 2, __ATOMIC_RELEASE);
-	/* The host has seen this tail, too, once it has echoed one byte more. */
+	/* Once the host has echoed another byte, it has seen this tail, too. */
 	__atomic_store_n(&fwd->producer.head, MOVED + 1, __ATOMIC_RELEASE);
 	evil_ring(dev);
 	while (__atomic_load_n(&bwd->producer.head, __ATOMIC_ACQUIRE) != MOVED + 1)
 		expect(now_ns() < end, "the echo does not move on");
 }
 
-/* more_to_echo() - so that the host looks at bwd, too */
+/* more_to_echo() - write on, so that the host looks at bwd, too */
 static void more_to_echo(struct evil_dev *dev)
 {
 	__atomic_fetch_add(&evil_pipe(dev, 0)->producer.head, 1, __ATOMIC_RELEASE);
@@ -145,7 +145,7 @@ const struct evil_entry evil_shm[] = {
 	{ NULL, NULL },
 };
 
-/* attach_is_refused() - ATTACH what lies in the memsection now */
+/* attach_is_refused() - ATTACH the memsection as it is now */
 static void attach_is_refused(struct evil_dev *dev, enum okl4_status wanted)
 {
 	evil_attach_request(dev);

@@ -2,8 +2,8 @@
 /*
  * evildev.h - a driver in user space for the bare device that okl4evil.ko hands out
  *
- * It can behave (hello, attach) and is made to misbehave: every word of the vrings, of the requests
- * and of the shared memory can be written at will.
+ * It can behave well (hello, attach) and is made to misbehave: every word of the vrings, of the
+ * requests and of the shared memory can be written at will.
  */
 #ifndef OKL4TEST_EVILDEV_H
 #define OKL4TEST_EVILDEV_H
@@ -15,7 +15,7 @@
 #include "okl4evil.h"
 #include "util.h"
 
-/* What lies where in the arena */
+/* The layout of the arena */
 #define ARENA_BELL    0x000000UL
 #define ARENA_EVENT   0x001000UL
 #define ARENA_REQUEST 0x010000UL /* 64 KiB */
@@ -70,7 +70,7 @@ struct evil_dev {
 /** evil_open() - open the device and map all of it */
 void evil_open(struct evil_dev *dev);
 
-/** evil_reset() - reset it and set it up again, as a driver does that begins anew */
+/** evil_reset() - reset it and set it up again, as a freshly loaded driver does */
 void evil_reset(struct evil_dev *dev);
 
 /** evil_put() - make a chain available that begins at descriptor @head, without a kick */
@@ -79,14 +79,14 @@ void evil_put(struct evil_vq *vq, uint16_t head);
 /** evil_kick() - notify a queue */
 void evil_kick(struct evil_dev *dev, unsigned int queue);
 
-/** evil_wait_used() - wait @ms at most for a used entry; Return: whether one came; @bytes: its length */
+/** evil_wait_used() - wait up to @ms for a used entry, of @bytes; Return: whether one came */
 bool evil_wait_used(struct evil_vq *vq, unsigned int ms, uint32_t *bytes);
 
 /**
  * evil_send() - send the request that lies at ARENA_REQUEST
  * @dev: device
  * @bytes: readable bytes
- * @room: writable bytes for the reply; 0 makes a chain without any
+ * @room: writable bytes for the reply; 0 makes a chain without writable bytes
  *
  * Return: bytes of the reply at ARENA_REPLY. Fails the program when none comes.
  */
@@ -98,7 +98,7 @@ void *evil_header(struct evil_dev *dev, unsigned int type, uint32_t bytes);
 /** evil_status() - send a well-formed chain of the prepared request; Return: the reply's status */
 int evil_status(struct evil_dev *dev, uint32_t bytes);
 
-/** evil_hello() - introduce ourselves; must be accepted */
+/** evil_hello() - send HELLO, which must be accepted */
 void evil_hello(struct evil_dev *dev);
 
 /** evil_lay_out() - fresh memsections, with a new instance */

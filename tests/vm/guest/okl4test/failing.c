@@ -2,9 +2,9 @@
 /*
  * failing.c - open a channel with the first, the second, ... of its allocations failing
  *
- * Needs a kernel with fault injection (Documentation/fault-injection): what is written to fail-nth
- * of a thread says which of its allocations in the next system calls fails; it reads as 0 once that
- * has happened.
+ * This needs a kernel with fault injection (Documentation/fault-injection): the number that is
+ * written to a thread's fail-nth says which of its allocations in the next system calls fails. The
+ * file reads as 0 once that has happened.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,9 +18,9 @@
 #include "commands.h"
 #include "util.h"
 
-#define MOST 100000 /* more allocations no open makes */
+#define MOST 100000 /* an open makes fewer allocations than this */
 
-/* fail_nth() - have allocation @n fail, or with 0 none; Return: it had failed before this */
+/* fail_nth() - have allocation @n fail, 0: none; Return: whether the one before had failed */
 static bool fail_nth(unsigned int n)
 {
 	static int file = -1;
@@ -35,7 +35,7 @@ static bool fail_nth(unsigned int n)
 	return strtoul(text, NULL, 10) == 0;
 }
 
-/* try() - make a node of the channel and open it, with allocation @n failing; Return: it failed */
+/* try() - make and open a node of the channel; allocation @n fails; Return: whether it failed */
 static bool try(const char *path, unsigned int n, bool *injected)
 {
 	int r, error, fd = -1;
@@ -61,10 +61,10 @@ int cmd_failing(char **argv)
 
 	unlink(argv[0]);
 	for (n = 1; injected; n++) {
-		expect(n < MOST, "there is no end to it");
+		expect(n < MOST, "an open makes too many allocations");
 		failed += try(argv[0], n, &injected);
 	}
-	expect(failed > 0, "no open has failed");
+	expect(failed > 0, "not one open has failed");
 	printf("failed %u opens of %u\n", failed, n - 1);
 	return 0;
 }

@@ -2,8 +2,9 @@
 /*
  * faulting.c - a write whose bytes are not there yet
  *
- * They are in a page that userfaultfd(2) keeps away, so the write sleeps amid its copying, with all
- * that it holds just then. `faulting` is printed, and a line from stdin gives it the page.
+ * They are in a page that userfaultfd(2) withholds, so the write sleeps in the middle of its
+ * copying, with all the locks that it then holds. `faulting` is printed, and a line from stdin
+ * supplies the page.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
 /*
  * gone.c - files that are open while the host removes their channel and adds it again
  *
- * The host's side says what it has done by lines on stdin.
+ * Lines on stdin say what the host's side has done.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,14 +16,14 @@
 #include "commands.h"
 #include "util.h"
 
-#define LEFT 100 /* bytes that lie in the ring to the guest when the channel goes */
+#define LEFT 100 /* bytes that are in the ring to the guest when the channel goes */
 
 /* hear() - the next line must be this word */
 static void hear(const char *word)
 {
 	char line[64] = "";
 
-	expect(fgets(line, sizeof(line), stdin), "no word from the host's side");
+	expect(fgets(line, sizeof(line), stdin), "nothing came from the host's side");
 	line[strcspn(line, "\n")] = 0;
 	expect(!strcmp(line, word), "\"%s\", not \"%s\"", line, word);
 }
@@ -37,7 +37,7 @@ static int open_node(const char *path, int flags)
 	return fd;
 }
 
-/* poll_forever() - in a thread: poll(2) for what does not come */
+/* poll_forever() - in a thread: poll(2) for an event that does not come */
 static void *poll_forever(void *arg)
 {
 	struct pollfd p = { .fd = *(int *)arg, .events = POLLIN };
@@ -47,7 +47,7 @@ static void *poll_forever(void *arg)
 	return NULL;
 }
 
-/* nothing_goes() - what a drained file of a removed channel says */
+/* nothing_goes() - what the calls on a drained file of a removed channel say */
 static void nothing_goes(const char *path, int fd)
 {
 	char byte = 0;
@@ -63,7 +63,7 @@ static void nothing_goes(const char *path, int fd)
 	expect_errno(open(path, O_WRONLY | O_NONBLOCK), ENXIO);
 }
 
-/* look_at() - the calls that only look must answer, whatever became of the channel */
+/* look_at() - the calls that only look must answer, even if the channel is gone */
 static void look_at(int fd)
 {
 	int n = 0, flags = fcntl(fd, F_GETFL);
@@ -71,7 +71,7 @@ static void look_at(int fd)
 	struct io_uring_sqe *sqe;
 	struct io_uring_cqe *cqe;
 
-	expect(poll_now(fd, POLLIN | POLLOUT) & POLLERR, "poll does not tell POLLERR");
+	expect(poll_now(fd, POLLIN | POLLOUT) & POLLERR, "poll does not report POLLERR");
 	expect(!ioctl(fd, FIONREAD, &n) || errno == EIO, "FIONREAD: %m");
 	expect(!fcntl(fd, F_SETFL, flags | O_ASYNC) && !fcntl(fd, F_SETFL, flags), "O_ASYNC: %m");
 	expect(!io_uring_queue_init(1, &ring, 0), "io_uring");
@@ -143,7 +143,7 @@ int cmd_gone_asleep(char **argv)
 	async_wait_blocked(&writer);
 	puts("asleep");
 	expect(async_join(&reader) == -1 && errno == EIO, "reader: %zd (%m)", reader.result);
-	/* As with a fifo: what went before the end is what write(2) returns. */
+	/* As with a fifo, write(2) returns what it wrote before the end. */
 	expect(async_join(&writer) > 0 && writer.result < (ssize_t)sizeof(much), "writer: %zd",
 	       writer.result);
 	expect(!pthread_join(poller, NULL), "poller");

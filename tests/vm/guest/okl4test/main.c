@@ -3,7 +3,7 @@
  * okl4test - what the tests run in a guest, and at the host's end of a channel
  *
  * One static program, so that guest and host run the same code. See usage() for the subcommands;
- * every one prints what it found and exits 0 only if all was as it should be.
+ * each one prints what it found and exits with 0 only if everything was right.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -51,7 +51,7 @@ const char *argument(char **argv, const char *key, const char *fallback)
 	return fallback;
 }
 
-/* usage() - tell how it is used */
+/* usage() - print the usage text */
 static int usage(void)
 {
 	for (size_t i = 0; i < N_COMMANDS; i++)

@@ -21,7 +21,7 @@
 
 /**
  * struct node - an open node
- * @fd: it
+ * @fd: its descriptor
  * @seed: makes its bytes differ from those of others
  * @written: bytes written
  * @got: bytes read back
@@ -65,7 +65,7 @@ static char byte_of(const struct node *node, uint64_t at)
 	return (char)(node->seed + at * 31 + (at >> 8));
 }
 
-/* send_some() - write as much as goes; Return: all is written */
+/* send_some() - write as much as fits; Return: whether everything is written */
 static bool send_some(struct node *node, uint64_t bytes)
 {
 	char piece[PIECE];
@@ -136,7 +136,7 @@ int cmd_many(char **argv)
 	return 0;
 }
 
-/* sleep_in() - sleep in read(2) on a node, for good */
+/* sleep_in() - sleep in read(2) on a node, forever */
 static void *sleep_in(void *arg)
 {
 	struct node *node = arg;

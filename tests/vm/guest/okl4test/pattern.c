@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * pattern.c - bytes that tell where they belong, and random numbers that a seed repeats
+ * pattern.c - bytes that show where they belong, and random numbers that a seed repeats
  *
  * Word w of the pattern of a seed is the splitmix64 mixture of seed and w, so that any piece can be
  * made without those before it, and a byte that was lost, doubled or moved shows.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * pattern.h - bytes that tell where they belong, and random numbers that a seed repeats
+ * pattern.h - bytes that show where they belong, and random numbers that a seed repeats
  */
 #ifndef OKL4TEST_PATTERN_H
 #define OKL4TEST_PATTERN_H

@@ -54,8 +54,8 @@ const char *row_path(struct row *r, const char *channel)
 }
 
 /*
- * An echo that was just about to close after an earlier row may do so in this one's first moment,
- * and who reads takes that end-of-file.
+ * An echo that was about to close after an earlier row may close at the start of this one. A read
+ * takes that end-of-file.
  */
 int row_open_echo(struct row *r, const char *channel)
 {
@@ -101,7 +101,7 @@ void peer(struct row *r, const char *fmt, ...)
 
 	if (r->control < 0)
 		open_control(r);
-	/* Replies to a row that failed before this one are told apart by the tag. */
+	/* The tag marks replies to a row that failed before this one. */
 	snprintf(tag, sizeof(tag), "%d.%u ", (int)getpid(), ++n_commands);
 	length = (size_t)snprintf(line, sizeof(line), "%s%s ", tag, r->name);
 	va_start(args, fmt);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * rows.h - the table of the fifo's behaviour, a function a row
+ * rows.h - the table of the fifo's behaviour, with one function per row
  *
  * A row runs in a fresh process on a channel of its own, whose name is the row's, so rows cannot
  * disturb each other. The host's end of that channel is a peer which the row itself directs, over
@@ -15,7 +15,7 @@
 
 #include "util.h"
 
-/* Bytes of the ring of each row's channel, each way; the configuration says so */
+/* Bytes of each ring of a row's channel; the configuration has the same number */
 #define ROW_RING_BYTES 65536U
 
 /**
@@ -35,7 +35,7 @@ struct row {
 /**
  * struct row_entry - a row in a table; a table ends with a NULL name
  * @name: what it is called
- * @run: returns when all was right, else fails the program
+ * @run: returns if everything was right, else ends the program
  */
 struct row_entry {
 	const char *name;
@@ -61,7 +61,7 @@ int row_open_echo(struct row *r, const char *channel);
 /** peer() - have the host's end do something and wait until it has; fails the row when it cannot */
 __attribute__((format(printf, 2, 3))) void peer(struct row *r, const char *fmt, ...);
 
-/** fill_ring() - write without blocking until nothing goes any more; Return: bytes written */
+/** fill_ring() - write without blocking until the ring is full; Return: bytes written */
 size_t fill_ring(int fd);
 
 /** expect_pattern() - the bytes are those that the peer's `send` makes, from @offset on */
@@ -70,7 +70,7 @@ void expect_pattern(const void *buf, uint64_t offset, size_t bytes);
 /** send_pattern() - write bytes that the peer's `expect` knows, from @offset on; blocks */
 void send_pattern(int fd, uint64_t offset, size_t bytes);
 
-/* Processes that write records to one end at a time: each the letter of its number, from 'A' on */
+/* Processes that write records to one end at once; number n writes the letter 'A' + n */
 #define ROW_WRITERS 4
 
 /** expect_records() - read @count records of @bytes from each of the children that write them */
@@ -79,7 +79,7 @@ void expect_records(int fd, unsigned int count, size_t bytes);
 /** catch_signal() - count deliveries of a signal, without SA_RESTART; Return: the counter */
 volatile int *catch_signal(int number);
 
-/** become_plain() - go on as an ordinary user; only in a child */
+/** become_plain() - become an ordinary user; only in a child */
 void become_plain(void);
 
 /** in_child() - run @fn in a child, within the limit; Return: its exit status */

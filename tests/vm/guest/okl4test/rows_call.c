@@ -38,7 +38,7 @@ static void open_flags(struct row *r)
 	peer(r, "expect 10");
 	expect_errno(open(r->path, O_RDONLY | O_DIRECT), EINVAL);
 	expect_errno(open(r->path, O_RDONLY | O_DIRECTORY), ENOTDIR);
-	close(row_open(r, O_RDWR | O_CREAT)); /* it is there already */
+	close(row_open(r, O_RDWR | O_CREAT)); /* the node exists already */
 	expect_errno(open(r->path, O_RDWR | O_CREAT | O_EXCL, 0600), EEXIST);
 }
 
@@ -87,7 +87,7 @@ static void *fsync_thread(void *arg)
 	return NULL;
 }
 
-/* fsync_start() - begin it, and wait until it sleeps */
+/* fsync_start() - start the thread, and wait until it sleeps */
 static void fsync_start(struct syncer *s)
 {
 	expect(!pthread_create(&s->thread, NULL, fsync_thread, s), "thread");
@@ -95,7 +95,7 @@ static void fsync_start(struct syncer *s)
 		sched_yield(); /* ends by alarm(2) */
 }
 
-/* It waits for the host to take what was written, beside a writer that waits for room */
+/* fsync waits until the host has taken what was written, beside a writer that waits for room */
 static void fsync_waits(struct row *r)
 {
 	int fd = row_open(r, O_WRONLY), reader = row_open(r, O_RDONLY);
@@ -150,7 +150,7 @@ static void execve_eacces(struct row *r)
 	expect_errno(execv(r->path, argv), EACCES);
 }
 
-/* The ring's size is the host's choice, so there is no size to get or set */
+/* The host chooses the ring's size, so the guest cannot get or set one */
 static void pipe_size_ebadf(struct row *r)
 {
 	int fd = row_open(r, O_RDWR);
@@ -249,13 +249,15 @@ static void times_move(struct row *r)
 	peer(r, "taken");
 	expect(utimensat(AT_FDCWD, r->path, past, 0) == 0, "utimensat: %m");
 	read_all(rx, buf, 10);
-	expect(stat(r->path, &st) == 0 && st.st_atim.tv_sec > 1000, "a read is no access");
-	expect(st.st_mtim.tv_sec == 1000, "a read is a modification");
+	expect(stat(r->path, &st) == 0 && st.st_atim.tv_sec > 1000,
+	       "a read does not set the access time");
+	expect(st.st_mtim.tv_sec == 1000, "a read sets the modification time");
 	send_pattern(tx, 0, 10);
-	expect(stat(r->path, &st) == 0 && st.st_mtim.tv_sec > 1000, "a write is no modification");
+	expect(stat(r->path, &st) == 0 && st.st_mtim.tv_sec > 1000,
+	       "a write does not set the modification time");
 }
 
-/* No store for attributes of its own; of a fifo, Linux refuses those of users altogether */
+/* okl4fs stores no attributes; on a fifo, Linux refuses those of users by itself */
 static void xattrs(struct row *r)
 {
 	row_make(r);
@@ -290,19 +292,19 @@ static void inotify_tells(struct row *r)
 	row_make(r);
 	expect(in >= 0 && inotify_add_watch(in, r->path, IN_ALL_EVENTS) >= 0, "inotify: %m");
 	fd = row_open(r, O_RDWR);
-	expect(inotify_seen(in) == IN_OPEN, "open is not told");
+	expect(inotify_seen(in) == IN_OPEN, "open is not reported");
 	peer(r, "connect");
 	send_pattern(fd, 0, 10);
-	expect(inotify_seen(in) == IN_MODIFY, "write is not told");
+	expect(inotify_seen(in) == IN_MODIFY, "write is not reported");
 	peer(r, "send 10");
 	read_all(fd, buf, 10);
-	expect(inotify_seen(in) == IN_ACCESS, "read is not told");
+	expect(inotify_seen(in) == IN_ACCESS, "read is not reported");
 	close(fd);
-	expect(inotify_seen(in) == IN_CLOSE_WRITE, "close is not told");
+	expect(inotify_seen(in) == IN_CLOSE_WRITE, "close is not reported");
 	expect(chmod(r->path, 0640) == 0 && unlink(r->path) == 0, "unlink: %m");
 	seen = inotify_seen(in);
 	expect((seen & (IN_ATTRIB | IN_DELETE_SELF)) == (IN_ATTRIB | IN_DELETE_SELF),
-	       "unlink is not told: %#x", seen);
+	       "unlink is not reported: %#x", seen);
 }
 
 const struct row_entry rows_call[] = {

@@ -38,7 +38,7 @@ static void close_dup(struct row *r)
 	peer(r, "eof");
 }
 
-/* write_and_wait() - a child with an inherited descriptor writes after the parent has closed its own */
+/* write_and_wait() - a child writes to an inherited descriptor that the parent has closed */
 static void write_and_wait(int fd, int go)
 {
 	char byte;
@@ -83,8 +83,8 @@ static void half_close_writer(struct row *r)
 }
 
 /*
- * A client that writes while nobody reads in the guest is held back, and what it wrote goes to the
- * next reader: its stream does not end with one of the guest's.
+ * A client that writes while the guest has no reader is held back, and what it wrote goes to the
+ * next reader: the client's stream does not end when a reader of the guest leaves.
  */
 static void half_close_reader(struct row *r)
 {
@@ -145,7 +145,7 @@ static void peer_half_close_reader(struct row *r)
 	signal(SIGPIPE, SIG_IGN);
 	peer(r, "connect");
 	peer(r, "shut_rd");
-	/* the daemon learns of it when it writes */
+	/* the daemon notices when it writes */
 	while (write(tx, buf, 1) == 1)
 		expect(now_ns() < end, "writing to a peer that does not read goes on");
 	expect(errno == EPIPE, "write: %m");
@@ -177,7 +177,7 @@ static void second_client_refused(struct row *r)
 
 	peer(r, "connect");
 	peer(r, "second_refused");
-	send_pattern(fd, 0, 100); /* the first one does not notice */
+	send_pattern(fd, 0, 100); /* the first descriptor is not affected */
 	peer(r, "expect 100");
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * rows_epoll.c - epoll(7): edges that are not missed, and none that are made up
+ * rows_epoll.c - epoll(7): no edge is missed, and none comes without a reason
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -92,7 +92,7 @@ static void epoll_edge_hup(struct row *r)
 	}
 }
 
-/* expect_no_edge() - nothing is told at this moment */
+/* expect_no_edge() - nothing is reported at this moment */
 static void expect_no_edge(int ep, const char *when)
 {
 	struct epoll_event event;
@@ -101,7 +101,7 @@ static void expect_no_edge(int ep, const char *when)
 	expect(n == 0, "%s: %d, events %#x: %m", when, n, event.events);
 }
 
-/* As epoll(7) has it for streams, who reads less than he asked for need not read until EAGAIN */
+/* epoll(7), streams: after a read that returned less than it asked for, EAGAIN need not be seen */
 static void epoll_edge_short_count(struct row *r)
 {
 	int fd = row_open(r, O_RDONLY | O_NONBLOCK), ep = epoll_edge(fd, EPOLLIN);
@@ -122,7 +122,7 @@ static void epoll_edge_short_count(struct row *r)
 	}
 }
 
-/* both_write() - write pieces until one does not go whole */
+/* both_write() - write pieces until one does not fit */
 static uint64_t both_write(int fd, uint64_t done, uint64_t *random)
 {
 	static char out[ROW_RING_BYTES];
@@ -165,7 +165,7 @@ static void epoll_edge_both(struct row *r)
 	expect(sent == EDGE_BYTES, "%llu bytes were sent", (unsigned long long)sent);
 }
 
-/* The end-of-file is one edge, and reading it again makes no other */
+/* The end-of-file is one edge; reading it again does not make another */
 static void epoll_edge_quiet_at_eof(struct row *r)
 {
 	unsigned int n_edges = 0;
@@ -177,14 +177,14 @@ static void epoll_edge_quiet_at_eof(struct row *r)
 	wait_edge(ep, 0);
 	while ((n = read(fd, buf, 1)) < 0)
 		wait_edge(ep, 0);
-	peer(r, "pause"); /* the daemon has done all that belongs to it */
+	peer(r, "pause"); /* the daemon has finished with that */
 	while (epoll_wait(ep, &(struct epoll_event){ 0 }, 1, 0) == 1)
 		expect(read(fd, buf, 1) == 0, "no end-of-file: %m");
 	for (unsigned int i = 0; i < 20; i++) {
 		expect(read(fd, buf, 1) == 0, "no end-of-file: %m");
 		n_edges += epoll_wait(ep, &(struct epoll_event){ 0 }, 1, 0) == 1;
 	}
-	/* Who waits long is asked to look again, so there may be one by chance */
+	/* The driver wakes long waits now and then, so there may be one by chance */
 	expect(n_edges < 10, "20 reads of the end-of-file made %u edges", n_edges);
 	peer(r, "connect");
 	peer(r, "send 10");
@@ -205,12 +205,12 @@ static void epoll_level(struct row *r)
 	for (unsigned int i = 0; i < 3; i++)
 		expect(epoll_wait(ep, &event, 1, LIMIT_SECONDS / 2 * 1000) == 1 &&
 			       event.events == EPOLLIN,
-		       "told %#x: %m", event.events);
+		       "reported %#x: %m", event.events);
 	read_all(fd, buf, 20);
 	expect_no_edge(ep, "drained");
 	peer(r, "close");
 	expect(epoll_wait(ep, &event, 1, LIMIT_SECONDS / 2 * 1000) == 1 && event.events == EPOLLHUP,
-	       "told %#x: %m", event.events);
+	       "reported %#x: %m", event.events);
 }
 
 static void epoll_oneshot(struct row *r)
@@ -225,7 +225,7 @@ static void epoll_oneshot(struct row *r)
 	expect_no_edge(ep, "after the one shot");
 	event.events = EPOLLIN | EPOLLONESHOT;
 	expect(epoll_ctl(ep, EPOLL_CTL_MOD, fd, &event) == 0, "epoll_ctl: %m");
-	wait_edge(ep, 10); /* the bytes are there still */
+	wait_edge(ep, 10); /* the bytes are still there */
 	read_all(fd, buf, 10);
 	event.events = EPOLLIN | EPOLLONESHOT;
 	expect(epoll_ctl(ep, EPOLL_CTL_MOD, fd, &event) == 0, "epoll_ctl: %m");
@@ -233,7 +233,7 @@ static void epoll_oneshot(struct row *r)
 	wait_edge(ep, 20);
 }
 
-/* Two that watch one end are both told */
+/* Two epolls that watch one end both get the event */
 static void epoll_two_watch(struct row *r)
 {
 	int fd = row_open(r, O_RDONLY | O_NONBLOCK), other = row_open(r, O_RDONLY | O_NONBLOCK);
@@ -252,7 +252,7 @@ static void epoll_two_watch(struct row *r)
 	}
 }
 
-/* Several writers that use edges over a ring of one page: each is told when there is room */
+/* Several writers that use edges over a ring of one page: each gets one when there is room */
 static void epoll_edge_two_write(struct row *r)
 {
 	int fd[2] = { row_open_echo(r, "small_echo"),

@@ -2,8 +2,8 @@
 /*
  * rows_fault.c - looking at a channel while another call on it sleeps in a page fault
  *
- * A page that userfaultfd(2) keeps away holds a read or write amid its copying, with the lock of its
- * direction. Calls that must not sleep are made in a thread meanwhile; it must end.
+ * A page that userfaultfd(2) withholds stops a read or write in the middle of its copying, with the
+ * lock of its direction held. Meanwhile a thread makes calls that must not sleep; it must end.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -53,7 +53,7 @@ static struct away away_make(size_t bytes)
 	return a;
 }
 
-/* away_give() - bring them back, zeroed */
+/* away_give() - supply the pages, zeroed */
 static void away_give(const struct away *a)
 {
 	struct uffdio_zeropage give = { .range = { .start = (uintptr_t)a->pages,
@@ -95,7 +95,7 @@ static void *look(void *arg)
 	return NULL;
 }
 
-/* expect_look() - what a look tells, and that it does not wait for the page */
+/* expect_look() - what a look reports, and that it does not wait for the page */
 static void expect_look(int fd, short events, int readable)
 {
 	struct looker l = { .fd = fd };
@@ -150,11 +150,11 @@ static void look_while_read_faults(struct row *r)
 
 static void *wait_for_room(void *arg)
 {
-	expect(wait_poll(*(int *)arg, POLLOUT) == POLLOUT, "poll does not tell just POLLOUT");
+	expect(wait_poll(*(int *)arg, POLLOUT) == POLLOUT, "poll does not report just POLLOUT");
 	return NULL;
 }
 
-/* A poller that came while the direction was locked is told all the same */
+/* A poller that came while the direction was locked is woken, too */
 static void poll_comes_while_write_faults(struct row *r)
 {
 	int fd = row_open(r, O_WRONLY), blocking = row_open(r, O_WRONLY);

@@ -78,7 +78,7 @@ static void bad_address(struct row *r)
 	peer(r, "expect 100");
 }
 
-/* edge() - the end of memory: what lies behind is not there */
+/* edge() - the end of memory: the addresses behind it are not mapped */
 static char *edge(void)
 {
 	size_t half = 4 * PIPE_BUF;
@@ -90,7 +90,7 @@ static char *edge(void)
 	return base + half;
 }
 
-/* An atomic write whose bytes are only partly there writes none of them, also across the ring's end */
+/* An atomic write of bytes that are only partly mapped writes none, even across the ring's end */
 static void bad_address_atomic(struct row *r)
 {
 	int fd = row_open(r, O_WRONLY);
@@ -107,7 +107,7 @@ static void bad_address_atomic(struct row *r)
 	peer(r, "expect 100");
 }
 
-/* A longer one has written what was there, and says so */
+/* A longer write has written what was mapped, and says so */
 static void bad_address_amid(struct row *r)
 {
 	int fd = row_open(r, O_WRONLY);

@@ -20,7 +20,7 @@
 
 #define SCRATCH "/tmp/okl4_row"
 
-/* scratch_mount() - a second mount, with options; what an earlier row left there goes away */
+/* scratch_mount() - a second mount, with options; removes what an earlier row left there */
 static int scratch_mount(const char *options)
 {
 	mkdir(SCRATCH, 0755);
@@ -38,7 +38,7 @@ static const char *scratch_node(struct row *r)
 	return path;
 }
 
-/* scratch_umount() - it must go */
+/* scratch_umount() - unmount, which must work */
 static void scratch_umount(void)
 {
 	expect(umount(SCRATCH) == 0, "umount: %m");
@@ -86,7 +86,7 @@ static void expect_node(const char *name, uid_t uid, gid_t gid, unsigned int mod
 	       uid, gid, mode);
 }
 
-/* plain_takes_nothing() - what is root's cannot be read, so not taken, by a plain user */
+/* plain_takes_nothing() - a plain user cannot read, and so cannot take, what belongs to root */
 static void plain_takes_nothing(struct row *r)
 {
 	(void)r;
@@ -107,7 +107,7 @@ static void mount_default_is_closed(struct row *r)
 	scratch_umount();
 }
 
-/* The members of a group may use the nodes, and make none: each could have any channel that way */
+/* A group's members may use the nodes but not make any: so they could get at any channel */
 static void mount_for_a_group(struct row *r)
 {
 	struct stat st;
@@ -120,7 +120,7 @@ static void mount_for_a_group(struct row *r)
 	scratch_umount();
 }
 
-/* plain_has_one() - the channel whose owner it is by the host's word, and no other one */
+/* plain_has_one() - a user may open the channel that the host gives it, and no other one */
 static void plain_has_one(struct row *r)
 {
 	int fd;
@@ -133,7 +133,7 @@ static void plain_has_one(struct row *r)
 	close(fd);
 }
 
-/* The host's configuration gives this channel to user 65534 and group 7, for reading alone */
+/* The host's configuration gives this channel to user 65534 and group 7, only for reading */
 static void mount_host_access(struct row *r)
 {
 	expect(scratch_mount("populate,uid=12,gid=34,mode=666") == 0, "mount: %m");
@@ -144,7 +144,7 @@ static void mount_host_access(struct row *r)
 	expect(in_child(plain_has_one, r) == 0, "as a plain user");
 	expect(unlink(scratch_node(r)) == 0, "unlink: %m");
 	scratch_node(r);
-	expect_node(r->name, 0, 0, 0600); /* mknod: what the caller asks */
+	expect_node(r->name, 0, 0, 0600); /* mknod: what the caller asked for */
 	scratch_umount();
 }
 
@@ -270,7 +270,7 @@ static void mount_read_only(struct row *r)
 	expect_errno(unlink(scratch_node(r)), EROFS);
 	expect_errno(chmod(scratch_node(r), 0644), EROFS);
 	tx = open(scratch_node(r),
-		  O_WRONLY | O_CLOEXEC); /* as any fifo: its bytes are not the disk's */
+		  O_WRONLY | O_CLOEXEC); /* as with any fifo, whose bytes are not on the disk */
 	expect(tx >= 0, "open: %m");
 	peer(r, "connect");
 	send_pattern(tx, 0, 100);
@@ -279,7 +279,7 @@ static void mount_read_only(struct row *r)
 	scratch_umount();
 }
 
-/* mount_as_plain() - must be refused */
+/* mount_as_plain() - a plain user's mount must be refused */
 static void mount_as_plain(struct row *r)
 {
 	(void)r;
@@ -311,7 +311,7 @@ static void mount_twice(struct row *r)
 	peer(r, "expect 100");
 	peer(r, "send 200");
 	peer(r, "taken");
-	read_all(rx, buf, 100); /* one stream, whoever reads */
+	read_all(rx, buf, 100); /* it is one stream for all readers */
 	expect_pattern(buf, 0, 100);
 	close(rx); /* not the last reader */
 	read_all(other, buf, 100);
@@ -350,7 +350,7 @@ static void umount_busy(struct row *r)
 	expect_errno(umount(SCRATCH), EINVAL);
 }
 
-/* umount_lazy() - open files go on, in both ways, until they are closed */
+/* umount_lazy() - open files go on, in both directions, until they are closed */
 static void umount_lazy(struct row *r)
 {
 	char buf[1000];
@@ -377,7 +377,7 @@ static void umount_lazy(struct row *r)
 	scratch_umount();
 }
 
-/* As with unlink, what was written is delivered after the only mount of a channel has gone */
+/* As with unlink, what was written is delivered after a channel's only mount has gone */
 static void umount_delivers(struct row *r)
 {
 	int fd;
@@ -404,7 +404,7 @@ static void shown_in_user_ns(struct row *r)
 	expect(!strcmp(shown, "rw,relatime,uid=65534,gid=65534,mode=640"), "shows %s", shown);
 }
 
-/* The owner is shown as the reader knows users, in whichever user namespace it is */
+/* The owner is shown in the reader's user namespace */
 static void mount_shows_owner_to_reader(struct row *r)
 {
 	expect(scratch_mount("uid=12,gid=34,mode=640") == 0, "mount: %m");
@@ -412,7 +412,7 @@ static void mount_shows_owner_to_reader(struct row *r)
 	scratch_umount();
 }
 
-/* write_text() - write a file of /proc at once */
+/* write_text() - write a file of /proc in one call */
 static void write_text(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
@@ -459,7 +459,7 @@ static void become_1000(struct row *r)
 	scratch_node(r);
 }
 
-/* An id-mapped mount, as containers use them: user 1000 has what is root's on the file system */
+/* An id-mapped mount, as containers use them: root's nodes on the file system are user 1000's */
 static void mount_idmapped(struct row *r)
 {
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_IDMAP };

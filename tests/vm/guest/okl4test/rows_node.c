@@ -125,7 +125,7 @@ static void name_too_long(struct row *r)
 		expect_errno(mkfifo(elsewhere(r, name), 0600), ENAMETOOLONG);
 		expect_errno(open(elsewhere(r, name), O_RDONLY), ENAMETOOLONG);
 	}
-	name[63] = '\0'; /* as long as a channel's name may be, but nobody offers it */
+	name[63] = '\0'; /* as long as a channel's name may be, but there is no such channel */
 	expect_errno(mkfifo(elsewhere(r, name), 0600), ENXIO);
 	expect_errno(open(elsewhere(r, name), O_RDONLY), ENOENT);
 }
@@ -149,7 +149,7 @@ static void unlink_while_open(struct row *r)
 	expect(mkfifo(r->path, 0600) == 0, "making it again: %m");
 }
 
-/* What was written is delivered when nobody has the channel open and no node names it any more */
+/* What was written is delivered even when the channel is closed and its last node is gone */
 static void unlink_delivers(struct row *r)
 {
 	int fd = row_open(r, O_WRONLY);
@@ -163,7 +163,7 @@ static void unlink_delivers(struct row *r)
 	peer(r, "expect %u", ROW_RING_BYTES);
 	peer(r, "eof");
 	peer(r, "close");
-	fd = row_open(r, O_RDWR); /* and then it begins anew */
+	fd = row_open(r, O_RDWR); /* and then a new stream begins */
 	peer(r, "connect");
 	send_pattern(fd, 0, 100);
 	peer(r, "expect 100");

@@ -55,7 +55,7 @@ static void exclusive_ebusy(struct row *r)
 	close(row_open(r, O_RDWR));
 }
 
-/* It is openings that are counted, not descriptors */
+/* Openings are counted, not descriptors */
 static void exclusive_dup(struct row *r)
 {
 	int rx = row_open(r, O_RDWR), copy = dup(rx), tx;
@@ -72,7 +72,7 @@ static void exclusive_dup(struct row *r)
 	tx = row_open(r, O_WRONLY); /* one reader and one writer */
 	expect_errno(open(r->path, O_RDWR), EBUSY);
 	close(rx);
-	expect_errno(open(r->path, O_RDWR), EBUSY); /* and that has not taken the reader's place */
+	expect_errno(open(r->path, O_RDWR), EBUSY); /* and that did not take the reader's place */
 	rx = row_open(r, O_RDONLY);
 	close(tx);
 }

@@ -15,7 +15,7 @@
 #include "pattern.h"
 #include "rows.h"
 
-/* What poll(3) is made of; newer architectures have only the latter */
+/* The system calls behind poll(3); newer architectures have only the latter */
 #ifdef SYS_poll
 #define POLL_NUMBER SYS_poll
 #else
@@ -37,7 +37,7 @@ static void expect_poll(int fd, short wanted)
 
 /**
  * struct poller - a thread that sleeps in poll(2)
- * @thread: it
+ * @thread: handle
  * @fd: what it polls
  * @events: for what
  * @tid: its thread id, once it runs
@@ -65,7 +65,7 @@ static void poll_in(struct row *r)
 	peer(r, "connect");
 	expect_poll(fd, 0);
 	peer(r, "send 10");
-	expect(wait_poll(fd, POLLIN) == POLLIN, "poll does not tell just POLLIN");
+	expect(wait_poll(fd, POLLIN) == POLLIN, "poll does not report just POLLIN");
 	read_all(fd, buf, 10);
 	expect_poll(fd, 0);
 }
@@ -78,7 +78,7 @@ static void poll_out(struct row *r)
 	expect_poll(fd, 0);
 	peer(r, "connect");
 	peer(r, "skip %u", ROW_RING_BYTES);
-	expect(wait_poll(fd, POLLOUT) == POLLOUT, "poll does not tell just POLLOUT");
+	expect(wait_poll(fd, POLLOUT) == POLLOUT, "poll does not report just POLLOUT");
 }
 
 static void poll_hup(struct row *r)
@@ -88,8 +88,8 @@ static void poll_hup(struct row *r)
 	peer(r, "connect");
 	peer(r, "send 10");
 	peer(r, "close");
-	expect(wait_poll(fd, 0) == POLLHUP, "poll does not tell POLLHUP");
-	expect_poll(fd, POLLIN | POLLHUP); /* there are bytes still */
+	expect(wait_poll(fd, 0) == POLLHUP, "poll does not report POLLHUP");
+	expect_poll(fd, POLLIN | POLLHUP); /* there are still bytes */
 	read_all(fd, buf, 10);
 	expect(poll_now(fd, POLLIN) & POLLHUP, "POLLHUP goes away");
 	peer(r, "connect");
@@ -104,7 +104,7 @@ static void poll_err(struct row *r)
 
 	peer(r, "connect");
 	peer(r, "close");
-	expect(wait_poll(fd, 0) == POLLERR, "poll does not tell POLLERR");
+	expect(wait_poll(fd, 0) == POLLERR, "poll does not report POLLERR");
 	peer(r, "connect");
 	while (poll_now(fd, 0) & POLLERR)
 		sched_yield(); /* ends by alarm(2) if POLLERR stays */

@@ -157,7 +157,7 @@ static void read_new_opener_waits(struct row *r)
 	sleeps_until_sent(r, fd);
 }
 
-/* left_behind() - a peer that came while the row read, and left after it had closed */
+/* left_behind() - a peer came while the row read, and left after the row had closed */
 static void left_behind(struct row *r)
 {
 	int tx = row_open(r, O_WRONLY), rx = row_open(r, O_RDONLY);
@@ -167,19 +167,19 @@ static void left_behind(struct row *r)
 	peer(r, "expect 10"); /* it is there */
 	close(rx);
 	peer(r, "close");
-	expect(wait_poll(tx, 0) & POLLERR, "poll does not tell POLLERR");
-	peer(r, "pause"); /* the daemon has done all that belongs to it: one thread does both */
+	expect(wait_poll(tx, 0) & POLLERR, "poll does not report POLLERR");
+	peer(r, "pause"); /* the daemon has finished with that: one thread does both */
 	close(tx);
 }
 
-/* As with a fifo, who comes later is not met by the end of a stream that others have left */
+/* As with a fifo, a reader that opens later does not get the end of an earlier stream */
 static void read_new_opener_no_stale_eof(struct row *r)
 {
 	int fd;
 
 	left_behind(r);
 	fd = row_open(r, O_RDONLY);
-	expect(poll_now(fd, POLLIN) == 0, "poll tells of an end that was others'");
+	expect(poll_now(fd, POLLIN) == 0, "poll reports the end of an earlier stream");
 	sleeps_until_sent(r, fd);
 	peer(r, "close");
 	expect(read(fd, buf, 1) == 0, "no end-of-file: %m");
@@ -204,7 +204,7 @@ static void read_eof_of_missed_stream(struct row *r)
 #define N_UNITS    20000U
 #define UNIT_BYTES 4U
 
-/* reader_child() - read units until the mark, note each in the shared table */
+/* reader_child() - read units until the mark, and record each one in the shared table */
 static void reader_child(int fd, unsigned char *seen)
 {
 	uint32_t unit;

@@ -49,7 +49,7 @@ static void exec_cat(struct image *image)
 	image->in = in[1];
 }
 
-/* end_image() - let it end, well */
+/* end_image() - end the program, which must exit with 0 */
 static void end_image(struct image *image)
 {
 	int status;
@@ -69,7 +69,7 @@ static void exec_keeps_open(struct row *r)
 	exec_cat(&image);
 	send_pattern(fd, 0, 100);
 	close(fd);
-	fd = row_open(r, O_WRONLY); /* had it been the last, this would be another stream */
+	fd = row_open(r, O_WRONLY); /* after the last close, this would be another stream */
 	send_pattern(fd, 100, 100);
 	close(fd);
 	peer(r, "expect 200");
@@ -88,7 +88,7 @@ static void exec_closes_cloexec(struct row *r)
 	send_pattern(fd, 0, 100);
 	close(fd);
 	peer(r, "expect 100");
-	peer(r, "eof"); /* though that process lives */
+	peer(r, "eof"); /* although that process lives */
 	end_image(&image);
 }
 
@@ -110,7 +110,7 @@ static void send_fd(int sock, int fd)
 	expect(sendmsg(sock, &msg, 0) == 1, "sendmsg: %m");
 }
 
-/* A descriptor that is on its way in a socket keeps the end open, too */
+/* A descriptor that is under way in a socket keeps the end open, too */
 static void close_passed(struct row *r)
 {
 	int fd = row_open(r, O_WRONLY), pair[2];
@@ -129,7 +129,7 @@ static void close_passed(struct row *r)
 	peer(r, "eof");
 }
 
-/* The end closes with its last opener, whichever that is */
+/* The end closes when its last opener closes */
 static void several_openers(struct row *r)
 {
 	int rx[3], tx[3];
@@ -156,7 +156,7 @@ static void several_openers(struct row *r)
 	expect_pattern(buf, 300, 100);
 }
 
-/* Several wait, and what comes goes to one of them, whole */
+/* Several readers wait; what comes goes to one of them, whole */
 static void several_blocked_readers(struct row *r)
 {
 	struct async a[4];
@@ -182,7 +182,7 @@ static void several_blocked_readers(struct row *r)
 
 #define N_RECORDS 300U
 
-/* At most PIPE_BUF, and no divisor of the ring */
+/* At most PIPE_BUF, and not a divisor of the ring's size */
 #define RECORD_BYTES 2999U
 
 /* record_parts() - one record as a gather list of uneven parts */
@@ -199,7 +199,7 @@ static unsigned int record_parts(struct iovec *iov, char *record)
 	return 5;
 }
 
-/* gather_child() - write records of one letter by writev(2), waiting in poll(2) if need be */
+/* gather_child() - write records of one letter with writev(2), waiting in poll(2) if necessary */
 static void gather_child(int fd, unsigned int who)
 {
 	char record[RECORD_BYTES];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * rows_signal.c - signals that interrupt, that are sent, and that are asked for
+ * rows_signal.c - signals that interrupt calls, SIGPIPE, and SIGIO
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -60,7 +60,7 @@ static void read_sa_restart(struct row *r)
 	expect_pattern(buf, 0, 100);
 }
 
-/* A write that has moved something tells how much; one that has not begins again */
+/* A write that has moved something says how much; one that has not is restarted */
 static void write_sa_restart(struct row *r)
 {
 	int fd = row_open(r, O_WRONLY);
@@ -99,7 +99,7 @@ static void write_atomic_eintr(struct row *r)
 	peer(r, "expect %u", ROW_RING_BYTES);
 }
 
-/* write_to_nobody() - in a child: SIGPIPE as it is by default */
+/* write_to_nobody() - in a child, where SIGPIPE has its default action */
 static void write_to_nobody(struct row *r)
 {
 	int fd = row_open(r, O_WRONLY);
@@ -116,7 +116,7 @@ static void sigpipe_ends(struct row *r)
 
 	peer(r, "connect");
 	peer(r, "close");
-	expect(wait_poll(fd, POLLERR) & POLLERR, "poll does not tell POLLERR");
+	expect(wait_poll(fd, POLLERR) & POLLERR, "poll does not report POLLERR");
 	pid = fork();
 	expect(pid >= 0, "fork: %m");
 	if (pid == 0)
@@ -125,7 +125,7 @@ static void sigpipe_ends(struct row *r)
 	expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE, "it ended with %#x", status);
 }
 
-/* A write that moved something before the reader went says how much, and sends SIGPIPE all the same */
+/* A write that moved something before the reader went says how much, and still sends SIGPIPE */
 static void sigpipe_after_part(struct row *r)
 {
 	int fd = row_open(r, O_WRONLY);
@@ -134,14 +134,14 @@ static void sigpipe_after_part(struct row *r)
 	struct async a;
 
 	peer(r, "connect");
-	peer(r, "pause"); /* it reads no more: its socket fills, then the ring */
+	peer(r, "pause"); /* it stops reading: its socket fills up, then the ring */
 	async_start(&a, true, fd, calloc(1, bytes), bytes);
 	async_wait_blocked(&a);
 	expect(*caught == 0, "SIGPIPE came early");
 	peer(r, "close");
 	expect(async_join(&a) > 0 && a.result < (ssize_t)bytes, "write returned %zd: %m", a.result);
 	while (*caught == 0)
-		sched_yield(); /* to whichever thread; ends by alarm(2) */
+		sched_yield(); /* any thread may get it; ends by alarm(2) */
 	expect(*caught == 1, "SIGPIPE was caught %d times", *caught);
 }
 
@@ -161,7 +161,7 @@ static pid_t killed_child(bool writes, int fd)
 	return pid;
 }
 
-/* Who is killed in the middle of a call is gone at once, and his end closes as by close(2) */
+/* A process that is killed in the middle of a call ends at once; its end closes as by close(2) */
 static void killed_while_blocked(struct row *r)
 {
 	int rx = row_open(r, O_RDONLY), tx = row_open(r, O_WRONLY), status;
@@ -208,7 +208,7 @@ static unsigned long long n_written(const char *channel)
 	return n;
 }
 
-/* A write of gigabytes that never has to wait ends all the same when its process is killed */
+/* A write of gigabytes that never has to wait still ends when its process is killed */
 static void killed_in_bulk(struct row *r)
 {
 	const size_t bytes = 0x7ffff000; /* what Linux takes in one call */
@@ -234,7 +234,7 @@ static void killed_in_bulk(struct row *r)
 	expect(n_written("discard") - before < bytes, "it has written all before it ended");
 }
 
-/* watch_sigio() - ask for SIGIO; Return: how often it was caught */
+/* watch_sigio() - ask for SIGIO; Return: the counter of those caught */
 static volatile int *watch_sigio(int fd)
 {
 	volatile int *caught = catch_signal(SIGIO);
@@ -262,7 +262,7 @@ static void sigio_read(struct row *r)
 		peer(r, "send 10");
 		wait_caught(caught, before);
 		while (read(fd, buf, sizeof(buf)) <
-		       0) /* the signal may be of the other direction */
+		       0) /* the signal may be about the other direction */
 			expect(errno == EAGAIN, "read: %m");
 	}
 	before = *caught;
@@ -293,7 +293,7 @@ static void sigio_write(struct row *r)
 		sched_yield();
 }
 
-/* n_pings() - how often the driver has asked the host whether it is there */
+/* n_pings() - how many PINGs the driver has sent */
 static unsigned long n_pings(void)
 {
 	unsigned long n = 0;
@@ -313,7 +313,7 @@ static unsigned long n_pings(void)
 	return n;
 }
 
-/* While one waits, the host is asked now and then whether it is there; that is no event */
+/* While a process waits, the driver pings the host now and then; that raises no SIGIO */
 static void sigio_quiet(struct row *r)
 {
 	int fd = row_open(r, O_RDWR);
@@ -326,10 +326,10 @@ static void sigio_quiet(struct row *r)
 	n = *caught;
 	while (n_pings() < before + 3)
 		sched_yield();
-	expect(*caught == n, "SIGIO came %d times for nothing", *caught - n);
+	expect(*caught == n, "SIGIO came %d times without a reason", *caught - n);
 }
 
-/* Closing an open file ends what it has asked for */
+/* Closing an open file ends its SIGIO */
 static void sigio_ends_at_close(struct row *r)
 {
 	int rx = row_open(r, O_RDONLY), both = row_open(r, O_RDWR), before, on = 1;

@@ -69,7 +69,7 @@ static void sendfile_in(struct row *r)
 	peer(r, "drained");
 }
 
-/* spliced_socket() - okl4fs to a socket, by way of a pipe: a proxy without a copy in user space */
+/* spliced_socket() - okl4fs to a socket through a pipe: a proxy without a copy in user space */
 static void spliced_socket(struct row *r)
 {
 	int fd = row_open(r, O_RDONLY), ends[2], pair[2];
@@ -126,7 +126,7 @@ static void splice_refuses(struct row *r)
 	loff_t offset = 0;
 
 	expect(pipe(ends) == 0, "pipe: %m");
-	/* one of the two must be a pipe of the kernel's own */
+	/* one of the two must be a pipe of the kernel */
 	expect_errno(splice(rx, NULL, tx, NULL, 100, 0), EINVAL);
 	expect_errno(splice(rx, &offset, ends[1], NULL, 100, 0), EINVAL);
 	expect_errno(splice(ends[0], NULL, tx, &offset, 100, 0), EINVAL);
@@ -142,13 +142,13 @@ static void splice_epipe(struct row *r)
 	expect(pipe(ends) == 0, "pipe: %m");
 	peer(r, "connect");
 	peer(r, "close");
-	expect(wait_poll(tx, POLLERR) & POLLERR, "poll does not tell POLLERR");
+	expect(wait_poll(tx, POLLERR) & POLLERR, "poll does not report POLLERR");
 	write_all(ends[1], buf, 100);
 	expect_errno(splice(ends[0], NULL, tx, NULL, 100, 0), EPIPE);
 	expect(*caught == 1, "SIGPIPE was caught %d times", *caught);
 }
 
-/* sendfile_out() - as from a fifo, it takes a pipe: EINVAL to anything that is none */
+/* sendfile_out() - as from a fifo, it needs a pipe: EINVAL to anything else */
 static void sendfile_out(struct row *r)
 {
 	int rx = row_open(r, O_RDONLY), file = scratch_file();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * rows_uring.c - io_uring(7): reads, writes and polls that wait without holding up who submits them
+ * rows_uring.c - io_uring(7): reads, writes and polls that wait without blocking the submitter
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -33,7 +33,7 @@ static struct io_uring_sqe *new_sqe(struct io_uring *ring)
 	return sqe;
 }
 
-/* submit() - hand over all that was filled; it must return at once, whatever has to wait */
+/* submit() - submit all filled entries; it must return at once even if they have to wait */
 static void submit(struct io_uring *ring, uint64_t mark)
 {
 	int n;
@@ -189,13 +189,13 @@ static void uring_nowait(struct row *r)
 }
 
 /*
- * expect_cancels() - a call that waits can be given up
+ * expect_cancels() - a call that waits can be cancelled
  * @wanted_mark: its mark
  *
- * While a worker is at the call, one may have to ask again. -ENOENT comes when the worker does not
- * own to it yet: io_uring looks among the calls that wait for a worker first, then among the workers.
- * -EALREADY comes when it does: if it waits in the call it is interrupted, but if it is about to leave
- * the call to a poll, it does that.
+ * While a worker runs the call, the request may have to be repeated. -ENOENT comes before the
+ * worker is known to have the call: io_uring looks first among the calls that wait for a worker,
+ * then among the workers. -EALREADY comes afterwards: a worker that waits in the call is
+ * interrupted, but one that is about to leave the call to a poll does so.
  */
 static void expect_cancels(struct io_uring *ring, uint64_t wanted_mark)
 {
@@ -224,7 +224,7 @@ static void expect_cancels(struct io_uring *ring, uint64_t wanted_mark)
 	}
 }
 
-/* cancels() - a call that waits is given up, and has taken or written nothing */
+/* cancels() - a call that waits is cancelled, and has taken or written nothing */
 static void cancels(struct row *r, unsigned int flags)
 {
 	int rx = row_open(r, O_RDONLY), tx = row_open(r, O_WRONLY);
@@ -240,7 +240,7 @@ static void cancels(struct row *r, unsigned int flags)
 	peer(r, "connect");
 	peer(r, "skip %u", ROW_RING_BYTES);
 	peer(r, "send 10");
-	read_all(rx, buf, 10); /* nobody else has taken any */
+	read_all(rx, buf, 10); /* the cancelled read took none */
 	expect_pattern(buf, 0, 10);
 	close(tx);
 	peer(r, "eof"); /* nothing came of the write */
@@ -257,7 +257,7 @@ static void uring_cancel_async(struct row *r)
 	cancels(r, IOSQE_ASYNC);
 }
 
-/* An io_uring that goes away takes with it what waits in it */
+/* When an io_uring goes away, the calls that wait in it end */
 static void uring_exit_while_waiting(struct row *r)
 {
 	int rx = row_open(r, O_RDONLY), tx = row_open(r, O_WRONLY);
@@ -270,7 +270,7 @@ static void uring_exit_while_waiting(struct row *r)
 	io_uring_queue_exit(&ring);
 	close(tx);
 	peer(r, "eof");
-	/* The kernel lets go of the files when it has cancelled all: then nobody reads any more */
+	/* Once the kernel has cancelled everything it lets go of the files: the reader is gone */
 	close(rx);
 	rx = row_open(r, O_RDONLY);
 	peer(r, "send 10");
@@ -305,7 +305,7 @@ static void uring_poll(struct row *r)
 	submit(&ring, 4);
 	peer(r, "close");
 	seen = completed(&ring, NULL, NULL);
-	expect(seen == POLLHUP, "poll tells %#x", (unsigned int)seen);
+	expect(seen == POLLHUP, "poll reports %#x", (unsigned int)seen);
 	io_uring_queue_exit(&ring);
 }
 
@@ -324,7 +324,7 @@ static void uring_poll_multi(struct row *r)
 		size_t got = 0;
 
 		peer(r, "send 100");
-		while (got < 100) { /* a completion may come of what was read before */
+		while (got < 100) { /* a completion may be about bytes that were read before */
 			ssize_t n;
 
 			result = completed(&ring, &mark, &flags);
@@ -338,7 +338,7 @@ static void uring_poll_multi(struct row *r)
 	}
 	io_uring_prep_poll_remove(new_sqe(&ring), 1);
 	submit(&ring, 2);
-	do { /* what it had told before may stand in between */
+	do { /* earlier completions may come first */
 		result = completed(&ring, &mark, &flags);
 	} while (mark == 1 && (flags & IORING_CQE_F_MORE));
 	expect(mark == 2 ? result == 0 : result == -ECANCELED, "%llu: %d", (unsigned long long)mark,
@@ -375,7 +375,7 @@ static void uring_vectors_linked(struct row *r)
 #define STREAM_BYTES (1U << 20)
 #define UNIT         8192U
 
-/* Both directions at once, one call of each under way at a time, over an echo */
+/* Both directions at once over an echo, with one call of each under way at a time */
 static void uring_stream(struct row *r)
 {
 	int fd = row_open_echo(r, "echo");
@@ -409,7 +409,7 @@ static void uring_stream(struct row *r)
 	io_uring_queue_exit(&ring);
 }
 
-/* Many reads wait at a time; each byte goes to one of them, and all of them are told at the end */
+/* Many reads wait at once; each byte goes to one of them, and all of them get the end-of-file */
 static void uring_many_reads(struct row *r)
 {
 	int fd = row_open(r, O_RDONLY);

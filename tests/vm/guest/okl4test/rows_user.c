@@ -83,7 +83,7 @@ static void permissions_of_group_and_owner(struct row *r)
 	expect(in_child(plain_reads, r) == 0, "the group, mode 0040");
 	expect(chmod(r->path, 0200) == 0 && chown(r->path, PLAIN_USER, 0) == 0, "chown: %m");
 	expect(in_child(plain_writes, r) == 0, "the owner, mode 0200");
-	/* the owner's bits count for the owner, also when others may more */
+	/* the owner's bits count for the owner, even if others may do more */
 	expect(chmod(r->path, 0066) == 0, "chmod: %m");
 	expect(in_child(plain_none, r) == 0, "the owner, mode 0066");
 }

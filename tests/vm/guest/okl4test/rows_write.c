@@ -21,8 +21,8 @@
 static char buf[4 * ROW_RING_BYTES];
 
 /*
- * A client that does not read takes what fits its socket, so only a channel that nobody has joined
- * yet has a ring that stays full.
+ * A client that does not read takes what fits its socket, so only a channel without a client has a
+ * ring that stays full.
  */
 
 static void write_before_first_open(struct row *r)
@@ -125,7 +125,7 @@ static int gone_reader(struct row *r)
 
 	peer(r, "connect");
 	peer(r, "close");
-	expect(wait_poll(fd, POLLERR) & POLLERR, "poll does not tell POLLERR");
+	expect(wait_poll(fd, POLLERR) & POLLERR, "poll does not report POLLERR");
 	return fd;
 }
 
@@ -139,8 +139,8 @@ static void write_epipe(struct row *r)
 	expect_errno(write(fd, buf, sizeof(buf)), EPIPE);
 	set_nonblock(fd, true);
 	expect_errno(write(fd, buf, 1), EPIPE);
-	peer(r, "connect"); /* it is back: writing goes on */
-	expect(wait_poll(fd, POLLOUT) & POLLOUT, "poll does not tell POLLOUT");
+	peer(r, "connect"); /* the peer is back: writing goes on */
+	expect(wait_poll(fd, POLLOUT) & POLLOUT, "poll does not report POLLOUT");
 	send_pattern(fd, 0, 100);
 	peer(r, "expect 100");
 }
@@ -166,20 +166,20 @@ static void write_epipe_wakes_sleeper(struct row *r)
 	ssize_t n;
 
 	peer(r, "connect");
-	peer(r, "pause"); /* it reads no more: its socket fills, then the ring */
+	peer(r, "pause"); /* it stops reading: its socket fills up, then the ring */
 	async_start(&a, true, fd, calloc(1, 8U << 20), 8U << 20);
 	async_wait_blocked(&a);
 	peer(r, "close");
 	n = async_join(&a);
 	/* A write that moved something says how much; the next one says why it stopped. */
 	expect(n > 0 || (n == -1 && errno == EPIPE), "write returned %zd: %m", n);
-	expect(n < (ssize_t)(8U << 20), "all was written to nobody");
+	expect(n < (ssize_t)(8U << 20), "everything was written although nobody reads");
 	expect_errno(write(fd, buf, 1), EPIPE);
 }
 
 #define N_RECORDS 400U
 
-/* At most PIPE_BUF, and no divisor of the ring: most of them find a part of the room they need */
+/* At most PIPE_BUF, not a divisor of the ring: most writes find only part of the room they need */
 #define RECORD_BYTES 3001U
 
 /* writer_child() - write records of one letter */

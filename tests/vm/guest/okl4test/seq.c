@@ -2,11 +2,11 @@
 /*
  * seq.c - records with sequence numbers through an echo
  *
- * A writer sends records 0, 1, 2, ... of random lengths; a reader takes them back and holds each
- * against what it must be. A byte that is lost, doubled or out of order breaks the framing or the
- * number of the next record, and that is told. `progress` lines let somebody outside do harm at a
- * known place in the stream. What an earlier run has left in the echo is skipped: the stream begins
- * with a mark of this run's own.
+ * A writer sends records 0, 1, 2, ... of random lengths; a reader takes them back and compares
+ * each with what it must be. A byte that is lost, doubled or out of order breaks the framing or the
+ * number of the next record, which is reported. `progress` lines let a test interfere at a known
+ * place in the stream. What an earlier run left in the echo is skipped: the stream begins with a
+ * mark of this run.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -38,7 +38,7 @@ struct record {
  * @records: how many
  * @max: longest payload
  * @seed: of lengths and payloads
- * @progress: print a line each so many records; 0: never
+ * @progress: print a line after each that many records; 0: never
  * @mark: what the stream begins with
  * @ahead: bytes read, of which those from @from to @to are not used yet
  */
@@ -72,7 +72,7 @@ static void *seq_write(void *arg)
 	return NULL;
 }
 
-/* refill() - read on when all is used; Return: false at an end-of-file */
+/* refill() - read more when everything is used; Return: false at an end-of-file */
 static bool refill(struct seq *seq)
 {
 	ssize_t n;
@@ -104,7 +104,7 @@ static void take(struct seq *seq, void *buf, size_t bytes)
 /*
  * skip_to_mark() - read until this run's mark has come
  *
- * An end-of-file that nobody has taken yet may come first: that of an earlier run's writer.
+ * The end-of-file of an earlier run's writer may come first.
  */
 static void skip_to_mark(struct seq *seq)
 {

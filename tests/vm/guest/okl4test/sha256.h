@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * sha256.h - SHA-256 (FIPS 180-4), since the static test program has no library for it
+ * sha256.h - SHA-256 (FIPS 180-4), since the static test program is linked with no library
  */
 #ifndef OKL4TEST_SHA256_H
 #define OKL4TEST_SHA256_H
@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 /**
- * struct sha256 - a hash in the making; private
+ * struct sha256 - the state of a hash; private
  * @state: the eight words
  * @bytes: hashed so far
  * @block: the bytes that do not fill a block yet

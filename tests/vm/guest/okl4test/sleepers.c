@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * sleepers.c - who sleeps on a channel when its device goes away, and what they find
+ * sleepers.c - threads that sleep on a channel when its device goes away, and what they get
  *
  * The channel's host end must neither write nor read. Several threads of every kind go to sleep on
- * it; when all of them sleep, `asleep` is printed, and somebody outside takes the device away. Each
+ * it; when all of them sleep, `asleep` is printed, and the test takes the device away. Each one
  * must wake up with what the fifo's table says. Then the open descriptors and new opens are tried,
- * `gone` is printed, and after the next line from stdin, when the device is back, all is to be well.
+ * and `gone` is printed. After the next line from stdin the device is back and all must work.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -35,7 +35,7 @@
  * @tid: for /proc
  * @result: what its call returned
  * @error: errno of it
- * @events: (poll and the like) EPOLL* that it told
+ * @events: (poll and the like) EPOLL* that it reported
  */
 struct sleeper {
 	const struct kind *kind;
@@ -51,7 +51,7 @@ struct sleeper {
  * struct kind - a way to sleep
  * @name: for messages
  * @number: its system call
- * @polls: it waits for readiness, and must be told HUP and ERR; else its call must say EIO
+ * @polls: it waits for readiness and must get HUP and ERR; else its call must fail with EIO
  * @call: makes the call, and fills in @events
  */
 struct kind {
@@ -82,7 +82,7 @@ static long call_poll(struct sleeper *s)
 	return n;
 }
 
-/* epoll() - the two kinds of epoll; @flags: EPOLLET or 0 */
+/* epoll() - level-triggered or edge-triggered; @flags: EPOLLET or 0 */
 static long epoll(struct sleeper *s, uint32_t flags)
 {
 	struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | flags };
@@ -106,7 +106,7 @@ static long call_epoll_edge(struct sleeper *s)
 	return epoll(s, EPOLLET);
 }
 
-/* call_select() - readable is HUP or ERR or bytes, writable is ERR or room: there are neither */
+/* call_select() - HUP or ERR make it readable, ERR writable; there are no bytes and no room */
 static long call_select(struct sleeper *s)
 {
 	fd_set in, out;
@@ -186,7 +186,7 @@ static void start(struct sleeper *s)
 	}
 }
 
-/* check() - wait for a sleeper to wake up, and see what it was told */
+/* check() - wait for a sleeper to wake up, and check what it got */
 static void check(struct sleeper *s)
 {
 	struct timespec end;
@@ -205,7 +205,7 @@ static void check(struct sleeper *s)
 		       s->result, strerror(s->error));
 }
 
-/* open_node() - open a channel's node, made if there is none */
+/* open_node() - open a channel's node, made if necessary */
 static int open_node(const char *path, int flags)
 {
 	int fd;
@@ -260,7 +260,7 @@ static void check_gone(const char *path, int fd, int drain)
 	expect_errno(open(path, O_RDWR), ENXIO);
 	expect_errno(open(path, O_RDONLY | O_NONBLOCK), ENXIO);
 
-	/* It is another channel, and channels go one after the other. */
+	/* This is another channel, and channels go one after the other. */
 	wait_poll(drain, 0);
 	expect((poll_now(drain, POLLIN) & (both | POLLIN)) == (both | POLLIN), "poll: not IN");
 	expect_errno(write(drain, "x", 1), EIO);
@@ -269,7 +269,7 @@ static void check_gone(const char *path, int fd, int drain)
 	expect_errno(read(drain, buf, 1), EIO);
 }
 
-/* check_back() - and when it is back: new opens work, and what is open goes on */
+/* check_back() - when the device is back, new opens work, and what is open goes on */
 static void check_back(const char *path, int fd, int drain)
 {
 	int other = open(path, O_RDWR | O_CLOEXEC);
@@ -282,7 +282,7 @@ static void check_back(const char *path, int fd, int drain)
 	expect_errno(read(fd, &(char){ 0 }, 1), EAGAIN);
 	expect_errno(write(fd, "x", 1), EAGAIN);
 	close(other);
-	write_all(drain, "back", 4); /* to whoever is at the other end of it */
+	write_all(drain, "back", 4); /* to the peer of that channel */
 }
 
 int cmd_sleepers(char **argv)

@@ -2,13 +2,13 @@
 /*
  * speed.c - measuring over one open target, by commands from stdin
  *
- * Both ends run `okl4test peer TARGET` and get matching commands, one a line:
+ * Both ends run `okl4test peer TARGET` and get matching commands, one per line:
  *   source PIECE BYTES     write BYTES in calls of PIECE; answers with the rate of the writer
  *   sink PIECE BYTES       read BYTES in calls of at most PIECE; answers with that of the reader
  *   ping PIECE COUNT       COUNT times: write PIECE, read PIECE; answers with the round trip
  *   pong PIECE COUNT       COUNT times: read PIECE, write PIECE
- * Each answers one line: "done", "done MIBS mib_s" or "done P50 P99 us". The reader takes the rate
- * from its first bytes to its last, so that the start of the other end is not in it.
+ * Each answers with one line: "done", "done MIBS mib_s" or "done P50 P99 us". The reader measures
+ * from its first bytes to its last, so that the start of the other end is not included.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -31,7 +31,7 @@ static void tell_rate(uint64_t bytes, uint64_t start)
 	       (double)bytes / 1048576.0 * 1e9 / (double)(now_ns() - start + 1));
 }
 
-/* source() - write @bytes in calls of @piece, and tell the rate */
+/* source() - write @bytes in calls of @piece, and print the rate */
 static void source(struct target *t, size_t piece, uint64_t bytes)
 {
 	uint64_t start = now_ns();
@@ -41,7 +41,7 @@ static void source(struct target *t, size_t piece, uint64_t bytes)
 	tell_rate(bytes, start);
 }
 
-/* sink() - read @bytes in calls of at most @piece, and tell the rate */
+/* sink() - read @bytes in calls of at most @piece, and print the rate */
 static void sink(struct target *t, size_t piece, uint64_t bytes)
 {
 	uint64_t start = 0, first = 0, done = 0;
@@ -103,7 +103,7 @@ static const struct {
 	void (*run)(struct target *t, size_t piece, uint64_t amount);
 } verbs[] = { { "source", source }, { "sink", sink }, { "ping", ping }, { "pong", pong } };
 
-/* obey() - carry out one line */
+/* obey() - carry out one command line */
 static void obey(struct target *t, const char *line)
 {
 	char verb[16], piece[32], amount[32];

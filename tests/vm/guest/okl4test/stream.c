@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * stream.c - a pattern one way or both ways at once, hashed at both ends
+ * stream.c - a pattern in one direction or both at once, hashed at both ends
  *
- * Each way has a thread. The reader holds every byte against the pattern, so that a fault is told
- * with its place, and hashes what came; the writer hashes what it wrote. Whoever started both ends
- * compares the hashes.
+ * There is one thread per direction. The reader compares every byte with the pattern, so that a
+ * fault is reported with its place, and hashes what came; the writer hashes what it wrote. The test
+ * that started both ends compares the hashes.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -24,7 +24,7 @@
 /**
  * struct way - one direction of a stream
  * @target: shared by both
- * @bytes: how many; UINT64_MAX reads up to the end
+ * @bytes: how many; UINT64_MAX: read until the end
  * @seed: of the pattern
  * @piece: length of each call; 0: random, 1 byte to MAX_PIECE
  * @progress: print a line each time this many bytes have moved; 0: never

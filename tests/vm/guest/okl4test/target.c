@@ -14,7 +14,7 @@
 #include "target.h"
 #include "util.h"
 
-/* connect_unix() - a connected socket; waits within the limit for somebody to listen */
+/* connect_unix() - a connected socket; waits for a listener, within the limit */
 static int connect_unix(const char *path)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
@@ -32,7 +32,7 @@ static int connect_unix(const char *path)
 	return fd;
 }
 
-/* open_node() - open a node, making it when it is not there */
+/* open_node() - open a node; make it if necessary */
 static int open_node(const char *path, int flags)
 {
 	int fd = open(path, flags | O_CLOEXEC);

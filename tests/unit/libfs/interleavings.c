@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * explorer.c - every interleaving of two threads, at each access to shared memory
+ * interleavings.c - every interleaving of two threads, at each access to shared memory
  *
- * A run goes from the start to an end by a list of choices. explore() runs again and again, each
+ * A run goes from the start to an end by a list of choices. try_interleavings() runs again and again, each
  * time with the next list in depth-first order, until there is none left. What a coroutine does
  * depends only on what it loaded, so a hash of all that a thread has loaded stands for its local
  * state.
@@ -16,7 +16,7 @@
 
 #include <libfs/platform.h>
 
-#include "explorer.h"
+#include "interleavings.h"
 
 #define MAX_DEPTH   400
 #define MAX_STORES  12
@@ -108,7 +108,7 @@ void step_store(void *at, unsigned int bytes, uint64_t value, bool release)
 	}
 	stop_before(STORE);
 	if (t->n_buffered == MAX_STORES)
-		cr_assert_fail("a thread stores more than the explorer was made for");
+		cr_assert_fail("a thread makes more than MAX_STORES stores");
 	t->buffer[t->n_buffered++] = (struct store){ at, bytes, value, release };
 	t->seen = mix_hash(t->seen, 1);
 }
@@ -121,14 +121,14 @@ void step_fence(void)
 	thread[running].seen = mix_hash(thread[running].seen, 2);
 }
 
-void explorer_notify(void)
+void interleaved_notify(void)
 {
 	stop_before(NOTIFY);
 	thread[1 - running].n_notified = 1;
 	thread[running].seen = mix_hash(thread[running].seen, 3);
 }
 
-void explorer_sleep(void)
+void interleaved_sleep(void)
 {
 	stop_before(SLEEP);
 	thread[running].n_notified = 0;
@@ -301,7 +301,7 @@ static unsigned int run_once(unsigned int known, struct outcome *outcome)
 	return depth;
 }
 
-void explore(const struct scenario *scenario, struct outcome *outcome)
+void try_interleavings(const struct scenario *scenario, struct outcome *outcome)
 {
 	unsigned int depth = 0, who;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * party.c - one side of a busy channel
+ * busy_side.c - one side of a busy channel
  */
 #include <errno.h>
 #include <poll.h>
@@ -10,13 +10,13 @@
 
 #include <libfs/checked.h>
 
-#include "party.h"
+#include "busy_side.h"
 
 #define BLOCK_BYTES 65536
 
-/* struct work - the state of a running party */
+/* struct work - the state of a running side */
 struct work {
-	struct party *p;
+	struct busy_side *p;
 	uint64_t state;
 	uint8_t block[BLOCK_BYTES];
 	uint8_t taken[BLOCK_BYTES];
@@ -79,7 +79,7 @@ static void refill_block(struct work *w)
 	w->block_used = 0;
 }
 
-static void party_notify(struct work *w)
+static void side_notify(struct work *w)
 {
 	w->p->report->n_notified++;
 	if (eventfd_write(w->p->wake_peer, 1))
@@ -94,8 +94,8 @@ static void problem(struct work *w, const char *what, int64_t status)
 }
 
 /* Copy into both pieces of the ring; returns what okl4_pipe_write() does */
-static int64_t party_write_in_place(struct okl4_pipe *tx, const uint8_t *from, uint64_t bytes,
-				    bool *wake)
+static int64_t side_write_in_place(struct okl4_pipe *tx, const uint8_t *from, uint64_t bytes,
+				   bool *wake)
 {
 	struct okl4_pipe_seg seg[2];
 	int64_t r = okl4_pipe_peek_write(tx, seg);
@@ -112,7 +112,7 @@ static int64_t party_write_in_place(struct okl4_pipe *tx, const uint8_t *from, u
 	return (int64_t)(first + second);
 }
 
-static bool party_send_some(struct work *w)
+static bool side_send_some(struct work *w)
 {
 	struct roll *sent = &w->p->report->sent;
 	uint64_t bytes = okl4_min(piece(w), w->p->total - sent->bytes);
@@ -128,7 +128,7 @@ static bool party_send_some(struct work *w)
 	if (next_random(w) & 1)
 		r = okl4_pipe_write(tx, w->block + w->block_used, bytes, &wake);
 	else
-		r = party_write_in_place(tx, w->block + w->block_used, bytes, &wake);
+		r = side_write_in_place(tx, w->block + w->block_used, bytes, &wake);
 	if (r == -OKL4_AGAIN)
 		return false;
 	if (r < 0) {
@@ -142,12 +142,12 @@ static bool party_send_some(struct work *w)
 		wake = true;
 	}
 	if (wake)
-		party_notify(w);
+		side_notify(w);
 	return true;
 }
 
 /* Hash both pieces where they lie; returns what okl4_pipe_read() does */
-static int64_t party_read_in_place(struct work *w, uint64_t bytes, bool *wake)
+static int64_t side_read_in_place(struct work *w, uint64_t bytes, bool *wake)
 {
 	struct okl4_pipe *rx = &w->p->end->rx;
 	struct okl4_pipe_seg seg[2];
@@ -174,7 +174,7 @@ static bool take_some(struct work *w)
 	if (w->at_eof)
 		return false;
 	if (next_random(w) & 1) {
-		r = party_read_in_place(w, piece(w), &wake);
+		r = side_read_in_place(w, piece(w), &wake);
 	} else {
 		r = okl4_pipe_read(rx, w->taken, okl4_min(piece(w), BLOCK_BYTES), &wake);
 		if (r > 0)
@@ -186,7 +186,7 @@ static bool take_some(struct work *w)
 		problem(w, "read", r);
 	w->at_eof = !r;
 	if (wake)
-		party_notify(w);
+		side_notify(w);
 	return true;
 }
 
@@ -201,13 +201,13 @@ static void wait_for_peer(struct work *w)
 	if (okl4_pipe_is_open(&end->tx) && okl4_pipe_arm_write(&end->tx, piece(w)))
 		return;
 	w->p->report->n_sleeps++;
-	if (poll(&fd, 1, PARTY_LIMIT_MS) != 1)
+	if (poll(&fd, 1, BUSY_LIMIT_MS) != 1)
 		problem(w, "a wake-up was lost", 0);
 	else if (eventfd_read(w->p->wake_me, &n))
 		problem(w, "eventfd", 0);
 }
 
-void party_run(struct party *p)
+void busy_side_run(struct busy_side *p)
 {
 	static _Thread_local struct work work;
 	struct work *w = &work;
@@ -220,7 +220,7 @@ void party_run(struct party *p)
 	okl4_pipe_consumer_open(&p->end->rx);
 	okl4_pipe_producer_open(&p->end->tx);
 	while (!*p->report->problem && (okl4_pipe_is_open(&p->end->tx) || !w->at_eof)) {
-		bool moved = party_send_some(w);
+		bool moved = side_send_some(w);
 
 		moved = take_some(w) || moved;
 		if (!moved)

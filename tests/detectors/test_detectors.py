@@ -2,7 +2,7 @@
 """The detectors of the debug kernels work: each fault of tests/vm/okl4plant is found and reported."""
 import unittest
 
-from vm import Guest, debug_kernel, detectors, kernel, remove_scratch, scratch_dir, testmodule
+from vm import Guest, built_kernel, detectors, kernel, remove_scratch, scratch_dir, testmodule
 
 TIMEOUT_S = 3600
 REPORT_LIMIT_S = 120
@@ -150,8 +150,8 @@ class Judgement(unittest.TestCase):
     def test_dropped_options_are_named(self):
         """kconfig drops an option without a word when what it depends on is not there."""
         wanted = "CONFIG_A=y\n# CONFIG_B is not set\n# a remark\nCONFIG_C=7\n"
-        self.assertEqual(debug_kernel.lost(wanted, wanted), [])
-        self.assertEqual(debug_kernel.lost(wanted, "CONFIG_B=y\nCONFIG_C=70\n"),
+        self.assertEqual(built_kernel.lost(wanted, wanted), [])
+        self.assertEqual(built_kernel.lost(wanted, "CONFIG_B=y\nCONFIG_C=70\n"),
                          ["CONFIG_A=y", "# CONFIG_B is not set", "CONFIG_C=7"])
 
 

@@ -31,7 +31,7 @@ class BuildError(apt.AptError):
 
 
 @dataclass(frozen=True)
-class DebugKernel:
+class BuiltKernel:
     """A kernel of our own configuration: a kernel.Source."""
     name: str
     slower: float

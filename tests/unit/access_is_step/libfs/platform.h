@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * platform.h for the explorer - every access of libfs to shared memory becomes a step
+ * platform.h for tests - every access of libfs to shared memory becomes a step
  *
- * It comes before libfs's own platform.h in the include path when libfs is compiled for
- * libfs/explorer.c. The scheduler there decides at each step which thread goes on, and when a store
- * becomes visible to the other side.
+ * It comes before libfs's own platform.h in the include path. libfs/interleavings.c decides at each
+ * step which thread goes on, and when a store becomes visible to the other side. For
+ * endpoint/joined/kill.c a store is a step at which the daemon may be killed.
  */
-#ifndef TESTS_UNIT_STEPPED_LIBFS_PLATFORM_H
-#define TESTS_UNIT_STEPPED_LIBFS_PLATFORM_H
+#ifndef TESTS_UNIT_ACCESS_IS_STEP_LIBFS_PLATFORM_H
+#define TESTS_UNIT_ACCESS_IS_STEP_LIBFS_PLATFORM_H
 
 #include <assert.h>
 #include <stdbool.h>
@@ -29,8 +29,7 @@ void step_fence(void);
 #define okl4_store_release(p, v) step_store((p), sizeof(*(p)), (v), true)
 #define okl4_fence()             step_fence()
 
-static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
-	      "the explorer runs on little-endian hosts");
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "these tests run on little-endian hosts");
 #define OKL4_STATIC_ASSERT(cond, text) static_assert(cond, text)
 
 #define okl4_cpu_to_le16(v) ((okl4_le16)(v))
@@ -40,4 +39,4 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 #define okl4_le32_to_cpu(v) ((uint32_t)(v))
 #define okl4_le64_to_cpu(v) ((uint64_t)(v))
 
-#endif /* TESTS_UNIT_STEPPED_LIBFS_PLATFORM_H */
+#endif /* TESTS_UNIT_ACCESS_IS_STEP_LIBFS_PLATFORM_H */

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * party.h - one side of a busy channel: sends a random stream and reads the other side's, at once
+ * busy_side.h - one side of a busy channel: sends a random stream and reads the other side's, at once
  *
  * Two of them, in two threads or two processes, wake each other by eventfds. Each reports a hash of
  * the bytes that it sent and one of the bytes that it got, however they were cut.
  */
-#ifndef TESTS_UNIT_LIBFS_PARTY_H
-#define TESTS_UNIT_LIBFS_PARTY_H
+#ifndef TESTS_UNIT_LIBFS_BUSY_SIDE_H
+#define TESTS_UNIT_LIBFS_BUSY_SIDE_H
 
 #include <libfs/socketpair.h>
 
 /* A wake-up that has not come after this time is lost */
-#define PARTY_LIMIT_MS 30000
+#define BUSY_LIMIT_MS 30000
 
 /**
  * struct roll - hash of a stream, eight bytes at a time
@@ -26,14 +26,14 @@ struct roll {
 };
 
 /**
- * struct party_report - the result; lies in shared memory when the party is a process
+ * struct busy_report - the result; lies in shared memory when the side is a process
  * @sent: hash of what was sent
  * @got: hash of what was read
  * @n_sleeps: times slept
  * @n_notified: wake-ups given
  * @problem: empty, or what went wrong
  */
-struct party_report {
+struct busy_report {
 	struct roll sent;
 	struct roll got;
 	uint64_t n_sleeps;
@@ -42,7 +42,7 @@ struct party_report {
 };
 
 /**
- * struct party - one side
+ * struct busy_side - one side
  * @end: channel end, taken up
  * @wake_me: eventfd to sleep on
  * @wake_peer: eventfd that the peer sleeps on
@@ -51,17 +51,17 @@ struct party_report {
  * @seed: of the bytes and of the sizes of the pieces
  * @report: to be filled
  */
-struct party {
+struct busy_side {
 	struct okl4_socketpair *end;
 	int wake_me;
 	int wake_peer;
 	uint64_t total;
 	uint64_t most;
 	uint64_t seed;
-	struct party_report *report;
+	struct busy_report *report;
 };
 
 /* Open the end, send all and read up to the peer's end-of-file, close the end */
-void party_run(struct party *p);
+void busy_side_run(struct busy_side *p);
 
-#endif /* TESTS_UNIT_LIBFS_PARTY_H */
+#endif /* TESTS_UNIT_LIBFS_BUSY_SIDE_H */

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * steps.h - a test as a line of steps, "guest sends 10; client gets 10"
+ *
+ * Each rig has the table of its steps and calls step_next() until there are no more.
+ */
+#ifndef TESTS_UNIT_CHANNEL_STEPS_H
+#define TESTS_UNIT_CHANNEL_STEPS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/**
+ * struct steps - where a test stands in its steps
+ * @rest: what has not been taken; begins as the whole text
+ * @step: the step as it stands in the text, for messages
+ * @words: the step without its number
+ * @n: its number, 0 if it has none: bytes, or how many
+ */
+struct steps {
+	const char *rest;
+	char step[64], words[64];
+	uint64_t n;
+};
+
+/** step_next() - read the next step; Return: false when there are no more */
+bool step_next(struct steps *s);
+
+#endif
