@@ -112,7 +112,7 @@ int vhost_eal_init(void)
 	sigset_t old;
 	int r;
 
-	/* struct vhost_message and vhost_syscalls.c know the inside of this version. */
+	/* struct vhost_message and syscalls.c know the inside of this version. */
 	if (strncmp(rte_version(), "DPDK 22.11", 10) != 0) {
 		log_err("this DPDK is %s; its vhost library must be that of 22.11", rte_version());
 		return -ENOTSUP;

@@ -19,7 +19,7 @@
 #define MAX_VIDS 1024 /* RTE_MAX_VHOST_DEVICE */
 
 /**
- * struct vhost_backend - see vhost_backend.h
+ * struct vhost_backend - see backend.h
  * @cfg, @main_loop, @worker, @ops, @device: as given to vhost_backend_new(). Once @closing is set
  *	only main_loop may still be used
  * @name: the guest's
@@ -41,7 +41,7 @@
  * @gone_fd: eventfd: the connection has ended
  * @vid: DPDK's number of the connection, or -1. Written by the thread that makes or ends the
  *	connection, while the worker waits or does not know of it
- * @worker_lock: held while DPDK's callbacks call the worker, and while it becomes another one
+ * @worker_lock: held while the worker is called, so that no call comes after @closing
  * @socket: a dup(2) of the frontend's socket, or -1
  * @closing: frontends are no longer served, no callback reaches the worker; set on the worker
  *	under @worker_lock

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Calls of librte_vhost are caught here, and accept() in vhost_accept.c:
+ * Calls of librte_vhost are caught here, and accept() in accept.c:
  *
  * __poll_chk(): its poll set is an array of 1024 entries, waited for 1000 ms at a time, since its
  * entries may change without the thread being told. We wait without a limit, on one descriptor
