@@ -120,6 +120,16 @@ const char *control_string(const struct control_request *req, const char *name)
 	return value ? value->text : NULL;
 }
 
+struct guest *control_guest(struct control_request *req)
+{
+	const char *name = control_string(req, "guest");
+	struct guest *guest = server_find(req->server, name);
+
+	if (!guest)
+		control_refuse(req, CONTROL_INVALID_PARAMS, "there is no guest \"%.64s\"", name);
+	return guest;
+}
+
 /* Whether a parameter is one that the method has, and of its kind; Return: 0 or CONTROL_INVALID_PARAMS */
 static int check_param(const struct control_method *m, struct control_request *req,
 		       const struct conf_node *value)

@@ -104,6 +104,14 @@ struct conf_node *control_param(const struct control_request *req, const char *n
 /** control_string() - likewise the text of one that is a string */
 const char *control_string(const struct control_request *req, const char *name);
 
+/**
+ * control_guest() - the guest that the parameter `guest` names
+ * @req: request that has this parameter
+ *
+ * Return: it, or NULL with an error in the request; then the method returns CONTROL_INVALID_PARAMS.
+ */
+struct guest *control_guest(struct control_request *req);
+
 /* Methods that report (list.c, channels.c, metrics.c) */
 int control_guest_list(struct control_request *req, struct json_object **result);
 int control_channel_list(struct control_request *req, struct json_object **result);

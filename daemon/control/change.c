@@ -57,17 +57,6 @@ static int lines_end(struct lines *l, struct control_request *req, int code)
 	return code && !at ? control_refuse(req, CONTROL_INTERNAL_ERROR, "out of memory") : code;
 }
 
-/* Return: the guest that a request names, or NULL with an error in the request */
-static struct guest *find_guest(struct control_request *req)
-{
-	const char *name = control_string(req, "guest");
-	struct guest *guest = server_find(req->server, name);
-
-	if (!guest)
-		control_refuse(req, CONTROL_INVALID_PARAMS, "there is no guest \"%.64s\"", name);
-	return guest;
-}
-
 int control_guest_add(struct control_request *req, struct json_object **result)
 {
 	struct guest_config cfg;
@@ -99,7 +88,7 @@ int control_guest_add(struct control_request *req, struct json_object **result)
 
 int control_guest_remove(struct control_request *req, struct json_object **result)
 {
-	if (!find_guest(req))
+	if (!control_guest(req))
 		return CONTROL_INVALID_PARAMS;
 	server_guest_remove(req->server, control_string(req, "guest"));
 	*result = json_object_new_object();
@@ -135,7 +124,7 @@ static int offer_channel(struct control_request *req, struct guest *guest,
 
 int control_channel_add(struct control_request *req, struct json_object **result)
 {
-	struct guest *guest = find_guest(req);
+	struct guest *guest = control_guest(req);
 	struct channel_config cfg;
 	struct lines errors;
 	int r;
@@ -157,7 +146,7 @@ int control_channel_add(struct control_request *req, struct json_object **result
 static int alter_channel(struct control_request *req, struct json_object **result,
 			 int (*change)(struct guest *guest, const char *name), const char *done)
 {
-	struct guest *guest = find_guest(req);
+	struct guest *guest = control_guest(req);
 	const char *name = control_string(req, "channel");
 
 	if (!guest)

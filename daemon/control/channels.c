@@ -174,13 +174,12 @@ static int read_cursor(struct control_request *req, struct channel_list *l)
 
 static int read_wanted(struct control_request *req, struct channel_list *l)
 {
-	const char *name = control_string(req, "guest");
-	struct guest *guest = name ? server_find(req->server, name) : NULL;
+	bool all = !control_param(req, "guest");
+	struct guest *guest = all ? NULL : control_guest(req);
 	const struct conf_node *limit = control_param(req, "limit");
 
-	if (name && !guest)
-		return control_refuse(req, CONTROL_INVALID_PARAMS, "there is no guest \"%.64s\"",
-				      name);
+	if (!all && !guest)
+		return CONTROL_INVALID_PARAMS;
 	l->only = guest ? guest_serial(guest) : 0;
 	l->left = UINT64_MAX;
 	if (limit) {

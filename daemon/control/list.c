@@ -42,13 +42,12 @@ static void list_guest(struct guest *guest, struct json_object *list)
 
 int control_guest_list(struct control_request *req, struct json_object **result)
 {
-	const char *name = control_string(req, "guest");
-	struct guest *guest = name ? server_find(req->server, name) : NULL;
+	bool all = !control_param(req, "guest");
+	struct guest *guest = all ? NULL : control_guest(req);
 	struct json_object *list;
 
-	if (name && !guest)
-		return control_refuse(req, CONTROL_INVALID_PARAMS, "there is no guest \"%.64s\"",
-				      name);
+	if (!all && !guest)
+		return CONTROL_INVALID_PARAMS;
 	list = json_object_new_array();
 	if (guest)
 		list_guest(guest, list);

@@ -124,20 +124,28 @@ static void write_channels(struct metrics_out *out, const struct metrics *m,
 			      counter_read(c, s->channel[i].snap, 0));
 }
 
+/* A sample of a channel with one label more */
+static void sample_labelled(struct metrics_out *out, const struct metric *metric,
+			    const struct channel_row *ch, const char *label, const char *value,
+			    uint64_t number)
+{
+	char labels[LABELS_BYTES + METRIC_LABEL_BYTES(16, 64)];
+
+	snprintf(labels, sizeof(labels), "%s,%s=\"%s\"", ch->labels, label, value);
+	metric_sample(out, metric, labels, number);
+}
+
 static void write_endpoint(struct metrics_out *out, const struct metrics *m,
 			   const struct counter *c)
 {
 	static const struct metric endpoint = { "okl4fs_endpoint", METRIC_INFO, NULL,
 						"Type of the endpoint at the channel's host end" };
 	const struct scrape *s = &m->scrape;
-	char labels[LABELS_BYTES + METRIC_LABEL_BYTES(sizeof("type"), 64)];
 
 	metric_begin(out, &endpoint);
-	for (size_t i = 0; i < s->n_channels; i++) {
-		snprintf(labels, sizeof(labels), "%s,type=\"%s\"", s->channel[i].labels,
-			 endpoint_type_name(s->channel[i].endpoint));
-		metric_sample(out, &endpoint, labels, 1);
-	}
+	for (size_t i = 0; i < s->n_channels; i++)
+		sample_labelled(out, &endpoint, &s->channel[i], "type",
+				endpoint_type_name(s->channel[i].endpoint), 1);
 }
 
 static void write_state(struct metrics_out *out, const struct metrics *m, const struct counter *c)
@@ -147,15 +155,13 @@ static void write_state(struct metrics_out *out, const struct metrics *m, const 
 		"1 for the state that the channel is in, 0 for others"
 	};
 	const struct scrape *s = &m->scrape;
-	char labels[LABELS_BYTES + METRIC_LABEL_BYTES(sizeof("state"), 64)];
 
 	metric_begin(out, &state);
 	for (size_t i = 0; i < s->n_channels; i++) {
-		for (int n = 0; n < N_CHANNEL_STATES; n++) {
-			snprintf(labels, sizeof(labels), "%s,state=\"%s\"", s->channel[i].labels,
-				 channel_state_name((enum channel_state)n));
-			metric_sample(out, &state, labels, (int)s->channel[i].snap->state == n);
-		}
+		for (int n = 0; n < N_CHANNEL_STATES; n++)
+			sample_labelled(out, &state, &s->channel[i], "state",
+					channel_state_name((enum channel_state)n),
+					(int)s->channel[i].snap->state == n);
 	}
 }
 
@@ -166,16 +172,15 @@ static void write_errors(struct metrics_out *out, const struct metrics *m, const
 		"Times the guest broke the channel, by the rule that it broke"
 	};
 	const struct scrape *s = &m->scrape;
-	char labels[LABELS_BYTES + METRIC_LABEL_BYTES(sizeof("error"), 64)];
 
 	metric_begin(out, &errors);
 	for (size_t i = 0; i < s->n_channels; i++) {
 		for (int n = 0; n < OKL4_STATUS_END; n++) {
-			if (!s->channel[i].snap->errors[n])
-				continue;
-			snprintf(labels, sizeof(labels), "%s,error=\"%s\"", s->channel[i].labels,
-				 okl4_status_name(n));
-			metric_sample(out, &errors, labels, s->channel[i].snap->errors[n]);
+			uint64_t count = s->channel[i].snap->errors[n];
+
+			if (count)
+				sample_labelled(out, &errors, &s->channel[i], "error",
+						okl4_status_name(n), count);
 		}
 	}
 }
@@ -183,16 +188,12 @@ static void write_errors(struct metrics_out *out, const struct metrics *m, const
 static void write_ways(struct metrics_out *out, const struct metrics *m, const struct counter *c)
 {
 	const struct scrape *s = &m->scrape;
-	char labels[LABELS_BYTES];
 
 	metric_begin(out, &c->metric);
 	for (size_t i = 0; i < s->n_channels; i++) {
-		for (int way = 0; way < 2; way++) {
-			snprintf(labels, sizeof(labels), "%s,direction=\"%s\"",
-				 s->channel[i].labels, directions[way]);
-			metric_sample(out, &c->metric, labels,
-				      counter_read(c, s->channel[i].snap, way));
-		}
+		for (int way = 0; way < 2; way++)
+			sample_labelled(out, &c->metric, &s->channel[i], "direction",
+					directions[way], counter_read(c, s->channel[i].snap, way));
 	}
 }
 

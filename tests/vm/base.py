@@ -4,7 +4,7 @@ import contextlib
 import unittest
 from pathlib import Path
 
-from . import Daemon, Guest, detectors, guest_config, remove_scratch, scratch_dir
+from . import Daemon, Deadline, Guest, detectors, guest_config, remove_scratch, scratch_dir
 
 
 def echo() -> dict:
@@ -89,6 +89,18 @@ class VmTest(unittest.TestCase):
         finally:
             cls._stack.close()
             remove_scratch(cls.scratch)
+
+    def wait_fill(self, channel: str, fill_bytes: int, limit_s: float, *, guest: str | None = None,
+                  way: str = "fwd") -> None:
+        """Wait until so many bytes lie in a ring (`fwd` is the one to the host)."""
+        deadline = Deadline(limit_s)
+        params = {"guest": guest} if guest else None
+        while True:
+            state, = (c for c in self.daemon.rpc("channel.list", params)["channels"]
+                      if c["name"] == channel)
+            if state[way]["fill_bytes"] == fill_bytes:
+                return
+            deadline.check(f"{channel} to hold {fill_bytes} bytes ({state})")
 
     def setUp(self) -> None:
         self._log_from = len(self.daemon.log()) if hasattr(self, "daemon") else 0

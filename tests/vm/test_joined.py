@@ -49,15 +49,6 @@ class Joined(VmTest):
                 return
             deadline.check(f"the other guest to read ({mine}, {other})")
 
-    def wait_full(self, side: int, way: str) -> None:
-        """Wait until a ring of a guest has no room left."""
-        deadline = Deadline(30)
-        while True:
-            channel, = self.daemon.rpc("channel.list", {"guest": f"vm{side + 1}"})["channels"]
-            if channel[way]["fill_bytes"] == MIB:
-                return
-            deadline.check(f"the ring {way} of vm{side + 1} to be full ({channel})")
-
     def test_a_file_goes_over_and_ends(self):
         """cat on one side, echo on the other; the reader sees each end of the writer."""
         for one, other in ((0, 1), (1, 0)):
@@ -74,8 +65,8 @@ class Joined(VmTest):
         reader = self.guests[1].spawn(f"exec < {self.nodes[1]}; cat /run/go; head -c 1000000 | wc -c")
         self.wait_reader(0)
         writer = self.guests[0].spawn(f"yes > {self.nodes[0]}; echo status $?")
-        self.wait_full(1, "bwd")
-        self.wait_full(0, "fwd")
+        self.wait_fill("other", MIB, 30, guest="vm2", way="bwd")
+        self.wait_fill("link", MIB, 30, guest="vm1")
         self.guests[1].check("echo go > /run/go")
         self.assertEqual(reader.wait(60), (0, "go\n1000000\n"))
         self.assertEqual(writer.wait(60), (0, f"status {128 + signal.SIGPIPE}\n"))

@@ -50,7 +50,7 @@ class Connect(VmTest):
         self.guest.check("mkfifo /okl4/quiet")
         reader = self.guest.spawn("head -c 6 /okl4/quiet")
         writer = self.guest.spawn("okl4test stream /okl4/out write=5M seed=9 progress=64K")
-        self.wait_fill("out", 1 << 20)  # nobody reads: the ring is full
+        self.wait_fill("out", 1 << 20, 60)  # nobody reads: the ring is full
         self.kill_and_restart()
         self.assertFalse(reader.done() or writer.done())
         self.guest.check("echo hello > /okl4/quiet", HEALING_S)
@@ -61,15 +61,6 @@ class Connect(VmTest):
         status, text = writer.wait(HEALING_S)
         self.assertEqual(status, 0, text)
         self.assertEqual(moved(text)["written"], moved(output)["read"])
-
-    def wait_fill(self, channel: str, fill: int) -> None:
-        """Wait until so many bytes lie in the ring to the host."""
-        deadline = Deadline(60)
-        while True:
-            state = {c["name"]: c for c in self.daemon.rpc("channel.list")["channels"]}[channel]
-            if state["fwd"]["fill_bytes"] == fill:
-                return
-            deadline.check(f"{channel} to hold {fill} bytes ({state})")
 
     def test_what_lay_in_the_ring_is_delivered(self):
         """Written, closed, killed: the bytes come to the next client, once."""

@@ -111,9 +111,7 @@ class Suspend(VmTest):
         self.guest.check("rm -f /okl4/quiet; mkfifo /okl4/quiet")
         reader = self.guest.spawn("exec head -c 6 /okl4/quiet")
         writer = self.guest.spawn("exec okl4test stream /okl4/out write=5M seed=9")
-        deadline = Deadline(LIMIT_S)
-        while self.fill("out") < 1 << 20:
-            deadline.check("the ring to be full")
+        self.wait_fill("out", 1 << 20, LIMIT_S)
         self.suspend()
         self.assertFalse(reader.done() or writer.done())
         self.guest.check("echo hello > /okl4/quiet")
@@ -124,11 +122,6 @@ class Suspend(VmTest):
         status, text = writer.wait(LIMIT_S)
         self.assertEqual(status, 0, text)
         self.assertEqual(moved(text)["written"], moved(output)["read"])
-
-    def fill(self, channel: str) -> int:
-        """Bytes that lie in the ring to the host."""
-        return {c["name"]: c for c in self.daemon.rpc("channel.list")["channels"]}[
-            channel]["fwd"]["fill_bytes"]
 
     def test_each_phase_alone(self):
         """Each phase of a suspend that the kernel can test alone (pm_test)."""

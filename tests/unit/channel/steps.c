@@ -6,7 +6,6 @@
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
-#include <string.h>
 
 bool step_next(struct steps *s)
 {
@@ -30,4 +29,25 @@ bool step_next(struct steps *s)
 	memcpy(s->words, s->step, words);
 	s->words[words] = 0;
 	return true;
+}
+
+bool step_of_guest(struct rig *rig, const char *words)
+{
+	static const struct {
+		const char *words;
+		void (*take)(struct rig *rig);
+	} steps[] = {
+		{ "opens read", guest_open_read },
+		{ "opens write", guest_open_write },
+		{ "closes read", guest_close_read },
+		{ "closes write", guest_close_write },
+	};
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		if (!strcmp(words, steps[i].words)) {
+			steps[i].take(rig);
+			return true;
+		}
+	}
+	return false;
 }

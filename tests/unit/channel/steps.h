@@ -2,13 +2,16 @@
 /*
  * steps.h - a test as a line of steps, "guest sends 10; client gets 10"
  *
- * Each rig has the table of its steps and calls step_next() until there are no more.
+ * Each rig has the list of its steps, a STEP() each, and calls step_next() until there are no more.
  */
 #ifndef TESTS_UNIT_CHANNEL_STEPS_H
 #define TESTS_UNIT_CHANNEL_STEPS_H
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
+
+#include "rig.h"
 
 /**
  * struct steps - where a test stands in its steps
@@ -25,5 +28,21 @@ struct steps {
 
 /** step_next() - read the next step; Return: false when there are no more */
 bool step_next(struct steps *s);
+
+/** STEP() - in a function that takes a step: if it has these words, this is it, and the function returns */
+#define STEP(words, text, ...)              \
+	do {                                \
+		if (!strcmp(words, text)) { \
+			__VA_ARGS__;        \
+			return;             \
+		}                           \
+	} while (0)
+
+/**
+ * step_of_guest() - "opens read", "opens write", "closes read", "closes write": what each rig's guest can do
+ *
+ * Return: false when it is another step.
+ */
+bool step_of_guest(struct rig *rig, const char *words);
 
 #endif

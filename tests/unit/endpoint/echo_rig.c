@@ -98,38 +98,26 @@ static void ring_takes_only(struct echo *e, uint64_t n)
 	cr_assert_eq(guest_write(&e->rig, "x", 1), -OKL4_AGAIN);
 }
 
-#define STEP(text, expression)                 \
-	do {                                   \
-		if (!strcmp(s->words, text)) { \
-			expression;            \
-			return;                \
-		}                              \
-	} while (0)
-
 static void echo_step(struct echo *e, const struct steps *s)
 {
 	uint64_t n = s->n;
 
-	STEP("opens read", guest_open_read(&e->rig));
-	STEP("opens write", guest_open_write(&e->rig));
-	STEP("closes read", guest_close_read(&e->rig));
-	STEP("closes write", guest_close_write(&e->rig));
-	STEP("opens write unseen",
+	STEP(s->words, "opens write unseen",
 	     okl4_pipe_producer_open(&e->rig.guest.tx)); /* the daemon's bell does not ring */
-	STEP("closes write unseen", okl4_pipe_producer_close(&e->rig.guest.tx));
-	STEP("sends", echo_send(e, n));
-	STEP("gets", echo_receive(e, n));
-	STEP("sees nothing", echo_nothing(e, -OKL4_AGAIN));
-	STEP("sees end", echo_nothing(e, 0));
-	STEP("sees open reader", sees_open_reader(e, n));
-	STEP("sees open writer", sees_open_writer(e, n));
-	STEP("ring takes only", ring_takes_only(e, n)); /* of 4096 bytes */
-	STEP("rings", channel_rung(&e->rig.ch));
-	STEP("echo has returned", cr_assert_eq(e->rig.ch.bwd.bytes, n));
-	STEP("memory goes", channel_suspend(&e->rig.ch));
-	STEP("memory comes", cr_assert_eq(rig_attach(&e->rig), 0));
-	STEP("daemon is killed", echo_killed(e)); /* the next one has not attached */
-	cr_assert_fail("no step is called \"%s\"", s->words);
+	STEP(s->words, "closes write unseen", okl4_pipe_producer_close(&e->rig.guest.tx));
+	STEP(s->words, "sends", echo_send(e, n));
+	STEP(s->words, "gets", echo_receive(e, n));
+	STEP(s->words, "sees nothing", echo_nothing(e, -OKL4_AGAIN));
+	STEP(s->words, "sees end", echo_nothing(e, 0));
+	STEP(s->words, "sees open reader", sees_open_reader(e, n));
+	STEP(s->words, "sees open writer", sees_open_writer(e, n));
+	STEP(s->words, "ring takes only", ring_takes_only(e, n)); /* of 4096 bytes */
+	STEP(s->words, "rings", channel_rung(&e->rig.ch));
+	STEP(s->words, "echo has returned", cr_assert_eq(e->rig.ch.bwd.bytes, n));
+	STEP(s->words, "memory goes", channel_suspend(&e->rig.ch));
+	STEP(s->words, "memory comes", cr_assert_eq(rig_attach(&e->rig), 0));
+	STEP(s->words, "daemon is killed", echo_killed(e)); /* the next one has not attached */
+	cr_assert(step_of_guest(&e->rig, s->words), "no step is called \"%s\"", s->words);
 }
 
 void echo_play(struct echo *e, const char *steps)

@@ -165,47 +165,37 @@ bool pair_is_joined(struct pair *p, unsigned int side)
 /* ------------------------------------------------------------------------------------------- */
 /* Steps of a side, with the stream that it writes                                             */
 
-#define STEP(text, expression)                     \
-	do {                                       \
-		if (!strcmp(s->words + 7, text)) { \
-			expression;                \
-			return;                    \
-		}                                  \
-	} while (0)
-
 /* Each with "writer" or "reader" before it */
 static void pair_step(struct pair *p, unsigned int side, const struct steps *s)
 {
 	uint64_t n = s->n;
 	struct rig *rig = &p->rig[side];
+	const char *words = s->words + strlen("writer ");
 
-	STEP("opens read", guest_open_read(rig));
-	STEP("opens write", guest_open_write(rig));
-	STEP("closes read", guest_close_read(rig));
-	STEP("closes write", guest_close_write(rig));
-	STEP("opens read unseen",
+	STEP(words, "opens read unseen",
 	     okl4_pipe_consumer_open(&rig->guest.rx)); /* the daemon's bell does not ring */
-	STEP("opens write unseen", okl4_pipe_producer_open(&rig->guest.tx));
-	STEP("sends", pair_send(p, side, n));
-	STEP("gets", pair_receive(p, !side, n));
-	STEP("sees nothing", pair_nothing(p, !side, -OKL4_AGAIN));
-	STEP("sees end", pair_nothing(p, !side, 0));
-	STEP("has EPIPE", cr_assert_eq(pair_write_one(p, side), -OKL4_PIPE));
-	STEP("is held up",
+	STEP(words, "opens write unseen", okl4_pipe_producer_open(&rig->guest.tx));
+	STEP(words, "sends", pair_send(p, side, n));
+	STEP(words, "gets", pair_receive(p, !side, n));
+	STEP(words, "sees nothing", pair_nothing(p, !side, -OKL4_AGAIN));
+	STEP(words, "sees end", pair_nothing(p, !side, 0));
+	STEP(words, "has EPIPE", cr_assert_eq(pair_write_one(p, side), -OKL4_PIPE));
+	STEP(words, "is held up",
 	     cr_assert_eq(pair_write_one(p, side), -OKL4_AGAIN)); /* the rings are full */
-	STEP("is joined", cr_assert(pair_is_joined(p, side)));
-	STEP("is not joined", cr_assert_not(pair_is_joined(p, side)));
-	STEP("loses memory", channel_suspend(&rig->ch));
-	STEP("is gone", channel_guest_gone(&rig->ch));
-	STEP("has fresh memory", rig_new_memory(rig));
-	STEP("attaches", cr_assert_eq(rig_attach(rig), 0));
-	STEP("detaches", channel_detach(&rig->ch));
-	STEP("parts", rig->ep->ops->part(rig->ep)); /* the daemon ends in order */
-	STEP("has a tail of", cr_assert_eq(channel_tail_bytes(&rig->ch), n));
-	STEP("waits", pair_turns(p)); /* for what the daemon does next */
-	STEP("idles", cr_assert_leq(rig_cpu_ms(rig, 100), 30)); /* as the loop does */
-	STEP("sees a new daemon", pair_killed(p)); /* the old one was killed; nobody has attached */
-	cr_assert_fail("no step is called \"%s\"", s->words);
+	STEP(words, "is joined", cr_assert(pair_is_joined(p, side)));
+	STEP(words, "is not joined", cr_assert_not(pair_is_joined(p, side)));
+	STEP(words, "loses memory", channel_suspend(&rig->ch));
+	STEP(words, "is gone", channel_guest_gone(&rig->ch));
+	STEP(words, "has fresh memory", rig_new_memory(rig));
+	STEP(words, "attaches", cr_assert_eq(rig_attach(rig), 0));
+	STEP(words, "detaches", channel_detach(&rig->ch));
+	STEP(words, "parts", rig->ep->ops->part(rig->ep)); /* the daemon ends in order */
+	STEP(words, "has a tail of", cr_assert_eq(channel_tail_bytes(&rig->ch), n));
+	STEP(words, "waits", pair_turns(p)); /* for what the daemon does next */
+	STEP(words, "idles", cr_assert_leq(rig_cpu_ms(rig, 100), 30)); /* as the loop does */
+	STEP(words, "sees a new daemon",
+	     pair_killed(p)); /* the old one was killed; nobody has attached */
+	cr_assert(step_of_guest(rig, words), "no step is called \"%s\"", s->words);
 }
 
 void pair_play(struct pair *p, unsigned int w, const char *steps)

@@ -9,16 +9,6 @@
 
 #include "rig.h"
 
-/* A test of one connection: the guest opens, and the steps follow */
-static void play(uint64_t ring_bytes, const char *steps)
-{
-	struct host h;
-
-	host_connecting(&h, ring_bytes);
-	host_play(&h, steps);
-	host_finish(&h);
-}
-
 /* ------------------------------------------------------------------------------------------- */
 /* When it connects                                                                            */
 
@@ -131,9 +121,10 @@ Test(unix_connect, each_writer_has_a_connection)
 
 Test(unix_connect, a_writer_that_brings_nothing_ends_no_later_connection)
 {
-	play(4096,
-	     "opens write; closes write; server listens; nobody comes; opens read; client comes; "
-	     "client sees nothing");
+	connecting_plays(
+		4096,
+		"opens write; closes write; server listens; nobody comes; opens read; client comes; "
+		"client sees nothing");
 }
 
 Test(unix_connect, the_end_is_seen_before_the_next_connection_comes)
@@ -151,33 +142,32 @@ Test(unix_connect, the_end_is_seen_before_the_next_connection_comes)
 
 Test(unix_connect, a_writer_that_lost_its_connection_gets_epipe_until_it_closes)
 {
-	play(4096, "server listens; opens write; client comes; guest sends 100; client gets 100; "
-		   "client leaves; guest has EPIPE; nobody comes; closes write; opens write; "
-		   "guest sends 100; client comes; client gets 100");
+	connecting_plays(
+		4096,
+		"server listens; opens write; client comes; guest sends 100; client gets 100; "
+		"client leaves; guest has EPIPE; nobody comes; closes write; opens write; "
+		"guest sends 100; client comes; client gets 100");
 }
 
 Test(unix_connect, an_answer_waits_for_its_reader)
 {
-	struct host h;
-
-	host_connecting(&h, 4096);
-	host_play(&h,
-		  "server listens; opens write; guest sends 10; closes write; client comes; "
-		  "client gets 10; client sees end; client sends 1000; client leaves; opens read; "
-		  "nobody comes; guest gets 1000; guest sees end; nobody comes; closes read; "
-		  "opens read; client comes");
-	/* The same when the reader left before the end: what is there is the next one's. */
-	host_play(&h,
-		  "client sends 1000; guest gets 10; closes read; client sees end; client closes; "
-		  "opens read; nobody comes; guest gets 990; guest sees end; closes read; "
-		  "opens read; client comes; client closes");
-	host_finish(&h);
+	connecting_plays(
+		4096,
+		"server listens; opens write; guest sends 10; closes write; client comes; "
+		"client gets 10; client sees end; client sends 1000; client leaves; opens read; "
+		"nobody comes; guest gets 1000; guest sees end; nobody comes; closes read; "
+		"opens read; client comes; "
+		/* The same when the reader left before the end: what is there is the next one's. */
+		"client sends 1000; guest gets 10; closes read; client sees end; client closes; "
+		"opens read; nobody comes; guest gets 990; guest sees end; closes read; "
+		"opens read; client comes; client closes");
 }
 
 Test(unix_connect, a_reader_that_leaves_hangs_up)
 {
-	play(4096, "server listens; opens read; client comes; client sends 3000; guest gets 10; "
-		   "closes read; client sees end; nobody comes");
+	connecting_plays(
+		4096, "server listens; opens read; client comes; client sends 3000; guest gets 10; "
+		      "closes read; client sees end; nobody comes");
 }
 
 Test(unix_connect, both_ends_closed_hang_up_when_all_is_sent)
@@ -196,21 +186,17 @@ Test(unix_connect, both_ends_closed_hang_up_when_all_is_sent)
 
 Test(unix_connect, half_closes)
 {
-	struct host h;
-
-	host_connecting(&h, 4096);
-	host_play(&h,
-		  "server listens; opens read; opens write; client comes; client sends 100; "
-		  "client ends; guest gets 100; guest sees end; guest sends 3000; "
-		  "client gets 3000; closes write; client sees end; disconnected; client closes");
-	/* The other half first */
-	host_play(&h, "closes read; opens write; opens read; client comes; closes write; "
-		      "client sees end; client sends 4000; guest gets 4000");
-	/* A writer that comes now waits: the reader is still at it. */
-	host_play(&h,
-		  "opens write; guest sends 100; client sends 100; guest gets 100; client leaves; "
-		  "guest sees end; closes read; client comes; client gets 100");
-	host_finish(&h);
+	connecting_plays(
+		4096,
+		"server listens; opens read; opens write; client comes; client sends 100; "
+		"client ends; guest gets 100; guest sees end; guest sends 3000; "
+		"client gets 3000; closes write; client sees end; disconnected; client closes; "
+		/* The other half first */
+		"closes read; opens write; opens read; client comes; closes write; "
+		"client sees end; client sends 4000; guest gets 4000; "
+		/* A writer that comes now waits: the reader is still at it. */
+		"opens write; guest sends 100; client sends 100; guest gets 100; client leaves; "
+		"guest sees end; closes read; client comes; client gets 100");
 }
 
 /* ------------------------------------------------------------------------------------------- */
@@ -317,29 +303,28 @@ Test(unix_connect, a_writer_closes_as_the_daemon_looks_for_its_bytes)
 
 Test(unix_connect, memory_away_for_a_while)
 {
-	play(4096, "opens write; guest sends 100; attempt fails; memory goes; server listens; "
-		   "nobody comes; memory comes; client comes; client gets 100; memory goes; "
-		   "memory comes; guest sends 100; client gets 100; clients 1; guest dies; "
-		   "client sees end; nobody comes");
+	connecting_plays(
+		4096, "opens write; guest sends 100; attempt fails; memory goes; server listens; "
+		      "nobody comes; memory comes; client comes; client gets 100; memory goes; "
+		      "memory comes; guest sends 100; client gets 100; clients 1; guest dies; "
+		      "client sees end; nobody comes");
 }
 
 Test(unix_connect, a_restart_is_a_connection_that_ended)
 {
-	struct host h;
-
-	host_connecting(&h, 4096);
-	host_play(&h,
-		  "server listens; opens read; opens write; client comes; daemon dies; "
-		  "client closes; guest sends 100; daemon starts; memory comes; guest sees end; "
-		  "guest has EPIPE; nobody comes");
-	/* What was written and not taken is there, once. */
-	host_play(&h, "closes read; closes write; client comes; client gets 100; client sees end");
-	host_finish(&h);
+	connecting_plays(
+		4096,
+		"server listens; opens read; opens write; client comes; daemon dies; "
+		"client closes; guest sends 100; daemon starts; memory comes; guest sees end; "
+		"guest has EPIPE; nobody comes; "
+		/* What was written and not taken is there, once. */
+		"closes read; closes write; client comes; client gets 100; client sees end");
 }
 
 Test(unix_connect, a_restart_before_a_connection_changes_nothing)
 {
-	play(4096, "opens write; guest sends 100; attempt fails; daemon dies; guest sends 100; "
-		   "closes write; daemon starts; memory comes; server listens; client comes; "
-		   "client gets 200; client sees end");
+	connecting_plays(
+		4096, "opens write; guest sends 100; attempt fails; daemon dies; guest sends 100; "
+		      "closes write; daemon starts; memory comes; server listens; client comes; "
+		      "client gets 200; client sees end");
 }

@@ -139,12 +139,9 @@ Test(unix_listen, memory_away_for_a_while)
 
 Test(unix_listen, half_closed_over_a_suspension)
 {
-	struct host h;
-
-	host_attached(&h, 4096);
-	host_play(&h, "client comes; client ends; guest sees end; memory goes; memory comes; "
-		      "guest sees end; guest sends 10; client gets 10");
-	host_finish(&h);
+	attached_plays(4096,
+		       "client comes; client ends; guest sees end; memory goes; memory comes; "
+		       "guest sees end; guest sends 10; client gets 10");
 }
 
 Test(unix_listen, memory_gone_for_good_ends_the_client)
@@ -197,15 +194,12 @@ Test(unix_listen, a_violation_ends_the_client)
 
 Test(unix_listen, a_restart_is_a_client_that_went)
 {
-	struct host h;
-
-	host_attached(&h, 4096);
-	host_play(&h,
-		  "client comes; daemon dies; client closes; guest sees nothing; guest sends 100; "
-		  "daemon starts; memory comes; guest sees end; guest has EPIPE");
-	/* What was written and not taken is there, once. */
-	host_play(&h, "client comes; client gets 100; client sees nothing");
-	host_finish(&h);
+	attached_plays(
+		4096,
+		"client comes; daemon dies; client closes; guest sees nothing; guest sends 100; "
+		"daemon starts; memory comes; guest sees end; guest has EPIPE; "
+		/* What was written and not taken is there, once. */
+		"client comes; client gets 100; client sees nothing");
 }
 
 Test(unix_listen, both_ways_at_once_with_interruptions)

@@ -262,64 +262,53 @@ static void has_tail(struct host *h, uint64_t n)
 		cr_assert_eq(h->rig.budget.used_bytes, 0);
 }
 
-#define STEP(text, expression)                 \
-	do {                                   \
-		if (!strcmp(s->words, text)) { \
-			expression;            \
-			return;                \
-		}                              \
-	} while (0)
-
 static void host_step(struct host *h, const struct steps *s)
 {
 	uint64_t n = s->n;
 
 	/* the guest's program */
-	STEP("opens read", guest_open_read(&h->rig));
-	STEP("opens write", guest_open_write(&h->rig));
-	STEP("closes read", guest_close_read(&h->rig));
-	STEP("closes write", guest_close_write(&h->rig));
-	STEP("guest sends", guest_sends(h, &h->out, n));
-	STEP("guest fills ring", guest_fills_ring(h, n)); /* the peer's socket is full, too */
-	STEP("guest gets", guest_gets(h, &h->seen, n));
-	STEP("guest sees end", guest_sees(h, 0));
-	STEP("guest sees nothing", guest_sees(h, -OKL4_AGAIN));
-	STEP("guest has EPIPE", cr_assert_eq(guest_write(&h->rig, "", 1), -OKL4_PIPE));
-	STEP("ring is full", cr_assert_eq(guest_write(&h->rig, "", 1), -OKL4_AGAIN));
+	STEP(s->words, "guest sends", guest_sends(h, &h->out, n));
+	STEP(s->words, "guest fills ring",
+	     guest_fills_ring(h, n)); /* the peer's socket is full, too */
+	STEP(s->words, "guest gets", guest_gets(h, &h->seen, n));
+	STEP(s->words, "guest sees end", guest_sees(h, 0));
+	STEP(s->words, "guest sees nothing", guest_sees(h, -OKL4_AGAIN));
+	STEP(s->words, "guest has EPIPE", cr_assert_eq(guest_write(&h->rig, "", 1), -OKL4_PIPE));
+	STEP(s->words, "ring is full", cr_assert_eq(guest_write(&h->rig, "", 1), -OKL4_AGAIN));
 	/* its peer on the host: a client, or a server that the endpoint has called */
-	STEP("server listens", server_listens(h, n));
-	STEP("client comes", client_comes(h, n));
-	STEP("nobody comes", nobody_comes(h, n));
-	STEP("attempt fails", rig_until(&h->rig, has_failed, h, "an attempt"));
-	STEP("client sends", cr_assert_eq(client_sends(h, h->fd, &h->in, n), n));
-	STEP("client gets", client_gets(h, h->fd, &h->got, n));
-	STEP("client sees end", client_sees(h, h->fd, 0));
-	STEP("client sees nothing", client_sees(h, h->fd, EAGAIN));
-	STEP("client sees reset", client_sees(h, h->fd, ECONNRESET));
-	STEP("client ends", shutdown(h->fd, SHUT_WR));
-	STEP("client closes", client_closes(h, n)); /* the daemon has not looked yet */
-	STEP("client leaves", client_leaves(h, n)); /* and the daemon has seen it */
+	STEP(s->words, "server listens", server_listens(h, n));
+	STEP(s->words, "client comes", client_comes(h, n));
+	STEP(s->words, "nobody comes", nobody_comes(h, n));
+	STEP(s->words, "attempt fails", rig_until(&h->rig, has_failed, h, "an attempt"));
+	STEP(s->words, "client sends", cr_assert_eq(client_sends(h, h->fd, &h->in, n), n));
+	STEP(s->words, "client gets", client_gets(h, h->fd, &h->got, n));
+	STEP(s->words, "client sees end", client_sees(h, h->fd, 0));
+	STEP(s->words, "client sees nothing", client_sees(h, h->fd, EAGAIN));
+	STEP(s->words, "client sees reset", client_sees(h, h->fd, ECONNRESET));
+	STEP(s->words, "client ends", shutdown(h->fd, SHUT_WR));
+	STEP(s->words, "client closes", client_closes(h, n)); /* the daemon has not looked yet */
+	STEP(s->words, "client leaves", client_leaves(h, n)); /* and the daemon has seen it */
 	/* the guest's memory, and the daemon */
-	STEP("memory goes", channel_suspend(&h->rig.ch));
-	STEP("memory comes", cr_assert_eq(rig_attach(&h->rig), 0));
-	STEP("guest dies", channel_guest_gone(&h->rig.ch));
-	STEP("guest detaches", channel_detach(&h->rig.ch));
-	STEP("machine goes", machine_goes(h, n));
-	STEP("machine comes", machine_comes(h, n));
-	STEP("tail", has_tail(h, n));
-	STEP("lost", cr_assert_eq(h->rig.ch.lost_bytes, n));
-	STEP("daemon dies", rig_kill(&h->rig));
-	STEP("daemon starts", rig_restart(&h->rig));
-	STEP("guest rings", channel_rung(&h->rig.ch));
-	STEP("turns", rig_turns(&h->rig, 3));
+	STEP(s->words, "memory goes", channel_suspend(&h->rig.ch));
+	STEP(s->words, "memory comes", cr_assert_eq(rig_attach(&h->rig), 0));
+	STEP(s->words, "guest dies", channel_guest_gone(&h->rig.ch));
+	STEP(s->words, "guest detaches", channel_detach(&h->rig.ch));
+	STEP(s->words, "machine goes", machine_goes(h, n));
+	STEP(s->words, "machine comes", machine_comes(h, n));
+	STEP(s->words, "tail", has_tail(h, n));
+	STEP(s->words, "lost", cr_assert_eq(h->rig.ch.lost_bytes, n));
+	STEP(s->words, "daemon dies", rig_kill(&h->rig));
+	STEP(s->words, "daemon starts", rig_restart(&h->rig));
+	STEP(s->words, "guest rings", channel_rung(&h->rig.ch));
+	STEP(s->words, "turns", rig_turns(&h->rig, 3));
 	/* what the endpoint says of itself */
-	STEP("idle", cr_assert_leq(rig_cpu_ms(&h->rig, 100), SPIN_MS));
-	STEP("connected", cr_assert(host_info(h).connected));
-	STEP("disconnected", cr_assert_not(host_info(h).connected));
-	STEP("clients", cr_assert_eq(host_info(h).clients, n));
-	STEP("refused", cr_assert_eq(host_info(h).refused, n));
-	STEP("failed", cr_assert_eq(host_info(h).failed, n));
-	cr_assert_fail("no step is called \"%s\"", s->words);
+	STEP(s->words, "idle", cr_assert_leq(rig_cpu_ms(&h->rig, 100), SPIN_MS));
+	STEP(s->words, "connected", cr_assert(host_info(h).connected));
+	STEP(s->words, "disconnected", cr_assert_not(host_info(h).connected));
+	STEP(s->words, "clients", cr_assert_eq(host_info(h).clients, n));
+	STEP(s->words, "refused", cr_assert_eq(host_info(h).refused, n));
+	STEP(s->words, "failed", cr_assert_eq(host_info(h).failed, n));
+	cr_assert(step_of_guest(&h->rig, s->words), "no step is called \"%s\"", s->words);
 }
 
 void host_play(struct host *h, const char *steps)
@@ -331,4 +320,30 @@ void host_play(struct host *h, const char *steps)
 		host_step(h, &s);
 	}
 	h->step = "";
+}
+
+/* A whole test; @begin makes the host */
+static void test_plays(void (*begin)(struct host *h, uint64_t ring_bytes), uint64_t ring_bytes,
+		       const char *steps)
+{
+	struct host h;
+
+	begin(&h, ring_bytes);
+	host_play(&h, steps);
+	host_finish(&h);
+}
+
+void attached_plays(uint64_t ring_bytes, const char *steps)
+{
+	test_plays(host_attached, ring_bytes, steps);
+}
+
+void listening_plays(uint64_t ring_bytes, const char *steps)
+{
+	test_plays(host_listening, ring_bytes, steps);
+}
+
+void connecting_plays(uint64_t ring_bytes, const char *steps)
+{
+	test_plays(host_connecting, ring_bytes, steps);
 }

@@ -49,6 +49,15 @@ void host_listening(struct host *h, uint64_t ring_bytes);
 /** host_attached() - the same, attached, with the guest's ends open */
 void host_attached(struct host *h, uint64_t ring_bytes);
 
+/** attached_plays() - host_attached(), these steps, host_finish() */
+void attached_plays(uint64_t ring_bytes, const char *steps);
+
+/** listening_plays() - the same with host_listening() */
+void listening_plays(uint64_t ring_bytes, const char *steps);
+
+/** connecting_plays() - the same with host_connecting() */
+void connecting_plays(uint64_t ring_bytes, const char *steps);
+
 /** host_finish() - let it go */
 void host_finish(struct host *h);
 

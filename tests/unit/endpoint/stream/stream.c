@@ -11,16 +11,6 @@
 #include "rig.h"
 #include "util/fd.h"
 
-/* A test of a guest that is there with both ends open; the steps follow */
-static void play(uint64_t ring_bytes, const char *steps)
-{
-	struct host h;
-
-	host_attached(&h, ring_bytes);
-	host_play(&h, steps);
-	host_finish(&h);
-}
-
 /* ------------------------------------------------------------------------------------------- */
 /* Coming and going                                                                            */
 
@@ -74,7 +64,8 @@ Test(unix_listen, both_ways)
 Test(unix_listen, a_client_that_leaves_without_having_read_makes_way)
 {
 	/* closes read: bwd takes nothing */
-	play(4096, "closes read; client comes; guest sends 100; client leaves; disconnected");
+	attached_plays(4096,
+		       "closes read; client comes; guest sends 100; client leaves; disconnected");
 }
 
 Test(unix_listen, before_a_client_comes_the_guest_waits)
@@ -91,12 +82,9 @@ Test(unix_listen, before_a_client_comes_the_guest_waits)
 
 Test(unix_listen, a_client_that_comes_before_the_guest_is_held)
 {
-	struct host h;
-
-	host_listening(&h, 4096);
-	host_play(&h, "client comes; connected; client sends 1000; idle; memory comes; opens read; "
+	listening_plays(
+		4096, "client comes; connected; client sends 1000; idle; memory comes; opens read; "
 		      "opens write; guest gets 1000; guest sends 1000; client gets 1000");
-	host_finish(&h);
 }
 
 Test(unix_listen, one_that_left_before_the_guest_came_is_heard_if_it_spoke)
@@ -157,62 +145,50 @@ Test(unix_listen, one_leaves_and_the_next_comes_in_the_same_moment)
 
 Test(unix_listen, the_clients_half_close_is_the_guests_end_of_file)
 {
-	struct host h;
-
-	host_attached(&h, 4096);
-	host_play(&h,
-		  "client comes; client sends 3000; client ends; guest gets 3000; guest sees end");
-	/* The other direction goes on, and when it ends too, the client is done. */
-	host_play(&h, "guest sends 4096; client gets 4096; connected; idle; closes write; "
-		      "client sees end; disconnected");
-	host_finish(&h);
+	attached_plays(
+		4096,
+		"client comes; client sends 3000; client ends; guest gets 3000; guest sees end; "
+		/* The other direction goes on, and when it ends too, the client is done. */
+		"guest sends 4096; client gets 4096; connected; idle; closes write; "
+		"client sees end; disconnected");
 }
 
 Test(unix_listen, the_guests_half_close_is_the_clients_end_of_file)
 {
-	struct host h;
-
-	host_attached(&h, 4096);
-	host_play(&h, "client comes; guest sends 3000; closes write; client gets 3000; "
-		      "client sees end; client sends 4096; guest gets 4096");
-	/* The host's reading end has closed, until the next client comes. */
-	host_play(&h,
-		  "opens write; guest has EPIPE; idle; client ends; guest sees end; disconnected; "
-		  "client closes; client comes; guest sends 10; client gets 10");
-	host_finish(&h);
+	attached_plays(
+		4096,
+		"client comes; guest sends 3000; closes write; client gets 3000; "
+		"client sees end; client sends 4096; guest gets 4096; "
+		/* The host's reading end has closed, until the next client comes. */
+		"opens write; guest has EPIPE; idle; client ends; guest sees end; disconnected; "
+		"client closes; client comes; guest sends 10; client gets 10");
 }
 
 Test(unix_listen, a_client_that_goes_is_eof_and_epipe)
 {
-	struct host h;
-
-	host_attached(&h, 4096);
-	host_play(&h, "client comes; client sends 4000; client leaves; guest has EPIPE; "
-		      "guest gets 4000; guest sees end; closes read");
-	/* The next one is a new stream. */
-	host_play(&h,
-		  "opens read; guest sees nothing; client comes; client sends 100; guest gets 100");
-	host_finish(&h);
+	attached_plays(
+		4096,
+		"client comes; client sends 4000; client leaves; guest has EPIPE; "
+		"guest gets 4000; guest sees end; closes read; "
+		/* The next one is a new stream. */
+		"opens read; guest sees nothing; client comes; client sends 100; guest gets 100");
 }
 
 Test(unix_listen, what_a_client_wrote_before_it_went_is_delivered)
 {
 	/* Its stream has not ended before the guest has all of it. */
-	play(4096, "client comes; client sends 60000; client leaves; connected; idle; "
-		   "guest gets 60000; guest sees end; disconnected");
+	attached_plays(4096, "client comes; client sends 60000; client leaves; connected; idle; "
+			     "guest gets 60000; guest sees end; disconnected");
 }
 
 Test(unix_listen, what_no_client_took_is_the_next_ones)
 {
-	struct host h;
-
-	host_attached(&h, 4096);
-	host_play(&h, "guest sends 3000; closes write; client comes; client gets 3000; "
-		      "client sees end; client leaves");
-	/* That end is taken: the next client waits for the next writer. */
-	host_play(&h,
-		  "client comes; client sees nothing; opens write; guest sends 10; client gets 10");
-	host_finish(&h);
+	attached_plays(
+		4096,
+		"guest sends 3000; closes write; client comes; client gets 3000; "
+		"client sees end; client leaves; "
+		/* That end is taken: the next client waits for the next writer. */
+		"client comes; client sees nothing; opens write; guest sends 10; client gets 10");
 }
 
 Test(unix_listen, a_client_that_no_longer_reads)
@@ -231,7 +207,8 @@ Test(unix_listen, a_client_that_no_longer_reads)
 Test(unix_listen, a_client_that_is_gone_with_unread_bytes)
 {
 	/* Its leaving is ECONNRESET, not a plain end. */
-	play(4096,
-	     "client comes; guest sends 4000; client ends; turns; client leaves; disconnected; "
-	     "client comes; client leaves; refused 0");
+	attached_plays(
+		4096,
+		"client comes; guest sends 4000; client ends; turns; client leaves; disconnected; "
+		"client comes; client leaves; refused 0");
 }

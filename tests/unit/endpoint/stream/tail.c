@@ -125,14 +125,10 @@ Test(tail, memory_that_comes_back_after_all_is_not_delivered_twice)
 
 Test(tail, memory_that_comes_back_behind_another_tail)
 {
-	struct host h;
-
-	host_attached(&h, RING);
-	host_play(&h, "guest sends 300; machine goes; machine comes; guest sends 20; "
-		      "memory goes; guest dies; memory comes; tail 300; client comes; "
-		      "client gets 300; client sees end; client closes; client comes; "
-		      "client gets 20; client sees nothing; client closes");
-	host_finish(&h);
+	attached_plays(RING, "guest sends 300; machine goes; machine comes; guest sends 20; "
+			     "memory goes; guest dies; memory comes; tail 300; client comes; "
+			     "client gets 300; client sees end; client closes; client comes; "
+			     "client gets 20; client sees nothing; client closes");
 }
 
 /* A unix socket can tell its client of an error only when something of the client's lies unread. */
@@ -228,14 +224,10 @@ Test(tail, zeros_in_place_of_lost_memory_are_no_tail)
 
 Test(tail, memory_that_the_guest_takes_back_is_not_delivered_twice)
 {
-	struct host h;
-
-	host_attached(&h, RING);
-	host_play(&h, "guest sends 3000; guest detaches; tail 3000; memory comes; "
-		      "guest sends 500; client comes; client gets 3000; client sees end; "
-		      "client closes; client comes; client gets 500; client sees nothing; "
-		      "client closes");
-	host_finish(&h);
+	attached_plays(RING, "guest sends 3000; guest detaches; tail 3000; memory comes; "
+			     "guest sends 500; client comes; client gets 3000; client sees end; "
+			     "client closes; client comes; client gets 500; client sees nothing; "
+			     "client closes");
 }
 
 Test(tail, a_removed_channel_without_a_client_leaves_the_bytes_to_the_guest)
