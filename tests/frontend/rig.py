@@ -13,13 +13,13 @@ from vhost_user import Frontend
 from vm.daemon import Daemon, guest_config
 from vm.paths import ROOT
 from vm.process import Deadline, scratch_dir
+from vm.ptrace import VHOST_THREAD
 
 STATUS = statuses(ROOT / "libfs" / "include" / "libfs" / "status.h")
 RING_BYTES = 65536
 
 
 IDLE_WINDOW_S = 4
-LIBRARY_THREADS = ("vhost-events", "dpdk-vhost-evt")  # DPDK's; it looks round once a second
 
 
 def switches(pid: int) -> dict[str, int]:
@@ -28,8 +28,8 @@ def switches(pid: int) -> dict[str, int]:
     for task in Path(f"/proc/{pid}/task").iterdir():
         status = (task / "status").read_text(encoding="utf-8")
         name = re.search(r"^Name:\s*(.*)$", status, re.M)[1]
-        if name in LIBRARY_THREADS:
-            continue
+        if name in VHOST_THREAD:
+            continue  # it looks round once a second, by itself
         found[f"{name} {task.name}"] = sum(
             int(n) for n in re.findall(r"voluntary_ctxt_switches:\s*(\d+)", status))
     return found

@@ -13,14 +13,13 @@ from memory import Memory
 from vhost_user import Frontend
 from vm.daemon import Daemon, guest_config
 from vm.process import Deadline, scratch_dir
-from vm.ptrace import StoppedThread
+from vm.ptrace import VHOST_THREAD, StoppedThread
 
 ECHO = {"echo": {"ring_bytes": 65536, "endpoint": {"type": "echo"}}}
-VHOST_THREAD = "vhost-events"
 
 
 class StuckFrontend(unittest.TestCase):
-    """vm1's frontend asks and never reads; DPDK's only thread waits in sendmsg(2) for it."""
+    """vm1's frontend asks and never reads."""
 
     def setUp(self):
         self.scratch = scratch_dir()
@@ -69,7 +68,7 @@ class StuckFrontend(unittest.TestCase):
     def test_removal(self):
         """Removing the guest ends the connection; main does not wait for the vhost thread."""
         stuck = self.stuck()
-        with StoppedThread(self.daemon.pid, VHOST_THREAD):
+        with StoppedThread(self.daemon.pid, *VHOST_THREAD):
             self.daemon.rpc("guest.remove", {"guest": "vm1"})
             self.assertFalse((self.scratch / "vm1.sock").exists())
             self.assertEqual(len(self.daemon.rpc("guest.list")["guests"]), 1)
@@ -84,7 +83,7 @@ class StuckFrontend(unittest.TestCase):
     def test_end(self):
         """SIGTERM ends the daemon although the vhost thread never goes on."""
         self.stuck()
-        with StoppedThread(self.daemon.pid, VHOST_THREAD) as thread:
+        with StoppedThread(self.daemon.pid, *VHOST_THREAD) as thread:
             self.daemon.signal(signal.SIGTERM)
             thread.wait_end(20)
         self.assertEqual(self.daemon.wait(), 0)
