@@ -234,13 +234,11 @@ class Lost(SocketsTest):
         """The frontend stays; when it has left, the next one can connect."""
         stream = self.echo_channel("vm1")
         self.lose("vm1.sock")
-        self.assertIn("listens there again when the frontend", self.reload())
         self.assertTrue(self.guest_state("vm1")["path_lost"])
+        self.assertIn("vm1.sock had been removed or replaced; listening there again", self.reload())
+        self.assertFalse(self.guest_state("vm1")["path_lost"])
         stream.echo(os.urandom(3 * RING_BYTES + 17))
         stream.driver.frontend.close()
-        deadline = Deadline(20)
-        while self.guest_state("vm1")["path_lost"]:
-            deadline.check("the socket to be there again")
         self.echo_channel("vm1").echo(b"again")
 
     def test_guest_replaced(self):
@@ -249,7 +247,7 @@ class Lost(SocketsTest):
         with socket.socket(socket.AF_UNIX) as other:
             other.bind(str(self.scratch / "vm2.sock"))
             other.listen()
-            self.assertIn("cannot be made again: Address already in use", self.reload())
+            self.assertRegex(self.reload(), "vm2: socket .*/vm2.sock: Address already in use")
             self.assertTrue((self.scratch / "vm2.sock").exists(), "it is another program's file")
         self.reload()
         self.bystander()
