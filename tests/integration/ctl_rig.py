@@ -104,11 +104,12 @@ class DaemonTest(unittest.TestCase):
         self.assertEqual((status, errors), (0, ""), args)
         return output
 
-    def bad(self, wanted: int, sentence: str, *args, stdin: bytes = b"") -> None:
-        """Run okl4fsctl, which must fail with a status and a sentence."""
+    def bad(self, wanted: int, sentence: str, *args, stdin: bytes = b"") -> str:
+        """Run okl4fsctl, which must fail with a status and a sentence; return all it says."""
         status, output, errors = self.daemon.ctl(*args, stdin=stdin)
         self.assertEqual((status, output), (wanted, ""), errors)
         self.assertIn(sentence, errors)
+        return errors
 
     def start(self, *args, **more) -> subprocess.Popen:
         """Start okl4fsctl; it ends with the test."""
