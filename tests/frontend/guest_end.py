@@ -165,6 +165,13 @@ class Driver:
             for call_fd, _ in ready:
                 os.eventfd_read(call_fd)
 
+    def wait_failures(self) -> list[tuple[int, int, int]]:
+        """Wait until a channel has failed; (channel, status, instance) of all that have."""
+        while not self.failures:
+            self.rung.clear()
+            self.wait_event()
+        return self.failures
+
     def ring_host(self, ident: int) -> None:
         """Ring the host's bell for a channel."""
         word = ident % BELL_WORDS

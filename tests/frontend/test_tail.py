@@ -4,12 +4,11 @@ import hashlib
 import os
 import signal
 import socket
-import ssl
-import unittest
 
 from certificates import Certificates
 from guest_end import Channel, Driver
-from socket_rig import LIMIT_S, SocketTest, TlsSocket, free_port
+from socket_rig import (LIMIT_S, SocketTest, TlsSocket, free_port, unix_client,
+                        unix_server)
 from vm.daemon import Daemon, guest_config
 from vm.process import scratch_dir
 
@@ -54,35 +53,25 @@ class TailTest(SocketTest):
 
     def client(self, name: str):
         """A peer at the host end, connected; it reads nothing."""
-        connects = name.endswith("-connect")
-        if connects and name.startswith("unix"):
-            path = self.scratch / f"{name}.sock"
-            path.unlink(missing_ok=True)
-            listener = socket.socket(socket.AF_UNIX)
-            listener.bind(str(path))
-            listener.listen()
-        elif connects:
-            listener = self.listen(self.ports[name])
+        connects, is_unix = name.endswith("-connect"), name.startswith("unix")
+        path = self.scratch / f"{name}.sock"
         if connects:
-            with listener:
-                listener.settimeout(LIMIT_S)
+            with unix_server(path) if is_unix else self.listen(self.ports[name]) as listener:
                 sock, _ = listener.accept()
-        elif name.startswith("unix"):
-            sock = socket.socket(socket.AF_UNIX)
-            sock.connect(str(self.scratch / f"{name}.sock"))
+            sock.settimeout(LIMIT_S)
         else:
-            sock = self.connect_to(self.ports[name])
-        sock.settimeout(LIMIT_S)
+            sock = unix_client(path) if is_unix else self.connect_to(self.ports[name])
         self.addCleanup(sock.close)
         if not name.startswith("tls"):
             return sock
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if connects else ssl.PROTOCOL_TLS_CLIENT)
-        context.load_verify_locations(self.certs.path("ca.pem"))
-        context.verify_mode = ssl.CERT_REQUIRED
-        context.check_hostname = False
-        context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
-        context.load_cert_chain(self.certs.path("left.pem"), self.certs.path("left.key"))
-        return TlsSocket(sock, context, connects, None if connects else "left.example")
+        return TlsSocket(sock, self.certs.context(connects, "left"), connects,
+                         None if connects else "left.example")
+
+    def connected(self, name: str):
+        """The same, when the daemon has taken it."""
+        client = self.client(name)
+        self.until(lambda: self.endpoint(name)["connected"], "the client to connect")
+        return client
 
     def writer(self, name: str) -> Channel:
         """A guest's channel with a writer."""
@@ -90,23 +79,9 @@ class TailTest(SocketTest):
         self.open_writer(channel)
         return channel
 
-    @staticmethod
-    def fill(channel: Channel) -> bytes:
-        """Write as much as the guest can while nobody reads; return what that was."""
-        data, stalls = b"", 0
-        while stalls < 50:
-            piece = os.urandom(1 << 16)
-            n = channel.write_some(piece)
-            data += piece[:n]
-            stalls = 0 if n else stalls + 1
-            if not n:
-                channel.driver.ping()
-        return data
-
     def stop(self, channel: Channel) -> None:
         """The machine is switched off."""
-        frontend = channel.driver.frontend
-        frontend.stop_rings()
+        channel.driver.frontend.stop_rings()
         self.kill(channel)
 
     def kill(self, channel: Channel) -> None:
@@ -146,8 +121,7 @@ class Kept(TailTest):
             for end in (self.stop, self.kill):
                 with self.subTest(name=name, end=end.__name__):
                     channel = self.writer(name)
-                    client = self.client(name)
-                    self.until(lambda: self.endpoint(name)["connected"], "the client to connect")
+                    client = self.connected(name)
                     moved = self.channel_state("vm1", name)["fwd"]["bytes"]
                     data = self.fill(channel)
                     end(channel)
@@ -252,8 +226,7 @@ class Removed(TailTest):
     def slow(self, name: str) -> tuple[Channel, object, bytes]:
         """A guest that has written more than its client has taken."""
         channel = self.writer(name)
-        client = self.client(name)
-        self.until(lambda: self.endpoint(name)["connected"], "the client to connect")
+        client = self.connected(name)
         return channel, client, self.fill(channel)
 
     def remove_channel(self, name: str) -> None:
@@ -364,8 +337,7 @@ class Lost(TailTest):
             with self.subTest(name=name):
                 lost = self.channel_state("vm1", name)["lost_bytes"]
                 channel = self.writer(name)
-                client = self.client(name)
-                self.until(lambda: self.endpoint(name)["connected"], "the client to connect")
+                client = self.connected(name)
                 moved = self.channel_state("vm1", name)["fwd"]["bytes"]
                 data = self.fill(channel)
                 self.stop(channel)
@@ -453,7 +425,3 @@ class Part(TailTest):
         self.take(self.client("unix-listen"), b"x" * 200000)
         self.daemon.rpc("channel.reset", {"guest": "vm1", "channel": "tcp-listen"})
         self.assert_no_tail()
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -4,10 +4,9 @@ import hashlib
 import json
 import os
 import socket
-import unittest
 
 from rig import RING_BYTES, assert_idle
-from socket_rig import LIMIT_S, Flow, SocketTest, free_port
+from socket_rig import LIMIT_S, Flow, SocketTest, free_port, unix_server
 
 
 class Tcp(SocketTest):
@@ -114,27 +113,12 @@ class Tcp(SocketTest):
             channel.close_reader()
             channel.open()
 
-    def slow(self, channel, sock) -> int:
-        """The peer takes nothing: the guest waits, the daemon does not grow; return the bytes."""
-        sent, stalls = 0, 0
-        before = self.rss_kib()
-        while stalls < 20:
-            n = channel.write_some(bytes(RING_BYTES))
-            sent += n
-            stalls = 0 if n else stalls + 1
-            if not n:
-                self.endpoint("listen")  # time for the daemon to take more
-        self.assertLess(sent, 32 << 20)
-        self.assertLess(self.rss_kib() - before, 512)
-        taken = 0
-        while taken < sent:
-            taken += len(sock.recv(1 << 20))
-        return sent
-
     def test_slow_client(self):
         channel = self.guest("listen").open()
         with self.connect_to(self.ports["listen"]) as client:
-            self.slow(channel, client)
+            sent = len(self.fill_and_not_grow(channel))
+            while sent:
+                sent -= len(client.recv(1 << 20))
 
     def test_slow_guest(self):
         channel = self.guest("listen").open()
@@ -158,10 +142,7 @@ class Tcp(SocketTest):
         self.open_writer(channel)
         channel.write(b"early")
         self.await_error("unix", "server.sock: No such file or directory")
-        with socket.socket(socket.AF_UNIX) as listener:
-            listener.bind(str(self.scratch / "server.sock"))
-            listener.listen()
-            listener.settimeout(LIMIT_S)
+        with unix_server(self.scratch / "server.sock") as listener:
             server, _ = listener.accept()
             with server:
                 self.assertEqual(server.recv(5, socket.MSG_WAITALL), b"early")
@@ -174,7 +155,3 @@ class Tcp(SocketTest):
         status, _, errors = self.daemon.ctl("channel-add", "vm1", json.dumps(channel))
         self.assertEqual(status, 1, errors)
         self.assertIn("Address already in use", errors)
-
-
-if __name__ == "__main__":
-    unittest.main()

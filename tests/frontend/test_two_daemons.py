@@ -3,7 +3,6 @@
 import hashlib
 import os
 import threading
-import unittest
 
 from rig import RING_BYTES, FrontendTest
 from socket_rig import LIMIT_S, SocketTest
@@ -82,8 +81,7 @@ class Joined(SocketTest):
             taken = reader.rx.peer_phase.value
             self.open_reader(reader)
             data = os.urandom(3 * RING_BYTES)
-            thread = threading.Thread(target=lambda: (self.open_writer(writer), writer.write(data),
-                                                      writer.close_writer()))
+            thread = threading.Thread(target=self.write_stream, args=(writer, data))
             thread.start()
             self.assertEqual(self.read_to_end(reader, taken), data)
             thread.join(LIMIT_S)
@@ -92,14 +90,9 @@ class Joined(SocketTest):
     def test_slow_reader(self):
         """Both rings and the socket fill up, and then the writer waits."""
         self.join()
-        sent = stalls = 0
-        while stalls < 20:
-            n = self.right.write_some(bytes(RING_BYTES))
-            sent, stalls = sent + n, 0 if n else stalls + 1
-            if not n:
-                self.endpoint("c")
-        self.assertLess(sent, 4 << 20)
-        self.assertEqual(len(self.left.read(sent)), sent)
+        sent = self.fill(self.right)
+        self.assertLess(len(sent), 4 << 20)
+        self.assertEqual(self.left.read(len(sent)), sent)
 
     def test_restart_of_the_one_that_connects(self):
         """What was written and not taken comes exactly once, with the next opening."""
@@ -116,7 +109,3 @@ class Joined(SocketTest):
         self.join()
         self.right.write(b"after")
         self.assertEqual(self.left.read(5), b"after")
-
-
-if __name__ == "__main__":
-    unittest.main()
