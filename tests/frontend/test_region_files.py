@@ -3,7 +3,6 @@
 import contextlib
 import os
 import tempfile
-import unittest
 
 import vhost_user as vu
 from fuse_file import GETATTR, STATFS, FuseFile
@@ -85,7 +84,3 @@ class RegionFiles(FrontendTest):
             frontend = self.offer(file.fileno())
             self.assertEqual(frontend.receive()[2], bytes(8))
             frontend.close()
-
-
-if __name__ == "__main__":
-    unittest.main()
