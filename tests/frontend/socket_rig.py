@@ -5,10 +5,11 @@ import os
 import socket
 import ssl
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from guest_end import Channel, Driver
-from rig import FrontendTest
+from rig import FrontendTest, assert_idle
 from vm.daemon import Daemon, guest_config
 from vm.process import Deadline, scratch_dir
 
@@ -227,6 +228,20 @@ class SocketTest(FrontendTest):
         self.assertLess(len(data), 32 << 20)
         self.assertLess(self.rss_kib() - before, 512)
         return data
+
+    def slow_guest(self, name: str, channel: Channel, sock: socket.socket, send) -> None:
+        """A guest does not read: its ring fills, the client waits, the daemon neither grows nor runs."""
+        memory, moved, sent = self.rss_kib(), self.channel_state("vm1", name)["bwd"]["bytes"], 0
+        sock.settimeout(0.5)
+        with suppress(TimeoutError):
+            while sent < 64 << 20:
+                send(bytes(16384))
+                sent += 16384
+        self.assertLess(sent, 64 << 20)
+        self.assertEqual(self.channel_state("vm1", name)["bwd"]["bytes"], moved + channel.size)
+        self.assertLess(self.rss_kib() - memory, 512)
+        assert_idle(self, self.daemon)
+        self.assertEqual(channel.read(sent), bytes(sent))
 
     def read_to_end(self, channel: Channel, taken: int = 0) -> bytes:
         """Everything until the host's writer closes; an end at phase `taken` is an old one."""

@@ -11,6 +11,7 @@ import threading
 import warnings
 
 from certificates import Certificates
+from guest_end import Channel
 from rig import RING_BYTES, assert_idle
 from socket_rig import LIMIT_S, SocketTest, TlsSocket, free_port
 from vm.paths import ROOT
@@ -39,6 +40,11 @@ class TlsTest(SocketTest):
         self.certs.make_ca("other")
         self.certs.make("stranger", ca="other")
         self.certs.make("wrong", san="DNS:wrong.example,IP:192.0.2.1")
+
+    def says(self, client: TlsSocket, channel: Channel, data: bytes) -> None:
+        """The client sends this to the guest."""
+        client.send(data)
+        self.assertEqual(channel.read(len(data)), data)
 
     def client(self, port: int, version: ssl.TLSVersion | None = None) -> TlsSocket:
         """A client of the daemon's."""
@@ -118,8 +124,7 @@ class Listen(TlsTest):
                 channel.close_writer()
                 self.assertEqual(client.read(9), b"only this")
                 self.assertEqual(client.recv(), b"")
-                client.send(b"a long answer")
-                self.assertEqual(channel.read(13), b"a long answer")
+                self.says(client, channel, b"a long answer")
                 client.end()
                 client.close()
                 self.assertEqual(self.read_to_end(channel), b"")
@@ -154,8 +159,7 @@ class Listen(TlsTest):
         self.until(lambda: not self.endpoint("any")["connected"], "the client to be gone")
         self.assertEqual(self.read_to_end(channel), b"")
         client = self.client(self.ports["any"])
-        client.send(b"next")
-        self.assertEqual(channel.read(4), b"next")
+        self.says(client, channel, b"next")
 
     def test_slow_client(self):
         channel, client = self.joined()
@@ -165,22 +169,7 @@ class Listen(TlsTest):
 
     def test_slow_guest(self):
         channel, client = self.joined()
-        before = self.rss_kib()
-        bytes_before = self.channel_state("vm1", "any")["bwd"]["bytes"]
-        client.sock.settimeout(0.5)
-        sent = 0
-        try:
-            while sent < 64 << 20:
-                client.send(bytes(16384))
-                sent += 16384
-        except TimeoutError:
-            pass
-        self.assertLess(sent, 64 << 20)
-        self.assertEqual(self.channel_state("vm1", "any")["bwd"]["bytes"],
-                         bytes_before + RING_BYTES)
-        self.assertLess(self.rss_kib() - before, 512)
-        assert_idle(self, self.daemon)
-        channel.read(sent)
+        self.slow_guest("any", channel, client.sock, client.send)
 
     # Peers that are not trusted
 
@@ -213,8 +202,7 @@ class Listen(TlsTest):
             with self.subTest(name=name):
                 self.told_off(channel, sentence, name=name)
         channel, client = self.joined("right")
-        client.send(b"good")
-        self.assertEqual(channel.read(4), b"good")
+        self.says(client, channel, b"good")
         self.assertIsNone(self.endpoint("right")["error"])
 
     def test_no_tls(self):
@@ -235,8 +223,7 @@ class Listen(TlsTest):
         failed = self.endpoint("any")["handshakes_failed"]
         silent = [self.connect_to(self.ports["any"]) for _ in range(8)]
         channel, client = self.joined()
-        client.send(b"here")
-        self.assertEqual(channel.read(4), b"here")
+        self.says(client, channel, b"here")
         silent.pop().close()
         self.until(lambda: self.endpoint("any")["handshakes_failed"] == failed + 1, "one to go")
         for sock in silent:
@@ -285,14 +272,12 @@ class Listen(TlsTest):
         put("cert", "new.pem")
         put("key", "new.key")
         channel, client = self.joined("files")
-        client.send(b"renewed")
-        self.assertEqual(channel.read(7), b"renewed")
+        self.says(client, channel, b"renewed")
 
     def test_restart(self):
         """A killed daemon is a client's end; the next daemon takes up the ring."""
         channel, client = self.joined()
-        client.send(b"before")
-        self.assertEqual(channel.read(6), b"before")
+        self.says(client, channel, b"before")
         self.daemon.kill()
         channel.driver.frontend.close()
         with self.assertRaises((ssl.SSLError, OSError)):
@@ -347,8 +332,7 @@ class Connect(TlsTest):
         with self.listen(self.port) as listener:
             self.open_reader(channel)
             server = self.serve(listener)
-            server.send(b"endless")
-            self.assertEqual(channel.read(7), b"endless")
+            self.says(server, channel, b"endless")
             channel.close_reader()
             self.assertEqual(server.recv(), b"", "close_notify, not a reset")
             server.send(b"more, which nobody takes")

@@ -102,6 +102,11 @@ class Terminal:
             self.text += os.read(self.master, 65536).decode(errors="replace")
         return status
 
+    def quit(self) -> int:
+        """Press the key for that; return the status."""
+        self.key("q")
+        return self.end()
+
     def close(self) -> None:
         """Close the terminal."""
         self.process.kill()
@@ -243,8 +248,7 @@ class Top(DaemonPerTest):
         self.assertTrue(any(line.startswith("vm1/clear\\x1b[2J\\x") for line in lines), lines)
         top.key("xr")  # a key without a meaning, then an order
         top.read_until(r"by rate")
-        top.key("q")
-        self.assertEqual(top.end(), 0)
+        self.assertEqual(top.quit(), 0)
         self.assertTrue(top.text.endswith(LEAVE))
         self.assertTrue(top.is_as_it_was())
 
@@ -264,8 +268,7 @@ class Top(DaemonPerTest):
         self.assertIn("vm1/" + LONG[:30], "\n".join(lines))
         top.resize(1, 1)
         self.assertLessEqual(max(map(width, top.frame())), 150)
-        top.key("q")
-        self.assertEqual(top.end(), 0)
+        self.assertEqual(top.quit(), 0)
 
     def test_signals_that_end_it(self):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
@@ -306,8 +309,7 @@ class Top(DaemonPerTest):
         for line in seen:  # of the new daemon: no rate first, then a rate of zero
             self.assertRegex(line, r"^vm1/echo +(attached +[-\d]|detached +(-|0 B/s))")
         self.assertNotRegex("".join(seen), r"detached +[1-9]")
-        top.key("q")
-        self.assertEqual(top.end(), 0)
+        self.assertEqual(top.quit(), 0)
 
     def test_ends_by_itself(self):
         top = self.terminal("-n", "2")
@@ -335,5 +337,4 @@ class Top(DaemonPerTest):
         self.addCleanup(top.close)
         top.frame(0)
         self.assertLess(cpu_ns_of_a_while(top.process.pid, top.master), 20_000_000)
-        top.key("q")
-        self.assertEqual(top.end(), 0)
+        self.assertEqual(top.quit(), 0)
