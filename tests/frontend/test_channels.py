@@ -135,13 +135,6 @@ class ComeAndGo(FrontendTest):
             self.driver_.detach(ident, old.generation)
         new.echo(os.urandom(100000))
 
-    def test_the_same_name_again(self):
-        for round_ in range(3):
-            self.add("new")
-            self.open("new", 10 + round_).echo(b"hello" * 99)
-            self.remove("new")
-        self.go_on()
-
     def test_a_storm_while_no_buffer_is_posted(self):
         """However much happens, one event an id is what is left to tell, in any order."""
         driver = self.driver_

@@ -7,7 +7,7 @@ and of a ring (channel/channel.c). Here a guest's lies are refused, told, counte
 import os
 import struct
 
-from guest_end import ATTACH, CHANNEL_INFO, DETACH, HELLO, MAGIC, PING, RELEASE, Channel, Driver
+from guest_end import ATTACH, CHANNEL_INFO, DETACH, HELLO, MAGIC, PING, RELEASE, Channel
 from rig import RING_BYTES, STATUS, FrontendTest
 from vhost_user import Ring
 
@@ -226,17 +226,6 @@ class Flood(FrontendTest):
         self.assertLess(self.daemon.log().count("REQ_TYPE"), 200)
         self.assertEqual(self.guest_state("vm1")["requests_refused"], before + 3000)
 
-    def test_failed_channels(self):
-        driver = self.driver()
-        channel = Channel(driver, "echo")
-        for number in range(1000):
-            channel.instance = 1 + number
-            channel.create()
-            channel.memory.write(channel.gpas[0][0], bytes(4))
-            with self.refused("CTL_MAGIC"):
-                channel.attach()
-        self.assertLess(self.daemon.log().count("CTL_MAGIC"), 200)
-
 
 class Fuse(FrontendTest):
     """Firmware and stray virtiofs mounts speak FUSE; they get the answer ENOTCONN."""
@@ -275,11 +264,3 @@ class Fuse(FrontendTest):
         forget = struct.pack("<IIQQIIII", 48, 2, 5, 1, 0, 0, 0, 0) + bytes(8)
         self.assertEqual(self.ask(frontend, 0, forget, 0), b"")
         channel.echo(os.urandom(1000))
-
-    def test_firmware_then_driver(self):
-        frontend = self.device()
-        self.assertEqual(self.ask(frontend, 1, self.INIT, 80), self.REFUSAL)
-        frontend.reset_rings()
-        driver = Driver(frontend)
-        driver.hello()
-        Channel(driver, "echo").attach().open().echo(os.urandom(1000))

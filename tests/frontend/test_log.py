@@ -89,18 +89,17 @@ class Limited(unittest.TestCase):
 class Descriptors(unittest.TestCase):
     """A daemon that is started without stdin, stdout and stderr."""
 
-    def test_none_is_something_else(self):
-        daemon = Daemon({"guests": []}, prefix=["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"])
-        self.addCleanup(daemon.stop)
-        for fd in range(3):
-            self.assertEqual(os.readlink(f"/proc/{daemon.pid}/fd/{fd}"), "/dev/null")
-        with unix_client(daemon.control_path) as client:
-            daemon.rpc("log.set", {"level": "debug"})
-            client.setblocking(False)
-            self.assertRaises(BlockingIOError, client.recv, 1)
-
-    def test_one_of_them(self):
-        daemon = Daemon({"guests": []}, prefix=["/bin/sh", "-c", 'exec "$@" >&-', "sh"])
-        self.addCleanup(daemon.stop)
-        self.assertEqual(os.readlink(f"/proc/{daemon.pid}/fd/1"), "/dev/null")
-        self.assertEqual(Path(f"/proc/{daemon.pid}/fd/2").resolve(), daemon.log_path.resolve())
+    def test_those_that_are_closed_are_no_socket(self):
+        for closed in ((0, 1, 2), (1,)):
+            shell = 'exec "$@" ' + " ".join(f"{fd}>&-" for fd in closed)
+            with self.subTest(closed=closed), \
+                    Daemon({"guests": []}, prefix=["/bin/sh", "-c", shell, "sh"]) as daemon:
+                for fd in closed:
+                    self.assertEqual(os.readlink(f"/proc/{daemon.pid}/fd/{fd}"), "/dev/null")
+                if 2 not in closed:
+                    self.assertEqual(Path(f"/proc/{daemon.pid}/fd/2").resolve(),
+                                     daemon.log_path.resolve())
+                with unix_client(daemon.control_path) as client:
+                    daemon.rpc("log.set", {"level": "debug"})
+                    client.setblocking(False)
+                    self.assertRaises(BlockingIOError, client.recv, 1)

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The endpoints tcp-listen and tcp-connect without TLS, and unix-connect."""
+"""The endpoints tcp-listen and tcp-connect without TLS, and unix-connect.
+
+tests/unit/endpoint/stream has addresses and names, and when a client makes way.
+"""
 import hashlib
-import json
 import os
 import socket
 
 from rig import RING_BYTES, assert_idle
-from socket_rig import LIMIT_S, Flow, SocketTest, free_port, unix_server
+from socket_rig import Flow, SocketTest, free_port, unix_server
 
 
 class Tcp(SocketTest):
@@ -14,11 +16,10 @@ class Tcp(SocketTest):
 
     @classmethod
     def channels(cls):
-        cls.ports = {name: free_port() for name in ("listen", "connect", "name", "nowhere")}
+        cls.ports = {name: free_port() for name in ("listen", "connect", "nowhere")}
         return {"vm1": {name: {"ring_bytes": RING_BYTES, "endpoint": endpoint}
                         for name, endpoint in {
             "listen": {"type": "tcp-listen", "address": f"127.0.0.1:{cls.ports['listen']}"},
-            "name": {"type": "tcp-listen", "address": f"localhost:{cls.ports['name']}"},
             "connect": {"type": "tcp-connect", "address": f"localhost:{cls.ports['connect']}"},
             "nowhere": {"type": "tcp-connect", "address": f"127.0.0.1:{cls.ports['nowhere']}"},
             "unix": {"type": "unix-connect", "path": str(cls.scratch / "server.sock")},
@@ -38,21 +39,6 @@ class Tcp(SocketTest):
             self.bulk(channel, client)
         self.until(lambda: not self.endpoint("listen")["connected"], "the client to be gone")
 
-    def test_listen_by_name(self):
-        channel = self.guest("name").open()
-        for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
-            with socket.socket(family) as client:
-                client.settimeout(LIMIT_S)
-                try:
-                    client.connect((address, self.ports["name"]))
-                except OSError as error:
-                    self.assertEqual(family, socket.AF_INET6, error)
-                    continue  # localhost is not ::1 everywhere
-                client.sendall(b"by name")
-                self.assertEqual(channel.read(7), b"by name")
-            self.until(lambda: not self.endpoint("name")["connected"] or
-                       channel.rx.peer_phase.value % 2 == 0, "the end to be seen")
-
     def test_one_client_at_a_time(self):
         channel = self.guest("listen").open()
         with self.connect_to(self.ports["listen"]) as first:
@@ -64,13 +50,6 @@ class Tcp(SocketTest):
             self.assertEqual(self.endpoint("listen")["clients_refused"], refused + 1)
             channel.write(b"still yours")
             self.assertEqual(first.recv(11), b"still yours")
-        # A client that has ended its direction makes way for the next one: whether it has closed
-        # the connection cannot be seen.
-        clients = self.endpoint("listen")["clients"]
-        with self.connect_to(self.ports["listen"]) as second:
-            self.until(lambda: self.endpoint("listen")["clients"] > clients, "the second")
-            channel.write(b"yours")
-            self.assertEqual(second.recv(5), b"yours")
 
     def test_connect(self):
         with self.listen(self.ports["connect"]) as listener:
@@ -136,10 +115,3 @@ class Tcp(SocketTest):
                 self.assertEqual(server.recv(5, socket.MSG_WAITALL), b"early")
                 self.open_reader(channel)
                 self.bulk(channel, server)
-
-    def test_an_address_that_is_taken(self):
-        channel = {"name": "taken", "endpoint": {"type": "tcp-listen",
-                                                 "address": f"127.0.0.1:{self.ports['listen']}"}}
-        status, _, errors = self.daemon.ctl("channel-add", "vm1", json.dumps(channel))
-        self.assertEqual(status, 1, errors)
-        self.assertIn("Address already in use", errors)

@@ -151,6 +151,7 @@ class Events(DaemonPerTest):
 
     def test_json_and_filters(self):
         process = self.follow("--json", "events", "--guest", "vm2", "channel", "log")
+        self.driver("vm2")  # events of other kinds
         for guest in ("vm1", "vm2"):
             self.come_and_go(guest, "new")
         kinds = []
