@@ -127,6 +127,11 @@ class Served(DaemonTest):
 
     def test_numbers_are_those_of_channel_list(self):
         """tests/unit/metrics shows that every number is in its place."""
+        with Frontend(self.scratch / "vm1.sock") as frontend:
+            frontend.setup()
+            now = self.scrape()
+            for name, value in (("connected", 1), ("ready", 0)):
+                self.assertEqual(now[f"okl4fs_guest_{name}", (("guest", "vm1"),)], value, name)
         channel = self.channel("echo")
         channel.echo(os.urandom(200000))
 
@@ -278,9 +283,9 @@ class Where(DaemonPerTest):
         self.assertFalse(self.served(one))
         self.serve_at(f"unix:{one}")
         self.assertTrue(self.served(one))
-        inode = one.stat().st_ino
-        self.serve_at(f"unix:{one}")
-        self.assertEqual(one.stat().st_ino, inode, "what is as before is left alone")
+        made_ns = one.stat().st_mtime_ns
+        self.assertNotIn("metrics: ", self.serve_at(f"unix:{one}"), "it is left alone")
+        self.assertEqual(one.stat().st_mtime_ns, made_ns)
         self.serve_at(f"unix:{two}")
         self.assertEqual((self.served(one), self.served(two)), (False, True))
         self.assertFalse(one.exists())
