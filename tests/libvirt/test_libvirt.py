@@ -83,6 +83,13 @@ class LibvirtTest(VmTest):
         return output
 
     @classmethod
+    def printed_file(cls, name: str, *args) -> Path:
+        """The same in a file."""
+        path = cls.scratch / name
+        path.write_text(cls.printed(*args), encoding="utf-8")
+        return path
+
+    @classmethod
     def boot(cls) -> None:
         """Start a domain of the class as printed."""
         folder = cls.scratch / "domain"
@@ -140,8 +147,7 @@ class Define(LibvirtTest):
     def setUpClass(cls):
         super().setUpClass()
         cls.start_daemon_of(cls.run_folder / "vm1.sock", socket_group="kvm")
-        cls.path = cls.scratch / "printed.xml"
-        cls.path.write_text(cls.printed("--libvirt"), encoding="utf-8")
+        cls.path = cls.printed_file("printed.xml", "--libvirt")
 
     def define(self) -> None:
         """Define it, for a test."""
@@ -208,9 +214,8 @@ class Define(LibvirtTest):
 
     def test_odd_path(self):
         """A socket whose name is special in XML and to QEMU."""
-        other = self.scratch / "odd.xml"
         with self.other_guest(socket=str(self.run_folder / "a, 'b'=\"c\" & <d>.sock")):
-            other.write_text(self.printed("--libvirt"), encoding="utf-8")
+            other = self.printed_file("odd.xml", "--libvirt")
             self.validate(other.read_text(encoding="utf-8"))
             self.virsh("create", other)
             self.assertTrue(self.connected())
@@ -249,8 +254,7 @@ class Listen(LibvirtTest):
     def setUpClass(cls):
         super().setUpClass()
         cls.start_daemon_of(cls.run_folder / "vm1.sock", socket_group="kvm")
-        cls.device = cls.scratch / "filesystem.xml"
-        cls.device.write_text(cls.printed("--libvirt=filesystem"), encoding="utf-8")
+        cls.device = cls.printed_file("filesystem.xml", "--libvirt=filesystem")
         cls.boot()
 
     def replug(self) -> None:
