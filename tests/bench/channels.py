@@ -10,7 +10,7 @@ from collections import defaultdict
 from contextlib import ExitStack
 from statistics import median
 
-from bench.guest import PING_BYTES, PINGS, GuestEnd
+from bench.guest import PING_BYTES, PINGS, GuestEnd, medians_of
 from vm import Daemon, Guest, guest_config, remove_scratch, scratch_dir
 
 NUMBERS = (1, 16, 256, 1024)
@@ -70,9 +70,7 @@ def measure(rounds: int, smp: int) -> dict:
                         samples[way][number].append(places[number].measure())
     finally:
         remove_scratch(scratch)
-    medians = {way: {number: round(median(values), 1) for number, values in figures.items()}
-               for way, figures in samples.items()}
     ratios = {way: {number: round(median(v / one for v, one in zip(figures[number], figures[1])),
                                   2) for number in NUMBERS}
               for way, figures in samples.items()}
-    return {"median": medians, "ratio": ratios, "samples": samples}
+    return {"median": medians_of(samples), "ratio": ratios, "samples": samples}

@@ -85,18 +85,32 @@ def exchange(first, first_line: str, second, second_line: str) -> tuple[list[str
     return first.answer(), second.answer()
 
 
+def rate(sink, source, piece: int) -> float:
+    """MiB/s from one end to the other in pieces of this size."""
+    size = BYTES[piece]
+    answer, _ = exchange(sink, f"sink {piece} {size}", source, f"source {piece} {size}")
+    return float(answer[1])
+
+
+def round_trip(pong, ping, into: dict[str, list[float]]) -> None:
+    """Measure round trips from the end `ping`."""
+    _, answer = exchange(pong, f"pong {PING_BYTES} {PINGS}", ping, f"ping {PING_BYTES} {PINGS}")
+    into["round_trip_64_p50_us"].append(float(answer[1]))
+    into["round_trip_64_p99_us"].append(float(answer[2]))
+
+
 def one_round(inside: GuestEnd, outside: HostEnd, into: dict[str, list[float]]) -> None:
     """Measure every figure of one transport once."""
     for piece in PIECES:
-        size = BYTES[piece]
-        answer, _ = exchange(outside, f"sink {piece} {size}", inside, f"source {piece} {size}")
-        into[f"to_host_{piece}_mib_s"].append(float(answer[1]))
-        answer, _ = exchange(inside, f"sink {piece} {size}", outside, f"source {piece} {size}")
-        into[f"to_guest_{piece}_mib_s"].append(float(answer[1]))
-    _, answer = exchange(outside, f"pong {PING_BYTES} {PINGS}", inside,
-                         f"ping {PING_BYTES} {PINGS}")
-    into["round_trip_64_p50_us"].append(float(answer[1]))
-    into["round_trip_64_p99_us"].append(float(answer[2]))
+        into[f"to_host_{piece}_mib_s"].append(rate(outside, inside, piece))
+        into[f"to_guest_{piece}_mib_s"].append(rate(inside, outside, piece))
+    round_trip(outside, inside, into)
+
+
+def medians_of(samples: dict) -> dict:
+    """{transport: {figure: median}}."""
+    return {name: {key: round(median(values), 1) for key, values in figures.items()}
+            for name, figures in samples.items()}
 
 
 def daemon_alone(guest: Guest, ends: dict[str, GuestEnd], into: dict[str, list[float]]) -> None:
@@ -148,8 +162,7 @@ def measure(rounds: int, smp: int) -> dict:
             samples = run_rounds(guest, scratch, rounds)
     finally:
         remove_scratch(scratch)
-    medians = {name: {key: round(median(values), 1) for key, values in figures.items()}
-               for name, figures in samples.items()}
+    medians = medians_of(samples)
     ours, theirs = medians["okl4fs"], medians["virtio-serial"]
     ratios = {key: round(ours[key] / theirs[key] if key.endswith("mib_s") else
                          theirs[key] / ours[key], 2) for key in ours}

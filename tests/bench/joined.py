@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 
-from bench.guest import BYTES, LIMIT_S, PIECES, PING_BYTES, PINGS, GuestEnd, exchange
+from bench.guest import LIMIT_S, PIECES, GuestEnd, medians_of, rate, round_trip
 from vm import Daemon, Deadline, Guest, Process, guest_config, paths, remove_scratch, scratch_dir
 
 NAMES = ("left", "right")
@@ -57,12 +57,8 @@ def _wait_readers(daemon: Daemon) -> None:
 def one_round(left: GuestEnd, right: GuestEnd, into: dict[str, list[float]]) -> None:
     """Measure every figure of one way once, from left to right: the two sides are alike."""
     for piece in PIECES:
-        size = BYTES[piece]
-        answer, _ = exchange(right, f"sink {piece} {size}", left, f"source {piece} {size}")
-        into[f"rate_{piece}_mib_s"].append(float(answer[1]))
-    _, answer = exchange(right, f"pong {PING_BYTES} {PINGS}", left, f"ping {PING_BYTES} {PINGS}")
-    into["round_trip_64_p50_us"].append(float(answer[1]))
-    into["round_trip_64_p99_us"].append(float(answer[2]))
+        into[f"rate_{piece}_mib_s"].append(rate(right, left, piece))
+    round_trip(right, left, into)
 
 
 def run_rounds(daemon: Daemon, guests: list[Guest], rounds: int) -> dict:
@@ -108,6 +104,4 @@ def measure(rounds: int, smp: int) -> dict:
             samples = run_rounds(daemon, guests, rounds)
     finally:
         remove_scratch(scratch)
-    medians = {way: {key: round(median(values), 1) for key, values in figures.items()}
-               for way, figures in samples.items()}
-    return {"median": medians, "ratio": compare(samples), "samples": samples}
+    return {"median": medians_of(samples), "ratio": compare(samples), "samples": samples}

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Certificates: good ones as docs/tls.md says, and bad ones of every kind."""
 import re
+import ssl
 import subprocess
 from pathlib import Path
 
@@ -48,6 +49,16 @@ class Certificates:
         """The TLS configuration of an endpoint with this certificate."""
         return {"cert": self.path(f"{who}.pem"), "key": self.path(f"{who}.key"),
                 "ca": self.path(f"{ca}.pem"), **more}
+
+    def context(self, server: bool, name: str | None = "right", ca: str = "ca") -> ssl.SSLContext:
+        """A peer's side; name None: without a certificate."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(self.path(f"{ca}.pem"))
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
+        if name:
+            context.load_cert_chain(self.path(f"{name}.pem"), self.path(f"{name}.key"))
+        return context
 
     def make_ca(self, name: str) -> None:
         """Make another CA."""

@@ -165,6 +165,13 @@ class Driver:
             for call_fd, _ in ready:
                 os.eventfd_read(call_fd)
 
+    def wait_failures(self) -> list[tuple[int, int, int]]:
+        """Wait until a channel has failed; (channel, status, instance) of all that have."""
+        while not self.failures:
+            self.rung.clear()
+            self.wait_event()
+        return self.failures
+
     def ring_host(self, ident: int) -> None:
         """Ring the host's bell for a channel."""
         word = ident % BELL_WORDS
@@ -347,19 +354,8 @@ class Channel:
                 self.sleep_read()
         return data
 
-    def rest_of_echo(self, data: bytes, sent: int, received: bytes) -> bytes:
-        """What an echo returns of `data`, from where its stream is; all of it must come."""
-        while len(received) < len(data):
-            sent += self.write_some(data[sent:])
-            piece = self.read_some()
-            received += piece
-            if not piece:
-                self.sleep_read(room=sent < len(data))
-        return received
-
-    def echo(self, data: bytes) -> None:
-        """Write through an echo endpoint and read all of it back."""
-        sent = received = 0
+    def echo(self, data: bytes, sent: int = 0, received: int = 0) -> None:
+        """Write through an echo endpoint and read all of it back, from where its stream is."""
         while received < len(data):
             sent += self.write_some(data[sent:])
             piece = self.read_some()

@@ -5,9 +5,10 @@ import random
 import re
 import select
 import unittest
+from contextlib import contextmanager
 from pathlib import Path
 
-from guest_end import Channel, Driver, statuses
+from guest_end import Channel, Driver, Refused, statuses
 from memory import Memory
 from vhost_user import Frontend
 from vm.daemon import Daemon, guest_config
@@ -108,6 +109,13 @@ class FrontendTest(unittest.TestCase):
         lines = [line for line in self.daemon.log()[self.log_start:].splitlines()
                  if "control: client" not in line]
         self.fail(f"no line with {words} in: " + "\n".join(lines[-40:]))
+
+    @contextmanager
+    def refused(self, status: str):
+        """What is done here is a request that is refused with this status."""
+        with self.assertRaises(Refused) as refusal:
+            yield
+        self.assertEqual(refusal.exception.status, STATUS[status], f"expected {status}")
 
     def guest_state(self, name: str) -> dict:
         """What `guest.list` says of a guest."""

@@ -5,9 +5,11 @@ import os
 import socket
 import ssl
 import threading
+from contextlib import suppress
+from pathlib import Path
 
 from guest_end import Channel, Driver
-from rig import FrontendTest
+from rig import FrontendTest, assert_idle
 from vm.daemon import Daemon, guest_config
 from vm.process import Deadline, scratch_dir
 
@@ -19,6 +21,24 @@ def free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return sock.getsockname()[1]
+
+
+def unix_client(path) -> socket.socket:
+    """A client of a unix socket."""
+    sock = socket.socket(socket.AF_UNIX)
+    sock.settimeout(LIMIT_S)
+    sock.connect(str(path))
+    return sock
+
+
+def unix_server(path: Path) -> socket.socket:
+    """A listening unix socket, in place of one that was there before."""
+    path.unlink(missing_ok=True)
+    sock = socket.socket(socket.AF_UNIX)
+    sock.settimeout(LIMIT_S)
+    sock.bind(str(path))
+    sock.listen()
+    return sock
 
 
 class Flow:
@@ -181,6 +201,47 @@ class SocketTest(FrontendTest):
         assert channel.rx.phase.value % 2 == 0
         channel.rx.phase.value += 1
         channel.ring()
+
+    def write_stream(self, channel: Channel, data: bytes) -> None:
+        """A writer in the guest, from its opening to its end, as `echo` is one."""
+        self.open_writer(channel)
+        channel.write(data)
+        channel.close_writer()
+
+    @staticmethod
+    def fill(channel: Channel) -> bytes:
+        """Write as much as the guest can while nobody reads; return what that was."""
+        data, stalls = bytearray(), 0
+        while stalls < 50:
+            piece = os.urandom(1 << 16)
+            n = channel.write_some(piece)
+            data += piece[:n]
+            stalls = 0 if n else stalls + 1
+            if not n:
+                channel.driver.ping()  # time for the daemon to take more
+        return bytes(data)
+
+    def fill_and_not_grow(self, channel: Channel) -> bytes:
+        """The same: it has an end, and the daemon does not grow by it."""
+        before = self.rss_kib()
+        data = self.fill(channel)
+        self.assertLess(len(data), 32 << 20)
+        self.assertLess(self.rss_kib() - before, 512)
+        return data
+
+    def slow_guest(self, name: str, channel: Channel, sock: socket.socket, send) -> None:
+        """A guest does not read: its ring fills, the client waits, the daemon neither grows nor runs."""
+        memory, moved, sent = self.rss_kib(), self.channel_state("vm1", name)["bwd"]["bytes"], 0
+        sock.settimeout(0.5)
+        with suppress(TimeoutError):
+            while sent < 64 << 20:
+                send(bytes(16384))
+                sent += 16384
+        self.assertLess(sent, 64 << 20)
+        self.assertEqual(self.channel_state("vm1", name)["bwd"]["bytes"], moved + channel.size)
+        self.assertLess(self.rss_kib() - memory, 512)
+        assert_idle(self, self.daemon)
+        self.assertEqual(channel.read(sent), bytes(sent))
 
     def read_to_end(self, channel: Channel, taken: int = 0) -> bytes:
         """Everything until the host's writer closes; an end at phase `taken` is an old one."""

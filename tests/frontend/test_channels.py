@@ -2,9 +2,8 @@
 """Channels and guests that come and go while a guest runs, as its driver sees it."""
 import os
 import signal
-import unittest
 
-from guest_end import ATTACH, CHANNEL_ADDED, CHANNEL_REMOVED, NOT_GIVEN, Channel, Driver, Refused
+from guest_end import ATTACH, CHANNEL_ADDED, CHANNEL_REMOVED, NOT_GIVEN, Channel, Driver
 from rig import RING_BYTES, STATUS, FrontendTest
 from vhost_user import Frontend
 from vm.daemon import DaemonError, guest_config
@@ -27,8 +26,16 @@ class ComeAndGo(FrontendTest):
         self.daemon.config["guests"] = [
             guest_config(name, self.scratch / f"{name}.sock", self.CHANNELS)
             for name in self.GUESTS]
+        self.reload()
+
+    def reload(self) -> None:
+        """Apply the configuration as it is now."""
         self.daemon.write_config()
         self.daemon.rpc("config.reload")
+
+    def open(self, name: str, instance: int = 2) -> Channel:
+        """A channel with this name, open."""
+        return Channel(self.driver_, name, instance=instance).attach().open()
 
     def add(self, name: str, guest: str = "vm1", **config) -> int:
         """channel.add; the id."""
@@ -57,7 +64,7 @@ class ComeAndGo(FrontendTest):
         self.wait_changes({(CHANNEL_ADDED, ident)})
         info = self.driver_.channels()["new"]
         self.assertEqual((info["id"], info["flags"], info["ring_bytes"]), (ident, 1, 8192))
-        channel = Channel(self.driver_, "new", instance=2).attach().open()
+        channel = self.open("new")
         channel.echo(os.urandom(100000))
         self.go_on()
         self.assertEqual(self.channel_state("vm1", "new")["state"], "attached")
@@ -84,12 +91,10 @@ class ComeAndGo(FrontendTest):
         config = {**ECHO, "name": "new", "guest_uid": 7}
         channels = self.daemon.config["guests"][0]["channels"]
         channels.append(config)
-        self.daemon.write_config()
-        self.daemon.rpc("config.reload")
+        self.reload()
         old = self.driver_.channels()["new"]
         config["guest_uid"] = 8
-        self.daemon.write_config()
-        self.daemon.rpc("config.reload")
+        self.reload()
         new = self.driver_.channels()["new"]
         self.assertEqual((old["access"][1], new["access"][1]), (7, 8))
         self.assertNotEqual((old["id"], old["generation"]), (new["id"], new["generation"]))
@@ -98,7 +103,7 @@ class ComeAndGo(FrontendTest):
     def test_removed_channel_is_let_go(self):
         ident = self.add("new")
         self.wait_changes({(CHANNEL_ADDED, ident)})
-        channel = Channel(self.driver_, "new", instance=2).attach().open()
+        channel = self.open("new")
         channel.echo(b"x" * 1000)
         channel.write_some(b"the last words")
         self.remove("new")
@@ -111,34 +116,24 @@ class ComeAndGo(FrontendTest):
         self.go_on()
         self.assertEqual(channel.tx.peer_cursor.value, 1014, words)
         self.assertNotIn("new", self.driver_.channels())
-        with self.assertRaises(Refused) as refusal:
+        with self.refused("NO_CHANNEL"):
             channel.attach()
-        self.assertEqual(refusal.exception.status, STATUS["NO_CHANNEL"])
 
     def test_an_id_is_used_again_by_another_generation(self):
         """A request that means the former channel with the same id is refused and does no harm."""
         ident = self.add("new")
-        old = Channel(self.driver_, "new", instance=2).attach().open()
+        old = self.open("new")
         self.remove("new")
         self.assertEqual(self.add("other"), ident)
         new = Channel(self.driver_, "other", instance=3)
         self.assertNotEqual(new.generation, old.generation)
         new.attach().open()
         for body in (old.body(), old.body(instance=4)):
-            with self.assertRaises(Refused) as refusal:
+            with self.refused("NO_CHANNEL"):
                 self.driver_.ask(ATTACH, body)
-            self.assertEqual(refusal.exception.status, STATUS["NO_CHANNEL"])
-        with self.assertRaises(Refused) as refusal:
+        with self.refused("NO_CHANNEL"):
             self.driver_.detach(ident, old.generation)
-        self.assertEqual(refusal.exception.status, STATUS["NO_CHANNEL"])
         new.echo(os.urandom(100000))
-
-    def test_the_same_name_again(self):
-        for round_ in range(3):
-            self.add("new")
-            Channel(self.driver_, "new", instance=10 + round_).attach().open().echo(b"hello" * 99)
-            self.remove("new")
-        self.go_on()
 
     def test_a_storm_while_no_buffer_is_posted(self):
         """However much happens, one event an id is what is left to tell, in any order."""
@@ -150,10 +145,9 @@ class ComeAndGo(FrontendTest):
             taken = sum(1 for ring in driver.frontend.rings[1:] for _ in iter(ring.poll, None))
         self.assertEqual(taken, driver.N_EVENT_BUFFERS)
         for _ in range(5):
-            for index in range(40):
-                self.remove(f"storm{index}")
-            for index in range(40):
-                self.add(f"storm{index}")
+            for change in (self.remove, self.add):
+                for index in range(40):
+                    change(f"storm{index}")
         for index in range(20, 40):
             self.remove(f"storm{index}")
         listed = driver.channels()
@@ -173,7 +167,7 @@ class ComeAndGo(FrontendTest):
     def test_failed_channel_that_is_removed(self):
         """A failure of a channel that is gone is not reported."""
         ident = self.add("new")
-        channel = Channel(self.driver_, "new", instance=2).attach().open()
+        channel = self.open("new")
         channel.echo(b"x" * 100)
         self.wait_changes({(CHANNEL_ADDED, ident)})
         channel.tx.cursor.value = 10 * RING_BYTES
@@ -186,15 +180,11 @@ class ComeAndGo(FrontendTest):
     def test_reset(self):
         self.keep.echo(b"x" * 1000)
         self.daemon.rpc("channel.reset", {"guest": "vm1", "channel": "echo"})
-        while not self.driver_.failures:
-            self.driver_.rung.clear()
-            self.driver_.wait_event()
-        self.assertEqual(self.driver_.failures,
+        self.assertEqual(self.driver_.wait_failures(),
                          [(0, STATUS["CHANNEL_RESET"], self.keep.instance)])
-        with self.assertRaises(Refused) as refusal:
+        with self.refused("CHANNEL_FAILED"):
             self.keep.attach()
-        self.assertEqual(refusal.exception.status, STATUS["CHANNEL_FAILED"])
-        self.keep = Channel(self.driver_, "echo", instance=77).attach().open()
+        self.keep = self.open("echo", 77)
         self.go_on()
 
     def test_as_many_as_there_can_be(self):
@@ -202,31 +192,27 @@ class ComeAndGo(FrontendTest):
             self.add(f"more{index}", ring_bytes=4096)
         with self.assertRaisesRegex(DaemonError, "guest vm1 has 1024 channels already"):
             self.add("one more")
-        last = Channel(self.driver_, "more1021", instance=2).attach().open()
+        last = self.open("more1021")
         self.assertEqual(last.id, 1023)
         last.echo(os.urandom(10000))
         self.remove("more500")
         self.add("one more", ring_bytes=4096)
-        Channel(self.driver_, "one more", instance=3).attach().open().echo(os.urandom(10000))
+        self.open("one more", 3).echo(os.urandom(10000))
         self.assertEqual(self.daemon.rpc("status")["channels"]["attached"], 4)
         self.go_on()
 
     def test_refusals(self):
+        """Those that depend on what is there; tests/unit/control has the others."""
         for method, params, sentence in (
                 ("channel.add", {"guest": "vm1", "channel": {"name": "echo", **ECHO}},
                  'guest vm1 has a channel "echo" already'),
-                ("channel.add", {"guest": "vm9", "channel": {"name": "x", **ECHO}},
-                 'there is no guest "vm9"'),
                 ("channel.add", {"guest": "vm1", "channel": {"name": "x", "endpoint": {
                     "type": "unix-listen", "path": str(self.scratch / "none" / "x")}}},
                  "guest vm1: channel x: cannot be offered: No such file or directory"),
-                ("channel.add", {"guest": "vm1", "channel": {"name": "x", "ring_bytes": 5000}},
-                 "ring_bytes: must be a power of two"),
                 ("channel.remove", {"guest": "vm1", "channel": "x"},
                  'guest vm1 has no channel "x"'),
                 ("guest.add", {"guest": guest_config("vm1", self.scratch / "x", {})},
-                 'there is a guest "vm1" already'),
-                ("guest.remove", {"guest": "vm9"}, 'there is no guest "vm9"')):
+                 'there is a guest "vm1" already')):
             with self.subTest(method=method, sentence=sentence):
                 with self.assertRaisesRegex(DaemonError, sentence):
                     self.daemon.rpc(method, params)
@@ -248,7 +234,7 @@ class ComeAndGo(FrontendTest):
     def test_reload_applies_the_difference(self):
         """Channels that stay do not notice; a changed one is another; what the file lacks goes."""
         attaches = self.channel_state("vm1", "echo")["attaches"]
-        second = Channel(self.driver_, "echo2", instance=2).attach().open()
+        second = self.open("echo2")
         second.echo(b"x" * 100)
         self.add("at run time")
         self.driver_.take_events()
@@ -266,8 +252,8 @@ class ComeAndGo(FrontendTest):
         self.assertNotIn("channel echo:", log)
         self.assertEqual(self.driver_.channels().keys(), {"echo", "echo2", "third"})
         self.assertEqual(self.channel_state("vm1", "echo")["attaches"], attaches)
-        Channel(self.driver_, "echo2", instance=3).attach().open().echo(os.urandom(100000))
-        Channel(self.driver_, "third", instance=4).attach().open().echo(os.urandom(100000))
+        self.open("echo2", 3).echo(os.urandom(100000))
+        self.open("third", 4).echo(os.urandom(100000))
         self.go_on()
 
     def test_a_channel_moves_from_guest_to_guest(self):
@@ -279,8 +265,7 @@ class ComeAndGo(FrontendTest):
             giver["channels"] = [entry for entry in giver["channels"]
                                  if entry["name"] != "moving"]
             taker["channels"] = [*taker["channels"], moving]
-            self.daemon.write_config()
-            self.daemon.rpc("config.reload")
+            self.reload()
             self.assertEqual(self.channel_state(taker["name"], "moving")["endpoint"]["path"], path)
         self.go_on()
 
@@ -295,7 +280,3 @@ class ComeAndGo(FrontendTest):
         self.keep.attach()
         self.go_on()
         self.assertEqual(driver.changes, [])
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -6,12 +6,10 @@ without a mark, as through any fifo: docs/okl4fs.7 says both.
 """
 import os
 import socket
-import unittest
-from pathlib import Path
 
 from guest_end import Channel
 from rig import RING_BYTES
-from socket_rig import LIMIT_S, SocketTest, free_port
+from socket_rig import LIMIT_S, SocketTest, free_port, unix_client, unix_server
 
 ROUNDS = 25
 
@@ -29,36 +27,31 @@ class Ends(SocketTest):
         return {"vm1": {name: {"ring_bytes": RING_BYTES, "endpoint": endpoint}
                         for name, endpoint in endpoints.items()}}
 
-    def server(self, name: str) -> socket.socket:
-        """Somebody who listens where a channel connects to."""
-        if name in self.port:
-            sock = self.listen(self.port[name])
-        else:
-            sock = socket.socket(socket.AF_UNIX)
-            sock.bind(str(self.path[name]))
-            self.addCleanup(Path.unlink, self.path[name])
-            sock.listen()
-            sock.settimeout(LIMIT_S)
-        self.addCleanup(sock.close)
-        return sock
+    def setUp(self):
+        super().setUp()
+        self.servers: dict[str, socket.socket] = {}
 
-    def client(self, name: str) -> socket.socket:
-        """A client of an endpoint that listens, once the daemon has taken it."""
-        clients = self.endpoint(name)["clients"]
-        if name in self.port:
-            sock = self.connect_to(self.port[name])
-        else:
-            sock = socket.socket(socket.AF_UNIX)
+    def server(self, name: str) -> socket.socket:
+        """The program at which a channel connects; it listens from the first call on."""
+        if name not in self.servers:
+            self.servers[name] = self.listen(self.port[name]) if name in self.port else \
+                unix_server(self.path[name])
+            self.addCleanup(self.servers[name].close)
+            if name in self.path:
+                self.addCleanup(self.path[name].unlink)
+        return self.servers[name]
+
+    def peer(self, name: str) -> socket.socket:
+        """A client that the daemon has taken, or a connection of the daemon's."""
+        if name.endswith("-connect"):
+            sock, _ = self.server(name).accept()
             sock.settimeout(LIMIT_S)
-            sock.connect(str(self.path[name]))
+            return sock
+        clients = self.endpoint(name)["clients"]
+        sock = self.connect_to(self.port[name]) if name in self.port else \
+            unix_client(self.path[name])
         self.until(lambda: self.endpoint(name)["clients"] > clients, "the client to be taken")
         return sock
-
-    def write_stream(self, channel: Channel, data: bytes) -> None:
-        """A writer in the guest, from its opening to its end, as `echo` is one."""
-        self.open_writer(channel)
-        channel.write(data)
-        channel.close_writer()
 
     def through(self, channel: Channel, sock: socket.socket, data: bytes) -> bytes:
         """The same with a reader that is there; what that gets up to the end of file."""
@@ -91,36 +84,26 @@ class Ends(SocketTest):
 
     # In time
 
-    def test_a_client_sees_the_end_of_each_writer(self):
+    def test_a_peer_sees_the_end_of_each_writer(self):
         driver = self.driver()
-        for name in ("unix-listen", "tcp-listen"):
+        for name in (*self.path, *self.port):
             channel = self.guest(name, driver=driver)
             for number in range(ROUNDS):
                 data = self.stream(number)
-                with self.client(name) as sock:
-                    self.assertEqual(self.through(channel, sock, data), data, (name, number))
-
-    def test_a_server_sees_the_end_of_each_writer(self):
-        driver = self.driver()
-        for name in ("unix-connect", "tcp-connect"):
-            channel, server = self.guest(name, driver=driver), self.server(name)
-            for number in range(ROUNDS):
-                data = self.stream(number)
-                self.open_writer(channel)
-                sock, _ = server.accept()
-                with sock:
-                    sock.settimeout(LIMIT_S)
+                if name.endswith("-connect"):
+                    self.server(name)
+                    self.open_writer(channel)
+                with self.peer(name) as sock:
                     self.assertEqual(self.through(channel, sock, data), data, (name, number))
 
     def test_a_server_that_comes_after_the_writer_sees_its_end(self):
         """In time is before the next writer opens."""
-        channel, server = self.guest("unix-connect"), self.server("unix-connect")
+        channel = self.guest("unix-connect")
+        self.server("unix-connect")
         for number in range(ROUNDS):
             data = self.stream(number)[:RING_BYTES]
             self.write_stream(channel, data)
-            sock, _ = server.accept()
-            with sock:
-                sock.settimeout(LIMIT_S)
+            with self.peer("unix-connect") as sock:
                 self.assertEqual(self.take(sock), data, number)
 
     def test_a_reader_in_the_guest_sees_the_end_of_each_client(self):
@@ -129,41 +112,29 @@ class Ends(SocketTest):
             channel, taken = self.guest(name, driver=driver).open(), 0
             for number in range(ROUNDS):
                 data = self.stream(number)[:RING_BYTES]
-                with self.client(name) as sock:
+                with self.peer(name) as sock:
                     sock.sendall(data)
                 self.assertEqual(self.read_to_end(channel, taken), data, (name, number))
                 taken = channel.rx.peer_phase.value
 
     # Late
 
-    def test_a_late_client_gets_the_streams_as_one(self):
+    def test_a_late_peer_gets_the_streams_as_one(self):
         """In order, whole, with one end of file behind the last."""
         driver = self.driver()
         streams = [self.stream(number)[:1000] for number in range(5)]
-        for name in ("unix-listen", "tcp-listen"):
+        for name in (*self.path, *self.port):
             channel = self.guest(name, driver=driver)
             for data in streams:
                 self.write_stream(channel, data)
-            with self.client(name) as sock:
-                self.assertEqual(self.take(sock), b"".join(streams), name)
-
-    def test_a_late_server_gets_the_streams_as_one(self):
-        driver = self.driver()
-        streams = [self.stream(number)[:1000] for number in range(5)]
-        for name in ("unix-connect", "tcp-connect"):
-            channel = self.guest(name, driver=driver)
-            for data in streams:
-                self.write_stream(channel, data)
-            sock, _ = self.server(name).accept()
-            with sock:
-                sock.settimeout(LIMIT_S)
+            with self.peer(name) as sock:
                 self.assertEqual(self.take(sock), b"".join(streams), name)
 
     def test_a_late_reader_in_the_guest_gets_the_clients_as_one(self):
         channel = self.guest("unix-listen")
         streams = [self.stream(number)[:1000] for number in range(3)]
         for data in streams:
-            with self.client("unix-listen") as sock:
+            with self.peer("unix-listen") as sock:
                 sock.sendall(data)
         self.until(lambda: not self.endpoint("unix-listen")["connected"], "the last to be gone")
         self.open_reader(channel)
@@ -177,14 +148,14 @@ class Ends(SocketTest):
         driver = self.driver()
         for name in ("unix-listen", "tcp-listen"):
             channel = self.guest(name, driver=driver)
-            with self.client(name):
+            with self.peer(name):
                 pass  # it has gone before there ever was a writer
             for number in range(5):
                 self.until(lambda: channel.tx.peer_phase.value % 2 == 0 or name == "tcp-listen",
                            "EPIPE")
                 self.write_stream(channel, b"")
                 data = self.stream(number)
-                with self.client(name) as sock:
+                with self.peer(name) as sock:
                     self.assertEqual(channel.tx.peer_phase.value % 2, 1, (name, number))
                     self.assertEqual(self.through(channel, sock, data), data, (name, number))
                     self.until(lambda: channel.tx.peer_phase.value % 2 == 0, "EPIPE")
@@ -208,9 +179,7 @@ class Guests(SocketTest):
         taken = 0
         for number in range(ROUNDS):
             data = os.urandom(number * 1000)
-            self.open_writer(writer)
-            writer.write(data)
-            writer.close_writer()
+            self.write_stream(writer, data)
             self.assertEqual(self.read_to_end(reader, taken), data, number)
             taken = reader.rx.peer_phase.value
 
@@ -226,13 +195,7 @@ class Guests(SocketTest):
         writer = self.guest("link")
         streams = [os.urandom(1000) for _ in range(3)]
         for data in streams:
-            self.open_writer(writer)
-            writer.write(data)
-            writer.close_writer()
+            self.write_stream(writer, data)
         reader = self.guest("link", "vm2")
         self.open_reader(reader)
         self.assertEqual(self.read_to_end(reader), b"".join(streams))
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A connected guest with nothing to do costs nothing: no thread of the daemon runs at all."""
 import os
-import unittest
 
 from memory import Memory
 from rig import FrontendTest, assert_idle
@@ -10,18 +9,14 @@ from rig import FrontendTest, assert_idle
 class Idle(FrontendTest):
     """Counted as context switches of every thread."""
 
-    def assert_idle(self) -> None:
-        """The daemon sleeps."""
-        assert_idle(self, self.daemon)
-
     def test_waiting_for_frontends(self):
-        self.assert_idle()
+        assert_idle(self, self.daemon)
 
     def test_connected(self):
         channel = self.echo_channel()
         channel.echo(os.urandom(100000))
         channel.driver.ping()
-        self.assert_idle()
+        assert_idle(self, self.daemon)
 
     def test_full_ring(self):
         """Back-pressure: both rings are full and nobody reads."""
@@ -32,7 +27,7 @@ class Idle(FrontendTest):
             channel.driver.ping()
             channel.driver.take_events()
         self.assertEqual(channel.rx.peer_cursor.value, 65536)
-        self.assert_idle()
+        assert_idle(self, self.daemon)
 
     def test_after_a_frontend_was_dropped(self):
         frontend = self.connect(memory=Memory(size=4096))
@@ -40,8 +35,4 @@ class Idle(FrontendTest):
         self.assertTrue(frontend.dropped())
         frontend.close()
         self.wait_free("vm1")
-        self.assert_idle()
-
-
-if __name__ == "__main__":
-    unittest.main()
+        assert_idle(self, self.daemon)

@@ -3,11 +3,11 @@
 import os
 import re
 import select
-import socket
 import unittest
 from pathlib import Path
 
 from rig import FrontendTest, RING_BYTES
+from socket_rig import unix_client
 from vm.daemon import Daemon, guest_config
 from vm.process import Deadline, scratch_dir
 
@@ -15,6 +15,14 @@ PIPE_BYTES = 65536
 QUEUE_BYTES = 256 << 10  # daemon/util/log_queue.h
 LINE = re.compile(r"(err|warning|notice|info|debug): ")
 DROPPED = re.compile(r"warning: log: (\d+) lines were dropped here")
+
+
+def add_and_remove(daemon: Daemon, times: int) -> None:
+    """Add and remove a channel; each time logs some lines of about 60 bytes."""
+    channel = {"name": "more", "endpoint": {"type": "discard"}}
+    for _ in range(times):
+        daemon.rpc("channel.add", {"guest": "vm1", "channel": channel})
+        daemon.rpc("channel.remove", {"guest": "vm1", "channel": "more"})
 
 
 class Unread(FrontendTest):
@@ -37,13 +45,6 @@ class Unread(FrontendTest):
         os.close(cls.reader)
         assert status == 0, f"SIGTERM did not end it: {status}"
 
-    def add_and_remove(self, times: int) -> None:
-        """Add and remove a guest; each time logs some lines of about 60 bytes."""
-        channel = {"name": "more", "endpoint": {"type": "discard"}}
-        for _ in range(times):
-            self.daemon.rpc("channel.add", {"guest": "vm1", "channel": channel})
-            self.daemon.rpc("channel.remove", {"guest": "vm1", "channel": "more"})
-
     def read_log(self, until: str) -> str:
         """Read the pipe up to a line that has `until`."""
         text, deadline, poller = "", Deadline(20), select.poll()
@@ -56,7 +57,7 @@ class Unread(FrontendTest):
 
     def test_everything_goes_on(self):
         stream = self.echo_channel()
-        self.add_and_remove(2 * (PIPE_BYTES + QUEUE_BYTES) // (3 * 60 * 2))
+        add_and_remove(self.daemon, 2 * (PIPE_BYTES + QUEUE_BYTES) // (3 * 60 * 2))
         self.assertEqual(self.daemon.rpc("status")["pid"], self.daemon.pid)
         stream.echo(os.urandom(3 * RING_BYTES + 17))
 
@@ -70,7 +71,7 @@ class Unread(FrontendTest):
             self.read_log("log level is debug")
 
         # The daemon must be able to end with these lines waiting.
-        self.add_and_remove(2 * PIPE_BYTES // (3 * 60 * 2))
+        add_and_remove(self.daemon, 2 * PIPE_BYTES // (3 * 60 * 2))
 
 
 class Limited(unittest.TestCase):
@@ -78,10 +79,7 @@ class Limited(unittest.TestCase):
 
     def test_calls(self):
         with Daemon({"guests": [{"name": "vm1", "socket": "vm1.sock", "channels": []}]}) as daemon:
-            channel = {"name": "more", "endpoint": {"type": "discard"}}
-            for _ in range(300):
-                daemon.rpc("channel.add", {"guest": "vm1", "channel": channel})
-                daemon.rpc("channel.remove", {"guest": "vm1", "channel": "more"})
+            add_and_remove(daemon, 300)
             daemon.rpc("log.set", {"level": "debug"})
             log = daemon.wait_log("log level is debug")
             self.assertIn("control: uid", log)
@@ -91,23 +89,17 @@ class Limited(unittest.TestCase):
 class Descriptors(unittest.TestCase):
     """A daemon that is started without stdin, stdout and stderr."""
 
-    def test_none_is_something_else(self):
-        daemon = Daemon({"guests": []}, prefix=["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"])
-        self.addCleanup(daemon.stop)
-        for fd in range(3):
-            self.assertEqual(os.readlink(f"/proc/{daemon.pid}/fd/{fd}"), "/dev/null")
-        with socket.socket(socket.AF_UNIX) as client:
-            client.connect(daemon.control_path)
-            daemon.rpc("log.set", {"level": "debug"})
-            client.setblocking(False)
-            self.assertRaises(BlockingIOError, client.recv, 1)
-
-    def test_one_of_them(self):
-        daemon = Daemon({"guests": []}, prefix=["/bin/sh", "-c", 'exec "$@" >&-', "sh"])
-        self.addCleanup(daemon.stop)
-        self.assertEqual(os.readlink(f"/proc/{daemon.pid}/fd/1"), "/dev/null")
-        self.assertEqual(Path(f"/proc/{daemon.pid}/fd/2").resolve(), daemon.log_path.resolve())
-
-
-if __name__ == "__main__":
-    unittest.main()
+    def test_those_that_are_closed_are_no_socket(self):
+        for closed in ((0, 1, 2), (1,)):
+            shell = 'exec "$@" ' + " ".join(f"{fd}>&-" for fd in closed)
+            with self.subTest(closed=closed), \
+                    Daemon({"guests": []}, prefix=["/bin/sh", "-c", shell, "sh"]) as daemon:
+                for fd in closed:
+                    self.assertEqual(os.readlink(f"/proc/{daemon.pid}/fd/{fd}"), "/dev/null")
+                if 2 not in closed:
+                    self.assertEqual(Path(f"/proc/{daemon.pid}/fd/2").resolve(),
+                                     daemon.log_path.resolve())
+                with unix_client(daemon.control_path) as client:
+                    daemon.rpc("log.set", {"level": "debug"})
+                    client.setblocking(False)
+                    self.assertRaises(BlockingIOError, client.recv, 1)

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import tempfile
-import unittest
 
 import vhost_user as vu
 from fuse_file import GETATTR, STATFS, FuseFile
@@ -68,24 +67,13 @@ class RegionFiles(FrontendTest):
                 self.wait_free("vm1")
 
     def test_files_that_are_fine(self):
-        """In memory and on this system's disk, also without a name."""
-        with tempfile.TemporaryFile(dir="/dev/shm") as shm:
-            shm.truncate(MIB)
-            frontend = self.offer(shm.fileno())
-            self.assertEqual(frontend.receive()[2], bytes(8))
-            frontend.close()
-
-    def test_file_on_a_disk(self):
-        """As libvirt's <source type='file'/> makes it."""
-        with tempfile.TemporaryFile(dir="/var/tmp") as file:
-            kind = os.popen("stat -f -c %T /var/tmp").read().strip()
-            if kind not in ("ext2/ext3", "xfs", "btrfs", "f2fs", "tmpfs"):
-                self.skipTest(f"/var/tmp is on {kind}")
-            file.truncate(MIB)
-            frontend = self.offer(file.fileno())
-            self.assertEqual(frontend.receive()[2], bytes(8))
-            frontend.close()
-
-
-if __name__ == "__main__":
-    unittest.main()
+        """In memory, and on a disk as libvirt's <source type='file'/> makes it; without a name."""
+        for folder in ("/dev/shm", "/var/tmp"):
+            with self.subTest(folder), tempfile.TemporaryFile(dir=folder) as file:
+                kind = os.popen(f"stat -f -c %T {folder}").read().strip()
+                if kind not in ("ext2/ext3", "xfs", "btrfs", "f2fs", "tmpfs"):
+                    self.skipTest(f"{folder} is on {kind}")
+                file.truncate(MIB)
+                frontend = self.offer(file.fileno())
+                self.assertEqual(frontend.receive()[2], bytes(8))
+                frontend.close()

@@ -6,11 +6,11 @@ import os
 import signal
 import socket
 import struct
-import unittest
 
 import vhost_user as vu
 from guest_end import Channel
 from rig import FrontendTest
+from socket_rig import unix_client
 from vhost_user import Dropped
 from vm import paths
 from vm.daemon import Daemon, guest_config
@@ -78,10 +78,8 @@ class StrangersTest(FrontendTest):
 
     def connect_unix(self, path) -> socket.socket:
         """A client."""
-        sock = socket.socket(socket.AF_UNIX)
+        sock = unix_client(path)
         self.addCleanup(sock.close)
-        sock.settimeout(20)
-        sock.connect(str(path))
         return sock
 
     def send(self, sock: socket.socket, data: bytes, n: int = 1) -> None:
@@ -242,7 +240,3 @@ class StrangersOnAnOldKernel(Strangers):
         self.daemon.signal(signal.SIGTERM)
         self.assertEqual(self.daemon.wait(20), 0)
         self.daemon.start()
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The endpoints tcp-listen and tcp-connect without TLS, and unix-connect."""
+"""The endpoints tcp-listen and tcp-connect without TLS, and unix-connect.
+
+tests/unit/endpoint/stream has addresses and names, and when a client makes way.
+"""
 import hashlib
-import json
 import os
 import socket
-import unittest
 
 from rig import RING_BYTES, assert_idle
-from socket_rig import LIMIT_S, Flow, SocketTest, free_port
+from socket_rig import Flow, SocketTest, free_port, unix_server
 
 
 class Tcp(SocketTest):
@@ -15,11 +16,10 @@ class Tcp(SocketTest):
 
     @classmethod
     def channels(cls):
-        cls.ports = {name: free_port() for name in ("listen", "connect", "name", "nowhere")}
+        cls.ports = {name: free_port() for name in ("listen", "connect", "nowhere")}
         return {"vm1": {name: {"ring_bytes": RING_BYTES, "endpoint": endpoint}
                         for name, endpoint in {
             "listen": {"type": "tcp-listen", "address": f"127.0.0.1:{cls.ports['listen']}"},
-            "name": {"type": "tcp-listen", "address": f"localhost:{cls.ports['name']}"},
             "connect": {"type": "tcp-connect", "address": f"localhost:{cls.ports['connect']}"},
             "nowhere": {"type": "tcp-connect", "address": f"127.0.0.1:{cls.ports['nowhere']}"},
             "unix": {"type": "unix-connect", "path": str(cls.scratch / "server.sock")},
@@ -39,21 +39,6 @@ class Tcp(SocketTest):
             self.bulk(channel, client)
         self.until(lambda: not self.endpoint("listen")["connected"], "the client to be gone")
 
-    def test_listen_by_name(self):
-        channel = self.guest("name").open()
-        for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
-            with socket.socket(family) as client:
-                client.settimeout(LIMIT_S)
-                try:
-                    client.connect((address, self.ports["name"]))
-                except OSError as error:
-                    self.assertEqual(family, socket.AF_INET6, error)
-                    continue  # localhost is not ::1 everywhere
-                client.sendall(b"by name")
-                self.assertEqual(channel.read(7), b"by name")
-            self.until(lambda: not self.endpoint("name")["connected"] or
-                       channel.rx.peer_phase.value % 2 == 0, "the end to be seen")
-
     def test_one_client_at_a_time(self):
         channel = self.guest("listen").open()
         with self.connect_to(self.ports["listen"]) as first:
@@ -65,13 +50,6 @@ class Tcp(SocketTest):
             self.assertEqual(self.endpoint("listen")["clients_refused"], refused + 1)
             channel.write(b"still yours")
             self.assertEqual(first.recv(11), b"still yours")
-        # A client that has ended its direction makes way for the next one: whether it has closed
-        # the connection cannot be seen.
-        clients = self.endpoint("listen")["clients"]
-        with self.connect_to(self.ports["listen"]) as second:
-            self.until(lambda: self.endpoint("listen")["clients"] > clients, "the second")
-            channel.write(b"yours")
-            self.assertEqual(second.recv(5), b"yours")
 
     def test_connect(self):
         with self.listen(self.ports["connect"]) as listener:
@@ -100,7 +78,7 @@ class Tcp(SocketTest):
 
     def test_peer_restarts(self):
         """One connection per opening; the next opening finds a server that has come back."""
-        channel = self.guest("connect").open()
+        channel, taken = self.guest("connect").open(), 0
         for message in (b"one", b"two", b"three"):
             self.until(lambda: self.endpoint("connect")["attempts_failed"] or message == b"one",
                        "an attempt")
@@ -109,72 +87,32 @@ class Tcp(SocketTest):
                 with server:
                     channel.write(message)
                     self.assertEqual(server.recv(100), message)
-            self.assertEqual(self.read_to_end(channel), b"")
+            self.assertEqual(self.read_to_end(channel, taken), b"")
+            taken = channel.rx.peer_phase.value
             channel.close_writer()
             channel.close_reader()
             channel.open()
 
-    def slow(self, channel, sock) -> int:
-        """The peer takes nothing: the guest waits, the daemon does not grow; return the bytes."""
-        sent, stalls = 0, 0
-        before = self.rss_kib()
-        while stalls < 20:
-            n = channel.write_some(bytes(RING_BYTES))
-            sent += n
-            stalls = 0 if n else stalls + 1
-            if not n:
-                self.endpoint("listen")  # time for the daemon to take more
-        self.assertLess(sent, 32 << 20)
-        self.assertLess(self.rss_kib() - before, 512)
-        taken = 0
-        while taken < sent:
-            taken += len(sock.recv(1 << 20))
-        return sent
-
     def test_slow_client(self):
         channel = self.guest("listen").open()
         with self.connect_to(self.ports["listen"]) as client:
-            self.slow(channel, client)
+            sent = len(self.fill_and_not_grow(channel))
+            while sent:
+                sent -= len(client.recv(1 << 20))
 
     def test_slow_guest(self):
         channel = self.guest("listen").open()
         with self.connect_to(self.ports["listen"]) as client:
-            client.settimeout(0.5)
-            before, sent = self.channel_state("vm1", "listen")["bwd"]["bytes"], 0
-            try:
-                while sent < 64 << 20:
-                    sent += client.send(bytes(1 << 20))
-            except TimeoutError:
-                pass
-            self.assertLess(sent, 64 << 20)
-            self.assertEqual(self.channel_state("vm1", "listen")["bwd"]["bytes"],
-                             before + RING_BYTES)
-            assert_idle(self, self.daemon)
-            for _ in range(0, sent - RING_BYTES, RING_BYTES):
-                channel.read(RING_BYTES)
+            self.slow_guest("listen", channel, client, client.sendall)
 
     def test_unix_connect(self):
         channel = self.guest("unix")
         self.open_writer(channel)
         channel.write(b"early")
         self.await_error("unix", "server.sock: No such file or directory")
-        with socket.socket(socket.AF_UNIX) as listener:
-            listener.bind(str(self.scratch / "server.sock"))
-            listener.listen()
-            listener.settimeout(LIMIT_S)
+        with unix_server(self.scratch / "server.sock") as listener:
             server, _ = listener.accept()
             with server:
                 self.assertEqual(server.recv(5, socket.MSG_WAITALL), b"early")
                 self.open_reader(channel)
                 self.bulk(channel, server)
-
-    def test_an_address_that_is_taken(self):
-        channel = {"name": "taken", "endpoint": {"type": "tcp-listen",
-                                                 "address": f"127.0.0.1:{self.ports['listen']}"}}
-        status, _, errors = self.daemon.ctl("channel-add", "vm1", json.dumps(channel))
-        self.assertEqual(status, 1, errors)
-        self.assertIn("Address already in use", errors)
-
-
-if __name__ == "__main__":
-    unittest.main()

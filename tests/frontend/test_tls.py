@@ -8,15 +8,19 @@ import socket
 import ssl
 import struct
 import threading
-import unittest
 import warnings
 
 from certificates import Certificates
+from guest_end import Channel
 from rig import RING_BYTES, assert_idle
 from socket_rig import LIMIT_S, SocketTest, TlsSocket, free_port
+from vm.paths import ROOT
 
 PAST = ("-startdate", "20200101000000Z", "-enddate", "20200102000000Z")
 FUTURE = ("-startdate", "20990101000000Z", "-enddate", "20990102000000Z")
+BAD_DATES = (
+    ("expired", "the peer's certificate has expired, on 2020-01-02 00:00:00 UTC"),
+    ("early", "the peer's certificate is not valid before 2099-01-01 00:00:00 UTC"))
 
 
 class TlsTest(SocketTest):
@@ -28,21 +32,28 @@ class TlsTest(SocketTest):
         cls.certs = Certificates(cls.scratch / "tls")
         return cls.certs
 
-    def context(self, server: bool, name: str | None = "right", ca: str = "ca") -> ssl.SSLContext:
-        """Our side; name None: without a certificate."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
-        context.load_verify_locations(self.certs.path(f"{ca}.pem"))
-        context.verify_mode = ssl.CERT_REQUIRED
-        context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
-        if name:
-            context.load_cert_chain(self.certs.path(f"{name}.pem"), self.certs.path(f"{name}.key"))
-        return context
+    def make_bad(self, usage: str) -> None:
+        """Certificates that a peer must not accept, each for another reason."""
+        self.certs.make("expired", dates=PAST)
+        self.certs.make("early", dates=FUTURE)
+        self.certs.make("usage", usage=usage)
+        self.certs.make_ca("other")
+        self.certs.make("stranger", ca="other")
+        self.certs.make("wrong", san="DNS:wrong.example,IP:192.0.2.1")
 
-    def client(self, port: int, **options) -> TlsSocket:
+    def says(self, client: TlsSocket, channel: Channel, data: bytes) -> None:
+        """The client sends this to the guest."""
+        client.send(data)
+        self.assertEqual(channel.read(len(data)), data)
+
+    def client(self, port: int, version: ssl.TLSVersion | None = None) -> TlsSocket:
         """A client of the daemon's."""
         sock = self.connect_to(port)
         self.addCleanup(sock.close)
-        return TlsSocket(sock, self.context(False, **options), False, "left.example")
+        context = self.certs.context(False)
+        if version:
+            context.minimum_version = context.maximum_version = version
+        return TlsSocket(sock, context, False, "left.example")
 
 
 class Listen(TlsTest):
@@ -73,18 +84,16 @@ class Listen(TlsTest):
         taken = hashlib.sha256()
 
         def talk():
-            sent = n = 0
-            while n < len(there) or sent < len(back):
-                if sent < len(back):
-                    client.send(back[sent:sent + 65536])
-                    sent += 65536
-                    if sent >= len(back):
-                        client.end()
-                while n < len(there) and (n < sent or sent >= len(back)):
+            n = 0
+            for sent in range(0, len(back), 65536):
+                client.send(back[sent:sent + 65536])
+                while n < sent:
                     piece = client.recv()
                     taken.update(piece)
                     n += len(piece)
-            self.assertEqual(client.recv(), b"")
+            client.end()
+            while piece := client.recv():
+                taken.update(piece)
         thread = threading.Thread(target=talk)
         thread.start()
         self.assertEqual(self.both_ways(channel, there), hashlib.sha256(back).hexdigest())
@@ -99,11 +108,7 @@ class Listen(TlsTest):
         torn = self.endpoint("any")["connections_torn"]
         for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
             with self.subTest(version=version):
-                context = self.context(False)
-                context.minimum_version = context.maximum_version = version
-                channel = self.guest("any").open()
-                client = TlsSocket(self.connect_to(self.ports["any"]), context, False,
-                                   "left.example")
+                channel, client = self.joined(version=version)
                 client.send(b"question")
                 client.end()
                 self.assertEqual(self.read_to_end(channel), b"question")
@@ -114,14 +119,12 @@ class Listen(TlsTest):
                 client.close()
                 channel.driver.frontend.close()
                 # The other half first
-                channel = self.guest("any").open()
-                client = self.client(self.ports["any"])
+                channel, client = self.joined(version=version)
                 channel.write(b"only this")
                 channel.close_writer()
                 self.assertEqual(client.read(9), b"only this")
                 self.assertEqual(client.recv(), b"")
-                client.send(b"a long answer")
-                self.assertEqual(channel.read(13), b"a long answer")
+                self.says(client, channel, b"a long answer")
                 client.end()
                 client.close()
                 self.assertEqual(self.read_to_end(channel), b"")
@@ -156,51 +159,28 @@ class Listen(TlsTest):
         self.until(lambda: not self.endpoint("any")["connected"], "the client to be gone")
         self.assertEqual(self.read_to_end(channel), b"")
         client = self.client(self.ports["any"])
-        client.send(b"next")
-        self.assertEqual(channel.read(4), b"next")
+        self.says(client, channel, b"next")
 
     def test_slow_client(self):
         channel, client = self.joined()
-        before, sent, stalls = self.rss_kib(), 0, 0
-        while stalls < 20:
-            n = channel.write_some(bytes(RING_BYTES))
-            sent, stalls = sent + n, 0 if n else stalls + 1
-            if not n:
-                self.endpoint("any")
-        self.assertLess(sent, 32 << 20)
-        self.assertLess(self.rss_kib() - before, 512)
+        sent = self.fill_and_not_grow(channel)
         assert_idle(self, self.daemon)
-        client.read(sent)
+        self.assertEqual(client.read(len(sent)), sent)
 
     def test_slow_guest(self):
         channel, client = self.joined()
-        before = self.rss_kib()
-        bytes_before = self.channel_state("vm1", "any")["bwd"]["bytes"]
-        client.sock.settimeout(0.5)
-        sent = 0
-        try:
-            while sent < 64 << 20:
-                client.send(bytes(16384))
-                sent += 16384
-        except TimeoutError:
-            pass
-        self.assertLess(sent, 64 << 20)
-        self.assertEqual(self.channel_state("vm1", "any")["bwd"]["bytes"],
-                         bytes_before + RING_BYTES)
-        self.assertLess(self.rss_kib() - before, 512)
-        assert_idle(self, self.daemon)
-        channel.read(sent)
+        self.slow_guest("any", channel, client.sock, client.send)
 
     # Peers that are not trusted
 
-    def refused(self, channel: str, sentence: str, **options) -> None:
+    def told_off(self, channel: str, sentence: str, **options) -> None:
         """A client that must be told off; the endpoint says why, with its address."""
         failed = self.endpoint(channel)["handshakes_failed"]
         sock = self.connect_to(self.ports[channel])
         with sock:
             address = "{}:{}".format(*sock.getsockname())
             try:
-                client = TlsSocket(sock, self.context(False, **options), False, "left.example")
+                client = TlsSocket(sock, self.certs.context(False, **options), False, "left.example")
                 self.assertEqual(client.recv(), b"")  # TLS 1.3 tells a client only now
             except (ssl.SSLError, OSError):
                 pass
@@ -210,34 +190,26 @@ class Listen(TlsTest):
         self.assertFalse(self.endpoint(channel)["connected"])
 
     def test_certificates_of_clients(self):
-        certs = self.certs
-        certs.make("expired", dates=PAST)
-        certs.make("early", dates=FUTURE)
-        certs.make("server", usage="serverAuth")
-        certs.make_ca("other")
-        certs.make("stranger", ca="other")
-        certs.make("wrong", san="DNS:wrong.example,IP:192.0.2.1")
-        for name, sentence in {
-                "expired": "the peer's certificate has expired, on 2020-01-02 00:00:00 UTC",
-                "early": "the peer's certificate is not valid before 2099-01-01 00:00:00 UTC",
-                "server": "the peer's certificate is not one for a TLS client",
-                "stranger": "the peer's certificate is not signed by a CA in "
-                            + certs.path("ca.pem"),
-                None: "the peer shows no certificate"}.items():
+        self.make_bad("serverAuth")
+        for channel, name, sentence in (
+                *(("any", *row) for row in BAD_DATES),
+                ("any", "usage", "the peer's certificate is not one for a TLS client"),
+                ("any", "stranger", "the peer's certificate is not signed by a CA in "
+                                    + self.certs.path("ca.pem")),
+                ("any", None, "the peer shows no certificate"),
+                ("right", "wrong", "the peer's certificate is not for right.example but for "
+                                   "wrong.example, 192.0.2.1")):
             with self.subTest(name=name):
-                self.refused("any", sentence, name=name)
-        self.refused("right", "the peer's certificate is not for right.example but for "
-                              "wrong.example, 192.0.2.1", name="wrong")
+                self.told_off(channel, sentence, name=name)
         channel, client = self.joined("right")
-        client.send(b"good")
-        self.assertEqual(channel.read(4), b"good")
+        self.says(client, channel, b"good")
         self.assertIsNone(self.endpoint("right")["error"])
 
     def test_no_tls(self):
         with self.connect_to(self.ports["any"]) as sock:
             sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
             self.await_error("any", "the peer does not speak TLS")
-        context = self.context(False)
+        context = self.certs.context(False)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             context.minimum_version, context.maximum_version = (ssl.TLSVersion.TLSv1_1,) * 2
@@ -251,8 +223,7 @@ class Listen(TlsTest):
         failed = self.endpoint("any")["handshakes_failed"]
         silent = [self.connect_to(self.ports["any"]) for _ in range(8)]
         channel, client = self.joined()
-        client.send(b"here")
-        self.assertEqual(channel.read(4), b"here")
+        self.says(client, channel, b"here")
         silent.pop().close()
         self.until(lambda: self.endpoint("any")["handshakes_failed"] == failed + 1, "one to go")
         for sock in silent:
@@ -278,11 +249,12 @@ class Listen(TlsTest):
         ca.rename(ca.with_suffix(".away"))
         put("cert", "old.pem")
         put("key", "old.key")
-        self.refused("files", f"CA {ca}: No such file or directory")
+        self.told_off("files", f"CA {ca}: No such file or directory")
         ca.with_suffix(".away").rename(ca)
-        self.refused("files", f"certificate {certs.path('files.cert')}: it has expired")
-        put("cert", "left.pem")
-        put("key", "left.key")
+        self.told_off("files", f"certificate {certs.path('files.cert')}: it has expired")
+        good = {"cert": "left.pem", "key": "left.key", "ca": "ca.pem"}
+        put("cert", good["cert"])
+        put("key", good["key"])
         for name, source, sentence in (
                 ("cert", None, "certificate {}: No such file or directory"),
                 ("cert", b"rubbish", "certificate {}: there is no PEM certificate in it"),
@@ -292,22 +264,20 @@ class Listen(TlsTest):
                 ("ca", b"", "CA {}: there is no PEM certificate in it")):
             with self.subTest(name=name, source=source):
                 put(name, source)
-                self.refused("files", sentence.format(certs.path(f"files.{name}")))
-                put(name, {"cert": "left.pem", "key": "left.key", "ca": "ca.pem"}[name])
+                self.told_off("files", sentence.format(certs.path(f"files.{name}")))
+                put(name, good[name])
         put("cert", "old.pem")
         put("key", "old.key")
-        self.refused("files", f"certificate {certs.path('files.cert')}: it has expired")
+        self.told_off("files", f"certificate {certs.path('files.cert')}: it has expired")
         put("cert", "new.pem")
         put("key", "new.key")
         channel, client = self.joined("files")
-        client.send(b"renewed")
-        self.assertEqual(channel.read(7), b"renewed")
+        self.says(client, channel, b"renewed")
 
     def test_restart(self):
         """A killed daemon is a client's end; the next daemon takes up the ring."""
         channel, client = self.joined()
-        client.send(b"before")
-        self.assertEqual(channel.read(6), b"before")
+        self.says(client, channel, b"before")
         self.daemon.kill()
         channel.driver.frontend.close()
         with self.assertRaises((ssl.SSLError, OSError)):
@@ -330,11 +300,13 @@ class Connect(TlsTest):
         return {"vm1": {name: {"ring_bytes": RING_BYTES, "endpoint": {
             "type": "tcp-connect", "address": address, "tls": tls[name]}} for name in tls}}
 
-    def serve(self, listener: socket.socket, name: str = "left", **options) -> TlsSocket:
+    def serve(self, listener: socket.socket, name: str = "left", ca: str = "ca",
+              num_tickets: int = 2) -> TlsSocket:
         """Take the daemon's connection."""
         sock, _ = listener.accept()
         self.addCleanup(sock.close)
-        context = self.context(True, name, **options)
+        context = self.certs.context(True, name, ca)
+        context.num_tickets = num_tickets
         return TlsSocket(sock, context, True)
 
     def test_connect(self):
@@ -360,14 +332,14 @@ class Connect(TlsTest):
         with self.listen(self.port) as listener:
             self.open_reader(channel)
             server = self.serve(listener)
-            server.send(b"endless")
-            self.assertEqual(channel.read(7), b"endless")
+            self.says(server, channel, b"endless")
             channel.close_reader()
             self.assertEqual(server.recv(), b"", "close_notify, not a reset")
             server.send(b"more, which nobody takes")
             self.until(lambda: not self.endpoint("named")["connected"], "the connection to be over")
 
-    def failing(self, channel_name: str, sentence: str, name: str = "left", **options) -> None:
+    def failing(self, channel_name: str, sentence: str, name: str = "left", attempts: int = 1,
+                **options) -> None:
         """The guest wants a connection, and the peer is not to be trusted, or does not trust."""
         channel = self.guest(channel_name)
         failed = self.endpoint(channel_name)["handshakes_failed"]
@@ -375,7 +347,7 @@ class Connect(TlsTest):
         with self.listen(self.port) as listener:
             self.open_writer(channel)
             channel.write(b"not for you")
-            while self.endpoint(channel_name)["handshakes_failed"] < failed + 2:
+            while self.endpoint(channel_name)["handshakes_failed"] < failed + attempts:
                 try:
                     self.serve(listener, name, **options).recv()
                     self.fail("bytes for the wrong one")
@@ -390,27 +362,20 @@ class Connect(TlsTest):
         self.daemon.rpc("channel.reset", {"guest": "vm1", "channel": channel_name})
 
     def test_certificates_of_servers(self):
-        certs = self.certs
-        certs.make("expired", dates=PAST)
-        certs.make("early", dates=FUTURE)
-        certs.make("client", usage="clientAuth")
-        certs.make("wrong", san="DNS:wrong.example")
-        for name, sentence in {
-                "expired": "the peer's certificate has expired, on 2020-01-02 00:00:00 UTC",
-                "early": "the peer's certificate is not valid before 2099-01-01 00:00:00 UTC",
-                "client": "the peer's certificate is not one for a TLS server",
-                "wrong": "the peer's certificate is not for left.example but for wrong.example",
-                }.items():
+        self.make_bad("clientAuth")
+        for channel, name, sentence in (
+                *(("named", *row) for row in BAD_DATES),
+                ("named", "usage", "the peer's certificate is not one for a TLS server"),
+                ("named", "wrong",
+                 "the peer's certificate is not for left.example but for wrong.example"),
+                ("host", "left", "the peer's certificate is not for 127.0.0.1 but for left.example"),
+                ("stranger", "left", "the peer's certificate is not signed by a CA in "
+                                     + self.certs.path("right.pem"))):
             with self.subTest(name=name):
-                self.failing("named", sentence, name)
-        self.failing("host", "the peer's certificate is not for 127.0.0.1 but for left.example")
-        self.failing("stranger", "the peer's certificate is not signed by a CA in "
-                                 + certs.path("right.pem"))
-
-    def test_server_that_does_not_trust_us(self):
-        """It says so after the handshake; nothing of the guest's bytes has gone there."""
-        self.certs.make_ca("other")
-        self.failing("named", "the peer does not know the CA of our certificate", ca="other")
+                self.failing(channel, sentence, name)
+        # A server that does not trust us says so after the handshake.
+        self.failing("named", "the peer does not know the CA of our certificate", ca="other",
+                     attempts=2)
 
     def test_silent_server(self):
         """One that accepts TCP and says nothing: the guest's bytes wait, the attempt ends."""
@@ -432,11 +397,7 @@ class Connect(TlsTest):
         with self.listen(self.port) as listener:
             self.open_writer(channel)
             channel.write(b"hello")
-            sock, _ = listener.accept()
-            self.addCleanup(sock.close)
-            context = self.context(True, "left")
-            context.num_tickets = 0
-            self.assertEqual(TlsSocket(sock, context, True).read(5), b"hello")
+            self.assertEqual(self.serve(listener, num_tickets=0).read(5), b"hello")
 
 
 class Both(TlsTest):
@@ -445,13 +406,11 @@ class Both(TlsTest):
     @classmethod
     def channels(cls):
         certs, cls.port = cls.make(), free_port()
-        address = f"127.0.0.1:{cls.port}"
-        return {"vm1": {"c": {"ring_bytes": RING_BYTES, "endpoint": {
-                    "type": "tcp-listen", "address": address,
-                    "tls": certs.tls("left", name="right.example")}}},
-                "vm2": {"c": {"ring_bytes": RING_BYTES, "endpoint": {
-                    "type": "tcp-connect", "address": address,
-                    "tls": certs.tls("right", name="left.example")}}}}
+        return {guest: {"c": {"ring_bytes": RING_BYTES, "endpoint": {
+            "type": kind, "address": f"127.0.0.1:{cls.port}",
+            "tls": certs.tls(own, name=f"{other}.example")}}}
+            for guest, kind, own, other in (("vm1", "tcp-listen", "left", "right"),
+                                            ("vm2", "tcp-connect", "right", "left"))}
 
     def test_guest_to_guest(self):
         left, right = self.guest("c").open(), self.guest("c", "vm2")
@@ -476,7 +435,6 @@ class Both(TlsTest):
 
     def test_the_manual_tells_every_sentence(self):
         """docs/tls.md has each that the source has."""
-        from vm.paths import ROOT  # pylint: disable=import-outside-toplevel
         manual = (ROOT / "docs/tls.md").read_text(encoding="utf-8")
         source = (ROOT / "daemon/endpoint/tls/why.c").read_text(encoding="utf-8")
         sentences = re.findall(r'"(the peer (?:shows|does|has no|wants|says)[^"]*)"', source)
@@ -486,7 +444,3 @@ class Both(TlsTest):
         page = (ROOT / "docs/okl4fsd.json.5").read_text(encoding="utf-8").replace("\\e", "\\")
         for line in re.search(r"^```sh\n(.*?)^```", manual, re.M | re.S)[1].splitlines():
             self.assertIn(f"\n{line.replace(chr(9), '    ')}\n", page)
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import threading
-import unittest
 
 from rig import RING_BYTES, FrontendTest
 from socket_rig import LIMIT_S, SocketTest
@@ -65,13 +64,14 @@ class Joined(SocketTest):
 
     def test_half_closes(self):
         for first, second in ((self.left, self.right), (self.right, self.left)):
+            taken = first.rx.peer_phase.value, second.rx.peer_phase.value
             self.join()
             first.write(b"question")
             first.close_writer()
-            self.assertEqual(self.read_to_end(second), b"question")
+            self.assertEqual(self.read_to_end(second, taken[1]), b"question")
             second.write(b"answer")
             second.close_writer()
-            self.assertEqual(self.read_to_end(first), b"answer")
+            self.assertEqual(self.read_to_end(first, taken[0]), b"answer")
             first.close_reader()
             second.close_reader()
             self.until(lambda: not self.endpoint("c")["connected"], "the connection to be over")
@@ -82,8 +82,7 @@ class Joined(SocketTest):
             taken = reader.rx.peer_phase.value
             self.open_reader(reader)
             data = os.urandom(3 * RING_BYTES)
-            thread = threading.Thread(target=lambda: (self.open_writer(writer), writer.write(data),
-                                                      writer.close_writer()))
+            thread = threading.Thread(target=self.write_stream, args=(writer, data))
             thread.start()
             self.assertEqual(self.read_to_end(reader, taken), data)
             thread.join(LIMIT_S)
@@ -92,14 +91,9 @@ class Joined(SocketTest):
     def test_slow_reader(self):
         """Both rings and the socket fill up, and then the writer waits."""
         self.join()
-        sent = stalls = 0
-        while stalls < 20:
-            n = self.right.write_some(bytes(RING_BYTES))
-            sent, stalls = sent + n, 0 if n else stalls + 1
-            if not n:
-                self.endpoint("c")
-        self.assertLess(sent, 4 << 20)
-        self.assertEqual(len(self.left.read(sent)), sent)
+        sent = self.fill(self.right)
+        self.assertLess(len(sent), 4 << 20)
+        self.assertEqual(self.left.read(len(sent)), sent)
 
     def test_restart_of_the_one_that_connects(self):
         """What was written and not taken comes exactly once, with the next opening."""
@@ -116,7 +110,3 @@ class Joined(SocketTest):
         self.join()
         self.right.write(b"after")
         self.assertEqual(self.left.read(5), b"after")
-
-
-if __name__ == "__main__":
-    unittest.main()

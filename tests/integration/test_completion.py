@@ -5,21 +5,19 @@ import pty
 import re
 import select
 import subprocess
-import unittest
 
+from ctl_rig import TIMEOUT_S, DaemonTest, run
 from vm import paths
-from vm.daemon import Daemon, guest_config
-from vm.process import Deadline, scratch_dir
+from vm.daemon import guest_config
+from vm.process import Deadline
 
 BASH = paths.ROOT / "completions/okl4fsctl.bash"
 ZSH = paths.ROOT / "completions/_okl4fsctl"
-TIMEOUT_S = 60
 
 
 def usage() -> str:
     """The usage text of okl4fsctl."""
-    return subprocess.run([paths.BUILD / "okl4fsctl", "help"], capture_output=True, text=True,
-                          timeout=TIMEOUT_S, check=True).stdout
+    return run("okl4fsctl", "help").stdout
 
 
 def commands() -> list[str]:
@@ -27,22 +25,15 @@ def commands() -> list[str]:
     return re.findall(r"^  ([a-z][a-z-]*)", usage(), re.M)
 
 
-class Completion(unittest.TestCase):
+class Completion(DaemonTest):
     """A daemon with names of all kinds."""
 
     @classmethod
-    def setUpClass(cls):
-        cls.scratch = scratch_dir()
-        cls.daemon = Daemon({"guests": [
-            guest_config("vm1", cls.scratch / "vm1.sock",
-                         {name: {"type": "discard"} for name in
-                          ("host", "echo", "a b", "it's", "$(touch x)", "bell\u0007", "\u00e4")}),
-            guest_config("vm2", cls.scratch / "vm2.sock", {"other": {"type": "discard"}})]},
-            scratch=cls.scratch)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.daemon.stop()
+    def config(cls):
+        return {"guests": [
+            guest_config("vm1", "vm1.sock", {name: {"type": "discard"} for name in (
+                "host", "echo", "a b", "it's", "$(touch x)", "bell\u0007", "\u00e4")}),
+            guest_config("vm2", "vm2.sock", {"other": {"type": "discard"}})]}
 
     def bash(self, *words: str, socket: bool = True) -> list[str]:
         """What bash offers for the last word."""
@@ -62,18 +53,25 @@ class Completion(unittest.TestCase):
         self.assertEqual(sorted(self.bash("")), sorted(commands()))
         self.assertEqual(self.bash("chan", socket=False),
                          ["channels", "channel", "channel-add", "channel-remove", "channel-reset"])
-        self.assertEqual(self.bash("--json", "st"), ["status"])
-        self.assertEqual(self.bash("nonsense"), [])
 
-    def test_names(self):
-        self.assertEqual(self.bash("guest-remove", ""), ["vm1", "vm2"])
-        for command in ("channel", "attach", "channel-remove", "channel-reset"):
-            self.assertEqual(self.bash(command, "vm1/h"), ["vm1/host"])
-        self.assertEqual(self.bash("channel", "vm2"), ["vm2/other"])
-        self.assertEqual(self.bash("events", "--guest", ""), ["vm1", "vm2"])
-        self.assertEqual(self.bash("top", "vm"), ["vm1", "vm2"])
-        self.assertEqual(self.bash("guest-remove", "vm1", ""), [])
-        self.assertEqual(self.bash("status", ""), [])
+    def test_words(self):
+        for words, offered in (
+                (["guest-remove", ""], ["vm1", "vm2"]),
+                (["guest-remove", "vm1", ""], []),
+                (["channel", "vm1/h"], ["vm1/host"]), (["attach", "vm1/h"], ["vm1/host"]),
+                (["channel-remove", "vm1/h"], ["vm1/host"]),
+                (["channel-reset", "vm1/h"], ["vm1/host"]),
+                (["channel", "vm2"], ["vm2/other"]),
+                (["events", "--guest", ""], ["vm1", "vm2"]), (["top", "vm"], ["vm1", "vm2"]),
+                (["status", ""], []), (["nonsense"], []), (["--json", "st"], ["status"]),
+                (["channels", "--n"], ["--names"]),
+                (["top", "--sort", "to"], ["to-host", "to-guest"]),
+                (["top", "--sort", "=", "to-h"], ["to-host"]), (["log-level", "de"], ["debug"]),
+                (["qemu-args", "vm1", "--li"], ["--libvirt", "--libvirt=filesystem"])):
+            with self.subTest(words=words):
+                self.assertEqual(self.bash(*words), offered)
+        self.assertIn("channel.failed", self.bash("events", "guest", "chan"))
+        self.assertIn("okl4fsd.json", self.bash("--socket", "okl4fsd.j"))
 
     def test_names_are_quoted(self):
         """A completed name is one word when the line is run, and nothing in it is executed."""
@@ -86,16 +84,6 @@ class Completion(unittest.TestCase):
             self.assertTrue(self.daemon.ctl("channel", done.stdout[:-1])[1], word)
         self.assertFalse((self.scratch / "x").exists())
         self.assertEqual(self.bash("channel", "vm1/a\\ "), ["vm1/a\\ b"])
-
-    def test_options_and_values(self):
-        self.assertEqual(self.bash("channels", "--n"), ["--names"])
-        self.assertEqual(self.bash("top", "--sort", "to"), ["to-host", "to-guest"])
-        self.assertEqual(self.bash("top", "--sort", "=", "to-h"), ["to-host"])
-        self.assertEqual(self.bash("log-level", "de"), ["debug"])
-        self.assertEqual(self.bash("qemu-args", "vm1", "--li"), ["--libvirt",
-                                                                 "--libvirt=filesystem"])
-        self.assertIn("channel.failed", self.bash("events", "guest", "chan"))
-        self.assertIn("okl4fsd.json", self.bash("--socket", "okl4fsd.j"))
 
     def test_without_a_daemon(self):
         none = str(self.scratch / "none.sock")
@@ -207,7 +195,3 @@ print READY
         self.assertEqual(offered, kinds | {kind.split(".")[0] for kind in kinds})
         listed = re.search(r"'\*:kind:\(([^)]*)\)'", ZSH.read_text(encoding="utf-8"))[1]
         self.assertEqual(set(listed.split()), offered)
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -6,6 +6,7 @@ import re
 import subprocess
 import unittest
 
+from ctl_rig import run
 from schema import load_commented, refer, valid
 from vm import paths
 from vm.process import remove_scratch, scratch_dir
@@ -111,10 +112,10 @@ class Checked(unittest.TestCase):
     def tearDownClass(cls):
         remove_scratch(cls.scratch)
 
-    def check(self, path) -> subprocess.CompletedProcess:
+    @staticmethod
+    def check(path) -> subprocess.CompletedProcess:
         """okl4fsd --check."""
-        return subprocess.run([paths.BUILD / "okl4fsd", "--config", path, "--check"],
-                              capture_output=True, text=True, timeout=60, check=False)
+        return run("okl4fsd", "--config", path, "--check")
 
     def good(self, path) -> None:
         """Check that a file is right for the daemon and by the schema."""
@@ -164,6 +165,7 @@ class Config(Checked):
         done = self.check(self.scratch / "nothing.json")
         self.assertEqual(done.returncode, 1)
         self.assertIn("nothing.json: No such file or directory", done.stderr)
+        self.assertEqual(run("okl4fsd", "--check").returncode, 0, "the built-in configuration")
 
     def test_every_key_is_tried(self):
         self.assertEqual(keys_of(GOOD), keys_of_schema())
@@ -246,7 +248,3 @@ class Manual(Checked):
             if part.endswith("[]"):
                 found = [resolve(schema["items"]) for schema in found]
         return found[0]
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -3,19 +3,18 @@
 import json
 import os
 import pwd
-import re
 import select
 import socket
 import subprocess
 import time
 import unittest
-from pathlib import Path
 
+from ctl_rig import DaemonTest, memory_bytes
 from vm.control import Connection
-from vm.daemon import Daemon, guest_config
-from vm.process import scratch_dir
+from vm.daemon import guest_config
 
 N_CHANNELS = 1024
+needs_root = unittest.skipIf(os.geteuid(), "needs root: other users connect")
 # Another user's clients: argv has their number and what each one sends. They print a line when
 # all are connected, and stay.
 CROWD = """
@@ -40,24 +39,16 @@ def batch(method: str) -> str:
     return json.dumps([{"jsonrpc": "2.0", "id": i, "method": method} for i in range(16)]) + "\n"
 
 
-class Crowd(unittest.TestCase):
+class Crowd(DaemonTest):
     """A daemon with many channels, whose socket anyone may open; daemon and bin are readers."""
 
     @classmethod
-    def setUpClass(cls):
-        cls.scratch = scratch_dir()
+    def config(cls):
         cls.scratch.chmod(0o711)
-        cls.daemon = Daemon({
-            "control": {"path": str(cls.scratch / "control.sock"), "mode": "0666", "admins": {},
-                        "readers": {"users": ["daemon", "bin", "sys", "games"]}},
-            "guests": [guest_config("vm1", cls.scratch / "vm1.sock",
-                                    {f"channel-{i:04}": {"type": "echo"}
-                                     for i in range(N_CHANNELS)})]}, scratch=cls.scratch)
-
-    @classmethod
-    def tearDownClass(cls):
-        status = cls.daemon.stop()
-        assert status == 0, status
+        return {"control": {"path": str(cls.scratch / "control.sock"), "mode": "0666", "admins": {},
+                            "readers": {"users": ["daemon", "bin", "sys"]}},
+                "guests": [guest_config("vm1", "vm1.sock", {f"channel-{i:04}": {"type": "echo"}
+                                                            for i in range(N_CHANNELS)})]}
 
     def crowd(self, n: int, says: str = "", user: str | None = None) -> subprocess.Popen:
         """Clients of a user (by default the one that runs the test) that read no answers."""
@@ -74,11 +65,6 @@ class Crowd(unittest.TestCase):
         self.assertEqual(crowd.stdout.readline(), b"there\n")
         return crowd
 
-    def rss_anon(self) -> int:
-        """Bytes of the daemon's private memory."""
-        text = Path(f"/proc/{self.daemon.pid}/status").read_text(encoding="ascii")
-        return int(re.search(r"RssAnon:\s+(\d+) kB", text).group(1)) * 1024
-
     def admin_is_answered(self, what: str) -> None:
         """Ask several times as an admin; print how long the longest answer took."""
         longest = 0.0
@@ -87,14 +73,14 @@ class Crowd(unittest.TestCase):
             self.daemon.rpc("version", timeout=20)
             longest = max(longest, time.monotonic() - begin)
         print(f"{what}: an admin's answer took at most {longest * 1000:.1f} ms; "
-              f"the daemon has {self.rss_anon() >> 20} MiB")
+              f"the daemon has {memory_bytes(self.daemon.pid) >> 20} MiB")
 
     def test_a_thousand_that_sit_there(self):
         self.crowd(1000)
         self.admin_is_answered("1000 silent clients")
         self.assertLess(len(os.listdir(f"/proc/{self.daemon.pid}/fd")), 200)
 
-    @unittest.skipIf(os.geteuid(), "needs root: other users connect")
+    @needs_root
     def test_a_user_without_rights(self):
         with Connection(self.daemon.control_path) as before:
             before.call("version")
@@ -104,36 +90,20 @@ class Crowd(unittest.TestCase):
             self.admin_is_answered("1000 more of them, each with a batch")
             before.call("version")
 
-    @unittest.skipIf(os.geteuid(), "needs root: other users connect")
+    @needs_root
     def test_users_that_hold_all_they_can(self):
         for user in ("daemon", "bin", "sys"):
             self.crowd(64, batch("channel.list"), user=user)
         self.admin_is_answered("three users with as many clients as they get")
 
-    @unittest.skipIf(os.geteuid(), "needs root: other users connect")
-    def test_a_user_s_idle_clients_make_room_for_its_own(self):
-        self.crowd(16, user="games")
-        entry = pwd.getpwnam("games")
-        done = subprocess.run(["/usr/bin/python3", "-c", """
-import socket, sys
-client = socket.socket(socket.AF_UNIX)
-client.settimeout(20)
-client.connect(sys.argv[1])
-client.sendall(sys.argv[2].encode())
-print(client.makefile().readline(), end="")
-""", self.daemon.control_path, '{"jsonrpc":"2.0","id":1,"method":"version"}\n'], cwd="/",
-                              user=entry.pw_uid, group=entry.pw_gid, extra_groups=[],
-                              capture_output=True, text=True, timeout=60, check=True)
-        self.assertEqual(json.loads(done.stdout)["result"]["name"], "okl4fsd")
-
     def test_batches_that_nobody_takes(self):
         """Each costs as much memory as its socket holds, not as much as all its answers."""
         for method in ("channel.list", "metrics.get", "guest.list"):
             with self.subTest(method):
-                before = self.rss_anon()
+                before = memory_bytes(self.daemon.pid)
                 crowd = self.crowd(63, batch(method))
                 self.admin_is_answered(f"63 clients with batches of {method}")
-                self.assertLess(self.rss_anon() - before, 32 << 20)
+                self.assertLess(memory_bytes(self.daemon.pid) - before, 32 << 20)
                 crowd.kill()
                 crowd.wait()
 
@@ -211,7 +181,3 @@ print(client.makefile().readline(), end="")
         self.assertEqual(seen[-1], "last")
         self.assertEqual(len(seen), len(set(seen)))
         self.assertEqual(set(seen) - {"last"}, {f"channel-{i:04}" for i in range(N_CHANNELS)})
-
-
-if __name__ == "__main__":
-    unittest.main()

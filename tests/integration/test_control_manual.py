@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """okl4fsd-control(7) against the daemon: methods, parameters, results, events and error codes."""
 import re
-import socket
 import unittest
 
 from control_page import BASIC, Page
+from ctl_rig import DaemonTest, free_port
 from schema import load_commented, valid
 from vm import paths
 from vm.control import Connection, RpcError
-from vm.daemon import Daemon, guest_config
-from vm.process import scratch_dir
+from vm.daemon import guest_config
 
 INVALID_PARAMS = -32602
+ECHO = {"type": "echo"}
 WRONG = {"string": 1, "array of string": {"x": 1}, "object": "x", "number": "x"}
 # Members that appear only with a guest that breaks the rules, or with TLS
 ELSEWHERE = {"failure.status", "failure.text", "endpoint.handshakes_failed",
@@ -70,25 +70,18 @@ class Tables(unittest.TestCase):
                 self.assertIn(member.type.removeprefix("array of "), {*BASIC, *self.page.types}, name)
 
 
-class Methods(unittest.TestCase):
+class Methods(DaemonTest):
     """A daemon with a guest of many channels."""
 
     @classmethod
-    def setUpClass(cls):
+    def config(cls):
         cls.page = Page()
-        cls.scratch = scratch_dir()
         (cls.scratch / "file").write_bytes(b"x" * 1000)
-        cls.daemon = Daemon({"guests": [guest_config("vm1", cls.scratch / "vm1.sock", {
-            "intervm_test": {"type": "intervm", "file": str(cls.scratch / "file")},
-            "sock": {"type": "unix-listen", "path": str(cls.scratch / "sock")},
-            "other": {"type": "unix-connect", "path": str(cls.scratch / "other")},
-            "tcp": {"type": "tcp-connect", "address": "127.0.0.1:9"},
-            "echo": {"type": "echo"}})]}, scratch=cls.scratch)
-
-    @classmethod
-    def tearDownClass(cls):
-        status = cls.daemon.stop()
-        assert status == 0, status
+        return {"guests": [guest_config("vm1", "vm1.sock", {
+            "intervm_test": {"type": "intervm", "file": "file"},
+            "sock": {"type": "unix-listen", "path": "sock"},
+            "other": {"type": "unix-connect", "path": "other"},
+            "tcp": {"type": "tcp-connect", "address": "127.0.0.1:9"}, "echo": ECHO})]}
 
     def setUp(self):
         self.connection = Connection(self.daemon.control_path)
@@ -118,7 +111,7 @@ class Methods(unittest.TestCase):
         self.test_every_type_of_endpoint_is_added_live()
         self.test_channels_that_are_joined_are_added_live()
         self.call("channel.add", {"guest": "vm1", "channel": {
-            "name": "c", "endpoint": {"type": "echo"}, "guest_mode": "0600", "guest_uid": 1,
+            "name": "c", "endpoint": ECHO, "guest_mode": "0600", "guest_uid": 1,
             "guest_gid": 2}})
         self.call("channel.list", {"limit": 1})
         self.call("channel.list")
@@ -133,9 +126,8 @@ class Methods(unittest.TestCase):
         self.assertEqual(len(self.call("channel.list", {"guest": "vm1"})["channels"]), 5)
 
     def test_methods_that_change(self):
-        echo = {"type": "echo"}
         self.call("guest.add", {"guest": guest_config("new", self.scratch / "new.sock", {})})
-        self.call("channel.add", {"guest": "new", "channel": {"name": "c", "endpoint": echo}})
+        self.call("channel.add", {"guest": "new", "channel": {"name": "c", "endpoint": ECHO}})
         self.call("channel.reset", {"guest": "new", "channel": "c"})
         self.call("channel.remove", {"guest": "new", "channel": "c"})
         self.call("guest.remove", {"guest": "new"})
@@ -157,14 +149,11 @@ class Methods(unittest.TestCase):
 
     def test_every_type_of_endpoint_is_added_live(self):
         other = str(self.scratch / "nobody")
-        with socket.socket() as probe:  # a free port
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
         for endpoint in ({"type": "intervm", "file": str(self.scratch / "file")},
-                         {"type": "echo"}, {"type": "discard"},
+                         ECHO, {"type": "discard"},
                          {"type": "unix-listen", "path": str(self.scratch / "s1")},
                          {"type": "unix-connect", "path": other},
-                         {"type": "tcp-listen", "address": f"127.0.0.1:{port}"},
+                         {"type": "tcp-listen", "address": f"127.0.0.1:{free_port()}"},
                          {"type": "tcp-connect", "address": "[::1]:9"}):
             with self.subTest(endpoint["type"]):
                 guest = guest_config("live", self.scratch / "live.sock", {"c": endpoint})
@@ -206,8 +195,7 @@ class Methods(unittest.TestCase):
         self.refused("guest.add", {"guest": guest_config("vm1", "/nowhere/x", {})})
         self.refused("guest.add", {"guest": guest_config("vm9", "/nowhere/x", {})})
         self.refused("guest.remove", {"guest": "vm9"})
-        self.refused("channel.add", {"guest": "vm1", "channel": {"name": "echo", "endpoint": {
-            "type": "echo"}}})
+        self.refused("channel.add", {"guest": "vm1", "channel": {"name": "echo", "endpoint": ECHO}})
         self.refused("channel.reset", {"guest": "vm1", "channel": "no"})
         self.refused("log.set", {"level": "loud"})
 
@@ -228,7 +216,7 @@ class Methods(unittest.TestCase):
         guest = guest_config("told", self.scratch / "told.sock", {})
         self.call("guest.add", {"guest": guest})
         ident = self.call("channel.add", {"guest": "told", "channel": {
-            "name": "c", "endpoint": {"type": "echo"}}})["id"]
+            "name": "c", "endpoint": ECHO}})["id"]
         self.call("channel.remove", {"guest": "told", "channel": "c"})
         self.call("log.set", {"level": "debug"})
         self.call("guest.remove", {"guest": "told"})
@@ -240,7 +228,3 @@ class Methods(unittest.TestCase):
         for event in told:
             members = {**self.page.types["event"], **self.page.kinds[event["kind"]]}
             self.assertEqual(self.page.wrong(members, event, "event"), [])
-
-
-if __name__ == "__main__":
-    unittest.main()

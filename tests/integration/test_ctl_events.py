@@ -4,23 +4,15 @@ import json
 import os
 import re
 import select
-import socket
 import subprocess
-import sys
-import threading
 import unittest
+from pathlib import Path
 
-from vm import paths
+from ctl_rig import TIMEOUT_S, DaemonPerTest, one_answer, run
 from vm.daemon import Daemon, guest_config
 from vm.process import Deadline, scratch_dir
 
-sys.path.insert(0, str(paths.ROOT / "tests/frontend"))
-# pylint: disable=wrong-import-position
-from guest_end import Channel, Driver  # noqa: E402
-from vhost_user import Frontend  # noqa: E402
-
-TIMEOUT_S = 30
-CTL = paths.BUILD / "okl4fsctl"
+NOWHERE = "/nonexistent/control.sock"
 GUEST = json.dumps({"name": "new", "socket": "new.sock", "channels": []})
 CHANNEL = json.dumps({"name": "new", "endpoint": {"type": "echo"}})
 # Every command that calls a daemon, with arguments
@@ -32,83 +24,87 @@ COMMANDS = [["status"], ["guests"], ["guests", "--names"], ["channels"], ["chann
             ["log-level"], ["log-level", "info"]]
 
 
-def run(socket_path, *args) -> subprocess.CompletedProcess:
-    """Run okl4fsctl."""
-    return subprocess.run([CTL, "-s", socket_path, *args], capture_output=True, text=True,
-                          stdin=subprocess.DEVNULL, timeout=TIMEOUT_S, check=False)
-
-
 class Exits(unittest.TestCase):
     """Exit statuses are part of the interface."""
 
+    def ends(self, status: int, error: str, path, *args, **more) -> None:
+        """okl4fsctl ends with this status and error, and prints nothing."""
+        done = run("okl4fsctl", "-s", path, *args, **more)
+        self.assertEqual((done.returncode, done.stdout or ""), (status, ""), args)
+        self.assertIn(error, done.stderr, args)
+
     def test_all_commands_are_tried(self):
-        listed = set(re.findall(r"^  ([a-z][a-z-]*)", run("x", "help").stdout, re.M))
+        listed = set(re.findall(r"^  ([a-z][a-z-]*)", run("okl4fsctl", "help").stdout, re.M))
         self.assertEqual({[word for word in command if word[0] != "-"][0]
                           for command in COMMANDS}, listed - {"help"})
 
     def test_no_daemon(self):
         for command in COMMANDS:
-            done = run("/nonexistent/control.sock", *command)
-            self.assertEqual((done.returncode, done.stdout), (3, ""), command)
-            self.assertEqual(done.stderr, "okl4fsctl: no daemon at /nonexistent/control.sock: "
-                             "No such file or directory\n")
+            self.ends(3, f"okl4fsctl: no daemon at {NOWHERE}: No such file or directory\n", NOWHERE,
+                      *command)
+        if not Path("/run/okl4fs/control.sock").exists():
+            done = run("okl4fsctl", "status", env={**os.environ, "XDG_RUNTIME_DIR": "/nonexistent"})
+            self.assertEqual((done.returncode, done.stdout), (3, ""))
+            self.assertIn("no daemon at", done.stderr)
 
     def test_a_daemon_that_dies(self):
         """Before it answers, and in the middle of its answer."""
-        path = str(scratch_dir() / "control.sock")
-        with socket.socket(socket.AF_UNIX) as listener:
-            listener.bind(path)
-            listener.listen()
-            for answer in (b"", b'{"jsonrpc":"2.0","id":1,"result":{"guests":[{"name":'):
-                for command in COMMANDS:
-                    thread = threading.Thread(target=self.serve, args=(listener, answer))
-                    thread.start()
-                    done = run(path, *command)
-                    thread.join()
-                    self.assertEqual((done.returncode, done.stdout), (3, ""), command)
-                    self.assertIn("the daemon does not answer: it closed the connection",
-                                  done.stderr)
+        path = scratch_dir() / "control.sock"
+        for answer in (b"", b'{"jsonrpc":"2.0","id":1,"result":{"guests":[{"name":'):
+            for command in COMMANDS:
+                with one_answer(path, lambda _, answer=answer: answer):
+                    self.ends(3, "the daemon does not answer: it closed the connection", path,
+                              *command)
 
-    @staticmethod
-    def serve(listener: socket.socket, answer: bytes) -> None:
-        """Answer one client with these bytes."""
-        client, _ = listener.accept()
-        with client:
-            client.recv(65536)
-            client.sendall(answer)
+    def test_answers_that_a_daemon_would_not_give(self):
+        path = scratch_dir() / "control.sock"
+        for answer in (b"no json\n", b"{}\n", b"[]\n"):
+            with one_answer(path, lambda _, answer=answer: answer):
+                self.ends(1, "okl4fsctl: ", path, "status")
 
     def test_usage(self):
-        for args in ([], ["nonsense"], ["status", "x"], ["channel"], ["channel", "vm1"],
-                     ["events", "-n"], ["events", "-n", "x"], ["guests", "x"], ["status", "--names"],
-                     ["log-level", "a", "b"], ["--json", "attach", "vm1/echo"], ["-x", "status"]):
-            done = run("/nonexistent/control.sock", *args)
-            self.assertEqual((done.returncode, done.stdout), (2, ""), args)
-            self.assertTrue(done.stderr.strip())
+        for args, error in (
+                ([], "usage: okl4fsctl"),
+                (["nonsense"], 'there is no command "nonsense"'),
+                (["status", "x"], "status: too many arguments"),
+                (["guests", "x"], "guests: too many arguments"),
+                (["log-level", "a", "b"], "log-level: too many arguments"),
+                (["channel"], "channel: an argument is missing"),
+                (["channel-add", "vm1"], "channel-add: an argument is missing"),
+                (["channel-add", "vm1", "{"], "the argument is not JSON: byte 2"),
+                (["channel", "vm1"], "channel: expected GUEST/CHANNEL"),
+                (["channel-remove", "vm1"], "channel-remove: expected GUEST/CHANNEL"),
+                (["attach", "vm1"], "attach: expected GUEST/CHANNEL"),
+                (["attach", "/host"], "attach: expected GUEST/CHANNEL"),
+                (["--json", "attach", "vm1/echo"], "attach: --json is not possible"),
+                (["events", "-n"], "events: option -n needs a value"),
+                (["events", "-n", "x"], "--count must be a number"),
+                (["-s"], "okl4fsctl: option -s needs a value\n"),
+                (["-x", "status"], "unrecognized option or value: -x"),
+                (["--jsno", "status"], "okl4fsctl: unrecognized option or value: --jsno\n"),
+                (["status", "--names"], "unrecognized option or value: --names")):
+            self.ends(2, error, NOWHERE, *args)
+        for args in ("help", "--help"):
+            self.assertIn("usage: okl4fsctl", run("okl4fsctl", args).stdout)
 
     def test_output_that_cannot_be_written(self):
         with Daemon({"guests": []}) as daemon, open("/dev/full", "wb") as full:
             for command in (["status"], ["metrics"], ["help"], ["top", "-d", "0.1", "-n", "0"]):
-                done = subprocess.run([CTL, "-s", daemon.control_path, *command], stdout=full,
-                                      stderr=subprocess.PIPE, timeout=TIMEOUT_S, check=False)
-                self.assertEqual((done.returncode, done.stderr),
-                                 (1, b"okl4fsctl: cannot write to stdout\n"), command)
+                self.ends(1, "okl4fsctl: cannot write to stdout\n", daemon.control_path, *command,
+                          stdout=full)
 
 
-class Events(unittest.TestCase):
+class Events(DaemonPerTest):
     """A daemon whose guests and channels come and go."""
 
-    def setUp(self):
-        scratch = scratch_dir()
-        self.daemon = Daemon({"guests": [
-            guest_config("vm1", scratch / "vm1.sock", {"echo": {"type": "echo"}}),
-            guest_config("vm2", scratch / "vm2.sock", {})]}, scratch=scratch)
-        self.addCleanup(self.daemon.stop)
+    @classmethod
+    def config(cls):
+        return {"guests": [guest_config("vm1", "vm1.sock", {"echo": {"type": "echo"}}),
+                           guest_config("vm2", "vm2.sock", {})]}
 
     def follow(self, *args: str) -> subprocess.Popen:
         """Run okl4fsctl events and wait until it has subscribed."""
-        process = subprocess.Popen([CTL, "-s", self.daemon.control_path, *args],
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        self.addCleanup(self.end, process)
+        process = self.start(*args)
         # Post events until the program shows one
         deadline = Deadline(TIMEOUT_S)
         while not select.select([process.stdout], [], [], 0.02)[0]:
@@ -122,12 +118,6 @@ class Events(unittest.TestCase):
         self.daemon.rpc("channel.add", {"guest": guest, "channel": {
             "name": channel, "endpoint": {"type": "echo"}}})
         self.daemon.rpc("channel.remove", {"guest": guest, "channel": channel})
-
-    @staticmethod
-    def end(process: subprocess.Popen) -> None:
-        """End a program, if it has not ended yet."""
-        process.kill()
-        process.communicate()
 
     def line(self, process: subprocess.Popen) -> str:
         """The next line that does not come from follow()."""
@@ -148,11 +138,7 @@ class Events(unittest.TestCase):
             "name": "new\u001b[2J", "endpoint": {"type": "echo"}}})
         self.assertRegex(self.line(process),
                          r"^\d\d:\d\d:\d\d\.\d{3} vm2/new\\x1b\[2J channel\.added id=0$")
-        frontend = Frontend(self.daemon.scratch / "vm1.sock")
-        self.addCleanup(frontend.close)
-        driver = Driver(frontend.setup(2, 128))
-        driver.hello()
-        Channel(driver, "echo").attach()
+        self.channel("echo")
         self.assertRegex(self.line(process), r" vm1 guest\.connected$")
         self.assertRegex(self.line(process), r" vm1 guest\.ready driver_instance=[0-9a-f]{16}$")
         self.assertRegex(self.line(process),
@@ -165,6 +151,7 @@ class Events(unittest.TestCase):
 
     def test_json_and_filters(self):
         process = self.follow("--json", "events", "--guest", "vm2", "channel", "log")
+        self.driver("vm2")  # events of other kinds
         for guest in ("vm1", "vm2"):
             self.come_and_go(guest, "new")
         kinds = []
@@ -181,9 +168,7 @@ class Events(unittest.TestCase):
         self.assertEqual(process.stdout.read().count(b"\n"), 1)
 
     def test_a_kind_that_there_is_not(self):
-        status, output, errors = self.daemon.ctl("events", "nonsense")
-        self.assertEqual((status, output), (1, ""))
-        self.assertIn("nonsense", errors)
+        self.bad(1, "nonsense", "events", "nonsense")
 
     def test_the_daemon_dies(self):
         process = self.follow("events")
@@ -197,7 +182,3 @@ class Events(unittest.TestCase):
         process = self.follow("events")
         process.stdout.close()
         self.assertNotEqual(process.wait(timeout=TIMEOUT_S), 0)
-
-
-if __name__ == "__main__":
-    unittest.main()

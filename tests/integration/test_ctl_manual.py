@@ -2,20 +2,12 @@
 """The examples of okl4fsctl(1) do what they say."""
 import re
 import subprocess
-import sys
 import threading
-import unittest
 
+from ctl_rig import TIMEOUT_S, DaemonTest, Driver, Frontend
+from vhost_user import Dropped
 from vm import paths
-from vm.daemon import Daemon, guest_config
-from vm.process import scratch_dir
-
-sys.path.insert(0, str(paths.ROOT / "tests/frontend"))
-# pylint: disable=wrong-import-position
-from guest_end import Driver  # noqa: E402
-from vhost_user import Dropped, Frontend  # noqa: E402
-
-TIMEOUT_S = 60
+from vm.daemon import guest_config
 
 
 def examples() -> list[str]:
@@ -26,14 +18,15 @@ def examples() -> list[str]:
             re.findall(r"^\.Bd -literal[^\n]*\n(.*?)^\.Ed", section, re.M | re.S)]
 
 
-class Manual(unittest.TestCase):
+class Manual(DaemonTest):
     """A daemon as the examples expect it."""
 
+    @classmethod
+    def config(cls):
+        return {"guests": [guest_config("vm1", "vm1.sock", {
+            "console": {"type": "unix-listen", "path": "console.sock"}})]}
+
     def setUp(self):
-        self.scratch = scratch_dir()
-        self.daemon = Daemon({"guests": [guest_config("vm1", self.scratch / "vm1.sock", {
-            "console": {"type": "unix-listen", "path": "console.sock"}})]}, scratch=self.scratch)
-        self.addCleanup(self.daemon.stop)
         tools = self.scratch / "bin"
         tools.mkdir()
         (tools / "okl4fsctl").write_text(
@@ -74,7 +67,3 @@ class Manual(unittest.TestCase):
                     visitor.join()
                 self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
                 self.assertTrue(done.stdout or "log-level" in block)
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -13,16 +13,11 @@ import sys
 import termios
 import threading
 import unicodedata
-import unittest
 
+from ctl_rig import DaemonPerTest, cpu_ns_of_a_while
 from vm import paths
-from vm.daemon import Daemon, guest_config
-from vm.process import Deadline, scratch_dir
-
-sys.path.insert(0, str(paths.ROOT / "tests/frontend"))
-# pylint: disable=wrong-import-position
-from guest_end import Channel, Driver  # noqa: E402
-from vhost_user import Frontend  # noqa: E402
+from vm.daemon import guest_config
+from vm.process import Deadline
 
 TIMEOUT_S = 20
 RING_BYTES = 65536
@@ -107,6 +102,11 @@ class Terminal:
             self.text += os.read(self.master, 65536).decode(errors="replace")
         return status
 
+    def quit(self) -> int:
+        """Press the key for that; return the status."""
+        self.key("q")
+        return self.end()
+
     def close(self) -> None:
         """Close the terminal."""
         self.process.kill()
@@ -122,16 +122,18 @@ def width(line: str) -> int:
                for c in line)
 
 
-class Top(unittest.TestCase):
+class Top(DaemonPerTest):
     """A daemon with a guest whose channel `echo` is busy if a test wants that."""
 
-    def setUp(self):
-        scratch = scratch_dir()
-        self.daemon = Daemon({"guests": [guest_config("vm1", scratch / "vm1.sock", {
+    @classmethod
+    def config(cls):
+        return {"guests": [guest_config("vm1", "vm1.sock", {
             "echo": {"ring_bytes": RING_BYTES, "endpoint": {"type": "echo"}},
             LONG: {"type": "discard"}, HOSTILE: {"type": "discard"}, WIDE: {"type": "discard"},
-            "quiet": {"type": "discard"}})]}, scratch=scratch)
-        self.addCleanup(self.daemon.stop)
+            "quiet": {"type": "discard"}})]}
+
+    def setUp(self):
+        super().setUp()
         self.stopping = threading.Event()
 
     def argv(self, *args: str) -> list[str]:
@@ -146,11 +148,7 @@ class Top(unittest.TestCase):
 
     def traffic(self) -> None:
         """Send bytes through `echo` until the test ends."""
-        frontend = Frontend(self.daemon.scratch / "vm1.sock")
-        self.addCleanup(frontend.close)
-        driver = Driver(frontend.setup(2, 128))
-        driver.hello()
-        channel = Channel(driver, "echo").attach().open()
+        channel = self.channel("echo")
         data = os.urandom(10000)
         channel.echo(data)
 
@@ -221,13 +219,11 @@ class Top(unittest.TestCase):
                                (["-k", "size"], "--sort must be one of list, name, rate"),
                                (["vm1", "vm2"], "too many arguments"),
                                (["--width", "3"], "unrecognized option"), (["-d"], "needs a value")):
-            status, output, errors = self.daemon.ctl("top", *args)
-            self.assertEqual((status, output), (2, ""), args)
-            self.assertIn(sentence, errors)
+            with self.subTest(args=args):
+                self.bad(2, sentence, "top", *args)
 
     def test_the_daemon_goes(self):
-        process = subprocess.Popen(self.argv("--json", "top", "-d", "0.1", "-n", "0"),
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = self.start("--json", "top", "-d", "0.1", "-n", "0", text=True)
         process.stdout.readline()
         self.daemon.kill()
         _, errors = process.communicate(timeout=TIMEOUT_S)
@@ -252,8 +248,7 @@ class Top(unittest.TestCase):
         self.assertTrue(any(line.startswith("vm1/clear\\x1b[2J\\x") for line in lines), lines)
         top.key("xr")  # a key without a meaning, then an order
         top.read_until(r"by rate")
-        top.key("q")
-        self.assertEqual(top.end(), 0)
+        self.assertEqual(top.quit(), 0)
         self.assertTrue(top.text.endswith(LEAVE))
         self.assertTrue(top.is_as_it_was())
 
@@ -273,8 +268,7 @@ class Top(unittest.TestCase):
         self.assertIn("vm1/" + LONG[:30], "\n".join(lines))
         top.resize(1, 1)
         self.assertLessEqual(max(map(width, top.frame())), 150)
-        top.key("q")
-        self.assertEqual(top.end(), 0)
+        self.assertEqual(top.quit(), 0)
 
     def test_signals_that_end_it(self):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
@@ -307,19 +301,15 @@ class Top(unittest.TestCase):
         self.stopping.set()
         self.daemon.kill()
         top.read_until(r"no daemon at [^\r]*; trying again")
-        since = len(top.text)
         self.daemon.start()
-        lines = top.frame(since + top.text[since:].rfind("\033[H"))
         since = len(top.text)
         top.read_until(rf"process {self.daemon.pid},", since)
-        lines = top.frame(since + top.text[since:].index(f"process {self.daemon.pid},") - 60)
+        top.frame()
         seen = [line for line in top.text[since:].split("\r\n") if line.startswith("vm1/echo")]
-        del lines
         for line in seen:  # of the new daemon: no rate first, then a rate of zero
             self.assertRegex(line, r"^vm1/echo +(attached +[-\d]|detached +(-|0 B/s))")
         self.assertNotRegex("".join(seen), r"detached +[1-9]")
-        top.key("q")
-        self.assertEqual(top.end(), 0)
+        self.assertEqual(top.quit(), 0)
 
     def test_ends_by_itself(self):
         top = self.terminal("-n", "2")
@@ -346,14 +336,5 @@ class Top(unittest.TestCase):
         top = Terminal(self.argv("top", "-d", "3600"))
         self.addCleanup(top.close)
         top.frame(0)
-        with open(f"/proc/{top.process.pid}/schedstat", encoding="ascii") as stat:
-            before = int(stat.read().split()[0])
-        select.select([top.master], [], [], 0.3)
-        with open(f"/proc/{top.process.pid}/schedstat", encoding="ascii") as stat:
-            self.assertLess(int(stat.read().split()[0]) - before, 20_000_000)
-        top.key("q")
-        self.assertEqual(top.end(), 0)
-
-
-if __name__ == "__main__":
-    unittest.main()
+        self.assertLess(cpu_ns_of_a_while(top.process.pid, top.master), 20_000_000)
+        self.assertEqual(top.quit(), 0)

@@ -7,20 +7,15 @@ import re
 import select
 import socket
 import subprocess
-import sys
-import unittest
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.parser import text_string_to_metric_families as parse_classic
 
+from ctl_rig import (Channel, DaemonPerTest, DaemonTest, Driver, Frontend, all_of, free_port,
+                     memory_bytes, run)
 from vm import paths, promtool
-from vm.daemon import Daemon, guest_config
-from vm.process import Deadline, remove_scratch, scratch_dir
-
-sys.path.insert(0, str(paths.ROOT / "tests/frontend"))
-# pylint: disable=wrong-import-position
-from guest_end import Channel, Driver  # noqa: E402
-from vhost_user import Frontend  # noqa: E402
+from vm.daemon import guest_config
+from vm.process import Deadline
 
 OPENMETRICS = "application/openmetrics-text"
 ACCEPT = {"Accept": f"{OPENMETRICS};version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"}
@@ -29,13 +24,19 @@ HOSTILE = ["quote\"back\\slash\\n", "line\nfeed", "escape\x1b[2J\x07\r\t\x7f", "
 REQUEST_S = 10  # the daemon's
 MAX_CLIENTS = 8  # likewise
 CHANNELS = 1024
+REFUSED = rb"^(HTTP/1.1 4\d\d |$)"
 
 
-def free_port() -> int:
-    """A free port."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+def connect(place) -> socket.socket:
+    """A connection to a port, or to a unix socket."""
+    if isinstance(place, int):
+        return socket.create_connection(("127.0.0.1", place), timeout=20)
+    sock = socket.socket(socket.AF_UNIX)
+    sock.settimeout(20)
+    if error := sock.connect_ex(str(place)):
+        sock.close()
+        raise OSError(error, os.strerror(error))
+    return sock
 
 
 def samples(text: str) -> dict[tuple, float]:
@@ -50,41 +51,34 @@ def samples(text: str) -> dict[tuple, float]:
     return found
 
 
-class Served(unittest.TestCase):
+class Served(DaemonTest):
     """A daemon with guests and channels of any name, and a guest that uses one."""
 
     @classmethod
-    def setUpClass(cls):
-        cls.scratch = scratch_dir()
+    def config(cls):
         cls.port = free_port()
         channels = {name: {"type": "discard"} for name in HOSTILE}
-        cls.daemon = Daemon({
-            "metrics": {"listen": f"127.0.0.1:{cls.port}"},
-            "guests": [guest_config("vm1", cls.scratch / "vm1.sock",
-                                    {"echo": {"ring_bytes": 65536, "endpoint": {"type": "echo"}},
-                                     **channels}),
-                       guest_config("vm2", cls.scratch / "vm2.sock", {"sock": {
-                           "type": "unix-listen", "path": str(cls.scratch / "sock")}})]},
-            scratch=cls.scratch)
+        return {"metrics": {"listen": f"127.0.0.1:{cls.port}"},
+                "guests": [guest_config("vm1", "vm1.sock", {
+                    "echo": {"ring_bytes": 65536, "endpoint": {"type": "echo"}}, **channels}),
+                           guest_config("vm2", "vm2.sock", {
+                               "sock": {"type": "unix-listen", "path": "sock"}})]}
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
         # The daemon ends these while the other tests run.
-        cls.silent = cls.connection()
-        cls.dribbling = cls.connection()
+        cls.silent, cls.dribbling = connect(cls.port), connect(cls.port)
         cls.dribbling.sendall(b"GET /metrics HTTP/1.1\r\nX: ")
 
     @classmethod
     def tearDownClass(cls):
         cls.silent.close()
         cls.dribbling.close()
-        status = cls.daemon.stop()
-        assert status == 0, f"okl4fsd ended with status {status}: {cls.daemon.log()[-4000:]}"
-
-    @classmethod
-    def connection(cls) -> socket.socket:
-        """A connection to the HTTP server."""
-        return socket.create_connection(("127.0.0.1", cls.port), timeout=20)
+        super().tearDownClass()
 
     def http(self) -> http.client.HTTPConnection:
-        """The same, for requests; closed after the test."""
+        """A connection for requests; closed after the test."""
         client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         self.addCleanup(client.close)
         return client
@@ -131,57 +125,38 @@ class Served(unittest.TestCase):
                if name == "okl4fs_channel_ring_bytes"}
         self.assertEqual(got, set(HOSTILE) | {"echo", "sock"})
 
-    def at_rest(self) -> tuple[dict, dict]:
-        """The channel `echo` and the samples, taken while the channel did not change."""
+    def test_numbers_are_those_of_channel_list(self):
+        """tests/unit/metrics shows that every number is in its place."""
+        with Frontend(self.scratch / "vm1.sock") as frontend:
+            frontend.setup()
+            now = self.scrape()
+            for name, value in (("connected", 1), ("ready", 0)):
+                self.assertEqual(now[f"okl4fs_guest_{name}", (("guest", "vm1"),)], value, name)
+        channel = self.channel("echo")
+        channel.echo(os.urandom(200000))
+
         def listed():
             return self.daemon.rpc("channel.list", {"guest": "vm1"})["channels"][0]
         deadline = Deadline(20)
         before, now = listed(), self.scrape()
-        while before != (after := listed()):
+        while before != listed():
             deadline.check("a channel at rest")
-            before, now = after, self.scrape()
-        return before, now
-
-    def test_numbers_are_those_of_channel_list(self):
-        frontend = Frontend(self.scratch / "vm1.sock")
-        self.addCleanup(frontend.close)
-        driver = Driver(frontend.setup(2, 128))
-        driver.hello()
-        channel = Channel(driver, "echo").attach().open()
-        channel.echo(os.urandom(200000))
-        listed, now = self.at_rest()
-        guest = self.daemon.rpc("guest.list", {"guest": "vm1"})["guests"][0]
-        of_guest = (("guest", "vm1"),)
-        for name, member in (("connected", "connected"), ("ready", "ready"),
-                             ("channels", "channels"), ("queues", "queues"),
-                             ("memory_bytes", "memory_bytes"), ("requests_total", "requests"),
-                             ("requests_refused_total", "requests_refused"),
-                             ("device_errors_total", "device_errors")):
-            self.assertEqual(now[f"okl4fs_guest_{name}", of_guest], guest[member], name)
-        self.assertEqual((guest["ready"], guest["requests"] > 2), (True, True))
-        of_channel = (("channel", "echo"), ("guest", "vm1"))
-        self.assertEqual(now["okl4fs_channel_state", of_channel + (("state", "attached"),)], 1)
-        self.assertEqual(now["okl4fs_channel_ring_bytes", of_channel], 65536)
-        self.assertEqual(now["okl4fs_endpoint_info", of_channel + (("type", "echo"),)], 1)
-        for way, direction in (("fwd", "to_host"), ("bwd", "to_guest")):
-            labels = (of_channel[0], ("direction", direction), of_channel[1])
-            self.assertEqual(listed[way]["bytes"], 200000)
-            for counter in ("bytes", "messages", "wakes_sent", "wakes_received", "full_stalls",
-                            "empty_stalls", "opens"):
-                self.assertEqual(now[f"okl4fs_channel_{counter}_total", labels],
-                                 listed[way][counter], (way, counter))
-            for end in ("host", "guest"):
-                phase = listed[way][f"{end}_phase"]
-                labels = (of_channel[0], ("direction", direction), ("end", end), of_channel[1])
-                self.assertEqual(now["okl4fs_channel_end_open", labels], phase % 2)
-                self.assertEqual(now["okl4fs_channel_end_epoch", labels], (phase + 1) // 2)
+            before, now = listed(), self.scrape()
+        of = {"channel": "echo", "guest": "vm1"}
+        for name, labels, value in (
+                ("okl4fs_guest_ready", {"guest": "vm1"}, 1),
+                ("okl4fs_channel_state", {**of, "state": "attached"}, 1),
+                ("okl4fs_channel_bytes_total", {**of, "direction": "to_host"}, 200000),
+                ("okl4fs_channel_bytes_total", {**of, "direction": "to_guest"}, 200000),
+                ("okl4fs_channel_messages_total", {**of, "direction": "to_host"},
+                 before["fwd"]["messages"]),
+                ("okl4fs_channel_wakes_sent_total", {**of, "direction": "to_guest"},
+                 before["bwd"]["wakes_sent"]),
+                ("okl4fs_channel_end_open", {**of, "direction": "to_host", "end": "host"}, 1)):
+            self.assertEqual(now[name, tuple(sorted(labels.items()))], value, name)
 
     def test_process(self):
         before, now = self.scrape(), self.scrape()
-        status = self.daemon.rpc("status")
-        self.assertEqual(now["okl4fs_build_info", (
-            ("abi_version", "1"), ("version", status["version"]))], 1)
-        self.assertEqual(now["okl4fs_workers", ()], status["workers"])
         start = now["process_start_time_seconds", ()]
         self.assertEqual(before["process_start_time_seconds", ()], start)
         self.assertAlmostEqual(start, os.stat(f"/proc/{self.daemon.pid}").st_ctime, delta=30)
@@ -223,32 +198,18 @@ class Served(unittest.TestCase):
         self.assertEqual(client.sock.getsockname()[1], port)
 
     def test_what_is_too_large(self):
-        with self.connection() as sock:
-            sock.sendall(b"GET /metrics HTTP/1.1\r\nX: " + b"x" * 9000)
-            self.assertRegex(self.all_of(sock), rb"^(HTTP/1.1 4\d\d |$)")
-        with self.connection() as sock:
-            sock.sendall(b"POST /metrics HTTP/1.1\r\nContent-Length: 100000000\r\n\r\n")
-            self.assertRegex(self.all_of(sock), rb"^(HTTP/1.1 4\d\d |$)")
-        with self.connection() as sock:
-            sock.sendall(b"\0\xff no HTTP at all\r\n\r\n")
-            self.assertRegex(self.all_of(sock), rb"^(HTTP/1.1 4\d\d |$)")
+        for request in (b"GET /metrics HTTP/1.1\r\nX: " + b"x" * 9000,
+                        b"POST /metrics HTTP/1.1\r\nContent-Length: 100000000\r\n\r\n",
+                        b"\0\xff no HTTP at all\r\n\r\n"):
+            with self.subTest(request[:20]), connect(self.port) as sock:
+                sock.sendall(request)
+                self.assertRegex(all_of(sock), REFUSED)
         self.assertEqual(self.ask()[0].status, 200)
-
-    @staticmethod
-    def all_of(sock: socket.socket) -> bytes:
-        """All that the daemon sends until it ends the connection."""
-        data = b""
-        try:
-            while piece := sock.recv(65536):
-                data += piece
-        except ConnectionResetError:
-            pass
-        return data
 
     def test_who_comes_too_many_waits(self):
         """Eight are served at a time; the ninth is served when one of them has gone."""
         request = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
-        clients = [self.connection() for _ in range(MAX_CLIENTS + 4)]
+        clients = [connect(self.port) for _ in range(MAX_CLIENTS + 4)]
         for client in clients:
             self.addCleanup(client.close)
             client.sendall(request)
@@ -273,96 +234,102 @@ class Served(unittest.TestCase):
     def test_zz_who_makes_no_request_is_dropped(self):
         for sock in (self.silent, self.dribbling):
             sock.settimeout(3 * REQUEST_S)
-            self.assertRegex(self.all_of(sock), rb"^(HTTP/1.1 4\d\d |$)")
+            self.assertRegex(all_of(sock), REFUSED)
         self.daemon.wait_log("metrics: a client has not sent a request")
 
 
-class Where(unittest.TestCase):
-    """The sockets at which metrics are served."""
+class Where(DaemonPerTest):
+    """The sockets at which metrics are served; a reload changes that."""
 
-    def setUp(self):
-        self.scratch = scratch_dir()
-        self.addCleanup(remove_scratch, self.scratch)
+    @classmethod
+    def config(cls):
+        return {"control": {"path": str(cls.scratch / "control.sock"), "mode": "0640"},
+                "guests": []}
 
-    def config(self, listen: str) -> dict:
-        """A configuration without guests."""
-        return {"control": {"path": str(self.scratch / "control.sock"), "mode": "0640"},
-                "metrics": {"listen": listen}, "guests": []}
+    def serve_at(self, listen: str | None) -> str:
+        """Reload with another place; return what is logged."""
+        self.daemon.config["metrics"] = {"listen": listen}
+        if not listen:
+            del self.daemon.config["metrics"]
+        return self.reload()
+
+    @staticmethod
+    def served(place) -> bool:
+        """Whether metrics are served at a port or at a unix socket."""
+        try:
+            with connect(place) as sock:
+                sock.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+                return sock.recv(16).startswith(b"HTTP/1.0 200 OK")
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
 
     def test_a_unix_socket(self):
         path = self.scratch / "metrics.sock"
-        daemon = Daemon(self.config(f"unix:{path}"), scratch=self.scratch)
-        self.addCleanup(daemon.stop)
+        self.serve_at(f"unix:{path}")
         self.assertEqual(path.stat().st_mode & 0o777, 0o640)
-        with socket.socket(socket.AF_UNIX) as sock:
-            sock.settimeout(20)
-            sock.connect(str(path))
+        with connect(path) as sock:
             sock.sendall(b"GET /metrics HTTP/1.0\r\nAccept: application/openmetrics-text\r\n\r\n")
-            data = Served.all_of(sock)
-        head, _, text = data.partition(b"\r\n\r\n")
+            head, _, text = all_of(sock).partition(b"\r\n\r\n")
         self.assertRegex(head, rb"^HTTP/1.0 200 OK\r\n")
         self.assertEqual(samples(text.decode())["okl4fs_workers", ()], 1)
-        daemon.kill()
-        daemon.restart()  # over the socket that it left behind
-        daemon.signal(15)
-        self.assertEqual(daemon.wait(), 0)
+        self.daemon.kill()
+        self.daemon.restart()  # over the socket that it left behind
+        self.daemon.signal(15)
+        self.assertEqual(self.daemon.wait(), 0)
         self.assertFalse(path.exists())
 
-    def test_a_reload_moves_it(self):
-        path = self.scratch / "metrics.sock"
-        daemon = Daemon(self.config(f"unix:{path}"), scratch=self.scratch)
-        self.addCleanup(daemon.stop)
-        before = path.stat().st_ino
-        daemon.rpc("config.reload")
-        self.assertEqual(path.stat().st_ino, before)
-        other = self.scratch / "other.sock"
-        daemon.config["metrics"] = {"listen": f"unix:{other}"}
-        daemon.write_config()
-        daemon.rpc("config.reload")
-        self.assertFalse(path.exists())
-        with socket.socket(socket.AF_UNIX) as sock:
-            sock.settimeout(20)
-            sock.connect(str(other))
-            sock.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
-            self.assertTrue(Served.all_of(sock).startswith(b"HTTP/1.0 200 OK\r\n"))
-        del daemon.config["metrics"]
-        daemon.write_config()
-        daemon.rpc("config.reload")
-        self.assertFalse(other.exists())
+    def test_come_move_and_go(self):
+        one, two = self.scratch / "one.sock", self.scratch / "two.sock"
+        self.assertFalse(self.served(one))
+        self.serve_at(f"unix:{one}")
+        self.assertTrue(self.served(one))
+        made_ns = one.stat().st_mtime_ns
+        self.assertNotIn("metrics: ", self.serve_at(f"unix:{one}"), "it is left alone")
+        self.assertEqual(one.stat().st_mtime_ns, made_ns)
+        self.serve_at(f"unix:{two}")
+        self.assertEqual((self.served(one), self.served(two)), (False, True))
+        self.assertFalse(one.exists())
+        self.serve_at(None)
+        self.assertEqual((two.exists(), self.served(two)), (False, False))
 
     def test_ipv6(self):
         port = free_port()
-        with Daemon(self.config(f"[::1]:{port}"), scratch=self.scratch):
-            client = http.client.HTTPConnection("::1", port, timeout=20)
-            client.request("GET", "/metrics")
-            self.assertEqual(client.getresponse().status, 200)
-            client.close()
+        self.serve_at(f"[::1]:{port}")
+        client = http.client.HTTPConnection("::1", port, timeout=20)
+        client.request("GET", "/metrics")
+        self.assertEqual(client.getresponse().status, 200)
+        client.close()
 
-    def test_an_address_that_is_taken(self):
-        with socket.socket() as sock:
-            sock.bind(("127.0.0.1", 0))
-            sock.listen()
-            listen = f"127.0.0.1:{sock.getsockname()[1]}"
-            config = self.scratch / "c.json"
-            config.write_text(json.dumps(self.config(listen)), encoding="ascii")
-            done = subprocess.run([paths.BUILD / "okl4fsd", "--config", config],
-                                  capture_output=True, text=True, timeout=60, check=False)
+    def test_a_place_that_is_taken(self):
+        """Metrics are served as before, and the next reload tries again; a daemon does not start."""
+        one = self.scratch / "one.sock"
+        self.serve_at(f"unix:{one}")
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            listen = f"127.0.0.1:{port}"
+            log = self.serve_at(listen)
+            self.assertIn(f"metrics: {listen}: Address already in use", log)
+            self.assertIn(f"metrics are served as before: unix:{one}", log)
+            self.assertTrue(self.served(one))
+            config = self.scratch / "second.json"
+            config.write_text(json.dumps({**self.daemon.config, "control": {"path": "second.sock"}}),
+                              encoding="ascii")
+            done = run("okl4fsd", "--config", config, cwd=self.scratch)
         self.assertEqual(done.returncode, 1)
         self.assertIn(f"metrics: {listen}: Address already in use", done.stderr)
+        self.serve_at(listen)
+        self.assertEqual((self.served(one), self.served(port)), (False, True))
 
 
-class Many(unittest.TestCase):
+class Many(DaemonPerTest):
     """A guest with as many channels as it can have."""
 
-    def setUp(self):
-        scratch = scratch_dir()
-        self.port = free_port()
-        self.daemon = Daemon({
-            "metrics": {"listen": f"127.0.0.1:{self.port}"},
-            "guests": [guest_config("vm1", scratch / "vm1.sock", {
-                f"channel-{i:055}": {"type": "discard"} for i in range(CHANNELS)})]},
-            scratch=scratch)
-        self.addCleanup(self.daemon.stop)
+    @classmethod
+    def config(cls):
+        cls.port = free_port()
+        return {"metrics": {"listen": f"127.0.0.1:{cls.port}"},
+                "guests": [guest_config("vm1", "vm1.sock", {
+                    f"channel-{i:055}": {"type": "discard"} for i in range(CHANNELS)})]}
 
     def scrape(self) -> bytes:
         """One scrape."""
@@ -372,11 +339,6 @@ class Many(unittest.TestCase):
         client.close()
         return body
 
-    def resident(self) -> int:
-        """Resident memory of the daemon."""
-        with open(f"/proc/{self.daemon.pid}/statm", encoding="ascii") as statm:
-            return int(statm.read().split()[1]) * os.sysconf("SC_PAGESIZE")
-
     def test_memory_stays_flat(self):
         body = self.scrape()
         self.assertTrue(body.endswith(b"# EOF\n"))
@@ -385,37 +347,38 @@ class Many(unittest.TestCase):
         self.assertLess(len(body), 10 << 20)
         for _ in range(3):
             self.scrape()
-        before = self.resident()
+        before = memory_bytes(self.daemon.pid)
         for _ in range(10):
             self.assertEqual(self.scrape().count(b"\n"), body.count(b"\n"))
-        self.assertLess(self.resident() - before, 2 * len(body))
+        self.assertLess(memory_bytes(self.daemon.pid) - before, 2 * len(body))
 
     def test_clients_that_do_not_read(self):
         """Each one holds one answer, and the control socket goes on."""
-        body, before = self.scrape(), self.resident()
+        body, before = self.scrape(), memory_bytes(self.daemon.pid)
         clients = []
         for _ in range(MAX_CLIENTS):
-            client = socket.create_connection(("127.0.0.1", self.port), timeout=20)
+            client = connect(self.port)
             self.addCleanup(client.close)
             client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 20)
             clients.append(client)
         for client in clients:
             self.assertTrue(client.recv(1))
         self.assertEqual(self.daemon.rpc("status")["pid"], self.daemon.pid)
-        self.assertLess(self.resident() - before, (MAX_CLIENTS + 2) * len(body))
+        self.assertLess(memory_bytes(self.daemon.pid) - before, (MAX_CLIENTS + 2) * len(body))
 
 
-class Board(unittest.TestCase):
+class Board(DaemonTest):
     """conf/grafana-okl4fs.json and conf/prometheus-rules.yml use only metrics that the daemon has."""
 
     @classmethod
+    def config(cls):
+        return {"guests": [guest_config("vm1", "vm1.sock", {"echo": {"type": "echo"}})]}
+
+    @classmethod
     def setUpClass(cls):
-        cls.scratch = scratch_dir()
-        cls.daemon = Daemon({"guests": [guest_config("vm1", cls.scratch / "vm1.sock",
-                                                     {"echo": {"type": "echo"}})]},
-                            scratch=cls.scratch)
+        super().setUpClass()
         frontend = Frontend(cls.scratch / "vm1.sock")
-        driver = Driver(frontend.setup(2, 128))
+        driver = Driver(frontend.setup())
         driver.hello()
         Channel(driver, "echo").attach().open()
         # This makes an error
@@ -427,10 +390,6 @@ class Board(unittest.TestCase):
             cls.labels.setdefault(name, set()).update(key for key, _ in labels)
         with open(paths.ROOT / "conf/grafana-okl4fs.json", encoding="utf-8") as board:
             cls.board = json.load(board)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.daemon.stop()
 
     FUNCTIONS = {"sum", "count", "rate", "increase", "changes", "by", "on", "and", "group_left",
                  "label_values"}
@@ -523,7 +482,3 @@ class Board(unittest.TestCase):
         self.assertEqual(len(expressions), text.count("- alert:"))
         for expression in expressions:
             self.check("".join(expression))
-
-
-if __name__ == "__main__":
-    unittest.main()

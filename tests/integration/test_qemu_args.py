@@ -1,53 +1,41 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """`okl4fsctl qemu-args` for each program and way, with paths that need quoting."""
 import json
-import socket
-import threading
-import unittest
 from xml.etree import ElementTree
 
+from ctl_rig import DaemonTest, one_answer
 from vm import manual
-from vm.daemon import Daemon, guest_config
-from vm.process import scratch_dir
+from vm.daemon import guest_config
 
 ODD = "a, b='c' & <d> \"e\" [f] ü.sock"
 
 
-class QemuArgs(unittest.TestCase):
+class QemuArgs(DaemonTest):
     """A daemon with guests whose sockets have all kinds of names."""
 
     @classmethod
-    def setUpClass(cls):
-        cls.scratch = scratch_dir()
+    def config(cls):
         cls.odd = str(cls.scratch / ODD)
-        cls.daemon = Daemon({"guests": [
+        return {"guests": [
             guest_config("vm1", cls.scratch / "vm1.sock", {}),
             guest_config("vm2", cls.scratch / "vm2.sock", {}, socket_mode="connect"),
             guest_config("odd", cls.odd, {}),
             guest_config("-relative", "vm3.sock", {}),
-            guest_config("line", cls.scratch / "line\nfeed.sock", {})]}, scratch=cls.scratch)
-
-    @classmethod
-    def tearDownClass(cls):
-        status = cls.daemon.stop()
-        assert status == 0, f"okl4fsd ended with status {status}: {cls.daemon.log()[-4000:]}"
+            guest_config("line", cls.scratch / "line\nfeed.sock", {})]}
 
     def good(self, *args) -> str:
-        """Run okl4fsctl qemu-args; return its output."""
-        status, output, errors = self.daemon.ctl("qemu-args", *args)
-        self.assertEqual((status, errors), (0, ""), args)
-        return output
+        """Run okl4fsctl qemu-args, which must succeed; return its output."""
+        return super().good("qemu-args", *args)
 
     def json(self, *args) -> dict:
         """The same with --json."""
         return json.loads(self.good("--json", *args))
 
     def bad(self, wanted: int, sentence: str, *args) -> None:
-        """Run okl4fsctl qemu-args, which must fail with a status and a sentence."""
-        status, output, errors = self.daemon.ctl("qemu-args", *args)
-        self.assertEqual((status, output), (wanted, ""), errors)
-        self.assertIn(sentence, errors)
-        self.assertEqual(len(errors.splitlines()), 1, errors)
+        """Run okl4fsctl qemu-args, which must fail with a status and a sentence in one line."""
+        with self.subTest(args=args):
+            errors = super().bad(wanted, sentence, "qemu-args", *args)
+            self.assertEqual(len(errors.splitlines()), 1, errors)
 
     def words(self, *args) -> list[str]:
         """The arguments that the pasted output makes; they must equal those in JSON."""
@@ -166,18 +154,20 @@ class QemuArgs(unittest.TestCase):
                      "line", target)
 
     def test_usage(self):
-        self.bad(2, "qemu-args: an argument is missing")
-        self.bad(2, "qemu-args: an argument is missing", "--libvirt")
-        self.bad(2, "qemu-args: too many arguments", "vm1", "vm2")
-        self.bad(2, "qemu-args: too many arguments", *["vm1"] * 20)
-        self.bad(2, "qemu-args: unrecognized option or value: --frobnicate", "vm1", "--frobnicate")
-        self.bad(2, '--way: "pci" is neither fs nor generic', "vm1", "--way", "pci")
-        self.bad(2, '--libvirt: "x" is neither domain nor filesystem', "vm1", "--libvirt=x")
-        self.bad(2, "libvirt supports only the way fs", "vm1", "--libvirt", "--way=generic")
-        self.bad(2, "--libvirt or --cloud-hypervisor, not both", "vm1", "--libvirt",
-                 "--cloud-hypervisor")
-        for memory in ("0", "", "-1", "+5", "1G", "99999999999999999999", "16777217"):
-            self.bad(2, f'--memory: "{memory}" is not a number of MiB', "vm1", f"--memory={memory}")
+        for sentence, *args in (
+                ("qemu-args: an argument is missing",),
+                ("qemu-args: an argument is missing", "--libvirt"),
+                ("qemu-args: too many arguments", "vm1", "vm2"),
+                ("qemu-args: too many arguments", *["vm1"] * 20),
+                ("qemu-args: unrecognized option or value: --frobnicate", "vm1", "--frobnicate"),
+                ('--way: "pci" is neither fs nor generic', "vm1", "--way", "pci"),
+                ('--libvirt: "x" is neither domain nor filesystem', "vm1", "--libvirt=x"),
+                ("libvirt supports only the way fs", "vm1", "--libvirt", "--way=generic"),
+                ("--libvirt or --cloud-hypervisor, not both", "vm1", "--libvirt",
+                 "--cloud-hypervisor"),
+                *((f'--memory: "{memory}" is not a number of MiB', "vm1", f"--memory={memory}")
+                  for memory in ("0", "", "-1", "+5", "1G", "99999999999999999999", "16777217"))):
+            self.bad(2, sentence, *args)
 
     def test_no_daemon(self):
         self.bad(3, "no daemon at", "vm1", "--libvirt", "-s", self.scratch / "none.sock")
@@ -187,24 +177,8 @@ class QemuArgs(unittest.TestCase):
         path = self.scratch / "other.sock"
         for result in ({}, {"guests": 1}, {"guests": []}, {"guests": [1]},
                        {"guests": [{"name": "vm1", "socket": "relative"}]}):
-            with self.subTest(result=result), socket.socket(socket.AF_UNIX) as listener:
-                listener.bind(str(path))
-                listener.listen()
-                thread = threading.Thread(target=self.answer, args=(listener, result))
-                thread.start()
+            def answer(line, result=result):
+                return json.dumps({"jsonrpc": "2.0", "id": json.loads(line)["id"],
+                                   "result": result}).encode() + b"\n"
+            with one_answer(path, answer):
                 self.bad(1, "the daemon's answer names no socket", "vm1", "-s", path)
-                thread.join()
-                path.unlink()
-
-    @staticmethod
-    def answer(listener: socket.socket, result) -> None:
-        """Answer one request with this result."""
-        client, _ = listener.accept()
-        with client:
-            request = json.loads(client.makefile("r").readline())
-            client.sendall(json.dumps({"jsonrpc": "2.0", "id": request["id"],
-                                       "result": result}).encode() + b"\n")
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -103,6 +103,8 @@ class Told(ServiceTest):
         while self.told()["STATUS"] != "1 guest (0 ready), 203 channels, 0 bytes moved":
             n_messages += 1
         self.assertLess(n_messages, 15)
+        daemon.rpc("guest.remove", {"guest": "vm1"})
+        self.wait_told("STATUS", "0 guests (0 ready), 0 channels, 0 bytes moved")
 
     def test_reload(self):
         """A reload, by signal and by request, reports when it begins and when it ends."""
@@ -284,7 +286,3 @@ class Configuration(ServiceTest):
         self.assertRegex(str(caught.exception), r"status 1\b")
         self.assertRegex(str(caught.exception), r"err: \S+okl4fsd\.json:\d+:\d+: .*nonsense")
         self.assertFalse(re.search("STOPPING|READY", str(caught.exception)))
-
-
-if __name__ == "__main__":
-    unittest.main()

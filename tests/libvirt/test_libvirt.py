@@ -10,6 +10,7 @@ import socket
 import subprocess
 import unittest
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from vm import (Daemon, Deadline, detectors, guest_config, manual, paths, remove_scratch,
@@ -82,6 +83,13 @@ class LibvirtTest(VmTest):
         return output
 
     @classmethod
+    def printed_file(cls, name: str, *args) -> Path:
+        """The same in a file."""
+        path = cls.scratch / name
+        path.write_text(cls.printed(*args), encoding="utf-8")
+        return path
+
+    @classmethod
     def boot(cls) -> None:
         """Start a domain of the class as printed."""
         folder = cls.scratch / "domain"
@@ -111,6 +119,16 @@ class LibvirtTest(VmTest):
         with self.assertRaisesRegex(VirshFailed, pattern):
             self.virsh(*args)
 
+    def crash(self) -> None:
+        """The daemon is killed, and another one starts."""
+        self.daemon.kill()
+        self.daemon.start()
+
+    def no_save(self) -> None:
+        """QEMU cannot save the device; nothing happens to the domain."""
+        self.refused("cannot migrate domain: .*vhost-user-fs", "managedsave", "vm1")
+        self.assertEqual(self.virsh("domstate", "vm1"), "running")
+
     def connected(self) -> bool:
         """QEMU has a connection to the daemon."""
         return self.daemon.rpc("guest.list")["guests"][0]["connected"]
@@ -129,8 +147,7 @@ class Define(LibvirtTest):
     def setUpClass(cls):
         super().setUpClass()
         cls.start_daemon_of(cls.run_folder / "vm1.sock", socket_group="kvm")
-        cls.path = cls.scratch / "printed.xml"
-        cls.path.write_text(cls.printed("--libvirt"), encoding="utf-8")
+        cls.path = cls.printed_file("printed.xml", "--libvirt")
 
     def define(self) -> None:
         """Define it, for a test."""
@@ -142,13 +159,22 @@ class Define(LibvirtTest):
         if self.virsh("list", "--all", "--name"):
             self.virsh("undefine", "vm1")
 
-    def change_guest(self, **changes) -> None:
+    def change_guest(self, guest: dict) -> None:
         """Start the daemon again with another configuration of the guest."""
-        self.daemon.config["guests"][0].update(changes)
-        for key in [key for key, value in changes.items() if value is None]:
-            del self.daemon.config["guests"][0][key]
+        self.daemon.config["guests"] = [guest]
         self.daemon.write_config()
         self.daemon.restart()
+
+    @contextmanager
+    def other_guest(self, **changes):
+        """Meanwhile the guest's configuration is another one; None takes a key away."""
+        before, = self.daemon.config["guests"]
+        self.change_guest({key: value for key, value in {**before, **changes}.items()
+                           if value is not None})
+        try:
+            yield
+        finally:
+            self.change_guest(before)
 
     def validate(self, xml: str) -> None:
         """virt-xml-validate must accept it."""
@@ -161,11 +187,8 @@ class Define(LibvirtTest):
         self.validate(self.printed("--libvirt"))
         with self.assertRaises(AssertionError):
             self.validate(self.printed("--libvirt").replace("'mount'", "'mounted'"))
-        self.change_guest(socket_mode="connect", socket_group=None)
-        try:
+        with self.other_guest(socket_mode="connect", socket_group=None):
             self.validate(self.printed("--libvirt"))
-        finally:
-            self.change_guest(socket_mode="listen", socket_group="kvm")
 
     def test_starts_as_printed(self):
         """Unchanged; QEMU is then connected, though its firmware finds nothing to boot."""
@@ -180,31 +203,23 @@ class Define(LibvirtTest):
     def test_manual(self):
         """The XML in the manual is what is printed; its JSON is a guest."""
         words = self.printed("--libvirt").replace(f"{self.run_folder}/vm1.sock", SOCKET).split()
-        self.change_guest(socket_mode="connect", socket_group=None)
         guest, = manual.examples(MANUAL, "json")
-        try:
+        with self.other_guest(socket_mode="connect", socket_group=None):
             self.daemon.rpc("guest.add", {"guest": {**json.loads(guest), "name": "manual"}})
             status, listens, errors = self.daemon.ctl("qemu-args", "manual", "--libvirt")
             self.assertEqual((status, errors), (0, ""))
-        finally:
-            self.change_guest(socket_mode="listen", socket_group="kvm")
         memory, device, commandline = manual.examples(MANUAL, "xml")
         for example, whole in ((memory, words), (device, words), (commandline, listens.split())):
             self.assertIn(" ".join(example.split()), " ".join(whole))
 
     def test_odd_path(self):
         """A socket whose name is special in XML and to QEMU."""
-        path = self.daemon.config["guests"][0]["socket"]
-        other = self.scratch / "odd.xml"
-        self.change_guest(socket=str(self.run_folder / "a, 'b'=\"c\" & <d>.sock"))
-        try:
-            other.write_text(self.printed("--libvirt"), encoding="utf-8")
+        with self.other_guest(socket=str(self.run_folder / "a, 'b'=\"c\" & <d>.sock")):
+            other = self.printed_file("odd.xml", "--libvirt")
             self.validate(other.read_text(encoding="utf-8"))
             self.virsh("create", other)
             self.assertTrue(self.connected())
             self.virsh("destroy", "vm1")
-        finally:
-            self.change_guest(socket=path)
 
     def test_without_shared_memory(self):
         """libvirt refuses it."""
@@ -228,11 +243,8 @@ class Define(LibvirtTest):
     def test_permissions(self):
         """A socket that QEMU's user may not write to is refused: 0660 without a group."""
         self.define()
-        self.change_guest(socket_group=None)
-        try:
+        with self.other_guest(socket_group=None):
             self.refused("Failed to connect to '.*/vm1.sock': Permission denied", "start", "vm1")
-        finally:
-            self.change_guest(socket_group="kvm")
 
 
 class Listen(LibvirtTest):
@@ -242,8 +254,7 @@ class Listen(LibvirtTest):
     def setUpClass(cls):
         super().setUpClass()
         cls.start_daemon_of(cls.run_folder / "vm1.sock", socket_group="kvm")
-        cls.device = cls.scratch / "filesystem.xml"
-        cls.device.write_text(cls.printed("--libvirt=filesystem"), encoding="utf-8")
+        cls.device = cls.printed_file("filesystem.xml", "--libvirt=filesystem")
         cls.boot()
 
     def replug(self) -> None:
@@ -289,15 +300,12 @@ class Listen(LibvirtTest):
         self.assertEqual(status, 0, output)
 
     def test_no_save(self):
-        """QEMU cannot save the device; nothing happens to the domain."""
-        self.refused("cannot migrate domain: .*vhost-user-fs", "managedsave", "vm1")
-        self.assertEqual(self.virsh("domstate", "vm1"), "running")
+        self.no_save()
         self.wait_channels()
 
     def test_destroyed_and_started(self):
         """The daemon keeps running, and a new QEMU connects to it."""
-        self.daemon.kill()
-        self.daemon.start()
+        self.crash()
         self.domain.destroy()
         self.domain.start()
         self.wait_channels()
@@ -312,8 +320,7 @@ class Listen(LibvirtTest):
         writer = self.domain.spawn(SEQ)
         writer.wait_output("progress 500.", 60)
         since = len(self.domain.console())
-        self.daemon.kill()
-        self.daemon.start()
+        self.crash()
         self.domain.wait_console("the host does not answer; setting up again", since)
         self.assertFalse(self.connected() or reader.done() or writer.done())
         self.replug()
@@ -329,8 +336,7 @@ class Listen(LibvirtTest):
 
     def test_killed_daemon_and_reset(self):
         """A reset of the guest alone does not make QEMU reconnect; the steps of the manual work after it."""
-        self.daemon.kill()
-        self.daemon.start()
+        self.crash()
         since = len(self.domain.console())
         self.domain.reset()
         self.domain.wait_console("the host does not answer yet", since)
@@ -366,16 +372,13 @@ class Connect(LibvirtTest):
         self.wait_channels()
         command = self.domain.spawn(SEQ)
         command.wait_output("progress 500.", 60)
-        self.daemon.kill()
-        self.daemon.start()
+        self.crash()
         status, output = command.wait(120)
         self.assertEqual(status, 0, output[-500:])
         self.assertIn("records 20000 ", output)
 
     def test_no_save(self):
-        """The same as in the other mode."""
-        self.refused("cannot migrate domain: .*vhost-user-fs", "managedsave", "vm1")
-        self.assertEqual(self.virsh("domstate", "vm1"), "running")
+        self.no_save()
 
     def test_start_before_the_daemon(self):
         """virsh waits."""
@@ -395,12 +398,7 @@ class Connect(LibvirtTest):
 
     def test_reset(self):
         """After a kill, too."""
-        self.daemon.kill()
-        self.daemon.start()
+        self.crash()
         self.domain.reset()
         self.wait_channels()
         self.domain.check("okl4test seq /okl4/echo records=500")
-
-
-if __name__ == "__main__":
-    unittest.main()
