@@ -24,8 +24,6 @@
 /* How long a call that must not sleep may take on a loaded machine */
 #define PROMPT_SECONDS 20
 
-static char buf[ROW_RING_BYTES];
-
 /**
  * struct away - pages that are not there
  * @pages: where
@@ -102,7 +100,7 @@ static void expect_look(int fd, short events, int readable)
 	struct timespec end;
 	pthread_t thread;
 
-	catch_signal(SIGIO);
+	catch_signal(SIGIO, 0);
 	expect(!pthread_create(&thread, NULL, look, &l), "thread");
 	clock_gettime(CLOCK_REALTIME, &end);
 	end.tv_sec += PROMPT_SECONDS;
@@ -114,70 +112,53 @@ static void expect_look(int fd, short events, int readable)
 	expect(!l.async, "O_ASYNC fails");
 }
 
-static void look_while_write_faults(struct row *r)
+ROW(look_while_write_faults)
 {
-	int fd = row_open(r, O_RDWR);
+	int fd = row_open(r, "b; connect");
 	struct away a = away_make(PAGE);
 	struct async writer;
 
-	peer(r, "connect");
 	async_start(&writer, true, fd, a.pages, PAGE);
 	wait_poll(a.faults, POLLIN);
 	expect_look(fd, POLLOUT, 0);
-	peer(r, "send 10");
-	expect(wait_poll(fd, POLLIN) & POLLIN, "no POLLIN");
+	steps(r, "send 10; wait b IN");
 	expect_look(fd, POLLIN | POLLOUT, 10);
 	away_give(&a);
-	expect(async_join(&writer) == PAGE, "write: %zd: %m", writer.result);
+	expect(async_join(&writer) == PAGE, "write: %ld: %m", writer.result);
 }
 
-static void look_while_read_faults(struct row *r)
+ROW(look_while_read_faults)
 {
-	int fd = row_open(r, O_RDWR);
+	int fd = row_open(r, "b; connect; send 10; wait b IN");
 	struct away a = away_make(PAGE);
 	struct async reader;
 
-	peer(r, "connect");
-	peer(r, "send 10");
-	wait_poll(fd, POLLIN);
 	async_start(&reader, false, fd, a.pages, PAGE);
 	wait_poll(a.faults, POLLIN);
 	expect_look(fd, POLLIN | POLLOUT, 10);
 	away_give(&a);
-	expect(async_join(&reader) == 10, "read: %zd: %m", reader.result);
+	expect(async_join(&reader) == 10, "read: %ld: %m", reader.result);
 	expect_look(fd, POLLOUT, 0);
 }
 
-static void *wait_for_room(void *arg)
+static long wait_for_room(struct async *a)
 {
-	expect(wait_poll(*(int *)arg, POLLOUT) == POLLOUT, "poll does not report just POLLOUT");
-	return NULL;
+	return wait_poll(a->fd, POLLOUT);
 }
 
 /* A poller that came while the direction was locked is woken, too */
-static void poll_comes_while_write_faults(struct row *r)
+ROW(poll_comes_while_write_faults)
 {
-	int fd = row_open(r, O_WRONLY), blocking = row_open(r, O_WRONLY);
+	int fd = row_open(r, "wn; write wn 64K-100 64K-100"), blocking = row_open(r, "w");
 	struct away a = away_make(2 * PAGE);
-	struct async writer;
-	pthread_t thread;
+	struct async writer, poller = { .call = wait_for_room, .fd = fd };
 
-	set_nonblock(fd, true);
-	expect(write(fd, buf, ROW_RING_BYTES - 100) == ROW_RING_BYTES - 100, "write: %m");
 	async_start(&writer, true, blocking, a.pages, 2 * PAGE);
 	wait_poll(a.faults, POLLIN);
 	expect(poll_now(fd, POLLOUT) == 0, "there is room for 100 bytes, not for PIPE_BUF");
-	expect(!pthread_create(&thread, NULL, wait_for_room, &fd), "thread");
+	async_run(&poller);
 	away_give(&a);
-	peer(r, "connect");
-	peer(r, "skip %u", ROW_RING_BYTES);
-	expect(!pthread_join(thread, NULL), "join");
-	expect(async_join(&writer) == 2 * PAGE, "write: %zd: %m", writer.result);
+	steps(r, "connect; skip 64K");
+	expect(async_join(&poller) == POLLOUT, "poll says %#lx", poller.result);
+	expect(async_join(&writer) == 2 * PAGE, "write: %ld: %m", writer.result);
 }
-
-const struct row_entry rows_fault[] = {
-	{ "look_while_write_faults", look_while_write_faults },
-	{ "look_while_read_faults", look_while_read_faults },
-	{ "poll_comes_while_write_faults", poll_comes_while_write_faults },
-	{ NULL, NULL },
-};

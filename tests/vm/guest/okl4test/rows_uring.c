@@ -44,18 +44,23 @@ static void submit(struct io_uring *ring, uint64_t mark)
 	expect(n == 1, "io_uring_submit returned %d", n);
 }
 
-/* submit_rw() - one read or write */
-static void submit_rw(struct io_uring *ring, bool writes, int fd, void *at, size_t bytes,
-		      uint64_t mark, unsigned int flags)
+/* submit_rw() - one read or write; @flags: IOSQE_*; @rw_flags: RWF_* */
+static void submit_rwf(struct io_uring *ring, bool writes, int fd, void *at, size_t bytes,
+		       uint64_t mark, unsigned int flags, int rw_flags)
 {
 	struct io_uring_sqe *sqe = new_sqe(ring);
 
-	if (writes)
-		io_uring_prep_write(sqe, fd, at, (unsigned int)bytes, (uint64_t)-1);
-	else
-		io_uring_prep_read(sqe, fd, at, (unsigned int)bytes, (uint64_t)-1);
+	io_uring_prep_rw(writes ? IORING_OP_WRITE : IORING_OP_READ, sqe, fd, at,
+			 (unsigned int)bytes, (uint64_t)-1);
 	io_uring_sqe_set_flags(sqe, flags);
+	sqe->rw_flags = rw_flags;
 	submit(ring, mark);
+}
+
+static void submit_rw(struct io_uring *ring, bool writes, int fd, void *at, size_t bytes,
+		      uint64_t mark, unsigned int flags)
+{
+	submit_rwf(ring, writes, fd, at, bytes, mark, flags, 0);
 }
 
 /* completed() - wait for the next completion; Return: its result; @mark, @flags: out, or NULL */
@@ -96,34 +101,33 @@ static void expect_done(struct io_uring *ring, uint64_t wanted_mark, int wanted)
 /* reads() - a read that waits for the peer */
 static void reads(struct row *r, unsigned int flags)
 {
-	int fd = row_open(r, O_RDONLY);
+	int fd = row_open(r, "r");
 	struct io_uring ring;
 
 	ring_new(&ring);
 	submit_rw(&ring, false, fd, buf, sizeof(buf), 1, flags);
 	expect_pending(&ring);
-	peer(r, "connect");
+	steps(r, "connect"); /* nothing comes of that */
 	expect_pending(&ring);
-	peer(r, "send 1000");
+	steps(r, "send 1000");
 	expect_done(&ring, 1, 1000);
 	expect_pattern(buf, 0, 1000);
-	peer(r, "send 1000");
-	peer(r, "taken");
+	steps(r, "send 1000; taken");
 	submit_rw(&ring, false, fd, buf, 1000, 2, flags); /* it need not wait */
 	expect_done(&ring, 2, 1000);
 	expect_pattern(buf, 1000, 1000);
 	submit_rw(&ring, false, fd, buf, 1, 3, flags);
-	peer(r, "close");
+	steps(r, "leave");
 	expect_done(&ring, 3, 0);
 	io_uring_queue_exit(&ring);
 }
 
-static void uring_read(struct row *r)
+ROW(uring_read)
 {
 	reads(r, 0);
 }
 
-static void uring_read_async(struct row *r)
+ROW(uring_read_async)
 {
 	reads(r, IOSQE_ASYNC);
 }
@@ -131,33 +135,29 @@ static void uring_read_async(struct row *r)
 /* writes() - writes that wait for room */
 static void writes(struct row *r, unsigned int flags)
 {
-	int fd = row_open(r, O_WRONLY);
+	int fd = row_open(r, "w");
 	struct io_uring ring;
-	size_t done = ROW_RING_BYTES;
 
 	ring_new(&ring);
 	pattern_fill(buf, 7, 0, sizeof(buf));
 	submit_rw(&ring, true, fd, buf, ROW_RING_BYTES, 1, flags);
 	expect_done(&ring, 1, (int)ROW_RING_BYTES);
-	submit_rw(&ring, true, fd, buf + done, PIPE_BUF, 2, flags); /* the ring is full */
+	submit_rw(&ring, true, fd, buf + ROW_RING_BYTES, PIPE_BUF, 2, flags); /* it is full */
 	expect_pending(&ring);
-	peer(r, "connect");
+	steps(r, "connect");
 	expect_done(&ring, 2, PIPE_BUF);
-	peer(r, "expect %zu", done + PIPE_BUF);
-	peer(r, "close");
-	wait_poll(fd, POLLERR);
-	signal(SIGPIPE, SIG_IGN);
+	steps(r, "expect 68K; leave; wait w ERR");
 	submit_rw(&ring, true, fd, buf, 1, 3, flags);
 	expect_done(&ring, 3, -EPIPE);
 	io_uring_queue_exit(&ring);
 }
 
-static void uring_write(struct row *r)
+ROW(uring_write)
 {
 	writes(r, 0);
 }
 
-static void uring_write_async(struct row *r)
+ROW(uring_write_async)
 {
 	writes(r, IOSQE_ASYNC);
 }
@@ -165,20 +165,13 @@ static void uring_write_async(struct row *r)
 /* expect_nowait() - a call with RWF_NOWAIT completes with this */
 static void expect_nowait(struct io_uring *ring, bool writes, int fd, size_t bytes, int wanted)
 {
-	struct io_uring_sqe *sqe = new_sqe(ring);
-
-	if (writes)
-		io_uring_prep_write(sqe, fd, buf, (unsigned int)bytes, (uint64_t)-1);
-	else
-		io_uring_prep_read(sqe, fd, buf, (unsigned int)bytes, (uint64_t)-1);
-	sqe->rw_flags = RWF_NOWAIT;
-	submit(ring, 1);
+	submit_rwf(ring, writes, fd, buf, bytes, 1, 0, RWF_NOWAIT);
 	expect_done(ring, 1, wanted);
 }
 
-static void uring_nowait(struct row *r)
+ROW(uring_nowait)
 {
-	int rx = row_open(r, O_RDONLY), tx = row_open(r, O_WRONLY);
+	int rx = row_open(r, "r"), tx = row_open(r, "w");
 	struct io_uring ring;
 
 	ring_new(&ring);
@@ -227,91 +220,81 @@ static void expect_cancels(struct io_uring *ring, uint64_t wanted_mark)
 /* cancels() - a call that waits is cancelled, and has taken or written nothing */
 static void cancels(struct row *r, unsigned int flags)
 {
-	int rx = row_open(r, O_RDONLY), tx = row_open(r, O_WRONLY);
+	int rx = row_open(r, "r"), tx = row_open(r, "w");
 	struct io_uring ring;
 
 	ring_new(&ring);
-	expect(fill_ring(tx) == ROW_RING_BYTES, "the ring has another size");
+	steps(r, "fill w");
 	for (unsigned int i = 0; i < 2; i++) {
 		submit_rw(&ring, i == 1, i ? tx : rx, buf, 100, 1, flags);
 		expect_pending(&ring);
 		expect_cancels(&ring, 1);
 	}
-	peer(r, "connect");
-	peer(r, "skip %u", ROW_RING_BYTES);
-	peer(r, "send 10");
-	read_all(rx, buf, 10); /* the cancelled read took none */
-	expect_pattern(buf, 0, 10);
-	close(tx);
-	peer(r, "eof"); /* nothing came of the write */
+	/* The cancelled read took nothing, and nothing came of the write */
+	steps(r, "connect; skip 64K; send 10; read r 10; close w; eof");
 	io_uring_queue_exit(&ring);
 }
 
-static void uring_cancel(struct row *r)
+ROW(uring_cancel)
 {
 	cancels(r, 0);
 }
 
-static void uring_cancel_async(struct row *r)
+ROW(uring_cancel_async)
 {
 	cancels(r, IOSQE_ASYNC);
 }
 
 /* When an io_uring goes away, the calls that wait in it end */
-static void uring_exit_while_waiting(struct row *r)
+ROW(uring_exit_while_waiting)
 {
-	int rx = row_open(r, O_RDONLY), tx = row_open(r, O_WRONLY);
+	int rx = row_open(r, "r; open w");
 	struct io_uring ring;
 
 	ring_new(&ring);
 	submit_rw(&ring, false, rx, buf, 10, 1, 0);
 	submit_rw(&ring, false, rx, buf, 10, 2, IOSQE_ASYNC);
-	peer(r, "connect");
+	steps(r, "connect");
 	io_uring_queue_exit(&ring);
-	close(tx);
-	peer(r, "eof");
 	/* Once the kernel has cancelled everything it lets go of the files: the reader is gone */
-	close(rx);
-	rx = row_open(r, O_RDONLY);
-	peer(r, "send 10");
-	read_all(rx, buf, 10);
-	expect_pattern(buf, 0, 10);
+	steps(r, "close w; eof; close r; open r; send 10; read r 10");
 }
 
-static void uring_poll(struct row *r)
+/* submit_poll() - a poll, which is not to complete now if @pending */
+static void submit_poll(struct io_uring *ring, int fd, unsigned int events, uint64_t mark,
+			bool pending)
 {
-	int rx = row_open(r, O_RDONLY), tx = row_open(r, O_WRONLY);
+	io_uring_prep_poll_add(new_sqe(ring), fd, events);
+	submit(ring, mark);
+	if (pending)
+		expect_pending(ring);
+}
+
+ROW(uring_poll)
+{
+	int rx = row_open(r, "r"), tx = row_open(r, "w");
 	struct io_uring ring;
-	int seen;
 
 	ring_new(&ring);
-	io_uring_prep_poll_add(new_sqe(&ring), tx, POLLOUT);
-	submit(&ring, 1);
+	submit_poll(&ring, tx, POLLOUT, 1, false);
 	expect_done(&ring, 1, POLLOUT);
-	expect(fill_ring(tx) == ROW_RING_BYTES, "the ring has another size");
-	io_uring_prep_poll_add(new_sqe(&ring), tx, POLLOUT);
-	submit(&ring, 2);
-	expect_pending(&ring);
-	peer(r, "connect");
-	peer(r, "skip %u", ROW_RING_BYTES);
+	steps(r, "fill w");
+	submit_poll(&ring, tx, POLLOUT, 2, true);
+	steps(r, "connect; skip 64K");
 	expect_done(&ring, 2, POLLOUT);
-	io_uring_prep_poll_add(new_sqe(&ring), rx, POLLIN);
-	submit(&ring, 3);
-	expect_pending(&ring);
-	peer(r, "send 10");
+	submit_poll(&ring, rx, POLLIN, 3, true);
+	steps(r, "send 10");
 	expect_done(&ring, 3, POLLIN);
-	read_all(rx, buf, 10);
-	io_uring_prep_poll_add(new_sqe(&ring), rx, POLLIN);
-	submit(&ring, 4);
-	peer(r, "close");
-	seen = completed(&ring, NULL, NULL);
-	expect(seen == POLLHUP, "poll reports %#x", (unsigned int)seen);
+	steps(r, "read r 10");
+	submit_poll(&ring, rx, POLLIN, 4, false);
+	steps(r, "leave");
+	expect_done(&ring, 4, POLLHUP);
 	io_uring_queue_exit(&ring);
 }
 
-static void uring_poll_multi(struct row *r)
+ROW(uring_poll_multi)
 {
-	int fd = row_open(r, O_RDONLY | O_NONBLOCK), result;
+	int fd = row_open(r, "rn"), result;
 	struct io_uring ring;
 	unsigned int flags;
 	uint64_t mark;
@@ -319,11 +302,11 @@ static void uring_poll_multi(struct row *r)
 	ring_new(&ring);
 	io_uring_prep_poll_multishot(new_sqe(&ring), fd, POLLIN);
 	submit(&ring, 1);
-	peer(r, "connect");
+	steps(r, "connect");
 	for (unsigned int i = 0; i < 20; i++) {
 		size_t got = 0;
 
-		peer(r, "send 100");
+		steps(r, "send 100");
 		while (got < 100) { /* a completion may be about bytes that were read before */
 			ssize_t n;
 
@@ -346,7 +329,7 @@ static void uring_poll_multi(struct row *r)
 	io_uring_queue_exit(&ring);
 }
 
-static void uring_vectors_linked(struct row *r)
+ROW(uring_vectors_linked)
 {
 	int fd = row_open_echo(r, "echo");
 	struct iovec out[2] = { { buf, 1000 }, { buf + 1000, 3000 } };
@@ -376,7 +359,7 @@ static void uring_vectors_linked(struct row *r)
 #define UNIT         8192U
 
 /* Both directions at once over an echo, with one call of each under way at a time */
-static void uring_stream(struct row *r)
+ROW(uring_stream)
 {
 	int fd = row_open_echo(r, "echo");
 	static char in[UNIT], out[UNIT];
@@ -410,9 +393,9 @@ static void uring_stream(struct row *r)
 }
 
 /* Many reads wait at once; each byte goes to one of them, and all of them get the end-of-file */
-static void uring_many_reads(struct row *r)
+ROW(uring_many_reads)
 {
-	int fd = row_open(r, O_RDONLY);
+	int fd = row_open(r, "r");
 	struct io_uring ring;
 	size_t got = 0;
 	unsigned int n_eof = 0;
@@ -421,9 +404,7 @@ static void uring_many_reads(struct row *r)
 	for (unsigned int i = 0; i < 32; i++)
 		submit_rw(&ring, false, fd, buf + i * 1000, 1000, i, i % 2 ? IOSQE_ASYNC : 0);
 	expect_pending(&ring);
-	peer(r, "connect");
-	peer(r, "send 16000");
-	peer(r, "close");
+	steps(r, "connect; send 16000; leave");
 	for (unsigned int i = 0; i < 32; i++) {
 		int n = completed(&ring, NULL, NULL);
 
@@ -434,20 +415,3 @@ static void uring_many_reads(struct row *r)
 	expect(got == 16000 && n_eof > 0, "%zu bytes, %u ends", got, n_eof);
 	io_uring_queue_exit(&ring);
 }
-
-const struct row_entry rows_uring[] = {
-	{ "uring_read", uring_read },
-	{ "uring_read_async", uring_read_async },
-	{ "uring_write", uring_write },
-	{ "uring_write_async", uring_write_async },
-	{ "uring_nowait", uring_nowait },
-	{ "uring_cancel", uring_cancel },
-	{ "uring_cancel_async", uring_cancel_async },
-	{ "uring_exit_while_waiting", uring_exit_while_waiting },
-	{ "uring_poll", uring_poll },
-	{ "uring_poll_multi", uring_poll_multi },
-	{ "uring_vectors_linked", uring_vectors_linked },
-	{ "uring_stream", uring_stream },
-	{ "uring_many_reads", uring_many_reads },
-	{ NULL, NULL },
-};
