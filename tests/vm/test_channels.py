@@ -86,7 +86,7 @@ class Changes(VmTest):
         """What is written is not taken, so reader, writer and poller sleep."""
         self.add_and_wait("stuck", listens(self.scratch / "stuck.sock"))
         self.guest.check("mkfifo /okl4/stuck")
-        command = self.guest.spawn("okl4test gone-asleep /okl4/stuck")
+        command = self.guest.spawn("okl4test gone_asleep /okl4/stuck")
         command.wait_output("asleep\n", 60)
         self.remove("stuck")
         self.assertEqual(command.wait(60), (0, "asleep\nok\n"))

@@ -111,7 +111,7 @@ static void compare_one(const struct row_entry *scenario, const char *dir)
 		printf("differs %s: fifo: %s; okl4fs: %s\n", scenario->name, fifo, channel);
 }
 
-int cmd_compare(char **argv)
+COMMAND(compare, "list | all | NAME [dir=/okl4]")
 {
 	const char *dir = argument(argv, "dir", "/okl4");
 	bool list = strcmp(argv[0], "list") == 0, all = strcmp(argv[0], "all") == 0;

@@ -31,7 +31,7 @@ const char *row_path(struct row *r, const char *channel)
 	static char path[256];
 
 	snprintf(path, sizeof(path), "%s/%s", r->dir, channel);
-	expect(mkfifo(path, 0600) == 0 || errno == EEXIST, "mkfifo %s: %m", path);
+	close(open_node(path, O_PATH));
 	return path;
 }
 
@@ -41,23 +41,15 @@ const char *row_path(struct row *r, const char *channel)
  */
 int row_open_echo(struct row *r, const char *channel)
 {
-	int fd = open(row_path(r, channel), O_RDWR | O_CLOEXEC);
+	int fd = open_node(row_path(r, channel), O_RDWR);
 	ssize_t n;
 	char c = 0;
 
-	expect(fd >= 0, "%s: %m", channel);
 	write_all(fd, &c, 1);
 	while ((n = read(fd, &c, 1)) == 0)
 		sched_yield();
 	expect(n == 1, "read returned %zd: %m", n);
 	return fd;
-}
-
-/* open_control() - the channel to the peer's director */
-static void open_control(struct row *r)
-{
-	r->control = open(row_path(r, "peer_ctl"), O_RDWR | O_CLOEXEC);
-	expect(r->control >= 0, "peer_ctl: %m");
 }
 
 /* read_line() - the next line of peer_ctl, without its end */
@@ -81,7 +73,7 @@ void peer(struct row *r, const char *command)
 	int length;
 
 	if (r->control < 0)
-		open_control(r);
+		r->control = open_node(row_path(r, "peer_ctl"), O_RDWR);
 	/* The tag marks replies to a row that failed before this one. */
 	snprintf(tag, sizeof(tag), "%d.%u ", (int)getpid(), ++n_commands);
 	length = snprintf(line, sizeof(line), "%s%s %s\n", tag, r->name, command);
@@ -106,30 +98,6 @@ void send_pattern(int fd, uint64_t offset, size_t bytes)
 	pattern_fill(buf, ROW_SEED, offset, bytes);
 	write_all(fd, buf, bytes);
 	free(buf);
-}
-
-void expect_records(int fd, unsigned int count, size_t bytes)
-{
-	unsigned int n_read[ROW_WRITERS] = { 0 };
-	char record[PIPE_BUF];
-	int status;
-
-	expect(bytes <= sizeof(record), "records of %zu bytes may be torn", bytes);
-	for (unsigned int i = 0; i < ROW_WRITERS * count; i++) {
-		unsigned int who;
-
-		read_all(fd, record, bytes);
-		who = (unsigned int)(record[0] - 'A');
-		expect(who < ROW_WRITERS, "record %u begins with %#x", i, (unsigned int)record[0]);
-		for (size_t k = 1; k < bytes; k++)
-			expect(record[k] == record[0], "record %u is torn at byte %zu", i, k);
-		n_read[who]++;
-	}
-	for (unsigned int i = 0; i < ROW_WRITERS; i++) {
-		expect(wait(&status) > 0 && status == 0, "a writer ended with %#x",
-		       (unsigned int)status);
-		expect(n_read[i] == count, "writer %u: %u records came", i, n_read[i]);
-	}
 }
 
 static volatile int n_signals;
@@ -169,7 +137,7 @@ bool in_child(void)
 	return false;
 }
 
-int cmd_row(char **argv)
+COMMAND(row, "list | NAME [dir=/okl4]")
 {
 	struct row row = { .name = argv[0], .dir = argument(argv, "dir", "/okl4"), .control = -1 };
 	bool list = strcmp(argv[0], "list") == 0;

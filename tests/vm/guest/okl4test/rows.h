@@ -135,12 +135,6 @@ void expect_pattern(const void *buf, uint64_t offset, size_t bytes);
 /** send_pattern() - write bytes that the peer's `expect` knows, from @offset on; blocks */
 void send_pattern(int fd, uint64_t offset, size_t bytes);
 
-/* Processes that write records to one end at once; number n writes the letter 'A' + n */
-#define ROW_WRITERS 4
-
-/** expect_records() - read @count records of @bytes from each of the children that write them */
-void expect_records(int fd, unsigned int count, size_t bytes);
-
 /** catch_signal() - count deliveries of a signal, with @flags of sigaction(2); Return: the counter */
 volatile int *catch_signal(int number, int flags);
 

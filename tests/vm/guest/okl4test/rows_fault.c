@@ -7,13 +7,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -23,42 +20,6 @@
 
 /* How long a call that must not sleep may take on a loaded machine */
 #define PROMPT_SECONDS 20
-
-/**
- * struct away - pages that are not there
- * @pages: where
- * @bytes: how many
- * @faults: descriptor of the userfaultfd
- */
-struct away {
-	void *pages;
-	size_t bytes;
-	int faults;
-};
-
-/* away_make() - take pages away */
-static struct away away_make(size_t bytes)
-{
-	struct away a = { .bytes = bytes, .faults = (int)syscall(SYS_userfaultfd, O_CLOEXEC) };
-	struct uffdio_register keep = { .mode = UFFDIO_REGISTER_MODE_MISSING };
-	struct uffdio_api api = { .api = UFFD_API };
-
-	a.pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	expect(a.pages != MAP_FAILED && a.faults >= 0, "userfaultfd: %m");
-	keep.range = (struct uffdio_range){ .start = (uintptr_t)a.pages, .len = bytes };
-	expect(!ioctl(a.faults, UFFDIO_API, &api) && !ioctl(a.faults, UFFDIO_REGISTER, &keep),
-	       "userfaultfd: %m");
-	return a;
-}
-
-/* away_give() - supply the pages, zeroed */
-static void away_give(const struct away *a)
-{
-	struct uffdio_zeropage give = { .range = { .start = (uintptr_t)a->pages,
-						   .len = a->bytes } };
-
-	expect(!ioctl(a->faults, UFFDIO_ZEROPAGE, &give), "UFFDIO_ZEROPAGE: %m");
-}
 
 /**
  * struct looker - a thread that looks at a channel without sleeping

@@ -138,67 +138,81 @@ ROW(several_blocked_readers)
 	expect(bytes <= 400, "%zu bytes came of 400", bytes);
 }
 
-#define N_RECORDS 300U
+/* Processes that write records to one end at once; number n writes the letter 'A' + n */
+#define N_WRITERS 4
+#define N_RECORDS 400U
 
-/* At most PIPE_BUF, and not a divisor of the ring's size */
-#define RECORD_BYTES 2999U
+/* At most PIPE_BUF, not a divisor of the ring: most writes find only part of the room they need */
+#define RECORD_BYTES 3001U
 
-/* record_parts() - one record as a gather list of uneven parts */
-static unsigned int record_parts(struct iovec *iov, char *record)
+/* record_child() - write records of one letter, whole or gathered, waiting in poll(2) if necessary */
+static void record_child(int fd, char letter, bool gathers)
 {
-	static const size_t length[] = { 1, 0, 1000, 1997, 1 };
+	static const size_t length[] = { 1, 0, 1000, 1997, 3 };
+	char record[RECORD_BYTES];
+	struct iovec iov[5];
 	size_t at = 0;
 
+	memset(record, letter, sizeof(record));
 	for (unsigned int i = 0; i < 5; i++) {
 		iov[i] = (struct iovec){ record + at, length[i] };
 		at += length[i];
 	}
 	expect(at == RECORD_BYTES, "the parts are %zu bytes", at);
-	return 5;
-}
+	for (unsigned int i = 0; i < N_RECORDS;) {
+		ssize_t n = gathers ? writev(fd, iov, 5) : write(fd, record, sizeof(record));
 
-/* gather_child() - write records of one letter with writev(2), waiting in poll(2) if necessary */
-static void gather_child(int fd, unsigned int who)
-{
-	char record[RECORD_BYTES];
-	struct iovec iov[5];
-	unsigned int n = record_parts(iov, record), i = 0;
-
-	memset(record, 'A' + (int)who, sizeof(record));
-	while (i < N_RECORDS) {
-		ssize_t done = writev(fd, iov, (int)n);
-
-		if (done < 0 && errno == EAGAIN) {
+		if (n < 0 && errno == EAGAIN) {
 			wait_poll(fd, POLLOUT);
 			continue;
 		}
-		expect(done == (ssize_t)RECORD_BYTES, "writev: %zd: %m", done);
+		expect(n == (ssize_t)RECORD_BYTES, "record %u: %zd: %m", i, n);
 		i++;
 	}
 	_exit(0);
 }
 
-/* gather_atomic() - four writers over a ring of one page; each opens the node itself */
-static void gather_atomic(struct row *r, int flags)
+/* records_stay_whole() - four writers over a ring of one page; those that gather open it themselves */
+static void records_stay_whole(struct row *r, bool gathers, int flags)
 {
-	int fd = row_open_echo(r, "small_echo");
+	unsigned int n_read[N_WRITERS] = { 0 };
+	int fd = row_open_echo(r, "small_echo"), status;
+	char record[RECORD_BYTES];
 
-	for (unsigned int i = 0; i < ROW_WRITERS; i++) {
-		pid_t pid = start_child();
-
-		if (pid == 0)
-			gather_child(open(row_path(r, "small_echo"), O_WRONLY | O_CLOEXEC | flags),
-				     i);
+	for (int i = 0; i < N_WRITERS; i++) {
+		if (start_child() == 0) {
+			if (gathers)
+				fd = open_node(row_path(r, "small_echo"), O_WRONLY | flags);
+			record_child(fd, (char)('A' + i), gathers);
+		}
 	}
-	expect_records(fd, N_RECORDS, RECORD_BYTES);
+	for (unsigned int i = 0; i < N_WRITERS * N_RECORDS; i++) {
+		unsigned int writer;
+
+		read_all(fd, record, sizeof(record));
+		writer = (unsigned int)(record[0] - 'A');
+		expect(writer < N_WRITERS, "record %u begins with %#x", i, record[0]);
+		for (size_t k = 1; k < sizeof(record); k++)
+			expect(record[k] == record[0], "record %u is torn at byte %zu", i, k);
+		n_read[writer]++;
+	}
+	for (unsigned int i = 0; i < N_WRITERS; i++) {
+		expect(wait(&status) > 0 && status == 0, "a writer ended with %#x", status);
+		expect(n_read[i] == N_RECORDS, "writer %u: %u records came", i, n_read[i]);
+	}
+}
+
+ROW(write_pipe_buf_atomic)
+{
+	records_stay_whole(r, false, 0);
 }
 
 ROW(writev_atomic)
 {
-	gather_atomic(r, 0);
+	records_stay_whole(r, true, 0);
 }
 
 ROW(writev_atomic_nonblock)
 {
-	gather_atomic(r, O_NONBLOCK);
+	records_stay_whole(r, true, O_NONBLOCK);
 }

@@ -16,59 +16,61 @@
 
 static char buf[4 * ROW_RING_BYTES];
 
-/* ring_new() - an io_uring */
-static void ring_new(struct io_uring *ring)
+/* The row's; it ends with the row's process */
+static struct io_uring ring;
+
+/* ring_new() - set it up */
+static void ring_new(void)
 {
-	int err = io_uring_queue_init(N_ENTRIES, ring, 0);
+	int err = io_uring_queue_init(N_ENTRIES, &ring, 0);
 
 	expect(err == 0, "io_uring_queue_init: %s", strerror(-err));
 }
 
 /* new_sqe() - an entry to be filled, with a mark by which its completion is known */
-static struct io_uring_sqe *new_sqe(struct io_uring *ring)
+static struct io_uring_sqe *new_sqe(void)
 {
-	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
 
 	expect(sqe, "no entry is free");
 	return sqe;
 }
 
 /* submit() - submit all filled entries; it must return at once even if they have to wait */
-static void submit(struct io_uring *ring, uint64_t mark)
+static void submit(uint64_t mark)
 {
 	int n;
 
-	io_uring_sqe_set_data64(&ring->sq.sqes[(ring->sq.sqe_tail - 1) & *ring->sq.kring_mask],
-				mark);
-	n = io_uring_submit(ring);
+	io_uring_sqe_set_data64(&ring.sq.sqes[(ring.sq.sqe_tail - 1) & *ring.sq.kring_mask], mark);
+	n = io_uring_submit(&ring);
 	expect(n == 1, "io_uring_submit returned %d", n);
 }
 
 /* submit_rw() - one read or write; @flags: IOSQE_*; @rw_flags: RWF_* */
-static void submit_rwf(struct io_uring *ring, bool writes, int fd, void *at, size_t bytes,
-		       uint64_t mark, unsigned int flags, int rw_flags)
+static void submit_rwf(bool writes, int fd, void *at, size_t bytes, uint64_t mark,
+		       unsigned int flags, int rw_flags)
 {
-	struct io_uring_sqe *sqe = new_sqe(ring);
+	struct io_uring_sqe *sqe = new_sqe();
 
 	io_uring_prep_rw(writes ? IORING_OP_WRITE : IORING_OP_READ, sqe, fd, at,
 			 (unsigned int)bytes, (uint64_t)-1);
 	io_uring_sqe_set_flags(sqe, flags);
 	sqe->rw_flags = rw_flags;
-	submit(ring, mark);
+	submit(mark);
 }
 
-static void submit_rw(struct io_uring *ring, bool writes, int fd, void *at, size_t bytes,
-		      uint64_t mark, unsigned int flags)
+static void submit_rw(bool writes, int fd, void *at, size_t bytes, uint64_t mark,
+		      unsigned int flags)
 {
-	submit_rwf(ring, writes, fd, at, bytes, mark, flags, 0);
+	submit_rwf(writes, fd, at, bytes, mark, flags, 0);
 }
 
 /* completed() - wait for the next completion; Return: its result; @mark, @flags: out, or NULL */
-static int completed(struct io_uring *ring, uint64_t *mark, unsigned int *flags)
+static int completed(uint64_t *mark, unsigned int *flags)
 {
 	struct __kernel_timespec limit = { .tv_sec = LIMIT_SECONDS / 2 };
 	struct io_uring_cqe *cqe;
-	int err = io_uring_wait_cqe_timeout(ring, &cqe, &limit), result;
+	int err = io_uring_wait_cqe_timeout(&ring, &cqe, &limit), result;
 
 	expect(err == 0, "no completion: %s", strerror(-err));
 	result = cqe->res;
@@ -76,23 +78,23 @@ static int completed(struct io_uring *ring, uint64_t *mark, unsigned int *flags)
 		*mark = cqe->user_data;
 	if (flags)
 		*flags = cqe->flags;
-	io_uring_cqe_seen(ring, cqe);
+	io_uring_cqe_seen(&ring, cqe);
 	return result;
 }
 
 /* expect_pending() - nothing has completed yet */
-static void expect_pending(struct io_uring *ring)
+static void expect_pending(void)
 {
 	struct io_uring_cqe *cqe;
 
-	expect(io_uring_peek_cqe(ring, &cqe) == -EAGAIN, "it has completed with %d", cqe->res);
+	expect(io_uring_peek_cqe(&ring, &cqe) == -EAGAIN, "it has completed with %d", cqe->res);
 }
 
 /* expect_done() - the next completion is this */
-static void expect_done(struct io_uring *ring, uint64_t wanted_mark, int wanted)
+static void expect_done(uint64_t wanted_mark, int wanted)
 {
 	uint64_t mark;
-	int result = completed(ring, &mark, NULL);
+	int result = completed(&mark, NULL);
 
 	expect(mark == wanted_mark && result == wanted, "completion of %llu: %d, not %d of %llu",
 	       (unsigned long long)mark, result, wanted, (unsigned long long)wanted_mark);
@@ -102,24 +104,22 @@ static void expect_done(struct io_uring *ring, uint64_t wanted_mark, int wanted)
 static void reads(struct row *r, unsigned int flags)
 {
 	int fd = row_open(r, "r");
-	struct io_uring ring;
 
-	ring_new(&ring);
-	submit_rw(&ring, false, fd, buf, sizeof(buf), 1, flags);
-	expect_pending(&ring);
+	ring_new();
+	submit_rw(false, fd, buf, sizeof(buf), 1, flags);
+	expect_pending();
 	steps(r, "connect"); /* nothing comes of that */
-	expect_pending(&ring);
+	expect_pending();
 	steps(r, "send 1000");
-	expect_done(&ring, 1, 1000);
+	expect_done(1, 1000);
 	expect_pattern(buf, 0, 1000);
 	steps(r, "send 1000; taken");
-	submit_rw(&ring, false, fd, buf, 1000, 2, flags); /* it need not wait */
-	expect_done(&ring, 2, 1000);
+	submit_rw(false, fd, buf, 1000, 2, flags); /* it need not wait */
+	expect_done(2, 1000);
 	expect_pattern(buf, 1000, 1000);
-	submit_rw(&ring, false, fd, buf, 1, 3, flags);
+	submit_rw(false, fd, buf, 1, 3, flags);
 	steps(r, "leave");
-	expect_done(&ring, 3, 0);
-	io_uring_queue_exit(&ring);
+	expect_done(3, 0);
 }
 
 ROW(uring_read)
@@ -136,20 +136,18 @@ ROW(uring_read_async)
 static void writes(struct row *r, unsigned int flags)
 {
 	int fd = row_open(r, "w");
-	struct io_uring ring;
 
-	ring_new(&ring);
+	ring_new();
 	pattern_fill(buf, 7, 0, sizeof(buf));
-	submit_rw(&ring, true, fd, buf, ROW_RING_BYTES, 1, flags);
-	expect_done(&ring, 1, (int)ROW_RING_BYTES);
-	submit_rw(&ring, true, fd, buf + ROW_RING_BYTES, PIPE_BUF, 2, flags); /* it is full */
-	expect_pending(&ring);
+	submit_rw(true, fd, buf, ROW_RING_BYTES, 1, flags);
+	expect_done(1, (int)ROW_RING_BYTES);
+	submit_rw(true, fd, buf + ROW_RING_BYTES, PIPE_BUF, 2, flags); /* it is full */
+	expect_pending();
 	steps(r, "connect");
-	expect_done(&ring, 2, PIPE_BUF);
+	expect_done(2, PIPE_BUF);
 	steps(r, "expect 68K; leave; wait w ERR");
-	submit_rw(&ring, true, fd, buf, 1, 3, flags);
-	expect_done(&ring, 3, -EPIPE);
-	io_uring_queue_exit(&ring);
+	submit_rw(true, fd, buf, 1, 3, flags);
+	expect_done(3, -EPIPE);
 }
 
 ROW(uring_write)
@@ -163,22 +161,20 @@ ROW(uring_write_async)
 }
 
 /* expect_nowait() - a call with RWF_NOWAIT completes with this */
-static void expect_nowait(struct io_uring *ring, bool writes, int fd, size_t bytes, int wanted)
+static void expect_nowait(bool writes, int fd, size_t bytes, int wanted)
 {
-	submit_rwf(ring, writes, fd, buf, bytes, 1, 0, RWF_NOWAIT);
-	expect_done(ring, 1, wanted);
+	submit_rwf(writes, fd, buf, bytes, 1, 0, RWF_NOWAIT);
+	expect_done(1, wanted);
 }
 
 ROW(uring_nowait)
 {
 	int rx = row_open(r, "r"), tx = row_open(r, "w");
-	struct io_uring ring;
 
-	ring_new(&ring);
-	expect_nowait(&ring, false, rx, 10, -EAGAIN);
-	expect_nowait(&ring, true, tx, sizeof(buf), (int)ROW_RING_BYTES);
-	expect_nowait(&ring, true, tx, 1, -EAGAIN);
-	io_uring_queue_exit(&ring);
+	ring_new();
+	expect_nowait(false, rx, 10, -EAGAIN);
+	expect_nowait(true, tx, sizeof(buf), (int)ROW_RING_BYTES);
+	expect_nowait(true, tx, 1, -EAGAIN);
 }
 
 /*
@@ -190,7 +186,7 @@ ROW(uring_nowait)
  * then among the workers. -EALREADY comes afterwards: a worker that waits in the call is
  * interrupted, but one that is about to leave the call to a poll does so.
  */
-static void expect_cancels(struct io_uring *ring, uint64_t wanted_mark)
+static void expect_cancels(uint64_t wanted_mark)
 {
 	const uint64_t cancel_mark = wanted_mark + 1;
 	bool gone = false, asked = false, granted = false;
@@ -200,11 +196,11 @@ static void expect_cancels(struct io_uring *ring, uint64_t wanted_mark)
 		int result;
 
 		if (!gone && !asked && !granted) {
-			io_uring_prep_cancel64(new_sqe(ring), wanted_mark, 0);
-			submit(ring, cancel_mark);
+			io_uring_prep_cancel64(new_sqe(), wanted_mark, 0);
+			submit(cancel_mark);
 			asked = true;
 		}
-		result = completed(ring, &mark, NULL);
+		result = completed(&mark, NULL);
 		if (mark == wanted_mark) {
 			expect(result == -ECANCELED || result == -EINTR, "call: %d", result);
 			gone = true;
@@ -221,18 +217,16 @@ static void expect_cancels(struct io_uring *ring, uint64_t wanted_mark)
 static void cancels(struct row *r, unsigned int flags)
 {
 	int rx = row_open(r, "r"), tx = row_open(r, "w");
-	struct io_uring ring;
 
-	ring_new(&ring);
+	ring_new();
 	steps(r, "fill w");
 	for (unsigned int i = 0; i < 2; i++) {
-		submit_rw(&ring, i == 1, i ? tx : rx, buf, 100, 1, flags);
-		expect_pending(&ring);
-		expect_cancels(&ring, 1);
+		submit_rw(i == 1, i ? tx : rx, buf, 100, 1, flags);
+		expect_pending();
+		expect_cancels(1);
 	}
 	/* The cancelled read took nothing, and nothing came of the write */
 	steps(r, "connect; skip 64K; send 10; read r 10; close w; eof");
-	io_uring_queue_exit(&ring);
 }
 
 ROW(uring_cancel)
@@ -249,11 +243,10 @@ ROW(uring_cancel_async)
 ROW(uring_exit_while_waiting)
 {
 	int rx = row_open(r, "r; open w");
-	struct io_uring ring;
 
-	ring_new(&ring);
-	submit_rw(&ring, false, rx, buf, 10, 1, 0);
-	submit_rw(&ring, false, rx, buf, 10, 2, IOSQE_ASYNC);
+	ring_new();
+	submit_rw(false, rx, buf, 10, 1, 0);
+	submit_rw(false, rx, buf, 10, 2, IOSQE_ASYNC);
 	steps(r, "connect");
 	io_uring_queue_exit(&ring);
 	/* Once the kernel has cancelled everything it lets go of the files: the reader is gone */
@@ -261,47 +254,43 @@ ROW(uring_exit_while_waiting)
 }
 
 /* submit_poll() - a poll, which is not to complete now if @pending */
-static void submit_poll(struct io_uring *ring, int fd, unsigned int events, uint64_t mark,
-			bool pending)
+static void submit_poll(int fd, unsigned int events, uint64_t mark, bool pending)
 {
-	io_uring_prep_poll_add(new_sqe(ring), fd, events);
-	submit(ring, mark);
+	io_uring_prep_poll_add(new_sqe(), fd, events);
+	submit(mark);
 	if (pending)
-		expect_pending(ring);
+		expect_pending();
 }
 
 ROW(uring_poll)
 {
 	int rx = row_open(r, "r"), tx = row_open(r, "w");
-	struct io_uring ring;
 
-	ring_new(&ring);
-	submit_poll(&ring, tx, POLLOUT, 1, false);
-	expect_done(&ring, 1, POLLOUT);
+	ring_new();
+	submit_poll(tx, POLLOUT, 1, false);
+	expect_done(1, POLLOUT);
 	steps(r, "fill w");
-	submit_poll(&ring, tx, POLLOUT, 2, true);
+	submit_poll(tx, POLLOUT, 2, true);
 	steps(r, "connect; skip 64K");
-	expect_done(&ring, 2, POLLOUT);
-	submit_poll(&ring, rx, POLLIN, 3, true);
+	expect_done(2, POLLOUT);
+	submit_poll(rx, POLLIN, 3, true);
 	steps(r, "send 10");
-	expect_done(&ring, 3, POLLIN);
+	expect_done(3, POLLIN);
 	steps(r, "read r 10");
-	submit_poll(&ring, rx, POLLIN, 4, false);
+	submit_poll(rx, POLLIN, 4, false);
 	steps(r, "leave");
-	expect_done(&ring, 4, POLLHUP);
-	io_uring_queue_exit(&ring);
+	expect_done(4, POLLHUP);
 }
 
 ROW(uring_poll_multi)
 {
 	int fd = row_open(r, "rn"), result;
-	struct io_uring ring;
 	unsigned int flags;
 	uint64_t mark;
 
-	ring_new(&ring);
-	io_uring_prep_poll_multishot(new_sqe(&ring), fd, POLLIN);
-	submit(&ring, 1);
+	ring_new();
+	io_uring_prep_poll_multishot(new_sqe(), fd, POLLIN);
+	submit(1);
 	steps(r, "connect");
 	for (unsigned int i = 0; i < 20; i++) {
 		size_t got = 0;
@@ -310,7 +299,7 @@ ROW(uring_poll_multi)
 		while (got < 100) { /* a completion may be about bytes that were read before */
 			ssize_t n;
 
-			result = completed(&ring, &mark, &flags);
+			result = completed(&mark, &flags);
 			expect(mark == 1 && result > 0 && (result & POLLIN), "poll: %d", result);
 			expect(flags & IORING_CQE_F_MORE, "the poll has ended");
 			while ((n = read(fd, buf, sizeof(buf))) > 0)
@@ -319,14 +308,13 @@ ROW(uring_poll_multi)
 		}
 		expect(got == 100, "%zu bytes came", got);
 	}
-	io_uring_prep_poll_remove(new_sqe(&ring), 1);
-	submit(&ring, 2);
+	io_uring_prep_poll_remove(new_sqe(), 1);
+	submit(2);
 	do { /* earlier completions may come first */
-		result = completed(&ring, &mark, &flags);
+		result = completed(&mark, &flags);
 	} while (mark == 1 && (flags & IORING_CQE_F_MORE));
 	expect(mark == 2 ? result == 0 : result == -ECANCELED, "%llu: %d", (unsigned long long)mark,
 	       result);
-	io_uring_queue_exit(&ring);
 }
 
 ROW(uring_vectors_linked)
@@ -335,24 +323,22 @@ ROW(uring_vectors_linked)
 	struct iovec out[2] = { { buf, 1000 }, { buf + 1000, 3000 } };
 	struct iovec in[2] = { { buf + 8000, 3999 }, { buf + 8000 + 3999, 1 } };
 	struct io_uring_sqe *sqe;
-	struct io_uring ring;
 	int n;
 
-	ring_new(&ring);
+	ring_new();
 	pattern_fill(buf, 7, 0, 4000);
-	sqe = new_sqe(&ring);
+	sqe = new_sqe();
 	io_uring_prep_writev(sqe, fd, out, 2, (uint64_t)-1);
 	io_uring_sqe_set_flags(sqe, IOSQE_IO_LINK);
 	io_uring_sqe_set_data64(sqe, 1);
-	sqe = new_sqe(&ring);
+	sqe = new_sqe();
 	io_uring_prep_readv(sqe, fd, in, 2, (uint64_t)-1);
 	io_uring_sqe_set_data64(sqe, 2);
 	n = io_uring_submit(&ring);
 	expect(n == 2, "io_uring_submit returned %d", n);
-	expect_done(&ring, 1, 4000);
-	expect_done(&ring, 2, 4000);
+	expect_done(1, 4000);
+	expect_done(2, 4000);
 	expect_pattern(buf + 8000, 0, 4000);
-	io_uring_queue_exit(&ring);
 }
 
 #define STREAM_BYTES (1U << 20)
@@ -364,54 +350,50 @@ ROW(uring_stream)
 	int fd = row_open_echo(r, "echo");
 	static char in[UNIT], out[UNIT];
 	size_t sent = 0, got = 0;
-	struct io_uring ring;
 
-	ring_new(&ring);
+	ring_new();
 	pattern_fill(out, 7, 0, UNIT);
-	submit_rw(&ring, true, fd, out, UNIT, 1, 0);
-	submit_rw(&ring, false, fd, in, UNIT, 2, 0);
+	submit_rw(true, fd, out, UNIT, 1, 0);
+	submit_rw(false, fd, in, UNIT, 2, 0);
 	while (got < STREAM_BYTES) {
 		uint64_t mark;
-		int n = completed(&ring, &mark, NULL);
+		int n = completed(&mark, NULL);
 
 		expect(n > 0, "call %llu: %d", (unsigned long long)mark, n);
 		if (mark == 2) {
 			expect_pattern(in, got, (size_t)n);
 			got += (size_t)n;
 			if (got < STREAM_BYTES)
-				submit_rw(&ring, false, fd, in, UNIT, 2, 0);
+				submit_rw(false, fd, in, UNIT, 2, 0);
 			continue;
 		}
 		sent += (size_t)n;
 		pattern_fill(out, 7, sent, UNIT);
 		if (sent < STREAM_BYTES)
-			submit_rw(&ring, true, fd, out,
+			submit_rw(true, fd, out,
 				  STREAM_BYTES - sent < UNIT ? STREAM_BYTES - sent : UNIT, 1, 0);
 	}
 	expect(got == STREAM_BYTES && sent == STREAM_BYTES, "%zu sent, %zu came", sent, got);
-	io_uring_queue_exit(&ring);
 }
 
 /* Many reads wait at once; each byte goes to one of them, and all of them get the end-of-file */
 ROW(uring_many_reads)
 {
 	int fd = row_open(r, "r");
-	struct io_uring ring;
 	size_t got = 0;
 	unsigned int n_eof = 0;
 
-	ring_new(&ring);
+	ring_new();
 	for (unsigned int i = 0; i < 32; i++)
-		submit_rw(&ring, false, fd, buf + i * 1000, 1000, i, i % 2 ? IOSQE_ASYNC : 0);
-	expect_pending(&ring);
+		submit_rw(false, fd, buf + i * 1000, 1000, i, i % 2 ? IOSQE_ASYNC : 0);
+	expect_pending();
 	steps(r, "connect; send 16000; leave");
 	for (unsigned int i = 0; i < 32; i++) {
-		int n = completed(&ring, NULL, NULL);
+		int n = completed(NULL, NULL);
 
 		expect(n >= 0, "read: %d", n);
 		got += (size_t)n;
 		n_eof += n == 0;
 	}
 	expect(got == 16000 && n_eof > 0, "%zu bytes, %u ends", got, n_eof);
-	io_uring_queue_exit(&ring);
 }

@@ -67,36 +67,3 @@ ROW(write_epipe_wakes_sleeper)
 	expect(n < (ssize_t)(8U << 20), "everything was written although nobody reads");
 	steps(r, "write w 1 EPIPE");
 }
-
-#define N_RECORDS 400U
-
-/* At most PIPE_BUF, not a divisor of the ring: most writes find only part of the room they need */
-#define RECORD_BYTES 3001U
-
-/* writer_child() - write records of one letter */
-static void writer_child(int fd, unsigned int who)
-{
-	char record[RECORD_BYTES];
-
-	memset(record, 'A' + (int)who, sizeof(record));
-	for (unsigned int i = 0; i < N_RECORDS; i++) {
-		ssize_t n = write(fd, record, sizeof(record));
-
-		expect(n == (ssize_t)sizeof(record), "write: %zd: %m", n);
-	}
-	_exit(0);
-}
-
-/* Records from four writers stay whole, over a ring of one page */
-ROW(write_pipe_buf_atomic)
-{
-	int fd = row_open_echo(r, "small_echo");
-
-	for (unsigned int i = 0; i < ROW_WRITERS; i++) {
-		pid_t pid = start_child();
-
-		if (pid == 0)
-			writer_child(fd, i);
-	}
-	expect_records(fd, N_RECORDS, RECORD_BYTES);
-}

@@ -169,17 +169,6 @@ static void check(struct sleeper *s)
 		expect(n == -1 && errno == EIO, "%s: %ld (%m), not EIO", s->kind->name, n);
 }
 
-/* open_node() - open a channel's node, made if necessary */
-static int open_node(const char *path, int flags)
-{
-	int fd;
-
-	expect(mkfifo(path, 0600) == 0 || errno == EEXIST, "%s: %m", path);
-	fd = open(path, O_RDWR | O_CLOEXEC | flags);
-	expect(fd >= 0, "%s: %m", path);
-	return fd;
-}
-
 /* wait_bytes() - wait until DRAIN_BYTES can be read */
 static void wait_bytes(int fd)
 {
@@ -235,15 +224,15 @@ static void check_back(const char *path, int fd, int drain)
 	write_all(drain, "back", 4); /* to the peer of that channel */
 }
 
-int cmd_sleepers(char **argv)
+COMMAND(sleepers, "NODE drain=NODE [each=N]")
 {
 	size_t each = (size_t)parse_bytes(argument(argv, "each", "1"));
 	static struct sleeper sleepers[N_KINDS * MAX_EACH];
-	int fd = open_node(argv[0], 0), drain;
+	int fd = open_node(argv[0], O_RDWR), drain;
 	char line[16];
 
 	expect(each >= 1 && each <= MAX_EACH, "each: 1 to %d", MAX_EACH);
-	drain = open_node(argument(argv, "drain", ""), 0);
+	drain = open_node(argument(argv, "drain", ""), O_RDWR);
 	wait_bytes(drain);
 	fill_ring(fd);
 	for (size_t i = 0; i < each * N_KINDS; i++) {

@@ -4,12 +4,15 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -162,6 +165,16 @@ pid_t start_child(void)
 	return pid;
 }
 
+int open_node(const char *path, int flags)
+{
+	int fd;
+
+	expect(mkfifo(path, 0600) == 0 || errno == EEXIST, "mkfifo %s: %m", path);
+	fd = open(path, flags | O_CLOEXEC);
+	expect(fd >= 0, "open %s with %#x: %m", path, (unsigned int)flags);
+	return fd;
+}
+
 int scratch_file(void)
 {
 	char path[] = "/tmp/okl4test.XXXXXX";
@@ -178,6 +191,28 @@ void *mmap_shared(size_t bytes)
 
 	expect(memory != MAP_FAILED, "mmap: %m");
 	return memory;
+}
+
+struct away away_make(size_t bytes)
+{
+	struct away a = { .bytes = bytes, .faults = (int)syscall(SYS_userfaultfd, O_CLOEXEC) };
+	struct uffdio_register keep = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	struct uffdio_api api = { .api = UFFD_API };
+
+	a.pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	expect(a.pages != MAP_FAILED && a.faults >= 0, "userfaultfd: %m");
+	keep.range = (struct uffdio_range){ .start = (uintptr_t)a.pages, .len = bytes };
+	expect(!ioctl(a.faults, UFFDIO_API, &api) && !ioctl(a.faults, UFFDIO_REGISTER, &keep),
+	       "userfaultfd: %m");
+	return a;
+}
+
+void away_give(const struct away *a)
+{
+	struct uffdio_zeropage give = { .range = { .start = (uintptr_t)a->pages,
+						   .len = a->bytes } };
+
+	expect(!ioctl(a->faults, UFFDIO_ZEROPAGE, &give), "UFFDIO_ZEROPAGE: %m");
 }
 
 /* async_main() - the thread of an async */

@@ -74,11 +74,32 @@ pid_t start_child(void);
 /** fill_ring() - write without blocking until the ring is full; Return: bytes written */
 size_t fill_ring(int fd);
 
+/** open_node() - open a channel's node, made if need be */
+int open_node(const char *path, int flags);
+
 /** scratch_file() - an empty file without a name, which can be read and written */
 int scratch_file(void);
 
 /** mmap_shared() - zeroed memory that children share */
 void *mmap_shared(size_t bytes);
+
+/**
+ * struct away - pages that are not there
+ * @pages: where
+ * @bytes: how many
+ * @faults: descriptor of the userfaultfd
+ */
+struct away {
+	void *pages;
+	size_t bytes;
+	int faults;
+};
+
+/** away_make() - take pages away: a call that touches them sleeps */
+struct away away_make(size_t bytes);
+
+/** away_give() - supply the pages, zeroed */
+void away_give(const struct away *a);
 
 /**
  * struct async - a system call that another thread makes, so that it may block
