@@ -3,6 +3,7 @@
 import unittest
 
 from vm import Guest, built_kernel, detectors, kernel, remove_scratch, scratch_dir, testmodule
+from vm.base import add_tests
 
 TIMEOUT_S = 3600
 REPORT_LIMIT_S = 120
@@ -73,27 +74,24 @@ class OnKcsan(Planted):
         self.guest.check(f"echo {SKIP_WATCH} > /sys/module/kcsan/parameters/skip_watch")
 
 
-def _add_faults(cls: type, **reports: str) -> None:
-    """Make a test method of each fault: its name, perhaps after a number, and what is reported."""
-    for name, report in reports.items():
-        def test(self, fault=name.lstrip("_0123456789"), report=report):
-            self.found(fault, report)
-        test.__doc__ = f"The fault {name}."
-        setattr(cls, f"test_{name.lstrip('_')}", test)
-
-
-_add_faults(OnKasan, _01_rcu_without_lock="suspicious RCU usage",
-            _02_sleep_in_atomic="BUG: sleeping function called from invalid context",
-            _03_lock_order="possible circular locking dependency",
-            use_after_free="BUG: KASAN: use-after-free in",
-            out_of_bounds="BUG: KASAN: slab-out-of-bounds in",
-            vmalloc_out_of_bounds="BUG: KASAN: vmalloc-out-of-bounds in",
-            shift_too_far="UBSAN: shift-out-of-bounds in",
-            free_armed_timer="ODEBUG: free active", corrupt_list="list_del corruption")
-_add_faults(OnKcsan, data_race_plain="BUG: KCSAN: data-race in count_plainly",
-            data_race_with_host="BUG: KCSAN: data-race in read_plainly",
-            missing_release="BUG: KCSAN: data-race in publish_unordered")
-
+KASAN = {
+    "01_rcu_without_lock": "suspicious RCU usage",
+    "02_sleep_in_atomic": "BUG: sleeping function called from invalid context",
+    "03_lock_order": "possible circular locking dependency",
+    "use_after_free": "BUG: KASAN: use-after-free in",
+    "out_of_bounds": "BUG: KASAN: slab-out-of-bounds in",
+    "vmalloc_out_of_bounds": "BUG: KASAN: vmalloc-out-of-bounds in",
+    "shift_too_far": "UBSAN: shift-out-of-bounds in",
+    "free_armed_timer": "ODEBUG: free active",
+    "corrupt_list": "list_del corruption",
+}
+KCSAN = {
+    "data_race_plain": "BUG: KCSAN: data-race in count_plainly",
+    "data_race_with_host": "BUG: KCSAN: data-race in read_plainly",
+    "missing_release": "BUG: KCSAN: data-race in publish_unordered",
+}
+add_tests(OnKasan, "", KASAN, lambda self, name: self.found(name.lstrip("0123456789_"), KASAN[name]))
+add_tests(OnKcsan, "", KCSAN, lambda self, name: self.found(name, KCSAN[name]))
 
 RACE = """\
 [   12.000000] ==================================================================

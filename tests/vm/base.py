@@ -30,6 +30,14 @@ def pairs(text: str) -> dict[str, str]:
     return dict(line.split(" ", 1) for line in text.splitlines())
 
 
+def add_tests(cls: type, prefix: str, names, run) -> None:
+    """Make a test method of each name, which calls run(self, name)."""
+    for name in names:
+        def test(self, name=name):
+            run(self, name)
+        setattr(cls, f"test_{prefix}{name}", test)
+
+
 class VmTest(unittest.TestCase):
     """Daemons and guests of a class: they are started by setUpClass, and end with the class.
 

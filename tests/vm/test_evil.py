@@ -5,7 +5,7 @@ import re
 import unittest
 
 from vm import guest_config, kernel, testmodule
-from vm.base import VmTest, echo
+from vm.base import VmTest, add_tests, echo
 from vm.hostend import listing
 
 RING_BYTES = 65536
@@ -62,16 +62,7 @@ class Evil(VmTest):
         self.goes_on(self.stream)
 
 
-def _add_kinds() -> None:
-    """Make a test method of each kind."""
-    for name in listing("evil"):
-        def test(self, name=name):
-            self.run_evil(name)
-        test.__doc__ = f"Hostility of the kind {name}."
-        setattr(Evil, f"test_evil_{name}", test)
-
-
-_add_kinds()
+add_tests(Evil, "evil_", listing("evil"), Evil.run_evil)
 
 if __name__ == "__main__":
     unittest.main()
