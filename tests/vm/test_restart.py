@@ -75,7 +75,8 @@ class Connect(VmTest):
         self.daemon.start()
         self.guest.check("echo 3000 > /sys/module/okl4fs/parameters/request_ms")
         self.guest.check("mount -t okl4fs okl4fs /okl4")
-        self.guest.check("until mkfifo /okl4/echo /okl4/quiet; do :; done 2>/dev/null", HEALING_S + 60)
+        self.guest.check("for f in echo quiet; do until mkfifo /okl4/$f; do :; done; done 2>/dev/null",
+                         HEALING_S + 60)
         self.guest.check("okl4test seq /okl4/echo records=100", 60)
 
     def test_another_owner_after_a_restart(self):
