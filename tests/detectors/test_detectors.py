@@ -3,6 +3,7 @@
 import unittest
 
 from vm import Guest, built_kernel, detectors, kernel, remove_scratch, scratch_dir, testmodule
+from vm.base import add_tests
 
 TIMEOUT_S = 3600
 REPORT_LIMIT_S = 120
@@ -46,15 +47,6 @@ class OnKasan(Planted):
         self.assertIsNone(detectors.complaint(self.guest.console()))
         detectors.check(self.guest)
 
-    def test_01_rcu_without_lock(self):
-        self.found("rcu_without_lock", "suspicious RCU usage")
-
-    def test_02_sleep_in_atomic(self):
-        self.found("sleep_in_atomic", "BUG: sleeping function called from invalid context")
-
-    def test_03_lock_order(self):
-        self.found("lock_order", "possible circular locking dependency")
-
     def test_04_lockdep_has_ended(self):
         with self.assertRaisesRegex(detectors.Complaint, "lockdep"):
             detectors.check(self.guest)
@@ -71,24 +63,6 @@ class OnKasan(Planted):
         self.assertIn("(size 2048)", detectors.leaks(self.guest))
         self.guest.check("insmod /lib/okl4plant.ko")
 
-    def test_use_after_free(self):
-        self.found("use_after_free", "BUG: KASAN: use-after-free in")
-
-    def test_out_of_bounds(self):
-        self.found("out_of_bounds", "BUG: KASAN: slab-out-of-bounds in")
-
-    def test_vmalloc_out_of_bounds(self):
-        self.found("vmalloc_out_of_bounds", "BUG: KASAN: vmalloc-out-of-bounds in")
-
-    def test_shift_too_far(self):
-        self.found("shift_too_far", "UBSAN: shift-out-of-bounds in")
-
-    def test_free_armed_timer(self):
-        self.found("free_armed_timer", "ODEBUG: free active")
-
-    def test_corrupt_list(self):
-        self.found("corrupt_list", "list_del corruption")
-
 
 class OnKcsan(Planted):
     """Two threads that run into each other."""
@@ -99,15 +73,25 @@ class OnKcsan(Planted):
         detectors.check(self.guest)
         self.guest.check(f"echo {SKIP_WATCH} > /sys/module/kcsan/parameters/skip_watch")
 
-    def test_data_race(self):
-        self.found("data_race_plain", "BUG: KCSAN: data-race in count_plainly")
 
-    def test_data_race_with_the_host(self):
-        self.found("data_race_with_host", "BUG: KCSAN: data-race in read_plainly")
-
-    def test_missing_barrier(self):
-        self.found("missing_release", "BUG: KCSAN: data-race in publish_unordered")
-
+KASAN = {
+    "01_rcu_without_lock": "suspicious RCU usage",
+    "02_sleep_in_atomic": "BUG: sleeping function called from invalid context",
+    "03_lock_order": "possible circular locking dependency",
+    "use_after_free": "BUG: KASAN: use-after-free in",
+    "out_of_bounds": "BUG: KASAN: slab-out-of-bounds in",
+    "vmalloc_out_of_bounds": "BUG: KASAN: vmalloc-out-of-bounds in",
+    "shift_too_far": "UBSAN: shift-out-of-bounds in",
+    "free_armed_timer": "ODEBUG: free active",
+    "corrupt_list": "list_del corruption",
+}
+KCSAN = {
+    "data_race_plain": "BUG: KCSAN: data-race in count_plainly",
+    "data_race_with_host": "BUG: KCSAN: data-race in read_plainly",
+    "missing_release": "BUG: KCSAN: data-race in publish_unordered",
+}
+add_tests(OnKasan, "", KASAN, lambda self, name: self.found(name.lstrip("0123456789_"), KASAN[name]))
+add_tests(OnKcsan, "", KCSAN, lambda self, name: self.found(name, KCSAN[name]))
 
 RACE = """\
 [   12.000000] ==================================================================

@@ -14,9 +14,10 @@ that was started ends with the process that started it.
 from .agent import Command, CommandFailed
 from .daemon import Daemon, DaemonError, guest_config
 from .guest import Disk, Guest, GuestError
-from .process import Deadline, Process, Timeout, exit_on_signals, remove_scratch, scratch_dir
+from .process import (Deadline, Process, Timeout, exit_on_signals, remove_scratch, scratch_dir,
+                      until)
 from .qmp import QmpError
 
 __all__ = ["Command", "CommandFailed", "Daemon", "DaemonError", "Deadline", "Disk", "Guest",
            "GuestError", "Process", "QmpError", "Timeout", "exit_on_signals", "guest_config",
-           "remove_scratch", "scratch_dir"]
+           "remove_scratch", "scratch_dir", "until"]

@@ -276,9 +276,13 @@ class Guest:
         """Unplug it, wait until the guest has let it go, and remove the character device."""
         since = self.n_events()
         self.qmp("device_del", id=qemu.DEVICE)
-        while self.wait_event("DEVICE_DELETED", since)["data"].get("device") != qemu.DEVICE:
-            since += 1
+        self.wait_deleted(since)
         self.qmp("chardev-remove", id=chardev)
+
+    def wait_deleted(self, since: int, device: str = qemu.DEVICE) -> None:
+        """Wait until a device has gone from the machine, after the first `since` events."""
+        while self.wait_event("DEVICE_DELETED", since, 120)["data"].get("device") != device:
+            since += 1
 
     def reset(self, timeout: float | None = None) -> None:
         """Reset the machine as its button does, and wait until it is ready again."""

@@ -48,7 +48,7 @@ def listing(what: str) -> list[str]:
 
 
 def moved(output: str) -> dict[str, tuple[int, str]]:
-    """The result of `okl4test stream`: {"written": (bytes, sha256), "read": ...}."""
+    """The result of `okl4test stream`: {"written": (bytes, hash), "read": ...}."""
     found = {}
     for line in output.splitlines():
         words = line.split()

@@ -44,6 +44,14 @@ class Deadline:
             raise Timeout(f"{what}: not within {self.seconds:g} s")
 
 
+def until(condition, what, limit_s: float = 60):
+    """Wait until condition() holds, and return what it returned; `what` may be a function."""
+    deadline = Deadline(limit_s)
+    while not (found := condition()):
+        deadline.check(what() if callable(what) else what)
+    return found
+
+
 class Process:
     """A child in a process group of its own, ended with its whole group at the latest at exit.
 

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Channels that come and go while a guest runs, and as many of them as there can be."""
+import contextlib
 import json
 import re
 import unittest
 
-from vm import DaemonError, guest_config
+from vm import DaemonError, guest_config, until
 from vm.base import VmTest, echo, listens
-from vm.process import Deadline
 
 RING_BYTES = 65536
 
@@ -34,23 +34,33 @@ class Changes(VmTest):
         """channel.remove."""
         self.daemon.rpc("channel.remove", {"guest": "vm", "channel": name})
 
+    @contextlib.contextmanager
+    def configured(self, channel: dict):
+        """The configuration file has one channel more meanwhile."""
+        channels = self.daemon.config["guests"][0]["channels"]
+        channels.append(channel)
+        try:
+            self.daemon.write_config()
+            yield
+        finally:
+            channels.remove(channel)
+            self.daemon.write_config()
+
     def nodes(self) -> set[str]:
         """What /all shows."""
         return set(self.guest.check("ls /all").split())
 
     def wait_nodes(self, *names: str) -> None:
         """Wait until /all shows just these and `first`."""
-        deadline, wanted = Deadline(30), {"first", *names}
-        while (found := self.nodes()) != wanted:
-            deadline.check(f"/all to show {wanted}, not {found}")
+        until(lambda: self.nodes() == {"first", *names}, lambda: f"{names}, not {self.nodes()}", 30)
 
-    def hear(self, command, word: str, timeout: float = 60) -> None:
-        """Wait until a command has printed a text, or has ended."""
-        command.wait_output(f"{word}\n", timeout)
+    def add_and_wait(self, name: str, endpoint: dict | None = None, **config) -> None:
+        """The same, until its node is there."""
+        self.add(name, endpoint, **config)
+        self.wait_nodes(name)
 
     def test_a_node_comes_and_goes(self):
-        self.add("new")
-        self.wait_nodes("new")
+        self.add_and_wait("new")
         self.assertRegex(self.guest.check("ls -l /all/new"), r"^prw-r-----")
         self.guest.check("okl4test seq /all/new records=500")
         self.remove("new")
@@ -59,65 +69,54 @@ class Changes(VmTest):
 
     def test_open_file(self):
         """Drains, then EIO; write EIO; poll HUP and ERR; open ENXIO; and all works when it is back."""
-        self.add("new")
-        self.wait_nodes("new")
+        self.add_and_wait("new")
         self.guest.check("mkfifo /okl4/new")
         command = self.guest.spawn("okl4test gone /okl4/new", stdin=True)
-        self.hear(command, "filled")
+        command.wait_output("filled\n", 60)
         self.remove("new")
         self.wait_nodes()
         command.write(b"removed\n")
-        self.hear(command, "gone")
-        self.add("new")
-        self.wait_nodes("new")
+        command.wait_output("gone\n", 60)
+        self.add_and_wait("new")
         command.write(b"added\n")
         self.assertEqual(command.wait(60), (0, "filled\ngone\nok\n"))
         self.guest.check("rm /okl4/new")
 
     def test_sleepers(self):
         """What is written is not taken, so reader, writer and poller sleep."""
-        self.add("stuck", listens(self.scratch / "stuck.sock"))
-        self.wait_nodes("stuck")
+        self.add_and_wait("stuck", listens(self.scratch / "stuck.sock"))
         self.guest.check("mkfifo /okl4/stuck")
-        command = self.guest.spawn("okl4test gone-asleep /okl4/stuck")
-        self.hear(command, "asleep")
+        command = self.guest.spawn("okl4test gone_asleep /okl4/stuck")
+        command.wait_output("asleep\n", 60)
         self.remove("stuck")
         self.assertEqual(command.wait(60), (0, "asleep\nok\n"))
         self.guest.check("rm /okl4/stuck")
 
     def test_nothing_is_left_for_who_comes_later(self):
         """Bytes that were not taken are gone with the channel, if no program has it open."""
-        self.add("new", listens(self.scratch / "new.sock"))
-        self.wait_nodes("new")
+        self.add_and_wait("new", listens(self.scratch / "new.sock"))
         self.guest.check("mkfifo /okl4/new && echo stale > /okl4/new")
         self.remove("new")
         self.wait_nodes()
-        status, output = self.guest.run("echo x > /okl4/new")
-        self.assertNotEqual(status, 0)
-        self.assertIn("No such device or address", output)
-        self.add("new")
-        self.wait_nodes("new")
+        self.fails("echo x > /okl4/new", "No such device or address")
+        self.add_and_wait("new")
         self.assertEqual(self.guest.check("exec 3<>/okl4/new; echo fresh >&3; head -n1 <&3"),
                          "fresh\n")
         self.guest.check("rm /okl4/new")
 
     def test_streams_of_others_go_on(self):
         """Through a hundred changes, a channel that stays loses nothing."""
-        stream = self.guest.spawn("okl4test seq /okl4/first records=30000 progress=1000")
-        stream.wait_output("progress ", 60)
+        stream = self.start_seq("first", records=30000)
         for round_ in range(50):
             self.add(f"storm{round_ % 7}", ring_bytes=4096 << round_ % 5)
             self.remove(f"storm{round_ % 7}")
-        self.add("last")
-        self.wait_nodes("last")
+        self.add_and_wait("last")
         self.guest.check("okl4test seq /all/last records=500")
-        status, output = stream.wait(240)
-        self.assertEqual(status, 0, output)
+        self.ends_well(stream, 240)
 
     def test_replaced_under_the_same_name(self):
         """Another ring size and endpoint; a program that opens it again gets the new one."""
-        self.add("new")
-        self.wait_nodes("new")
+        self.add_and_wait("new")
         self.guest.check("okl4test seq /all/new records=100")
         for ring_bytes in (4096, 1 << 20):
             self.remove("new")
@@ -127,50 +126,32 @@ class Changes(VmTest):
 
     def test_reload(self):
         """SIGHUP applies the difference; what does not change is not disturbed."""
-        stream = self.guest.spawn("okl4test seq /okl4/first records=20000 progress=1000")
-        stream.wait_output("progress ", 60)
-        channels = self.daemon.config["guests"][0]["channels"]
-        before = next(c for c in self.daemon.rpc("channel.list")["channels"]
-                      if c["name"] == "first")["attaches"]
-        try:
-            self.daemon.config["guests"][0]["channels"] = [
-                *channels, {"name": "reloaded", "ring_bytes": 8192, "endpoint": echo()}]
-            self.daemon.write_config()
+        stream = self.start_seq("first", records=20000)
+        before = self.channel("first")["attaches"]
+        with self.configured({"name": "reloaded", "ring_bytes": 8192, "endpoint": echo()}):
             self.daemon.signal(1)
             self.wait_nodes("reloaded")
             self.guest.check("okl4test seq /all/reloaded records=200 max=4K")
-        finally:
-            self.daemon.config["guests"][0]["channels"] = channels
-            self.daemon.write_config()
         self.daemon.signal(1)
         self.wait_nodes()
-        status, output = stream.wait(240)
-        self.assertEqual(status, 0, output)
-        after = next(c for c in self.daemon.rpc("channel.list")["channels"]
-                     if c["name"] == "first")["attaches"]
-        self.assertEqual(after, before)
+        self.ends_well(stream, 240)
+        self.assertEqual(self.channel("first")["attaches"], before)
 
     def test_reset(self):
         """The stream ends with EIO; the next one is a new one."""
-        self.add("new")
-        self.wait_nodes("new")
+        self.add_and_wait("new")
         self.guest.check("exec 3<>/all/new; echo x >&3; head -n1 <&3")
         reader = self.guest.spawn("exec 3<>/all/new; cat <&3")
-        deadline = Deadline(30)
-        while self.daemon.rpc("channel.list")["channels"][-1]["bwd"]["guest_phase"] != 3:
-            deadline.check("the reader to open")
+        until(lambda: self.channel("new")["bwd"]["guest_phase"] == 3, "the reader to open", 30)
         self.daemon.rpc("channel.reset", {"guest": "vm", "channel": "new"})
-        status, output = reader.wait(30)
-        self.assertNotEqual(status, 0)
-        self.assertIn("Input/output error", output)
+        self.cut_off(reader)
         self.guest.check("okl4test seq /all/new records=500")
 
     def wait_node(self, name: str, wanted: str) -> None:
         """Wait until a node of /all has this mode, owner and group."""
-        deadline, found = Deadline(30), ""
-        while found != wanted:
-            deadline.check(f"{name} to be {wanted}, not {found}")
-            found = self.guest.run(f"stat -c '%a %u %g' /all/{name}")[1].strip()
+        def found():
+            return self.guest.run(f"stat -c '%a %u %g' /all/{name}")[1].strip()
+        until(lambda: found() == wanted, lambda: f"{name} to be {wanted}, not {found()}", 30)
 
     def test_the_host_says_whose_a_node_is(self):
         """Also of a channel that was removed and is added again, however fast that goes."""
@@ -188,11 +169,8 @@ class Changes(VmTest):
 
     def test_reload_gives_a_node_to_another(self):
         """The channel is replaced, and its node has another owner; a reload without a change does nothing."""
-        channels = self.daemon.config["guests"][0]["channels"]
         new = {"name": "new", "ring_bytes": 8192, "endpoint": echo(), "guest_uid": 1000}
-        try:
-            self.daemon.config["guests"][0]["channels"] = [*channels, new]
-            self.daemon.write_config()
+        with self.configured(new):
             self.daemon.rpc("config.reload")
             self.wait_node("new", "640 1000 0")
             self.guest.check("chmod 600 /all/new")
@@ -204,30 +182,23 @@ class Changes(VmTest):
             self.daemon.rpc("config.reload")
             self.wait_node("new", "640 1001 0")
             self.guest.check("okl4test seq /all/new records=200 max=4K")
-        finally:
-            self.daemon.config["guests"][0]["channels"] = channels
-            self.daemon.write_config()
 
     def test_a_node_of_somebody_else_stays(self):
         """Populating neither takes over nor removes what a user made; unlinked stays unlinked."""
-        self.add("one")
-        self.wait_nodes("one")
+        self.add_and_wait("one")
         self.guest.check("rm /all/one && mkfifo -m 600 /all/one")
         self.remove("one")
         self.add("two")
         self.wait_nodes("one", "two")
         self.guest.check("rm /all/one /all/two")
-        self.add("three")
-        self.wait_nodes("three")
+        self.add_and_wait("three")
 
     def test_all_mounts(self):
         """A second mount that is populated, and goes in the middle of it."""
         self.guest.check("mkdir -p /more && mount -t okl4fs -o populate okl4fs /more")
-        self.add("new")
-        self.wait_nodes("new")
-        deadline = Deadline(30)
-        while self.guest.check("ls /more").split() != ["first", "new"]:
-            deadline.check("/more to show it, too")
+        self.add_and_wait("new")
+        until(lambda: self.guest.check("ls /more").split() == ["first", "new"],
+              "/more to show it, too", 30)
         self.guest.check("umount /more")
         self.remove("new")
         self.wait_nodes()
@@ -291,8 +262,7 @@ class Many(VmTest):
             self.assertEqual(self.guest.check(f"stat -c '%a %u %g' /all/{name}").split(),
                              [f"{mode:o}", str(mode), str(mode + 1)])
             self.guest.check(f"okl4test seq /all/{name} records=200 max=4K")
-            listed = {c["name"]: c for c in self.daemon.rpc("channel.list")["channels"]}
-            self.assertEqual(listed[name]["ring_bytes"], size)
+            self.assertEqual(self.channel(name)["ring_bytes"], size)
 
     def test_one_more_is_refused(self):
         """At run time, and in a file by its place."""

@@ -3,7 +3,7 @@
 import socket
 import unittest
 
-from vm import Deadline, guest_config
+from vm import guest_config, until
 from vm.base import VmTest, listens
 
 LIMIT_S = 120
@@ -19,14 +19,10 @@ class Drain(VmTest):
         """A guest that has written 4 MiB to a client that reads nothing yet; the client."""
         path = self.scratch / f"{self._testMethodName}.sock"
         vm = self.scratch / f"{self._testMethodName}.vm.sock"
-        daemon_config = [guest_config("vm", vm, {
-            "out": {"ring_bytes": RING_BYTES, "endpoint": listens(path)}})]
-        self.start_daemon(daemon_config)
+        self.start_daemon([guest_config("vm", vm, {
+            "out": {"ring_bytes": RING_BYTES, "endpoint": listens(path)}})])
         self.guest = self.start_guest(vm)
-        client = socket.socket(socket.AF_UNIX)
-        self.addCleanup(client.close)
-        client.settimeout(LIMIT_S)
-        client.connect(str(path))
+        client = self.client(path, LIMIT_S)
         self.guest.check("mkfifo /okl4/out && exec 3<>/okl4/out && "
                          f"dd if=/dev/zero of=/okl4/out bs=65536 count={WRITTEN >> 16}", LIMIT_S)
         return client
@@ -43,9 +39,7 @@ class Drain(VmTest):
 
     def wait_end(self) -> None:
         """QEMU ends with its guest."""
-        deadline = Deadline(LIMIT_S)
-        while self.guest.running():
-            deadline.check("QEMU to end")
+        until(lambda: not self.guest.running(), "QEMU to end", LIMIT_S)
 
     def test_waits_for_a_slow_reader(self):
         """Nothing is read until the guest is on its way down; all of it comes."""

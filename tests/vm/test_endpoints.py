@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Endpoints that are sockets, with a guest's own cat and echo at the other end."""
+"""Endpoints that are sockets, with a guest's own cat and echo at the other end.
+
+What happens at each end of a connection is in tests/frontend (test_ends, test_tcp, test_tls).
+"""
 import hashlib
 import os
 import socket
@@ -10,7 +13,7 @@ import unittest
 
 from vm import paths
 from vm.base import VmTest
-from vm.process import Deadline
+from vm.process import until
 
 sys.path.insert(0, str(paths.ROOT / "tests/frontend"))
 # pylint: disable=wrong-import-position
@@ -32,8 +35,7 @@ class Sockets(VmTest):
                                                    "tls-connect")}
         cls.host = str(cls.scratch / "host.sock")
         channels = {"unix": {"type": "unix-connect", "path": cls.unix},
-                    "host": {"type": "unix-listen", "path": cls.host},
-                    "late": {"type": "unix-listen", "path": f"{cls.host}.late"}}
+                    "host": {"type": "unix-listen", "path": cls.host}}
         for name, port in cls.port.items():
             channels[name] = {"type": f"tcp-{name.removeprefix('tls-')}",
                               "address": f"127.0.0.1:{port}"}
@@ -65,8 +67,7 @@ class Sockets(VmTest):
 
     def endpoint(self, name: str) -> dict:
         """Its entry in `channel.list`."""
-        channels = self.daemon.rpc("channel.list", {"guest": "vm"})["channels"]
-        return next(channel["endpoint"] for channel in channels if channel["name"] == name)
+        return self.channel(name)["endpoint"]
 
     @staticmethod
     def take(sock) -> bytes:
@@ -86,9 +87,7 @@ class Sockets(VmTest):
         for name in ("unix", "connect"):
             with self.subTest(name=name):
                 self.guest.check(f"echo early > /okl4/{name}")
-                deadline = Deadline(30)
-                while not self.endpoint(name)["error"]:
-                    deadline.check("an attempt")
+                until(lambda: self.endpoint(name)["error"], "an attempt", 30)
                 sock, _ = self.server(name).accept()
                 with sock:
                     self.assertEqual(self.take(sock), b"early\n")
@@ -105,40 +104,25 @@ class Sockets(VmTest):
         self.assertEqual(self.guest.check("for i in $(seq 20); do cat /okl4/unix; done"),
                          "".join(f"{i}\n" for i in range(20)))
 
-    def test_a_server_in_time_sees_the_end_of_each_echo(self):
-        """Each has a connection of its own, if the one before is over when it opens."""
-        for name in ("unix", "connect"):
-            server = self.server(name)
-            for i in range(10):
-                self.guest.check(f"echo {name} {i} > /okl4/{name}")
-                sock, _ = server.accept()
-                with sock:
-                    sock.settimeout(LIMIT_S)
-                    self.assertEqual(self.take(sock), f"{name} {i}\n".encode())
-
     def test_a_client_in_time_sees_the_end_of_each_echo(self):
         """After it, a writer is refused until the next client is there."""
         write = "trap '' PIPE; echo {} 2>/dev/null > /okl4/{}"
         for name in ("host", "listen"):
             for i in range(10):
-                with self.client(name) as sock:
+                with self.taken_client(name) as sock:
                     self.guest.check(write.format(i, name))
                     self.assertEqual(self.take(sock), f"{i}\n".encode())
                     self.endpoint(name)  # the worker has answered: it is done with that end
                     self.assertNotEqual(self.guest.run(write.format("lost", name))[0], 0)
 
-    def client(self, name: str) -> socket.socket:
+    def taken_client(self, name: str) -> socket.socket:
         """A client that the daemon has accepted."""
         clients = self.endpoint(name)["clients"]
-        if name in ("host", "late"):
-            sock = socket.socket(socket.AF_UNIX)
-            sock.settimeout(LIMIT_S)
-            sock.connect(self.host if name == "host" else f"{self.host}.late")
+        if name == "host":
+            sock = self.client(self.host, LIMIT_S)
         else:
             sock = socket.create_connection(("127.0.0.1", self.port[name]), LIMIT_S)
-        deadline = Deadline(LIMIT_S)
-        while self.endpoint(name)["clients"] == clients:
-            deadline.check("the client to be taken")
+        until(lambda: self.endpoint(name)["clients"] != clients, "the client to be taken", LIMIT_S)
         return sock
 
     def test_no_echo_is_cut_between_two_connections(self):
@@ -162,12 +146,6 @@ class Sockets(VmTest):
         self.assertEqual(b"".join(taken), b"".join(lines))
         for data in taken:
             self.assertTrue(data.endswith(b"\n") and len(data) % 4 == 0, taken)
-
-    def test_a_late_client_gets_all_echoes_as_one(self):
-        """With one end of file, after the last."""
-        self.guest.check("for i in 1 2 3; do echo $i > /okl4/late; done")
-        with self.client("late") as sock:
-            self.assertEqual(self.take(sock), b"1\n2\n3\n")
 
     def test_end_of_a_connection(self):
         """EOF and EPIPE for programs that have it open; a program that opens it later gets the next one."""
@@ -218,22 +196,6 @@ class Sockets(VmTest):
                     status, output = command.wait(120)
                 self.assertEqual((status, output.split()[0]),
                                  (0, hashlib.sha256(data).hexdigest()))
-
-    def test_who_is_not_trusted(self):
-        """The guest's bytes wait."""
-        self.guest.check("echo secret > /okl4/tls-connect")
-        server = self.server("tls-connect")
-        sock, _ = server.accept()
-        with sock, self.assertRaises((ssl.SSLError, OSError)):
-            TlsSocket(sock, self.context(True, "right"), True).recv()
-        deadline = Deadline(30)
-        while "is not for left.example but for right.example" not in (
-                self.endpoint("tls-connect")["error"] or ""):
-            deadline.check("the refusal to be told")
-        sock, _ = server.accept()
-        with sock:
-            self.assertEqual(TlsSocket(sock, self.context(True, "left"), True).read(7),
-                             b"secret\n")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import re
 import unittest
 
 from vm import guest_config, kernel, testmodule
-from vm.base import VmTest, echo
+from vm.base import VmTest, add_tests, echo
 from vm.hostend import listing
 
 RING_BYTES = 65536
@@ -25,18 +25,11 @@ class Evil(VmTest):
                                    overlays=[overlay])
         cls.good.wait_ready()
         cls.evil.check("umount /okl4 && rmmod okl4fs && insmod /lib/okl4evil.ko")
-        cls.stream = cls.good.spawn("okl4test seq /okl4/target records=1000000000 progress=500")
-        cls.stream.wait_output("progress 1000.", 60)
-
-    def good_goes_on(self) -> None:
-        """The other guest's stream moves, from now on."""
-        self.assertFalse(self.stream.done(), self.stream.output[-500:])
-        seen = int(re.findall(rb"progress (\d+)\.", self.stream.output)[-1])
-        self.stream.wait_output(f"progress {seen + 1000}.", 60)
+        cls.stream = cls.start_seq("target", cls.good)
 
     def errors(self) -> dict[str, int]:
         """Violations that the daemon has counted for the hostile guest's channel."""
-        return self.daemon.rpc("channel.list", {"guest": "evil"})["channels"][0]["errors"]
+        return self.channel("target", "evil")["errors"]
 
     def run_evil(self, name: str) -> list[tuple[str, str]]:
         """Run one kind; the daemon must count it and stay healthy. Returns the failures that were seen."""
@@ -50,7 +43,7 @@ class Evil(VmTest):
         for reason, _ in failures:
             self.assertEqual(after.get(reason, 0), before.get(reason, 0) + 1, reason)
         self.assertNotIn("guest good", self.daemon.log()[since:])
-        self.good_goes_on()
+        self.goes_on(self.stream)
         return failures
 
     def test_aa_log_names_guest_channel_and_reason(self):
@@ -66,19 +59,10 @@ class Evil(VmTest):
         self.evil.check("rmmod okl4evil && insmod /lib/okl4fs.ko && "
                         "mount -t okl4fs okl4fs /okl4", 30)
         self.evil.check("okl4test seq /okl4/target records=2000", 60)
-        self.good_goes_on()
+        self.goes_on(self.stream)
 
 
-def _add_kinds() -> None:
-    """Make a test method of each kind."""
-    for name in listing("evil"):
-        def test(self, name=name):
-            self.run_evil(name)
-        test.__doc__ = f"Hostility of the kind {name}."
-        setattr(Evil, f"test_evil_{name}", test)
-
-
-_add_kinds()
+add_tests(Evil, "evil_", listing("evil"), Evil.run_evil)
 
 if __name__ == "__main__":
     unittest.main()

@@ -158,35 +158,32 @@ class CommandLine(unittest.TestCase):
         self.assertNotEqual(done.returncode, 0)
         self.assertIn(b"needs QEMU >= 10.2", done.stderr)
 
-    def test_nothing_stays(self):
-        marker = scratch_dir()
-        self.addCleanup(remove_scratch, marker)
-        env = {**os.environ, "TMPDIR": str(marker)}
+    def start_sleeping(self) -> tuple[subprocess.Popen, Path, list[int]]:
+        """A guest whose command sleeps; its process, its TMPDIR, and its children."""
+        tmp = scratch_dir()
+        self.addCleanup(remove_scratch, tmp)
         process = subprocess.Popen([sys.executable, "-m", "vm", "--no-driver", "--",
-                                    "echo up; exec sleep 1000"], stdout=subprocess.PIPE, env=env)
+                                    "echo up; exec sleep 1000"], stdout=subprocess.PIPE,
+                                   env={**os.environ, "TMPDIR": str(tmp)})
+        self.addCleanup(process.stdout.close)
         self.assertEqual(process.stdout.readline(), b"up\n")
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         self.assertTrue(children)
+        return process, tmp, [int(child) for child in children]
+
+    def test_nothing_stays(self):
+        process, tmp, children = self.start_sleeping()
         process.terminate()
         process.wait(30)
-        process.stdout.close()
-        self.assertEqual(list(marker.iterdir()), [])
+        self.assertEqual(list(tmp.iterdir()), [])
         for pid in children:
             self.assertFalse(os.path.exists(f"/proc/{pid}"))
 
     def test_qemu_dies_with_a_killed_test(self):
-        left = scratch_dir()
-        self.addCleanup(remove_scratch, left)
-        env = {**os.environ, "TMPDIR": str(left)}
-        process = subprocess.Popen([sys.executable, "-m", "vm", "--no-driver", "--",
-                                    "echo up; exec sleep 1000"], stdout=subprocess.PIPE, env=env)
-        self.assertEqual(process.stdout.readline(), b"up\n")
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        pidfds = [os.pidfd_open(int(pid)) for pid in children]
-        self.assertTrue(pidfds)
+        process, _, children = self.start_sleeping()
+        pidfds = [os.pidfd_open(pid) for pid in children]
         process.kill()
         process.wait(30)
-        process.stdout.close()
         for pidfd in pidfds:
             self.assertTrue(select.select([pidfd], [], [], 10)[0])
             os.close(pidfd)

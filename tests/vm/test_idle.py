@@ -3,7 +3,7 @@
 import select
 import unittest
 
-from vm import Deadline
+from vm import Deadline, until
 from vm.base import VmTest, echo, listens
 
 WINDOW_S = 6
@@ -62,9 +62,8 @@ class Idle(VmTest):
     def test_ping_while_somebody_waits(self):
         """While something waits, the driver does ask."""
         reader = self.guest.spawn("mkfifo /okl4/unused; exec cat /okl4/unused")
-        before, deadline = self.requests(), Deadline(30)
-        while self.requests() < before + 2:
-            deadline.check("two more requests of the driver")
+        before = self.requests()
+        until(lambda: self.requests() >= before + 2, "two more requests of the driver", 30)
         reader.signal(9)
         reader.wait(10)
 

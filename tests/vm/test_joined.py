@@ -5,7 +5,7 @@ import random
 import signal
 import unittest
 
-from vm import Deadline, guest_config
+from vm import guest_config, until
 from vm.base import VmTest
 from vm.hostend import moved
 
@@ -39,15 +39,15 @@ class Joined(VmTest):
 
     def wait_reader(self, side: int) -> None:
         """Wait until a writer in a guest would find a reader, since our open does not wait."""
-        deadline = Deadline(30)
-        while True:
-            mine, other = (self.daemon.rpc("channel.list", {"guest": f"vm{n}"})["channels"][0]
-                           for n in (side + 1, 2 - side))
-            # A channel has no memory before its first open.
-            if other["bwd"]["guest_phase"] % 2 and (
-                    mine["state"] != "attached" or mine["fwd"]["host_phase"] % 2):
-                return
-            deadline.check(f"the other guest to read ({mine}, {other})")
+        def both():
+            return [self.daemon.rpc("channel.list", {"guest": f"vm{n}"})["channels"][0]
+                    for n in (side + 1, 2 - side)]
+
+        def reads():
+            mine, other = both()  # a channel has no memory before its first open
+            return other["bwd"]["guest_phase"] % 2 and (
+                mine["state"] != "attached" or mine["fwd"]["host_phase"] % 2)
+        until(reads, lambda: f"the other guest to read ({both()})", 30)
 
     def test_a_file_goes_over_and_ends(self):
         """cat on one side, echo on the other; the reader sees each end of the writer."""
@@ -89,10 +89,7 @@ class Joined(VmTest):
             commands[at % 2].wait_output("progress read", HEALING_S + 60, times=at)
             self.daemon.kill()
             self.daemon.start()
-        done = [command.wait(HEALING_S + 120) for command in commands]
-        for status, output in done:
-            self.assertEqual(status, 0, output[-500:])
-        streams = [moved(output) for _, output in done]
+        streams = [moved(self.ends_well(command, HEALING_S + 120)) for command in commands]
         for one, other in ((0, 1), (1, 0)):
             self.assertEqual(streams[one]["written"], streams[other]["read"])
             self.assertEqual(streams[one]["written"][0], size)

@@ -2,7 +2,7 @@
 """The arguments in docs/qemu.md are those that okl4fsctl prints, and a guest boots with them."""
 import unittest
 
-from vm import Deadline, guest_config, manual
+from vm import until, guest_config, manual
 from vm.base import VmTest, echo, listens
 from vm.hostend import HostTool, moved
 
@@ -38,9 +38,8 @@ class Pasted(VmTest):
 
     def talk(self) -> None:
         """Send bytes there and back."""
-        deadline = Deadline(60)
-        while self.guest.run("rm -f /okl4/echo; mkfifo /okl4/echo")[0]:
-            deadline.check("the device in the guest")
+        until(lambda: not self.guest.run("rm -f /okl4/echo; mkfifo /okl4/echo")[0],
+              "the device in the guest", 60)
         self.guest.check("okl4test seq /okl4/echo records=500")
 
 

@@ -1,46 +1,28 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Guest memory: added and taken away under a stream, in small pieces, and exhausted."""
 import re
-import socket
 import unittest
 
-from vm import Deadline, kernel, testmodule
-from vm.base import VmTest, echo, listens
+from vm import kernel, testmodule, until
+from vm.base import VmTest, echo, listens, pairs
 
 LIMIT_S = 180
 MIB = 1 << 20
-ENDLESS = "records=1000000000 progress=100"
-
-
-def counters(text: str) -> dict[str, str]:
-    """The values in one of the driver's files in debugfs."""
-    return dict(line.split(" ", 1) for line in text.splitlines())
 
 
 class MemoryTest(VmTest):
     """Common parts of the tests."""
 
-    def channel(self, name: str) -> dict:
-        """The daemon's entry for a channel."""
-        return {c["name"]: c for c in self.daemon.rpc("channel.list")["channels"]}[name]
-
     def counters(self, name: str) -> dict[str, str]:
         """The driver's counters of a channel."""
-        return counters(self.guest.check(
+        return pairs(self.guest.check(
             f"cat $(grep -lx 'name {name}' /sys/kernel/debug/okl4fs/*/channels/*)"))
 
-    def start_stream(self):
-        """A stream in full swing."""
-        command = self.guest.spawn(f"exec okl4test seq /okl4/echo {ENDLESS}")
+    def endless(self):
+        """A stream in full swing, until the test ends."""
+        command = self.start_seq(progress=100)
         self.addCleanup(lambda: (command.signal(9), command.wait(LIMIT_S)))
-        command.wait_output("progress 300.", LIMIT_S)
         return command
-
-    def goes_on(self, stream) -> None:
-        """Wait for some hundred more records."""
-        self.assertFalse(stream.done(), stream.output[-500:])
-        seen = int(re.findall(rb"progress (\d+)\.", stream.output)[-1])
-        stream.wait_output(f"progress {seen + 300}.", LIMIT_S)
 
 
 class Hotplug(MemoryTest):
@@ -60,12 +42,11 @@ class Hotplug(MemoryTest):
     def add(self, name: str, online: str) -> None:
         """Plug a module of 256 MiB in, and have the guest use it."""
         self.guest.check(f"echo {online} > /sys/devices/system/memory/auto_online_blocks")
-        before, deadline = self.total_mib(), Deadline(LIMIT_S)
+        before = self.total_mib()
         self.guest.qmp("object-add", qom_type="memory-backend-memfd", id=f"mem-{name}",
                        size=256 * MIB, share=True)
         self.guest.qmp("device_add", driver="pc-dimm", id=name, memdev=f"mem-{name}")
-        while self.total_mib() < before + 256:
-            deadline.check("the memory in the guest")
+        until(lambda: self.total_mib() >= before + 256, "the memory in the guest", LIMIT_S)
 
     def normal_pages(self) -> int:
         """Free pages of the zone in which all memory above 4 GiB is."""
@@ -75,21 +56,19 @@ class Hotplug(MemoryTest):
     def test_memory_comes_and_goes(self):
         """Under a stream. A channel that is opened then lies in the new memory, and works."""
         self.assertNotIn("Normal", self.guest.check("cat /proc/buddyinfo"))
-        stream = self.start_stream()
+        stream = self.endless()
         self.add("first", "online_kernel")
-        self.goes_on(stream)
+        self.goes_on(stream, 300, LIMIT_S)
         before = self.normal_pages()
         self.guest.check("mkfifo /okl4/new; exec 3<>/okl4/new; exec okl4test seq /okl4/new "
                          "records=2000", LIMIT_S)
         self.assertLess(self.normal_pages(), before - 24 * MIB // 4096)
         self.add("second", "online_movable")
-        self.goes_on(stream)
+        self.goes_on(stream, 300, LIMIT_S)
         since = self.guest.n_events()
         self.guest.qmp("device_del", id="second")
-        while self.guest.wait_event("DEVICE_DELETED", since, LIMIT_S)["data"].get(
-                "device") != "second":
-            since += 1
-        self.goes_on(stream)
+        self.guest.wait_deleted(since, "second")
+        self.goes_on(stream, 300, LIMIT_S)
         self.guest.check("okl4test seq /okl4/new records=2000", LIMIT_S)
         self.assertEqual(self.channel("echo")["errors"], {})
 
@@ -118,15 +97,13 @@ class Scarce(MemoryTest):
 
     def wait_given_back(self, name: str) -> None:
         """Wait until a channel has no memory."""
-        deadline = Deadline(LIMIT_S)
-        while self.counters(name)["memory"] != "none":
-            deadline.check(f"{name} to give its memory back")
+        until(lambda: self.counters(name)["memory"] == "none",
+              lambda: f"{name} to give its memory back", LIMIT_S)
 
     def wait_free(self, mib: int) -> None:
         """Wait until this much memory is free again."""
-        deadline = Deadline(LIMIT_S)
-        while self.free_mib() < mib:
-            deadline.check(f"{mib} MiB to be free (it is {self.free_mib()})")
+        until(lambda: self.free_mib() >= mib,
+              lambda: f"{mib} MiB to be free (it is {self.free_mib()})", LIMIT_S)
 
     def test_given_back(self):
         """Unlink and close again and again: every page is given back."""
@@ -160,20 +137,18 @@ class Scarce(MemoryTest):
 
     def test_out_of_memory(self):
         """An open gets ENOMEM; programs that have memory go on; the OOM killer ends none of them."""
-        stream = self.start_stream()
+        stream = self.endless()
         since = len(self.guest.console())
         self.guest.check("insmod /lib/okl4frag.ko keep_mib=40; mkfifo /okl4/large /okl4/small",
                          LIMIT_S)
         for _ in range(3):
-            status, output = self.guest.run("exec 3<>/okl4/large")
-            self.assertNotEqual(status, 0)
-            self.assertIn("Cannot allocate memory", output)
-            self.goes_on(stream)
+            self.fails("exec 3<>/okl4/large", "Cannot allocate memory")
+            self.goes_on(stream, 300, LIMIT_S)
         self.guest.check("okl4test seq /okl4/small records=300", LIMIT_S)  # it still fits
         self.assertEqual(self.counters("large")["memory"], "none")
         self.guest.check("rmmod okl4frag", LIMIT_S)
         self.guest.check("okl4test seq /okl4/large records=2000", LIMIT_S)
-        self.goes_on(stream)
+        self.goes_on(stream, 300, LIMIT_S)
         self.assertNotRegex(self.guest.console()[since:], "oom|Out of memory|allocation failure")
 
     def test_each_allocation_fails_once(self):
@@ -206,9 +181,8 @@ class Bounded(MemoryTest):
 
     def wait_memory(self, name: str, there: bool) -> None:
         """Wait until a channel has memory, or has none."""
-        deadline = Deadline(LIMIT_S)
-        while (self.counters(name)["memory"] != "none") != there:
-            deadline.check(f"memory of {name}: {there}")
+        until(lambda: (self.counters(name)["memory"] != "none") == there,
+              lambda: f"memory of {name}: {there}", LIMIT_S)
 
     def open_all(self, before: str = "") -> str:
         """Open one channel after the other and keep them; what the shell says until one fails."""
@@ -225,19 +199,12 @@ class Bounded(MemoryTest):
 
     def test_kept_while_bytes_are_there(self):
         """What was not taken yet is delivered to a client that comes later; then the rings are given back."""
-        self.guest.check("echo late > /okl4/c0")
-        self.wait_memory("c0", True)
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(LIMIT_S)
-            client.connect(str(self.scratch / "c0.sock"))
-            self.assertEqual(client.recv(100), b"late\n")
-        self.wait_memory("c0", False)
-        self.guest.check("echo again > /okl4/c0")
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(LIMIT_S)
-            client.connect(str(self.scratch / "c0.sock"))
-            self.assertEqual(client.recv(100), b"again\n")
-        self.wait_memory("c0", False)
+        for text in ("late", "again"):
+            self.guest.check(f"echo {text} > /okl4/c0")
+            self.wait_memory("c0", True)
+            with self.client(self.scratch / "c0.sock", LIMIT_S) as client:
+                self.assertEqual(client.recv(100), f"{text}\n".encode())
+            self.wait_memory("c0", False)
 
     def test_charged_to_the_opener(self):
         """In a cgroup of 20 MiB, two channels of twice 4 MiB can be open."""

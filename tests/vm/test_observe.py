@@ -5,7 +5,7 @@ import subprocess
 import unittest
 
 from vm import Deadline, guest_config, kernel, paths
-from vm.base import VmTest, echo, listens
+from vm.base import VmTest, echo, listens, pairs
 
 DEBUGFS = "/sys/kernel/debug/okl4fs/$(ls /sys/kernel/debug/okl4fs)"
 TRACING = "/sys/kernel/debug/tracing"
@@ -20,11 +20,6 @@ def examples() -> list[str]:
     page = (paths.ROOT / "docs/okl4fs-driver.4").read_text(encoding="utf-8")
     return [text.replace("\\-", "-").replace("\\e", "\\")
             for text in re.findall(r"^\.EX\n(.*?)^\.EE", page, re.M | re.S)]
-
-
-def pairs(text: str) -> dict[str, str]:
-    """Lines of a key, a space and a value."""
-    return dict(line.split(" ", 1) for line in text.splitlines())
 
 
 class Observe(VmTest):
@@ -47,7 +42,7 @@ class Observe(VmTest):
         """The device's file."""
         return pairs(self.guest.check(f"cat {DEBUGFS}/device"))
 
-    def channel(self, name: str) -> dict[str, str]:
+    def counters(self, name: str) -> dict[str, str]:
         """The file of the channel that is shown under a name."""
         found = [shown for text in self.guest.check(
                      f'for f in {DEBUGFS}/channels/*; do cat $f; echo ---; done').split("---\n")
@@ -110,11 +105,11 @@ class Observe(VmTest):
 
     def test_trace_of_refusals(self):
         """An open that is refused says why, and is counted."""
-        before = self.channel("mine").get("errors.open_EBUSY", "0")
+        before = self.counters("mine").get("errors.open_EBUSY", "0")
         events = self.traced("mkfifo /okl4/mine; exec 3>/okl4/mine; "
                              "! sh -c 'exec 4>/okl4/mine' 2>/dev/null; exec 3>&-; rm /okl4/mine")
         self.assertIn("-16", [fields["result"] for event, fields in events if event == "open"])
-        self.assertEqual(int(self.channel("mine")["errors.open_EBUSY"]), int(before) + 1)
+        self.assertEqual(int(self.counters("mine")["errors.open_EBUSY"]), int(before) + 1)
 
     def test_examples_of_the_manual(self):
         """What the manual page shows does what it says."""
@@ -124,12 +119,11 @@ class Observe(VmTest):
         self.assertEqual(len(lines), 2 * (len(ECHOES) + 1))
         for line in lines:
             self.assertRegex(line, r"^\S+ (tx\.stalls_full|rx\.stalls_empty) \d+$")
-        talk = self.guest.spawn("okl4test seq /okl4/echo records=1000000000 progress=500")
+        talk = self.start_seq()
         self.addCleanup(self.guest.check, f"for f in {TRACING}/events/okl4fs/*/filter; do "
                         "echo 0 > $f; done; rm /okl4/echo")
         self.addCleanup(talk.wait, 20)
         self.addCleanup(talk.signal, 9)
-        talk.wait_output("progress", 60)
         self.guest.check(f"echo > {TRACING}/trace")
         seen, deadline = [], Deadline(60)
         while not {"okl4fs_wake_sent", "okl4fs_wake_received"} <= {event for event, _ in seen}:
@@ -144,7 +138,7 @@ class Observe(VmTest):
         self.guest.check("mkfifo /okl4/counted; exec 3<>/okl4/counted; for i in 1 2 3 4 5; do "
                          "dd if=/dev/zero bs=1000 count=1 >&3; dd bs=1000 count=1 iflag=fullblock "
                          "<&3 >/dev/null; done 2>/dev/null")
-        shown = self.channel("counted")
+        shown = self.counters("counted")
         for side in ("tx", "rx"):
             self.assertEqual(shown[f"{side}.bytes"], "5000", shown)
             self.assertEqual((shown[f"{side}.opens"], shown[f"{side}.n_open"]), ("1", "0"))
@@ -165,7 +159,7 @@ class Observe(VmTest):
         self.guest.check("mkfifo /okl4/out")
         writer = self.guest.spawn("exec dd if=/dev/zero bs=4096 count=1000 of=/okl4/out")
         self.guest.check(f"until grep -q '^tx.stalls_full 1' {DEBUGFS}/channels/*; do :; done", 60)
-        shown = self.channel("out")
+        shown = self.counters("out")
         writer.signal(9)
         writer.wait(20)
         self.assertEqual((shown["tx.ring_fill_bytes"], shown["tx.bytes"]), (str(RING), str(RING)))
@@ -174,7 +168,7 @@ class Observe(VmTest):
 
     def test_odd_names(self):
         """Spaces, backslashes and non-ASCII bytes are octal, so that a name cannot span lines."""
-        shown = self.channel(r'odd\040\134name\011\303\251"')
+        shown = self.counters(r'odd\040\134name\011\303\251"')
         self.assertEqual(shown["memory"], "none")
 
     def test_trace_of_odd_names(self):
@@ -264,8 +258,7 @@ class Observe(VmTest):
     def test_refused_at_loading(self):
         """A module with a bad parameter is not loaded."""
         self.guest.check("umount /okl4 && rmmod okl4fs")
-        status, output = self.guest.run("insmod /lib/okl4fs.ko request_ms=5")
-        self.assertNotEqual(status, 0, output)
+        self.fails("insmod /lib/okl4fs.ko request_ms=5")
         self.guest.check("insmod /lib/okl4fs.ko ping_ms=500 request_ms=2000 && "
                          f"grep -q 500 {PARAMETERS}/ping_ms")
         self.guest.check("rmmod okl4fs; ! test -e /sys/kernel/debug/okl4fs; "

@@ -4,8 +4,8 @@ import os
 import random
 import unittest
 
-from vm import Daemon, Deadline, guest_config
-from vm.base import VmTest, echo, listens
+from vm import Daemon, guest_config, until
+from vm.base import HotPlugged, VmTest, echo, listens
 from vm.hostend import HostTool, moved
 
 # A guest has recovered within this time: the driver looks once a second, and backs off
@@ -41,47 +41,29 @@ class Connect(VmTest):
         for at in kills:
             command.wait_output(f"progress {at}.", HEALING_S + 60)
             self.kill_and_restart()
-        status, output = command.wait(HEALING_S + 120)
-        self.assertEqual(status, 0, output[-500:])
-        self.assertIn(f"records {records} ", output)
+        self.assertIn(f"records {records} ", self.ends_well(command, HEALING_S + 120))
 
     def test_blocked_reader_and_writer_go_on(self):
         """A reader with nothing to read and a writer on a full ring sleep through a restart."""
-        self.guest.check("mkfifo /okl4/quiet")
-        reader = self.guest.spawn("head -c 6 /okl4/quiet")
-        writer = self.guest.spawn("okl4test stream /okl4/out write=5M seed=9 progress=64K")
-        self.wait_fill("out", 1 << 20, 60)  # nobody reads: the ring is full
-        self.kill_and_restart()
-        self.assertFalse(reader.done() or writer.done())
-        self.guest.check("echo hello > /okl4/quiet", HEALING_S)
-        self.assertEqual(reader.wait(HEALING_S), (0, "hello\n"))
-        status, output = HostTool(self.scratch, "stream", f"unix:{self.scratch}/out.sock",
-                                  "read=5M", "seed=9").wait(HEALING_S + 30)
-        self.assertEqual(status, 0, output)
-        status, text = writer.wait(HEALING_S)
-        self.assertEqual(status, 0, text)
-        self.assertEqual(moved(text)["written"], moved(output)["read"])
+        self.sleep_through(self.kill_and_restart, HEALING_S + 30)
 
     def test_what_lay_in_the_ring_is_delivered(self):
         """Written, closed, killed: the bytes come to the next client, once."""
         self.guest.check("okl4test stream /okl4/in write=1M seed=4", 60)
         self.kill_and_restart()
-        status, output = HostTool(self.scratch, "stream", f"unix:{self.scratch}/in.sock",
-                                  "read=eof", "seed=4").wait(HEALING_S + 30)
-        self.assertEqual(status, 0, output)
+        output = self.ends_well(HostTool(self.scratch, "stream", f"unix:{self.scratch}/in.sock",
+                                         "read=eof", "seed=4"), HEALING_S + 30)
         self.assertEqual(moved(output)["read"][0], 1 << 20)
 
     def test_away_for_a_while(self):
         """The driver notices that the host does not answer, keeps trying, and finds a new daemon."""
-        command = self.guest.spawn("okl4test seq /okl4/echo records=40000 progress=200")
-        command.wait_output("progress 1000.", 60)
+        command = self.start_seq(records=40000)
         since = len(self.guest.console())
         self.daemon.kill()
         self.guest.wait_console("does not answer", 30, since)
         self.daemon.start()
         self.guest.wait_console("the host is there", HEALING_S, since)
-        status, output = command.wait(HEALING_S + 90)
-        self.assertEqual(status, 0, output[-500:])
+        self.ends_well(command, HEALING_S + 90)
 
     def test_nobody_waits_for_a_silent_host(self):
         """The module is loaded at once, and the channels come when a host has answered."""
@@ -93,7 +75,8 @@ class Connect(VmTest):
         self.daemon.start()
         self.guest.check("echo 3000 > /sys/module/okl4fs/parameters/request_ms")
         self.guest.check("mount -t okl4fs okl4fs /okl4")
-        self.guest.check("until mkfifo /okl4/echo /okl4/quiet; do :; done 2>/dev/null", HEALING_S + 60)
+        self.guest.check("for f in echo quiet; do until mkfifo /okl4/$f; do :; done; done 2>/dev/null",
+                         HEALING_S + 60)
         self.guest.check("okl4test seq /okl4/echo records=100", 60)
 
     def test_another_owner_after_a_restart(self):
@@ -114,9 +97,8 @@ class Connect(VmTest):
         self.addCleanup(config.pop, "guest_uid")
         self.daemon.write_config()
         self.kill_and_restart()
-        deadline = Deadline(HEALING_S + 60)
-        while (found := self.guest.check(look)) != "604 12 0\n":
-            deadline.check(f"/all/quiet to be another's, not {found}")
+        until(lambda: self.guest.check(look) == "604 12 0\n",
+              lambda: f"/all/quiet to be another's, not {self.guest.check(look)}", HEALING_S + 60)
         self.assertFalse(held.done())
         self.guest.check("echo here > /all/quiet")
         self.assertEqual(held.wait(60), (0, "got here\n"))
@@ -129,15 +111,13 @@ class QemuFirst(VmTest):
         """The guest starts when the daemon comes."""
         socket = self.scratch / "vm.sock"
         guest = self.start_guest(socket, serve=True, way="fs", wait=False)
-        deadline = Deadline(30)
-        while not socket.exists():
-            deadline.check("QEMU's socket")
+        until(socket.exists, "QEMU's socket", 30)
         self.start_daemon([guest_config("vm", socket, {"echo": echo()}, socket_mode="connect")])
         guest.wait_ready()
         guest.check("okl4test seq /okl4/echo records=2000", 60)
 
 
-class Listen(VmTest):
+class Listen(HotPlugged):
     """The daemon listens. QEMU's plain chardev does not reconnect by itself. The device works again
     after it was unplugged and plugged in (docs/qemu.md)."""
 
@@ -147,32 +127,16 @@ class Listen(VmTest):
         cls.socket = cls.scratch / "vm.sock"
         cls.start_daemon([guest_config("vm", cls.socket, {"echo": echo()})])
         cls.guest = cls.start_guest(None, hotplug=True, way="fs")
-        cls.plug("first")
-
-    @classmethod
-    def plug(cls, chardev: str) -> None:
-        """Attach the guest to the daemon."""
-        cls.guest.plug(cls.socket, chardev)
-        cls.wait_device()
-
-    @classmethod
-    def wait_device(cls) -> None:
-        """Wait until the driver has the device: the channel can be made."""
-        deadline = Deadline(30)
-        while cls.guest.run("rm -f /okl4/echo; mkfifo /okl4/echo")[0]:
-            deadline.check("the device in the guest")
+        cls.plug()
 
     def test_plugged_again_after_a_kill(self):
         """device_del, a new daemon, device_add: the driver attaches the memory that it has kept."""
-        command = self.guest.spawn("okl4test seq /okl4/echo records=1000000000 progress=500")
-        command.wait_output("progress 1000.", 60)
+        command = self.start_seq()
         self.daemon.kill()
-        self.guest.unplug("first")
-        status, output = command.wait(30)
-        self.assertNotEqual(status, 0, output)
-        self.assertIn("Input/output error", output)
+        self.unplug()
+        self.cut_off(command)
         self.daemon.start()
-        self.plug("second")
+        self.plug()
         self.guest.check("okl4test seq /okl4/echo records=2000", 60)
 
     def test_new_qemu_after_a_kill(self):

@@ -9,7 +9,7 @@ import unittest
 
 from vm.base import VmTest, listens
 from vm.guest import Guest
-from vm.process import Deadline
+from vm.process import until
 
 BYTES = 900000
 LIMIT_S = 60
@@ -29,14 +29,6 @@ class Tail(VmTest):
             {"name": name, "ring_bytes": 16 << 20, "endpoint": listens(path)}
             for name, path in cls.paths.items()]}])
 
-    def client(self, name: str) -> socket.socket:
-        """A client at the host end."""
-        sock = socket.socket(socket.AF_UNIX)
-        self.addCleanup(sock.close)
-        sock.settimeout(LIMIT_S)
-        sock.connect(str(self.paths[name]))
-        return sock
-
     def take(self, sock: socket.socket) -> tuple[int, str]:
         """Read to the end; the length and the hash."""
         taken, n = hashlib.sha256(), 0
@@ -45,29 +37,22 @@ class Tail(VmTest):
             n += len(piece)
         return n, taken.hexdigest()
 
-    def channels(self) -> dict[str, dict]:
-        """The result of `channel.list`."""
-        return {channel["name"]: channel
-                for channel in self.daemon.rpc("channel.list", {"guest": "vm"})["channels"]}
-
     def goes(self, how) -> None:
         """A machine writes and ends; both clients get everything and a clean end, and no client gets more."""
         with Guest(self.socket) as guest:
             said = guest.check(
                 f"head -c {BYTES} /dev/urandom > /tmp/x; sha256sum < /tmp/x; "
                 + "".join(f"mkfifo /okl4/{name}; " for name in self.CLIENTS)).split()[0]
-            slow = self.client("slow")
+            slow = self.client(self.paths["slow"], LIMIT_S)
             guest.check("for f in slow late; do cat /tmp/x > /okl4/$f; done")
             how(guest)
-            deadline = Deadline(LIMIT_S)
-            while self.channels()["late"]["tail_bytes"] != BYTES:
-                deadline.check(f"the tail, but there is {self.channels()['late']}")
+            until(lambda: self.channel("late")["tail_bytes"] == BYTES,
+                  lambda: f"the tail, but there is {self.channel('late')}", LIMIT_S)
             self.assertEqual(self.take(slow), (BYTES, said))
-            self.assertEqual(self.take(self.client("late")), (BYTES, said))
-        deadline = Deadline(LIMIT_S)
-        while any(channel["tail_bytes"] for channel in self.channels().values()):
-            deadline.check("the tails to be freed")
-        self.assertEqual({channel["lost_bytes"] for channel in self.channels().values()}, {0})
+            self.assertEqual(self.take(self.client(self.paths["late"], LIMIT_S)), (BYTES, said))
+        for name in self.CLIENTS:
+            until(lambda name=name: not self.channel(name)["tail_bytes"], "the tails to be freed")
+            self.assertEqual(self.channel(name)["lost_bytes"], 0)
 
     def test_poweroff(self):
         self.goes(lambda guest: guest.spawn("poweroff -f"))

@@ -7,8 +7,8 @@ import socket
 import unittest
 from pathlib import Path
 
-from vm import Deadline, Timeout, guest_config
-from vm.base import VmTest, echo, listens
+from vm import Deadline, Timeout, guest_config, qemu, until
+from vm.base import SYSFS, HotPlugged, echo, listens
 from vm.fifo_peer import PATTERN
 
 LIMIT_S = 120
@@ -28,10 +28,8 @@ slot_control() { # PORT, HIGH BYTE in octal
 """
 
 
-class Unplug(VmTest):
+class Unplug(HotPlugged):
     """One guest whose device is behind a root port; each test leaves it plugged in and bound."""
-
-    DEVICE = "okl4fs0"
 
     @classmethod
     def setUpClass(cls):
@@ -40,45 +38,8 @@ class Unplug(VmTest):
         cls.start_daemon([guest_config("vm", cls.socket, {
             "hold": listens(cls.scratch / "hold.sock"), "drain": listens(cls.scratch / "drain.sock"),
             "echo": echo(), "other": echo(), "late": echo(), "never": echo()})])
-        cls.guest = cls.start_guest(None, qemu_args=["-device", "pcie-root-port,id=rootport,chassis=1"])
-        cls.n_plugged = 0
+        cls.guest = cls.start_guest(None, hotplug=True, way="fs")
         cls.plug()
-
-    # Coming and going
-
-    @classmethod
-    def plug(cls) -> None:
-        """Join the daemon and plug the device in; wait until the driver has it."""
-        deadline = Deadline(LIMIT_S)
-        while cls.daemon.rpc("guest.list")["guests"][0]["connected"]:
-            deadline.check("the daemon to see that the device before has left")
-        cls.n_plugged += 1
-        name = f"chardev{cls.n_plugged}"
-        cls.guest.qmp("chardev-add", id=name, backend={"type": "socket", "data": {
-            "addr": {"type": "unix", "data": {"path": str(cls.socket)}}, "server": False}})
-        cls.guest.qmp("device_add", driver="vhost-user-fs-pci", id=cls.DEVICE, chardev=name,
-                      tag="okl4fs0", bus="rootport")
-        cls.wait_offered()
-
-    @classmethod
-    def wait_offered(cls) -> None:
-        """Wait until the channels are there."""
-        deadline = Deadline(LIMIT_S)
-        while cls.guest.run("rm -f /okl4/never; mkfifo /okl4/never")[0]:
-            deadline.check("the device in the guest")
-
-    def wait_deleted(self, since: int) -> None:
-        """Wait until the device is gone from the machine, then disconnect from the daemon."""
-        while self.guest.wait_event("DEVICE_DELETED", since, LIMIT_S)["data"].get(
-                "device") != self.DEVICE:
-            since += 1
-        self.guest.qmp("chardev-remove", id=f"chardev{self.n_plugged}")
-
-    def unplug(self) -> None:
-        """Ask for the device as an administrator does, and wait until it is gone."""
-        since = self.guest.n_events()
-        self.guest.qmp("device_del", id=self.DEVICE)
-        self.wait_deleted(since)
 
     def pci_device(self) -> str:
         """The device's folder below /sys/devices."""
@@ -90,18 +51,11 @@ class Unplug(VmTest):
 
     # Programs that sleep meanwhile
 
-    def channel(self, name: str) -> dict:
-        """The daemon's entry for a channel."""
-        return {c["name"]: c for c in self.daemon.rpc("channel.list")["channels"]}[name]
-
     def drain_client(self) -> socket.socket:
         """The host end of the channel `drain`, open when this returns."""
-        client = socket.socket(socket.AF_UNIX)
-        client.settimeout(LIMIT_S)
-        client.connect(str(self.scratch / "drain.sock"))
-        deadline = Deadline(LIMIT_S)
-        while not self.channel("drain")["endpoint"]["connected"]:
-            deadline.check("the daemon to join the client to its channel")
+        client = self.client(self.scratch / "drain.sock", LIMIT_S)
+        until(lambda: self.channel("drain")["endpoint"]["connected"],
+              "the daemon to join the client to its channel", LIMIT_S)
         return client
 
     @contextlib.contextmanager
@@ -122,7 +76,6 @@ class Unplug(VmTest):
                 if frontend_leaves:
                     self.assertEqual(first.recv(10), b"")
                     client = self.drain_client()
-                    self.addCleanup(client.close)
                 command.write(b"\n")
                 status, output = command.wait(LIMIT_S)
                 self.assertEqual((status, output), (0, "asleep\ngone\nback\n"))
@@ -138,9 +91,7 @@ class Unplug(VmTest):
         with self.sleepers(each=1, frontend_leaves=True) as command:
             self.unplug()
             command.wait_output("gone\n", LIMIT_S)
-            status, output = self.guest.run("rm -f /okl4/never; mkfifo /okl4/never", LIMIT_S)
-            self.assertNotEqual(status, 0)
-            self.assertIn("No such device or address", output)
+            self.fails("rm -f /okl4/never; mkfifo /okl4/never", "No such device or address", LIMIT_S)
             self.plug()
 
     def test_unplugged_with_many_sleepers(self):
@@ -153,10 +104,9 @@ class Unplug(VmTest):
     def test_unbound_and_bound_again(self):
         """Through sysfs, the device stays."""
         with self.sleepers(each=2, frontend_leaves=False) as command:
-            self.guest.check("cd /sys/bus/virtio/drivers/okl4fs && echo virtio* > /tmp/device && "
-                             "cat /tmp/device > unbind", LIMIT_S)
+            self.unbind()
             command.wait_output("gone\n", LIMIT_S)
-            self.guest.check("cat /tmp/device > /sys/bus/virtio/drivers/okl4fs/bind", LIMIT_S)
+            self.bind()
 
     def test_removed_and_found_again(self):
         """PCI's own `remove` and `rescan`."""
@@ -185,9 +135,8 @@ class Unplug(VmTest):
     def stopped_daemon(self):
         """The daemon is stopped meanwhile. It goes on before it is taken for dead."""
         self.guest.check("rm -f /okl4/late; echo 60000 > /sys/module/okl4fs/parameters/request_ms")
-        deadline = Deadline(LIMIT_S)
-        while self.channel("late")["state"] != "detached":
-            deadline.check("the memory to be given back that waiting_open() is to make")
+        until(lambda: self.channel("late")["state"] == "detached",
+              "the memory to be given back that waiting_open() is to make", LIMIT_S)
         self.daemon.signal(signal.SIGSTOP)
         try:
             yield
@@ -210,9 +159,8 @@ class Unplug(VmTest):
         """An open that waits for the daemon to answer its request."""
         opener = self.guest.spawn("mkfifo /okl4/late; echo $$; exec 3<>/okl4/late && echo opened")
         pid = opener.wait_output("\n", LIMIT_S).split()[0]
-        deadline = Deadline(LIMIT_S)
-        while "okl4" not in self.guest.run(f"cat /proc/{pid}/stack", LIMIT_S)[1]:
-            deadline.check("the open to wait for the daemon")
+        until(lambda: "okl4" in self.guest.run(f"cat /proc/{pid}/stack", LIMIT_S)[1],
+              "the open to wait for the daemon", LIMIT_S)
         self.assertFalse(opener.done(), opener.output)
         return opener
 
@@ -220,12 +168,12 @@ class Unplug(VmTest):
         """An open that waits for the host gives up at once, and its memory comes back."""
         with self.stopped_daemon():
             opener = self.waiting_open()
-            unbind = self.guest.spawn("cd /sys/bus/virtio/drivers/okl4fs && echo virtio* > "
-                                      "/tmp/device && cat /tmp/device > unbind")
+            unbind = self.guest.spawn(f"cd {SYSFS} && echo virtio* > /tmp/device && "
+                                      "cat /tmp/device > unbind")
             self.wait_frozen()
         self.assertEqual(unbind.wait(LIMIT_S), (0, ""))
         self.assertRegex(opener.wait(LIMIT_S)[1], "opened|No such device or address")
-        self.guest.check("cat /tmp/device > /sys/bus/virtio/drivers/okl4fs/bind", LIMIT_S)
+        self.bind()
         self.guest.check("okl4test seq /okl4/late records=100", LIMIT_S)
         self.works()
 
@@ -235,9 +183,10 @@ class Unplug(VmTest):
             since = self.guest.n_events()
             with self.stopped_daemon():
                 opener = self.waiting_open()
-                self.guest.qmp("device_del", id=self.DEVICE)
+                self.guest.qmp("device_del", id=qemu.DEVICE)
                 self.wait_frozen()
-            self.wait_deleted(since)
+            self.guest.wait_deleted(since)
+            self.guest.qmp("chardev-remove", id=f"c{self.n_plugged}")
             command.wait_output("gone\n", LIMIT_S)
             opener.wait(LIMIT_S)
             self.plug()
@@ -254,12 +203,11 @@ class Unplug(VmTest):
         writer = self.guest.spawn("exec okl4test faulting /okl4/echo", stdin=True)
         writer.wait_output("faulting\n", LIMIT_S)
         reader = self.guest.spawn("rm -f /okl4/never; mkfifo /okl4/never; exec cat /okl4/never")
-        before, deadline = self.pings(), Deadline(LIMIT_S)
-        while self.pings() < before + 2:
-            deadline.check("the driver to ask for the host's health")
+        before = self.pings()
+        until(lambda: self.pings() >= before + 2,
+              "the driver to ask for the host's health", LIMIT_S)
         self.guest.check("okl4test seq /okl4/other records=100", LIMIT_S)
-        self.guest.check("cd /sys/bus/virtio/drivers/okl4fs && echo virtio* > /tmp/device && "
-                         "cat /tmp/device > unbind && cat /tmp/device > bind", LIMIT_S)
+        self.unbind(and_bind=True)
         self.assertNotEqual(reader.wait(LIMIT_S)[0], 0)
         self.assertFalse(writer.done())
         writer.write(b"\n")
@@ -274,31 +222,22 @@ class Unplug(VmTest):
                                   "echo open; read line; exec 3<&-; echo closed", stdin=True)
         holder.wait_output("open", LIMIT_S)
         for unmount in ("true", "umount -l /okl4"):
-            status, output = self.guest.run(f"{unmount}; rmmod okl4fs")
-            self.assertNotEqual(status, 0, output)
-            self.assertRegex(output, "busy|temporarily unavailable")
+            self.fails(f"{unmount}; rmmod okl4fs", "busy|temporarily unavailable")
         holder.write(b"\n")
         holder.close_input()
         self.assertEqual(holder.wait(LIMIT_S)[0], 0)
-        deadline = Deadline(LIMIT_S)  # a lazy unmount ends after the close has returned
-        while self.guest.run("rmmod okl4fs")[0]:
-            deadline.check("rmmod after the last close")
+        # a lazy unmount ends after the close has returned
+        until(lambda: not self.guest.run("rmmod okl4fs")[0], "rmmod after the last close", LIMIT_S)
         self.guest.check("insmod /lib/okl4fs.ko && mount -t okl4fs okl4fs /okl4", LIMIT_S)
         self.works()
 
     def test_unbound_and_bound_under_load(self):
         """Streams on two channels; what was in the rings comes out once, in order, after each."""
         for _ in range(3):
-            streams = [self.guest.spawn(f"okl4test seq /okl4/{name} records=1000000000 progress=100")
-                       for name in ("echo", "other")]
+            streams = [self.start_seq(name) for name in ("echo", "other")]
+            self.unbind(and_bind=True)
             for stream in streams:
-                stream.wait_output("progress 200.", LIMIT_S)
-            self.guest.check("cd /sys/bus/virtio/drivers/okl4fs && echo virtio* > /tmp/device && "
-                             "cat /tmp/device > unbind && cat /tmp/device > bind", LIMIT_S)
-            for stream in streams:
-                status, output = stream.wait(LIMIT_S)
-                self.assertNotEqual(status, 0)
-                self.assertRegex(output, "Input/output error")
+                self.cut_off(stream, LIMIT_S)
         self.works()
 
 

@@ -4,8 +4,8 @@ import shutil
 import subprocess
 import unittest
 
-from vm import Deadline, Process, guest_config, kernel
-from vm.base import VmTest, echo
+from vm import Process, guest_config, kernel, until
+from vm.base import HotPlugged, VmTest, echo
 
 VIRTIOFSD = "/usr/lib/qemu/virtiofsd"
 LIMIT_S = 60
@@ -45,10 +45,8 @@ class Shares(VmTest):
                                  f"source={cls.shared}", "-o", "sandbox=chroot"],
                                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         cls._stack.callback(virtiofsd.kill)
-        deadline = Deadline(20)
-        while not cls.share_socket.exists():
-            deadline.check("virtiofsd's socket: "
-                           + (cls.scratch / "virtiofsd.log").read_text(errors="replace"))
+        until(cls.share_socket.exists, lambda: "virtiofsd's socket: "
+              + (cls.scratch / "virtiofsd.log").read_text(errors="replace"), 20)
         return virtiofsd
 
     def tearDown(self):
@@ -95,11 +93,10 @@ class BesideVirtiofs(Shares):
 
     def test_unbound_device_stays_unbound(self):
         """It is bound again through sysfs, although virtiofs is there and matches it, too."""
-        self.guest.check("modprobe virtiofs && insmod /lib/okl4fs.ko && "
-                         "cd /sys/bus/virtio/drivers/okl4fs && echo virtio* > /tmp/device && "
-                         "cat /tmp/device > unbind", 30)
+        self.guest.check("modprobe virtiofs && insmod /lib/okl4fs.ko", 30)
+        self.unbind()
         self.assertTrue(self.states()[0].startswith(" "), self.states())
-        self.guest.check("cat /tmp/device > /sys/bus/virtio/drivers/okl4fs/bind", 30)
+        self.bind()
         self.both_work()
 
     def test_okl4fs_first(self):
@@ -124,8 +121,7 @@ class BesideVirtiofs(Shares):
 
         (Linux asks for FUSE_INIT after mount(2) has returned; its answer ends the connection.)
         """
-        status, output = self.guest.run("mount -t virtiofs okl4fs0 /mnt && ls /mnt", 30)
-        self.assertNotEqual(status, 0, output)
+        self.fails("mount -t virtiofs okl4fs0 /mnt && ls /mnt", timeout=30)
         self.guest.check("umount /mnt || true", 30)
 
     def test_stray_mount_is_an_error(self):
@@ -137,7 +133,7 @@ class BesideVirtiofs(Shares):
         self.both_work()
 
 
-class PluggedIn(Shares):
+class PluggedIn(Shares, HotPlugged):
     """Both devices are plugged in, and out, while the guest runs."""
 
     @classmethod
@@ -148,25 +144,10 @@ class PluggedIn(Shares):
         cls.guest = cls.start_guest(None, way="fs", hotplug=True, **cls.options, qemu_args=[
             "-device", "pcie-root-port,id=shareport,chassis=9"])
         cls.guest.check("mkdir -p /mnt /okl4")
-        cls.n_plugged = 0
 
     def load(self, first: str, second: str) -> None:
         """Load the drivers in this order."""
         self.guest.check(f"{first} && {second} && mount -t okl4fs okl4fs /okl4", 30)
-
-    def plug_ours(self) -> None:
-        """Plug our device in and wait until its channel is there."""
-        deadline = Deadline(LIMIT_S)
-        while self.daemon.rpc("guest.list")["guests"][0]["connected"]:
-            deadline.check("the daemon to see that the device before has left")
-        type(self).n_plugged += 1
-        self.guest.plug(self.socket, f"ours{self.n_plugged}")
-        while self.guest.run("rm -f /okl4/echo; mkfifo /okl4/echo")[0]:
-            deadline.check(f"our device in the guest: {self.states()}")
-
-    def unplug_ours(self) -> None:
-        """Unplug it, as an administrator does."""
-        self.guest.unplug(f"ours{self.n_plugged}")
 
     def plug_share(self) -> None:
         """Plug the share in and mount it."""
@@ -176,17 +157,14 @@ class PluggedIn(Shares):
         self.guest.qmp("device_add", driver="vhost-user-fs-pci", id="share", chardev="share",
                        tag="shared", bus="shareport")
         self.addCleanup(self.unplug_share)
-        deadline = Deadline(LIMIT_S)
-        while self.guest.run("mount -t virtiofs shared /mnt")[0]:
-            deadline.check(f"the share in the guest: {self.states()}")
+        until(lambda: not self.guest.run("mount -t virtiofs shared /mnt")[0],
+              lambda: f"the share in the guest: {self.states()}", LIMIT_S)
 
     def unplug_share(self) -> None:
         """Unplug the share."""
         since = self.guest.n_events()
         self.guest.qmp("device_del", id="share")
-        while self.guest.wait_event("DEVICE_DELETED", since, LIMIT_S)["data"].get(
-                "device") != "share":
-            since += 1
+        self.guest.wait_deleted(since, "share")
         self.guest.qmp("chardev-remove", id="share")
 
     def plug_and_use(self, *plugs) -> None:
@@ -194,38 +172,38 @@ class PluggedIn(Shares):
         for plug in plugs:
             plug()
         self.use_both()
-        self.unplug_ours()
-        self.plug_ours()
+        self.unplug()
+        self.plug()
         self.use_both()
-        self.unplug_ours()
+        self.unplug()
 
     def test_ours_then_share(self):
         """virtiofs was registered first."""
         self.load(VIRTIOFS, OKL4FS)
-        self.plug_and_use(self.plug_ours, self.plug_share)
+        self.plug_and_use(self.plug, self.plug_share)
 
     def test_share_then_ours(self):
         """virtiofs was registered first."""
         self.load(VIRTIOFS, OKL4FS)
-        self.plug_and_use(self.plug_share, self.plug_ours)
+        self.plug_and_use(self.plug_share, self.plug)
 
     def test_our_driver_first(self):
         """The share comes first, to a driver that is there second (unless it is built in)."""
         self.load(OKL4FS, VIRTIOFS)
-        self.plug_and_use(self.plug_share, self.plug_ours)
+        self.plug_and_use(self.plug_share, self.plug)
 
     def test_repair_after_a_kill(self):
         """What docs/qemu.md prescribes, with virtiofs there first."""
         self.load(VIRTIOFS, OKL4FS)
-        self.plug_ours()
+        self.plug()
         self.guest.check("okl4test seq /okl4/echo records=100", LIMIT_S)
         self.daemon.kill()
-        self.unplug_ours()
+        self.unplug()
         self.daemon.restart()
-        self.plug_ours()
+        self.plug()
         self.guest.check("okl4test seq /okl4/echo records=100", LIMIT_S)
         self.assertEqual(self.states(), ["okl4fs 0x0000000f"])
-        self.unplug_ours()
+        self.unplug()
 
 
 if __name__ == "__main__":

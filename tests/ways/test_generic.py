@@ -9,14 +9,12 @@ import subprocess
 import unittest
 from pathlib import Path
 
-from vm import Deadline, Process, guest_config
-from vm.base import VmTest, echo, listens
+from vm import Process, guest_config, until
+from vm.base import HotPlugged, VmTest, echo, listens
 from vm.hostend import HostTool, moved
 
-ENDLESS = "records=1000000000 progress=500"
 
-
-class Generic(VmTest):
+class Generic(HotPlugged):
     """A guest into which the device is hot-plugged."""
 
     @classmethod
@@ -26,31 +24,18 @@ class Generic(VmTest):
         cls.start_daemon([guest_config("vm", cls.socket, {
             "echo": echo(), "quiet": echo(), "out": listens(cls.scratch / "out.sock")})])
         cls.guest = cls.start_guest(None, hotplug=True, way="generic")
-        cls.chardev = 0
         cls.plug()
-
-    @classmethod
-    def plug(cls) -> None:
-        """Attach the guest to the daemon, and wait until the driver offers its channels."""
-        cls.chardev += 1
-        cls.guest.plug(cls.socket, f"c{cls.chardev}")
-        deadline = Deadline(60)
-        while cls.guest.run("rm -f /okl4/echo; mkfifo /okl4/echo")[0]:
-            deadline.check("the device in the guest")
 
     def test_stopped_daemon(self):
         """The driver takes the daemon for dead but waits; the stream then goes on by itself."""
-        command = self.guest.spawn("okl4test seq /okl4/echo records=20000 progress=500")
-        command.wait_output("progress 1000.", 60)
+        command = self.start_seq(records=20000)
         since = len(self.guest.console())
         self.daemon.signal(signal.SIGSTOP)
         try:
             self.guest.wait_console("the host does not answer; waiting for it", 60, since)
         finally:
             self.daemon.signal(signal.SIGCONT)
-        status, output = command.wait(120)
-        self.assertEqual(status, 0, output[-500:])
-        self.assertIn("records 20000 ", output)
+        self.assertIn("records 20000 ", self.ends_well(command, 120))
 
     def test_killed_daemon(self):
         """The guest lives on. After the device is unplugged and plugged in again, it finds the new
@@ -58,23 +43,19 @@ class Generic(VmTest):
         self.guest.check("mkfifo /okl4/quiet /okl4/out; "
                          "okl4test stream /okl4/out write=1M seed=4", 60)
         reader = self.guest.spawn("cat /okl4/quiet")
-        writer = self.guest.spawn(f"okl4test seq /okl4/echo {ENDLESS}")
-        writer.wait_output("progress 1000.", 60)
+        writer = self.start_seq()
         since = len(self.guest.console())
         self.daemon.kill()
         self.guest.wait_console("the host does not answer; waiting for it", 60, since)
         self.assertFalse(reader.done() or writer.done())
         self.daemon.start()  # this alone changes nothing: QEMU does not connect again
-        self.guest.unplug(f"c{self.chardev}")
-        for command in (reader, writer):
-            status, output = command.wait(60)
-            self.assertNotEqual(status, 0, output)
-            self.assertRegex(output.lower(), "i/o error|input/output error")
+        self.unplug()
+        self.cut_off(reader)
+        self.cut_off(writer)
         self.plug()
         self.guest.check("okl4test seq /okl4/echo records=2000", 60)
-        status, output = HostTool(self.scratch, "stream", f"unix:{self.scratch}/out.sock",
-                                  "read=eof", "seed=4").wait(60)
-        self.assertEqual(status, 0, output)
+        output = self.ends_well(HostTool(self.scratch, "stream", f"unix:{self.scratch}/out.sock",
+                                         "read=eof", "seed=4"))
         self.assertEqual(moved(output)["read"][0], 1 << 20)
 
 
@@ -89,28 +70,24 @@ class Foreign(VmTest):
                                     f"addr.type=unix,addr.path={socket}"],
                        stdin=subprocess.DEVNULL)
         self._stack.callback(disk.kill)
-        deadline = Deadline(20)
-        while not socket.exists():
-            deadline.check("the socket of qemu-storage-daemon")
+        until(socket.exists, "the socket of qemu-storage-daemon", 20)
 
     def test_it_is_let_go(self):
         """Its first answer is not ours, so the driver lets it go. Our device comes later."""
         foreign, ours = self.scratch / "foreign.sock", self.scratch / "vm.sock"
         self.start_disk(foreign)
         self.start_daemon([guest_config("vm", ours, {"echo": echo()})])
-        guest = self.start_guest(None, hotplug=True, way="generic")
+        guest = type(self).guest = self.start_guest(None, hotplug=True, way="generic")
         guest.plug(foreign, "foreign")
         guest.wait_console("released: its first answer", 60)
-        deadline = Deadline(60)
-        while guest.run("ls -d /sys/bus/virtio/drivers/okl4fs/virtio*")[0] == 0:
-            deadline.check("the driver to let the device go")
+        until(lambda: guest.run("ls -d /sys/bus/virtio/drivers/okl4fs/virtio*")[0] != 0,
+              "the driver to let the device go", 60)
         self.assertEqual(guest.check("grep -l 0x0026 /sys/bus/virtio/devices/*/device | "
                                      "xargs dirname | sed 's:$:/status:' | xargs cat"),
                          "0x00000001\n")
         guest.unplug("foreign")
         guest.plug(ours, "ours")
-        while guest.run("rm -f /okl4/echo; mkfifo /okl4/echo")[0]:
-            deadline.check("our device in the guest")
+        self.wait_offered()
         guest.check("okl4test seq /okl4/echo records=1000", 60)
 
 

@@ -31,13 +31,10 @@ class NewQemu(VmTest):
 
     def test_killed_daemon(self):
         """It recovers by itself, as on the old QEMU."""
-        command = self.guest.spawn("okl4test seq /okl4/echo records=20000 progress=500")
-        command.wait_output("progress 1000.", 60)
+        command = self.start_seq(records=20000)
         self.daemon.kill()
         self.daemon.start()
-        status, output = command.wait(150)
-        self.assertEqual(status, 0, output[-500:])
-        self.assertIn("records 20000 ", output)
+        self.assertIn("records 20000 ", self.ends_well(command, 150))
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ static void *churn(void *arg)
 	return NULL;
 }
 
-int cmd_churn(char **argv)
+COMMAND(churn, "NODE [threads=N] [rounds=N]")
 {
 	size_t n = (size_t)parse_bytes(argument(argv, "threads", "8"));
 	static struct churner churners[MAX_THREADS];

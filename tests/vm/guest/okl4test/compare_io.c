@@ -1,212 +1,97 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * compare_io.c - scenarios: opening, reading and writing
+ * compare_io.c - scenarios: opening, reading, writing, and readiness
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/select.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "compare.h"
+#include "rows.h"
 
 static char buf[1U << 17];
 
-static void open_rdonly_alone(struct side *s)
+/* Opening */
+
+SCENARIO_STEPS(open_rdonly_alone, "try open r");
+SCENARIO_STEPS(open_wronly_alone, "try open w");
+SCENARIO_STEPS(open_rdonly_nonblock_alone, "try open rn");
+SCENARIO_STEPS(open_wronly_nonblock_alone, "try open wn");
+SCENARIO_STEPS(open_rdwr_alone, "try open b; try open bn");
+
+SCENARIO(open_flags)
 {
-	say_open(s, O_RDONLY);
+	static const int flags[] = { O_RDWR | O_TRUNC | O_APPEND, O_RDWR | O_DIRECT,
+				     O_RDWR | O_CREAT, O_RDWR | O_CREAT | O_EXCL,
+				     O_RDONLY | O_DIRECTORY };
+
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
+		say(r, "%s", open(r->path, flags[i]) < 0 ? strerrorname_np(errno) : "opens");
 }
 
-static void open_wronly_alone(struct side *s)
-{
-	say_open(s, O_WRONLY);
-}
+/* Reading */
 
-static void open_rdonly_nonblock_alone(struct side *s)
-{
-	say_open(s, O_RDONLY | O_NONBLOCK);
-}
+SCENARIO_STEPS(read_before_first_writer, "open rn; read rn 10");
+SCENARIO_STEPS(read_empty, "open r; connect; read r 0; try read r 10");
+SCENARIO_STEPS(read_empty_nonblock, "open rn; connect; read rn 10");
+SCENARIO_STEPS(read_end, "open r; connect; send 10; leave; "
+			 "try read r 100; try read r 100; try read r 100");
+SCENARIO_STEPS(read_after_end, "open r; connect; leave; try read r 100; connect; try read r 100");
+SCENARIO_STEPS(read_end_twice_opened,
+	       "open r; connect; leave; try read r 100; close r; open rn; try read rn 100");
+SCENARIO_STEPS(bytes_outlive_openers,
+	       "open rn; connect; send 10; leave; close rn; open rn; read rn 100");
+SCENARIO_STEPS(wrong_direction, "open r; connect; open w; write r 1; read w 1");
+SCENARIO_STEPS(read_interrupted,
+	       "open r; connect; catch USR1; start read r 10; signal; joined; caught");
 
-static void open_wronly_nonblock_alone(struct side *s)
-{
-	say_open(s, O_WRONLY | O_NONBLOCK);
-}
-
-static void open_rdwr_alone(struct side *s)
-{
-	say_open(s, O_RDWR);
-	say_open(s, O_RDWR | O_NONBLOCK);
-}
-
-static void open_flags(struct side *s)
-{
-	say_open(s, O_RDWR | O_TRUNC | O_APPEND);
-	say_open(s, O_RDWR | O_DIRECT);
-	say_open(s, O_RDWR | O_CREAT);
-	say_open(s, O_RDWR | O_CREAT | O_EXCL);
-	say_open(s, O_RDONLY | O_DIRECTORY);
-}
-
-static void read_before_first_writer(struct side *s)
-{
-	say_result(s, read(node_open(s, O_RDONLY | O_NONBLOCK), buf, 10));
-}
-
-static void read_empty(struct side *s)
-{
-	int fd = node_open(s, O_RDONLY);
-
-	peer_join(s);
-	say_result(s, read(fd, buf, 0));
-	say_read(s, fd, 10);
-}
-
-static void read_empty_nonblock(struct side *s)
-{
-	int fd = node_open(s, O_RDONLY | O_NONBLOCK);
-
-	peer_join(s);
-	say_result(s, read(fd, buf, 10));
-}
-
-static void read_what_is_there(struct side *s)
+SCENARIO(read_what_is_there)
 {
 	struct iovec iov[2] = { { buf, 20 }, { buf + 100, 5000 } };
-	int fd = node_open(s, O_RDONLY);
+	int fd = row_open(r, "r; connect; send 100; read r 60");
 
-	peer_join(s);
-	peer_send(s, 100);
-	say_result(s, read(fd, buf, 60));
-	say_result(s, readv(fd, iov, 2));
+	say_result(r, readv(fd, iov, 2));
 }
 
-static void read_end(struct side *s)
-{
-	int fd = node_open(s, O_RDONLY);
-
-	peer_join(s);
-	peer_send(s, 10);
-	peer_leave(s);
-	say_read(s, fd, 100);
-	say_read(s, fd, 100);
-	say_read(s, fd, 100);
-}
-
-static void read_after_end(struct side *s)
-{
-	int fd = node_open(s, O_RDONLY);
-
-	peer_join(s);
-	peer_leave(s);
-	say_read(s, fd, 100);
-	peer_join(s);
-	say_read(s, fd, 100);
-}
-
-static void read_end_twice_opened(struct side *s)
-{
-	int fd = node_open(s, O_RDONLY);
-
-	peer_join(s);
-	peer_leave(s);
-	say_read(s, fd, 100);
-	close(fd);
-	fd = node_open(s, O_RDONLY | O_NONBLOCK);
-	say_read(s, fd, 100);
-}
-
-static void bytes_outlive_openers(struct side *s)
-{
-	int fd = node_open(s, O_RDONLY | O_NONBLOCK);
-
-	peer_join(s);
-	peer_send(s, 10);
-	peer_leave(s);
-	close(fd);
-	fd = node_open(s, O_RDONLY | O_NONBLOCK);
-	say_result(s, read(fd, buf, 100));
-}
-
-static void wrong_direction(struct side *s)
-{
-	int rx = node_open(s, O_RDONLY), tx;
-
-	peer_join(s);
-	tx = node_open(s, O_WRONLY);
-	say_result(s, write(rx, buf, 1));
-	say_result(s, read(tx, buf, 1));
-}
-
-static void bad_address(struct side *s)
+SCENARIO(bad_address)
 {
 	void *nowhere = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	int rx = node_open(s, O_RDONLY), tx;
+	int rx = row_open(r, "r; connect"), tx;
 
-	peer_join(s);
-	tx = node_open(s, O_WRONLY);
-	say_result(s, write(tx, nowhere, 1));
-	peer_send(s, 10);
-	say_result(s, read(rx, nowhere, 1));
-	say_result(s, read(rx, buf, 100));
+	tx = row_open(r, "w");
+	say_result(r, write(tx, nowhere, 1));
+	steps(r, "send 10");
+	say_result(r, read(rx, nowhere, 1));
+	steps(r, "read r 100");
 }
 
-static void write_and_take(struct side *s)
+/* Writing */
+
+SCENARIO_STEPS(write_no_reader, "catch PIPE; open w; connect; leave; write w 0; write w 1; caught; "
+				"write w 128K; caught");
+SCENARIO_STEPS(write_after_return, "open w; connect; leave; write w 1; connect; write w 1");
+SCENARIO_STEPS(write_full, "open w; idle; write w 64K; try write w 1");
+SCENARIO_STEPS(write_full_nonblock, "open wn; idle; write wn 128K; write wn 1; write wn 128K");
+SCENARIO_STEPS(rdwr_own_bytes, "open bn; idle; write bn 5; read bn 5");
+SCENARIO_STEPS(rdwr_peer_gone, "open bn; connect; leave; read bn 5; write bn 5");
+SCENARIO_STEPS(write_interrupted, "open w; idle; catch USR1; start write w 128K; signal; joined; "
+				  "caught; catch USR1; start write w 10; signal; joined; caught");
+
+SCENARIO(write_and_take)
 {
 	struct iovec iov[2] = { { buf, 20 }, { buf + 100, 5000 } };
-	int fd = node_open(s, O_WRONLY);
+	int fd = row_open(r, "w; connect; write w 100");
 
-	peer_join(s);
-	say_result(s, write(fd, buf, 100));
-	say_result(s, writev(fd, iov, 2));
-	say_result(s, write(fd, buf, 0));
-	peer_take(s, 5120);
-}
-
-static void write_no_reader(struct side *s)
-{
-	volatile int *caught = catch_signal(SIGPIPE);
-	int fd = node_open(s, O_WRONLY);
-
-	peer_join(s);
-	peer_leave(s);
-	say_result(s, write(fd, buf, 0));
-	say_result(s, write(fd, buf, 1));
-	say(s, "%d", *caught);
-	say_result(s, write(fd, buf, sizeof(buf)));
-	say(s, "%d", *caught);
-}
-
-static void write_after_return(struct side *s)
-{
-	int fd = node_open(s, O_WRONLY);
-
-	signal(SIGPIPE, SIG_IGN);
-	peer_join(s);
-	peer_leave(s);
-	say_result(s, write(fd, buf, 1));
-	peer_join(s);
-	say_result(s, write(fd, buf, 1));
-}
-
-static void write_full(struct side *s)
-{
-	int fd = node_open(s, O_WRONLY);
-
-	peer_idle(s);
-	say_result(s, write(fd, buf, ROW_RING_BYTES));
-	say_write(s, fd, 1);
-}
-
-static void write_full_nonblock(struct side *s)
-{
-	int fd = node_open(s, O_WRONLY | O_NONBLOCK);
-
-	peer_idle(s);
-	say_result(s, write(fd, buf, sizeof(buf)));
-	say_result(s, write(fd, buf, 1));
-	say_result(s, write(fd, buf, sizeof(buf)));
+	say_result(r, writev(fd, iov, 2));
+	steps(r, "write w 0; skip 5120");
 }
 
 /* fill_but() - fill the ring up to @room bytes */
@@ -218,116 +103,130 @@ static void fill_but(int fd, size_t room)
 	write_all(fd, buf, ROW_RING_BYTES - room - pages);
 }
 
-static void write_atomic_no_room(struct side *s)
+SCENARIO(write_atomic_no_room)
 {
-	int fd = node_open(s, O_WRONLY | O_NONBLOCK);
+	int fd = row_open(r, "wn; idle");
 
-	peer_idle(s);
 	fill_but(fd, PIPE_BUF - 1);
-	say_result(s, write(fd, buf, PIPE_BUF));
-	say_result(s, write(fd, buf, PIPE_BUF - 1));
+	steps(r, "write wn 4096; write wn 4095");
 }
 
-static void write_partial_room(struct side *s)
+SCENARIO(write_partial_room)
 {
-	int fd = node_open(s, O_WRONLY | O_NONBLOCK);
+	int fd = row_open(r, "wn; idle");
 
-	peer_idle(s);
 	fill_but(fd, 100);
-	say_result(s, write(fd, buf, PIPE_BUF + 1));
+	steps(r, "write wn 4097");
 }
 
-static void write_capacity_in_pieces(struct side *s)
+SCENARIO(write_capacity_in_pieces)
 {
-	int fd = node_open(s, O_WRONLY | O_NONBLOCK);
+	int fd = row_open(r, "wn; idle");
 	unsigned int n = 0;
 
-	peer_idle(s);
 	while (write(fd, buf, 3000) == 3000)
 		n++;
-	say(s, "%u", n);
-	say_result(s, -1);
+	say(r, "%u", n);
+	say_result(r, -1);
 }
 
-static void rdwr_own_bytes(struct side *s)
+/* Readiness */
+
+SCENARIO(poll_before_first_writer)
 {
-	int fd = node_open(s, O_RDWR | O_NONBLOCK);
+	int fd = open(r->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 
-	peer_idle(s);
-	say_result(s, write(fd, buf, 5));
-	say_result(s, read(fd, buf, 5));
+	say(r, "%#x", (unsigned int)poll_now(fd, POLLIN | POLLOUT));
 }
 
-static void rdwr_peer_gone(struct side *s)
+SCENARIO_STEPS(poll_reader, "open r; connect; poll r; send 10; poll r; read r 10; poll r");
+SCENARIO_STEPS(poll_reader_end, "open r; connect; send 10; leave; poll r; read r 10; poll r; "
+				"read r 10; poll r; connect; poll r");
+SCENARIO_STEPS(poll_writer, "open wn; idle; poll wn; write wn 128K; poll wn");
+/* A full one is writable again once there is room for an atomic write, not earlier */
+SCENARIO_STEPS(poll_writer_room, "open wn; idle; write wn 60K; poll wn; write wn 1; poll wn");
+SCENARIO_STEPS(poll_writer_end, "open w; connect; leave; poll w; connect; poll w");
+SCENARIO_STEPS(poll_rdwr, "open b; poll b; connect; poll b; send 10; poll b");
+SCENARIO_STEPS(poll_rdwr_peer_gone, "open b; connect; leave; poll b");
+
+SCENARIO(select_reader)
 {
-	int fd = node_open(s, O_RDWR | O_NONBLOCK);
+	int fd = row_open(r, "r; connect; leave");
+	struct timeval none = { 0 };
+	fd_set in, except;
 
-	signal(SIGPIPE, SIG_IGN);
-	peer_join(s);
-	peer_leave(s);
-	say_result(s, read(fd, buf, 5));
-	say_result(s, write(fd, buf, 5));
+	FD_ZERO(&in);
+	FD_ZERO(&except);
+	FD_SET(fd, &in);
+	FD_SET(fd, &except);
+	say_result(r, select(fd + 1, &in, NULL, &except, &none));
+	say(r, "%d %d", FD_ISSET(fd, &in) != 0, FD_ISSET(fd, &except) != 0);
 }
 
-/* interrupted() - what a blocked call returns after a signal */
-static void interrupted(struct side *s, bool writes, int fd, size_t bytes)
+SCENARIO(edge_drained)
 {
-	volatile int *caught = catch_signal(SIGUSR1);
-	struct async a;
+	int fd = row_open(r, "rn; connect"), ep;
 
-	async_start(&a, writes, fd, buf, bytes);
-	async_wait_blocked(&a);
-	pthread_kill(a.thread, SIGUSR1);
-	async_join(&a);
-	say_result(s, a.result);
-	say(s, "%d", *caught);
+	ep = epoll_edge(fd, EPOLLIN);
+	say(r, "%d", edge_now(ep));
+	for (unsigned int i = 0; i < 3; i++) {
+		steps(r, "send 10");
+		wait_edge(ep, 10 * i);
+		steps(r, "read rn 100; read rn 100");
+		say(r, "%d", edge_now(ep));
+	}
 }
 
-static void read_interrupted(struct side *s)
+/* There may be a few edges in any case: the driver wakes long waits now and then */
+SCENARIO(edge_not_drained)
 {
-	int fd = node_open(s, O_RDONLY);
+	int fd = row_open(r, "rn; connect"), ep, n_edges = 0;
 
-	peer_join(s);
-	interrupted(s, false, fd, 10);
+	ep = epoll_edge(fd, EPOLLIN);
+	steps(r, "send 10");
+	wait_edge(ep, 0);
+	for (unsigned int i = 0; i < 20; i++) {
+		steps(r, "send 10");
+		n_edges += edge_now(ep);
+	}
+	say(r, n_edges == 20 ? "each" : "few");
 }
 
-static void write_interrupted(struct side *s)
+/* say_readable() - what FIONREAD says */
+static void say_readable(struct row *r, int fd)
 {
-	int fd = node_open(s, O_WRONLY);
+	int n = -1;
 
-	peer_idle(s);
-	interrupted(s, true, fd, sizeof(buf));
-	interrupted(s, true, fd, 10);
+	say_result(r, ioctl(fd, FIONREAD, &n));
+	say(r, "%d", n);
 }
 
-const struct scenario scenarios_io[] = {
-	{ "open_rdonly_alone", open_rdonly_alone },
-	{ "open_wronly_alone", open_wronly_alone },
-	{ "open_rdonly_nonblock_alone", open_rdonly_nonblock_alone },
-	{ "open_wronly_nonblock_alone", open_wronly_nonblock_alone },
-	{ "open_rdwr_alone", open_rdwr_alone },
-	{ "open_flags", open_flags },
-	{ "read_before_first_writer", read_before_first_writer },
-	{ "read_empty", read_empty },
-	{ "read_empty_nonblock", read_empty_nonblock },
-	{ "read_what_is_there", read_what_is_there },
-	{ "read_end", read_end },
-	{ "read_after_end", read_after_end },
-	{ "read_end_twice_opened", read_end_twice_opened },
-	{ "bytes_outlive_openers", bytes_outlive_openers },
-	{ "wrong_direction", wrong_direction },
-	{ "bad_address", bad_address },
-	{ "write_and_take", write_and_take },
-	{ "write_no_reader", write_no_reader },
-	{ "write_after_return", write_after_return },
-	{ "write_full", write_full },
-	{ "write_full_nonblock", write_full_nonblock },
-	{ "write_atomic_no_room", write_atomic_no_room },
-	{ "write_partial_room", write_partial_room },
-	{ "write_capacity_in_pieces", write_capacity_in_pieces },
-	{ "rdwr_own_bytes", rdwr_own_bytes },
-	{ "rdwr_peer_gone", rdwr_peer_gone },
-	{ "read_interrupted", read_interrupted },
-	{ "write_interrupted", write_interrupted },
-	{ NULL, NULL },
-};
+SCENARIO(fionread)
+{
+	int fd = row_open(r, "r; connect");
+
+	say_readable(r, fd);
+	steps(r, "send 100");
+	say_readable(r, fd);
+}
+
+SCENARIO(fionread_of_writer)
+{
+	int fd = row_open(r, "w; idle; write w 100");
+
+	say_readable(r, fd);
+}
+
+SCENARIO(sigio)
+{
+	volatile int *caught = catch_signal(SIGIO, 0);
+	int fd = row_open(r, "rn; connect");
+
+	expect(fcntl(fd, F_SETOWN, getpid()) == 0, "F_SETOWN: %m");
+	say_result(r, fcntl(fd, F_SETFL, O_ASYNC | O_NONBLOCK));
+	steps(r, "send 10");
+	while (!*caught)
+		sched_yield(); /* ends by alarm(2) */
+	steps(r, "read rn 100");
+	say_result(r, fcntl(fd, F_GETFL) & O_ASYNC ? 1 : 0);
+}

@@ -224,9 +224,7 @@ static void pester(void)
 /* start() - start the members of a crowd */
 static void start(struct crowd *c, uint32_t n_readers)
 {
-	expect(mkfifo(c->path, 0600) == 0 || errno == EEXIST, "%s: %m", c->path);
-	c->fd = open(c->path, O_RDWR | O_CLOEXEC);
-	expect(c->fd >= 0, "%s: %m", c->path);
+	c->fd = open_node(c->path, O_RDWR);
 	for (uint32_t i = 0; i < c->n_writers + n_readers; i++) {
 		struct member *m = &members[n_members++];
 		bool writes = i < c->n_writers;
@@ -239,7 +237,7 @@ static void start(struct crowd *c, uint32_t n_readers)
 	}
 }
 
-int cmd_crowd(char **argv)
+COMMAND(crowd, "NODE... [writers=N] [readers=N] [records=N] [progress=N]")
 {
 	uint32_t n_writers = (uint32_t)parse_bytes(argument(argv, "writers", "4"));
 	uint32_t n_readers = (uint32_t)parse_bytes(argument(argv, "readers", "4"));

@@ -20,10 +20,8 @@
 static const char *const sentences[OKL4_STATUS_END] = { OKL4_STATUS_LIST(SENTENCE) };
 static const char *const names[OKL4_STATUS_END] = { OKL4_STATUS_LIST(NAME) };
 
-static const struct evil_entry *const tables[] = { evil_shm, evil_header_fields, evil_requests,
-						   evil_rings };
-
-#define N_TABLES (sizeof(tables) / sizeof(tables[0]))
+/* The linker makes these names of the section's */
+extern const struct evil_entry *const __start_evil[], *const __stop_evil[];
 
 void evil_refused(int status, enum okl4_status wanted)
 {
@@ -43,7 +41,6 @@ void evil_channel_fails(struct evil_dev *dev, enum okl4_status wanted)
 static void still_works(struct evil_dev *dev)
 {
 	struct okl4_pipe_shm *fwd, *bwd;
-	uint64_t end = now_ns() + 10000000000ULL;
 
 	evil_reset(dev);
 	evil_attach(dev);
@@ -55,39 +52,28 @@ static void still_works(struct evil_dev *dev)
 	fwd->producer.phase = 1;
 	__atomic_store_n(&fwd->producer.head, 1, __ATOMIC_RELEASE);
 	evil_ring(dev);
-	while (__atomic_load_n(&bwd->producer.head, __ATOMIC_ACQUIRE) != 1)
-		expect(now_ns() < end, "the device no longer works: no echo");
+	evil_wait_echo(dev, 1);
 	expect(dev->arena[ARENA_BWD] == 0x42, "the echo is wrong");
 }
 
-/* list_evil() - print the names of all kinds */
-static int list_evil(void)
-{
-	for (size_t i = 0; i < N_TABLES; i++) {
-		for (const struct evil_entry *entry = tables[i]; entry->name; entry++)
-			puts(entry->name);
-	}
-	return 0;
-}
-
-int cmd_evil(char **argv)
+COMMAND(evil, "list | NAME [channel=ID]")
 {
 	static struct evil_dev dev;
+	bool list = strcmp(argv[0], "list") == 0;
 
-	if (strcmp(argv[0], "list") == 0)
-		return list_evil();
 	dev.channel = (uint32_t)parse_bytes(argument(argv, "channel", "0"));
 	dev.random = parse_bytes(argument(argv, "seed", "1"));
-	for (size_t i = 0; i < N_TABLES; i++) {
-		for (const struct evil_entry *entry = tables[i]; entry->name; entry++) {
-			if (strcmp(entry->name, argv[0]) != 0)
-				continue;
-			evil_open(&dev);
-			entry->run(&dev);
-			still_works(&dev);
-			printf("ok %s\n", entry->name);
-			return 0;
-		}
+	for (const struct evil_entry *const *at = __start_evil; at < __stop_evil; at++) {
+		if (list)
+			puts((*at)->name);
+		if (strcmp((*at)->name, argv[0]) != 0)
+			continue;
+		evil_open(&dev);
+		(*at)->run(&dev);
+		still_works(&dev);
+		printf("ok %s\n", argv[0]);
+		return 0;
 	}
-	fail("no such kind of evil: %s", argv[0]);
+	expect(list, "no such kind of evil: %s", argv[0]);
+	return 0;
 }

@@ -8,7 +8,7 @@
 #include "evildev.h"
 
 /**
- * struct evil_entry - a kind in a table; a table ends with a NULL name
+ * struct evil_entry - a kind
  * @name: what it is called
  * @run: does it to a fresh device; ends the program if the host does not answer as it must
  */
@@ -17,7 +17,13 @@ struct evil_entry {
 	void (*run)(struct evil_dev *dev);
 };
 
-extern const struct evil_entry evil_shm[], evil_header_fields[], evil_requests[], evil_rings[];
+/* A kind, which the linker gathers with those of other files */
+#define EVIL(name_)                                                       \
+	static void name_(struct evil_dev *dev);                          \
+	static const struct evil_entry entry_##name_ = { #name_, name_ }; \
+	static const struct evil_entry *const at_##name_                  \
+		__attribute__((used, section("evil"))) = &entry_##name_;  \
+	static void name_(struct evil_dev *dev)
 
 /** evil_refused() - the status is the wanted one, or the program fails */
 void evil_refused(int status, enum okl4_status wanted);

@@ -227,6 +227,14 @@ void evil_ring(struct evil_dev *dev)
 	evil_kick(dev, 1);
 }
 
+void evil_wait_echo(struct evil_dev *dev, uint64_t bytes)
+{
+	uint64_t end = now_ns() + ANSWER_MS * 1000000ULL;
+
+	while (__atomic_load_n(&evil_pipe(dev, 1)->producer.head, __ATOMIC_ACQUIRE) != bytes)
+		expect(now_ns() < end, "the echo does not move to %llu", (unsigned long long)bytes);
+}
+
 int evil_wait_failed(struct evil_dev *dev)
 {
 	struct evil_vq *vq = &dev->vq[1];

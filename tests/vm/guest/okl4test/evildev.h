@@ -119,6 +119,9 @@ struct okl4_pipe_shm *evil_pipe(struct evil_dev *dev, unsigned int way);
 /** evil_ring() - ring the channel's bell */
 void evil_ring(struct evil_dev *dev);
 
+/** evil_wait_echo() - wait until the channel's echo has written so many bytes */
+void evil_wait_echo(struct evil_dev *dev, uint64_t bytes);
+
 /** evil_wait_failed() - wait for CHANNEL_FAILED of our channel; Return: its status */
 int evil_wait_failed(struct evil_dev *dev);
 

@@ -54,7 +54,7 @@ static bool try(const char *path, unsigned int n, bool *injected)
 	return fd < 0;
 }
 
-int cmd_failing(char **argv)
+COMMAND(failing, "NODE")
 {
 	bool injected = true;
 	unsigned int n, failed = 0;

@@ -28,23 +28,10 @@ static void hear(const char *word)
 	expect(!strcmp(line, word), "\"%s\", not \"%s\"", line, word);
 }
 
-/* open_node() - open for both ways, or fail */
-static int open_node(const char *path, int flags)
+/* poll_forever() - poll(2) for an event that does not come */
+static long poll_forever(struct async *a)
 {
-	int fd = open(path, O_RDWR | flags);
-
-	expect(fd >= 0, "%s: %m", path);
-	return fd;
-}
-
-/* poll_forever() - in a thread: poll(2) for an event that does not come */
-static void *poll_forever(void *arg)
-{
-	struct pollfd p = { .fd = *(int *)arg, .events = POLLIN };
-
-	expect(poll(&p, 1, LIMIT_SECONDS * 1000) == 1, "poll: nobody woke it");
-	expect(p.revents == (POLLHUP | POLLERR), "poll: 0x%x", p.revents);
-	return NULL;
+	return wait_poll(a->fd, POLLIN);
 }
 
 /* nothing_goes() - what the calls on a drained file of a removed channel say */
@@ -93,10 +80,10 @@ static void round_trip(int fd)
 	expect(!memcmp(sent, got, sizeof(got)), "\"%s\" came back", got);
 }
 
-int cmd_gone(char **argv)
+COMMAND(gone, "NODE")
 {
 	char bytes[LEFT], got[2 * LEFT];
-	int fd = open_node(argv[0], 0), there = 0;
+	int fd = open_node(argv[0], O_RDWR), there = 0;
 	int others[] = { open(argv[0], O_RDONLY), open(argv[0], O_WRONLY) };
 	int neither = open(argv[0], 3 | O_CLOEXEC), neither_errno = errno;
 	uint64_t end = now_ns() + LIMIT_SECONDS * 1000000000ULL;
@@ -123,30 +110,30 @@ int cmd_gone(char **argv)
 	puts("gone");
 	hear("added");
 	round_trip(fd);
-	round_trip(open_node(argv[0], 0));
+	round_trip(open_node(argv[0], O_RDWR));
 	puts("ok");
 	return 0;
 }
 
-int cmd_gone_asleep(char **argv)
+COMMAND(gone_asleep, "NODE")
 {
 	static char much[1 << 20];
-	struct async reader, writer;
-	pthread_t poller;
-	int fd = open_node(argv[0], 0), fd2 = open_node(argv[0], 0);
+	struct async reader, writer, poller = { .call = poll_forever };
+	int fd = open_node(argv[0], O_RDWR), fd2 = open_node(argv[0], O_RDWR);
 	char byte;
 
-	expect(!pthread_create(&poller, NULL, poll_forever, &fd), "thread");
+	poller.fd = fd;
+	async_run(&poller);
 	async_start(&reader, false, fd, &byte, 1);
 	async_start(&writer, true, fd2, much, sizeof(much));
 	async_wait_blocked(&reader);
 	async_wait_blocked(&writer);
 	puts("asleep");
-	expect(async_join(&reader) == -1 && errno == EIO, "reader: %zd (%m)", reader.result);
+	expect(async_join(&reader) == -1 && errno == EIO, "reader: %ld (%m)", reader.result);
 	/* As with a fifo, write(2) returns what it wrote before the end. */
-	expect(async_join(&writer) > 0 && writer.result < (ssize_t)sizeof(much), "writer: %zd",
+	expect(async_join(&writer) > 0 && writer.result < (long)sizeof(much), "writer: %ld",
 	       writer.result);
-	expect(!pthread_join(poller, NULL), "poller");
+	expect(async_join(&poller) == (POLLHUP | POLLERR), "poll: %#lx", poller.result);
 	nothing_goes(argv[0], fd);
 	puts("ok");
 	return 0;

@@ -12,33 +12,8 @@
 
 #include "commands.h"
 
-struct command {
-	const char *name;
-	int (*run)(char **argv);
-	const char *usage;
-};
-
-static const struct command commands[] = {
-	{ "stream", cmd_stream,
-	  "TARGET [write=BYTES] [read=BYTES|eof] [seed=N] [read_seed=N] [piece=BYTES|random]\n"
-	  "\t\t[progress=BYTES] [corrupt=OFFSET]" },
-	{ "seq", cmd_seq, "TARGET records=N [max=BYTES] [seed=N] [progress=N]" },
-	{ "peer", cmd_peer, "TARGET" },
-	{ "row", cmd_row, "list | NAME [dir=/okl4]" },
-	{ "compare", cmd_compare, "list | all | NAME [dir=/okl4]" },
-	{ "sleepers", cmd_sleepers, "NODE drain=NODE [each=N]" },
-	{ "failing", cmd_failing, "NODE" },
-	{ "crowd", cmd_crowd, "NODE... [writers=N] [readers=N] [records=N] [progress=N]" },
-	{ "churn", cmd_churn, "NODE [threads=N] [rounds=N]" },
-	{ "faulting", cmd_faulting, "NODE" },
-	{ "evil", cmd_evil, "list | NAME [channel=ID]" },
-	{ "many", cmd_many, "FOLDER [bytes=BYTES]" },
-	{ "hold", cmd_hold, "FOLDER [but=NAME] [sleepers=yes]" },
-	{ "gone", cmd_gone, "NODE" },
-	{ "gone-asleep", cmd_gone_asleep, "NODE" },
-};
-
-#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+/* The linker makes these names of the section's */
+extern const struct command *const __start_commands[], *const __stop_commands[];
 
 const char *argument(char **argv, const char *key, const char *fallback)
 {
@@ -54,8 +29,8 @@ const char *argument(char **argv, const char *key, const char *fallback)
 /* usage() - print the usage text */
 static int usage(void)
 {
-	for (size_t i = 0; i < N_COMMANDS; i++)
-		fprintf(stderr, "okl4test %s %s\n", commands[i].name, commands[i].usage);
+	for (const struct command *const *at = __start_commands; at < __stop_commands; at++)
+		fprintf(stderr, "okl4test %s %s\n", (*at)->name, (*at)->usage);
 	return 2;
 }
 
@@ -65,9 +40,9 @@ int main(int argc, char **argv)
 		return usage();
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	signal(SIGPIPE, SIG_IGN);
-	for (size_t i = 0; i < N_COMMANDS; i++) {
-		if (strcmp(argv[1], commands[i].name) == 0)
-			return commands[i].run(argv + 2);
+	for (const struct command *const *at = __start_commands; at < __stop_commands; at++) {
+		if (strcmp(argv[1], (*at)->name) == 0)
+			return (*at)->run(argv + 2);
 	}
 	return usage();
 }

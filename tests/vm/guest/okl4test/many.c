@@ -101,7 +101,7 @@ static void receive_some(struct node *node)
 	expect(n < 0 && errno == EAGAIN, "read: %zd (%m)", n);
 }
 
-int cmd_many(char **argv)
+COMMAND(many, "FOLDER [bytes=BYTES]")
 {
 	uint64_t bytes = parse_bytes(argument(argv, "bytes", "10000"));
 	uint64_t end = now_ns() + 240 * 1000000000ULL;
@@ -145,7 +145,7 @@ static void *sleep_in(void *arg)
 	fail("read on an idle channel returned %zd (%m)", read(node->fd, &byte, 1));
 }
 
-int cmd_hold(char **argv)
+COMMAND(hold, "FOLDER [but=NAME] [sleepers=yes]")
 {
 	bool sleepers = !strcmp(argument(argv, "sleepers", "no"), "yes");
 	pthread_attr_t small;

@@ -18,30 +18,12 @@
 #include "pattern.h"
 #include "rows.h"
 
-/* The pattern between a row and its peer; tests/vm/fifo_peer.py makes the same bytes */
-#define ROW_SEED 7
-
-static const struct row_entry *const tables[] = {
-	rows_node,   rows_open,  rows_user,   rows_mount, rows_read,  rows_write,
-	rows_close,  rows_share, rows_signal, rows_poll,  rows_epoll, rows_io,
-	rows_splice, rows_uring, rows_call,   rows_fault,
-};
-
-#define N_TABLES (sizeof(tables) / sizeof(tables[0]))
+/* The linker makes these names of the section's */
+extern const struct row_entry *const __start_rows[], *const __stop_rows[];
 
 void row_make(struct row *r)
 {
 	expect(mkfifo(r->path, 0600) == 0 || errno == EEXIST, "mkfifo %s: %m", r->path);
-}
-
-int row_open(struct row *r, int flags)
-{
-	int fd;
-
-	row_make(r);
-	fd = open(r->path, flags | O_CLOEXEC);
-	expect(fd >= 0, "open %s with %#x: %m", r->path, (unsigned int)flags);
-	return fd;
 }
 
 const char *row_path(struct row *r, const char *channel)
@@ -49,7 +31,7 @@ const char *row_path(struct row *r, const char *channel)
 	static char path[256];
 
 	snprintf(path, sizeof(path), "%s/%s", r->dir, channel);
-	expect(mkfifo(path, 0600) == 0 || errno == EEXIST, "mkfifo %s: %m", path);
+	close(open_node(path, O_PATH));
 	return path;
 }
 
@@ -59,23 +41,15 @@ const char *row_path(struct row *r, const char *channel)
  */
 int row_open_echo(struct row *r, const char *channel)
 {
-	int fd = open(row_path(r, channel), O_RDWR | O_CLOEXEC);
+	int fd = open_node(row_path(r, channel), O_RDWR);
 	ssize_t n;
 	char c = 0;
 
-	expect(fd >= 0, "%s: %m", channel);
 	write_all(fd, &c, 1);
 	while ((n = read(fd, &c, 1)) == 0)
 		sched_yield();
 	expect(n == 1, "read returned %zd: %m", n);
 	return fd;
-}
-
-/* open_control() - the channel to the peer's director */
-static void open_control(struct row *r)
-{
-	r->control = open(row_path(r, "peer_ctl"), O_RDWR | O_CLOEXEC);
-	expect(r->control >= 0, "peer_ctl: %m");
 }
 
 /* read_line() - the next line of peer_ctl, without its end */
@@ -92,46 +66,22 @@ static void read_line(int fd, char *line, size_t size)
 	line[n] = '\0';
 }
 
-void peer(struct row *r, const char *fmt, ...)
+void peer(struct row *r, const char *command)
 {
 	static unsigned int n_commands;
 	char line[512], reply[512], tag[32];
-	size_t length;
-	va_list args;
+	int length;
 
 	if (r->control < 0)
-		open_control(r);
+		r->control = open_node(row_path(r, "peer_ctl"), O_RDWR);
 	/* The tag marks replies to a row that failed before this one. */
 	snprintf(tag, sizeof(tag), "%d.%u ", (int)getpid(), ++n_commands);
-	length = (size_t)snprintf(line, sizeof(line), "%s%s ", tag, r->name);
-	va_start(args, fmt);
-	vsnprintf(line + length, sizeof(line) - length - 1, fmt, args);
-	va_end(args);
-	length = strlen(line);
-	line[length] = '\n';
-	write_all(r->control, line, length + 1);
-	line[length] = '\0';
+	length = snprintf(line, sizeof(line), "%s%s %s\n", tag, r->name, command);
+	write_all(r->control, line, (size_t)length);
 	do {
 		read_line(r->control, reply, sizeof(reply));
 	} while (strncmp(reply, tag, strlen(tag)) != 0);
-	expect(strcmp(reply + strlen(tag), "ok") == 0, "peer: %s: %s", line, reply);
-}
-
-size_t fill_ring(int fd)
-{
-	static char zeros[65536];
-	size_t filled = 0;
-
-	set_nonblock(fd, true);
-	for (size_t piece = sizeof(zeros); piece; piece /= 2) {
-		ssize_t n;
-
-		while ((n = write(fd, zeros, piece)) > 0)
-			filled += (size_t)n;
-		expect(errno == EAGAIN, "filling the ring: %m");
-	}
-	set_nonblock(fd, false);
-	return filled;
+	expect(strcmp(reply + strlen(tag), "ok") == 0, "peer: %s: %s", command, reply);
 }
 
 void expect_pattern(const void *buf, uint64_t offset, size_t bytes)
@@ -150,30 +100,6 @@ void send_pattern(int fd, uint64_t offset, size_t bytes)
 	free(buf);
 }
 
-void expect_records(int fd, unsigned int count, size_t bytes)
-{
-	unsigned int n_read[ROW_WRITERS] = { 0 };
-	char record[PIPE_BUF];
-	int status;
-
-	expect(bytes <= sizeof(record), "records of %zu bytes may be torn", bytes);
-	for (unsigned int i = 0; i < ROW_WRITERS * count; i++) {
-		unsigned int who;
-
-		read_all(fd, record, bytes);
-		who = (unsigned int)(record[0] - 'A');
-		expect(who < ROW_WRITERS, "record %u begins with %#x", i, (unsigned int)record[0]);
-		for (size_t k = 1; k < bytes; k++)
-			expect(record[k] == record[0], "record %u is torn at byte %zu", i, k);
-		n_read[who]++;
-	}
-	for (unsigned int i = 0; i < ROW_WRITERS; i++) {
-		expect(wait(&status) > 0 && status == 0, "a writer ended with %#x",
-		       (unsigned int)status);
-		expect(n_read[i] == count, "writer %u: %u records came", i, n_read[i]);
-	}
-}
-
 static volatile int n_signals;
 
 static void count_signal(int number)
@@ -182,57 +108,51 @@ static void count_signal(int number)
 	n_signals++;
 }
 
-volatile int *catch_signal(int number)
+volatile int *catch_signal(int number, int flags)
 {
-	struct sigaction action = { .sa_handler = count_signal };
+	struct sigaction action = { .sa_handler = count_signal, .sa_flags = flags };
 
 	n_signals = 0;
 	expect(sigaction(number, &action, NULL) == 0, "sigaction: %m");
 	return &n_signals;
 }
 
-int in_child(void (*fn)(struct row *r), struct row *r)
+void interrupt(struct async *a)
 {
-	pid_t pid = fork();
+	int before = n_signals;
+
+	pthread_kill(a->thread, SIGUSR1);
+	while (n_signals == before)
+		sched_yield(); /* ends by alarm(2) */
+}
+
+bool in_child(void)
+{
+	pid_t pid = start_child();
 	int status;
 
-	expect(pid >= 0, "fork: %m");
-	if (pid == 0) {
-		alarm(LIMIT_SECONDS);
-		fn(r);
-		_exit(0);
-	}
-	expect(waitpid(pid, &status, 0) == pid, "waitpid: %m");
-	expect(WIFEXITED(status), "the child died of signal %d", WTERMSIG(status));
-	return WEXITSTATUS(status);
+	if (pid == 0)
+		return true;
+	expect(waitpid(pid, &status, 0) == pid && status == 0, "a child ended with %#x", status);
+	return false;
 }
 
-/* list_rows() - print the names of all rows */
-static int list_rows(void)
-{
-	for (size_t i = 0; i < N_TABLES; i++) {
-		for (const struct row_entry *entry = tables[i]; entry->name; entry++)
-			puts(entry->name);
-	}
-	return 0;
-}
-
-int cmd_row(char **argv)
+COMMAND(row, "list | NAME [dir=/okl4]")
 {
 	struct row row = { .name = argv[0], .dir = argument(argv, "dir", "/okl4"), .control = -1 };
+	bool list = strcmp(argv[0], "list") == 0;
 
-	if (strcmp(argv[0], "list") == 0)
-		return list_rows();
 	snprintf(row.path, sizeof(row.path), "%s/%s", row.dir, row.name);
-	for (size_t i = 0; i < N_TABLES; i++) {
-		for (const struct row_entry *entry = tables[i]; entry->name; entry++) {
-			if (strcmp(entry->name, row.name) != 0)
-				continue;
-			alarm(LIMIT_SECONDS);
-			entry->run(&row);
-			printf("ok %s\n", row.name);
-			return 0;
-		}
+	for (const struct row_entry *const *at = __start_rows; at < __stop_rows; at++) {
+		if (list)
+			puts((*at)->name);
+		if (strcmp((*at)->name, row.name) != 0)
+			continue;
+		alarm(LIMIT_SECONDS);
+		row_run(*at, &row);
+		printf("ok %s\n", row.name);
+		return 0;
 	}
-	fail("no such row: %s", row.name);
+	expect(list, "no such row: %s", row.name);
+	return 0;
 }

@@ -24,25 +24,23 @@
 
 static char buf[2 * ROW_RING_BYTES];
 
-static void open_flags(struct row *r)
+ROW(open_flags)
 {
-	int rx = row_open(r, O_RDONLY | O_NOCTTY), tx;
+	int tx;
 
-	peer(r, "connect");
-	peer(r, "send 10");
-	peer(r, "taken");
-	tx = row_open(r, O_WRONLY | O_TRUNC | O_APPEND | O_SYNC); /* no truncation, no position */
-	read_all(rx, buf, 10);
-	expect_pattern(buf, 0, 10);
+	steps(r, "open r; connect; send 10; taken");
+	tx = open(r->path, O_WRONLY | O_TRUNC | O_APPEND | O_SYNC); /* no truncation, no position */
+	steps(r, "read r 10");
 	send_pattern(tx, 0, 10);
-	peer(r, "expect 10");
+	steps(r, "expect 10");
+	expect(open(r->path, O_RDONLY | O_NOCTTY) >= 0, "O_NOCTTY: %m");
 	expect_errno(open(r->path, O_RDONLY | O_DIRECT), EINVAL);
 	expect_errno(open(r->path, O_RDONLY | O_DIRECTORY), ENOTDIR);
-	close(row_open(r, O_RDWR | O_CREAT)); /* the node exists already */
+	expect(open(r->path, O_RDWR | O_CREAT, 0600) >= 0, "O_CREAT of a node that exists: %m");
 	expect_errno(open(r->path, O_RDWR | O_CREAT | O_EXCL, 0600), EEXIST);
 }
 
-static void open_path(struct row *r)
+ROW(open_path)
 {
 	struct stat st;
 	int fd;
@@ -58,102 +56,37 @@ static void open_path(struct row *r)
 	expect_errno(read(fd, buf, 1), EAGAIN);
 }
 
-static void truncate_einval(struct row *r)
+static long call_fsync(struct async *a)
 {
-	int fd = row_open(r, O_RDWR);
-
-	expect_errno(ftruncate(fd, 0), EINVAL);
-	expect_errno(truncate(r->path, 0), EINVAL);
-	expect_errno(fallocate(fd, 0, 0, 4096), ESPIPE);
-	expect(posix_fadvise(fd, 0, 0, POSIX_FADV_NORMAL) == ESPIPE, "posix_fadvise");
-	expect_errno(readahead(fd, 0, 4096), EINVAL);
-}
-
-/* struct syncer - a thread in fsync(2) */
-struct syncer {
-	pthread_t thread;
-	int fd;
-	pid_t tid;
-	int error;
-};
-
-/* fsync_thread() - fsync(2) of a descriptor, and its errno */
-static void *fsync_thread(void *arg)
-{
-	struct syncer *s = arg;
-
-	__atomic_store_n(&s->tid, gettid(), __ATOMIC_RELEASE);
-	s->error = syscall(SYS_fsync, s->fd) ? errno : 0;
-	return NULL;
-}
-
-/* fsync_start() - start the thread, and wait until it sleeps */
-static void fsync_start(struct syncer *s)
-{
-	expect(!pthread_create(&s->thread, NULL, fsync_thread, s), "thread");
-	while (!thread_sleeps_in(__atomic_load_n(&s->tid, __ATOMIC_ACQUIRE), SYS_fsync))
-		sched_yield(); /* ends by alarm(2) */
+	return fsync(a->fd);
 }
 
 /* fsync waits until the host has taken what was written, beside a writer that waits for room */
-static void fsync_waits(struct row *r)
+ROW(fsync_waits)
 {
-	int fd = row_open(r, O_WRONLY), reader = row_open(r, O_RDONLY);
-	struct syncer of_writer = { .fd = fd }, of_reader = { .fd = reader };
-	struct async writer;
-	char byte = 1;
+	int fd = row_open(r, "w"), reader = row_open(r, "r");
+	struct async syncer[2] = {
+		{ .number = SYS_fsync, .call = call_fsync, .fd = fd },
+		{ .number = SYS_fsync, .call = call_fsync, .fd = reader },
+	};
 
 	expect(!fsync(fd) && !fdatasync(fd), "fsync of an empty channel: %m");
-	expect(fill_ring(fd) == ROW_RING_BYTES, "the ring has another size");
-	fsync_start(&of_writer);
-	fsync_start(&of_reader);
-	async_start(&writer, true, fd, &byte, 1);
-	async_wait_blocked(&writer);
-	peer(r, "connect");
-	peer(r, "skip %u", ROW_RING_BYTES + 1);
-	expect(!pthread_join(of_writer.thread, NULL) && !pthread_join(of_reader.thread, NULL),
-	       "join");
-	expect(!of_writer.error && !of_reader.error, "fsync: %d, %d", of_writer.error,
-	       of_reader.error);
-	expect(async_join(&writer) == 1, "write: %m");
+	steps(r, "fill w");
+	for (unsigned int i = 0; i < 2; i++) {
+		async_run(&syncer[i]);
+		async_wait_blocked(&syncer[i]);
+	}
+	steps(r, "start write w 1; connect; skip 64K+1");
+	for (unsigned int i = 0; i < 2; i++)
+		expect(!async_join(&syncer[i]), "fsync %u: %m", i);
+	steps(r, "joined 1");
 	expect(!fsync(fd), "fsync: %m");
 }
 
-static void mmap_enodev(struct row *r)
-{
-	int fd = row_open(r, O_RDWR);
-
-	expect(mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0) == MAP_FAILED && errno == ENODEV,
-	       "mmap: %m");
-	expect(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED &&
-		       errno == ENODEV,
-	       "mmap: %m");
-}
-
-static void ioctl_enotty(struct row *r)
-{
-	int fd = row_open(r, O_RDWR), n;
-
-	expect_errno(ioctl(fd, TIOCGWINSZ, buf), ENOTTY);
-	expect_errno(ioctl(fd, TIOCOUTQ, &n), ENOTTY);
-	expect_errno(ioctl(fd, _IOW('O', 1, int), &n), ENOTTY);
-	expect_errno(ioctl(fd, FIONREAD, (int *)8), EFAULT);
-	expect(!isatty(fd) && errno == ENOTTY, "isatty: %m");
-}
-
-static void execve_eacces(struct row *r)
-{
-	char *argv[] = { r->path, NULL };
-
-	row_make(r);
-	expect(chmod(r->path, 0777) == 0, "chmod: %m");
-	expect_errno(execv(r->path, argv), EACCES);
-}
-
 /* The host chooses the ring's size, so the guest cannot get or set one */
-static void pipe_size_ebadf(struct row *r)
+ROW(pipe_size_ebadf)
 {
-	int fd = row_open(r, O_RDWR);
+	int fd = row_open(r, "b");
 
 	expect_errno(fcntl(fd, F_GETPIPE_SZ), EBADF);
 	expect_errno(fcntl(fd, F_SETPIPE_SZ, 4096), EBADF);
@@ -161,31 +94,26 @@ static void pipe_size_ebadf(struct row *r)
 }
 
 /* O_NONBLOCK belongs to the open file, and can be changed while it is open */
-static void nonblock_toggled(struct row *r)
+ROW(nonblock_toggled)
 {
-	int rx = row_open(r, O_RDONLY), tx = row_open(r, O_WRONLY), copy = dup(rx), on = 1;
-	struct async a;
+	int rx = row_open(r, "r"), tx = row_open(r, "w"), copy = dup(rx), on = 1;
 
 	set_nonblock(copy, true);
-	expect_errno(read(rx, buf, 1), EAGAIN);
+	steps(r, "read r 1 EAGAIN");
 	set_nonblock(rx, false);
-	async_start(&a, false, copy, buf, 10);
-	async_wait_blocked(&a);
+	steps(r, "start read r 10");
 	expect(ioctl(tx, FIONBIO, &on) == 0, "FIONBIO: %m");
-	expect(write(tx, buf, sizeof(buf)) == (ssize_t)ROW_RING_BYTES, "filling: %m");
-	expect_errno(write(tx, buf, 1), EAGAIN);
+	steps(r, "write w 128K 64K; write w 1 EAGAIN");
 	on = 0;
 	expect(ioctl(tx, FIONBIO, &on) == 0, "FIONBIO: %m");
 	expect((fcntl(tx, F_GETFL) & (O_NONBLOCK | O_ACCMODE)) == O_WRONLY, "F_GETFL");
-	peer(r, "connect");
-	peer(r, "send 10");
-	expect(async_join(&a) == 10, "read returned %zd: %m", a.result);
-	expect_errno(fcntl(rx, F_SETFL, O_DIRECT), EINVAL);
+	steps(r, "connect; send 10; joined 10");
+	expect_errno(fcntl(copy, F_SETFL, O_DIRECT), EINVAL);
 }
 
-static void rwf_nowait(struct row *r)
+ROW(rwf_nowait)
 {
-	int rx = row_open(r, O_RDONLY), tx = row_open(r, O_WRONLY);
+	int rx = row_open(r, "r"), tx = row_open(r, "w");
 	struct iovec iov = { buf, 1000 }, rest = { buf, sizeof(buf) };
 
 	expect_errno(preadv2(rx, &iov, 1, -1, RWF_NOWAIT), EAGAIN);
@@ -194,34 +122,19 @@ static void rwf_nowait(struct row *r)
 	expect(pwritev2(tx, &rest, 1, -1, RWF_NOWAIT) == (ssize_t)ROW_RING_BYTES - 1000,
 	       "pwritev2: %m");
 	expect_errno(pwritev2(tx, &iov, 1, -1, RWF_NOWAIT), EAGAIN);
-	peer(r, "connect");
-	peer(r, "send 10");
-	peer(r, "taken");
+	steps(r, "connect; send 10; taken");
 	expect(preadv2(rx, &iov, 1, -1, RWF_NOWAIT) == 10, "preadv2: %m");
 	expect_pattern(buf, 0, 10);
 	expect_errno(preadv2(rx, &iov, 1, -1, RWF_NOWAIT), EAGAIN);
-	peer(r, "close");
-	wait_poll(rx, POLLIN);
+	steps(r, "leave; wait r IN HUP");
 	expect(preadv2(rx, &iov, 1, -1, RWF_NOWAIT) == 0, "preadv2 at the end: %m");
 }
 
-static void locks(struct row *r)
-{
-	int fd = row_open(r, O_RDWR), other = row_open(r, O_RDWR);
-	struct flock region = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-
-	expect(flock(fd, LOCK_EX) == 0, "flock: %m");
-	expect_errno(flock(other, LOCK_EX | LOCK_NB), EWOULDBLOCK);
-	expect(flock(fd, LOCK_UN) == 0 && flock(other, LOCK_SH | LOCK_NB) == 0, "flock: %m");
-	expect(fcntl(fd, F_OFD_SETLK, &region) == 0, "F_OFD_SETLK: %m");
-	expect_errno(fcntl(other, F_OFD_SETLK, &region), EAGAIN);
-}
-
-static void statx_fifo(struct row *r)
+ROW(statx_fifo)
 {
 	struct stat before, after;
 	struct statx stx;
-	int fd = row_open(r, O_RDWR);
+	int fd = row_open(r, "b");
 
 	expect(statx(AT_FDCWD, r->path, 0, STATX_BASIC_STATS, &stx) == 0, "statx: %m");
 	expect((stx.stx_mask & STATX_BASIC_STATS) == STATX_BASIC_STATS, "mask %#x", stx.stx_mask);
@@ -237,28 +150,8 @@ static void statx_fifo(struct row *r)
 	       "the change time goes back");
 }
 
-/* times_move() - as with a fifo, a write sets the modification time, a read the access time */
-static void times_move(struct row *r)
-{
-	struct timespec past[2] = { { .tv_sec = 1000 }, { .tv_sec = 1000 } };
-	int rx = row_open(r, O_RDONLY), tx = row_open(r, O_WRONLY);
-	struct stat st;
-
-	peer(r, "connect");
-	peer(r, "send 10");
-	peer(r, "taken");
-	expect(utimensat(AT_FDCWD, r->path, past, 0) == 0, "utimensat: %m");
-	read_all(rx, buf, 10);
-	expect(stat(r->path, &st) == 0 && st.st_atim.tv_sec > 1000,
-	       "a read does not set the access time");
-	expect(st.st_mtim.tv_sec == 1000, "a read sets the modification time");
-	send_pattern(tx, 0, 10);
-	expect(stat(r->path, &st) == 0 && st.st_mtim.tv_sec > 1000,
-	       "a write does not set the modification time");
-}
-
 /* okl4fs stores no attributes; on a fifo, Linux refuses those of users by itself */
-static void xattrs(struct row *r)
+ROW(xattrs)
 {
 	row_make(r);
 	expect_errno(setxattr(r->path, "user.colour", "green", 5, 0), EPERM);
@@ -284,44 +177,23 @@ static uint32_t inotify_seen(int fd)
 	return seen;
 }
 
-static void inotify_tells(struct row *r)
+ROW(inotify_tells)
 {
-	int in = inotify_init1(IN_NONBLOCK | IN_CLOEXEC), fd;
+	int in = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	uint32_t seen;
 
 	row_make(r);
 	expect(in >= 0 && inotify_add_watch(in, r->path, IN_ALL_EVENTS) >= 0, "inotify: %m");
-	fd = row_open(r, O_RDWR);
+	steps(r, "open b");
 	expect(inotify_seen(in) == IN_OPEN, "open is not reported");
-	peer(r, "connect");
-	send_pattern(fd, 0, 10);
+	steps(r, "connect; write b 10");
 	expect(inotify_seen(in) == IN_MODIFY, "write is not reported");
-	peer(r, "send 10");
-	read_all(fd, buf, 10);
+	steps(r, "send 10; read b 10");
 	expect(inotify_seen(in) == IN_ACCESS, "read is not reported");
-	close(fd);
+	steps(r, "close b");
 	expect(inotify_seen(in) == IN_CLOSE_WRITE, "close is not reported");
 	expect(chmod(r->path, 0640) == 0 && unlink(r->path) == 0, "unlink: %m");
 	seen = inotify_seen(in);
 	expect((seen & (IN_ATTRIB | IN_DELETE_SELF)) == (IN_ATTRIB | IN_DELETE_SELF),
 	       "unlink is not reported: %#x", seen);
 }
-
-const struct row_entry rows_call[] = {
-	{ "open_flags", open_flags },
-	{ "open_path", open_path },
-	{ "truncate_einval", truncate_einval },
-	{ "fsync_waits", fsync_waits },
-	{ "mmap_enodev", mmap_enodev },
-	{ "ioctl_enotty", ioctl_enotty },
-	{ "execve_eacces", execve_eacces },
-	{ "pipe_size_ebadf", pipe_size_ebadf },
-	{ "nonblock_toggled", nonblock_toggled },
-	{ "rwf_nowait", rwf_nowait },
-	{ "locks", locks },
-	{ "statx_fifo", statx_fifo },
-	{ "times_move", times_move },
-	{ "xattrs", xattrs },
-	{ "inotify_tells", inotify_tells },
-	{ NULL, NULL },
-};

@@ -3,8 +3,6 @@
  * rows_close.c - closing: the last reader, the last writer, half-closes, dup and fork
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,184 +11,83 @@
 
 static char buf[ROW_RING_BYTES];
 
-static void close_delivers(struct row *r)
-{
-	int fd = row_open(r, O_WRONLY);
+ROW_STEPS(close_delivers, "open w; write w 64K; close w; connect; expect 64K; eof");
+ROW_STEPS(half_close_writer,
+	  "open r; open w; connect; write w 100; close w; expect 100; eof; send 1000; read r 1000");
+/* The last reader is not the last writer, and the other way round */
+ROW_STEPS(readers_and_writers_count_apart,
+	  "open b; open w; connect; close b; write w 100; expect 100; "
+	  "open r; close w; eof; send 100; read r 100");
+ROW_STEPS(peer_half_close_writer, "open r; open w; connect; send 100; shut_wr; read r 100; "
+				  "read r 1 0; write w 1000; expect 1000");
+ROW_STEPS(second_client_refused, "open b; connect; second_refused; write b 100; expect 100");
 
-	send_pattern(fd, 0, ROW_RING_BYTES);
-	close(fd);
-	peer(r, "connect");
-	peer(r, "expect %u", ROW_RING_BYTES);
-	peer(r, "eof");
-}
-
-static void close_dup(struct row *r)
+ROW(close_dup)
 {
-	int fd = row_open(r, O_WRONLY), copy = dup(fd);
+	int fd = row_open(r, "w; connect"), copy = dup(fd);
 
 	expect(copy >= 0, "dup: %m");
-	peer(r, "connect");
-	send_pattern(fd, 0, 100);
-	close(fd);
+	steps(r, "write w 100; close w");
 	send_pattern(copy, 100, 100);
-	peer(r, "expect 200"); /* an end-of-file between the two would show */
+	steps(r, "expect 200"); /* an end-of-file between the two would show */
 	close(copy);
-	peer(r, "eof");
+	steps(r, "eof");
 }
 
-/* write_and_wait() - a child writes to an inherited descriptor that the parent has closed */
-static void write_and_wait(int fd, int go)
+ROW(close_fork)
 {
+	int fd = row_open(r, "w; connect"), go[2], status;
 	char byte;
-
-	alarm(LIMIT_SECONDS);
-	read_all(go, &byte, 1);
-	send_pattern(fd, 100, 100);
-	_exit(0);
-}
-
-static void close_fork(struct row *r)
-{
-	int fd = row_open(r, O_WRONLY), go[2], status;
 	pid_t pid;
 
 	expect(pipe(go) == 0, "pipe: %m");
-	peer(r, "connect");
-	pid = fork();
-	expect(pid >= 0, "fork: %m");
-	if (pid == 0)
-		write_and_wait(fd, go[0]);
-	send_pattern(fd, 0, 100);
-	close(fd);
+	pid = start_child();
+	if (pid == 0) { /* writes to a descriptor that the parent has closed */
+		read_all(go[0], &byte, 1);
+		send_pattern(fd, 100, 100);
+		_exit(0);
+	}
+	steps(r, "write w 100; close w");
 	write_all(go[1], "g", 1);
-	peer(r, "expect 200");
+	steps(r, "expect 200");
 	expect(waitpid(pid, &status, 0) == pid && status == 0, "the child failed");
-	peer(r, "eof");
-}
-
-static void half_close_writer(struct row *r)
-{
-	int rx = row_open(r, O_RDONLY), tx = row_open(r, O_WRONLY);
-
-	peer(r, "connect");
-	send_pattern(tx, 0, 100);
-	close(tx);
-	peer(r, "expect 100");
-	peer(r, "eof");
-	peer(r, "send 1000"); /* the other way goes on */
-	read_all(rx, buf, 1000);
-	expect_pattern(buf, 0, 1000);
+	steps(r, "eof");
 }
 
 /*
  * A client that writes while the guest has no reader is held back, and what it wrote goes to the
  * next reader: the client's stream does not end when a reader of the guest leaves.
  */
-static void half_close_reader(struct row *r)
+ROW(half_close_reader)
 {
-	int rx = row_open(r, O_RDONLY), tx = row_open(r, O_WRONLY);
+	steps(r, "open r; open w; connect; flood 192K; read r 1000; close r; write w 1000; "
+		 "expect 1000; open r");
+	while (r->received < 3 * ROW_RING_BYTES) {
+		ssize_t n = read(*row_end(r, "r"), buf, sizeof(buf));
 
-	peer(r, "connect");
-	peer(r, "flood %zu", 3 * sizeof(buf)); /* answers at once */
-	read_all(rx, buf, 1000);
-	expect_pattern(buf, 0, 1000);
-	close(rx);
-	send_pattern(tx, 0, 1000);
-	peer(r, "expect 1000"); /* the other way goes on */
-	rx = row_open(r, O_RDONLY);
-	for (size_t done = 1000; done < 3 * sizeof(buf);) {
-		ssize_t n = read(rx, buf, sizeof(buf));
-
-		expect(n > 0, "after %zu bytes read returned %zd: %m", done, n);
-		expect_pattern(buf, done, (size_t)n);
-		done += (size_t)n;
+		expect(n > 0, "after %zu bytes read returned %zd: %m", (size_t)r->received, n);
+		expect_pattern(buf, r->received, (size_t)n);
+		r->received += (size_t)n;
 	}
 }
 
-static void readers_and_writers_count_apart(struct row *r)
+ROW(peer_half_close_reader)
 {
-	int both = row_open(r, O_RDWR), tx = row_open(r, O_WRONLY), rx;
-
-	peer(r, "connect");
-	close(both); /* the last reader, not the last writer */
-	send_pattern(tx, 0, 100);
-	peer(r, "expect 100");
-	rx = row_open(r, O_RDONLY);
-	close(tx); /* the last writer, not the last reader */
-	peer(r, "eof");
-	peer(r, "send 100");
-	read_all(rx, buf, 100);
-	expect_pattern(buf, 0, 100);
-}
-
-static void peer_half_close_writer(struct row *r)
-{
-	int rx = row_open(r, O_RDONLY), tx = row_open(r, O_WRONLY);
-
-	peer(r, "connect");
-	peer(r, "send 100");
-	peer(r, "shut_wr");
-	read_all(rx, buf, 100);
-	expect_pattern(buf, 0, 100);
-	expect(read(rx, buf, 1) == 0, "no end-of-file: %m");
-	send_pattern(tx, 0, 1000);
-	peer(r, "expect 1000");
-}
-
-static void peer_half_close_reader(struct row *r)
-{
-	int rx = row_open(r, O_RDONLY), tx = row_open(r, O_WRONLY);
 	uint64_t end = now_ns() + LIMIT_SECONDS / 2 * 1000000000ULL;
+	int tx = row_open(r, "w; open r; connect; shut_rd");
 
-	signal(SIGPIPE, SIG_IGN);
-	peer(r, "connect");
-	peer(r, "shut_rd");
 	/* the daemon notices when it writes */
 	while (write(tx, buf, 1) == 1)
 		expect(now_ns() < end, "writing to a peer that does not read goes on");
 	expect(errno == EPIPE, "write: %m");
-	peer(r, "send 1000");
-	read_all(rx, buf, 1000);
-	expect_pattern(buf, 0, 1000);
+	steps(r, "send 1000; read r 1000");
 }
 
-static void reopen_new_stream(struct row *r)
+ROW(reopen_new_stream)
 {
-	for (unsigned int i = 0; i < 5; i++) {
-		int fd = row_open(r, O_RDWR);
-
-		peer(r, "connect");
-		send_pattern(fd, 0, 100 + i);
-		peer(r, "expect %u", 100 + i);
-		peer(r, "send %u", 200 + i);
-		read_all(fd, buf, 200 + i);
-		expect_pattern(buf, 0, 200 + i);
-		close(fd);
-		peer(r, "eof");
-		peer(r, "close");
-	}
+	for (unsigned int i = 0; i < 5; i++)
+		steps(r,
+		      "open b; connect; write b %u; expect %u; send %u; read b %u; close b; eof; "
+		      "leave",
+		      100 + i, 100 + i, 200 + i, 200 + i);
 }
-
-static void second_client_refused(struct row *r)
-{
-	int fd = row_open(r, O_RDWR);
-
-	peer(r, "connect");
-	peer(r, "second_refused");
-	send_pattern(fd, 0, 100); /* the first descriptor is not affected */
-	peer(r, "expect 100");
-}
-
-const struct row_entry rows_close[] = {
-	{ "close_delivers", close_delivers },
-	{ "close_dup", close_dup },
-	{ "close_fork", close_fork },
-	{ "half_close_writer", half_close_writer },
-	{ "half_close_reader", half_close_reader },
-	{ "readers_and_writers_count_apart", readers_and_writers_count_apart },
-	{ "peer_half_close_writer", peer_half_close_writer },
-	{ "peer_half_close_reader", peer_half_close_reader },
-	{ "reopen_new_stream", reopen_new_stream },
-	{ "second_client_refused", second_client_refused },
-	{ NULL, NULL },
-};

@@ -7,13 +7,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -23,44 +20,6 @@
 
 /* How long a call that must not sleep may take on a loaded machine */
 #define PROMPT_SECONDS 20
-
-static char buf[ROW_RING_BYTES];
-
-/**
- * struct away - pages that are not there
- * @pages: where
- * @bytes: how many
- * @faults: descriptor of the userfaultfd
- */
-struct away {
-	void *pages;
-	size_t bytes;
-	int faults;
-};
-
-/* away_make() - take pages away */
-static struct away away_make(size_t bytes)
-{
-	struct away a = { .bytes = bytes, .faults = (int)syscall(SYS_userfaultfd, O_CLOEXEC) };
-	struct uffdio_register keep = { .mode = UFFDIO_REGISTER_MODE_MISSING };
-	struct uffdio_api api = { .api = UFFD_API };
-
-	a.pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	expect(a.pages != MAP_FAILED && a.faults >= 0, "userfaultfd: %m");
-	keep.range = (struct uffdio_range){ .start = (uintptr_t)a.pages, .len = bytes };
-	expect(!ioctl(a.faults, UFFDIO_API, &api) && !ioctl(a.faults, UFFDIO_REGISTER, &keep),
-	       "userfaultfd: %m");
-	return a;
-}
-
-/* away_give() - supply the pages, zeroed */
-static void away_give(const struct away *a)
-{
-	struct uffdio_zeropage give = { .range = { .start = (uintptr_t)a->pages,
-						   .len = a->bytes } };
-
-	expect(!ioctl(a->faults, UFFDIO_ZEROPAGE, &give), "UFFDIO_ZEROPAGE: %m");
-}
 
 /**
  * struct looker - a thread that looks at a channel without sleeping
@@ -102,7 +61,7 @@ static void expect_look(int fd, short events, int readable)
 	struct timespec end;
 	pthread_t thread;
 
-	catch_signal(SIGIO);
+	catch_signal(SIGIO, 0);
 	expect(!pthread_create(&thread, NULL, look, &l), "thread");
 	clock_gettime(CLOCK_REALTIME, &end);
 	end.tv_sec += PROMPT_SECONDS;
@@ -114,70 +73,53 @@ static void expect_look(int fd, short events, int readable)
 	expect(!l.async, "O_ASYNC fails");
 }
 
-static void look_while_write_faults(struct row *r)
+ROW(look_while_write_faults)
 {
-	int fd = row_open(r, O_RDWR);
+	int fd = row_open(r, "b; connect");
 	struct away a = away_make(PAGE);
 	struct async writer;
 
-	peer(r, "connect");
 	async_start(&writer, true, fd, a.pages, PAGE);
 	wait_poll(a.faults, POLLIN);
 	expect_look(fd, POLLOUT, 0);
-	peer(r, "send 10");
-	expect(wait_poll(fd, POLLIN) & POLLIN, "no POLLIN");
+	steps(r, "send 10; wait b IN");
 	expect_look(fd, POLLIN | POLLOUT, 10);
 	away_give(&a);
-	expect(async_join(&writer) == PAGE, "write: %zd: %m", writer.result);
+	expect(async_join(&writer) == PAGE, "write: %ld: %m", writer.result);
 }
 
-static void look_while_read_faults(struct row *r)
+ROW(look_while_read_faults)
 {
-	int fd = row_open(r, O_RDWR);
+	int fd = row_open(r, "b; connect; send 10; wait b IN");
 	struct away a = away_make(PAGE);
 	struct async reader;
 
-	peer(r, "connect");
-	peer(r, "send 10");
-	wait_poll(fd, POLLIN);
 	async_start(&reader, false, fd, a.pages, PAGE);
 	wait_poll(a.faults, POLLIN);
 	expect_look(fd, POLLIN | POLLOUT, 10);
 	away_give(&a);
-	expect(async_join(&reader) == 10, "read: %zd: %m", reader.result);
+	expect(async_join(&reader) == 10, "read: %ld: %m", reader.result);
 	expect_look(fd, POLLOUT, 0);
 }
 
-static void *wait_for_room(void *arg)
+static long wait_for_room(struct async *a)
 {
-	expect(wait_poll(*(int *)arg, POLLOUT) == POLLOUT, "poll does not report just POLLOUT");
-	return NULL;
+	return wait_poll(a->fd, POLLOUT);
 }
 
 /* A poller that came while the direction was locked is woken, too */
-static void poll_comes_while_write_faults(struct row *r)
+ROW(poll_comes_while_write_faults)
 {
-	int fd = row_open(r, O_WRONLY), blocking = row_open(r, O_WRONLY);
+	int fd = row_open(r, "wn; write wn 64K-100 64K-100"), blocking = row_open(r, "w");
 	struct away a = away_make(2 * PAGE);
-	struct async writer;
-	pthread_t thread;
+	struct async writer, poller = { .call = wait_for_room, .fd = fd };
 
-	set_nonblock(fd, true);
-	expect(write(fd, buf, ROW_RING_BYTES - 100) == ROW_RING_BYTES - 100, "write: %m");
 	async_start(&writer, true, blocking, a.pages, 2 * PAGE);
 	wait_poll(a.faults, POLLIN);
 	expect(poll_now(fd, POLLOUT) == 0, "there is room for 100 bytes, not for PIPE_BUF");
-	expect(!pthread_create(&thread, NULL, wait_for_room, &fd), "thread");
+	async_run(&poller);
 	away_give(&a);
-	peer(r, "connect");
-	peer(r, "skip %u", ROW_RING_BYTES);
-	expect(!pthread_join(thread, NULL), "join");
-	expect(async_join(&writer) == 2 * PAGE, "write: %zd: %m", writer.result);
+	steps(r, "connect; skip 64K");
+	expect(async_join(&poller) == POLLOUT, "poll says %#lx", poller.result);
+	expect(async_join(&writer) == 2 * PAGE, "write: %ld: %m", writer.result);
 }
-
-const struct row_entry rows_fault[] = {
-	{ "look_while_write_faults", look_while_write_faults },
-	{ "look_while_read_faults", look_while_read_faults },
-	{ "poll_comes_while_write_faults", poll_comes_while_write_faults },
-	{ NULL, NULL },
-};

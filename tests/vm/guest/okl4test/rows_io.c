@@ -17,65 +17,49 @@
 
 static char buf[ROW_RING_BYTES];
 
-static void fionread(struct row *r)
+/* expect_readable() - what FIONREAD says */
+static void expect_readable(int fd, int wanted)
 {
-	int fd = row_open(r, O_RDONLY), n = -1;
+	int n = -1;
 
-	expect(ioctl(fd, FIONREAD, &n) == 0 && n == 0, "FIONREAD: %d: %m", n);
-	peer(r, "connect");
-	peer(r, "send 1000");
-	peer(r, "taken");
-	expect(ioctl(fd, FIONREAD, &n) == 0 && n == 1000, "FIONREAD: %d: %m", n);
-	read_all(fd, buf, 300);
-	expect(ioctl(fd, FIONREAD, &n) == 0 && n == 700, "FIONREAD: %d: %m", n);
-	expect_errno(ioctl(fd, FIOCLEX + 1000, &n), ENOTTY);
+	expect(ioctl(fd, FIONREAD, &n) == 0 && n == wanted, "FIONREAD: %d, not %d: %m", n, wanted);
 }
 
-static void readv_writev(struct row *r)
+ROW(fionread)
 {
-	int rx = row_open(r, O_RDONLY), tx = row_open(r, O_WRONLY);
+	int fd = row_open(r, "r");
+
+	expect_readable(fd, 0);
+	steps(r, "connect; send 1000; taken");
+	expect_readable(fd, 1000);
+	steps(r, "read r 300");
+	expect_readable(fd, 700);
+	expect_errno(ioctl(fd, FIOCLEX + 1000, NULL), ENOTTY);
+}
+
+ROW(readv_writev)
+{
+	int rx = row_open(r, "r"), tx = row_open(r, "w; connect");
 	struct iovec iov[3] = { { buf, 1 }, { buf + 1, 4095 }, { buf + 4096, 1904 } };
 
-	peer(r, "connect");
 	pattern_fill(buf, 7, 0, 6000);
 	expect(writev(tx, iov, 3) == 6000, "writev: %m");
-	peer(r, "expect 6000");
-	peer(r, "send 6000");
-	peer(r, "taken");
+	steps(r, "expect 6000; send 6000; taken");
 	memset(buf, 0, sizeof(buf));
 	expect(readv(rx, iov, 3) == 6000, "readv: %m");
 	expect_pattern(buf, 0, 6000);
 }
 
-static void seek_espipe(struct row *r)
-{
-	int fd = row_open(r, O_RDWR);
-	char byte = 0;
-
-	expect_errno(lseek(fd, 0, SEEK_SET), ESPIPE);
-	expect_errno(lseek(fd, 0, SEEK_CUR), ESPIPE);
-	expect_errno(pread(fd, &byte, 1, 0), ESPIPE);
-	expect_errno(pwrite(fd, &byte, 1, 0), ESPIPE);
-	expect_errno(preadv(fd, &(struct iovec){ &byte, 1 }, 1, 0), ESPIPE);
-	expect_errno(pwritev(fd, &(struct iovec){ &byte, 1 }, 1, 0), ESPIPE);
-	expect_errno(lseek(row_open(r, O_RDONLY), 0, SEEK_END), ESPIPE);
-}
-
-static void bad_address(struct row *r)
+ROW(bad_address)
 {
 	void *nowhere = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	int fd = row_open(r, O_RDWR);
+	int fd = row_open(r, "b; connect");
 
 	expect(nowhere != MAP_FAILED, "mmap: %m");
-	peer(r, "connect");
 	expect_errno(write(fd, nowhere, 100), EFAULT);
-	peer(r, "send 100");
-	peer(r, "taken");
+	steps(r, "send 100; taken");
 	expect_errno(read(fd, nowhere, 100), EFAULT);
-	read_all(fd, buf, 100); /* nothing was lost */
-	expect_pattern(buf, 0, 100);
-	send_pattern(fd, 0, 100); /* nothing was sent */
-	peer(r, "expect 100");
+	steps(r, "read b 100; write b 100; expect 100"); /* nothing was lost, nothing was sent */
 }
 
 /* edge() - the end of memory: the addresses behind it are not mapped */
@@ -91,37 +75,30 @@ static char *edge(void)
 }
 
 /* An atomic write of bytes that are only partly mapped writes none, even across the ring's end */
-static void bad_address_atomic(struct row *r)
+ROW(bad_address_atomic)
 {
-	int fd = row_open(r, O_WRONLY);
-	size_t before = ROW_RING_BYTES - 50;
+	int fd = row_open(r, "w");
 	char *end = edge();
 
 	expect_errno(write(fd, end - 100, PIPE_BUF), EFAULT);
 	expect_errno(writev(fd, (struct iovec[2]){ { end - 100, 100 }, { end, 1 } }, 2), EFAULT);
-	send_pattern(fd, 0, before);
-	peer(r, "connect");
-	peer(r, "expect %zu", before);
+	steps(r, "write w 64K-50; connect; expect 64K-50");
 	expect_errno(write(fd, end - 100, PIPE_BUF), EFAULT);
-	send_pattern(fd, before, 100);
-	peer(r, "expect 100");
+	steps(r, "write w 100; expect 100");
 }
 
 /* A longer write has written what was mapped, and says so */
-static void bad_address_amid(struct row *r)
+ROW(bad_address_amid)
 {
-	int fd = row_open(r, O_WRONLY);
+	int fd = row_open(r, "w");
 	char *end = edge();
 	ssize_t n = write(fd, end - 3 * PIPE_BUF, 4 * PIPE_BUF);
 
 	expect(n == 3 * PIPE_BUF, "write returned %zd: %m", n);
-	peer(r, "connect");
-	peer(r, "skip %zd", n);
-	close(fd);
-	peer(r, "eof");
+	steps(r, "connect; skip 12K; close w; eof");
 }
 
-static void large_calls(struct row *r)
+ROW(large_calls)
 {
 	size_t bytes = 3000001;
 	char *whole = malloc(bytes);
@@ -139,14 +116,3 @@ static void large_calls(struct row *r)
 	}
 	expect(async_join(&a) == (ssize_t)bytes, "write returned %zd: %m", a.result);
 }
-
-const struct row_entry rows_io[] = {
-	{ "fionread", fionread },
-	{ "readv_writev", readv_writev },
-	{ "seek_espipe", seek_espipe },
-	{ "bad_address", bad_address },
-	{ "large_calls", large_calls },
-	{ "bad_address_atomic", bad_address_atomic },
-	{ "bad_address_amid", bad_address_amid },
-	{ NULL, NULL },
-};

@@ -42,7 +42,7 @@ static const char *elsewhere(struct row *r, const char *name)
 	return path;
 }
 
-static void mknod_fifo(struct row *r)
+ROW(mknod_fifo)
 {
 	struct stat st;
 
@@ -54,20 +54,20 @@ static void mknod_fifo(struct row *r)
 	expect(listed(r, r->name), "readdir does not show it");
 }
 
-static void mknod_twice(struct row *r)
+ROW(mknod_twice)
 {
 	expect(mkfifo(r->path, 0600) == 0, "mkfifo: %m");
 	expect_errno(mkfifo(r->path, 0600), EEXIST);
 	expect_errno(mknod(r->path, S_IFIFO | 0600, 0), EEXIST);
 }
 
-static void mknod_unknown_channel(struct row *r)
+ROW(mknod_unknown_channel)
 {
 	expect_errno(mkfifo(elsewhere(r, "no_such_channel"), 0600), ENXIO);
 	expect(!listed(r, "no_such_channel"), "a refused node is listed");
 }
 
-static void mknod_other_types(struct row *r)
+ROW(mknod_other_types)
 {
 	expect_errno(mknod(r->path, S_IFREG | 0600, 0), EPERM);
 	expect_errno(mknod(r->path, S_IFCHR | 0600, makedev(1, 3)), EPERM);
@@ -76,37 +76,23 @@ static void mknod_other_types(struct row *r)
 	expect(!listed(r, r->name), "a refused node is listed");
 }
 
-static void creat_eperm(struct row *r)
+/* Nothing but a fifo can be made */
+ROW(creat_eperm)
 {
 	expect_errno(creat(r->path, 0600), EPERM);
 	expect_errno(open(r->path, O_RDWR | O_CREAT | O_EXCL, 0600), EPERM);
-}
-
-static void mkdir_eperm(struct row *r)
-{
 	expect_errno(mkdir(r->path, 0700), EPERM);
-}
-
-static void symlink_eperm(struct row *r)
-{
 	expect_errno(symlink("target", r->path), EPERM);
 }
 
-static void link_eperm(struct row *r)
+/* A node has its channel's name and no other */
+ROW(rename_eperm)
 {
 	char other[512];
 
 	row_make(r);
 	snprintf(other, sizeof(other), "%s", elsewhere(r, "other_name"));
 	expect_errno(link(r->path, other), EPERM);
-}
-
-static void rename_eperm(struct row *r)
-{
-	char other[512];
-
-	row_make(r);
-	snprintf(other, sizeof(other), "%s", elsewhere(r, "other_name"));
 	expect_errno(rename(r->path, other), EPERM);
 	expect_errno(renameat2(AT_FDCWD, r->path, AT_FDCWD, other, RENAME_NOREPLACE), EPERM);
 	expect_errno(rename(r->path, "/tmp/other_name"), EXDEV);
@@ -115,7 +101,7 @@ static void rename_eperm(struct row *r)
 	expect(listed(r, r->name) && !listed(r, "other_name"), "it has been renamed");
 }
 
-static void name_too_long(struct row *r)
+ROW(name_too_long)
 {
 	char name[300];
 
@@ -130,46 +116,31 @@ static void name_too_long(struct row *r)
 	expect_errno(open(elsewhere(r, name), O_RDONLY), ENOENT);
 }
 
-static void unlink_while_open(struct row *r)
+ROW(unlink_while_open)
 {
-	int rx = row_open(r, O_RDONLY), tx = row_open(r, O_WRONLY);
+	int fd = row_open(r, "r; open w; connect");
 	struct stat st;
-	char buf[100];
 
-	peer(r, "connect");
 	expect(unlink(r->path) == 0, "unlink: %m");
 	expect(!listed(r, r->name), "still listed");
 	expect_errno(open(r->path, O_RDONLY), ENOENT);
-	expect(fstat(rx, &st) == 0 && S_ISFIFO(st.st_mode), "fstat: %m");
-	peer(r, "send 100");
-	read_all(rx, buf, sizeof(buf));
-	expect_pattern(buf, 0, sizeof(buf));
-	send_pattern(tx, 0, 100);
-	peer(r, "expect 100");
+	expect(fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode), "fstat: %m");
+	steps(r, "send 100; read r 100; write w 100; expect 100");
 	expect(mkfifo(r->path, 0600) == 0, "making it again: %m");
 }
 
 /* What was written is delivered even when the channel is closed and its last node is gone */
-static void unlink_delivers(struct row *r)
+ROW(unlink_delivers)
 {
-	int fd = row_open(r, O_WRONLY);
-	struct stat st;
-
-	send_pattern(fd, 0, ROW_RING_BYTES);
+	steps(r, "open w; write w 64K");
 	expect(unlink(r->path) == 0, "unlink: %m");
-	close(fd);
-	expect_errno(stat(r->path, &st), ENOENT);
-	peer(r, "connect");
-	peer(r, "expect %u", ROW_RING_BYTES);
-	peer(r, "eof");
-	peer(r, "close");
-	fd = row_open(r, O_RDWR); /* and then a new stream begins */
-	peer(r, "connect");
-	send_pattern(fd, 0, 100);
-	peer(r, "expect 100");
+	steps(r, "close w");
+	expect_errno(access(r->path, F_OK), ENOENT);
+	/* and then a new stream begins */
+	steps(r, "connect; expect 64K; eof; leave; open b; connect; write b 100; expect 100");
 }
 
-static void directory_calls(struct row *r)
+ROW(directory_calls)
 {
 	row_make(r);
 	expect_errno(rmdir(r->path), ENOTDIR);
@@ -181,7 +152,7 @@ static void directory_calls(struct row *r)
 	expect_errno(open(r->dir, O_TMPFILE | O_RDWR, 0600), EOPNOTSUPP);
 }
 
-static void chmod_chown_touch(struct row *r)
+ROW(chmod_chown_touch)
 {
 	struct timeval times[2] = { { .tv_sec = 1000000 }, { .tv_sec = 2000000 } };
 	struct stat st;
@@ -195,21 +166,3 @@ static void chmod_chown_touch(struct row *r)
 	expect(st.st_uid == 123 && st.st_gid == 456, "owner is %u:%u", st.st_uid, st.st_gid);
 	expect(st.st_atime == 1000000 && st.st_mtime == 2000000, "times were not kept");
 }
-
-const struct row_entry rows_node[] = {
-	{ "mknod_fifo", mknod_fifo },
-	{ "mknod_twice", mknod_twice },
-	{ "mknod_unknown_channel", mknod_unknown_channel },
-	{ "mknod_other_types", mknod_other_types },
-	{ "creat_eperm", creat_eperm },
-	{ "mkdir_eperm", mkdir_eperm },
-	{ "symlink_eperm", symlink_eperm },
-	{ "link_eperm", link_eperm },
-	{ "rename_eperm", rename_eperm },
-	{ "name_too_long", name_too_long },
-	{ "unlink_while_open", unlink_while_open },
-	{ "unlink_delivers", unlink_delivers },
-	{ "directory_calls", directory_calls },
-	{ "chmod_chown_touch", chmod_chown_touch },
-	{ NULL, NULL },
-};

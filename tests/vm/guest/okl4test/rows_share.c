@@ -14,8 +14,6 @@
 
 #include "rows.h"
 
-static char buf[ROW_RING_BYTES];
-
 /**
  * struct image - a child that has executed another program
  * @pid: process
@@ -33,8 +31,7 @@ static void exec_cat(struct image *image)
 	char byte;
 
 	expect(!pipe(in) && !pipe2(started, O_CLOEXEC), "pipe: %m");
-	image->pid = fork();
-	expect(image->pid >= 0, "fork: %m");
+	image->pid = start_child();
 	if (image->pid == 0) {
 		dup2(in[0], STDIN_FILENO);
 		close(in[0]);
@@ -59,36 +56,27 @@ static void end_image(struct image *image)
 	       (unsigned int)status);
 }
 
-static void exec_keeps_open(struct row *r)
+ROW(exec_keeps_open)
 {
-	int fd = row_open(r, O_WRONLY);
+	int fd = row_open(r, "w; connect");
 	struct image image;
 
-	peer(r, "connect");
 	expect(fcntl(fd, F_SETFD, 0) == 0, "F_SETFD: %m");
 	exec_cat(&image);
-	send_pattern(fd, 0, 100);
-	close(fd);
-	fd = row_open(r, O_WRONLY); /* after the last close, this would be another stream */
-	send_pattern(fd, 100, 100);
-	close(fd);
-	peer(r, "expect 200");
+	/* after the last close, this would be another stream */
+	steps(r, "write w 100; close w; open w; write w 100; close w; expect 200");
 	end_image(&image);
-	peer(r, "eof");
+	steps(r, "eof");
 }
 
-static void exec_closes_cloexec(struct row *r)
+ROW(exec_closes_cloexec)
 {
-	int fd = row_open(r, O_WRONLY);
+	int fd = row_open(r, "w; connect");
 	struct image image;
 
 	expect(fcntl(fd, F_GETFD) == FD_CLOEXEC, "O_CLOEXEC is not kept");
-	peer(r, "connect");
 	exec_cat(&image);
-	send_pattern(fd, 0, 100);
-	close(fd);
-	peer(r, "expect 100");
-	peer(r, "eof"); /* although that process lives */
+	steps(r, "write w 100; close w; expect 100; eof"); /* although that process lives */
 	end_image(&image);
 }
 
@@ -111,149 +99,120 @@ static void send_fd(int sock, int fd)
 }
 
 /* A descriptor that is under way in a socket keeps the end open, too */
-static void close_passed(struct row *r)
+ROW(close_passed)
 {
-	int fd = row_open(r, O_WRONLY), pair[2];
+	int fd = row_open(r, "w; connect; write w 100"), pair[2];
 
 	expect(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair), "socketpair: %m");
-	peer(r, "connect");
-	send_pattern(fd, 0, 100);
 	send_fd(pair[0], fd);
-	close(fd);
-	fd = row_open(r, O_WRONLY);
-	send_pattern(fd, 100, 100);
-	close(fd);
-	peer(r, "expect 200");
+	steps(r, "close w; open w; write w 100; close w; expect 200");
 	close(pair[1]); /* never received */
 	close(pair[0]);
-	peer(r, "eof");
+	steps(r, "eof");
 }
 
 /* The end closes when its last opener closes */
-static void several_openers(struct row *r)
-{
-	int rx[3], tx[3];
-
-	for (unsigned int i = 0; i < 3; i++) {
-		rx[i] = row_open(r, i ? O_RDONLY : O_RDWR);
-		tx[i] = row_open(r, i ? O_WRONLY : O_RDWR);
-	}
-	peer(r, "connect");
-	for (unsigned int i = 0; i < 3; i++) {
-		send_pattern(tx[i], i * 100, 100);
-		peer(r, "send 100");
-		read_all(rx[i], buf, 100);
-		expect_pattern(buf, i * 100, 100);
-		close(tx[i]);
-	}
-	expect(write(rx[0], buf, 1) == 1, "the last writer: %m");
-	peer(r, "skip 301");
-	close(rx[0]);
-	peer(r, "eof");
-	peer(r, "send 100");
-	close(rx[1]);
-	read_all(rx[2], buf, 100);
-	expect_pattern(buf, 300, 100);
-}
+ROW_STEPS(several_openers, "open b; open b1; open r1; open w1; open r2; open w2; connect; "
+			   "write b1 100; send 100; read b 100; close b1; "
+			   "write w1 100; send 100; read r1 100; close w1; "
+			   "write w2 100; send 100; read r2 100; close w2; "
+			   "write b 1; skip 301; close b; eof; send 100; close r1; read r2 100");
 
 /* Several readers wait; what comes goes to one of them, whole */
-static void several_blocked_readers(struct row *r)
+ROW(several_blocked_readers)
 {
+	static const char *const end[] = { "r", "r1", "r2", "r3" };
 	struct async a[4];
 	static char room[4][100];
-	unsigned int n_done = 0;
 	size_t bytes = 0;
 
-	for (unsigned int i = 0; i < 4; i++)
-		async_start(&a[i], false, row_open(r, O_RDONLY), room[i], sizeof(room[i]));
-	for (unsigned int i = 0; i < 4; i++)
-		async_wait_blocked(&a[i]);
-	peer(r, "connect");
-	peer(r, "send 400");
 	for (unsigned int i = 0; i < 4; i++) {
-		ssize_t n = async_join(&a[i]);
-
-		expect(n > 0, "reader %u: read returned %zd: %m", i, n);
-		bytes += (size_t)n;
-		n_done++;
+		async_start(&a[i], false, row_open(r, end[i]), room[i], sizeof(room[i]));
+		async_wait_blocked(&a[i]);
 	}
-	expect(n_done == 4 && bytes <= 400, "%zu bytes came of 400", bytes);
+	steps(r, "connect; send 400");
+	for (unsigned int i = 0; i < 4; i++) {
+		expect(async_join(&a[i]) > 0, "reader %u: read returned %ld: %m", i, a[i].result);
+		bytes += (size_t)a[i].result;
+	}
+	expect(bytes <= 400, "%zu bytes came of 400", bytes);
 }
 
-#define N_RECORDS 300U
+/* Processes that write records to one end at once; number n writes the letter 'A' + n */
+#define N_WRITERS 4
+#define N_RECORDS 400U
 
-/* At most PIPE_BUF, and not a divisor of the ring's size */
-#define RECORD_BYTES 2999U
+/* At most PIPE_BUF, not a divisor of the ring: most writes find only part of the room they need */
+#define RECORD_BYTES 3001U
 
-/* record_parts() - one record as a gather list of uneven parts */
-static unsigned int record_parts(struct iovec *iov, char *record)
+/* record_child() - write records of one letter, whole or gathered, waiting in poll(2) if necessary */
+static void record_child(int fd, char letter, bool gathers)
 {
-	static const size_t length[] = { 1, 0, 1000, 1997, 1 };
+	static const size_t length[] = { 1, 0, 1000, 1997, 3 };
+	char record[RECORD_BYTES];
+	struct iovec iov[5];
 	size_t at = 0;
 
+	memset(record, letter, sizeof(record));
 	for (unsigned int i = 0; i < 5; i++) {
 		iov[i] = (struct iovec){ record + at, length[i] };
 		at += length[i];
 	}
 	expect(at == RECORD_BYTES, "the parts are %zu bytes", at);
-	return 5;
-}
+	for (unsigned int i = 0; i < N_RECORDS;) {
+		ssize_t n = gathers ? writev(fd, iov, 5) : write(fd, record, sizeof(record));
 
-/* gather_child() - write records of one letter with writev(2), waiting in poll(2) if necessary */
-static void gather_child(int fd, unsigned int who)
-{
-	char record[RECORD_BYTES];
-	struct iovec iov[5];
-	unsigned int n = record_parts(iov, record), i = 0;
-
-	alarm(LIMIT_SECONDS);
-	memset(record, 'A' + (int)who, sizeof(record));
-	while (i < N_RECORDS) {
-		ssize_t done = writev(fd, iov, (int)n);
-
-		if (done < 0 && errno == EAGAIN) {
+		if (n < 0 && errno == EAGAIN) {
 			wait_poll(fd, POLLOUT);
 			continue;
 		}
-		expect(done == (ssize_t)RECORD_BYTES, "writev: %zd: %m", done);
+		expect(n == (ssize_t)RECORD_BYTES, "record %u: %zd: %m", i, n);
 		i++;
 	}
 	_exit(0);
 }
 
-/* gather_atomic() - four writers over a ring of one page; each opens the node itself */
-static void gather_atomic(struct row *r, int flags)
+/* records_stay_whole() - four writers over a ring of one page; those that gather open it themselves */
+static void records_stay_whole(struct row *r, bool gathers, int flags)
 {
-	int fd = row_open_echo(r, "small_echo");
+	unsigned int n_read[N_WRITERS] = { 0 };
+	int fd = row_open_echo(r, "small_echo"), status;
+	char record[RECORD_BYTES];
 
-	for (unsigned int i = 0; i < ROW_WRITERS; i++) {
-		pid_t pid = fork();
-
-		expect(pid >= 0, "fork: %m");
-		if (pid == 0)
-			gather_child(open(row_path(r, "small_echo"), O_WRONLY | O_CLOEXEC | flags),
-				     i);
+	for (int i = 0; i < N_WRITERS; i++) {
+		if (start_child() == 0) {
+			if (gathers)
+				fd = open_node(row_path(r, "small_echo"), O_WRONLY | flags);
+			record_child(fd, (char)('A' + i), gathers);
+		}
 	}
-	expect_records(fd, N_RECORDS, RECORD_BYTES);
+	for (unsigned int i = 0; i < N_WRITERS * N_RECORDS; i++) {
+		unsigned int writer;
+
+		read_all(fd, record, sizeof(record));
+		writer = (unsigned int)(record[0] - 'A');
+		expect(writer < N_WRITERS, "record %u begins with %#x", i, record[0]);
+		for (size_t k = 1; k < sizeof(record); k++)
+			expect(record[k] == record[0], "record %u is torn at byte %zu", i, k);
+		n_read[writer]++;
+	}
+	for (unsigned int i = 0; i < N_WRITERS; i++) {
+		expect(wait(&status) > 0 && status == 0, "a writer ended with %#x", status);
+		expect(n_read[i] == N_RECORDS, "writer %u: %u records came", i, n_read[i]);
+	}
 }
 
-static void writev_atomic(struct row *r)
+ROW(write_pipe_buf_atomic)
 {
-	gather_atomic(r, 0);
+	records_stay_whole(r, false, 0);
 }
 
-static void writev_atomic_nonblock(struct row *r)
+ROW(writev_atomic)
 {
-	gather_atomic(r, O_NONBLOCK);
+	records_stay_whole(r, true, 0);
 }
 
-const struct row_entry rows_share[] = {
-	{ "exec_keeps_open", exec_keeps_open },
-	{ "exec_closes_cloexec", exec_closes_cloexec },
-	{ "close_passed", close_passed },
-	{ "several_openers", several_openers },
-	{ "several_blocked_readers", several_blocked_readers },
-	{ "writev_atomic", writev_atomic },
-	{ "writev_atomic_nonblock", writev_atomic_nonblock },
-	{ NULL, NULL },
-};
+ROW(writev_atomic_nonblock)
+{
+	records_stay_whole(r, true, O_NONBLOCK);
+}

@@ -151,7 +151,7 @@ static void seq_read(struct seq *seq)
 	free(buf);
 }
 
-int cmd_seq(char **argv)
+COMMAND(seq, "TARGET records=N [max=BYTES] [seed=N] [progress=N]")
 {
 	struct seq seq = {
 		.records = parse_bytes(argument(argv, "records", "1000")),

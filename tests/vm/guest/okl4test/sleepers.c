@@ -30,50 +30,30 @@
 /**
  * struct sleeper - a thread that sleeps
  * @kind: how
- * @fd: on what
- * @thread: handle
- * @tid: for /proc
- * @result: what its call returned
- * @error: errno of it
- * @events: (poll and the like) EPOLL* that it reported
+ * @call: the call that it sleeps in
  */
 struct sleeper {
 	const struct kind *kind;
-	int fd;
-	pthread_t thread;
-	pid_t tid;
-	long result;
-	int error;
-	unsigned int events;
+	struct async call;
 };
 
 /**
- * struct kind - a way to sleep
+ * struct kind - a way to sleep; without @call, it is read(2) or, if @writes, write(2)
  * @name: for messages
  * @number: its system call
  * @polls: it waits for readiness and must get HUP and ERR; else its call must fail with EIO
- * @call: makes the call, and fills in @events
+ * @writes: into the channel
+ * @call: makes the call, and fills in the async's events
  */
 struct kind {
 	const char *name;
 	long number;
 	bool polls;
-	long (*call)(struct sleeper *s);
+	bool writes;
+	long (*call)(struct async *a);
 };
 
-static long call_read(struct sleeper *s)
-{
-	char byte;
-
-	return read(s->fd, &byte, 1);
-}
-
-static long call_write(struct sleeper *s)
-{
-	return write(s->fd, "x", 1);
-}
-
-static long call_poll(struct sleeper *s)
+static long call_poll(struct async *s)
 {
 	struct pollfd pfd = { .fd = s->fd, .events = POLLIN | POLLOUT };
 	long n = syscall(SYS_ppoll, &pfd, 1, NULL, NULL, 0);
@@ -83,7 +63,7 @@ static long call_poll(struct sleeper *s)
 }
 
 /* epoll() - level-triggered or edge-triggered; @flags: EPOLLET or 0 */
-static long epoll(struct sleeper *s, uint32_t flags)
+static long epoll(struct async *s, uint32_t flags)
 {
 	struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | flags };
 	int epfd = epoll_create1(EPOLL_CLOEXEC);
@@ -96,18 +76,18 @@ static long epoll(struct sleeper *s, uint32_t flags)
 	return n;
 }
 
-static long call_epoll(struct sleeper *s)
+static long call_epoll(struct async *s)
 {
 	return epoll(s, 0);
 }
 
-static long call_epoll_edge(struct sleeper *s)
+static long call_epoll_edge(struct async *s)
 {
 	return epoll(s, EPOLLET);
 }
 
 /* call_select() - HUP or ERR make it readable, ERR writable; there are no bytes and no room */
-static long call_select(struct sleeper *s)
+static long call_select(struct async *s)
 {
 	fd_set in, out;
 	long n;
@@ -122,7 +102,7 @@ static long call_select(struct sleeper *s)
 }
 
 /* splice_with() - from the channel into a pipe, or the other way */
-static long splice_with(struct sleeper *s, bool writes)
+static long splice_with(struct async *s, bool writes)
 {
 	int ends[2], error;
 	long n;
@@ -137,97 +117,56 @@ static long splice_with(struct sleeper *s, bool writes)
 	return n;
 }
 
-static long call_splice_read(struct sleeper *s)
+static long call_splice_read(struct async *s)
 {
 	return splice_with(s, false);
 }
 
-static long call_splice_write(struct sleeper *s)
+static long call_splice_write(struct async *s)
 {
 	return splice_with(s, true);
 }
 
 static const struct kind kinds[] = {
-	{ "read", SYS_read, false, call_read },
-	{ "write", SYS_write, false, call_write },
-	{ "poll", SYS_ppoll, true, call_poll },
-	{ "epoll", SYS_epoll_pwait, true, call_epoll },
-	{ "edge-triggered epoll", SYS_epoll_pwait, true, call_epoll_edge },
-	{ "select", SYS_pselect6, true, call_select },
-	{ "splice from it", SYS_splice, false, call_splice_read },
-	{ "splice to it", SYS_splice, false, call_splice_write },
+	{ "read", SYS_read, false, false, NULL },
+	{ "write", SYS_write, false, true, NULL },
+	{ "poll", SYS_ppoll, true, false, call_poll },
+	{ "epoll", SYS_epoll_pwait, true, false, call_epoll },
+	{ "edge-triggered epoll", SYS_epoll_pwait, true, false, call_epoll_edge },
+	{ "select", SYS_pselect6, true, false, call_select },
+	{ "splice from it", SYS_splice, false, false, call_splice_read },
+	{ "splice to it", SYS_splice, false, true, call_splice_write },
 };
 
 #define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
-/* sleep_main() - a sleeper's thread */
-static void *sleep_main(void *arg)
-{
-	struct sleeper *s = arg;
-
-	__atomic_store_n(&s->tid, (pid_t)syscall(SYS_gettid), __ATOMIC_RELEASE);
-	s->result = s->kind->call(s);
-	s->error = errno;
-	return NULL;
-}
-
 /* start() - start a sleeper and wait until it sleeps */
-static void start(struct sleeper *s)
+static void start(struct sleeper *s, int fd)
 {
-	uint64_t end = now_ns() + LIMIT_SECONDS * 1000000000ULL;
+	static char byte;
 
-	errno = pthread_create(&s->thread, NULL, sleep_main, s);
-	expect(errno == 0, "pthread_create: %m");
-	while (!thread_sleeps_in(__atomic_load_n(&s->tid, __ATOMIC_ACQUIRE), s->kind->number)) {
-		expect(now_ns() < end, "%s does not sleep", s->kind->name);
-		expect(pthread_tryjoin_np(s->thread, NULL), "%s does not sleep: %ld (%s)",
-		       s->kind->name, s->result, strerror(s->error));
-		sched_yield();
+	if (s->kind->call) {
+		s->call = (struct async){ .number = s->kind->number, .call = s->kind->call };
+		s->call.fd = fd;
+		async_run(&s->call);
+	} else {
+		async_start(&s->call, s->kind->writes, fd, &byte, 1);
 	}
+	async_wait_blocked(&s->call);
 }
 
 /* check() - wait for a sleeper to wake up, and check what it got */
 static void check(struct sleeper *s)
 {
-	struct timespec end;
+	const unsigned int both = EPOLLHUP | EPOLLERR;
+	long n = async_join(&s->call);
 
-	clock_gettime(CLOCK_REALTIME, &end);
-	end.tv_sec += LIMIT_SECONDS;
-	errno = pthread_timedjoin_np(s->thread, NULL, &end);
-	expect(errno == 0, "%s sleeps on: %m", s->kind->name);
 	if (s->kind->polls)
-		expect(s->result == 1 &&
-			       (s->events & (EPOLLHUP | EPOLLERR)) == (EPOLLHUP | EPOLLERR),
-		       "%s: %ld (%s), events %#x, not HUP and ERR", s->kind->name, s->result,
-		       strerror(s->error), s->events);
+		expect(n == 1 && (s->call.events & both) == both,
+		       "%s: %ld (%m), events %#x, not HUP and ERR", s->kind->name, n,
+		       s->call.events);
 	else
-		expect(s->result == -1 && s->error == EIO, "%s: %ld (%s), not EIO", s->kind->name,
-		       s->result, strerror(s->error));
-}
-
-/* open_node() - open a channel's node, made if necessary */
-static int open_node(const char *path, int flags)
-{
-	int fd;
-
-	expect(mkfifo(path, 0600) == 0 || errno == EEXIST, "%s: %m", path);
-	fd = open(path, O_RDWR | O_CLOEXEC | flags);
-	expect(fd >= 0, "%s: %m", path);
-	return fd;
-}
-
-/* fill() - fill the ring to the host, so that writers sleep */
-static void fill(int fd)
-{
-	static char bytes[65536];
-
-	set_nonblock(fd, true);
-	for (size_t n = sizeof(bytes); n; n /= 2) {
-		while (write(fd, bytes, n) > 0)
-			;
-		expect(errno == EAGAIN, "filling the ring: %m");
-	}
-	set_nonblock(fd, false);
+		expect(n == -1 && errno == EIO, "%s: %ld (%m), not EIO", s->kind->name, n);
 }
 
 /* wait_bytes() - wait until DRAIN_BYTES can be read */
@@ -285,20 +224,20 @@ static void check_back(const char *path, int fd, int drain)
 	write_all(drain, "back", 4); /* to the peer of that channel */
 }
 
-int cmd_sleepers(char **argv)
+COMMAND(sleepers, "NODE drain=NODE [each=N]")
 {
 	size_t each = (size_t)parse_bytes(argument(argv, "each", "1"));
 	static struct sleeper sleepers[N_KINDS * MAX_EACH];
-	int fd = open_node(argv[0], 0), drain;
+	int fd = open_node(argv[0], O_RDWR), drain;
 	char line[16];
 
 	expect(each >= 1 && each <= MAX_EACH, "each: 1 to %d", MAX_EACH);
-	drain = open_node(argument(argv, "drain", ""), 0);
+	drain = open_node(argument(argv, "drain", ""), O_RDWR);
 	wait_bytes(drain);
-	fill(fd);
+	fill_ring(fd);
 	for (size_t i = 0; i < each * N_KINDS; i++) {
-		sleepers[i] = (struct sleeper){ .kind = &kinds[i % N_KINDS], .fd = fd };
-		start(&sleepers[i]);
+		sleepers[i].kind = &kinds[i % N_KINDS];
+		start(&sleepers[i], fd);
 	}
 	puts("asleep");
 	for (size_t i = 0; i < each * N_KINDS; i++)

@@ -119,7 +119,7 @@ static void obey(struct target *t, const char *line)
 	fail("no such command: %s", verb);
 }
 
-int cmd_peer(char **argv)
+COMMAND(peer, "TARGET")
 {
 	struct target target;
 	char line[128];

@@ -32,17 +32,6 @@ static int connect_unix(const char *path)
 	return fd;
 }
 
-/* open_node() - open a node; make it if necessary */
-static int open_node(const char *path, int flags)
-{
-	int fd = open(path, flags | O_CLOEXEC);
-
-	if (fd < 0 && errno == ENOENT && mkfifo(path, 0600) == 0)
-		fd = open(path, flags | O_CLOEXEC);
-	expect(fd >= 0, "%s: %m", path);
-	return fd;
-}
-
 void target_open(struct target *t, const char *name, bool rx, bool tx)
 {
 	struct stat st;
@@ -51,7 +40,8 @@ void target_open(struct target *t, const char *name, bool rx, bool tx)
 	if (t->is_socket) {
 		t->rx = t->tx = connect_unix(name + 5);
 	} else if (stat(name, &st) == 0 && S_ISCHR(st.st_mode)) {
-		t->rx = t->tx = open_node(name, O_RDWR); /* a port has one opener */
+		t->rx = t->tx = open(name, O_RDWR | O_CLOEXEC); /* a port has one opener */
+		expect(t->rx >= 0, "%s: %m", name);
 	} else {
 		if (rx)
 			t->rx = open_node(name, O_RDONLY);

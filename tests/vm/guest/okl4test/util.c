@@ -4,11 +4,15 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -58,34 +62,29 @@ uint64_t parse_bytes(const char *text)
 	return n;
 }
 
-void write_all(int fd, const void *buf, size_t bytes)
+/* move_all() - all bytes through a blocking descriptor */
+static void move_all(bool writes, int fd, char *p, size_t bytes)
 {
-	const char *p = buf;
-
 	while (bytes) {
-		ssize_t n = write(fd, p, bytes);
+		ssize_t n = writes ? write(fd, p, bytes) : read(fd, p, bytes);
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		expect(n > 0, "write of %zu bytes returned %zd: %m", bytes, n);
+		expect(n > 0, "%s: %zu bytes are missing, returned %zd: %m",
+		       writes ? "write" : "read", bytes, n);
 		p += n;
 		bytes -= (size_t)n;
 	}
 }
 
+void write_all(int fd, const void *buf, size_t bytes)
+{
+	move_all(true, fd, (char *)(uintptr_t)buf, bytes);
+}
+
 void read_all(int fd, void *buf, size_t bytes)
 {
-	char *p = buf;
-
-	while (bytes) {
-		ssize_t n = read(fd, p, bytes);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		expect(n > 0, "read: %zu bytes are missing, returned %zd: %m", bytes, n);
-		p += n;
-		bytes -= (size_t)n;
-	}
+	move_all(false, fd, buf, bytes);
 }
 
 void set_nonblock(int fd, bool on)
@@ -115,6 +114,67 @@ short poll_now(int fd, short events)
 	return pfd.revents;
 }
 
+int epoll_edge(int fd, uint32_t events)
+{
+	struct epoll_event event = { .events = events | EPOLLET };
+	int ep = epoll_create1(EPOLL_CLOEXEC);
+
+	expect(ep >= 0 && epoll_ctl(ep, EPOLL_CTL_ADD, fd, &event) == 0, "epoll: %m");
+	return ep;
+}
+
+int edge_now(int ep)
+{
+	int n = epoll_wait(ep, &(struct epoll_event){ 0 }, 1, 0);
+
+	expect(n >= 0, "epoll_wait: %m");
+	return n;
+}
+
+void wait_edge(int ep, uint64_t done)
+{
+	int n = epoll_wait(ep, &(struct epoll_event){ 0 }, 1, LIMIT_SECONDS / 2 * 1000);
+
+	expect(n == 1, "after %llu bytes no edge came: %d: %m", (unsigned long long)done, n);
+}
+
+size_t fill_ring(int fd)
+{
+	static char zeros[65536];
+	size_t filled = 0;
+
+	set_nonblock(fd, true);
+	for (size_t piece = sizeof(zeros); piece; piece /= 2) {
+		ssize_t n;
+
+		while ((n = write(fd, zeros, piece)) > 0)
+			filled += (size_t)n;
+		expect(errno == EAGAIN, "filling the ring: %m");
+	}
+	set_nonblock(fd, false);
+	return filled;
+}
+
+pid_t start_child(void)
+{
+	pid_t pid = fork();
+
+	expect(pid >= 0, "fork: %m");
+	if (pid == 0)
+		alarm(LIMIT_SECONDS);
+	return pid;
+}
+
+int open_node(const char *path, int flags)
+{
+	int fd;
+
+	expect(mkfifo(path, 0600) == 0 || errno == EEXIST, "mkfifo %s: %m", path);
+	fd = open(path, flags | O_CLOEXEC);
+	expect(fd >= 0, "open %s with %#x: %m", path, (unsigned int)flags);
+	return fd;
+}
+
 int scratch_file(void)
 {
 	char path[] = "/tmp/okl4test.XXXXXX";
@@ -133,66 +193,106 @@ void *mmap_shared(size_t bytes)
 	return memory;
 }
 
+struct away away_make(size_t bytes)
+{
+	struct away a = { .bytes = bytes, .faults = (int)syscall(SYS_userfaultfd, O_CLOEXEC) };
+	struct uffdio_register keep = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	struct uffdio_api api = { .api = UFFD_API };
+
+	a.pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	expect(a.pages != MAP_FAILED && a.faults >= 0, "userfaultfd: %m");
+	keep.range = (struct uffdio_range){ .start = (uintptr_t)a.pages, .len = bytes };
+	expect(!ioctl(a.faults, UFFDIO_API, &api) && !ioctl(a.faults, UFFDIO_REGISTER, &keep),
+	       "userfaultfd: %m");
+	return a;
+}
+
+void away_give(const struct away *a)
+{
+	struct uffdio_zeropage give = { .range = { .start = (uintptr_t)a->pages,
+						   .len = a->bytes } };
+
+	expect(!ioctl(a->faults, UFFDIO_ZEROPAGE, &give), "UFFDIO_ZEROPAGE: %m");
+}
+
 /* async_main() - the thread of an async */
 static void *async_main(void *arg)
 {
 	struct async *a = arg;
-	ssize_t n;
 
-	__atomic_store_n(&a->tid, (pid_t)syscall(SYS_gettid), __ATOMIC_RELEASE);
-	n = a->writes ? write(a->fd, a->buf, a->bytes) : read(a->fd, a->buf, a->bytes);
-	a->error = n < 0 ? errno : 0;
-	a->result = n;
+	__atomic_store_n(&a->tid, gettid(), __ATOMIC_RELEASE);
+	a->result = a->call(a);
+	a->error = a->result < 0 ? errno : 0;
 	__atomic_store_n(&a->done, true, __ATOMIC_RELEASE);
 	return NULL;
 }
 
-void async_start(struct async *a, bool writes, int fd, void *buf, size_t bytes)
+void async_run(struct async *a)
 {
-	*a = (struct async){ .fd = fd, .buf = buf, .bytes = bytes, .writes = writes };
 	errno = pthread_create(&a->thread, NULL, async_main, a);
 	expect(errno == 0, "pthread_create: %m");
 }
 
-bool thread_sleeps_in(pid_t tid, long number)
+static long call_read(struct async *a)
+{
+	return read(a->fd, a->buf, a->bytes);
+}
+
+static long call_write(struct async *a)
+{
+	return write(a->fd, a->buf, a->bytes);
+}
+
+void async_start(struct async *a, bool writes, int fd, void *buf, size_t bytes)
+{
+	*a = (struct async){ .number = writes ? SYS_write : SYS_read,
+			     .call = writes ? call_write : call_read,
+			     .fd = fd,
+			     .buf = buf,
+			     .bytes = bytes };
+	async_run(a);
+}
+
+/* thread_sleeps_in() - whether thread @tid (0: none yet) sleeps in system call @number */
+static bool thread_sleeps_in(pid_t tid, long number)
 {
 	char path[64], line[64] = "";
 	FILE *file;
-	bool sleeps;
 
 	if (!tid)
 		return false;
-	/* proc(5), /proc/pid/syscall */
+	/* proc(5), /proc/pid/syscall: "running", or "NUMBER ARGUMENTS..." */
 	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", (int)tid);
 	file = fopen(path, "re");
 	if (!file)
 		return false;
-	/* "running", or "NUMBER ARGUMENTS..." */
-	sleeps = fgets(line, sizeof(line), file) && line[0] >= '0' && line[0] <= '9' &&
-		 strtol(line, NULL, 10) == number;
+	if (!fgets(line, sizeof(line), file))
+		line[0] = '\0';
 	fclose(file);
-	return sleeps;
+	return line[0] >= '0' && line[0] <= '9' && strtol(line, NULL, 10) == number;
+}
+
+bool async_sleeps(struct async *a)
+{
+	uint64_t end = now_ns() + LIMIT_SECONDS * 1000000000ULL;
+
+	while (now_ns() < end) {
+		if (__atomic_load_n(&a->done, __ATOMIC_ACQUIRE))
+			return false;
+		if (thread_sleeps_in(__atomic_load_n(&a->tid, __ATOMIC_ACQUIRE), a->number))
+			return true;
+		sched_yield();
+	}
+	fail("system call %ld neither sleeps nor returns within the limit", a->number);
 }
 
 void async_wait_blocked(struct async *a)
 {
-	uint64_t end = now_ns() + LIMIT_SECONDS * 1000000000ULL;
-	long number = a->writes ? SYS_write : SYS_read;
-
-	while (now_ns() < end) {
-		pid_t tid = __atomic_load_n(&a->tid, __ATOMIC_ACQUIRE);
-
-		expect(!__atomic_load_n(&a->done, __ATOMIC_ACQUIRE),
-		       "%s should block, but returned %zd (%s)", a->writes ? "write" : "read",
-		       a->result, strerror(a->error));
-		if (thread_sleeps_in(tid, number))
-			return;
-		sched_yield();
-	}
-	fail("%s does not block within the limit", a->writes ? "write" : "read");
+	expect(async_sleeps(a), "system call %ld should block, but returned %ld (%s)", a->number,
+	       a->result, strerror(a->error));
 }
 
-ssize_t async_join(struct async *a)
+long async_join(struct async *a)
 {
 	struct timespec end;
 	int err;
@@ -200,8 +300,7 @@ ssize_t async_join(struct async *a)
 	clock_gettime(CLOCK_REALTIME, &end);
 	end.tv_sec += LIMIT_SECONDS;
 	err = pthread_timedjoin_np(a->thread, NULL, &end);
-	if (err)
-		fail("%s does not return: %s", a->writes ? "write" : "read", strerror(err));
+	expect(!err, "system call %ld does not return: %s", a->number, strerror(err));
 	errno = a->error;
 	return a->result;
 }

@@ -59,45 +59,85 @@ short wait_poll(int fd, short events);
 /** poll_now() - what poll(2) says at this moment; Return: revents, 0 for nothing */
 short poll_now(int fd, short events);
 
+/** epoll_edge() - an edge-triggered epoll(7) on one descriptor */
+int epoll_edge(int fd, uint32_t events);
+
+/** edge_now() - take what an epoll reports at this moment; Return: how many edges, 0 or 1 */
+int edge_now(int ep);
+
+/** wait_edge() - take the next edge, which must come; @done: bytes until now, for the message */
+void wait_edge(int ep, uint64_t done);
+
+/** start_child() - fork(2), with the limit for the child; Return: its pid, 0 in the child */
+pid_t start_child(void);
+
+/** fill_ring() - write without blocking until the ring is full; Return: bytes written */
+size_t fill_ring(int fd);
+
+/** open_node() - open a channel's node, made if need be */
+int open_node(const char *path, int flags);
+
 /** scratch_file() - an empty file without a name, which can be read and written */
 int scratch_file(void);
 
 /** mmap_shared() - zeroed memory that children share */
 void *mmap_shared(size_t bytes);
 
-/** thread_sleeps_in() - whether thread @tid (0: none yet) sleeps in system call @number */
-bool thread_sleeps_in(pid_t tid, long number);
+/**
+ * struct away - pages that are not there
+ * @pages: where
+ * @bytes: how many
+ * @faults: descriptor of the userfaultfd
+ */
+struct away {
+	void *pages;
+	size_t bytes;
+	int faults;
+};
+
+/** away_make() - take pages away: a call that touches them sleeps */
+struct away away_make(size_t bytes);
+
+/** away_give() - supply the pages, zeroed */
+void away_give(const struct away *a);
 
 /**
- * struct async - a read or write that another thread makes, so that it may block
- * @fd: descriptor
- * @buf: buffer
- * @bytes: length
- * @writes: write(2), else read(2)
- * @result: what it returned, when @done
+ * struct async - a system call that another thread makes, so that it may block
+ * @number: the call's
+ * @call: makes it
+ * @fd, @buf, @bytes: what it uses
+ * @events: (poll and the like) out: EPOLL* that it reported
+ * @result: what it returned, after async_join()
  * @error: errno, when @result is negative
- * @done: it has returned
  */
 struct async {
+	long number;
+	long (*call)(struct async *a);
 	int fd;
 	void *buf;
 	size_t bytes;
-	bool writes;
-	ssize_t result;
+	unsigned int events;
+	long result;
 	int error;
-	bool done;
 	/* private */
+	bool done;
 	pthread_t thread;
 	pid_t tid;
 };
 
-/** async_start() - start read(2) or write(2) in a thread; @a is in use until async_join() */
+/** async_run() - start the call that @a is filled in with; @a is in use until async_join() */
+void async_run(struct async *a);
+
+/** async_start() - start read(2) or write(2) */
 void async_start(struct async *a, bool writes, int fd, void *buf, size_t bytes);
 
-/** async_wait_blocked() - wait until the thread sleeps in its system call; fails if it has returned */
+/** async_sleeps() - wait until the thread sleeps in its call; Return: false if it has returned */
+bool async_sleeps(struct async *a);
+
+/** async_wait_blocked() - wait until the thread sleeps in its call, which it must */
 void async_wait_blocked(struct async *a);
 
 /** async_join() - wait for the call to return, within the limit; Return: its result, errno set */
-ssize_t async_join(struct async *a);
+long async_join(struct async *a);
 
 #endif
