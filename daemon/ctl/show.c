@@ -95,6 +95,15 @@ static const char *guest_state(struct json_object *guest)
 	return ctl_boolean(guest, "connected") ? "no driver" : "away";
 }
 
+static void print_away(struct json_object *guest)
+{
+	_cleanup_free_ char *name = text_safe(ctl_string(guest, "name"));
+	_cleanup_free_ char *why = text_safe(ctl_string(guest, "away"));
+
+	if (*why)
+		printf("%s is away: %s\n", name, why);
+}
+
 static void show_guests(struct json_object *result)
 {
 	struct table t = { .n_columns = 8 };
@@ -119,6 +128,8 @@ static void show_guests(struct json_object *result)
 				      text_count(ctl_number(g, "requests_refused")).text, socket });
 	}
 	table_print(&t);
+	for (size_t i = 0; i < n; i++)
+		print_away(json_object_array_get_idx(list, i));
 }
 
 static void show_guest_names(struct json_object *result)
