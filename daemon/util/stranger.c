@@ -32,8 +32,6 @@ static int queue[QUEUE_MAX];
 static unsigned int head, n_queued, n_closers, n_idle;
 static bool told; /* the full queue was logged */
 
-static _Thread_local bool gives_all;
-
 static void *close_main(void *arg);
 
 /* Starts another thread if all are busy; locked */
@@ -112,16 +110,6 @@ int stranger_give(int fd)
 			"connect to its sockets",
 			QUEUE_MAX);
 	return -1;
-}
-
-void stranger_give_all(void)
-{
-	gives_all = true;
-}
-
-bool stranger_gives_all(void)
-{
-	return gives_all;
 }
 
 static bool may_take_message(void)

@@ -50,10 +50,4 @@ int stranger_close(int fd);
 /** stranger_give() - let another thread close @fd, or -1; any thread, does not wait; Return: -1 */
 int stranger_give(int fd);
 
-/** stranger_give_all() - from now on close(2) on this thread is stranger_give() */
-void stranger_give_all(void);
-
-/** stranger_gives_all() - whether stranger_give_all() was called on this thread */
-bool stranger_gives_all(void);
-
 #endif

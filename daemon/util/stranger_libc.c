@@ -2,8 +2,7 @@
 /*
  * Calls of the C library that would close a stranger's descriptor in passing (util/stranger.h),
  * also when libevent makes them: it accepts, reads and closes the connections of the control socket
- * and of the metrics. As in vhost/syscalls.c, this program defines them, and the dynamic linker
- * binds every call here. They do what the C library's do, except for marked sockets. No socket is
+ * and of the metrics. This program defines them, and the dynamic linker binds every call here. They do what the C library's do, except for marked sockets. No socket is
  * marked where the kernel refuses descriptors itself (Linux 6.16).
  */
 #include <sys/socket.h>
@@ -35,11 +34,5 @@ ssize_t readv(int fd, const struct iovec *iov, int n)
 /** close() - see close(2) */
 int close(int fd)
 {
-	if (stranger_gives_all()) {
-		shutdown(fd,
-			 SHUT_RDWR); /* a frontend's connection ends now, not when it is closed */
-		stranger_give(fd);
-		return 0;
-	}
 	return stranger_is_marked(fd) ? stranger_close(fd) : (int)syscall(SYS_close, fd);
 }

@@ -42,7 +42,7 @@ struct vhost_library {
 	atomic_int vid; /* -1: the library does not have it */
 	struct vhost_message reply;
 	unsigned int n_reply; /* bytes of it that have come */
-	_Atomic uint64_t asked_ms; /* when the message under way was sent; 0: none is */
+	_Atomic uint64_t asked_ms; /* since when an answer is outstanding; 0: none is */
 	struct guest_memory memory; /* that is watched */
 	atomic_bool closed, lost;
 	int lost_fd;
@@ -59,7 +59,7 @@ static LIST_HEAD(, vhost_library) connections = LIST_HEAD_INITIALIZER(connection
 static struct vhost_library *connecting; /* the next new_connection() is of this one */
 
 static _Atomic(struct vhost_library *) by_vid[MAX_VIDS];
-static char listen_path[PATH_MAX + 2], connect_path[64];
+static char listen_path[PATH_MAX + 2], connect_path[PATH_MAX + 2];
 
 /* Virtual: pages of it that are not used cost nothing. A frontend that asks for 17 queues of 32768
  * entries takes 20 MiB of it. */
@@ -67,14 +67,7 @@ static char listen_path[PATH_MAX + 2], connect_path[64];
 
 static enum log_level eal_log_level = LOG_LEVEL_WARNING;
 
-/**
- * eal_log_write() - DPDK's lines into our log
- * @cookie: unused
- * @buf: a line
- * @bytes: its bytes
- *
- * Return: @bytes.
- */
+/* DPDK's lines into our log */
 static ssize_t eal_log_write(void *cookie, const char *buf, size_t bytes)
 {
 	size_t n = bytes;
@@ -86,15 +79,8 @@ static ssize_t eal_log_write(void *cookie, const char *buf, size_t bytes)
 	return (ssize_t)bytes;
 }
 
-/**
- * eal_lcores() - one lcore that may run wherever this process may
- * @out: room for the argument of --lcores
- * @bytes: its bytes
- *
- * Otherwise there would be a thread a CPU, and main would be bound to one.
- *
- * Return: 0 or -errno.
- */
+/* One lcore that may run wherever this process may: otherwise there would be a thread per CPU, and main
+ * would be bound to one. Return: 0 or -errno */
 static int eal_lcores(char *out, size_t bytes)
 {
 	size_t n = (size_t)snprintf(out, bytes, "0@(");
@@ -112,11 +98,7 @@ static int eal_lcores(char *out, size_t bytes)
 	return n < bytes ? 0 : -E2BIG;
 }
 
-/**
- * eal_start() - rte_eal_init() with our arguments
- *
- * Return: 0 or -EIO, with a log line.
- */
+/* Return: 0 or -EIO, with a log line */
 static int eal_start(void)
 {
 	static char arg[][32] = { "okl4fsd",
@@ -234,6 +216,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 
 static int connect_to_library(struct vhost_library *l)
 {
+	l->asked_ms = clock_ms();
 	l->fd = fd_connect_unix(connect_path, false);
 	if (l->fd < 0)
 		return l->fd;
@@ -299,6 +282,7 @@ static int new_connection(int vid)
 		return -1;
 	by_vid[vid] = l; /* with the reference that the turn had */
 	atomic_fetch_add(&l->refs, 1); /* until tell_taken() */
+	l->asked_ms = 0;
 	l->vid = vid;
 	end_turn(l);
 	loop_post(l->loop, &l->taken);
@@ -513,18 +497,27 @@ bool vhost_library_memory_is_lost(const struct vhost_library *l)
 	return l->lost;
 }
 
+static uint64_t outstanding_ms(const struct vhost_library *l, uint64_t now)
+{
+	uint64_t asked = l->asked_ms;
+
+	return asked && asked < now ? now - asked : 0;
+}
+
 uint64_t vhost_library_stuck_ms(void)
 {
 	uint64_t now = clock_ms(), longest = 0;
 	struct vhost_library *l;
 
 	pthread_mutex_lock(&library_lock);
+	/* The one that is being made may have been given up by its owner, and holds up all others. */
+	if (connecting)
+		longest = outstanding_ms(connecting, now);
 	LIST_FOREACH(l, &connections, all)
 	{
-		uint64_t asked = l->asked_ms;
+		uint64_t ms = outstanding_ms(l, now);
 
-		if (asked && now - asked > longest)
-			longest = now - asked;
+		longest = ms > longest ? ms : longest;
 	}
 	pthread_mutex_unlock(&library_lock);
 	return longest;
@@ -557,18 +550,30 @@ static int register_socket(void)
 	return 0;
 }
 
+static void remove_socket(void)
+{
+	unlink(listen_path);
+	*strrchr(listen_path, '/') = 0;
+	rmdir(listen_path);
+}
+
 /* The socket is reached through a descriptor of its file, so file and folder are removed at once, and
- * nothing is left behind by a daemon that is killed. */
-static int hide_socket(const char *folder)
+ * nothing is left behind by a daemon that is killed. Where /proc does not show this process, as in
+ * another process namespace, they stay until the end. */
+static int hide_socket(void)
 {
 	int fd = open(listen_path, O_PATH | O_CLOEXEC);
 
 	if (fd < 0)
 		return -errno;
 	snprintf(connect_path, sizeof(connect_path), "/proc/self/fd/%d", fd);
-	unlink(listen_path);
-	rmdir(folder);
-	return 0;
+	if (!access(connect_path, F_OK)) {
+		remove_socket();
+		return 0;
+	}
+	close(fd);
+	snprintf(connect_path, sizeof(connect_path), "%s", listen_path);
+	return atexit(remove_socket) ? -ENOMEM : 0;
 }
 
 int vhost_library_init(const char *parent)
@@ -589,7 +594,7 @@ int vhost_library_init(const char *parent)
 	if (!r) {
 		r = register_socket();
 		if (!r)
-			r = hide_socket(folder);
+			r = hide_socket();
 		if (r)
 			log_err("DPDK's vhost library does not listen at %s: %s", listen_path,
 				strerror(-r));

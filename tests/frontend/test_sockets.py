@@ -234,13 +234,11 @@ class Lost(SocketsTest):
         """The frontend stays; when it has left, the next one can connect."""
         stream = self.echo_channel("vm1")
         self.lose("vm1.sock")
-        self.assertIn("listens there again when the frontend", self.reload())
         self.assertTrue(self.guest_state("vm1")["path_lost"])
+        self.assertIn("vm1.sock had been removed or replaced; listening there again", self.reload())
+        self.assertFalse(self.guest_state("vm1")["path_lost"])
         stream.echo(os.urandom(3 * RING_BYTES + 17))
         stream.driver.frontend.close()
-        deadline = Deadline(20)
-        while self.guest_state("vm1")["path_lost"]:
-            deadline.check("the socket to be there again")
         self.echo_channel("vm1").echo(b"again")
 
     def test_guest_replaced(self):
@@ -249,7 +247,7 @@ class Lost(SocketsTest):
         with socket.socket(socket.AF_UNIX) as other:
             other.bind(str(self.scratch / "vm2.sock"))
             other.listen()
-            self.assertIn("cannot be made again: Address already in use", self.reload())
+            self.assertRegex(self.reload(), "vm2: socket .*/vm2.sock: Address already in use")
             self.assertTrue((self.scratch / "vm2.sock").exists(), "it is another program's file")
         self.reload()
         self.bystander()
@@ -311,7 +309,6 @@ class NoDescriptors(SocketsTest):
         used = {name: ticks - before[name] for name, ticks in self.ticks().items()}
         self.assertLess(max(used.values()), os.sysconf("SC_CLK_TCK") * self.WINDOW_MS // 20000,
                         f"ticks in {self.WINDOW_MS} ms: {used}")
-        self.assertTrue(any(name.endswith("(vhost-events") for name in used), used)
         lines = self.LINE.findall(self.daemon.log()[since:])
         self.assertEqual(len(lines), len(clients), "once each")
         self.assertEqual(len(set(lines)), len(lines), lines)

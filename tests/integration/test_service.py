@@ -15,7 +15,7 @@ import unittest
 from vm import paths
 from vm.daemon import Daemon, DaemonError, guest_config
 from vm.process import Deadline, remove_scratch, scratch_dir
-from vm.ptrace import StoppedThread
+from vm.ptrace import VHOST_THREAD, StoppedThread
 
 WATCHDOG_S = 0.4
 
@@ -165,9 +165,18 @@ class Watchdog(ServiceTest):
                          r"watchdog: the thread worker-0 has made no progress for \d+ ms")
 
     def test_vhost(self):
-        """DPDK's stopped vhost thread is named in the log."""
-        self.starves("vhost-events")
-        self.daemon.wait_log("watchdog: the thread vhost-events has made no progress")
+        """DPDK's stopped vhost thread is named in the log as soon as it owes an answer."""
+        with StoppedThread(self.daemon.pid, *VHOST_THREAD):
+            self.drain()
+            self.wait_told("WATCHDOG", "1", 10)
+            frontend = socket.socket(socket.AF_UNIX)
+            self.addCleanup(frontend.close)
+            frontend.connect(str(self.scratch / "vm1.sock"))
+            self.assertRegex(self.daemon.wait_log("watchdog: the thread dpdk-vhost"),
+                             r"watchdog: the thread dpdk-vhost has made no progress for \d+ ms")
+            self.drain()
+            self.silence(4 * WATCHDOG_S)
+        self.wait_told("WATCHDOG", "1", 10)
 
     def test_main(self):
         """The main thread is stopped."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from .process import Deadline
 
 PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT = 17, 0x4206, 0x4207
+VHOST_THREAD = ("vhost-events", "dpdk-vhost-evt")  # DPDK's names for it, by version
 WALL = 0x40000000  # waitpid(2): any child, and any thread that is traced
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -27,10 +28,11 @@ def threads(pid: int) -> dict[str, int]:
 
 
 class StoppedThread:
-    """A thread that is stopped until its process ends or the context is left."""
+    """A thread, known by one of some names, that is stopped until its process ends or the context
+    is left."""
 
-    def __init__(self, pid: int, name: str):
-        self.tid = threads(pid)[name]
+    def __init__(self, pid: int, *names: str):
+        self.tid = next(tid for name, tid in threads(pid).items() if name in names)
 
     def __enter__(self) -> "StoppedThread":
         _ptrace(PTRACE_SEIZE, self.tid)
