@@ -95,13 +95,16 @@ static const char *guest_state(struct json_object *guest)
 	return ctl_boolean(guest, "connected") ? "no driver" : "away";
 }
 
-static void print_away(struct json_object *guest)
+/* Lines below the table, after an empty one */
+static void print_away(struct json_object *guest, bool *first)
 {
 	_cleanup_free_ char *name = text_safe(ctl_string(guest, "name"));
 	_cleanup_free_ char *why = text_safe(ctl_string(guest, "away"));
 
-	if (*why)
-		printf("%s is away: %s\n", name, why);
+	if (!*why)
+		return;
+	printf("%s%s is away: %s\n", *first ? "\n" : "", name, why);
+	*first = false;
 }
 
 static void show_guests(struct json_object *result)
@@ -109,6 +112,7 @@ static void show_guests(struct json_object *result)
 	struct table t = { .n_columns = 8 };
 	struct json_object *list;
 	size_t n = ctl_list(result, "guests", &list);
+	bool first = true;
 
 	table_row(&t, (const char *const[]){ "GUEST", "STATE", "CHANNELS", "QUEUES", "MEMORY",
 					     "REQUESTS", "REFUSED", "SOCKET" });
@@ -129,7 +133,7 @@ static void show_guests(struct json_object *result)
 	}
 	table_print(&t);
 	for (size_t i = 0; i < n; i++)
-		print_away(json_object_array_get_idx(list, i));
+		print_away(json_object_array_get_idx(list, i), &first);
 }
 
 static void show_guest_names(struct json_object *result)
