@@ -12,7 +12,7 @@ import struct
 import unittest
 
 import vhost_user as vu
-from guest_end import PING, Channel, Driver, Refused, statuses
+from guest_end import PING, Channel, Driver, statuses
 from memory import Memory, Region
 from rig import RING_BYTES
 from vhost_user import Frontend, Ring
