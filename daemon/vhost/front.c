@@ -503,8 +503,8 @@ static int front_listen(struct vhost_front *f)
 		fd = f->start_r;
 	}
 	if (fd < 0)
-		log_about(LOG_LEVEL_ERR, &f->about, "cannot listen on %s: %s%s", path,
-			  strerror(-fd), socket_file_way_out(-fd));
+		log_about(LOG_LEVEL_ERR, &f->about, "socket %s: %s%s", path, strerror(-fd),
+			  socket_file_way_out(-fd));
 	else
 		log_about(LOG_LEVEL_INFO, &f->about, "waiting for a frontend at %s", path);
 	return fd < 0 ? fd : 0;
