@@ -5,6 +5,7 @@ QEMU is this machine's and runs beside the host. It is the host's user by number
 folder, so the host's permissions decide.
 """
 import json
+import os
 import unittest
 
 from container import quoted
@@ -50,13 +51,23 @@ class QemuListens(HostTest):
         words = [word.replace(f"{self.folder}/qemu/", "") for word in json.loads(arguments)["args"]]
         uid, gid, groups = (self.host.check(f"id -{letter} {user}").split() for letter in "ugG")
         self.said = self.scratch / "qemu.log"
-        with open(self.said, "wb") as said:
-            process = Process([*qemu.installed(), "-S", "-display", "none", "-nodefaults", *words],
+        questions, asked = os.pipe()
+        self.addCleanup(os.close, asked)
+        os.write(asked, b'{"execute": "qmp_capabilities"} {"execute": "query-status"}\n')
+        with open(self.said, "wb") as said, open(questions, "rb") as stdin:
+            process = Process([*qemu.installed(), "-S", "-display", "none", "-nodefaults",
+                               "-qmp", "stdio", *words],
                               cwd=self.host.seen(f"{self.folder}/qemu"), umask=umask,
                               user=int(uid[0]), group=int(gid[0]), extra_groups=map(int, groups),
-                              stdout=said, stderr=said)
+                              stdin=stdin, stdout=said, stderr=said)
         self.addCleanup(process.kill)
         return process
+
+    def wait_started(self) -> None:
+        """Wait until QEMU answers. A daemon that ends before that takes QEMU with it."""
+        deadline = Deadline(20)
+        while '"status"' not in self.said.read_text():
+            deadline.check(f"QEMU to have started: {self.said.read_text()}")
 
     def wait_guest(self, **wanted) -> None:
         """Wait until `guest.list` says that."""
@@ -87,6 +98,7 @@ class QemuListens(HostTest):
         wrong.kill()
         right = self.qemu("alice", 0o007)
         self.wait_guest(connected=True, away=None)
+        self.wait_started()
         self.assertEqual(self.host.check(f"stat -c '%U:%G %a' {path}"), "alice:okl4fs 770\n")
         restarts = int(self.show("NRestarts", self.unit))
         self.host.check(f"systemctl kill --signal=SIGKILL {self.unit}")
