@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <json-c/json.h>
@@ -48,12 +49,19 @@ void control_add_instance(struct json_object *object, const char *key, uint64_t 
 				  JSON_C_OBJECT_ADD_CONSTANT_KEY);
 }
 
-void control_add_path(struct json_object *object, const char *key, const char *path)
+char *control_whole_path(const char *path)
 {
 	_cleanup_free_ char *dir = path[0] == '/' ? NULL : getcwd(NULL, 0);
-	_cleanup_free_ char *whole = NULL;
+	char *whole = NULL;
 
-	if (dir && asprintf(&whole, "%s/%s", dir, path) < 0)
-		whole = NULL;
+	if (!dir)
+		return strdup(path);
+	return asprintf(&whole, "%s/%s", dir, path) < 0 ? NULL : whole;
+}
+
+void control_add_path(struct json_object *object, const char *key, const char *path)
+{
+	_cleanup_free_ char *whole = control_whole_path(path);
+
 	control_add_string(object, key, whole ? whole : path);
 }

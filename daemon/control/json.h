@@ -29,7 +29,13 @@ void control_add_boolean(struct json_object *object, const char *key, bool boole
 /** control_add_instance() - an instance; 0 is null */
 void control_add_instance(struct json_object *object, const char *key, uint64_t instance);
 
-/** control_add_path() - a path; a relative one is made absolute with the daemon's working directory */
+/**
+ * control_whole_path() - a path; a relative one is made absolute with the daemon's working directory;
+ * Return: a new string, or NULL
+ */
+char *control_whole_path(const char *path);
+
+/** control_add_path() - a path, as control_whole_path() makes it */
 void control_add_path(struct json_object *object, const char *key, const char *path);
 
 #endif

@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <json-c/json.h>
 #include <libfs/abi.h>
@@ -11,6 +12,7 @@
 #include "control/call.h"
 #include "control/json.h"
 #include "metrics/counters.h"
+#include "util/fd.h"
 
 static void add_counters(struct json_object *object, const struct counter *c, const void *snap,
 			 int way)
@@ -19,6 +21,18 @@ static void add_counters(struct json_object *object, const struct counter *c, co
 		if (c->name)
 			control_add_number(object, c->name, counter_read(c, snap, way));
 	}
+}
+
+/* "connect PATH: why not", or null */
+static void add_away(struct json_object *object, const struct guest_config *cfg, int why_away)
+{
+	_cleanup_free_ char *path = control_whole_path(cfg->socket);
+	_cleanup_free_ char *text = NULL;
+
+	if (why_away &&
+	    asprintf(&text, "connect %s: %s", path ? path : cfg->socket, strerror(why_away)) < 0)
+		text = NULL;
+	control_add_string(object, "away", text);
 }
 
 static void list_guest(struct guest *guest, struct json_object *list)
@@ -34,6 +48,7 @@ static void list_guest(struct guest *guest, struct json_object *list)
 			   cfg->socket_mode == SOCKET_LISTEN ? "listen" : "connect");
 	control_add_boolean(object, "path_lost", guest_path_is_lost(guest));
 	control_add_boolean(object, "connected", snap.connected);
+	add_away(object, cfg, snap.why_away);
 	control_add_boolean(object, "ready", snap.ready);
 	control_add_instance(object, "driver_instance", snap.driver_instance);
 	add_counters(object, guest_counters, &snap, 0);

@@ -38,8 +38,8 @@ static int listen_anew(struct control_socket *s, const struct config *cfg)
 				    false);
 
 	if (fd < 0) {
-		log_err("control: %s has been removed or replaced, and cannot be made again: %s",
-			s->file.path, strerror(-fd));
+		log_err("control: %s has been removed or replaced, and cannot be made again: %s%s",
+			s->file.path, strerror(-fd), socket_file_way_out(-fd));
 		return fd;
 	}
 	fd_close(s->fd);
@@ -66,7 +66,8 @@ int control_socket_open(struct control_socket *s, const struct config *cfg, int 
 		r = r < 0 ? r : 0;
 	}
 	if (r) {
-		log_err("control: %s: %s", cfg->control_path, strerror(-r));
+		log_err("control: cannot listen on %s: %s%s", cfg->control_path, strerror(-r),
+			socket_file_way_out(-r));
 		control_socket_close(s);
 	}
 	return r;

@@ -3,9 +3,11 @@
  * qemu_args.c - `qemu-args GUEST`: what connects a virtual machine to the daemon, ready to paste
  */
 #include <errno.h>
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <json-c/json.h>
 
@@ -130,6 +132,24 @@ static int print_machine(const struct ctl *ctl, enum target target, const struct
 	return r;
 }
 
+/* In a folder with the setgid bit QEMU's socket gets the folder's group; its mode is up to QEMU */
+static void tell_umask(const struct machine *m)
+{
+	_cleanup_free_ char *dir =
+		strndup(m->socket, (size_t)(strrchr(m->socket, '/') - m->socket) + 1);
+	const struct group *group;
+	struct stat st;
+
+	if (!dir || stat(dir, &st) || !(st.st_mode & S_ISGID))
+		return;
+	group = getgrgid(st.st_gid);
+	if (group)
+		ctl_error(
+			"%s: start QEMU with umask 007, as a member of the group %s, so that okl4fsd "
+			"can connect",
+			m->guest, group->gr_name);
+}
+
 /* Also warns of a machine that only one daemon can ever connect to */
 static bool is_possible(enum target target, const struct machine *m)
 {
@@ -145,6 +165,8 @@ static bool is_possible(enum target target, const struct machine *m)
 			  who);
 		return false;
 	}
+	if (target == FOR_QEMU && m->listens)
+		tell_umask(m);
 	if (m->generic && m->listens)
 		ctl_error("%s: warning: this QEMU ends when a second daemon connects; prefer "
 			  "\"socket_mode\": \"listen\"",

@@ -95,11 +95,24 @@ static const char *guest_state(struct json_object *guest)
 	return ctl_boolean(guest, "connected") ? "no driver" : "away";
 }
 
+/* Lines below the table, after an empty one */
+static void print_away(struct json_object *guest, bool *first)
+{
+	_cleanup_free_ char *name = text_safe(ctl_string(guest, "name"));
+	_cleanup_free_ char *why = text_safe(ctl_string(guest, "away"));
+
+	if (!*why)
+		return;
+	printf("%s%s is away: %s\n", *first ? "\n" : "", name, why);
+	*first = false;
+}
+
 static void show_guests(struct json_object *result)
 {
 	struct table t = { .n_columns = 8 };
 	struct json_object *list;
 	size_t n = ctl_list(result, "guests", &list);
+	bool first = true;
 
 	table_row(&t, (const char *const[]){ "GUEST", "STATE", "CHANNELS", "QUEUES", "MEMORY",
 					     "REQUESTS", "REFUSED", "SOCKET" });
@@ -119,6 +132,8 @@ static void show_guests(struct json_object *result)
 				      text_count(ctl_number(g, "requests_refused")).text, socket });
 	}
 	table_print(&t);
+	for (size_t i = 0; i < n; i++)
+		print_away(json_object_array_get_idx(list, i), &first);
 }
 
 static void show_guest_names(struct json_object *result)

@@ -38,6 +38,8 @@ struct channel_snapshot {
 /**
  * struct guest_snapshot - a guest at one moment, for `guest.list`
  * @connected: a frontend is there
+ * @why_away: errno of the last attempt to connect to the frontend; 0: it succeeded, or the daemon
+ *	listens
  * @ready: the driver has said HELLO
  * @n_queues: queues in use
  * @memory_bytes: guest memory that is mapped
@@ -54,6 +56,7 @@ struct channel_snapshot {
  */
 struct guest_snapshot {
 	bool connected, ready;
+	int why_away;
 	unsigned int n_queues;
 	uint64_t memory_bytes, requests, refused, declined_fuse, dropped_messages, device_errors;
 	uint64_t tail_bytes, driver_instance, moved_bytes;

@@ -306,6 +306,13 @@ static int accept_at(struct metrics_http *http, int fd)
 	return 0;
 }
 
+static const char *way_out(const struct config *cfg, int error)
+{
+	bool is_unix = !strncmp(cfg->metrics_listen, UNIX_PREFIX, strlen(UNIX_PREFIX));
+
+	return is_unix ? socket_file_way_out(error) : "";
+}
+
 static int listen_for_http(struct metrics_http *http, const struct config *cfg)
 {
 	const char *text = cfg->metrics_listen;
@@ -358,7 +365,7 @@ int metrics_http_new(struct metrics_http **out, struct loop *loop, struct server
 	http->server = server;
 	r = set_up_http(http, cfg);
 	if (r) {
-		log_err("metrics: %s: %s", cfg->metrics_listen, strerror(-r));
+		log_err("metrics: %s: %s%s", cfg->metrics_listen, strerror(-r), way_out(cfg, -r));
 		metrics_http_free(http);
 		return r;
 	}
@@ -375,8 +382,8 @@ void metrics_http_reloaded(struct metrics_http *http)
 		return;
 	r = listen_for_http(http, server_config(http->server));
 	if (r)
-		log_err("metrics: %s has been removed or replaced, and cannot be made again: %s",
-			http->file.path, strerror(-r));
+		log_err("metrics: %s has been removed or replaced, and cannot be made again: %s%s",
+			http->file.path, strerror(-r), socket_file_way_out(-r));
 	else
 		log_notice("metrics: %s had been removed or replaced; listening there again",
 			   http->file.path);

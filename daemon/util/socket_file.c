@@ -69,7 +69,8 @@ static void explain_lock(const struct socket_file *f, const char *lock, int erro
 	if (error == -EADDRINUSE)
 		log_err("%s: another channel or another okl4fsd listens there (it holds a lock on %s)",
 			f->path, lock);
-	else if (lock)
+	else if (lock && error != -ENOENT &&
+		 error != -EROFS) /* these say what is wrong with the folder */
 		log_err("%s: %s; okl4fsd locks this file while it listens at %s, and needs to be able "
 			"to create it; remove it if another user has left it behind",
 			lock, strerror(-error), f->path);
@@ -160,6 +161,30 @@ int socket_file_listen(struct socket_file *f, const char *path, unsigned int mod
 	if (is_new)
 		socket_file_release(f);
 	return r;
+}
+
+const char *socket_file_way_out(int error)
+{
+	switch (error) {
+	case ENOENT:
+		return " (make its folder first, or choose another path)";
+	case EACCES:
+		return " (okl4fsd may not make files in that folder: change the folder's owner or "
+		       "permissions, or choose another path)";
+	case EPERM:
+		return " (okl4fsd must be a member of the socket's group to give the socket to it)";
+	case EROFS:
+		return " (under systemd, okl4fsd can write only below /run/okl4fs; a drop-in with "
+		       "ReadWritePaths= adds folders)";
+	case EADDRINUSE:
+		return " (end the program that listens there, or choose another path)";
+	case ENOTSOCK:
+		return " (a file that is not a socket is there: remove it, or choose another path)";
+	case ENAMETOOLONG:
+		return " (a socket's path has at most 107 bytes)";
+	default:
+		return "";
+	}
 }
 
 int socket_file_borrow(struct socket_file *f, const char *path)

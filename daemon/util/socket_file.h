@@ -61,6 +61,13 @@ int socket_file_listen(struct socket_file *f, const char *path, unsigned int mod
 		       const char *group, bool takes_fds);
 
 /**
+ * socket_file_way_out() - what to do when a path cannot be listened on, for the end of a log line
+ *
+ * Return: text with a blank before it, or ""; @error: a positive errno of socket_file_listen().
+ */
+const char *socket_file_way_out(int error);
+
+/**
  * socket_file_borrow() - a socket of the service manager listens at @path
  *
  * Return: 0; -EADDRINUSE when another okl4fsd holds the lock; -ENOMEM. If the lock cannot be taken

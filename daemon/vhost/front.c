@@ -18,12 +18,11 @@
 #include "util/log_limit.h"
 #include "util/socket_file.h"
 #include "util/stranger.h"
+#include "vhost/caller.h"
 
-#define CONNECT_RETRY_MS  500L
 #define WHOLE_MESSAGE_S   2 /* so long may a message take from its first byte to its last */
 #define MESSAGES_PER_WAKE 16
 
-static const struct timeval retry_later = { .tv_usec = CONNECT_RETRY_MS * 1000 };
 static const struct timeval whole_message = { .tv_sec = WHOLE_MESSAGE_S };
 
 /* All but @file is the worker's. */
@@ -37,8 +36,7 @@ struct vhost_front {
 	struct log_limit limit;
 	struct socket_file file; /* (listen) main's */
 	struct listener listener; /* (listen) */
-	struct event *retry; /* (connect) */
-	int why_not; /* (connect) the errno that was logged last */
+	struct vhost_caller caller; /* (connect) */
 	int fd; /* of the frontend, or -1 */
 	struct event *readable, *late;
 	struct loop_task leave; /* the connection is to end */
@@ -151,8 +149,7 @@ static void leave(void *arg)
 	f->open = f->busy = false;
 	memset(&f->said, 0, sizeof(f->said));
 	f->memory.n_regions = 0;
-	if (f->retry) /* not at once: a frontend that is dropped as soon as it is there would keep us busy */
-		event_add(f->retry, &retry_later);
+	vhost_caller_call_again(&f->caller);
 }
 
 void vhost_front_drop(struct vhost_front *f)
@@ -469,31 +466,12 @@ static void take_frontend(void *arg, int fd)
 		if (f->late)
 			event_free(f->late);
 		stranger_give(fd);
-		if (f->retry)
-			event_add(f->retry, &retry_later);
+		vhost_caller_call_again(&f->caller);
 		return;
 	}
 	f->fd = fd;
 	begin_message(f);
 	f->ops->connected(f->device);
-}
-
-static void try_connect(evutil_socket_t unused, short what, void *arg)
-{
-	struct vhost_front *f = arg;
-	int fd = fd_connect_unix(f->cfg->socket, true);
-
-	if (fd >= 0) {
-		f->why_not = 0;
-		take_frontend(f, fd);
-		return;
-	}
-	if (f->why_not != fd)
-		log_about(LOG_LEVEL_INFO, &f->about,
-			  "no frontend listens at %s: %s; trying again every %ld ms",
-			  f->cfg->socket, strerror(-fd), CONNECT_RETRY_MS);
-	f->why_not = fd;
-	event_add(f->retry, &retry_later);
 }
 
 static void start_on_worker(void *arg)
@@ -506,10 +484,10 @@ static void start_on_worker(void *arg)
 					    f->start_fd, take_frontend, f);
 		return;
 	}
-	f->retry = evtimer_new(loop_base(f->worker), try_connect, f);
-	f->start_r = f->retry ? 0 : -ENOMEM;
-	if (f->retry)
-		try_connect(-1, 0, f);
+	f->start_r = vhost_caller_init(&f->caller, f->worker, f->cfg->socket, &f->about,
+				       take_frontend, f);
+	if (!f->start_r)
+		vhost_caller_call(&f->caller);
 }
 
 /* Return: 0 or -errno, with a log line; then nobody listens */
@@ -525,7 +503,8 @@ static int front_listen(struct vhost_front *f)
 		fd = f->start_r;
 	}
 	if (fd < 0)
-		log_about(LOG_LEVEL_ERR, &f->about, "socket %s: %s", path, strerror(-fd));
+		log_about(LOG_LEVEL_ERR, &f->about, "socket %s: %s%s", path, strerror(-fd),
+			  socket_file_way_out(-fd));
 	else
 		log_about(LOG_LEVEL_INFO, &f->about, "waiting for a frontend at %s", path);
 	return fd < 0 ? fd : 0;
@@ -567,9 +546,7 @@ static void stop_on_worker(void *arg)
 
 	listener_stop(&f->listener);
 	leave(f);
-	if (f->retry)
-		event_free(f->retry);
-	f->retry = NULL;
+	vhost_caller_deinit(&f->caller);
 }
 
 struct vhost_front *vhost_front_free(struct vhost_front *f)
@@ -581,6 +558,11 @@ struct vhost_front *vhost_front_free(struct vhost_front *f)
 	free(f->name);
 	free(f);
 	return NULL;
+}
+
+int vhost_front_why_away(const struct vhost_front *f)
+{
+	return f->caller.why_not;
 }
 
 bool vhost_front_path_is_lost(const struct vhost_front *f)

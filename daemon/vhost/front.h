@@ -62,7 +62,7 @@ struct vhost_front;
  * @device: its argument
  *
  * In listen mode the socket is there when this returns. In connect mode a frontend that is not
- * there is tried again twice a second.
+ * there is called until it is (caller.h).
  *
  * Main. Return: 0 or -errno, with a log line.
  */
@@ -74,6 +74,12 @@ int vhost_front_new(struct vhost_front **front, const struct guest_config *cfg, 
  * Return: NULL
  */
 struct vhost_front *vhost_front_free(struct vhost_front *front);
+
+/**
+ * vhost_front_why_away() - (connect) errno of the last attempt to reach the frontend; 0: it
+ * succeeded, or the daemon listens; worker
+ */
+int vhost_front_why_away(const struct vhost_front *front);
 
 /** vhost_front_path_is_lost() - somebody has removed or replaced the socket's file; main */
 bool vhost_front_path_is_lost(const struct vhost_front *front);

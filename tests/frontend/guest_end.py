@@ -3,6 +3,7 @@
 
 It stands for the driver. Layouts and names are those of libfs/abi.h.
 """
+import contextlib
 import os
 import re
 import select
@@ -163,7 +164,8 @@ class Driver:
             if not ready:
                 raise TimeoutError(f"no event came ({[r.state() for r in rings.values()]})")
             for call_fd, _ in ready:
-                os.eventfd_read(call_fd)
+                with contextlib.suppress(BlockingIOError):  # queues may share one
+                    os.eventfd_read(call_fd)
 
     def wait_failures(self) -> list[tuple[int, int, int]]:
         """Wait until a channel has failed; (channel, status, instance) of all that have."""

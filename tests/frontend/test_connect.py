@@ -11,7 +11,7 @@ from memory import Memory
 from rig import RING_BYTES, assert_idle
 from vhost_user import Frontend
 from vm.daemon import Daemon, guest_config
-from vm.process import scratch_dir
+from vm.process import Deadline, scratch_dir
 
 
 class Connect(unittest.TestCase):
@@ -123,6 +123,42 @@ class Connect(unittest.TestCase):
         channel = self.serve(self.accept(self.listen()))
         channel.driver.ping()
         assert_idle(self, self.daemon)
+
+    def away(self) -> str | None:
+        """What `guest.list` says why the frontend is away."""
+        return self.daemon.rpc("guest.list")["guests"][0]["away"]
+
+    def wait_away(self, reason: str) -> None:
+        """Wait until `guest.list` gives this reason."""
+        deadline = Deadline(20)
+        while self.away() != f"connect {self.path}: {reason}":
+            deadline.check(f"the reason {reason!r}, not {self.away()!r}")
+
+    def test_why_away(self):
+        """`guest.list` and the log say why, each time the reason changes; and nothing when it is there."""
+        self.path = self.scratch / "folder" / "vm1.sock"
+        self.daemon.config["guests"][0]["socket"] = str(self.path)
+        self.daemon.write_config()
+        self.daemon.start()
+        self.daemon.wait_log(f"guest vm1: no frontend listens at {self.path}: No such file or "
+                             "directory (its folder does not exist")
+        self.wait_away("No such file or directory")
+        self.path.parent.mkdir()
+        self.listen().close()
+        self.wait_away("Connection refused")
+        self.daemon.wait_log(f"no frontend listens at {self.path}: Connection refused")
+        self.path.unlink()
+        self.wait_away("No such file or directory")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as wrong:
+            wrong.bind(str(self.path))
+            self.wait_away("Protocol wrong type for socket")
+            self.daemon.wait_log(f"guest vm1: cannot connect to the frontend at {self.path}: "
+                                 "Protocol wrong type for socket")
+        self.assertIn(f"\nvm1 is away: {self.away()}\n", self.daemon.ctl("guests")[1])
+        channel = self.serve(self.accept(self.listen()))
+        self.assertIsNone(self.away())
+        self.assertNotIn("away", self.daemon.ctl("guests")[1])
+        channel.driver.ping()
 
     def test_clean_stop_while_waiting(self):
         self.daemon.start()

@@ -59,6 +59,17 @@ class QemuArgs(DaemonTest):
                                      "memory-backend-memfd,id=okl4fs-mem,size=1024M,share=on"])
         self.assertEqual(words[7], f"socket,id=okl4fs,path={self.scratch}/vm2.sock,server=on")
 
+    def test_qemu_listens_in_the_folder_of_a_group(self):
+        """The folder's setgid bit says so; then the umask matters. Otherwise nothing is said."""
+        wanted = self.good("vm2")
+        self.scratch.chmod(0o2770)
+        self.addCleanup(self.scratch.chmod, 0o700)
+        status, output, errors = self.daemon.ctl("qemu-args", "vm2")
+        self.assertEqual((status, output), (0, wanted))
+        self.assertIn(f"vm2: start QEMU with umask 007, as a member of the group {self.scratch.group()}",
+                      errors)
+        self.assertEqual(self.daemon.ctl("qemu-args", "vm1")[2], "")
+
     def test_generic(self):
         words = self.words("--way=generic", "vm1")
         self.assertEqual(words[7], f"socket,id=okl4fs,path={self.scratch}/vm1.sock")

@@ -82,7 +82,7 @@ class Service(HostTest):
         """A client of the control socket starts a daemon that was stopped, and is answered."""
         self.host.check("systemctl stop okl4fsd.service")
         self.assertEqual(self.show("ActiveState"), "inactive")
-        self.assertEqual(self.host.check("ls -A /run/okl4fs").split(), ["control.sock"])
+        self.assertEqual(self.host.check("ls -A /run/okl4fs").split(), ["control.sock", "qemu"])
         self.assertIn("guests    2: 0 connected", self.host.check("okl4fsctl status"))
         self.assertEqual(self.show("ActiveState"), "active")
 
@@ -264,7 +264,7 @@ class Service(HostTest):
         self.assertEqual(channel.read(6), b"before")
         self.host.check("systemctl reload okl4fsd@vm9.service")
         self.host.check("systemctl stop okl4fsd@vm9.service okl4fsd@vm9.socket")
-        self.assertEqual(self.host.check(f"ls -A {folder}"), "")
+        self.assertEqual(self.host.check(f"ls -A {folder}"), "qemu\n")
 
     def test_13_faults_at_the_start(self):
         """A configuration that is refused: the start fails, is repeated, and then given up."""

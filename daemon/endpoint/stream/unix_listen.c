@@ -107,8 +107,9 @@ static int listen_at_path(struct unix_listen *ul)
 			socket_file_release(&ul->file);
 	}
 	if (r)
-		log_channel(LOG_LEVEL_ERR, ch->guest_name, ch->cfg->name, "unix-listen: %s: %s",
-			    ul->cfg->path, strerror(-r));
+		log_channel(LOG_LEVEL_ERR, ch->guest_name, ch->cfg->name,
+			    "unix-listen: cannot listen on %s: %s%s", ul->cfg->path, strerror(-r),
+			    socket_file_way_out(-r));
 	return r;
 }
 

@@ -4,6 +4,7 @@
  */
 #include "rig.h"
 
+#include <errno.h>
 #include <criterion/criterion.h>
 #include <event2/buffer.h>
 #include <libfs/abi.h>
@@ -128,7 +129,7 @@ bool guest_path_is_lost(const struct guest *guest)
 
 void guest_snapshot(struct guest *guest, struct guest_snapshot *snap)
 {
-	*snap = (struct guest_snapshot){ 0 };
+	*snap = (struct guest_snapshot){ .why_away = EACCES };
 	if (guest == &made[0])
 		*snap = (struct guest_snapshot){
 			.connected = true,

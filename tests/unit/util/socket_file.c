@@ -246,3 +246,25 @@ Test(daemon_socket_file, borrowed)
 	cr_assert_neq(access(path, F_OK), 0);
 	close(given);
 }
+
+/* Nothing listens at @at; what is logged ends with this advice */
+static void must_advise(const char *at, int error, const char *advice)
+{
+	cr_assert_eq(socket_file_listen(&file, at, 0600, NULL, false), -error, "%s", at);
+	cr_assert_not_null(strstr(socket_file_way_out(error), advice), "%s: %s", at,
+			   socket_file_way_out(error));
+}
+
+Test(daemon_socket_file, way_out)
+{
+	char at[200];
+
+	snprintf(at, sizeof(at), "%s/missing/s", dir);
+	must_advise(at, ENOENT, "make its folder first");
+	snprintf(at, sizeof(at), "%s/%0120d", dir, 0);
+	must_advise(at, ENAMETOOLONG, "at most 107 bytes");
+	close(open(path, O_CREAT | O_WRONLY, 0600));
+	must_advise(path, ENOTSOCK, "remove it");
+	unlink(path);
+	cr_assert_str_empty(socket_file_way_out(EIO));
+}
