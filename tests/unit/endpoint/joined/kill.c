@@ -122,13 +122,13 @@ static void write_some(unsigned int w, uint64_t bytes, bool ring)
 	bool notify;
 	int64_t n;
 
-	stream_fill(w, buf, p->out[w], bytes);
+	pattern_fill(buf, p->rig[w].out, bytes);
 	if (!world->open_write[w])
 		return;
 	n = okl4_pipe_write(&p->rig[w].guest.tx, buf, bytes, &notify);
 	cr_assert(n > 0 || n == -OKL4_AGAIN || n == -OKL4_PIPE, "write: %s",
 		  okl4_status_name((int)n));
-	p->out[w] += n > 0 ? (uint64_t)n : 0;
+	p->rig[w].out += n > 0 ? (uint64_t)n : 0;
 	if (notify && ring)
 		guest_rings(w);
 }
@@ -152,11 +152,11 @@ static int64_t read_some(unsigned int w, uint64_t bytes, bool ring)
 
 	cr_assert(n >= 0 || n == -OKL4_AGAIN, "read: %s", okl4_status_name((int)n));
 	if (n > 0)
-		stream_check(w, buf, p->in[w], (uint64_t)n);
+		pattern_check(buf, p->rig[!w].in, (uint64_t)n);
 	else if (!n)
-		cr_assert(was_closed_at(w, p->in[w]), "an end after %llu bytes",
-			  (unsigned long long)p->in[w]);
-	p->in[w] += n > 0 ? (uint64_t)n : 0;
+		cr_assert(was_closed_at(w, p->rig[!w].in), "an end after %llu bytes",
+			  (unsigned long long)p->rig[!w].in);
+	p->rig[!w].in += n > 0 ? (uint64_t)n : 0;
 	if (notify && ring)
 		guest_rings(!w);
 	return n;
@@ -170,7 +170,7 @@ static void open_write(unsigned int w, bool open, bool ring)
 		okl4_pipe_producer_open(tx);
 	} else {
 		cr_assert_lt(world->n_closed[w], 4096);
-		world->closed_at[w][world->n_closed[w]++] = world->p.out[w];
+		world->closed_at[w][world->n_closed[w]++] = world->p.rig[w].out;
 		okl4_pipe_producer_close(tx);
 	}
 	world->open_write[w] = open;
@@ -254,14 +254,15 @@ static void finish_pair(struct loop *loop)
 			open_read(w, true, true);
 		if (was_open)
 			open_write(w, false, true);
-		while (p->in[w] < p->out[w]) {
+		while (p->rig[!w].in < p->rig[w].out) {
 			n = read_some(w, 4096, true);
 			if (n == -OKL4_AGAIN) {
 				turns();
 				n = read_some(w, 4096, true);
 			}
 			cr_assert_gt(n, 0, "stream %u: %llu of %llu bytes", w,
-				     (unsigned long long)p->in[w], (unsigned long long)p->out[w]);
+				     (unsigned long long)p->rig[!w].in,
+				     (unsigned long long)p->rig[w].out);
 		}
 		turns();
 		n = read_some(w, 1, true);
