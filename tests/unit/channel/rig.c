@@ -283,7 +283,7 @@ void rig_refuses(const struct endpoint_config *endpoint, int error)
 
 	rig_init(&rig, NULL, 4096);
 	rig.cfg.endpoint = *endpoint;
-	cr_assert_eq(endpoint_new(&ep, &rig.ch), error);
+	cr_assert_eq(endpoint_new(&ep, &rig.ch), error, "%s", endpoint->file ? endpoint->file : "");
 	cr_assert_null(ep);
 	rig.cfg.endpoint.type = N_ENDPOINT_TYPES;
 	rig_deinit(&rig);
