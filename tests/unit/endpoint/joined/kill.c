@@ -17,22 +17,13 @@
 
 #define KILLED 42
 
-/**
- * struct world - all that outlives a daemon
- * @p: the guests
- * @steps: stores that the daemon has still to make; 0: no end
- * @in_daemon: a store is the daemon's
- * @open_write, @open_read: what the guests have open
- * @closed_at: where each stream's writer has closed
- * @n_closed: how many times
- * @made: stores that this daemon has made
- */
+/* All that outlives a daemon */
 struct world {
 	struct pair p;
-	uint64_t steps, made;
-	bool in_daemon;
-	bool open_write[2], open_read[2];
-	uint64_t closed_at[2][4096];
+	uint64_t steps; /* stores that the daemon has still to make; 0: no end */
+	bool in_daemon; /* a store is the daemon's */
+	bool open_write[2], open_read[2]; /* what the guests have open */
+	uint64_t closed_at[2][4096]; /* where each stream's writer has closed */
 	unsigned int n_closed[2];
 };
 
@@ -52,11 +43,8 @@ uint64_t step_load(const void *at, unsigned int bytes)
 
 void step_store(void *at, unsigned int bytes, uint64_t value, bool release)
 {
-	if (world && world->in_daemon) {
-		world->made++;
-		if (world->steps && !--world->steps)
-			_exit(KILLED);
-	}
+	if (world && world->in_daemon && world->steps && !--world->steps)
+		_exit(KILLED);
 	if (bytes == 4)
 		__atomic_store_n((uint32_t *)at, (uint32_t)value, __ATOMIC_RELEASE);
 	else
@@ -88,9 +76,6 @@ static void world_deinit(void)
 	munmap(world, sizeof(*world));
 	world = NULL;
 }
-
-/* ------------------------------------------------------------------------------------------- */
-/* The guests; what they store is not a step                                                   */
 
 static void guest_rings(unsigned int side)
 {
@@ -191,9 +176,6 @@ static void open_read(unsigned int w, bool open, bool ring)
 		guest_rings(!w);
 }
 
-/* ------------------------------------------------------------------------------------------- */
-/* Daemons                                                                                      */
-
 /* Killed before store @steps; 0: it ends when @life does. Return: true when it was killed */
 static bool run_daemon(uint64_t steps, void (*life)(void))
 {
@@ -201,7 +183,6 @@ static bool run_daemon(uint64_t steps, void (*life)(void))
 	pid_t pid;
 
 	world->steps = steps;
-	world->made = 0;
 	pid = fork();
 	cr_assert_geq(pid, 0);
 	if (!pid) {
@@ -289,9 +270,7 @@ static void finish_pair(struct loop *loop)
 	rig_kill(&p->rig[1]);
 }
 
-/**
- * enum meanwhile - what the guests do between two daemons
- */
+/* What the guests do between two daemons */
 enum meanwhile { NOTHING, READ_SOME, READ_ALL_AND_COME_BACK, ALL_COME_BACK, N_MEANWHILES };
 
 /* The guests see what was published: libfs refuses a cursor or a phase that moves back later */
@@ -313,9 +292,6 @@ static void meanwhile(enum meanwhile what)
 		open_read(w, true, false);
 	}
 }
-
-/* ------------------------------------------------------------------------------------------- */
-/* Every step of some lives                                                                     */
 
 /* In pieces that go around the ring */
 static void life_of_bytes(void)
@@ -430,9 +406,6 @@ Test(joined_kill, again_while_it_takes_up_what_was_left, .timeout = 240)
 {
 	cr_assert_gt(every_step(life_of_resuming, 12), 8);
 }
-
-/* ------------------------------------------------------------------------------------------- */
-/* Anything, in any order                                                                       */
 
 static uint64_t rng;
 
