@@ -19,16 +19,6 @@
 #define PAGE      OKL4FS_PAGE_BYTES
 #define LIMIT_S   20
 
-#ifdef __SANITIZE_ADDRESS__
-/* Criterion 2.4.1 leaves a little of its own behind now and then; asked by LeakSanitizer */
-const char *__lsan_default_suppressions(void);
-
-const char *__lsan_default_suppressions(void)
-{
-	return "leak:libcriterion\n";
-}
-#endif
-
 static void on_ring(void *guest, uint32_t id)
 {
 	struct rig *rig = guest;
