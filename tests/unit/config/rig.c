@@ -17,8 +17,10 @@ static char *with_quotes(const char *text, size_t bytes)
 
 	memcpy(copy, text, bytes);
 	copy[bytes] = 0;
-	for (size_t i = 0; i < bytes; i++)
-		copy[i] = copy[i] == '`' ? '"' : copy[i];
+	for (size_t i = 0; i < bytes; i++) {
+		if (copy[i] == '`')
+			copy[i] = '"';
+	}
 	return copy;
 }
 

@@ -323,7 +323,7 @@ static void play_scene(const char *scene)
 	strcpy(copy, scene);
 	for (word = strtok_r(copy, " ", &at); word; word = strtok_r(NULL, " ", &at)) {
 		char *times = strchr(word, '*');
-		int n = times ? atoi(times + 1) : 1;
+		unsigned long n = times ? strtoul(times + 1, NULL, 10) : 1;
 
 		if (times)
 			*times = 0;

@@ -57,7 +57,8 @@ static void tcp_deinit(struct host *h)
 static bool has_met(void *arg)
 {
 	struct host *h = arg;
-	struct sockaddr_in at = loopback_address((uint16_t)atoi(strrchr(h->path, ':') + 1));
+	struct sockaddr_in at =
+		loopback_address((uint16_t)strtoul(strrchr(h->path, ':') + 1, NULL, 10));
 
 	if (h->fd < 0 && h->listener >= 0) {
 		h->fd = accept4(h->listener, NULL, NULL, SOCK_NONBLOCK);
