@@ -8,18 +8,12 @@
 #include "rig.h"
 #include "util/log.h"
 
-/**
- * struct probe - an endpoint
- * @rig: rig
- * @calls: what was called, a letter each: F up(fresh), U up, D down, G gone, w woken
- * @fail_in_up: status with which up() is to fail the channel
- * @take: bytes that woken() takes
- */
+/* An endpoint */
 struct probe {
 	struct rig *rig;
-	char calls[64];
-	int fail_in_up;
-	uint64_t take;
+	char calls[64]; /* a letter each: F up(fresh), U up, D down, G gone, w woken */
+	int fail_in_up; /* status with which up() is to fail the channel */
+	uint64_t take; /* bytes that woken() takes */
 };
 
 static void note(struct probe *p, char c)
@@ -82,39 +76,33 @@ static void check_calls(struct probe *p, const char *want)
 	memset(p->calls, 0, sizeof(p->calls));
 }
 
+/* These steps, and the calls that they cause */
+static void plays(struct probe *p, const char *steps, const char *calls)
+{
+	rig_play(p->rig, steps);
+	check_calls(p, calls);
+}
+
 Test(channel, attach_suspend_and_detach)
 {
 	struct probe p;
 	struct rig rig;
 
 	probed(&rig, &p, 8192);
-	cr_assert_eq(rig_attach(&rig), 0);
-	check_calls(&p, "F");
+	plays(&p, "attaches", "F");
 	cr_assert_eq(rig.rings, 1, "a predecessor may have died before its notification");
-	cr_assert_eq(rig_attach(&rig), 0);
-	check_calls(&p, "DU");
-	channel_suspend(&rig.ch);
-	channel_suspend(&rig.ch);
+	plays(&p, "attaches", "DU");
+	plays(&p, "loses memory; loses memory", "D");
 	cr_assert_eq(rig.ch.state, CHANNEL_SUSPENDED);
-	check_calls(&p, "D");
-	cr_assert_eq(rig_attach(&rig), 0);
-	check_calls(&p, "U");
-	channel_suspend(&rig.ch);
-	rig_new_memory(&rig);
-	cr_assert_eq(rig_attach(&rig), 0);
-	check_calls(&p, "DGF");
+	plays(&p, "attaches", "U");
+	plays(&p, "loses memory; has fresh memory; attaches", "DGF");
 	cr_assert_eq(rig.ch.attaches, 4);
-	channel_detach(&rig.ch);
-	check_calls(&p, "wG");
-	channel_detach(&rig.ch);
-	check_calls(&p, "");
-	cr_assert_eq(rig_attach(&rig), 0);
-	check_calls(&p, "F");
-	channel_guest_gone(&rig.ch);
-	check_calls(&p, "G");
+	plays(&p, "detaches", "wG");
+	plays(&p, "detaches", "");
+	plays(&p, "attaches", "F");
+	plays(&p, "is gone", "G");
 	cr_assert_eq(rig.ch.instance, 0);
-	cr_assert_eq(rig_attach(&rig), 0);
-	check_calls(&p, "F");
+	plays(&p, "attaches", "F");
 	cr_assert_eq(rig.tells, 0);
 	rig_deinit(&rig);
 }
@@ -126,12 +114,10 @@ Test(channel, new_memory_replaces_what_is_attached)
 	uint8_t *old;
 
 	probed(&rig, &p, 4096);
-	cr_assert_eq(rig_attach(&rig), 0);
+	plays(&p, "attaches", "F");
 	old = rig.page;
 	rig.page = NULL;
-	rig_new_memory(&rig);
-	cr_assert_eq(rig_attach(&rig), 0);
-	check_calls(&p, "FGF");
+	plays(&p, "has fresh memory; attaches", "GF");
 	free(old); /* the host no longer touches it */
 	guest_open_write(&rig);
 	cr_assert_eq(rig.ch.state, CHANNEL_ATTACHED);
@@ -169,38 +155,8 @@ Test(channel, each_header_that_is_refused)
 		cr_assert_eq(rig.tells, 0, "the reply tells");
 		cr_assert_eq(rig_attach(&rig), -OKL4_CHANNEL_FAILED);
 		check_calls(&p, "");
-		rig_new_memory(&rig);
-		cr_assert_eq(rig_attach(&rig), 0);
-		check_calls(&p, "F");
+		plays(&p, "has fresh memory; attaches", "F");
 		rig_deinit(&rig);
-	}
-}
-
-static struct okl4_pipe_shm *shm_of_pipe(struct okl4_pipe *p)
-{
-	return p->shm;
-}
-
-/* Do what no honest guest does; @status: what the channel calls it */
-static void violate(struct rig *rig, enum okl4_status status)
-{
-	struct okl4_pipe_shm *fwd = shm_of_pipe(&rig->guest.tx), *bwd = shm_of_pipe(&rig->guest.rx);
-
-	switch (status) {
-	case OKL4_HEAD_PAST_RING:
-		fwd->producer.head = 50 + 4097;
-		break;
-	case OKL4_HEAD_BACK:
-		fwd->producer.head = 49;
-		break;
-	case OKL4_TAIL_PAST_HEAD:
-		bwd->consumer.tail = 101;
-		break;
-	case OKL4_TAIL_BACK:
-		bwd->consumer.tail = 49;
-		break;
-	default:
-		cr_assert_fail("no such violation");
 	}
 }
 
@@ -226,27 +182,35 @@ static void busy(struct rig *rig, struct probe *p)
 	rig->rings = 0;
 }
 
+/* A word that no honest guest writes, and what the channel calls it */
 Test(channel, each_violation_fails_the_channel_by_its_name)
 {
-	static const enum okl4_status all[] = { OKL4_HEAD_PAST_RING, OKL4_HEAD_BACK,
-						OKL4_TAIL_PAST_HEAD, OKL4_TAIL_BACK };
+	static const struct {
+		size_t word;
+		uint64_t value;
+		enum okl4_status status;
+	} lies[] = {
+		{ offsetof(struct okl4_pipe_shm, producer.head), 50 + 4097, OKL4_HEAD_PAST_RING },
+		{ offsetof(struct okl4_pipe_shm, producer.head), 49, OKL4_HEAD_BACK },
+		{ offsetof(struct okl4_pipe_shm, consumer.tail), 101, OKL4_TAIL_PAST_HEAD },
+		{ offsetof(struct okl4_pipe_shm, consumer.tail), 49, OKL4_TAIL_BACK },
+	};
 
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+		struct okl4_pipe_shm *shm;
 		struct probe p;
 		struct rig rig;
 
 		busy(&rig, &p);
-		violate(&rig, all[i]);
-		channel_rung(&rig.ch);
-		check_calls(&p, "G");
+		/* The guest's words: a head of fwd, a tail of bwd */
+		shm = i < 2 ? rig.guest.tx.shm : rig.guest.rx.shm;
+		memcpy((char *)shm + lies[i].word, &lies[i].value, 8);
+		plays(&p, "rings", "G");
 		cr_assert_eq(rig.ch.state, CHANNEL_FAILED);
-		cr_assert_eq(rig.told, all[i], "%s", okl4_status_name((int)rig.told));
+		cr_assert_eq(rig.told, lies[i].status, "%s", okl4_status_name((int)rig.told));
 		cr_assert_eq(rig.tells, 1);
-		cr_assert_eq(rig.ch.errors[all[i]], 1);
-		channel_rung(&rig.ch);
-		channel_detach(&rig.ch);
-		channel_suspend(&rig.ch);
-		check_calls(&p, "");
+		cr_assert_eq(rig.ch.errors[lies[i].status], 1);
+		plays(&p, "rings; detaches; loses memory", "");
 		cr_assert_eq(rig_attach(&rig), -OKL4_CHANNEL_FAILED);
 		rig_deinit(&rig);
 	}
@@ -260,7 +224,7 @@ Test(channel, a_phase_that_moves_back)
 
 	busy(&rig, &p);
 	cr_assert_eq(channel_peek_read(&rig.ch, seg), 50);
-	shm_of_pipe(&rig.guest.tx)->producer.phase = 0;
+	rig.guest.tx.shm->producer.phase = 0;
 	cr_assert_eq(channel_peek_read(&rig.ch, seg), -OKL4_PHASE_BACK);
 	check_calls(&p, "G");
 	cr_assert_eq(rig.told, OKL4_PHASE_BACK);
@@ -274,7 +238,7 @@ Test(channel, cursors_that_cannot_be_taken_up)
 
 	busy(&rig, &p);
 	rig_kill(&rig);
-	shm_of_pipe(&rig.guest.tx)->consumer.tail = 1000;
+	rig.guest.tx.shm->consumer.tail = 1000;
 	rig_restart(&rig);
 	channel_bind(&rig.ch, &probe_ops, &p);
 	cr_assert_eq(rig_attach(&rig), -OKL4_RESUME_CURSORS);
@@ -370,33 +334,34 @@ Test(channel, counters)
 	rig_deinit(&rig);
 }
 
+static void check_peer(int r, const struct channel_peer *peer, enum okl4_pipe_state state,
+		       uint64_t phase)
+{
+	cr_assert_eq(r, 0);
+	cr_assert_eq(peer->state, state);
+	cr_assert_eq(peer->phase, phase);
+}
+
 Test(channel, what_is_known_of_the_guests_ends)
 {
 	struct channel_peer peer;
 	struct probe p;
 	struct rig rig;
-	uint8_t byte;
 
 	probed(&rig, &p, 4096);
-	cr_assert_eq(rig_attach(&rig), 0);
+	rig_play(&rig, "attaches");
 	channel_set_open(&rig.ch, true, true);
-	cr_assert_eq(channel_guest_writer(&rig.ch, &peer), 0);
-	cr_assert(peer.state == OKL4_PIPE_NEVER_OPENED && peer.phase == 0);
-	guest_open_write(&rig);
-	guest_close_write(&rig);
-	guest_open_write(&rig);
-	cr_assert_eq(channel_guest_writer(&rig.ch, &peer), 0);
-	cr_assert(peer.state == OKL4_PIPE_OPEN && peer.phase == 3);
-	guest_open_read(&rig);
-	guest_close_read(&rig);
-	cr_assert_eq(channel_guest_reader(&rig.ch, &peer), 0);
-	cr_assert(peer.state == OKL4_PIPE_CLOSED && peer.phase == 2);
+	check_peer(channel_guest_writer(&rig.ch, &peer), &peer, OKL4_PIPE_NEVER_OPENED, 0);
+	rig_play(&rig, "opens write; closes write; opens write");
+	check_peer(channel_guest_writer(&rig.ch, &peer), &peer, OKL4_PIPE_OPEN, 3);
+	rig_play(&rig, "opens read; closes read");
+	check_peer(channel_guest_reader(&rig.ch, &peer), &peer, OKL4_PIPE_CLOSED, 2);
 
 	cr_assert_not(channel_eof_taken(&rig.ch));
 	guest_open_read(&rig);
 	channel_set_open(&rig.ch, true, false);
 	cr_assert_not(channel_eof_taken(&rig.ch));
-	cr_assert_eq(guest_read(&rig, &byte, 1), 0);
+	rig_play(&rig, "sees end");
 	cr_assert_not(channel_eof_taken(&rig.ch), "the reader has not closed");
 	guest_close_read(&rig);
 	cr_assert(channel_eof_taken(&rig.ch));
@@ -411,17 +376,13 @@ Test(channel, again_comes_on_a_later_turn_and_not_after_down)
 	struct rig rig;
 
 	probed(&rig, &p, 4096);
-	cr_assert_eq(rig_attach(&rig), 0);
-	check_calls(&p, "F");
+	plays(&p, "attaches", "F");
 	channel_again(&rig.ch);
 	channel_again(&rig.ch);
 	check_calls(&p, "");
-	rig_turns(&rig, 2);
-	check_calls(&p, "w");
+	plays(&p, "turns", "w");
 	channel_again(&rig.ch);
-	channel_suspend(&rig.ch);
-	rig_turns(&rig, 2);
-	check_calls(&p, "D");
+	plays(&p, "loses memory; turns", "D");
 	rig_deinit(&rig);
 }
 

@@ -13,20 +13,11 @@
 #include <time.h>
 
 #include "endpoint/tear.h"
+#include "steps.h"
 
 #define CTL_BYTES 4096ULL
 #define PAGE      OKL4FS_PAGE_BYTES
 #define LIMIT_S   20
-
-#ifdef __SANITIZE_ADDRESS__
-/* Criterion 2.4.1 leaves a little of its own behind now and then; asked by LeakSanitizer */
-const char *__lsan_default_suppressions(void);
-
-const char *__lsan_default_suppressions(void)
-{
-	return "leak:libcriterion\n";
-}
-#endif
 
 static void on_ring(void *guest, uint32_t id)
 {
@@ -207,6 +198,87 @@ void guest_close_read(struct rig *rig)
 	channel_rung(&rig->ch);
 }
 
+void guest_sends(struct rig *rig, uint64_t bytes)
+{
+	uint8_t *buf = malloc(bytes);
+
+	pattern_fill(buf, rig->out, bytes);
+	cr_assert_eq(guest_write(rig, buf, bytes), (int64_t)bytes, "%s", step_text);
+	rig->out += bytes;
+	free(buf);
+}
+
+void guest_writes_some(struct rig *rig, uint64_t most)
+{
+	uint8_t *buf = malloc(most);
+	int64_t n;
+
+	pattern_fill(buf, rig->out, most);
+	n = guest_write(rig, buf, most);
+	cr_assert(n > 0 || n == -OKL4_AGAIN, "write: %s", okl4_status_name((int)n));
+	rig->out += n > 0 ? (uint64_t)n : 0;
+	free(buf);
+}
+
+int64_t guest_reads_some(struct rig *rig, uint64_t most)
+{
+	uint8_t *buf = malloc(most);
+	int64_t n = guest_read(rig, buf, most);
+
+	cr_assert(n >= 0 || n == -OKL4_AGAIN, "%s: %s", step_text, okl4_status_name((int)n));
+	if (n > 0) {
+		pattern_check(buf, rig->in, (uint64_t)n);
+		rig->in += (uint64_t)n;
+	}
+	free(buf);
+	return n;
+}
+
+void guest_gets(struct rig *rig, uint64_t bytes)
+{
+	for (uint64_t end = rig->in + bytes; rig->in < end;) {
+		int64_t n = guest_reads_some(rig, end - rig->in);
+
+		if (n == -OKL4_AGAIN) {
+			rig_turns(rig, 3);
+			n = guest_reads_some(rig, end - rig->in);
+		}
+		cr_assert_gt(n, 0, "%s: %s, %" PRIu64 " bytes are missing", step_text,
+			     okl4_status_name((int)n), end - rig->in);
+	}
+}
+
+void guest_sees(struct rig *rig, int64_t want)
+{
+	uint8_t byte;
+	int64_t n;
+
+	rig_turns(rig, 3);
+	n = guest_read(rig, &byte, 1);
+	cr_assert_eq(n, want, "%s: %lld, not %lld", step_text, (long long)n, (long long)want);
+}
+
+struct endpoint_info rig_info(const struct rig *rig)
+{
+	struct endpoint_info info;
+
+	rig->ep->ops->info(rig->ep, &info);
+	return info;
+}
+
+void rig_refuses(const struct endpoint_config *endpoint, int error)
+{
+	struct endpoint *ep;
+	struct rig rig;
+
+	rig_init(&rig, NULL, 4096);
+	rig.cfg.endpoint = *endpoint;
+	cr_assert_eq(endpoint_new(&ep, &rig.ch), error, "%s", endpoint->file ? endpoint->file : "");
+	cr_assert_null(ep);
+	rig.cfg.endpoint.type = N_ENDPOINT_TYPES;
+	rig_deinit(&rig);
+}
+
 static uint64_t clock_ms(clockid_t clock)
 {
 	struct timespec t;
@@ -215,15 +287,7 @@ static uint64_t clock_ms(clockid_t clock)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-/**
- * struct wait - what rig_until() waits for
- * @rig: rig
- * @task: looks at it again and again
- * @cond: what; NULL: so many rounds
- * @arg: its argument
- * @turns: rounds left
- * @deadline_ms: when it has taken too long
- */
+/* What rig_until() waits for; without @cond: so many rounds */
 struct wait {
 	struct rig *rig;
 	struct loop_task task;

@@ -31,6 +31,8 @@
  * @rings: times the host rang
  * @tells: times the host told of a failure
  * @told: the last one
+ * @out: where the guest is in the stream that it writes
+ * @in: and in the one that it reads
  */
 struct rig {
 	struct loop *loop;
@@ -49,6 +51,7 @@ struct rig {
 	bool memory_is_lost;
 	unsigned int rings, tells;
 	enum okl4_status told;
+	uint64_t out, in;
 };
 
 /** rig_init() - a channel with this endpoint, not attached; no endpoint when @endpoint is NULL */
@@ -95,11 +98,34 @@ void guest_close_write(struct rig *rig);
 void guest_open_read(struct rig *rig);
 void guest_close_read(struct rig *rig);
 
+/** guest_sends() - the guest writes so much of its stream, all of it; the daemon does not run */
+void guest_sends(struct rig *rig, uint64_t bytes);
+
+/** guest_writes_some() - one write of at most @most bytes; the ring may be full */
+void guest_writes_some(struct rig *rig, uint64_t most);
+
+/** guest_reads_some() - one read; Return: bytes that came, 0 (end-of-file) or -OKL4_AGAIN */
+int64_t guest_reads_some(struct rig *rig, uint64_t most);
+
+/** guest_gets() - the guest must read so much of its stream */
+void guest_gets(struct rig *rig, uint64_t bytes);
+
+/** guest_sees() - a read must return this, 0 (end-of-file) or -OKL4_AGAIN, and no byte */
+void guest_sees(struct rig *rig, int64_t want);
+
+/** rig_info() - what the endpoint says of itself */
+struct endpoint_info rig_info(const struct rig *rig);
+
+/** rig_refuses() - an endpoint that cannot be made, for a channel of its own */
+void rig_refuses(const struct endpoint_config *endpoint, int error);
+
 /** rig_until() - run the loop until a condition holds; fails the test after 20 s */
 void rig_until(struct rig *rig, bool (*cond)(void *arg), void *arg, const char *what);
 
 /** rig_turns() - run the loop for some rounds: all I/O that is ready is looked at in each */
 void rig_turns(struct rig *rig, unsigned int turns);
+
+#define SPIN_MS 30 /* of 100: more is a loop that does not sleep */
 
 /** rig_cpu_ms() - run the loop for @ms of time; Return: processor time that it used, in ms */
 unsigned int rig_cpu_ms(struct rig *rig, unsigned int ms);

@@ -16,15 +16,16 @@
 /**
  * struct steps - where a test stands in its steps
  * @rest: what has not been taken; begins as the whole text
- * @step: the step as it stands in the text, for messages
  * @words: the step without its number
  * @n: its number, 0 if it has none: bytes, or how many
  */
 struct steps {
 	const char *rest;
-	char step[64], words[64];
+	char words[64];
 	uint64_t n;
 };
+
+extern char step_text[64]; /* the step that is being taken, for messages */
 
 /** step_next() - read the next step; Return: false when there are no more */
 bool step_next(struct steps *s);
@@ -38,11 +39,13 @@ bool step_next(struct steps *s);
 		}                           \
 	} while (0)
 
-/**
- * step_of_guest() - "opens read", "opens write", "closes read", "closes write": what each rig's guest can do
- *
- * Return: false when it is another step.
- */
-bool step_of_guest(struct rig *rig, const char *words);
+/* The same steps three times; they end with ";" */
+#define THRICE(steps) steps steps steps
+
+/** rig_step() - the steps that every rig has; fails the test for any other */
+void rig_step(struct rig *rig, const char *words, uint64_t n);
+
+/** rig_play() - take these steps, separated by ";" */
+void rig_play(struct rig *rig, const char *steps);
 
 #endif

@@ -16,8 +16,8 @@
 
 Test(config, defaults)
 {
-	struct config *cfg = accepted(GUEST("{\"name\":\"c\",\"endpoint\":"
-					    "{\"type\":\"unix-listen\",\"path\":\"/p\"}}"));
+	struct config *cfg = accepted(GUEST("{`name`:`c`,`endpoint`:"
+					    "{`type`:`unix-listen`,`path`:`/p`}}"));
 	const struct guest_config *g = &cfg->guests[0];
 	const struct channel_config *c = &g->channels[0];
 	char control[300];
@@ -45,15 +45,15 @@ Test(config, everything_given)
 {
 	struct config *cfg = accepted(
 		"{ // all keys\n"
-		"\"control\":{\"path\":\"/c\",\"mode\":\"0600\",\"group\":\"adm\"},\n"
-		"\"guests\":[{\"name\":\"A-z.0_9\",\"socket\":\"/s\",\"socket_perm\":\"0777\","
-		"\"socket_group\":\"tty\",\"socket_mode\":\"listen\",\"tail_bytes\":0,\"channels\":[\n"
-		"{\"name\":\"a \\u00e4\",\"ring_bytes\":67108864,\"exclusive\":true,"
-		"\"guest_mode\":\"0640\",\"guest_uid\":4294967294,\"guest_gid\":0,"
-		"\"endpoint\":{\"type\":\"intervm\",\"file\":\"rel//f\",\"rounds\":4294967295}},\n"
-		"{\"name\":\"b\",\"ring_bytes\":4096,\"endpoint\":{\"type\":\"discard\"}}]},"
-		"{\"name\":\"B\",\"socket\":\"/t\",\"socket_mode\":\"connect\",\"channels\":["
-		"{\"name\":\"b\",\"endpoint\":{\"type\":\"unix-listen\",\"path\":\"/p\",\"mode\":\"0666\"}}]}]}");
+		"`control`:{`path`:`/c`,`mode`:`0600`,`group`:`adm`},\n"
+		"`guests`:[{`name`:`A-z.0_9`,`socket`:`/s`,`socket_perm`:`0777`,"
+		"`socket_group`:`tty`,`socket_mode`:`listen`,`tail_bytes`:0,`channels`:[\n"
+		"{`name`:`a \\u00e4`,`ring_bytes`:67108864,`exclusive`:true,"
+		"`guest_mode`:`0640`,`guest_uid`:4294967294,`guest_gid`:0,"
+		"`endpoint`:{`type`:`intervm`,`file`:`rel//f`,`rounds`:4294967295}},\n"
+		"{`name`:`b`,`ring_bytes`:4096,`endpoint`:{`type`:`discard`}}]},"
+		"{`name`:`B`,`socket`:`/t`,`socket_mode`:`connect`,`channels`:["
+		"{`name`:`b`,`endpoint`:{`type`:`unix-listen`,`path`:`/p`,`mode`:`0666`}}]}]}");
 	const struct guest_config *g = cfg->guests;
 
 	cr_assert_str_eq(cfg->control_path, "/c");
@@ -85,13 +85,13 @@ Test(config, everything_given)
 Test(config, endpoints_that_speak_to_others)
 {
 	struct config *cfg = accepted(
-		"{\"control\":{\"idle_seconds\":0,\"readers\":{\"groups\":[\"adm\",\"tty\"]},\"admins\":{\"users\":[\"daemon\"]}},\n"
-		"\"metrics\":{\"listen\":\"unix:/m\"},\n"
-		"\"guests\":[{\"name\":\"g\",\"socket\":\"/s\",\"channels\":[\n"
-		"{\"name\":\"a\",\"endpoint\":{\"type\":\"unix-connect\",\"path\":\"/p\"}},\n"
-		"{\"name\":\"b\",\"endpoint\":{\"type\":\"tcp-listen\",\"address\":\"[::1]:1\"}},\n"
-		"{\"name\":\"c\",\"endpoint\":{\"type\":\"tcp-connect\",\"address\":\"example.org:65535\",\n"
-		"  \"tls\":{\"cert\":\"c\",\"key\":\"k\",\"ca\":\"a\",\"name\":\"n\"}}}]}]}");
+		"{`control`:{`idle_seconds`:0,`readers`:{`groups`:[`adm`,`tty`]},`admins`:{`users`:[`daemon`]}},\n"
+		"`metrics`:{`listen`:`unix:/m`},\n"
+		"`guests`:[{`name`:`g`,`socket`:`/s`,`channels`:[\n"
+		"{`name`:`a`,`endpoint`:{`type`:`unix-connect`,`path`:`/p`}},\n"
+		"{`name`:`b`,`endpoint`:{`type`:`tcp-listen`,`address`:`[::1]:1`}},\n"
+		"{`name`:`c`,`endpoint`:{`type`:`tcp-connect`,`address`:`example.org:65535`,\n"
+		"  `tls`:{`cert`:`c`,`key`:`k`,`ca`:`a`,`name`:`n`}}}]}]}");
 	const struct channel_config *c = cfg->guests[0].channels;
 
 	cr_assert_eq(cfg->control_idle_seconds, 0);
@@ -114,7 +114,7 @@ Test(config, endpoints_that_speak_to_others)
 
 Test(config, no_guest_is_allowed)
 {
-	struct config *cfg = accepted("{\"guests\":[]}");
+	struct config *cfg = accepted("{`guests`:[]}");
 
 	cr_assert_eq(cfg->n_guests, 0);
 	config_free(cfg);
@@ -125,20 +125,18 @@ Test(config, as_many_channels_as_there_can_be)
 	char *text = malloc(1 << 20), *at = text, wanted[128];
 	struct config *cfg;
 
-	at = stpcpy(at, "{\"guests\":[{\"name\":\"g\",\"socket\":\"/s\",\"channels\":[");
+	at = stpcpy(at, "{`guests`:[{`name`:`g`,`socket`:`/s`,`channels`:[");
 	for (int i = 0; i < 1024; i++)
-		at += sprintf(at, "%s{\"name\":\"c%d\",\"endpoint\":{\"type\":\"echo\"}}",
-			      i ? "," : "", i);
+		at += sprintf(at, "%s{`name`:`c%d`,`endpoint`:{`type`:`echo`}}", i ? "," : "", i);
 	strcpy(at, "]}]}");
 	cfg = accepted(text);
 	cr_assert_eq(cfg->guests[0].n_channels, 1024);
 	cr_assert_str_eq(cfg->guests[0].channels[1023].name, "c1023");
 	config_free(cfg);
 
-	strcpy(at, ",{\"name\":\"x\",\"endpoint\":{\"type\":\"echo\"}}]}]}");
+	strcpy(at, ",{`name`:`x`,`endpoint`:{`type`:`echo`}}]}]}");
 	snprintf(wanted, sizeof(wanted),
-		 "FILE:1:%zu: guests[0].channels[1024]: a guest has at most 1024 channels, not "
-		 "1025\n",
+		 "1:%zu: guests[0].channels[1024]: a guest has at most 1024 channels, not 1025",
 		 (size_t)(at - text) + 2);
 	refused(text, strlen(text), wanted);
 	free(text);
@@ -226,24 +224,24 @@ Test(config, equal_is_everything)
 {
 	static const char *const others[] = {
 		IN_GUEST(""),
-		IN_GUEST("\"socket_mode\":\"connect\","),
-		IN_GUEST("\"socket_perm\":\"0600\","),
-		IN_GUEST("\"socket_group\":\"tty\","),
-		CHANNEL(",\"ring_bytes\":4096"),
-		CHANNEL(",\"exclusive\":true"),
-		CHANNEL(",\"guest_mode\":\"0000\""),
-		CHANNEL(",\"guest_uid\":0"),
-		CHANNEL(",\"guest_gid\":0"),
-		GUEST("{\"name\":\"d\",\"endpoint\":{\"type\":\"echo\"}}"),
-		GUEST("{\"name\":\"c\",\"endpoint\":{\"type\":\"echo\"}},"
-		      "{\"name\":\"d\",\"endpoint\":{\"type\":\"echo\"}}"),
-		ENDPOINT("{\"type\":\"discard\"}"),
-		ENDPOINT("{\"type\":\"intervm\",\"file\":\"/f\"}"),
-		ENDPOINT("{\"type\":\"intervm\",\"file\":\"/g\"}"),
-		ENDPOINT("{\"type\":\"intervm\",\"file\":\"/f\",\"rounds\":3}"),
-		ENDPOINT("{\"type\":\"unix-listen\",\"path\":\"/p\"}"),
-		ENDPOINT("{\"type\":\"unix-listen\",\"path\":\"/q\"}"),
-		ENDPOINT("{\"type\":\"unix-listen\",\"path\":\"/p\",\"mode\":\"0660\"}"),
+		IN_GUEST("`socket_mode`:`connect`,"),
+		IN_GUEST("`socket_perm`:`0600`,"),
+		IN_GUEST("`socket_group`:`tty`,"),
+		CHANNEL(",`ring_bytes`:4096"),
+		CHANNEL(",`exclusive`:true"),
+		CHANNEL(",`guest_mode`:`0000`"),
+		CHANNEL(",`guest_uid`:0"),
+		CHANNEL(",`guest_gid`:0"),
+		GUEST("{`name`:`d`,`endpoint`:{`type`:`echo`}}"),
+		GUEST("{`name`:`c`,`endpoint`:{`type`:`echo`}},"
+		      "{`name`:`d`,`endpoint`:{`type`:`echo`}}"),
+		ENDPOINT("{`type`:`discard`}"),
+		ENDPOINT("{`type`:`intervm`,`file`:`/f`}"),
+		ENDPOINT("{`type`:`intervm`,`file`:`/g`}"),
+		ENDPOINT("{`type`:`intervm`,`file`:`/f`,`rounds`:3}"),
+		ENDPOINT("{`type`:`unix-listen`,`path`:`/p`}"),
+		ENDPOINT("{`type`:`unix-listen`,`path`:`/q`}"),
+		ENDPOINT("{`type`:`unix-listen`,`path`:`/p`,`mode`:`0660`}"),
 	};
 	const size_t n = sizeof(others) / sizeof(others[0]);
 

@@ -10,75 +10,70 @@
 #include "config/json.h"
 #include "rig.h"
 
-REFUSED(json_errors, nothing, "", "FILE:1:1: expected a value, not the end of the file\n")
-REFUSED(json_errors, only_a_comment, "// no\n",
-	"FILE:2:1: expected a value, not the end of the file\n")
-REFUSED(json_errors, open_object, "{\n  \"guests\": []\n",
-	"FILE:3:1: expected ',' or '}', not the end of the file\n")
-REFUSED(json_errors, open_array, "{\"guests\": [",
-	"FILE:1:13: expected a value, not the end of the file\n")
-REFUSED(json_errors, missing_comma, "{\"a\": 1 \"b\": 2}",
-	"FILE:1:9: expected ',' or '}', not '\"'\n")
-REFUSED(json_errors, missing_comma_in_array, "[1 2]", "FILE:1:4: expected ',' or ']', not '2'\n")
-REFUSED(json_errors, missing_colon, "{\"a\" 1}", "FILE:1:6: expected ':', not '1'\n")
-REFUSED(json_errors, trailing_comma, "{\"a\": 1,}",
-	"FILE:1:9: expected a key in quotation marks, not '}'\n")
-REFUSED(json_errors, trailing_comma_in_array, "[1,]", "FILE:1:4: expected a value, not ']'\n")
-REFUSED(json_errors, key_without_quotes, "{a: 1}",
-	"FILE:1:2: expected a key in quotation marks, not 'a'\n")
-REFUSED(json_errors, wrong_bracket, "[1}", "FILE:1:3: expected ',' or ']', not '}'\n")
-REFUSED(json_errors, trailing_garbage, "{\"guests\": []} {",
-	"FILE:1:16: expected nothing more, not '{'\n")
-REFUSED(json_errors, trailing_word, "{\"guests\": []}\nx",
-	"FILE:2:1: expected nothing more, not 'x'\n")
-REFUSED(json_errors, single_quotes, "{'a': 1}",
-	"FILE:1:2: expected a key in quotation marks, not '''\n")
-REFUSED(json_errors, single_quoted_value, "['a']", "FILE:1:2: expected a value, not '''\n")
-REFUSED(json_errors, c_comment, "{ /* no */ }", "FILE:1:3: only // begins a comment\n")
-REFUSED(json_errors, hash_comment, "# no", "FILE:1:1: expected a value, not '#'\n")
-REFUSED(json_errors, half_a_comment, "{} /", "FILE:1:4: expected nothing more, not '/'\n")
-REFUSED(json_errors, wrong_word, "{\"a\": yes}", "FILE:1:7: expected a value, not \"yes\"\n")
-REFUSED(json_errors, not_a_number, "[NaN]", "FILE:1:2: expected a value, not \"NaN\"\n")
-REFUSED(json_errors, upper_case, "[True]", "FILE:1:2: expected a value, not \"True\"\n")
-REFUSED(json_errors, infinity, "[-Infinity]", "FILE:1:2: malformed number\n")
-REFUSED(json_errors, leading_zero, "[0123]", "FILE:1:2: malformed number\n")
-REFUSED(json_errors, leading_plus, "[+1]", "FILE:1:2: expected a value, not '+'\n")
-REFUSED(json_errors, no_digits_behind_the_point, "[1.]", "FILE:1:2: malformed number\n")
-REFUSED(json_errors, no_digits_in_the_exponent, "[1e]", "FILE:1:2: malformed number\n")
-REFUSED(json_errors, string_without_end, "{\"a\": \"b\n\"}",
-	"FILE:1:7: the string does not end on its line\n")
-REFUSED(json_errors, string_without_end_of_file, "\"a\\",
-	"FILE:1:1: the string does not end on its line\n")
-REFUSED(json_errors, tab_in_a_string, "[\"a\tb\"]", "FILE:1:4: byte 0x09 must be escaped\n")
-REFUSED(json_errors, unknown_escape, "[\"\\q\"]",
-	"FILE:1:2: malformed value: invalid string sequence\n")
-REFUSED(json_errors, escaped_nul, "[\"a\\u0000b\"]", "FILE:1:2: a string must not contain a NUL\n")
-REFUSED(json_errors, nul, "[\0]", "FILE:1:2: expected a value, not byte 0x00\n")
-REFUSED(json_errors, not_utf8, "[\"\xff\"]", "FILE:1:2: malformed value: invalid utf-8 string\n")
-REFUSED(json_errors, byte_order_mark, "\xef\xbb\xbf{\"guests\": []}",
-	"FILE:1:1: a UTF-8 byte order mark stands before the JSON: remove it (editors call that "
-	"\"UTF-8 without BOM\")\n")
-REFUSED(json_errors, byte_order_mark_before_a_comment, "\xef\xbb\xbf// ours\n{\"guests\": []}",
-	"FILE:1:1: a UTF-8 byte order mark stands before the JSON: remove it (editors call that "
-	"\"UTF-8 without BOM\")\n")
-REFUSED(json_errors, utf_16, "\xff\xfe{\0\"\0g\0",
-	"FILE:1:1: the text is UTF-16: JSON must be UTF-8\n")
-REFUSED(json_errors, utf_16_big_endian, "\xfe\xff\0{\0\"\0g",
-	"FILE:1:1: the text is UTF-16: JSON must be UTF-8\n")
-REFUSED(json_errors, byte_order_mark_elsewhere, "{}\xef\xbb\xbf",
-	"FILE:1:3: expected nothing more, not byte 0xef\n")
-REFUSED(json_errors, seventeen_deep, "[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]",
-	"FILE:1:17: more than 16 objects and arrays within each other\n")
-REFUSED(json_errors, columns_are_characters, "{\"äöü\": x}",
-	"FILE:1:9: expected a value, not \"x\"\n")
-REFUSED(json_errors, lines_of_other_systems, "{\r\n\"a\": x}",
-	"FILE:2:6: expected a value, not \"x\"\n")
-REFUSED(json_errors, duplicate_key, "{\"guests\": [],\n \"guests\": []}",
-	"FILE:2:2: guests: this key already appears in line 1\n")
-REFUSED(json_errors, duplicate_key_in_disguise, "{\"guests\": [], \"gu\\u0065sts\": []}",
-	"FILE:1:16: guests: this key already appears in line 1\n")
-REFUSED(json_errors, odd_key_in_a_path, "{\"guests\": [], \"a b\\n\": 1}",
-	"FILE:1:16: [\"a b\\x0a\"]: unknown key\n")
+#define TEXT(text) text, sizeof(text) - 1 /* which may hold a NUL */
+#define BOM \
+	"1:1: a UTF-8 byte order mark stands before the JSON: remove it (editors call that `UTF-8 without BOM`)"
+
+Test(json_errors, each_text_has_its_line)
+{
+	static const struct {
+		const char *text;
+		size_t bytes;
+		const char *line;
+	} rows[] = {
+		{ TEXT(""), "1:1: expected a value, not the end of the file" },
+		{ TEXT("// no\n"), "2:1: expected a value, not the end of the file" },
+		{ TEXT("{\n  `guests`: []\n"),
+		  "3:1: expected ',' or '}', not the end of the file" },
+		{ TEXT("{`guests`: ["), "1:13: expected a value, not the end of the file" },
+		{ TEXT("{`a`: 1 `b`: 2}"), "1:9: expected ',' or '}', not '`'" },
+		{ TEXT("[1 2]"), "1:4: expected ',' or ']', not '2'" },
+		{ TEXT("{`a` 1}"), "1:6: expected ':', not '1'" },
+		{ TEXT("{`a`: 1,}"), "1:9: expected a key in quotation marks, not '}'" },
+		{ TEXT("[1,]"), "1:4: expected a value, not ']'" },
+		{ TEXT("{a: 1}"), "1:2: expected a key in quotation marks, not 'a'" },
+		{ TEXT("[1}"), "1:3: expected ',' or ']', not '}'" },
+		{ TEXT("{`guests`: []} {"), "1:16: expected nothing more, not '{'" },
+		{ TEXT("{`guests`: []}\nx"), "2:1: expected nothing more, not 'x'" },
+		{ TEXT("{'a': 1}"), "1:2: expected a key in quotation marks, not '''" },
+		{ TEXT("['a']"), "1:2: expected a value, not '''" },
+		{ TEXT("{ /* no */ }"), "1:3: only // begins a comment" },
+		{ TEXT("# no"), "1:1: expected a value, not '#'" },
+		{ TEXT("{} /"), "1:4: expected nothing more, not '/'" },
+		{ TEXT("{`a`: yes}"), "1:7: expected a value, not `yes`" },
+		{ TEXT("[NaN]"), "1:2: expected a value, not `NaN`" },
+		{ TEXT("[True]"), "1:2: expected a value, not `True`" },
+		{ TEXT("[-Infinity]"), "1:2: malformed number" },
+		{ TEXT("[0123]"), "1:2: malformed number" },
+		{ TEXT("[+1]"), "1:2: expected a value, not '+'" },
+		{ TEXT("[1.]"), "1:2: malformed number" },
+		{ TEXT("[1e]"), "1:2: malformed number" },
+		{ TEXT("{`a`: `b\n`}"), "1:7: the string does not end on its line" },
+		{ TEXT("`a\\"), "1:1: the string does not end on its line" },
+		{ TEXT("[`a\tb`]"), "1:4: byte 0x09 must be escaped" },
+		{ TEXT("[`\\q`]"), "1:2: malformed value: invalid string sequence" },
+		{ TEXT("[`a\\u0000b`]"), "1:2: a string must not contain a NUL" },
+		{ TEXT("[\0]"), "1:2: expected a value, not byte 0x00" },
+		{ TEXT("[`\xff`]"), "1:2: malformed value: invalid utf-8 string" },
+		{ TEXT("\xef\xbb\xbf{`guests`: []}"), BOM },
+		{ TEXT("\xef\xbb\xbf// ours\n{`guests`: []}"), BOM },
+		{ TEXT("\xff\xfe{\0`\0g\0"), "1:1: the text is UTF-16: JSON must be UTF-8" },
+		{ TEXT("\xfe\xff\0{\0`\0g"), "1:1: the text is UTF-16: JSON must be UTF-8" },
+		{ TEXT("{}\xef\xbb\xbf"), "1:3: expected nothing more, not byte 0xef" },
+		{ TEXT("[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]"),
+		  "1:17: more than 16 objects and arrays within each other" },
+		{ TEXT("{`äöü`: x}"), "1:9: expected a value, not `x`" },
+		{ TEXT("{\r\n`a`: x}"), "2:6: expected a value, not `x`" },
+		{ TEXT("{`guests`: [],\n `guests`: []}"),
+		  "2:2: guests: this key already appears in line 1" },
+		{ TEXT("{`guests`: [], `gu\\u0065sts`: []}"),
+		  "1:16: guests: this key already appears in line 1" },
+		{ TEXT("{`guests`: [], `a b\\n`: 1}"), "1:16: [`a b\\x0a`]: unknown key" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		refused(rows[i].text, rows[i].bytes, rows[i].line);
+}
 
 Test(json_errors, too_many_keys)
 {
@@ -88,7 +83,7 @@ Test(json_errors, too_many_keys)
 	for (int i = 0; i <= CONF_MAX_KEYS; i++)
 		at += sprintf(at, "%s\"k%d\":0", i ? ",\n" : "", i);
 	stpcpy(at, "}");
-	refused(text, strlen(text), "FILE:65:1: an object has at most 64 keys\n");
+	refused(text, strlen(text), "65:1: an object has at most 64 keys");
 	free(text);
 }
 

@@ -7,7 +7,12 @@
 
 #include "config/config.h"
 
-/** load() - load a configuration from a string; @errors: the errors, with the file called FILE; to be freed */
+/*
+ * In all these texts ` stands for ". Errors are without the file's name and without the end of the
+ * last line: "1:12: guests: must be an array, not an object".
+ */
+
+/** load() - load a configuration from a string; @errors: to be freed */
 int load(const char *text, size_t bytes, struct config **cfg, char **errors);
 
 /** refused() - a text must be refused with exactly these lines */
@@ -16,20 +21,12 @@ void refused(const char *text, size_t bytes, const char *lines);
 /** accepted() - a text must be accepted; Return: the configuration */
 struct config *accepted(const char *text);
 
-/* A test that a text, which may hold a NUL, is refused with these lines */
-#define REFUSED(suite, name, text, lines)               \
-	Test(suite, name)                               \
-	{                                               \
-		refused(text, sizeof(text) - 1, lines); \
-	}
-
 /* A guest with one channel, in one line */
-#define GUEST(channel) \
-	"{\"guests\":[{\"name\":\"g\",\"socket\":\"/s\",\"channels\":[" channel "]}]}"
-#define CHANNEL(more) GUEST("{\"name\":\"c\",\"endpoint\":{\"type\":\"echo\"}" more "}")
-#define ENDPOINT(e)   GUEST("{\"name\":\"c\",\"endpoint\":" e "}")
-#define IN_GUEST(more)                                         \
-	"{\"guests\":[{\"name\":\"g\",\"socket\":\"/s\"," more \
-	"\"channels\":[{\"name\":\"c\",\"endpoint\":{\"type\":\"echo\"}}]}]}"
+#define GUEST(channel) "{`guests`:[{`name`:`g`,`socket`:`/s`,`channels`:[" channel "]}]}"
+#define CHANNEL(more)  GUEST("{`name`:`c`,`endpoint`:{`type`:`echo`}" more "}")
+#define ENDPOINT(e)    GUEST("{`name`:`c`,`endpoint`:" e "}")
+#define IN_GUEST(more)                               \
+	"{`guests`:[{`name`:`g`,`socket`:`/s`," more \
+	"`channels`:[{`name`:`c`,`endpoint`:{`type`:`echo`}}]}]}"
 
 #endif

@@ -14,16 +14,6 @@
 #include "control/methods.h"
 #include "control/subscribers.h"
 
-#ifdef __SANITIZE_ADDRESS__
-/* LeakSanitizer calls this; Criterion 2.4.1 sometimes leaks a little */
-const char *__lsan_default_suppressions(void);
-
-const char *__lsan_default_suppressions(void)
-{
-	return "leak:libcriterion\n";
-}
-#endif
-
 char control_path[64];
 struct server_watch *control_watch;
 

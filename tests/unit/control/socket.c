@@ -139,17 +139,22 @@ Test(control_socket, a_client_that_does_not_listen_is_dropped)
 	      "another client needed a place, and this one had been idle for the " \
 	      "longest time")
 
+/* Clients that have asked something, the first one the longest ago */
+static void served_clients(FILE **f, int n)
+{
+	for (int i = 0; i < n; i++) {
+		f[i] = client();
+		is_served(fileno(f[i]));
+	}
+}
+
 Test(control_socket, sixty_four_clients)
 {
 	FILE *f[64], *more;
 
-	for (int i = 0; i < 64; i++) {
-		f[i] = client();
-		is_served(fileno(f[i]));
-	}
+	served_clients(f, 64);
 	is_served(fileno(f[0])); /* now the second client has asked nothing for the longest time */
-	more = client();
-	is_served(fileno(more));
+	served_clients(&more, 1);
 	hear(f[1], LEAVES);
 	hear(f[1], NULL);
 	is_served(fileno(f[0]));
@@ -158,8 +163,7 @@ Test(control_socket, sixty_four_clients)
 	shutdown(fileno(f[3]), SHUT_WR);
 	hear(f[3], NULL);
 	fclose(f[1]);
-	f[1] = client();
-	is_served(fileno(f[1]));
+	served_clients(&f[1], 1);
 	is_served(fileno(f[4]));
 	for (int i = 0; i < 64; i++)
 		fclose(f[i]);
@@ -168,21 +172,15 @@ Test(control_socket, sixty_four_clients)
 
 Test(control_socket, a_client_that_is_told_of_events_keeps_its_place)
 {
-	FILE *f[64], *told = client(), *more;
+	FILE *f[64], *told = client();
 
 	say(fileno(told), CALL("events.subscribe", "") "\n");
 	hear(told, "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"seq\":");
-	for (int i = 0; i < 63; i++) {
-		f[i] = client();
-		is_served(fileno(f[i]));
-	}
-	more = client();
-	is_served(fileno(more));
+	served_clients(f, 64);
 	hear(f[0], LEAVES);
 	is_served(fileno(told));
-	for (int i = 0; i < 63; i++)
+	for (int i = 0; i < 64; i++)
 		fclose(f[i]);
-	fclose(more);
 	fclose(told);
 }
 

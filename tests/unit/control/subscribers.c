@@ -38,6 +38,8 @@ static void post_kind(enum events_kind kind, const char *guest)
 	events_post(&(struct events_fact){ .kind = kind, .guest = guest });
 }
 
+#define OF_GUEST(kind, guest) "{\"kind\":\"" kind "\",\"guest\":\"" guest "\"}"
+
 /* The next line must be this event; Return: its number */
 static int64_t hear_event(FILE *f, const char *want)
 {
@@ -113,12 +115,12 @@ Test(control_subscribers, filters)
 	post_kind(EVENTS_GUEST_GONE, "vm1");
 	post_kind(EVENTS_GUEST_CONNECTED, "vm2");
 	post_kind(EVENTS_CONFIG_RELOADED, NULL);
-	hear_event(all, "{\"kind\":\"guest.connected\",\"guest\":\"vm1\"}");
-	hear_event(all, "{\"kind\":\"guest.gone\",\"guest\":\"vm1\"}");
-	hear_event(all, "{\"kind\":\"guest.connected\",\"guest\":\"vm2\"}");
+	hear_event(all, OF_GUEST("guest.connected", "vm1"));
+	hear_event(all, OF_GUEST("guest.gone", "vm1"));
+	hear_event(all, OF_GUEST("guest.connected", "vm2"));
 	hear_event(all, "{\"kind\":\"config.reloaded\",\"guests\":0}");
-	hear_event(vm2, "{\"kind\":\"guest.connected\",\"guest\":\"vm2\"}");
-	hear_event(gone, "{\"kind\":\"guest.gone\",\"guest\":\"vm1\"}");
+	hear_event(vm2, OF_GUEST("guest.connected", "vm2"));
+	hear_event(gone, OF_GUEST("guest.gone", "vm1"));
 	hear_event(gone, "{\"kind\":\"config.reloaded\",\"guests\":0}");
 
 	/* Another filter, and other questions, on the same connection */
@@ -128,7 +130,7 @@ Test(control_subscribers, filters)
 	hear(gone, RESULT("1", VERSION));
 	post_kind(EVENTS_CONFIG_RELOADED, NULL);
 	post_kind(EVENTS_GUEST_ADDED, "vm1");
-	hear_event(gone, "{\"kind\":\"guest.added\",\"guest\":\"vm1\"}");
+	hear_event(gone, OF_GUEST("guest.added", "vm1"));
 	fclose(all);
 	fclose(vm2);
 	fclose(gone);
@@ -161,7 +163,7 @@ Test(control_subscribers, a_slow_client_is_told_how_many_events_it_missed)
 	for (uint64_t i = 1; i <= posted; i++) {
 		post_kind(i % 1000 ? EVENTS_GUEST_GONE : EVENTS_GUEST_ADDED, "vm1");
 		if (i % 1000 == 0)
-			hear_event(quick, "{\"kind\":\"guest.added\",\"guest\":\"vm1\"}");
+			hear_event(quick, OF_GUEST("guest.added", "vm1"));
 	}
 	while (heard + lost < posted) {
 		struct json_object *params;
@@ -181,7 +183,7 @@ Test(control_subscribers, a_slow_client_is_told_how_many_events_it_missed)
 	cr_assert_lt(heard, 10000);
 	/* Then events arrive again. */
 	post_kind(EVENTS_GUEST_GONE, "vm2");
-	hear_event(slow, "{\"kind\":\"guest.gone\",\"guest\":\"vm2\"}");
+	hear_event(slow, OF_GUEST("guest.gone", "vm2"));
 	free(line);
 	fclose(slow);
 	fclose(quick);
@@ -196,7 +198,7 @@ Test(control_subscribers, a_slow_client_that_has_ended_its_side_is_dropped)
 	for (int i = 1; i <= 12000; i++) {
 		post_kind(i % 1000 ? EVENTS_GUEST_GONE : EVENTS_GUEST_ADDED, "vm1");
 		if (i % 1000 == 0)
-			hear_event(quick, "{\"kind\":\"guest.added\",\"guest\":\"vm1\"}");
+			hear_event(quick, OF_GUEST("guest.added", "vm1"));
 	}
 	shutdown(fileno(slow), SHUT_WR);
 	cr_assert_eq(poll(&gone, 1, 30000), 1, "it is still there");

@@ -1,45 +1,29 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * echo_rig.h - a rig with the endpoint echo or discard, and the stream of its guest
+ * echo_rig.h - a rig with the endpoint echo or discard
  */
 #ifndef TESTS_UNIT_ENDPOINT_ECHO_RIG_H
 #define TESTS_UNIT_ENDPOINT_ECHO_RIG_H
 
-#include "../channel/rig.h"
-
-/**
- * struct echo - a rig with an echo
- * @rig: rig
- * @out: bytes of the stream that the guest wrote
- * @in: bytes that it read
- */
-struct echo {
-	struct rig rig;
-	uint64_t out, in;
-};
+#include "../channel/steps.h"
 
 /** echo_attached() - an attached rig with this endpoint, none of the guest's ends open */
-void echo_attached(struct echo *e, enum endpoint_type type, uint64_t ring_bytes);
+void echo_attached(struct rig *rig, enum endpoint_type type, uint64_t ring_bytes);
 
 /** echo_open() - an attached rig with an echo, both of the guest's ends open */
-void echo_open(struct echo *e, uint64_t ring_bytes);
+void echo_open(struct rig *rig, uint64_t ring_bytes);
 
-/** echo_killed() - the daemon is killed; the new one's endpoint is there, not attached */
-void echo_killed(struct echo *e);
+/** echo_play() - take these steps, separated by ";"; echo_rig.c and steps.c have the lists */
+void echo_play(struct rig *rig, const char *steps);
 
-/** echo_send() - the guest writes so much of the stream, all of it */
-void echo_send(struct echo *e, uint64_t bytes);
-
-/** echo_receive() - the guest must read so much of the stream */
-void echo_receive(struct echo *e, uint64_t bytes);
-
-/** echo_nothing() - a read must return this, 0 (end-of-file) or -OKL4_AGAIN, and no byte */
-void echo_nothing(struct echo *e, int64_t want);
-
-/** echo_play() - take these steps, one after the other, separated by ";"; echo_rig.c has the list */
-void echo_play(struct echo *e, const char *steps);
-
-/** echo_test() - take steps with an echo, attached, both of the guest's ends open */
+/** echo_test() - echo_open(), these steps, rig_deinit() */
 void echo_test(uint64_t ring_bytes, const char *steps);
+
+/* A test that is nothing but steps */
+#define ECHO_TEST(name, ring_bytes, steps)    \
+	Test(echo, name)                      \
+	{                                     \
+		echo_test(ring_bytes, steps); \
+	}
 
 #endif

@@ -193,11 +193,10 @@ Test(libfs_memsec, translates_every_layout)
 
 Test(libfs_memsec, a_span_longer_than_memory_is_cut)
 {
-	struct rng rng = { 1 };
 	struct rig_sec s;
 	uint64_t bytes = UINT64_MAX;
 
-	rig_sec_init(&s, 16384, 4096, LAYOUT_ADJACENT, &rng);
+	rig_sec_plain(&s, 16384);
 	cr_assert_eq(okl4_memsec_span(&s.sec, 100, &bytes), s.memory + 100);
 	cr_assert_eq(bytes, 16284U);
 	bytes = 0;

@@ -44,6 +44,21 @@ static void check_reports(const struct busy_report *a, const struct busy_report 
 	cr_assert_neq(a->got.hash, b->got.hash);
 }
 
+/* Two sides that wake each other; their ends are still to be set */
+static void sides_init(struct busy_side side[2], struct busy_report report[2], uint64_t total,
+		       uint64_t most, struct rng *rng)
+{
+	int fd[2] = { eventfd(0, EFD_CLOEXEC), eventfd(0, EFD_CLOEXEC) }, i;
+
+	for (i = 0; i < 2; i++)
+		side[i] = (struct busy_side){ .wake_me = fd[i],
+					      .wake_peer = fd[1 - i],
+					      .total = total,
+					      .most = most,
+					      .seed = rng_next(rng),
+					      .report = &report[i] };
+}
+
 static void *side_thread(void *side)
 {
 	busy_side_run(side);
@@ -58,29 +73,21 @@ static void two_threads(uint64_t ring_bytes, uint64_t most, uint64_t total, enum
 	struct okl4_socketpair end[2];
 	struct busy_side side[2];
 	pthread_t thread;
-	int fd[2], i;
 
 	rig_sec_init(&ctl, CTL_BYTES, 4096, layout, rng);
 	rig_sec_init(&fwd, ring_bytes, 4096, layout, rng);
 	rig_sec_init(&bwd, ring_bytes, 4096, layout, rng);
 	require_status(okl4_socketpair_create(&end[0], &ctl.sec, &fwd.sec, &bwd.sec, INSTANCE), 0);
 	require_status(okl4_socketpair_attach(&end[1], &ctl.sec, &fwd.sec, &bwd.sec, INSTANCE), 0);
-	for (i = 0; i < 2; i++)
-		fd[i] = eventfd(0, EFD_CLOEXEC);
-	for (i = 0; i < 2; i++)
-		side[i] = (struct busy_side){ .end = &end[i],
-					      .wake_me = fd[i],
-					      .wake_peer = fd[1 - i],
-					      .total = total,
-					      .most = most,
-					      .seed = rng_next(rng),
-					      .report = &report[i] };
+	sides_init(side, report, total, most, rng);
+	side[0].end = &end[0];
+	side[1].end = &end[1];
 	cr_assert_eq(pthread_create(&thread, NULL, side_thread, &side[1]), 0);
 	busy_side_run(&side[0]);
 	cr_assert_eq(pthread_join(thread, NULL), 0);
 	check_reports(&report[0], &report[1], total);
-	for (i = 0; i < 2; i++)
-		close(fd[i]);
+	close(side[0].wake_me);
+	close(side[1].wake_me);
 	rig_sec_deinit(&ctl);
 	rig_sec_deinit(&fwd);
 	rig_sec_deinit(&bwd);
@@ -132,9 +139,9 @@ static struct okl4_socketpair *map_end(int memfd, uint64_t ring_bytes, bool host
 Test(libfs_busy, two_processes_over_a_memfd, .timeout = 240)
 {
 	uint64_t ring_bytes = 1 << 20;
-	struct busy_side side[2] = { 0 };
+	struct busy_side side[2];
 	struct busy_report *report;
-	int memfd, fd[2], i, status;
+	int memfd, status;
 	struct rng rng;
 	pid_t child;
 
@@ -144,15 +151,7 @@ Test(libfs_busy, two_processes_over_a_memfd, .timeout = 240)
 	cr_assert_eq(ftruncate(memfd, (off_t)(2 * ring_bytes + CTL_BYTES)), 0);
 	report = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	cr_assert_neq(report, MAP_FAILED);
-	for (i = 0; i < 2; i++)
-		fd[i] = eventfd(0, EFD_CLOEXEC);
-	for (i = 0; i < 2; i++)
-		side[i] = (struct busy_side){ .wake_me = fd[i],
-					      .wake_peer = fd[1 - i],
-					      .total = PROCESS_BYTES,
-					      .most = 65536,
-					      .seed = rng_next(&rng),
-					      .report = &report[i] };
+	sides_init(side, report, PROCESS_BYTES, 65536, &rng);
 	side[0].end = map_end(memfd, ring_bytes, false);
 	cr_assert_not_null(side[0].end);
 

@@ -79,10 +79,9 @@ static const call rx_call[] = { call_pipe_read, call_peek_read, call_arm_read, o
 static void busy_pipe(struct rig_pipe *r, uint64_t start)
 {
 	static uint8_t buf[3000];
-	struct rng rng = { 1 };
 	bool notify;
 
-	rig_pipe_init(r, SIZE, 4096, LAYOUT_ADJACENT, start, &rng);
+	rig_pipe_plain(r, start);
 	okl4_pipe_producer_open(&r->tx);
 	okl4_pipe_consumer_open(&r->rx);
 	require_eq(okl4_pipe_write(&r->tx, buf, 3000, &notify), 3000);
@@ -115,39 +114,26 @@ static void check_failed(struct okl4_pipe *p, const call *calls, struct rig_pipe
 	require(!memcmp(&before, r->shm, sizeof(before)));
 }
 
-static void try_tail(uint64_t start, uint64_t tail, int want)
+/* The peer of the end that writes or reads stores this cursor, relative to @start */
+static void try_cursor(bool tx, uint64_t start, uint64_t cursor, int want)
 {
+	const call *calls = tx ? tx_call : rx_call;
 	struct rig_pipe r;
 	int i;
 
 	for (i = 0; i < LOOKS_CURSOR; i++) {
-		busy_pipe(&r, start);
-		r.shm->consumer.tail = okl4_cpu_to_le64(start + tail);
-		if (want) {
-			require_status(tx_call[i](&r.tx), want);
-			check_failed(&r.tx, tx_call, &r, want);
-		} else {
-			require(tx_call[i](&r.tx) >= 0);
-			require_eq(okl4_pipe_writable(&r.tx), tail + SIZE - 3000 - (i == 0));
-		}
-		rig_pipe_deinit(&r);
-	}
-}
+		struct okl4_pipe *p = tx ? &r.tx : &r.rx;
 
-static void try_head(uint64_t start, uint64_t head, int want)
-{
-	struct rig_pipe r;
-	int i;
-
-	for (i = 0; i < LOOKS_CURSOR; i++) {
 		busy_pipe(&r, start);
-		r.shm->producer.head = okl4_cpu_to_le64(start + head);
+		*(tx ? &r.shm->consumer.tail : &r.shm->producer.head) =
+			okl4_cpu_to_le64(start + cursor);
 		if (want) {
-			require_status(rx_call[i](&r.rx), want);
-			check_failed(&r.rx, rx_call, &r, want);
+			require_status(calls[i](p), want);
+			check_failed(p, calls, &r, want);
 		} else {
-			require(rx_call[i](&r.rx) >= 0);
-			require_eq(okl4_pipe_readable(&r.rx), head - 1000 - (i == 0));
+			require(calls[i](p) >= 0);
+			require_eq(tx ? okl4_pipe_writable(p) : okl4_pipe_readable(p),
+				   cursor + (tx ? SIZE - 3000 : -1000ULL) - (i == 0));
 		}
 		rig_pipe_deinit(&r);
 	}
@@ -156,92 +142,80 @@ static void try_head(uint64_t start, uint64_t head, int want)
 static const uint64_t start_at[] = { 0, 1, PIPE_START, (1ULL << 63) - 1500, UINT64_MAX };
 #define N_STARTS (sizeof(start_at) / sizeof(start_at[0]))
 
-/* Tail was last seen at 1000, head is 3000 */
-Test(libfs_hostile, every_tail)
+/* Tail was last seen at 1000, head at 3000; the ring is 4096 bytes long */
+Test(libfs_hostile, every_tail_and_every_head)
 {
 	static const struct {
-		uint64_t tail;
+		bool tx;
+		uint64_t cursor;
 		int want;
 	} c[] = {
-		{ 1000, 0 },
-		{ 1001, 0 },
-		{ 2999, 0 },
-		{ 3000, 0 },
-		{ 3001, -OKL4_TAIL_PAST_HEAD },
-		{ 1000 + SIZE, -OKL4_TAIL_PAST_HEAD },
-		{ 3000 + SIZE, -OKL4_TAIL_PAST_HEAD },
-		{ 1ULL << 32, -OKL4_TAIL_PAST_HEAD },
-		{ 1000 + (1ULL << 63) - 1, -OKL4_TAIL_PAST_HEAD },
-		{ 999, -OKL4_TAIL_BACK },
-		{ 0, -OKL4_TAIL_BACK },
-		{ 0ULL - 1, -OKL4_TAIL_BACK },
-		{ 1000 - SIZE, -OKL4_TAIL_BACK },
-		{ 3000 - SIZE, -OKL4_TAIL_BACK },
-		{ 1000 + (1ULL << 63), -OKL4_TAIL_BACK },
+		{ true, 1000, 0 },
+		{ true, 1001, 0 },
+		{ true, 2999, 0 },
+		{ true, 3000, 0 },
+		{ true, 3001, -OKL4_TAIL_PAST_HEAD },
+		{ true, 1000 + SIZE, -OKL4_TAIL_PAST_HEAD },
+		{ true, 3000 + SIZE, -OKL4_TAIL_PAST_HEAD },
+		{ true, 1ULL << 32, -OKL4_TAIL_PAST_HEAD },
+		{ true, 1000 + (1ULL << 63) - 1, -OKL4_TAIL_PAST_HEAD },
+		{ true, 999, -OKL4_TAIL_BACK },
+		{ true, 0, -OKL4_TAIL_BACK },
+		{ true, 0ULL - 1, -OKL4_TAIL_BACK },
+		{ true, 1000 - SIZE, -OKL4_TAIL_BACK },
+		{ true, 3000 - SIZE, -OKL4_TAIL_BACK },
+		{ true, 1000 + (1ULL << 63), -OKL4_TAIL_BACK },
+		{ false, 3000, 0 },
+		{ false, 3001, 0 },
+		{ false, 1000 + SIZE, 0 },
+		{ false, 1001 + SIZE, -OKL4_HEAD_PAST_RING },
+		{ false, 3000 + SIZE, -OKL4_HEAD_PAST_RING },
+		{ false, 1ULL << 40, -OKL4_HEAD_PAST_RING },
+		{ false, 3000 + (1ULL << 63) - 1, -OKL4_HEAD_PAST_RING },
+		{ false, 2999, -OKL4_HEAD_BACK },
+		{ false, 1000, -OKL4_HEAD_BACK },
+		{ false, 999, -OKL4_HEAD_BACK },
+		{ false, 0, -OKL4_HEAD_BACK },
+		{ false, 0ULL - SIZE, -OKL4_HEAD_BACK },
+		{ false, 3000 + (1ULL << 63), -OKL4_HEAD_BACK },
 	};
 	size_t i, k;
 
 	for (k = 0; k < N_STARTS; k++) {
 		for (i = 0; i < sizeof(c) / sizeof(c[0]); i++)
-			try_tail(start_at[k], c[i].tail, c[i].want);
+			try_cursor(c[i].tx, start_at[k], c[i].cursor, c[i].want);
 	}
 }
 
-/* Head was last seen at 3000, tail is 1000 */
-Test(libfs_hostile, every_head)
+static void try_phase(bool tx, call look, uint64_t phase)
 {
-	static const struct {
-		uint64_t head;
-		int want;
-	} c[] = {
-		{ 3000, 0 },
-		{ 3001, 0 },
-		{ 1000 + SIZE, 0 },
-		{ 1001 + SIZE, -OKL4_HEAD_PAST_RING },
-		{ 3000 + SIZE, -OKL4_HEAD_PAST_RING },
-		{ 1ULL << 40, -OKL4_HEAD_PAST_RING },
-		{ 3000 + (1ULL << 63) - 1, -OKL4_HEAD_PAST_RING },
-		{ 2999, -OKL4_HEAD_BACK },
-		{ 1000, -OKL4_HEAD_BACK },
-		{ 999, -OKL4_HEAD_BACK },
-		{ 0, -OKL4_HEAD_BACK },
-		{ 0ULL - SIZE, -OKL4_HEAD_BACK },
-		{ 3000 + (1ULL << 63), -OKL4_HEAD_BACK },
-	};
-	size_t i, k;
+	const call *calls = tx ? tx_call : rx_call;
+	struct okl4_pipe *p;
+	struct rig_pipe r;
+	okl4_le64 *word;
 
-	for (k = 0; k < N_STARTS; k++) {
-		for (i = 0; i < sizeof(c) / sizeof(c[0]); i++)
-			try_head(start_at[k], c[i].head, c[i].want);
-	}
+	if (look == okl4_pipe_writable || look == okl4_pipe_readable)
+		return; /* they do not look at it */
+	busy_pipe(&r, 0);
+	p = tx ? &r.tx : &r.rx;
+	word = tx ? &r.shm->consumer.phase : &r.shm->producer.phase;
+	*word = okl4_cpu_to_le64(3);
+	require_status((tx ? call_producer_peer : call_consumer_peer)(p), 0);
+	*word = okl4_cpu_to_le64(phase);
+	require_status(look(p), -OKL4_PHASE_BACK);
+	check_failed(p, calls, &r, -OKL4_PHASE_BACK);
+	rig_pipe_deinit(&r);
 }
 
 Test(libfs_hostile, a_phase_that_moves_back)
 {
-	static const uint64_t phase[] = { 0, 1, 2 };
-	struct rig_pipe r;
-	size_t i, k;
+	uint64_t phase;
+	size_t k;
 
-	for (i = 0; i < sizeof(phase) / sizeof(phase[0]); i++) {
+	for (phase = 0; phase < 3; phase++) {
 		for (k = 0; k < N_CALLS; k++) {
-			if (tx_call[k] != okl4_pipe_writable) {
-				busy_pipe(&r, 0);
-				r.shm->consumer.phase = okl4_cpu_to_le64(3);
-				require_status(call_producer_peer(&r.tx), 0);
-				r.shm->consumer.phase = okl4_cpu_to_le64(phase[i]);
-				require_status(tx_call[k](&r.tx), -OKL4_PHASE_BACK);
-				check_failed(&r.tx, tx_call, &r, -OKL4_PHASE_BACK);
-				rig_pipe_deinit(&r);
-			}
-			if (rx_call[k] != okl4_pipe_readable) {
-				busy_pipe(&r, 0);
-				r.shm->producer.phase = okl4_cpu_to_le64(3);
-				require_status(call_consumer_peer(&r.rx), 0);
-				r.shm->producer.phase = okl4_cpu_to_le64(phase[i]);
-				require_status(rx_call[k](&r.rx), -OKL4_PHASE_BACK);
-				check_failed(&r.rx, rx_call, &r, -OKL4_PHASE_BACK);
-				rig_pipe_deinit(&r);
-			}
+			try_phase(true, tx_call[k], phase);
+			try_phase(false, rx_call[k], phase);
 		}
 	}
 }
@@ -284,13 +258,12 @@ Test(libfs_hostile, cursors_found_at_taking_up)
 		{ 1ULL << 63, 0, -OKL4_RESUME_CURSORS },
 		{ UINT64_MAX, 0, -OKL4_RESUME_CURSORS },
 	};
-	struct rng rng = { 1 };
 	struct okl4_pipe_shm shm;
 	struct rig_sec ring;
 	struct okl4_pipe p;
 	size_t i;
 
-	rig_sec_init(&ring, SIZE, 4096, LAYOUT_ADJACENT, &rng);
+	rig_sec_plain(&ring, SIZE);
 	for (i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
 		memset(&shm, 0, sizeof(shm));
 		shm.producer.head = okl4_cpu_to_le64(c[i].head);

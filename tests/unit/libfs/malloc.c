@@ -147,12 +147,11 @@ Test(libfs_malloc, refuses_heaps_that_do_not_fit)
 		{ 128, 0xffffff80, -OKL4_HEAP_BOUNDS },
 		{ 0x80000000, 0x80000000, -OKL4_HEAP_BOUNDS },
 	};
-	struct rng rng = { 1 };
 	struct okl4_memsec_heap h;
 	struct rig_sec s;
 	size_t i;
 
-	rig_sec_init(&s, 8192, 4096, LAYOUT_ADJACENT, &rng);
+	rig_sec_plain(&s, 8192);
 	for (i = 0; i < sizeof(c) / sizeof(c[0]); i++)
 		require_status(okl4_memsec_malloc_create(&h, &s.sec, c[i].offset, c[i].bytes),
 			       c[i].want);
@@ -161,12 +160,11 @@ Test(libfs_malloc, refuses_heaps_that_do_not_fit)
 
 Test(libfs_malloc, exhaustion_and_odd_sizes)
 {
-	struct rng rng = { 1 };
 	struct okl4_memsec_heap h;
 	struct rig_sec s;
 	uint32_t offset, none = 77, n = 0;
 
-	rig_sec_init(&s, 4096, 4096, LAYOUT_ADJACENT, &rng);
+	rig_sec_plain(&s, 4096);
 	require_status(okl4_memsec_malloc_create(&h, &s.sec, 128, 3968), 0);
 	require_status(okl4_memsec_malloc(&h, 0, &none), -OKL4_ARG);
 	require_status(okl4_memsec_malloc(&h, UINT32_MAX, &none), -OKL4_HEAP_FULL);
@@ -324,14 +322,13 @@ Test(libfs_malloc, a_forged_head_does_not_lead_out_of_the_heap)
 	static const uint32_t used_bytes[] = { 0,          64,         127,        129,
 					       3967,       4096,       8064,       16384,
 					       0x80000000, 0xffffff00, 0xffffff80, 0xffffffff };
-	struct rng rng = { 1 };
 	struct okl4_memsec_heap h;
 	struct rig_sec s;
 	uint32_t offset;
 	size_t i;
 
 	/* The heap ends in the middle of the memsection: 128 to 4096 of 8192 */
-	rig_sec_init(&s, 8192, 4096, LAYOUT_ADJACENT, &rng);
+	rig_sec_plain(&s, 8192);
 	require_status(okl4_memsec_malloc_create(&h, &s.sec, 128, 3968), 0);
 	for (i = 0; i < sizeof(used_bytes) / sizeof(used_bytes[0]); i++) {
 		forge_head(&s.sec, 128, used_bytes[i]);

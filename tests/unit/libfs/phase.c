@@ -4,6 +4,8 @@
  *
  * The model speaks of openers and bytes; it knows nothing of phases.
  */
+#include <stdlib.h>
+
 #include "rig.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -28,13 +30,13 @@ static const char *const action_name[N_ACTIONS] = {
 	"tx open", "tx close", "write", "tx restart", "rx open", "rx close", "read", "rx restart",
 };
 
-/* struct side - what the model knows of an end */
+/* What the model knows of an end */
 struct side {
 	bool open;
 	unsigned int closes;
 };
 
-/* struct world - the pipe and its model */
+/* The pipe and its model */
 struct world {
 	struct okl4_pipe_shm shm;
 	struct okl4_pipe tx;
@@ -229,11 +231,10 @@ static void explore_orders(const struct world *from)
 Test(libfs_phase, every_order_of_open_close_write_read_and_restart, .timeout = 120)
 {
 	uint64_t want = 0, level = 1;
-	struct rng rng = { 1 };
 	struct world w;
 	int i;
 
-	rig_sec_init(&ring, 4096, 4096, LAYOUT_ADJACENT, &rng);
+	rig_sec_plain(&ring, 4096);
 	memset(&w, 0, sizeof(w));
 	cr_assert_eq(okl4_pipe_producer_init(&w.tx, &w.shm, &ring.sec), 0);
 	cr_assert_eq(okl4_pipe_consumer_init(&w.rx, &w.shm, &ring.sec), 0);
@@ -245,137 +246,121 @@ Test(libfs_phase, every_order_of_open_close_write_read_and_restart, .timeout = 1
 	rig_sec_deinit(&ring);
 }
 
-static int64_t read_byte(struct okl4_pipe *p)
+static int64_t read_byte(struct rig_pipe *r)
 {
 	uint8_t byte;
 	bool notify;
 
-	return okl4_pipe_read(p, &byte, 1, &notify);
+	return okl4_pipe_read(&r->rx, &byte, 1, &notify);
 }
 
-static int64_t write_byte(struct okl4_pipe *p)
+static int64_t write_byte(struct rig_pipe *r)
 {
-	uint8_t byte = 1;
 	bool notify;
 
-	return okl4_pipe_write(p, &byte, 1, &notify);
+	return okl4_pipe_write(&r->tx, "x", 1, &notify);
+}
+
+static int64_t arm_read(struct rig_pipe *r)
+{
+	return okl4_pipe_arm_read(&r->rx);
+}
+
+static int64_t restart_reader(struct rig_pipe *r)
+{
+	return okl4_pipe_consumer_init(&r->rx, r->shm, &r->ring.sec);
+}
+
+static int64_t open_or_close(struct rig_pipe *r, const char *word)
+{
+	if (word[0] == 'W')
+		(word[1] == '+' ? okl4_pipe_producer_open : okl4_pipe_producer_close)(&r->tx);
+	else
+		(word[1] == '+' ? okl4_pipe_consumer_open : okl4_pipe_consumer_close)(&r->rx);
+	return 0;
+}
+
+/* What a word of a scene does, and what must come of it; W+ W- R+ R- open and close the ends */
+static const struct {
+	const char *word;
+	int64_t (*call)(struct rig_pipe *r);
+	int64_t want;
+} word_list[] = {
+	{ "write", write_byte, 1 },
+	{ "full", write_byte, -OKL4_AGAIN },
+	{ "epipe", write_byte, -OKL4_PIPE },
+	{ "read", read_byte, 1 },
+	{ "end", read_byte, 0 },
+	{ "nothing", read_byte, -OKL4_AGAIN },
+	{ "restart", restart_reader, 0 }, /* of the reader */
+	{ "armed", arm_read, 0 },
+	{ "awake", arm_read, 1 },
+};
+#define N_WORDS (sizeof(word_list) / sizeof(word_list[0]))
+
+static void play_word(struct rig_pipe *r, const char *word)
+{
+	size_t i;
+
+	if (word[1] == '+' || word[1] == '-') {
+		open_or_close(r, word);
+		return;
+	}
+	for (i = 0; i < N_WORDS && strcmp(word, word_list[i].word) != 0; i++)
+		;
+	require(i < N_WORDS, "no word %s", word);
+	require_status(word_list[i].call(r), word_list[i].want);
+}
+
+/* Words in fresh memory; one that ends with "*N" is played N times */
+static void play_scene(const char *scene)
+{
+	char copy[256], *word, *at;
+	struct rig_pipe r;
+
+	rig_pipe_plain(&r, 0);
+	require(strlen(scene) < sizeof(copy));
+	strcpy(copy, scene);
+	for (word = strtok_r(copy, " ", &at); word; word = strtok_r(NULL, " ", &at)) {
+		char *times = strchr(word, '*');
+		unsigned long n = times ? strtoul(times + 1, NULL, 10) : 1;
+
+		if (times)
+			*times = 0;
+		while (n--)
+			play_word(&r, word);
+	}
+	rig_pipe_deinit(&r);
 }
 
 Test(libfs_phase, the_peer_closes_with_bytes_unread)
 {
-	struct rng rng = { 1 };
-	struct rig_pipe r;
-	int i;
-
-	rig_pipe_init(&r, 4096, 4096, LAYOUT_ADJACENT, 0, &rng);
-	okl4_pipe_producer_open(&r.tx);
-	okl4_pipe_consumer_open(&r.rx);
-	for (i = 0; i < 3; i++)
-		require_status(write_byte(&r.tx), 1);
-	okl4_pipe_producer_close(&r.tx);
-	for (i = 0; i < 3; i++)
-		require_status(read_byte(&r.rx), 1);
 	/* End-of-file stays for as long as this end is open */
-	for (i = 0; i < 3; i++)
-		require_status(read_byte(&r.rx), 0);
-	okl4_pipe_producer_open(&r.tx);
-	require_status(read_byte(&r.rx), -OKL4_AGAIN);
-	require_status(write_byte(&r.tx), 1);
-	require_status(read_byte(&r.rx), 1);
-	okl4_pipe_producer_close(&r.tx);
-	require_status(read_byte(&r.rx), 0);
-	rig_pipe_deinit(&r);
+	play_scene("W+ R+ write*3 W- read*3 end*3 W+ nothing write read W- end");
 }
 
 Test(libfs_phase, the_reader_closes_with_bytes_unread)
 {
-	struct rng rng = { 1 };
-	struct rig_pipe r;
-	int i;
-
-	rig_pipe_init(&r, 4096, 4096, LAYOUT_ADJACENT, 0, &rng);
-	okl4_pipe_producer_open(&r.tx);
-	for (i = 0; i < 4096; i++)
-		require_status(write_byte(&r.tx), 1);
-	require_status(write_byte(&r.tx), -OKL4_AGAIN);
-	okl4_pipe_consumer_open(&r.rx);
-	require_status(read_byte(&r.rx), 1);
-	okl4_pipe_consumer_close(&r.rx);
 	/* EPIPE though there is room; the next reader finds what is left */
-	require_status(write_byte(&r.tx), -OKL4_PIPE);
-	okl4_pipe_consumer_open(&r.rx);
-	require_status(write_byte(&r.tx), 1);
-	for (i = 0; i < 4096; i++)
-		require_status(read_byte(&r.rx), 1);
-	require_status(read_byte(&r.rx), -OKL4_AGAIN);
-	rig_pipe_deinit(&r);
+	play_scene("W+ write*4096 full R+ read R- epipe R+ write read*4096 nothing");
 }
 
 /* An end-of-file is reported to one opening, also across a restart */
 Test(libfs_phase, a_later_opening_waits_for_the_next_end_of_file)
 {
-	struct rng rng = { 1 };
-	struct rig_pipe r;
-
-	rig_pipe_init(&r, 4096, 4096, LAYOUT_ADJACENT, 0, &rng);
-	okl4_pipe_producer_open(&r.tx);
-	okl4_pipe_producer_close(&r.tx);
-	okl4_pipe_consumer_open(&r.rx);
-	require_status(read_byte(&r.rx), 0);
-	okl4_pipe_consumer_close(&r.rx);
-	okl4_pipe_consumer_open(&r.rx);
-	require_status(read_byte(&r.rx), -OKL4_AGAIN);
-	require_status(okl4_pipe_arm_read(&r.rx), 0);
-	okl4_pipe_consumer_close(&r.rx);
-	require_status(okl4_pipe_consumer_init(&r.rx, r.shm, &r.ring.sec), 0);
-	okl4_pipe_consumer_open(&r.rx);
-	require_status(read_byte(&r.rx), -OKL4_AGAIN);
-	/* An end-of-file that was not read yet is still there for the next opening */
-	okl4_pipe_producer_open(&r.tx);
-	okl4_pipe_producer_close(&r.tx);
-	require_status(okl4_pipe_arm_read(&r.rx), 1);
-	okl4_pipe_consumer_close(&r.rx);
-	okl4_pipe_consumer_open(&r.rx);
-	require_status(read_byte(&r.rx), 0);
-	rig_pipe_deinit(&r);
+	play_scene("W+ W- R+ end R- R+ nothing armed R- restart R+ nothing"
+		   /* An end-of-file that was not read yet is still there for the next opening */
+		   " W+ W- awake R- R+ end");
 }
 
 /* A reader that leaves before the writer leaves no end-of-file behind, unless bytes follow */
 Test(libfs_phase, an_end_of_file_belongs_to_the_opening_that_left_before_it)
 {
-	struct rng rng = { 1 };
-	struct rig_pipe r;
-
-	rig_pipe_init(&r, 4096, 4096, LAYOUT_ADJACENT, 0, &rng);
-	okl4_pipe_producer_open(&r.tx);
-	okl4_pipe_consumer_open(&r.rx);
-	okl4_pipe_consumer_close(&r.rx);
-	okl4_pipe_producer_close(&r.tx);
-	okl4_pipe_consumer_open(&r.rx);
-	require_status(read_byte(&r.rx), -OKL4_AGAIN);
-	require_status(okl4_pipe_arm_read(&r.rx), 0);
-	okl4_pipe_producer_open(&r.tx);
-	okl4_pipe_consumer_close(&r.rx);
-	okl4_pipe_producer_close(&r.tx);
-	/* No reader was there with the next writer, so its end-of-file is for the next opening */
-	okl4_pipe_producer_open(&r.tx);
-	okl4_pipe_producer_close(&r.tx);
-	okl4_pipe_consumer_open(&r.rx);
-	require_status(read_byte(&r.rx), 0);
-	okl4_pipe_consumer_close(&r.rx);
-
-	okl4_pipe_producer_open(&r.tx);
-	okl4_pipe_consumer_open(&r.rx);
-	okl4_pipe_consumer_close(&r.rx);
-	okl4_pipe_producer_close(&r.tx);
-	/* EPIPE: nobody reads. What was written before is delivered, and then the end-of-file */
-	okl4_pipe_consumer_open(&r.rx);
-	okl4_pipe_producer_open(&r.tx);
-	require_status(write_byte(&r.tx), 1);
-	okl4_pipe_consumer_close(&r.rx);
-	okl4_pipe_producer_close(&r.tx);
-	okl4_pipe_consumer_open(&r.rx);
-	require_status(read_byte(&r.rx), 1);
-	require_status(read_byte(&r.rx), 0);
-	rig_pipe_deinit(&r);
+	play_scene(
+		"W+ R+ R- W- R+ nothing armed W+ R- W-"
+		/* No reader was there with the next writer: its end-of-file is for the next opening */
+		" W+ W- R+ end R-"
+		" W+ R+ R- W-"
+		/* EPIPE: nobody reads. What was written before comes, and then the end-of-file */
+		" R+ W+ write R- W- R+ read end");
 }

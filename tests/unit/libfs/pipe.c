@@ -81,14 +81,13 @@ static uint64_t read_stream_in_place(struct okl4_pipe *p, uint64_t most, uint64_
 Test(libfs_pipe, wraps_at_every_offset, .timeout = 60)
 {
 	static const uint64_t piece[] = { 1, 2, 100, 2048, 4095, 4096 };
-	struct rng rng = { 1 };
 	uint64_t start, i;
 	struct rig_pipe r;
 
 	for (start = 0; start < 4096; start++) {
 		uint64_t n = start;
 
-		rig_pipe_init(&r, 4096, 4096, LAYOUT_ADJACENT, start, &rng);
+		rig_pipe_plain(&r, start);
 		for (i = 0; i < sizeof(piece) / sizeof(piece[0]); i++) {
 			write_stream(&r.tx, piece[i], n);
 			n = read_stream(&r.rx, piece[i], n);
@@ -105,12 +104,11 @@ Test(libfs_pipe, wraps_at_every_offset, .timeout = 60)
 Test(libfs_pipe, one_byte_at_a_time_around_the_ring_and_around_2_64)
 {
 	static const uint64_t start[] = { 0, NEAR_WRAP, UINT64_MAX, 1ULL << 63, (1ULL << 63) - 9 };
-	struct rng rng = { 1 };
 	struct rig_pipe r;
 	uint64_t i, n;
 
 	for (i = 0; i < sizeof(start) / sizeof(start[0]); i++) {
-		rig_pipe_init(&r, 4096, 4096, LAYOUT_ADJACENT, start[i], &rng);
+		rig_pipe_plain(&r, start[i]);
 		for (n = 0; n < 10000; n++) {
 			write_stream(&r.tx, 1, n);
 			require_eq(okl4_pipe_readable(&r.rx), 1);
@@ -126,7 +124,6 @@ Test(libfs_pipe, one_byte_at_a_time_around_the_ring_and_around_2_64)
 Test(libfs_pipe, full_and_empty)
 {
 	static const uint64_t start[] = { 0, 1, 4095, NEAR_WRAP, UINT64_MAX - 4095, UINT64_MAX };
-	struct rng rng = { 1 };
 	struct okl4_pipe_seg seg[2];
 	struct rig_pipe r;
 	uint8_t byte = 7;
@@ -134,7 +131,7 @@ Test(libfs_pipe, full_and_empty)
 	uint64_t i;
 
 	for (i = 0; i < sizeof(start) / sizeof(start[0]); i++) {
-		rig_pipe_init(&r, 4096, 4096, LAYOUT_ADJACENT, start[i], &rng);
+		rig_pipe_plain(&r, start[i]);
 		require_eq(okl4_pipe_readable(&r.rx), 0);
 		require_eq(okl4_pipe_writable(&r.tx), 4096);
 		require_status(okl4_pipe_read(&r.rx, &byte, 1, &notify), -OKL4_AGAIN);
@@ -160,12 +157,11 @@ Test(libfs_pipe, full_and_empty)
 
 Test(libfs_pipe, partial_writes_and_short_reads)
 {
-	struct rng rng = { 1 };
 	uint8_t buf[10000];
 	struct rig_pipe r;
 	bool notify;
 
-	rig_pipe_init(&r, 4096, 4096, LAYOUT_ADJACENT, 0, &rng);
+	rig_pipe_plain(&r, 0);
 	stream_fill(buf, sizeof(buf), 0);
 	require_eq(okl4_pipe_write(&r.tx, buf, 3000, &notify), 3000);
 	require_eq(okl4_pipe_write(&r.tx, buf + 3000, 7000, &notify), 1096);
@@ -279,7 +275,7 @@ Test(libfs_pipe, refuses_rings_of_other_sizes)
 	struct okl4_pipe p;
 
 	memset(&shm, 0, sizeof(shm));
-	rig_sec_init(&s, 3 * 4096, 4096, LAYOUT_ADJACENT, &rng);
+	rig_sec_plain(&s, 3 * 4096);
 	require_status(okl4_pipe_producer_init(&p, &shm, &s.sec), -OKL4_ARG);
 	require_status(okl4_pipe_consumer_init(&p, &shm, &s.sec), -OKL4_ARG);
 	rig_sec_deinit(&s);
@@ -291,10 +287,9 @@ Test(libfs_pipe, refuses_rings_of_other_sizes)
 
 Test(libfs_pipe, a_commit_of_more_than_was_given_fails_the_end)
 {
-	struct rng rng = { 1 };
 	struct rig_pipe r;
 
-	rig_pipe_init(&r, 4096, 4096, LAYOUT_ADJACENT, 0, &rng);
+	rig_pipe_plain(&r, 0);
 	write_stream(&r.tx, 100, 0);
 	require(!okl4_pipe_commit_write(&r.tx, 3997));
 	require_status(okl4_pipe_error(&r.tx), -OKL4_ARG);
@@ -330,12 +325,11 @@ static bool read_notifies(struct rig_pipe *r, uint64_t bytes)
 Test(libfs_pipe, notifies_exactly_when_a_wake_value_is_crossed)
 {
 	static const uint64_t start[] = { 1, 4096, NEAR_WRAP, UINT64_MAX - 1, 1ULL << 63 };
-	struct rng rng = { 1 };
 	struct rig_pipe r;
 	uint64_t i;
 
 	for (i = 0; i < sizeof(start) / sizeof(start[0]); i++) {
-		rig_pipe_init(&r, 4096, 4096, LAYOUT_ADJACENT, start[i], &rng);
+		rig_pipe_plain(&r, start[i]);
 		/* Nobody waits yet: the wake values lie in the past */
 		r.shm->producer.space_event = okl4_cpu_to_le64(start[i] - 1);
 		r.shm->consumer.data_event = okl4_cpu_to_le64(start[i] - 1);
@@ -374,10 +368,9 @@ Test(libfs_pipe, notifies_exactly_when_a_wake_value_is_crossed)
 /* Fresh memory asks for a wake-up at the first byte, so that nobody has to arm before it */
 Test(libfs_pipe, the_first_byte_in_fresh_memory_notifies)
 {
-	struct rng rng = { 1 };
 	struct rig_pipe r;
 
-	rig_pipe_init(&r, 4096, 4096, LAYOUT_ADJACENT, 0, &rng);
+	rig_pipe_plain(&r, 0);
 	require(write_notifies(&r, 10));
 	require(!write_notifies(&r, 10));
 	require(read_notifies(&r, 20));

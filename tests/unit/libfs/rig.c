@@ -85,6 +85,11 @@ void rig_sec_init(struct rig_sec *s, uint64_t bytes, uint64_t chunk_bytes, enum 
 	require_status(okl4_memsec_init(&s->sec, s->chunk, n, chunk_bytes), 0);
 }
 
+void rig_sec_plain(struct rig_sec *s, uint64_t bytes)
+{
+	rig_sec_init(s, bytes, 4096, LAYOUT_ADJACENT, NULL);
+}
+
 void rig_sec_deinit(struct rig_sec *s)
 {
 	uint64_t chunk_bytes = 1ULL << s->sec.chunk_shift, i, k;
@@ -110,6 +115,11 @@ void rig_pipe_init(struct rig_pipe *r, uint64_t bytes, uint64_t chunk_bytes, enu
 	r->shm->consumer.tail = okl4_cpu_to_le64(start);
 	require_status(okl4_pipe_producer_init(&r->tx, r->shm, &r->ring.sec), 0);
 	require_status(okl4_pipe_consumer_init(&r->rx, r->shm, &r->ring.sec), 0);
+}
+
+void rig_pipe_plain(struct rig_pipe *r, uint64_t start)
+{
+	rig_pipe_init(r, 4096, 4096, LAYOUT_ADJACENT, start, NULL);
 }
 
 void rig_pipe_deinit(struct rig_pipe *r)

@@ -76,6 +76,7 @@ struct rig_sec {
 
 void rig_sec_init(struct rig_sec *s, uint64_t bytes, uint64_t chunk_bytes, enum layout layout,
 		  struct rng *rng);
+void rig_sec_plain(struct rig_sec *s, uint64_t bytes); /* adjacent chunks of 4096 bytes */
 void rig_sec_deinit(struct rig_sec *s); /* checks the canaries */
 
 /**
@@ -92,9 +93,10 @@ struct rig_pipe {
 	struct okl4_pipe rx;
 };
 
-/* Both cursors begin at @start */
+/* Both cursors begin at @start; @rng is for LAYOUT_SCATTERED */
 void rig_pipe_init(struct rig_pipe *r, uint64_t bytes, uint64_t chunk_bytes, enum layout layout,
 		   uint64_t start, struct rng *rng);
+void rig_pipe_plain(struct rig_pipe *r, uint64_t start); /* one chunk of 4096 bytes */
 void rig_pipe_deinit(struct rig_pipe *r);
 
 /* Byte number @n of a stream in which no two neighbourhoods look alike */

@@ -9,7 +9,7 @@
 
 #define INSTANCE 0x1122334455667788ULL
 
-/* struct both_ends - three memsections and both ends */
+/* Three memsections and both ends */
 struct both_ends {
 	struct rig_sec ctl;
 	struct rig_sec fwd;
@@ -136,9 +136,9 @@ static int try_sizes(uint64_t ctl_bytes, uint64_t fwd_bytes, uint64_t bwd_bytes,
 	struct both_ends c;
 	int r;
 
-	rig_sec_init(&c.ctl, ctl_bytes, 4096, LAYOUT_ADJACENT, &rng);
-	rig_sec_init(&c.fwd, fwd_bytes, 4096, LAYOUT_ADJACENT, &rng);
-	rig_sec_init(&c.bwd, bwd_bytes, 4096, LAYOUT_ADJACENT, &rng);
+	rig_sec_plain(&c.ctl, ctl_bytes);
+	rig_sec_plain(&c.fwd, fwd_bytes);
+	rig_sec_plain(&c.bwd, bwd_bytes);
 	r = (host ? okl4_socketpair_attach : okl4_socketpair_create)(&s, &c.ctl.sec, &c.fwd.sec,
 								     &c.bwd.sec, instance);
 	both_ends_deinit(&c);

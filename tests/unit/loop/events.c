@@ -27,16 +27,10 @@ int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex)
 
 static struct loop *loop;
 
-/**
- * struct heard - what main was told
- * @n: events of each poster
- * @last: number of the last one
- * @seq: and its place in the order of all
- * @dropped: how many were dropped
- * @stop_at: end the loop when as many were heard or dropped; 0: never
- */
+/* What main was told: events, the last number of each poster, the place in the order of all */
 static struct heard {
-	uint64_t n, last[POSTERS], seq, dropped, stop_at;
+	uint64_t n, last[POSTERS], seq, dropped;
+	uint64_t stop_at; /* end the loop when as many were heard or dropped; 0: never */
 } heard;
 
 static void on_event(void *arg, const struct events_record *record)

@@ -14,24 +14,28 @@
 #include "loop/loop.h"
 #include "util/log_limit.h"
 
-/**
- * struct counter - a task or a call that counts
- * @loop: loop
- * @task: itself, when it is a task
- * @n: times it has run
- * @max: it schedules itself again until then
- * @trace: a letter is written here each time
- * @letter: the letter
- * @victim: a task that it cancels
- */
+static struct loop *loop;
+
+static void make_loop(void)
+{
+	cr_assert_eq(loop_new(&loop, "test"), 0);
+}
+
+static void free_loop(void)
+{
+	cr_assert_null(loop_free(loop));
+}
+
+TestSuite(daemon_loop, .init = make_loop, .fini = free_loop);
+
+/* A task or a call that counts */
 struct counter {
-	struct loop *loop;
 	struct loop_task task;
 	atomic_int n;
-	atomic_int max;
-	char *trace;
+	atomic_int max; /* the task schedules itself again until then */
+	char *trace; /* a letter is written here each time */
 	char letter;
-	struct loop_task *victim;
+	struct loop_task *victim; /* a task that it cancels */
 };
 
 static void count(void *arg)
@@ -46,15 +50,14 @@ static void count(void *arg)
 		c->trace[at + 1] = 0;
 	}
 	if (c->victim)
-		loop_cancel(c->loop, c->victim);
+		loop_cancel(loop, c->victim);
 	if (c->n < c->max)
-		loop_schedule(c->loop, &c->task);
+		loop_schedule(loop, &c->task);
 }
 
-static void counter_init(struct counter *c, struct loop *loop, char *trace, char letter, int max)
+static void counter_init(struct counter *c, char *trace, char letter, int max)
 {
 	memset(c, 0, sizeof(*c));
-	c->loop = loop;
 	c->trace = trace;
 	c->letter = letter;
 	c->max = max;
@@ -64,30 +67,23 @@ static void counter_init(struct counter *c, struct loop *loop, char *trace, char
 
 static void stop(void *arg)
 {
-	loop_stop(arg);
+	loop_stop(loop);
 }
 
 Test(daemon_loop, stop_before_run)
 {
-	struct loop *loop;
-
-	cr_assert_eq(loop_new(&loop, "test"), 0);
 	loop_stop(loop);
 	cr_assert_eq(loop_run(loop), 0);
-	cr_assert_null(loop_free(loop));
 	cr_assert_null(loop_free(NULL));
 }
 
 Test(daemon_loop, call_without_a_thread)
 {
 	struct counter c;
-	struct loop *loop;
 
-	cr_assert_eq(loop_new(&loop, "test"), 0);
-	counter_init(&c, loop, NULL, 0, 0);
+	counter_init(&c, NULL, 0, 0);
 	loop_call(loop, count, &c);
 	cr_assert_eq(c.n, 1);
-	loop_free(loop);
 }
 
 static void *call_many(void *arg)
@@ -95,7 +91,7 @@ static void *call_many(void *arg)
 	struct counter *c = arg;
 
 	for (int i = 0; i < 2000; i++)
-		loop_call(c->loop, count, c);
+		loop_call(loop, count, c);
 	return NULL;
 }
 
@@ -103,12 +99,10 @@ Test(daemon_loop, calls_from_many_threads)
 {
 	struct counter c;
 	pthread_t thread[4];
-	struct loop *loop;
 
-	cr_assert_eq(loop_new(&loop, "test"), 0);
 	cr_assert_eq(loop_start(loop), 0);
 	cr_assert_not(loop_is_here(loop));
-	counter_init(&c, loop, NULL, 0, 0);
+	counter_init(&c, NULL, 0, 0);
 	for (int i = 0; i < 4; i++)
 		pthread_create(&thread[i], NULL, call_many, &c);
 	for (int i = 0; i < 4; i++)
@@ -117,62 +111,52 @@ Test(daemon_loop, calls_from_many_threads)
 	loop_stop(loop);
 	loop_call(loop, count, &c);
 	cr_assert_eq(c.n, 8001);
-	loop_free(loop);
 }
 
 static void nested(void *arg)
 {
 	struct counter *c = arg;
 
-	cr_assert(loop_is_here(c->loop));
-	loop_call(c->loop, count, c);
+	cr_assert(loop_is_here(loop));
+	loop_call(loop, count, c);
 	cr_assert_eq(c->n, 1);
 }
 
 Test(daemon_loop, call_from_its_own_thread)
 {
 	struct counter c;
-	struct loop *loop;
 
-	cr_assert_eq(loop_new(&loop, "test"), 0);
 	cr_assert_eq(loop_start(loop), 0);
-	counter_init(&c, loop, NULL, 0, 0);
+	counter_init(&c, NULL, 0, 0);
 	loop_call(loop, nested, &c);
 	cr_assert_eq(c.n, 1);
 	loop_stop(loop);
-	loop_free(loop);
 }
 
 static void *stop_from_elsewhere(void *arg)
 {
-	loop_stop(arg);
+	loop_stop(loop);
 	return NULL;
 }
 
 Test(daemon_loop, stop_from_another_thread)
 {
-	struct loop *loop;
 	pthread_t thread;
 
-	cr_assert_eq(loop_new(&loop, "test"), 0);
-	pthread_create(&thread, NULL, stop_from_elsewhere, loop);
+	pthread_create(&thread, NULL, stop_from_elsewhere, NULL);
 	cr_assert_eq(loop_run(loop), 0);
 	pthread_join(thread, NULL);
-	loop_free(loop);
 }
 
 Test(daemon_loop, tasks_take_turns)
 {
 	struct counter a, b, c;
-	struct loop_task end;
-	struct loop *loop;
+	struct loop_task end = { .fn = stop };
 	char trace[64] = "";
 
-	cr_assert_eq(loop_new(&loop, "test"), 0);
-	counter_init(&a, loop, trace, 'a', 4);
-	counter_init(&b, loop, trace, 'b', 2);
-	counter_init(&c, loop, trace, 'c', 3);
-	end = (struct loop_task){ .fn = stop, .arg = loop };
+	counter_init(&a, trace, 'a', 4);
+	counter_init(&b, trace, 'b', 2);
+	counter_init(&c, trace, 'c', 3);
 	loop_schedule(loop, &a.task);
 	loop_schedule(loop, &b.task);
 	loop_schedule(loop, &c.task);
@@ -181,37 +165,33 @@ Test(daemon_loop, tasks_take_turns)
 	/* one round a loop_run() that stops in it; the rest waits for the next */
 	cr_assert_eq(loop_run(loop), 0);
 	cr_assert_str_eq(trace, "abc");
-	loop_free(loop);
 }
 
 Test(daemon_loop, rounds_end)
 {
 	struct counter a, b;
-	struct loop *loop;
 	char trace[64] = "";
 
-	cr_assert_eq(loop_new(&loop, "test"), 0);
 	cr_assert_eq(loop_start(loop), 0);
-	counter_init(&a, loop, trace, 'a', 5);
-	counter_init(&b, loop, trace, 'b', 5);
+	counter_init(&a, trace, 'a', 5);
+	counter_init(&b, trace, 'b', 5);
 	loop_call(loop, count, &a);
 	loop_call(loop, count, &b);
 	while (a.n < 5 || b.n < 5)
 		;
 	loop_stop(loop);
 	cr_assert_eq(strlen(trace), 10);
-	loop_free(loop);
 }
 
 static void cancel_scene(void *arg)
 {
 	struct counter *c = arg;
 
-	loop_schedule(c[0].loop, &c[0].task);
-	loop_schedule(c[0].loop, &c[1].task);
-	loop_schedule(c[0].loop, &c[2].task);
-	loop_cancel(c[0].loop, &c[3].task); /* not queued: nothing */
-	loop_schedule(c[0].loop, &c[3].task);
+	loop_schedule(loop, &c[0].task);
+	loop_schedule(loop, &c[1].task);
+	loop_schedule(loop, &c[2].task);
+	loop_cancel(loop, &c[3].task); /* not queued: nothing */
+	loop_schedule(loop, &c[3].task);
 }
 
 /* The last of a round is cancelled by the first, which goes on for ever: the round ends all the
@@ -219,13 +199,11 @@ static void cancel_scene(void *arg)
 Test(daemon_loop, cancel)
 {
 	struct counter c[4];
-	struct loop *loop;
 	char trace[64] = "";
 
-	cr_assert_eq(loop_new(&loop, "test"), 0);
 	cr_assert_eq(loop_start(loop), 0);
 	for (int i = 0; i < 4; i++)
-		counter_init(&c[i], loop, trace, (char)('a' + i), 0);
+		counter_init(&c[i], trace, (char)('a' + i), 0);
 	c[0].victim = &c[3].task;
 	c[0].max = 20;
 	loop_call(loop, cancel_scene, c);
@@ -236,7 +214,6 @@ Test(daemon_loop, cancel)
 	cr_assert_eq(c[2].n, 1);
 	cr_assert_eq(c[3].n, 0);
 	cr_assert_eq(strncmp(trace, "abca", 4), 0, "%s", trace);
-	loop_free(loop);
 }
 
 static void read_ready(evutil_socket_t fd, short what, void *arg)
@@ -253,22 +230,20 @@ static void add_event(void *arg)
 {
 	struct counter *c = arg;
 
-	event_base_once(loop_base(c->loop), *(int *)c->trace, EV_READ, read_ready, c, NULL);
+	event_base_once(loop_base(loop), *(int *)c->trace, EV_READ, read_ready, c, NULL);
 	c->trace = NULL;
-	loop_schedule(c->loop, &c->task);
+	loop_schedule(loop, &c->task);
 }
 
 /* A task that schedules itself again does not keep I/O from being looked at */
 Test(daemon_loop, io_between_rounds)
 {
 	struct counter c;
-	struct loop *loop;
 	int fds[2];
 
 	cr_assert_eq(pipe(fds), 0);
-	cr_assert_eq(loop_new(&loop, "test"), 0);
 	cr_assert_eq(loop_start(loop), 0);
-	counter_init(&c, loop, NULL, 0, 1 << 30);
+	counter_init(&c, NULL, 0, 1 << 30);
 	c.trace = (char *)&fds[0];
 	loop_call(loop, add_event, &c);
 	while (c.n < 100)
@@ -277,7 +252,6 @@ Test(daemon_loop, io_between_rounds)
 	while (c.max)
 		;
 	loop_stop(loop);
-	loop_free(loop);
 }
 
 static void pthread_name(void *arg)
@@ -287,15 +261,15 @@ static void pthread_name(void *arg)
 
 Test(daemon_loop, thread_has_its_name)
 {
-	struct loop *loop;
+	struct loop *named;
 	char name[16];
 
-	cr_assert_eq(loop_new(&loop, "a-name-that-is-too-long"), 0);
-	cr_assert_eq(loop_start(loop), 0);
-	loop_call(loop, pthread_name, name);
+	cr_assert_eq(loop_new(&named, "a-name-that-is-too-long"), 0);
+	cr_assert_eq(loop_start(named), 0);
+	loop_call(named, pthread_name, name);
 	cr_assert_str_eq(name, "a-name-that-is-");
-	loop_stop(loop);
-	loop_free(loop);
+	loop_stop(named);
+	loop_free(named);
 }
 
 Test(daemon_log_limit, burst_then_rate)
@@ -321,18 +295,11 @@ Test(daemon_log_limit, burst_then_rate)
 	cr_assert_eq(taken, LOG_LIMIT_BURST);
 }
 
-/**
- * struct posting - a post that counts
- * @post: it
- * @n: times it has run
- * @stop_at: stops this loop then
- * @loop: the loop
- */
+/* A post that counts, and stops the loop when it has run so many times */
 struct posting {
 	struct loop_post post;
 	atomic_int n;
 	int stop_at;
-	struct loop *loop;
 };
 
 static void posted(void *arg)
@@ -340,7 +307,7 @@ static void posted(void *arg)
 	struct posting *p = arg;
 
 	if (++p->n == p->stop_at)
-		loop_stop(p->loop);
+		loop_stop(loop);
 }
 
 static void *post_many(void *arg)
@@ -348,19 +315,16 @@ static void *post_many(void *arg)
 	struct posting *p = arg;
 
 	for (int i = 0; i < 1000; i++)
-		loop_post(p->loop, &p->post);
+		loop_post(loop, &p->post);
 	return NULL;
 }
 
 Test(daemon_loop, posts_do_not_wait)
 {
 	struct posting a = { .stop_at = 1 }, b = { 0 };
-	struct loop *loop;
 
-	cr_assert_eq(loop_new(&loop, "test"), 0);
 	a.post = (struct loop_post){ .fn = posted, .arg = &a };
 	b.post = (struct loop_post){ .fn = posted, .arg = &b };
-	a.loop = loop;
 	/* Nothing runs before the loop does, and what is queued is queued once. */
 	loop_post(loop, &b.post);
 	loop_post(loop, &a.post);
@@ -369,18 +333,14 @@ Test(daemon_loop, posts_do_not_wait)
 	cr_assert_eq(loop_run(loop), 0);
 	cr_assert_eq(a.n, 1);
 	cr_assert_eq(b.n, 1);
-	loop_free(loop);
 }
 
 Test(daemon_loop, unpost)
 {
 	struct posting p[3] = { { .stop_at = 1 }, { .stop_at = 0 }, { .stop_at = 0 } };
-	struct loop *loop;
 
-	cr_assert_eq(loop_new(&loop, "test"), 0);
 	for (int i = 0; i < 3; i++) {
 		p[i].post = (struct loop_post){ .fn = posted, .arg = &p[i] };
-		p[i].loop = loop;
 		loop_post(loop, &p[i].post);
 	}
 	loop_unpost(loop, &p[1].post);
@@ -391,21 +351,17 @@ Test(daemon_loop, unpost)
 	cr_assert_eq(p[0].n, 1);
 	cr_assert_eq(p[1].n, 0);
 	cr_assert_eq(p[2].n, 1);
-	loop_free(loop);
 }
 
 Test(daemon_loop, posts_from_many_threads)
 {
 	struct posting p[4] = { 0 };
 	pthread_t thread[4];
-	struct loop *loop;
 
-	cr_assert_eq(loop_new(&loop, "test"), 0);
 	cr_assert_eq(loop_start(loop), 0);
 	cr_assert_str_eq(loop_name(loop), "test");
 	for (int i = 0; i < 4; i++) {
 		p[i].post = (struct loop_post){ .fn = posted, .arg = &p[i] };
-		p[i].loop = loop;
 		pthread_create(&thread[i], NULL, post_many, &p[i]);
 	}
 	for (int i = 0; i < 4; i++)
@@ -416,5 +372,4 @@ Test(daemon_loop, posts_from_many_threads)
 		cr_assert_leq(p[i].n, 1000);
 		cr_assert_not(p[i].post.queued);
 	}
-	loop_free(loop);
 }

@@ -26,13 +26,7 @@ static int full_journal_fd = -1; /* the journal takes nothing until something ca
 
 int sd_journal_sendv(const struct iovec *iov, int n);
 
-/**
- * sd_journal_sendv() - in place of libsystemd's: keep the fields, one per line
- * @iov: fields
- * @n: how many
- *
- * Return: what the test wants.
- */
+/* In place of libsystemd's: keeps the fields, one per line */
 int sd_journal_sendv(const struct iovec *iov, int n)
 {
 	size_t at = 0;
@@ -195,18 +189,12 @@ Test(daemon_log, a_journal_that_is_full, .timeout = 60)
 }
 #endif
 
-/**
- * struct numbered - lines with numbers, as they came out of a pipe
- * @fd: its reading end
- * @part: the beginning of a line whose rest has not come yet
- * @n: lines so far
- * @dropped: lines that are said to be dropped
- * @last: the line that came last
- */
+/* Lines with numbers, as they came out of a pipe */
 struct numbered {
-	int fd;
-	char part[4096], last[4096];
-	unsigned long n, dropped;
+	int fd; /* the pipe's reading end */
+	char part[4096]; /* the beginning of a line whose rest has not come yet */
+	char last[4096]; /* the line that came last */
+	unsigned long n, dropped; /* lines so far, and lines that are said to be dropped */
 };
 
 /* Lines come in order; a missing one is reported by the line about dropped lines */

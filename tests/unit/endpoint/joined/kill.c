@@ -17,22 +17,13 @@
 
 #define KILLED 42
 
-/**
- * struct world - all that outlives a daemon
- * @p: the guests
- * @steps: stores that the daemon has still to make; 0: no end
- * @in_daemon: a store is the daemon's
- * @open_write, @open_read: what the guests have open
- * @closed_at: where each stream's writer has closed
- * @n_closed: how many times
- * @made: stores that this daemon has made
- */
+/* All that outlives a daemon */
 struct world {
 	struct pair p;
-	uint64_t steps, made;
-	bool in_daemon;
-	bool open_write[2], open_read[2];
-	uint64_t closed_at[2][4096];
+	uint64_t steps; /* stores that the daemon has still to make; 0: no end */
+	bool in_daemon; /* a store is the daemon's */
+	bool open_write[2], open_read[2]; /* what the guests have open */
+	uint64_t closed_at[2][4096]; /* where each stream's writer has closed */
 	unsigned int n_closed[2];
 };
 
@@ -52,11 +43,8 @@ uint64_t step_load(const void *at, unsigned int bytes)
 
 void step_store(void *at, unsigned int bytes, uint64_t value, bool release)
 {
-	if (world && world->in_daemon) {
-		world->made++;
-		if (world->steps && !--world->steps)
-			_exit(KILLED);
-	}
+	if (world && world->in_daemon && world->steps && !--world->steps)
+		_exit(KILLED);
 	if (bytes == 4)
 		__atomic_store_n((uint32_t *)at, (uint32_t)value, __ATOMIC_RELEASE);
 	else
@@ -89,9 +77,6 @@ static void world_deinit(void)
 	world = NULL;
 }
 
-/* ------------------------------------------------------------------------------------------- */
-/* The guests; what they store is not a step                                                   */
-
 static void guest_rings(unsigned int side)
 {
 	world->in_daemon = true;
@@ -122,13 +107,13 @@ static void write_some(unsigned int w, uint64_t bytes, bool ring)
 	bool notify;
 	int64_t n;
 
-	stream_fill(w, buf, p->out[w], bytes);
+	pattern_fill(buf, p->rig[w].out, bytes);
 	if (!world->open_write[w])
 		return;
 	n = okl4_pipe_write(&p->rig[w].guest.tx, buf, bytes, &notify);
 	cr_assert(n > 0 || n == -OKL4_AGAIN || n == -OKL4_PIPE, "write: %s",
 		  okl4_status_name((int)n));
-	p->out[w] += n > 0 ? (uint64_t)n : 0;
+	p->rig[w].out += n > 0 ? (uint64_t)n : 0;
 	if (notify && ring)
 		guest_rings(w);
 }
@@ -152,11 +137,11 @@ static int64_t read_some(unsigned int w, uint64_t bytes, bool ring)
 
 	cr_assert(n >= 0 || n == -OKL4_AGAIN, "read: %s", okl4_status_name((int)n));
 	if (n > 0)
-		stream_check(w, buf, p->in[w], (uint64_t)n);
+		pattern_check(buf, p->rig[!w].in, (uint64_t)n);
 	else if (!n)
-		cr_assert(was_closed_at(w, p->in[w]), "an end after %llu bytes",
-			  (unsigned long long)p->in[w]);
-	p->in[w] += n > 0 ? (uint64_t)n : 0;
+		cr_assert(was_closed_at(w, p->rig[!w].in), "an end after %llu bytes",
+			  (unsigned long long)p->rig[!w].in);
+	p->rig[!w].in += n > 0 ? (uint64_t)n : 0;
 	if (notify && ring)
 		guest_rings(!w);
 	return n;
@@ -170,7 +155,7 @@ static void open_write(unsigned int w, bool open, bool ring)
 		okl4_pipe_producer_open(tx);
 	} else {
 		cr_assert_lt(world->n_closed[w], 4096);
-		world->closed_at[w][world->n_closed[w]++] = world->p.out[w];
+		world->closed_at[w][world->n_closed[w]++] = world->p.rig[w].out;
 		okl4_pipe_producer_close(tx);
 	}
 	world->open_write[w] = open;
@@ -191,9 +176,6 @@ static void open_read(unsigned int w, bool open, bool ring)
 		guest_rings(!w);
 }
 
-/* ------------------------------------------------------------------------------------------- */
-/* Daemons                                                                                      */
-
 /* Killed before store @steps; 0: it ends when @life does. Return: true when it was killed */
 static bool run_daemon(uint64_t steps, void (*life)(void))
 {
@@ -201,7 +183,6 @@ static bool run_daemon(uint64_t steps, void (*life)(void))
 	pid_t pid;
 
 	world->steps = steps;
-	world->made = 0;
 	pid = fork();
 	cr_assert_geq(pid, 0);
 	if (!pid) {
@@ -254,14 +235,15 @@ static void finish_pair(struct loop *loop)
 			open_read(w, true, true);
 		if (was_open)
 			open_write(w, false, true);
-		while (p->in[w] < p->out[w]) {
+		while (p->rig[!w].in < p->rig[w].out) {
 			n = read_some(w, 4096, true);
 			if (n == -OKL4_AGAIN) {
 				turns();
 				n = read_some(w, 4096, true);
 			}
 			cr_assert_gt(n, 0, "stream %u: %llu of %llu bytes", w,
-				     (unsigned long long)p->in[w], (unsigned long long)p->out[w]);
+				     (unsigned long long)p->rig[!w].in,
+				     (unsigned long long)p->rig[w].out);
 		}
 		turns();
 		n = read_some(w, 1, true);
@@ -288,9 +270,7 @@ static void finish_pair(struct loop *loop)
 	rig_kill(&p->rig[1]);
 }
 
-/**
- * enum meanwhile - what the guests do between two daemons
- */
+/* What the guests do between two daemons */
 enum meanwhile { NOTHING, READ_SOME, READ_ALL_AND_COME_BACK, ALL_COME_BACK, N_MEANWHILES };
 
 /* The guests see what was published: libfs refuses a cursor or a phase that moves back later */
@@ -312,9 +292,6 @@ static void meanwhile(enum meanwhile what)
 		open_read(w, true, false);
 	}
 }
-
-/* ------------------------------------------------------------------------------------------- */
-/* Every step of some lives                                                                     */
 
 /* In pieces that go around the ring */
 static void life_of_bytes(void)
@@ -429,9 +406,6 @@ Test(joined_kill, again_while_it_takes_up_what_was_left, .timeout = 240)
 {
 	cr_assert_gt(every_step(life_of_resuming, 12), 8);
 }
-
-/* ------------------------------------------------------------------------------------------- */
-/* Anything, in any order                                                                       */
 
 static uint64_t rng;
 

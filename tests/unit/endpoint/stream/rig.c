@@ -11,16 +11,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "../../channel/steps.h"
 #include "util/fd.h"
 
 static void host_init(struct host *h, struct endpoint_config cfg, uint64_t ring_bytes)
 {
-	*h = (struct host){
-		.listener = -1,
-		.fd = -1,
-		.step = "",
-	};
+	*h = (struct host){ .listener = -1, .fd = -1 };
 	h->connects = cfg.type == ENDPOINT_UNIX_CONNECT;
 	strcpy(h->dir, "okl4fs-stream-XXXXXX");
 	cr_assert_not_null(mkdtemp(h->dir));
@@ -71,76 +66,21 @@ int host_client(struct host *h)
 	return fd;
 }
 
-void host_leave(struct host *h, int fd)
-{
-	close(fd);
-	rig_turns(&h->rig, 3);
-}
-
-struct endpoint_info host_info(struct host *h)
-{
-	struct endpoint_info i;
-
-	h->rig.ep->ops->info(h->rig.ep, &i);
-	return i;
-}
-
-void guest_gets(struct host *h, uint64_t *pos, uint64_t bytes)
+void client_gets(struct host *h, uint64_t bytes)
 {
 	uint8_t *buf = malloc(bytes + 1);
-	uint64_t done = 0;
 
-	while (done < bytes) {
-		int64_t n = guest_read(&h->rig, buf, bytes - done);
-
-		if (n == -OKL4_AGAIN) {
-			rig_turns(&h->rig, 3);
-			n = guest_read(&h->rig, buf, bytes - done);
-		}
-		cr_assert_gt(n, 0, "%s: %s", h->step, okl4_status_name((int)n));
-		pattern_check(buf, *pos, (uint64_t)n);
-		*pos += (uint64_t)n;
-		done += (uint64_t)n;
-	}
-	free(buf);
-}
-
-void guest_sees(struct host *h, int64_t want)
-{
-	uint8_t byte;
-
-	rig_turns(&h->rig, 3);
-	cr_assert_eq(guest_read(&h->rig, &byte, 1), want, "%s", h->step);
-}
-
-void guest_sends(struct host *h, uint64_t *pos, uint64_t bytes)
-{
-	uint8_t *buf = malloc(bytes);
-
-	pattern_fill(buf, *pos, bytes);
-	cr_assert_eq(guest_write(&h->rig, buf, bytes), (int64_t)bytes, "%s", h->step);
-	*pos += bytes;
-	free(buf);
-	rig_turns(&h->rig, 2);
-}
-
-void client_gets(struct host *h, int fd, uint64_t *pos, uint64_t bytes)
-{
-	uint8_t *buf = malloc(bytes);
-	uint64_t done = 0;
-
-	while (done < bytes) {
-		ssize_t n = recv(fd, buf, bytes - done, 0);
+	for (uint64_t end = h->got + bytes; h->got < end;) {
+		ssize_t n = recv(h->fd, buf, end - h->got, 0);
 
 		if (n < 0 && errno == EAGAIN) {
 			rig_turns(&h->rig, 3);
-			n = recv(fd, buf, bytes - done, 0);
+			n = recv(h->fd, buf, end - h->got, 0);
 		}
-		cr_assert_gt(n, 0, "%s: %s after %llu bytes", h->step, n ? strerror(errno) : "end",
-			     (unsigned long long)done);
-		pattern_check(buf, *pos, (uint64_t)n);
-		*pos += (uint64_t)n;
-		done += (uint64_t)n;
+		cr_assert_gt(n, 0, "%s: %s, %llu bytes are missing", step_text,
+			     n ? strerror(errno) : "end", (unsigned long long)(end - h->got));
+		pattern_check(buf, h->got, (uint64_t)n);
+		h->got += (uint64_t)n;
 	}
 	free(buf);
 }
@@ -153,30 +93,25 @@ void client_sees(struct host *h, int fd, int want)
 	rig_turns(&h->rig, 3);
 	n = recv(fd, &c, 1, 0);
 	if (want)
-		cr_assert(n < 0 && errno == want, "%s: %zd, %s", h->step, n, strerror(errno));
+		cr_assert(n < 0 && errno == want, "%s: %zd, %s", step_text, n, strerror(errno));
 	else
-		cr_assert_eq(n, 0, "%s", h->step);
+		cr_assert_eq(n, 0, "%s", step_text);
 }
 
-uint64_t client_sends(struct host *h, int fd, uint64_t *pos, uint64_t bytes)
+uint64_t client_sends(struct host *h, uint64_t bytes)
 {
 	uint8_t *buf = malloc(bytes);
 	ssize_t n;
 
-	pattern_fill(buf, *pos, bytes);
-	n = send(fd, buf, bytes, MSG_NOSIGNAL);
+	pattern_fill(buf, h->sent, bytes);
+	n = send(h->fd, buf, bytes, MSG_NOSIGNAL);
 	free(buf);
 	rig_turns(&h->rig, 3);
-	if (n < 0) {
+	if (n < 0)
 		cr_assert_eq(errno, EAGAIN, "%s", strerror(errno));
-		return 0;
-	}
-	*pos += (uint64_t)n;
-	return (uint64_t)n;
+	h->sent += n < 0 ? 0 : (uint64_t)n;
+	return n < 0 ? 0 : (uint64_t)n;
 }
-
-/* ------------------------------------------------------------------------------------------- */
-/* Steps                                                                                       */
 
 static bool has_come(void *arg)
 {
@@ -189,49 +124,93 @@ static bool has_come(void *arg)
 
 static bool has_failed(void *arg)
 {
-	return host_info(arg).failed > 0;
+	struct host *h = arg;
+
+	return rig_info(&h->rig).failed > 0;
 }
 
-static void client_comes(struct host *h, uint64_t n)
+/* If there is a connection already, it stays open until the next one has come */
+static void client_comes(struct host *h)
 {
+	int former = h->fd;
+
 	if (h->connects) {
 		h->fd = -1;
 		rig_until(&h->rig, has_come, h, "a connection");
 		rig_turns(&h->rig, 3);
-		cr_assert(host_info(h).connected);
+		cr_assert(rig_info(&h->rig).connected);
 	} else {
 		h->fd = host_client(h);
 	}
+	if (former >= 0)
+		close(former);
 }
 
-static void nobody_comes(struct host *h, uint64_t n)
+static void second_is_refused(struct host *h, uint64_t n)
 {
-	cr_assert_leq(rig_cpu_ms(&h->rig, 100), SPIN_MS);
+	int second = host_client(h);
+
+	client_sees(h, second, 0);
+	close(second);
+	cr_assert_eq(rig_info(&h->rig).refused, n);
+}
+
+static void nobody_waits(struct host *h)
+{
 	cr_assert_eq(accept4(h->listener, NULL, NULL, SOCK_NONBLOCK), -1);
 	cr_assert_eq(errno, EAGAIN);
-	cr_assert_not(host_info(h).connected);
 }
 
-static void server_listens(struct host *h, uint64_t n)
+static void nobody_comes(struct host *h)
+{
+	cr_assert_leq(rig_cpu_ms(&h->rig, 100), SPIN_MS);
+	nobody_waits(h);
+	cr_assert_not(rig_info(&h->rig).connected);
+}
+
+static void server_listens(struct host *h)
 {
 	h->listener = fd_listen_unix(h->path, 0600, NULL, false);
 	cr_assert_geq(h->listener, 0, "%s", strerror(-h->listener));
 }
 
-static void client_closes(struct host *h, uint64_t n)
+/* @seen: the daemon sees it at once */
+static void client_leaves(struct host *h, bool seen)
 {
 	close(h->fd);
 	h->fd = -1;
+	if (seen)
+		rig_turns(&h->rig, 3);
 }
 
-static void client_leaves(struct host *h, uint64_t n)
+/* Pieces of many sizes both ways */
+static void both_talk(struct host *h, uint64_t times)
 {
-	host_leave(h, h->fd);
-	h->fd = -1;
+	for (uint64_t n = 1; times--; n += 160) {
+		cr_assert_eq(client_sends(h, n), n);
+		guest_gets(&h->rig, n);
+		guest_sends(&h->rig, n);
+		client_gets(h, n);
+	}
+}
+
+static void client_floods(struct host *h)
+{
+	while (client_sends(h, 65536))
+		;
+}
+
+/* A unix socket can tell its client of an error only when something of the client's lies unread. */
+static void client_is_torn(struct host *h)
+{
+	client_sees(h, h->fd, EAGAIN);
+	cr_assert_eq(send(h->fd, "x", 1, MSG_NOSIGNAL), 1);
+	client_sees(h, h->fd, ECONNRESET);
+	client_leaves(h, false);
 }
 
 /* The machine is switched off: the device is stopped, then the frontend leaves. */
-static void machine_goes(struct host *h, uint64_t n)
+static void machine_goes(struct host *h)
 {
 	channel_suspend(&h->rig.ch);
 	channel_guest_gone(&h->rig.ch);
@@ -240,110 +219,88 @@ static void machine_goes(struct host *h, uint64_t n)
 }
 
 /* Another machine, or the same one booted anew */
-static void machine_comes(struct host *h, uint64_t n)
+static void machine_comes(struct host *h)
 {
 	rig_new_memory(&h->rig);
 	cr_assert_eq(rig_attach(&h->rig), 0);
 	guest_open_write(&h->rig);
 }
 
-static void guest_fills_ring(struct host *h, uint64_t n)
+static void guest_fills_ring(struct host *h)
 {
 	uint64_t ring = h->rig.cfg.ring_bytes;
 
-	while (channel_readable(&h->rig.ch) < (int64_t)ring)
-		guest_sends(h, &h->out, ring - (uint64_t)channel_readable(&h->rig.ch));
+	while (channel_readable(&h->rig.ch) < (int64_t)ring) {
+		guest_sends(&h->rig, ring - (uint64_t)channel_readable(&h->rig.ch));
+		rig_turns(&h->rig, 2);
+	}
 }
 
-static void has_tail(struct host *h, uint64_t n)
+/* What its peer on the host does: a client, or a server that the endpoint has called */
+static void client_step(struct host *h, const char *words, uint64_t n)
 {
-	cr_assert_eq(channel_tail_bytes(&h->rig.ch), n, "%s", h->step);
-	if (!n)
-		cr_assert_eq(h->rig.budget.used_bytes, 0);
+	STEP(words, "comes", client_comes(h));
+	STEP(words, "sends", cr_assert_eq(client_sends(h, n), n));
+	STEP(words, "floods", client_floods(h)); /* until nobody takes more */
+	STEP(words, "cannot send", cr_assert_eq(send(h->fd, "", 1, MSG_NOSIGNAL), -1));
+	STEP(words, "gets", client_gets(h, n));
+	STEP(words, "gets all", client_gets(h, h->rig.out - h->got)); /* that the guest sent */
+	STEP(words, "sees end", client_sees(h, h->fd, 0));
+	STEP(words, "sees nothing", client_sees(h, h->fd, EAGAIN));
+	STEP(words, "sees reset", client_sees(h, h->fd, ECONNRESET));
+	STEP(words, "is torn", client_is_torn(h));
+	STEP(words, "ends", shutdown(h->fd, SHUT_WR));
+	STEP(words, "ends reading", shutdown(h->fd, SHUT_RD));
+	STEP(words, "closes", client_leaves(h, false)); /* the daemon has not looked yet */
+	STEP(words, "leaves", client_leaves(h, true));
+	cr_assert_fail("no step is called \"%s\"", step_text);
 }
 
-static void host_step(struct host *h, const struct steps *s)
+static void host_step(struct host *h, const char *words, uint64_t n)
 {
-	uint64_t n = s->n;
+	struct rig *rig = &h->rig;
 
-	/* the guest's program */
-	STEP(s->words, "guest sends", guest_sends(h, &h->out, n));
-	STEP(s->words, "guest fills ring",
-	     guest_fills_ring(h, n)); /* the peer's socket is full, too */
-	STEP(s->words, "guest gets", guest_gets(h, &h->seen, n));
-	STEP(s->words, "guest sees end", guest_sees(h, 0));
-	STEP(s->words, "guest sees nothing", guest_sees(h, -OKL4_AGAIN));
-	STEP(s->words, "guest has EPIPE", cr_assert_eq(guest_write(&h->rig, "", 1), -OKL4_PIPE));
-	STEP(s->words, "ring is full", cr_assert_eq(guest_write(&h->rig, "", 1), -OKL4_AGAIN));
-	/* its peer on the host: a client, or a server that the endpoint has called */
-	STEP(s->words, "server listens", server_listens(h, n));
-	STEP(s->words, "client comes", client_comes(h, n));
-	STEP(s->words, "nobody comes", nobody_comes(h, n));
-	STEP(s->words, "attempt fails", rig_until(&h->rig, has_failed, h, "an attempt"));
-	STEP(s->words, "client sends", cr_assert_eq(client_sends(h, h->fd, &h->in, n), n));
-	STEP(s->words, "client gets", client_gets(h, h->fd, &h->got, n));
-	STEP(s->words, "client sees end", client_sees(h, h->fd, 0));
-	STEP(s->words, "client sees nothing", client_sees(h, h->fd, EAGAIN));
-	STEP(s->words, "client sees reset", client_sees(h, h->fd, ECONNRESET));
-	STEP(s->words, "client ends", shutdown(h->fd, SHUT_WR));
-	STEP(s->words, "client closes", client_closes(h, n)); /* the daemon has not looked yet */
-	STEP(s->words, "client leaves", client_leaves(h, n)); /* and the daemon has seen it */
-	/* the guest's memory, and the daemon */
-	STEP(s->words, "memory goes", channel_suspend(&h->rig.ch));
-	STEP(s->words, "memory comes", cr_assert_eq(rig_attach(&h->rig), 0));
-	STEP(s->words, "guest dies", channel_guest_gone(&h->rig.ch));
-	STEP(s->words, "guest detaches", channel_detach(&h->rig.ch));
-	STEP(s->words, "machine goes", machine_goes(h, n));
-	STEP(s->words, "machine comes", machine_comes(h, n));
-	STEP(s->words, "tail", has_tail(h, n));
-	STEP(s->words, "lost", cr_assert_eq(h->rig.ch.lost_bytes, n));
-	STEP(s->words, "daemon dies", rig_kill(&h->rig));
-	STEP(s->words, "daemon starts", rig_restart(&h->rig));
-	STEP(s->words, "guest rings", channel_rung(&h->rig.ch));
-	STEP(s->words, "turns", rig_turns(&h->rig, 3));
-	/* what the endpoint says of itself */
-	STEP(s->words, "idle", cr_assert_leq(rig_cpu_ms(&h->rig, 100), SPIN_MS));
-	STEP(s->words, "connected", cr_assert(host_info(h).connected));
-	STEP(s->words, "disconnected", cr_assert_not(host_info(h).connected));
-	STEP(s->words, "clients", cr_assert_eq(host_info(h).clients, n));
-	STEP(s->words, "refused", cr_assert_eq(host_info(h).refused, n));
-	STEP(s->words, "failed", cr_assert_eq(host_info(h).failed, n));
-	cr_assert(step_of_guest(&h->rig, s->words), "no step is called \"%s\"", s->words);
+	if (!strncmp(words, "client ", 7)) {
+		client_step(h, words + 7, n);
+		return;
+	}
+	STEP(words, "second is refused", second_is_refused(h, n));
+	STEP(words, "server listens", server_listens(h));
+	STEP(words, "nobody waits", nobody_waits(h));
+	STEP(words, "nobody comes", nobody_comes(h));
+	STEP(words, "attempt fails", rig_until(rig, has_failed, h, "an attempt"));
+	STEP(words, "both talk", both_talk(h, n));
+	STEP(words, "guest fills ring", guest_fills_ring(h)); /* the peer's socket is full, too */
+	STEP(words, "guest gets all", guest_gets(rig, h->sent - rig->in)); /* that was sent */
+	STEP(words, "guest sends", guest_sends(rig, n), rig_turns(rig, 2));
+	STEP(words, "machine goes", machine_goes(h));
+	STEP(words, "machine comes", machine_comes(h));
+	STEP(words, "moved is gone", h->got = rig->ch.fwd.bytes); /* nobody has read it */
+	STEP(words, "the rest is gone", h->got = rig->out);
+	STEP(words, "moved to guest", cr_assert_eq(rig->ch.bwd.bytes, n));
+	STEP(words, "host has phase", cr_assert_eq(channel_write_phase(&rig->ch), n));
+	STEP(words, "may keep", rig->budget.limit_bytes = n);
+	STEP(words, "keeps", cr_assert_eq(rig->budget.used_bytes, n)); /* in whole pages */
+	STEP(words, "clients", cr_assert_eq(rig_info(rig).clients, n));
+	STEP(words, "refused", cr_assert_eq(rig_info(rig).refused, n));
+	STEP(words, "failed", cr_assert_eq(rig_info(rig).failed, n));
+	rig_step(rig, strncmp(words, "guest ", 6) ? words : words + 6, n);
 }
 
 void host_play(struct host *h, const char *steps)
 {
 	struct steps s = { .rest = steps };
 
-	while (step_next(&s)) {
-		h->step = s.step;
-		host_step(h, &s);
-	}
-	h->step = "";
+	while (step_next(&s))
+		host_step(h, s.words, s.n);
 }
 
-/* A whole test; @begin makes the host */
-static void test_plays(void (*begin)(struct host *h, uint64_t ring_bytes), uint64_t ring_bytes,
-		       const char *steps)
+void host_test(void (*begin)(struct host *h, uint64_t ring_bytes), uint64_t ring_bytes,
+	       const char *steps)
 {
 	struct host h;
 
 	begin(&h, ring_bytes);
 	host_play(&h, steps);
 	host_finish(&h);
-}
-
-void attached_plays(uint64_t ring_bytes, const char *steps)
-{
-	test_plays(host_attached, ring_bytes, steps);
-}
-
-void listening_plays(uint64_t ring_bytes, const char *steps)
-{
-	test_plays(host_listening, ring_bytes, steps);
-}
-
-void connecting_plays(uint64_t ring_bytes, const char *steps)
-{
-	test_plays(host_connecting, ring_bytes, steps);
 }
