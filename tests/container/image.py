@@ -32,15 +32,16 @@ def run(argv, log: Path) -> None:
         raise ImageError(f"{argv[0]}: exit status {status}: "
                          + log.read_text(errors="replace")[-6000:])
 
-def base(packages, suite: str = "", *more: str) -> Path:
+def base(packages, suite: str = "", *more: str, mark: str = "") -> Path:
     """A system with `packages`, a tar file; the signatures of its packages are checked.
 
     suite: of Debian; this machine's if none is given
     more: options of mmdebstrap
+    mark: another mark makes another system, which replaces an old one in time
     """
     suite = suite or release.codename()
     options = [f"--include={','.join(packages)}", *HOOKS, *more]
-    key = hashlib.sha256("\n".join([suite, *options]).encode()).hexdigest()[:12]
+    key = hashlib.sha256("\n".join([suite, *options, *mark.split()]).encode()).hexdigest()[:12]
 
     def fill(temp: Path) -> None:
         for old in temp.parent.glob("[a-z]*-*"):
@@ -53,6 +54,7 @@ def base(packages, suite: str = "", *more: str) -> Path:
     made = folder(paths.cache_dir() / "images" / f"{suite}-{key}", fill)
     os.utime(made)
     return made / "root.tar"
+
 
 def unpack(tar: Path, root: Path) -> Path:
     """Unpack a system into the new folder `root`, and return that; needs root."""

@@ -7,6 +7,7 @@ whatever a suite needs (guests, the package, systems in containers) is of that r
 """
 import os
 import subprocess
+from pathlib import Path
 
 from container import image
 from vm import apt, paths
@@ -18,22 +19,19 @@ from .tally import Tally
 INSIDE = paths.ROOT / "tests/container/inside"
 LIMIT_S = 3600
 # What is run there if no suite is named
-RELEASES = {"trixie": ("unit", "integration", "main", "service", "package"),
+RELEASES = {"trixie": ("unit", "integration", "main", "service", "install"),
             "sid": ("unit", "integration")}
 
 
-def _image(release: str):
-    """The system; that of sid is made again when sid has another DPDK."""
+def _image(release: str) -> Path:
+    """The system, with the package lists that apt.mirror() reads; sid's is new when its DPDK is."""
     packages = subprocess.run([paths.ROOT / "dev", "deps", "--list"], check=True,
                               capture_output=True, text=True).stdout.split()
-    # mirror() reads the package lists; a comment in an option only changes the name in the cache
-    options = ["--skip=cleanup/apt/lists"]
-    if release == "sid":
-        options.append(f"--dpkgopt=#{apt.version(release, 'amd64', 'libdpdk-dev', newest=True)}")
-    return image.base(packages, release, *options)
+    mark = apt.version(release, "amd64", "libdpdk-dev", newest=True) if release == "sid" else ""
+    return image.base(packages, release, "--skip=cleanup/apt/lists", mark=mark)
 
 
-def _environment(directory) -> list[str]:
+def _environment(directory: Path) -> list[str]:
     """Nothing of ours except what the user says about tests."""
     settings = {key: value for key, value in os.environ.items()
                 if key.startswith("OKL4FS_") or key.lower().endswith("_proxy")}
