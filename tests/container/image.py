@@ -48,7 +48,8 @@ def base(packages, suite: str = "", *more: str, mark: str = "") -> Path:
             if old.stat().st_mtime < time.time() - STALE_DAYS * 86400:
                 shutil.rmtree(old)
         say(f"making a system of {suite} for tests (once)")
-        run(["mmdebstrap", "--variant=minbase", "--skip=output/dev", *options, suite,
+        run(["mmdebstrap", "--variant=minbase", "--skip=output/dev", *options,
+             *(f"--aptopt={line}" for line in apt.settings()), suite,
              temp / "root.tar", f"deb [signed-by={apt.KEYRING}] {apt.mirror()} {suite} main"],
             temp / "log")
     made = folder(paths.cache_dir() / "images" / f"{suite}-{key}", fill)
