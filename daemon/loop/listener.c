@@ -12,27 +12,6 @@
 #define REST_MS          100U
 #define MAX_REST_MS      3200U
 
-unsigned int accept_backoff_failed(struct accept_backoff *b, int error)
-{
-	if (!b->delay_ms)
-		log_limited(&b->limit, LOG_LEVEL_WARNING, &b->about,
-			    "%s: connections cannot be accepted: %s; trying again", b->name,
-			    strerror(error));
-	b->delay_ms = b->delay_ms ? 2 * b->delay_ms : REST_MS;
-	if (b->delay_ms > MAX_REST_MS)
-		b->delay_ms = MAX_REST_MS;
-	return b->delay_ms;
-}
-
-void accept_backoff_over(struct accept_backoff *b)
-{
-	if (!b->delay_ms)
-		return;
-	b->delay_ms = 0;
-	log_limited(&b->limit, LOG_LEVEL_NOTICE, &b->about, "%s: connections are accepted again",
-		    b->name);
-}
-
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct accept_rest *rest = arg;
@@ -43,9 +22,9 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 int accept_rest_init(struct accept_rest *rest, struct loop *loop, const struct log_about *about,
 		     const char *name, void (*go_on)(void *arg), void *arg)
 {
-	*rest = (struct accept_rest){ .backoff.name = name, .go_on = go_on, .arg = arg };
+	*rest = (struct accept_rest){ .name = name, .go_on = go_on, .arg = arg };
 	if (about)
-		rest->backoff.about = *about;
+		rest->about = *about;
 	rest->timer = evtimer_new(loop_base(loop), on_timer, rest);
 	return rest->timer ? 0 : -ENOMEM;
 }
@@ -59,10 +38,27 @@ void accept_rest_deinit(struct accept_rest *rest)
 
 void accept_rest_begin(struct accept_rest *rest, int error)
 {
-	unsigned int ms = accept_backoff_failed(&rest->backoff, error);
-	struct timeval delay = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000L };
+	struct timeval delay;
 
+	if (!rest->delay_ms)
+		log_limited(&rest->limit, LOG_LEVEL_WARNING, &rest->about,
+			    "%s: connections cannot be accepted: %s; trying again", rest->name,
+			    strerror(error));
+	rest->delay_ms = rest->delay_ms ? 2 * rest->delay_ms : REST_MS;
+	if (rest->delay_ms > MAX_REST_MS)
+		rest->delay_ms = MAX_REST_MS;
+	delay = (struct timeval){ .tv_sec = rest->delay_ms / 1000,
+				  .tv_usec = rest->delay_ms % 1000 * 1000L };
 	event_add(rest->timer, &delay);
+}
+
+void accept_rest_over(struct accept_rest *rest)
+{
+	if (!rest->delay_ms)
+		return;
+	rest->delay_ms = 0;
+	log_limited(&rest->limit, LOG_LEVEL_NOTICE, &rest->about,
+		    "%s: connections are accepted again", rest->name);
 }
 
 bool accept_rest_is_on(const struct accept_rest *rest)
@@ -109,7 +105,7 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
 		}
 	}
 	if (accepted)
-		accept_backoff_over(&l->rest.backoff);
+		accept_rest_over(&l->rest);
 }
 
 static void look_again(void *arg)

@@ -6,13 +6,8 @@
  * loop that goes on looking burns a CPU. So it rests: for 100 ms at first, then twice as long each
  * time, up to some seconds. That is logged once, and again when connections are accepted again.
  *
- *	accept_backoff  how long, and the log lines; for a thread that has no loop of ours
- *	accept_rest     the same with a timer; for a socket that a library accepts from
- *	listener        the socket, too
- *
- * Two libraries accept connections themselves, and only rest as described here. evhttp (for
- * metrics) has no public function that takes an accepted socket. librte_vhost accepts frontends on
- * a thread of its own.
+ * struct listener accepts and rests. struct accept_rest is the rest alone, for evhttp, which accepts
+ * the connections of the metrics itself: it has no public function that takes an accepted socket.
  */
 #ifndef OKL4FSD_LOOP_LISTENER_H
 #define OKL4FSD_LOOP_LISTENER_H
@@ -23,34 +18,20 @@
 struct event;
 
 /**
- * struct accept_backoff - how long a listening socket rests
+ * struct accept_rest - the rest of a listening socket; all zero: none
  * @about: what its log lines are about; the names are borrowed
  * @name: where it listens, likewise; borrowed
  * @delay_ms: how long the last rest was; 0: connections are accepted
  * @limit: of the log lines, because descriptors may come and go
- */
-struct accept_backoff {
-	struct log_about about;
-	const char *name;
-	unsigned int delay_ms;
-	struct log_limit limit;
-};
-
-/** accept_backoff_failed() - accept(2) failed with @error; Return: milliseconds to rest */
-unsigned int accept_backoff_failed(struct accept_backoff *backoff, int error);
-
-/** accept_backoff_over() - a connection was accepted, so descriptors are free again */
-void accept_backoff_over(struct accept_backoff *backoff);
-
-/**
- * struct accept_rest - the rest of a listening socket; all zero: none
- * @backoff: how long
  * @timer: ends the rest
  * @go_on: look for connections again
  * @arg: its argument
  */
 struct accept_rest {
-	struct accept_backoff backoff;
+	struct log_about about;
+	const char *name;
+	unsigned int delay_ms;
+	struct log_limit limit;
 	struct event *timer;
 	void (*go_on)(void *arg);
 	void *arg;
@@ -60,9 +41,9 @@ struct accept_rest {
  * accept_rest_init() - no rest yet
  * @rest: to be filled
  * @loop: loop of the calling thread
- * @about: see struct accept_backoff; NULL: the daemon itself
+ * @about: see struct accept_rest; NULL: the daemon itself
  * @name: likewise
- * @go_on: see struct accept_rest
+ * @go_on: likewise
  * @arg: likewise
  *
  * Return: 0 or -ENOMEM.
@@ -75,6 +56,9 @@ void accept_rest_deinit(struct accept_rest *rest);
 
 /** accept_rest_begin() - accept(2) failed with @error: do not look until @go_on is called */
 void accept_rest_begin(struct accept_rest *rest, int error);
+
+/** accept_rest_over() - a connection was accepted, so descriptors are free again */
+void accept_rest_over(struct accept_rest *rest);
 
 /** accept_rest_is_on() - whether the socket rests; then @go_on will be called */
 bool accept_rest_is_on(const struct accept_rest *rest);

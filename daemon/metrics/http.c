@@ -134,7 +134,7 @@ static struct bufferevent *on_connection(struct event_base *base, void *arg)
 	struct metrics_http *http = arg;
 	struct place *mine = NULL;
 
-	accept_backoff_over(&http->rest.backoff);
+	accept_rest_over(&http->rest);
 	for (int i = 0; i < MAX_CLIENTS; i++) {
 		struct place *p = &http->place[i];
 

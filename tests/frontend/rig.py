@@ -13,26 +13,10 @@ from vhost_user import Frontend
 from vm.daemon import Daemon, guest_config
 from vm.paths import ROOT
 from vm.process import Deadline, scratch_dir
-from vm.ptrace import VHOST_THREAD
 
 STATUS = statuses(ROOT / "libfs" / "include" / "libfs" / "status.h")
 RING_BYTES = 65536
-
-
 IDLE_WINDOW_S = 4
-
-
-def switches(pid: int) -> dict[str, int]:
-    """Context switches of each thread of a process, voluntary and involuntary."""
-    found = {}
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        status = (task / "status").read_text(encoding="utf-8")
-        name = re.search(r"^Name:\s*(.*)$", status, re.M)[1]
-        if name in VHOST_THREAD:
-            continue  # it looks round once a second, by itself
-        found[f"{name} {task.name}"] = sum(
-            int(n) for n in re.findall(r"voluntary_ctxt_switches:\s*(\d+)", status))
-    return found
 
 
 def assert_idle(test: unittest.TestCase, daemon: Daemon) -> None:
@@ -40,9 +24,9 @@ def assert_idle(test: unittest.TestCase, daemon: Daemon) -> None:
     poller = select.poll()
     poller.register(daemon._process.pidfd, select.POLLIN)
     poller.poll(300)
-    before = switches(daemon.pid)
+    before = daemon.switches()
     test.assertEqual(poller.poll(IDLE_WINDOW_S * 1000), [], "the daemon has ended")
-    test.assertEqual(switches(daemon.pid), before)
+    test.assertEqual(daemon.switches(), before)
 
 
 class FrontendTest(unittest.TestCase):

@@ -20,7 +20,6 @@ sys.path[:0] = [str(TESTS / "package"), str(TESTS / "frontend")]
 
 import debs  # noqa: E402
 import image  # noqa: E402
-import vhost_user  # noqa: E402
 from guest_end import Channel, Driver  # noqa: E402
 from memory import Memory  # noqa: E402
 from vhost_user import Dropped, Frontend, Ring  # noqa: E402

@@ -11,7 +11,8 @@ from vm import paths
 from vm.process import Deadline
 from vm.ptrace import VHOST_THREAD, StoppedThread
 
-from rig import CHANNELS, CONFIG, RING_BYTES, HostTest, guest, vhost_user
+from rig import CHANNELS, CONFIG, RING_BYTES, HostTest, guest
+import vhost_user  # after rig, which says where it is
 
 TIMEOUT_S = 600
 READY = "ebc70cb3d4da4dc28afae7c54d138cda"

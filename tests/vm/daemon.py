@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A daemon of a test's own: okl4fsd with a configuration, its control socket and its log."""
 import json
+import re
 import select
 import signal
 import socket
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from . import paths
 from .process import Deadline, Process, Timeout, remove_scratch, scratch_dir
+from .ptrace import VHOST_THREAD
 
 
 class DaemonError(Exception):
@@ -102,6 +104,17 @@ class Daemon:
     def running(self) -> bool:
         """Whether it still runs."""
         return self._process is not None and self._process.poll() is None
+
+    def switches(self) -> dict[str, int]:
+        """How often each thread was scheduled; without DPDK's, which looks round once a second."""
+        found = {}
+        for task in Path(f"/proc/{self.pid}/task").iterdir():
+            status = (task / "status").read_text(encoding="utf-8")
+            name = re.search(r"^Name:\s*(.*)$", status, re.M)[1]
+            if name not in VHOST_THREAD:
+                found[f"{name} {task.name}"] = sum(
+                    int(n) for n in re.findall(r"voluntary_ctxt_switches:\s*(\d+)", status))
+        return found
 
     def signal(self, number: int) -> None:
         """Send it a signal."""

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """When nothing moves, nothing wakes up."""
-import re
 import select
 import unittest
-from pathlib import Path
 
 from vm import Deadline
 from vm.base import VmTest, echo, listens
@@ -21,16 +19,6 @@ class Idle(VmTest):
         cls.guest.check("okl4test seq /okl4/echo records=2000", 60)
         cls.guest.check("mkfifo /okl4/out")
 
-    def switches(self) -> dict[str, int]:
-        """How often each thread of the daemon was scheduled: {name and id: context switches}."""
-        found = {}
-        for task in Path(f"/proc/{self.daemon.pid}/task").iterdir():
-            status = (task / "status").read_text()
-            name = re.search(r"^Name:\s*(.*)$", status, re.M)[1]
-            found[f"{name} {task.name}"] = sum(
-                int(n) for n in re.findall(r"^\w*voluntary_ctxt_switches:\s*(\d+)", status, re.M))
-        return found
-
     def window(self, seconds: float) -> None:
         """Let a while pass; the daemon must live through it."""
         poller = select.poll()
@@ -44,14 +32,14 @@ class Idle(VmTest):
     def assert_no_wake_up(self) -> None:
         """Wait until earlier activity has ended; then no thread of the daemon may run at all."""
         deadline = Deadline(20)
-        before = self.switches()
+        before = self.daemon.switches()
         self.window(1)
-        while self.switches() != before:
+        while self.daemon.switches() != before:
             deadline.check(f"the daemon to come to rest ({before})")
-            before = self.switches()
+            before = self.daemon.switches()
             self.window(1)
         self.window(WINDOW_S)
-        self.assertEqual(self.switches(), before)
+        self.assertEqual(self.daemon.switches(), before)
 
     def test_daemon_sleeps(self):
         """With files open in the guest that are not read or written."""
