@@ -49,6 +49,7 @@ def base(packages, suite: str = "", *more: str, mark: str = "") -> Path:
                 shutil.rmtree(old)
         say(f"making a system of {suite} for tests (once)")
         run(["mmdebstrap", "--variant=minbase", "--skip=output/dev", *options,
+             "--dpkgopt=force-unsafe-io",
              *(f"--aptopt={line}" for line in apt.settings()), suite,
              temp / "root.tar", f"deb [signed-by={apt.KEYRING}] {apt.mirror()} {suite} main"],
             temp / "log")
