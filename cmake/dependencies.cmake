@@ -27,7 +27,8 @@ if(OKL4FS_DAEMON)
   target_compile_options(okl4fs_vhost INTERFACE "SHELL:-include rte_config.h"
     $<$<STREQUAL:${CMAKE_SYSTEM_PROCESSOR},x86_64>:-march=corei7>)
   target_link_directories(okl4fs_vhost INTERFACE ${DPDK_LIBRARY_DIRS})
-  target_link_libraries(okl4fs_vhost INTERFACE rte_vhost rte_eal Threads::Threads)
+  target_link_libraries(okl4fs_vhost INTERFACE rte_vhost rte_eal
+    $<$<VERSION_GREATER_EQUAL:${DPDK_VERSION},23.11>:rte_log> Threads::Threads) # in EAL before 23.11
 
   pkg_check_modules(SYSTEMD IMPORTED_TARGET libsystemd)
   add_library(okl4fs_systemd INTERFACE)

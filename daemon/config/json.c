@@ -4,7 +4,8 @@
  *
  * json-c gives no positions, and an error in a configuration is worth little without one. So the
  * structure of the text (objects, arrays, comments) is read here, and each scalar is cut out and given
- * to json-c's tokener in its strict mode, which knows about escapes, UTF-8 and numbers.
+ * to json-c's tokener, which knows about escapes, UTF-8 and numbers. What its strict mode refuses is
+ * refused here already; json-c 0.18 in that mode also refuses every string that is not ASCII.
  *
  * A recursive descent with one character of lookahead. scan_x() goes over a part of the text and knows
  * the place; parse_x() fills a node. The depth is bounded, so the recursion is bounded too.
@@ -390,7 +391,7 @@ int conf_parse(struct conf_node **root, const char *text, size_t bytes, struct c
 	if (bom) {
 		r = scan_error(&p, p.pos, "%s", bom);
 	} else if (node && p.tokener) {
-		json_tokener_set_flags(p.tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+		json_tokener_set_flags(p.tokener, JSON_TOKENER_VALIDATE_UTF8);
 		scan_space(&p);
 		r = parse_value(&p, node);
 		scan_space(&p);

@@ -7,10 +7,9 @@ import subprocess
 import time
 from pathlib import Path
 
-from vm import apt, paths
+from vm import apt, paths, release
 from vm.cache import folder, say
 
-SUITE = "bookworm"
 # Most of what is left out here is never read, and packages that are installed later are not affected. man
 # finds pages without its index, which takes long to make.
 HOOKS = ("--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
@@ -18,14 +17,11 @@ HOOKS = ("--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr
          '--customize-hook=rm -f "$1/etc/dpkg/dpkg.cfg.d/99mmdebstrap" '
          '"$1/var/lib/man-db/auto-update"')
 
-
 # An image that was not used for this long is deleted when a new one is made
 STALE_DAYS = 14
 
-
 class ImageError(Exception):
     """The image cannot be made."""
-
 
 def run(argv, log: Path) -> None:
     """Run a program that must succeed; its output goes into `log`."""
@@ -36,21 +32,28 @@ def run(argv, log: Path) -> None:
         raise ImageError(f"{argv[0]}: exit status {status}: "
                          + log.read_text(errors="replace")[-6000:])
 
+def base(packages, suite: str = "", *more: str, mark: str = "") -> Path:
+    """A system with `packages`, a tar file; the signatures of its packages are checked.
 
-def base(packages) -> Path:
-    """A system with `packages`, a tar file; the signatures of its packages are checked."""
-    options = [f"--include={','.join(packages)}", *HOOKS]
-    key = hashlib.sha256("\n".join([SUITE, *options]).encode()).hexdigest()[:12]
+    suite: of Debian; this machine's if none is given
+    more: options of mmdebstrap
+    mark: another mark makes another system, which replaces an old one in time
+    """
+    suite = suite or release.codename()
+    options = [f"--include={','.join(packages)}", *HOOKS, *more]
+    key = hashlib.sha256("\n".join([suite, *options, *mark.split()]).encode()).hexdigest()[:12]
 
     def fill(temp: Path) -> None:
-        for old in temp.parent.glob(f"{SUITE}-*"):
+        for old in temp.parent.glob("[a-z]*-*"):
             if old.stat().st_mtime < time.time() - STALE_DAYS * 86400:
                 shutil.rmtree(old)
-        say(f"making a system of {SUITE} for the tests of packages (once)")
-        run(["mmdebstrap", "--variant=minbase", "--skip=output/dev", *options, SUITE,
-             temp / "root.tar", f"deb [signed-by={apt.KEYRING}] {apt.mirror()} {SUITE} main"],
+        say(f"making a system of {suite} for tests (once)")
+        run(["mmdebstrap", "--variant=minbase", "--skip=output/dev", *options,
+             "--dpkgopt=force-unsafe-io",
+             *(f"--aptopt={line}" for line in apt.settings()), suite,
+             temp / "root.tar", f"deb [signed-by={apt.KEYRING}] {apt.mirror()} {suite} main"],
             temp / "log")
-    made = folder(paths.cache_dir() / "images" / f"{SUITE}-{key}", fill)
+    made = folder(paths.cache_dir() / "images" / f"{suite}-{key}", fill)
     os.utime(made)
     return made / "root.tar"
 

@@ -11,7 +11,7 @@ import debs
 # Packages for a guest; tools with which the tests examine packages; X11's libfs-dev, which must not conflict;
 # and the dependencies of okl4fs, since there is no network where it is installed
 PACKAGES = ("systemd-sysv", "dbus", "udev", "dkms", "linux-image-cloud-amd64",
-            "linux-headers-cloud-amd64", "libc6-dev", "man-db", "bash-completion", "cmake",
+            "linux-headers-cloud-amd64", "gcc", "libc6-dev", "man-db", "bash-completion", "cmake",
             "pkgconf", "libfs-dev")
 
 

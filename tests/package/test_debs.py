@@ -60,9 +60,9 @@ class Debs(unittest.TestCase):
 
     def test_depends(self):
         """okl4fs names the libraries it is linked with; no package depends on another one of ours."""
-        depends = debs.depends(self.debs["okl4fs"])
-        for library in ("libc6", "libevent-core-2.1-7", "libjson-c5", "librte-vhost23"):
-            self.assertIn(library, depends)
+        depends = " ".join(debs.depends(self.debs["okl4fs"]))
+        for library in ("libc6", r"libevent-core-2\.1-\d+(t64)?", r"libjson-c\d+", r"librte-vhost\d+"):
+            self.assertRegex(depends, rf"\b{library}\b")
         self.assertIn("dkms", debs.depends(self.debs["okl4fs-dkms"]))
         self.assertEqual(debs.field(self.debs["libokl4fs-dev"], "Depends"), "")
         self.assertEqual(debs.field(self.debs["okl4fs-dbgsym"], "Depends"),

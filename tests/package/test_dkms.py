@@ -68,7 +68,7 @@ class Install(VmTest):
     def test_03_built_for_the_guests_kernel(self):
         """dkms has built the module for the kernel of the system, not for the one that runs here."""
         added = set(self.listing("installed").values()) - set(self.listing("before").values())
-        modules = [path for path in added if path.endswith(".ko")
+        modules = [path.removesuffix(".xz") for path in added if path.endswith((".ko", ".ko.xz"))
                    and path.startswith("./usr/lib/modules/")]
         release, = {path.split("/")[4] for path in self.listing("before").values()
                     if path.endswith("/modules.builtin")}

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Count tests and report their results."""
+import json
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -43,6 +45,19 @@ class Tally:
         reason = f"{suite}: {why or 'no reason given'}"
         self._skips[reason] = self._skips.get(reason, 0) + 1
         print(f"skip {suite}: {name}: {why}", flush=True)
+
+    def save(self, path: Path) -> None:
+        """Write the counts for add() of another run."""
+        path.write_text(json.dumps({"passed": self._n_passed, "failures": self._failures,
+                                    "skips": self._skips}), encoding="utf-8")
+
+    def add(self, path: Path, prefix: str) -> None:
+        """Add the counts that another run has written; `prefix` tells its tests from ours."""
+        said = json.loads(path.read_text(encoding="utf-8"))
+        self._n_passed += said["passed"]
+        self._failures += [prefix + failure for failure in said["failures"]]
+        for reason, count in said["skips"].items():
+            self._skips[prefix + reason] = self._skips.get(prefix + reason, 0) + count
 
     def finish(self) -> int:
         """Print the summary, whose last line is the count; the exit status."""

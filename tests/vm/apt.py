@@ -41,6 +41,12 @@ def mirror() -> str:
     raise AptError("no Debian suite in the lists of apt: run apt-get update (as root) first")
 
 
+def settings() -> list[str]:
+    """How this machine's apt reaches the archive, and whether a list of packages may be old."""
+    return [line for line in _output(["/usr/bin/apt-config", "dump"]).splitlines()
+            if re.match(r"Acquire::(Check-Valid-Until|https?::)", line)]
+
+
 class PrivateApt:
     """apt with a root of its own in `base`, for one suite and architecture of Debian.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from . import paths
+from . import paths, release
 from .built_kernel import BuiltKernel
 from .cache import folder, locked, say
 from .debian_kernel import DebianKernel
@@ -41,7 +41,7 @@ class Source(Protocol):
 NEWER_ARGS = ("CC=gcc", "CONFIG_CC_HAS_MIN_FUNCTION_ALIGNMENT=", "CONFIG_PAHOLE_VERSION=0")
 
 SOURCES: dict[str, Source] = {
-    "6.1": DebianKernel("bookworm"),
+    "6.1": DebianKernel("bookworm", make_args=("CC=gcc",)),
     "6.12": DebianKernel("trixie", newer=True, make_args=NEWER_ARGS),
     "backports": DebianKernel("trixie-backports", newer=True, make_args=NEWER_ARGS),
     "6.1-arm64": DebianKernel("bookworm", "cloud-arm64", "arm64", make_args=(
@@ -49,9 +49,10 @@ SOURCES: dict[str, Source] = {
     "kasan": BuiltKernel("kasan", slower=4),
     "kcsan": BuiltKernel("kcsan", slower=3),
 }
-DEFAULT = "6.1"
+# The kernel of this machine's release of Debian
+DEFAULT = "6.1" if release.codename() == "bookworm" else "6.12"
 # The kernels that the suite `kernels` tests, beside the default
-OTHERS = ("6.12", "backports")
+OTHERS = tuple(name for name in ("6.1", "6.12", "backports") if name != DEFAULT)
 
 
 @dataclass(frozen=True)

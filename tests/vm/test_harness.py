@@ -2,6 +2,7 @@
 """The tools that the guest tests rely on: if these report wrong results, every other test is worthless."""
 import os
 import select
+import shlex
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from vm import CommandFailed, Guest, GuestError, QmpError, Timeout, remove_scratch, scratch_dir
 from vm import qemu
+from vm.guest import QEMU_RACE
 
 TIMEOUT_S = 300
 
@@ -121,6 +123,21 @@ class Lives(unittest.TestCase):
     def test_qemu_that_does_not_start(self):
         with self.assertRaisesRegex(GuestError, "no-such-device"):
             Guest(driver=False, qemu_args=["-device", "no-such-device"])
+
+
+    def once(self, said: str) -> list[str]:
+        """A QEMU that says something and fails, and the next time starts."""
+        scratch = scratch_dir()
+        self.addCleanup(remove_scratch, scratch)
+        script = f'mkdir {scratch}/x || exec "$@"; echo {shlex.quote(said)} >&2; exit 1'
+        return ["/bin/sh", "-c", script, "sh", *qemu.installed()]
+
+    def test_qemu_that_aborts_at_boot(self):
+        """It is started once more if its fault is known, and only then."""
+        with Guest(driver=False, program=self.once(QEMU_RACE), accel="tcg") as guest:
+            self.assertEqual(guest.run("echo here", 30), (0, "here\n"))
+        with self.assertRaisesRegex(GuestError, "another fault"):
+            Guest(driver=False, program=self.once("another fault"), accel="tcg")
 
 
 class CommandLine(unittest.TestCase):
