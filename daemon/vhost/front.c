@@ -18,7 +18,7 @@
 #include "util/log_limit.h"
 #include "util/socket_file.h"
 #include "util/stranger.h"
-#include "vhost/caller.h"
+#include "vhost/connector.h"
 
 #define WHOLE_MESSAGE_S   2 /* so long may a message take from its first byte to its last */
 #define MESSAGES_PER_WAKE 16
@@ -36,7 +36,7 @@ struct vhost_front {
 	struct log_limit limit;
 	struct socket_file file; /* (listen) main's */
 	struct listener listener; /* (listen) */
-	struct vhost_caller caller; /* (connect) */
+	struct vhost_connector connector; /* (connect) */
 	int fd; /* of the frontend, or -1 */
 	struct event *readable, *late;
 	struct loop_task leave; /* the connection is to end */
@@ -149,7 +149,7 @@ static void leave(void *arg)
 	f->open = f->busy = false;
 	memset(&f->said, 0, sizeof(f->said));
 	f->memory.n_regions = 0;
-	vhost_caller_call_again(&f->caller);
+	vhost_connector_call_again(&f->connector);
 }
 
 void vhost_front_drop(struct vhost_front *f)
@@ -466,7 +466,7 @@ static void take_frontend(void *arg, int fd)
 		if (f->late)
 			event_free(f->late);
 		stranger_give(fd);
-		vhost_caller_call_again(&f->caller);
+		vhost_connector_call_again(&f->connector);
 		return;
 	}
 	f->fd = fd;
@@ -484,10 +484,10 @@ static void start_on_worker(void *arg)
 					    f->start_fd, take_frontend, f);
 		return;
 	}
-	f->start_r = vhost_caller_init(&f->caller, f->worker, f->cfg->socket, &f->about,
-				       take_frontend, f);
+	f->start_r = vhost_connector_init(&f->connector, f->worker, f->cfg->socket, &f->about,
+					  take_frontend, f);
 	if (!f->start_r)
-		vhost_caller_call(&f->caller);
+		vhost_connector_try(&f->connector);
 }
 
 /* Return: 0 or -errno, with a log line; then nobody listens */
@@ -546,7 +546,7 @@ static void stop_on_worker(void *arg)
 
 	listener_stop(&f->listener);
 	leave(f);
-	vhost_caller_deinit(&f->caller);
+	vhost_connector_deinit(&f->connector);
 }
 
 struct vhost_front *vhost_front_free(struct vhost_front *f)
@@ -562,7 +562,7 @@ struct vhost_front *vhost_front_free(struct vhost_front *f)
 
 int vhost_front_why_away(const struct vhost_front *f)
 {
-	return f->caller.why_not;
+	return f->connector.why_not;
 }
 
 bool vhost_front_path_is_lost(const struct vhost_front *f)

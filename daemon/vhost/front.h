@@ -62,7 +62,7 @@ struct vhost_front;
  * @device: its argument
  *
  * In listen mode the socket is there when this returns. In connect mode a frontend that is not
- * there is called until it is (caller.h).
+ * there is called until it is (connector.h).
  *
  * Main. Return: 0 or -errno, with a log line.
  */

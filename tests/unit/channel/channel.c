@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "rig.h"
+#include "steps.h"
 #include "util/log.h"
 
 /* An endpoint */

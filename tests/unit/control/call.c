@@ -100,6 +100,9 @@ Test(control, methods_and_parameters)
 	refuses("version", "\"guest\":\"vm1\"", -32602, "version has no parameter \\\"guest\\\"");
 	refuses("guest.list", "\"guest\":1", -32602, "\\\"guest\\\" must be a string");
 	refuses("guest.list", "\"guest\":\"vm3\"", -32602, "there is no guest \\\"vm3\\\"");
+	refuses("channel.list", "\"guest\":\"vm3\"", -32602, "there is no guest \\\"vm3\\\"");
+	refuses("channel.list", "\"gest\":\"vm1\"", -32602,
+		"channel.list has no parameter \\\"gest\\\"");
 	refuses("channel.list", "\"guest\":\"\"", -32602, "there is no guest \\\"\\\"");
 }
 
@@ -287,15 +290,15 @@ Test(control, pages_that_are_none)
 	refuses("channel.list", "\"limit\":\"1\"", -32602, "\\\"limit\\\" must be a number");
 	refuses("channel.list", "\"limit\":1.0", -32602, "\\\"limit\\\" must be a number");
 	for (size_t i = 0; i < 6; i++) {
-		static const char *const cursor[] = { "",
-						      "x",
-						      "0000000000000abc.7",
-						      "0000000000000abd.7.1",
-						      "0000000000000abc.7.1 ",
-						      "0000000000000abc.-7.1" };
+		static const char *const wrong[] = { "",
+						     "x",
+						     "0000000000000abc.7",
+						     "0000000000000abd.7.1",
+						     "0000000000000abc.7.1 ",
+						     "0000000000000abc.-7.1" };
 		char params[64];
 
-		snprintf(params, sizeof(params), "\"cursor\":\"%s\"", cursor[i]);
+		snprintf(params, sizeof(params), "\"cursor\":\"%s\"", wrong[i]);
 		refuses("channel.list", params, -32602,
 			"\\\"cursor\\\" is not one of this daemon's: start again without it");
 	}

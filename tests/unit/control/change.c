@@ -52,6 +52,10 @@ Test(control, a_channel_that_is_none)
 		-32602,
 		"name: must be 1 to 63 bytes without '/', and not \\\".\\\" or \\\"..\\\", "
 		"not \\\"a/b\\\"; \\\"endpoint\\\" is missing; colour: unknown key");
+	refuses("channel.add", "\"guest\":\"vm1\",\"channel\":{\"name\":\"x\",\"ring_bytes\":5000}",
+		-32602,
+		"ring_bytes: must be a power of two from 4096 to 67108864, not 5000; "
+		"\\\"endpoint\\\" is missing");
 	cr_assert_str_eq(control_changed, "");
 }
 

@@ -272,7 +272,7 @@ void answers(const char *line, const char *want)
 	cr_assert_not_null(got, "%s", line);
 	cr_assert_eq(got[strlen(got) - 1], '\n');
 	got[strlen(got) - 1] = 0;
-	cr_assert_str_eq(got, want, "%s", line);
+	cr_assert_str_eq(got, want, "%s: %s", line, got);
 	free(got);
 }
 

@@ -131,7 +131,6 @@ Test(libfs_socketpair, the_header_says_what_the_abi_says)
 static int try_sizes(uint64_t ctl_bytes, uint64_t fwd_bytes, uint64_t bwd_bytes, uint64_t instance,
 		     bool host)
 {
-	struct rng rng = { 1 };
 	struct okl4_socketpair s;
 	struct both_ends c;
 	int r;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "vhost/caller.h"
+#include "vhost/connector.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -15,7 +15,7 @@
 #define WAIT_GROWS_BY     4
 #define SPACING_MS        10U /* others who may write in the folder could cause changes all the time */
 
-static void plan_call(struct vhost_caller *c, uint64_t ms)
+static void plan_call(struct vhost_connector *c, uint64_t ms)
 {
 	struct timeval tv = { .tv_sec = (time_t)(ms / 1000), .tv_usec = (long)(ms % 1000) * 1000 };
 
@@ -33,7 +33,7 @@ static const char *way_out(int error, bool watched)
 	return "";
 }
 
-static void tell_why_not(struct vhost_caller *c, int error, bool watched)
+static void tell_why_not(struct vhost_connector *c, int error, bool watched)
 {
 	bool absent = error == ENOENT || error == ECONNREFUSED;
 
@@ -49,14 +49,14 @@ static void tell_why_not(struct vhost_caller *c, int error, bool watched)
 
 static void on_watch(void *arg)
 {
-	struct vhost_caller *c = arg;
+	struct vhost_connector *c = arg;
 	uint64_t since_ms = clock_ms() - c->tried_ms;
 
 	c->wait_ms = 0;
 	plan_call(c, since_ms < SPACING_MS ? SPACING_MS - since_ms : 0);
 }
 
-static void wait_longer(struct vhost_caller *c, unsigned int max_ms)
+static void wait_longer(struct vhost_connector *c, unsigned int max_ms)
 {
 	c->wait_ms = c->wait_ms ? c->wait_ms * WAIT_GROWS_BY : WAIT_MIN_MS;
 	if (c->wait_ms > max_ms)
@@ -64,7 +64,7 @@ static void wait_longer(struct vhost_caller *c, unsigned int max_ms)
 	plan_call(c, c->wait_ms);
 }
 
-void vhost_caller_call(struct vhost_caller *c)
+void vhost_connector_try(struct vhost_connector *c)
 {
 	/* First the watch, then the attempt: a socket that appears in between is not missed. */
 	bool watched = socket_watch_start(&c->watch, c->loop, c->path, on_watch, c);
@@ -82,7 +82,7 @@ void vhost_caller_call(struct vhost_caller *c)
 	c->answered(c->arg, fd);
 }
 
-void vhost_caller_call_again(struct vhost_caller *c)
+void vhost_connector_call_again(struct vhost_connector *c)
 {
 	if (c->timer)
 		plan_call(c, AGAIN_MS);
@@ -90,20 +90,21 @@ void vhost_caller_call_again(struct vhost_caller *c)
 
 static void on_time(evutil_socket_t fd, short what, void *arg)
 {
-	vhost_caller_call(arg);
+	vhost_connector_try(arg);
 }
 
-int vhost_caller_init(struct vhost_caller *c, struct loop *loop, const char *path,
-		      const struct log_about *about, void (*answered)(void *arg, int fd), void *arg)
+int vhost_connector_init(struct vhost_connector *c, struct loop *loop, const char *path,
+			 const struct log_about *about, void (*answered)(void *arg, int fd),
+			 void *arg)
 {
-	*c = (struct vhost_caller){
+	*c = (struct vhost_connector){
 		.loop = loop, .path = path, .about = about, .answered = answered, .arg = arg
 	};
 	c->timer = evtimer_new(loop_base(loop), on_time, c);
 	return c->timer ? 0 : -ENOMEM;
 }
 
-void vhost_caller_deinit(struct vhost_caller *c)
+void vhost_connector_deinit(struct vhost_connector *c)
 {
 	socket_watch_stop(&c->watch);
 	if (c->timer)

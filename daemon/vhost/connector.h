@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * caller.h - connects to a frontend that listens, for as long as it takes
+ * connector.h - connects to a frontend that listens, for as long as it takes
  *
  * Connecting to a unix socket succeeds or fails at once. While it fails, inotify says when the socket
  * appears (loop/socket_watch.h), so a guest that is switched off costs next to nothing: the timer
  * backs off to a minute, and to five seconds where the folder cannot be watched.
  */
-#ifndef OKL4FSD_VHOST_CALLER_H
-#define OKL4FSD_VHOST_CALLER_H
+#ifndef OKL4FSD_VHOST_CONNECTOR_H
+#define OKL4FSD_VHOST_CONNECTOR_H
 
 #include "loop/loop.h"
 #include "loop/socket_watch.h"
 #include "util/log_limit.h"
 
 /**
- * struct vhost_caller - all zero: none
+ * struct vhost_connector - all zero: none
  * @loop: where all this happens
  * @path: of the frontend's socket; borrowed
  * @about: what log lines are about; borrowed
@@ -27,7 +27,7 @@
  * @tried_ms: when the last attempt was made
  * @why_not: errno of the last attempt; 0: it succeeded
  */
-struct vhost_caller {
+struct vhost_connector {
 	struct loop *loop;
 	const char *path;
 	const struct log_about *about;
@@ -41,21 +41,21 @@ struct vhost_caller {
 	int why_not;
 };
 
-/** vhost_caller_init() - does not call yet; loop's thread, as all others; Return: 0 or -ENOMEM */
-int vhost_caller_init(struct vhost_caller *c, struct loop *loop, const char *path,
-		      const struct log_about *about, void (*answered)(void *arg, int fd),
-		      void *arg);
+/** vhost_connector_init() - does not connect yet; loop's thread, as all others; Return: 0 or -ENOMEM */
+int vhost_connector_init(struct vhost_connector *c, struct loop *loop, const char *path,
+			 const struct log_about *about, void (*answered)(void *arg, int fd),
+			 void *arg);
 
-/** vhost_caller_deinit() - give up; all zero is allowed */
-void vhost_caller_deinit(struct vhost_caller *c);
+/** vhost_connector_deinit() - give up; all zero is allowed */
+void vhost_connector_deinit(struct vhost_connector *c);
 
-/** vhost_caller_call() - connect now, or when it becomes possible; @answered may come at once */
-void vhost_caller_call(struct vhost_caller *c);
+/** vhost_connector_try() - connect now, or when it becomes possible; @answered may come at once */
+void vhost_connector_try(struct vhost_connector *c);
 
 /**
- * vhost_caller_call_again() - as vhost_caller_call(), but not at once: a frontend that is dropped as
- * soon as it is there would keep us busy. No-op for a caller that is all zero.
+ * vhost_connector_call_again() - as vhost_connector_try(), but not at once: a frontend that is dropped as
+ * soon as it is there would keep us busy. No-op for a connector that is all zero.
  */
-void vhost_caller_call_again(struct vhost_caller *c);
+void vhost_connector_call_again(struct vhost_connector *c);
 
 #endif

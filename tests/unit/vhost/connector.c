@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * caller.c - when a frontend that does not answer is called again
+ * connector.c - when a frontend that does not answer is called again
  *
  * Attempts and timers are counted, so no test waits for one.
  */
@@ -14,12 +14,12 @@
 
 #include "util/clock.h"
 #include "util/fd.h"
-#include "vhost/caller.h"
+#include "vhost/connector.h"
 
-static char dir[] = "okl4fs-caller-XXXXXX";
+static char dir[] = "okl4fs-connector-XXXXXX";
 static char path[64];
 static struct loop *loop;
-static struct vhost_caller caller;
+static struct vhost_connector connector;
 static unsigned int n_attempts;
 static uint64_t planned_ms; /* by the last timer that was started */
 static int answered_fd;
@@ -54,13 +54,13 @@ static void set_up(const char *name)
 	cr_assert(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	cr_assert_eq(loop_new(&loop, "test"), 0);
-	cr_assert_eq(vhost_caller_init(&caller, loop, path, &about, on_answer, NULL), 0);
+	cr_assert_eq(vhost_connector_init(&connector, loop, path, &about, on_answer, NULL), 0);
 	answered_fd = -1;
 }
 
 static void tear_down(void)
 {
-	vhost_caller_deinit(&caller);
+	vhost_connector_deinit(&connector);
 	loop_free(loop);
 	unlink(path);
 	rmdir(dir);
@@ -72,54 +72,54 @@ static void turn(void)
 	event_base_loop(loop_base(loop), EVLOOP_NONBLOCK);
 }
 
-TestSuite(caller, .fini = tear_down);
+TestSuite(connector, .fini = tear_down);
 
-Test(caller, backs_off_to_a_minute)
+Test(connector, backs_off_to_a_minute)
 {
 	static const uint64_t want_ms[] = { 50, 200, 800, 3200, 12800, 51200, 60000, 60000 };
 
 	set_up("s");
 	for (size_t i = 0; i < sizeof(want_ms) / sizeof(want_ms[0]); i++) {
-		vhost_caller_call(&caller);
+		vhost_connector_try(&connector);
 		cr_assert_eq(planned_ms, want_ms[i], "%zu: %lu", i, (unsigned long)planned_ms);
-		cr_assert_eq(caller.why_not, ENOENT);
+		cr_assert_eq(connector.why_not, ENOENT);
 	}
 }
 
-Test(caller, backs_off_less_where_it_cannot_watch)
+Test(connector, backs_off_less_where_it_cannot_watch)
 {
 	set_up("no-folder/s");
 	for (int i = 0; i < 8; i++)
-		vhost_caller_call(&caller);
+		vhost_connector_try(&connector);
 	cr_assert_eq(planned_ms, 5000);
 }
 
-Test(caller, comes_when_the_socket_appears)
+Test(connector, comes_when_the_socket_appears)
 {
 	_cleanup_fd_ int listener = -1;
 
 	set_up("s");
 	for (int i = 0; i < 8; i++)
-		vhost_caller_call(&caller);
+		vhost_connector_try(&connector);
 	turn();
 	cr_assert_eq(n_attempts, 8);
 	listener = fd_listen_unix(path, 0600, NULL, false);
 	cr_assert_geq(listener, 0);
 	while (answered_fd < 0)
 		event_base_loop(loop_base(loop), EVLOOP_ONCE);
-	cr_assert_eq(caller.why_not, 0);
-	cr_assert_null(caller.watch.event);
+	cr_assert_eq(connector.why_not, 0);
+	cr_assert_null(connector.watch.event);
 	close(answered_fd);
 }
 
-Test(caller, is_not_kept_busy_by_changes)
+Test(connector, is_not_kept_busy_by_changes)
 {
 	uint64_t start_ms;
 
 	set_up("s");
 	close(fd_listen_unix(path, 0600, NULL, false));
-	vhost_caller_call(&caller);
-	cr_assert_eq(caller.why_not, ECONNREFUSED);
+	vhost_connector_try(&connector);
+	cr_assert_eq(connector.why_not, ECONNREFUSED);
 	start_ms = clock_ms();
 	for (int i = 0; i < 20000; i++) {
 		cr_assert_eq(chmod(path, 0600), 0);
