@@ -63,6 +63,7 @@ static int serve_hello(struct guest *g, const struct wire_request *req, union wi
 	if (req->hello.bell_gpa % OKL4FS_PAGE_BYTES || !bell)
 		return -OKL4_BELL_ADDRESS;
 	guest_forget_driver(g);
+	g->greet = false;
 	end_old_streams(g, req->hello.driver_instance);
 	g->driver.ready = true;
 	g->driver.n_event_queues = req->hello.n_event_queues;
