@@ -14,7 +14,7 @@ from vhost_user import TIMEOUT_S, Frontend
 MAGIC = 0x344C4B4F
 NOT_GIVEN = 0xffffffff  # as mode, uid, gid
 HELLO, CHANNEL_INFO, ATTACH, DETACH, PING, RELEASE = 1, 2, 3, 4, 5, 6
-WAKE, CHANNEL_ADDED, CHANNEL_REMOVED, CHANNEL_FAILED = 1, 2, 3, 4
+WAKE, CHANNEL_ADDED, CHANNEL_REMOVED, CHANNEL_FAILED, GREET = 1, 2, 3, 4, 5
 BELL_WORDS = 16
 REQUEST_ROOM = 320 << 10  # more than the largest request
 
@@ -49,6 +49,7 @@ class Driver:
         self.failures: list[tuple[int, int, int]] = []
         self.changes: list[tuple[int, int]] = []
         self.rung: set[int] = set()
+        self.on_greet = None
         self.post_all()
 
     # Control queue
@@ -134,7 +135,7 @@ class Driver:
 
     def take_events(self) -> int:
         """Take events and bells, post the events' buffers again; return how many there were."""
-        n = 0
+        n, greet = 0, False
         for ring in self.frontend.rings[1:]:
             while (used := ring.poll()):
                 index = struct.unpack("<Q", self.memory.read(ring.desc + 16 * used[0], 8))[0]
@@ -143,8 +144,11 @@ class Driver:
                     self.failures.append((channel, status, arg))
                 elif kind in (CHANNEL_ADDED, CHANNEL_REMOVED):
                     self.changes.append((kind, channel))
+                greet |= kind == GREET
                 ring.add([(index, 16, True)], kick=True)
                 n += 1
+        if greet and self.on_greet:
+            self.on_greet()
         for word in range(BELL_WORDS):
             at = self.bell + 2048 + 8 * word
             if self.memory.word(at).value:
