@@ -128,7 +128,7 @@ static void send_greeting(struct guest_queue *q)
 
 void guest_bell_greet(struct guest *g)
 {
-	g->greet = true;
+	g->greet = g->unmet = true;
 	for (unsigned int i = OKL4FS_QUEUE_EVENT; i < VHOST_MAX_QUEUES; i++)
 		send_greeting(&g->queue[i]);
 }

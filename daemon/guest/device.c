@@ -28,7 +28,7 @@ static void device_connected(void *device)
 	struct guest *g = device;
 
 	g->connected = true;
-	g->broken = g->greet = false;
+	g->broken = g->greet = g->unmet = false;
 	for (unsigned int i = 0; i < VHOST_MAX_QUEUES; i++)
 		g->queue[i].mark.valid = false;
 	log_limited(&g->limit, LOG_LEVEL_INFO, LOG_GUEST(g->cfg.name, LOG_EVENT_CONNECTED),
@@ -140,7 +140,7 @@ static void device_resume(void *device, const struct vhost_setup *setup)
 	for (unsigned int i = 0; i < VHOST_MAX_QUEUES; i++)
 		any |= setup->ring[i].ready;
 	if (!any)
-		g->broken = g->greet = false; /* this is how a reset looks */
+		g->broken = false; /* this is how a reset looks */
 	if (g->broken || !setup->memory.n_regions) {
 		device_suspend(g);
 		return;

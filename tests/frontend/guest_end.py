@@ -50,6 +50,7 @@ class Driver:
         self.changes: list[tuple[int, int]] = []
         self.rung: set[int] = set()
         self.on_greet = None
+        self.timeout_s = TIMEOUT_S
         self.post_all()
 
     # Control queue
@@ -65,7 +66,7 @@ class Driver:
             chain.append((self._reply, room, True))
         ring = self.frontend.rings[0]
         ring.add(chain)
-        _, length = ring.wait(other_fd=self.frontend.sock.fileno())
+        _, length = ring.wait(self.timeout_s, self.frontend.sock.fileno())
         return self.memory.read(self._reply, length)
 
     def header(self, kind: int, size: int, magic: int = MAGIC, reserved: int = 0) -> bytes:
@@ -156,14 +157,14 @@ class Driver:
                 self.rung |= {bit * 16 + word for bit in range(64) if bits >> bit & 1}
         return n
 
-    def wait_event(self, timeout: float = TIMEOUT_S) -> None:
+    def wait_event(self, timeout: float | None = None) -> None:
         """Wait for an event or a bell."""
         rings = {ring.call_fd: ring for ring in self.frontend.rings[1:]}
         poller = select.poll()
         for call_fd in rings:
             poller.register(call_fd, select.POLLIN)
         while not self.take_events() and not self.rung:
-            ready = poller.poll(timeout * 1000)
+            ready = poller.poll((self.timeout_s if timeout is None else timeout) * 1000)
             if not ready:
                 raise TimeoutError(f"no event came ({[r.state() for r in rings.values()]})")
             for call_fd, _ in ready:
@@ -318,7 +319,7 @@ class Channel:
             self.driver.rung.clear()
             self.driver.wait_event()
 
-    def sleep_read(self, timeout: float = TIMEOUT_S, room: bool = False,
+    def sleep_read(self, timeout: float | None = None, room: bool = False,
                    phase: int | None = None) -> None:
         """Wait for bytes, for the peer's writer to open or close, or (if asked) for room.
 

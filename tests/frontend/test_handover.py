@@ -28,6 +28,7 @@ class Guest:
         self.frontend.sock.settimeout(60)
         self.driver = Driver(self.frontend)
         self.driver.on_greet = self.greet
+        self.driver.timeout_s = 60
         self.driver.hello()
         self.channel = Channel(self.driver, "echo", instance=7).attach().open()
         self.other_call = [os.eventfd(0, os.EFD_NONBLOCK) for _ in self.frontend.rings]
@@ -123,12 +124,18 @@ class Killer(threading.Thread):
 
     def run(self):
         try:
-            for n in self.calls:
-                self._kill_at(n)
+            while self.calls:
+                self._kill_at(self.calls.pop())
                 self.daemon_under_test.spawn()
             self.daemon_under_test.wait_ready()
         except BaseException as error:  # for the test, which looks
             self.error = error
+
+    def end(self) -> None:
+        """Stop, also in the middle of a daemon's life."""
+        self.calls.clear()
+        self.daemon_under_test.signal(signal.SIGKILL)
+        self.join()
 
     def _worker(self) -> StoppedThread:
         deadline = Deadline(20)
@@ -174,6 +181,7 @@ class Handover(HandoverTest):
         self.daemon.kill()
         self.daemon.spawn()
         killer = Killer(self.daemon, calls)
+        self.addCleanup(killer.end)
         while killer.is_alive():
             guest.turn()
         if killer.error:
