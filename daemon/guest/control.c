@@ -165,8 +165,7 @@ static void log_refusal(struct guest *g, const struct wire_request *req, int sta
 	/* Neither the end of the list of channels nor a channel in use is a fault, nor is a request that
 	 * was made before the driver could know of this process. */
 	if ((req->type == OKL4FS_REQ_CHANNEL_INFO && status == -OKL4_NO_CHANNEL) ||
-	    (g->unmet && status == -OKL4_REQ_NO_HELLO) ||
-	    status == -OKL4_CHANNEL_IN_USE)
+	    (g->unmet && status == -OKL4_REQ_NO_HELLO) || status == -OKL4_CHANNEL_IN_USE)
 		return;
 	g->stats.refused++;
 	/* The channel has logged its own refusals. */

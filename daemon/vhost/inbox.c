@@ -2,9 +2,7 @@
 #include "vhost/inbox.h"
 
 #include <errno.h>
-#include <linux/sockios.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "util/stranger.h"
@@ -86,7 +84,6 @@ static bool peek_with_fds(struct inbox *in, int fd, unsigned int want)
 enum inbox_look inbox_look(struct inbox *in, int fd, const char **why)
 {
 	unsigned int want = VHOST_HEADER_BYTES;
-	int there = 0;
 	bool end = false;
 
 	memset(in, 0, sizeof(*in));
@@ -97,9 +94,7 @@ enum inbox_look inbox_look(struct inbox *in, int fd, const char **why)
 	if (vhost_judge_header(&in->msg, why) != VHOST_PASS)
 		return INBOX_BAD;
 	want += in->msg.bytes;
-	if (ioctl(fd, SIOCINQ, &there))
-		return INBOX_END;
-	if ((unsigned int)there < want && !peek(in, fd, want, &end))
+	if (!peek(in, fd, want, &end))
 		return end ? INBOX_END : INBOX_PART;
 	return peek_with_fds(in, fd, want) ? INBOX_WHOLE : INBOX_END;
 }
