@@ -25,6 +25,7 @@
 #include "util/fd.h"
 #include "util/log.h"
 #include "util/notify.h"
+#include "util/store.h"
 #include "util/stranger_mark.h"
 
 #define EXIT_USAGE 2
@@ -204,7 +205,7 @@ static int watch_signals(struct daemon *d)
 /* The service manager's socket wins over the configuration's. Return: -ENOENT when there is none */
 static int take_control_socket(void)
 {
-	int fd = notify_take_socket("control");
+	int fd = notify_take_fds("control", store_inherit);
 	struct sockaddr_un at = { 0 };
 	socklen_t bytes = sizeof(at);
 	char path[sizeof(at.sun_path) + 1];
@@ -290,6 +291,8 @@ static int run_daemon(struct config *cfg, const char *path, int control_fd)
 		config_free(cfg);
 	else
 		r = server_new(&d.server, d.loop, cfg, path);
+	if (!r)
+		store_sweep();
 	if (!r)
 		r = control_new(&d.control_server, d.loop, d.server, &d.control);
 	if (!r)

@@ -98,6 +98,8 @@ struct okl4_slot {
  *	once or under @mutex
  * @fresh: the queues are set up, and no request was made over them yet; under @mutex
  * @greeted: the host has answered HELLO once, under @mutex
+ * @same_rings: another host has taken up our rings, so no reset is needed; under @mutex
+ * @greeting: such a host has said so, with GREET
  * @n_failures: set-ups that failed in a row, under @mutex
  * @tried: completes when the host was greeted once, whether it answered or not
  * @more: takes the events that are left when an interrupt has taken its share
@@ -141,6 +143,8 @@ struct okl4_dev {
 	bool stopped;
 	bool fresh;
 	bool greeted;
+	bool same_rings;
+	atomic_t greeting;
 	unsigned int n_failures;
 	struct delayed_work manage;
 	struct completion tried;

@@ -10,6 +10,9 @@
  * Then it hands the memory of all channels to the host again, and the cursors in that memory say
  * where to go on. When nobody waits, nothing is asked and nothing runs.
  *
+ * A host that is another process and has taken up the rings says so, with the event GREET or by
+ * refusing a request (REQ_NO_HELLO). It is greeted at once, and the device is not reset.
+ *
  * A fragile carrier is not reset, since that would end the whole machine: the driver waits for its
  * host.
  */
@@ -21,11 +24,23 @@
 /* How long the first HELLO after a reset waits; it doubles up to request_ms */
 #define FIRST_HELLO_MS 500
 
+/* Another host has our rings. @dev->mutex held */
+static void meet_host(struct okl4_dev *dev)
+{
+	WRITE_ONCE(dev->up, false);
+	dev->same_rings = true;
+}
+
 /* No good answer came: the device must be reset. @dev->mutex held */
 static void lost_host(struct okl4_dev *dev, int why)
 {
 	unsigned int delay_ms = 0;
 
+	if (why == -ESTALE && dev->up) {
+		meet_host(dev);
+		okl4_dev_poke(dev);
+		return;
+	}
 	trace_okl4fs_reset(dev_name(&dev->vdev->dev), why);
 	okl4_count(&dev->losses, dev->up);
 	if (dev->up && why != -ENODEV)
@@ -196,6 +211,8 @@ static int greet(struct okl4_dev *dev)
 		return r;
 	}
 	okl4_queues_kick(dev);
+	/* A host that has ended may have left bits without an event, which hold up later ones */
+	okl4_queues_look(dev);
 	return 0;
 }
 
@@ -220,11 +237,12 @@ static int bring_up(struct okl4_dev *dev)
 	 * A fragile carrier keeps its queues: the host is greeted again when everything is
 	 * answered, be it by the old host, which was slow, or by a new one that has the same rings.
 	 */
-	if (!dev->fresh && dev->live && dev->carrier->fragile)
+	if (!dev->fresh && dev->live && (dev->carrier->fragile || dev->same_rings))
 		err = okl4_ctl_overdue(dev);
 	else if (!dev->fresh)
 		err = set_up_again(dev);
 	dev->fresh = false;
+	dev->same_rings = false;
 	if (!err)
 		err = greet(dev);
 	if (err) {
@@ -284,6 +302,8 @@ void okl4_dev_manage(struct work_struct *work)
 	mutex_lock(&dev->mutex);
 	if (dev->stopped)
 		goto out;
+	if (atomic_xchg(&dev->greeting, 0))
+		meet_host(dev);
 	if (!dev->up)
 		err = bring_up(dev);
 	complete_all(&dev->tried);

@@ -189,6 +189,11 @@ void okl4_slot_event(struct okl4_dev *dev, const struct okl4fs_event *event)
 	u32 id = le32_to_cpu(event->channel);
 	unsigned long flags;
 
+	if (le16_to_cpu(event->type) == OKL4FS_EVENT_GREET) {
+		atomic_set(&dev->greeting, 1);
+		okl4_dev_poke(dev);
+		return;
+	}
 	if (id >= OKL4FS_MAX_CHANNELS)
 		return;
 	spin_lock_irqsave(&dev->slot_lock, flags);

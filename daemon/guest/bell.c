@@ -114,6 +114,25 @@ static void flush_events(struct guest_queue *q)
 		guest_queue_notify(q);
 }
 
+/* Before HELLO there is no bell page, and nothing else to send. */
+static void send_greeting(struct guest_queue *q)
+{
+	struct okl4fs_event ev;
+
+	wire_encode_event(&ev, OKL4FS_EVENT_GREET, 0, OKL4_OK, 0);
+	if (!q->guest->greet || q->vq.error || !send_event(q, &ev))
+		return;
+	q->guest->greet = false;
+	guest_queue_notify(q);
+}
+
+void guest_bell_greet(struct guest *g)
+{
+	g->greet = g->unmet = true;
+	for (unsigned int i = OKL4FS_QUEUE_EVENT; i < VHOST_MAX_QUEUES; i++)
+		send_greeting(&g->queue[i]);
+}
+
 static void ring_bell(void *arg, uint32_t id)
 {
 	unsigned int word = id % OKL4FS_BELL_WORDS;
@@ -220,6 +239,7 @@ bool guest_bell_turn(struct guest_queue *q)
 
 	if (virtqueue_has_next(&q->vq))
 		next_buffer(q, &chain);
+	send_greeting(q);
 	if (q->vq.error || !d->bell || q->idx > d->n_event_queues)
 		return false;
 	flush_events(q);

@@ -26,6 +26,9 @@ void guest_bell_changed(struct guest *g, uint32_t id);
  */
 void guest_bell_look_after(struct guest *g);
 
+/** guest_bell_greet() - have the driver say HELLO, as soon as it has a buffer for an event */
+void guest_bell_greet(struct guest *g);
+
 /** guest_bell_reset() - drop all waiting events: a driver begins, or has gone */
 void guest_bell_reset(struct guest *g);
 

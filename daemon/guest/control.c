@@ -63,6 +63,7 @@ static int serve_hello(struct guest *g, const struct wire_request *req, union wi
 	if (req->hello.bell_gpa % OKL4FS_PAGE_BYTES || !bell)
 		return -OKL4_BELL_ADDRESS;
 	guest_forget_driver(g);
+	g->greet = g->unmet = false;
 	end_old_streams(g, req->hello.driver_instance);
 	g->driver.ready = true;
 	g->driver.n_event_queues = req->hello.n_event_queues;
@@ -161,9 +162,10 @@ static void log_refusal(struct guest *g, const struct wire_request *req, int sta
 	const struct channel *ch = gc ? &gc->ch : NULL;
 	struct log_about about = { .guest = g->cfg.name, .channel = ch ? ch->cfg->name : NULL };
 
-	/* Neither the end of the list of channels nor a channel in use is a fault. */
+	/* Neither the end of the list of channels nor a channel in use is a fault, nor is a request that
+	 * was made before the driver could know of this process. */
 	if ((req->type == OKL4FS_REQ_CHANNEL_INFO && status == -OKL4_NO_CHANNEL) ||
-	    status == -OKL4_CHANNEL_IN_USE)
+	    (g->unmet && status == -OKL4_REQ_NO_HELLO) || status == -OKL4_CHANNEL_IN_USE)
 		return;
 	g->stats.refused++;
 	/* The channel has logged its own refusals. */

@@ -13,6 +13,7 @@
 #include "guest/device.h"
 
 #include "guest/attach.h"
+#include "guest/bell.h"
 #include "guest/queue.h"
 #include "guest/state.h"
 #include "loop/events.h"
@@ -27,7 +28,7 @@ static void device_connected(void *device)
 	struct guest *g = device;
 
 	g->connected = true;
-	g->broken = false;
+	g->broken = g->greet = g->unmet = false;
 	for (unsigned int i = 0; i < VHOST_MAX_QUEUES; i++)
 		g->queue[i].mark.valid = false;
 	log_limited(&g->limit, LOG_LEVEL_INFO, LOG_GUEST(g->cfg.name, LOG_EVENT_CONNECTED),
@@ -156,6 +157,12 @@ static void device_resume(void *device, const struct vhost_setup *setup)
 	}
 }
 
+/* The driver does not know yet that its host is another process, and waits for no answer. */
+static void device_taken_up(void *device)
+{
+	guest_bell_greet(device);
+}
+
 static void device_disconnected(void *device)
 {
 	struct guest *g = device;
@@ -203,6 +210,7 @@ const struct vhost_device_ops guest_device_ops = {
 	.suspend = device_suspend,
 	.ring_stop = device_ring_stop,
 	.resume = device_resume,
+	.taken_up = device_taken_up,
 	.disconnected = device_disconnected,
 	.ring_next = device_ring_next,
 	.refused = device_message_refused,

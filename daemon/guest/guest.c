@@ -68,6 +68,8 @@ struct guest *guest_free(struct guest *g)
 	if (!g)
 		return NULL;
 	loop_call(g->worker, leave_channels, g);
+	if (g->vhost && g->is_parting)
+		vhost_front_part(g->vhost);
 	g->vhost = vhost_front_free(g->vhost);
 	loop_call(g->worker, end_all, g);
 	config_guest_deinit(&g->cfg);

@@ -138,6 +138,8 @@ struct guest_stats {
  * @worker: its loop
  * @vhost: its frontend
  * @connected: a frontend is there
+ * @greet: a GREET waits for a buffer
+ * @unmet: the driver has not said HELLO since the frontend was taken up from a former daemon
  * @broken: the driver broke a ring; nothing is served until it resets the device
  * @mem: guest memory; empty while suspended
  * @queue: the device's queues
@@ -161,7 +163,7 @@ struct guest {
 	struct log_about about;
 	struct loop *worker;
 	struct vhost_front *vhost;
-	bool connected, broken;
+	bool connected, broken, greet, unmet;
 	struct guest_memory mem;
 	struct guest_queue queue[VHOST_MAX_QUEUES];
 	struct guest_driver driver;

@@ -55,7 +55,24 @@ static int prepare_socket(int fd, const char *name)
 	return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) ? -errno : fd;
 }
 
-int notify_take_socket(const char *name)
+void notify_with_fd(int fd, const char *fmt, ...)
+{
+	char state[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(state, sizeof(state), fmt, ap);
+	va_end(ap);
+	sd_pid_notify_with_fds(0, 0, state, &fd, 1);
+}
+
+/* What is stored has a name with a '.' or a '/'; those of sockets of our units have none. */
+static bool is_stored(const char *name)
+{
+	return strpbrk(name, "./");
+}
+
+int notify_take_fds(const char *name, void (*stored)(const char *name, int fd))
 {
 	char **names = NULL;
 	int n = sd_listen_fds_with_names(1, &names), found = -ENOENT;
@@ -63,6 +80,10 @@ int notify_take_socket(const char *name)
 	for (int i = 0; i < n; i++) {
 		int fd = SD_LISTEN_FDS_START + i;
 
+		if (is_stored(names[i])) {
+			stored(names[i], fd);
+			continue;
+		}
 		if (found == -ENOENT && !strcmp(names[i], name)) {
 			found = prepare_socket(fd, name);
 			if (found >= 0)
@@ -98,7 +119,11 @@ uint64_t notify_watchdog_us(void)
 	return 0;
 }
 
-int notify_take_socket(const char *name)
+void notify_with_fd(int fd, const char *fmt, ...)
+{
+}
+
+int notify_take_fds(const char *name, void (*stored)(const char *name, int fd))
 {
 	return -ENOENT;
 }

@@ -22,15 +22,19 @@ void notify_reloading(void);
 /** notify_watchdog_us() - the time within which WATCHDOG=1 must be told; 0: there is no watchdog */
 uint64_t notify_watchdog_us(void);
 
+/** notify_with_fd() - as notify(), with a descriptor; any thread */
+__attribute__((format(printf, 2, 3))) void notify_with_fd(int fd, const char *fmt, ...);
+
 /**
- * notify_take_socket() - take a listening unix stream socket from the service manager
- * @name: its FileDescriptorName=; other sockets are closed, with a log line
+ * notify_take_fds() - take the service manager's listening socket, and what the former daemon stored
+ * @name: FileDescriptorName= of a listening unix stream socket; others are closed, with a log line
+ * @stored: is given each stored descriptor, close-on-exec
  *
  * Call this once, before there are other threads.
  *
- * Return: the descriptor, non-blocking and close-on-exec, owned by the caller; -ENOENT: there is
- * no such socket; or another negated errno, with a log line.
+ * Return: the socket, non-blocking and close-on-exec, owned by the caller; -ENOENT: there is no
+ * such socket; or another negated errno, with a log line.
  */
-int notify_take_socket(const char *name);
+int notify_take_fds(const char *name, void (*stored)(const char *name, int fd));
 
 #endif

@@ -82,7 +82,7 @@ void vhost_connector_try(struct vhost_connector *c)
 	c->answered(c->arg, fd);
 }
 
-void vhost_connector_call_again(struct vhost_connector *c)
+void vhost_connector_try_later(struct vhost_connector *c)
 {
 	if (c->timer)
 		plan_call(c, AGAIN_MS);

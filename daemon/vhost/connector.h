@@ -53,9 +53,9 @@ void vhost_connector_deinit(struct vhost_connector *c);
 void vhost_connector_try(struct vhost_connector *c);
 
 /**
- * vhost_connector_call_again() - as vhost_connector_try(), but not at once: a frontend that is dropped as
+ * vhost_connector_try_later() - as vhost_connector_try(), but not at once: a frontend that is dropped as
  * soon as it is there would keep us busy. No-op for a connector that is all zero.
  */
-void vhost_connector_call_again(struct vhost_connector *c);
+void vhost_connector_try_later(struct vhost_connector *c);
 
 #endif

@@ -2,491 +2,69 @@
 #include "vhost/front.h"
 
 #include <errno.h>
-#include <event2/event.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "loop/listener.h"
-#include "util/fd.h"
 #include "util/log.h"
-#include "util/log_limit.h"
 #include "util/socket_file.h"
 #include "util/stranger.h"
 #include "vhost/connector.h"
-
-#define WHOLE_MESSAGE_S   2 /* so long may a message take from its first byte to its last */
-#define MESSAGES_PER_WAKE 16
-
-static const struct timeval whole_message = { .tv_sec = WHOLE_MESSAGE_S };
 
 /* All but @file is the worker's. */
 struct vhost_front {
 	const struct guest_config *cfg;
 	struct loop *worker;
-	const struct vhost_device_ops *ops;
-	void *device;
 	char *name;
-	struct log_about about;
-	struct log_limit limit;
 	struct socket_file file; /* (listen) main's */
 	struct listener listener; /* (listen) */
 	struct vhost_connector connector; /* (connect) */
-	int fd; /* of the frontend, or -1 */
-	struct event *readable, *late;
-	struct loop_task leave; /* the connection is to end */
-	struct vhost_library *library;
-	bool open, busy; /* the library has taken the connection; it carries out @msg */
-	struct vhost_said said;
-	struct guest_memory memory;
-	struct vhost_message msg; /* that is coming, or is carried out */
-	unsigned int n_bytes; /* of it that have come */
-	int fds[VHOST_MAX_FDS]; /* that have come with it */
-	unsigned int n_fds;
-	uint64_t page_bytes[GUEST_MEMORY_MAX_REGIONS]; /* of these */
-	bool too_many_fds;
+	struct vhost_connection connection;
+	bool inherited; /* a former daemon's frontend is to be taken up */
+	bool parting; /* the frontend is left to the next daemon */
 	int start_fd; /* argument of start_on_worker() */
 	int start_r; /* its result */
 };
 
-/* --- Descriptors --------------------------------------------------------------------------------- */
-
-static void give_fds(struct vhost_front *f)
-{
-	for (unsigned int i = 0; i < f->n_fds; i++)
-		stranger_give(f->fds[i]);
-	f->n_fds = 0;
-	f->too_many_fds = false;
-}
-
-/*
- * Whether a descriptor is that of an eventfd; where /proc does not show this process, as in a container
- * or another process namespace, whether it belongs to no file system: a write to such a one that has
- * O_NONBLOCK never waits. The attributes are those that the kernel has, so no file server is asked.
- */
-static bool is_eventfd(int fd)
-{
-	static const char eventfd[] = "anon_inode:[eventfd]";
-	char path[32], target[sizeof(eventfd) + 1];
-	struct statx st;
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	n = readlink(path, target, sizeof(target));
-	if (n >= 0)
-		return n == sizeof(eventfd) - 1 && !memcmp(target, eventfd, (size_t)n);
-	return !statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &st) &&
-	       !(st.stx_mode & S_IFMT);
-}
-
-/* It is shared with the frontend. O_NONBLOCK lets a write fail, not wait, when the counter is full. */
-static bool make_nonblocking(int fd)
-{
-	int flags = fcntl(fd, F_GETFL);
-
-	return flags >= 0 && !fcntl(fd, F_SETFL, flags | O_NONBLOCK);
-}
-
-static void look_at_fds(struct vhost_front *f, struct vhost_fd facts[VHOST_MAX_FDS])
-{
-	enum vhost_fds kind = vhost_request_fds(f->msg.request);
-
-	memset(facts, 0, VHOST_MAX_FDS * sizeof(facts[0]));
-	for (unsigned int i = 0; i < f->n_fds; i++) {
-		if (kind == VHOST_FDS_EVENT) {
-			facts[i].is_eventfd = is_eventfd(f->fds[i]) && make_nonblocking(f->fds[i]);
-		} else if (kind == VHOST_FDS_MEMORY) {
-			facts[i].file = region_file_look(f->fds[i]);
-			f->page_bytes[i] = facts[i].file.page_bytes;
-		}
-	}
-}
-
-/* When DPDK's own mmap(2) fails (the file is sealed, say), it loses the descriptor. */
-static const char *try_mappings(const struct vhost_front *f)
-{
-	for (unsigned int i = 0; i < f->n_fds; i++) {
-		struct vhost_msg_region r = f->msg.payload.memory.region[i];
-		uint64_t bytes = r.mmap_offset + r.bytes;
-		void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, f->fds[i], 0);
-
-		if (at == MAP_FAILED)
-			return "a region's file cannot be mapped for writing";
-		munmap(at, bytes);
-	}
-	return NULL;
-}
-
-/* --- The end of a connection --------------------------------------------------------------------- */
-
-static void begin_message(struct vhost_front *f)
-{
-	f->n_bytes = 0;
-	memset(&f->msg, 0, sizeof(f->msg));
-}
-
-static void leave(void *arg)
-{
-	struct vhost_front *f = arg;
-
-	if (f->fd < 0)
-		return;
-	loop_cancel(f->worker, &f->leave);
-	event_free(f->readable);
-	event_free(f->late);
-	shutdown(f->fd, SHUT_RDWR);
-	f->fd = stranger_give(f->fd);
-	give_fds(f);
-	begin_message(f);
-	/* The memory is ours until the library unmaps it, so tails are copied first. */
-	f->ops->disconnected(f->device);
-	f->library = vhost_library_close(f->library);
-	f->open = f->busy = false;
-	memset(&f->said, 0, sizeof(f->said));
-	f->memory.n_regions = 0;
-	vhost_connector_call_again(&f->connector);
-}
-
-void vhost_front_drop(struct vhost_front *f)
-{
-	if (f->fd < 0)
-		return;
-	shutdown(f->fd, SHUT_RDWR);
-	event_del(f->readable);
-	loop_schedule(f->worker, &f->leave);
-}
-
-static bool is_leaving(const struct vhost_front *f)
-{
-	return f->fd < 0 || f->leave.queued;
-}
-
-/* --- Messages ------------------------------------------------------------------------------------ */
-
-static void reply(struct vhost_front *f, const void *payload)
-{
-	struct vhost_message out = { .request = f->msg.request,
-				     .flags = VHOST_FLAG_VERSION | VHOST_FLAG_REPLY,
-				     .bytes = sizeof(out.payload.u64) };
-
-	memcpy(&out.payload, payload, sizeof(out.payload.u64));
-	if (send(f->fd, &out, VHOST_REPLY_BYTES, MSG_NOSIGNAL | MSG_DONTWAIT) == VHOST_REPLY_BYTES)
-		return;
-	log_limited(&f->limit, LOG_LEVEL_WARNING, &f->about,
-		    "the frontend does not read its answers; it is dropped");
-	vhost_front_drop(f);
-}
-
-static void acknowledge(struct vhost_front *f, bool failed)
-{
-	uint64_t word = failed;
-
-	if (f->msg.flags & VHOST_FLAG_NEED_REPLY)
-		reply(f, &word);
-}
-
-/* A hostile frontend is dropped; and any that has not asked for an answer, as it cannot be told. */
-static void refuse(struct vhost_front *f, enum vhost_verdict verdict, const char *why)
-{
-	bool drop = verdict == VHOST_HOSTILE || !(f->msg.flags & VHOST_FLAG_NEED_REPLY);
-
-	log_limited(&f->limit, LOG_LEVEL_WARNING, &f->about,
-		    "vhost-user message %s (%u) refused: %s%s", vhost_request_name(f->msg.request),
-		    f->msg.request, why, drop ? "; the frontend is dropped" : "");
-	f->ops->refused(f->device);
-	give_fds(f);
-	if (drop)
-		vhost_front_drop(f);
-	else
-		acknowledge(f, true);
-}
-
-static void tell_setup(struct vhost_front *f)
-{
-	struct vhost_setup setup = { .memory = f->memory };
-
-	for (unsigned int i = 0; i < VHOST_MAX_QUEUES; i++)
-		setup.ring[i] = vhost_ring_is_ready(&f->said, i) ?
-					vhost_library_ring(f->library, i) :
-					(struct vhost_ring){ .kick_fd = -1 };
-	f->ops->resume(f->device, &setup);
-}
-
-/* What has to be done before the library carries a message out */
-static void quiesce(struct vhost_front *f)
-{
-	enum vhost_scope scope = vhost_message_scope(&f->msg);
-	int queue = vhost_message_queue(&f->msg);
-	uint16_t next;
-
-	if (scope == VHOST_SCOPE_MEMORY) {
-		f->ops->suspend(f->device);
-		vhost_library_drop_memory(f->library);
-		f->memory.n_regions = 0;
-	} else if (scope != VHOST_SCOPE_NOTHING) {
-		f->ops->ring_stop(f->device, (unsigned int)queue, scope == VHOST_SCOPE_RING);
-	}
-	/* The reply tells the frontend how far the ring was served; DPDK did not serve it. */
-	if (f->msg.request == VHOST_REQ_GET_VRING_BASE &&
-	    f->ops->ring_next(f->device, (unsigned int)queue, &next))
-		vhost_library_set_next(f->library, (unsigned int)queue, next);
-}
-
-static void pass_on(struct vhost_front *f)
-{
-	int r;
-
-	quiesce(f);
-	r = vhost_library_send(f->library, &f->msg, f->fds, f->n_fds);
-	for (unsigned int i = 0; i < f->n_fds; i++)
-		close(f->fds[i]); /* an eventfd or a file of the kernel's own: it does not block */
-	f->n_fds = 0;
-	if (r) {
-		log_about(
-			LOG_LEVEL_ERR, &f->about,
-			"DPDK cannot be told of vhost-user message %s: %s; the frontend is dropped",
-			vhost_request_name(f->msg.request), strerror(-r));
-		vhost_front_drop(f);
-		return;
-	}
-	f->busy = true;
-	event_del(f->readable);
-}
-
-static void handle(struct vhost_front *f)
-{
-	struct vhost_fd facts[VHOST_MAX_FDS];
-	enum vhost_verdict verdict;
-	const char *why;
-	uint64_t word;
-
-	look_at_fds(f, facts);
-	verdict = vhost_judge(&f->msg, facts, f->n_fds + f->too_many_fds, &f->said, &why);
-	if (verdict == VHOST_PASS && f->msg.request == VHOST_REQ_SET_MEM_TABLE) {
-		why = try_mappings(f);
-		verdict = why ? VHOST_HOSTILE : verdict;
-	}
-	switch (verdict) {
-	case VHOST_PASS:
-		pass_on(f);
-		return;
-	case VHOST_ANSWER:
-		word = vhost_answer(&f->msg);
-		reply(f, &word);
-		break;
-	default:
-		refuse(f, verdict, why);
-	}
-	begin_message(f);
-}
-
-static void on_answered(void *owner, const struct vhost_message *answer)
-{
-	struct vhost_front *f = owner;
-	bool replies = vhost_message_replies(&f->msg);
-	bool failed = !replies && answer->payload.u64;
-	const char *wrong = NULL;
-
-	f->busy = false;
-	if (is_leaving(f))
-		return;
-	if (failed)
-		log_limited(&f->limit, LOG_LEVEL_WARNING, &f->about, "vhost-user message %s failed",
-			    vhost_request_name(f->msg.request));
-	else
-		vhost_said_more(&f->said, &f->msg);
-	if (f->msg.request == VHOST_REQ_SET_MEM_TABLE) {
-		if (failed)
-			f->said.n_regions = 0;
-		else
-			wrong = vhost_library_memory(f->library, f->page_bytes, &f->memory);
-	}
-	if (wrong) {
-		refuse(f, VHOST_HOSTILE, wrong);
-		return;
-	}
-	if (vhost_message_scope(&f->msg) != VHOST_SCOPE_NOTHING)
-		tell_setup(f);
-	if (replies)
-		reply(f, &answer->payload);
-	else if (failed && !(f->msg.flags & VHOST_FLAG_NEED_REPLY))
-		vhost_front_drop(f);
-	else
-		acknowledge(f, failed);
-	begin_message(f);
-	if (!is_leaving(f))
-		event_add(f->readable, NULL);
-}
-
-static void keep_fds(struct vhost_front *f, const int *fds, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		if (f->n_fds < VHOST_MAX_FDS) {
-			f->fds[f->n_fds++] = fds[i];
-		} else {
-			f->too_many_fds = true;
-			stranger_give(fds[i]);
-		}
-	}
-}
-
-static void on_end(struct vhost_front *f)
-{
-	if (f->n_bytes)
-		log_limited(&f->limit, LOG_LEVEL_WARNING, &f->about,
-			    "vhost-user message %s (%u) could not be read: its end did not come; "
-			    "the frontend is dropped",
-			    vhost_request_name(f->msg.request), f->msg.request);
-	vhost_front_drop(f);
-}
-
-/* Return: whether more of the message, or the next one, may be read at once */
-static bool read_some(struct vhost_front *f)
-{
-	unsigned int want = f->n_bytes < VHOST_HEADER_BYTES ? VHOST_HEADER_BYTES :
-							      VHOST_HEADER_BYTES + f->msg.bytes;
-	struct iovec iov = { (uint8_t *)&f->msg + f->n_bytes, want - f->n_bytes };
-	struct msghdr head = { .msg_iov = &iov, .msg_iovlen = 1 };
-	int fds[STRANGER_MAX_FDS];
-	const char *why;
-	size_t n_fds = 0;
-	ssize_t n;
-
-	n = stranger_recvmsg(f->fd, &head, MSG_DONTWAIT, fds, &n_fds);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return false;
-	if (n <= 0) {
-		on_end(f);
-		return false;
-	}
-	keep_fds(f, fds, n_fds);
-	if (!f->n_bytes)
-		event_add(f->late, &whole_message);
-	f->n_bytes += (unsigned int)n;
-	if (f->n_bytes < VHOST_HEADER_BYTES)
-		return true;
-	if (f->n_bytes == VHOST_HEADER_BYTES && vhost_judge_header(&f->msg, &why) != VHOST_PASS) {
-		refuse(f, VHOST_HOSTILE, why);
-		return false;
-	}
-	if (f->n_bytes < VHOST_HEADER_BYTES + f->msg.bytes)
-		return true;
-	event_del(f->late);
-	handle(f);
-	return !f->busy;
-}
-
-static void on_readable(evutil_socket_t fd, short what, void *arg)
-{
-	struct vhost_front *f = arg;
-
-	for (unsigned int i = 0; i < 2 * MESSAGES_PER_WAKE && read_some(f) && !is_leaving(f); i++)
-		;
-}
-
-static void on_late(evutil_socket_t fd, short what, void *arg)
-{
-	struct vhost_front *f = arg;
-
-	log_limited(
-		&f->limit, LOG_LEVEL_WARNING, &f->about,
-		"vhost-user message %s (%u) could not be read: its end did not come within %d s; "
-		"the frontend is dropped",
-		vhost_request_name(f->msg.request), f->msg.request, WHOLE_MESSAGE_S);
-	vhost_front_drop(f);
-}
-
-/* --- The beginning of a connection --------------------------------------------------------------- */
-
-static void on_opened(void *owner, int r)
+static void on_ended(void *owner)
 {
 	struct vhost_front *f = owner;
 
-	if (is_leaving(f))
-		return;
-	f->open = !r;
-	if (!r) {
-		event_add(f->readable, NULL);
-		return;
-	}
-	log_about(LOG_LEVEL_ERR, &f->about, "DPDK takes no connection: %s; the frontend is dropped",
-		  strerror(-r));
-	vhost_front_drop(f);
+	vhost_connector_try_later(&f->connector);
 }
-
-static void on_closed(void *owner)
-{
-	struct vhost_front *f = owner;
-
-	log_about(
-		LOG_LEVEL_ERR, &f->about,
-		"DPDK has ended the connection after vhost-user message %s; the frontend is dropped",
-		vhost_request_name(f->msg.request));
-	leave(f);
-}
-
-static void on_memory_lost(void *owner)
-{
-	struct vhost_front *f = owner;
-
-	f->ops->memory_lost(f->device);
-}
-
-static const struct vhost_library_ops library_ops = {
-	.opened = on_opened,
-	.answered = on_answered,
-	.closed = on_closed,
-	.memory_lost = on_memory_lost,
-};
 
 static void take_frontend(void *arg, int fd)
 {
 	struct vhost_front *f = arg;
 
-	if (f->fd >= 0) {
-		log_limited(&f->limit, LOG_LEVEL_WARNING, &f->about,
+	if (vhost_connection_is_there(&f->connection)) {
+		log_limited(&f->connection.limit, LOG_LEVEL_WARNING, &f->connection.about,
 			    "a second frontend is turned away");
 		shutdown(fd, SHUT_RDWR);
 		stranger_give(fd);
-		return;
+	} else if (vhost_connection_begin(&f->connection, fd)) {
+		on_ended(f);
 	}
-	f->readable = event_new(loop_base(f->worker), fd, EV_READ | EV_PERSIST, on_readable, f);
-	f->late = evtimer_new(loop_base(f->worker), on_late, f);
-	if (!f->readable || !f->late ||
-	    vhost_library_open(&f->library, f->worker, &library_ops, f)) {
-		log_limited(&f->limit, LOG_LEVEL_ERR, &f->about,
-			    "out of memory or descriptors; a frontend is turned away");
-		if (f->readable)
-			event_free(f->readable);
-		if (f->late)
-			event_free(f->late);
-		stranger_give(fd);
-		vhost_connector_call_again(&f->connector);
-		return;
-	}
-	f->fd = fd;
-	begin_message(f);
-	f->ops->connected(f->device);
 }
 
 static void start_on_worker(void *arg)
 {
 	struct vhost_front *f = arg;
+	bool inherited = f->inherited;
 
+	f->inherited = false;
 	if (f->cfg->socket_mode == SOCKET_LISTEN) {
 		listener_stop(&f->listener);
-		f->start_r = listener_start(&f->listener, f->worker, &f->about, "vhost-user",
-					    f->start_fd, take_frontend, f);
-		return;
+		f->start_r = listener_start(&f->listener, f->worker, &f->connection.about,
+					    "vhost-user", f->start_fd, take_frontend, f);
+	} else {
+		f->start_r = vhost_connector_init(&f->connector, f->worker, f->cfg->socket,
+						  &f->connection.about, take_frontend, f);
 	}
-	f->start_r = vhost_connector_init(&f->connector, f->worker, f->cfg->socket, &f->about,
-					  take_frontend, f);
-	if (!f->start_r)
+	if (inherited)
+		vhost_connection_take_up(&f->connection);
+	else if (f->cfg->socket_mode != SOCKET_LISTEN && !f->start_r)
 		vhost_connector_try(&f->connector);
 }
 
@@ -503,40 +81,51 @@ static int front_listen(struct vhost_front *f)
 		fd = f->start_r;
 	}
 	if (fd < 0)
-		log_about(LOG_LEVEL_ERR, &f->about, "socket %s: %s%s", path, strerror(-fd),
-			  socket_file_way_out(-fd));
+		log_about(LOG_LEVEL_ERR, &f->connection.about, "socket %s: %s%s", path,
+			  strerror(-fd), socket_file_way_out(-fd));
 	else
-		log_about(LOG_LEVEL_INFO, &f->about, "waiting for a frontend at %s", path);
+		log_about(LOG_LEVEL_INFO, &f->connection.about, "waiting for a frontend at %s",
+			  path);
 	return fd < 0 ? fd : 0;
+}
+
+static int start_front(struct vhost_front *f)
+{
+	if (!f->name)
+		return -ENOMEM;
+	f->inherited = vhost_connection_inherit(&f->connection);
+	if (f->cfg->socket_mode == SOCKET_LISTEN)
+		return front_listen(f);
+	loop_call(f->worker, start_on_worker, f);
+	return f->start_r;
 }
 
 int vhost_front_new(struct vhost_front **out, const struct guest_config *cfg, struct loop *worker,
 		    const struct vhost_device_ops *ops, void *device)
 {
 	struct vhost_front *f = calloc(1, sizeof(*f));
-	int r = -ENOMEM;
+	int r;
 
 	*out = NULL;
 	if (!f)
 		return -ENOMEM;
 	f->cfg = cfg;
 	f->worker = worker;
-	f->ops = ops;
-	f->device = device;
-	f->fd = -1;
-	f->leave = (struct loop_task){ .fn = leave, .arg = f };
 	f->name = strdup(cfg->name);
-	f->about.guest = f->name;
+	f->connection.worker = worker;
+	f->connection.ops = ops;
+	f->connection.device = device;
+	f->connection.ended = on_ended;
+	f->connection.owner = f;
+	f->connection.about.guest = f->name;
+	vhost_connection_init(&f->connection);
 	/* The device's calls need *out from the first connection on. */
 	*out = f;
-	if (f->name && cfg->socket_mode == SOCKET_LISTEN) {
-		r = front_listen(f);
-	} else if (f->name) {
-		loop_call(worker, start_on_worker, f);
-		r = f->start_r;
-	}
-	if (r)
+	r = start_front(f);
+	if (r) {
+		vhost_front_part(f); /* the daemon that this fault ends has not taken anything up */
 		*out = vhost_front_free(f);
+	}
 	return r;
 }
 
@@ -545,8 +134,13 @@ static void stop_on_worker(void *arg)
 	struct vhost_front *f = arg;
 
 	listener_stop(&f->listener);
-	leave(f);
+	vhost_connection_end(&f->connection, f->parting);
 	vhost_connector_deinit(&f->connector);
+}
+
+void vhost_front_part(struct vhost_front *f)
+{
+	f->parting = true;
 }
 
 struct vhost_front *vhost_front_free(struct vhost_front *f)
@@ -573,17 +167,22 @@ bool vhost_front_path_is_lost(const struct vhost_front *f)
 void vhost_front_reloaded(struct vhost_front *f)
 {
 	if (vhost_front_path_is_lost(f) && !front_listen(f))
-		log_about(LOG_LEVEL_NOTICE, &f->about,
+		log_about(LOG_LEVEL_NOTICE, &f->connection.about,
 			  "socket %s had been removed or replaced; listening there again",
 			  f->cfg->socket);
 }
 
 int vhost_front_call(struct vhost_front *f, unsigned int queue)
 {
-	return f->open ? vhost_library_call(f->library, queue) : 0;
+	return f->connection.open ? vhost_library_call(f->connection.library, queue) : 0;
 }
 
 bool vhost_front_memory_is_lost(const struct vhost_front *f)
 {
-	return f->library && vhost_library_memory_is_lost(f->library);
+	return f->connection.library && vhost_library_memory_is_lost(f->connection.library);
+}
+
+void vhost_front_drop(struct vhost_front *f)
+{
+	vhost_connection_drop(&f->connection);
 }

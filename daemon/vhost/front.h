@@ -1,55 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * front.h - the frontend's connection: where it is made, read, judged and answered
+ * front.h - where a guest's frontend comes from: the socket that it connects to, or listens at
  *
- * Everything happens on the worker of the guest, without blocking. A message is looked at when all of
- * it has come. One that passes (message.h) is handled like this: the device stops using what the
- * message may change; the library carries it out (library.h); when its answer comes, the device is
- * told how things stand, and then the frontend is answered. Only then is the next message read. So a
- * frontend that sends half a message, or many, keeps nobody waiting but its own guest.
+ * What it says is connection.h's. A frontend that a former daemon had is taken up first.
  */
 #ifndef OKL4FSD_VHOST_FRONT_H
 #define OKL4FSD_VHOST_FRONT_H
 
 #include "config/config.h"
 #include "loop/loop.h"
-#include "vhost/library.h"
-#include "vhost/memory.h"
-#include "vhost/message.h"
-
-/**
- * struct vhost_setup - all that the frontend has set up
- * @memory: the mapped regions, checked
- * @ring: queues
- */
-struct vhost_setup {
-	struct guest_memory memory;
-	struct vhost_ring ring[VHOST_MAX_QUEUES];
-};
-
-/**
- * struct vhost_device_ops - what the device is told; all on its worker
- * @connected: a frontend is there
- * @suspend: memory is about to change: touch neither memory nor rings after this returns
- * @ring_stop: a queue is about to change: do not touch it after this returns; @taken: it may be
- *	gone for good, not only kicked and called by other descriptors
- * @resume: this is how it stands now; may come without a stop before, and say the same again. What
- *	was not stopped has not changed
- * @disconnected: the frontend has left; as suspend(), and nothing of it will come back
- * @ring_next: how far a ring was served when it was suspended; Return: false when it never was
- * @refused: a message of the frontend was refused
- * @memory_lost: guest memory was taken away, zeros are in its place; drop the frontend
- */
-struct vhost_device_ops {
-	void (*connected)(void *device);
-	void (*suspend)(void *device);
-	void (*ring_stop)(void *device, unsigned int queue, bool taken);
-	void (*resume)(void *device, const struct vhost_setup *setup);
-	void (*disconnected)(void *device);
-	bool (*ring_next)(void *device, unsigned int queue, uint16_t *next);
-	void (*refused)(void *device);
-	void (*memory_lost)(void *device);
-};
+#include "vhost/connection.h"
 
 struct vhost_front;
 
@@ -68,6 +28,9 @@ struct vhost_front;
  */
 int vhost_front_new(struct vhost_front **front, const struct guest_config *cfg, struct loop *worker,
 		    const struct vhost_device_ops *ops, void *device);
+
+/** vhost_front_part() - the daemon ends: vhost_front_free() leaves the frontend to the next one; main */
+void vhost_front_part(struct vhost_front *front);
 
 /**
  * vhost_front_free() - leave the frontend (disconnected() comes), remove the socket; main;

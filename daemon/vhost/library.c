@@ -550,6 +550,33 @@ static int register_socket(void)
 	return 0;
 }
 
+/*
+ * Up to 23.11 the library's thread does not notice a socket that begins to listen until it looks round,
+ * up to a second later. It does notice a connection that the library makes. So it is made to connect to
+ * a socket that nobody serves, which ends the connection.
+ */
+static int wake_thread(const char *folder)
+{
+	static const struct rte_vhost_device_ops none;
+	char path[PATH_MAX + 4];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/w", folder);
+	fd = fd_listen_unix(path, 0600, NULL, false);
+	if (fd < 0)
+		return fd;
+	if (rte_vhost_driver_register(path, RTE_VHOST_USER_CLIENT | RTE_VHOST_USER_NO_RECONNECT) ||
+	    rte_vhost_driver_callback_register(path, &none) || rte_vhost_driver_start(path)) {
+		fd_close(fd);
+		unlink(path);
+		return -EIO;
+	}
+	fd_close(accept(fd, NULL, NULL));
+	fd_close(fd);
+	unlink(path);
+	return 0;
+}
+
 static void remove_socket(void)
 {
 	unlink(listen_path);
@@ -594,10 +621,14 @@ int vhost_library_init(const char *parent)
 	if (!r) {
 		r = register_socket();
 		if (!r)
+			r = wake_thread(folder);
+		if (!r)
 			r = hide_socket();
-		if (r)
+		if (r) {
 			log_err("DPDK's vhost library does not listen at %s: %s", listen_path,
 				strerror(-r));
+			remove_socket();
+		}
 	}
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return r;

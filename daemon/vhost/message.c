@@ -190,7 +190,7 @@ static const char *judge_address(const struct vhost_message *msg, const struct v
 	if (msg->payload.addr.flags)
 		return "logging is not offered";
 	for (unsigned int i = 0; i < said->n_regions; i++) {
-		const struct guest_region *r = &said->region[i];
+		const struct vhost_msg_region *r = &said->region[i];
 
 		for (int j = 0; j < 3; j++)
 			found += at[j] >= r->user_addr &&
@@ -277,48 +277,158 @@ uint64_t vhost_answer(const struct vhost_message *msg)
 								 VHOST_MAX_QUEUES;
 }
 
-void vhost_said_more(struct vhost_said *said, const struct vhost_message *msg)
+void vhost_said_no_memory(struct vhost_said *said)
+{
+	said->n_regions = 0;
+	memset(said->region, 0, sizeof(said->region));
+}
+
+static void said_memory(struct vhost_said *said, const struct vhost_message *msg)
+{
+	vhost_said_no_memory(said);
+	said->n_regions = msg->payload.memory.n_regions;
+	memcpy(said->region, msg->payload.memory.region, said->n_regions * sizeof(said->region[0]));
+}
+
+static void said_of_ring(struct vhost_said_ring *ring, const struct vhost_message *msg,
+			 const struct vhost_message *answer, uint64_t features)
+{
+	switch (msg->request) {
+	case VHOST_REQ_SET_VRING_NUM:
+		ring->size = msg->payload.state.num;
+		break;
+	case VHOST_REQ_SET_VRING_BASE:
+		ring->base = msg->payload.state.num;
+		ring->based = true;
+		break;
+	case VHOST_REQ_SET_VRING_ADDR:
+		ring->desc = msg->payload.addr.desc;
+		ring->used = msg->payload.addr.used;
+		ring->avail = msg->payload.addr.avail;
+		ring->addressed = true;
+		break;
+	case VHOST_REQ_SET_VRING_KICK:
+		ring->kicked = true;
+		/* Without protocol features a ring is enabled when it is started. */
+		if (!(features & VHOST_F_PROTOCOL_FEATURES))
+			ring->enabled = true;
+		break;
+	case VHOST_REQ_SET_VRING_CALL:
+		ring->called = true;
+		break;
+	case VHOST_REQ_SET_VRING_ENABLE:
+		ring->enabled = msg->payload.state.num;
+		ring->switched = true;
+		break;
+	case VHOST_REQ_GET_VRING_BASE: /* stops the ring; the library forgets its descriptors */
+		ring->kicked = ring->called = false;
+		ring->base = answer->payload.state.num & UINT16_MAX;
+		ring->based = true;
+		break;
+	default:
+		break;
+	}
+}
+
+void vhost_said_more(struct vhost_said *said, const struct vhost_message *msg,
+		     const struct vhost_message *answer)
 {
 	int queue = vhost_message_queue(msg);
 
+	if (queue >= 0)
+		said_of_ring(&said->ring[queue], msg, answer, said->features);
 	switch (msg->request) {
 	case VHOST_REQ_SET_FEATURES:
 		said->features = msg->payload.u64;
+		said->chose = true;
+		break;
+	case VHOST_REQ_SET_PROTOCOL_FEATURES:
+		said->protocol_features = msg->payload.u64;
+		said->chose_protocol = true;
 		break;
 	case VHOST_REQ_RESET_OWNER:
 		memset(said, 0, sizeof(*said));
 		break;
 	case VHOST_REQ_SET_MEM_TABLE:
-		said->n_regions = msg->payload.memory.n_regions;
-		for (uint32_t i = 0; i < said->n_regions; i++) {
-			said->region[i].gpa = msg->payload.memory.region[i].gpa;
-			said->region[i].user_addr = msg->payload.memory.region[i].user_addr;
-			said->region[i].bytes = msg->payload.memory.region[i].bytes;
-		}
-		break;
-	case VHOST_REQ_SET_VRING_NUM:
-		said->ring[queue].size = msg->payload.state.num;
-		break;
-	case VHOST_REQ_SET_VRING_ADDR:
-		said->ring[queue].addressed = true;
-		break;
-	case VHOST_REQ_SET_VRING_KICK:
-		said->ring[queue].kicked = true;
-		/* Without protocol features a ring is enabled when it is started. */
-		if (!(said->features & VHOST_F_PROTOCOL_FEATURES))
-			said->ring[queue].enabled = true;
-		break;
-	case VHOST_REQ_SET_VRING_CALL:
-		said->ring[queue].called = true;
-		break;
-	case VHOST_REQ_SET_VRING_ENABLE:
-		said->ring[queue].enabled = msg->payload.state.num;
-		break;
-	case VHOST_REQ_GET_VRING_BASE: /* stops the ring; the library forgets its descriptors */
-		said->ring[queue].kicked = said->ring[queue].called = false;
+		said_memory(said, msg);
 		break;
 	default:
 		break;
+	}
+}
+
+static bool repeat_u64(struct vhost_message *msg, uint32_t request, uint64_t word, bool said)
+{
+	msg->request = request;
+	msg->bytes = sizeof(msg->payload.u64);
+	msg->payload.u64 = word;
+	return said;
+}
+
+static bool repeat_state(struct vhost_message *msg, uint32_t request, uint32_t queue, uint32_t num,
+			 bool said)
+{
+	msg->request = request;
+	msg->bytes = sizeof(msg->payload.state);
+	msg->payload.state.index = queue;
+	msg->payload.state.num = num;
+	return said;
+}
+
+static bool repeat_address(struct vhost_message *msg, uint32_t queue,
+			   const struct vhost_said_ring *ring)
+{
+	msg->request = VHOST_REQ_SET_VRING_ADDR;
+	msg->bytes = sizeof(msg->payload.addr);
+	msg->payload.addr.index = queue;
+	msg->payload.addr.desc = ring->desc;
+	msg->payload.addr.used = ring->used;
+	msg->payload.addr.avail = ring->avail;
+	return ring->addressed;
+}
+
+static bool repeat_memory(struct vhost_message *msg, const struct vhost_said *said)
+{
+	size_t bytes = said->n_regions * sizeof(said->region[0]);
+
+	msg->request = VHOST_REQ_SET_MEM_TABLE;
+	msg->bytes = 8 + (uint32_t)bytes;
+	msg->payload.memory.n_regions = said->n_regions;
+	memcpy(msg->payload.memory.region, said->region, bytes);
+	return said->n_regions;
+}
+
+bool vhost_repeat(const struct vhost_said *said, unsigned int step, struct vhost_message *msg)
+{
+	uint32_t queue = step < 4 ? 0 : (step - 4) / 6;
+	const struct vhost_said_ring *ring = &said->ring[queue];
+
+	memset(msg, 0, sizeof(*msg));
+	msg->flags = VHOST_FLAG_VERSION;
+	switch (step < 4 ? step : 4 + (step - 4) % 6) {
+	case 0:
+		msg->request = VHOST_REQ_SET_OWNER;
+		return true;
+	case 1:
+		return repeat_u64(msg, VHOST_REQ_SET_PROTOCOL_FEATURES, said->protocol_features,
+				  said->chose_protocol);
+	case 2:
+		return repeat_u64(msg, VHOST_REQ_SET_FEATURES, said->features, said->chose);
+	case 3:
+		return repeat_memory(msg, said);
+	case 4:
+		return repeat_state(msg, VHOST_REQ_SET_VRING_NUM, queue, ring->size, ring->size);
+	case 5:
+		return repeat_state(msg, VHOST_REQ_SET_VRING_BASE, queue, ring->base, ring->based);
+	case 6:
+		return repeat_address(msg, queue, ring);
+	case 7:
+		return repeat_u64(msg, VHOST_REQ_SET_VRING_CALL, queue, ring->called);
+	case 8:
+		return repeat_u64(msg, VHOST_REQ_SET_VRING_KICK, queue, ring->kicked);
+	default:
+		return repeat_state(msg, VHOST_REQ_SET_VRING_ENABLE, queue, ring->enabled,
+				    ring->switched);
 	}
 }
 

@@ -104,20 +104,43 @@ struct vhost_fd {
 };
 
 /**
+ * struct vhost_said_ring - what was said of one queue
+ * @size: SET_VRING_NUM; 0: not said
+ * @base: SET_VRING_BASE, or what GET_VRING_BASE answered
+ * @desc: SET_VRING_ADDR, in the frontend's addresses
+ * @used: likewise
+ * @avail: likewise
+ * @based: @base is known
+ * @addressed: the addresses are known
+ * @kicked: a kick descriptor was given
+ * @called: SET_VRING_CALL was said
+ * @enabled: the queue runs
+ * @switched: SET_VRING_ENABLE was said
+ */
+struct vhost_said_ring {
+	uint32_t size, base;
+	uint64_t desc, used, avail;
+	bool based, addressed, kicked, called, enabled, switched;
+};
+
+/**
  * struct vhost_said - what a connection has said so far
  * @features: SET_FEATURES
- * @region: regions in use; only gpa, user_addr and bytes
- * @n_regions: how many
- * @ring: the queues: size; whether address, kick and call descriptor were given; enabled
+ * @protocol_features: SET_PROTOCOL_FEATURES
+ * @chose: SET_FEATURES was said
+ * @chose_protocol: SET_PROTOCOL_FEATURES was said
+ * @n_regions: regions in use
+ * @region: they
+ * @ring: the queues
+ *
+ * Together with the descriptors this is all that it takes to say it again: vhost_repeat().
  */
 struct vhost_said {
-	uint64_t features;
-	struct guest_region region[GUEST_MEMORY_MAX_REGIONS];
-	unsigned int n_regions;
-	struct {
-		uint32_t size;
-		bool addressed, kicked, called, enabled;
-	} ring[VHOST_MAX_QUEUES];
+	uint64_t features, protocol_features;
+	bool chose, chose_protocol;
+	uint32_t n_regions;
+	struct vhost_msg_region region[GUEST_MEMORY_MAX_REGIONS];
+	struct vhost_said_ring ring[VHOST_MAX_QUEUES];
 };
 
 /** enum vhost_verdict - what becomes of a message */
@@ -151,8 +174,29 @@ enum vhost_verdict vhost_judge(const struct vhost_message *msg, const struct vho
 /** vhost_answer() - the 8 bytes that answer a message of VHOST_ANSWER */
 uint64_t vhost_answer(const struct vhost_message *msg);
 
-/** vhost_said_more() - a message that passed was carried out */
-void vhost_said_more(struct vhost_said *said, const struct vhost_message *msg);
+/**
+ * vhost_said_more() - a message that passed was carried out
+ * @said: what was said before; changed
+ * @msg: message
+ * @answer: the library's
+ */
+void vhost_said_more(struct vhost_said *said, const struct vhost_message *msg,
+		     const struct vhost_message *answer);
+
+/** vhost_said_no_memory() - a SET_MEM_TABLE has failed: there is no memory now */
+void vhost_said_no_memory(struct vhost_said *said);
+
+#define VHOST_REPEAT_STEPS (4 + 6 * VHOST_MAX_QUEUES)
+
+/**
+ * vhost_repeat() - the messages that say to another library what was said
+ * @said: what was said
+ * @step: from 0 to VHOST_REPEAT_STEPS - 1, in this order
+ * @msg: out
+ *
+ * Return: false: nothing was said that belongs to this step.
+ */
+bool vhost_repeat(const struct vhost_said *said, unsigned int step, struct vhost_message *msg);
 
 /** vhost_ring_is_ready() - a queue is complete and enabled, so the library knows where it lies */
 bool vhost_ring_is_ready(const struct vhost_said *said, unsigned int queue);

@@ -15,7 +15,7 @@ from vhost_user import TIMEOUT_S, Frontend
 MAGIC = 0x344C4B4F
 NOT_GIVEN = 0xffffffff  # as mode, uid, gid
 HELLO, CHANNEL_INFO, ATTACH, DETACH, PING, RELEASE = 1, 2, 3, 4, 5, 6
-WAKE, CHANNEL_ADDED, CHANNEL_REMOVED, CHANNEL_FAILED = 1, 2, 3, 4
+WAKE, CHANNEL_ADDED, CHANNEL_REMOVED, CHANNEL_FAILED, GREET = 1, 2, 3, 4, 5
 BELL_WORDS = 16
 REQUEST_ROOM = 320 << 10  # more than the largest request
 
@@ -50,6 +50,8 @@ class Driver:
         self.failures: list[tuple[int, int, int]] = []
         self.changes: list[tuple[int, int]] = []
         self.rung: set[int] = set()
+        self.on_greet = None
+        self.timeout_s = TIMEOUT_S
         self.post_all()
 
     # Control queue
@@ -65,7 +67,7 @@ class Driver:
             chain.append((self._reply, room, True))
         ring = self.frontend.rings[0]
         ring.add(chain)
-        _, length = ring.wait(other_fd=self.frontend.sock.fileno())
+        _, length = ring.wait(self.timeout_s, self.frontend.sock.fileno())
         return self.memory.read(self._reply, length)
 
     def header(self, kind: int, size: int, magic: int = MAGIC, reserved: int = 0) -> bytes:
@@ -135,7 +137,7 @@ class Driver:
 
     def take_events(self) -> int:
         """Take events and bells, post the events' buffers again; return how many there were."""
-        n = 0
+        n, greet = 0, False
         for ring in self.frontend.rings[1:]:
             while (used := ring.poll()):
                 index = struct.unpack("<Q", self.memory.read(ring.desc + 16 * used[0], 8))[0]
@@ -144,8 +146,11 @@ class Driver:
                     self.failures.append((channel, status, arg))
                 elif kind in (CHANNEL_ADDED, CHANNEL_REMOVED):
                     self.changes.append((kind, channel))
+                greet |= kind == GREET
                 ring.add([(index, 16, True)], kick=True)
                 n += 1
+        if greet and self.on_greet:
+            self.on_greet()
         for word in range(BELL_WORDS):
             at = self.bell + 2048 + 8 * word
             if self.memory.word(at).value:
@@ -153,14 +158,14 @@ class Driver:
                 self.rung |= {bit * 16 + word for bit in range(64) if bits >> bit & 1}
         return n
 
-    def wait_event(self, timeout: float = TIMEOUT_S) -> None:
+    def wait_event(self, timeout: float | None = None) -> None:
         """Wait for an event or a bell."""
         rings = {ring.call_fd: ring for ring in self.frontend.rings[1:]}
         poller = select.poll()
         for call_fd in rings:
             poller.register(call_fd, select.POLLIN)
         while not self.take_events() and not self.rung:
-            ready = poller.poll(timeout * 1000)
+            ready = poller.poll((self.timeout_s if timeout is None else timeout) * 1000)
             if not ready:
                 raise TimeoutError(f"no event came ({[r.state() for r in rings.values()]})")
             for call_fd, _ in ready:
@@ -323,7 +328,7 @@ class Channel:
             self.driver.rung.clear()
             self.driver.wait_event()
 
-    def sleep_read(self, timeout: float = TIMEOUT_S, room: bool = False,
+    def sleep_read(self, timeout: float | None = None, room: bool = False,
                    phase: int | None = None) -> None:
         """Wait for bytes, for the peer's writer to open or close, or (if asked) for room.
 

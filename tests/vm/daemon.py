@@ -52,6 +52,7 @@ class Daemon:
             config = _without_comments(config.read_text(encoding="utf-8"))
         self._args, self._env, self._prefix = list(args), env, list(prefix)
         self._stderr = stderr
+        self._pass_fds: tuple[int, ...] = ()
         self._process: Process | None = None
         self.config = config
         if "control" not in config:
@@ -72,12 +73,21 @@ class Daemon:
 
     def start(self) -> None:
         """Start it and wait until it answers on its control socket."""
+        self.spawn()
+        self.wait_ready()
+
+    def spawn(self) -> None:
+        """Start it."""
         with open(self.log_path, "ab") as log:
             self._process = Process(self._prefix + [paths.BUILD / "okl4fsd", "--config",
                                                     self.config_path, *self._args],
                                     stdin=subprocess.DEVNULL, stdout=log,
                                     stderr=log if self._stderr is None else self._stderr,
-                                    env=self._env, cwd=self.scratch)
+                                    env=self._env, cwd=self.scratch,
+                                    pass_fds=self._pass_fds)
+
+    def wait_ready(self) -> None:
+        """Wait until it answers on its control socket."""
         deadline = Deadline(self.timeout)
         poller = select.poll()
         poller.register(self._process.pidfd, select.POLLIN)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .process import Deadline
 
-PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT = 17, 0x4206, 0x4207
+PTRACE_DETACH, PTRACE_SYSCALL, PTRACE_SEIZE, PTRACE_INTERRUPT = 17, 24, 0x4206, 0x4207
 VHOST_THREAD = ("vhost-events", "dpdk-vhost-evt")  # DPDK's names for it, by version
 WALL = 0x40000000  # waitpid(2): any child, and any thread that is traced
 
@@ -46,6 +46,11 @@ class StoppedThread:
         while os.waitpid(self.tid, WALL | os.WNOHANG)[0] == 0:
             deadline.check(f"the end of thread {self.tid}")
             poller.poll(20)
+
+    def next_call(self) -> bool:
+        """Let it run to the beginning or the end of its next system call; False: it has ended."""
+        _ptrace(PTRACE_SYSCALL, self.tid)
+        return os.WIFSTOPPED(os.waitpid(self.tid, WALL)[1])
 
     def __exit__(self, *_unused) -> None:
         try:

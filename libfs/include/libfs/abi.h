@@ -354,6 +354,7 @@ enum okl4fs_event_type {
 	OKL4FS_EVENT_CHANNEL_ADDED = 2, /* a channel is offered from now on */
 	OKL4FS_EVENT_CHANNEL_REMOVED = 3, /* a channel is no longer offered */
 	OKL4FS_EVENT_CHANNEL_FAILED = 4, /* its memory is no longer used; status says why */
+	OKL4FS_EVENT_GREET = 5, /* the host is another process, with the same rings: say HELLO */
 };
 
 /**

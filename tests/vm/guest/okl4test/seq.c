@@ -5,7 +5,7 @@
  * A writer sends records 0, 1, 2, ... of random lengths; a reader takes them back and compares
  * each with what it must be. A byte that is lost, doubled or out of order breaks the framing or the
  * number of the next record, which is reported. `progress` lines let a test interfere at a known
- * place in the stream. What an earlier run left in the echo is skipped: the stream begins with a
+ * place in the stream, and say for how long at most no byte came since the last one. What an earlier run left in the echo is skipped: the stream begins with a
  * mark of this run.
  */
 #include <errno.h>
@@ -39,6 +39,8 @@ struct record {
  * @max: longest payload
  * @seed: of lengths and payloads
  * @progress: print a line after each that many records; 0: never
+ * @heard_ns: when bytes came last; 0: never
+ * @gap_ns: the longest time without any since the last progress line
  * @mark: what the stream begins with
  * @ahead: bytes read, of which those from @from to @to are not used yet
  */
@@ -48,6 +50,7 @@ struct seq {
 	size_t max;
 	uint64_t seed;
 	uint64_t progress;
+	uint64_t heard_ns, gap_ns;
 	char mark[MARK_BYTES];
 	char ahead[MAX_RECORD];
 	size_t from, to;
@@ -75,12 +78,17 @@ static void *seq_write(void *arg)
 /* refill() - read more when everything is used; Return: false at an end-of-file */
 static bool refill(struct seq *seq)
 {
+	uint64_t now;
 	ssize_t n;
 
 	if (seq->from < seq->to)
 		return true;
 	n = read(seq->target.rx, seq->ahead, sizeof(seq->ahead));
 	expect(n >= 0, "read: %m");
+	now = now_ns();
+	if (seq->heard_ns && now - seq->heard_ns > seq->gap_ns)
+		seq->gap_ns = now - seq->heard_ns;
+	seq->heard_ns = now;
 	seq->from = 0;
 	seq->to = (size_t)n;
 	return n > 0;
@@ -143,8 +151,11 @@ static void seq_read(struct seq *seq)
 		expect(pattern_check(buf, seq->seed + i, 0, want) == want,
 		       "record %llu: wrong payload", (unsigned long long)i);
 		bytes += sizeof(head) + want;
-		if (seq->progress && (i + 1) % seq->progress == 0)
-			printf("progress %llu.\n", (unsigned long long)i + 1);
+		if (seq->progress && (i + 1) % seq->progress == 0) {
+			printf("progress %llu. gap %llu us\n", (unsigned long long)i + 1,
+			       (unsigned long long)seq->gap_ns / 1000);
+			seq->gap_ns = 0;
+		}
 	}
 	printf("records %llu bytes %llu\n", (unsigned long long)seq->records,
 	       (unsigned long long)bytes);
