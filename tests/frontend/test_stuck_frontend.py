@@ -51,7 +51,7 @@ class StuckFrontend(unittest.TestCase):
                 frontend.sock.sendall(question)
                 if n == 10:
                     self.assert_echo("vm2")
-        self.assertIn("guest vm1: the frontend does not read its answers", self.daemon.log())
+        self.daemon.wait_log("guest vm1: the frontend does not read its answers")
         self.assert_echo("vm1")
 
     def test_removal(self):
