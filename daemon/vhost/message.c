@@ -140,6 +140,21 @@ static uint64_t payload_bytes(const struct vhost_message *msg, enum payload_kind
 	}
 }
 
+/* The library maps each file from its beginning to the end of the region. */
+static const char *judge_mapped(const struct vhost_message *msg)
+{
+	uint64_t left = VHOST_MAX_MAPPED_BYTES;
+
+	for (uint32_t i = 0; i < msg->payload.memory.n_regions; i++) {
+		const struct vhost_msg_region r = msg->payload.memory.region[i];
+
+		if (!okl4_range_ok(r.mmap_offset, r.bytes, left))
+			return "the regions take more than 4 TiB of address space";
+		left -= r.mmap_offset + r.bytes;
+	}
+	return NULL;
+}
+
 static const char *judge_memory(const struct vhost_message *msg, const struct vhost_fd *fds,
 				unsigned int n_fds)
 {
@@ -161,7 +176,7 @@ static const char *judge_memory(const struct vhost_message *msg, const struct vh
 	for (uint32_t i = 0; i < n && !wrong; i++)
 		wrong = region_file_check(&fds[i].file, msg->payload.memory.region[i].mmap_offset,
 					  region[i].bytes);
-	return wrong;
+	return wrong ? wrong : judge_mapped(msg);
 }
 
 static const char *judge_notifier(const struct vhost_message *msg, const struct vhost_fd *fds,
@@ -177,6 +192,29 @@ static const char *judge_notifier(const struct vhost_message *msg, const struct 
 		return msg->request == VHOST_REQ_SET_VRING_KICK ? "polling a queue is not offered" :
 								  NULL;
 	return fds[0].is_eventfd ? NULL : "its descriptor is not an eventfd";
+}
+
+static const char *judge_features(const struct vhost_message *msg, const struct vhost_said *said)
+{
+	if (msg->payload.u64 & ~VHOST_FEATURES)
+		return "a feature is not offered";
+	for (unsigned int i = 0; i < VHOST_MAX_QUEUES; i++) {
+		if (vhost_ring_is_ready(said, i) && msg->payload.u64 != said->features)
+			return "features do not change while a queue runs";
+	}
+	return NULL;
+}
+
+static const char *judge_size(const struct vhost_message *msg, const struct vhost_said *said)
+{
+	uint64_t entries = msg->payload.state.num;
+
+	if (!okl4_is_pow2(entries) || entries > 32768)
+		return "the size is not a power of two of at most 32768";
+	for (unsigned int i = 0; i < VHOST_MAX_QUEUES; i++)
+		entries += i == msg->payload.state.index ? 0 : said->ring[i].size;
+	return entries <= VHOST_MAX_ENTRIES ? NULL :
+					      "the queues have more than 65536 entries in all";
 }
 
 /* DPDK takes a part whose end lies outside; the device would find that too, but not the message. */
@@ -215,16 +253,14 @@ static const char *judge_content(const struct vhost_message *msg, const struct v
 {
 	switch (msg->request) {
 	case VHOST_REQ_SET_FEATURES:
-		return msg->payload.u64 & ~VHOST_FEATURES ? "a feature is not offered" : NULL;
+		return judge_features(msg, said);
 	case VHOST_REQ_SET_PROTOCOL_FEATURES:
 		return msg->payload.u64 & ~VHOST_PROTOCOL_FEATURES ? "a feature is not offered" :
 								     NULL;
 	case VHOST_REQ_SET_MEM_TABLE:
 		return judge_memory(msg, fds, n_fds);
 	case VHOST_REQ_SET_VRING_NUM:
-		return okl4_is_pow2(msg->payload.state.num) && msg->payload.state.num <= 32768 ?
-			       NULL :
-			       "the size is not a power of two of at most 32768";
+		return judge_size(msg, said);
 	case VHOST_REQ_SET_VRING_BASE:
 		return msg->payload.state.num <= UINT16_MAX ? NULL : "the index has over 16 bits";
 	case VHOST_REQ_SET_VRING_ADDR:
