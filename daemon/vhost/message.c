@@ -8,7 +8,7 @@
 enum payload_kind { PAYLOAD_NONE, PAYLOAD_U64, PAYLOAD_STATE, PAYLOAD_ADDR, PAYLOAD_MEMORY };
 
 /* What has to have been said of a queue before */
-enum { NEEDS_MEMORY = 1, NEEDS_SIZE = 2, NEEDS_ADDRESS = 4 };
+enum { NEEDS_SIZE = 1, NEEDS_ADDRESS = 2 };
 
 /* A line of the list; one that has only a name is refused */
 struct request_rule {
@@ -26,11 +26,11 @@ struct request_rule {
 		#word, VHOST_PASS, PAYLOAD_##payload, VHOST_FDS_##fds, VHOST_SCOPE_##scope, \
 		queue, needs                                                                \
 	}
-#define ANSWER(word)         [VHOST_REQ_##word] = { #word, VHOST_ANSWER }
-#define REFUSE(number, word) [number] = { word, VHOST_REFUSE }
+#define ANSWER(word)         [VHOST_REQ_##word] = { .name = #word, .verdict = VHOST_ANSWER }
+#define REFUSE(number, word) [number] = { .name = word, .verdict = VHOST_REFUSE }
 
 static const struct request_rule request_rules[] = {
-	[0] = { "unknown", VHOST_REFUSE },
+	REFUSE(0, "unknown"),
 	ANSWER(GET_FEATURES),
 	ANSWER(GET_PROTOCOL_FEATURES),
 	ANSWER(GET_QUEUE_NUM),
@@ -41,7 +41,7 @@ static const struct request_rule request_rules[] = {
 	PASS(SET_MEM_TABLE, MEMORY, MEMORY, MEMORY, false, 0),
 	PASS(SET_VRING_NUM, STATE, NONE, RING, true, 0),
 	PASS(SET_VRING_BASE, STATE, NONE, RING, true, 0),
-	PASS(SET_VRING_ADDR, ADDR, NONE, RING, true, NEEDS_MEMORY | NEEDS_SIZE),
+	PASS(SET_VRING_ADDR, ADDR, NONE, RING, true, NEEDS_SIZE),
 	PASS(SET_VRING_KICK, U64, EVENT, NOTIFIER, true, NEEDS_ADDRESS),
 	PASS(SET_VRING_CALL, U64, EVENT, NOTIFIER, true, 0),
 	PASS(SET_VRING_ERR, U64, EVENT, NOTHING, true, 0),
@@ -239,8 +239,6 @@ static const char *judge_address(const struct vhost_message *msg, const struct v
 
 static const char *judge_needs(unsigned int needs, const struct vhost_said *said, uint64_t queue)
 {
-	if (needs & NEEDS_MEMORY && !said->n_regions)
-		return "a part of the ring is not in guest memory";
 	if (needs & NEEDS_SIZE && !said->ring[queue].size)
 		return "the size of the queue has not been set: SET_VRING_NUM comes first";
 	if (needs & NEEDS_ADDRESS && !said->ring[queue].addressed)

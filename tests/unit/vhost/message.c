@@ -8,7 +8,7 @@
 
 #include "vhost/message_rig.h"
 
-/* --- Headers ----------------------------------------------------------------------------------- */
+/* --- Headers ---------------------------------------------------------------------------------- */
 
 Test(daemon_message, header)
 {
@@ -43,7 +43,7 @@ Test(daemon_message, header)
 	}
 }
 
-/* --- Requests ---------------------------------------------------------------------------------- */
+/* --- Requests --------------------------------------------------------------------------------- */
 
 #define REFUSED(number, name)                                                              \
 	{                                                                                  \
@@ -163,7 +163,7 @@ Test(daemon_message, queue_of_a_notifier)
 	cr_expect_eq(vhost_message_queue(&msg), 16);
 }
 
-/* --- What was said ----------------------------------------------------------------------------- */
+/* --- What was said ---------------------------------------------------------------------------- */
 
 /* "features 140000000, 2 regions; 0: 16 address kick call on" */
 static const char *tell(const struct vhost_said *said, char *out, size_t bytes)
