@@ -57,12 +57,16 @@ void accept_rest_deinit(struct accept_rest *rest)
 	rest->timer = NULL;
 }
 
-void accept_rest_begin(struct accept_rest *rest, int error)
+static void rest_for(struct accept_rest *rest, unsigned int ms)
 {
-	unsigned int ms = accept_backoff_failed(&rest->backoff, error);
 	struct timeval delay = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000L };
 
 	event_add(rest->timer, &delay);
+}
+
+void accept_rest_begin(struct accept_rest *rest, int error)
+{
+	rest_for(rest, accept_backoff_failed(&rest->backoff, error));
 }
 
 bool accept_rest_is_on(const struct accept_rest *rest)
@@ -94,7 +98,7 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
 	struct listener *l = arg;
 	bool accepted = false;
 
-	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+	for (int i = 0; i < ACCEPTS_PER_TURN && !accept_rest_is_on(&l->rest); i++) {
 		int client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (client >= 0) {
@@ -134,6 +138,12 @@ int listener_start(struct listener *l, struct loop *loop, const struct log_about
 		fd_close(fd);
 	listener_stop(l);
 	return -ENOMEM;
+}
+
+void listener_rest(struct listener *l, unsigned int ms)
+{
+	event_del(l->event);
+	rest_for(&l->rest, ms);
 }
 
 void listener_stop(struct listener *l)

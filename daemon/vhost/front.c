@@ -13,15 +13,24 @@
 #include <unistd.h>
 
 #include "loop/listener.h"
+#include "util/clock.h"
 #include "util/fd.h"
 #include "util/log.h"
 #include "util/log_limit.h"
+#include "util/pace.h"
 #include "util/socket_file.h"
 #include "util/stranger.h"
 
 #define CONNECT_RETRY_MS  500L
 #define WHOLE_MESSAGE_S   2 /* so long may a message take from its first byte to its last */
 #define MESSAGES_PER_WAKE 16
+
+/* A frontend is read no faster than this; all connections of a guest count together. QEMU sends some 200
+ * messages to set up 17 queues. A message costs 1, and 1 for each descriptor. */
+#define MESSAGES_PER_S     1000
+#define MESSAGES_AT_ONCE   2000
+#define COST_OF_CONNECTION 16
+#define COST_OF_REFUSAL    1
 
 static const struct timeval retry_later = { .tv_usec = CONNECT_RETRY_MS * 1000 };
 static const struct timeval whole_message = { .tv_sec = WHOLE_MESSAGE_S };
@@ -41,6 +50,9 @@ struct vhost_front {
 	int why_not; /* (connect) the errno that was logged last */
 	int fd; /* of the frontend, or -1 */
 	struct event *readable, *late;
+	struct event *rest; /* while it is pending, nothing is read */
+	struct pace pace;
+	bool no_fds_told; /* that descriptors have run out */
 	struct loop_task leave; /* the connection is to end */
 	struct vhost_library *library;
 	bool open, busy; /* the library has taken the connection; it carries out @msg */
@@ -50,8 +62,6 @@ struct vhost_front {
 	unsigned int n_bytes; /* of it that have come */
 	int fds[VHOST_MAX_FDS]; /* that have come with it */
 	unsigned int n_fds;
-	uint64_t page_bytes[GUEST_MEMORY_MAX_REGIONS]; /* of these */
-	bool too_many_fds;
 	int start_fd; /* argument of start_on_worker() */
 	int start_r; /* its result */
 };
@@ -63,7 +73,6 @@ static void give_fds(struct vhost_front *f)
 	for (unsigned int i = 0; i < f->n_fds; i++)
 		stranger_give(f->fds[i]);
 	f->n_fds = 0;
-	f->too_many_fds = false;
 }
 
 /*
@@ -104,7 +113,6 @@ static void look_at_fds(struct vhost_front *f, struct vhost_fd facts[VHOST_MAX_F
 			facts[i].is_eventfd = is_eventfd(f->fds[i]) && make_nonblocking(f->fds[i]);
 		} else if (kind == VHOST_FDS_MEMORY) {
 			facts[i].file = region_file_look(f->fds[i]);
-			f->page_bytes[i] = facts[i].file.page_bytes;
 		}
 	}
 }
@@ -132,6 +140,17 @@ static void begin_message(struct vhost_front *f)
 	memset(&f->msg, 0, sizeof(f->msg));
 }
 
+static void free_events(struct vhost_front *f)
+{
+	struct event **events[] = { &f->readable, &f->late, &f->rest };
+
+	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
+		if (*events[i])
+			event_free(*events[i]);
+		*events[i] = NULL;
+	}
+}
+
 static void leave(void *arg)
 {
 	struct vhost_front *f = arg;
@@ -139,8 +158,7 @@ static void leave(void *arg)
 	if (f->fd < 0)
 		return;
 	loop_cancel(f->worker, &f->leave);
-	event_free(f->readable);
-	event_free(f->late);
+	free_events(f);
 	shutdown(f->fd, SHUT_RDWR);
 	f->fd = stranger_give(f->fd);
 	give_fds(f);
@@ -167,6 +185,48 @@ void vhost_front_drop(struct vhost_front *f)
 static bool is_leaving(const struct vhost_front *f)
 {
 	return f->fd < 0 || f->leave.queued;
+}
+
+/* --- Its pace ------------------------------------------------------------------------------------ */
+
+/* Return: for how many milliseconds to rest, with a line when that begins; 0: not at all */
+static unsigned int spend(struct vhost_front *f, unsigned int tokens)
+{
+	bool first;
+	unsigned int ms = pace_spend(&f->pace, tokens, clock_us(), &first);
+
+	if (first)
+		log_limited(&f->limit, LOG_LEVEL_WARNING, &f->about,
+			    "the frontend sends too many messages, or connects too often; it is "
+			    "served no faster than %d messages per second",
+			    MESSAGES_PER_S);
+	return ms;
+}
+
+static bool is_resting(const struct vhost_front *f)
+{
+	return event_pending(f->rest, EV_TIMEOUT, NULL);
+}
+
+static void rest_from_reading(struct vhost_front *f, unsigned int ms)
+{
+	struct timeval delay = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000L };
+
+	if (!ms)
+		return;
+	event_del(f->readable);
+	event_add(f->rest, &delay);
+}
+
+static void read_on(struct vhost_front *f)
+{
+	if (f->open && !f->busy && !is_leaving(f) && !is_resting(f))
+		event_add(f->readable, NULL);
+}
+
+static void on_rested(evutil_socket_t fd, short what, void *arg)
+{
+	read_on(arg);
 }
 
 /* --- Messages ------------------------------------------------------------------------------------ */
@@ -268,8 +328,9 @@ static void handle(struct vhost_front *f)
 	const char *why;
 	uint64_t word;
 
+	rest_from_reading(f, spend(f, 1 + f->n_fds));
 	look_at_fds(f, facts);
-	verdict = vhost_judge(&f->msg, facts, f->n_fds + f->too_many_fds, &f->said, &why);
+	verdict = vhost_judge(&f->msg, facts, f->n_fds, &f->said, &why);
 	if (verdict == VHOST_PASS && f->msg.request == VHOST_REQ_SET_MEM_TABLE) {
 		why = try_mappings(f);
 		verdict = why ? VHOST_HOSTILE : verdict;
@@ -307,7 +368,7 @@ static void on_answered(void *owner, const struct vhost_message *answer)
 		if (failed)
 			f->said.n_regions = 0;
 		else
-			wrong = vhost_library_memory(f->library, f->page_bytes, &f->memory);
+			wrong = vhost_library_memory(f->library, &f->memory);
 	}
 	if (wrong) {
 		refuse(f, VHOST_HOSTILE, wrong);
@@ -322,20 +383,36 @@ static void on_answered(void *owner, const struct vhost_message *answer)
 	else
 		acknowledge(f, failed);
 	begin_message(f);
-	if (!is_leaving(f))
-		event_add(f->readable, NULL);
+	read_on(f);
 }
 
-static void keep_fds(struct vhost_front *f, const int *fds, size_t n)
+/* Return: NULL, or what is wrong with them */
+static const char *keep_fds(struct vhost_front *f, const int *fds, size_t n)
 {
+	bool too_many = n > VHOST_MAX_FDS - f->n_fds;
+
 	for (size_t i = 0; i < n; i++) {
-		if (f->n_fds < VHOST_MAX_FDS) {
+		if (f->n_fds < VHOST_MAX_FDS)
 			f->fds[f->n_fds++] = fds[i];
-		} else {
-			f->too_many_fds = true;
+		else
 			stranger_give(fds[i]);
-		}
 	}
+	if (!too_many)
+		return NULL;
+	spend(f, (unsigned int)n);
+	return "more descriptors come with it than with any message";
+}
+
+/* The kernel has let go of descriptors for which this process had no room. */
+static void on_no_fds(struct vhost_front *f)
+{
+	if (!f->no_fds_told)
+		log_about(LOG_LEVEL_ERR, &f->about,
+			  "vhost-user message %s (%u) could not be read: this process has no "
+			  "descriptors left (raise LimitNOFILE=); the frontend is dropped",
+			  vhost_request_name(f->msg.request), f->msg.request);
+	f->no_fds_told = true;
+	vhost_front_drop(f);
 }
 
 static void on_end(struct vhost_front *f)
@@ -348,15 +425,13 @@ static void on_end(struct vhost_front *f)
 	vhost_front_drop(f);
 }
 
-/* Return: whether more of the message, or the next one, may be read at once */
-static bool read_some(struct vhost_front *f)
+/* Return: whether something has come */
+static bool receive(struct vhost_front *f, unsigned int bytes)
 {
-	unsigned int want = f->n_bytes < VHOST_HEADER_BYTES ? VHOST_HEADER_BYTES :
-							      VHOST_HEADER_BYTES + f->msg.bytes;
-	struct iovec iov = { (uint8_t *)&f->msg + f->n_bytes, want - f->n_bytes };
+	struct iovec iov = { (uint8_t *)&f->msg + f->n_bytes, bytes - f->n_bytes };
 	struct msghdr head = { .msg_iov = &iov, .msg_iovlen = 1 };
 	int fds[STRANGER_MAX_FDS];
-	const char *why;
+	const char *wrong;
 	size_t n_fds = 0;
 	ssize_t n;
 
@@ -367,11 +442,29 @@ static bool read_some(struct vhost_front *f)
 		on_end(f);
 		return false;
 	}
-	keep_fds(f, fds, n_fds);
 	if (!f->n_bytes)
 		event_add(f->late, &whole_message);
 	f->n_bytes += (unsigned int)n;
-	if (f->n_bytes < VHOST_HEADER_BYTES)
+	wrong = keep_fds(f, fds, n_fds);
+	if (head.msg_flags & MSG_CTRUNC)
+		on_no_fds(f);
+	else if (wrong)
+		refuse(f, VHOST_HOSTILE, wrong);
+	else if (n_fds)
+		f->no_fds_told = false;
+	return true;
+}
+
+/* Return: whether more of the message, or the next one, may be read at once */
+static bool read_some(struct vhost_front *f)
+{
+	unsigned int want = f->n_bytes < VHOST_HEADER_BYTES ? VHOST_HEADER_BYTES :
+							      VHOST_HEADER_BYTES + f->msg.bytes;
+	const char *why;
+
+	if (!receive(f, want))
+		return false;
+	if (is_leaving(f) || f->n_bytes < VHOST_HEADER_BYTES)
 		return true;
 	if (f->n_bytes == VHOST_HEADER_BYTES && vhost_judge_header(&f->msg, &why) != VHOST_PASS) {
 		refuse(f, VHOST_HOSTILE, why);
@@ -388,7 +481,8 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct vhost_front *f = arg;
 
-	for (unsigned int i = 0; i < 2 * MESSAGES_PER_WAKE && read_some(f) && !is_leaving(f); i++)
+	for (unsigned int i = 0;
+	     i < 2 * MESSAGES_PER_WAKE && read_some(f) && !is_leaving(f) && !is_resting(f); i++)
 		;
 }
 
@@ -414,11 +508,11 @@ static void on_opened(void *owner, int r)
 		return;
 	f->open = !r;
 	if (!r) {
-		event_add(f->readable, NULL);
+		read_on(f);
 		return;
 	}
-	log_about(LOG_LEVEL_ERR, &f->about, "DPDK takes no connection: %s; the frontend is dropped",
-		  strerror(-r));
+	log_limited(&f->limit, LOG_LEVEL_ERR, &f->about,
+		    "DPDK takes no connection: %s; the frontend is dropped", strerror(-r));
 	vhost_front_drop(f);
 }
 
@@ -447,35 +541,66 @@ static const struct vhost_library_ops library_ops = {
 	.memory_lost = on_memory_lost,
 };
 
-static void take_frontend(void *arg, int fd)
+/* Return: 0 or -errno */
+static int begin_connection(struct vhost_front *f, int fd)
 {
-	struct vhost_front *f = arg;
+	struct event_base *base = loop_base(f->worker);
 
-	if (f->fd >= 0) {
-		log_limited(&f->limit, LOG_LEVEL_WARNING, &f->about,
-			    "a second frontend is turned away");
+	f->readable = event_new(base, fd, EV_READ | EV_PERSIST, on_readable, f);
+	f->late = evtimer_new(base, on_late, f);
+	f->rest = evtimer_new(base, on_rested, f);
+	if (!f->readable || !f->late || !f->rest)
+		return -ENOMEM;
+	return vhost_library_open(&f->library, f->worker, &library_ops, f);
+}
+
+/* One that has left while it waited to be accepted may be followed by many of that kind. */
+static bool has_left(int fd)
+{
+	char byte;
+
+	return !recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+}
+
+/* Return: for how many milliseconds no other one is to be taken */
+static unsigned int take_frontend(struct vhost_front *f, int fd)
+{
+	unsigned int ms;
+
+	if (f->fd >= 0 || has_left(fd)) {
+		if (f->fd >= 0)
+			log_limited(&f->limit, LOG_LEVEL_WARNING, &f->about,
+				    "a second frontend is turned away");
+		else if (f->retry)
+			event_add(f->retry, &retry_later);
 		shutdown(fd, SHUT_RDWR);
 		stranger_give(fd);
-		return;
+		return spend(f, COST_OF_REFUSAL);
 	}
-	f->readable = event_new(loop_base(f->worker), fd, EV_READ | EV_PERSIST, on_readable, f);
-	f->late = evtimer_new(loop_base(f->worker), on_late, f);
-	if (!f->readable || !f->late ||
-	    vhost_library_open(&f->library, f->worker, &library_ops, f)) {
+	ms = spend(f, COST_OF_CONNECTION);
+	if (begin_connection(f, fd)) {
 		log_limited(&f->limit, LOG_LEVEL_ERR, &f->about,
 			    "out of memory or descriptors; a frontend is turned away");
-		if (f->readable)
-			event_free(f->readable);
-		if (f->late)
-			event_free(f->late);
+		free_events(f);
 		stranger_give(fd);
 		if (f->retry)
 			event_add(f->retry, &retry_later);
-		return;
+		return ms;
 	}
 	f->fd = fd;
 	begin_message(f);
+	rest_from_reading(f, ms);
 	f->ops->connected(f->device);
+	return ms;
+}
+
+static void on_frontend(void *arg, int fd)
+{
+	struct vhost_front *f = arg;
+	unsigned int ms = take_frontend(f, fd);
+
+	if (ms)
+		listener_rest(&f->listener, ms);
 }
 
 static void try_connect(evutil_socket_t unused, short what, void *arg)
@@ -503,7 +628,7 @@ static void start_on_worker(void *arg)
 	if (f->cfg->socket_mode == SOCKET_LISTEN) {
 		listener_stop(&f->listener);
 		f->start_r = listener_start(&f->listener, f->worker, &f->about, "vhost-user",
-					    f->start_fd, take_frontend, f);
+					    f->start_fd, on_frontend, f);
 		return;
 	}
 	f->retry = evtimer_new(loop_base(f->worker), try_connect, f);
@@ -546,6 +671,7 @@ int vhost_front_new(struct vhost_front **out, const struct guest_config *cfg, st
 	f->device = device;
 	f->fd = -1;
 	f->leave = (struct loop_task){ .fn = leave, .arg = f };
+	f->pace = (struct pace){ .per_s = MESSAGES_PER_S, .burst = MESSAGES_AT_ONCE };
 	f->name = strdup(cfg->name);
 	f->about.guest = f->name;
 	/* The device's calls need *out from the first connection on. */
