@@ -36,10 +36,15 @@ void accept_rest_deinit(struct accept_rest *rest)
 	rest->timer = NULL;
 }
 
+static void rest_for(struct accept_rest *rest, unsigned int ms)
+{
+	struct timeval delay = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000L };
+
+	event_add(rest->timer, &delay);
+}
+
 void accept_rest_begin(struct accept_rest *rest, int error)
 {
-	struct timeval delay;
-
 	if (!rest->delay_ms)
 		log_limited(&rest->limit, LOG_LEVEL_WARNING, &rest->about,
 			    "%s: connections cannot be accepted: %s; trying again", rest->name,
@@ -47,9 +52,7 @@ void accept_rest_begin(struct accept_rest *rest, int error)
 	rest->delay_ms = rest->delay_ms ? 2 * rest->delay_ms : REST_MS;
 	if (rest->delay_ms > MAX_REST_MS)
 		rest->delay_ms = MAX_REST_MS;
-	delay = (struct timeval){ .tv_sec = rest->delay_ms / 1000,
-				  .tv_usec = rest->delay_ms % 1000 * 1000L };
-	event_add(rest->timer, &delay);
+	rest_for(rest, rest->delay_ms);
 }
 
 void accept_rest_over(struct accept_rest *rest)
@@ -90,7 +93,7 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
 	struct listener *l = arg;
 	bool accepted = false;
 
-	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+	for (int i = 0; i < ACCEPTS_PER_TURN && !accept_rest_is_on(&l->rest); i++) {
 		int client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (client >= 0) {
@@ -130,6 +133,12 @@ int listener_start(struct listener *l, struct loop *loop, const struct log_about
 		fd_close(fd);
 	listener_stop(l);
 	return -ENOMEM;
+}
+
+void listener_rest(struct listener *l, unsigned int ms)
+{
+	event_del(l->event);
+	rest_for(&l->rest, ms);
 }
 
 void listener_stop(struct listener *l)

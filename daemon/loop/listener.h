@@ -67,7 +67,7 @@ bool accept_rest_is_on(const struct accept_rest *rest);
  * struct listener - a listening socket; all zero, or after listener_stop(): none
  * @fd: the socket
  * @event: a client connects; NULL: there is no socket
- * @rest: used while descriptors have run out
+ * @rest: used while descriptors have run out, and by listener_rest()
  * @come: called for each connection; @fd is non-blocking and close-on-exec, and belongs to @come
  * @arg: its argument
  */
@@ -93,6 +93,9 @@ struct listener {
  */
 int listener_start(struct listener *l, struct loop *loop, const struct log_about *about,
 		   const char *name, int fd, void (*come)(void *arg, int fd), void *arg);
+
+/** listener_rest() - from @come: accept no other connection for @ms milliseconds */
+void listener_rest(struct listener *l, unsigned int ms);
 
 /** listener_stop() - close the socket */
 void listener_stop(struct listener *l);

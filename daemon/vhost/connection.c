@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "util/clock.h"
 #include "util/stranger.h"
 #include "vhost/fds.h"
 
@@ -17,17 +18,24 @@
 _Static_assert(4 * SEND_BUFFER_BYTES <= RECORD_ANSWER_BYTES,
 	       "an answer that was not read yet is not overwritten");
 
+/* A frontend is read no faster than this; all connections of a guest count together. QEMU sends some 200
+ * messages to set up 17 queues. */
+#define MESSAGES_PER_S   1000
+#define MESSAGES_AT_ONCE 2000
+
 static const struct timeval whole_message = { .tv_sec = WHOLE_MESSAGE_S };
 
 /* --- The end of a connection --------------------------------------------------------------------- */
 
 static void free_events(struct vhost_connection *c)
 {
-	if (c->readable)
-		event_free(c->readable);
-	if (c->late)
-		event_free(c->late);
-	c->readable = c->late = NULL;
+	struct event **events[] = { &c->readable, &c->late, &c->rest };
+
+	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
+		if (*events[i])
+			event_free(*events[i]);
+		*events[i] = NULL;
+	}
 }
 
 void vhost_connection_end(struct vhost_connection *c, bool keep)
@@ -76,6 +84,49 @@ void vhost_connection_drop(struct vhost_connection *c)
 static bool is_leaving(const struct vhost_connection *c)
 {
 	return c->fd < 0 || c->leave.queued;
+}
+
+/* --- Its pace ------------------------------------------------------------------------------------ */
+
+unsigned int vhost_connection_spend(struct vhost_connection *c, unsigned int tokens)
+{
+	bool first;
+	unsigned int ms = pace_spend(&c->pace, tokens, clock_us(), &first);
+
+	if (first)
+		log_limited(&c->limit, LOG_LEVEL_WARNING, &c->about,
+			    "the frontend sends too many messages, or connects too often; it is "
+			    "served no faster than %d messages per second",
+			    MESSAGES_PER_S);
+	return ms;
+}
+
+static bool is_resting(const struct vhost_connection *c)
+{
+	return event_pending(c->rest, EV_TIMEOUT, NULL);
+}
+
+static void rest_from_reading(struct vhost_connection *c, unsigned int ms)
+{
+	struct timeval delay = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000L };
+
+	if (!ms)
+		return;
+	event_del(c->readable);
+	event_add(c->rest, &delay);
+}
+
+/* The event tells of what is in the socket when it is added. */
+static void read_on(struct vhost_connection *c)
+{
+	event_del(c->readable);
+	if (c->open && !c->busy && !is_leaving(c) && !is_resting(c))
+		event_add(c->readable, NULL);
+}
+
+static void on_rested(evutil_socket_t fd, short what, void *arg)
+{
+	read_on(arg);
 }
 
 /* --- Messages ------------------------------------------------------------------------------------ */
@@ -184,12 +235,13 @@ static enum vhost_verdict judge(struct vhost_connection *c, const char **why)
 	struct vhost_fd facts[VHOST_MAX_FDS];
 	enum vhost_verdict verdict;
 
+	*why = "more descriptors come with it than with any message";
+	if (c->in.too_many_fds)
+		return VHOST_HOSTILE;
 	vhost_fds_look(&c->in.msg, c->in.fds, c->in.n_fds, facts);
-	verdict = vhost_judge(&c->in.msg, facts, c->in.n_fds + c->in.too_many_fds, &c->said, why);
+	verdict = vhost_judge(&c->in.msg, facts, c->in.n_fds, &c->said, why);
 	if (verdict != VHOST_PASS || c->in.msg.request != VHOST_REQ_SET_MEM_TABLE)
 		return verdict;
-	for (unsigned int i = 0; i < c->in.n_fds; i++)
-		c->page_bytes[i] = facts[i].file.page_bytes;
 	*why = vhost_fds_map(&c->in.msg, c->in.fds, c->in.n_fds);
 	return *why ? VHOST_HOSTILE : VHOST_PASS;
 }
@@ -200,6 +252,7 @@ static void handle(struct vhost_connection *c)
 	const char *why;
 	uint64_t word;
 
+	rest_from_reading(c, vhost_connection_spend(c, 1 + c->in.n_fds_came));
 	verdict = judge(c, &why);
 	switch (verdict) {
 	case VHOST_PASS:
@@ -224,7 +277,7 @@ static const char *take_note(struct vhost_connection *c, const struct vhost_mess
 	if (c->in.msg.request != VHOST_REQ_SET_MEM_TABLE)
 		return NULL;
 	if (!failed)
-		return vhost_library_memory(c->library, c->page_bytes, &c->memory);
+		return vhost_library_memory(c->library, &c->memory);
 	vhost_said_no_memory(&c->said);
 	return NULL;
 }
@@ -242,8 +295,7 @@ static void answer_message(struct vhost_connection *c, const struct vhost_messag
 	for (unsigned int i = 0; i < c->in.n_fds; i++)
 		close(c->in.fds[i]); /* an eventfd or a file of the kernel's own: it does not block */
 	c->in.n_fds = 0;
-	if (!is_leaving(c))
-		event_add(c->readable, NULL);
+	read_on(c);
 }
 
 static void repeat(struct vhost_connection *c);
@@ -278,6 +330,21 @@ static void on_answered(void *owner, const struct vhost_message *answer)
 	answer_message(c, answer, failed);
 }
 
+/* The message would stay in the socket, but its sender waits for an answer. */
+static void on_no_fds(struct vhost_connection *c)
+{
+	const struct vhost_message *msg = &c->in.msg;
+
+	if (!c->no_fds_told)
+		log_about(LOG_LEVEL_ERR, &c->about,
+			  "vhost-user message %s (%u) could not be read: this process has no "
+			  "descriptors left (raise LimitNOFILE=); the frontend is dropped",
+			  vhost_request_name(msg->request), msg->request);
+	c->no_fds_told = true;
+	inbox_give_fds(&c->in);
+	vhost_connection_drop(c);
+}
+
 static void on_end(struct vhost_connection *c)
 {
 	const struct vhost_message *msg = &c->in.msg;
@@ -299,14 +366,19 @@ static bool read_message(struct vhost_connection *c)
 	switch (inbox_look(&c->in, c->fd, &why)) {
 	case INBOX_WHOLE:
 		event_del(c->late);
+		if (c->in.n_fds)
+			c->no_fds_told = false;
 		handle(c);
-		return !c->busy && !is_leaving(c);
+		return !c->busy && !is_leaving(c) && !is_resting(c);
 	case INBOX_PART:
 		if (!event_pending(c->late, EV_TIMEOUT, NULL))
 			event_add(c->late, &whole_message);
 		return false;
 	case INBOX_BAD:
 		refuse(c, VHOST_HOSTILE, why);
+		return false;
+	case INBOX_NO_FDS:
+		on_no_fds(c);
 		return false;
 	case INBOX_END:
 		on_end(c);
@@ -324,9 +396,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		if (!read_message(c))
 			return;
 	}
-	/* It tells of what is in the socket when it is added. */
-	event_del(c->readable);
-	event_add(c->readable, NULL);
+	read_on(c);
 }
 
 static void on_late(evutil_socket_t fd, short what, void *arg)
@@ -363,8 +433,7 @@ static void taken_up(struct vhost_connection *c)
 	c->ops->taken_up(c->device);
 	if (kept_conclude(&c->kept, true))
 		vhost_connection_drop(c);
-	else if (!is_leaving(c))
-		event_add(c->readable, NULL);
+	read_on(c);
 }
 
 /* Says the next of what was said to the former process's library to this one's */
@@ -394,14 +463,14 @@ static void on_opened(void *owner, int r)
 		return;
 	c->open = !r;
 	if (r) {
-		log_about(LOG_LEVEL_ERR, &c->about,
-			  "DPDK takes no connection: %s; the frontend is dropped", strerror(-r));
+		log_limited(&c->limit, LOG_LEVEL_ERR, &c->about,
+			    "DPDK takes no connection: %s; the frontend is dropped", strerror(-r));
 		vhost_connection_drop(c);
 	} else if (c->step) {
 		c->step = 0;
 		repeat(c);
 	} else {
-		event_add(c->readable, NULL);
+		read_on(c);
 	}
 }
 
@@ -434,6 +503,7 @@ void vhost_connection_init(struct vhost_connection *c)
 {
 	c->fd = -1;
 	c->leave = (struct loop_task){ .fn = leave, .arg = c };
+	c->pace = (struct pace){ .per_s = MESSAGES_PER_S, .burst = MESSAGES_AT_ONCE };
 }
 
 bool vhost_connection_inherit(struct vhost_connection *c)
@@ -463,7 +533,9 @@ static int open_library(struct vhost_connection *c, int fd)
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
 	c->readable = event_new(base, fd, EV_READ | EV_PERSIST | EV_ET, on_readable, c);
 	c->late = evtimer_new(base, on_late, c);
-	if (c->readable && c->late && !vhost_library_open(&c->library, c->worker, &library_ops, c))
+	c->rest = evtimer_new(base, on_rested, c);
+	if (c->readable && c->late && c->rest &&
+	    !vhost_library_open(&c->library, c->worker, &library_ops, c))
 		return 0;
 	log_limited(&c->limit, LOG_LEVEL_ERR, &c->about,
 		    "out of memory or descriptors; a frontend is turned away");
@@ -471,7 +543,7 @@ static int open_library(struct vhost_connection *c, int fd)
 	return -ENOMEM;
 }
 
-int vhost_connection_begin(struct vhost_connection *c, int fd)
+int vhost_connection_begin(struct vhost_connection *c, int fd, unsigned int rest_ms)
 {
 	int r = open_library(c, fd);
 
@@ -479,6 +551,7 @@ int vhost_connection_begin(struct vhost_connection *c, int fd)
 		r = kept_begin(&c->kept, c->about.guest, fd);
 		if (!r) {
 			c->fd = fd;
+			rest_from_reading(c, rest_ms);
 			c->ops->connected(c->device);
 			return 0;
 		}

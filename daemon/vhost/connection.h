@@ -16,6 +16,7 @@
 #include "loop/loop.h"
 #include "util/log.h"
 #include "util/log_limit.h"
+#include "util/pace.h"
 #include "vhost/kept.h"
 #include "vhost/library.h"
 #include "vhost/memory.h"
@@ -71,6 +72,9 @@ struct vhost_device_ops {
  * @fd: of the frontend, or -1
  * @readable: on @fd. Edge-triggered, since a message stays in the socket until it was carried out
  * @late: the end of a message does not come
+ * @rest: while it is pending, no message is read
+ * @pace: what the guest's frontends have cost
+ * @no_fds_told: the log says that descriptors have run out
  * @leave: the connection is to end
  * @library: where messages are carried out
  * @open: the library has taken the connection
@@ -80,7 +84,6 @@ struct vhost_device_ops {
  * @said: what was said
  * @kept: what is kept for the next daemon
  * @memory: as it is mapped
- * @page_bytes: of each region's file
  */
 struct vhost_connection {
 	struct loop *worker;
@@ -92,7 +95,9 @@ struct vhost_connection {
 	struct log_limit limit;
 	/* private */
 	int fd;
-	struct event *readable, *late;
+	struct event *readable, *late, *rest;
+	struct pace pace;
+	bool no_fds_told;
 	struct loop_task leave;
 	struct vhost_library *library;
 	bool open, busy;
@@ -101,7 +106,6 @@ struct vhost_connection {
 	struct vhost_said said;
 	struct kept kept;
 	struct guest_memory memory;
-	uint64_t page_bytes[GUEST_MEMORY_MAX_REGIONS];
 };
 
 /** vhost_connection_init() - no connection; the public members are set; any thread */
@@ -120,9 +124,24 @@ void vhost_connection_take_up(struct vhost_connection *c);
 /** vhost_connection_is_there() - there is one; worker */
 bool vhost_connection_is_there(const struct vhost_connection *c);
 
-/** vhost_connection_begin() - a frontend has come, over @fd, which is the connection's; worker;
- * Return: 0; or -errno, with a log line: it is turned away */
-int vhost_connection_begin(struct vhost_connection *c, int fd);
+/**
+ * vhost_connection_spend() - a frontend of the guest has cost something (util/pace.h)
+ * @c: connection, or the place for one
+ * @tokens: 1 for a message, and 1 for each descriptor
+ *
+ * Worker. Return: for how many milliseconds nothing is to be taken; 0: not at all.
+ */
+unsigned int vhost_connection_spend(struct vhost_connection *c, unsigned int tokens);
+
+/**
+ * vhost_connection_begin() - a frontend has come
+ * @c: place for it
+ * @fd: the connection's from here on
+ * @rest_ms: for how long no message is read
+ *
+ * Worker. Return: 0; or -errno, with a log line: it is turned away.
+ */
+int vhost_connection_begin(struct vhost_connection *c, int fd, unsigned int rest_ms);
 
 /** vhost_connection_drop() - end it soon; disconnected() and ended() follow; worker */
 void vhost_connection_drop(struct vhost_connection *c);

@@ -12,6 +12,10 @@
 #include "util/stranger.h"
 #include "vhost/connector.h"
 
+/* What a connection costs the guest's frontends (connection.h), in messages */
+#define COST_OF_CONNECTION 16
+#define COST_OF_REFUSAL    1
+
 /* All but @file is the worker's. */
 struct vhost_front {
 	const struct guest_config *cfg;
@@ -34,18 +38,38 @@ static void on_ended(void *owner)
 	vhost_connector_try_later(&f->connector);
 }
 
+/* One that has left while it waited to be accepted may be followed by many of that kind. */
+static bool has_left(int fd)
+{
+	char byte;
+
+	return !recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+}
+
+static void turn_away(struct vhost_front *f, int fd)
+{
+	if (vhost_connection_is_there(&f->connection))
+		log_limited(&f->connection.limit, LOG_LEVEL_WARNING, &f->connection.about,
+			    "a second frontend is turned away");
+	else
+		on_ended(f);
+	shutdown(fd, SHUT_RDWR);
+	stranger_give(fd);
+}
+
 static void take_frontend(void *arg, int fd)
 {
 	struct vhost_front *f = arg;
+	bool turned_away = vhost_connection_is_there(&f->connection) || has_left(fd);
+	unsigned int ms = vhost_connection_spend(&f->connection, turned_away ? COST_OF_REFUSAL :
+									       COST_OF_CONNECTION);
 
-	if (vhost_connection_is_there(&f->connection)) {
-		log_limited(&f->connection.limit, LOG_LEVEL_WARNING, &f->connection.about,
-			    "a second frontend is turned away");
-		shutdown(fd, SHUT_RDWR);
-		stranger_give(fd);
-	} else if (vhost_connection_begin(&f->connection, fd)) {
+	if (turned_away)
+		turn_away(f, fd);
+	else if (vhost_connection_begin(&f->connection, fd, ms))
 		on_ended(f);
-	}
+	if (ms && f->listener.event)
+		listener_rest(&f->listener, ms);
 }
 
 static void start_on_worker(void *arg)

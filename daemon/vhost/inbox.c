@@ -24,6 +24,7 @@ static bool peek(struct inbox *in, int fd, unsigned int want, bool *end)
 
 static void keep_fds(struct inbox *in, const int *fds, size_t n)
 {
+	in->n_fds_came += (unsigned int)n;
 	for (size_t i = 0; i < n; i++) {
 		if (in->n_fds < VHOST_MAX_FDS) {
 			in->fds[in->n_fds++] = fds[i];
@@ -59,6 +60,7 @@ static ssize_t peek_more(struct inbox *in, int fd, unsigned int want)
 
 	if (n <= (ssize_t)iov[0].iov_len) {
 		keep_fds(in, fds, n_fds);
+		in->no_room |= n > 0 && head.msg_flags & MSG_CTRUNC;
 		return n;
 	}
 	for (size_t i = 0; i < n_fds; i++)
@@ -66,19 +68,21 @@ static ssize_t peek_more(struct inbox *in, int fd, unsigned int want)
 	return n - 1;
 }
 
-static bool peek_with_fds(struct inbox *in, int fd, unsigned int want)
+static enum inbox_look peek_with_fds(struct inbox *in, int fd, unsigned int want)
 {
 	in->n_bytes = 0;
 	if (!set_peek_offset(fd, 0))
-		return false;
+		return INBOX_END;
 	while (in->n_bytes < want) {
 		ssize_t n = peek_more(in, fd, want);
 
 		if (n <= 0)
-			return false;
+			return INBOX_END;
 		in->n_bytes += (unsigned int)n;
 	}
-	return set_peek_offset(fd, want);
+	if (!set_peek_offset(fd, want))
+		return INBOX_END;
+	return in->no_room ? INBOX_NO_FDS : INBOX_WHOLE;
 }
 
 enum inbox_look inbox_look(struct inbox *in, int fd, const char **why)
@@ -96,7 +100,7 @@ enum inbox_look inbox_look(struct inbox *in, int fd, const char **why)
 	want += in->msg.bytes;
 	if (!peek(in, fd, want, &end))
 		return end ? INBOX_END : INBOX_PART;
-	return peek_with_fds(in, fd, want) ? INBOX_WHOLE : INBOX_END;
+	return peek_with_fds(in, fd, want);
 }
 
 void inbox_give_fds(struct inbox *in)

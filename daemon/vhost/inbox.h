@@ -18,14 +18,16 @@
  * @n_bytes: how much has come
  * @fds: what came with it
  * @n_fds: how many
+ * @n_fds_came: how many came in all
  * @too_many_fds: more than any message has came, and were closed
+ * @no_room: for some there was no room in this process
  */
 struct inbox {
 	struct vhost_message msg;
 	unsigned int n_bytes;
 	int fds[VHOST_MAX_FDS];
-	unsigned int n_fds;
-	bool too_many_fds;
+	unsigned int n_fds, n_fds_came;
+	bool too_many_fds, no_room;
 };
 
 /** enum inbox_look - what is in the socket */
@@ -34,6 +36,7 @@ enum inbox_look {
 	INBOX_PART, /* a message whose end has not come */
 	INBOX_WHOLE,
 	INBOX_BAD, /* a header that no message has */
+	INBOX_NO_FDS, /* a message whose descriptors find no room in this process */
 	INBOX_END, /* the frontend has left; @n_bytes is not 0: within a message */
 };
 

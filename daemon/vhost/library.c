@@ -26,6 +26,7 @@
 #include "util/clock.h"
 #include "util/fd.h"
 #include "util/log.h"
+#include "vhost/region_file.h"
 #include "vhost/sigbus.h"
 
 #define MAX_VIDS 1024 /* RTE_MAX_VHOST_DEVICE */
@@ -214,10 +215,17 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		not_opened(l, -ECONNREFUSED);
 }
 
+/* The library looks for connections without a rest when it cannot accept one (EMFILE), so there has to be
+ * room for its descriptor, too. */
 static int connect_to_library(struct vhost_library *l)
 {
+	int spare = fcntl(l->lost_fd, F_DUPFD_CLOEXEC, 0);
+
+	if (spare < 0)
+		return -errno;
 	l->asked_ms = clock_ms();
 	l->fd = fd_connect_unix(connect_path, false);
+	fd_close(spare);
 	if (l->fd < 0)
 		return l->fd;
 	l->event = event_new(loop_base(l->loop), l->fd, EV_READ | EV_PERSIST, on_readable, l);
@@ -429,8 +437,7 @@ void vhost_library_drop_memory(struct vhost_library *l)
 	l->memory.n_regions = 0;
 }
 
-const char *vhost_library_memory(struct vhost_library *l, const uint64_t *page_bytes,
-				 struct guest_memory *memory)
+const char *vhost_library_memory(struct vhost_library *l, struct guest_memory *memory)
 {
 	_cleanup_free_ struct rte_vhost_memory *table = NULL;
 	struct guest_memory *m = &l->memory;
@@ -449,7 +456,8 @@ const char *vhost_library_memory(struct vhost_library *l, const uint64_t *page_b
 			.hva = (uint8_t *)(uintptr_t)t->host_user_addr,
 			.map = t->mmap_addr,
 			.map_bytes = t->mmap_size,
-			.page_bytes = page_bytes[i],
+			/* Not of the file that came last: an equal table leaves the mappings as they are. */
+			.page_bytes = region_file_look(t->fd).page_bytes,
 		};
 	}
 	wrong = guest_memory_check(m->region, table->nregions);

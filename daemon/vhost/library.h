@@ -92,13 +92,11 @@ void vhost_library_drop_memory(struct vhost_library *library);
 /**
  * vhost_library_memory() - what SET_MEM_TABLE has mapped, and watch it
  * @library: connection
- * @page_bytes: of each region's file
  * @memory: out
  *
  * Return: NULL, or what is wrong; static memory.
  */
-const char *vhost_library_memory(struct vhost_library *library, const uint64_t *page_bytes,
-				 struct guest_memory *memory);
+const char *vhost_library_memory(struct vhost_library *library, struct guest_memory *memory);
 
 /** vhost_library_ring() - where a queue lies; not ready if the library does not know all of it */
 struct vhost_ring vhost_library_ring(struct vhost_library *library, unsigned int queue);

@@ -8,7 +8,7 @@
 enum payload_kind { PAYLOAD_NONE, PAYLOAD_U64, PAYLOAD_STATE, PAYLOAD_ADDR, PAYLOAD_MEMORY };
 
 /* What has to have been said of a queue before */
-enum { NEEDS_MEMORY = 1, NEEDS_SIZE = 2, NEEDS_ADDRESS = 4 };
+enum { NEEDS_SIZE = 1, NEEDS_ADDRESS = 2 };
 
 /* A line of the list; one that has only a name is refused */
 struct request_rule {
@@ -26,11 +26,11 @@ struct request_rule {
 		#word, VHOST_PASS, PAYLOAD_##payload, VHOST_FDS_##fds, VHOST_SCOPE_##scope, \
 		queue, needs                                                                \
 	}
-#define ANSWER(word)         [VHOST_REQ_##word] = { #word, VHOST_ANSWER }
-#define REFUSE(number, word) [number] = { word, VHOST_REFUSE }
+#define ANSWER(word)         [VHOST_REQ_##word] = { .name = #word, .verdict = VHOST_ANSWER }
+#define REFUSE(number, word) [number] = { .name = word, .verdict = VHOST_REFUSE }
 
 static const struct request_rule request_rules[] = {
-	[0] = { "unknown", VHOST_REFUSE },
+	REFUSE(0, "unknown"),
 	ANSWER(GET_FEATURES),
 	ANSWER(GET_PROTOCOL_FEATURES),
 	ANSWER(GET_QUEUE_NUM),
@@ -41,7 +41,7 @@ static const struct request_rule request_rules[] = {
 	PASS(SET_MEM_TABLE, MEMORY, MEMORY, MEMORY, false, 0),
 	PASS(SET_VRING_NUM, STATE, NONE, RING, true, 0),
 	PASS(SET_VRING_BASE, STATE, NONE, RING, true, 0),
-	PASS(SET_VRING_ADDR, ADDR, NONE, RING, true, NEEDS_MEMORY | NEEDS_SIZE),
+	PASS(SET_VRING_ADDR, ADDR, NONE, RING, true, NEEDS_SIZE),
 	PASS(SET_VRING_KICK, U64, EVENT, NOTIFIER, true, NEEDS_ADDRESS),
 	PASS(SET_VRING_CALL, U64, EVENT, NOTIFIER, true, 0),
 	PASS(SET_VRING_ERR, U64, EVENT, NOTHING, true, 0),
@@ -140,6 +140,21 @@ static uint64_t payload_bytes(const struct vhost_message *msg, enum payload_kind
 	}
 }
 
+/* The library maps each file from its beginning to the end of the region. */
+static const char *judge_mapped(const struct vhost_message *msg)
+{
+	uint64_t left = VHOST_MAX_MAPPED_BYTES;
+
+	for (uint32_t i = 0; i < msg->payload.memory.n_regions; i++) {
+		const struct vhost_msg_region r = msg->payload.memory.region[i];
+
+		if (!okl4_range_ok(r.mmap_offset, r.bytes, left))
+			return "the regions take more than 4 TiB of address space";
+		left -= r.mmap_offset + r.bytes;
+	}
+	return NULL;
+}
+
 static const char *judge_memory(const struct vhost_message *msg, const struct vhost_fd *fds,
 				unsigned int n_fds)
 {
@@ -161,7 +176,7 @@ static const char *judge_memory(const struct vhost_message *msg, const struct vh
 	for (uint32_t i = 0; i < n && !wrong; i++)
 		wrong = region_file_check(&fds[i].file, msg->payload.memory.region[i].mmap_offset,
 					  region[i].bytes);
-	return wrong;
+	return wrong ? wrong : judge_mapped(msg);
 }
 
 static const char *judge_notifier(const struct vhost_message *msg, const struct vhost_fd *fds,
@@ -177,6 +192,29 @@ static const char *judge_notifier(const struct vhost_message *msg, const struct 
 		return msg->request == VHOST_REQ_SET_VRING_KICK ? "polling a queue is not offered" :
 								  NULL;
 	return fds[0].is_eventfd ? NULL : "its descriptor is not an eventfd";
+}
+
+static const char *judge_features(const struct vhost_message *msg, const struct vhost_said *said)
+{
+	if (msg->payload.u64 & ~VHOST_FEATURES)
+		return "a feature is not offered";
+	for (unsigned int i = 0; i < VHOST_MAX_QUEUES; i++) {
+		if (vhost_ring_is_ready(said, i) && msg->payload.u64 != said->features)
+			return "features do not change while a queue runs";
+	}
+	return NULL;
+}
+
+static const char *judge_size(const struct vhost_message *msg, const struct vhost_said *said)
+{
+	uint64_t entries = msg->payload.state.num;
+
+	if (!okl4_is_pow2(entries) || entries > 32768)
+		return "the size is not a power of two of at most 32768";
+	for (unsigned int i = 0; i < VHOST_MAX_QUEUES; i++)
+		entries += i == msg->payload.state.index ? 0 : said->ring[i].size;
+	return entries <= VHOST_MAX_ENTRIES ? NULL :
+					      "the queues have more than 65536 entries in all";
 }
 
 /* DPDK takes a part whose end lies outside; the device would find that too, but not the message. */
@@ -201,8 +239,6 @@ static const char *judge_address(const struct vhost_message *msg, const struct v
 
 static const char *judge_needs(unsigned int needs, const struct vhost_said *said, uint64_t queue)
 {
-	if (needs & NEEDS_MEMORY && !said->n_regions)
-		return "a part of the ring is not in guest memory";
 	if (needs & NEEDS_SIZE && !said->ring[queue].size)
 		return "the size of the queue has not been set: SET_VRING_NUM comes first";
 	if (needs & NEEDS_ADDRESS && !said->ring[queue].addressed)
@@ -215,16 +251,14 @@ static const char *judge_content(const struct vhost_message *msg, const struct v
 {
 	switch (msg->request) {
 	case VHOST_REQ_SET_FEATURES:
-		return msg->payload.u64 & ~VHOST_FEATURES ? "a feature is not offered" : NULL;
+		return judge_features(msg, said);
 	case VHOST_REQ_SET_PROTOCOL_FEATURES:
 		return msg->payload.u64 & ~VHOST_PROTOCOL_FEATURES ? "a feature is not offered" :
 								     NULL;
 	case VHOST_REQ_SET_MEM_TABLE:
 		return judge_memory(msg, fds, n_fds);
 	case VHOST_REQ_SET_VRING_NUM:
-		return okl4_is_pow2(msg->payload.state.num) && msg->payload.state.num <= 32768 ?
-			       NULL :
-			       "the size is not a power of two of at most 32768";
+		return judge_size(msg, said);
 	case VHOST_REQ_SET_VRING_BASE:
 		return msg->payload.state.num <= UINT16_MAX ? NULL : "the index has over 16 bits";
 	case VHOST_REQ_SET_VRING_ADDR:

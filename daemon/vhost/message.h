@@ -24,6 +24,11 @@
 #define VHOST_REPLY_BYTES   20 /* every reply that is ours or DPDK's: header and 8 bytes */
 #define VHOST_MAX_FDS       GUEST_MEMORY_MAX_REGIONS
 
+/* What all frontends of a process share: its address space (128 TiB on x86), and the library's heap, of
+ * which an entry of a queue takes about 40 bytes. */
+#define VHOST_MAX_MAPPED_BYTES (4ULL << 40)
+#define VHOST_MAX_ENTRIES      65536
+
 /** enum vhost_request - the messages that are let through */
 enum vhost_request {
 	VHOST_REQ_GET_FEATURES = 1,

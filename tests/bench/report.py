@@ -20,6 +20,8 @@ JOINED = (
     ("64 B round trip, p50", "round_trip_64_p50_us", "us"),
     ("64 B round trip, p99", "round_trip_64_p99_us", "us"),
 )
+ISOLATION = (("set-up, ms", "set_up_ms"), ("64 B p50, us", "round_trip_p50_us"),
+             ("64 B p99, us", "round_trip_p99_us"), ("stream, MiB/s", "rate_mib_s"))
 
 
 def show_joined(median: dict, ratio: dict) -> None:
@@ -40,6 +42,16 @@ def show_channels(median: dict, ratio: dict) -> None:
               f"{median['asleep'][number]:16.1f}{ratio['asleep'][number]:7.2f}x")
 
 
+def show_isolation(median: dict, ratio: dict) -> None:
+    """Print what a guest notices of another guest's frontend."""
+    print("\nA guest while another guest's frontend attacks; in brackets, how many times as much as "
+          "before\n")
+    print(f"{'':18}" + "".join(f"{label:>20}" for label, _ in ISOLATION))
+    for attack, figures in median["during"].items():
+        print(f"{attack:18}" + "".join(
+            f"{figures[key]:12.1f} ({ratio[attack][key]:5.2f})" for _, key in ISOLATION))
+
+
 def show(result: dict) -> None:
     """Print the guest's figures (ring_native prints its own) and the machine they come from."""
     if "guest" in result:
@@ -56,6 +68,8 @@ def show(result: dict) -> None:
         show_joined(**{key: result["joined"][key] for key in ("median", "ratio")})
     if "channels" in result:
         show_channels(**{key: result["channels"][key] for key in ("median", "ratio")})
+    if "isolation" in result:
+        show_isolation(**{key: result["isolation"][key] for key in ("median", "ratio")})
     machine = result["machine"]
     print(f"\n{machine['cpus']} CPUs: {machine['cpu']}; Linux {machine['kernel']}; "
           f"QEMU {machine['qemu']} ({machine['accelerator']}, {machine['guest_cpus']} CPUs); "

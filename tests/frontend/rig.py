@@ -3,6 +3,7 @@
 import os
 import random
 import re
+import resource
 import select
 import unittest
 from contextlib import contextmanager
@@ -130,6 +131,14 @@ class FrontendTest(unittest.TestCase):
     def n_fds(self) -> int:
         """Descriptors that the daemon has open now."""
         return sum(1 for fd in Path(f"/proc/{self.daemon.pid}/fd").iterdir())
+
+    def leave_descriptors(self, n: int) -> None:
+        """Until the test ends, the daemon can open so many descriptors more."""
+        used = {int(fd.name) for fd in Path(f"/proc/{self.daemon.pid}/fd").iterdir()}
+        free = sorted(set(range(len(used) + n + 1)) - used)
+        before = resource.prlimit(self.daemon.pid, resource.RLIMIT_NOFILE)
+        self.addCleanup(resource.prlimit, self.daemon.pid, resource.RLIMIT_NOFILE, before)
+        resource.prlimit(self.daemon.pid, resource.RLIMIT_NOFILE, (free[n], before[1]))
 
     def seed(self) -> random.Random:
         """Randomness that can be had again: its seed is printed, and taken from $OKL4FS_SEED."""
