@@ -60,7 +60,7 @@ static LIST_HEAD(, vhost_library) connections = LIST_HEAD_INITIALIZER(connection
 static struct vhost_library *connecting; /* the next new_connection() is of this one */
 
 static _Atomic(struct vhost_library *) by_vid[MAX_VIDS];
-static char listen_path[PATH_MAX + 2], connect_path[64];
+static char listen_path[PATH_MAX + 2], connect_path[PATH_MAX + 2];
 
 /* Virtual: pages of it that are not used cost nothing. A frontend that asks for 17 queues of 32768
  * entries takes 20 MiB of it. */
@@ -585,18 +585,30 @@ static int wake_thread(const char *folder)
 	return 0;
 }
 
+static void remove_socket(void)
+{
+	unlink(listen_path);
+	*strrchr(listen_path, '/') = 0;
+	rmdir(listen_path);
+}
+
 /* The socket is reached through a descriptor of its file, so file and folder are removed at once, and
- * nothing is left behind by a daemon that is killed. */
-static int hide_socket(const char *folder)
+ * nothing is left behind by a daemon that is killed. Where /proc does not show this process, as in
+ * another process namespace, they stay until the end. */
+static int hide_socket(void)
 {
 	int fd = open(listen_path, O_PATH | O_CLOEXEC);
 
 	if (fd < 0)
 		return -errno;
 	snprintf(connect_path, sizeof(connect_path), "/proc/self/fd/%d", fd);
-	unlink(listen_path);
-	rmdir(folder);
-	return 0;
+	if (!access(connect_path, F_OK)) {
+		remove_socket();
+		return 0;
+	}
+	close(fd);
+	snprintf(connect_path, sizeof(connect_path), "%s", listen_path);
+	return atexit(remove_socket) ? -ENOMEM : 0;
 }
 
 int vhost_library_init(const char *parent)
@@ -619,7 +631,7 @@ int vhost_library_init(const char *parent)
 		if (!r)
 			r = wake_thread(folder);
 		if (!r)
-			r = hide_socket(folder);
+			r = hide_socket();
 		if (r)
 			log_err("DPDK's vhost library does not listen at %s: %s", listen_path,
 				strerror(-r));
