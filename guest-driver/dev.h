@@ -98,6 +98,7 @@ struct okl4_slot {
  *	once or under @mutex
  * @fresh: the queues are set up, and no request was made over them yet; under @mutex
  * @greeted: the host has answered HELLO once, under @mutex
+ * @lost: the log says that the host is away; under @mutex
  * @same_rings: another host has taken up our rings, so no reset is needed; under @mutex
  * @greeting: such a host has said so, with GREET
  * @n_failures: set-ups that failed in a row, under @mutex
@@ -143,6 +144,7 @@ struct okl4_dev {
 	bool stopped;
 	bool fresh;
 	bool greeted;
+	bool lost;
 	bool same_rings;
 	atomic_t greeting;
 	unsigned int n_failures;

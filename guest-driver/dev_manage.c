@@ -24,6 +24,9 @@
 /* How long the first HELLO after a reset waits; it doubles up to request_ms */
 #define FIRST_HELLO_MS 500
 
+/* How many hosts in a row may end between HELLO and the last ATTACH before the device is reset */
+#define MAX_MEETINGS 8
+
 /* Another host has our rings. @dev->mutex held */
 static void meet_host(struct okl4_dev *dev)
 {
@@ -36,7 +39,8 @@ static void lost_host(struct okl4_dev *dev, int why)
 {
 	unsigned int delay_ms = 0;
 
-	if (why == -ESTALE && dev->up) {
+	/* It is greeted at once, but not over and over */
+	if (why == -ESTALE && dev->n_failures < MAX_MEETINGS) {
 		meet_host(dev);
 		okl4_dev_poke(dev);
 		return;
@@ -50,9 +54,12 @@ static void lost_host(struct okl4_dev *dev, int why)
 							 "does not answer properly",
 				     dev->carrier->fragile ? "waiting for it" : "setting up again");
 	WRITE_ONCE(dev->up, false);
+	dev->lost = true;
 	/* A time limit was a pause already; what fails at once must not be tried all the time */
 	if (why != -ETIMEDOUT)
 		delay_ms = FIRST_HELLO_MS * min(dev->n_failures, 8U);
+	if (atomic_read(&dev->greeting))
+		delay_ms = 0;
 	mod_delayed_work(okl4_workqueue, &dev->manage, msecs_to_jiffies(delay_ms));
 }
 
@@ -189,6 +196,8 @@ static int greet(struct okl4_dev *dev)
 	if (dev->greeted && dev->n_failures < 8)
 		limit_ms = min_t(unsigned int, limit_ms, FIRST_HELLO_MS << dev->n_failures);
 	r = okl4_ctl_hello(dev, limit_ms, &max_channels);
+	if (r == -ESTALE)
+		r = -EPROTO; /* only other requests can come too early */
 	if (r > 0)
 		dev_err_ratelimited(&dev->vdev->dev, "the host refuses us: %s\n",
 				    okl4_status_text(r));
@@ -251,8 +260,9 @@ static int bring_up(struct okl4_dev *dev)
 	}
 	trace_okl4fs_up(dev_name(&dev->vdev->dev), dev->n_failures);
 	okl4_count(&dev->set_ups, 1);
-	if (dev->n_failures)
+	if (dev->lost)
 		dev_info_ratelimited(&dev->vdev->dev, "the host is there\n");
+	dev->lost = false;
 	dev->n_failures = 0;
 	return 0;
 }

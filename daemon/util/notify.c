@@ -35,6 +35,11 @@ void notify(const char *fmt, ...)
 	sd_notify(0, state);
 }
 
+void notify_wait(unsigned int ms)
+{
+	sd_notify_barrier(0, ms * 1000ULL);
+}
+
 uint64_t notify_watchdog_us(void)
 {
 	uint64_t us;
@@ -111,6 +116,10 @@ bool notify_wanted(void)
 }
 
 void notify(const char *fmt, ...)
+{
+}
+
+void notify_wait(unsigned int ms)
 {
 }
 

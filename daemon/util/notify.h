@@ -16,6 +16,9 @@ bool notify_wanted(void);
 /** notify() - tell the service manager lines of VARIABLE=value; any thread */
 __attribute__((format(printf, 1, 2))) void notify(const char *fmt, ...);
 
+/** notify_wait() - until the service manager has read what it was told, but at most @ms; any thread */
+void notify_wait(unsigned int ms);
+
 /** notify_reloading() - a reload begins; notify("READY=1") when it is over */
 void notify_reloading(void);
 

@@ -204,7 +204,7 @@ void store_sweep(void)
 			shutdown(i->fd, SHUT_RDWR);
 		}
 		store_remove("%s", i->name);
-		stranger_give(take_out(i));
+		stranger_give_stored(take_out(i));
 	}
 	sweep_shared();
 }

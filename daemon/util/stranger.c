@@ -19,16 +19,21 @@
 #include <unistd.h>
 
 #include "util/log.h"
+#include "util/notify.h"
 #include "util/stranger.h"
 #include "util/stranger_mark.h"
 
-#define CLOSERS_MAX 8
-#define QUEUE_MAX   4096
-#define QUEUE_READ  2048 /* as many may wait when a message is taken */
+#define CLOSERS_MAX    8
+#define QUEUE_MAX      4096
+#define QUEUE_READ     2048 /* as many may wait when a message is taken */
+#define STORED_WAIT_MS 10000 /* for the service manager, which closes its own */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* protects what follows */
 static pthread_cond_t more = PTHREAD_COND_INITIALIZER;
-static int queue[QUEUE_MAX];
+static struct {
+	int fd;
+	bool stored;
+} queue[QUEUE_MAX];
 static unsigned int head, n_queued, n_closers, n_idle;
 static bool told; /* the full queue was logged */
 
@@ -66,6 +71,7 @@ static void *close_main(void *arg)
 	pthread_mutex_lock(&lock);
 	/* One idle thread stays. */
 	while (n_queued || !n_idle) {
+		bool stored;
 		int fd;
 
 		if (!n_queued) {
@@ -74,11 +80,14 @@ static void *close_main(void *arg)
 			n_idle--;
 			continue;
 		}
-		fd = queue[head];
+		fd = queue[head].fd;
+		stored = queue[head].stored;
 		head = (head + 1) % QUEUE_MAX;
 		n_queued--;
 		need_closer(); /* this one may not come back */
 		pthread_mutex_unlock(&lock);
+		if (stored)
+			notify_wait(STORED_WAIT_MS);
 		close_without_linger(fd);
 		pthread_mutex_lock(&lock);
 	}
@@ -87,7 +96,7 @@ static void *close_main(void *arg)
 	return arg;
 }
 
-int stranger_give(int fd)
+static int give(int fd, bool stored)
 {
 	bool tell = false;
 
@@ -96,7 +105,10 @@ int stranger_give(int fd)
 	stranger_unmark(fd);
 	pthread_mutex_lock(&lock);
 	if (n_queued < QUEUE_MAX) {
-		queue[(head + n_queued++) % QUEUE_MAX] = fd;
+		unsigned int at = (head + n_queued++) % QUEUE_MAX;
+
+		queue[at].fd = fd;
+		queue[at].stored = stored;
 		need_closer();
 		pthread_cond_signal(&more);
 	} else {
@@ -110,6 +122,16 @@ int stranger_give(int fd)
 			"connect to its sockets",
 			QUEUE_MAX);
 	return -1;
+}
+
+int stranger_give(int fd)
+{
+	return give(fd, false);
+}
+
+int stranger_give_stored(int fd)
+{
+	return give(fd, notify_wanted());
 }
 
 static bool may_take_message(void)

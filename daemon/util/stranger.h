@@ -50,4 +50,13 @@ int stranger_close(int fd);
 /** stranger_give() - let another thread close @fd, or -1; any thread, does not wait; Return: -1 */
 int stranger_give(int fd);
 
+/**
+ * stranger_give_stored() - as stranger_give(), for a connection that the service manager was told to
+ * close, too (store_remove()): not before it has
+ *
+ * So the last close(2), which closes what still lies in the socket and may sleep, is not that of the
+ * service manager.
+ */
+int stranger_give_stored(int fd);
+
 #endif

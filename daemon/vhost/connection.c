@@ -51,11 +51,11 @@ void vhost_connection_end(struct vhost_connection *c, bool keep)
 	free_events(c);
 	if (!keep)
 		shutdown(c->fd, SHUT_RDWR);
-	c->fd = stranger_give(c->fd);
 	if (c->step) /* they are the record's */
 		c->in.n_fds = 0;
 	inbox_give_fds(&c->in);
 	kept_end(&c->kept, !keep);
+	c->fd = keep ? stranger_give(c->fd) : stranger_give_stored(c->fd);
 	/* The memory is ours until the library unmaps it, so tails are copied first. */
 	c->ops->disconnected(c->device);
 	c->library = vhost_library_close(c->library);
@@ -573,8 +573,8 @@ void vhost_connection_take_up(struct vhost_connection *c)
 	if (open_library(c, fd)) {
 		c->fd = -1;
 		shutdown(fd, SHUT_RDWR);
-		stranger_give(fd);
 		kept_end(&c->kept, true);
+		stranger_give_stored(fd);
 		c->ended(c->owner);
 		return;
 	}

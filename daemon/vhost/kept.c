@@ -26,9 +26,9 @@ int kept_begin(struct kept *k, const char *guest, int socket)
 	if (r)
 		return r;
 	k->socket = socket;
-	/* A connection without a record is one that has said nothing. */
-	store_put(socket, "%s.socket", guest);
+	/* A record without a connection is forgotten, a connection without a record is dropped. */
 	store_put(k->record.fd, "%s.record", guest);
+	store_put(socket, "%s.socket", guest);
 	return 0;
 }
 
@@ -134,8 +134,8 @@ static bool inherit_memory(struct kept *k)
 static void forget_inheritance(struct kept *k, int socket)
 {
 	shutdown(socket, SHUT_RDWR);
-	stranger_give(socket);
 	kept_end(k, true);
+	stranger_give_stored(socket);
 }
 
 int kept_inherit(struct kept *k, const char *guest, const char **why)
@@ -151,14 +151,11 @@ int kept_inherit(struct kept *k, const char *guest, const char **why)
 		return -1;
 	}
 	k->socket = socket;
-	if (record >= 0)
-		*why = record_open(&k->record, record);
-	else if (record_new(&k->record))
-		*why = "no memory";
-	else
-		store_put(k->record.fd, "%s.record", guest);
-	if (*why)
+	*why = record < 0 ? "its record is missing" : record_open(&k->record, record);
+	if (*why) {
+		store_remove("%s.record", guest);
 		fd_close(record);
+	}
 	inherit_events(k);
 	if (!*why && !inherit_memory(k))
 		*why = "a descriptor of guest memory is missing";
@@ -315,7 +312,6 @@ int kept_conclude(struct kept *k, bool strange)
 
 void kept_end(struct kept *k, bool remove)
 {
-	/* The record first: without it, a connection has said nothing, and this one is shut down. */
 	if (k->record.fd >= 0 && remove)
 		store_remove("%s.record", k->guest);
 	if (k->socket >= 0 && remove)

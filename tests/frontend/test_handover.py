@@ -2,6 +2,7 @@
 """A daemon is killed and the next one takes up its frontends, which notice nothing."""
 import os
 import random
+import re
 import signal
 import struct
 import threading
@@ -203,10 +204,117 @@ class Handover(HandoverTest):
         self.assertEqual((self.manager.names(), self.manager.n_stores), (names, n))
         self.assertIn("vm1.socket", names)
         guest.close()
-        self.daemon.wait_log("the frontend has left")
+        self.wait_names()
+
+    def test_restarted(self):
+        """SIGTERM: the frontend is left to the next daemon; the store stays as it is."""
+        guest = self.guest()
+        guest.turn()
+        names = self.manager.names()
+        self.daemon.restart()
+        self.assertEqual(self.manager.names(), names)
+        guest.turn()
+
+    def test_nothing_set_up(self):
+        """A frontend that has only connected, and one that has sent half a message."""
+        for piece in (b"", struct.pack("<II", vu.GET_FEATURES, vu.VERSION)):
+            with self.subTest(piece), Frontend(self.scratch / "vm1.sock") as frontend:
+                frontend.sock.sendall(piece)
+                self.wait_names("vm1.record", "vm1.socket")
+                self.restart()
+                if piece:
+                    frontend.sock.sendall(bytes(4))
+                    self.assertEqual(frontend.receive()[0], vu.GET_FEATURES)
+                frontend.setup()
+            self.wait_names()
+
+    def wait_names(self, *names: str) -> None:
+        """Wait until the store has these names."""
         deadline = Deadline(10)
-        while self.manager.names():
-            deadline.check("the store to be empty")
+        while (now := self.manager.names()) != list(names):
+            deadline.check(f"the store to have {names}, not {now}")
+
+    def assert_dropped(self, *words: str) -> None:
+        """The next daemon drops the frontend, says why, and serves another one."""
+        for word in words:
+            self.daemon.wait_log(word)
+        self.wait_names()
+        self.guest().turn()
+
+    def misfit(self, spoil, *words: str) -> None:
+        """A frontend whose connection does not fit: it is dropped."""
+        guest = self.guest()
+        guest.turn()
+        self.daemon.kill()
+        spoil()
+        self.daemon.start()
+        self.assertTrue(guest.frontend.dropped())
+        self.assert_dropped("cannot be taken up", *words)
+
+    def test_damaged(self):
+        """A byte of the record has changed."""
+        def spoil():
+            fd = self.manager.fd("vm1.record")
+            turn = int.from_bytes(os.pread(fd, 8, 16), "little")
+            size = int.from_bytes(os.pread(fd, 4, 12), "little")
+            at = 40 + turn % 2 * ((size - 40) // 2) + 20
+            os.pwrite(fd, bytes([os.pread(fd, 1, at)[0] ^ 1]), at)
+        self.misfit(spoil, "damaged")
+
+    def test_other_version(self):
+        """Of another version."""
+        self.misfit(lambda: os.pwrite(self.manager.fd("vm1.record"), b"\x63", 8), "version")
+
+    def test_missing(self):
+        """A descriptor is missing: the record, the memory, a kick descriptor."""
+        def lose(pattern):
+            self.manager.drop(next(name for name in self.manager.names()
+                                   if re.fullmatch(pattern, name)))
+        for pattern in (r"vm1\.record", r"memory/\d+", r"vm1\.\d+"):
+            with self.subTest(pattern):
+                self.misfit(lambda: lose(pattern), "missing")
+                self.doCleanups()
+                self.setUp()
+
+    def test_memory_is_shorter(self):
+        """The memory's file was made shorter while there was no daemon."""
+        self.misfit(lambda: os.ftruncate(self.manager.fd("memory/1"), 4096),
+                    "SET_MEM_TABLE: a region is larger than its file")
+
+    def test_guest_is_gone(self):
+        """The configuration has another guest only: the frontend is let go."""
+        guest = self.guest()
+        guest.turn()
+        self.daemon.kill()
+        self.daemon.config["guests"] = [guest_config("vm2", self.scratch / "vm2.sock", CHANNELS)]
+        self.daemon.write_config()
+        self.daemon.start()
+        self.assertTrue(guest.frontend.dropped())
+        self.daemon.wait_log("guest vm1 is not in the configuration; its frontend is let go")
+        self.wait_names()
+
+
+class TwoDevices(HandoverTest):
+    """Two devices of one guest, with the same memory: it is stored once."""
+
+    def test_two_devices(self):
+        """Both go on; the memory stays stored until both have left."""
+        self.daemon.config["guests"].append(
+            guest_config("vm2", self.scratch / "vm2.sock", CHANNELS))
+        self.daemon.write_config()
+        self.daemon.restart()
+        one = self.guest()
+        other = Frontend(self.scratch / "vm2.sock", one.frontend.memory).setup()
+        self.addCleanup(other.sock.close)
+        self.restart()
+        self.assertEqual([name for name in self.manager.names() if name.startswith("memory/")],
+                         ["memory/1"])
+        self.assertEqual(other.set_memory(), 0)
+        other.sock.close()
+        self.daemon.wait_log("guest vm2: the frontend has left")
+        one.turn()
+        self.restart()
+        one.turn()
 
 
 if __name__ == "__main__":
