@@ -108,6 +108,11 @@ class HandoverTest(unittest.TestCase):
         self.addCleanup(guest.close)
         return guest
 
+    def names(self) -> list[str]:
+        """What is stored once the worker has done all that it was asked."""
+        self.daemon.rpc("guest.list")
+        return self.manager.names()
+
     def restart(self) -> None:
         """SIGKILL, and the next daemon."""
         self.daemon.kill()
@@ -150,7 +155,8 @@ class Killer(threading.Thread):
         with self._worker() as worker:
             for _ in range(n):
                 if not worker.next_call():
-                    raise RuntimeError("the daemon has ended")
+                    raise RuntimeError("the daemon has ended: "
+                                       + self.daemon_under_test.log()[-3000:])
             os.kill(self.daemon_under_test.pid, signal.SIGKILL)
             worker.wait_end(20)
         self.daemon_under_test.kill()
@@ -196,12 +202,12 @@ class Handover(HandoverTest):
         """What is not used any longer is removed from the store; a toggled descriptor is not."""
         guest = self.guest()
         guest.turn()
-        names, n = self.manager.names(), self.manager.n_stores
+        names, n = self.names(), self.manager.n_stores
         for _ in range(10):
             guest.mask(0)
             guest.mask(1)
             guest.ask_everything()
-        self.assertEqual((self.manager.names(), self.manager.n_stores), (names, n))
+        self.assertEqual((self.names(), self.manager.n_stores), (names, n))
         self.assertIn("vm1.socket", names)
         guest.close()
         self.wait_names()
@@ -210,9 +216,9 @@ class Handover(HandoverTest):
         """SIGTERM: the frontend is left to the next daemon; the store stays as it is."""
         guest = self.guest()
         guest.turn()
-        names = self.manager.names()
+        names = self.names()
         self.daemon.restart()
-        self.assertEqual(self.manager.names(), names)
+        self.assertEqual(self.names(), names)
         guest.turn()
 
     def test_nothing_set_up(self):
