@@ -150,7 +150,8 @@ class Killer(threading.Thread):
         with self._worker() as worker:
             for _ in range(n):
                 if not worker.next_call():
-                    raise RuntimeError("the daemon has ended")
+                    raise RuntimeError("the daemon has ended by itself: "
+                                       + self.daemon_under_test.log()[-2000:])
             os.kill(self.daemon_under_test.pid, signal.SIGKILL)
             worker.wait_end(20)
         self.daemon_under_test.kill()
