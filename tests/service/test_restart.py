@@ -25,7 +25,6 @@ class Restart(HostTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.host.path(CONFIG).parent.mkdir(parents=True, exist_ok=True)
         cls.host.check("dpkg -i /srv/okl4fs.deb")
         cls.configure(cls, {"guests": [guest("vm1")]})
         cls.host.check("systemctl restart okl4fsd.service")
@@ -62,10 +61,14 @@ class Restart(HostTest):
         type(self).gaps_ms.append(gap)
         print(f"{what}: no byte for {gap:.0f} ms", flush=True)
 
-    def assert_unnoticed(self) -> None:
-        """Neither the guest nor QEMU has said anything."""
+    def assert_files_unnoticed(self) -> None:
+        """The stream goes on, and QEMU has said nothing."""
         self.assertFalse(self.stream.done(), self.stream.output[-500:])
         self.assertEqual((self.qemu.scratch / "qemu.log").read_text(), "")
+
+    def assert_unnoticed(self) -> None:
+        """Nor has the guest."""
+        self.assert_files_unnoticed()
         for word in ("host", "reset", "fail"):
             self.assertNotIn(word, self.qemu.console()[self.console_start:])
 
@@ -85,12 +88,29 @@ class Restart(HostTest):
         self.outage(lambda: self.host.check("dpkg -i /srv/okl4fs.deb"), "upgrade")
         self.assert_unnoticed()
 
+    def test_4_watchdog(self):
+        """A worker is stuck, and the watchdog kills the daemon."""
+        self.drop_in("[Service]\nWatchdogSec=2s\n")
+        self.wait_progress()
+        before, n = self.show("MainPID"), len(self.progress())
+        with StoppedThread(self.pid(), "worker-0") as stopped:
+            stopped.wait_end(30)
+        deadline = Deadline(60)
+        while self.show("MainPID") in ("0", before):
+            deadline.check("the next daemon")
+        self.wait_progress()
+        gap = max(ms for _, ms in self.progress()[n:])
+        print(f"watchdog of 2 s: no byte for {gap:.0f} ms", flush=True)
+        self.assert_files_unnoticed()
+        type(self).console_start = len(self.qemu.console())  # it was away long enough to be missed
+
     def test_5_killed_again_and_again(self):
         """Many times, each as soon as bytes move again."""
         for i in range(KILLS):
             self.outage(lambda: self.host.check(
                 "systemctl kill --signal=SIGKILL okl4fsd.service"), f"kill {i + 1}")
         self.assert_unnoticed()
+        self.drop_in(None)
         print(f"median of {len(self.gaps_ms)} gaps: {statistics.median(self.gaps_ms):.0f} ms",
               flush=True)
 

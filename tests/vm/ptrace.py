@@ -22,9 +22,14 @@ def _ptrace(request: int, tid: int) -> None:
 
 
 def threads(pid: int) -> dict[str, int]:
-    """Thread ids of a process, by name."""
-    return {(task / "comm").read_text(encoding="utf-8").strip(): int(task.name)
-            for task in Path(f"/proc/{pid}/task").iterdir()}
+    """Thread ids of a process, by name; the oldest of those that have the same one.
+
+    A thread that was just started has the name of the one that started it.
+    """
+    found: dict[str, int] = {}
+    for task in sorted(Path(f"/proc/{pid}/task").iterdir(), key=lambda task: int(task.name)):
+        found.setdefault((task / "comm").read_text(encoding="utf-8").strip(), int(task.name))
+    return found
 
 
 class StoppedThread:
