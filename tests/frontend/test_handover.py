@@ -155,13 +155,8 @@ class Killer(threading.Thread):
         with self._worker() as worker:
             for _ in range(n):
                 if not worker.next_call():
-<<<<<<< HEAD
-                    raise RuntimeError("the daemon has ended: "
-                                       + self.daemon_under_test.log()[-3000:])
-=======
                     raise RuntimeError("the daemon has ended by itself: "
                                        + self.daemon_under_test.log()[-2000:])
->>>>>>> h-store
             os.kill(self.daemon_under_test.pid, signal.SIGKILL)
             worker.wait_end(20)
         self.daemon_under_test.kill()
