@@ -213,12 +213,13 @@ class Handover(HandoverTest):
         self.wait_names()
 
     def test_restarted(self):
-        """SIGTERM: the frontend is left to the next daemon; the store stays as it is."""
+        """SIGTERM: the frontend is left to the next daemon, which stores nothing anew."""
         guest = self.guest()
         guest.turn()
         names = self.names()
         self.daemon.restart()
-        self.assertEqual(self.names(), names)
+        self.assertLessEqual({"vm1.socket", "vm1.record"}, set(self.names()))
+        self.assertLessEqual(set(self.names()), set(names))
         guest.turn()
 
     def test_nothing_set_up(self):
