@@ -12,7 +12,7 @@ from vm import Guest
 from vm.process import Deadline
 from vm.ptrace import StoppedThread
 
-from rig import CONFIG, HostTest, guest
+from rig import HostTest, guest
 
 TIMEOUT_S = 900
 KILLS = 30
