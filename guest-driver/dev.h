@@ -100,6 +100,7 @@ struct okl4_slot {
  * @greeted: the host has answered HELLO once, under @mutex
  * @lost: the log says that the host is away; under @mutex
  * @same_rings: another host has taken up our rings, so no reset is needed; under @mutex
+ * @rejoins: it is being greeted: what it is given it has had before; under @mutex
  * @greeting: such a host has said so, with GREET
  * @n_failures: set-ups that failed in a row, under @mutex
  * @tried: completes when the host was greeted once, whether it answered or not
@@ -146,6 +147,7 @@ struct okl4_dev {
 	bool greeted;
 	bool lost;
 	bool same_rings;
+	bool rejoins;
 	atomic_t greeting;
 	unsigned int n_failures;
 	struct delayed_work manage;

@@ -251,9 +251,11 @@ static int bring_up(struct okl4_dev *dev)
 	else if (!dev->fresh)
 		err = set_up_again(dev);
 	dev->fresh = false;
+	dev->rejoins = dev->same_rings;
 	dev->same_rings = false;
 	if (!err)
 		err = greet(dev);
+	dev->rejoins = false;
 	if (err) {
 		dev->n_failures++;
 		return err;

@@ -121,9 +121,10 @@ int okl4_ctl_attach(struct okl4_dev *dev, struct okl4_channel *ch)
 	if (r)
 		return r;
 	retired_replaced(dev, mem->holder_id, mem);
-	dev_info_ratelimited(&dev->vdev->dev,
-			     "channel %*pE attached: 2 x %llu bytes in chunks of %u\n",
-			     (int)ch->name_bytes, ch->name, ring_bytes, fwd.chunk_bytes);
+	if (!dev->rejoins)
+		dev_info_ratelimited(&dev->vdev->dev,
+				     "channel %*pE attached: 2 x %llu bytes in chunks of %u\n",
+				     (int)ch->name_bytes, ch->name, ring_bytes, fwd.chunk_bytes);
 	okl4_channel_wake(ch);
 	return 0;
 }

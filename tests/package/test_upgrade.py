@@ -141,7 +141,11 @@ class Upgrade(VmTest):
         self.host.path("/etc/okl4fs/two.json").write_text(json.dumps(
             {"control": {"path": "/run/okl4fs/two/control.sock"}, "guests": [guest_config(
                 "vm", "/run/okl4fs/two/vm.sock", {"echo": echo()})]}))
-        self.host.check("systemctl enable --now okl4fsd@two.service")
+        # As a version that keeps no connections has it
+        drop_in = self.host.path("/etc/systemd/system/okl4fsd@two.service.d/old.conf")
+        drop_in.parent.mkdir()
+        drop_in.write_text("[Service]\nFileDescriptorStoreMax=0\n")
+        self.host.check("systemctl daemon-reload && systemctl enable --now okl4fsd@two.service")
         config = {"control": {"path": "/run/okl4fs/control.sock"}, "guests": [guest_config(
             "vm", "/srv/vm/vm.sock",
             {"echo": {"ring_bytes": RING_BYTES, "endpoint": echo()}},
@@ -190,6 +194,7 @@ class Upgrade(VmTest):
     def test_05_upgrade_again(self):
         """When that guest has gone, its instance is restarted like any other."""
         two = self.host.check("systemctl show -P MainPID okl4fsd@two.service")
+        shutil.rmtree(self.host.path("/etc/systemd/system/okl4fsd@two.service.d"))
         said = self.host.check(f"{APT} install --reinstall okl4fs", 120)
         self.assertNotIn("is not restarted", said)
         self.assertNotEqual(f"{self.main_pid('okl4fsd@two.service')}\n", two)

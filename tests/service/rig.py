@@ -38,7 +38,7 @@ def guest(name: str, folder: str = "/run/okl4fs", channels=None, **more) -> dict
 
 
 class GuestEnd:
-    """A guest: a frontend, its driver, and channel ends, which outlive a daemon."""
+    """A guest: a frontend, its driver, and channel ends; daemons come and go."""
 
     def __init__(self, socket_path: Path):
         self.path = socket_path
@@ -49,6 +49,8 @@ class GuestEnd:
         self.frontend.rings = [Ring(self.memory) for _ in range(2)]
         self.frontend.start_rings()
         self.driver = Driver(self.frontend)
+        self.driver.on_greet = self._greet
+        self._greeted = 0
         self.driver.hello()
         self.channels: list[Channel] = []
 
@@ -69,21 +71,23 @@ class GuestEnd:
                              .attach().open())
         return self.channels[-1]
 
-    def come_back(self, limit_s: float = 20) -> None:
-        """Do what a driver does when it has noticed a new daemon."""
-        old, frontend = self.frontend, self._connect(limit_s)
-        if frontend.set_memory():
-            raise RuntimeError("the memory table was refused")
-        frontend.rings, old.rings = old.rings, []
-        old.sock.close()
-        for ring in frontend.rings:
-            ring.clear()
-        frontend.start_rings()
-        self.frontend = self.driver.frontend = frontend
-        self.driver.post_all()
+    def _greet(self) -> None:
+        """The host is another process: HELLO, and all channels are attached again."""
+        self._greeted += 1
         self.driver.hello()
         for channel in self.channels:
             channel.attach()
+
+    def come_back(self, limit_s: float = 20) -> None:
+        """Do what a driver does that has a new daemon, which has taken up this connection."""
+        deadline, before = Deadline(limit_s), self._greeted
+        while self._greeted == before:
+            deadline.check("the new daemon's greeting")
+            try:
+                self.driver.wait_event(deadline.left_s())
+            except TimeoutError:
+                continue
+            self.driver.rung.clear()
 
     def close(self) -> None:
         """Disconnect."""
