@@ -196,10 +196,10 @@ static unsigned int spend(struct vhost_front *f, unsigned int tokens)
 	unsigned int ms = pace_spend(&f->pace, tokens, clock_us(), &first);
 
 	if (first)
-		log_limited(&f->limit, LOG_LEVEL_WARNING, &f->about,
-			    "the frontend sends too many messages, or connects too often; it is "
-			    "served no faster than %d messages per second",
-			    MESSAGES_PER_S);
+		log_about(LOG_LEVEL_WARNING, &f->about,
+			  "the frontend sends too many messages, or connects too often; it is "
+			  "served no faster than %d messages per second",
+			  MESSAGES_PER_S);
 	return ms;
 }
 
