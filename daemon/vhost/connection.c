@@ -94,10 +94,10 @@ unsigned int vhost_connection_spend(struct vhost_connection *c, unsigned int tok
 	unsigned int ms = pace_spend(&c->pace, tokens, clock_us(), &first);
 
 	if (first)
-		log_limited(&c->limit, LOG_LEVEL_WARNING, &c->about,
-			    "the frontend sends too many messages, or connects too often; it is "
-			    "served no faster than %d messages per second",
-			    MESSAGES_PER_S);
+		log_about(LOG_LEVEL_WARNING, &c->about,
+			  "the frontend sends too many messages, or connects too often; it is "
+			  "served no faster than %d messages per second",
+			  MESSAGES_PER_S);
 	return ms;
 }
 
