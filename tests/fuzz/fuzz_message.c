@@ -215,7 +215,7 @@ static unsigned int make_fds(const uint8_t *facts, struct vhost_fd fds[VHOST_MAX
 
 		fds[i] = (struct vhost_fd){
 			.is_eventfd = good,
-			.file = { .wrong = good ? NULL : "it is no file",
+			.file = { .wrong = good ? NULL : "not a file",
 				  .bytes = good ? 1ULL << facts[1] % 64 : 0,
 				  .page_bytes = 4096 },
 		};
