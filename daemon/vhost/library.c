@@ -376,7 +376,8 @@ int vhost_library_open(struct vhost_library **out, struct loop *loop,
 	l->ops = ops;
 	l->owner = owner;
 	l->refs = 2; /* the owner's, and the turn's */
-	l->fd = l->vid = -1;
+	l->fd = -1;
+	l->vid = -1;
 	l->turn = (struct loop_post){ .fn = take_turn, .arg = l };
 	l->taken = (struct loop_post){ .fn = tell_taken, .arg = l };
 	l->lost_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

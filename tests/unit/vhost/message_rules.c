@@ -3,7 +3,6 @@
  * message_rules.c - which messages pass: a row per rule
  */
 #include <criterion/criterion.h>
-#include <string.h>
 
 #include "vhost/message_rig.h"
 
@@ -26,8 +25,7 @@ static void judge_rows(const struct rule_row *rows, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		const struct rule_row *row = &rows[i];
-		const struct vhost_said before = said_until(row->past);
-		struct vhost_said said = before;
+		const struct vhost_said said = said_until(row->past);
 		const char *why = "nothing was said";
 		enum vhost_verdict verdict =
 			vhost_judge(&row->msg, row->fds, row->n_fds, &said, &why);
@@ -39,7 +37,6 @@ static void judge_rows(const struct rule_row *rows, size_t n)
 					 why ? why : "passed");
 		else
 			cr_expect_null(why, "line %d: %s", row->line, why);
-		cr_expect_eq(memcmp(&before, &said, sizeof(said)), 0);
 	}
 }
 
