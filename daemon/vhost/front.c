@@ -573,8 +573,9 @@ static unsigned int take_frontend(struct vhost_front *f, int fd)
 				    "a second frontend is turned away");
 		else if (f->retry)
 			event_add(f->retry, &retry_later);
+		/* At once if it holds nothing: many would fill the queue of what waits to be closed. */
 		shutdown(fd, SHUT_RDWR);
-		stranger_give(fd);
+		stranger_close(fd);
 		return spend(f, COST_OF_REFUSAL);
 	}
 	ms = spend(f, COST_OF_CONNECTION);
