@@ -53,8 +53,9 @@ static void turn_away(struct vhost_front *f, int fd)
 			    "a second frontend is turned away");
 	else
 		on_ended(f);
+	/* At once if it holds nothing: many would fill the queue of what waits to be closed. */
 	shutdown(fd, SHUT_RDWR);
-	stranger_give(fd);
+	stranger_close(fd);
 }
 
 static void take_frontend(void *arg, int fd)

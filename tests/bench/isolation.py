@@ -29,7 +29,8 @@ from memory import Memory  # noqa: E402
 from vhost_user import Dropped, Frontend  # noqa: E402
 
 RING_BYTES = 65536
-PINGS, SET_UPS, STREAM_BYTES = 2000, 10, 16 << 20
+PINGS, SET_UPS, STREAM_BYTES = 2000, 3, 16 << 20
+BURST_S = 2.0  # until an attacker has used up what it may send at once
 ECHO = {"echo": {"ring_bytes": RING_BYTES, "endpoint": {"type": "echo"}}}
 GUESTS = ("victim", "newcomer", "attacker")
 FIGURES = ("set_up_ms", "round_trip_p50_us", "round_trip_p99_us", "rate_mib_s")
@@ -119,6 +120,7 @@ class Attacker:
     def __enter__(self) -> None:
         self._process.start()
         self._begun.wait(30)
+        time.sleep(BURST_S)
 
     def __exit__(self, *_unused) -> None:
         self._process.kill()

@@ -321,7 +321,7 @@ class HostileFrontend(FrontendTest):
                 self.assert_dropped(frontend, "refused")
 
     def test_stalled_message(self):
-        """A header without its payload holds up the others for two seconds, not forever."""
+        """A header is given two seconds for its payload."""
         frontend = self.shaken()
         frontend.send(vu.SET_FEATURES, b"", size=8)
         self.assert_dropped(frontend, "SET_FEATURES", "could not be read")

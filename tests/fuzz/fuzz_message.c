@@ -215,7 +215,7 @@ static unsigned int make_fds(const uint8_t *facts, struct vhost_fd fds[VHOST_MAX
 
 		fds[i] = (struct vhost_fd){
 			.is_eventfd = good,
-			.file = { .wrong = good ? NULL : "it is not a file",
+			.file = { .wrong = good ? NULL : "not a file",
 				  .bytes = good ? 1ULL << facts[1] % 64 : 0,
 				  .page_bytes = 4096 },
 		};
@@ -227,13 +227,11 @@ static unsigned int make_fds(const uint8_t *facts, struct vhost_fd fds[VHOST_MAX
 static bool message(struct account *account, struct vhost_said *said,
 		    const struct vhost_message *msg, const uint8_t *facts)
 {
-	const struct vhost_said before = *said;
 	struct vhost_fd fds[VHOST_MAX_FDS];
 	unsigned int n_fds = make_fds(facts, fds);
 	const char *why = "";
 	enum vhost_verdict verdict = vhost_judge(msg, fds, n_fds, said, &why);
 
-	must(!memcmp(&before, said, sizeof(before)));
 	must(verdict == VHOST_PASS || verdict == VHOST_ANSWER ? !why : why && why[0]);
 	must(vhost_request_name(msg->request)[0]);
 	if (verdict == VHOST_ANSWER)

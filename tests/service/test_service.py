@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import socket
+import tempfile
 import unittest
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from vm.process import Deadline
 from vm.ptrace import VHOST_THREAD, StoppedThread
 
 from rig import CHANNELS, CONFIG, RING_BYTES, HostTest, guest
-import vhost_user  # after rig, which says where it is
+import vhost_user  # after rig, which says where these are
+from memory import Memory, Region
 
 TIMEOUT_S = 600
 READY = "ebc70cb3d4da4dc28afae7c54d138cda"
@@ -109,6 +111,17 @@ class Service(HostTest):
             self.host.check("cd /run/okl4fs; stat -c '%n %U:%G %a' *.sock").splitlines(),
             ["control.sock okl4fs:okl4fs 660", "out.sock okl4fs:okl4fs 660",
              "vm1.sock okl4fs:okl4fs 660", "vm2.sock okl4fs:kvm 660"])
+
+    def test_05_memory_in_a_file_on_a_disk(self):
+        """As libvirt's <source type='file'/> makes it: the sandbox lets the daemon ask what it is."""
+        with tempfile.TemporaryFile(dir="/var/tmp") as file:
+            file.truncate(1 << 20)
+            region = Region(0, 1 << 20)
+            os.dup2(file.fileno(), region.fd)
+            with vhost_user.Frontend(f"/proc/{self.leader()}/root/run/okl4fs/vm2.sock",
+                                     Memory(region)) as frontend:
+                frontend.handshake()
+                self.assertEqual(frontend.set_memory(), 0)
 
     def test_06_stream_goes_on(self):
         """Bytes through echo and through a socket; SIGKILL twice; nothing lost, nothing doubled."""

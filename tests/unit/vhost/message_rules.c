@@ -3,7 +3,6 @@
  * message_rules.c - which messages pass: a row per rule
  */
 #include <criterion/criterion.h>
-#include <string.h>
 
 #include "vhost/message_rig.h"
 
