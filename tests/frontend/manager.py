@@ -102,8 +102,8 @@ class Manager:
 class ManagedDaemon(Daemon):
     """A daemon with a service manager, which gives it what the former one stored."""
 
-    def __init__(self, config, manager: Manager, **options):
-        self.manager = manager
+    def __init__(self, config, manager: Manager, prefix=(), **options):
+        self.manager, self._command = manager, list(prefix)
         super().__init__(config, **options)
 
     def spawn(self) -> None:
@@ -113,7 +113,8 @@ class ManagedDaemon(Daemon):
         fds = [os.dup(fd) for _, fd in self.manager.stored]
         script = "".join(f"exec {FIRST_FD + i}<&{high} {high}<&-; " for i, high in
                          enumerate(self._high(fds)))
-        self._prefix = ["/bin/bash", "-c", script + 'LISTEN_PID=$$ exec "$@"', "bash"]
+        self._prefix = ["/bin/bash", "-c", script + 'LISTEN_PID=$$ exec "$@"', "bash",
+                        *self._command]
         self._env = {**os.environ, "NOTIFY_SOCKET": self.manager.path}
         if fds:
             self._env |= {"LISTEN_FDS": str(len(fds)), "LISTEN_FDNAMES": ":".join(names)}

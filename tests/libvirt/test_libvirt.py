@@ -8,6 +8,7 @@ import os
 import select
 import socket
 import subprocess
+import sys
 import unittest
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,6 +21,10 @@ from vm.hostend import HostTool, moved
 
 from domain import Domain
 from libvirtd import Libvirtd, VirshFailed
+
+sys.path.append(str(paths.ROOT / "tests" / "frontend"))
+
+from manager import ManagedDaemon, Manager  # noqa: E402
 
 TIMEOUT_S = 600
 MIB = 1 << 20
@@ -55,12 +60,17 @@ class LibvirtTest(VmTest):
         cls.run_folder.chmod(0o777)
 
     @classmethod
+    def make_daemon(cls, config: dict, **options) -> Daemon:
+        """The daemon of this class."""
+        return Daemon(config, **options)
+
+    @classmethod
     def start_daemon_of(cls, socket_path, **more) -> None:
         """Start it with the channels that the tests want."""
         channels = {"echo": echo(), "quiet": echo(),
                     "intervm_test": mine(cls.run_folder / "intervm_test.sock"),
                     "kept": mine(cls.run_folder / "kept.sock")}
-        cls.daemon = Daemon({
+        cls.daemon = cls.make_daemon({
             "control": {"path": str(cls.run_folder / "control.sock"), "mode": "0666"},
             "guests": [guest_config("vm1", socket_path, channels, **more)]},
             scratch=cls.run_folder, prefix=cls.libvirtd.service)
@@ -355,6 +365,38 @@ class Listen(LibvirtTest):
         self.refused("vhost_backend_init failed", "attach-device", "vm1", self.device, "--live")
         self.wait_channels()
         self.domain.check("okl4test seq /okl4/echo records=500")
+
+
+class Kept(LibvirtTest):
+    """A <filesystem> of a daemon whose service manager keeps its connections."""
+
+    @classmethod
+    def make_daemon(cls, config: dict, **options) -> Daemon:
+        manager = Manager(cls.run_folder / "notify")
+        cls._stack.callback(manager.close)
+        os.chmod(manager.path, 0o777)
+        return ManagedDaemon(config, manager, **options)
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.start_daemon_of(cls.run_folder / "vm1.sock", socket_group="kvm")
+        cls.boot()
+
+    def test_killed_daemon_is_not_noticed(self):
+        """A stream goes on, and neither QEMU nor the guest's driver sets anything up again."""
+        self.wait_channels()
+        since = len(self.domain.console())
+        command = self.domain.spawn(SEQ)
+        for progress in (500, 5000, 10000):
+            command.wait_output(f"progress {progress}.", 60)
+            self.daemon.kill()
+            self.daemon.start()
+        status, output = command.wait(120)
+        self.assertEqual(status, 0, output)
+        self.assertEqual(self.domain.console()[since:], "")
+        self.assertEqual(self.daemon.log().count("the frontend of the former process is taken up"), 3)
+        self.assertNotIn("the frontend has left", self.daemon.log())
 
 
 class Connect(LibvirtTest):
