@@ -132,9 +132,21 @@ class FrontendTest(unittest.TestCase):
         """Descriptors that the daemon has open now."""
         return sum(1 for fd in Path(f"/proc/{self.daemon.pid}/fd").iterdir())
 
+    def used_fds(self) -> set[int]:
+        """Descriptors that the daemon has open when it has closed those of earlier clients."""
+        poller, deadline = select.poll(), Deadline(20)
+        poller.register(self.daemon.pidfd, select.POLLIN)
+        used: set[int] = set()
+        while used != (now := {int(fd.name) for fd in
+                               Path(f"/proc/{self.daemon.pid}/fd").iterdir()}):
+            deadline.check("the daemon's descriptors to stay as they are")
+            used = now
+            poller.poll(100)
+        return used
+
     def leave_descriptors(self, n: int) -> None:
         """Until the test ends, the daemon can open so many descriptors more."""
-        used = {int(fd.name) for fd in Path(f"/proc/{self.daemon.pid}/fd").iterdir()}
+        used = self.used_fds()
         free = sorted(set(range(len(used) + n + 1)) - used)
         before = resource.prlimit(self.daemon.pid, resource.RLIMIT_NOFILE)
         self.addCleanup(resource.prlimit, self.daemon.pid, resource.RLIMIT_NOFILE, before)

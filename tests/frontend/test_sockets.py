@@ -281,21 +281,13 @@ class NoDescriptors(SocketsTest):
             found[name] = int(fields[11]) + int(fields[12])
         return found
 
-    def use_up(self) -> None:
-        """From now on the daemon cannot open another descriptor."""
-        used = {int(fd.name) for fd in Path(f"/proc/{self.daemon.pid}/fd").iterdir()}
-        lowest = min(set(range(len(used) + 1)) - used)
-        before = resource.prlimit(self.daemon.pid, resource.RLIMIT_NOFILE)
-        resource.prlimit(self.daemon.pid, resource.RLIMIT_NOFILE, (lowest, before[1]))
-        self.addCleanup(resource.prlimit, self.daemon.pid, resource.RLIMIT_NOFILE, before)
-        self.limit = before
-
     def test_every_socket(self):
         stream = self.echo_channel("vm2")
         poller = select.poll()
         poller.register(self.daemon.pidfd, select.POLLIN)
         since = len(self.daemon.log())
-        self.use_up()
+        limit = resource.prlimit(self.daemon.pid, resource.RLIMIT_NOFILE)
+        self.leave_descriptors(0)
         clients = {name: self.client(name) for name in
                    ("control.sock", "vm1.client", "vm2.client", "metrics.sock")}
         clients["vhost"] = self.client("vm1.sock")
@@ -314,7 +306,7 @@ class NoDescriptors(SocketsTest):
         self.assertEqual(len(set(lines)), len(lines), lines)
         stream.echo(os.urandom(3 * RING_BYTES + 17))
 
-        resource.prlimit(self.daemon.pid, resource.RLIMIT_NOFILE, self.limit)
+        resource.prlimit(self.daemon.pid, resource.RLIMIT_NOFILE, limit)
         clients["control.sock"].sendall(b'{"jsonrpc":"2.0","id":1,"method":"version"}\n')
         self.assertIn(b'"result"', clients["control.sock"].recv(4096))
         clients["metrics.sock"].sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
