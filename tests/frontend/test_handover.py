@@ -10,10 +10,10 @@ import unittest
 
 import vhost_user as vu
 from guest_end import Channel, Driver, Refused
-from manager import ManagedDaemon, Manager
 from rig import RING_BYTES, STATUS
 from vhost_user import Frontend
 from vm.daemon import guest_config
+from vm.manager import ManagedDaemon, Manager
 from vm.process import Deadline, scratch_dir
 from vm.ptrace import StoppedThread
 

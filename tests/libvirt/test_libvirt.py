@@ -8,7 +8,6 @@ import os
 import select
 import socket
 import subprocess
-import sys
 import unittest
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,13 +17,10 @@ from vm import (Daemon, Deadline, detectors, guest_config, manual, paths, remove
                 scratch_dir)
 from vm.base import VmTest, echo, listens
 from vm.hostend import HostTool, moved
+from vm.manager import ManagedDaemon, Manager
 
 from domain import Domain
 from libvirtd import Libvirtd, VirshFailed
-
-sys.path.append(str(paths.ROOT / "tests" / "frontend"))
-
-from manager import ManagedDaemon, Manager  # noqa: E402
 
 TIMEOUT_S = 600
 MIB = 1 << 20
@@ -58,11 +54,6 @@ class LibvirtTest(VmTest):
         cls.run_folder = cls.scratch / "run"  # as /run/okl4fs
         cls.run_folder.mkdir()
         cls.run_folder.chmod(0o777)
-
-    @classmethod
-    def make_daemon(cls, config: dict, **options) -> Daemon:
-        """The daemon of this class."""
-        return Daemon(config, **options)
 
     @classmethod
     def start_daemon_of(cls, socket_path, **more) -> None:

@@ -59,9 +59,14 @@ class VmTest(unittest.TestCase):
         cls.addClassCleanup(cls._end_class)
 
     @classmethod
+    def make_daemon(cls, config: dict, **options) -> Daemon:
+        """Start the daemon of this class."""
+        return Daemon(config, **options)
+
+    @classmethod
     def start_daemon(cls, guests: list[dict], **options) -> Daemon:
         """Start the class's daemon; its configuration's control socket lies in `scratch`."""
-        cls.daemon = Daemon({"guests": guests}, **options)
+        cls.daemon = cls.make_daemon({"guests": guests}, **options)
         cls._stack.callback(cls.daemon.stop)
         return cls.daemon
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from vm import Process, guest_config, until
 from vm.base import HotPlugged, VmTest, echo, listens
 from vm.hostend import HostTool, moved
+from vm.manager import ManagedDaemon, Manager
 
 
 class Generic(HotPlugged):
@@ -57,6 +58,29 @@ class Generic(HotPlugged):
         output = self.ends_well(HostTool(self.scratch, "stream", f"unix:{self.scratch}/out.sock",
                                          "read=eof", "seed=4"))
         self.assertEqual(moved(output)["read"][0], 1 << 20)
+
+
+class Kept(VmTest):
+    """A daemon whose service manager keeps its connections."""
+
+    @classmethod
+    def make_daemon(cls, config: dict, **options) -> ManagedDaemon:
+        manager = Manager(cls.scratch / "notify")
+        cls._stack.callback(manager.close)
+        return ManagedDaemon(config, manager, **options)
+
+    def test_killed_daemon_is_not_noticed(self):
+        """A stream goes on, and neither QEMU nor the driver sets anything up again."""
+        self.one_guest({"echo": echo()}, way="generic")
+        command = self.start_seq(records=20000)
+        since = len(self.guest.console())
+        for _ in range(3):
+            self.daemon.kill()
+            self.daemon.start()
+            self.guest.check("true")
+        self.assertIn("records 20000 ", self.ends_well(command, 120))
+        self.assertNotIn("okl4fs", self.guest.console()[since:])
+        self.assertEqual(self.daemon.log().count("of the former process is taken up"), 3)
 
 
 class Foreign(VmTest):

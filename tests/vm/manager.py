@@ -9,7 +9,7 @@ import os
 import socket
 import threading
 
-from vm.daemon import Daemon
+from .daemon import Daemon
 
 SYS_KCMP, KCMP_FILE = 312, 0
 FIRST_FD = 3  # LISTEN_FDS begin here
