@@ -4,8 +4,10 @@
 The daemon is a service of a real systemd, with its units as shipped. The guest is a real one whose QEMU
 connects to the daemon (socket_mode `listen`), as libvirt has it.
 """
+import json
 import re
 import statistics
+import time
 import unittest
 
 from vm import Guest
@@ -26,12 +28,14 @@ class Restart(HostTest):
     def setUpClass(cls):
         super().setUpClass()
         cls.host.check("dpkg -i /srv/okl4fs.deb")
-        cls.configure(cls, {"guests": [guest("vm1")]})
+        cls.configure(cls, {"guests": [guest("vm1", channels=[
+            {"name": "echo", "ring_bytes": 1 << 20, "endpoint": {"type": "echo"}}])]})
         cls.host.check("systemctl restart okl4fsd.service")
         cls.qemu = Guest(cls.host.seen("/run/okl4fs/vm1.sock"), way="fs")
         cls.addClassCleanup(cls.qemu.stop)
         cls.qemu.check("mkfifo /okl4/echo")
-        cls.stream = cls.qemu.spawn(f"okl4test seq /okl4/echo records=1000000000 progress={STEP}")
+        cls.stream = cls.qemu.spawn(f"okl4test seq /okl4/echo records=1000000000 max=65536 "
+                                    f"progress={STEP}")
         cls.stream.wait_output("progress", 60)
         cls.console_start = len(cls.qemu.console())
         cls.gaps_ms: list[float] = []
@@ -61,6 +65,17 @@ class Restart(HostTest):
         gap = max(ms for _, ms in self.progress()[n:])
         type(self).gaps_ms.append(gap)
         print(f"{what}: no byte for {gap:.0f} ms", flush=True)
+
+    def moved(self) -> int:
+        """Bytes that have come back to the guest from this daemon."""
+        listed = json.loads(self.host.check("okl4fsctl --json channels"))
+        return listed["channels"][0]["bwd"]["bytes"]
+
+    def rate(self) -> float:
+        """MiB per second, one way, while nothing happens."""
+        began, before = time.monotonic(), self.moved()
+        self.wait_progress(50)
+        return (self.moved() - before) / (time.monotonic() - began) / (1 << 20)
 
     def assert_files_unnoticed(self) -> None:
         """The stream goes on, and QEMU has said nothing."""
@@ -111,8 +126,8 @@ class Restart(HostTest):
                 "systemctl kill --signal=SIGKILL okl4fsd.service"), f"kill {i + 1}")
         self.assert_unnoticed()
         self.drop_in(None)
-        print(f"median of {len(self.gaps_ms)} gaps: {statistics.median(self.gaps_ms):.0f} ms",
-              flush=True)
+        print(f"median of {len(self.gaps_ms)} gaps: {statistics.median(self.gaps_ms):.0f} ms; "
+              f"{self.rate():.0f} MiB/s each way", flush=True)
 
     def test_9_stopped_for_good(self):
         """Then the guest's QEMU is told, and nothing is left in the store."""
