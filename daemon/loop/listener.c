@@ -36,13 +36,6 @@ void accept_rest_deinit(struct accept_rest *rest)
 	rest->timer = NULL;
 }
 
-static void rest_for(struct accept_rest *rest, unsigned int ms)
-{
-	struct timeval delay = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000L };
-
-	event_add(rest->timer, &delay);
-}
-
 void accept_rest_begin(struct accept_rest *rest, int error)
 {
 	if (!rest->delay_ms)
@@ -52,7 +45,7 @@ void accept_rest_begin(struct accept_rest *rest, int error)
 	rest->delay_ms = rest->delay_ms ? 2 * rest->delay_ms : REST_MS;
 	if (rest->delay_ms > MAX_REST_MS)
 		rest->delay_ms = MAX_REST_MS;
-	rest_for(rest, rest->delay_ms);
+	loop_start_timer(rest->timer, rest->delay_ms);
 }
 
 void accept_rest_over(struct accept_rest *rest)
@@ -138,7 +131,7 @@ int listener_start(struct listener *l, struct loop *loop, const struct log_about
 void listener_rest(struct listener *l, unsigned int ms)
 {
 	event_del(l->event);
-	rest_for(&l->rest, ms);
+	loop_start_timer(l->rest.timer, ms);
 }
 
 void listener_stop(struct listener *l)

@@ -248,6 +248,13 @@ struct event_base *loop_base(struct loop *loop)
 	return loop->base;
 }
 
+void loop_start_timer(struct event *timer, uint64_t ms)
+{
+	struct timeval tv = { .tv_sec = (time_t)(ms / 1000), .tv_usec = (long)(ms % 1000) * 1000 };
+
+	event_add(timer, &tv);
+}
+
 bool loop_is_here(const struct loop *loop)
 {
 	return loop_here == loop;

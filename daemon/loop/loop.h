@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct event;
 struct event_base;
 struct loop;
 
@@ -39,6 +40,9 @@ void loop_stop(struct loop *loop);
 
 /** loop_base() - the event_base, for the loop's own thread */
 struct event_base *loop_base(struct loop *loop);
+
+/** loop_start_timer() - let a timer (evtimer_new()) run out in @ms milliseconds, also one that runs */
+void loop_start_timer(struct event *timer, uint64_t ms);
 
 /** loop_is_here() - whether the caller runs on this loop's thread */
 bool loop_is_here(const struct loop *loop);

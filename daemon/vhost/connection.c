@@ -108,12 +108,10 @@ static bool is_resting(const struct vhost_connection *c)
 
 static void rest_from_reading(struct vhost_connection *c, unsigned int ms)
 {
-	struct timeval delay = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000L };
-
 	if (!ms)
 		return;
 	event_del(c->readable);
-	event_add(c->rest, &delay);
+	loop_start_timer(c->rest, ms);
 }
 
 /* The event tells of what is in the socket when it is added. */
@@ -236,7 +234,7 @@ static enum vhost_verdict judge(struct vhost_connection *c, const char **why)
 	enum vhost_verdict verdict;
 
 	*why = "more descriptors come with it than with any message";
-	if (c->in.too_many_fds)
+	if (c->in.n_fds_came > VHOST_MAX_FDS)
 		return VHOST_HOSTILE;
 	vhost_fds_look(&c->in.msg, c->in.fds, c->in.n_fds, facts);
 	verdict = vhost_judge(&c->in.msg, facts, c->in.n_fds, &c->said, why);

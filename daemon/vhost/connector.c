@@ -15,13 +15,6 @@
 #define WAIT_GROWS_BY     4
 #define SPACING_MS        10U /* others who may write in the folder could cause changes all the time */
 
-static void plan_call(struct vhost_connector *c, uint64_t ms)
-{
-	struct timeval tv = { .tv_sec = (time_t)(ms / 1000), .tv_usec = (long)(ms % 1000) * 1000 };
-
-	event_add(c->timer, &tv);
-}
-
 static const char *way_out(int error, bool watched)
 {
 	if (error == ENOENT && !watched)
@@ -53,7 +46,7 @@ static void on_watch(void *arg)
 	uint64_t since_ms = clock_ms() - c->tried_ms;
 
 	c->wait_ms = 0;
-	plan_call(c, since_ms < SPACING_MS ? SPACING_MS - since_ms : 0);
+	loop_start_timer(c->timer, since_ms < SPACING_MS ? SPACING_MS - since_ms : 0);
 }
 
 static void wait_longer(struct vhost_connector *c, unsigned int max_ms)
@@ -61,7 +54,7 @@ static void wait_longer(struct vhost_connector *c, unsigned int max_ms)
 	c->wait_ms = c->wait_ms ? c->wait_ms * WAIT_GROWS_BY : WAIT_MIN_MS;
 	if (c->wait_ms > max_ms)
 		c->wait_ms = max_ms;
-	plan_call(c, c->wait_ms);
+	loop_start_timer(c->timer, c->wait_ms);
 }
 
 void vhost_connector_try(struct vhost_connector *c)
@@ -85,7 +78,7 @@ void vhost_connector_try(struct vhost_connector *c)
 void vhost_connector_try_later(struct vhost_connector *c)
 {
 	if (c->timer)
-		plan_call(c, AGAIN_MS);
+		loop_start_timer(c->timer, AGAIN_MS);
 }
 
 static void on_time(evutil_socket_t fd, short what, void *arg)

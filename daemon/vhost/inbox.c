@@ -26,12 +26,10 @@ static void keep_fds(struct inbox *in, const int *fds, size_t n)
 {
 	in->n_fds_came += (unsigned int)n;
 	for (size_t i = 0; i < n; i++) {
-		if (in->n_fds < VHOST_MAX_FDS) {
+		if (in->n_fds < VHOST_MAX_FDS)
 			in->fds[in->n_fds++] = fds[i];
-		} else {
-			in->too_many_fds = true;
+		else
 			stranger_give(fds[i]);
-		}
 	}
 }
 
@@ -108,7 +106,6 @@ void inbox_give_fds(struct inbox *in)
 	for (unsigned int i = 0; i < in->n_fds; i++)
 		stranger_give(in->fds[i]);
 	in->n_fds = 0;
-	in->too_many_fds = false;
 }
 
 uint32_t inbox_left(int fd)

@@ -18,8 +18,7 @@
  * @n_bytes: how much has come
  * @fds: what came with it
  * @n_fds: how many
- * @n_fds_came: how many came in all
- * @too_many_fds: more than any message has came, and were closed
+ * @n_fds_came: how many came in all; those beyond VHOST_MAX_FDS, more than any message has, were closed
  * @no_room: for some there was no room in this process
  */
 struct inbox {
@@ -27,7 +26,7 @@ struct inbox {
 	unsigned int n_bytes;
 	int fds[VHOST_MAX_FDS];
 	unsigned int n_fds, n_fds_came;
-	bool too_many_fds, no_room;
+	bool no_room;
 };
 
 /** enum inbox_look - what is in the socket */

@@ -119,10 +119,9 @@ static void plan_attempt(struct dial *d)
 {
 	uint64_t now = clock_ms();
 	uint64_t ms = d->not_before_ms > now ? d->not_before_ms - now : 0;
-	struct timeval tv = { .tv_sec = (time_t)(ms / 1000), .tv_usec = (long)(ms % 1000) * 1000 };
 
 	set_dial_state(d, DIAL_WAITING);
-	event_add(d->timer, &tv);
+	loop_start_timer(d->timer, ms);
 }
 
 static void wait_longer(struct dial *d)

@@ -37,13 +37,6 @@
 #include "endpoint/tls/why.h"
 #include "util/fd.h"
 
-static void start_link_timer(struct tls_link *l, unsigned int ms)
-{
-	struct timeval tv = { .tv_sec = (time_t)(ms / 1000), .tv_usec = (long)(ms % 1000) * 1000 };
-
-	event_add(l->timer, &tv);
-}
-
 /* The connection failed or is torn. The link is gone afterwards. */
 static void fail_link(struct tls_link *l)
 {
@@ -110,7 +103,7 @@ static void shake_hands(struct tls_link *l)
 		return;
 	}
 	l->state = TLS_CONFIRM;
-	start_link_timer(l, TLS_CONFIRM_MS);
+	loop_start_timer(l->timer, TLS_CONFIRM_MS);
 	confirm_link(l);
 }
 
@@ -128,7 +121,7 @@ static void pump_link(struct tls_link *l)
 		return;
 	}
 	if (l->sent && l->state == TLS_LINGER)
-		start_link_timer(l, TLS_LINGER_MS); /* again: the peer takes what is left */
+		loop_start_timer(l->timer, TLS_LINGER_MS); /* again: the peer takes what is left */
 	if (verdict == TLS_GOES_ON)
 		loop_schedule(l->tls->ch->loop, &l->again);
 }
@@ -160,7 +153,7 @@ static void on_link_hup(evutil_socket_t fd, short what, void *arg)
 		epoll_ctl(fd, EPOLL_CTL_DEL, ev[i].data.fd ? l->pair : l->fd, NULL);
 		if (ev[i].data.fd) {
 			l->state = TLS_LINGER;
-			start_link_timer(l, TLS_LINGER_MS);
+			loop_start_timer(l->timer, TLS_LINGER_MS);
 		} else {
 			tls_pump_end_out(l);
 		}
@@ -280,7 +273,7 @@ int tls_link_new(struct tls_link **out, struct tls *tls, int fd)
 		tls_link_free(l);
 		return r;
 	}
-	start_link_timer(l, TLS_HANDSHAKE_MS);
+	loop_start_timer(l->timer, TLS_HANDSHAKE_MS);
 	loop_schedule(tls->ch->loop, &l->again);
 	*out = l;
 	return 0;
