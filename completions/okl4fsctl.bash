@@ -97,7 +97,7 @@ _okl4fsctl() {
 	if [[ $word == -* ]]; then
 		case $name in
 		'') _okl4fsctl_words "${common[@]}" -V --version ;;
-		guests | channels) _okl4fsctl_words "${common[@]}" --names ;;
+		guests | channels) _okl4fsctl_words "${common[@]}" --names --wide ;;
 		top) _okl4fsctl_words "${common[@]}" -d --delay -n --count -k --sort ;;
 		events) _okl4fsctl_words "${common[@]}" -g --guest -n --count ;;
 		qemu-args) _okl4fsctl_words "${common[@]}" --way --memory --libvirt \
