@@ -98,7 +98,7 @@ _okl4fsctl() {
 		case $name in
 		'') _okl4fsctl_words "${common[@]}" -V --version ;;
 		guests | channels) _okl4fsctl_words "${common[@]}" --names --wide ;;
-		top) _okl4fsctl_words "${common[@]}" -d --delay -n --count -k --sort ;;
+		top) _okl4fsctl_words "${common[@]}" -d --delay -n --count -k --sort -r --reverse ;;
 		events) _okl4fsctl_words "${common[@]}" -g --guest -n --count ;;
 		qemu-args) _okl4fsctl_words "${common[@]}" --way --memory --libvirt \
 			--libvirt=filesystem --cloud-hypervisor ;;

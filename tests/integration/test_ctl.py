@@ -77,7 +77,7 @@ class Ctl(DaemonTest):
                 self.assertLessEqual(max(map(width, lines[:rows])), columns, lines)
                 self.assertEqual([line.split()[0] for line in lines[:rows]],
                                  [line.split()[0] for line in full[:rows]])
-            lines = self.on_terminal(60, command)
+            lines = self.on_terminal(78, command)
             self.assertRegex(lines[rows + 1], rf"^\(not shown: {left_out}.*; --wide shows all\)$")
             for column in left_out.split(", "):
                 self.assertNotIn(column, lines[0])

@@ -106,6 +106,9 @@ class Top(DaemonPerTest):
         self.assertEqual(first[1:3], ["vm1/clear\\x1b[2J\\x07", "vm1/echo"])
         rate = self.daemon.ctl("top", "-d", "0.2", "-k", "rate")[1].splitlines()
         self.assertTrue(rate[1].startswith("vm1/echo "))
+        backwards = [line.split()[0] for line in
+                     self.daemon.ctl("top", "-d.1", "-rk", "name")[1].splitlines()[1:]]
+        self.assertEqual(backwards, first[::-1])
         self.assertEqual(len(self.daemon.ctl("top", "-d", "0.1", "vm1")[1].splitlines()), 6)
         self.assertEqual(self.daemon.ctl("top", "-d", "0.1", "vm2")[0], 1)
 
@@ -156,14 +159,16 @@ class Top(DaemonPerTest):
         top = self.terminal()
         top.read_until(re.escape(ENTER))
         first = top.frame(0)
-        self.assertRegex(first[0], rf"^okl4fsd \S+, process {self.daemon.pid}, up ")
-        self.assertRegex(first[2], r"^vm1/echo +attached +- ")
+        self.assertRegex(first[0], rf"^okl4fsd \S+, process {self.daemon.pid}, by list, every 0.1 s; ")
+        self.assertRegex(first[3], r"^vm1/echo +attached +- ")
         lines = top.frame()
-        self.assertRegex(lines[2], r"^vm1/echo +attached +[1-9]")
+        self.assertRegex(lines[1], r"^total: 1 of 5 attached; to host [1-9][\d.]* [KMG]?i?B/s, to guest [1-9]")
+        self.assertRegex(lines[3], r"^vm1/echo +attached +[1-9]")
+        self.assertRegex(lines[-1], r"^1-5 of 5  q quit  \? help  / filter ")
         self.assertFalse(top.is_as_it_was())
         for line in lines:
             self.assertLessEqual(width(line), 80, line)
-        self.assertEqual(len(lines), 7)
+        self.assertEqual(len(lines), 9)
         self.assertTrue(any(line.startswith("vm1/clear\\x1b[2J\\x") for line in lines), lines)
         top.key("xr")  # a key without a meaning, then an order
         top.read_until(r"by rate")
@@ -174,20 +179,62 @@ class Top(DaemonPerTest):
     def test_size(self):
         top = self.terminal(columns=40, rows=6)
         lines = top.frame()
-        self.assertEqual(len(lines), 5)
-        self.assertEqual(lines[-1], "(3 more)")
+        self.assertEqual(len(lines), 6)
+        self.assertTrue(lines[-1].startswith("1-2 of 5  q quit"))
         self.assertLessEqual(max(map(width, lines)), 40)
         since = len(top.text)
         top.resize(150, 40)
         deadline = Deadline(TIMEOUT_S)
-        while len(lines := top.frame(since)) != 7 or width(lines[1]) <= 80:
+        while len(lines := top.frame(since)) != 9 or width(lines[2]) <= 80:
             since = len(top.text)
             deadline.check("a larger picture")
         self.assertLessEqual(max(map(width, lines)), 150)
-        self.assertIn("vm1/" + LONG[:30], "\n".join(lines))
+        self.assertIn("vm1/" + LONG, "\n".join(lines))  # as a whole, and the whole width is used
+        self.assertEqual({width(line) for line in lines[2:-1]}, {150})
+        since = len(top.text)
+        top.resize(250, 40)
+        top.read_until(r"MSG>HOST MSG>GUEST +IN>HOST +IN>GUEST +RING SIZE +WOKEN +WAKES", since)
         top.resize(1, 1)
         self.assertLessEqual(max(map(width, top.frame())), 150)
         self.assertEqual(top.quit(), 0)
+
+    def pressed(self, top: Terminal, keys: str, pattern: str) -> list[str]:
+        """Press keys and wait until a picture has a line that matches; return the picture."""
+        since, deadline = len(top.text), Deadline(TIMEOUT_S)
+        top.key(keys)
+        while True:
+            lines = top.frame(since)
+            if re.search(pattern, "\n".join(lines), re.M):
+                return lines
+            deadline.check(f"{pattern} after {keys!r}: {lines}")
+            since = top.text.index("\033[J", since) + 3
+
+    def test_keys(self):
+        top = self.terminal("-d", "60", rows=7)  # room for three channels; each picture is a key's
+        top.frame(0)
+        self.assertTrue(self.pressed(top, "\x1b[B", "^2-4 of 5")[3].startswith("vm1/a "))
+        self.pressed(top, "\x1b[6~", "^3-5 of 5")
+        self.pressed(top, "\x1bOA", "^2-4 of 5")
+        self.pressed(top, "\x1b[H", "^1-3 of 5")
+        self.assertTrue(self.pressed(top, "\x1b[F", "^3-5 of 5")[5].startswith("vm1/quiet "))
+        self.pressed(top, "\x1b[5~", "^1-3 of 5")
+        self.pressed(top, "\x1b[99zn", ", by name, every")  # a sequence without a meaning, then a key
+        self.assertTrue(self.pressed(top, "R", ", by name reversed,")[3].startswith("vm1/\u6f22"))
+        self.pressed(top, "?", "^Keys; press any key to go back")
+        self.pressed(top, "x", "^1-3 of 5")
+        self.pressed(top, "Rl/QUX", "^/QUX_ ")
+        self.pressed(top, "\x7fI\x7f", "^/QU_ ")
+        lines = self.pressed(top, "\n", '^1-1 of 1 with "QU"')
+        self.assertTrue(lines[3].startswith("vm1/quiet "))
+        self.assertRegex(lines[1], "^total: 0 of 1 attached")
+        self.pressed(top, "\x1b", "^1-3 of 5")
+        self.pressed(top, "/zzz", "^/zzz_ ")
+        self.pressed(top, "\x1b", "^1-3 of 5")
+        self.assertEqual(top.quit(), 0)
+
+    def test_names_are_cut_in_the_middle(self):
+        line = next(line for line in self.terminal().frame(0) if line.startswith("vm1/a "))
+        self.assertRegex(line, r"^vm1/a chan\S*\.\.\.x+ ")
 
     def test_signals_that_end_it(self):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
