@@ -89,7 +89,7 @@ void since_text(unsigned long long us, char text[40])
 
 	if (!localtime_r(&s, &tm) || !strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm) ||
 	    strftime(zone, sizeof(zone), "%z", &tm) < 5) {
-		strcpy(text, "?");
+		snprintf(text, 40, "?");
 		return;
 	}
 	/* RFC 3339: a colon between the hours and the minutes of the zone */
