@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""okl4fsd-control(7) as data: its methods, events and error codes, and a check of values against them."""
+"""okl4fs-control(7) as data: its methods, events and error codes, and a check of values against them."""
 import re
 from dataclasses import dataclass, field
 
@@ -52,7 +52,7 @@ class Page:
     """The page; `seen` collects the members that checked values had."""
 
     def __init__(self):
-        text = (paths.ROOT / "docs/okl4fsd-control.7").read_text(encoding="utf-8")
+        text = (paths.ROOT / "docs/okl4fs-control.7").read_text(encoding="utf-8")
         parts = dict(_sections(text, "Sh"))
         self.types: dict[str, dict[str, Member]] = {}
         self.methods: dict[str, Method] = {}

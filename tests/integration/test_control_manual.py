@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""okl4fsd-control(7) against the daemon: methods, parameters, results, events and error codes."""
+"""okl4fs-control(7) against the daemon: methods, parameters, results, events and error codes."""
 import re
 import unittest
 
