@@ -95,6 +95,12 @@ class Host(unittest.TestCase):
         self.assertEqual(self.system.check("okl4fsd --version"), f"okl4fsd {version}\n")
         self.assertIn("usage: okl4fsctl", self.system.check("okl4fsctl --help"))
 
+    def test_05_python(self):
+        """Python finds the module, which was compiled at the installation."""
+        self.assertRegex(self.system.check("python3 -c 'import okl4fs; print(okl4fs.__cached__)' && "
+                                           "ls /usr/lib/python3/dist-packages/__pycache__"),
+                         r"^/usr/lib/python3/dist-packages/__pycache__/(okl4fs\.cpython-\d+\.pyc)\n\1\n")
+
     def test_06_manual(self):
         """man(1) finds each page, by its name and by its section; okl4fs(7) is there for both sides."""
         for path in sorted((paths.ROOT / "docs").glob("*.[1-8]")):
