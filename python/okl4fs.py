@@ -66,7 +66,8 @@ class Code(enum.IntEnum):
     INVALID_PARAMS = -32602
     # The daemon is out of memory.
     INTERNAL_ERROR = -32603
-    # There are too many clients, or too many clients that want events.
+    # There are too many clients, which one is told when it connects, or too many clients that want
+    # events (events.subscribe).
     BUSY = -32000
     # The daemon cannot do that as things stand (guest.add, channel.add, config.reload).
     REFUSED = -32001
