@@ -26,21 +26,39 @@ const char *ctl_split(const char *command, const char *name, char **guest)
 	return NULL;
 }
 
-enum ctl_exit ctl_read_count(const struct ctl *ctl, const char *command, unsigned long *count)
+enum ctl_exit ctl_read_count(const char *text, const char *command, unsigned long *count)
 {
 	unsigned long long n;
 	char *end;
 
-	if (!ctl->count)
+	if (!text)
 		return CTL_DONE;
 	errno = 0;
-	n = strtoull(ctl->count, &end, 10);
-	if (isdigit((unsigned char)*ctl->count) && !*end && !errno && n <= ULONG_MAX) {
+	n = strtoull(text, &end, 10);
+	if (isdigit((unsigned char)*text) && !*end && !errno && n <= ULONG_MAX) {
 		*count = (unsigned long)n;
 		return CTL_DONE;
 	}
-	ctl_error("%s: --count must be a number, not \"%s\"", command, ctl->count);
+	ctl_error("%s: --count must be a number, not \"%s\"", command, text);
 	return CTL_USAGE;
+}
+
+bool ctl_read_size(const char *text, unsigned long long unit, unsigned long long *bytes)
+{
+	static const char units[] = "KMGT";
+	const char *letter;
+	char *end;
+
+	errno = 0;
+	*bytes = strtoull(text, &end, 10);
+	if (!isdigit((unsigned char)*text) || errno)
+		return false;
+	letter = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
+	if (letter) {
+		unit = 1ULL << 10 * (letter - units + 1);
+		end += !strcmp(end + 1, "iB") ? 3 : 1;
+	}
+	return !*end && !__builtin_mul_overflow(*bytes, unit, bytes);
 }
 
 struct json_object *ctl_guest_param(const char *guest)

@@ -4,14 +4,27 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <json-c/json.h>
 
 #include "ctl/call.h"
-#include "ctl/ctl.h"
+#include "ctl/command.h"
 #include "ctl/result.h"
+#include "ctl/table.h"
+#include "ctl/terminal.h"
 #include "ctl/text.h"
 #include "util/fd.h"
+
+static bool only_names, all_columns;
+
+static const struct ctl_option of_lists[] = {
+	{ .name = "names", .flag = &only_names, .help = "only the names, one per line" },
+	{ .name = "wide",
+	  .flag = &all_columns,
+	  .help = "all columns, in full, also on a narrow terminal" },
+	{ .name = NULL },
+};
 
 /* Prints what came of a call, as JSON or for people; @result is consumed; Return: @r */
 static enum ctl_exit show_result(const struct ctl *ctl, enum ctl_exit r, struct json_object *result,
@@ -33,6 +46,16 @@ static enum ctl_exit call_and_show(const struct ctl *ctl, const char *method,
 	enum ctl_exit r = ctl_call(ctl, method, NULL, &result);
 
 	return show_result(ctl, r, result, print);
+}
+
+/* Only a terminal is narrow */
+static size_t table_limit(void)
+{
+	size_t columns = 0, rows;
+
+	if (!all_columns && isatty(STDOUT_FILENO))
+		terminal_size(&columns, &rows);
+	return columns;
 }
 
 static void print_line(const char *name)
@@ -62,31 +85,58 @@ static void show_status(struct json_object *result)
 	       ctl_number(channels, "detached"), ctl_number(channels, "failed"));
 }
 
-enum ctl_exit ctl_status(const struct ctl *ctl, char **args)
+static enum ctl_exit run_status(const struct ctl *ctl, char **args)
 {
 	return call_and_show(ctl, "status", show_status);
 }
 
+const struct ctl_command ctl_status = {
+	.name = "status",
+	.summary = "what the daemon is doing",
+	.help = "Its version and process, since when it runs, how many guests are connected, and\n"
+		"the states of the channels.\n",
+	.run = run_status,
+};
+
 static void show_version(struct json_object *result)
 {
-	printf("okl4fsctl %s\n%s %s, ABI %llu\n", OKL4FS_VERSION_STRING, ctl_string(result, "name"),
-	       ctl_string(result, "version"), ctl_number(result, "abi_version"));
+	printf("%s %s, ABI %llu\n", ctl_string(result, "name"), ctl_string(result, "version"),
+	       ctl_number(result, "abi_version"));
 }
 
-enum ctl_exit ctl_version(const struct ctl *ctl, char **args)
+static enum ctl_exit run_version(const struct ctl *ctl, char **args)
 {
+	if (!ctl->json) {
+		printf("okl4fsctl %s\n", OKL4FS_VERSION_STRING);
+		fflush(stdout); /* before a line on stderr */
+	}
 	return call_and_show(ctl, "version", show_version);
 }
+
+const struct ctl_command ctl_version = {
+	.name = "version",
+	.summary = "versions of okl4fsctl and of the daemon",
+	.help = "Without a daemon it prints that of okl4fsctl and an error, and the exit status\n"
+		"is 3; okl4fsctl --version does not ask the daemon.\n",
+	.run = run_version,
+};
 
 static void show_metrics(struct json_object *result)
 {
 	fputs(ctl_string(result, "text"), stdout);
 }
 
-enum ctl_exit ctl_metrics(const struct ctl *ctl, char **args)
+static enum ctl_exit run_metrics(const struct ctl *ctl, char **args)
 {
 	return call_and_show(ctl, "metrics.get", show_metrics);
 }
+
+const struct ctl_command ctl_metrics = {
+	.name = "metrics",
+	.summary = "the metrics that Prometheus scrapes",
+	.help = "They are printed as OpenMetrics.\n",
+	.run = run_metrics,
+};
 
 static const char *guest_state(struct json_object *guest)
 {
@@ -109,13 +159,22 @@ static void print_away(struct json_object *guest, bool *first)
 
 static void show_guests(struct json_object *result)
 {
-	struct table t = { .n_columns = 8 };
+	static const struct table_column columns[] = {
+		{ .title = "GUEST", .min = 8 },
+		{ .title = "STATE" },
+		{ .title = "CHANNELS", .is_number = true, .late = 2 },
+		{ .title = "QUEUES", .is_number = true, .early = 1 },
+		{ .title = "MEMORY", .is_number = true, .late = 1 },
+		{ .title = "REQUESTS", .is_number = true, .early = 2 },
+		{ .title = "REFUSED", .is_number = true, .early = 3 },
+		{ .title = "SOCKET", .min = 16, .late = 3 },
+		{ .title = NULL },
+	};
+	struct table t = { .columns = columns };
 	struct json_object *list;
 	size_t n = ctl_list(result, "guests", &list);
 	bool first = true;
 
-	table_row(&t, (const char *const[]){ "GUEST", "STATE", "CHANNELS", "QUEUES", "MEMORY",
-					     "REQUESTS", "REFUSED", "SOCKET" });
 	for (size_t i = 0; i < n; i++) {
 		struct json_object *g = json_object_array_get_idx(list, i);
 		char socket[160];
@@ -131,7 +190,7 @@ static void show_guests(struct json_object *result)
 				      text_count(ctl_number(g, "requests")).text,
 				      text_count(ctl_number(g, "requests_refused")).text, socket });
 	}
-	table_print(&t);
+	table_print(&t, table_limit());
 	for (size_t i = 0; i < n; i++)
 		print_away(json_object_array_get_idx(list, i), &first);
 }
@@ -145,10 +204,19 @@ static void show_guest_names(struct json_object *result)
 		print_line(ctl_string(json_object_array_get_idx(list, i), "name"));
 }
 
-enum ctl_exit ctl_guests(const struct ctl *ctl, char **args)
+static enum ctl_exit run_guests(const struct ctl *ctl, char **args)
 {
-	return call_and_show(ctl, "guest.list", ctl->names ? show_guest_names : show_guests);
+	return call_and_show(ctl, "guest.list", only_names ? show_guest_names : show_guests);
 }
+
+const struct ctl_command ctl_guests = {
+	.name = "guests",
+	.summary = "all guests",
+	.help = "STATE is \"away\" while no virtual machine is connected, \"no driver\" until its\n"
+		"guest driver has said hello, and otherwise \"ready\".\n",
+	.options = of_lists,
+	.run = run_guests,
+};
 
 static const char *channel_note(struct json_object *channel)
 {
@@ -165,12 +233,22 @@ static const char *channel_note(struct json_object *channel)
 
 static void show_channels(struct json_object *result)
 {
-	struct table t = { .n_columns = 9 };
+	static const struct table_column columns[] = {
+		{ .title = "GUEST", .min = 8 },
+		{ .title = "CHANNEL", .min = 12 },
+		{ .title = "STATE" },
+		{ .title = "ENDPOINT", .early = 2 },
+		{ .title = "CONNECTED", .late = 1 },
+		{ .title = "RING", .is_number = true, .early = 1 },
+		{ .title = "TO HOST", .is_number = true, .late = 3 },
+		{ .title = "TO GUEST", .is_number = true, .late = 2 },
+		{ .title = "", .min = 16, .late = 4 },
+		{ .title = NULL },
+	};
+	struct table t = { .columns = columns };
 	struct json_object *list;
 	size_t n = ctl_list(result, "channels", &list);
 
-	table_row(&t, (const char *const[]){ "GUEST", "CHANNEL", "STATE", "ENDPOINT", "CONNECTED",
-					     "RING", "TO HOST", "TO GUEST", "" });
 	for (size_t i = 0; i < n; i++) {
 		struct json_object *c = json_object_array_get_idx(list, i);
 		struct json_object *endpoint = ctl_object(c, "endpoint");
@@ -192,7 +270,7 @@ static void show_channels(struct json_object *result)
 				      text_size(ctl_number(ctl_object(c, "bwd"), "bytes")).text,
 				      note });
 	}
-	table_print(&t);
+	table_print(&t, table_limit());
 }
 
 static void show_channel_names(struct json_object *result)
@@ -210,10 +288,19 @@ static void show_channel_names(struct json_object *result)
 	}
 }
 
-enum ctl_exit ctl_channels(const struct ctl *ctl, char **args)
+static enum ctl_exit run_channels(const struct ctl *ctl, char **args)
 {
 	struct json_object *result;
 	enum ctl_exit r = ctl_list_channels(ctl, args[0], &result);
 
-	return show_result(ctl, r, result, ctl->names ? show_channel_names : show_channels);
+	return show_result(ctl, r, result, only_names ? show_channel_names : show_channels);
 }
+
+const struct ctl_command ctl_channels = {
+	.name = "channels",
+	.arguments = "[GUEST]",
+	.summary = "all channels, or those of a guest",
+	.options = of_lists,
+	.max = 1,
+	.run = run_channels,
+};

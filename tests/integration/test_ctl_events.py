@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """okl4fsctl events; and what each command does without a daemon, or when the daemon dies."""
+import grp
 import json
 import os
+import pwd
 import re
 import select
+import socket
 import subprocess
 import unittest
 from pathlib import Path
@@ -40,8 +43,51 @@ class Exits(unittest.TestCase):
 
     def test_no_daemon(self):
         for command in COMMANDS:
-            self.ends(3, f"okl4fsctl: no daemon at {NOWHERE}: No such file or directory\n", NOWHERE,
-                      *command)
+            if command != ["version"]:
+                self.ends(3, f"okl4fsctl: no daemon at {NOWHERE}: No such file or directory\n",
+                          NOWHERE, *command)
+        done = run("okl4fsctl", "-s", NOWHERE, "version")
+        self.assertEqual(done.returncode, 3)
+        self.assertRegex(done.stdout, r"^okl4fsctl \d+\.\d+\.\d+\n$")
+        self.assertIn(f"okl4fsctl: no daemon at {NOWHERE}", done.stderr)
+
+    def test_no_daemon_and_the_way_out(self):
+        """It names what to look at: the unit of the socket, or how a user gets the right."""
+        for path, way_out in (
+                ("/run/okl4fs/nobody-has-this/control.sock",
+                 "see: systemctl status okl4fsd@nobody-has-this; "
+                 "journalctl -u okl4fsd@nobody-has-this\n"),
+                (NOWHERE, "is that the control socket of a daemon that runs?")):
+            self.ends(3, way_out, path, "status")
+        if not Path("/run/okl4fs/control.sock").exists():
+            self.ends(3, "see: systemctl status okl4fsd; journalctl -u okl4fsd\n",
+                      "/run/okl4fs/control.sock", "status")
+
+    @unittest.skipIf(os.getuid(), "only root can be another user")
+    def test_no_right_to_connect(self):
+        scratch = scratch_dir()
+        path, user = scratch / "control.sock", pwd.getpwnam("nobody")
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(path))
+            listener.listen()
+            scratch.chmod(0o755)
+            games = grp.getgrnam("games").gr_gid
+            for gid, mode, folder_mode, sentence in (
+                    (games, 0o660, 0o755, "members of the group games can connect: sudo adduser "
+                     "nobody games, then log in again\n"),
+                    (games, 0o600, 0o755, "say which users can connect: ls -l "),
+                    (0, 0o660, 0o755, "say which users can connect: ls -l "),
+                    (user.pw_gid, 0o660, 0o755, "user nobody is in the group nogroup, but this "
+                     "session began before: log in again, or run: newgrp nogroup\n"),
+                    (games, 0o666, 0o700, "say which users can connect: ls -l ")):
+                os.chown(path, 0, gid)
+                path.chmod(mode)
+                scratch.chmod(folder_mode)
+                with self.subTest(sentence):
+                    self.ends(3, f"may not connect to the daemon at {path}: Permission denied\n",
+                              path, "status", user="nobody", group=games + 1, extra_groups=[])
+                    self.ends(3, sentence, path, "status", user="nobody", group=games + 1,
+                              extra_groups=[])
         if not Path("/run/okl4fs/control.sock").exists():
             done = run("okl4fsctl", "status", env={**os.environ, "XDG_RUNTIME_DIR": "/nonexistent"})
             self.assertEqual((done.returncode, done.stdout), (3, ""))
@@ -52,6 +98,8 @@ class Exits(unittest.TestCase):
         path = scratch_dir() / "control.sock"
         for answer in (b"", b'{"jsonrpc":"2.0","id":1,"result":{"guests":[{"name":'):
             for command in COMMANDS:
+                if command == ["version"]:
+                    continue  # it prints its own version all the same
                 with one_answer(path, lambda _, answer=answer: answer):
                     self.ends(3, "the daemon does not answer: it closed the connection", path,
                               *command)
@@ -65,11 +113,13 @@ class Exits(unittest.TestCase):
     def test_usage(self):
         for args, error in (
                 ([], "usage: okl4fsctl"),
-                (["nonsense"], 'there is no command "nonsense"'),
+                (["nonsense"], 'there is no command "nonsense"; see okl4fsctl help\n'),
+                (["chanels"], 'there is no command "chanels"; did you mean channels? See okl4fsctl help\n'),
+                (["help", "sttaus"], 'there is no command "sttaus"; did you mean status?'),
                 (["status", "x"], "status: too many arguments"),
                 (["guests", "x"], "guests: too many arguments"),
                 (["log-level", "a", "b"], "log-level: too many arguments"),
-                (["channel"], "channel: an argument is missing"),
+                (["channel"], "channel: an argument is missing; see okl4fsctl help channel\n"),
                 (["channel-add", "vm1"], "channel-add: an argument is missing"),
                 (["channel-add", "vm1", "{"], "the argument is not JSON: byte 2"),
                 (["channel", "vm1"], "channel: expected GUEST/CHANNEL"),
@@ -77,15 +127,41 @@ class Exits(unittest.TestCase):
                 (["attach", "vm1"], "attach: expected GUEST/CHANNEL"),
                 (["attach", "/host"], "attach: expected GUEST/CHANNEL"),
                 (["--json", "attach", "vm1/echo"], "attach: --json is not possible"),
-                (["events", "-n"], "events: option -n needs a value"),
+                (["events", "-n"], "events: option -n needs a value; see okl4fsctl help events\n"),
+                (["top", "-d.5", "-xn5"], "top: there is no option -x; see okl4fsctl help top\n"),
+                (["top", "-hn"], "top: option -n needs a value;"),
+                (["top", "--sort"], "top: option --sort needs a value;"),
+                (["top", "-n5x"], 'top: --count must be a number, not "5x"'),
+                (["top", "--json=1"], "top: option --json takes no value; see okl4fsctl help top\n"),
                 (["events", "-n", "x"], "--count must be a number"),
-                (["-s"], "okl4fsctl: option -s needs a value\n"),
-                (["-x", "status"], "unrecognized option or value: -x"),
-                (["--jsno", "status"], "okl4fsctl: unrecognized option or value: --jsno\n"),
-                (["status", "--names"], "unrecognized option or value: --names")):
+                (["-s"], "okl4fsctl: option -s needs a value; see okl4fsctl help\n"),
+                (["-x", "status"], "okl4fsctl: there is no option -x; see okl4fsctl help\n"),
+                (["--jsno", "status"], "there is no option --jsno (did you mean --json?); see okl4fsctl help\n"),
+                (["status", "--names"], "status: there is no option --names; see okl4fsctl help status\n")):
             self.ends(2, error, NOWHERE, *args)
         for args in ("help", "--help"):
-            self.assertIn("usage: okl4fsctl", run("okl4fsctl", args).stdout)
+            self.assertIn("usage: okl4fsctl [-s", run("okl4fsctl", args).stdout)
+
+    def test_help(self):
+        """Each command has a help of its own, which fits a terminal; the overview fits one, too."""
+        overview = run("okl4fsctl", "help").stdout
+        for command in re.findall(r"^  ([a-z][a-z-]*(?: [a-z]+)*)(?: |$)", overview, re.M):
+            words = command.split()
+            done = run("okl4fsctl", "help", *words)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertRegex(done.stdout, rf"^usage: okl4fsctl {command}\b.*\n(.*\n)*\n{command}: ")
+            self.assertRegex(done.stdout, "-s(, --socket)? SOCKET")
+            self.assertLessEqual(max(map(len, done.stdout.splitlines())), 80, done.stdout)
+            for args in ([*words, "--help"], ["--help", *words], [*words, "-h", "x", "y"]):
+                self.assertEqual(run("okl4fsctl", *args).stdout, done.stdout)
+        self.assertLessEqual(max(map(len, overview.splitlines())), 80)
+
+    def test_version_of_the_program(self):
+        """It does not ask the daemon."""
+        for option in ("-V", "--version"):
+            done = run("okl4fsctl", "-s", NOWHERE, option)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertRegex(done.stdout, r"^okl4fsctl \d+\.\d+\.\d+\n$")
 
     def test_output_that_cannot_be_written(self):
         with Daemon({"guests": []}) as daemon, open("/dev/full", "wb") as full:
