@@ -20,7 +20,7 @@
 struct loop;
 
 #define EVENTS_ENUMERATOR(upper, name, help) EVENTS_##upper,
-/** enum events_kind - what happened (EVENT_KINDS()); okl4fsd-control(7) describes each by name */
+/** enum events_kind - what happened (EVENT_KINDS()); okl4fs-control(7) describes each by name */
 enum events_kind { EVENT_KINDS(EVENTS_ENUMERATOR) N_EVENTS_KINDS };
 #undef EVENTS_ENUMERATOR
 
