@@ -168,6 +168,15 @@ int config_load(struct config **cfg, const char *path, FILE *errors);
 void config_use_control_socket(const char *path);
 
 /**
+ * config_paths_begin_at() - relative paths begin in the folder of this control socket
+ * @control_path: of this process
+ *
+ * For every configuration, guest and channel from now on. Before, the control socket of the configuration
+ * itself counts. Without a slash in it, relative paths stay as they are.
+ */
+void config_paths_begin_at(const char *control_path);
+
+/**
  * config_default() - what runs without a file: guest `default`, channel `intervm_test`, endpoint
  * `unix-listen`, all sockets under config_runtime_dir()
  * @cfg: out

@@ -25,6 +25,25 @@
 /* Where the service manager listens for us; "": it does not */
 static char control_socket[sizeof(((struct sockaddr_un *)0)->sun_path) + 1];
 
+/* The control socket of this process: relative paths begin in its folder. "": that of the configuration */
+static char own_control[sizeof(control_socket)];
+
+/* The folder of the control socket; Return: to be freed, NULL: relative paths stay as they are */
+static char *paths_begin(const char *control_path)
+{
+	const char *at = *own_control    ? own_control :
+			 *control_socket ? control_socket :
+					   control_path;
+	const char *slash = strrchr(at, '/');
+
+	return slash ? strndup(at, (size_t)(slash - at)) : NULL;
+}
+
+void config_paths_begin_at(const char *control_path)
+{
+	snprintf(own_control, sizeof(own_control), "%s", control_path);
+}
+
 /* Of a file in the runtime directory; Return: to be freed, NULL: there is no memory */
 static char *runtime_path(const char *name)
 {
@@ -111,7 +130,7 @@ int config_load(struct config **out, const char *path, FILE *out_errors)
 		r = conf_parse(&root, text, bytes, &errors);
 	if (!r) {
 		cfg = config_new();
-		r = cfg ? config_read(cfg, root, &errors) : -ENOMEM;
+		r = cfg ? config_read(cfg, root, paths_begin, &errors) : -ENOMEM;
 	}
 	if (!r)
 		r = config_check(root, &errors);
@@ -167,11 +186,12 @@ no_memory:
 int config_channel_of(struct channel_config *channel, struct conf_node *node, FILE *out_errors)
 {
 	struct conf_errors errors = { .out = out_errors };
+	_cleanup_free_ char *dir = *own_control ? paths_begin(NULL) : NULL;
 	int r;
 
 	memset(channel, 0, sizeof(*channel));
 	node->parent = NULL;
-	r = config_read_channel(channel, node, &errors);
+	r = config_read_channel(channel, node, dir, &errors);
 	if (!r && errors.n)
 		r = -EINVAL;
 	if (r)
@@ -182,11 +202,12 @@ int config_channel_of(struct channel_config *channel, struct conf_node *node, FI
 int config_guest_of(struct guest_config *guest, struct conf_node *node, FILE *out_errors)
 {
 	struct conf_errors errors = { .out = out_errors };
+	_cleanup_free_ char *dir = *own_control ? paths_begin(NULL) : NULL;
 	int r;
 
 	memset(guest, 0, sizeof(*guest));
 	node->parent = NULL;
-	r = config_read_guest(guest, node, &errors);
+	r = config_read_guest(guest, node, dir, &errors);
 	if (!r)
 		r = config_check_guest(node, &errors);
 	if (!r && errors.n)
