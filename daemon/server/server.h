@@ -17,7 +17,7 @@
 
 struct server;
 
-#define SERVER_WHY_BYTES 384 /* of a sentence, with its NUL */
+#define SERVER_WHY_BYTES 512 /* of a sentence, with its NUL */
 
 /**
  * server_new() - start the workers and the guests of a configuration

@@ -8,6 +8,7 @@
 
 #include "loop/listener.h"
 #include "util/log.h"
+#include "util/sandbox.h"
 #include "util/socket_file.h"
 #include "util/stranger.h"
 #include "vhost/connector.h"
@@ -107,7 +108,7 @@ static int front_listen(struct vhost_front *f)
 	}
 	if (fd < 0)
 		log_about(LOG_LEVEL_ERR, &f->connection.about, "socket %s: %s%s", path,
-			  strerror(-fd), socket_file_way_out(-fd));
+			  strerror(-fd), socket_file_way_out(-fd, path));
 	else
 		log_about(LOG_LEVEL_INFO, &f->connection.about, "waiting for a frontend at %s",
 			  path);
@@ -121,6 +122,12 @@ static int start_front(struct vhost_front *f)
 	f->inherited = vhost_connection_inherit(&f->connection);
 	if (f->cfg->socket_mode == SOCKET_LISTEN)
 		return front_listen(f);
+	/* What listens there is never seen */
+	if (sandbox_hides(f->cfg->socket)) {
+		log_about(LOG_LEVEL_ERR, &f->connection.about, "socket %s: %s%s", f->cfg->socket,
+			  strerror(EPERM), sandbox_path_hint(f->cfg->socket, SANDBOX_CONNECT));
+		return -EPERM;
+	}
 	loop_call(f->worker, start_on_worker, f);
 	return f->start_r;
 }
