@@ -159,6 +159,13 @@ struct config {
 int config_load(struct config **cfg, const char *path, FILE *errors);
 
 /**
+ * config_load_nodes() - as config_load(), and keep what the file says with its places
+ * @nodes: out: the tree (config/node.h), in which relative paths are completed; conf_free() it
+ */
+int config_load_nodes(struct config **cfg, struct conf_node **nodes, const char *path,
+		      FILE *errors);
+
+/**
  * config_use_control_socket() - use this control socket, whatever a configuration says
  * @path: where the service manager listens for us; not longer than a socket's path may be
  *

@@ -115,7 +115,17 @@ static int read_config_file(const char *path, char **text, size_t *bytes,
 	return 0;
 }
 
-int config_load(struct config **out, const char *path, FILE *out_errors)
+int config_load(struct config **out, const char *path, FILE *errors)
+{
+	struct conf_node *root;
+	int r = config_load_nodes(out, &root, path, errors);
+
+	conf_free(root);
+	return r;
+}
+
+int config_load_nodes(struct config **out, struct conf_node **out_root, const char *path,
+		      FILE *out_errors)
 {
 	struct conf_errors errors = { .out = out_errors, .file = path };
 	_cleanup_free_ char *text = NULL;
@@ -140,8 +150,8 @@ int config_load(struct config **out, const char *path, FILE *out_errors)
 		r = apply_control_socket(cfg);
 	if (r == -ENOMEM)
 		fprintf(out_errors, "%s: out of memory\n", path);
-	conf_free(root);
 	*out = r ? config_free(cfg) : cfg;
+	*out_root = r ? conf_free(root) : root;
 	return r;
 }
 

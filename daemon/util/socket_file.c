@@ -78,7 +78,7 @@ static void explain_lock(const struct socket_file *f, const char *lock, int erro
 }
 
 /* A datagram socket cannot connect to a stream socket (EPROTOTYPE); the listener sees nothing */
-static int find_listener(const char *path)
+int socket_file_find_listener(const char *path)
 {
 	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
@@ -102,7 +102,7 @@ static int remove_stale(const char *path)
 		return errno == ENOENT ? 0 : -errno;
 	if (!S_ISSOCK(st.st_mode))
 		return -ENOTSOCK;
-	r = find_listener(path);
+	r = socket_file_find_listener(path);
 	if (r)
 		return r;
 	return unlink(path) && errno != ENOENT ? -errno : 0;

@@ -78,6 +78,9 @@ const char *socket_file_way_out(int error, const char *path);
  */
 int socket_file_borrow(struct socket_file *f, const char *path);
 
+/** socket_file_find_listener() - Return: 0: nothing listens at @path; -EADDRINUSE: a program does; or -errno */
+int socket_file_find_listener(const char *path);
+
 /** socket_file_is_lost() - the file was removed or replaced, so clients cannot connect */
 bool socket_file_is_lost(const struct socket_file *f);
 
