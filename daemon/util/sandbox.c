@@ -42,7 +42,7 @@ static enum sandbox_view view_of_root(const char *root, const char *options)
 {
 	if (strstr(root, "/systemd-private-"))
 		return SANDBOX_PRIVATE;
-	if (strstr(root, "/systemd/inaccessible/"))
+	if (strstr(root, "/inaccessible/dir"))
 		return SANDBOX_AWAY;
 	return !strncmp(options, "ro", 2) && (!options[2] || options[2] == ',') ?
 		       SANDBOX_READ_ONLY :
