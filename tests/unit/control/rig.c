@@ -112,6 +112,19 @@ const struct guest_config *guest_config(const struct guest *guest)
 	return guest->cfg;
 }
 
+const char *guest_error(const struct guest *guest)
+{
+	return guest == &made[1] ? "socket /s2: why not" : "";
+}
+
+size_t server_problems(struct server *server, void (*tell)(void *arg, const char *sentence),
+		       void *arg)
+{
+	if (tell)
+		tell(arg, "guest vm2: socket /s2: why not");
+	return 1;
+}
+
 bool guest_path_is_lost(const struct guest *guest)
 {
 	return guest == &made[1];
@@ -123,6 +136,7 @@ void guest_snapshot(struct guest *guest, struct guest_snapshot *snap)
 	if (guest == &made[0])
 		*snap = (struct guest_snapshot){
 			.connected = true,
+			.served = true,
 			.ready = true,
 			.n_queues = 2,
 			.memory_bytes = 1ULL << 40,
@@ -195,7 +209,9 @@ int server_guest_add(struct server *server, const struct guest_config *cfg, char
 {
 	snprintf(control_changed, sizeof(control_changed), "guest %s: %s, %zu channels", cfg->name,
 		 cfg->socket, cfg->n_channels);
-	snprintf(why, SERVER_WHY_BYTES, "why guest %s is refused", cfg->name);
+	*why = 0;
+	if (control_outcome != -ENOMEM)
+		snprintf(why, SERVER_WHY_BYTES, "why guest %s is refused", cfg->name);
 	return control_outcome;
 }
 
@@ -209,7 +225,7 @@ int server_reload(struct server *server, FILE *errors)
 {
 	if (control_outcome)
 		fprintf(errors, "f:1:2: one\nf:3:4: two\n");
-	return control_outcome;
+	return control_outcome < 0 ? control_outcome : 0;
 }
 
 int server_channel_add(struct server *server, struct guest *guest, const struct channel_config *cfg,
@@ -218,7 +234,9 @@ int server_channel_add(struct server *server, struct guest *guest, const struct 
 	snprintf(control_changed, sizeof(control_changed), "%s/%s: %u bytes, %s", guest->cfg->name,
 		 cfg->name, (unsigned int)cfg->ring_bytes, endpoint_type_name(cfg->endpoint.type));
 	*id = 7;
-	snprintf(why, SERVER_WHY_BYTES, "why channel %s is refused", cfg->name);
+	*why = 0;
+	if (control_outcome != -ENOMEM)
+		snprintf(why, SERVER_WHY_BYTES, "why channel %s is refused", cfg->name);
 	return control_outcome;
 }
 
