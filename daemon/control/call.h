@@ -130,6 +130,8 @@ int control_channel_reset(struct control_request *req, struct json_object **resu
 
 /* Methods for the configuration as a whole (config.c) */
 int control_config_reload(struct control_request *req, struct json_object **result);
+int control_config_get(struct control_request *req, struct json_object **result);
+int control_config_saved(struct control_request *req, struct json_object **result);
 
 /** control_add_problems() - members `n_problems` and `problems`, of which there may be fewer */
 void control_add_problems(struct json_object *object, struct server *server);

@@ -45,6 +45,10 @@ static int call_status(struct control_request *req, struct json_object **result)
 	control_add_number(*result, "workers", server_n_workers(req->server));
 	control_add_string(*result, "log_level", log_level_word(log_get_level()));
 	control_add_path(*result, "control_path", server_config(req->server)->control_path);
+	if (server_config_path(req->server))
+		control_add_path(*result, "config_path", server_config_path(req->server));
+	else
+		control_add_string(*result, "config_path", NULL);
 	control_add_number(guests, "total", n_guests);
 	control_add_number(guests, "connected", connected);
 	control_add_number(guests, "ready", ready);
@@ -123,6 +127,8 @@ const struct control_method control_methods[] = {
 	{ "channel.remove", CONTROL_ADMIN, channel_name, control_channel_remove },
 	{ "channel.reset", CONTROL_ADMIN, channel_name, control_channel_reset },
 	{ "config.reload", CONTROL_ADMIN, NONE, control_config_reload },
+	{ "config.get", CONTROL_ADMIN, NONE, control_config_get },
+	{ "config.saved", CONTROL_ADMIN, NONE, control_config_saved },
 	{ "log.set", CONTROL_ADMIN, level_params, call_log_set },
 	{ "metrics.get", CONTROL_READER, NONE, control_metrics_get },
 	{ "events.subscribe", CONTROL_READER, control_subscribe_params, control_subscribe },

@@ -15,6 +15,7 @@
 #include "ctl/call.h"
 #include "ctl/command.h"
 #include "ctl/result.h"
+#include "ctl/save.h"
 #include "util/bom.h"
 #include "util/fd.h"
 
@@ -95,13 +96,39 @@ static enum ctl_exit call_method(const struct ctl *ctl, const char *method,
 	return r;
 }
 
+static bool save_too;
+
+static const struct ctl_option that_save[] = { CTL_SAVE_OPTION(&save_too), { .name = NULL } };
+
+/* As call_method(), and with --save the file is written */
+static enum ctl_exit change_and_save(const struct ctl *ctl, const char *method,
+				     struct json_object *params)
+{
+	struct ctl_save save;
+	enum ctl_exit r;
+
+	if (!save_too)
+		return call_method(ctl, method, params);
+	r = ctl_save_begin(&save, ctl);
+	if (r) {
+		json_object_put(params);
+		return r;
+	}
+	r = call_method(ctl, method, params);
+	if (!r)
+		return ctl_save_end(&save, ctl,
+				    "the change was made and works until the next reload, but ");
+	ctl_save_drop(&save);
+	return r;
+}
+
 static enum ctl_exit run_guest_add(const struct ctl *ctl, char **args)
 {
 	struct json_object *params = json_object_new_object();
 	enum ctl_exit r = add_object(params, "guest", args[0]);
 
 	if (!r)
-		return call_method(ctl, "guest.add", params);
+		return change_and_save(ctl, "guest.add", params);
 	json_object_put(params);
 	return r;
 }
@@ -112,7 +139,8 @@ const struct ctl_command ctl_guest_add = {
 	.summary = "serve one more guest",
 	.help = "JSON describes it as the configuration file does, okl4fsd.json(5); \"-\" stands\n"
 		"for stdin.\n"
-		"The change lasts until the next reload.\n",
+		"Without --save the change lasts until the next reload.\n",
+	.options = that_save,
 	.min = 1,
 	.max = 1,
 	.run = run_guest_add,
@@ -120,14 +148,15 @@ const struct ctl_command ctl_guest_add = {
 
 static enum ctl_exit run_guest_remove(const struct ctl *ctl, char **args)
 {
-	return call_method(ctl, "guest.remove", ctl_guest_param(args[0]));
+	return change_and_save(ctl, "guest.remove", ctl_guest_param(args[0]));
 }
 
 const struct ctl_command ctl_guest_remove = {
 	.name = "guest-remove",
 	.arguments = "GUEST",
 	.summary = "stop serving a guest",
-	.help = "The change lasts until the next reload.\n",
+	.help = "Without --save the change lasts until the next reload.\n",
+	.options = that_save,
 	.min = 1,
 	.max = 1,
 	.run = run_guest_remove,
@@ -139,7 +168,7 @@ static enum ctl_exit run_channel_add(const struct ctl *ctl, char **args)
 	enum ctl_exit r = add_object(params, "channel", args[1]);
 
 	if (!r)
-		return call_method(ctl, "channel.add", params);
+		return change_and_save(ctl, "channel.add", params);
 	json_object_put(params);
 	return r;
 }
@@ -150,14 +179,17 @@ const struct ctl_command ctl_channel_add = {
 	.summary = "offer one more channel",
 	.help = "JSON describes it as the configuration file does, okl4fsd.json(5); \"-\" stands\n"
 		"for stdin.\n"
-		"The change lasts until the next reload.\n",
+		"Without --save the change lasts until the next reload.\n",
+	.options = that_save,
 	.min = 2,
 	.max = 2,
 	.run = run_channel_add,
 };
 
-static enum ctl_exit change_channel(const struct ctl *ctl, const char *command, const char *method,
-				    const char *arg)
+static enum ctl_exit
+change_channel(const struct ctl *ctl, const char *command, const char *method, const char *arg,
+	       enum ctl_exit (*change)(const struct ctl *ctl, const char *method,
+				       struct json_object *params))
 {
 	_cleanup_free_ char *guest = NULL;
 	const char *channel = ctl_split(command, arg, &guest);
@@ -167,19 +199,20 @@ static enum ctl_exit change_channel(const struct ctl *ctl, const char *command, 
 		return CTL_USAGE;
 	params = ctl_guest_param(guest);
 	json_object_object_add(params, "channel", json_object_new_string(channel));
-	return call_method(ctl, method, params);
+	return change(ctl, method, params);
 }
 
 static enum ctl_exit run_channel_remove(const struct ctl *ctl, char **args)
 {
-	return change_channel(ctl, "channel-remove", "channel.remove", args[0]);
+	return change_channel(ctl, "channel-remove", "channel.remove", args[0], change_and_save);
 }
 
 const struct ctl_command ctl_channel_remove = {
 	.name = "channel-remove",
 	.arguments = "GUEST/CHANNEL",
 	.summary = "stop offering a channel",
-	.help = "The change lasts until the next reload.\n",
+	.help = "Without --save the change lasts until the next reload.\n",
+	.options = that_save,
 	.min = 1,
 	.max = 1,
 	.run = run_channel_remove,
@@ -187,7 +220,7 @@ const struct ctl_command ctl_channel_remove = {
 
 static enum ctl_exit run_channel_reset(const struct ctl *ctl, char **args)
 {
-	return change_channel(ctl, "channel-reset", "channel.reset", args[0]);
+	return change_channel(ctl, "channel-reset", "channel.reset", args[0], call_method);
 }
 
 const struct ctl_command ctl_channel_reset = {
@@ -198,18 +231,6 @@ const struct ctl_command ctl_channel_reset = {
 	.min = 1,
 	.max = 1,
 	.run = run_channel_reset,
-};
-
-static enum ctl_exit run_reload(const struct ctl *ctl, char **args)
-{
-	return call_method(ctl, "config.reload", NULL);
-}
-
-const struct ctl_command ctl_reload = {
-	.name = "reload",
-	.summary = "read the configuration file again and apply it",
-	.help = "What has not changed is not disturbed.\n",
-	.run = run_reload,
 };
 
 static enum ctl_exit run_log_level(const struct ctl *ctl, char **args)

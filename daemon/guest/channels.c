@@ -272,7 +272,8 @@ static void call_become(void *arg)
 	for (size_t i = 0; i < n; i++)
 		wanted[i] = wanted[n + i] = &c->all->channels[i];
 	qsort(wanted + n, n, sizeof(*wanted), compare_names);
-	c->g->tails.limit_bytes = c->all->tail_bytes; /* tails that are kept already stay */
+	c->g->cfg.tail_bytes = c->g->tails.limit_bytes =
+		c->all->tail_bytes; /* tails that are kept already stay */
 	remove_others(c->g, c->all, wanted, wanted + n, c->drop_only);
 	for (size_t i = 0; i < n && !c->drop_only; i++) {
 		int r = wanted[i] ? offer_channel(c->g, wanted[i], c) : 1;

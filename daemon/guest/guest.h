@@ -51,7 +51,7 @@ void guest_part(struct guest *guest);
 /** guest_serial() - its number in the order in which this process made guests, from 1 on */
 uint64_t guest_serial(const struct guest *guest);
 
-/** guest_config() - its configuration, without channels; constant */
+/** guest_config() - its configuration, without channels; main changes only tail_bytes of it */
 const struct guest_config *guest_config(const struct guest *guest);
 
 /** guest_error() - why its vhost-user socket cannot be made; "": it can; main */

@@ -103,6 +103,7 @@ void server_take_config(struct server *s, struct config *cfg)
 	cfg->n_guests = 0;
 	config_free(s->cfg);
 	s->cfg = cfg;
+	s->saved_digest = 0;
 }
 
 struct member *server_find_member(const struct server *s, const char *name)

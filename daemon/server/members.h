@@ -43,6 +43,7 @@ struct worker {
  * @started_ms: when, by the monotonic clock
  * @started_us: and by the wall clock, since 1970
  * @watches: watchers of reloads
+ * @saved_digest: of the file that server_saved() has seen; 0: none since the last reload
  * @metrics_problem: of server_set_metrics_problem(), or NULL
  */
 struct server {
@@ -55,6 +56,7 @@ struct server {
 	unsigned int n_workers;
 	uint64_t started_ms, started_us;
 	LIST_HEAD(, server_watch) watches;
+	uint64_t saved_digest;
 	char *metrics_problem;
 };
 

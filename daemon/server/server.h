@@ -72,6 +72,36 @@ size_t server_problems(struct server *server, void (*tell)(void *arg, const char
 void server_set_metrics_problem(struct server *server, const char *sentence);
 
 /**
+ * server_running_text() - the running configuration as the text of a configuration file
+ * @server: server
+ * @text: out: what okl4fsd --config would serve in the same way; the caller frees it
+ * @bytes: out: its length
+ * @errors: each reason why config_load() would refuse the text is written here as a line
+ *
+ * Return: 0; -EINVAL: config_load() would refuse it, so it must not become a file; or -ENOMEM.
+ */
+int server_running_text(struct server *server, char **text, size_t *bytes, FILE *errors);
+
+/** server_config_path() - the configuration file; NULL: the configuration is built in */
+const char *server_config_path(const struct server *server);
+
+/**
+ * server_file_has_changed() - whether the configuration file holds what this server has not read
+ *
+ * That is, neither what it has loaded last, nor what server_saved() has seen since.
+ */
+bool server_file_has_changed(const struct server *server);
+
+/**
+ * server_saved() - the configuration file was replaced by what server_running_text() gives
+ * @server: server
+ * @errors: says why not, in a line
+ *
+ * Return: 0; -EINVAL: the file holds something else; or another negated errno.
+ */
+int server_saved(struct server *server, FILE *errors);
+
+/**
  * struct server_watch - a watcher of reloads, called on main; the owner's storage
  * @reloading: a reload begins, or is over even if it was refused; NULL: not wanted
  * @reloaded: there is a new configuration (server_config())

@@ -160,7 +160,7 @@ Test(control, status)
 		"{\"name\":\"okl4fsd\",\"version\":\"%s\","
 		"\"abi_version\":1,\"pid\":%d,\"instance\":\"0000000000000abc\","
 		"\"uptime_ms\":1234567,\"workers\":3,\"log_level\":\"info\","
-		"\"control_path\":\"/c.sock\","
+		"\"control_path\":\"/c.sock\",\"config_path\":\"/f\","
 		"\"guests\":{\"total\":2,\"connected\":1,\"ready\":1,\"unavailable\":1},"
 		"\"channels\":{\"detached\":0,\"attached\":2,\"suspended\":0,\"failed\":1,\"unavailable\":0},"
 		"\"n_problems\":1,\"problems\":[\"guest vm2: socket /s2: why not\"]}",

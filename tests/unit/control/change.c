@@ -88,3 +88,14 @@ Test(control, reload)
 	control_outcome = -EINVAL;
 	refuses("config.reload", NULL, -32001, "f:1:2: one; f:3:4: two");
 }
+
+Test(control, the_running_configuration)
+{
+	gives("config.get", NULL,
+	      "{\"path\":\"/f\",\"file_changed\":false,\"error\":null,\"text\":\"{}\\n\"}");
+	gives("config.saved", NULL, "{}");
+	control_outcome = -EINVAL;
+	gives("config.get", NULL,
+	      "{\"path\":\"/f\",\"file_changed\":true,\"error\":\"f:1:2: one\",\"text\":\"{}\\n\"}");
+	refuses("config.saved", NULL, -32001, "f:1:2: one");
+}

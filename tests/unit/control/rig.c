@@ -54,6 +54,7 @@ struct guest {
 static struct guest made[] = { { &guests[0] }, { &guests[1] } };
 
 bool control_vm1_gone;
+int control_outcome;
 
 struct guest *server_guest(struct server *server, size_t idx)
 {
@@ -125,6 +126,32 @@ size_t server_problems(struct server *server, void (*tell)(void *arg, const char
 	return 1;
 }
 
+const char *server_config_path(const struct server *server)
+{
+	return "/f";
+}
+
+bool server_file_has_changed(const struct server *server)
+{
+	return control_outcome;
+}
+
+int server_running_text(struct server *server, char **text, size_t *bytes, FILE *errors)
+{
+	*text = strdup("{}\n");
+	*bytes = 3;
+	if (control_outcome)
+		fprintf(errors, "f:1:2: one\n");
+	return control_outcome;
+}
+
+int server_saved(struct server *server, FILE *errors)
+{
+	if (control_outcome)
+		fprintf(errors, "f:1:2: one\n");
+	return control_outcome;
+}
+
 bool guest_path_is_lost(const struct guest *guest)
 {
 	return guest == &made[1];
@@ -193,7 +220,6 @@ struct control_caller control_caller = { .methods = control_methods,
 					 .right = CONTROL_ADMIN,
 					 .uid = 77,
 					 .subscriber = &subscriber };
-int control_outcome;
 
 struct guest *server_find(struct server *server, const char *name)
 {
