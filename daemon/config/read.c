@@ -68,6 +68,27 @@ static void read_tcp(struct conf_reader *r, struct conf_node *node, struct endpo
 	read_tls(r, tls, out);
 }
 
+void config_endpoint_defaults(struct endpoint_config *out, enum endpoint_type type)
+{
+	out->type = type;
+	if (type == ENDPOINT_INTERVM)
+		out->rounds = 2;
+	if (type == ENDPOINT_UNIX_LISTEN)
+		out->mode = 0660;
+}
+
+void config_channel_defaults(struct channel_config *out)
+{
+	out->ring_bytes = 1U << 20;
+	out->guest_mode = out->guest_uid = out->guest_gid = OKL4FS_NOT_GIVEN;
+}
+
+void config_guest_defaults(struct guest_config *out)
+{
+	out->socket_perm = 0660;
+	out->tail_bytes = CONFIG_TAIL_BYTES;
+}
+
 static void read_endpoint(struct conf_reader *r, struct conf_node *node,
 			  struct endpoint_config *out)
 {
@@ -79,15 +100,13 @@ static void read_endpoint(struct conf_reader *r, struct conf_node *node,
 			    &type))
 		return; /* which keys are known depends on it */
 
-	out->type = (enum endpoint_type)type;
+	config_endpoint_defaults(out, (enum endpoint_type)type);
 	switch (out->type) {
 	case ENDPOINT_INTERVM:
-		out->rounds = 2;
 		conf_read_path(r, conf_required(r, node, "file"), &out->file);
 		conf_read_u32(r, conf_member(node, "rounds"), &out->rounds);
 		break;
 	case ENDPOINT_UNIX_LISTEN:
-		out->mode = 0660;
 		conf_read_socket_path(r, conf_required(r, node, "path"), &out->path);
 		conf_read_mode(r, conf_member(node, "mode"), &out->mode);
 		conf_read_group(r, conf_member(node, "group"), &out->group);
@@ -113,8 +132,7 @@ static void read_endpoint(struct conf_reader *r, struct conf_node *node,
 
 static void read_channel(struct conf_reader *r, struct conf_node *node, struct channel_config *out)
 {
-	out->ring_bytes = 1U << 20;
-	out->guest_mode = out->guest_uid = out->guest_gid = OKL4FS_NOT_GIVEN;
+	config_channel_defaults(out);
 	if (!conf_is_kind(r, node, CONF_OBJECT))
 		return;
 	conf_read_channel_name(r, conf_required(r, node, "name"), &out->name);
@@ -178,8 +196,7 @@ static void read_guest(struct conf_reader *r, struct conf_node *node, struct gue
 	};
 	unsigned int mode = SOCKET_LISTEN;
 
-	out->socket_perm = 0660;
-	out->tail_bytes = CONFIG_TAIL_BYTES;
+	config_guest_defaults(out);
 	if (!conf_is_kind(r, node, CONF_OBJECT))
 		return;
 	conf_read_guest_name(r, conf_required(r, node, "name"), &out->name);

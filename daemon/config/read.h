@@ -8,6 +8,11 @@
 #include "config/config.h"
 #include "config/node.h"
 
+/* What is not given; the rest stays as it was, zeroed */
+void config_endpoint_defaults(struct endpoint_config *out, enum endpoint_type type);
+void config_channel_defaults(struct channel_config *out);
+void config_guest_defaults(struct guest_config *out);
+
 /**
  * config_read() - fill the structures from a tree and check every value
  * @cfg: zeroed; filled as far as possible; config_free() it in every case

@@ -47,6 +47,7 @@ static void list_guest(struct guest *guest, struct json_object *list)
 	control_add_string(object, "socket_mode",
 			   cfg->socket_mode == SOCKET_LISTEN ? "listen" : "connect");
 	control_add_boolean(object, "path_lost", guest_path_is_lost(guest));
+	control_add_string(object, "error", *guest_error(guest) ? guest_error(guest) : NULL);
 	control_add_boolean(object, "connected", snap.connected);
 	add_away(object, cfg, snap.why_away);
 	control_add_boolean(object, "ready", snap.ready);

@@ -13,8 +13,9 @@
 
 #include "ctl/argument.h"
 #include "ctl/call.h"
-#include "ctl/ctl.h"
+#include "ctl/command.h"
 #include "ctl/result.h"
+#include "ctl/save.h"
 #include "util/bom.h"
 #include "util/fd.h"
 
@@ -95,35 +96,100 @@ static enum ctl_exit call_method(const struct ctl *ctl, const char *method,
 	return r;
 }
 
-enum ctl_exit ctl_guest_add(const struct ctl *ctl, char **args)
+static bool save_too;
+
+static const struct ctl_option that_save[] = { CTL_SAVE_OPTION(&save_too), { .name = NULL } };
+
+/* As call_method(), and with --save the file is written */
+static enum ctl_exit change_and_save(const struct ctl *ctl, const char *method,
+				     struct json_object *params)
+{
+	struct ctl_save save;
+	enum ctl_exit r;
+
+	if (!save_too)
+		return call_method(ctl, method, params);
+	r = ctl_save_begin(&save, ctl);
+	if (r) {
+		json_object_put(params);
+		return r;
+	}
+	r = call_method(ctl, method, params);
+	if (!r)
+		return ctl_save_end(&save, ctl,
+				    "the change was made and works until the next reload, but ");
+	ctl_save_drop(&save);
+	return r;
+}
+
+static enum ctl_exit run_guest_add(const struct ctl *ctl, char **args)
 {
 	struct json_object *params = json_object_new_object();
 	enum ctl_exit r = add_object(params, "guest", args[0]);
 
 	if (!r)
-		return call_method(ctl, "guest.add", params);
+		return change_and_save(ctl, "guest.add", params);
 	json_object_put(params);
 	return r;
 }
 
-enum ctl_exit ctl_guest_remove(const struct ctl *ctl, char **args)
+const struct ctl_command ctl_guest_add = {
+	.name = "guest-add",
+	.arguments = "JSON",
+	.summary = "serve one more guest",
+	.help = "JSON describes it as the configuration file does, okl4fsd.json(5); \"-\" stands\n"
+		"for stdin.\n"
+		"Without --save the change lasts until the next reload.\n",
+	.options = that_save,
+	.min = 1,
+	.max = 1,
+	.run = run_guest_add,
+};
+
+static enum ctl_exit run_guest_remove(const struct ctl *ctl, char **args)
 {
-	return call_method(ctl, "guest.remove", ctl_guest_param(args[0]));
+	return change_and_save(ctl, "guest.remove", ctl_guest_param(args[0]));
 }
 
-enum ctl_exit ctl_channel_add(const struct ctl *ctl, char **args)
+const struct ctl_command ctl_guest_remove = {
+	.name = "guest-remove",
+	.arguments = "GUEST",
+	.summary = "stop serving a guest",
+	.help = "Without --save the change lasts until the next reload.\n",
+	.options = that_save,
+	.min = 1,
+	.max = 1,
+	.run = run_guest_remove,
+};
+
+static enum ctl_exit run_channel_add(const struct ctl *ctl, char **args)
 {
 	struct json_object *params = ctl_guest_param(args[0]);
 	enum ctl_exit r = add_object(params, "channel", args[1]);
 
 	if (!r)
-		return call_method(ctl, "channel.add", params);
+		return change_and_save(ctl, "channel.add", params);
 	json_object_put(params);
 	return r;
 }
 
-static enum ctl_exit change_channel(const struct ctl *ctl, const char *command, const char *method,
-				    const char *arg)
+const struct ctl_command ctl_channel_add = {
+	.name = "channel-add",
+	.arguments = "GUEST JSON",
+	.summary = "offer one more channel",
+	.help = "JSON describes it as the configuration file does, okl4fsd.json(5); \"-\" stands\n"
+		"for stdin.\n"
+		"Without --save the change lasts until the next reload.\n",
+	.options = that_save,
+	.min = 2,
+	.max = 2,
+	.run = run_channel_add,
+};
+
+static enum ctl_exit
+change_channel(const struct ctl *ctl, const char *command, const char *method, const char *arg,
+	       enum ctl_exit (*change)(const struct ctl *ctl, const char *method,
+				       struct json_object *params))
 {
 	_cleanup_free_ char *guest = NULL;
 	const char *channel = ctl_split(command, arg, &guest);
@@ -133,25 +199,41 @@ static enum ctl_exit change_channel(const struct ctl *ctl, const char *command, 
 		return CTL_USAGE;
 	params = ctl_guest_param(guest);
 	json_object_object_add(params, "channel", json_object_new_string(channel));
-	return call_method(ctl, method, params);
+	return change(ctl, method, params);
 }
 
-enum ctl_exit ctl_channel_remove(const struct ctl *ctl, char **args)
+static enum ctl_exit run_channel_remove(const struct ctl *ctl, char **args)
 {
-	return change_channel(ctl, "channel-remove", "channel.remove", args[0]);
+	return change_channel(ctl, "channel-remove", "channel.remove", args[0], change_and_save);
 }
 
-enum ctl_exit ctl_channel_reset(const struct ctl *ctl, char **args)
+const struct ctl_command ctl_channel_remove = {
+	.name = "channel-remove",
+	.arguments = "GUEST/CHANNEL",
+	.summary = "stop offering a channel",
+	.help = "Without --save the change lasts until the next reload.\n",
+	.options = that_save,
+	.min = 1,
+	.max = 1,
+	.run = run_channel_remove,
+};
+
+static enum ctl_exit run_channel_reset(const struct ctl *ctl, char **args)
 {
-	return change_channel(ctl, "channel-reset", "channel.reset", args[0]);
+	return change_channel(ctl, "channel-reset", "channel.reset", args[0], call_method);
 }
 
-enum ctl_exit ctl_reload(const struct ctl *ctl, char **args)
-{
-	return call_method(ctl, "config.reload", NULL);
-}
+const struct ctl_command ctl_channel_reset = {
+	.name = "channel-reset",
+	.arguments = "GUEST/CHANNEL",
+	.summary = "end a channel's stream",
+	.help = "The guest can begin a new stream.\n",
+	.min = 1,
+	.max = 1,
+	.run = run_channel_reset,
+};
 
-enum ctl_exit ctl_log_level(const struct ctl *ctl, char **args)
+static enum ctl_exit run_log_level(const struct ctl *ctl, char **args)
 {
 	struct json_object *result, *params = NULL;
 	enum ctl_exit r;
@@ -174,3 +256,13 @@ enum ctl_exit ctl_log_level(const struct ctl *ctl, char **args)
 	json_object_put(result);
 	return r;
 }
+
+const struct ctl_command ctl_log_level = {
+	.name = "log-level",
+	.arguments = "[LEVEL]",
+	.summary = "what the daemon logs",
+	.help = "LEVEL is err, warning, notice, info or debug; without it, the present one is\n"
+		"printed.\n",
+	.max = 1,
+	.run = run_log_level,
+};

@@ -8,10 +8,17 @@
 #include <json-c/json.h>
 
 #include "ctl/call.h"
-#include "ctl/ctl.h"
+#include "ctl/command.h"
 #include "ctl/result.h"
 #include "ctl/text.h"
 #include "util/fd.h"
+
+static bool only_names;
+
+static const struct ctl_option of_lists[] = {
+	{ .name = "names", .flag = &only_names, .help = "only the names, one per line" },
+	{ .name = NULL },
+};
 
 /* Prints what came of a call, as JSON or for people; @result is consumed; Return: @r */
 static enum ctl_exit show_result(const struct ctl *ctl, enum ctl_exit r, struct json_object *result,
@@ -42,6 +49,25 @@ static void print_line(const char *name)
 	puts(safe);
 }
 
+static void show_problems(struct json_object *result)
+{
+	unsigned long long all = ctl_number(result, "n_problems");
+	struct json_object *list;
+	size_t n = ctl_list(result, "problems", &list);
+
+	if (!all)
+		return;
+	printf("problems  %llu; okl4fsctl reload tries again\n", all);
+	for (size_t i = 0; i < n; i++) {
+		_cleanup_free_ char *safe =
+			text_safe(json_object_get_string(json_object_array_get_idx(list, i)));
+
+		printf("  %s\n", safe);
+	}
+	if (all > n)
+		printf("  and %llu more: see okl4fsctl guests, okl4fsctl channels\n", all - n);
+}
+
 static void show_status(struct json_object *result)
 {
 	struct json_object *guests = ctl_object(result, "guests");
@@ -57,15 +83,26 @@ static void show_status(struct json_object *result)
 	printf("guests    %llu: %llu connected, %llu with the driver ready\n",
 	       ctl_number(guests, "total"), ctl_number(guests, "connected"),
 	       ctl_number(guests, "ready"));
-	printf("channels  %llu attached, %llu suspended, %llu detached, %llu failed\n",
+	printf("channels  %llu attached, %llu suspended, %llu detached, %llu failed, "
+	       "%llu unavailable\n",
 	       ctl_number(channels, "attached"), ctl_number(channels, "suspended"),
-	       ctl_number(channels, "detached"), ctl_number(channels, "failed"));
+	       ctl_number(channels, "detached"), ctl_number(channels, "failed"),
+	       ctl_number(channels, "unavailable"));
+	show_problems(result);
 }
 
-enum ctl_exit ctl_status(const struct ctl *ctl, char **args)
+static enum ctl_exit run_status(const struct ctl *ctl, char **args)
 {
 	return call_and_show(ctl, "status", show_status);
 }
+
+const struct ctl_command ctl_status = {
+	.name = "status",
+	.summary = "what the daemon is doing",
+	.help = "Its version and process, since when it runs, how many guests are connected, and\n"
+		"the states of the channels.\n",
+	.run = run_status,
+};
 
 static void show_version(struct json_object *result)
 {
@@ -73,37 +110,53 @@ static void show_version(struct json_object *result)
 	       ctl_string(result, "version"), ctl_number(result, "abi_version"));
 }
 
-enum ctl_exit ctl_version(const struct ctl *ctl, char **args)
+static enum ctl_exit run_version(const struct ctl *ctl, char **args)
 {
 	return call_and_show(ctl, "version", show_version);
 }
+
+const struct ctl_command ctl_version = {
+	.name = "version",
+	.summary = "versions of okl4fsctl and of the daemon",
+	.run = run_version,
+};
 
 static void show_metrics(struct json_object *result)
 {
 	fputs(ctl_string(result, "text"), stdout);
 }
 
-enum ctl_exit ctl_metrics(const struct ctl *ctl, char **args)
+static enum ctl_exit run_metrics(const struct ctl *ctl, char **args)
 {
 	return call_and_show(ctl, "metrics.get", show_metrics);
 }
+
+const struct ctl_command ctl_metrics = {
+	.name = "metrics",
+	.summary = "the metrics that Prometheus scrapes",
+	.help = "They are printed as OpenMetrics.\n",
+	.run = run_metrics,
+};
 
 static const char *guest_state(struct json_object *guest)
 {
 	if (ctl_boolean(guest, "ready"))
 		return "ready";
-	return ctl_boolean(guest, "connected") ? "no driver" : "away";
+	if (ctl_boolean(guest, "connected"))
+		return "no driver";
+	return *ctl_string(guest, "error") ? "unavailable" : "away";
 }
 
 /* Lines below the table, after an empty one */
 static void print_away(struct json_object *guest, bool *first)
 {
 	_cleanup_free_ char *name = text_safe(ctl_string(guest, "name"));
-	_cleanup_free_ char *why = text_safe(ctl_string(guest, "away"));
+	const char *error = ctl_string(guest, "error");
+	_cleanup_free_ char *why = text_safe(*error ? error : ctl_string(guest, "away"));
 
 	if (!*why)
 		return;
-	printf("%s%s is away: %s\n", *first ? "\n" : "", name, why);
+	printf("%s%s is %s: %s\n", *first ? "\n" : "", name, *error ? "unavailable" : "away", why);
 	*first = false;
 }
 
@@ -145,10 +198,19 @@ static void show_guest_names(struct json_object *result)
 		print_line(ctl_string(json_object_array_get_idx(list, i), "name"));
 }
 
-enum ctl_exit ctl_guests(const struct ctl *ctl, char **args)
+static enum ctl_exit run_guests(const struct ctl *ctl, char **args)
 {
-	return call_and_show(ctl, "guest.list", ctl->names ? show_guest_names : show_guests);
+	return call_and_show(ctl, "guest.list", only_names ? show_guest_names : show_guests);
 }
+
+const struct ctl_command ctl_guests = {
+	.name = "guests",
+	.summary = "all guests",
+	.help = "STATE is \"away\" while no virtual machine is connected, \"no driver\" until its\n"
+		"guest driver has said hello, and otherwise \"ready\".\n",
+	.options = of_lists,
+	.run = run_guests,
+};
 
 static const char *channel_note(struct json_object *channel)
 {
@@ -157,6 +219,8 @@ static const char *channel_note(struct json_object *channel)
 
 	if (ctl_object(channel, "failure"))
 		return ctl_string(ctl_object(channel, "failure"), "text");
+	if (!strcmp(ctl_string(channel, "state"), "unavailable"))
+		return ctl_string(endpoint, "error");
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		if (*ctl_string(endpoint, keys[i]))
 			return ctl_string(endpoint, keys[i]);
@@ -210,10 +274,19 @@ static void show_channel_names(struct json_object *result)
 	}
 }
 
-enum ctl_exit ctl_channels(const struct ctl *ctl, char **args)
+static enum ctl_exit run_channels(const struct ctl *ctl, char **args)
 {
 	struct json_object *result;
 	enum ctl_exit r = ctl_list_channels(ctl, args[0], &result);
 
-	return show_result(ctl, r, result, ctl->names ? show_channel_names : show_channels);
+	return show_result(ctl, r, result, only_names ? show_channel_names : show_channels);
 }
+
+const struct ctl_command ctl_channels = {
+	.name = "channels",
+	.arguments = "[GUEST]",
+	.summary = "all channels, or those of a guest",
+	.options = of_lists,
+	.max = 1,
+	.run = run_channels,
+};

@@ -218,16 +218,16 @@ Test(config_errors, what_cannot_be_read)
 
 Test(config_errors, too_large)
 {
-	char *text = malloc(CONF_MAX_BYTES + 1), *errors;
+	char *text = malloc(CONFIG_MAX_BYTES + 1), *errors;
 	struct config *cfg;
 
-	memset(text, ' ', CONF_MAX_BYTES + 1);
+	memset(text, ' ', CONFIG_MAX_BYTES + 1);
 	for (int i = 0; i < 13; i++)
 		text[i] = "{\"guests\":[]}"[i];
-	cr_assert_eq(load(text, CONF_MAX_BYTES + 1, &cfg, &errors), -EFBIG);
+	cr_assert_eq(load(text, CONFIG_MAX_BYTES + 1, &cfg, &errors), -EFBIG);
 	cr_assert_str_eq(errors, " a configuration has at most 1 MiB");
 	free(errors);
-	cr_assert_eq(load(text, CONF_MAX_BYTES, &cfg, &errors), 0);
+	cr_assert_eq(load(text, CONFIG_MAX_BYTES, &cfg, &errors), 0);
 	free(errors);
 	config_free(cfg);
 	free(text);
