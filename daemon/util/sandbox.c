@@ -107,7 +107,8 @@ static const char *way_out(enum sandbox_use use)
 		snprintf(text, sizeof(text), "choose a path below /run/%s", name);
 	else
 		snprintf(text, sizeof(text),
-			 "have the other program listen below /run, for example in /run/%s", name);
+			 "have the other program listen below /run, for example in /run/%s/qemu",
+			 name);
 	return text;
 }
 
