@@ -12,6 +12,7 @@
 #include "server/try_value.h"
 #include "util/account.h"
 #include "util/fd.h"
+#include "vhost/library.h"
 
 /* Where the built-in configuration has no node */
 static struct conf_node nowhere = { .kind = CONF_OBJECT };
@@ -95,6 +96,14 @@ static void try_all(struct trial *t, struct conf_node *root, const struct config
 {
 	struct conf_node *control = node_of(root, "control"), *guest = first_of(root, "guests");
 
+	const char *slash = strrchr(cfg->control_path, '/');
+
+	if (slash && (size_t)(slash - cfg->control_path) > vhost_library_max_folder())
+		conf_error(
+			&t->errors, node_of(control, "path"),
+			"its folder has %td bytes; at most %zu leave room for a socket of DPDK's "
+			"beside the control socket",
+			slash - cfg->control_path, vhost_library_max_folder());
 	t->running = try_lock_holder(cfg->control_path);
 	if (!is_service)
 		try_listen(t, node_of(control, "path"), cfg->control_path,
