@@ -20,6 +20,7 @@
 #include "metrics/http.h"
 #include "control/socket.h"
 #include "server/server.h"
+#include "server/try.h"
 #include "service/service.h"
 #include "vhost/sigbus.h"
 #include "util/fd.h"
@@ -37,10 +38,13 @@
  * struct options - the command line
  * @config: configuration file, or NULL
  * @check: only check it
+ * @only_file: and nothing but the file
+ * @user: as this user, or NULL
  */
 struct options {
 	const char *config;
-	bool check;
+	bool check, only_file;
+	const char *user;
 };
 
 /**
@@ -68,12 +72,15 @@ struct daemon {
 };
 
 static const char usage[] =
-	"Usage: okl4fsd [--config FILE] [--check] [--log-level LEVEL]\n"
+	"Usage: okl4fsd [--config FILE] [--check[=file]] [--user NAME] [--log-level LEVEL]\n"
 	"The host end of okl4fs: serves QEMU guests over vhost-user.\n"
 	"\n"
 	"  -c, --config FILE      what to serve; without it one guest `default` with one channel\n"
 	"                         `intervm_test`, under $XDG_RUNTIME_DIR/okl4fs or /run/okl4fs\n"
-	"      --check            check the configuration, report its errors, and exit\n"
+	"      --check[=file]     check the configuration, and what a start with it would find: folders,\n"
+	"                         files, groups, ports; report errors, and exit. file: only the file\n"
+	"      --user NAME        with --check, for root: as this user; by default okl4fs, for the service's\n"
+	"                         configuration in its sandbox\n"
 	"  -l, --log-level LEVEL  err, warning, notice, info (default) or debug\n"
 	"  -V, --version          print the version and exit\n"
 	"  -h, --help             print this and exit\n"
@@ -88,7 +95,8 @@ static int parse_command_line(int argc, char **argv, struct options *opt)
 {
 	static const struct option options[] = {
 		{ "config", required_argument, NULL, 'c' },
-		{ "check", no_argument, NULL, 'k' },
+		{ "check", optional_argument, NULL, 'k' },
+		{ "user", required_argument, NULL, 'u' },
 		{ "log-level", required_argument, NULL, 'l' },
 		{ "version", no_argument, NULL, 'V' },
 		{ "help", no_argument, NULL, 'h' },
@@ -104,6 +112,14 @@ static int parse_command_line(int argc, char **argv, struct options *opt)
 			break;
 		case 'k':
 			opt->check = true;
+			opt->only_file = optarg;
+			if (!optarg || !strcmp(optarg, "file"))
+				break;
+			fprintf(stderr, "okl4fsd: --check=%s: it is --check or --check=file\n",
+				optarg);
+			return EXIT_USAGE;
+		case 'u':
+			opt->user = optarg;
 			break;
 		case 'l':
 			if (log_level_parse(optarg, &level)) {
@@ -347,18 +363,17 @@ static int run_daemon(struct config *cfg, const char *path, int control_fd)
 	return r ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-/* With --check, errors go to stderr as they are, else into the log */
 static struct config *load_config(const struct options *opt)
 {
 	struct config *cfg = NULL;
 	char *text = NULL;
 	size_t bytes = 0;
-	FILE *errors = opt->check ? stderr : open_memstream(&text, &bytes);
+	FILE *errors = open_memstream(&text, &bytes);
 	int r = -ENOMEM;
 
 	if (errors)
 		r = opt->config ? config_load(&cfg, opt->config, errors) : config_default(&cfg);
-	if (errors && !opt->check)
+	if (errors)
 		fclose(errors);
 	log_errors(text);
 	if (r && !opt->config)
@@ -389,14 +404,7 @@ static int serve_guests(const struct options *opt)
 /* Return: the exit status */
 static int check_config(const struct options *opt)
 {
-	struct config *cfg = load_config(opt);
-
-	if (!cfg)
-		return EXIT_FAILURE;
-	printf("%s: %zu guest%s, no errors\n", opt->config ? opt->config : "default", cfg->n_guests,
-	       cfg->n_guests == 1 ? "" : "s");
-	config_free(cfg);
-	return EXIT_SUCCESS;
+	return server_try(opt->config, opt->user, opt->only_file) ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 int main(int argc, char **argv)

@@ -166,6 +166,7 @@ int config_load(struct config **cfg, const char *path, FILE *errors);
 /**
  * config_parse() - likewise from a text
  * @cfg: out; nothing to free after an error
+ * @nodes: out: the tree (config/node.h), in which relative paths are completed; conf_free() it
  * @text: what a file would hold
  * @bytes: its length
  * @name: what errors call it
@@ -173,8 +174,8 @@ int config_load(struct config **cfg, const char *path, FILE *errors);
  *
  * Return: 0, -EINVAL when the text was refused, or -ENOMEM; a line says why.
  */
-int config_parse(struct config **cfg, const char *text, size_t bytes, const char *name,
-		 FILE *errors);
+int config_parse(struct config **cfg, struct conf_node **nodes, const char *text, size_t bytes,
+		 const char *name, FILE *errors);
 
 #define CONFIG_MAX_BYTES (1UL << 20) /* of a file */
 
@@ -192,6 +193,13 @@ struct json_object *config_guest_json(const struct guest_config *guest);
 struct json_object *config_channel_json(const struct channel_config *channel);
 
 /**
+ * config_load_nodes() - as config_load(), and keep what the file says with its places
+ * @nodes: out: the tree (config/node.h), in which relative paths are completed; conf_free() it
+ */
+int config_load_nodes(struct config **cfg, struct conf_node **nodes, const char *path,
+		      FILE *errors);
+
+/**
  * config_use_control_socket() - use this control socket, whatever a configuration says
  * @path: where the service manager listens for us; not longer than a socket's path may be
  *
@@ -199,6 +207,15 @@ struct json_object *config_channel_json(const struct channel_config *channel);
  * are kept next to the control socket are kept next to this one.
  */
 void config_use_control_socket(const char *path);
+
+/**
+ * config_paths_begin_at() - relative paths begin in the folder of this control socket
+ * @control_path: of this process
+ *
+ * For every configuration, guest and channel from now on. Before, the control socket of the configuration
+ * itself counts. Without a slash in it, relative paths stay as they are.
+ */
+void config_paths_begin_at(const char *control_path);
 
 /**
  * config_default() - what runs without a file: guest `default`, channel `intervm_test`, endpoint

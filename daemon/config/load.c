@@ -25,6 +25,25 @@
 /* Where the service manager listens for us; "": it does not */
 static char control_socket[sizeof(((struct sockaddr_un *)0)->sun_path) + 1];
 
+/* The control socket of this process: relative paths begin in its folder. "": that of the configuration */
+static char own_control[sizeof(control_socket)];
+
+/* The folder of the control socket; Return: to be freed, NULL: relative paths stay as they are */
+static char *paths_begin(const char *control_path)
+{
+	const char *at = *own_control    ? own_control :
+			 *control_socket ? control_socket :
+					   control_path;
+	const char *slash = strrchr(at, '/');
+
+	return slash ? strndup(at, (size_t)(slash - at)) : NULL;
+}
+
+void config_paths_begin_at(const char *control_path)
+{
+	snprintf(own_control, sizeof(own_control), "%s", control_path);
+}
+
 /* Of a file in the runtime directory; Return: to be freed, NULL: there is no memory */
 static char *runtime_path(const char *name)
 {
@@ -120,8 +139,8 @@ int config_file_digest(const char *path, uint64_t *digest)
 	return r;
 }
 
-int config_parse(struct config **out, const char *text, size_t bytes, const char *name,
-		 FILE *out_errors)
+int config_parse(struct config **out, struct conf_node **out_root, const char *text, size_t bytes,
+		 const char *name, FILE *out_errors)
 {
 	struct conf_errors errors = { .out = out_errors, .file = name };
 	struct conf_node *root = NULL;
@@ -130,7 +149,7 @@ int config_parse(struct config **out, const char *text, size_t bytes, const char
 
 	if (!r) {
 		cfg = config_new();
-		r = cfg ? config_read(cfg, root, &errors) : -ENOMEM;
+		r = cfg ? config_read(cfg, root, paths_begin, &errors) : -ENOMEM;
 	}
 	if (!r)
 		r = config_check(root, &errors);
@@ -142,12 +161,13 @@ int config_parse(struct config **out, const char *text, size_t bytes, const char
 		fprintf(out_errors, "%s: out of memory\n", name);
 	if (!r)
 		cfg->digest = config_digest(text, bytes);
-	conf_free(root);
 	*out = r ? config_free(cfg) : cfg;
+	*out_root = r ? conf_free(root) : root;
 	return r;
 }
 
-int config_load(struct config **out, const char *path, FILE *out_errors)
+int config_load_nodes(struct config **out, struct conf_node **out_root, const char *path,
+		      FILE *out_errors)
 {
 	struct conf_errors errors = { .out = out_errors, .file = path };
 	_cleanup_free_ char *text = NULL;
@@ -155,7 +175,17 @@ int config_load(struct config **out, const char *path, FILE *out_errors)
 	int r = read_config_file(path, &text, &bytes, &errors);
 
 	*out = NULL;
-	return r ? r : config_parse(out, text, bytes, path, out_errors);
+	*out_root = NULL;
+	return r ? r : config_parse(out, out_root, text, bytes, path, out_errors);
+}
+
+int config_load(struct config **out, const char *path, FILE *errors)
+{
+	struct conf_node *root;
+	int r = config_load_nodes(out, &root, path, errors);
+
+	conf_free(root);
+	return r;
 }
 
 int config_default(struct config **out)
@@ -199,11 +229,12 @@ no_memory:
 int config_channel_of(struct channel_config *channel, struct conf_node *node, FILE *out_errors)
 {
 	struct conf_errors errors = { .out = out_errors };
+	_cleanup_free_ char *dir = *own_control ? paths_begin(NULL) : NULL;
 	int r;
 
 	memset(channel, 0, sizeof(*channel));
 	node->parent = NULL;
-	r = config_read_channel(channel, node, &errors);
+	r = config_read_channel(channel, node, dir, &errors);
 	if (!r && errors.n)
 		r = -EINVAL;
 	if (r)
@@ -214,11 +245,12 @@ int config_channel_of(struct channel_config *channel, struct conf_node *node, FI
 int config_guest_of(struct guest_config *guest, struct conf_node *node, FILE *out_errors)
 {
 	struct conf_errors errors = { .out = out_errors };
+	_cleanup_free_ char *dir = *own_control ? paths_begin(NULL) : NULL;
 	int r;
 
 	memset(guest, 0, sizeof(*guest));
 	node->parent = NULL;
-	r = config_read_guest(guest, node, &errors);
+	r = config_read_guest(guest, node, dir, &errors);
 	if (!r)
 		r = config_check_guest(node, &errors);
 	if (!r && errors.n)

@@ -16,6 +16,7 @@
 #include <libfs/checked.h>
 
 #include "config/value.h"
+#include "util/fd.h"
 
 static const char *const endpoint_names[] = {
 	[ENDPOINT_INTERVM] = "intervm",           [ENDPOINT_ECHO] = "echo",
@@ -49,9 +50,9 @@ static void read_tls(struct conf_reader *r, struct conf_node *node, struct endpo
 	if (!conf_is_kind(r, node, CONF_OBJECT))
 		return;
 	out->tls = true;
-	conf_read_string(r, conf_required(r, node, "cert"), &out->tls_cert);
-	conf_read_string(r, conf_required(r, node, "key"), &out->tls_key);
-	conf_read_string(r, conf_required(r, node, "ca"), &out->tls_ca);
+	conf_read_path(r, conf_required(r, node, "cert"), &out->tls_cert);
+	conf_read_path(r, conf_required(r, node, "key"), &out->tls_key);
+	conf_read_path(r, conf_required(r, node, "ca"), &out->tls_ca);
 	conf_read_string(r, conf_member(node, "name"), &out->tls_name);
 	conf_refuse_unused(r, node);
 }
@@ -102,7 +103,7 @@ static void read_endpoint(struct conf_reader *r, struct conf_node *node,
 	config_endpoint_defaults(out, (enum endpoint_type)type);
 	switch (out->type) {
 	case ENDPOINT_INTERVM:
-		conf_read_string(r, conf_required(r, node, "file"), &out->file);
+		conf_read_path(r, conf_required(r, node, "file"), &out->file);
 		conf_read_u32(r, conf_member(node, "rounds"), &out->rounds);
 		break;
 	case ENDPOINT_UNIX_LISTEN:
@@ -282,30 +283,34 @@ static void read_metrics(struct conf_reader *r, struct conf_node *node, struct c
 	conf_refuse_unused(r, node);
 }
 
-int config_read_channel(struct channel_config *out, struct conf_node *root,
+int config_read_channel(struct channel_config *out, struct conf_node *root, const char *dir,
 			struct conf_errors *errors)
 {
-	struct conf_reader r = { .errors = errors };
+	struct conf_reader r = { .errors = errors, .dir = dir };
 
 	read_channel(&r, root, out);
 	return r.no_memory ? -ENOMEM : 0;
 }
 
-int config_read_guest(struct guest_config *out, struct conf_node *root, struct conf_errors *errors)
+int config_read_guest(struct guest_config *out, struct conf_node *root, const char *dir,
+		      struct conf_errors *errors)
 {
-	struct conf_reader r = { .errors = errors };
+	struct conf_reader r = { .errors = errors, .dir = dir };
 
 	read_guest(&r, root, out);
 	return r.no_memory ? -ENOMEM : 0;
 }
 
-int config_read(struct config *cfg, struct conf_node *root, struct conf_errors *errors)
+int config_read(struct config *cfg, struct conf_node *root, char *(*dir)(const char *control_path),
+		struct conf_errors *errors)
 {
 	struct conf_reader r = { .errors = errors };
+	_cleanup_free_ char *begin = NULL;
 
 	if (!conf_is_kind(&r, root, CONF_OBJECT))
 		return 0;
 	read_control(&r, conf_member(root, "control"), cfg);
+	r.dir = begin = dir(cfg->control_path);
 	read_metrics(&r, conf_member(root, "metrics"), cfg);
 	read_guests(&r, conf_required(&r, root, "guests"), cfg);
 	conf_refuse_unused(&r, root);

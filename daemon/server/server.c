@@ -51,6 +51,7 @@ int server_new(struct server **out, struct loop *main_loop, struct config *cfg,
 		config_free(cfg);
 		return -ENOMEM;
 	}
+	config_paths_begin_at(cfg->control_path);
 	s->main_loop = main_loop;
 	s->started_ms = clock_ms();
 	s->started_us = clock_wall_us();

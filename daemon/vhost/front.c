@@ -8,6 +8,7 @@
 
 #include "loop/listener.h"
 #include "util/log.h"
+#include "util/sandbox.h"
 #include "util/socket_file.h"
 #include "util/stranger.h"
 #include "vhost/connector.h"
@@ -22,7 +23,7 @@ struct vhost_front {
 	struct loop *worker;
 	char *name;
 	struct socket_file file; /* (listen) main's */
-	char error[320]; /* (listen) main's: why there is no socket */
+	char error[512]; /* main's: why the socket cannot be made, or is never seen */
 	struct listener listener; /* (listen) */
 	struct vhost_connector connector; /* (connect) */
 	struct vhost_connection connection;
@@ -115,7 +116,7 @@ static void front_listen(struct vhost_front *f)
 		return;
 	}
 	snprintf(f->error, sizeof(f->error), "socket %s: %s%s", path, strerror(-r),
-		 socket_file_way_out(-r));
+		 socket_file_way_out(-r, path));
 	log_about(LOG_LEVEL_ERR, &f->connection.about, "%s", f->error);
 }
 
@@ -127,6 +128,12 @@ static int start_front(struct vhost_front *f)
 	if (f->cfg->socket_mode == SOCKET_LISTEN) {
 		front_listen(f);
 		return 0;
+	}
+	/* What listens there is never seen */
+	if (sandbox_hides(f->cfg->socket)) {
+		snprintf(f->error, sizeof(f->error), "socket %s: %s%s", f->cfg->socket,
+			 strerror(EPERM), sandbox_path_hint(f->cfg->socket, SANDBOX_CONNECT));
+		log_about(LOG_LEVEL_ERR, &f->connection.about, "%s", f->error);
 	}
 	loop_call(f->worker, start_on_worker, f);
 	return f->start_r;
@@ -205,7 +212,7 @@ void vhost_front_reloaded(struct vhost_front *f)
 {
 	bool is_lost = vhost_front_path_is_lost(f);
 
-	if (!is_lost && !*f->error)
+	if (f->cfg->socket_mode != SOCKET_LISTEN || (!is_lost && !*f->error))
 		return;
 	front_listen(f);
 	if (is_lost && !*f->error)

@@ -73,7 +73,7 @@ Test(config, everything_given)
 	cr_assert_eq(g[0].channels[0].guest_uid, 4294967294U);
 	cr_assert_eq(g[0].channels[0].guest_gid, 0);
 	cr_assert_eq(g[0].channels[0].endpoint.type, ENDPOINT_INTERVM);
-	cr_assert_str_eq(g[0].channels[0].endpoint.file, "rel//f");
+	cr_assert_str_eq(g[0].channels[0].endpoint.file, "/rel//f");
 	cr_assert_eq(g[0].channels[0].endpoint.rounds, UINT32_MAX);
 	cr_assert_eq(g[0].channels[1].endpoint.type, ENDPOINT_DISCARD);
 	cr_assert_eq(g[1].socket_mode, SOCKET_CONNECT);
@@ -91,7 +91,7 @@ Test(config, endpoints_that_speak_to_others)
 		"{`name`:`a`,`endpoint`:{`type`:`unix-connect`,`path`:`/p`}},\n"
 		"{`name`:`b`,`endpoint`:{`type`:`tcp-listen`,`address`:`[::1]:1`}},\n"
 		"{`name`:`c`,`endpoint`:{`type`:`tcp-connect`,`address`:`example.org:65535`,\n"
-		"  `tls`:{`cert`:`c`,`key`:`k`,`ca`:`a`,`name`:`n`}}}]}]}");
+		"  `tls`:{`cert`:`/c`,`key`:`/k`,`ca`:`/a`,`name`:`n`}}}]}]}");
 	const struct channel_config *c = cfg->guests[0].channels;
 
 	cr_assert_eq(cfg->control_idle_seconds, 0);
@@ -107,7 +107,7 @@ Test(config, endpoints_that_speak_to_others)
 	cr_assert_not(c[1].endpoint.tls);
 	cr_assert_eq(c[2].endpoint.type, ENDPOINT_TCP_CONNECT);
 	cr_assert(c[2].endpoint.tls);
-	cr_assert_str_eq(c[2].endpoint.tls_key, "k");
+	cr_assert_str_eq(c[2].endpoint.tls_key, "/k");
 	cr_assert_str_eq(c[2].endpoint.tls_name, "n");
 	config_free(cfg);
 }
@@ -267,6 +267,39 @@ static struct conf_node *part(const char *text, FILE *told)
 
 	conf_parse(&root, text, strlen(text), &errors);
 	return root;
+}
+
+Test(config, relative_paths_begin_beside_the_control_socket)
+{
+	struct config *cfg =
+		accepted("{`control`:{`path`:`/r/c`},`metrics`:{`listen`:`unix:m`},"
+			 "`guests`:[{`name`:`g`,`socket`:`s`,`channels`:["
+			 "{`name`:`a`,`endpoint`:{`type`:`intervm`,`file`:`d/f`}},"
+			 "{`name`:`b`,`endpoint`:{`type`:`tcp-listen`,`address`:`[::1]:9`,"
+			 "`tls`:{`cert`:`t/c`,`key`:`/k`,`ca`:`a`,`name`:`n`}}},"
+			 "{`name`:`c`,`endpoint`:{`type`:`unix-connect`,`path`:`u`}}]}]}");
+	const struct channel_config *c = cfg->guests[0].channels;
+	struct channel_config channel;
+	struct conf_node *node;
+
+	cr_assert_str_eq(cfg->metrics_listen, "unix:/r/m");
+	cr_assert_str_eq(cfg->guests[0].socket, "/r/s");
+	cr_assert_str_eq(c[0].endpoint.file, "/r/d/f");
+	cr_assert_str_eq(c[1].endpoint.tls_cert, "/r/t/c");
+	cr_assert_str_eq(c[1].endpoint.tls_key, "/k");
+	cr_assert_str_eq(c[1].endpoint.tls_ca, "/r/a");
+	cr_assert_str_eq(c[1].endpoint.tls_name, "n");
+	cr_assert_str_eq(c[2].endpoint.path, "/r/u");
+	config_free(cfg);
+
+	/* Added to a daemon that runs */
+	config_paths_begin_at("/run/d/control.sock");
+	node = part("{\"name\":\"c\",\"endpoint\":{\"type\":\"unix-listen\",\"path\":\"x\"}}",
+		    stderr);
+	cr_assert_eq(config_channel_of(&channel, node, stderr), 0);
+	cr_assert_str_eq(channel.endpoint.path, "/run/d/x");
+	config_channel_deinit(&channel);
+	conf_free(node);
 }
 
 Test(config, parts)
