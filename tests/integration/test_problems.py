@@ -32,6 +32,7 @@ class Problems(DaemonPerTest):
                 guest_config("vm2", self.folder / "vm2.sock", {"echo": {"type": "echo"}})]},
             scratch=self.scratch)
         self.addCleanup(self.daemon.stop)
+        self.daemon.wait_log("okl4fsctl status lists them")
         self.sentences = [
             f"metrics: 127.0.0.1:{self.port}: Address already in use",
             f"guest vm1: channel file: intervm: {self.scratch}/file: No such file or directory",
@@ -53,7 +54,7 @@ class Problems(DaemonPerTest):
         self.taken.close()
 
     def test_a_start_serves_the_rest(self):
-        log = self.daemon.wait_log("okl4fsctl status lists them")
+        log = self.daemon.log()
         self.assertIn("notice: okl4fsd ", log)
         self.assertIn("warning: 4 problems with the configuration; okl4fsctl status lists them", log)
         for sentence in self.sentences:
