@@ -164,9 +164,15 @@ struct config *config_new(void);
 int config_load(struct config **cfg, const char *path, FILE *errors);
 
 /**
+ * config_load_nodes() - as config_load(), and keep what the file says with its places
+ * @nodes: out: the tree (config/node.h), in which relative paths are completed; conf_free() it
+ */
+int config_load_nodes(struct config **cfg, struct conf_node **nodes, const char *path,
+		      FILE *errors);
+
+/**
  * config_parse() - likewise from a text
  * @cfg: out; nothing to free after an error
- * @nodes: out: the tree (config/node.h), in which relative paths are completed; conf_free() it
  * @text: what a file would hold
  * @bytes: its length
  * @name: what errors call it
@@ -174,8 +180,8 @@ int config_load(struct config **cfg, const char *path, FILE *errors);
  *
  * Return: 0, -EINVAL when the text was refused, or -ENOMEM; a line says why.
  */
-int config_parse(struct config **cfg, struct conf_node **nodes, const char *text, size_t bytes,
-		 const char *name, FILE *errors);
+int config_parse(struct config **cfg, const char *text, size_t bytes, const char *name,
+		 FILE *errors);
 
 #define CONFIG_MAX_BYTES (1UL << 20) /* of a file */
 
@@ -191,13 +197,6 @@ struct json_object;
 struct json_object *config_json(const struct config *cfg);
 struct json_object *config_guest_json(const struct guest_config *guest);
 struct json_object *config_channel_json(const struct channel_config *channel);
-
-/**
- * config_load_nodes() - as config_load(), and keep what the file says with its places
- * @nodes: out: the tree (config/node.h), in which relative paths are completed; conf_free() it
- */
-int config_load_nodes(struct config **cfg, struct conf_node **nodes, const char *path,
-		      FILE *errors);
 
 /**
  * config_use_control_socket() - use this control socket, whatever a configuration says

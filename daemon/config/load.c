@@ -139,8 +139,8 @@ int config_file_digest(const char *path, uint64_t *digest)
 	return r;
 }
 
-int config_parse(struct config **out, struct conf_node **out_root, const char *text, size_t bytes,
-		 const char *name, FILE *out_errors)
+static int parse_nodes(struct config **out, struct conf_node **out_root, const char *text,
+		       size_t bytes, const char *name, FILE *out_errors)
 {
 	struct conf_errors errors = { .out = out_errors, .file = name };
 	struct conf_node *root = NULL;
@@ -166,7 +166,17 @@ int config_parse(struct config **out, struct conf_node **out_root, const char *t
 	return r;
 }
 
-int config_load_nodes(struct config **out, struct conf_node **out_root, const char *path,
+int config_parse(struct config **out, const char *text, size_t bytes, const char *name,
+		 FILE *errors)
+{
+	struct conf_node *root;
+	int r = parse_nodes(out, &root, text, bytes, name, errors);
+
+	conf_free(root);
+	return r;
+}
+
+int config_load_nodes(struct config **out, struct conf_node **root, const char *path,
 		      FILE *out_errors)
 {
 	struct conf_errors errors = { .out = out_errors, .file = path };
@@ -175,8 +185,8 @@ int config_load_nodes(struct config **out, struct conf_node **out_root, const ch
 	int r = read_config_file(path, &text, &bytes, &errors);
 
 	*out = NULL;
-	*out_root = NULL;
-	return r ? r : config_parse(out, out_root, text, bytes, path, out_errors);
+	*root = NULL;
+	return r ? r : parse_nodes(out, root, text, bytes, path, out_errors);
 }
 
 int config_load(struct config **out, const char *path, FILE *errors)

@@ -14,7 +14,6 @@
 
 #include <json-c/json.h>
 
-#include "config/node.h"
 #include "server/members.h"
 #include "server/server.h"
 #include "util/fd.h"
@@ -60,7 +59,6 @@ static int write_text(struct server *s, char **text, size_t *bytes)
 
 int server_running_text(struct server *s, char **text, size_t *bytes, FILE *errors)
 {
-	struct conf_node *nodes = NULL;
 	struct config *cfg;
 	int r;
 
@@ -74,9 +72,8 @@ int server_running_text(struct server *s, char **text, size_t *bytes, FILE *erro
 			*bytes);
 		r = -EINVAL;
 	} else {
-		r = config_parse(&cfg, &nodes, *text, *bytes, "running configuration", errors);
+		r = config_parse(&cfg, *text, *bytes, "running configuration", errors);
 	}
-	conf_free(nodes);
 	if (!r)
 		config_free(cfg);
 	return r;

@@ -187,8 +187,11 @@ int server_try(const char *path, const char *user, bool only_file)
 		if (r >= 0)
 			return r;
 	}
-	if (*service.unit)
+	if (*service.unit) {
 		config_use_control_socket(service.control);
+		snprintf(t.manager_makes, sizeof(t.manager_makes), "%.*s",
+			 (int)(strrchr(service.control, '/') - service.control), service.control);
+	}
 	n = load(path, &cfg, &root);
 	if (n) {
 		printf("%s: %u error%s; nothing else was tried\n", path ? path : "default", n,

@@ -55,7 +55,13 @@ static bool try_folder(struct trial *t, const struct conf_node *node, const char
 			   sandbox_path_hint(path, SANDBOX_SOCKET));
 		return false;
 	}
-	if (stat(made_by_a_start(folder), &st))
+	if (!strcmp(folder, t->manager_makes) && access(folder, F_OK))
+		conf_error(
+			&t->untried, node,
+			"well-formed, not tried: the service manager makes %s when it starts the "
+			"service",
+			folder);
+	else if (stat(made_by_a_start(folder), &st))
 		conf_error(&t->errors, node, "%s: the folder %s: %s%s", path, folder,
 			   strerror(errno),
 			   errno == ENOENT ? " (make it first, or choose another path)" : "");

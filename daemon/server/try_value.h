@@ -14,10 +14,12 @@
  * struct trial - a configuration that is tried
  * @errors: where errors go
  * @untried: what cannot be tried, likewise
+ * @manager_makes: the folder that the service manager makes before it starts the daemon; "": none
  * @running: the process that serves its control socket; 0: none does
  */
 struct trial {
 	struct conf_errors errors, untried;
+	char manager_makes[96];
 	int running;
 };
 

@@ -42,7 +42,7 @@ static enum sandbox_view view_of_root(const char *root, const char *options)
 {
 	if (strstr(root, "/systemd-private-"))
 		return SANDBOX_PRIVATE;
-	if (strstr(root, "/systemd/inaccessible/"))
+	if (strstr(root, "/inaccessible/dir"))
 		return SANDBOX_AWAY;
 	return !strncmp(options, "ro", 2) && (!options[2] || options[2] == ',') ?
 		       SANDBOX_READ_ONLY :
@@ -107,7 +107,8 @@ static const char *way_out(enum sandbox_use use)
 		snprintf(text, sizeof(text), "choose a path below /run/%s", name);
 	else
 		snprintf(text, sizeof(text),
-			 "have the other program listen below /run, for example in /run/%s", name);
+			 "have the other program listen below /run, for example in /run/%s/qemu",
+			 name);
 	return text;
 }
 
