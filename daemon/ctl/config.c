@@ -47,8 +47,8 @@ const struct ctl_command ctl_config_save = {
 	.name = "config save",
 	.summary = "write the running configuration to its file",
 	.help = "The daemon's configuration file is replaced by what config show prints. Its mode\n"
-		"and its owner stay. If it had comments, the former file stays as FILE~.\n"
-		"A file that was changed since the daemon has read it is left alone: reload first.\n",
+		"and its owner stay. If it had comments, the former file stays as FILE~. A file\n"
+		"that was changed since the daemon has read it is left alone: reload first.\n",
 	.run = run_config_save,
 };
 
