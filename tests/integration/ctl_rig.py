@@ -15,7 +15,7 @@ from vm import paths
 from vm.daemon import Daemon
 from vm.process import Deadline, scratch_dir
 
-sys.path.insert(0, str(paths.ROOT / "tests/frontend"))
+sys.path[:0] = [str(paths.ROOT / "tests/frontend"), str(paths.ROOT / "python")]
 # pylint: disable=wrong-import-position
 from guest_end import Channel, Driver  # noqa: E402
 from vhost_user import Frontend  # noqa: E402
