@@ -31,7 +31,8 @@ static enum ctl_exit run_config_show(const struct ctl *ctl, char **args)
 const struct ctl_command ctl_config_show = {
 	.name = "config show",
 	.summary = "the running configuration as a file",
-	.help = "okl4fsd --config serves the same from it. What is as by default is left out.\n",
+	.help = "A daemon that is started with it serves the same. What is as by default is left\n"
+		"out.\n",
 	.run = run_config_show,
 };
 
