@@ -23,7 +23,7 @@ _okl4fsctl() {
 	local command=${COMP_WORDS[0]} word=${COMP_WORDS[COMP_CWORD]}
 	local before=${COMP_WORDS[COMP_CWORD - 1]} bare socket='' name='' n=0 i
 	local -a commands=(status guests channels channel top events metrics qemu-args attach
-		guest-add guest-remove channel-add channel-remove channel-reset reload
+		guest-add guest-remove channel-add channel-remove channel-reset reload config
 		log-level version help)
 	local -a common=(-s --socket --json -h --help)
 	# What has been typed may be quoted already
@@ -38,7 +38,7 @@ _okl4fsctl() {
 			[[ ${COMP_WORDS[i]} != '=' ]] || i=$((i + 1))
 			socket=${COMP_WORDS[i]}
 			;;
-		-[dnkg] | --delay | --count | --sort | --guest | --way | --memory)
+		-[dnkg] | --delay | --count | --sort | --guest | --way | --memory | --endpoint | --ring-bytes | --mode | --group)
 			i=$((i + 1))
 			[[ ${COMP_WORDS[i]} != '=' ]] || i=$((i + 1))
 			;;
@@ -65,13 +65,27 @@ _okl4fsctl() {
 		mapfile -t COMPREPLY < <(compgen -f -- "$bare")
 		return
 		;;
-	-d | --delay | -n | --count | --memory) return ;;
+	-d | --delay | -n | --count | --memory | --ring-bytes) return ;;
 	-k | --sort)
 		_okl4fsctl_words list name rate to-host to-guest fill stalls
 		return
 		;;
 	-g | --guest)
 		_okl4fsctl_offer "$(_okl4fsctl_names guests)"
+		return
+		;;
+	--endpoint)
+		compopt -o nospace 2>/dev/null
+		_okl4fsctl_words unix-listen: unix-connect: tcp-listen: tcp-connect: channel: \
+			intervm: echo discard
+		return
+		;;
+	--mode)
+		[[ $name != guest-add ]] || _okl4fsctl_words listen connect
+		return
+		;;
+	--group)
+		mapfile -t COMPREPLY < <(compgen -g -- "$bare")
 		return
 		;;
 	--way)
@@ -83,11 +97,15 @@ _okl4fsctl() {
 	if [[ $word == -* ]]; then
 		case $name in
 		'') _okl4fsctl_words "${common[@]}" -V --version ;;
-		guests | channels) _okl4fsctl_words "${common[@]}" --names ;;
-		top) _okl4fsctl_words "${common[@]}" -d --delay -n --count -k --sort ;;
+		guests | channels) _okl4fsctl_words "${common[@]}" --names --wide ;;
+		top) _okl4fsctl_words "${common[@]}" -d --delay -n --count -k --sort -r --reverse ;;
 		events) _okl4fsctl_words "${common[@]}" -g --guest -n --count ;;
 		qemu-args) _okl4fsctl_words "${common[@]}" --way --memory --libvirt \
 			--libvirt=filesystem --cloud-hypervisor ;;
+		guest-add) _okl4fsctl_words "${common[@]}" --mode --group --save ;;
+		guest-remove | channel-remove) _okl4fsctl_words "${common[@]}" --save ;;
+		channel-add) _okl4fsctl_words "${common[@]}" --endpoint --ring-bytes --exclusive \
+			--mode --group --save ;;
 		help) ;;
 		*) _okl4fsctl_words "${common[@]}" ;;
 		esac
@@ -109,6 +127,7 @@ _okl4fsctl() {
 			channel.reset channel.lost endpoint endpoint.connected endpoint.disconnected \
 			config config.reloaded config.refused log log.changed
 		;;
+	config,0) _okl4fsctl_words show save ;;
 	log-level,0) _okl4fsctl_words err warning notice info debug ;;
 	esac
 }

@@ -38,11 +38,11 @@ int control_guest_add(struct control_request *req, struct json_object **result)
 	if (r == -EEXIST)
 		control_refuse(req, CONTROL_INVALID_PARAMS, "there is a guest \"%s\" already",
 			       cfg.name);
-	else if (r && *why)
+	else if (r == -EXDEV)
 		control_refuse(req, CONTROL_REFUSED, "%s", why);
 	else if (r)
 		control_refuse(req, CONTROL_REFUSED, "guest %s: cannot be served: %s", cfg.name,
-			       strerror(-r));
+			       *why ? why : strerror(-r));
 	else
 		*result = json_object_new_object();
 	config_guest_deinit(&cfg);

@@ -115,7 +115,7 @@ static const struct control_field level_params[] = {
 
 #define NONE control_no_fields
 
-/* okl4fsd-control(7) describes each of them; a test compares the two. */
+/* okl4fs-control(7) describes each of them; a test compares the two. */
 const struct control_method control_methods[] = {
 	{ "version", CONTROL_READER, NONE, call_version },
 	{ "status", CONTROL_READER, NONE, call_status },

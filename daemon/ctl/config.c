@@ -31,7 +31,8 @@ static enum ctl_exit run_config_show(const struct ctl *ctl, char **args)
 const struct ctl_command ctl_config_show = {
 	.name = "config show",
 	.summary = "the running configuration as a file",
-	.help = "okl4fsd --config serves the same from it. What is as by default is left out.\n",
+	.help = "A daemon that is started with it serves the same. What is as by default is left\n"
+		"out.\n",
 	.run = run_config_show,
 };
 
@@ -47,8 +48,8 @@ const struct ctl_command ctl_config_save = {
 	.name = "config save",
 	.summary = "write the running configuration to its file",
 	.help = "The daemon's configuration file is replaced by what config show prints. Its mode\n"
-		"and its owner stay. If it had comments, the former file stays as FILE~.\n"
-		"A file that was changed since the daemon has read it is left alone: reload first.\n",
+		"and its owner stay. If it had comments, the former file stays as FILE~. A file\n"
+		"that was changed since the daemon has read it is left alone: reload first.\n",
 	.run = run_config_save,
 };
 

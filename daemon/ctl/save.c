@@ -15,6 +15,10 @@
 #include "ctl/result.h"
 #include "util/fd.h"
 
+bool ctl_save_wanted;
+
+const struct ctl_option ctl_save_option[] = { CTL_SAVE_OPTION, { .name = NULL } };
+
 #define MAX_BYTES (1UL << 20) /* of a configuration file */
 
 /* Whether // stands outside of a string; a file that cannot be read has none */

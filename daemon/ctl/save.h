@@ -23,12 +23,18 @@ struct ctl_save {
 	bool comments;
 };
 
-/** CTL_SAVE_OPTION - the option --save, for a table of options; @flag_ is set by it */
-#define CTL_SAVE_OPTION(flag_)                                                     \
+/** ctl_save_wanted - the option --save was given */
+extern bool ctl_save_wanted;
+
+/** CTL_SAVE_OPTION - that option, for a table of options */
+#define CTL_SAVE_OPTION                                                            \
 	{                                                                          \
-		.name = "save", .flag = (flag_),                                   \
+		.name = "save", .flag = &ctl_save_wanted,                          \
 		.help = "write what runs then to the daemon's\nconfiguration file" \
 	}
+
+/** ctl_save_option - a table with that option alone */
+extern const struct ctl_option ctl_save_option[];
 
 /**
  * ctl_save_begin() - see to it that the file can be replaced

@@ -4,19 +4,25 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <json-c/json.h>
 
 #include "ctl/call.h"
 #include "ctl/command.h"
 #include "ctl/result.h"
+#include "ctl/table.h"
+#include "ctl/terminal.h"
 #include "ctl/text.h"
 #include "util/fd.h"
 
-static bool only_names;
+static bool only_names, all_columns;
 
 static const struct ctl_option of_lists[] = {
 	{ .name = "names", .flag = &only_names, .help = "only the names, one per line" },
+	{ .name = "wide",
+	  .flag = &all_columns,
+	  .help = "all columns, in full, also on a narrow terminal" },
 	{ .name = NULL },
 };
 
@@ -40,6 +46,16 @@ static enum ctl_exit call_and_show(const struct ctl *ctl, const char *method,
 	enum ctl_exit r = ctl_call(ctl, method, NULL, &result);
 
 	return show_result(ctl, r, result, print);
+}
+
+/* Only a terminal is narrow */
+static size_t table_limit(void)
+{
+	size_t columns = 0, rows;
+
+	if (!all_columns && isatty(STDOUT_FILENO))
+		terminal_size(&columns, &rows);
+	return columns;
 }
 
 static void print_line(const char *name)
@@ -106,18 +122,24 @@ const struct ctl_command ctl_status = {
 
 static void show_version(struct json_object *result)
 {
-	printf("okl4fsctl %s\n%s %s, ABI %llu\n", OKL4FS_VERSION_STRING, ctl_string(result, "name"),
-	       ctl_string(result, "version"), ctl_number(result, "abi_version"));
+	printf("%s %s, ABI %llu\n", ctl_string(result, "name"), ctl_string(result, "version"),
+	       ctl_number(result, "abi_version"));
 }
 
 static enum ctl_exit run_version(const struct ctl *ctl, char **args)
 {
+	if (!ctl->json) {
+		printf("okl4fsctl %s\n", OKL4FS_VERSION_STRING);
+		fflush(stdout); /* before a line on stderr */
+	}
 	return call_and_show(ctl, "version", show_version);
 }
 
 const struct ctl_command ctl_version = {
 	.name = "version",
 	.summary = "versions of okl4fsctl and of the daemon",
+	.help = "Without a daemon it prints that of okl4fsctl and an error, and the exit status\n"
+		"is 3; okl4fsctl --version does not ask the daemon.\n",
 	.run = run_version,
 };
 
@@ -162,13 +184,22 @@ static void print_away(struct json_object *guest, bool *first)
 
 static void show_guests(struct json_object *result)
 {
-	struct table t = { .n_columns = 8 };
+	static const struct table_column columns[] = {
+		{ .title = "GUEST", .min = 8 },
+		{ .title = "STATE" },
+		{ .title = "CHANNELS", .is_number = true, .late = 2 },
+		{ .title = "QUEUES", .is_number = true, .early = 1 },
+		{ .title = "MEMORY", .is_number = true, .late = 1 },
+		{ .title = "REQUESTS", .is_number = true, .early = 2 },
+		{ .title = "REFUSED", .is_number = true, .early = 3 },
+		{ .title = "SOCKET", .min = 16, .late = 3 },
+		{ .title = NULL },
+	};
+	struct table t = { .columns = columns };
 	struct json_object *list;
 	size_t n = ctl_list(result, "guests", &list);
 	bool first = true;
 
-	table_row(&t, (const char *const[]){ "GUEST", "STATE", "CHANNELS", "QUEUES", "MEMORY",
-					     "REQUESTS", "REFUSED", "SOCKET" });
 	for (size_t i = 0; i < n; i++) {
 		struct json_object *g = json_object_array_get_idx(list, i);
 		char socket[160];
@@ -184,7 +215,7 @@ static void show_guests(struct json_object *result)
 				      text_count(ctl_number(g, "requests")).text,
 				      text_count(ctl_number(g, "requests_refused")).text, socket });
 	}
-	table_print(&t);
+	table_print(&t, table_limit());
 	for (size_t i = 0; i < n; i++)
 		print_away(json_object_array_get_idx(list, i), &first);
 }
@@ -229,12 +260,22 @@ static const char *channel_note(struct json_object *channel)
 
 static void show_channels(struct json_object *result)
 {
-	struct table t = { .n_columns = 9 };
+	static const struct table_column columns[] = {
+		{ .title = "GUEST", .min = 8 },
+		{ .title = "CHANNEL", .min = 12 },
+		{ .title = "STATE" },
+		{ .title = "ENDPOINT", .early = 2 },
+		{ .title = "CONNECTED", .late = 1 },
+		{ .title = "RING", .is_number = true, .early = 1 },
+		{ .title = "TO HOST", .is_number = true, .late = 3 },
+		{ .title = "TO GUEST", .is_number = true, .late = 2 },
+		{ .title = "", .min = 16, .late = 4 },
+		{ .title = NULL },
+	};
+	struct table t = { .columns = columns };
 	struct json_object *list;
 	size_t n = ctl_list(result, "channels", &list);
 
-	table_row(&t, (const char *const[]){ "GUEST", "CHANNEL", "STATE", "ENDPOINT", "CONNECTED",
-					     "RING", "TO HOST", "TO GUEST", "" });
 	for (size_t i = 0; i < n; i++) {
 		struct json_object *c = json_object_array_get_idx(list, i);
 		struct json_object *endpoint = ctl_object(c, "endpoint");
@@ -256,7 +297,7 @@ static void show_channels(struct json_object *result)
 				      text_size(ctl_number(ctl_object(c, "bwd"), "bytes")).text,
 				      note });
 	}
-	table_print(&t);
+	table_print(&t, table_limit());
 }
 
 static void show_channel_names(struct json_object *result)

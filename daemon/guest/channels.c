@@ -228,6 +228,17 @@ static int compare_names(const void *a, const void *b)
 	return strcmp((*x)->name, (*y)->name);
 }
 
+static void tell_endpoint_reloaded(struct guest_channel *gc)
+{
+	char why[ENDPOINT_ERROR_BYTES];
+
+	log_keep(why, sizeof(why));
+	gc->endpoint->ops->reloaded(gc->endpoint);
+	log_keep(NULL, 0);
+	free(gc->why_not);
+	gc->why_not = *why ? strdup(why) : NULL;
+}
+
 /*
  * What is there already becomes NULL in @wanted; @sorted are the same channels by name. A channel that is
  * not offered is taken out even if it is wanted, so that its endpoint is tried again.
@@ -248,7 +259,7 @@ static void remove_others(struct guest *g, const struct guest_config *all,
 		} else if (found && config_channel_equal(*found, key)) {
 			wanted[*found - all->channels] = NULL;
 			if (!drop_only && gc->endpoint->ops->reloaded)
-				gc->endpoint->ops->reloaded(gc->endpoint);
+				tell_endpoint_reloaded(gc);
 		} else if (gc) {
 			log_channel(LOG_LEVEL_NOTICE, g->cfg.name, gc->cfg.name,
 				    "gone or changed by the reload");

@@ -113,18 +113,33 @@ struct problems_call {
 	void *arg;
 };
 
-static void tell_unavailable(void *arg)
+/* @info: room for the answer; Return: NULL: there is none */
+static const char *channel_problem(const struct guest_channel *gc, struct endpoint_info *info)
+{
+	if (gc->why_not)
+		return gc->why_not;
+	if (!gc->endpoint)
+		return "its endpoint cannot be made";
+	/* It tries again by itself where a name has to be looked up */
+	if (gc->endpoint->ops->type != ENDPOINT_TCP_LISTEN)
+		return NULL;
+	gc->endpoint->ops->info(gc->endpoint, info);
+	return *info->error ? info->error : NULL;
+}
+
+static void tell_channels(void *arg)
 {
 	const struct problems_call *c = arg;
 	char sentence[OKL4FS_NAME_MAX + ENDPOINT_ERROR_BYTES + 16];
 
 	for (uint32_t id = 0; id < c->g->n_ids; id++) {
 		const struct guest_channel *gc = c->g->channel[id];
+		struct endpoint_info info;
+		const char *problem = gc ? channel_problem(gc, &info) : NULL;
 
-		if (!gc || gc->endpoint)
+		if (!problem)
 			continue;
-		snprintf(sentence, sizeof(sentence), "channel %s: %s", gc->cfg.name,
-			 gc->why_not ? gc->why_not : "its endpoint cannot be made");
+		snprintf(sentence, sizeof(sentence), "channel %s: %s", gc->cfg.name, problem);
 		c->tell(c->arg, sentence);
 	}
 }
@@ -135,7 +150,7 @@ void guest_problems(struct guest *g, void (*tell)(void *arg, const char *sentenc
 
 	if (*guest_error(g))
 		tell(arg, guest_error(g));
-	loop_call(g->worker, tell_unavailable, &c);
+	loop_call(g->worker, tell_channels, &c);
 }
 
 const struct guest_config *guest_config(const struct guest *g)

@@ -58,7 +58,7 @@ const struct guest_config *guest_config(const struct guest *guest);
 const char *guest_error(const struct guest *guest);
 
 /**
- * guest_problems() - what of it cannot be served: its socket, and channels that are unavailable
+ * guest_problems() - what of it cannot be served: its socket, and endpoints that cannot listen or start
  * @guest: guest
  * @tell: called with a sentence for each, without the guest's name
  * @arg: its argument

@@ -66,7 +66,7 @@ struct attachment {
  * @ch: the channel
  * @generation: tells it from channels that have the same id at other times
  * @endpoint: its host end; NULL: it could not be made, and the channel is not offered
- * @why_not: why it could not be made; NULL without a reason
+ * @why_not: why it could not be made, or not be made again by a reload; NULL: it could
  * @att: its memory, in guest-physical terms
  * @tell_status: status in the CHANNEL_FAILED event that waits for a buffer
  * @tell_instance: instance in that event

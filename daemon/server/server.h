@@ -17,8 +17,8 @@
 
 struct server;
 
-#define SERVER_WHY_BYTES     512 /* of a sentence, with its NUL */
-#define SERVER_PROBLEM_BYTES 512
+#define SERVER_WHY_BYTES     768 /* of a sentence, with its NUL */
+#define SERVER_PROBLEM_BYTES 768
 
 /**
  * server_new() - start the workers and the guests of a configuration

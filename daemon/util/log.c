@@ -285,7 +285,7 @@ void log_write(const struct log_site *site, enum log_level level, const struct l
 	va_start(ap, fmt);
 	vsnprintf(text + bytes, sizeof(text) - bytes, fmt, ap);
 	va_end(ap);
-	if (level == LOG_LEVEL_ERR && kept_text && !*kept_text)
+	if (level == LOG_LEVEL_ERR && kept_text)
 		snprintf(kept_text, kept_bytes, "%s", text + bytes);
 	record.bytes = log_escape(record.text, sizeof(record.text), text);
 	if (!log_queue_put(&record)) {

@@ -58,7 +58,7 @@ __attribute__((format(printf, 4, 5))) void log_write(const struct log_site *site
 						     ...);
 
 /**
- * log_keep() - also keep the first err line that this thread writes from now on, without its subject
+ * log_keep() - also keep the last err line that this thread writes from now on, without its subject
  * @text: where, "" until there is one; NULL: no longer
  * @bytes: room there, with the NUL
  */

@@ -23,7 +23,7 @@ struct vhost_front {
 	struct loop *worker;
 	char *name;
 	struct socket_file file; /* (listen) main's */
-	char error[320]; /* (listen) main's: why there is no socket */
+	char error[512]; /* main's: why the socket cannot be made, or is never seen */
 	struct listener listener; /* (listen) */
 	struct vhost_connector connector; /* (connect) */
 	struct vhost_connection connection;
@@ -212,7 +212,7 @@ void vhost_front_reloaded(struct vhost_front *f)
 {
 	bool is_lost = vhost_front_path_is_lost(f);
 
-	if (!is_lost && !*f->error)
+	if (f->cfg->socket_mode != SOCKET_LISTEN || (!is_lost && !*f->error))
 		return;
 	front_listen(f);
 	if (is_lost && !*f->error)

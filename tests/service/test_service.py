@@ -359,6 +359,35 @@ class Service(SandboxSteps, HostTest):
                     deadline.check("the control socket to be there again")
         self.host.check("systemctl stop okl4fsd.service && okl4fsctl status")
 
+    def test_17_python(self):
+        """The example of python3-okl4fs, typed by a user whose only right is the group okl4fs.
+
+        It waits until the guest has opened the channel, sends a file, and prints the guest's answer.
+        """
+        self.host.check("dpkg -i /srv/python3-okl4fs.deb && useradd -m -G okl4fs joe && useradd -m eve")
+        self.configure(TWO)
+        self.host.check("systemctl restart okl4fsd.service")
+        data = os.urandom(3 * RING_BYTES)
+        self.host.path("/home/joe/file").write_bytes(data)
+        program = "python3 /usr/share/doc/python3-okl4fs/examples/send_file.py vm1/out /home/joe/file"
+        end = self.guest()
+        out, errors = self.scratch / "answer", self.scratch / "errors"
+        with open(out, "wb") as to, open(errors, "wb") as said:
+            client = self.host.spawn(f"runuser -u joe -- {program}", stdout=to, stderr=said)
+        self.addCleanup(client.kill)
+        deadline = Deadline(20)
+        while "waiting for vm1 to open out" not in errors.read_text():
+            deadline.check("the example to wait for the guest")
+        channel = end.channel("out")
+        self.assertEqual(channel.read(len(data)), data)
+        channel.write(b"thank you")
+        channel.close_writer()
+        self.assertEqual(client.wait(20), 0, errors.read_text())
+        self.assertEqual(out.read_text(), "thank you")
+        status, said = self.host.run(f"runuser -u eve -- {program}")
+        self.assertEqual(status, 1)
+        self.assertIn("send_file.py: [Errno 13] Permission denied: '/run/okl4fs/control.sock'", said)
+
     def test_20_stop_leaves_nothing(self):
         """Neither a process nor a socket."""
         self.host.check("systemctl stop okl4fsd.service okl4fsd.socket")

@@ -11,6 +11,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <json-c/json.h>
+
 #include "config/json.h"
 #include "rig.h"
 
@@ -151,6 +153,41 @@ static bool equal(const struct guest_config *a, const struct guest_config *b)
 	return same;
 }
 
+/* What is written is read as the same; Return: the text, to be freed */
+static char *written(const struct config *cfg)
+{
+	struct json_object *object = config_json(cfg);
+	char *text = strdup(json_object_to_json_string(object));
+	struct config *again;
+
+	json_object_put(object);
+	cr_assert_eq(config_parse(&again, text, strlen(text), "written", stderr), 0, "%s", text);
+	cr_assert_eq(again->n_guests, cfg->n_guests);
+	for (size_t i = 0; i < cfg->n_guests; i++) {
+		cr_assert_eq(again->guests[i].tail_bytes, cfg->guests[i].tail_bytes);
+		cr_assert(equal(&again->guests[i], &cfg->guests[i]), "%s", text);
+	}
+	cr_assert_str_eq(again->control_path, cfg->control_path);
+	cr_assert_eq(again->control_mode, cfg->control_mode);
+	cr_assert_eq(again->control_idle_seconds, cfg->control_idle_seconds);
+	config_free(again);
+	return text;
+}
+
+Test(config, what_is_by_default_is_not_written)
+{
+	struct config *cfg = accepted(GUEST("{`name`:`c`,`ring_bytes`:1048576,`endpoint`:"
+					    "{`type`:`unix-listen`,`path`:`/p`,`mode`:`0660`}}"));
+	char *text = written(cfg);
+
+	cr_assert_str_eq(text,
+			 "{ \"guests\": [ { \"name\": \"g\", \"socket\": \"\\/s\", \"channels\": [ "
+			 "{ \"name\": \"c\", \"endpoint\": { \"type\": \"unix-listen\", "
+			 "\"path\": \"\\/p\" } } ] } ] }");
+	free(text);
+	config_free(cfg);
+}
+
 Test(config, examples_load)
 {
 	DIR *dir = opendir(OKL4FS_CONF_DIR);
@@ -169,6 +206,7 @@ Test(config, examples_load)
 		snprintf(path, sizeof(path), "%s/%s", OKL4FS_CONF_DIR, entry->d_name);
 		cr_assert_eq(config_load(&cfg, path, stderr), 0, "%s", path);
 		cr_assert_gt(cfg->n_guests, 0);
+		free(written(cfg));
 		config_free(cfg);
 		n++;
 	}
