@@ -147,7 +147,8 @@ static unsigned int load(const char *path, struct config **cfg, struct conf_node
 	return r && !n ? 1 : n;
 }
 
-static void tell_numbers(const char *path, const struct trial *t, size_t n_guests, const char *unit)
+static void tell_numbers(const char *path, const struct trial *t, size_t n_guests,
+			 const struct try_service *service)
 {
 	printf("%s: %zu guest%s, ", path ? path : "default", n_guests, n_guests == 1 ? "" : "s");
 	if (t->errors.n)
@@ -155,8 +156,8 @@ static void tell_numbers(const char *path, const struct trial *t, size_t n_guest
 	else
 		printf("no errors");
 	printf(", %u not tried; as user %s", t->untried.n, account_name());
-	if (*unit && getenv("INVOCATION_ID"))
-		printf(" in the sandbox of %s", unit);
+	if (try_is_in_sandbox(service))
+		printf(" in the sandbox of %s", service->unit);
 	puts("");
 }
 
@@ -166,7 +167,7 @@ static bool cannot_tell(struct trial *t, const char *path, const struct try_serv
 {
 	uid_t uid;
 
-	if (!*service->unit || getenv("INVOCATION_ID"))
+	if (!*service->unit || try_is_in_sandbox(service))
 		return false;
 	t->untried.n++;
 	if (!account_uid(TRY_USER, &uid) && uid != geteuid()) {
@@ -214,7 +215,7 @@ int server_try(const char *path, const char *user, bool only_file)
 	else if (!r) {
 		if (!cannot_tell(&t, path, &service, why))
 			try_all(&t, root ? root : &nowhere, cfg, *service.unit);
-		tell_numbers(path, &t, cfg->n_guests, service.unit);
+		tell_numbers(path, &t, cfg->n_guests, &service);
 	}
 	conf_free(root);
 	config_free(cfg);

@@ -12,6 +12,7 @@
 #include "util/fd.h"
 
 #define CONFIG_FOLDER "/etc/okl4fs/"
+#define INSIDE        "OKL4FSD_CHECK_INSIDE" /* environment: the unit in whose sandbox this runs */
 #define MAX_ARGS      96
 
 /* What decides what a service sees, may write to, and may talk to */
@@ -145,6 +146,13 @@ static bool add_properties(struct command *c, const char *unit)
 	return loaded;
 }
 
+bool try_is_in_sandbox(const struct try_service *service)
+{
+	const char *unit = getenv(INSIDE);
+
+	return unit && *unit && !strcmp(unit, service->unit);
+}
+
 int try_in_sandbox(const struct try_service *service, const char *path, const char **why)
 {
 	static const char *const begin[] = {
@@ -165,6 +173,7 @@ int try_in_sandbox(const struct try_service *service, const char *path, const ch
 		add_arg(&c, "", begin[i]);
 	*why = "systemd does not have this unit";
 	if (add_properties(&c, service->unit)) {
+		add_arg(&c, "--setenv=" INSIDE "=", service->unit);
 		add_arg(&c, "", "--");
 		add_arg(&c, "", self);
 		add_arg(&c, "", "--check");

@@ -159,5 +159,6 @@ class SandboxSteps:
         self.assertEqual((self.scratch / "client").read_text(), "world")
         status, said = self.host.run(f"runuser -u stranger -- {client} 2>&1")
         self.assertEqual((status, said), (13, "Permission denied\n"))
-        said = self.host.check(f"runuser -u member -- okl4fsd --config {CONFIG} --check")
+        said = self.host.check("INVOCATION_ID=1 runuser -u member -- "
+                               f"okl4fsd --config {CONFIG} --check")
         self.assertIn("not tried: what user okl4fs can use; run this as root", said)
