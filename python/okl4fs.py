@@ -69,7 +69,8 @@ class Code(enum.IntEnum):
     # There are too many clients, which one is told when it connects, or too many clients that want
     # events (events.subscribe).
     BUSY = -32000
-    # The daemon cannot do that as things stand (guest.add, channel.add, config.reload).
+    # The daemon cannot do that as things stand (guest.add, channel.add, config.reload,
+    # config.saved).
     REFUSED = -32001
     # The client has no right to that.
     DENIED = -32002
@@ -85,6 +86,8 @@ class GuestNumbers(TypedDict):
     connected: int
     # Those whose driver has said hello.
     ready: int
+    # Those whose socket cannot be made.
+    unavailable: int
 
 
 class ChannelNumbers(TypedDict):
@@ -97,6 +100,8 @@ class ChannelNumbers(TypedDict):
     suspended: int
     # Channels whose guest broke the rules, and those that were reset.
     failed: int
+    # Channels that are not offered, because their endpoint cannot be made.
+    unavailable: int
 
 
 class Guest(TypedDict):
@@ -110,6 +115,8 @@ class Guest(TypedDict):
     # Somebody has removed or replaced the file of the socket at which the daemon listens; a reload
     # makes it anew.
     path_lost: bool
+    # Why the socket cannot be made; a reload tries again.
+    error: str | None
     # The frontend is connected.
     connected: bool
     # Why the daemon has not reached a frontend that should listen: path and error of the last
@@ -119,7 +126,7 @@ class Guest(TypedDict):
     ready: bool
     # Another one each time the driver starts.
     driver_instance: str | None
-    # Channels that the guest is offered.
+    # Channels, also those that are unavailable.
     channels: int
     # Virtqueues in use.
     queues: int
@@ -147,7 +154,8 @@ class Channel(TypedDict):
     name: str
     # Its id in the guest.
     id: int
-    # "detached", "attached", "suspended" or "failed".
+    # "detached", "attached", "suspended", "failed" or "unavailable": not offered to the guest,
+    # because its endpoint cannot be made; a reload tries again.
     state: str
     # Why the channel has failed.
     failure: Failure | None
@@ -212,7 +220,7 @@ class Endpoint(TypedDict):
     handshakes_failed: NotRequired[int]
     # (TLS) Connections that ended without a close_notify.
     connections_torn: NotRequired[int]
-    # Why the last connection, or attempt to connect, failed.
+    # Why the last connection, or attempt to connect, failed, or why the endpoint cannot be made.
     error: NotRequired[str | None]
     # (tcp-listen, tcp-connect) Where the daemon listens, or what it connects to.
     address: NotRequired[str]
@@ -316,10 +324,16 @@ class Status(TypedDict):
     log_level: str
     # The control socket.
     control_path: str
+    # The configuration file.
+    config_path: str | None
     # How many guests there are.
     guests: GuestNumbers
     # How many channels are in which state.
     channels: ChannelNumbers
+    # How many parts of the configuration cannot be served.
+    n_problems: int
+    # The first 64 of them, each a sentence that names the guest and the channel.
+    problems: list[str]
 
 
 class GuestList(TypedDict):
@@ -344,8 +358,25 @@ class ChannelAdd(TypedDict):
 
 class ConfigReload(TypedDict):
     """Result of config.reload."""
-    # Guests that are served now.
+    # Guests that the configuration has now.
     guests: int
+    # How many parts of the configuration cannot be served, or cannot be applied without a restart.
+    n_problems: int
+    # The first 64 of them, each a sentence that names the guest and the channel.
+    problems: list[str]
+
+
+class ConfigGet(TypedDict):
+    """Result of config.get."""
+    # The configuration file.
+    path: str | None
+    # The file holds something that the daemon has neither read nor seen saved.
+    file_changed: bool
+    # Why no daemon would start with this text: a channel is joined to one that is not there, for
+    # example.
+    error: str | None
+    # The text; null if it is longer than a file may be.
+    text: str | None
 
 
 class LogSet(TypedDict):
@@ -447,11 +478,29 @@ class Methods:
         self.call("channel.reset", guest=guest, channel=channel)
 
     def config_reload(self) -> ConfigReload:
-        """Read the configuration again and apply it.
+        """Read the configuration again and apply it. What could not be served before is tried
+        again. A configuration with errors changes nothing and is an error; one of which parts
+        cannot be served is applied except for these parts.
 
         Only an admin may call it.
         """
         return self.call("config.reload")
+
+    def config_get(self) -> ConfigGet:
+        """The running configuration, as the text of a configuration file. What is as by default is
+        left out.
+
+        Only an admin may call it.
+        """
+        return self.call("config.get")
+
+    def config_saved(self) -> None:
+        """Tell the daemon that its configuration file was replaced by the text of config.get. The
+        daemon reads the file to compare it; nothing else changes.
+
+        Only an admin may call it.
+        """
+        self.call("config.saved")
 
     def log_set(self, level: str) -> LogSet:
         """Set the level of the log.

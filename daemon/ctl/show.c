@@ -65,6 +65,25 @@ static void print_line(const char *name)
 	puts(safe);
 }
 
+static void show_problems(struct json_object *result)
+{
+	unsigned long long all = ctl_number(result, "n_problems");
+	struct json_object *list;
+	size_t n = ctl_list(result, "problems", &list);
+
+	if (!all)
+		return;
+	printf("problems  %llu; okl4fsctl reload tries again\n", all);
+	for (size_t i = 0; i < n; i++) {
+		_cleanup_free_ char *safe =
+			text_safe(json_object_get_string(json_object_array_get_idx(list, i)));
+
+		printf("  %s\n", safe);
+	}
+	if (all > n)
+		printf("  and %llu more: see okl4fsctl guests, okl4fsctl channels\n", all - n);
+}
+
 static void show_status(struct json_object *result)
 {
 	struct json_object *guests = ctl_object(result, "guests");
@@ -80,9 +99,12 @@ static void show_status(struct json_object *result)
 	printf("guests    %llu: %llu connected, %llu with the driver ready\n",
 	       ctl_number(guests, "total"), ctl_number(guests, "connected"),
 	       ctl_number(guests, "ready"));
-	printf("channels  %llu attached, %llu suspended, %llu detached, %llu failed\n",
+	printf("channels  %llu attached, %llu suspended, %llu detached, %llu failed, "
+	       "%llu unavailable\n",
 	       ctl_number(channels, "attached"), ctl_number(channels, "suspended"),
-	       ctl_number(channels, "detached"), ctl_number(channels, "failed"));
+	       ctl_number(channels, "detached"), ctl_number(channels, "failed"),
+	       ctl_number(channels, "unavailable"));
+	show_problems(result);
 }
 
 static enum ctl_exit run_status(const struct ctl *ctl, char **args)
@@ -142,18 +164,21 @@ static const char *guest_state(struct json_object *guest)
 {
 	if (ctl_boolean(guest, "ready"))
 		return "ready";
-	return ctl_boolean(guest, "connected") ? "no driver" : "away";
+	if (ctl_boolean(guest, "connected"))
+		return "no driver";
+	return *ctl_string(guest, "error") ? "unavailable" : "away";
 }
 
 /* Lines below the table, after an empty one */
 static void print_away(struct json_object *guest, bool *first)
 {
 	_cleanup_free_ char *name = text_safe(ctl_string(guest, "name"));
-	_cleanup_free_ char *why = text_safe(ctl_string(guest, "away"));
+	const char *error = ctl_string(guest, "error");
+	_cleanup_free_ char *why = text_safe(*error ? error : ctl_string(guest, "away"));
 
 	if (!*why)
 		return;
-	printf("%s%s is away: %s\n", *first ? "\n" : "", name, why);
+	printf("%s%s is %s: %s\n", *first ? "\n" : "", name, *error ? "unavailable" : "away", why);
 	*first = false;
 }
 
@@ -225,6 +250,8 @@ static const char *channel_note(struct json_object *channel)
 
 	if (ctl_object(channel, "failure"))
 		return ctl_string(ctl_object(channel, "failure"), "text");
+	if (!strcmp(ctl_string(channel, "state"), "unavailable"))
+		return ctl_string(endpoint, "error");
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		if (*ctl_string(endpoint, keys[i]))
 			return ctl_string(endpoint, keys[i]);

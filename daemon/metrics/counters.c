@@ -13,6 +13,10 @@
 #define CHANNEL(field) offsetof(struct channel_snapshot, field)
 
 const struct counter guest_counters[] = {
+	{ .metric = { "okl4fs_guest_served", METRIC_GAUGE, NULL,
+		      "Whether the guest's socket could be made (1) or not (0)" },
+	  .at = { GUEST(served) },
+	  .type = COUNTER_BOOL },
 	{ .metric = { "okl4fs_guest_connected", METRIC_GAUGE, NULL,
 		      "Whether a frontend, that is QEMU, is connected (1) or not (0)" },
 	  .at = { GUEST(connected) },

@@ -74,6 +74,10 @@ static void write_process(struct metrics_out *out, const struct metrics *m, cons
 						"bytes", "Resident memory of the process" };
 	static const struct metric workers = { "okl4fs_workers", METRIC_GAUGE, NULL,
 					       "Worker threads" };
+	static const struct metric problems = {
+		"okl4fs_config_problems", METRIC_GAUGE, NULL,
+		"Guests, channels and listeners of the configuration that cannot be served"
+	};
 	char labels[128], *end = metric_label(labels, "version", server_version());
 
 	snprintf(end, sizeof(labels) - (size_t)(end - labels), ",abi_version=\"%u\"",
@@ -90,6 +94,8 @@ static void write_process(struct metrics_out *out, const struct metrics *m, cons
 	metric_sample(out, &resident, "", resident_bytes());
 	metric_begin(out, &workers);
 	metric_sample(out, &workers, "", server_n_workers(m->server));
+	metric_begin(out, &problems);
+	metric_sample(out, &problems, "", server_problems(m->server, NULL, NULL));
 }
 
 static void write_guests(struct metrics_out *out, const struct metrics *m, const struct counter *c)

@@ -149,12 +149,12 @@ class DaemonTest(unittest.TestCase):
         """A channel of vm1 that is attached and open at the guest's end."""
         return Channel(self.driver(), name).attach().open()
 
-    def reload(self) -> str:
+    def reload(self, outcome: str = "notice: reloaded,") -> str:
         """Reload the configuration as it is now; return what is logged."""
         since = len(self.daemon.log())
         self.daemon.write_config()
         self.daemon.rpc("config.reload")
-        return self.daemon.wait_log("notice: reloaded,", since=since)
+        return self.daemon.wait_log(outcome, since=since)
 
 
 class DaemonPerTest(DaemonTest):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""okl4fsd --check, the examples and the schema must agree."""
+"""okl4fsd --check=file, the examples and the schema must agree."""
 import copy
 import json
 import re
@@ -24,7 +24,7 @@ GOOD = {"control": {"path": "/c", "mode": "0600", "group": "adm", "idle_seconds"
                                   "guest_mode": "0640", "guest_uid": 1000, "guest_gid": 0,
                                   "endpoint": {"type": "intervm", "file": "/f", "rounds": 3}},
                                  {"name": "b", "endpoint": {"type": "unix-listen", "path": "/p",
-                                                            "mode": "0600"}},
+                                                            "mode": "0600", "group": "adm"}},
                                  {"name": "c", "endpoint": {"type": "echo"}},
                                  {"name": "d", "endpoint": {"type": "discard"}},
                                  {"name": "e", "endpoint": {"type": "unix-connect", "path": "/q"}},
@@ -114,8 +114,8 @@ class Checked(unittest.TestCase):
 
     @staticmethod
     def check(path) -> subprocess.CompletedProcess:
-        """okl4fsd --check."""
-        return run("okl4fsd", "--config", path, "--check")
+        """okl4fsd --check=file."""
+        return run("okl4fsd", "--config", path, "--check=file")
 
     def good(self, path) -> None:
         """Check that a file is right for the daemon and by the schema."""
@@ -135,7 +135,7 @@ class Checked(unittest.TestCase):
 
 
 class Config(Checked):
-    """What okl4fsd --check says."""
+    """What okl4fsd --check=file says."""
 
     def test_examples(self):
         examples = sorted(path for path in (paths.ROOT / "conf").glob("*.json")
@@ -165,7 +165,7 @@ class Config(Checked):
         done = self.check(self.scratch / "nothing.json")
         self.assertEqual(done.returncode, 1)
         self.assertIn("nothing.json: No such file or directory", done.stderr)
-        self.assertEqual(run("okl4fsd", "--check").returncode, 0, "the built-in configuration")
+        self.assertEqual(run("okl4fsd", "--check=file").returncode, 0, "the built-in configuration")
 
     def test_every_key_is_tried(self):
         self.assertEqual(keys_of(GOOD), keys_of_schema())

@@ -141,7 +141,7 @@ class Ctl(DaemonTest):
         self.good("channel-reset", "vm1/a b")
         self.good("channel-remove", "vm1/a b")
         self.bad(1, 'guest vm1 has no channel "a b"', "channel-remove", "vm1/a b")
-        self.bad(1, "channel file: cannot be offered: Socket operation on non-socket",
+        self.bad(1, "README.md: Socket operation on non-socket",
                  "channel-add", "vm1", json.dumps({"name": "file", "endpoint": {
                      "type": "unix-listen", "path": str(paths.ROOT / "README.md")}}))
         status, output, errors = self.daemon.ctl("--json", "channel-add", "vm1", "-",

@@ -25,6 +25,7 @@ COMMANDS = [["status"], ["guests"], ["guests", "--names"], ["channels"], ["chann
             ["version"], ["qemu-args", "vm1"], ["attach", "vm1/echo"], ["guest-add", GUEST],
             ["guest-remove", "vm1"], ["channel-add", "vm1", CHANNEL],
             ["channel-remove", "vm1/echo"], ["channel-reset", "vm1/echo"], ["reload"],
+            ["config", "show"], ["config", "save"], ["guest-remove", "--save", "vm1"],
             ["log-level"], ["log-level", "info"]]
 
 

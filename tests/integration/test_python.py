@@ -74,7 +74,10 @@ class Calls(DaemonTest):
             "channel.reset": client.channel_reset("new", "c"),
             "channel.remove": client.channel_remove("new", "c"),
             "guest.remove": client.guest_remove("new"), "config.reload": client.config_reload(),
-            "log.set": client.log_set("debug"), "metrics.get": client.metrics_get()}
+            "log.set": client.log_set("debug"), "metrics.get": client.metrics_get(),
+            "config.get": client.config_get()}
+        self.daemon.config_path.write_text(results["config.get"]["text"], encoding="utf-8")
+        results["config.saved"] = client.config_saved()
         self.assertEqual({*results, "events.subscribe"}, set(page.methods))
         for name, result in results.items():
             members = page.methods[name].result

@@ -13,6 +13,7 @@ from vm.process import Deadline
 from vm.ptrace import VHOST_THREAD, StoppedThread
 
 from rig import CHANNELS, CONFIG, RING_BYTES, HostTest, guest
+from steps_sandbox import SandboxSteps
 import vhost_user  # after rig, which says where these are
 from memory import Memory, Region
 
@@ -26,7 +27,7 @@ STUCK = "fb9fc3d899634341ba1118448562083a"
 TWO = {"guests": [guest("vm1", channels=CHANNELS), guest("vm2", socket_group="kvm")]}
 
 
-class Service(HostTest):
+class Service(SandboxSteps, HostTest):
     """The tests are steps, in the order of their numbers."""
 
     def test_00_install(self):

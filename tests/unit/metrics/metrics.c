@@ -127,6 +127,9 @@ Test(metrics, every_number_is_in_its_place)
 	has(text, "process_start_time_seconds 1700000000.000001");
 	has(text, "okl4fs_uptime_seconds 1234.567000");
 	has(text, "okl4fs_workers 3");
+	has(text, "okl4fs_config_problems 1");
+	has(text, "okl4fs_guest_served{guest=\"vm1\"} 1");
+	has(text, "okl4fs_guest_served{guest=\"vm2\"} 0");
 	has(text, "okl4fs_guest_connected{guest=\"vm1\"} 1");
 	has(text, "okl4fs_guest_connected{guest=\"vm2\"} 0");
 	has(text, "okl4fs_guest_ready{guest=\"vm1\"} 1");
