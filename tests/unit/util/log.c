@@ -90,6 +90,23 @@ static void *write_some(void *arg)
 
 TestSuite(daemon_log, .init = capture, .fini = release);
 
+Test(log, the_last_error_is_kept, .init = capture, .fini = release)
+{
+	char kept[16] = "x";
+
+	log_keep(kept, sizeof(kept));
+	cr_assert_str_eq(kept, "");
+	log_err("first");
+	log_guest(LOG_LEVEL_ERR, "vm1", "second %d", 2);
+	log_warning("third");
+	cr_assert_str_eq(kept, "second 2");
+	log_err("0123456789abcdefg");
+	cr_assert_str_eq(kept, "0123456789abcde");
+	log_keep(NULL, 0);
+	log_err("after");
+	cr_assert_str_eq(kept, "0123456789abcde");
+}
+
 Test(daemon_log, text)
 {
 	log_warning("plain %d", 1);
