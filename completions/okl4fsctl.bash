@@ -107,6 +107,7 @@ _okl4fsctl() {
 			guest.reset guest.broken guest.gone channel channel.added channel.removed \
 			channel.attached channel.suspended channel.detached channel.failed \
 			channel.reset channel.lost endpoint endpoint.connected endpoint.disconnected \
+			endpoint.taken \
 			config config.reloaded config.refused log log.changed
 		;;
 	log-level,0) _okl4fsctl_words err warning notice info debug ;;

@@ -43,6 +43,7 @@ static const char *const kind_names[] = {
 	[EVENTS_CHANNEL_LOST] = "channel.lost",
 	[EVENTS_ENDPOINT_CONNECTED] = "endpoint.connected",
 	[EVENTS_ENDPOINT_DISCONNECTED] = "endpoint.disconnected",
+	[EVENTS_ENDPOINT_TAKEN] = "endpoint.taken",
 	[EVENTS_CONFIG_RELOADED] = "config.reloaded",
 	[EVENTS_CONFIG_REFUSED] = "config.refused",
 	[EVENTS_LOG_CHANGED] = "log.changed",
@@ -115,6 +116,9 @@ static struct posted *record_of(const struct events_fact *fact)
 		.number = fact->number,
 		.instance = fact->instance,
 		.again = fact->again,
+		.all = fact->all,
+		.guest_writes = fact->guest_writes,
+		.torn = fact->torn,
 	};
 	copy_text(p->record.guest, sizeof(p->record.guest), fact->guest);
 	copy_text(p->record.channel, sizeof(p->record.channel), fact->channel);
