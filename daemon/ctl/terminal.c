@@ -25,7 +25,7 @@
 #define LEAVE "\033[?25h\033[?1049l"
 
 static struct {
-	bool is_open, has_keys, is_ready;
+	bool is_open, is_raw, has_keys, is_ready;
 	int signal_fd;
 	struct termios before;
 } term = { .signal_fd = -1 };
@@ -44,12 +44,15 @@ static void take_terminal(void)
 	term.has_keys = isatty(STDIN_FILENO) && !tcgetattr(STDIN_FILENO, &term.before);
 	if (term.has_keys) {
 		raw = term.before;
+		if (term.is_raw)
+			cfmakeraw(&raw);
 		raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
 		raw.c_cc[VMIN] = 1;
 		raw.c_cc[VTIME] = 0;
 		tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);
 	}
-	fputs(ENTER, stdout);
+	if (!term.is_raw)
+		fputs(ENTER, stdout);
 	fflush(stdout);
 	term.is_open = true;
 }
@@ -80,12 +83,24 @@ void terminal_open(void)
 		take_terminal();
 }
 
+void terminal_open_raw(void)
+{
+	term.is_raw = true;
+	terminal_open();
+}
+
+int terminal_signal_fd(void)
+{
+	return term.signal_fd;
+}
+
 void terminal_close(void)
 {
 	if (!term.is_open)
 		return;
 	term.is_open = false;
-	fputs(LEAVE, stdout);
+	if (!term.is_raw)
+		fputs(LEAVE, stdout);
 	fflush(stdout);
 	if (term.has_keys)
 		tcsetattr(STDIN_FILENO, TCSADRAIN, &term.before);
@@ -119,8 +134,7 @@ static void obey_signal(int number)
 		take_terminal();
 }
 
-/* Return: true when everything must be drawn again */
-static bool take_signal(void)
+bool terminal_take_signal(void)
 {
 	struct signalfd_siginfo info;
 
@@ -144,7 +158,7 @@ enum terminal_event terminal_wait(long *timeout_ms, char *key)
 		long left_ms = end - (long)clock_ms();
 
 		*timeout_ms = left_ms > 0 ? left_ms : 0;
-		if (n > 0 && p[0].revents && take_signal())
+		if (n > 0 && p[0].revents && terminal_take_signal())
 			return TERMINAL_DRAW;
 		if (n > 0 && p[1].revents) {
 			if (read(STDIN_FILENO, key, 1) == 1)

@@ -91,6 +91,10 @@ static void end_connection(struct stream *s, const char *reason)
 	if (s->out_open)
 		s->left_writer = stream_left_writer(s);
 	torn = is_client_torn(s);
+	if (s->serves && s->in_open && !s->patient) {
+		s->taken_due = true;
+		stream_settle_taken(s, false); /* the client was not at its end */
+	}
 	stream_close(s);
 	channel_left(s->ch, reason, torn);
 	/* ended() decides what becomes of a patient stream's reading end */
