@@ -65,7 +65,7 @@ _okl4fsctl() {
 		mapfile -t COMPREPLY < <(compgen -f -- "$bare")
 		return
 		;;
-	-d | --delay | -n | --count | --memory) return ;;
+	-d | --delay | -n | --count | --memory | -e | --escape) return ;;
 	-k | --sort)
 		_okl4fsctl_words list name rate to-host to-guest fill stalls
 		return
@@ -86,6 +86,8 @@ _okl4fsctl() {
 		guests | channels) _okl4fsctl_words "${common[@]}" --names ;;
 		top) _okl4fsctl_words "${common[@]}" -d --delay -n --count -k --sort ;;
 		events) _okl4fsctl_words "${common[@]}" -g --guest -n --count ;;
+		attach) _okl4fsctl_words "${common[@]}" --send --receive -p --progress -e --escape \
+			--lines ;;
 		qemu-args) _okl4fsctl_words "${common[@]}" --way --memory --libvirt \
 			--libvirt=filesystem --cloud-hypervisor ;;
 		help) ;;
@@ -107,8 +109,7 @@ _okl4fsctl() {
 			guest.reset guest.broken guest.gone channel channel.added channel.removed \
 			channel.attached channel.suspended channel.detached channel.failed \
 			channel.reset channel.lost endpoint endpoint.connected endpoint.disconnected \
-			endpoint.taken \
-			config config.reloaded config.refused log log.changed
+			endpoint.taken config config.reloaded config.refused log log.changed
 		;;
 	log-level,0) _okl4fsctl_words err warning notice info debug ;;
 	esac

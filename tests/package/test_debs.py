@@ -12,7 +12,7 @@ from vm.process import Process, remove_scratch, scratch_dir
 
 import debs
 
-NAMES = ["libokl4fs-dev", "okl4fs", "okl4fs-dbgsym", "okl4fs-dkms"]
+NAMES = ["libokl4fs-dev", "okl4fs", "okl4fs-dbgsym", "okl4fs-dkms", "okl4fs-guest"]
 
 
 def readelf(option: str, path: Path) -> str:
@@ -45,7 +45,7 @@ class Debs(unittest.TestCase):
         return root
 
     def test_names(self):
-        """Four packages of one version, all files owned by root, none writable for others."""
+        """Five packages of one version, all files owned by root, none writable for others."""
         self.assertEqual(sorted(self.debs), NAMES)
         native = subprocess.run(["dpkg", "--print-architecture"], check=True, capture_output=True,
                                 text=True).stdout.strip()
@@ -54,7 +54,7 @@ class Debs(unittest.TestCase):
             self.assertEqual(debs.field(deb, "Architecture"),
                              "all" if name == "okl4fs-dkms" else native)
             programs = [line for line in debs.contents(deb) if line.startswith("-rwx")]
-            self.assertEqual(len(programs), 2 if name == "okl4fs" else 0, programs)
+            self.assertEqual(len(programs), {"okl4fs": 2, "okl4fs-guest": 1}.get(name, 0), programs)
             for line in debs.contents(deb):
                 self.assertRegex(line, r"^(-rw-r--r--|-rwxr-xr-x|drwxr-xr-x|lrwxrwxrwx) root/root ")
 

@@ -14,7 +14,7 @@ import debs
 import image
 
 APT = "apt-get -q -y --no-install-recommends"
-OURS = ["okl4fs", "okl4fs-dbgsym", "libokl4fs-dev", "okl4fs-dkms"]
+OURS = ["okl4fs", "okl4fs-dbgsym", "libokl4fs-dev", "okl4fs-dkms", "okl4fs-guest"]
 UNITS = ("okl4fsd.socket", "okl4fsd.service")
 
 # Files that change whenever a package was installed: the records of dpkg, apt, man and ldconfig, and users,
@@ -58,7 +58,7 @@ class Host(unittest.TestCase):
     # Installed
 
     def test_01_install(self):
-        """apt installs all four, and leaves X11's libfs-dev alone."""
+        """apt installs all five, and leaves X11's libfs-dev alone."""
         self.system.check(f"{APT} install /srv/*.deb", 300)
         for package in [*OURS, "libfs-dev"]:
             self.assertEqual(self.state(package), "installed", package)
