@@ -2,7 +2,7 @@
 /*
  * okl4fs-login.c - `okl4fs-login CHANNEL [COMMAND...]`: one login over a channel
  *
- * A channel is no terminal: it has neither job control nor a size. So a pty stands between the
+ * A channel is not a terminal: it has neither job control nor a size. So a pty stands between the
  * channel and login(1), as with sshd. One process serves one connection of the host; the service
  * manager starts the next one (okl4fs-login@.service), as it does for getty.
  *
@@ -273,7 +273,7 @@ static enum outcome serve(void)
 
 	while (r == GO_ON) {
 		struct pollfd p[N_POLLED] = {
-			{ .fd = session.from_host, .events = is_pending(in) ? 0 : POLLIN },
+			{ .fd = is_pending(in) ? -1 : session.from_host, .events = POLLIN },
 			{ .fd = session.to_host, .events = is_pending(out) ? POLLOUT : 0 },
 			{ .fd = session.pty,
 			  .events = (short)((is_pending(in) ? POLLOUT : 0) |

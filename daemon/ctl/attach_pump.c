@@ -77,8 +77,6 @@ static void turn_up(struct attach *a, const struct pollfd *p)
 		}
 		a->escaped |= is_console && a->up.eof; /* the terminal is gone */
 	}
-	if (is_console && a->console.report_bytes && a->up.at == a->up.end && !a->up.eof)
-		attach_console_put_report(&a->console, &a->up);
 }
 
 static void turn_down(struct attach *a, const struct pollfd *p)
@@ -147,6 +145,8 @@ static void wait_and_turn(struct attach *a)
 	struct pollfd p[N_POLLED];
 	int n;
 
+	if (a->console.report_bytes && a->up.at == a->up.end && !a->up.eof)
+		attach_console_put_report(&a->console, &a->up);
 	way_poll(&a->up, &p[UP_FROM], &p[UP_TO]);
 	way_poll(&a->down, &p[DOWN_FROM], &p[DOWN_TO]);
 	p[NEWS] = (struct pollfd){ .fd = a->news.is_open ? a->news.connection.fd : -1,

@@ -310,9 +310,10 @@ class Terminal(Rig):
         self.assertEqual(self.guest.read(1), b"a")
         self.guest.write(b"1\x1b[?20")
         self.shows(b"1")
-        self.guest.write(b"48h2")
+        self.guest.write(b"48h")
         first = b"\x1b[48;30;90;0;0t"
         self.assertEqual(self.guest.read(len(first)), first)
+        self.guest.write(b"2")
         self.shows(b"2")
         self.resize(40, 132)
         second = b"\x1b[48;40;132;0;0t"
