@@ -8,6 +8,7 @@
 #   dev       libokl4fs-dev: libfs.a and its headers
 #   python    python3-okl4fs: the module okl4fs for Python; for the host
 #   dkms      okl4fs-dkms: the guest driver's source, built by dkms on the guest
+#   guest     okl4fs-guest: programs for guests
 
 set(OKL4FS_MAINTAINER "The okl4fs authors <okl4fs@packages.invalid>" CACHE STRING
   "Who stands for the packages: Name <address>")
@@ -74,6 +75,7 @@ if(OKL4FS_DAEMON)
 endif()
 include(${debian}/libokl4fs-dev/package.cmake)
 include(${debian}/okl4fs-dkms/package.cmake)
+include(${debian}/okl4fs-guest/package.cmake)
 
 add_custom_target(packaging ALL DEPENDS ${compressed})
 

@@ -65,7 +65,7 @@ _okl4fsctl() {
 		mapfile -t COMPREPLY < <(compgen -f -- "$bare")
 		return
 		;;
-	-d | --delay | -n | --count | --memory | --ring-bytes) return ;;
+	-d | --delay | -n | --count | --memory | --ring-bytes | -e | --escape) return ;;
 	-k | --sort)
 		_okl4fsctl_words list name rate to-host to-guest fill stalls
 		return
@@ -105,6 +105,8 @@ _okl4fsctl() {
 		top) _okl4fsctl_words "${common[@]}" -d --delay -n --count -k --sort -r --reverse ;;
 		events) _okl4fsctl_words "${common[@]}" -g --guest -n --count -S --since \
 			--no-follow -l --list ;;
+		attach) _okl4fsctl_words "${common[@]}" --send --receive -p --progress -e --escape \
+			--lines ;;
 		qemu-args) _okl4fsctl_words "${common[@]}" --way --memory --libvirt \
 			--libvirt=filesystem --cloud-hypervisor ;;
 		guest-add) _okl4fsctl_words "${common[@]}" --mode --group --save ;;
@@ -130,7 +132,7 @@ _okl4fsctl() {
 			guest.reset guest.broken guest.gone channel channel.added channel.removed \
 			channel.attached channel.suspended channel.detached channel.failed \
 			channel.reset channel.lost endpoint endpoint.connected endpoint.disconnected \
-			config config.reloaded config.refused log log.changed
+			endpoint.taken config config.reloaded config.refused log log.changed
 		;;
 	config,0) _okl4fsctl_words show save ;;
 	log-level,0) _okl4fsctl_words err warning notice info debug ;;

@@ -288,6 +288,12 @@ class Event(TypedDict):
     bytes: NotRequired[int]
     # Of endpoint.connected, endpoint.disconnected.
     type: NotRequired[str]
+    # Of endpoint.disconnected.
+    torn: NotRequired[bool]
+    # Of endpoint.taken.
+    all: NotRequired[bool]
+    # Of endpoint.taken.
+    guest_writes: NotRequired[bool]
     # Of config.reloaded.
     guests: NotRequired[int]
     # Of log.changed.
@@ -522,8 +528,8 @@ KINDS = (
     "guest.added", "guest.removed", "guest.connected", "guest.ready", "guest.reset",
     "guest.broken", "guest.gone", "channel.added", "channel.removed", "channel.attached",
     "channel.suspended", "channel.detached", "channel.failed", "channel.reset", "channel.lost",
-    "endpoint.connected", "endpoint.disconnected", "config.reloaded", "config.refused",
-    "log.changed"
+    "endpoint.connected", "endpoint.disconnected", "endpoint.taken", "config.reloaded",
+    "config.refused", "log.changed"
 )
 
 # --- end of what is made

@@ -61,7 +61,7 @@ void channel_connected(const struct channel *ch)
 	});
 }
 
-void channel_left(const struct channel *ch, const char *reason)
+void channel_left(const struct channel *ch, const char *reason, bool torn)
 {
 	if (ch->ending)
 		loop_schedule(ch->loop, ch->ending);
@@ -71,6 +71,18 @@ void channel_left(const struct channel *ch, const char *reason)
 		.channel = ch->cfg->name,
 		.text = endpoint_type_name(ch->cfg->endpoint.type),
 		.more = reason,
+		.torn = torn,
+	});
+}
+
+void channel_taken(const struct channel *ch, bool all, bool guest_writes)
+{
+	events_post(&(struct events_fact){
+		.kind = EVENTS_ENDPOINT_TAKEN,
+		.guest = ch->guest_name,
+		.channel = ch->cfg->name,
+		.all = all,
+		.guest_writes = guest_writes,
 	});
 }
 

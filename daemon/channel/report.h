@@ -35,8 +35,17 @@ void channel_connected(const struct channel *ch);
  * channel_left() - post the event that the endpoint's peer has disconnected, and schedule @ch->ending
  * @ch: channel
  * @reason: why, as a part of a sentence
+ * @torn: the peer has not got all that the guest wrote
  */
-void channel_left(const struct channel *ch, const char *reason);
+void channel_left(const struct channel *ch, const char *reason, bool torn);
+
+/**
+ * channel_taken() - post the event that it is known whether the guest took what a client sent
+ * @ch: channel
+ * @all: it took everything
+ * @guest_writes: it has the channel open for writing
+ */
+void channel_taken(const struct channel *ch, bool all, bool guest_writes);
 
 /** channel_note_loss() - count, post and log bytes of the guest that reach no one; @why: why */
 void channel_note_loss(struct channel *ch, uint64_t bytes, const char *why);

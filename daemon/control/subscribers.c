@@ -33,8 +33,8 @@ struct member {
 #define TYPE MEMBER("type", STRING, text)
 #define ID   MEMBER("id", NUMBER, number)
 
-/* Kinds without such members have no row; the second member may have no name. */
-static const struct member own_members[N_EVENTS_KINDS][2] = {
+/* Kinds without such members have no row; a member after the last has no name. */
+static const struct member own_members[N_EVENTS_KINDS][3] = {
 	[EVENTS_GUEST_READY] = { MEMBER("driver_instance", INSTANCE, instance) },
 	[EVENTS_GUEST_BROKEN] = { MEMBER("reason", STRING, text) },
 	[EVENTS_CHANNEL_ADDED] = { ID },
@@ -46,7 +46,10 @@ static const struct member own_members[N_EVENTS_KINDS][2] = {
 	[EVENTS_CHANNEL_RESET] = { ID },
 	[EVENTS_CHANNEL_LOST] = { MEMBER("bytes", NUMBER, number), MEMBER("reason", STRING, text) },
 	[EVENTS_ENDPOINT_CONNECTED] = { TYPE },
-	[EVENTS_ENDPOINT_DISCONNECTED] = { TYPE, MEMBER("reason", STRING, more) },
+	[EVENTS_ENDPOINT_DISCONNECTED] = { TYPE, MEMBER("reason", STRING, more),
+					   MEMBER("torn", BOOLEAN, torn) },
+	[EVENTS_ENDPOINT_TAKEN] = { MEMBER("all", BOOLEAN, all),
+				    MEMBER("guest_writes", BOOLEAN, guest_writes) },
 	[EVENTS_CONFIG_RELOADED] = { MEMBER("guests", NUMBER, number) },
 	[EVENTS_CONFIG_REFUSED] = { MEMBER("reason", STRING, text) },
 	[EVENTS_LOG_CHANGED] = { MEMBER("level", STRING, text) },
@@ -110,7 +113,7 @@ static struct json_object *event_object(const struct events_record *r)
 		control_add_string(params, "guest", r->guest);
 	if (r->channel[0])
 		control_add_string(params, "channel", r->channel);
-	for (int i = 0; i < 2 && own_members[r->kind][i].name; i++)
+	for (int i = 0; i < 3 && own_members[r->kind][i].name; i++)
 		add_member(params, &own_members[r->kind][i], r);
 	return params;
 }

@@ -1,15 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * attach.c - `attach GUEST/CHANNEL`: stdin and stdout become the host end of a channel
- *
- * Two directions, one buffer for each, and one poll(2) that asks only for what can be used. The end
- * of stdin is a half-close; the end of what the guest sends ends the program. Standard descriptors
- * are shared with other programs, so they stay in blocking mode; a pipe that poll(2) calls writable
- * takes PIPE_BUF bytes without blocking, so no more is written at a time.
  */
+#include "ctl/attach.h"
+
 #include <errno.h>
-#include <limits.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,112 +13,19 @@
 
 #include <json-c/json.h>
 
+#include "ctl/argument.h"
 #include "ctl/call.h"
 #include "ctl/command.h"
 #include "ctl/result.h"
+#include "ctl/terminal.h"
+#include "ctl/text.h"
 #include "util/fd.h"
 
-#define BUFFER_BYTES 65536
+/* A larger buffer of the sender means fewer system calls on both sides */
+#define SEND_BUFFER_BYTES (1 << 20)
 
-/**
- * struct way - one direction
- * @from: read from here
- * @to: write to here
- * @to_max: bytes per write
- * @at: first byte of @buf that is not written
- * @end: behind its last byte
- * @eof: nothing more comes
- * @dead: nothing more is taken
- * @total: bytes read
- * @buf: buffer
- */
-struct way {
-	int from, to;
-	size_t to_max;
-	size_t at, end;
-	bool eof, dead;
-	unsigned long long total;
-	char buf[BUFFER_BYTES];
-};
-
-static void way_read(struct way *w)
-{
-	ssize_t n = read(w->from, w->buf, sizeof(w->buf));
-
-	if (n > 0) {
-		w->at = 0;
-		w->end = (size_t)n;
-		w->total += (size_t)n;
-	} else if (!n || (errno != EAGAIN && errno != EINTR)) {
-		w->eof = true;
-	}
-}
-
-static void way_write(struct way *w)
-{
-	size_t bytes = w->end - w->at;
-	ssize_t n = write(w->to, w->buf + w->at, bytes < w->to_max ? bytes : w->to_max);
-
-	if (n >= 0)
-		w->at += (size_t)n;
-	else if (errno != EAGAIN && errno != EINTR)
-		w->dead = w->eof = true;
-}
-
-static bool way_done(const struct way *w)
-{
-	return w->dead || (w->eof && w->at == w->end);
-}
-
-/* A negative descriptor asks for nothing */
-static void way_poll(const struct way *w, struct pollfd *from, struct pollfd *to)
-{
-	*from = *to = (struct pollfd){ .fd = -1 };
-	if (w->dead)
-		return;
-	if (w->at < w->end)
-		*to = (struct pollfd){ .fd = w->to, .events = POLLOUT };
-	else if (!w->eof)
-		*from = (struct pollfd){ .fd = w->from, .events = POLLIN };
-}
-
-static void way_turn(struct way *w, const struct pollfd *from, const struct pollfd *to)
-{
-	if (to->fd >= 0 && to->revents)
-		way_write(w);
-	if (from->fd >= 0 && from->revents)
-		way_read(w);
-}
-
-static enum ctl_exit pump_both(int fd, unsigned long long *received)
-{
-	static struct way up, down;
-	bool half_closed = false;
-	struct pollfd p[4];
-
-	up.from = STDIN_FILENO;
-	up.to = down.from = fd;
-	up.to_max = BUFFER_BYTES;
-	down.to = STDOUT_FILENO;
-	down.to_max = PIPE_BUF;
-	while (!way_done(&down)) {
-		if (way_done(&up) && !half_closed) {
-			shutdown(fd, SHUT_WR);
-			half_closed = true;
-		}
-		way_poll(&up, &p[0], &p[1]);
-		way_poll(&down, &p[2], &p[3]);
-		if (poll(p, 4, -1) < 0)
-			continue;
-		way_turn(&up, &p[0], &p[1]);
-		way_turn(&down, &p[2], &p[3]);
-	}
-	*received = down.total;
-	if (!down.dead)
-		return CTL_DONE;
-	ctl_error("cannot write what the guest sends: %s", strerror(errno));
-	return CTL_REFUSED;
-}
+static bool wants_send, wants_receive, wants_progress, wants_lines;
+static const char *escape;
 
 /* Either the daemon has refused the connection, or the guest has ended an empty stream */
 static enum ctl_exit why_nothing_came(const struct ctl *ctl, const char *name,
@@ -141,54 +43,234 @@ static enum ctl_exit why_nothing_came(const struct ctl *ctl, const char *name,
 	return r;
 }
 
-static enum ctl_exit attach_to(const struct ctl *ctl, const char *name, struct json_object *channel)
+static enum ctl_exit tell_lost(const struct attach *a)
+{
+	ctl_error("%s: bytes that the guest wrote are lost: what came is not the whole stream",
+		  a->name);
+	return CTL_REFUSED;
+}
+
+static enum ctl_exit tell_no_daemon(const struct attach *a)
+{
+	ctl_error("%s: the daemon has gone away in the middle of the stream", a->name);
+	return CTL_NO_DAEMON;
+}
+
+/* What the end of --send means */
+static enum ctl_exit judge_sent(const struct attach *a)
+{
+	if (a->news.taken && a->news.all)
+		return CTL_DONE;
+	if (!a->news.is_open)
+		return tell_no_daemon(a);
+	ctl_error("%s: the connection has ended before the guest had taken everything", a->name);
+	return CTL_REFUSED;
+}
+
+/* What the end of the guest's stream means: the daemon could have ended it, too */
+static enum ctl_exit judge_received(struct attach *a, bool had_news)
+{
+	a->fd = fd_close(a->fd);
+	if (had_news && attach_news_wait(&a->news))
+		return tell_no_daemon(a);
+	if (a->news.torn)
+		return tell_lost(a);
+	if (a->mode != ATTACH_BOTH || a->up.at == a->up.end)
+		return CTL_DONE;
+	ctl_error("%s: the connection has ended before all of stdin was sent", a->name);
+	return CTL_REFUSED;
+}
+
+static enum ctl_exit judge(const struct ctl *ctl, struct attach *a, unsigned long long refused,
+			   bool had_news)
+{
+	enum ctl_exit r = CTL_DONE;
+
+	if (a->escaped)
+		return CTL_DONE;
+	if (a->down.dead) {
+		ctl_error("cannot write what the guest sends: %s", strerror(a->down.error));
+		return CTL_REFUSED;
+	}
+	if (a->down.error || (a->news.disconnected && a->news.torn))
+		return tell_lost(a);
+	if (had_news && !a->news.is_open)
+		return tell_no_daemon(a);
+	if (!a->news.taken && !a->down.total && !a->accepted)
+		r = why_nothing_came(ctl, a->name, refused);
+	if (r)
+		return r;
+	if (a->mode == ATTACH_SEND)
+		return judge_sent(a);
+	return a->down.eof ? judge_received(a, had_news) : CTL_DONE;
+}
+
+static void begin_console(struct attach *a)
+{
+	_cleanup_free_ char *safe = text_safe(a->name);
+
+	if (a->console.escape < 0)
+		fprintf(stderr, "Connected to %s (no escape key)\n", safe);
+	else
+		fprintf(stderr, "Connected to %s (escape: %s)\n", safe, a->console.escape_name);
+	terminal_open_raw();
+}
+
+static void end_console(const struct attach *a)
+{
+	terminal_close();
+	fputs(a->escaped ? "\nDisconnected.\n" :
+			   "\nDisconnected: the guest has closed the channel, or is gone.\n",
+	      stderr);
+}
+
+/* Moves everything; Return: ctl_exit, with a line on stderr when it is not CTL_DONE */
+static enum ctl_exit run_pump(const struct ctl *ctl, struct attach *a, unsigned long long refused)
+{
+	const int bytes = SEND_BUFFER_BYTES;
+	bool had_news = a->news.is_open;
+	enum ctl_exit r = CTL_DONE;
+
+	setsockopt(a->fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+	if (a->mode == ATTACH_CONSOLE)
+		begin_console(a);
+	attach_progress_begin(&a->progress, wants_progress);
+	attach_pump(a);
+	/* The guest's stream can end before the daemon has told that it took the connection */
+	if (a->mode == ATTACH_SEND && a->down.eof && !a->down.error && !a->news.connected) {
+		r = why_nothing_came(ctl, a->name, refused);
+		a->accepted = true;
+		if (!r)
+			attach_pump(a);
+	}
+	attach_progress_end(&a->progress, a->up.moved + a->down.moved);
+	if (a->mode == ATTACH_CONSOLE)
+		end_console(a);
+	return r ? r : judge(ctl, a, refused, had_news);
+}
+
+/* Return: CTL_DONE: connected */
+static enum ctl_exit connect_to(struct attach *a, struct json_object *channel)
 {
 	struct json_object *endpoint = ctl_object(channel, "endpoint");
-	unsigned long long refused = ctl_number(endpoint, "clients_refused"), received;
 	const char *path = ctl_string(endpoint, "path");
-	_cleanup_fd_ int fd = -1;
-	enum ctl_exit r;
 
 	if (strcmp(ctl_string(endpoint, "type"), "unix-listen") != 0) {
-		ctl_error("%s: its endpoint is %s; only unix-listen can be attached to", name,
+		ctl_error("%s: its endpoint is %s; only unix-listen can be attached to", a->name,
 			  ctl_string(endpoint, "type"));
 		return CTL_REFUSED;
 	}
 	if (strcmp(ctl_string(channel, "state"), "attached") != 0)
-		ctl_error("%s: the guest is not there yet (%s); waiting", name,
+		ctl_error("%s: the guest is not there yet (%s); waiting", a->name,
 			  ctl_string(channel, "state"));
-	fd = fd_connect_unix(path, false);
-	if (fd < 0) {
-		ctl_error("%s: %s: %s", name, path, strerror(-fd));
-		return CTL_REFUSED;
+	a->fd = fd_connect_unix(path, false);
+	if (a->fd >= 0)
+		return CTL_DONE;
+	ctl_error("%s: %s: %s", a->name, path, strerror(-a->fd));
+	return CTL_REFUSED;
+}
+
+static enum ctl_exit attach_to(const struct ctl *ctl, struct attach *a, struct json_object *channel)
+{
+	unsigned long long refused = ctl_number(ctl_object(channel, "endpoint"), "clients_refused");
+	enum ctl_exit r;
+
+	a->news.guest = ctl_string(channel, "guest");
+	a->news.channel = ctl_string(channel, "name");
+	r = attach_news_open(&a->news, ctl); /* before the connection, of which it tells */
+	if (r && (a->mode == ATTACH_SEND || a->mode == ATTACH_RECEIVE)) {
+		ctl_error("%s: the end of the stream cannot be watched", a->name);
+		return connection_tell(&a->news.connection, r);
 	}
-	r = pump_both(fd, &received);
-	return r == CTL_DONE && !received ? why_nothing_came(ctl, name, refused) : r;
+	r = connect_to(a, channel);
+	if (!r)
+		r = run_pump(ctl, a, refused);
+	a->fd = fd_close(a->fd);
+	return r;
+}
+
+/* Return: CTL_DONE or CTL_USAGE */
+static enum ctl_exit choose_mode(const struct ctl *ctl, struct attach *a)
+{
+	bool terminals = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+	const char *error = NULL;
+
+	a->mode = wants_send                ? ATTACH_SEND :
+		  wants_receive             ? ATTACH_RECEIVE :
+		  terminals && !wants_lines ? ATTACH_CONSOLE :
+					      ATTACH_BOTH;
+	if (ctl->json)
+		error = "--json is not possible, because stdout carries what the guest sends";
+	else if (wants_send && wants_receive)
+		error = "--send and --receive exclude each other; without them, both directions "
+			"are connected";
+	else if (wants_progress && a->mode == ATTACH_CONSOLE)
+		error = "--progress is not possible on a terminal that shows the guest";
+	else if (!attach_console_parse(&a->console, escape))
+		error = "--escape must be a character, ^ and a character, or none";
+	if (!error)
+		return CTL_DONE;
+	ctl_error("attach: %s", error);
+	return CTL_USAGE;
 }
 
 static enum ctl_exit run_attach(const struct ctl *ctl, char **args)
 {
+	static struct attach a = { .fd = -1, .news.connection.fd = -1 };
 	struct json_object *result, *channel;
-	enum ctl_exit r;
+	enum ctl_exit r = choose_mode(ctl, &a);
 
-	if (ctl->json) {
-		ctl_error(
-			"attach: --json is not possible, because stdout carries what the guest sends");
-		return CTL_USAGE;
-	}
+	if (r)
+		return r;
+	a.name = args[0];
 	r = ctl_find_channel(ctl, "attach", args[0], &result, &channel);
 	if (r == CTL_DONE)
-		r = attach_to(ctl, args[0], channel);
+		r = attach_to(ctl, &a, channel);
+	attach_news_close(&a.news);
 	json_object_put(result);
 	return r;
 }
+
+static const struct ctl_option options[] = {
+	{ .name = "send",
+	  .flag = &wants_send,
+	  .help = "end when stdin has ended and the guest has\n"
+		  "taken everything" },
+	{ .name = "receive",
+	  .flag = &wants_receive,
+	  .help = "do not read stdin; end with the guest's stream" },
+	{ .name = "progress",
+	  .letter = 'p',
+	  .flag = &wants_progress,
+	  .help = "show on stderr how much has moved, and how fast" },
+	{ .name = "escape",
+	  .letter = 'e',
+	  .value = "KEY",
+	  .text = &escape,
+	  .help = "on a terminal: the key that ends the command:\n"
+		  "a character, ^ and a character (with Ctrl), or\n"
+		  "none; ^] by default" },
+	{ .name = "lines",
+	  .flag = &wants_lines,
+	  .help = "on a terminal: send lines, as typed and edited\n"
+		  "here; Ctrl-C ends the command" },
+	{ .name = NULL },
+};
 
 const struct ctl_command ctl_attach = {
 	.name = "attach",
 	.arguments = "GUEST/CHANNEL",
 	.summary = "connect stdin and stdout to a channel",
-	.help = "The channel's endpoint must be unix-listen. The end of stdin is an end of file\n"
-		"for the guest; the end of the guest's stream ends the command.\n",
+	.help = "The channel's endpoint must be unix-listen.\n"
+		"\n"
+		"If stdin and stdout are terminals, the terminal is the guest's: each key is sent,\n"
+		"Ctrl-C too. Ctrl-] ends the command. Otherwise the end of stdin is an end of file\n"
+		"for the guest, and the command ends with the guest's stream; or, if the guest does\n"
+		"not write, as soon as it has taken everything and has closed the channel.\n"
+		"\n"
+		"  tar c . | okl4fsctl attach --send vm1/backup\n"
+		"  okl4fsctl attach --receive vm1/backup > backup.tar\n",
+	.options = options,
 	.min = 1,
 	.max = 1,
 	.run = run_attach,

@@ -27,7 +27,7 @@
 #define SEQUENCE_TIMEOUT_MS 50
 
 static struct {
-	bool is_open, has_keys, is_ready;
+	bool is_open, is_raw, has_keys, is_ready;
 	int signal_fd;
 	struct termios before;
 	char typed[64]; /* not taken yet: at to end */
@@ -48,12 +48,15 @@ static void take_terminal(void)
 	term.has_keys = isatty(STDIN_FILENO) && !tcgetattr(STDIN_FILENO, &term.before);
 	if (term.has_keys) {
 		raw = term.before;
+		if (term.is_raw)
+			cfmakeraw(&raw);
 		raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
 		raw.c_cc[VMIN] = 1;
 		raw.c_cc[VTIME] = 0;
 		tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);
 	}
-	fputs(ENTER, stdout);
+	if (!term.is_raw)
+		fputs(ENTER, stdout);
 	fflush(stdout);
 	term.is_open = true;
 }
@@ -84,12 +87,24 @@ void terminal_open(void)
 		take_terminal();
 }
 
+void terminal_open_raw(void)
+{
+	term.is_raw = true;
+	terminal_open();
+}
+
+int terminal_signal_fd(void)
+{
+	return term.signal_fd;
+}
+
 void terminal_close(void)
 {
 	if (!term.is_open)
 		return;
 	term.is_open = false;
-	fputs(LEAVE, stdout);
+	if (!term.is_raw)
+		fputs(LEAVE, stdout);
 	fflush(stdout);
 	if (term.has_keys)
 		tcsetattr(STDIN_FILENO, TCSADRAIN, &term.before);
@@ -123,8 +138,7 @@ static void obey_signal(int number)
 		take_terminal();
 }
 
-/* Return: true when everything must be drawn again */
-static bool take_signal(void)
+bool terminal_take_signal(void)
 {
 	struct signalfd_siginfo info;
 
@@ -225,7 +239,7 @@ enum terminal_event terminal_wait(long *timeout_ms, int *key)
 		left_ms = end - (long)clock_ms();
 
 		*timeout_ms = left_ms > 0 ? left_ms : 0;
-		if (n > 0 && p[0].revents && take_signal())
+		if (n > 0 && p[0].revents && terminal_take_signal())
 			return TERMINAL_DRAW;
 		if (n > 0 && p[1].revents) {
 			if (read_keys())

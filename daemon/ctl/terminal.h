@@ -32,6 +32,23 @@ bool terminal_is_one(void);
  */
 void terminal_open(void);
 
+/**
+ * terminal_open_raw() - take the terminal as it is, for a program elsewhere
+ *
+ * Each key is a byte of stdin, also those that would be signals. Restored as by terminal_open().
+ */
+void terminal_open_raw(void);
+
+/** terminal_signal_fd() - readable when terminal_take_signal() must be called */
+int terminal_signal_fd(void);
+
+/**
+ * terminal_take_signal() - do what a signal wants: it may end or stop the program
+ *
+ * Return: true when the size has changed, or the program continues after a stop.
+ */
+bool terminal_take_signal(void);
+
 /** terminal_close() - restore it; does nothing when it was not taken */
 void terminal_close(void);
 

@@ -95,6 +95,9 @@ static struct posted *record_of(const struct events_fact *fact)
 		.number = fact->number,
 		.instance = fact->instance,
 		.again = fact->again,
+		.all = fact->all,
+		.guest_writes = fact->guest_writes,
+		.torn = fact->torn,
 	};
 	copy_text(p->record.guest, sizeof(p->record.guest), fact->guest);
 	copy_text(p->record.channel, sizeof(p->record.channel), fact->channel);

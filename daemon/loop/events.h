@@ -36,17 +36,20 @@ enum events_kind { EVENT_KINDS(EVENTS_ENUMERATOR) N_EVENTS_KINDS };
  * @number: id, or how many
  * @instance: of a driver, or of a channel's memory
  * @again: (channel.attached) the memory that was there before
+ * @torn: (endpoint.disconnected) the peer has not got all that the guest wrote
+ * @all: (endpoint.taken) the guest has taken everything
+ * @guest_writes: (endpoint.taken) the guest has the channel open for writing
  */
 struct events_fact {
 	enum events_kind kind;
 	const char *guest, *channel, *text, *more;
 	uint64_t number, instance;
-	bool again;
+	bool again, torn, all, guest_writes;
 };
 
 /**
  * struct events_record - an event after it was posted
- * @kind, @number, @instance, @again: as in struct events_fact
+ * @kind, @number, @instance, @again, @torn, @all, @guest_writes: as in struct events_fact
  * @seq: counts the events that were taken, from 1
  * @realtime_us: when, since 1970
  * @monotonic_us: when, by CLOCK_MONOTONIC
@@ -55,7 +58,7 @@ struct events_fact {
 struct events_record {
 	enum events_kind kind;
 	uint64_t seq, realtime_us, monotonic_us, number, instance;
-	bool again;
+	bool again, torn, all, guest_writes;
 	char guest[OKL4FS_NAME_MAX + 1], channel[OKL4FS_NAME_MAX + 1];
 	char text[EVENTS_TEXT_BYTES], more[EVENTS_TEXT_BYTES];
 };

@@ -30,6 +30,7 @@
 	X(CHANNEL_LOST, "channel.lost", "bytes that the guest wrote are lost")                 \
 	X(ENDPOINT_CONNECTED, "endpoint.connected", "a program at the host end has connected") \
 	X(ENDPOINT_DISCONNECTED, "endpoint.disconnected", "it has disconnected")               \
+	X(ENDPOINT_TAKEN, "endpoint.taken", "whether the guest has taken all that it sent")    \
 	X(CONFIG_RELOADED, "config.reloaded", "the configuration was read again")              \
 	X(CONFIG_REFUSED, "config.refused", "the configuration has errors")                    \
 	X(LOG_CHANGED, "log.changed", "the log level was changed")

@@ -2,6 +2,7 @@
 """events.subscribe: the events while guests come, work, break the rules and go."""
 import os
 import signal
+import socket
 import struct
 
 from guest_end import Channel, Driver
@@ -125,6 +126,35 @@ class Events(FrontendTest):
             driver.detach(channel.id, channel.generation)
             self.told("channel.detached", "host")
             self.assertIn("stream has ended", self.told("endpoint.disconnected", "host")["reason"])
+
+    def test_what_a_guest_takes(self):
+        """It is told once per client: when the guest has taken all, or no longer can."""
+        path = self.scratch / "vm1.host.sock"
+        guest = self.told_channel(self.told_driver(), "host", 7).open()
+        with unix_client(path) as client:
+            self.told("endpoint.connected", "host")
+            client.sendall(b"12345")
+            client.shutdown(socket.SHUT_WR)
+            self.assertEqual(guest.read(4), b"1234")
+            guest.close_reader()  # without the last byte
+            guest.rx.phase.value += 1
+            self.assertEqual(guest.read(1), b"5")
+            guest.close_reader()
+            self.told("endpoint.taken", "host", all=True, guest_writes=True)
+        self.told("endpoint.disconnected", "host", torn=False)
+        guest.rx.phase.value += 1
+        guest.close_writer()
+        with unix_client(path) as client:
+            self.told("endpoint.connected", "host")
+            client.sendall(b"678")
+        self.told("endpoint.disconnected", "host")
+        with unix_client(path) as client:  # whose bytes follow before the guest has looked
+            self.told("endpoint.taken", "host", all=False, guest_writes=False)
+            self.told("endpoint.connected", "host")
+            client.shutdown(socket.SHUT_WR)
+            guest.driver.detach(guest.id, guest.generation)
+            self.told("channel.detached", "host")
+            self.told("endpoint.taken", "host", all=False, guest_writes=False)
 
     def test_what_operators_do(self):
         self.watch = self.subscribe()

@@ -12,7 +12,7 @@ import debs
 # and the dependencies of okl4fs, since there is no network where it is installed
 PACKAGES = ("systemd-sysv", "dbus", "udev", "dkms", "linux-image-cloud-amd64",
             "linux-headers-cloud-amd64", "gcc", "libc6-dev", "man-db", "bash-completion", "cmake",
-            "pkgconf", "libfs-dev", "python3")
+            "pkgconf", "libfs-dev", "python3", "vim-tiny")
 
 
 def base(made: dict[str, Path]) -> Path:
@@ -20,11 +20,11 @@ def base(made: dict[str, Path]) -> Path:
     return image.base([*PACKAGES, *debs.depends(made["okl4fs"])])
 
 
-def make(system: Path, deb: Path, out: Path) -> Disk:
-    """Install a package into a system; `out` gets the output of make-image."""
+def make(system: Path, packages: list[Path], out: Path) -> Disk:
+    """Install packages into a system; `out` gets the output of make-image."""
     alone = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
     if os.getuid():
         alone += ["--map-auto", "--map-root-user"]
-    image.run(alone + [Path(__file__).with_name("make-image"), system, deb,
-                       paths.GUEST_TOOLS / "agent", out], out / "log")
+    image.run(alone + [Path(__file__).with_name("make-image"), system,
+                       paths.GUEST_TOOLS / "agent", out, *packages], out / "log")
     return Disk(out / "vmlinuz", out / "initrd", out / "disk")

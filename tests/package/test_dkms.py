@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""okl4fs-dkms: installed in a clean Debian, booted as a real guest with systemd, and purged."""
+"""The guest's packages: installed in a clean Debian, booted as a real guest with systemd, and purged."""
 import os
 import re
 import shlex
@@ -11,6 +11,7 @@ from vm.base import VmTest, echo, listens
 
 import debs
 import image
+from console import PROMPT, Console
 
 TIMEOUT_S = 1800
 BOOT_S = 300
@@ -34,10 +35,11 @@ class Install(VmTest):
         cls.deb = made["okl4fs-dkms"]
         cls.out = cls.scratch / "image"
         cls.out.mkdir()
-        disk = image.make(image.base(made), cls.deb, cls.out)
+        disk = image.make(image.base(made), [cls.deb, made["okl4fs-guest"]], cls.out)
         path = cls.scratch / "vm.sock"
         cls.start_daemon([guest_config("vm", path, {
             "echo": echo(), "hello world": echo(), "out": listens(cls.scratch / "out.sock"),
+            "console": {"endpoint": listens(cls.scratch / "console.sock"), "guest_mode": "0600"},
             "nobodys": {"endpoint": echo(), "guest_mode": "0600", "guest_uid": 65534}})])
         options = {"disk": disk, "way": "fs", "smp": 1, "wait": False, "boot_timeout": BOOT_S,
                    "append": " ".join(f"systemd.mask={unit}" for unit in NOT_NEEDED)}
@@ -104,7 +106,7 @@ class Install(VmTest):
         self.assertEqual(self.guest.check("cat /proc/1/comm"), "systemd\n")
         self.assertIn("updates/dkms/okl4fs.ko", self.guest.check("modinfo -n okl4fs"))
         self.guest.check("systemctl is-active systemd-modules-load.service okl4.mount")
-        self.assertEqual(self.guest.check("ls -1 /okl4"), "echo\nhello world\nnobodys\nout\n")
+        self.assertEqual(self.guest.check("ls -1 /okl4"), "console\necho\nhello world\nnobodys\nout\n")
         options = self.guest.check("findmnt -n -o FSTYPE,OPTIONS /okl4")
         self.assertRegex(options, r"^okl4fs +rw,nosuid,nodev,noexec,")
 
@@ -186,9 +188,75 @@ class Install(VmTest):
                          "mount -t okl4fs -o populate okl4fs /okl4 && ls /okl4/echo && umount /okl4")
         self.guest.check("systemctl start okl4.mount")
 
+    # A login over a channel (docs/login.md)
+
+    def console(self) -> Console:
+        """A user attaches to the console."""
+        console = Console(self.daemon.control_path, "vm/console")
+        self.addCleanup(console.close)
+        console.see(r"Connected to vm/console \(escape: \^\]\)")
+        return console
+
+    def session_ends(self, shell: str) -> None:
+        """The guest hangs up that shell."""
+        self.guest.check(f"timeout 60 tail -s 0.1 --pid={shell} -f /dev/null", 90)
+
+    def test_14_login(self):
+        """As on a serial line: password, size, Ctrl-C, job control, vi, resize; then another login."""
+        self.guest.check("useradd -m -s /bin/bash ann && echo ann:secret | chpasswd && "
+                         "systemctl enable --now okl4fs-login@console.path", 90)
+        console = self.console()
+        console.log_in("ann", "secret")
+        self.assertRegex(console.run("tty; stty size; id -un"), r"^/dev/pts/\d+\n24 80\nann\n$")
+        console.type("sleep 1000\r\x03")
+        self.assertRegex(console.run("echo status $?"), "(?s)status 130\n$")
+        console.type("sleep 1000\r\x1a")
+        console.see("Stopped")
+        console.type("fg\r")
+        console.see("sleep 1000")
+        console.type("\x03")
+        self.assertEqual(console.run("jobs"), "")
+        console.resize(40, 100)
+        self.assertEqual(console.run("stty size"), "40 100\n")
+        console.type("vi file\r")
+        console.see("\\[New")
+        console.resize(30, 90)
+        console.type("ihello from vi\x1b:r !stty size </dev/tty\r:wq\r")
+        console.see(PROMPT)
+        self.assertEqual(console.run("cat file"), "hello from vi\n30 90\n")
+        console.type("exit\r")
+        console.see("Disconnected: the guest has closed the channel")
+        self.assertEqual((console.ended(), console.is_restored()), (0, True))
+
+    def test_15_login_of_a_client_that_leaves(self):
+        """The escape key, or a kill: the session is hung up, and the next client gets a new login."""
+        for leave in ("escape", "kill"):
+            console = self.console()
+            console.log_in("ann", "secret")
+            shell = console.run("echo $$").strip()
+            console.type("sleep 1000\r")
+            if leave == "escape":
+                console.type("\x1d")
+                console.see("Disconnected\\.")
+                self.assertEqual((console.ended(), console.is_restored()), (0, True))
+            else:
+                console.kill()
+            self.session_ends(shell)
+        self.settled(self.guest)
+
+    def test_16_login_when_the_channel_comes(self):
+        """The unit waits while the host does not offer the channel."""
+        offered = self.daemon.config["guests"][0]["channels"]
+        channel, = (one for one in offered if one["name"] == "console")
+        self.daemon.rpc("channel.remove", {"guest": "vm", "channel": "console"})
+        self.guest.check("until ! test -e /okl4/console; do :; done", 60)
+        self.daemon.rpc("channel.add", {"guest": "vm", "channel": channel})
+        self.console().see("login: ")
+
     def test_20_purge_while_it_runs(self):
         """apt purge unmounts, unloads and removes everything except the group."""
-        self.guest.check("DEBIAN_FRONTEND=noninteractive apt-get purge -q -y okl4fs-dkms", BOOT_S)
+        self.guest.check("DEBIAN_FRONTEND=noninteractive apt-get purge -q -y okl4fs-dkms okl4fs-guest",
+                         BOOT_S)
         self.assertNotEqual(self.guest.run("grep -q okl4 /proc/modules /proc/mounts")[0], 0)
         self.assertEqual(self.guest.check("find / -xdev -name '*okl4*' -not -path '/proc/*' "
                                           "-not -path '/var/lib/systemd/*'"), "")

@@ -14,7 +14,8 @@ import debs
 import image
 
 APT = "apt-get -q -y --no-install-recommends"
-OURS = ["okl4fs", "okl4fs-dbgsym", "libokl4fs-dev", "okl4fs-dkms", "python3-okl4fs"]
+OURS = ["okl4fs", "okl4fs-dbgsym", "libokl4fs-dev", "okl4fs-dkms", "okl4fs-guest",
+        "python3-okl4fs"]
 UNITS = ("okl4fsd.socket", "okl4fsd.service")
 
 # Files that change whenever a package was installed: the records of dpkg, apt, man and ldconfig, and users,

@@ -16,7 +16,8 @@ from vm.ptrace import VHOST_THREAD, StoppedThread
 from rig import CHANNELS, CONFIG, RING_BYTES, HostTest, guest
 from steps_problems import ProblemSteps
 from steps_sandbox import SandboxSteps
-import vhost_user  # after rig, which says where these are
+from guest_end import Channel  # after rig, which says where these are
+import vhost_user
 from memory import Memory, Region
 
 TIMEOUT_S = 600
@@ -177,6 +178,34 @@ class Service(ProblemSteps, SandboxSteps, HostTest):
             self.assertEqual(out.read(12), b"to the guest")
             out.write(b"to the host")
             self.assertEqual(client.recv(100), b"to the host")
+
+    def test_06a_attach(self):
+        """A member of the group sends and fetches files; what a restart cuts off does not end with 0."""
+        self.host.check("useradd -m -G okl4fs ann && runuser -u ann -- sh -c 'seq 20000 >~/sent'")
+        as_ann = "exec runuser -u ann -- sh -c"
+        driver = self.guest().driver
+        guest = Channel(driver, "out", instance=1).attach()
+        guest.rx.phase.value += 1
+        guest.ring()
+        sending = self.host.spawn(f"{as_ann} 'cat ~/sent | okl4fsctl attach --progress vm1/out'")
+        data = guest.read(self.host.path("/home/ann/sent").stat().st_size)
+        while (phase := guest.rx.peer_phase.value) % 2:
+            guest.sleep_read(phase=phase)
+        guest.close_reader()
+        self.assertEqual(sending.wait(60), 0)
+        guest.tx.phase.value += 1
+        guest.ring()
+        fetching = self.host.spawn(
+            f"{as_ann} 'okl4fsctl attach --receive vm1/out >~/got; test $? = 0 && cmp ~/sent ~/got'")
+        guest.write(data)
+        guest.close_writer()
+        self.assertEqual(fetching.wait(60), 0)
+        guest.tx.phase.value += 1
+        guest.ring()
+        cut = self.host.spawn(f"{as_ann} 'okl4fsctl attach --receive vm1/out >~/got'")
+        guest.write(data * 2)  # more than the ring: a part has arrived
+        self.host.check("systemctl restart okl4fsd.service")
+        self.assertEqual(cut.wait(60), 3)
 
     def test_07_reload(self):
         """systemctl reload applies a configuration, or fails with it, and says why in the journal."""

@@ -119,7 +119,7 @@ def shell(guest: Guest, daemon: Daemon, scratch: Path) -> int:
     step("A shell in the guest")
     in_guest(guest, "mknod /okl4/host p")
     tell("/okl4/host is connected to a socket on the host. In another terminal:\n"
-         f"    {paths.BUILD}/okl4fsctl -s {daemon.control_path} attach demo/host\n"
+         f"    {paths.BUILD}/okl4fsctl -s {daemon.control_path} attach --lines demo/host\n"
          f"    socat - UNIX:{scratch}/host.sock\n"
          "then, here:  cat /okl4/host &   echo hello > /okl4/host      (exit ends the guest)")
     return terminal.join(guest, "cd /okl4; PS1='guest# ' exec sh -i", os.isatty(0))

@@ -30,6 +30,7 @@ okl4fs_deb(dkms okl4fs-dkms postinst prerm postrm)
 set(CPACK_DEBIAN_DKMS_PACKAGE_ARCHITECTURE all)
 set(CPACK_DEBIAN_DKMS_PACKAGE_SECTION kernel)
 set(CPACK_DEBIAN_DKMS_PACKAGE_DEPENDS "dkms (>= 2.8.1), kmod, udev, init-system-helpers (>= 1.51), systemd | systemd-standalone-sysusers | systemd-sysusers")
+set(CPACK_DEBIAN_DKMS_PACKAGE_SUGGESTS "okl4fs-guest")
 set(CPACK_COMPONENT_DKMS_DESCRIPTION "byte channels from a QEMU guest to its host (DKMS module)
 okl4fs is a fast byte channel between a QEMU guest and its host: a fifo in
 the guest, a socket or a file on the host, in memory that both share.

@@ -60,8 +60,8 @@ static void part_from(struct joined *b)
 		return;
 	b->pair = other->pair = joined_pair_free(b->pair);
 	b->partner = other->partner = NULL;
-	channel_left(b->ep.ch, "it is no longer joined");
-	channel_left(other->ep.ch, "its partner has gone");
+	channel_left(b->ep.ch, "it is no longer joined", false);
+	channel_left(other->ep.ch, "its partner has gone", false);
 }
 
 /* Does nothing while the partner is not there. Return: 0, or -errno with a log line */

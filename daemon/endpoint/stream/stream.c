@@ -86,13 +86,21 @@ void stream_close(struct stream *s)
 /* @reason: for the event of the channel */
 static void end_connection(struct stream *s, const char *reason)
 {
+	bool torn;
+
 	if (s->out_open)
 		s->left_writer = stream_left_writer(s);
+	torn = is_client_torn(s);
+	if (s->serves && s->in_open && !s->patient) {
+		s->taken_due = true;
+		stream_settle_taken(s, false); /* the client was not at its end */
+	}
 	stream_close(s);
-	channel_left(s->ch, reason);
+	channel_left(s->ch, reason, torn);
 	/* ended() decides what becomes of a patient stream's reading end */
 	if (channel_usable(s->ch))
 		channel_set_open(s->ch, s->patient && okl4_pipe_is_open(&s->ch->sp.rx), false);
+	stream_look_taken(s);
 	s->ended(s->arg);
 }
 
@@ -106,6 +114,7 @@ static void settle_stream(struct stream *s)
 	stream_set_open(s);
 	if (s->changed)
 		s->changed(s->arg);
+	stream_look_taken(s);
 }
 
 void stream_hang_up(struct stream *s)
@@ -118,8 +127,10 @@ void stream_woken(void *arg)
 {
 	struct stream *s = arg;
 
-	if (!s->serves || !channel_usable(s->ch))
+	if (!s->serves || !channel_usable(s->ch)) {
+		stream_look_taken(s);
 		return;
+	}
 	/* What waits for the socket goes on with the socket's event. */
 	if (!event_pending(s->write_ev, EV_WRITE, NULL) && stream_move_out(s))
 		return;
@@ -196,6 +207,7 @@ static void begin_to_serve(struct stream *s)
 	s->in_open = true;
 	s->out_open = !s->hung_up;
 	s->left_writer = 0;
+	s->in_from = channel_write_pos(s->ch);
 	s->in_shown = !s->patient;
 	stream_set_open(s);
 	stream_woken(s);
@@ -219,6 +231,7 @@ int stream_open(struct stream *s, int fd)
 {
 	struct event_base *base = loop_base(s->ch->loop);
 
+	stream_settle_taken(s, false); /* what the former one sent is no longer alone in the ring */
 	s->fd = fd;
 	s->hup_fd = hang_up_set(fd);
 	if (s->hup_fd >= 0) {
@@ -256,6 +269,8 @@ void stream_down(void *arg, bool gone)
 {
 	struct stream *s = arg;
 
+	if (gone)
+		stream_settle_taken(s, false);
 	if (s->fd < 0 || !s->serves)
 		return;
 	if (gone) {

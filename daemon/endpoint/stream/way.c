@@ -46,6 +46,33 @@ void stream_end_in(struct stream *s)
 		stream_show(s); /* for a reader that is there: it must see the end */
 	s->in_open = false;
 	s->in_end_writer = s->ch->sp.rx.peer_phase;
+	s->taken_due = !s->patient;
+}
+
+void stream_settle_taken(struct stream *s, bool all)
+{
+	if (!s->taken_due)
+		return;
+	s->taken_due = false;
+	channel_taken(s->ch, all, s->ch->sp.rx.peer_phase & 1);
+}
+
+void stream_look_taken(struct stream *s)
+{
+	struct okl4_pipe *tx = &s->ch->sp.tx;
+	struct channel_peer reader;
+	int64_t room;
+
+	if (!s->taken_due || !channel_usable(s->ch) || channel_has_tail(s->ch) ||
+	    okl4_pipe_is_open(tx) || channel_guest_reader(s->ch, &reader))
+		return;
+	room = channel_writable(s->ch);
+	if (room < 0)
+		return;
+	if (channel_eof_taken(s->ch) ||
+	    (channel_write_pos(s->ch) != s->in_from && reader.state == OKL4_PIPE_CLOSED &&
+	     (uint64_t)room == s->ch->sp.ring_bytes))
+		stream_settle_taken(s, true);
 }
 
 void stream_end_out(struct stream *s)

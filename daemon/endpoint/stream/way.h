@@ -30,6 +30,8 @@ struct event;
  * @eof_phase: phase of the guest's writer whose end-of-file is not passed on, or has been already
  * @left_writer: phase of the guest's writer, open, that the direction out has left behind; 0: none
  * @in_end_writer: phase of the guest's writer when the direction in ended
+ * @in_from: position in bwd at which this connection's bytes begin
+ * @taken_due: the direction in has ended, and channel_taken() follows; outlives the connection
  * @changed: (set by the endpoint) called when a phase may have changed, or NULL
  * @tear: (set by the endpoint) something stands between the client and @fd: let the client see that its
  *	stream is torn; @fd is closed afterwards. NULL: @fd is the client's
@@ -43,7 +45,8 @@ struct stream {
 	struct event *read_ev, *write_ev, *hup_ev;
 	bool serves, hung_up, in_open, out_open;
 	bool patient, in_shown, out_eof;
-	uint64_t eof_phase, left_writer, in_end_writer;
+	uint64_t eof_phase, left_writer, in_end_writer, in_from;
+	bool taken_due;
 	void (*changed)(void *arg);
 	void (*tear)(void *arg, int fd);
 	void (*ended)(void *arg);
@@ -63,6 +66,18 @@ uint64_t stream_left_writer(const struct stream *s);
 
 /** stream_end_in() - the direction in has ended */
 void stream_end_in(struct stream *s);
+
+/** stream_settle_taken() - @all: the guest took what the connection sent; or can no longer */
+void stream_settle_taken(struct stream *s, bool all);
+
+/**
+ * stream_look_taken() - see whether the guest has taken all that the connection sent
+ * @s: a stream after the host's ends were brought to what its directions are
+ *
+ * That is so when a reader has seen the end-of-file and has closed; or when the bytes are taken and
+ * nobody reads. The channel may fail.
+ */
+void stream_look_taken(struct stream *s);
 
 /** stream_end_out() - the direction out has ended, since the client no longer takes anything */
 void stream_end_out(struct stream *s);

@@ -73,7 +73,9 @@ Test(control_subscribers, each_kind_has_its_members)
 				    .more = "two",
 				    .number = 3,
 				    .instance = 0xab,
-				    .again = true };
+				    .again = true,
+				    .torn = true,
+				    .all = true };
 	static const char *const want[N_EVENTS_KINDS] = {
 		[EVENTS_GUEST_READY] = ",\"driver_instance\":\"00000000000000ab\"",
 		[EVENTS_GUEST_BROKEN] = ",\"reason\":\"one\"",
@@ -84,7 +86,9 @@ Test(control_subscribers, each_kind_has_its_members)
 		[EVENTS_CHANNEL_RESET] = ",\"id\":3",
 		[EVENTS_CHANNEL_LOST] = ",\"bytes\":3,\"reason\":\"one\"",
 		[EVENTS_ENDPOINT_CONNECTED] = ",\"type\":\"one\"",
-		[EVENTS_ENDPOINT_DISCONNECTED] = ",\"type\":\"one\",\"reason\":\"two\"",
+		[EVENTS_ENDPOINT_DISCONNECTED] =
+			",\"type\":\"one\",\"reason\":\"two\",\"torn\":true",
+		[EVENTS_ENDPOINT_TAKEN] = ",\"all\":true,\"guest_writes\":false",
 		[EVENTS_CONFIG_RELOADED] = ",\"guests\":3",
 		[EVENTS_CONFIG_REFUSED] = ",\"reason\":\"one\"",
 		[EVENTS_LOG_CHANGED] = ",\"level\":\"one\"",
