@@ -82,6 +82,7 @@ _okl4fsctl() {
 
 	if [[ $word == -* ]]; then
 		case $name in
+		'') _okl4fsctl_words "${common[@]}" -V --version ;;
 		guests | channels) _okl4fsctl_words "${common[@]}" --names ;;
 		top) _okl4fsctl_words "${common[@]}" -d --delay -n --count -k --sort ;;
 		events) _okl4fsctl_words "${common[@]}" -g --guest -n --count ;;
@@ -94,7 +95,7 @@ _okl4fsctl() {
 	fi
 
 	case $name,$n in
-	,0) _okl4fsctl_words "${commands[@]}" ;;
+	,0 | help,0) _okl4fsctl_words "${commands[@]}" ;;
 	channels,0 | top,0 | qemu-args,0 | guest-remove,0 | channel-add,0)
 		_okl4fsctl_offer "$(_okl4fsctl_names guests)"
 		;;

@@ -26,20 +26,20 @@ const char *ctl_split(const char *command, const char *name, char **guest)
 	return NULL;
 }
 
-enum ctl_exit ctl_read_count(const struct ctl *ctl, const char *command, unsigned long *count)
+enum ctl_exit ctl_read_count(const char *text, const char *command, unsigned long *count)
 {
 	unsigned long long n;
 	char *end;
 
-	if (!ctl->count)
+	if (!text)
 		return CTL_DONE;
 	errno = 0;
-	n = strtoull(ctl->count, &end, 10);
-	if (isdigit((unsigned char)*ctl->count) && !*end && !errno && n <= ULONG_MAX) {
+	n = strtoull(text, &end, 10);
+	if (isdigit((unsigned char)*text) && !*end && !errno && n <= ULONG_MAX) {
 		*count = (unsigned long)n;
 		return CTL_DONE;
 	}
-	ctl_error("%s: --count must be a number, not \"%s\"", command, ctl->count);
+	ctl_error("%s: --count must be a number, not \"%s\"", command, text);
 	return CTL_USAGE;
 }
 

@@ -21,13 +21,13 @@ const char *ctl_split(const char *command, const char *name, char **guest);
 
 /**
  * ctl_read_count() - the value of --count
- * @ctl: options
+ * @text: the value; NULL: it was not given
  * @command: for the error
  * @count: out: unchanged when the option was not given
  *
  * Return: CTL_DONE, or CTL_USAGE with a line on stderr.
  */
-enum ctl_exit ctl_read_count(const struct ctl *ctl, const char *command, unsigned long *count);
+enum ctl_exit ctl_read_count(const char *text, const char *command, unsigned long *count);
 
 /** ctl_guest_param() - GUEST as the parameters of a call; Return: NULL when @guest is NULL */
 struct json_object *ctl_guest_param(const char *guest);

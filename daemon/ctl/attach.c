@@ -19,7 +19,7 @@
 #include <json-c/json.h>
 
 #include "ctl/call.h"
-#include "ctl/ctl.h"
+#include "ctl/command.h"
 #include "ctl/result.h"
 #include "util/fd.h"
 
@@ -166,7 +166,7 @@ static enum ctl_exit attach_to(const struct ctl *ctl, const char *name, struct j
 	return r == CTL_DONE && !received ? why_nothing_came(ctl, name, refused) : r;
 }
 
-enum ctl_exit ctl_attach(const struct ctl *ctl, char **args)
+static enum ctl_exit run_attach(const struct ctl *ctl, char **args)
 {
 	struct json_object *result, *channel;
 	enum ctl_exit r;
@@ -182,3 +182,14 @@ enum ctl_exit ctl_attach(const struct ctl *ctl, char **args)
 	json_object_put(result);
 	return r;
 }
+
+const struct ctl_command ctl_attach = {
+	.name = "attach",
+	.arguments = "GUEST/CHANNEL",
+	.summary = "connect stdin and stdout to a channel",
+	.help = "The channel's endpoint must be unix-listen. The end of stdin is an end of file\n"
+		"for the guest; the end of the guest's stream ends the command.\n",
+	.min = 1,
+	.max = 1,
+	.run = run_attach,
+};

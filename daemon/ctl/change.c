@@ -13,7 +13,7 @@
 
 #include "ctl/argument.h"
 #include "ctl/call.h"
-#include "ctl/ctl.h"
+#include "ctl/command.h"
 #include "ctl/result.h"
 #include "util/bom.h"
 #include "util/fd.h"
@@ -95,7 +95,7 @@ static enum ctl_exit call_method(const struct ctl *ctl, const char *method,
 	return r;
 }
 
-enum ctl_exit ctl_guest_add(const struct ctl *ctl, char **args)
+static enum ctl_exit run_guest_add(const struct ctl *ctl, char **args)
 {
 	struct json_object *params = json_object_new_object();
 	enum ctl_exit r = add_object(params, "guest", args[0]);
@@ -106,12 +106,34 @@ enum ctl_exit ctl_guest_add(const struct ctl *ctl, char **args)
 	return r;
 }
 
-enum ctl_exit ctl_guest_remove(const struct ctl *ctl, char **args)
+const struct ctl_command ctl_guest_add = {
+	.name = "guest-add",
+	.arguments = "JSON",
+	.summary = "serve one more guest",
+	.help = "JSON describes it as the configuration file does, okl4fsd.json(5); \"-\" stands\n"
+		"for stdin.\n"
+		"The change lasts until the next reload.\n",
+	.min = 1,
+	.max = 1,
+	.run = run_guest_add,
+};
+
+static enum ctl_exit run_guest_remove(const struct ctl *ctl, char **args)
 {
 	return call_method(ctl, "guest.remove", ctl_guest_param(args[0]));
 }
 
-enum ctl_exit ctl_channel_add(const struct ctl *ctl, char **args)
+const struct ctl_command ctl_guest_remove = {
+	.name = "guest-remove",
+	.arguments = "GUEST",
+	.summary = "stop serving a guest",
+	.help = "The change lasts until the next reload.\n",
+	.min = 1,
+	.max = 1,
+	.run = run_guest_remove,
+};
+
+static enum ctl_exit run_channel_add(const struct ctl *ctl, char **args)
 {
 	struct json_object *params = ctl_guest_param(args[0]);
 	enum ctl_exit r = add_object(params, "channel", args[1]);
@@ -121,6 +143,18 @@ enum ctl_exit ctl_channel_add(const struct ctl *ctl, char **args)
 	json_object_put(params);
 	return r;
 }
+
+const struct ctl_command ctl_channel_add = {
+	.name = "channel-add",
+	.arguments = "GUEST JSON",
+	.summary = "offer one more channel",
+	.help = "JSON describes it as the configuration file does, okl4fsd.json(5); \"-\" stands\n"
+		"for stdin.\n"
+		"The change lasts until the next reload.\n",
+	.min = 2,
+	.max = 2,
+	.run = run_channel_add,
+};
 
 static enum ctl_exit change_channel(const struct ctl *ctl, const char *command, const char *method,
 				    const char *arg)
@@ -136,22 +170,49 @@ static enum ctl_exit change_channel(const struct ctl *ctl, const char *command, 
 	return call_method(ctl, method, params);
 }
 
-enum ctl_exit ctl_channel_remove(const struct ctl *ctl, char **args)
+static enum ctl_exit run_channel_remove(const struct ctl *ctl, char **args)
 {
 	return change_channel(ctl, "channel-remove", "channel.remove", args[0]);
 }
 
-enum ctl_exit ctl_channel_reset(const struct ctl *ctl, char **args)
+const struct ctl_command ctl_channel_remove = {
+	.name = "channel-remove",
+	.arguments = "GUEST/CHANNEL",
+	.summary = "stop offering a channel",
+	.help = "The change lasts until the next reload.\n",
+	.min = 1,
+	.max = 1,
+	.run = run_channel_remove,
+};
+
+static enum ctl_exit run_channel_reset(const struct ctl *ctl, char **args)
 {
 	return change_channel(ctl, "channel-reset", "channel.reset", args[0]);
 }
 
-enum ctl_exit ctl_reload(const struct ctl *ctl, char **args)
+const struct ctl_command ctl_channel_reset = {
+	.name = "channel-reset",
+	.arguments = "GUEST/CHANNEL",
+	.summary = "end a channel's stream",
+	.help = "The guest can begin a new stream.\n",
+	.min = 1,
+	.max = 1,
+	.run = run_channel_reset,
+};
+
+static enum ctl_exit run_reload(const struct ctl *ctl, char **args)
 {
 	return call_method(ctl, "config.reload", NULL);
 }
 
-enum ctl_exit ctl_log_level(const struct ctl *ctl, char **args)
+const struct ctl_command ctl_reload = {
+	.name = "reload",
+	.summary = "read the configuration file again and apply it",
+	.help = "What has not changed is not disturbed.\n",
+	.run = run_reload,
+};
+
+static enum ctl_exit run_log_level(const struct ctl *ctl, char **args)
 {
 	struct json_object *result, *params = NULL;
 	enum ctl_exit r;
@@ -174,3 +235,13 @@ enum ctl_exit ctl_log_level(const struct ctl *ctl, char **args)
 	json_object_put(result);
 	return r;
 }
+
+const struct ctl_command ctl_log_level = {
+	.name = "log-level",
+	.arguments = "[LEVEL]",
+	.summary = "what the daemon logs",
+	.help = "LEVEL is err, warning, notice, info or debug; without it, the present one is\n"
+		"printed.\n",
+	.max = 1,
+	.run = run_log_level,
+};

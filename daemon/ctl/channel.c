@@ -8,7 +8,7 @@
 #include <json-c/json.h>
 
 #include "ctl/call.h"
-#include "ctl/ctl.h"
+#include "ctl/command.h"
 #include "ctl/result.h"
 #include "ctl/text.h"
 #include "util/fd.h"
@@ -151,7 +151,7 @@ static void print_ways(struct json_object *channel)
 	table_print(&t);
 }
 
-enum ctl_exit ctl_channel(const struct ctl *ctl, char **args)
+static enum ctl_exit run_channel(const struct ctl *ctl, char **args)
 {
 	struct json_object *result, *channel;
 	enum ctl_exit r = ctl_find_channel(ctl, "channel", args[0], &result, &channel);
@@ -167,3 +167,12 @@ enum ctl_exit ctl_channel(const struct ctl *ctl, char **args)
 	json_object_put(result);
 	return r;
 }
+
+const struct ctl_command ctl_channel = {
+	.name = "channel",
+	.arguments = "GUEST/CHANNEL",
+	.summary = "everything about a channel",
+	.min = 1,
+	.max = 1,
+	.run = run_channel,
+};

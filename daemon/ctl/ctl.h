@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * ctl.h - the options and the commands of okl4fsctl
+ * ctl.h - what every command of okl4fsctl gets, and the commands
  */
 #ifndef OKL4FSD_CTL_CTL_H
 #define OKL4FSD_CTL_CTL_H
@@ -14,42 +14,21 @@
 enum ctl_exit { CTL_DONE, CTL_REFUSED, CTL_USAGE, CTL_NO_DAEMON };
 
 /**
- * struct ctl - how to reach the daemon, how to speak to the user, and the options of commands
+ * struct ctl - how to reach the daemon, and how to speak to the user
  * @socket: path of the control socket; NULL: look in the usual places
  * @json: print results as JSON
- * @names: print only names
- * @count: of updates or events; NULL: not given
- * @delay: seconds; NULL: not given
- * @sort: the order; NULL: not given
- * @guest: only this guest; NULL: all
- * @way: the way in; NULL: not given
- * @memory: MiB; NULL: not given
- * @libvirt: for libvirt, and which part; NULL: not for it
- * @cloud_hypervisor: for Cloud Hypervisor
+ *
+ * The options of a command are variables beside its code.
  */
 struct ctl {
 	const char *socket;
-	bool json, names, cloud_hypervisor;
-	const char *count, *delay, *sort, *guest, *way, *memory, *libvirt;
+	bool json;
 };
 
-/* Commands; @args ends with NULL, and main.c has checked how many there are */
-enum ctl_exit ctl_status(const struct ctl *ctl, char **args);
-enum ctl_exit ctl_guests(const struct ctl *ctl, char **args);
-enum ctl_exit ctl_channels(const struct ctl *ctl, char **args);
-enum ctl_exit ctl_channel(const struct ctl *ctl, char **args);
-enum ctl_exit ctl_top(const struct ctl *ctl, char **args);
-enum ctl_exit ctl_events(const struct ctl *ctl, char **args);
-enum ctl_exit ctl_metrics(const struct ctl *ctl, char **args);
-enum ctl_exit ctl_version(const struct ctl *ctl, char **args);
-enum ctl_exit ctl_qemu_args(const struct ctl *ctl, char **args);
-enum ctl_exit ctl_attach(const struct ctl *ctl, char **args);
-enum ctl_exit ctl_guest_add(const struct ctl *ctl, char **args);
-enum ctl_exit ctl_guest_remove(const struct ctl *ctl, char **args);
-enum ctl_exit ctl_channel_add(const struct ctl *ctl, char **args);
-enum ctl_exit ctl_channel_remove(const struct ctl *ctl, char **args);
-enum ctl_exit ctl_channel_reset(const struct ctl *ctl, char **args);
-enum ctl_exit ctl_reload(const struct ctl *ctl, char **args);
-enum ctl_exit ctl_log_level(const struct ctl *ctl, char **args);
+/* The commands; command.h says how one is described, and commands.c lists them */
+extern const struct ctl_command ctl_status, ctl_guests, ctl_channels, ctl_channel, ctl_top,
+	ctl_events, ctl_metrics, ctl_version, ctl_qemu_args, ctl_attach, ctl_guest_add,
+	ctl_guest_remove, ctl_channel_add, ctl_channel_remove, ctl_channel_reset, ctl_reload,
+	ctl_log_level, ctl_help;
 
 #endif

@@ -10,17 +10,33 @@
 
 #include "ctl/argument.h"
 #include "ctl/connection.h"
-#include "ctl/ctl.h"
+#include "ctl/command.h"
 #include "ctl/result.h"
 #include "ctl/text.h"
 #include "util/fd.h"
 
-static struct json_object *make_params(const struct ctl *ctl, char **kinds)
+static const char *only_guest, *max_count;
+
+static const struct ctl_option of_events[] = {
+	{ .name = "guest",
+	  .letter = 'g',
+	  .value = "GUEST",
+	  .text = &only_guest,
+	  .help = "only of this guest, which need not exist yet" },
+	{ .name = "count",
+	  .letter = 'n',
+	  .value = "COUNT",
+	  .text = &max_count,
+	  .help = "end after COUNT events" },
+	{ .name = NULL },
+};
+
+static struct json_object *make_params(char **kinds)
 {
 	struct json_object *params = json_object_new_object(), *list;
 
-	if (ctl->guest)
-		json_object_object_add(params, "guest", json_object_new_string(ctl->guest));
+	if (only_guest)
+		json_object_object_add(params, "guest", json_object_new_string(only_guest));
 	if (!*kinds)
 		return params;
 	list = json_object_new_array();
@@ -98,18 +114,18 @@ static enum ctl_exit follow(const struct ctl *ctl, struct connection *c, unsigne
 	return CTL_DONE;
 }
 
-enum ctl_exit ctl_events(const struct ctl *ctl, char **args)
+static enum ctl_exit run_events(const struct ctl *ctl, char **args)
 {
 	struct json_object *result;
 	unsigned long count = 0;
 	struct connection c;
-	enum ctl_exit r = ctl_read_count(ctl, "events", &count);
+	enum ctl_exit r = ctl_read_count(max_count, "events", &count);
 
 	if (r)
 		return r;
 	r = connection_open(&c, ctl);
 	if (!r) {
-		r = connection_call(&c, "events.subscribe", make_params(ctl, args), &result);
+		r = connection_call(&c, "events.subscribe", make_params(args), &result);
 		json_object_put(result);
 		if (!r)
 			r = follow(ctl, &c, count);
@@ -117,3 +133,13 @@ enum ctl_exit ctl_events(const struct ctl *ctl, char **args)
 	connection_close(&c);
 	return connection_tell(&c, r);
 }
+
+const struct ctl_command ctl_events = {
+	.name = "events",
+	.arguments = "[KIND...]",
+	.summary = "state changes as they happen",
+	.help = "Only of these kinds or groups of kinds, when some are given.\n",
+	.options = of_events,
+	.max = CTL_MAX_KINDS,
+	.run = run_events,
+};

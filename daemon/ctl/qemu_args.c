@@ -13,7 +13,7 @@
 
 #include "ctl/argument.h"
 #include "ctl/call.h"
-#include "ctl/ctl.h"
+#include "ctl/command.h"
 #include "ctl/machine.h"
 #include "ctl/quote.h"
 #include "ctl/result.h"
@@ -24,6 +24,26 @@
 
 /** enum target - for whom */
 enum target { FOR_QEMU, FOR_CLOUD, FOR_LIBVIRT, FOR_LIBVIRT_DEVICE };
+
+static const char *way_text, *memory_text, *libvirt_text;
+static bool for_cloud;
+
+static const struct ctl_option of_qemu_args[] = {
+	{ .name = "way",
+	  .value = "WAY",
+	  .text = &way_text,
+	  .help = "the device that carries the channels:\nfs (the default) or generic" },
+	{ .name = "memory", .value = "MIB", .text = &memory_text, .help = "memory of the guest" },
+	{ .name = "libvirt",
+	  .value = "PART",
+	  .optional = true,
+	  .text = &libvirt_text,
+	  .help = "as a libvirt domain;\n--libvirt=filesystem: only its device" },
+	{ .name = "cloud-hypervisor",
+	  .flag = &for_cloud,
+	  .help = "as arguments of Cloud Hypervisor" },
+	{ .name = NULL },
+};
 
 static bool one_of(const char *option, const char *word, const char *const words[2], int *out)
 {
@@ -51,26 +71,27 @@ static bool read_memory(const char *text, unsigned long *out)
 	return false;
 }
 
-static bool read_qemu_options(const struct ctl *ctl, enum target *target, struct machine *m)
+static bool read_qemu_options(enum target *target, struct machine *m)
 {
 	static const char *const ways[] = { "fs", "generic" };
 	static const char *const parts[] = { "domain", "filesystem" };
 	int way, part;
 
-	if (!one_of("--way", ctl->way, ways, &way) ||
-	    !one_of("--libvirt", ctl->libvirt, parts, &part) ||
-	    !read_memory(ctl->memory, &m->memory_mib))
+	if (!one_of("--way", way_text, ways, &way) ||
+	    !one_of("--libvirt", libvirt_text && *libvirt_text ? libvirt_text : NULL, parts,
+		    &part) ||
+	    !read_memory(memory_text, &m->memory_mib))
 		return false;
 	m->generic = way == 1;
-	*target = ctl->cloud_hypervisor ? FOR_CLOUD : FOR_QEMU;
-	if (!ctl->libvirt)
+	*target = for_cloud ? FOR_CLOUD : FOR_QEMU;
+	if (!libvirt_text)
 		return true;
 	*target = part ? FOR_LIBVIRT_DEVICE : FOR_LIBVIRT;
-	if (ctl->cloud_hypervisor)
+	if (for_cloud)
 		ctl_error("qemu-args: --libvirt or --cloud-hypervisor, not both");
 	else if (m->generic)
 		ctl_error("qemu-args: libvirt supports only the way fs");
-	return !ctl->cloud_hypervisor && !m->generic;
+	return !for_cloud && !m->generic;
 }
 
 static int print_words(const struct ctl *ctl, const struct machine_words *words)
@@ -174,14 +195,14 @@ static bool is_possible(enum target target, const struct machine *m)
 	return true;
 }
 
-enum ctl_exit ctl_qemu_args(const struct ctl *ctl, char **args)
+static enum ctl_exit run_qemu_args(const struct ctl *ctl, char **args)
 {
 	struct json_object *result, *list, *g;
 	enum target target;
 	struct machine m;
 	enum ctl_exit r;
 
-	if (!read_qemu_options(ctl, &target, &m))
+	if (!read_qemu_options(&target, &m))
 		return CTL_USAGE;
 	r = ctl_call(ctl, "guest.list", ctl_guest_param(args[0]), &result);
 	if (r)
@@ -201,3 +222,14 @@ enum ctl_exit ctl_qemu_args(const struct ctl *ctl, char **args)
 	json_object_put(result);
 	return r;
 }
+
+const struct ctl_command ctl_qemu_args = {
+	.name = "qemu-args",
+	.arguments = "GUEST",
+	.summary = "arguments that connect a QEMU to the daemon",
+	.help = "They are printed ready to be pasted.\n",
+	.options = of_qemu_args,
+	.min = 1,
+	.max = 1,
+	.run = run_qemu_args,
+};

@@ -8,10 +8,17 @@
 #include <json-c/json.h>
 
 #include "ctl/call.h"
-#include "ctl/ctl.h"
+#include "ctl/command.h"
 #include "ctl/result.h"
 #include "ctl/text.h"
 #include "util/fd.h"
+
+static bool only_names;
+
+static const struct ctl_option of_lists[] = {
+	{ .name = "names", .flag = &only_names, .help = "only the names, one per line" },
+	{ .name = NULL },
+};
 
 /* Prints what came of a call, as JSON or for people; @result is consumed; Return: @r */
 static enum ctl_exit show_result(const struct ctl *ctl, enum ctl_exit r, struct json_object *result,
@@ -62,10 +69,18 @@ static void show_status(struct json_object *result)
 	       ctl_number(channels, "detached"), ctl_number(channels, "failed"));
 }
 
-enum ctl_exit ctl_status(const struct ctl *ctl, char **args)
+static enum ctl_exit run_status(const struct ctl *ctl, char **args)
 {
 	return call_and_show(ctl, "status", show_status);
 }
+
+const struct ctl_command ctl_status = {
+	.name = "status",
+	.summary = "what the daemon is doing",
+	.help = "Its version and process, since when it runs, how many guests are connected, and\n"
+		"the states of the channels.\n",
+	.run = run_status,
+};
 
 static void show_version(struct json_object *result)
 {
@@ -73,20 +88,33 @@ static void show_version(struct json_object *result)
 	       ctl_string(result, "version"), ctl_number(result, "abi_version"));
 }
 
-enum ctl_exit ctl_version(const struct ctl *ctl, char **args)
+static enum ctl_exit run_version(const struct ctl *ctl, char **args)
 {
 	return call_and_show(ctl, "version", show_version);
 }
+
+const struct ctl_command ctl_version = {
+	.name = "version",
+	.summary = "versions of okl4fsctl and of the daemon",
+	.run = run_version,
+};
 
 static void show_metrics(struct json_object *result)
 {
 	fputs(ctl_string(result, "text"), stdout);
 }
 
-enum ctl_exit ctl_metrics(const struct ctl *ctl, char **args)
+static enum ctl_exit run_metrics(const struct ctl *ctl, char **args)
 {
 	return call_and_show(ctl, "metrics.get", show_metrics);
 }
+
+const struct ctl_command ctl_metrics = {
+	.name = "metrics",
+	.summary = "the metrics that Prometheus scrapes",
+	.help = "They are printed as OpenMetrics.\n",
+	.run = run_metrics,
+};
 
 static const char *guest_state(struct json_object *guest)
 {
@@ -145,10 +173,19 @@ static void show_guest_names(struct json_object *result)
 		print_line(ctl_string(json_object_array_get_idx(list, i), "name"));
 }
 
-enum ctl_exit ctl_guests(const struct ctl *ctl, char **args)
+static enum ctl_exit run_guests(const struct ctl *ctl, char **args)
 {
-	return call_and_show(ctl, "guest.list", ctl->names ? show_guest_names : show_guests);
+	return call_and_show(ctl, "guest.list", only_names ? show_guest_names : show_guests);
 }
+
+const struct ctl_command ctl_guests = {
+	.name = "guests",
+	.summary = "all guests",
+	.help = "STATE is \"away\" while no virtual machine is connected, \"no driver\" until its\n"
+		"guest driver has said hello, and otherwise \"ready\".\n",
+	.options = of_lists,
+	.run = run_guests,
+};
 
 static const char *channel_note(struct json_object *channel)
 {
@@ -210,10 +247,19 @@ static void show_channel_names(struct json_object *result)
 	}
 }
 
-enum ctl_exit ctl_channels(const struct ctl *ctl, char **args)
+static enum ctl_exit run_channels(const struct ctl *ctl, char **args)
 {
 	struct json_object *result;
 	enum ctl_exit r = ctl_list_channels(ctl, args[0], &result);
 
-	return show_result(ctl, r, result, ctl->names ? show_channel_names : show_channels);
+	return show_result(ctl, r, result, only_names ? show_channel_names : show_channels);
 }
+
+const struct ctl_command ctl_channels = {
+	.name = "channels",
+	.arguments = "[GUEST]",
+	.summary = "all channels, or those of a guest",
+	.options = of_lists,
+	.max = 1,
+	.run = run_channels,
+};

@@ -17,6 +17,7 @@
 #include <json-c/json.h>
 
 #include "ctl/argument.h"
+#include "ctl/command.h"
 #include "ctl/connection.h"
 #include "ctl/result.h"
 #include "ctl/terminal.h"
@@ -30,6 +31,7 @@
 /**
  * struct top - what runs
  * @ctl: how to reach the daemon
+ * @guest: only its channels; NULL: those of all
  * @delay_ms: between two looks
  * @count: how many updates to show; 0: no limit
  * @sort: order
@@ -41,6 +43,7 @@
  */
 struct top {
 	const struct ctl *ctl;
+	const char *guest;
 	long delay_ms;
 	unsigned long count;
 	enum top_sort sort;
@@ -48,6 +51,28 @@ struct top {
 	struct top_view view;
 	struct look before, now;
 	char error[1024];
+};
+
+static const char *delay_text, *count_text, *sort_text;
+
+static const struct ctl_option of_top[] = {
+	{ .name = "delay",
+	  .letter = 'd',
+	  .value = "SECONDS",
+	  .text = &delay_text,
+	  .help = "time between two updates; 1 by default" },
+	{ .name = "count",
+	  .letter = 'n',
+	  .value = "COUNT",
+	  .text = &count_text,
+	  .help = "end after COUNT updates; 0: never" },
+	{ .name = "sort",
+	  .letter = 'k',
+	  .value = "KEY",
+	  .text = &sort_text,
+	  .help = "list, name, rate, to-host, to-guest, fill\n"
+		  "or stalls" },
+	{ .name = NULL },
 };
 
 static enum ctl_exit read_delay(struct top *t, const char *text)
@@ -93,7 +118,7 @@ static enum ctl_exit take_look(struct top *t)
 	enum ctl_exit r = connection_open(&c, t->ctl);
 
 	if (!r)
-		r = look_take(&fresh, &c, t->ctl->guest);
+		r = look_take(&fresh, &c, t->guest);
 	snprintf(t->error, sizeof(t->error), "%s", r ? c.error : "");
 	connection_close(&c);
 	if (r) {
@@ -258,21 +283,19 @@ static bool draws_blocks(void)
 	return utf8;
 }
 
-enum ctl_exit ctl_top(const struct ctl *ctl, char **args)
+static enum ctl_exit run_command(const struct ctl *ctl, char **args)
 {
-	struct ctl with_guest = *ctl;
-	struct top t = { .ctl = &with_guest,
+	struct top t = { .ctl = ctl,
+			 .guest = args[0],
 			 .live = !ctl->json && terminal_is_one(),
 			 .view = { .columns = 80, .blocks = draws_blocks() } };
-	enum ctl_exit r = read_delay(&t, ctl->delay);
+	enum ctl_exit r = read_delay(&t, delay_text);
 
-	if (args[0])
-		with_guest.guest = args[0];
 	t.count = t.live ? 0 : 1;
 	if (!r)
-		r = read_sort(&t, ctl->sort);
+		r = read_sort(&t, sort_text);
 	if (!r)
-		r = ctl_read_count(ctl, "top", &t.count);
+		r = ctl_read_count(count_text, "top", &t.count);
 	if (r)
 		return r;
 	r = run_top(&t);
@@ -283,3 +306,14 @@ enum ctl_exit ctl_top(const struct ctl *ctl, char **args)
 		ctl_error("%s", line);
 	return r;
 }
+
+const struct ctl_command ctl_top = {
+	.name = "top",
+	.arguments = "[GUEST]",
+	.summary = "live view of what the channels move",
+	.help = "On a terminal it runs until q is pressed. Elsewhere it prints one table and\n"
+		"ends, unless --count says otherwise.\n",
+	.options = of_top,
+	.max = 1,
+	.run = run_command,
+};

@@ -65,11 +65,13 @@ class Exits(unittest.TestCase):
     def test_usage(self):
         for args, error in (
                 ([], "usage: okl4fsctl"),
-                (["nonsense"], 'there is no command "nonsense"'),
+                (["nonsense"], 'there is no command "nonsense"; see okl4fsctl help\n'),
+                (["chanels"], 'there is no command "chanels"; did you mean channels? See okl4fsctl help\n'),
+                (["help", "sttaus"], 'there is no command "sttaus"; did you mean status?'),
                 (["status", "x"], "status: too many arguments"),
                 (["guests", "x"], "guests: too many arguments"),
                 (["log-level", "a", "b"], "log-level: too many arguments"),
-                (["channel"], "channel: an argument is missing"),
+                (["channel"], "channel: an argument is missing; see okl4fsctl help channel\n"),
                 (["channel-add", "vm1"], "channel-add: an argument is missing"),
                 (["channel-add", "vm1", "{"], "the argument is not JSON: byte 2"),
                 (["channel", "vm1"], "channel: expected GUEST/CHANNEL"),
@@ -77,15 +79,41 @@ class Exits(unittest.TestCase):
                 (["attach", "vm1"], "attach: expected GUEST/CHANNEL"),
                 (["attach", "/host"], "attach: expected GUEST/CHANNEL"),
                 (["--json", "attach", "vm1/echo"], "attach: --json is not possible"),
-                (["events", "-n"], "events: option -n needs a value"),
+                (["events", "-n"], "events: option -n needs a value; see okl4fsctl help events\n"),
+                (["top", "-d.5", "-xn5"], "top: there is no option -x; see okl4fsctl help top\n"),
+                (["top", "-hn"], "top: option -n needs a value;"),
+                (["top", "--sort"], "top: option --sort needs a value;"),
+                (["top", "-n5x"], 'top: --count must be a number, not "5x"'),
+                (["top", "--json=1"], "top: option --json takes no value; see okl4fsctl help top\n"),
                 (["events", "-n", "x"], "--count must be a number"),
-                (["-s"], "okl4fsctl: option -s needs a value\n"),
-                (["-x", "status"], "unrecognized option or value: -x"),
-                (["--jsno", "status"], "okl4fsctl: unrecognized option or value: --jsno\n"),
-                (["status", "--names"], "unrecognized option or value: --names")):
+                (["-s"], "okl4fsctl: option -s needs a value; see okl4fsctl help\n"),
+                (["-x", "status"], "okl4fsctl: there is no option -x; see okl4fsctl help\n"),
+                (["--jsno", "status"], "there is no option --jsno (did you mean --json?); see okl4fsctl help\n"),
+                (["status", "--names"], "status: there is no option --names; see okl4fsctl help status\n")):
             self.ends(2, error, NOWHERE, *args)
         for args in ("help", "--help"):
-            self.assertIn("usage: okl4fsctl", run("okl4fsctl", args).stdout)
+            self.assertIn("usage: okl4fsctl [-s", run("okl4fsctl", args).stdout)
+
+    def test_help(self):
+        """Each command has a help of its own, which fits a terminal; the overview fits one, too."""
+        overview = run("okl4fsctl", "help").stdout
+        for command in re.findall(r"^  ([a-z][a-z-]*(?: [a-z]+)*)(?: |$)", overview, re.M):
+            words = command.split()
+            done = run("okl4fsctl", "help", *words)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertRegex(done.stdout, rf"^usage: okl4fsctl {command}\b.*\n(.*\n)*\n{command}: ")
+            self.assertIn("--socket SOCKET", done.stdout)
+            self.assertLessEqual(max(map(len, done.stdout.splitlines())), 80, done.stdout)
+            for args in ([*words, "--help"], ["--help", *words], [*words, "-h", "x", "y"]):
+                self.assertEqual(run("okl4fsctl", *args).stdout, done.stdout)
+        self.assertLessEqual(max(map(len, overview.splitlines())), 80)
+
+    def test_version_of_the_program(self):
+        """It does not ask the daemon."""
+        for option in ("-V", "--version"):
+            done = run("okl4fsctl", "-s", NOWHERE, option)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertRegex(done.stdout, r"^okl4fsctl \d+\.\d+\.\d+\n$")
 
     def test_output_that_cannot_be_written(self):
         with Daemon({"guests": []}) as daemon, open("/dev/full", "wb") as full:

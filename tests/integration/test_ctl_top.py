@@ -218,7 +218,7 @@ class Top(DaemonPerTest):
                                (["-n", ""], "--count must be a number"),
                                (["-k", "size"], "--sort must be one of list, name, rate"),
                                (["vm1", "vm2"], "too many arguments"),
-                               (["--width", "3"], "unrecognized option"), (["-d"], "needs a value")):
+                               (["--width", "3"], "there is no option --width"), (["-d"], "needs a value")):
             with self.subTest(args=args):
                 self.bad(2, sentence, "top", *args)
 

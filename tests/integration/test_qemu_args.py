@@ -170,7 +170,7 @@ class QemuArgs(DaemonTest):
                 ("qemu-args: an argument is missing", "--libvirt"),
                 ("qemu-args: too many arguments", "vm1", "vm2"),
                 ("qemu-args: too many arguments", *["vm1"] * 20),
-                ("qemu-args: unrecognized option or value: --frobnicate", "vm1", "--frobnicate"),
+                ("qemu-args: there is no option --frobnicate; see okl4fsctl help qemu-args", "vm1", "--frobnicate"),
                 ('--way: "pci" is neither fs nor generic', "vm1", "--way", "pci"),
                 ('--libvirt: "x" is neither domain nor filesystem', "vm1", "--libvirt=x"),
                 ("libvirt supports only the way fs", "vm1", "--libvirt", "--way=generic"),
