@@ -38,7 +38,7 @@ _okl4fsctl() {
 			[[ ${COMP_WORDS[i]} != '=' ]] || i=$((i + 1))
 			socket=${COMP_WORDS[i]}
 			;;
-		-[dnkg] | --delay | --count | --sort | --guest | --way | --memory)
+		-[dnkg] | --delay | --count | --sort | --guest | --way | --memory | --endpoint | --ring-bytes | --mode | --group)
 			i=$((i + 1))
 			[[ ${COMP_WORDS[i]} != '=' ]] || i=$((i + 1))
 			;;
@@ -65,13 +65,27 @@ _okl4fsctl() {
 		mapfile -t COMPREPLY < <(compgen -f -- "$bare")
 		return
 		;;
-	-d | --delay | -n | --count | --memory) return ;;
+	-d | --delay | -n | --count | --memory | --ring-bytes) return ;;
 	-k | --sort)
 		_okl4fsctl_words list name rate to-host to-guest fill stalls
 		return
 		;;
 	-g | --guest)
 		_okl4fsctl_offer "$(_okl4fsctl_names guests)"
+		return
+		;;
+	--endpoint)
+		compopt -o nospace 2>/dev/null
+		_okl4fsctl_words unix-listen: unix-connect: tcp-listen: tcp-connect: channel: \
+			intervm: echo discard
+		return
+		;;
+	--mode)
+		[[ $name != guest-add ]] || _okl4fsctl_words listen connect
+		return
+		;;
+	--group)
+		mapfile -t COMPREPLY < <(compgen -g -- "$bare")
 		return
 		;;
 	--way)
@@ -88,6 +102,9 @@ _okl4fsctl() {
 		events) _okl4fsctl_words "${common[@]}" -g --guest -n --count ;;
 		qemu-args) _okl4fsctl_words "${common[@]}" --way --memory --libvirt \
 			--libvirt=filesystem --cloud-hypervisor ;;
+		guest-add) _okl4fsctl_words "${common[@]}" --mode --group ;;
+		channel-add) _okl4fsctl_words "${common[@]}" --endpoint --ring-bytes --exclusive \
+			--mode --group ;;
 		help) ;;
 		*) _okl4fsctl_words "${common[@]}" ;;
 		esac

@@ -43,6 +43,24 @@ enum ctl_exit ctl_read_count(const char *text, const char *command, unsigned lon
 	return CTL_USAGE;
 }
 
+bool ctl_read_size(const char *text, unsigned long long unit, unsigned long long *bytes)
+{
+	static const char units[] = "KMGT";
+	const char *letter;
+	char *end;
+
+	errno = 0;
+	*bytes = strtoull(text, &end, 10);
+	if (!isdigit((unsigned char)*text) || errno)
+		return false;
+	letter = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
+	if (letter) {
+		unit = 1ULL << 10 * (letter - units + 1);
+		end += !strcmp(end + 1, "iB") ? 3 : 1;
+	}
+	return !*end && !__builtin_mul_overflow(*bytes, unit, bytes);
+}
+
 struct json_object *ctl_guest_param(const char *guest)
 {
 	struct json_object *params = guest ? json_object_new_object() : NULL;

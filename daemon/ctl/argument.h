@@ -29,6 +29,16 @@ const char *ctl_split(const char *command, const char *name, char **guest);
  */
 enum ctl_exit ctl_read_count(const char *text, const char *command, unsigned long *count);
 
+/**
+ * ctl_read_size() - a number with a unit: "65536", "64K", "64KiB", "2G"
+ * @text: the number
+ * @unit: what a number without a unit counts, in bytes
+ * @bytes: out
+ *
+ * Return: whether it is one.
+ */
+bool ctl_read_size(const char *text, unsigned long long unit, unsigned long long *bytes);
+
 /** ctl_guest_param() - GUEST as the parameters of a call; Return: NULL when @guest is NULL */
 struct json_object *ctl_guest_param(const char *guest);
 

@@ -22,6 +22,16 @@ enum ctl_exit ctl_call(const struct ctl *ctl, const char *method, struct json_ob
 		       struct json_object **result);
 
 /**
+ * ctl_change() - call a method that changes something; its result is printed only as JSON
+ * @ctl: how to reach the daemon
+ * @method: name
+ * @params: an object, which is consumed; NULL: none
+ *
+ * Return: CTL_DONE, or another ctl_exit with a line on stderr.
+ */
+enum ctl_exit ctl_change(const struct ctl *ctl, const char *method, struct json_object *params);
+
+/**
  * ctl_list_channels() - ask the daemon for its channels
  * @ctl: how to reach it
  * @guest: only the channels of this guest; NULL: all

@@ -43,7 +43,7 @@ struct ctl_option {
  * @forms: (optional) in its own help, in place of @arguments: one form per line
  * @summary: one line that fits beside its name
  * @help: (optional) paragraphs for its own help, in lines of at most 80 columns
- * @options: its own options; NULL: none
+ * @options: its own options; NULL: none; a long name of all commands means its own here
  * @min: arguments at least
  * @max: and at most
  * @run: carries it out; @args ends with NULL
@@ -94,7 +94,7 @@ int ctl_read_options(const struct ctl_command *command, const struct ctl_option 
 /** ctl_print_overview() - all commands, and options of all commands, from @common */
 void ctl_print_overview(FILE *out, const struct ctl_option *common);
 
-/** ctl_print_help() - a command's own help */
+/** ctl_print_help() - a command's own help; @common: options of every command */
 void ctl_print_help(const struct ctl_command *command, const struct ctl_option *common);
 
 /** ctl_print_entry() - a line of a list in a help text: @left, then @help in a column of its own */

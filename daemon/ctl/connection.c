@@ -17,6 +17,7 @@
 
 #include "config/config.h"
 #include "ctl/argument.h"
+#include "ctl/no_daemon.h"
 #include "ctl/result.h"
 #include "util/clock.h"
 #include "util/fd.h"
@@ -50,6 +51,19 @@ static enum ctl_exit try_path(struct connection *c, const char *path)
 	return connection_fail(c, CTL_NO_DAEMON, what, strerror(-c->fd));
 }
 
+/* Adds the way out to the error */
+static enum ctl_exit add_hint(struct connection *c, const char *path)
+{
+	size_t at = strlen(c->error);
+	int error = -c->fd;
+
+	if (at + 2 < sizeof(c->error)) {
+		c->error[at++] = '\n';
+		no_daemon_hint(path, error, c->error + at, sizeof(c->error) - at);
+	}
+	return CTL_NO_DAEMON;
+}
+
 enum ctl_exit connection_open(struct connection *c, const struct ctl *ctl)
 {
 	static const char system_path[] = CONFIG_SYSTEM_DIR "/control.sock";
@@ -57,11 +71,11 @@ enum ctl_exit connection_open(struct connection *c, const struct ctl *ctl)
 
 	memset(c, 0, sizeof(*c));
 	if (ctl->socket)
-		return try_path(c, ctl->socket);
+		return try_path(c, ctl->socket) ? add_hint(c, ctl->socket) : CTL_DONE;
 	snprintf(user_path, sizeof(user_path), "%s/control.sock", config_runtime_dir());
 	if (strcmp(user_path, system_path) != 0 && !try_path(c, user_path))
 		return CTL_DONE;
-	return try_path(c, system_path);
+	return try_path(c, system_path) ? add_hint(c, system_path) : CTL_DONE;
 }
 
 void connection_close(struct connection *c)

@@ -82,7 +82,16 @@ void ctl_print_entry(FILE *out, const char *left, const char *help)
 	}
 }
 
-static void print_options(FILE *out, const struct ctl_option *o)
+static bool has_name(const struct ctl_option *o, const char *name)
+{
+	for (; o && o->name; o++)
+		if (!strcmp(o->name, name))
+			return true;
+	return false;
+}
+
+/* @but: long names that mean something else here; NULL: none */
+static void print_options(FILE *out, const struct ctl_option *o, const struct ctl_option *but)
 {
 	char left[80];
 
@@ -91,6 +100,11 @@ static void print_options(FILE *out, const struct ctl_option *o)
 
 		if (o->letter)
 			snprintf(letter, sizeof(letter), "-%c, ", o->letter);
+		if (o->letter && has_name(but, o->name)) {
+			snprintf(left, sizeof(left), "-%c %s", o->letter, o->value);
+			ctl_print_entry(out, left, o->help);
+			continue;
+		}
 		snprintf(left, sizeof(left), "%s--%s%s%s%s", letter, o->name,
 			 !o->value   ? "" :
 			 o->optional ? "[=" :
@@ -114,7 +128,7 @@ void ctl_print_overview(FILE *out, const struct ctl_option *common)
 		}
 	}
 	fputs("\nOptions, before or after the command:\n", out);
-	print_options(out, common);
+	print_options(out, common, NULL);
 	fputs("\n\"okl4fsctl help COMMAND\" describes a command and its own options.\n"
 	      "Exit status: 0 done, 1 refused, 2 usage, 3 no daemon\n",
 	      out);
@@ -144,10 +158,10 @@ void ctl_print_help(const struct ctl_command *c, const struct ctl_option *common
 		printf("\n%s", c->help);
 	if (c->options) {
 		puts("\nOptions:");
-		print_options(stdout, c->options);
+		print_options(stdout, c->options, NULL);
 	}
 	if (c->more_help)
 		c->more_help();
 	puts("\nOptions of every command:");
-	print_options(stdout, common);
+	print_options(stdout, common, c->options);
 }

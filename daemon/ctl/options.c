@@ -28,6 +28,7 @@ struct parser {
 	char letters[3 * CTL_MAX_OPTIONS + 3];
 };
 
+/* The first one of a name counts; a second one keeps its letter */
 static void allow_options(struct parser *p, const struct ctl_option *o)
 {
 	size_t at = strlen(p->letters);
@@ -110,8 +111,8 @@ int ctl_read_options(const struct ctl_command *command, const struct ctl_option 
 
 	if (command)
 		p.letters[0] = ':', p.letters[1] = 0;
-	allow_options(&p, common);
 	allow_options(&p, command ? command->options : NULL);
+	allow_options(&p, common);
 	opterr = 0;
 	optind = 0; /* another command line than the one before */
 	while ((found = getopt_long(argc, argv, p.letters, p.names, NULL)) != -1) {

@@ -20,6 +20,7 @@
 #include "ctl/result.h"
 #include "util/fd.h"
 
+#define MIB            (1ULL << 20)
 #define MEMORY_MIB     512UL
 #define MEMORY_MIB_MAX (1UL << 24)
 
@@ -31,7 +32,10 @@ const struct ctl_option ctl_target_options[] = {
 	  .value = "WAY",
 	  .text = &way_text,
 	  .help = "the device that carries the channels:\nfs (the default) or generic" },
-	{ .name = "memory", .value = "MIB", .text = &memory_text, .help = "memory of the guest" },
+	{ .name = "memory",
+	  .value = "SIZE",
+	  .text = &memory_text,
+	  .help = "memory of the guest, such as 2G; a bare number\nis in MiB; 512M by default" },
 	{ .name = "libvirt",
 	  .value = "PART",
 	  .optional = true,
@@ -53,20 +57,21 @@ static bool one_of(const char *command, const char *option, const char *word,
 	return false;
 }
 
-static bool read_memory(const char *command, const char *text, unsigned long *out)
+static bool read_memory(const char *command, const char *text, unsigned long *mib)
 {
-	char *end;
+	unsigned long long bytes;
 
-	*out = MEMORY_MIB;
+	*mib = MEMORY_MIB;
 	if (!text)
 		return true;
-	errno = 0;
-	*out = strtoul(text, &end, 10);
-	if (text[strspn(text, "0123456789")] == 0 && end != text && !errno && *out &&
-	    *out <= MEMORY_MIB_MAX)
+	if (ctl_read_size(text, MIB, &bytes) && bytes && bytes % MIB == 0 &&
+	    bytes / MIB <= MEMORY_MIB_MAX) {
+		*mib = (unsigned long)(bytes / MIB);
 		return true;
-	ctl_error("%s: --memory: \"%s\" is not a number of MiB from 1 to %lu", command, text,
-		  MEMORY_MIB_MAX);
+	}
+	ctl_error("%s: --memory: \"%s\" is neither a size such as 512M or 2G nor a number of "
+		  "MiB from 1 to %lu",
+		  command, text, MEMORY_MIB_MAX);
 	return false;
 }
 

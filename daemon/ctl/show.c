@@ -84,18 +84,24 @@ const struct ctl_command ctl_status = {
 
 static void show_version(struct json_object *result)
 {
-	printf("okl4fsctl %s\n%s %s, ABI %llu\n", OKL4FS_VERSION_STRING, ctl_string(result, "name"),
-	       ctl_string(result, "version"), ctl_number(result, "abi_version"));
+	printf("%s %s, ABI %llu\n", ctl_string(result, "name"), ctl_string(result, "version"),
+	       ctl_number(result, "abi_version"));
 }
 
 static enum ctl_exit run_version(const struct ctl *ctl, char **args)
 {
+	if (!ctl->json) {
+		printf("okl4fsctl %s\n", OKL4FS_VERSION_STRING);
+		fflush(stdout); /* before a line on stderr */
+	}
 	return call_and_show(ctl, "version", show_version);
 }
 
 const struct ctl_command ctl_version = {
 	.name = "version",
 	.summary = "versions of okl4fsctl and of the daemon",
+	.help = "Without a daemon it prints that of okl4fsctl and an error, and the exit status is\n"
+		"3; okl4fsctl --version does not ask the daemon.\n",
 	.run = run_version,
 };
 

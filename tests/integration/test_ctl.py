@@ -5,8 +5,9 @@ import os
 import select
 import subprocess
 import threading
+from pathlib import Path
 
-from ctl_rig import TIMEOUT_S, DaemonTest, cpu_ns_of_a_while
+from ctl_rig import TIMEOUT_S, DaemonTest, cpu_ns_of_a_while, free_port
 from vm import paths
 from vm.daemon import guest_config
 
@@ -116,12 +117,13 @@ class Ctl(DaemonTest):
 
     def test_what_is_no_json(self):
         """okl4fsctl itself reports text that is not JSON, with the place."""
-        for text, message in (("nonsense", "the argument is not JSON: byte 2: "),
+        for text, message in (("{nonsense", "the argument is not JSON: byte 2: "),
                               ('{"name": "x"} }', "the argument: byte 15: something follows"),
-                              ("null", "the argument: byte 5: neither a guest nor a channel"),
                               ('{"name": "\udcff"}', "the argument is not JSON: byte ")):
             self.bad(2, message, "channel-add", "vm1", text)
-        self.bad(2, "okl4fsctl: stdin: cannot be read, or is longer than 65536 bytes\n",
+        self.bad(2, "stdin: byte 5: neither a guest nor a channel", "channel-add", "vm1", "-",
+                 stdin=b"null")
+        self.bad(2, "okl4fsctl: stdin: longer than 65536 bytes\n",
                  "guest-add", "-", stdin=b" " * 65537)
         self.bad(2, "okl4fsctl: stdin: a UTF-8 byte order mark stands before the JSON: remove it "
                  '(editors call that "UTF-8 without BOM")\n', "channel-add", "vm1", "-",
@@ -139,6 +141,68 @@ class Ctl(DaemonTest):
         self.good("guest-add", json.dumps(guest))
         self.good("reload")
         self.bad(1, 'there is no guest "vm3"', "guest-remove", "vm3")
+
+    def test_guests_and_channels_without_json(self):
+        """Each option becomes the member of the configuration."""
+        socket = self.scratch / "vm3.sock"
+        self.good("guest-add", "vm3", "--socket", str(socket))
+        self.addCleanup(self.good, "reload")
+        self.assertTrue(socket.is_socket())
+        self.good("guest-add", "vm4", "--socket", str(self.scratch / "vm4.sock"), "--mode=connect")
+        self.assertEqual(self.daemon.rpc("guest.list", {"guest": "vm4"})["guests"][0][
+            "socket_mode"], "connect")
+        group = str(self.scratch / "vm5.sock")
+        self.good("guest-add", "vm5", "--socket", group, "--group", "games")
+        self.assertEqual(Path(group).group(), "games")
+        (self.scratch / "file").write_bytes(b"x")
+        (self.scratch / "channel.json").write_text(
+            '{ "name": "from file", "endpoint": { "type": "echo" } } // as in the file\n',
+            encoding="utf-8")
+        for name, *options in (
+                ("listen", "--endpoint", f"unix-listen:{self.scratch}/listen.sock", "--mode=0620",
+                 "--ring-bytes", "64K", "--exclusive"),
+                ("connect", "--endpoint", f"unix-connect:{self.scratch}/a:b.sock"),
+                ("tcp", f"--endpoint=tcp-listen:127.0.0.1:{free_port()}"),
+                ("dial", f"--endpoint=tcp-connect:localhost:{free_port()}"),
+                ("file", "--endpoint", f"intervm:{self.scratch}/file"),
+                ("echo", "--endpoint", "echo"), ("a b", "--endpoint", "discard"),
+                ("far", "--endpoint", "channel:vm3/back"),
+                (f"@{self.scratch}/channel.json",)):
+            with self.subTest(name):
+                self.assertEqual(self.good("channel-add", "vm3", name, *options), "")
+        channels = {channel["name"]: channel for channel in
+                    self.daemon.rpc("channel.list", {"guest": "vm3"})["channels"]}
+        self.assertEqual([channel["endpoint"]["type"] for channel in channels.values()],
+                         ["unix-listen", "unix-connect", "tcp-listen", "tcp-connect", "intervm",
+                          "echo", "discard", "channel", "echo"])
+        self.assertEqual((channels["listen"]["ring_bytes"], channels["listen"]["exclusive"]),
+                         (65536, True))
+        self.assertEqual((self.scratch / "listen.sock").stat().st_mode & 0o777, 0o620)
+        self.assertEqual(channels["connect"]["endpoint"]["path"], f"{self.scratch}/a:b.sock")
+        self.assertEqual((channels["far"]["endpoint"]["guest"],
+                          channels["far"]["endpoint"]["channel"]), ("vm3", "back"))
+        self.assertIn("from file", channels)
+
+    def test_what_cannot_be_added(self):
+        for message, *args in (
+                ('there is no endpoint "unix" (did you mean unix-listen?)', "--endpoint", "unix:x"),
+                ("expected unix-listen:PATH\n", "--endpoint", "unix-listen"),
+                ("--endpoint echo:x: expected echo\n", "--endpoint=echo:x"),
+                ("expected GUEST/CHANNEL, not \"x\"", "--endpoint", "channel:x"),
+                ("--mode is for the endpoint unix-listen, not for echo", "--endpoint=echo",
+                 "--mode=0660"),
+                ('--ring-bytes must be a size such as 65536, 64K or 1M, not "64X"',
+                 "--endpoint=echo", "--ring-bytes=64X"),
+                ('"new" is not JSON, and a name needs --endpoint; see okl4fsctl help channel-add\n',
+                 "--exclusive")):
+            self.bad(2, message, "channel-add", "vm1", "new", *args)
+        self.bad(2, "options go with a name, not with JSON", "channel-add", "vm1", "{}",
+                 "--endpoint=echo")
+        self.bad(2, '"vm3" is not JSON, and a name needs --socket', "guest-add", "vm3")
+        self.bad(2, "okl4fsctl: /nonexistent/x: No such file or directory\n", "guest-add",
+                 "@/nonexistent/x")
+        self.bad(1, "ring_bytes: must be a power of two", "channel-add", "vm1", "new",
+                 "--endpoint=echo", "--ring-bytes=5000")
 
     # attach
 

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """okl4fsctl events; and what each command does without a daemon, or when the daemon dies."""
+import grp
 import json
 import os
+import pwd
 import re
 import select
+import socket
 import subprocess
 import unittest
 from pathlib import Path
@@ -40,8 +43,51 @@ class Exits(unittest.TestCase):
 
     def test_no_daemon(self):
         for command in COMMANDS:
-            self.ends(3, f"okl4fsctl: no daemon at {NOWHERE}: No such file or directory\n", NOWHERE,
-                      *command)
+            if command != ["version"]:
+                self.ends(3, f"okl4fsctl: no daemon at {NOWHERE}: No such file or directory\n",
+                          NOWHERE, *command)
+        done = run("okl4fsctl", "-s", NOWHERE, "version")
+        self.assertEqual(done.returncode, 3)
+        self.assertRegex(done.stdout, r"^okl4fsctl \d+\.\d+\.\d+\n$")
+        self.assertIn(f"okl4fsctl: no daemon at {NOWHERE}", done.stderr)
+
+    def test_no_daemon_and_the_way_out(self):
+        """It names what to look at: the unit of the socket, or how a user gets the right."""
+        for path, way_out in (
+                ("/run/okl4fs/nobody-has-this/control.sock",
+                 "see: systemctl status okl4fsd@nobody-has-this; "
+                 "journalctl -u okl4fsd@nobody-has-this\n"),
+                (NOWHERE, "is that the control socket of a daemon that runs?")):
+            self.ends(3, way_out, path, "status")
+        if not Path("/run/okl4fs/control.sock").exists():
+            self.ends(3, "see: systemctl status okl4fsd; journalctl -u okl4fsd\n",
+                      "/run/okl4fs/control.sock", "status")
+
+    @unittest.skipIf(os.getuid(), "only root can be another user")
+    def test_no_right_to_connect(self):
+        scratch = scratch_dir()
+        path, user = scratch / "control.sock", pwd.getpwnam("nobody")
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(path))
+            listener.listen()
+            scratch.chmod(0o755)
+            games = grp.getgrnam("games").gr_gid
+            for gid, mode, folder_mode, sentence in (
+                    (games, 0o660, 0o755, "members of the group games can connect: sudo adduser "
+                     "nobody games, then log in again\n"),
+                    (games, 0o600, 0o755, "say which users can connect: ls -l "),
+                    (0, 0o660, 0o755, "say which users can connect: ls -l "),
+                    (user.pw_gid, 0o660, 0o755, "user nobody is in the group nogroup, but this "
+                     "session began before: log in again, or run: newgrp nogroup\n"),
+                    (games, 0o666, 0o700, "say which users can connect: ls -l ")):
+                os.chown(path, 0, gid)
+                path.chmod(mode)
+                scratch.chmod(folder_mode)
+                with self.subTest(sentence):
+                    self.ends(3, f"may not connect to the daemon at {path}: Permission denied\n",
+                              path, "status", user="nobody", group=games + 1, extra_groups=[])
+                    self.ends(3, sentence, path, "status", user="nobody", group=games + 1,
+                              extra_groups=[])
         if not Path("/run/okl4fs/control.sock").exists():
             done = run("okl4fsctl", "status", env={**os.environ, "XDG_RUNTIME_DIR": "/nonexistent"})
             self.assertEqual((done.returncode, done.stdout), (3, ""))
@@ -52,6 +98,8 @@ class Exits(unittest.TestCase):
         path = scratch_dir() / "control.sock"
         for answer in (b"", b'{"jsonrpc":"2.0","id":1,"result":{"guests":[{"name":'):
             for command in COMMANDS:
+                if command == ["version"]:
+                    continue  # it prints its own version all the same
                 with one_answer(path, lambda _, answer=answer: answer):
                     self.ends(3, "the daemon does not answer: it closed the connection", path,
                               *command)

@@ -58,6 +58,8 @@ class QemuArgs(DaemonTest):
         self.assertEqual(words[:4], ["-m", "1024M", "-object",
                                      "memory-backend-memfd,id=okl4fs-mem,size=1024M,share=on"])
         self.assertEqual(words[7], f"socket,id=okl4fs,path={self.scratch}/vm2.sock,server=on")
+        for memory in ("1G", "1024M", "1GiB", "1g", "1048576K"):
+            self.assertEqual(self.words("vm2", "--memory", memory), words)
 
     def test_qemu_listens_in_the_folder_of_a_group(self):
         """The folder's setgid bit says so; then the umask matters. Otherwise nothing is said."""
@@ -176,12 +178,13 @@ class QemuArgs(DaemonTest):
                 ("libvirt supports only the way fs", "vm1", "--libvirt", "--way=generic"),
                 ("--libvirt or --cloud-hypervisor, not both", "vm1", "--libvirt",
                  "--cloud-hypervisor"),
-                *((f'--memory: "{memory}" is not a number of MiB', "vm1", f"--memory={memory}")
-                  for memory in ("0", "", "-1", "+5", "1G", "99999999999999999999", "16777217"))):
+                *((f'--memory: "{memory}" is neither a size such as 512M or 2G nor a number', "vm1", f"--memory={memory}")
+                  for memory in ("0", "", "-1", "+5", "1.5G", "1X", "1GB", "512K", "1023T", "99999999999999999999", "16777217"))):
             self.bad(2, sentence, *args)
 
     def test_no_daemon(self):
-        self.bad(3, "no daemon at", "vm1", "--libvirt", "-s", self.scratch / "none.sock")
+        super().bad(3, "no daemon at", "qemu-args", "vm1", "--libvirt", "-s",
+                    self.scratch / "none.sock")
 
     def test_another_daemon(self):
         """An answer that makes no sense is reported, whatever is in it."""
