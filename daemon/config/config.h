@@ -41,7 +41,8 @@ const char *endpoint_type_name(enum endpoint_type type);
  * @file: (intervm) path of the file to send
  * @rounds: (intervm) how many times it is sent; 2 by default as in the OKL4 example, 0: forever
  * @path: (unix-*) socket path
- * @mode: (unix-listen) permission bits, 0600 by default
+ * @mode: (unix-listen) permission bits, 0660 by default
+ * @group: (unix-listen) group of the socket; NULL: the daemon's own
  * @address: (tcp-*) where to listen or connect to; address_parse() takes it
  * @tls: (tcp-*) mutual TLS; without it @address is a loopback address
  * @tls_cert: (tcp-*) PEM file of our certificate and of the intermediate ones
@@ -58,6 +59,7 @@ struct endpoint_config {
 	uint32_t rounds;
 	char *path;
 	unsigned int mode;
+	char *group;
 	char *address;
 	bool tls;
 	char *tls_cert, *tls_key, *tls_ca, *tls_name;

@@ -26,7 +26,7 @@ static const size_t endpoint_strings[] = {
 	offsetof(struct endpoint_config, address),  offsetof(struct endpoint_config, tls_cert),
 	offsetof(struct endpoint_config, tls_key),  offsetof(struct endpoint_config, tls_ca),
 	offsetof(struct endpoint_config, tls_name), offsetof(struct endpoint_config, guest),
-	offsetof(struct endpoint_config, channel),
+	offsetof(struct endpoint_config, channel),  offsetof(struct endpoint_config, group),
 };
 #define N_ENDPOINT_STRINGS (sizeof(endpoint_strings) / sizeof(endpoint_strings[0]))
 

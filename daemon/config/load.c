@@ -153,7 +153,7 @@ int config_default(struct config **out)
 	channel->guest_mode = channel->guest_uid = channel->guest_gid = OKL4FS_NOT_GIVEN;
 	channel->endpoint.type = ENDPOINT_UNIX_LISTEN;
 	channel->endpoint.path = runtime_path("default.intervm_test.sock");
-	channel->endpoint.mode = 0600;
+	channel->endpoint.mode = 0660;
 	if (!channel->name || !channel->endpoint.path)
 		goto no_memory;
 	*out = cfg;

@@ -86,9 +86,10 @@ static void read_endpoint(struct conf_reader *r, struct conf_node *node,
 		conf_read_u32(r, conf_member(node, "rounds"), &out->rounds);
 		break;
 	case ENDPOINT_UNIX_LISTEN:
-		out->mode = 0600;
+		out->mode = 0660;
 		conf_read_socket_path(r, conf_required(r, node, "path"), &out->path);
 		conf_read_mode(r, conf_member(node, "mode"), &out->mode);
+		conf_read_group(r, conf_member(node, "group"), &out->group);
 		break;
 	case ENDPOINT_UNIX_CONNECT:
 		conf_read_socket_path(r, conf_required(r, node, "path"), &out->path);

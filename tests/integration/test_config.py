@@ -24,7 +24,7 @@ GOOD = {"control": {"path": "/c", "mode": "0600", "group": "adm", "idle_seconds"
                                   "guest_mode": "0640", "guest_uid": 1000, "guest_gid": 0,
                                   "endpoint": {"type": "intervm", "file": "/f", "rounds": 3}},
                                  {"name": "b", "endpoint": {"type": "unix-listen", "path": "/p",
-                                                            "mode": "0600"}},
+                                                            "mode": "0600", "group": "adm"}},
                                  {"name": "c", "endpoint": {"type": "echo"}},
                                  {"name": "d", "endpoint": {"type": "discard"}},
                                  {"name": "e", "endpoint": {"type": "unix-connect", "path": "/q"}},

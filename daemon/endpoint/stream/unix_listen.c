@@ -20,7 +20,7 @@
 
 struct unix_listen {
 	struct endpoint ep;
-	const struct endpoint_config *cfg; /* path and mode; borrowed */
+	const struct endpoint_config *cfg; /* path, mode and group; borrowed */
 	struct socket_file file;
 	struct listener listener;
 	struct stream client; /* the one that is there */
@@ -96,7 +96,7 @@ static bool unix_listen_is_busy(const struct endpoint *ep)
 static int listen_at_path(struct unix_listen *ul)
 {
 	struct channel *ch = ul->ep.ch;
-	int r = socket_file_listen(&ul->file, ul->cfg->path, ul->cfg->mode, NULL, false);
+	int r = socket_file_listen(&ul->file, ul->cfg->path, ul->cfg->mode, ul->cfg->group, false);
 
 	if (r >= 0) {
 		listener_stop(&ul->listener);

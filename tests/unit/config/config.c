@@ -37,7 +37,7 @@ Test(config, defaults)
 	cr_assert_eq(c->guest_mode, OKL4FS_NOT_GIVEN);
 	cr_assert_eq(c->guest_uid, OKL4FS_NOT_GIVEN);
 	cr_assert_eq(c->guest_gid, OKL4FS_NOT_GIVEN);
-	cr_assert_eq(c->endpoint.mode, 0600);
+	cr_assert_eq(c->endpoint.mode, 0660);
 	config_free(cfg);
 }
 
@@ -241,7 +241,8 @@ Test(config, equal_is_everything)
 		ENDPOINT("{`type`:`intervm`,`file`:`/f`,`rounds`:3}"),
 		ENDPOINT("{`type`:`unix-listen`,`path`:`/p`}"),
 		ENDPOINT("{`type`:`unix-listen`,`path`:`/q`}"),
-		ENDPOINT("{`type`:`unix-listen`,`path`:`/p`,`mode`:`0660`}"),
+		ENDPOINT("{`type`:`unix-listen`,`path`:`/p`,`mode`:`0600`}"),
+		ENDPOINT("{`type`:`unix-listen`,`path`:`/p`,`group`:`adm`}"),
 	};
 	const size_t n = sizeof(others) / sizeof(others[0]);
 
