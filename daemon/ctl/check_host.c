@@ -78,11 +78,12 @@ static void add_service(struct findings *f, const char *unit, const char *why)
 		check_add(&f->checks, CHECK_DAEMON, CHECK_FAILED,
 			  check_text("install the package okl4fs"),
 			  "%s.service is not installed (%s)", unit, why);
-	else if (!strcmp(active, "failed"))
+	else if (!strcmp(active, "failed") || /* or it fails again and again */
+		 (!strcmp(active, "activating") && strcmp(result, "success") != 0))
 		check_add(&f->checks, CHECK_DAEMON, CHECK_FAILED,
-			  check_text("journalctl -u %s -n 20   (says why)\n"
+			  check_text("%sjournalctl -u %s -n 20   (says why)\n"
 				     "%ssystemctl restart %s.socket %s.service",
-				     unit, f->sudo, unit, unit),
+				     f->sudo, unit, f->sudo, unit, unit),
 			  "%s.service has failed (%s)", unit, result);
 	else if (!strcmp(active, "active"))
 		check_add(&f->checks, CHECK_DAEMON, CHECK_FAILED,
