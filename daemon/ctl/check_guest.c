@@ -183,6 +183,14 @@ static void check_driver(struct findings *f, struct json_object *guest)
 			  check_text("in the guest, as root: dmesg | grep okl4fs"),
 			  "has not said hello properly: %llu of its requests were refused",
 			  refused);
+	else if (ctl_number(guest, "queues") && !ctl_number(guest, "fuse_requests_declined"))
+		check_add(
+			&f->checks, CHECK_DRIVER, CHECK_FAILED,
+			check_text("start QEMU with share=on, as %s setup %s prints it; without it "
+				   "okl4fsd sees other memory\n"
+				   "or, in the guest: okl4fs-guest-doctor",
+				   f->ctl, ctl_string(guest, "name")),
+			"the guest uses the device, but okl4fsd sees no request of it");
 	else
 		check_add(&f->checks, CHECK_DRIVER, CHECK_FAILED,
 			  check_text("in the guest: okl4fs-guest-doctor   (of the package "

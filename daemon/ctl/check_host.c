@@ -2,11 +2,12 @@
 /*
  * check_host.c - whether the daemon answers, and whether the caller may ask it
  */
-#include <errno.h>
-#include <stdio.h>
+#include <fcntl.h>
+#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <json-c/json.h>
@@ -15,7 +16,6 @@
 #include "ctl/access.h"
 #include "ctl/checks.h"
 #include "ctl/connection.h"
-#include "ctl/quote.h"
 #include "ctl/result.h"
 #include "util/account.h"
 #include "util/fd.h"
@@ -48,44 +48,66 @@ static char *find_unit(const char *path)
 	return check_text("okl4fsd@%.*s", (int)(slash - name), name);
 }
 
-/* A property of a unit; "" when systemd cannot be asked */
-static char *show_property(const char *unit, const char *property)
+/* Runs a program with its output in @said; without it the text stays empty */
+static void run_for_text(const char *const argv[], char *said, size_t bytes)
 {
-	_cleanup_free_ char *quoted = quote_shell(unit);
-	_cleanup_free_ char *command =
-		check_text("systemctl show --value -p %s -- %s.service 2>/dev/null", property,
-			   quoted ? quoted : "okl4fsd");
-	FILE *pipe = popen(command, "re");
-	char line[128] = "";
+	posix_spawn_file_actions_t actions;
+	_cleanup_fd_ int from = -1;
+	size_t at = 0;
+	ssize_t n = 1;
+	pid_t pid;
+	int fds[2], r;
 
-	if (!pipe)
-		return check_text("%s", "");
-	if (!fgets(line, sizeof(line), pipe))
-		*line = 0;
-	pclose(pipe);
-	line[strcspn(line, "\n")] = 0;
-	return check_text("%s", line);
+	*said = 0;
+	if (pipe2(fds, O_CLOEXEC))
+		return;
+	from = fds[0];
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, fds[1], STDOUT_FILENO);
+	posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+	r = posix_spawnp(&pid, argv[0], &actions, NULL, (char *const *)argv, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	close(fds[1]);
+	if (r)
+		return;
+	while (at < bytes - 1 && n > 0) {
+		n = read(from, said + at, bytes - 1 - at);
+		at += n > 0 ? (size_t)n : 0;
+	}
+	said[at] = 0;
+	waitpid(pid, NULL, 0);
 }
 
-/* The service exists, and @why is what a client saw */
-static void add_service(struct findings *f, const char *unit, const char *why)
+/* The value of "KEY=value" among lines; "" if there is none */
+static char *value_of(const char *lines, const char *key)
 {
-	_cleanup_free_ char *loaded = show_property(unit, "LoadState");
-	_cleanup_free_ char *active = show_property(unit, "ActiveState");
-	_cleanup_free_ char *result = show_property(unit, "Result");
+	const char *at = strstr(lines, key);
 
-	if (!strcmp(loaded, "not-found"))
+	at = at ? at + strlen(key) : "";
+	return check_text("%.*s", (int)strcspn(at, "\n"), at);
+}
+
+/* What systemd says of a service */
+struct service {
+	const char *loaded, *active, *result;
+};
+
+/* @why is what a client saw */
+static void add_state(struct findings *f, const char *unit, const char *why,
+		      const struct service *s)
+{
+	if (!strcmp(s->loaded, "not-found"))
 		check_add(&f->checks, CHECK_DAEMON, CHECK_FAILED,
 			  check_text("install the package okl4fs"),
 			  "%s.service is not installed (%s)", unit, why);
-	else if (!strcmp(active, "failed") || /* or it fails again and again */
-		 (!strcmp(active, "activating") && strcmp(result, "success") != 0))
+	else if (!strcmp(s->active, "failed") || /* or it fails again and again */
+		 (!strcmp(s->active, "activating") && strcmp(s->result, "success") != 0))
 		check_add(&f->checks, CHECK_DAEMON, CHECK_FAILED,
 			  check_text("%sjournalctl -u %s -n 20   (says why)\n"
 				     "%ssystemctl restart %s.socket %s.service",
 				     f->sudo, unit, f->sudo, unit, unit),
-			  "%s.service has failed (%s)", unit, result);
-	else if (!strcmp(active, "active"))
+			  "%s.service has failed (%s)", unit, s->result);
+	else if (!strcmp(s->active, "active"))
 		check_add(&f->checks, CHECK_DAEMON, CHECK_FAILED,
 			  check_text("%ssystemctl restart %s.socket %s.service", f->sudo, unit,
 				     unit),
@@ -94,6 +116,23 @@ static void add_service(struct findings *f, const char *unit, const char *why)
 		check_add(&f->checks, CHECK_DAEMON, CHECK_FAILED,
 			  check_text("%ssystemctl start %s.socket %s.service", f->sudo, unit, unit),
 			  "%s.service does not run (%s)", unit, why);
+}
+
+static void add_service(struct findings *f, const char *unit, const char *why)
+{
+	_cleanup_free_ char *service = check_text("%s.service", unit);
+	const char *const argv[] = {
+		"systemctl", "show", "--property=LoadState,ActiveState,Result", "--", service, NULL
+	};
+	_cleanup_free_ char *loaded = NULL, *active = NULL, *result = NULL;
+	char said[512];
+
+	run_for_text(argv, said, sizeof(said));
+	loaded = value_of(said, "LoadState=");
+	active = value_of(said, "ActiveState=");
+	result = value_of(said, "Result=");
+
+	add_state(f, unit, why, &(const struct service){ loaded, active, result });
 }
 
 static void add_no_daemon(struct findings *f, const char *path, const char *why)

@@ -122,7 +122,7 @@ static void add_guest_lines(struct plan *p, struct json_object *lines)
 static void add_guest_step(struct plan *p)
 {
 	const struct check *socket = check_find(&p->f->checks, CHECK_SOCKET);
-	bool there = is_ok(p, CHECK_GUEST), usable = socket && socket->state != CHECK_FAILED;
+	bool there = is_ok(p, CHECK_GUEST), usable = !socket || socket->state != CHECK_FAILED;
 	struct json_object *lines = add_step(
 		p,
 		check_text("On the host: \"%s\" is in the configuration, and %s may use its socket",

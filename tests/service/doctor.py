@@ -9,7 +9,7 @@ import json
 from container import quoted
 
 from rig import CONFIG, GuestEnd, guest
-from vhost_user import Frontend
+from vhost_user import Frontend, Ring
 
 SOCKETS = "/run/okl4fs"
 
@@ -118,6 +118,10 @@ class Doctor:
             found = self.doctor("vm1")[1]
             self.assertEqual(found["memory"]["state"], "ok")
             self.assert_failed(found["driver"], "has not said hello", "in the guest: okl4fs-guest-doctor")
+            frontend.rings = [Ring(frontend.memory) for _ in range(2)]
+            frontend.start_rings()  # as a guest whose requests lie in memory that is not shared
+            self.assert_failed(self.doctor("vm1")[1]["driver"], "sees no request of it",
+                               "start QEMU with share=on", "okl4fs-guest-doctor")
 
         end = GuestEnd(path)
         self.addCleanup(end.close)
