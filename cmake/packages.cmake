@@ -6,6 +6,7 @@
 #   okl4fs    okl4fs: the daemon, okl4fsctl, their units and manual; for the host
 #   dbgsym    okl4fs-dbgsym: the debug symbols of these programs
 #   dev       libokl4fs-dev: libfs.a and its headers
+#   python    python3-okl4fs: the module okl4fs for Python; for the host
 #   dkms      okl4fs-dkms: the guest driver's source, built by dkms on the guest
 
 set(OKL4FS_MAINTAINER "The okl4fs authors <okl4fs@packages.invalid>" CACHE STRING
@@ -69,6 +70,7 @@ okl4fs_compress(${PROJECT_SOURCE_DIR}/CHANGELOG.md changelog)
 set(CPACK_COMPONENTS_ALL "")
 if(OKL4FS_DAEMON)
   include(${debian}/okl4fs/package.cmake)
+  include(${debian}/python3-okl4fs/package.cmake)
 endif()
 include(${debian}/libokl4fs-dev/package.cmake)
 include(${debian}/okl4fs-dkms/package.cmake)

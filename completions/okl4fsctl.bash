@@ -23,7 +23,7 @@ _okl4fsctl() {
 	local command=${COMP_WORDS[0]} word=${COMP_WORDS[COMP_CWORD]}
 	local before=${COMP_WORDS[COMP_CWORD - 1]} bare socket='' name='' n=0 i
 	local -a commands=(status guests channels channel top events metrics setup doctor qemu-args attach
-		guest-add guest-remove channel-add channel-remove channel-reset reload
+		guest-add guest-remove channel-add channel-remove channel-reset reload config
 		log-level version help)
 	local -a common=(-s --socket --json -h --help)
 	# What has been typed may be quoted already
@@ -97,14 +97,15 @@ _okl4fsctl() {
 	if [[ $word == -* ]]; then
 		case $name in
 		'') _okl4fsctl_words "${common[@]}" -V --version ;;
-		guests | channels) _okl4fsctl_words "${common[@]}" --names ;;
-		top) _okl4fsctl_words "${common[@]}" -d --delay -n --count -k --sort ;;
+		guests | channels) _okl4fsctl_words "${common[@]}" --names --wide ;;
+		top) _okl4fsctl_words "${common[@]}" -d --delay -n --count -k --sort -r --reverse ;;
 		events) _okl4fsctl_words "${common[@]}" -g --guest -n --count ;;
 		qemu-args | setup) _okl4fsctl_words "${common[@]}" --way --memory --libvirt \
 			--libvirt=filesystem --cloud-hypervisor ;;
-		guest-add) _okl4fsctl_words "${common[@]}" --mode --group ;;
+		guest-add) _okl4fsctl_words "${common[@]}" --mode --group --save ;;
+		guest-remove | channel-remove) _okl4fsctl_words "${common[@]}" --save ;;
 		channel-add) _okl4fsctl_words "${common[@]}" --endpoint --ring-bytes --exclusive \
-			--mode --group ;;
+			--mode --group --save ;;
 		help) ;;
 		*) _okl4fsctl_words "${common[@]}" ;;
 		esac
@@ -126,6 +127,7 @@ _okl4fsctl() {
 			channel.reset channel.lost endpoint endpoint.connected endpoint.disconnected \
 			config config.reloaded config.refused log log.changed
 		;;
+	config,0) _okl4fsctl_words show save ;;
 	log-level,0) _okl4fsctl_words err warning notice info debug ;;
 	esac
 }

@@ -20,6 +20,7 @@
 #include "metrics/http.h"
 #include "control/socket.h"
 #include "server/server.h"
+#include "server/try.h"
 #include "service/service.h"
 #include "vhost/sigbus.h"
 #include "util/fd.h"
@@ -28,16 +29,22 @@
 #include "util/store.h"
 #include "util/stranger_mark.h"
 
-#define EXIT_USAGE 2
+/* As in sysexits(3), whose names systemctl shows. The units do not restart the daemon after these. */
+#define EXIT_USAGE   2
+#define EXIT_CONTROL 73 /* EX_CANTCREAT: there is no control socket */
+#define EXIT_CONFIG  78 /* EX_CONFIG: the configuration has errors */
 
 /**
  * struct options - the command line
  * @config: configuration file, or NULL
  * @check: only check it
+ * @only_file: and nothing but the file
+ * @user: as this user, or NULL
  */
 struct options {
 	const char *config;
-	bool check;
+	bool check, only_file;
+	const char *user;
 };
 
 /**
@@ -65,25 +72,31 @@ struct daemon {
 };
 
 static const char usage[] =
-	"Usage: okl4fsd [--config FILE] [--check] [--log-level LEVEL]\n"
+	"Usage: okl4fsd [--config FILE] [--check[=file]] [--user NAME] [--log-level LEVEL]\n"
 	"The host end of okl4fs: serves QEMU guests over vhost-user.\n"
 	"\n"
 	"  -c, --config FILE      what to serve; without it one guest `default` with one channel\n"
 	"                         `intervm_test`, under $XDG_RUNTIME_DIR/okl4fs or /run/okl4fs\n"
-	"      --check            check the configuration, report its errors, and exit\n"
+	"      --check[=file]     check the configuration, and what a start with it would find: folders,\n"
+	"                         files, groups, ports; report errors, and exit. file: only the file\n"
+	"      --user NAME        with --check, for root: as this user; by default okl4fs, for the service's\n"
+	"                         configuration in its sandbox\n"
 	"  -l, --log-level LEVEL  err, warning, notice, info (default) or debug\n"
 	"  -V, --version          print the version and exit\n"
 	"  -h, --help             print this and exit\n"
 	"\n"
 	"SIGHUP reloads the configuration, SIGTERM and SIGINT end the daemon.\n"
-	"Exit status: 0 ended cleanly, 1 an error, which was reported, 2 usage.\n";
+	"A guest or a channel that cannot be served stops nothing: okl4fsctl status says why.\n"
+	"Exit status: 0 ended cleanly, 1 an error, which was reported, 2 usage, 73 there is no control\n"
+	"socket, 78 the configuration has errors.\n";
 
 /* Return: -1 to go on, else the exit status */
 static int parse_command_line(int argc, char **argv, struct options *opt)
 {
 	static const struct option options[] = {
 		{ "config", required_argument, NULL, 'c' },
-		{ "check", no_argument, NULL, 'k' },
+		{ "check", optional_argument, NULL, 'k' },
+		{ "user", required_argument, NULL, 'u' },
 		{ "log-level", required_argument, NULL, 'l' },
 		{ "version", no_argument, NULL, 'V' },
 		{ "help", no_argument, NULL, 'h' },
@@ -99,6 +112,14 @@ static int parse_command_line(int argc, char **argv, struct options *opt)
 			break;
 		case 'k':
 			opt->check = true;
+			opt->only_file = optarg;
+			if (!optarg || !strcmp(optarg, "file"))
+				break;
+			fprintf(stderr, "okl4fsd: --check=%s: it is --check or --check=file\n",
+				optarg);
+			return EXIT_USAGE;
+		case 'u':
+			opt->user = optarg;
 			break;
 		case 'l':
 			if (log_level_parse(optarg, &level)) {
@@ -180,12 +201,12 @@ static void on_reload(evutil_socket_t sig, short what, void *arg)
 		return;
 	r = server_reload(d->server, errors);
 	fclose(errors);
+	if (!r) { /* what cannot be served was logged when it was tried */
+		free(text);
+		return;
+	}
 	log_errors(text);
-	if (r)
-		log_event(LOG_LEVEL_ERR, LOG_EVENT_RELOAD_REFUSED, "reload: nothing was changed");
-	else
-		log_event(LOG_LEVEL_NOTICE, LOG_EVENT_RELOADED, "reloaded, %zu guest%s",
-			  server_n_guests(d->server), server_n_guests(d->server) == 1 ? "" : "s");
+	log_event(LOG_LEVEL_ERR, LOG_EVENT_RELOAD_REFUSED, "reload: nothing was changed");
 }
 
 static int watch_signals(struct daemon *d)
@@ -218,38 +239,48 @@ static int take_control_socket(void)
 	return fd;
 }
 
-/* The old server ends only once the new one serves */
-static int serve_metrics(struct daemon *d)
+/* The old server ends only once the new one serves. What cannot be served is one of the server's problems */
+static void serve_metrics(struct daemon *d)
 {
 	const char *listen = server_config(d->server)->metrics_listen;
 	struct metrics_http *metrics;
 	char *copy = listen ? strdup(listen) : NULL;
-	int r = listen && !copy ? -ENOMEM : metrics_http_new(&metrics, d->loop, d->server);
+	char why[SERVER_PROBLEM_BYTES / 2], problem[SERVER_PROBLEM_BYTES];
+	int r;
 
+	log_keep(why, sizeof(why));
+	r = listen && !copy ? -ENOMEM : metrics_http_new(&metrics, d->loop, d->server);
+	log_keep(NULL, 0);
 	if (r) {
+		snprintf(problem, sizeof(problem), "%s%s%s", *why ? why : "metrics: out of memory",
+			 d->metrics ? "; they are served as before at " : "",
+			 d->metrics ? d->metrics_listen : "");
+		server_set_metrics_problem(d->server, problem);
 		free(copy);
-		return r;
+		return;
 	}
+	server_set_metrics_problem(d->server, NULL);
 	metrics_http_free(d->metrics);
 	free(d->metrics_listen);
 	d->metrics = metrics;
 	d->metrics_listen = copy;
-	return 0;
 }
 
 static void on_reloaded(void *arg)
 {
 	struct daemon *d = arg;
 	const char *listen = server_config(d->server)->metrics_listen;
+	char why[SERVER_PROBLEM_BYTES];
 
 	if (listen && d->metrics_listen ? !strcmp(listen, d->metrics_listen) :
 					  listen == d->metrics_listen) {
+		log_keep(why, sizeof(why));
 		metrics_http_reloaded(d->metrics);
+		log_keep(NULL, 0);
+		server_set_metrics_problem(d->server, *why ? why : NULL);
 		return;
 	}
-	if (serve_metrics(d))
-		log_err("reload: metrics are served as before: %s",
-			d->metrics_listen ? d->metrics_listen : "nowhere");
+	serve_metrics(d);
 }
 
 /* server_watch's reloading: the service manager is told */
@@ -261,28 +292,43 @@ static void on_reloading(void *arg, bool begins)
 		notify("READY=1");
 }
 
-static int open_metrics(struct daemon *d)
+static void open_metrics(struct daemon *d)
 {
 	d->watch = (struct server_watch){ .reloading = on_reloading,
 					  .reloaded = on_reloaded,
 					  .arg = d };
 	server_watch(d->server, &d->watch);
-	return serve_metrics(d);
+	serve_metrics(d);
 }
 
-/* @cfg is consumed */
+static void tell_ready(struct daemon *d)
+{
+	size_t n = server_n_guests(d->server), n_problems = server_problems(d->server, NULL, NULL);
+
+	log_event(LOG_LEVEL_NOTICE, LOG_EVENT_READY,
+		  "okl4fsd %s: ready, %zu guest%s, control socket %s", server_version(), n,
+		  n == 1 ? "" : "s", server_config(d->server)->control_path);
+	if (n_problems)
+		log_warning("%zu problem%s with the configuration; okl4fsctl status lists %s",
+			    n_problems, n_problems == 1 ? "" : "s",
+			    n_problems == 1 ? "it" : "them");
+}
+
+/* @cfg is consumed; Return: the exit status */
 static int run_daemon(struct config *cfg, const char *path, int control_fd)
 {
 	struct daemon d = { 0 };
-	size_t n = cfg->n_guests;
-	int r = control_socket_open(&d.control, cfg, control_fd);
+	int r;
 
-	if (!r)
-		r = loop_new(&d.loop, "main");
+	if (control_socket_open(&d.control, cfg, control_fd)) {
+		config_free(cfg);
+		return EXIT_CONTROL;
+	}
+	r = loop_new(&d.loop, "main");
 	if (r) {
 		control_socket_close(&d.control);
 		config_free(cfg);
-		return r;
+		return EXIT_FAILURE;
 	}
 	r = watch_signals(&d);
 	if (!r)
@@ -295,12 +341,9 @@ static int run_daemon(struct config *cfg, const char *path, int control_fd)
 		store_sweep();
 	if (!r)
 		r = control_new(&d.control_server, d.loop, d.server, &d.control);
-	if (!r)
-		r = open_metrics(&d);
 	if (!r) {
-		log_event(LOG_LEVEL_NOTICE, LOG_EVENT_READY,
-			  "okl4fsd %s: ready, %zu guest%s, control socket %s", server_version(), n,
-			  n == 1 ? "" : "s", server_config(d.server)->control_path);
+		open_metrics(&d);
+		tell_ready(&d);
 		r = service_new(&d.service, d.loop, d.server);
 	}
 	if (!r)
@@ -317,21 +360,20 @@ static int run_daemon(struct config *cfg, const char *path, int control_fd)
 	}
 	loop_free(d.loop);
 	control_socket_close(&d.control);
-	return r;
+	return r ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-/* With --check, errors go to stderr as they are, else into the log */
 static struct config *load_config(const struct options *opt)
 {
 	struct config *cfg = NULL;
 	char *text = NULL;
 	size_t bytes = 0;
-	FILE *errors = opt->check ? stderr : open_memstream(&text, &bytes);
+	FILE *errors = open_memstream(&text, &bytes);
 	int r = -ENOMEM;
 
 	if (errors)
 		r = opt->config ? config_load(&cfg, opt->config, errors) : config_default(&cfg);
-	if (errors && !opt->check)
+	if (errors)
 		fclose(errors);
 	log_errors(text);
 	if (r && !opt->config)
@@ -346,30 +388,23 @@ static int serve_guests(const struct options *opt)
 	struct config *cfg;
 
 	if (control_fd < 0 && control_fd != -ENOENT)
-		return EXIT_FAILURE;
+		return EXIT_CONTROL;
 	cfg = load_config(opt);
 	if (!cfg)
-		return EXIT_FAILURE;
+		return EXIT_CONFIG;
 	raise_limits();
 	if (sigbus_init()) {
 		config_free(cfg);
 		return EXIT_FAILURE;
 	}
 	make_runtime_dir();
-	return run_daemon(cfg, opt->config, control_fd) ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_daemon(cfg, opt->config, control_fd);
 }
 
 /* Return: the exit status */
 static int check_config(const struct options *opt)
 {
-	struct config *cfg = load_config(opt);
-
-	if (!cfg)
-		return EXIT_FAILURE;
-	printf("%s: %zu guest%s, no errors\n", opt->config ? opt->config : "default", cfg->n_guests,
-	       cfg->n_guests == 1 ? "" : "s");
-	config_free(cfg);
-	return EXIT_SUCCESS;
+	return server_try(opt->config, opt->user, opt->only_file) ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 int main(int argc, char **argv)

@@ -69,7 +69,12 @@ void channel_bind(struct channel *ch, const struct channel_endpoint_ops *ops, vo
 	ch->endpoint = endpoint;
 }
 
-/* The one place where the state changes. New memory is in place before an attach. */
+void channel_set_unavailable(struct channel *ch)
+{
+	ch->state = CHANNEL_UNAVAILABLE;
+}
+
+/* The place where the state of a channel with an endpoint changes. New memory is in place before an attach. */
 static void channel_move(struct channel *ch, enum channel_event event)
 {
 	enum channel_state before = ch->state;

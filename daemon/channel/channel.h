@@ -20,6 +20,9 @@ void channel_deinit(struct channel *ch);
 /** channel_bind() - set the endpoint's callbacks; up() comes at the next attach */
 void channel_bind(struct channel *ch, const struct channel_endpoint_ops *ops, void *endpoint);
 
+/** channel_set_unavailable() - there is no endpoint, and will be none; after channel_init() */
+void channel_set_unavailable(struct channel *ch);
+
 /**
  * channel_attach() - memory that was translated and checked by the guest object
  * @ch: channel

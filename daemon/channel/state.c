@@ -7,6 +7,7 @@
  *	attached   | gone, att.fresh down, att. up  gone, detach. down, susp.   gone, detach. gone, tell, failed
  *	suspended  | gone, att.fresh attached up    gone, detach. suspended     gone, detach. gone, tell, failed
  *	failed     | attached fresh  failed         failed        failed        detached      failed
+ *	unavailable: nothing happens to it; the guest does not see it
  *
  * A fresh instance begins a new stream, so the endpoint's former one ends first (gone). Memory that
  * was detached by the guest ended the stream too, and begins a new one even if it comes back. A
@@ -60,6 +61,14 @@ static const struct edge edges[N_CHANNEL_STATES][N_CHANNEL_EVENTS] = {
 		[CHANNEL_EV_GUEST_GONE] = { CHANNEL_DETACHED, 0 },
 		[CHANNEL_EV_FAIL] = { CHANNEL_FAILED, 0 },
 	},
+	[CHANNEL_UNAVAILABLE] = {
+		[CHANNEL_EV_ATTACH_FRESH] = { CHANNEL_UNAVAILABLE, 0 },
+		[CHANNEL_EV_ATTACH_SAME] = { CHANNEL_UNAVAILABLE, 0 },
+		[CHANNEL_EV_DETACH] = { CHANNEL_UNAVAILABLE, 0 },
+		[CHANNEL_EV_SUSPEND] = { CHANNEL_UNAVAILABLE, 0 },
+		[CHANNEL_EV_GUEST_GONE] = { CHANNEL_UNAVAILABLE, 0 },
+		[CHANNEL_EV_FAIL] = { CHANNEL_UNAVAILABLE, 0 },
+	},
 };
 
 enum channel_state channel_next(enum channel_state state, enum channel_event event,
@@ -72,10 +81,9 @@ enum channel_state channel_next(enum channel_state state, enum channel_event eve
 }
 
 static const char *const state_names[] = {
-	[CHANNEL_DETACHED] = "detached",
-	[CHANNEL_ATTACHED] = "attached",
-	[CHANNEL_SUSPENDED] = "suspended",
-	[CHANNEL_FAILED] = "failed",
+	[CHANNEL_DETACHED] = "detached",       [CHANNEL_ATTACHED] = "attached",
+	[CHANNEL_SUSPENDED] = "suspended",     [CHANNEL_FAILED] = "failed",
+	[CHANNEL_UNAVAILABLE] = "unavailable",
 };
 _Static_assert(sizeof(state_names) / sizeof(state_names[0]) == N_CHANNEL_STATES,
 	       "a name for each state");

@@ -11,6 +11,7 @@ enum channel_state {
 	CHANNEL_ATTACHED, /* memory in use */
 	CHANNEL_SUSPENDED, /* memory away (reset, remap, lost socket), its instance may come back */
 	CHANNEL_FAILED, /* the peer broke the protocol; that instance is refused */
+	CHANNEL_UNAVAILABLE, /* its endpoint could not be made, so it is not offered */
 	N_CHANNEL_STATES,
 };
 

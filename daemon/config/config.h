@@ -136,6 +136,7 @@ struct principals {
  * @metrics_listen: loopback address (address_parse()) or "unix:PATH"; NULL: no metrics are served
  * @guests: array
  * @n_guests: 0 or more
+ * @digest: of the text that it was read from (config_digest()); 0: it is built in
  */
 struct config {
 	char *control_path;
@@ -146,7 +147,11 @@ struct config {
 	char *metrics_listen;
 	struct guest_config *guests;
 	size_t n_guests;
+	uint64_t digest;
 };
+
+/** config_new() - one that has all by default, and no guests; Return: NULL: there is no memory */
+struct config *config_new(void);
 
 /**
  * config_load() - read and check a file
@@ -159,6 +164,41 @@ struct config {
 int config_load(struct config **cfg, const char *path, FILE *errors);
 
 /**
+ * config_load_nodes() - as config_load(), and keep what the file says with its places
+ * @nodes: out: the tree (config/node.h), in which relative paths are completed; conf_free() it
+ */
+int config_load_nodes(struct config **cfg, struct conf_node **nodes, const char *path,
+		      FILE *errors);
+
+/**
+ * config_parse() - likewise from a text
+ * @cfg: out; nothing to free after an error
+ * @text: what a file would hold
+ * @bytes: its length
+ * @name: what errors call it
+ * @errors: each error is written here as a line
+ *
+ * Return: 0, -EINVAL when the text was refused, or -ENOMEM; a line says why.
+ */
+int config_parse(struct config **cfg, const char *text, size_t bytes, const char *name,
+		 FILE *errors);
+
+#define CONFIG_MAX_BYTES (1UL << 20) /* of a file */
+
+/** config_digest() - tells texts apart, by accident not by intent; never 0 */
+uint64_t config_digest(const char *text, size_t bytes);
+
+/** config_file_digest() - of a file's content; Return: 0 or a negated errno */
+int config_file_digest(const char *path, uint64_t *digest);
+
+struct json_object;
+
+/* Parts of a configuration as JSON, without what is as by default (write.c). Return: a new object */
+struct json_object *config_json(const struct config *cfg);
+struct json_object *config_guest_json(const struct guest_config *guest);
+struct json_object *config_channel_json(const struct channel_config *channel);
+
+/**
  * config_use_control_socket() - use this control socket, whatever a configuration says
  * @path: where the service manager listens for us; not longer than a socket's path may be
  *
@@ -166,6 +206,15 @@ int config_load(struct config **cfg, const char *path, FILE *errors);
  * are kept next to the control socket are kept next to this one.
  */
 void config_use_control_socket(const char *path);
+
+/**
+ * config_paths_begin_at() - relative paths begin in the folder of this control socket
+ * @control_path: of this process
+ *
+ * For every configuration, guest and channel from now on. Before, the control socket of the configuration
+ * itself counts. Without a slash in it, relative paths stay as they are.
+ */
+void config_paths_begin_at(const char *control_path);
 
 /**
  * config_default() - what runs without a file: guest `default`, channel `intervm_test`, endpoint

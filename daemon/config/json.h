@@ -12,7 +12,6 @@
 
 #define CONF_MAX_DEPTH 16 /* objects and arrays within each other */
 #define CONF_MAX_KEYS  64 /* of one object */
-#define CONF_MAX_BYTES (1UL << 20) /* of a file */
 
 /**
  * conf_parse() - text to tree

@@ -16,6 +16,7 @@
 #include <libfs/checked.h>
 
 #include "config/value.h"
+#include "util/fd.h"
 
 static const char *const endpoint_names[] = {
 	[ENDPOINT_INTERVM] = "intervm",           [ENDPOINT_ECHO] = "echo",
@@ -49,9 +50,9 @@ static void read_tls(struct conf_reader *r, struct conf_node *node, struct endpo
 	if (!conf_is_kind(r, node, CONF_OBJECT))
 		return;
 	out->tls = true;
-	conf_read_string(r, conf_required(r, node, "cert"), &out->tls_cert);
-	conf_read_string(r, conf_required(r, node, "key"), &out->tls_key);
-	conf_read_string(r, conf_required(r, node, "ca"), &out->tls_ca);
+	conf_read_path(r, conf_required(r, node, "cert"), &out->tls_cert);
+	conf_read_path(r, conf_required(r, node, "key"), &out->tls_key);
+	conf_read_path(r, conf_required(r, node, "ca"), &out->tls_ca);
 	conf_read_string(r, conf_member(node, "name"), &out->tls_name);
 	conf_refuse_unused(r, node);
 }
@@ -67,6 +68,27 @@ static void read_tcp(struct conf_reader *r, struct conf_node *node, struct endpo
 	read_tls(r, tls, out);
 }
 
+void config_endpoint_defaults(struct endpoint_config *out, enum endpoint_type type)
+{
+	out->type = type;
+	if (type == ENDPOINT_INTERVM)
+		out->rounds = 2;
+	if (type == ENDPOINT_UNIX_LISTEN)
+		out->mode = 0660;
+}
+
+void config_channel_defaults(struct channel_config *out)
+{
+	out->ring_bytes = 1U << 20;
+	out->guest_mode = out->guest_uid = out->guest_gid = OKL4FS_NOT_GIVEN;
+}
+
+void config_guest_defaults(struct guest_config *out)
+{
+	out->socket_perm = 0660;
+	out->tail_bytes = CONFIG_TAIL_BYTES;
+}
+
 static void read_endpoint(struct conf_reader *r, struct conf_node *node,
 			  struct endpoint_config *out)
 {
@@ -78,15 +100,13 @@ static void read_endpoint(struct conf_reader *r, struct conf_node *node,
 			    &type))
 		return; /* which keys are known depends on it */
 
-	out->type = (enum endpoint_type)type;
+	config_endpoint_defaults(out, (enum endpoint_type)type);
 	switch (out->type) {
 	case ENDPOINT_INTERVM:
-		out->rounds = 2;
-		conf_read_string(r, conf_required(r, node, "file"), &out->file);
+		conf_read_path(r, conf_required(r, node, "file"), &out->file);
 		conf_read_u32(r, conf_member(node, "rounds"), &out->rounds);
 		break;
 	case ENDPOINT_UNIX_LISTEN:
-		out->mode = 0660;
 		conf_read_socket_path(r, conf_required(r, node, "path"), &out->path);
 		conf_read_mode(r, conf_member(node, "mode"), &out->mode);
 		conf_read_group(r, conf_member(node, "group"), &out->group);
@@ -112,8 +132,7 @@ static void read_endpoint(struct conf_reader *r, struct conf_node *node,
 
 static void read_channel(struct conf_reader *r, struct conf_node *node, struct channel_config *out)
 {
-	out->ring_bytes = 1U << 20;
-	out->guest_mode = out->guest_uid = out->guest_gid = OKL4FS_NOT_GIVEN;
+	config_channel_defaults(out);
 	if (!conf_is_kind(r, node, CONF_OBJECT))
 		return;
 	conf_read_channel_name(r, conf_required(r, node, "name"), &out->name);
@@ -177,8 +196,7 @@ static void read_guest(struct conf_reader *r, struct conf_node *node, struct gue
 	};
 	unsigned int mode = SOCKET_LISTEN;
 
-	out->socket_perm = 0660;
-	out->tail_bytes = CONFIG_TAIL_BYTES;
+	config_guest_defaults(out);
 	if (!conf_is_kind(r, node, CONF_OBJECT))
 		return;
 	conf_read_guest_name(r, conf_required(r, node, "name"), &out->name);
@@ -265,30 +283,34 @@ static void read_metrics(struct conf_reader *r, struct conf_node *node, struct c
 	conf_refuse_unused(r, node);
 }
 
-int config_read_channel(struct channel_config *out, struct conf_node *root,
+int config_read_channel(struct channel_config *out, struct conf_node *root, const char *dir,
 			struct conf_errors *errors)
 {
-	struct conf_reader r = { .errors = errors };
+	struct conf_reader r = { .errors = errors, .dir = dir };
 
 	read_channel(&r, root, out);
 	return r.no_memory ? -ENOMEM : 0;
 }
 
-int config_read_guest(struct guest_config *out, struct conf_node *root, struct conf_errors *errors)
+int config_read_guest(struct guest_config *out, struct conf_node *root, const char *dir,
+		      struct conf_errors *errors)
 {
-	struct conf_reader r = { .errors = errors };
+	struct conf_reader r = { .errors = errors, .dir = dir };
 
 	read_guest(&r, root, out);
 	return r.no_memory ? -ENOMEM : 0;
 }
 
-int config_read(struct config *cfg, struct conf_node *root, struct conf_errors *errors)
+int config_read(struct config *cfg, struct conf_node *root, char *(*dir)(const char *control_path),
+		struct conf_errors *errors)
 {
 	struct conf_reader r = { .errors = errors };
+	_cleanup_free_ char *begin = NULL;
 
 	if (!conf_is_kind(&r, root, CONF_OBJECT))
 		return 0;
 	read_control(&r, conf_member(root, "control"), cfg);
+	r.dir = begin = dir(cfg->control_path);
 	read_metrics(&r, conf_member(root, "metrics"), cfg);
 	read_guests(&r, conf_required(&r, root, "guests"), cfg);
 	conf_refuse_unused(&r, root);

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
@@ -59,8 +60,34 @@ bool conf_read_string(struct conf_reader *r, const struct conf_node *node, char 
 	return *out;
 }
 
-void conf_read_socket_path(struct conf_reader *r, const struct conf_node *node, char **out)
+/* Completes the path that begins after @skip bytes of a string */
+static void complete_path(struct conf_reader *r, struct conf_node *node, size_t skip)
 {
+	char *full;
+	int n;
+
+	if (!r->dir || !node || node->kind != CONF_STRING || node->text_bytes <= skip ||
+	    node->text[skip] == '/')
+		return;
+	n = asprintf(&full, "%.*s%s/%s", (int)skip, node->text, r->dir, node->text + skip);
+	if (n < 0) {
+		r->no_memory = true;
+		return;
+	}
+	free(node->text);
+	node->text = full;
+	node->text_bytes = (size_t)n;
+}
+
+void conf_read_path(struct conf_reader *r, struct conf_node *node, char **out)
+{
+	complete_path(r, node, 0);
+	conf_read_string(r, node, out);
+}
+
+void conf_read_socket_path(struct conf_reader *r, struct conf_node *node, char **out)
+{
+	complete_path(r, node, 0);
 	if (conf_read_string(r, node, out) && node->text_bytes > SOCKET_PATH_MAX)
 		conf_error(r->errors, node, "the path of a socket has at most %zu bytes, not %zu",
 			   SOCKET_PATH_MAX, node->text_bytes);
@@ -214,10 +241,12 @@ void conf_read_address(struct conf_reader *r, const struct conf_node *node, cons
 			   wrong);
 }
 
-void conf_read_unix_url(struct conf_reader *r, const struct conf_node *node, char **out)
+void conf_read_unix_url(struct conf_reader *r, struct conf_node *node, char **out)
 {
-	const size_t bytes = node->text_bytes - strlen("unix:");
+	size_t bytes;
 
+	complete_path(r, node, strlen("unix:"));
+	bytes = node->text_bytes - strlen("unix:");
 	if (!conf_read_string(r, node, out))
 		return;
 	if (!bytes || bytes > SOCKET_PATH_MAX)

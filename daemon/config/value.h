@@ -13,10 +13,12 @@
 /**
  * struct conf_reader - what all readers need
  * @errors: where errors go
+ * @dir: where relative paths begin; NULL: they stay as they are
  * @no_memory: an allocation failed
  */
 struct conf_reader {
 	struct conf_errors *errors;
+	const char *dir;
 	bool no_memory;
 };
 
@@ -32,8 +34,11 @@ void conf_refuse_unused(struct conf_reader *r, const struct conf_node *object);
 /** conf_read_string() - a copy of a string that is not empty; Return: true when there is one */
 bool conf_read_string(struct conf_reader *r, const struct conf_node *node, char **out);
 
-/** conf_read_socket_path() - a path that fits a socket address */
-void conf_read_socket_path(struct conf_reader *r, const struct conf_node *node, char **out);
+/** conf_read_path() - a path; a relative one is completed, in the node, too */
+void conf_read_path(struct conf_reader *r, struct conf_node *node, char **out);
+
+/** conf_read_socket_path() - likewise, one that fits a socket address */
+void conf_read_socket_path(struct conf_reader *r, struct conf_node *node, char **out);
 
 /** conf_read_guest_name() - [A-Za-z0-9._-], at most 63 */
 void conf_read_guest_name(struct conf_reader *r, const struct conf_node *node, char **out);
@@ -45,8 +50,8 @@ void conf_read_channel_name(struct conf_reader *r, const struct conf_node *node,
 void conf_read_address(struct conf_reader *r, const struct conf_node *node, const char *abroad,
 		       char **out);
 
-/** conf_read_unix_url() - a string that begins with "unix:", with the path of a socket behind it */
-void conf_read_unix_url(struct conf_reader *r, const struct conf_node *node, char **out);
+/** conf_read_unix_url() - a string that begins with "unix:", with such a path behind it */
+void conf_read_unix_url(struct conf_reader *r, struct conf_node *node, char **out);
 
 /** conf_read_user() - the name of a user that this system has; Return: true when there is a string */
 bool conf_read_user(struct conf_reader *r, const struct conf_node *node, char **out);

@@ -127,7 +127,14 @@ int control_guest_remove(struct control_request *req, struct json_object **resul
 int control_channel_add(struct control_request *req, struct json_object **result);
 int control_channel_remove(struct control_request *req, struct json_object **result);
 int control_channel_reset(struct control_request *req, struct json_object **result);
+
+/* Methods for the configuration as a whole (config.c) */
 int control_config_reload(struct control_request *req, struct json_object **result);
+int control_config_get(struct control_request *req, struct json_object **result);
+int control_config_saved(struct control_request *req, struct json_object **result);
+
+/** control_add_problems() - members `n_problems` and `problems`, of which there may be fewer */
+void control_add_problems(struct json_object *object, struct server *server);
 
 /**
  * struct control_work - a line that is being answered

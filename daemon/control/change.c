@@ -3,7 +3,8 @@
  * change.c - methods that change guests and channels
  *
  * A guest or a channel is described as in the configuration file and read by the same code. What is
- * changed here lasts until the next reload, or until the daemon ends.
+ * changed here lasts until the next reload, or until the daemon ends, unless okl4fsctl writes what
+ * `config.get` gives to the file.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -14,60 +15,23 @@
 
 #include "control/call.h"
 #include "control/json.h"
+#include "control/lines.h"
 #include "util/fd.h"
 #include "util/log_limit.h"
 
 static struct log_limit changes_limit; /* of the lines that say what was changed */
 
-/**
- * struct lines - collects errors, one per line
- * @out: to write to
- * @text: what was written; complete in lines_end()
- * @bytes: its length
- */
-struct lines {
-	FILE *out;
-	char *text;
-	size_t bytes;
-};
-
-static bool lines_begin(struct lines *l)
-{
-	*l = (struct lines){ .out = NULL };
-	l->out = open_memstream(&l->text, &l->bytes);
-	return l->out;
-}
-
-/* Makes a sentence of the lines for an error @code (0: none), and frees them; Return: the error */
-static int lines_end(struct lines *l, struct control_request *req, int code)
-{
-	size_t at = 0;
-
-	fclose(l->out);
-	req->error[0] = 0;
-	for (char *line = strtok(l->text, "\n"); line && code; line = strtok(NULL, "\n")) {
-		int n = snprintf(req->error + at, sizeof(req->error) - at, "%s%s", at ? "; " : "",
-				 line);
-
-		at += n < 0 ? 0 : (size_t)n;
-		if (at >= sizeof(req->error))
-			break;
-	}
-	free(l->text);
-	return code && !at ? control_refuse(req, CONTROL_INTERNAL_ERROR, "out of memory") : code;
-}
-
 int control_guest_add(struct control_request *req, struct json_object **result)
 {
 	struct guest_config cfg;
-	struct lines errors;
+	struct control_lines errors;
 	char why[SERVER_WHY_BYTES];
 	int r;
 
-	if (!lines_begin(&errors))
+	if (!control_lines_begin(&errors))
 		return control_refuse(req, CONTROL_INTERNAL_ERROR, "out of memory");
 	r = config_guest_of(&cfg, control_param(req, "guest"), errors.out);
-	r = lines_end(&errors, req, r ? CONTROL_INVALID_PARAMS : 0);
+	r = control_lines_end(&errors, req, r ? CONTROL_INVALID_PARAMS : 0);
 	if (r)
 		return r;
 	r = server_guest_add(req->server, &cfg, why);
@@ -77,9 +41,8 @@ int control_guest_add(struct control_request *req, struct json_object **result)
 	else if (r == -EXDEV)
 		control_refuse(req, CONTROL_REFUSED, "%s", why);
 	else if (r)
-		control_refuse(req, CONTROL_REFUSED,
-			       "guest %s: cannot be served: %s; the log says more", cfg.name,
-			       strerror(-r));
+		control_refuse(req, CONTROL_REFUSED, "guest %s: cannot be served: %s", cfg.name,
+			       *why ? why : strerror(-r));
 	else
 		*result = json_object_new_object();
 	config_guest_deinit(&cfg);
@@ -112,10 +75,9 @@ static int offer_channel(struct control_request *req, struct guest *guest,
 	if (r == -EXDEV)
 		return control_refuse(req, CONTROL_REFUSED, "%s", why);
 	if (r)
-		return control_refuse(
-			req, CONTROL_REFUSED,
-			"guest %s: channel %s: cannot be offered: %s; the log says more", name,
-			cfg->name, strerror(-r));
+		return control_refuse(req, CONTROL_REFUSED,
+				      "guest %s: channel %s: cannot be offered: %s", name,
+				      cfg->name, *why ? why : strerror(-r));
 	log_limited(&changes_limit, LOG_LEVEL_NOTICE, LOG_CHANNEL(name, cfg->name), "added");
 	*result = json_object_new_object();
 	control_add_number(*result, "id", id);
@@ -126,15 +88,15 @@ int control_channel_add(struct control_request *req, struct json_object **result
 {
 	struct guest *guest = control_guest(req);
 	struct channel_config cfg;
-	struct lines errors;
+	struct control_lines errors;
 	int r;
 
 	if (!guest)
 		return CONTROL_INVALID_PARAMS;
-	if (!lines_begin(&errors))
+	if (!control_lines_begin(&errors))
 		return control_refuse(req, CONTROL_INTERNAL_ERROR, "out of memory");
 	r = config_channel_of(&cfg, control_param(req, "channel"), errors.out);
-	r = lines_end(&errors, req, r ? CONTROL_INVALID_PARAMS : 0);
+	r = control_lines_end(&errors, req, r ? CONTROL_INVALID_PARAMS : 0);
 	if (r)
 		return r;
 	r = offer_channel(req, guest, &cfg, result);
@@ -169,27 +131,4 @@ int control_channel_remove(struct control_request *req, struct json_object **res
 int control_channel_reset(struct control_request *req, struct json_object **result)
 {
 	return alter_channel(req, result, guest_channel_reset, "reset");
-}
-
-int control_config_reload(struct control_request *req, struct json_object **result)
-{
-	struct lines errors;
-	size_t n;
-	int r;
-
-	if (!lines_begin(&errors))
-		return control_refuse(req, CONTROL_INTERNAL_ERROR, "out of memory");
-	r = server_reload(req->server, errors.out);
-	r = lines_end(&errors, req, r ? CONTROL_REFUSED : 0);
-	if (r) {
-		log_event(LOG_LEVEL_ERR, LOG_EVENT_RELOAD_REFUSED,
-			  "reload: nothing was changed: %s", req->error);
-		return r;
-	}
-	n = server_n_guests(req->server);
-	log_event(LOG_LEVEL_NOTICE, LOG_EVENT_RELOADED, "reloaded, %zu guest%s", n,
-		  n == 1 ? "" : "s");
-	*result = json_object_new_object();
-	control_add_number(*result, "guests", n);
-	return 0;
 }

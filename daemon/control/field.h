@@ -2,7 +2,7 @@
 /*
  * field.h - tables of what methods take (private to control)
  *
- * okl4fsd-control(7) describes parameters and results.
+ * okl4fs-control(7) describes parameters and results.
  */
 #ifndef OKL4FSD_CONTROL_FIELD_H
 #define OKL4FSD_CONTROL_FIELD_H

@@ -47,6 +47,7 @@ static void list_guest(struct guest *guest, struct json_object *list)
 	control_add_string(object, "socket_mode",
 			   cfg->socket_mode == SOCKET_LISTEN ? "listen" : "connect");
 	control_add_boolean(object, "path_lost", guest_path_is_lost(guest));
+	control_add_string(object, "error", *guest_error(guest) ? guest_error(guest) : NULL);
 	control_add_boolean(object, "connected", snap.connected);
 	add_away(object, cfg, snap.why_away);
 	control_add_boolean(object, "negotiated", snap.negotiated);
@@ -91,10 +92,8 @@ static void add_connections(struct json_object *object, const struct channel_sna
 		if (c->name && counter_fits(c, cfg))
 			control_add_number(object, c->name, counter_read(c, snap, 0));
 	}
-	if (*snap->info.error)
-		control_add_string(object, "error", snap->info.error);
-	else if (cfg->type != ENDPOINT_UNIX_LISTEN)
-		json_object_object_add(object, "error", NULL);
+	if (cfg->type != ENDPOINT_UNIX_LISTEN)
+		json_object_object_add(object, "error", NULL); /* until there is one */
 }
 
 static struct json_object *endpoint_object(const struct channel_snapshot *snap)
@@ -120,6 +119,8 @@ static struct json_object *endpoint_object(const struct channel_snapshot *snap)
 		control_add_string(object, "guest", cfg->guest);
 		control_add_string(object, "channel", cfg->channel);
 	}
+	if (*snap->info.error)
+		control_add_string(object, "error", snap->info.error);
 	return object;
 }
 

@@ -23,7 +23,8 @@ static int call_version(struct control_request *req, struct json_object **result
 
 static int call_status(struct control_request *req, struct json_object **result)
 {
-	uint64_t n_guests = 0, connected = 0, ready = 0, n[N_CHANNEL_STATES] = { 0 };
+	uint64_t n_guests = 0, connected = 0, ready = 0, unavailable = 0,
+		 n[N_CHANNEL_STATES] = { 0 };
 	struct json_object *guests = json_object_new_object();
 	struct json_object *channels = json_object_new_object();
 	struct guest_snapshot snap;
@@ -33,6 +34,7 @@ static int call_status(struct control_request *req, struct json_object **result)
 		guest_snapshot(guest, &snap);
 		connected += snap.connected;
 		ready += snap.ready;
+		unavailable += !snap.served;
 		for (int state = 0; state < N_CHANNEL_STATES; state++)
 			n[state] += snap.n_in_state[state];
 	}
@@ -43,14 +45,20 @@ static int call_status(struct control_request *req, struct json_object **result)
 	control_add_number(*result, "workers", server_n_workers(req->server));
 	control_add_string(*result, "log_level", log_level_word(log_get_level()));
 	control_add_path(*result, "control_path", server_config(req->server)->control_path);
+	if (server_config_path(req->server))
+		control_add_path(*result, "config_path", server_config_path(req->server));
+	else
+		control_add_string(*result, "config_path", NULL);
 	control_add_number(guests, "total", n_guests);
 	control_add_number(guests, "connected", connected);
 	control_add_number(guests, "ready", ready);
+	control_add_number(guests, "unavailable", unavailable);
 	json_object_object_add(*result, "guests", guests);
 	for (int state = 0; state < N_CHANNEL_STATES; state++)
 		control_add_number(channels, channel_state_name((enum channel_state)state),
 				   n[state]);
 	json_object_object_add(*result, "channels", channels);
+	control_add_problems(*result, req->server);
 	return 0;
 }
 
@@ -107,7 +115,7 @@ static const struct control_field level_params[] = {
 
 #define NONE control_no_fields
 
-/* okl4fsd-control(7) describes each of them; a test compares the two. */
+/* okl4fs-control(7) describes each of them; a test compares the two. */
 const struct control_method control_methods[] = {
 	{ "version", CONTROL_READER, NONE, call_version },
 	{ "status", CONTROL_READER, NONE, call_status },
@@ -119,6 +127,8 @@ const struct control_method control_methods[] = {
 	{ "channel.remove", CONTROL_ADMIN, channel_name, control_channel_remove },
 	{ "channel.reset", CONTROL_ADMIN, channel_name, control_channel_reset },
 	{ "config.reload", CONTROL_ADMIN, NONE, control_config_reload },
+	{ "config.get", CONTROL_ADMIN, NONE, control_config_get },
+	{ "config.saved", CONTROL_ADMIN, NONE, control_config_saved },
 	{ "log.set", CONTROL_ADMIN, level_params, call_log_set },
 	{ "metrics.get", CONTROL_READER, NONE, control_metrics_get },
 	{ "events.subscribe", CONTROL_READER, control_subscribe_params, control_subscribe },

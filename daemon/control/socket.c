@@ -39,7 +39,7 @@ static int listen_anew(struct control_socket *s, const struct config *cfg)
 
 	if (fd < 0) {
 		log_err("control: %s has been removed or replaced, and cannot be made again: %s%s",
-			s->file.path, strerror(-fd), socket_file_way_out(-fd));
+			s->file.path, strerror(-fd), socket_file_way_out(-fd, s->file.path));
 		return fd;
 	}
 	fd_close(s->fd);
@@ -67,7 +67,7 @@ int control_socket_open(struct control_socket *s, const struct config *cfg, int 
 	}
 	if (r) {
 		log_err("control: cannot listen on %s: %s%s", cfg->control_path, strerror(-r),
-			socket_file_way_out(-r));
+			socket_file_way_out(-r, cfg->control_path));
 		control_socket_close(s);
 	}
 	return r;

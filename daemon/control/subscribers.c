@@ -2,7 +2,7 @@
 /*
  * subscribers.c - clients that want events
  *
- * A table says which members each kind of event has, and where they lie in the record. okl4fsd-control(7)
+ * A table says which members each kind of event has, and where they lie in the record. okl4fs-control(7)
  * says what the kinds mean.
  */
 #include "control/subscribers.h"

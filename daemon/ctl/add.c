@@ -12,6 +12,7 @@
 #include "ctl/call.h"
 #include "ctl/command.h"
 #include "ctl/result.h"
+#include "ctl/save.h"
 #include "util/fd.h"
 
 static const char *socket_text, *mode_text, *group_text, *endpoint_text, *ring_text;
@@ -30,6 +31,7 @@ static const struct ctl_option of_guest_add[] = {
 	  .value = "GROUP",
 	  .text = &group_text,
 	  .help = "group of the socket, if the daemon listens" },
+	CTL_SAVE_OPTION,
 	{ .name = NULL },
 };
 
@@ -54,6 +56,7 @@ static const struct ctl_option of_channel_add[] = {
 	  .value = "GROUP",
 	  .text = &group_text,
 	  .help = "(unix-listen) of the socket" },
+	CTL_SAVE_OPTION,
 	{ .name = NULL },
 };
 
@@ -244,7 +247,7 @@ static enum ctl_exit run_channel_add(const struct ctl *ctl, char **args)
 
 #define ABOUT_JSON                                                                      \
 	"JSON describes it as the configuration file does, okl4fsd.json(5); it can be " \
-	"-\nfor stdin, or @FILE. The change lasts until the next reload.\n"
+	"-\nfor stdin, or @FILE. Without --save the change lasts until the next reload.\n"
 
 const struct ctl_command ctl_guest_add = {
 	.name = "guest-add",

@@ -11,9 +11,11 @@
 #include "ctl/call.h"
 #include "ctl/command.h"
 #include "ctl/result.h"
+#include "ctl/save.h"
 #include "util/fd.h"
 
-enum ctl_exit ctl_change(const struct ctl *ctl, const char *method, struct json_object *params)
+static enum ctl_exit call_method(const struct ctl *ctl, const char *method,
+				 struct json_object *params)
 {
 	struct json_object *result;
 	enum ctl_exit r = ctl_call(ctl, method, params, &result);
@@ -21,6 +23,26 @@ enum ctl_exit ctl_change(const struct ctl *ctl, const char *method, struct json_
 	if (!r && ctl->json)
 		ctl_show_json(result);
 	json_object_put(result);
+	return r;
+}
+
+enum ctl_exit ctl_change(const struct ctl *ctl, const char *method, struct json_object *params)
+{
+	struct ctl_save save;
+	enum ctl_exit r;
+
+	if (!ctl_save_wanted)
+		return call_method(ctl, method, params);
+	r = ctl_save_begin(&save, ctl);
+	if (r) {
+		json_object_put(params);
+		return r;
+	}
+	r = call_method(ctl, method, params);
+	if (!r)
+		return ctl_save_end(&save, ctl,
+				    "the change was made and works until the next reload, but ");
+	ctl_save_drop(&save);
 	return r;
 }
 
@@ -33,7 +55,8 @@ const struct ctl_command ctl_guest_remove = {
 	.name = "guest-remove",
 	.arguments = "GUEST",
 	.summary = "stop serving a guest",
-	.help = "The change lasts until the next reload.\n",
+	.help = "Without --save the change lasts until the next reload.\n",
+	.options = ctl_save_option,
 	.min = 1,
 	.max = 1,
 	.run = run_guest_remove,
@@ -62,7 +85,8 @@ const struct ctl_command ctl_channel_remove = {
 	.name = "channel-remove",
 	.arguments = "GUEST/CHANNEL",
 	.summary = "stop offering a channel",
-	.help = "The change lasts until the next reload.\n",
+	.help = "Without --save the change lasts until the next reload.\n",
+	.options = ctl_save_option,
 	.min = 1,
 	.max = 1,
 	.run = run_channel_remove,
@@ -81,18 +105,6 @@ const struct ctl_command ctl_channel_reset = {
 	.min = 1,
 	.max = 1,
 	.run = run_channel_reset,
-};
-
-static enum ctl_exit run_reload(const struct ctl *ctl, char **args)
-{
-	return ctl_change(ctl, "config.reload", NULL);
-}
-
-const struct ctl_command ctl_reload = {
-	.name = "reload",
-	.summary = "read the configuration file again and apply it",
-	.help = "What has not changed is not disturbed.\n",
-	.run = run_reload,
 };
 
 static enum ctl_exit run_log_level(const struct ctl *ctl, char **args)

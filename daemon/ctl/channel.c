@@ -10,6 +10,7 @@
 #include "ctl/call.h"
 #include "ctl/command.h"
 #include "ctl/result.h"
+#include "ctl/table.h"
 #include "ctl/text.h"
 #include "util/fd.h"
 
@@ -118,9 +119,11 @@ static void print_ways(struct json_object *channel)
 	static const char *const shown[] = { "fill_bytes", "host_phase", "guest_phase", NULL };
 	struct json_object *fwd = ctl_object(channel, "fwd"), *bwd = ctl_object(channel, "bwd");
 	unsigned long long ring = ctl_number(channel, "ring_bytes");
-	struct table t = { .n_columns = 3 };
+	static const struct table_column columns[] = {
+		{ .title = "" }, { .title = "TO HOST" }, { .title = "TO GUEST" }, { .title = NULL }
+	};
+	struct table t = { .columns = columns };
 
-	table_row(&t, (const char *const[]){ "", "TO HOST", "TO GUEST" });
 	if (json_object_is_type(fwd, json_type_object)) {
 		json_object_object_foreach(fwd, key, value) {
 			size_t i = 0;
@@ -148,7 +151,7 @@ static void print_ways(struct json_object *channel)
 	table_row(&t, (const char *const[]){ "host's end",
 					     phase_text(ctl_number(fwd, "host_phase")).text,
 					     phase_text(ctl_number(bwd, "host_phase")).text });
-	table_print(&t);
+	table_print(&t, 0);
 }
 
 static enum ctl_exit run_channel(const struct ctl *ctl, char **args)

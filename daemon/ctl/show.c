@@ -4,19 +4,25 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <json-c/json.h>
 
 #include "ctl/call.h"
 #include "ctl/command.h"
 #include "ctl/result.h"
+#include "ctl/table.h"
+#include "ctl/terminal.h"
 #include "ctl/text.h"
 #include "util/fd.h"
 
-static bool only_names;
+static bool only_names, all_columns;
 
 static const struct ctl_option of_lists[] = {
 	{ .name = "names", .flag = &only_names, .help = "only the names, one per line" },
+	{ .name = "wide",
+	  .flag = &all_columns,
+	  .help = "all columns, in full, also on a narrow terminal" },
 	{ .name = NULL },
 };
 
@@ -42,11 +48,40 @@ static enum ctl_exit call_and_show(const struct ctl *ctl, const char *method,
 	return show_result(ctl, r, result, print);
 }
 
+/* Only a terminal is narrow */
+static size_t table_limit(void)
+{
+	size_t columns = 0, rows;
+
+	if (!all_columns && isatty(STDOUT_FILENO))
+		terminal_size(&columns, &rows);
+	return columns;
+}
+
 static void print_line(const char *name)
 {
 	_cleanup_free_ char *safe = text_safe(name);
 
 	puts(safe);
+}
+
+static void show_problems(struct json_object *result)
+{
+	unsigned long long all = ctl_number(result, "n_problems");
+	struct json_object *list;
+	size_t n = ctl_list(result, "problems", &list);
+
+	if (!all)
+		return;
+	printf("problems  %llu; okl4fsctl reload tries again\n", all);
+	for (size_t i = 0; i < n; i++) {
+		_cleanup_free_ char *safe =
+			text_safe(json_object_get_string(json_object_array_get_idx(list, i)));
+
+		printf("  %s\n", safe);
+	}
+	if (all > n)
+		printf("  and %llu more: see okl4fsctl guests, okl4fsctl channels\n", all - n);
 }
 
 static void show_status(struct json_object *result)
@@ -64,9 +99,12 @@ static void show_status(struct json_object *result)
 	printf("guests    %llu: %llu connected, %llu with the driver ready\n",
 	       ctl_number(guests, "total"), ctl_number(guests, "connected"),
 	       ctl_number(guests, "ready"));
-	printf("channels  %llu attached, %llu suspended, %llu detached, %llu failed\n",
+	printf("channels  %llu attached, %llu suspended, %llu detached, %llu failed, "
+	       "%llu unavailable\n",
 	       ctl_number(channels, "attached"), ctl_number(channels, "suspended"),
-	       ctl_number(channels, "detached"), ctl_number(channels, "failed"));
+	       ctl_number(channels, "detached"), ctl_number(channels, "failed"),
+	       ctl_number(channels, "unavailable"));
+	show_problems(result);
 }
 
 static enum ctl_exit run_status(const struct ctl *ctl, char **args)
@@ -100,8 +138,8 @@ static enum ctl_exit run_version(const struct ctl *ctl, char **args)
 const struct ctl_command ctl_version = {
 	.name = "version",
 	.summary = "versions of okl4fsctl and of the daemon",
-	.help = "Without a daemon it prints that of okl4fsctl and an error, and the exit status is\n"
-		"3; okl4fsctl --version does not ask the daemon.\n",
+	.help = "Without a daemon it prints that of okl4fsctl and an error, and the exit status\n"
+		"is 3; okl4fsctl --version does not ask the daemon.\n",
 	.run = run_version,
 };
 
@@ -126,30 +164,42 @@ static const char *guest_state(struct json_object *guest)
 {
 	if (ctl_boolean(guest, "ready"))
 		return "ready";
-	return ctl_boolean(guest, "connected") ? "no driver" : "away";
+	if (ctl_boolean(guest, "connected"))
+		return "no driver";
+	return *ctl_string(guest, "error") ? "unavailable" : "away";
 }
 
 /* Lines below the table, after an empty one */
 static void print_away(struct json_object *guest, bool *first)
 {
 	_cleanup_free_ char *name = text_safe(ctl_string(guest, "name"));
-	_cleanup_free_ char *why = text_safe(ctl_string(guest, "away"));
+	const char *error = ctl_string(guest, "error");
+	_cleanup_free_ char *why = text_safe(*error ? error : ctl_string(guest, "away"));
 
 	if (!*why)
 		return;
-	printf("%s%s is away: %s\n", *first ? "\n" : "", name, why);
+	printf("%s%s is %s: %s\n", *first ? "\n" : "", name, *error ? "unavailable" : "away", why);
 	*first = false;
 }
 
 static void show_guests(struct json_object *result)
 {
-	struct table t = { .n_columns = 8 };
+	static const struct table_column columns[] = {
+		{ .title = "GUEST", .min = 8 },
+		{ .title = "STATE" },
+		{ .title = "CHANNELS", .is_number = true, .late = 2 },
+		{ .title = "QUEUES", .is_number = true, .early = 1 },
+		{ .title = "MEMORY", .is_number = true, .late = 1 },
+		{ .title = "REQUESTS", .is_number = true, .early = 2 },
+		{ .title = "REFUSED", .is_number = true, .early = 3 },
+		{ .title = "SOCKET", .min = 16, .late = 3 },
+		{ .title = NULL },
+	};
+	struct table t = { .columns = columns };
 	struct json_object *list;
 	size_t n = ctl_list(result, "guests", &list);
 	bool first = true;
 
-	table_row(&t, (const char *const[]){ "GUEST", "STATE", "CHANNELS", "QUEUES", "MEMORY",
-					     "REQUESTS", "REFUSED", "SOCKET" });
 	for (size_t i = 0; i < n; i++) {
 		struct json_object *g = json_object_array_get_idx(list, i);
 		char socket[160];
@@ -165,7 +215,7 @@ static void show_guests(struct json_object *result)
 				      text_count(ctl_number(g, "requests")).text,
 				      text_count(ctl_number(g, "requests_refused")).text, socket });
 	}
-	table_print(&t);
+	table_print(&t, table_limit());
 	for (size_t i = 0; i < n; i++)
 		print_away(json_object_array_get_idx(list, i), &first);
 }
@@ -200,6 +250,8 @@ static const char *channel_note(struct json_object *channel)
 
 	if (ctl_object(channel, "failure"))
 		return ctl_string(ctl_object(channel, "failure"), "text");
+	if (!strcmp(ctl_string(channel, "state"), "unavailable"))
+		return ctl_string(endpoint, "error");
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		if (*ctl_string(endpoint, keys[i]))
 			return ctl_string(endpoint, keys[i]);
@@ -208,12 +260,22 @@ static const char *channel_note(struct json_object *channel)
 
 static void show_channels(struct json_object *result)
 {
-	struct table t = { .n_columns = 9 };
+	static const struct table_column columns[] = {
+		{ .title = "GUEST", .min = 8 },
+		{ .title = "CHANNEL", .min = 12 },
+		{ .title = "STATE" },
+		{ .title = "ENDPOINT", .early = 2 },
+		{ .title = "CONNECTED", .late = 1 },
+		{ .title = "RING", .is_number = true, .early = 1 },
+		{ .title = "TO HOST", .is_number = true, .late = 3 },
+		{ .title = "TO GUEST", .is_number = true, .late = 2 },
+		{ .title = "", .min = 16, .late = 4 },
+		{ .title = NULL },
+	};
+	struct table t = { .columns = columns };
 	struct json_object *list;
 	size_t n = ctl_list(result, "channels", &list);
 
-	table_row(&t, (const char *const[]){ "GUEST", "CHANNEL", "STATE", "ENDPOINT", "CONNECTED",
-					     "RING", "TO HOST", "TO GUEST", "" });
 	for (size_t i = 0; i < n; i++) {
 		struct json_object *c = json_object_array_get_idx(list, i);
 		struct json_object *endpoint = ctl_object(c, "endpoint");
@@ -235,7 +297,7 @@ static void show_channels(struct json_object *result)
 				      text_size(ctl_number(ctl_object(c, "bwd"), "bytes")).text,
 				      note });
 	}
-	table_print(&t);
+	table_print(&t, table_limit());
 }
 
 static void show_channel_names(struct json_object *result)

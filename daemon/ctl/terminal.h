@@ -11,6 +11,17 @@
 /** enum terminal_event - what ended terminal_wait() */
 enum terminal_event { TERMINAL_TIME, TERMINAL_KEY, TERMINAL_DRAW };
 
+/** enum terminal_key - keys that are not a byte of text */
+enum terminal_key {
+	TERMINAL_ESCAPE = 256,
+	TERMINAL_UP,
+	TERMINAL_DOWN,
+	TERMINAL_PAGE_UP,
+	TERMINAL_PAGE_DOWN,
+	TERMINAL_HOME,
+	TERMINAL_END,
+};
+
 /** terminal_is_one() - whether stdout is a terminal that can be drawn on */
 bool terminal_is_one(void);
 
@@ -30,13 +41,13 @@ void terminal_size(size_t *columns, size_t *rows);
 /**
  * terminal_wait() - wait for a key
  * @timeout_ms: in: for how long; out: how much of it is left
- * @key: out, for TERMINAL_KEY
+ * @key: out, for TERMINAL_KEY: a byte, or an enum terminal_key
  *
  * Also waits without a terminal. A signal that ends the program first restores the terminal.
  *
  * Return: TERMINAL_TIME: the time is over; TERMINAL_KEY; TERMINAL_DRAW: the size has changed, or
  * the program continues after a stop.
  */
-enum terminal_event terminal_wait(long *timeout_ms, char *key);
+enum terminal_event terminal_wait(long *timeout_ms, int *key);
 
 #endif

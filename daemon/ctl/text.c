@@ -10,6 +10,7 @@
 #include "ctl/text.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <wchar.h>
@@ -17,8 +18,7 @@
 
 #include "ctl/ctl.h"
 
-/* Ends the program when there is no memory */
-static void *need_memory(void *p)
+void *text_need(void *p)
 {
 	if (p)
 		return p;
@@ -46,7 +46,7 @@ static bool is_harmless(wchar_t c)
 char *text_safe(const char *text)
 {
 	const char *end = text + strlen(text);
-	char *out = need_memory(malloc(4 * (size_t)(end - text) + 1)), *to = out;
+	char *out = text_need(malloc(4 * (size_t)(end - text) + 1)), *to = out;
 	mbstate_t state = { 0 };
 
 	while (text < end) {
@@ -116,6 +116,45 @@ void text_cut(char *text, size_t columns)
 	*at = 0;
 }
 
+/* Skips characters of at most @columns; Return: behind them */
+static char *skip_columns(char *at, size_t columns, size_t *skipped)
+{
+	size_t one;
+
+	*skipped = 0;
+	while (*at) {
+		size_t n = take_columns(at, &one);
+
+		if (*skipped + one > columns)
+			break;
+		*skipped += one;
+		at += n;
+	}
+	return at;
+}
+
+void text_cut_middle(char *text, size_t columns)
+{
+	static const char dots[] = "...";
+	size_t all = text_columns(text), head, skipped;
+	char *at, *tail;
+
+	if (all <= columns || columns < 8) {
+		text_cut(text, columns);
+		return;
+	}
+	head = (columns - 3) / 2;
+	at = skip_columns(text, head, &head);
+	/* A wide character that does not fit as a whole is left out */
+	tail = at;
+	while (all - head > columns - 3 - head) {
+		tail += take_columns(tail, &skipped);
+		all -= skipped;
+	}
+	at = mempcpy(at, dots, 3); /* at least four columns were cut out, so there is room */
+	memmove(at, tail, strlen(tail) + 1);
+}
+
 struct text_number text_size(unsigned long long bytes)
 {
 	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
@@ -176,42 +215,4 @@ struct text_number text_duration(unsigned long long ms)
 		to += sprintf(to, "%llu min ", s / 60 % 60);
 	sprintf(to, "%llu s", s % 60);
 	return out;
-}
-
-void table_row(struct table *t, const char *const texts[])
-{
-	for (size_t i = 0; i < t->n_columns; i++) {
-		if (t->n_cells == t->size) {
-			t->size = t->size ? 2 * t->size : 64;
-			t->cell = need_memory(reallocarray(t->cell, t->size, sizeof(*t->cell)));
-		}
-		t->cell[t->n_cells++] = text_safe(texts[i]);
-	}
-}
-
-void table_print(struct table *t)
-{
-	size_t width[TABLE_MAX_COLUMNS] = { 0 };
-	size_t pad = 0;
-
-	for (size_t i = 0; i < t->n_cells; i++) {
-		size_t *w = &width[i % t->n_columns];
-		size_t n = text_columns(t->cell[i]);
-
-		*w = n > *w ? n : *w;
-	}
-	for (size_t i = 0; i < t->n_cells; i++) {
-		size_t column = i % t->n_columns;
-
-		/* Spaces go before a cell that is not empty, so that no line ends with them */
-		if (*t->cell[i])
-			printf("%*s%s", (int)pad, "", t->cell[i]);
-		pad = column == t->n_columns - 1 ? 0 :
-						   (*t->cell[i] ? 0 : pad) + 2 + width[column] -
-							   text_columns(t->cell[i]);
-		if (column == t->n_columns - 1)
-			putchar('\n');
-		free(t->cell[i]);
-	}
-	free(t->cell);
 }

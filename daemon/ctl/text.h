@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * text.h - text for people: names that do no harm to a terminal, tables, numbers in units
+ * text.h - text for people: names that do no harm to a terminal, numbers in units
  */
 #ifndef OKL4FSD_CTL_TEXT_H
 #define OKL4FSD_CTL_TEXT_H
 
 #include <stddef.h>
-#include <stdio.h>
 
 /**
  * text_safe() - a text as it can be shown
@@ -24,6 +23,21 @@ size_t text_columns(const char *text);
 
 /** text_cut() - shorten a text of text_safe() to @columns, in place; then it ends with "~" */
 void text_cut(char *text, size_t columns);
+
+/**
+ * text_cut_middle() - the same, but what is left out is in the middle, where "..." stands
+ *
+ * Names often differ at their end, and paths in the name of the file.
+ */
+void text_cut_middle(char *text, size_t columns);
+
+/**
+ * text_need() - end the program when there is no memory
+ * @p: what an allocation returned
+ *
+ * Return: @p.
+ */
+void *text_need(void *p);
 
 /* A number for people */
 struct text_number {
@@ -44,26 +58,5 @@ struct text_number text_byte_rate(double per_s);
 
 /** text_duration() - "1 d 2 h 3 min 4 s" */
 struct text_number text_duration(unsigned long long ms);
-
-/**
- * struct table - rows of cells; the last column is not padded
- * @n_columns: cells of a row
- * @cell: all cells, row by row; owned
- * @n_cells: how many
- * @size: room in @cell
- */
-struct table {
-	size_t n_columns;
-	char **cell;
-	size_t n_cells, size;
-};
-
-#define TABLE_MAX_COLUMNS 12
-
-/** table_row() - add a row: as many texts as there are columns, shown by text_safe() */
-void table_row(struct table *t, const char *const texts[]);
-
-/** table_print() - print the table, aligned, and free it */
-void table_print(struct table *t);
 
 #endif

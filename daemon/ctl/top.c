@@ -21,8 +21,7 @@
 #include "ctl/connection.h"
 #include "ctl/result.h"
 #include "ctl/terminal.h"
-#include "ctl/text.h"
-#include "ctl/top_view.h"
+#include "ctl/top_screen.h"
 #include "util/fd.h"
 
 #define MIN_DELAY_MS 100
@@ -32,11 +31,9 @@
  * struct top - what runs
  * @ctl: how to reach the daemon
  * @guest: only its channels; NULL: those of all
- * @delay_ms: between two looks
  * @count: how many updates to show; 0: no limit
- * @sort: order
  * @live: draws on a terminal
- * @view: how it is shown
+ * @screen: how it is shown
  * @before: the look before the last one
  * @now: the last look
  * @error: why there is no look now
@@ -44,16 +41,15 @@
 struct top {
 	const struct ctl *ctl;
 	const char *guest;
-	long delay_ms;
 	unsigned long count;
-	enum top_sort sort;
 	bool live;
-	struct top_view view;
+	struct top_screen screen;
 	struct look before, now;
 	char error[1024];
 };
 
 static const char *delay_text, *count_text, *sort_text;
+static bool is_reverse;
 
 static const struct ctl_option of_top[] = {
 	{ .name = "delay",
@@ -72,6 +68,7 @@ static const struct ctl_option of_top[] = {
 	  .text = &sort_text,
 	  .help = "list, name, rate, to-host, to-guest, fill\n"
 		  "or stalls" },
+	{ .name = "reverse", .letter = 'r', .flag = &is_reverse, .help = "the other way round" },
 	{ .name = NULL },
 };
 
@@ -80,13 +77,13 @@ static enum ctl_exit read_delay(struct top *t, const char *text)
 	double seconds;
 	char *end;
 
-	t->delay_ms = 1000;
+	t->screen.delay_ms = 1000;
 	if (!text)
 		return CTL_DONE;
 	seconds = strtod(text, &end);
 	if (end != text && !*end && isfinite(seconds) && seconds * 1000 >= MIN_DELAY_MS &&
 	    seconds * 1000 <= MAX_DELAY_MS) {
-		t->delay_ms = (long)(seconds * 1000 + 0.5);
+		t->screen.delay_ms = (long)(seconds * 1000 + 0.5);
 		return CTL_DONE;
 	}
 	ctl_error("top: --delay must be 0.1 to 86400 seconds, not \"%s\"", text);
@@ -99,7 +96,7 @@ static enum ctl_exit read_sort(struct top *t, const char *text)
 
 	for (int i = 0; i < N_TOP_SORTS; i++) {
 		if (text && !strcmp(text, top_sort_name((enum top_sort)i))) {
-			t->sort = (enum top_sort)i;
+			t->screen.sort = (enum top_sort)i;
 			return CTL_DONE;
 		}
 		snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s",
@@ -131,63 +128,17 @@ static enum ctl_exit take_look(struct top *t)
 	return CTL_DONE;
 }
 
-/* @line is freed */
-static void put_line(char *line)
+static void print_table(const struct rates *list, size_t n, bool blocks)
 {
-	printf("%s\033[K", line ? line : "");
-	free(line);
-}
+	struct top_view view = { .columns = 80, .blocks = blocks };
+	char *line;
 
-static char *summary_line(const struct top *t)
-{
-	struct json_object *guests = ctl_object(t->now.status, "guests");
-	_cleanup_free_ char *safe = text_safe(t->error);
-	char *line = NULL;
-
-	safe[strcspn(safe, "\\")] = 0; /* the first of several lines */
-	if (*safe)
-		return asprintf(&line, "%s; trying again", safe) < 0 ? NULL : line;
-	if (asprintf(&line,
-		     "okl4fsd %s, process %llu, up %s; %llu of %llu guests ready; every %g s, by %s",
-		     ctl_string(t->now.status, "version"), ctl_number(t->now.status, "pid"),
-		     text_duration(ctl_number(t->now.status, "uptime_ms")).text,
-		     ctl_number(guests, "ready"), ctl_number(guests, "total"),
-		     (double)t->delay_ms / 1000, top_sort_name(t->sort)) < 0)
-		return NULL;
-	return line;
-}
-
-static void draw_screen(struct top *t, const struct rates *list, size_t n)
-{
-	size_t rows, shown;
-	char *line = summary_line(t);
-
-	terminal_size(&t->view.columns, &rows);
-	shown = n + 3 <= rows ? n : rows > 4 ? rows - 4 : 0;
-	if (line)
-		text_cut(line, t->view.columns);
-	fputs("\033[H", stdout);
-	put_line(line);
-	putchar('\n');
-	put_line(top_heading(&t->view));
-	for (size_t i = 0; i < shown; i++) {
-		putchar('\n');
-		put_line(top_row(&t->view, &list[i]));
-	}
-	if (shown < n)
-		printf("\n(%zu more)\033[K", n - shown);
-	fputs("\033[J", stdout);
-	fflush(stdout);
-}
-
-static void print_table(struct top *t, const struct rates *list, size_t n)
-{
-	char *line = top_heading(&t->view);
-
+	top_lay_out(&view, list, n);
+	line = top_heading(&view);
 	puts(line ? line : "");
 	free(line);
 	for (size_t i = 0; i < n; i++) {
-		line = top_row(&t->view, &list[i]);
+		line = top_row(&view, &list[i]);
 		puts(line ? line : "");
 		free(line);
 	}
@@ -199,47 +150,33 @@ static void show_looks(struct top *t)
 	struct rates *list;
 	size_t n = rates_between(&t->before, &t->now, &list);
 
-	top_sort(list, n, t->sort);
+	top_sort(list, n, t->screen.sort, t->screen.reverse);
 	if (t->ctl->json) {
 		object = top_json(list, n, &t->before, &t->now);
 		puts(json_object_to_json_string_ext(
 			object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 		json_object_put(object);
 	} else if (t->live) {
-		draw_screen(t, list, n);
+		top_screen_draw(&t->screen, &t->now, list, n, t->error);
 	} else {
-		print_table(t, list, n);
+		print_table(list, n, t->screen.blocks);
 	}
 	fflush(stdout);
 	free(list);
 }
 
 /* Return: false when the user quits */
-static bool obey_key(struct top *t, char key)
-{
-	static const char keys[] = { 'l', 'n', 'r', 'h', 'g', 'f', 's' };
-	_Static_assert(sizeof(keys) == N_TOP_SORTS, "a key for each order");
-
-	if (key == 'q' || key == 'Q')
-		return false;
-	for (int i = 0; i < N_TOP_SORTS; i++)
-		if (key == keys[i])
-			t->sort = (enum top_sort)i;
-	return true;
-}
-
-/* Return: false when the user quits */
 static bool wait_turn(struct top *t)
 {
-	long left = t->delay_ms;
-	char key;
+	long left = t->screen.delay_ms;
+	int key;
 
 	for (;;) {
 		switch (terminal_wait(&left, &key)) {
 		case TERMINAL_TIME:
 			return true;
 		case TERMINAL_KEY:
-			if (!obey_key(t, key))
+			if (!top_screen_key(&t->screen, key))
 				return false;
 			break;
 		case TERMINAL_DRAW:
@@ -288,7 +225,7 @@ static enum ctl_exit run_command(const struct ctl *ctl, char **args)
 	struct top t = { .ctl = ctl,
 			 .guest = args[0],
 			 .live = !ctl->json && terminal_is_one(),
-			 .view = { .columns = 80, .blocks = draws_blocks() } };
+			 .screen = { .reverse = is_reverse, .blocks = draws_blocks() } };
 	enum ctl_exit r = read_delay(&t, delay_text);
 
 	t.count = t.live ? 0 : 1;
@@ -311,8 +248,8 @@ const struct ctl_command ctl_top = {
 	.name = "top",
 	.arguments = "[GUEST]",
 	.summary = "live view of what the channels move",
-	.help = "On a terminal it runs until q is pressed. Elsewhere it prints one table and\n"
-		"ends, unless --count says otherwise.\n",
+	.help = "On a terminal it runs until q is pressed, and ? explains the other keys.\n"
+		"Elsewhere it prints one table and ends, unless --count says otherwise.\n",
 	.options = of_top,
 	.max = 1,
 	.run = run_command,

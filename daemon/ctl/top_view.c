@@ -4,6 +4,7 @@
  */
 #include "ctl/top_view.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,9 +16,7 @@
 /* Columns of a line besides the name and the two bars: those of ROW, with the spaces before them */
 #define FIXED_COLUMNS 46UL
 #define MIN_NAME      8UL
-#define MAX_NAME      48UL
 #define MIN_BAR       5UL
-#define MAX_BAR       16UL
 
 static const char *const sort_names[] = {
 	[SORT_LIST] = "list",       [SORT_NAME] = "name",         [SORT_RATE] = "rate",
@@ -53,10 +52,14 @@ static double sort_value(const struct rates *r, enum top_sort sort)
 	}
 }
 
-static int compare_channels(const void *a, const void *b, void *arg)
+/* What qsort_r() hands to the comparison */
+struct order {
+	enum top_sort sort;
+	bool reverse;
+};
+
+static int compare_in_order(const struct rates *x, const struct rates *y, enum top_sort sort)
 {
-	const struct rates *x = a, *y = b;
-	enum top_sort sort = *(enum top_sort *)arg;
 	double p = sort_value(x, sort), q = sort_value(y, sort);
 	int r = 0;
 
@@ -69,33 +72,123 @@ static int compare_channels(const void *a, const void *b, void *arg)
 	return r ? r : (x->idx > y->idx) - (x->idx < y->idx);
 }
 
-void top_sort(struct rates *list, size_t n, enum top_sort sort)
+static int compare_channels(const void *a, const void *b, void *arg)
 {
-	qsort_r(list, n, sizeof(*list), compare_channels, &sort);
+	const struct order *order = arg;
+	int r = compare_in_order(a, b, order->sort);
+
+	return order->reverse ? -r : r;
 }
 
-/* Return: columns of the name */
-static size_t widths(const struct top_view *view, size_t *bar)
+void top_sort(struct rates *list, size_t n, enum top_sort sort, bool reverse)
 {
-	size_t spare = view->columns > FIXED_COLUMNS + MIN_NAME + 2 * MIN_BAR ?
-			       view->columns - FIXED_COLUMNS - MIN_NAME - 2 * MIN_BAR :
-			       0;
-	size_t name = MIN_NAME + spare;
+	qsort_r(list, n, sizeof(*list), compare_channels, &(struct order){ sort, reverse });
+}
 
-	*bar = MIN_BAR;
-	/* The name gets the first twelve spare columns; the bars share what is left with it */
-	if (spare > 12) {
-		*bar += (spare - 12) / 4;
-		*bar = *bar < MAX_BAR ? *bar : MAX_BAR;
-		name = MIN_NAME + spare - 2 * (*bar - MIN_BAR);
+static struct text_number known_rate(const struct rates *r, double per_s)
+{
+	return r->known ? text_rate(per_s) : (struct text_number){ "-" };
+}
+
+static struct text_number messages_to_host(const struct rates *r)
+{
+	return known_rate(r, r->to_host.per_s[RATE_MESSAGES]);
+}
+
+static struct text_number messages_to_guest(const struct rates *r)
+{
+	return known_rate(r, r->to_guest.per_s[RATE_MESSAGES]);
+}
+
+static struct text_number fill_to_host(const struct rates *r)
+{
+	return text_size(r->to_host.fill_bytes);
+}
+
+static struct text_number fill_to_guest(const struct rates *r)
+{
+	return text_size(r->to_guest.fill_bytes);
+}
+
+static struct text_number ring_size(const struct rates *r)
+{
+	return text_size(r->ring_bytes);
+}
+
+static struct text_number wakes_received(const struct rates *r)
+{
+	return known_rate(r, r->to_host.per_s[RATE_WAKES_RECEIVED] +
+				     r->to_guest.per_s[RATE_WAKES_RECEIVED]);
+}
+
+static struct text_number wakes_sent(const struct rates *r)
+{
+	return known_rate(r,
+			  r->to_host.per_s[RATE_WAKES_SENT] + r->to_guest.per_s[RATE_WAKES_SENT]);
+}
+
+/**
+ * struct further - a column that only a wide terminal has
+ * @title: heading
+ * @width: columns
+ * @text: of a channel
+ */
+static const struct further {
+	const char *title;
+	int width;
+	struct text_number (*text)(const struct rates *r);
+} further[] = {
+	{ "MSG>HOST", 8, messages_to_host }, { "MSG>GUEST", 9, messages_to_guest },
+	{ "IN>HOST", 9, fill_to_host },      { "IN>GUEST", 9, fill_to_guest },
+	{ "RING SIZE", 9, ring_size },       { "WOKEN", 6, wakes_received },
+	{ "WAKES", 6, wakes_sent },
+};
+#define N_FURTHER (sizeof(further) / sizeof(further[0]))
+
+char *top_name(const struct rates *r)
+{
+	_cleanup_free_ char *both = NULL;
+
+	if (asprintf(&both, "%s/%s", r->guest, r->name) < 0)
+		both = NULL;
+	return text_safe(both ? both : "");
+}
+
+static size_t longest_name(const struct rates *list, size_t n)
+{
+	size_t longest = MIN_NAME;
+
+	for (size_t i = 0; i < n; i++) {
+		_cleanup_free_ char *name = top_name(&list[i]);
+		size_t columns = text_columns(name);
+
+		longest = columns > longest ? columns : longest;
 	}
-	return name < MAX_NAME ? name : MAX_NAME;
+	return longest;
+}
+
+/* Names come first, up to half the width; then further columns; then the bars */
+void top_lay_out(struct top_view *view, const struct rates *list, size_t n)
+{
+	size_t least = FIXED_COLUMNS + MIN_NAME + 2 * MIN_BAR;
+	size_t spare = view->columns > least ? view->columns - least : 0;
+	size_t longest = longest_name(list, n), half = view->columns / 2, more;
+
+	longest = longest < half || half < MIN_NAME ? longest : half;
+	more = longest - MIN_NAME < spare ? longest - MIN_NAME : spare;
+	view->name = MIN_NAME + more;
+	spare -= more;
+	view->more = 0;
+	while (view->more < N_FURTHER && spare > (size_t)further[view->more].width)
+		spare -= (size_t)further[view->more++].width + 1;
+	view->bar = MIN_BAR + spare / 2;
+	view->name += spare % 2;
 }
 
 /* @text is changed */
 static void put_padded(FILE *out, char *text, size_t columns)
 {
-	text_cut(text, columns);
+	text_cut_middle(text, columns);
 	fprintf(out, "%s%*s", text, (int)(columns - text_columns(text)), "");
 }
 
@@ -138,47 +231,75 @@ static char *cut_line(const struct top_view *view, char *line)
 char *top_heading(const struct top_view *view)
 {
 	char *line = NULL;
-	size_t bytes, bar, name = widths(view, &bar);
+	size_t bytes;
 	FILE *out = open_memstream(&line, &bytes);
 
 	if (!out)
 		return NULL;
-	fprintf(out, "%-*s %-9s %10s %-*s %10s %-*s %5s %5s", (int)name, "CHANNEL", "STATE",
-		"TO HOST", (int)bar, "RING", "TO GUEST", (int)bar, "RING", "FULL", "EMPTY");
+	fprintf(out, "%-*s %-9s %10s %-*s %10s %-*s %5s %5s", (int)view->name, "CHANNEL", "STATE",
+		"TO HOST", (int)view->bar, "RING", "TO GUEST", (int)view->bar, "RING", "FULL",
+		"EMPTY");
+	for (size_t i = 0; i < view->more; i++)
+		fprintf(out, " %*s", further[i].width, further[i].title);
 	fclose(out);
 	return cut_line(view, line);
 }
 
 char *top_row(const struct top_view *view, const struct rates *r)
 {
-	_cleanup_free_ char *state = text_safe(r->state);
-	_cleanup_free_ char *both = NULL;
-	char *line = NULL, *safe;
-	size_t bytes, bar, name = widths(view, &bar);
+	_cleanup_free_ char *state = text_safe(r->state), *name = top_name(r);
+	char *line = NULL;
+	size_t bytes;
 	FILE *out = open_memstream(&line, &bytes);
 
 	if (!out)
 		return NULL;
-	if (asprintf(&both, "%s/%s", r->guest, r->name) < 0)
-		both = NULL;
-	safe = text_safe(both ? both : "");
-	put_padded(out, safe, name);
-	free(safe);
+	put_padded(out, name, view->name);
 	fputc(' ', out);
 	if (r->tail_bytes)
 		fprintf(out, "+%-8s", text_size(r->tail_bytes).text);
 	else
 		put_padded(out, state, 9);
 	fprintf(out, " %10s ", r->known ? text_byte_rate(r->to_host.per_s[RATE_BYTES]).text : "-");
-	draw_bar(out, view, bar, fill_part(&r->to_host, r->ring_bytes));
+	draw_bar(out, view, view->bar, fill_part(&r->to_host, r->ring_bytes));
 	fprintf(out, " %10s ", r->known ? text_byte_rate(r->to_guest.per_s[RATE_BYTES]).text : "-");
-	draw_bar(out, view, bar, fill_part(&r->to_guest, r->ring_bytes));
+	draw_bar(out, view, view->bar, fill_part(&r->to_guest, r->ring_bytes));
 	/* The host writes to the guest and waits for room, reads from it and waits for bytes */
 	fprintf(out, " %5s %5s",
 		r->known ? text_rate(r->to_guest.per_s[RATE_FULL_STALLS]).text : "-",
 		r->known ? text_rate(r->to_host.per_s[RATE_EMPTY_STALLS]).text : "-");
+	for (size_t i = 0; i < view->more; i++)
+		fprintf(out, " %*s", further[i].width, further[i].text(r).text);
 	fclose(out);
 	return cut_line(view, line);
+}
+
+char *top_totals(const struct rates *list, size_t n)
+{
+	double to_host = 0, to_guest = 0, full = 0, empty = 0;
+	unsigned long long fill = 0, lost = 0;
+	size_t attached = 0;
+	char *line;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct rates *r = &list[i];
+
+		attached += !strcmp(r->state, "attached");
+		to_host += r->to_host.per_s[RATE_BYTES];
+		to_guest += r->to_guest.per_s[RATE_BYTES];
+		full += r->to_guest.per_s[RATE_FULL_STALLS];
+		empty += r->to_host.per_s[RATE_EMPTY_STALLS];
+		fill += r->to_host.fill_bytes + r->to_guest.fill_bytes;
+		lost += r->lost_bytes;
+	}
+	if (asprintf(&line,
+		     "total: %zu of %zu attached; to host %s, to guest %s; full %s, empty %s; "
+		     "in rings %s, lost %s",
+		     attached, n, text_byte_rate(to_host).text, text_byte_rate(to_guest).text,
+		     text_rate(full).text, text_rate(empty).text, text_size(fill).text,
+		     text_size(lost).text) < 0)
+		return NULL;
+	return line;
 }
 
 static struct json_object *way_json(const struct way_rates *way, bool known)

@@ -13,7 +13,7 @@
 
 struct endpoint;
 
-#define ENDPOINT_ERROR_BYTES 256 /* of a sentence, with its NUL */
+#define ENDPOINT_ERROR_BYTES 512 /* of a sentence, with its NUL */
 
 /**
  * struct endpoint_info - for `status` and `channel.list`

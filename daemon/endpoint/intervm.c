@@ -40,6 +40,7 @@
 #include "endpoint/endpoint.h"
 #include "util/fd.h"
 #include "util/log.h"
+#include "util/sandbox.h"
 
 #define PIECE_BYTES 4096
 
@@ -262,8 +263,8 @@ static int open_round_file(const struct channel *ch, const char *path, uint64_t 
 		why = "the file is empty, there is nothing to send";
 	}
 	if (r) {
-		log_channel(LOG_LEVEL_ERR, ch->guest_name, ch->cfg->name, "intervm: %s: %s", path,
-			    why);
+		log_channel(LOG_LEVEL_ERR, ch->guest_name, ch->cfg->name, "intervm: %s: %s%s", path,
+			    why, sandbox_path_hint(path, SANDBOX_FILE));
 		return r;
 	}
 	*size = (uint64_t)st.st_size;

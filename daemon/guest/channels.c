@@ -22,8 +22,11 @@ struct change {
 	const char *name; /* guest_channel_remove(), guest_channel_reset() */
 	const struct guest_config *all; /* guest_become(), guest_drop_others() */
 	bool drop_only;
+	bool keep; /* also a channel whose endpoint cannot be made */
 	uint32_t id; /* out */
 	int r; /* out */
+	char *why; /* out, where there is room for it: why the endpoint cannot be made */
+	size_t why_bytes;
 };
 
 static struct guest_channel *find_channel(const struct guest *g, const char *name)
@@ -35,10 +38,24 @@ static struct guest_channel *find_channel(const struct guest *g, const char *nam
 	return NULL;
 }
 
+/* @why: out: a sentence when it fails; ENDPOINT_ERROR_BYTES */
+static int make_endpoint(struct guest_channel *gc, char *why)
+{
+	int r;
+
+	log_keep(why, ENDPOINT_ERROR_BYTES);
+	r = endpoint_new(&gc->endpoint, &gc->ch);
+	log_keep(NULL, 0);
+	if (r && !*why)
+		snprintf(why, ENDPOINT_ERROR_BYTES, "%s", strerror(-r));
+	return r;
+}
+
 static int channel_make(struct guest_channel **out, struct guest *g,
-			const struct channel_config *cfg, uint32_t id)
+			const struct channel_config *cfg, uint32_t id, struct change *c)
 {
 	struct guest_channel *gc = calloc(1, sizeof(*gc));
+	char why[ENDPOINT_ERROR_BYTES];
 	int r;
 
 	if (!gc)
@@ -51,7 +68,14 @@ static int channel_make(struct guest_channel **out, struct guest *g,
 	gc->generation = g->generation[id];
 	channel_init(&gc->ch, &gc->cfg, g->cfg.name, id, g->worker, &guest_bell_ops, g);
 	gc->ch.budget = &g->tails;
-	r = endpoint_new(&gc->endpoint, &gc->ch);
+	r = make_endpoint(gc, why);
+	if (r && c->why)
+		snprintf(c->why, c->why_bytes, "%s", why);
+	if (r && c->keep) {
+		channel_set_unavailable(&gc->ch);
+		gc->why_not = strdup(why);
+		r = 0;
+	}
 	if (r)
 		guest_channel_free(gc);
 	else
@@ -70,21 +94,26 @@ static void post_channel(const struct guest *g, enum events_kind kind,
 						   .number = gc->ch.id });
 }
 
-static int offer_channel(struct guest *g, const struct channel_config *cfg, uint32_t *id)
+/* @c: says what to do where the endpoint cannot be made; @c->id: out */
+static int offer_channel(struct guest *g, const struct channel_config *cfg, struct change *c)
 {
+	uint32_t id = 0;
 	int r;
 
-	for (*id = 0; *id < g->n_ids && g->channel[*id]; ++*id)
-		;
-	if (*id == OKL4FS_MAX_CHANNELS)
+	while (id < g->n_ids && g->channel[id])
+		id++;
+	if (id == OKL4FS_MAX_CHANNELS)
 		return -ENOSPC;
-	r = channel_make(&g->channel[*id], g, cfg, *id);
+	r = channel_make(&g->channel[id], g, cfg, id, c);
 	if (r)
 		return r;
-	if (*id == g->n_ids)
+	c->id = id;
+	if (id == g->n_ids)
 		g->n_ids++;
-	post_channel(g, EVENTS_CHANNEL_ADDED, g->channel[*id]);
-	guest_bell_changed(g, *id);
+	if (!g->channel[id]->endpoint)
+		return 0;
+	post_channel(g, EVENTS_CHANNEL_ADDED, g->channel[id]);
+	guest_bell_changed(g, id);
 	return 0;
 }
 
@@ -98,16 +127,27 @@ static bool take_channel_out(struct guest *g, struct guest_channel *gc)
 	return guest_leaver_add(gc);
 }
 
+static void forget_id(struct guest *g, uint32_t id)
+{
+	g->channel[id] = NULL;
+	g->generation[id]++;
+	while (g->n_ids && !g->channel[g->n_ids - 1])
+		g->n_ids--;
+}
+
 static void remove_channel(struct guest *g, struct guest_channel *gc)
 {
 	uint32_t id = gc->ch.id;
 	bool lives_on;
 
+	if (!gc->endpoint) {
+		forget_id(g, id);
+		guest_channel_free(gc);
+		return;
+	}
 	post_channel(g, EVENTS_CHANNEL_REMOVED, gc);
 	lives_on = take_channel_out(g, gc);
-	g->generation[id]++;
-	while (g->n_ids && !g->channel[g->n_ids - 1])
-		g->n_ids--;
+	forget_id(g, id);
 	if (!lives_on && gc->endpoint->ops->removed)
 		gc->endpoint->ops->removed(gc->endpoint);
 	if (!lives_on)
@@ -119,16 +159,25 @@ static void call_add(void *arg)
 {
 	struct change *c = arg;
 
-	c->r = find_channel(c->g, c->cfg->name) ? -EEXIST : offer_channel(c->g, c->cfg, &c->id);
+	c->r = find_channel(c->g, c->cfg->name) ? -EEXIST : offer_channel(c->g, c->cfg, c);
 }
 
-int guest_channel_add(struct guest *g, const struct channel_config *cfg, uint32_t *id)
+int guest_channel_add(struct guest *g, const struct channel_config *cfg, uint32_t *id, char *why,
+		      size_t why_bytes)
 {
-	struct change c = { .g = g, .cfg = cfg };
+	struct change c = { .g = g, .cfg = cfg, .why = why, .why_bytes = why_bytes };
+
+	*why = 0;
+	loop_call(g->worker, call_add, &c);
+	*id = c.id;
+	return c.r;
+}
+
+int guest_channel_begin(struct guest *g, const struct channel_config *cfg)
+{
+	struct change c = { .g = g, .cfg = cfg, .keep = true };
 
 	loop_call(g->worker, call_add, &c);
-	if (id)
-		*id = c.id;
 	return c.r;
 }
 
@@ -158,6 +207,8 @@ static void call_reset(void *arg)
 	c->r = gc ? 0 : -ENOENT;
 	if (!gc)
 		return;
+	if (!gc->endpoint)
+		return;
 	post_channel(c->g, EVENTS_CHANNEL_RESET, gc);
 	channel_reset(&gc->ch);
 }
@@ -177,21 +228,38 @@ static int compare_names(const void *a, const void *b)
 	return strcmp((*x)->name, (*y)->name);
 }
 
-/* What is there already becomes NULL in @wanted; @sorted are the same channels by name. */
+static void tell_endpoint_reloaded(struct guest_channel *gc)
+{
+	char why[ENDPOINT_ERROR_BYTES];
+
+	log_keep(why, sizeof(why));
+	gc->endpoint->ops->reloaded(gc->endpoint);
+	log_keep(NULL, 0);
+	free(gc->why_not);
+	gc->why_not = *why ? strdup(why) : NULL;
+}
+
+/*
+ * What is there already becomes NULL in @wanted; @sorted are the same channels by name. A channel that is
+ * not offered is taken out even if it is wanted, so that its endpoint is tried again.
+ */
 static void remove_others(struct guest *g, const struct guest_config *all,
 			  const struct channel_config **wanted,
 			  const struct channel_config *const *sorted, bool drop_only)
 {
 	for (uint32_t id = g->n_ids; id--;) {
-		struct guest_channel *gc = guest_channel_of(g, id);
+		struct guest_channel *gc = g->channel[id];
 		const struct channel_config *key = gc ? &gc->cfg : NULL, *const *found = NULL;
 
 		if (gc)
 			found = bsearch(&key, sorted, all->n_channels, sizeof(key), compare_names);
-		if (found && config_channel_equal(*found, key)) {
+		if (gc && !gc->endpoint) {
+			if (!drop_only || !found)
+				remove_channel(g, gc);
+		} else if (found && config_channel_equal(*found, key)) {
 			wanted[*found - all->channels] = NULL;
 			if (!drop_only && gc->endpoint->ops->reloaded)
-				gc->endpoint->ops->reloaded(gc->endpoint);
+				tell_endpoint_reloaded(gc);
 		} else if (gc) {
 			log_channel(LOG_LEVEL_NOTICE, g->cfg.name, gc->cfg.name,
 				    "gone or changed by the reload");
@@ -205,8 +273,8 @@ static void call_become(void *arg)
 	struct change *c = arg;
 	size_t n = c->all->n_channels;
 	const struct channel_config **wanted = calloc(2 * n + 1, sizeof(*wanted));
-	uint32_t id;
 
+	c->keep = true;
 	if (!wanted) {
 		log_about(LOG_LEVEL_ERR, &c->g->about,
 			  "reload: out of memory; its channels stay as they are");
@@ -215,15 +283,16 @@ static void call_become(void *arg)
 	for (size_t i = 0; i < n; i++)
 		wanted[i] = wanted[n + i] = &c->all->channels[i];
 	qsort(wanted + n, n, sizeof(*wanted), compare_names);
-	c->g->tails.limit_bytes = c->all->tail_bytes; /* tails that are kept already stay */
+	c->g->cfg.tail_bytes = c->g->tails.limit_bytes =
+		c->all->tail_bytes; /* tails that are kept already stay */
 	remove_others(c->g, c->all, wanted, wanted + n, c->drop_only);
 	for (size_t i = 0; i < n && !c->drop_only; i++) {
-		int r = wanted[i] ? offer_channel(c->g, wanted[i], &id) : 1;
+		int r = wanted[i] ? offer_channel(c->g, wanted[i], c) : 1;
 
 		if (r < 0)
 			log_channel(LOG_LEVEL_ERR, c->g->cfg.name, wanted[i]->name,
 				    "cannot be offered: %s", strerror(-r));
-		else if (!r)
+		else if (!r && c->g->channel[c->id]->endpoint)
 			log_channel(LOG_LEVEL_NOTICE, c->g->cfg.name, wanted[i]->name,
 				    "new or changed by the reload");
 	}
@@ -248,7 +317,7 @@ void guest_drop_others(struct guest *g, const struct guest_config *cfg)
 void guest_channels_leave(struct guest *g)
 {
 	for (uint32_t id = 0; id < g->n_ids; id++) {
-		struct guest_channel *gc = g->channel[id];
+		struct guest_channel *gc = guest_channel_of(g, id);
 
 		if (gc && !take_channel_out(g, gc))
 			guest_channel_free(gc);

@@ -14,14 +14,27 @@ struct guest;
  * guest_channel_add() - offer one more channel
  * @guest: guest
  * @cfg: copied
- * @id: out: its id; NULL: not wanted
+ * @id: out: its id
+ * @why: out, when its endpoint cannot be made: a sentence; else ""
+ * @why_bytes: room for it, with its NUL
  *
  * The driver is told (CHANNEL_ADDED) if it is ready.
  *
  * Main thread. Return: 0; -EEXIST: a channel has that name; -ENOSPC: there are OKL4FS_MAX_CHANNELS;
  * or another negated errno, with a log line.
  */
-int guest_channel_add(struct guest *guest, const struct channel_config *cfg, uint32_t *id);
+int guest_channel_add(struct guest *guest, const struct channel_config *cfg, uint32_t *id,
+		      char *why, size_t why_bytes);
+
+/**
+ * guest_channel_begin() - likewise for the channels that a guest begins with
+ *
+ * A channel whose endpoint cannot be made is kept, but not offered (CHANNEL_UNAVAILABLE), until
+ * guest_become().
+ *
+ * Main thread. Return: 0, or a negated errno.
+ */
+int guest_channel_begin(struct guest *guest, const struct channel_config *cfg);
 
 /**
  * guest_channel_remove() - stop offering a channel
@@ -50,8 +63,8 @@ int guest_channel_reset(struct guest *guest, const char *name);
  * @cfg: configuration that differs in channels only
  *
  * Channels that are configured as before go on undisturbed; others are removed and added, each with
- * a log line. A channel that cannot be added is left out, with a log line. Sockets whose file was
- * lost are made anew.
+ * a log line. Endpoints and sockets that could not be made are tried again, and those whose file was
+ * lost are made anew. What still cannot be made is one of guest_problems().
  *
  * Main thread.
  */

@@ -89,7 +89,7 @@ static int serve_info(struct guest *g, const struct wire_request *req, union wir
 	struct wire_channel wc;
 
 	for (wc.id = req->info.first_id; wc.id < g->n_ids && !gc; wc.id++)
-		gc = g->channel[wc.id];
+		gc = guest_channel_of(g, wc.id);
 	if (!gc)
 		return -OKL4_NO_CHANNEL;
 	wc.id = gc->ch.id;

@@ -2,6 +2,7 @@
 #include "guest/guest.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "guest/bell.h"
@@ -54,7 +55,7 @@ int guest_new(struct guest **out, const struct guest_config *cfg, struct loop *m
 	g->about.guest = g->cfg.name;
 	g->tails.limit_bytes = g->cfg.tail_bytes;
 	for (size_t i = 0; i < cfg->n_channels && !r; i++)
-		r = guest_channel_add(g, &cfg->channels[i], NULL);
+		r = guest_channel_begin(g, &cfg->channels[i]);
 	if (!r)
 		r = vhost_front_new(&g->vhost, &g->cfg, worker, &guest_device_ops, g);
 	if (r)
@@ -83,7 +84,7 @@ static void part_channels(void *arg)
 
 	g->is_parting = true;
 	for (uint32_t id = 0; id < g->n_ids; id++) {
-		struct guest_channel *gc = g->channel[id];
+		struct guest_channel *gc = guest_channel_of(g, id);
 
 		if (gc && gc->endpoint->ops->part)
 			gc->endpoint->ops->part(gc->endpoint);
@@ -98,6 +99,58 @@ void guest_part(struct guest *g)
 bool guest_path_is_lost(const struct guest *g)
 {
 	return vhost_front_path_is_lost(g->vhost);
+}
+
+const char *guest_error(const struct guest *g)
+{
+	return vhost_front_error(g->vhost);
+}
+
+/* Arguments of a call on the worker */
+struct problems_call {
+	struct guest *g;
+	void (*tell)(void *arg, const char *sentence);
+	void *arg;
+};
+
+/* @info: room for the answer; Return: NULL: there is none */
+static const char *channel_problem(const struct guest_channel *gc, struct endpoint_info *info)
+{
+	if (gc->why_not)
+		return gc->why_not;
+	if (!gc->endpoint)
+		return "its endpoint cannot be made";
+	/* It tries again by itself where a name has to be looked up */
+	if (gc->endpoint->ops->type != ENDPOINT_TCP_LISTEN)
+		return NULL;
+	gc->endpoint->ops->info(gc->endpoint, info);
+	return *info->error ? info->error : NULL;
+}
+
+static void tell_channels(void *arg)
+{
+	const struct problems_call *c = arg;
+	char sentence[OKL4FS_NAME_MAX + ENDPOINT_ERROR_BYTES + 16];
+
+	for (uint32_t id = 0; id < c->g->n_ids; id++) {
+		const struct guest_channel *gc = c->g->channel[id];
+		struct endpoint_info info;
+		const char *problem = gc ? channel_problem(gc, &info) : NULL;
+
+		if (!problem)
+			continue;
+		snprintf(sentence, sizeof(sentence), "channel %s: %s", gc->cfg.name, problem);
+		c->tell(c->arg, sentence);
+	}
+}
+
+void guest_problems(struct guest *g, void (*tell)(void *arg, const char *sentence), void *arg)
+{
+	struct problems_call c = { .g = g, .tell = tell, .arg = arg };
+
+	if (*guest_error(g))
+		tell(arg, guest_error(g));
+	loop_call(g->worker, tell_channels, &c);
 }
 
 const struct guest_config *guest_config(const struct guest *g)

@@ -23,7 +23,10 @@ struct guest;
  * @main_loop: loop of the calling thread
  * @worker: the loop that it belongs to
  *
- * Main thread. Return: 0 or -errno, with a log line.
+ * A socket or an endpoint that cannot be made is one of its problems, with a log line;
+ * guest_become() tries again.
+ *
+ * Main thread. Return: 0 or -errno: there is no memory for it.
  */
 int guest_new(struct guest **guest, const struct guest_config *cfg, struct loop *main_loop,
 	      struct loop *worker);
@@ -48,8 +51,21 @@ void guest_part(struct guest *guest);
 /** guest_serial() - its number in the order in which this process made guests, from 1 on */
 uint64_t guest_serial(const struct guest *guest);
 
-/** guest_config() - its configuration, without channels; constant */
+/** guest_config() - its configuration, without channels; main changes only tail_bytes of it */
 const struct guest_config *guest_config(const struct guest *guest);
+
+/** guest_error() - why its vhost-user socket cannot be made; "": it can; main */
+const char *guest_error(const struct guest *guest);
+
+/**
+ * guest_problems() - what of it cannot be served: its socket, and endpoints that cannot listen or start
+ * @guest: guest
+ * @tell: called with a sentence for each, without the guest's name
+ * @arg: its argument
+ *
+ * Main thread.
+ */
+void guest_problems(struct guest *guest, void (*tell)(void *arg, const char *sentence), void *arg);
 
 /** guest_path_is_lost() - whether the vhost-user socket's file was removed or replaced; main */
 bool guest_path_is_lost(const struct guest *guest);

@@ -31,6 +31,7 @@ void guest_channel_free(struct guest_channel *gc)
 		return;
 	channel_give_up(&gc->ch, "they were not taken before the channel ended");
 	gc->endpoint = endpoint_free(gc->endpoint);
+	free(gc->why_not);
 	channel_deinit(&gc->ch);
 	attachment_drop(&gc->att);
 	config_channel_deinit(&gc->cfg);

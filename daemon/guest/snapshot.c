@@ -5,9 +5,11 @@
 #include "guest/snapshot.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "guest/guest.h"
 #include "guest/state.h"
 
 /* Arguments and results of a call on the worker */
@@ -56,6 +58,7 @@ void guest_snapshot(struct guest *g, struct guest_snapshot *snap)
 	struct guest_call c = { .g = g, .guest_snap = snap };
 
 	loop_call(g->worker, take_guest_snapshot, &c);
+	snap->served = !*guest_error(g);
 }
 
 static void take_ring_state(struct channel_snapshot *s, struct channel *ch)
@@ -88,7 +91,11 @@ static void take_channel(struct channel_snapshot *s, struct guest_channel *gc)
 		take_ring_state(s, ch);
 	s->cfg = &gc->cfg;
 	s->id = ch->id;
-	gc->endpoint->ops->info(gc->endpoint, &s->info);
+	if (gc->endpoint)
+		gc->endpoint->ops->info(gc->endpoint, &s->info);
+	else
+		snprintf(s->info.error, sizeof(s->info.error), "%s",
+			 gc->why_not ? gc->why_not : "");
 	s->state = ch->state;
 	s->instance = ch->instance;
 	s->failed_status = ch->failed_status;

@@ -41,6 +41,7 @@ struct channel_snapshot {
  * @why_away: errno of the last attempt to connect to the frontend; 0: it succeeded, or the daemon
  *	listens
  * @negotiated: the frontend has set the features
+ * @served: its socket could be made; true where the frontend listens
  * @ready: the driver has said HELLO
  * @n_queues: queues in use
  * @memory_bytes: guest memory that is mapped
@@ -52,11 +53,11 @@ struct channel_snapshot {
  * @tail_bytes: bytes that are kept of streams that have ended, or may have ended
  * @driver_instance: as in HELLO
  * @moved_bytes: in both directions, by the channels that are offered
- * @n_channels: channels that are offered
+ * @n_channels: channels, also those that are unavailable
  * @n_in_state: how many of these are in each state
  */
 struct guest_snapshot {
-	bool connected, negotiated, ready;
+	bool connected, served, negotiated, ready;
 	int why_away;
 	unsigned int n_queues;
 	uint64_t memory_bytes, requests, refused, declined_fuse, dropped_messages, device_errors;
@@ -64,7 +65,7 @@ struct guest_snapshot {
 	uint32_t n_channels, n_in_state[N_CHANNEL_STATES];
 };
 
-/** guest_snapshot() - look at a guest; any thread; waits for the worker */
+/** guest_snapshot() - look at a guest; main; waits for the worker */
 void guest_snapshot(struct guest *guest, struct guest_snapshot *snap);
 
 /**

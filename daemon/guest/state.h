@@ -65,7 +65,8 @@ struct attachment {
  * @cfg: its configuration
  * @ch: the channel
  * @generation: tells it from channels that have the same id at other times
- * @endpoint: its host end
+ * @endpoint: its host end; NULL: it could not be made, and the channel is not offered
+ * @why_not: why it could not be made, or not be made again by a reload; NULL: it could
  * @att: its memory, in guest-physical terms
  * @tell_status: status in the CHANNEL_FAILED event that waits for a buffer
  * @tell_instance: instance in that event
@@ -75,6 +76,7 @@ struct guest_channel {
 	struct channel ch;
 	uint32_t generation;
 	struct endpoint *endpoint;
+	char *why_not;
 	struct attachment att;
 	enum okl4_status tell_status;
 	uint64_t tell_instance;
@@ -146,7 +148,7 @@ struct guest_stats {
  * @driver: what HELLO said
  * @last_driver: driver's instance of the last HELLO; 0: none yet. A driver's memory outlives the
  *	device, but not the driver
- * @channel: its channels by id; NULL: there is none
+ * @channel: its channels by id, also those that are not offered; NULL: there is none
  * @n_ids: one more than the highest id in use
  * @generation: by id, of the channel that gets this id next
  * @tails: how much the channels may keep of streams that have ended
@@ -178,10 +180,12 @@ struct guest {
 	struct guest_stats stats;
 };
 
-/** guest_channel_of() - the channel with an id; NULL: there is none */
+/** guest_channel_of() - the channel with an id that is offered; NULL: there is none */
 static inline struct guest_channel *guest_channel_of(const struct guest *g, uint32_t id)
 {
-	return id < g->n_ids ? g->channel[id] : NULL;
+	struct guest_channel *gc = id < g->n_ids ? g->channel[id] : NULL;
+
+	return gc && gc->endpoint ? gc : NULL;
 }
 
 #endif

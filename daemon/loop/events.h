@@ -17,7 +17,7 @@
 
 struct loop;
 
-/** enum events_kind - what happened; okl4fsd-control(7) describes each by name */
+/** enum events_kind - what happened; okl4fs-control(7) describes each by name */
 enum events_kind {
 	EVENTS_GUEST_ADDED,
 	EVENTS_GUEST_REMOVED,

@@ -13,6 +13,10 @@
 #define CHANNEL(field) offsetof(struct channel_snapshot, field)
 
 const struct counter guest_counters[] = {
+	{ .metric = { "okl4fs_guest_served", METRIC_GAUGE, NULL,
+		      "Whether the guest's socket could be made (1) or not (0)" },
+	  .at = { GUEST(served) },
+	  .type = COUNTER_BOOL },
 	{ .metric = { "okl4fs_guest_connected", METRIC_GAUGE, NULL,
 		      "Whether a frontend, that is QEMU, is connected (1) or not (0)" },
 	  .at = { GUEST(connected) },
@@ -78,6 +82,10 @@ const struct counter endpoint_counters[] = {
 	{ .metric = { "okl4fs_endpoint_connected", METRIC_GAUGE, NULL,
 		      "Whether a peer is connected at the channel's host end (1) or not (0)" },
 	  .at = { CHANNEL(info.connected) },
+	  .type = COUNTER_BOOL },
+	{ .metric = { "okl4fs_endpoint_path_lost", METRIC_GAUGE, NULL,
+		      "Whether the file of the host end's socket was removed or replaced (1) or not (0)" },
+	  .at = { CHANNEL(info.path_lost) },
 	  .type = COUNTER_BOOL },
 	{ .name = "clients",
 	  .metric = { "okl4fs_endpoint_clients", METRIC_COUNTER, NULL,

@@ -32,6 +32,7 @@
 #include "util/address.h"
 #include "util/fd.h"
 #include "util/log.h"
+#include "util/sandbox.h"
 #include "util/socket_file.h"
 
 #define MAX_CLIENTS   8
@@ -310,7 +311,8 @@ static const char *way_out(const struct config *cfg, int error)
 {
 	bool is_unix = !strncmp(cfg->metrics_listen, UNIX_PREFIX, strlen(UNIX_PREFIX));
 
-	return is_unix ? socket_file_way_out(error) : "";
+	return is_unix ? socket_file_way_out(error, cfg->metrics_listen + strlen(UNIX_PREFIX)) :
+			 sandbox_network_hint(error);
 }
 
 static int listen_for_http(struct metrics_http *http, const struct config *cfg)
@@ -383,7 +385,7 @@ void metrics_http_reloaded(struct metrics_http *http)
 	r = listen_for_http(http, server_config(http->server));
 	if (r)
 		log_err("metrics: %s has been removed or replaced, and cannot be made again: %s%s",
-			http->file.path, strerror(-r), socket_file_way_out(-r));
+			http->file.path, strerror(-r), socket_file_way_out(-r, http->file.path));
 	else
 		log_notice("metrics: %s had been removed or replaced; listening there again",
 			   http->file.path);

@@ -74,6 +74,10 @@ static void write_process(struct metrics_out *out, const struct metrics *m, cons
 						"bytes", "Resident memory of the process" };
 	static const struct metric workers = { "okl4fs_workers", METRIC_GAUGE, NULL,
 					       "Worker threads" };
+	static const struct metric problems = {
+		"okl4fs_config_problems", METRIC_GAUGE, NULL,
+		"Guests, channels and listeners of the configuration that cannot be served"
+	};
 	char labels[128], *end = metric_label(labels, "version", server_version());
 
 	snprintf(end, sizeof(labels) - (size_t)(end - labels), ",abi_version=\"%u\"",
@@ -90,6 +94,8 @@ static void write_process(struct metrics_out *out, const struct metrics *m, cons
 	metric_sample(out, &resident, "", resident_bytes());
 	metric_begin(out, &workers);
 	metric_sample(out, &workers, "", server_n_workers(m->server));
+	metric_begin(out, &problems);
+	metric_sample(out, &problems, "", server_problems(m->server, NULL, NULL));
 }
 
 static void write_guests(struct metrics_out *out, const struct metrics *m, const struct counter *c)
@@ -100,6 +106,19 @@ static void write_guests(struct metrics_out *out, const struct metrics *m, const
 	for (size_t i = 0; i < s->n_guests; i++)
 		metric_sample(out, &c->metric, s->guest[i].labels,
 			      counter_read(c, &s->guest[i].snap, 0));
+}
+
+static void write_paths(struct metrics_out *out, const struct metrics *m, const struct counter *c)
+{
+	static const struct metric lost = {
+		"okl4fs_guest_path_lost", METRIC_GAUGE, NULL,
+		"Whether the file of the guest's socket was removed or replaced (1) or not (0)"
+	};
+	const struct scrape *s = &m->scrape;
+
+	metric_begin(out, &lost);
+	for (size_t i = 0; i < s->n_guests; i++)
+		metric_sample(out, &lost, s->guest[i].labels, s->guest[i].path_lost);
 }
 
 static void write_ring(struct metrics_out *out, const struct metrics *m, const struct counter *c)
@@ -162,6 +181,25 @@ static void write_state(struct metrics_out *out, const struct metrics *m, const 
 			sample_labelled(out, &state, &s->channel[i], "state",
 					channel_state_name((enum channel_state)n),
 					(int)s->channel[i].snap->state == n);
+	}
+}
+
+/* Only channels that have failed, since the label says why */
+static void write_failed(struct metrics_out *out, const struct metrics *m, const struct counter *c)
+{
+	static const struct metric failed = {
+		"okl4fs_channel_failed", METRIC_GAUGE, NULL,
+		"1 for a channel that has failed, by the rule that was broken; CHANNEL_RESET: the host has reset it"
+	};
+	const struct scrape *s = &m->scrape;
+
+	metric_begin(out, &failed);
+	for (size_t i = 0; i < s->n_channels; i++) {
+		const struct channel_snapshot *snap = s->channel[i].snap;
+
+		if (snap->state == CHANNEL_FAILED)
+			sample_labelled(out, &failed, &s->channel[i], "error",
+					okl4_status_name((int)snap->failed_status), 1);
 	}
 }
 
@@ -265,11 +303,13 @@ static const struct {
 } parts[] = {
 	{ write_process, NULL },
 	{ write_guests, guest_counters },
+	{ write_paths, NULL },
 	{ write_ring, NULL },
 	{ write_channels, channel_counters },
 	{ write_channels, endpoint_counters },
 	{ write_endpoint, NULL },
 	{ write_state, NULL },
+	{ write_failed, NULL },
 	{ write_errors, NULL },
 	{ write_ways, way_counters },
 	{ write_open, NULL },

@@ -23,11 +23,13 @@ struct channel_row {
 /**
  * struct guest_row - a guest
  * @snap: snapshot
+ * @path_lost: the file of its socket was removed or replaced
  * @labels: its name as a label; owned
  * @channels: snapshots of its channels; owned
  */
 struct guest_row {
 	struct guest_snapshot snap;
+	bool path_lost;
 	char *labels;
 	struct channel_snapshot *channels;
 };

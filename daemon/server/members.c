@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "loop/events.h"
+#include "server/server.h"
 #include "util/log.h"
 
 static unsigned int count_cpus(void)
@@ -53,8 +54,16 @@ int server_add_workers(struct server *s, size_t n_guests)
 	return 0;
 }
 
+static void keep_first(void *arg, const char *sentence)
+{
+	char *why = arg;
+
+	if (!*why)
+		snprintf(why, SERVER_WHY_BYTES, "%s", sentence);
+}
+
 int server_member_start(struct server *s, struct member *m, const struct guest_config *cfg,
-			unsigned int worker)
+			unsigned int worker, char *why)
 {
 	int r;
 
@@ -63,6 +72,12 @@ int server_member_start(struct server *s, struct member *m, const struct guest_c
 	if (r) {
 		log_guest(LOG_LEVEL_ERR, cfg->name, "cannot be served: %s", strerror(-r));
 		return r;
+	}
+	if (why)
+		guest_problems(m->guest, keep_first, why);
+	if (why && *why) {
+		m->guest = guest_free(m->guest);
+		return -EIO;
 	}
 	s->worker[m->worker].n_guests++;
 	events_post(&(struct events_fact){ .kind = EVENTS_GUEST_ADDED, .guest = cfg->name });
@@ -88,6 +103,7 @@ void server_take_config(struct server *s, struct config *cfg)
 	cfg->n_guests = 0;
 	config_free(s->cfg);
 	s->cfg = cfg;
+	s->saved_digest = 0;
 }
 
 struct member *server_find_member(const struct server *s, const char *name)

@@ -43,6 +43,8 @@ struct worker {
  * @started_ms: when, by the monotonic clock
  * @started_us: and by the wall clock, since 1970
  * @watches: watchers of reloads
+ * @saved_digest: of the file that server_saved() has seen; 0: none since the last reload
+ * @metrics_problem: of server_set_metrics_problem(), or NULL
  */
 struct server {
 	struct loop *main_loop;
@@ -54,6 +56,8 @@ struct server {
 	unsigned int n_workers;
 	uint64_t started_ms, started_us;
 	LIST_HEAD(, server_watch) watches;
+	uint64_t saved_digest;
+	char *metrics_problem;
 };
 
 /** server_find_member() - look a guest up by its name; Return: its member, or NULL */
@@ -74,11 +78,12 @@ int server_add_workers(struct server *s, size_t n_guests);
  * @m: out
  * @cfg: configuration; copied
  * @worker: index of its worker
+ * @why: "": out: one of its problems, with which it is not made; SERVER_WHY_BYTES. NULL: it may have some
  *
- * Return: 0 or -errno, with a log line.
+ * Return: 0; -EIO: it has a problem; or another negated errno; with a log line.
  */
 int server_member_start(struct server *s, struct member *m, const struct guest_config *cfg,
-			unsigned int worker);
+			unsigned int worker, char *why);
 
 /**
  * server_member_stop() - end a guest

@@ -33,13 +33,18 @@ static bool same_text(const char *a, const char *b)
 	return a && b ? !strcmp(a, b) : a == b;
 }
 
-static void warn_fixed(const struct config *old, const struct config *new)
+/* What only a start can apply */
+static void tell_fixed(const struct config *old, const struct config *new, FILE *errors)
 {
+	static const char fixed[] = "control.path, control.mode or control.group has changed; "
+				    "restart the daemon to apply that";
+
 	if (strcmp(old->control_path, new->control_path) != 0 ||
 	    !same_text(old->control_group, new->control_group) ||
-	    old->control_mode != new->control_mode)
-		log_warning("reload: control.path, control.mode or control.group has changed; "
-			    "restart the daemon to apply that");
+	    old->control_mode != new->control_mode) {
+		log_warning("reload: %s", fixed);
+		fprintf(errors, "%s\n", fixed);
+	}
 }
 
 /* @list has the members that are kept; it becomes the server's. */
@@ -68,7 +73,7 @@ static void become_config(struct server *s, const struct config *cfg, struct mem
 		if (list[i].guest)
 			guest_become(list[i].guest, &cfg->guests[i]);
 		else if (!server_member_start(s, &list[i], &cfg->guests[i],
-					      server_place(s, list, cfg->n_guests, group, i)))
+					      server_place(s, list, cfg->n_guests, group, i), NULL))
 			log_guest(LOG_LEVEL_NOTICE, cfg->guests[i].name,
 				  "new or changed by the reload");
 	}
@@ -143,6 +148,26 @@ static int plan_or_tell(struct server *s, struct plan *p, FILE *errors)
 	return r;
 }
 
+static void write_line(void *arg, const char *sentence)
+{
+	fprintf(arg, "%s\n", sentence);
+}
+
+/* @errors has what cannot be applied so far. */
+static void tell_outcome(struct server *s, FILE *errors)
+{
+	size_t n = s->n_members, n_problems = server_problems(s, write_line, errors);
+
+	if (n_problems)
+		log_event(LOG_LEVEL_WARNING, LOG_EVENT_RELOADED,
+			  "reloaded, %zu guest%s; %zu problem%s", n, n == 1 ? "" : "s", n_problems,
+			  n_problems == 1 ? "" : "s");
+	else
+		log_event(LOG_LEVEL_NOTICE, LOG_EVENT_RELOADED, "reloaded, %zu guest%s", n,
+			  n == 1 ? "" : "s");
+	events_post(&(struct events_fact){ .kind = EVENTS_CONFIG_RELOADED, .number = n });
+}
+
 static int carry_out_reload(struct server *s, FILE *errors)
 {
 	struct plan p = { 0 };
@@ -153,14 +178,13 @@ static int carry_out_reload(struct server *s, FILE *errors)
 		config_free(p.cfg);
 		free(p.list);
 	} else {
-		warn_fixed(s->cfg, p.cfg);
+		tell_fixed(s->cfg, p.cfg, errors);
 		server_add_workers(s, p.cfg->n_guests); /* fewer than wanted will do */
 		become_config(s, p.cfg, p.list, p.group);
 		server_take_config(s, p.cfg);
 		LIST_FOREACH(watch, &s->watches, entry)
 		watch->reloaded(watch->arg);
-		events_post(&(struct events_fact){ .kind = EVENTS_CONFIG_RELOADED,
-						   .number = s->n_members });
+		tell_outcome(s, errors);
 	}
 	free(p.group);
 	return r;

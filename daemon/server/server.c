@@ -30,7 +30,7 @@ static int start_all(struct server *s, const struct config *cfg)
 		joined_sweep(cfg->guests, cfg->n_guests);
 	for (size_t i = 0; i < cfg->n_guests && !r; i++) {
 		r = server_member_start(s, &s->member[i], &cfg->guests[i],
-					server_place(s, s->member, cfg->n_guests, group, i));
+					server_place(s, s->member, cfg->n_guests, group, i), NULL);
 		s->n_members += !r;
 	}
 	return r;
@@ -51,6 +51,7 @@ int server_new(struct server **out, struct loop *main_loop, struct config *cfg,
 		config_free(cfg);
 		return -ENOMEM;
 	}
+	config_paths_begin_at(cfg->control_path);
 	s->main_loop = main_loop;
 	s->started_ms = clock_ms();
 	s->started_us = clock_wall_us();
@@ -86,6 +87,7 @@ struct server *server_free(struct server *s)
 		loop_free(s->worker[i].loop);
 	}
 	config_free(s->cfg);
+	free(s->metrics_problem);
 	free(s->worker);
 	free(s->member);
 	free(s->config_path);
@@ -99,6 +101,7 @@ int server_guest_add(struct server *s, const struct guest_config *cfg, char *why
 	unsigned int worker;
 	int r;
 
+	*why = 0;
 	if (server_find_member(s, cfg->name))
 		return -EEXIST;
 	list = reallocarray(s->member, s->n_members + 1, sizeof(*list));
@@ -109,7 +112,7 @@ int server_guest_add(struct server *s, const struct guest_config *cfg, char *why
 	if (r)
 		return r;
 	joined_sweep(cfg, 1);
-	r = server_member_start(s, &list[s->n_members], cfg, worker);
+	r = server_member_start(s, &list[s->n_members], cfg, worker, why);
 	if (!r) {
 		s->n_members++;
 		log_guest(LOG_LEVEL_NOTICE, cfg->name, "added");
@@ -133,9 +136,11 @@ int server_guest_remove(struct server *s, const char *name)
 int server_channel_add(struct server *s, struct guest *guest, const struct channel_config *cfg,
 		       uint32_t *id, char *why)
 {
-	int r = server_place_channel(s, guest, cfg, why, SERVER_WHY_BYTES);
+	int r;
 
-	return r ? r : guest_channel_add(guest, cfg, id);
+	*why = 0;
+	r = server_place_channel(s, guest, cfg, why, SERVER_WHY_BYTES);
+	return r ? r : guest_channel_add(guest, cfg, id, why, SERVER_WHY_BYTES);
 }
 
 const struct config *server_config(const struct server *s)

@@ -17,7 +17,8 @@
 
 struct server;
 
-#define SERVER_WHY_BYTES 384 /* of a sentence, with its NUL */
+#define SERVER_WHY_BYTES     768 /* of a sentence, with its NUL */
+#define SERVER_PROBLEM_BYTES 768
 
 /**
  * server_new() - start the workers and the guests of a configuration
@@ -26,7 +27,10 @@ struct server;
  * @cfg: ownership passes here in every case
  * @config_path: the file that it came from, for server_reload(); NULL: the built-in default
  *
- * Return: 0 or -errno, with a log line. A guest that cannot be started is an error.
+ * What cannot be served, a guest's socket or an endpoint, stops nothing: it is one of
+ * server_problems(), with a log line, and server_reload() tries it again.
+ *
+ * Return: 0 or -errno, with a log line.
  */
 int server_new(struct server **server, struct loop *main_loop, struct config *cfg,
 	       const char *config_path);
@@ -37,20 +41,65 @@ struct server *server_free(struct server *server);
 /**
  * server_reload() - read the configuration file again and become what it says
  * @server: server
- * @errors: each error of the file is written here as a line (as config_load())
+ * @errors: each error of the file is written here as a line (as config_load()), or, with 0, each
+ *	of server_problems() and what a reload cannot apply
  *
  * Guests and channels that are configured as before go on undisturbed. New ones are started, gone
  * ones ended, changed ones replaced, each with a log line. A guest is replaced when its socket is
  * another one; else only its channels come and go. Guests and channels that were added at run time
  * and are not in the file end as well. When the file has an error, or joins guests that run on
- * different workers, nothing changes at all. A guest or a channel that cannot be started is left
- * out, with a log line. Watchers are told at the end. A reload cannot change the control socket's
- * path, mode and group: a warning says so.
+ * different workers, nothing changes at all. What cannot be served, or still cannot, is one of
+ * server_problems(), with a log line. Watchers are told at the end. A reload cannot change the
+ * control socket's path, mode and group: a line in @errors says so.
  *
- * Return: 0; -ENOENT when there is no file (built-in default); -EXDEV: guests that run on different
+ * Return: 0, also with server_problems(); -ENOENT when there is no file (built-in default); -EXDEV: guests that run on different
  * workers would be joined; or what config_load() refused.
  */
 int server_reload(struct server *server, FILE *errors);
+
+/**
+ * server_problems() - what the configuration asks for and cannot be served
+ * @server: server
+ * @tell: called with a sentence for each: "guest vm1: socket /s: Permission denied"; NULL: only count
+ * @arg: its argument
+ *
+ * Return: how many there are.
+ */
+size_t server_problems(struct server *server, void (*tell)(void *arg, const char *sentence),
+		       void *arg);
+
+/** server_set_metrics_problem() - why metrics cannot be served where they should be; NULL: they are */
+void server_set_metrics_problem(struct server *server, const char *sentence);
+
+/**
+ * server_running_text() - the running configuration as the text of a configuration file
+ * @server: server
+ * @text: out: what okl4fsd --config would serve in the same way; the caller frees it
+ * @bytes: out: its length
+ * @errors: each reason why config_load() would refuse the text is written here as a line
+ *
+ * Return: 0; -EINVAL: config_load() would refuse it, so it must not become a file; or -ENOMEM.
+ */
+int server_running_text(struct server *server, char **text, size_t *bytes, FILE *errors);
+
+/** server_config_path() - the configuration file; NULL: the configuration is built in */
+const char *server_config_path(const struct server *server);
+
+/**
+ * server_file_has_changed() - whether the configuration file holds what this server has not read
+ *
+ * That is, neither what it has loaded last, nor what server_saved() has seen since.
+ */
+bool server_file_has_changed(const struct server *server);
+
+/**
+ * server_saved() - the configuration file was replaced by what server_running_text() gives
+ * @server: server
+ * @errors: says why not, in a line
+ *
+ * Return: 0; -EINVAL: the file holds something else; or another negated errno.
+ */
+int server_saved(struct server *server, FILE *errors);
 
 /**
  * struct server_watch - a watcher of reloads, called on main; the owner's storage
@@ -76,10 +125,12 @@ void server_unwatch(struct server *server, struct server_watch *watch);
  * server_guest_add() - serve one more guest
  * @server: server
  * @cfg: copied
- * @why: out, for -EXDEV: a sentence with the way out; SERVER_WHY_BYTES
+ * @why: out: a sentence with the way out, or "" when there is none; SERVER_WHY_BYTES
+ *
+ * A guest that cannot be served in all its parts is not added.
  *
  * Return: 0; -EEXIST: a guest has that name; -EXDEV: it is to be joined to guests of different
- * workers; or another negated errno, with a log line.
+ * workers; -EIO: it cannot be served; or another negated errno, with a log line.
  */
 int server_guest_add(struct server *server, const struct guest_config *cfg, char *why);
 
@@ -89,7 +140,7 @@ int server_guest_add(struct server *server, const struct guest_config *cfg, char
  * @guest: guest of it
  * @cfg: copied
  * @id: out: its id
- * @why: out, for -EXDEV: a sentence with the way out; SERVER_WHY_BYTES
+ * @why: out: a sentence with the way out, or "" when there is none; SERVER_WHY_BYTES
  *
  * Return: as guest_channel_add(); -EXDEV: it would join two guests of different workers.
  */

@@ -50,7 +50,8 @@ static void scaled(char *text, size_t room, uint64_t bytes)
 static void tell_status(struct service *s, const char *with)
 {
 	size_t n_guests = server_n_guests(s->server), n_ready = 0, n_channels = 0;
-	char text[sizeof(s->status)], moved[32];
+	size_t n_problems = server_problems(s->server, NULL, NULL);
+	char text[sizeof(s->status)], moved[32], problems[64] = "";
 	struct guest_snapshot snap;
 	uint64_t bytes = 0;
 
@@ -62,8 +63,12 @@ static void tell_status(struct service *s, const char *with)
 		bytes += snap.moved_bytes;
 	}
 	scaled(moved, sizeof(moved), bytes);
-	snprintf(text, sizeof(text), "%zu guest%s (%zu ready), %zu channel%s, %s moved", n_guests,
-		 n_guests == 1 ? "" : "s", n_ready, n_channels, n_channels == 1 ? "" : "s", moved);
+	if (n_problems)
+		snprintf(problems, sizeof(problems), "; %zu problem%s: see okl4fsctl status",
+			 n_problems, n_problems == 1 ? "" : "s");
+	snprintf(text, sizeof(text), "%zu guest%s (%zu ready), %zu channel%s, %s moved%s", n_guests,
+		 n_guests == 1 ? "" : "s", n_ready, n_channels, n_channels == 1 ? "" : "s", moved,
+		 problems);
 	if (strcmp(text, s->status) != 0)
 		notify("%sSTATUS=%s", with, text);
 	else if (*with)

@@ -2,7 +2,8 @@
 /*
  * service.h - the daemon as a service: its status text and its watchdog
  *
- * The text says how many guests and channels there are and how many bytes were moved. It is sent when
+ * The text says how many guests and channels there are, how many bytes were moved, and how many
+ * problems the configuration has (server_problems()). It is sent when
  * something has happened to a guest or a channel, at most once per second, and with each beat of the
  * watchdog. While nothing happens and there is no watchdog, nothing is done.
  */

@@ -26,6 +26,10 @@
 
 static atomic_int log_level = LOG_LEVEL_INFO;
 
+/* Of log_keep() */
+static _Thread_local char *kept_text;
+static _Thread_local size_t kept_bytes;
+
 /**
  * journal - the file that $JOURNAL_STREAM names (systemd.exec(5))
  * @named: the variable is set
@@ -248,6 +252,14 @@ static size_t log_subject(char *out, size_t out_bytes, const struct log_about *a
 	return n > 0 ? (size_t)n : 0;
 }
 
+void log_keep(char *text, size_t bytes)
+{
+	kept_text = text;
+	kept_bytes = bytes;
+	if (text)
+		*text = 0;
+}
+
 void log_write(const struct log_site *site, enum log_level level, const struct log_about *about,
 	       const char *fmt, ...)
 {
@@ -273,6 +285,8 @@ void log_write(const struct log_site *site, enum log_level level, const struct l
 	va_start(ap, fmt);
 	vsnprintf(text + bytes, sizeof(text) - bytes, fmt, ap);
 	va_end(ap);
+	if (level == LOG_LEVEL_ERR && kept_text)
+		snprintf(kept_text, kept_bytes, "%s", text + bytes);
 	record.bytes = log_escape(record.text, sizeof(record.text), text);
 	if (!log_queue_put(&record)) {
 		log_look_for_journal();

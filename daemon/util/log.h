@@ -57,6 +57,13 @@ __attribute__((format(printf, 4, 5))) void log_write(const struct log_site *site
 						     const struct log_about *about, const char *fmt,
 						     ...);
 
+/**
+ * log_keep() - also keep the last err line that this thread writes from now on, without its subject
+ * @text: where, "" until there is one; NULL: no longer
+ * @bytes: room there, with the NUL
+ */
+void log_keep(char *text, size_t bytes);
+
 /* The place of the macro that uses it */
 #define LOG_SITE (&(const struct log_site){ __FILE__, __func__, __LINE__ })
 

@@ -12,6 +12,7 @@
 
 #include "util/fd.h"
 #include "util/log.h"
+#include "util/sandbox.h"
 #include "util/socket_file.h"
 
 #define LOCK_SUFFIX ".lock"
@@ -77,7 +78,7 @@ static void explain_lock(const struct socket_file *f, const char *lock, int erro
 }
 
 /* A datagram socket cannot connect to a stream socket (EPROTOTYPE); the listener sees nothing */
-static int find_listener(const char *path)
+int socket_file_find_listener(const char *path)
 {
 	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
@@ -101,7 +102,7 @@ static int remove_stale(const char *path)
 		return errno == ENOENT ? 0 : -errno;
 	if (!S_ISSOCK(st.st_mode))
 		return -ENOTSOCK;
-	r = find_listener(path);
+	r = socket_file_find_listener(path);
 	if (r)
 		return r;
 	return unlink(path) && errno != ENOENT ? -errno : 0;
@@ -118,8 +119,11 @@ int socket_file_claim(struct socket_file *f, const char *path)
 {
 	_cleanup_free_ char *lock = NULL;
 	bool is_new = !f->path;
-	int r = is_new ? begin_at(f, path) : 0;
+	int r;
 
+	if (sandbox_hides(path))
+		return -EPERM;
+	r = is_new ? begin_at(f, path) : 0;
 	if (!r) {
 		r = hold_lock(f, &lock);
 		if (r)
@@ -163,8 +167,12 @@ int socket_file_listen(struct socket_file *f, const char *path, unsigned int mod
 	return r;
 }
 
-const char *socket_file_way_out(int error)
+const char *socket_file_way_out(int error, const char *path)
 {
+	const char *hint = sandbox_path_hint(path, SANDBOX_SOCKET);
+
+	if (*hint)
+		return hint;
 	switch (error) {
 	case ENOENT:
 		return " (make its folder first, or choose another path)";
@@ -172,10 +180,8 @@ const char *socket_file_way_out(int error)
 		return " (okl4fsd may not make files in that folder: change the folder's owner or "
 		       "permissions, or choose another path)";
 	case EPERM:
-		return " (okl4fsd must be a member of the socket's group to give the socket to it)";
-	case EROFS:
-		return " (under systemd, okl4fsd can write only below /run/okl4fs; a drop-in with "
-		       "ReadWritePaths= adds folders)";
+		return " (okl4fsd must be a member of the socket's group to give the socket to it; after "
+		       "adduser, restart okl4fsd)";
 	case EADDRINUSE:
 		return " (end the program that listens there, or choose another path)";
 	case ENOTSOCK:

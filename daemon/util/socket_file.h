@@ -41,7 +41,8 @@ struct socket_file {
  * bind(2) and socket_file_bound() follow; socket_file_listen() is all three.
  *
  * Return: 0; -EADDRINUSE when another process listens there, or an okl4fsd is about to; -ENOTSOCK
- * when the file is not a socket; or a negated errno. If the lock is the cause, it is logged.
+ * when the file is not a socket; -EPERM when no other program would see it (sandbox.h); or a negated errno.
+ * If the lock is the cause, it is logged.
  */
 int socket_file_claim(struct socket_file *f, const char *path);
 
@@ -62,10 +63,12 @@ int socket_file_listen(struct socket_file *f, const char *path, unsigned int mod
 
 /**
  * socket_file_way_out() - what to do when a path cannot be listened on, for the end of a log line
+ * @error: a positive errno of socket_file_listen()
+ * @path: where
  *
- * Return: text with a blank before it, or ""; @error: a positive errno of socket_file_listen().
+ * Return: text with a blank before it, or ""; valid until the thread's next call.
  */
-const char *socket_file_way_out(int error);
+const char *socket_file_way_out(int error, const char *path);
 
 /**
  * socket_file_borrow() - a socket of the service manager listens at @path
@@ -74,6 +77,9 @@ const char *socket_file_way_out(int error);
  * for another reason, the socket is used without it: the folder may belong to another user.
  */
 int socket_file_borrow(struct socket_file *f, const char *path);
+
+/** socket_file_find_listener() - Return: 0: nothing listens at @path; -EADDRINUSE: a program does; or -errno */
+int socket_file_find_listener(const char *path);
 
 /** socket_file_is_lost() - the file was removed or replaced, so clients cannot connect */
 bool socket_file_is_lost(const struct socket_file *f);

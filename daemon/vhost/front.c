@@ -8,6 +8,7 @@
 
 #include "loop/listener.h"
 #include "util/log.h"
+#include "util/sandbox.h"
 #include "util/socket_file.h"
 #include "util/stranger.h"
 #include "vhost/connector.h"
@@ -16,12 +17,13 @@
 #define COST_OF_CONNECTION 16
 #define COST_OF_REFUSAL    1
 
-/* All but @file is the worker's. */
+/* All but @file and @error is the worker's. */
 struct vhost_front {
 	const struct guest_config *cfg;
 	struct loop *worker;
 	char *name;
 	struct socket_file file; /* (listen) main's */
+	char error[512]; /* main's: why the socket cannot be made, or is never seen */
 	struct listener listener; /* (listen) */
 	struct vhost_connector connector; /* (connect) */
 	struct vhost_connection connection;
@@ -73,17 +75,19 @@ static void take_frontend(void *arg, int fd)
 		listener_rest(&f->listener, ms);
 }
 
+/* @f->start_fd: -1: there is no socket, but perhaps a frontend that a former daemon had */
 static void start_on_worker(void *arg)
 {
 	struct vhost_front *f = arg;
 	bool inherited = f->inherited;
 
 	f->inherited = false;
-	if (f->cfg->socket_mode == SOCKET_LISTEN) {
+	f->start_r = 0;
+	if (f->cfg->socket_mode == SOCKET_LISTEN && f->start_fd >= 0) {
 		listener_stop(&f->listener);
 		f->start_r = listener_start(&f->listener, f->worker, &f->connection.about,
 					    "vhost-user", f->start_fd, take_frontend, f);
-	} else {
+	} else if (f->cfg->socket_mode != SOCKET_LISTEN) {
 		f->start_r = vhost_connector_init(&f->connector, f->worker, f->cfg->socket,
 						  &f->connection.about, take_frontend, f);
 	}
@@ -93,25 +97,27 @@ static void start_on_worker(void *arg)
 		vhost_connector_try(&f->connector);
 }
 
-/* Return: 0 or -errno, with a log line; then nobody listens */
-static int front_listen(struct vhost_front *f)
+/* Listens, or says in the log and in @f->error why not */
+static void front_listen(struct vhost_front *f)
 {
 	const char *path = f->cfg->socket;
-	int fd =
-		socket_file_listen(&f->file, path, f->cfg->socket_perm, f->cfg->socket_group, true);
+	int r = socket_file_listen(&f->file, path, f->cfg->socket_perm, f->cfg->socket_group, true);
 
-	if (fd >= 0) {
-		f->start_fd = fd;
-		loop_call(f->worker, start_on_worker, f);
-		fd = f->start_r;
+	f->start_fd = r;
+	loop_call(f->worker, start_on_worker, f);
+	if (r >= 0 && f->start_r) {
+		socket_file_release(&f->file);
+		r = f->start_r;
 	}
-	if (fd < 0)
-		log_about(LOG_LEVEL_ERR, &f->connection.about, "socket %s: %s%s", path,
-			  strerror(-fd), socket_file_way_out(-fd));
-	else
+	*f->error = 0;
+	if (r >= 0) {
 		log_about(LOG_LEVEL_INFO, &f->connection.about, "waiting for a frontend at %s",
 			  path);
-	return fd < 0 ? fd : 0;
+		return;
+	}
+	snprintf(f->error, sizeof(f->error), "socket %s: %s%s", path, strerror(-r),
+		 socket_file_way_out(-r, path));
+	log_about(LOG_LEVEL_ERR, &f->connection.about, "%s", f->error);
 }
 
 static int start_front(struct vhost_front *f)
@@ -119,8 +125,16 @@ static int start_front(struct vhost_front *f)
 	if (!f->name)
 		return -ENOMEM;
 	f->inherited = vhost_connection_inherit(&f->connection);
-	if (f->cfg->socket_mode == SOCKET_LISTEN)
-		return front_listen(f);
+	if (f->cfg->socket_mode == SOCKET_LISTEN) {
+		front_listen(f);
+		return 0;
+	}
+	/* What listens there is never seen */
+	if (sandbox_hides(f->cfg->socket)) {
+		snprintf(f->error, sizeof(f->error), "socket %s: %s%s", f->cfg->socket,
+			 strerror(EPERM), sandbox_path_hint(f->cfg->socket, SANDBOX_CONNECT));
+		log_about(LOG_LEVEL_ERR, &f->connection.about, "%s", f->error);
+	}
 	loop_call(f->worker, start_on_worker, f);
 	return f->start_r;
 }
@@ -194,9 +208,19 @@ bool vhost_front_path_is_lost(const struct vhost_front *f)
 	return f->cfg->socket_mode == SOCKET_LISTEN && socket_file_is_lost(&f->file);
 }
 
+const char *vhost_front_error(const struct vhost_front *f)
+{
+	return f->error;
+}
+
 void vhost_front_reloaded(struct vhost_front *f)
 {
-	if (vhost_front_path_is_lost(f) && !front_listen(f))
+	bool is_lost = vhost_front_path_is_lost(f);
+
+	if (f->cfg->socket_mode != SOCKET_LISTEN || (!is_lost && !*f->error))
+		return;
+	front_listen(f);
+	if (is_lost && !*f->error)
 		log_about(LOG_LEVEL_NOTICE, &f->connection.about,
 			  "socket %s had been removed or replaced; listening there again",
 			  f->cfg->socket);

@@ -21,10 +21,10 @@ struct vhost_front;
  * @ops: the device
  * @device: its argument
  *
- * In listen mode the socket is there when this returns. In connect mode a frontend that is not
- * there is called until it is (connector.h).
+ * In listen mode the socket is there when this returns, unless vhost_front_error() says why not. In
+ * connect mode a frontend that is not there is called until it is (connector.h).
  *
- * Main. Return: 0 or -errno, with a log line.
+ * Main. Return: 0 or -errno.
  */
 int vhost_front_new(struct vhost_front **front, const struct guest_config *cfg, struct loop *worker,
 		    const struct vhost_device_ops *ops, void *device);
@@ -50,7 +50,10 @@ bool vhost_front_is_negotiated(const struct vhost_front *front);
 /** vhost_front_path_is_lost() - somebody has removed or replaced the socket's file; main */
 bool vhost_front_path_is_lost(const struct vhost_front *front);
 
-/** vhost_front_reloaded() - listen anew if the socket's file is lost; main */
+/** vhost_front_error() - (listen) why the socket cannot be made, a sentence; "": it can; main */
+const char *vhost_front_error(const struct vhost_front *front);
+
+/** vhost_front_reloaded() - listen anew if there is no socket, or its file is lost; main */
 void vhost_front_reloaded(struct vhost_front *front);
 
 /** vhost_front_call() - notify the driver of a queue; worker; Return: 0, or -EAGAIN: soon again */

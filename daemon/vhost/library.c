@@ -61,6 +61,9 @@ static LIST_HEAD(, vhost_library) connections = LIST_HEAD_INITIALIZER(connection
 static struct vhost_library *connecting; /* the next new_connection() is of this one */
 
 static _Atomic(struct vhost_library *) by_vid[MAX_VIDS];
+/* DPDK cuts a longer one, and listens there */
+#define SOCKET_PATH_MAX (sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1)
+
 static char listen_path[PATH_MAX + 2], connect_path[PATH_MAX + 2];
 
 /* Virtual: pages of it that are not used cost nothing. A frontend that asks for 17 queues of 32768
@@ -559,11 +562,12 @@ static int register_socket(void)
 {
 	const char *path = listen_path;
 
+	errno = 0;
 	if (rte_vhost_driver_register(path, 0) ||
 	    rte_vhost_driver_set_features(path, VHOST_FEATURES) ||
 	    rte_vhost_driver_set_protocol_features(path, VHOST_PROTOCOL_FEATURES) ||
 	    rte_vhost_driver_callback_register(path, &device_ops) || rte_vhost_driver_start(path))
-		return -EIO;
+		return errno ? -errno : -EIO; /* it only says that it failed */
 	return 0;
 }
 
@@ -582,11 +586,14 @@ static int wake_thread(const char *folder)
 	fd = fd_listen_unix(path, 0600, NULL, false);
 	if (fd < 0)
 		return fd;
+	errno = 0;
 	if (rte_vhost_driver_register(path, RTE_VHOST_USER_CLIENT | RTE_VHOST_USER_NO_RECONNECT) ||
 	    rte_vhost_driver_callback_register(path, &none) || rte_vhost_driver_start(path)) {
+		int r = errno ? -errno : -EIO;
+
 		fd_close(fd);
 		unlink(path);
-		return -EIO;
+		return r;
 	}
 	fd_close(accept(fd, NULL, NULL));
 	fd_close(fd);
@@ -627,6 +634,12 @@ int vhost_library_init(const char *parent)
 	int r;
 
 	snprintf(folder, sizeof(folder), "%s/.vhost-XXXXXX", parent);
+	if (strlen(folder) > SOCKET_PATH_MAX - strlen("/s")) {
+		log_err("control: its folder %s has %zu bytes; at most %zu leave room for a socket of "
+			"DPDK's beside the control socket",
+			parent, strlen(parent), SOCKET_PATH_MAX - strlen("/.vhost-XXXXXX/s"));
+		return -ENAMETOOLONG;
+	}
 	if (!mkdtemp(folder)) { /* mode 0700 */
 		r = -errno;
 		log_err("cannot make a folder for DPDK's socket in %s: %s", parent, strerror(-r));

@@ -348,8 +348,10 @@ class State(JoinedTest):
     def test_a_place_that_is_not_private(self):
         place = self.scratch / "joined"
         place.mkdir(mode=0o755)
-        with self.assertRaisesRegex(DaemonError, "other users can use it"):
-            self.start_pair()
+        self.start_pair()
+        channel = self.daemon.rpc("channel.list", {"guest": "vm2"})["channels"][0]
+        self.assertEqual(channel["state"], "unavailable")
+        self.assertIn("other users can use it", channel["endpoint"]["error"])
 
     def test_stale_files_go(self):
         self.start_pair()

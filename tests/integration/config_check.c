@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * config_check.c - what `okl4fsd --check` says about many configurations, in one process
+ * config_check.c - what `okl4fsd --check=file` says about many configurations, in one process
  *
  * Each line of the input is a configuration. Each line of the output begins with 0, or with 1 and
  * the errors, with tabs between them.

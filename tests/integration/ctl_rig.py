@@ -15,7 +15,7 @@ from vm import paths
 from vm.daemon import Daemon
 from vm.process import Deadline, scratch_dir
 
-sys.path.insert(0, str(paths.ROOT / "tests/frontend"))
+sys.path[:0] = [str(paths.ROOT / "tests/frontend"), str(paths.ROOT / "python")]
 # pylint: disable=wrong-import-position
 from guest_end import Channel, Driver  # noqa: E402
 from vhost_user import Frontend  # noqa: E402
@@ -149,12 +149,12 @@ class DaemonTest(unittest.TestCase):
         """A channel of vm1 that is attached and open at the guest's end."""
         return Channel(self.driver(), name).attach().open()
 
-    def reload(self) -> str:
+    def reload(self, outcome: str = "notice: reloaded,") -> str:
         """Reload the configuration as it is now; return what is logged."""
         since = len(self.daemon.log())
         self.daemon.write_config()
         self.daemon.rpc("config.reload")
-        return self.daemon.wait_log("notice: reloaded,", since=since)
+        return self.daemon.wait_log(outcome, since=since)
 
 
 class DaemonPerTest(DaemonTest):

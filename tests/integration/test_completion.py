@@ -73,7 +73,8 @@ class Completion(DaemonTest):
                 (["events", "--guest", ""], ["vm1", "vm2"]), (["top", "vm"], ["vm1", "vm2"]),
                 (["status", ""], []), (["nonsense"], []), (["--json", "st"], ["status"]),
                 (["help", "sta"], ["status"]), (["--vers"], ["--version"]),
-                (["channels", "--n"], ["--names"]),
+                (["channels", "--n"], ["--names"]), (["config", "s"], ["show", "save"]),
+                (["channel-remove", "--sa"], ["--save"]),
                 (["top", "--sort", "to"], ["to-host", "to-guest"]),
                 (["top", "--sort", "=", "to-h"], ["to-host"]), (["log-level", "de"], ["debug"]),
                 (["qemu-args", "vm1", "--li"], ["--libvirt", "--libvirt=filesystem"])):

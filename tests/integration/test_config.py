@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""okl4fsd --check, the examples and the schema must agree."""
+"""okl4fsd --check=file, the examples and the schema must agree."""
 import copy
 import json
 import re
@@ -114,8 +114,8 @@ class Checked(unittest.TestCase):
 
     @staticmethod
     def check(path) -> subprocess.CompletedProcess:
-        """okl4fsd --check."""
-        return run("okl4fsd", "--config", path, "--check")
+        """okl4fsd --check=file."""
+        return run("okl4fsd", "--config", path, "--check=file")
 
     def good(self, path) -> None:
         """Check that a file is right for the daemon and by the schema."""
@@ -135,7 +135,7 @@ class Checked(unittest.TestCase):
 
 
 class Config(Checked):
-    """What okl4fsd --check says."""
+    """What okl4fsd --check=file says."""
 
     def test_examples(self):
         examples = sorted(path for path in (paths.ROOT / "conf").glob("*.json")
@@ -165,7 +165,7 @@ class Config(Checked):
         done = self.check(self.scratch / "nothing.json")
         self.assertEqual(done.returncode, 1)
         self.assertIn("nothing.json: No such file or directory", done.stderr)
-        self.assertEqual(run("okl4fsd", "--check").returncode, 0, "the built-in configuration")
+        self.assertEqual(run("okl4fsd", "--check=file").returncode, 0, "the built-in configuration")
 
     def test_every_key_is_tried(self):
         self.assertEqual(keys_of(GOOD), keys_of_schema())

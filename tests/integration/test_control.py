@@ -30,9 +30,9 @@ class Control(DaemonTest):
         status = self.daemon.rpc("status")
         self.assertEqual(status["name"], "okl4fsd")
         self.assertEqual(status["pid"], self.daemon.pid)
-        self.assertEqual(status["guests"], {"total": 2, "connected": 0, "ready": 0})
+        self.assertEqual(status["guests"], {"total": 2, "connected": 0, "ready": 0, "unavailable": 0})
         self.assertEqual(status["channels"], {"detached": 3, "attached": 0, "suspended": 0,
-                                              "failed": 0})
+                                              "failed": 0, "unavailable": 0})
         self.assertEqual(status["control_path"], self.daemon.control_path)
         self.assertRegex(status["instance"], r"^[0-9a-f]{16}$")
         self.assertGreaterEqual(self.daemon.rpc("status")["uptime_ms"], status["uptime_ms"])
@@ -92,6 +92,6 @@ class Control(DaemonTest):
         config.write_text(json.dumps({"control": self.daemon.config["control"], "guests": []}),
                           encoding="utf-8")
         done = run("okl4fsd", "--config", config)
-        self.assertEqual(done.returncode, 1)
+        self.assertEqual(done.returncode, 73)
         self.assertIn("Address already in use", done.stderr)
         self.assertEqual(self.daemon.rpc("status")["pid"], self.daemon.pid)

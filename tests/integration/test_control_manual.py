@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""okl4fsd-control(7) against the daemon: methods, parameters, results, events and error codes."""
+"""okl4fs-control(7) against the daemon: methods, parameters, results, events and error codes."""
+import json
 import re
+import socket
 import unittest
+from contextlib import suppress
 
+from ctl_rig import DaemonTest, free_port  # which says where control_page is
 from control_page import BASIC, Page
-from ctl_rig import DaemonTest, free_port
 from schema import load_commented, valid
 from vm import paths
 from vm.control import Connection, RpcError
@@ -124,6 +127,36 @@ class Methods(DaemonTest):
                     self.call(name)
         self.call("guest.list", {"guest": "vm1"})
         self.assertEqual(len(self.call("channel.list", {"guest": "vm1"})["channels"]), 5)
+
+    def test_framing(self):
+        """What the page says about lines, ids, batches and the order of answers."""
+        sock = self.connection.sock
+
+        def ask(*lines: bytes) -> list:
+            sock.sendall(b"".join(lines))
+            return [self.connection.line() for line in lines if line.strip()]
+        ok = b'{"jsonrpc":"2.0","id":1,"method":"version"}'
+        for ident in ("x", 7, 1.5, None):
+            request = json.dumps({"jsonrpc": "2.0", "id": ident, "method": "version"}).encode()
+            self.assertEqual(ask(request + b"\r\n", b"\n")[0]["id"], ident)
+        for wrong in (ok.replace(b"version", b"\xff"), ok.replace(b"version", b"\0"), b"\xef\xbb\xbf" + ok,
+                      ok.replace(b'"id"', b'"id":2,"id"')):
+            self.assertEqual(ask(wrong + b"\n")[0]["error"]["code"], -32700, wrong)
+        batch = b"[" + b",".join([ok] * 16) + b"]\n"
+        silent = ok.replace(b'"id":1,', b"")
+        self.assertEqual(len(ask(batch)[0]), 16)
+        self.assertEqual(ask(b"[" + b",".join([ok] * 17) + b"]\n")[0]["error"]["code"], -32600)
+        sock.sendall(silent + b"\n")
+        self.assertEqual([answer["id"] for answer in ask(
+            *(ok.replace(b"1,", b"%d," % i) + b"\n" for i in range(20)))], list(range(20)))
+        self.assertIn("result", ask(ok + b" " * (65536 - len(ok)) + b"\n")[0])
+        self.assertEqual(ask(ok + b" " * (65537 - len(ok)) + b"\n")[0]["error"]["code"], -32600)
+        with suppress(ConnectionResetError):  # the newline was not read
+            self.assertIsNone(self.connection.line())
+        with Connection(self.daemon.control_path) as other:
+            other.sock.sendall(ok + b"\n" + ok)
+            other.sock.shutdown(socket.SHUT_WR)
+            self.assertEqual([bool(other.line()) for _ in range(3)], [True, True, False])
 
     def test_methods_that_change(self):
         self.call("guest.add", {"guest": guest_config("new", self.scratch / "new.sock", {})})

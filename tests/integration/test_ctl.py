@@ -11,6 +11,8 @@ from ctl_rig import TIMEOUT_S, DaemonTest, cpu_ns_of_a_while, free_port
 from vm import paths
 from vm.daemon import guest_config
 
+from terminal import Terminal, width
+
 
 class Ctl(DaemonTest):
     """A daemon with two guests."""
@@ -41,16 +43,48 @@ class Ctl(DaemonTest):
         lines = self.good("channels").splitlines()
         self.assertEqual(len(lines), 4)
         self.assertEqual(lines, [line.rstrip() for line in lines])
-        for column in ("CHANNEL", "STATE", "ENDPOINT", "RING", "TO HOST"):
+        for column in ("CHANNEL", "STATE", "ENDPOINT", "CONNECTED"):
             at = lines[0].index(column)
             for line in lines[1:]:
                 self.assertEqual(line[at - 1], " ", line)
                 self.assertNotEqual(line[at], " ", line)
+        for column in ("RING", "TO HOST", "TO GUEST"):  # numbers, at the right
+            end = lines[0].index(column) + len(column)
+            for line in lines[1:]:
+                self.assertEqual(line[end:end + 1].strip(), "", line)
+                self.assertNotEqual(line[end - 1], " ", line)
         self.assertIn("64.0 KiB", lines[1])
         self.assertIn("bell\\x07", lines[3])
         lines = self.good("guests").splitlines()
         self.assertEqual([line.split()[0] for line in lines[:3]], ["GUEST", "vm1", "vm2"])
         self.assertRegex("\n".join(lines[3:]), r"^\nvm2 is away: connect /.*: No such file or directory$")
+
+    def on_terminal(self, columns: int, *args: str) -> list[str]:
+        """The lines of a command on a terminal so wide."""
+        terminal = Terminal([paths.BUILD / "okl4fsctl", "-s", self.daemon.control_path, *args],
+                            columns=columns)
+        self.addCleanup(terminal.close)
+        self.assertEqual(terminal.end(), 0)
+        return terminal.text.replace("\r\n", "\n").splitlines()
+
+    def test_tables_fit_a_terminal(self):
+        """What is less important is left out, then paths and names are cut in the middle."""
+        for command, rows, left_out in (("guests", 3, "QUEUES, REQUESTS"),
+                                        ("channels", 4, "ENDPOINT, RING")):
+            full = self.good(command).splitlines()
+            for columns in (200, 100, 80, 60, 45):
+                lines = self.on_terminal(columns, command)
+                self.assertLessEqual(max(map(width, lines[:rows])), columns, lines)
+                self.assertEqual([line.split()[0] for line in lines[:rows]],
+                                 [line.split()[0] for line in full[:rows]])
+            lines = self.on_terminal(78, command)
+            self.assertRegex(lines[rows + 1], rf"^\(not shown: {left_out}.*; --wide shows all\)$")
+            for column in left_out.split(", "):
+                self.assertNotIn(column, lines[0])
+            self.assertEqual(self.on_terminal(60, command, "--wide"), full)
+            self.assertEqual(self.good(command, "--wide").splitlines(), full)
+        host = next(line for line in self.on_terminal(80, "channels") if " host " in line)
+        self.assertRegex(host, r" /\S+\.\.\.\S*st\.sock$")
 
     def test_channels_of_a_guest(self):
         self.assertEqual(len(self.good("channels", "vm1").splitlines()), 3)
@@ -107,7 +141,7 @@ class Ctl(DaemonTest):
         self.good("channel-reset", "vm1/a b")
         self.good("channel-remove", "vm1/a b")
         self.bad(1, 'guest vm1 has no channel "a b"', "channel-remove", "vm1/a b")
-        self.bad(1, "channel file: cannot be offered: Socket operation on non-socket",
+        self.bad(1, "README.md: Socket operation on non-socket",
                  "channel-add", "vm1", json.dumps({"name": "file", "endpoint": {
                      "type": "unix-listen", "path": str(paths.ROOT / "README.md")}}))
         status, output, errors = self.daemon.ctl("--json", "channel-add", "vm1", "-",

@@ -24,6 +24,7 @@ COMMANDS = [["status"], ["guests"], ["guests", "--names"], ["channels"], ["chann
             ["version"], ["qemu-args", "vm1"], ["attach", "vm1/echo"], ["guest-add", GUEST],
             ["guest-remove", "vm1"], ["channel-add", "vm1", CHANNEL],
             ["channel-remove", "vm1/echo"], ["channel-reset", "vm1/echo"], ["reload"],
+            ["config", "show"], ["config", "save"], ["guest-remove", "--save", "vm1"],
             ["log-level"], ["log-level", "info"]]
 
 
@@ -150,7 +151,7 @@ class Exits(unittest.TestCase):
             done = run("okl4fsctl", "help", *words)
             self.assertEqual((done.returncode, done.stderr), (0, ""))
             self.assertRegex(done.stdout, rf"^usage: okl4fsctl {command}\b.*\n(.*\n)*\n{command}: ")
-            self.assertIn("--socket SOCKET", done.stdout)
+            self.assertRegex(done.stdout, "-s(, --socket)? SOCKET")
             self.assertLessEqual(max(map(len, done.stdout.splitlines())), 80, done.stdout)
             for args in ([*words, "--help"], ["--help", *words], [*words, "-h", "x", "y"]):
                 self.assertEqual(run("okl4fsctl", *args).stdout, done.stdout)

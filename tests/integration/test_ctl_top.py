@@ -1,25 +1,21 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """okl4fsctl top on a terminal, which it restores at the end, and without a terminal."""
-import fcntl
 import json
 import os
-import pty
 import re
-import select
 import signal
-import struct
 import subprocess
 import sys
 import termios
 import threading
-import unicodedata
 
 from ctl_rig import DaemonPerTest, cpu_ns_of_a_while
 from vm import paths
 from vm.daemon import guest_config
 from vm.process import Deadline
 
-TIMEOUT_S = 20
+from terminal import TIMEOUT_S, Terminal, width
+
 RING_BYTES = 65536
 ENTER, LEAVE = "\033[?1049h", "\033[?1049l"
 LONG = "a channel whose name is as long as a name can be " + "x" * 14
@@ -43,83 +39,6 @@ os.killpg(pid, signal.SIGCONT)
 print("ended:", os.waitpid(pid, 0)[1], flush=True)
 """
 WIDE = "\u6f22\u5b57" * 10
-
-
-class Terminal:
-    """A program on a terminal of its own, and what it draws."""
-
-    def __init__(self, argv, columns: int = 80, rows: int = 24, env=None):
-        self.master, self._slave = pty.openpty()
-        self.resize(columns, rows)
-        self.before = termios.tcgetattr(self._slave)
-        self.process = subprocess.Popen(
-            [str(arg) for arg in argv], stdin=self._slave, stdout=self._slave,
-            stderr=subprocess.PIPE, start_new_session=True,
-            preexec_fn=self._begin,
-            env={"PATH": "/usr/bin:/bin", "TERM": "xterm", "LANG": "C.UTF-8", **(env or {})})
-        self.text = ""
-
-    @staticmethod
-    def _begin() -> None:
-        """Take the terminal; reset signals that the test was started with as ignored."""
-        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-        for number in (signal.SIGTSTP, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
-            signal.signal(number, signal.SIG_DFL)
-
-    def resize(self, columns: int, rows: int) -> None:
-        """Give the terminal a size; the programs on it get SIGWINCH."""
-        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-
-    def read_until(self, pattern: str, since: int = 0) -> str:
-        """Wait until what was drawn matches."""
-        deadline = Deadline(TIMEOUT_S)
-        while not (found := re.search(pattern, self.text[since:], re.S)):
-            ready, _, _ = select.select([self.master], [], [], deadline.left_s())
-            deadline.check(f"{pattern!r} (got {self.text[since:][-600:]!r})")
-            if ready:
-                self.text += os.read(self.master, 65536).decode(errors="replace")
-        return found[0]
-
-    def frame(self, since: int | None = None) -> list[str]:
-        """The lines of the next whole picture."""
-        since = len(self.text) if since is None else since
-        drawn = self.read_until(r"\033\[H(?:(?!\033\[H).)*\033\[J", since)
-        return [line.replace("\033[K", "") for line in
-                drawn.removeprefix("\033[H").removesuffix("\033[J").split("\r\n")]
-
-    def key(self, text: str) -> None:
-        """Press keys."""
-        os.write(self.master, text.encode())
-
-    def is_as_it_was(self) -> bool:
-        """Whether the terminal's settings are what they were at first."""
-        return termios.tcgetattr(self._slave) == self.before
-
-    def end(self) -> int:
-        """Wait until the program ends; return its status."""
-        status = self.process.wait(timeout=TIMEOUT_S)
-        while select.select([self.master], [], [], 0)[0]:
-            self.text += os.read(self.master, 65536).decode(errors="replace")
-        return status
-
-    def quit(self) -> int:
-        """Press the key for that; return the status."""
-        self.key("q")
-        return self.end()
-
-    def close(self) -> None:
-        """Close the terminal."""
-        self.process.kill()
-        self.process.wait()
-        self.process.stderr.close()
-        os.close(self.master)
-        os.close(self._slave)
-
-
-def width(line: str) -> int:
-    """Columns of a line."""
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
-               for c in line)
 
 
 class Top(DaemonPerTest):
@@ -187,6 +106,9 @@ class Top(DaemonPerTest):
         self.assertEqual(first[1:3], ["vm1/clear\\x1b[2J\\x07", "vm1/echo"])
         rate = self.daemon.ctl("top", "-d", "0.2", "-k", "rate")[1].splitlines()
         self.assertTrue(rate[1].startswith("vm1/echo "))
+        backwards = [line.split()[0] for line in
+                     self.daemon.ctl("top", "-d.1", "-rk", "name")[1].splitlines()[1:]]
+        self.assertEqual(backwards, first[::-1])
         self.assertEqual(len(self.daemon.ctl("top", "-d", "0.1", "vm1")[1].splitlines()), 6)
         self.assertEqual(self.daemon.ctl("top", "-d", "0.1", "vm2")[0], 1)
 
@@ -237,14 +159,16 @@ class Top(DaemonPerTest):
         top = self.terminal()
         top.read_until(re.escape(ENTER))
         first = top.frame(0)
-        self.assertRegex(first[0], rf"^okl4fsd \S+, process {self.daemon.pid}, up ")
-        self.assertRegex(first[2], r"^vm1/echo +attached +- ")
+        self.assertRegex(first[0], rf"^okl4fsd \S+, process {self.daemon.pid}, by list, every 0.1 s; ")
+        self.assertRegex(first[3], r"^vm1/echo +attached +- ")
         lines = top.frame()
-        self.assertRegex(lines[2], r"^vm1/echo +attached +[1-9]")
+        self.assertRegex(lines[1], r"^total: 1 of 5 attached; to host [1-9][\d.]* [KMG]?i?B/s, to guest [1-9]")
+        self.assertRegex(lines[3], r"^vm1/echo +attached +[1-9]")
+        self.assertRegex(lines[-1], r"^1-5 of 5  q quit  \? help  / filter ")
         self.assertFalse(top.is_as_it_was())
         for line in lines:
             self.assertLessEqual(width(line), 80, line)
-        self.assertEqual(len(lines), 7)
+        self.assertEqual(len(lines), 9)
         self.assertTrue(any(line.startswith("vm1/clear\\x1b[2J\\x") for line in lines), lines)
         top.key("xr")  # a key without a meaning, then an order
         top.read_until(r"by rate")
@@ -255,20 +179,62 @@ class Top(DaemonPerTest):
     def test_size(self):
         top = self.terminal(columns=40, rows=6)
         lines = top.frame()
-        self.assertEqual(len(lines), 5)
-        self.assertEqual(lines[-1], "(3 more)")
+        self.assertEqual(len(lines), 6)
+        self.assertTrue(lines[-1].startswith("1-2 of 5  q quit"))
         self.assertLessEqual(max(map(width, lines)), 40)
         since = len(top.text)
         top.resize(150, 40)
         deadline = Deadline(TIMEOUT_S)
-        while len(lines := top.frame(since)) != 7 or width(lines[1]) <= 80:
+        while len(lines := top.frame(since)) != 9 or width(lines[2]) <= 80:
             since = len(top.text)
             deadline.check("a larger picture")
         self.assertLessEqual(max(map(width, lines)), 150)
-        self.assertIn("vm1/" + LONG[:30], "\n".join(lines))
+        self.assertIn("vm1/" + LONG, "\n".join(lines))  # as a whole, and the whole width is used
+        self.assertEqual({width(line) for line in lines[2:-1]}, {150})
+        since = len(top.text)
+        top.resize(250, 40)
+        top.read_until(r"MSG>HOST MSG>GUEST +IN>HOST +IN>GUEST +RING SIZE +WOKEN +WAKES", since)
         top.resize(1, 1)
         self.assertLessEqual(max(map(width, top.frame())), 150)
         self.assertEqual(top.quit(), 0)
+
+    def pressed(self, top: Terminal, keys: str, pattern: str) -> list[str]:
+        """Press keys and wait until a picture has a line that matches; return the picture."""
+        since, deadline = len(top.text), Deadline(TIMEOUT_S)
+        top.key(keys)
+        while True:
+            lines = top.frame(since)
+            if re.search(pattern, "\n".join(lines), re.M):
+                return lines
+            deadline.check(f"{pattern} after {keys!r}: {lines}")
+            since = top.text.index("\033[J", since) + 3
+
+    def test_keys(self):
+        top = self.terminal("-d", "60", rows=7)  # room for three channels; each picture is a key's
+        top.frame(0)
+        self.assertTrue(self.pressed(top, "\x1b[B", "^2-4 of 5")[3].startswith("vm1/a "))
+        self.pressed(top, "\x1b[6~", "^3-5 of 5")
+        self.pressed(top, "\x1bOA", "^2-4 of 5")
+        self.pressed(top, "\x1b[H", "^1-3 of 5")
+        self.assertTrue(self.pressed(top, "\x1b[F", "^3-5 of 5")[5].startswith("vm1/quiet "))
+        self.pressed(top, "\x1b[5~", "^1-3 of 5")
+        self.pressed(top, "\x1b[99zn", ", by name, every")  # a sequence without a meaning, then a key
+        self.assertTrue(self.pressed(top, "R", ", by name reversed,")[3].startswith("vm1/\u6f22"))
+        self.pressed(top, "?", "^Keys; press any key to go back")
+        self.pressed(top, "x", "^1-3 of 5")
+        self.pressed(top, "Rl/QUX", "^/QUX_ ")
+        self.pressed(top, "\x7fI\x7f", "^/QU_ ")
+        lines = self.pressed(top, "\n", '^1-1 of 1 with "QU"')
+        self.assertTrue(lines[3].startswith("vm1/quiet "))
+        self.assertRegex(lines[1], "^total: 0 of 1 attached")
+        self.pressed(top, "\x1b", "^1-3 of 5")
+        self.pressed(top, "/zzz", "^/zzz_ ")
+        self.pressed(top, "\x1b", "^1-3 of 5")
+        self.assertEqual(top.quit(), 0)
+
+    def test_names_are_cut_in_the_middle(self):
+        line = next(line for line in self.terminal().frame(0) if line.startswith("vm1/a "))
+        self.assertRegex(line, r"^vm1/a chan\S*\.\.\.x+ ")
 
     def test_signals_that_end_it(self):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):

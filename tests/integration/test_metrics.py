@@ -12,9 +12,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.parser import text_string_to_metric_families as parse_classic
 
 from ctl_rig import (Channel, DaemonPerTest, DaemonTest, Driver, Frontend, all_of, free_port,
-                     memory_bytes, run)
+                     memory_bytes)
 from vm import paths, promtool
-from vm.daemon import guest_config
+from vm.daemon import Daemon, guest_config
 from vm.process import Deadline
 
 OPENMETRICS = "application/openmetrics-text"
@@ -155,6 +155,33 @@ class Served(DaemonTest):
                 ("okl4fs_channel_end_open", {**of, "direction": "to_host", "end": "host"}, 1)):
             self.assertEqual(now[name, tuple(sorted(labels.items()))], value, name)
 
+    def test_sockets_that_were_removed(self):
+        """A guest's and an endpoint's; they are no longer lost when the same file is there again."""
+        places = {("okl4fs_guest_path_lost", (("guest", "vm1"),)): self.scratch / "vm1.sock",
+                  ("okl4fs_endpoint_path_lost", (("channel", "sock"), ("guest", "vm2"))):
+                  self.scratch / "sock"}
+        for key, path in places.items():
+            path.rename(self.scratch / "away")
+            now = self.scrape()
+            self.assertEqual({other: now[other] for other in places},
+                             {other: other == key for other in places})
+            (self.scratch / "away").rename(path)
+            self.assertEqual(self.scrape()[key], 0)
+
+    def test_why_a_channel_has_failed(self):
+        """Only while it has, and a reset can be told from a guest that breaks the rules."""
+        def failed() -> list[tuple]:
+            return [(dict(labels)["error"], value) for (name, labels), value in self.scrape().items()
+                    if name == "okl4fs_channel_failed"]
+        channel = self.channel("echo")
+        self.assertEqual(failed(), [])
+        self.daemon.rpc("channel.reset", {"guest": "vm1", "channel": "echo"})
+        self.assertEqual(failed(), [("CHANNEL_RESET", 1)])
+        channel.instance += 1
+        channel.create()
+        channel.attach()
+        self.assertEqual(failed(), [])
+
     def test_process(self):
         before, now = self.scrape(), self.scrape()
         start = now["process_start_time_seconds", ()]
@@ -246,12 +273,12 @@ class Where(DaemonPerTest):
         return {"control": {"path": str(cls.scratch / "control.sock"), "mode": "0640"},
                 "guests": []}
 
-    def serve_at(self, listen: str | None) -> str:
+    def serve_at(self, listen: str | None, outcome: str = "notice: reloaded,") -> str:
         """Reload with another place; return what is logged."""
         self.daemon.config["metrics"] = {"listen": listen}
         if not listen:
             del self.daemon.config["metrics"]
-        return self.reload()
+        return self.reload(outcome)
 
     @staticmethod
     def served(place) -> bool:
@@ -301,22 +328,21 @@ class Where(DaemonPerTest):
         client.close()
 
     def test_a_place_that_is_taken(self):
-        """Metrics are served as before, and the next reload tries again; a daemon does not start."""
+        """Metrics are served as before, and the next reload tries again; a daemon starts without them."""
         one = self.scratch / "one.sock"
         self.serve_at(f"unix:{one}")
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
             listen = f"127.0.0.1:{port}"
-            log = self.serve_at(listen)
-            self.assertIn(f"metrics: {listen}: Address already in use", log)
-            self.assertIn(f"metrics are served as before: unix:{one}", log)
+            problem = f"metrics: {listen}: Address already in use"
+            log = self.serve_at(listen, ": reloaded, 0 guests; 1 problem")
+            self.assertIn(problem, log)
+            self.assertEqual(self.daemon.rpc("status")["problems"],
+                             [f"{problem}; they are served as before at unix:{one}"])
             self.assertTrue(self.served(one))
-            config = self.scratch / "second.json"
-            config.write_text(json.dumps({**self.daemon.config, "control": {"path": "second.sock"}}),
-                              encoding="ascii")
-            done = run("okl4fsd", "--config", config, cwd=self.scratch)
-        self.assertEqual(done.returncode, 1)
-        self.assertIn(f"metrics: {listen}: Address already in use", done.stderr)
+            second = Daemon({**self.daemon.config, "control": {"path": "control.sock"}})
+            self.addCleanup(second.stop)
+            self.assertEqual(second.rpc("status")["problems"], [problem])
         self.serve_at(listen)
         self.assertEqual((self.served(one), self.served(port)), (False, True))
 
@@ -391,12 +417,12 @@ class Board(DaemonTest):
         with open(paths.ROOT / "conf/grafana-okl4fs.json", encoding="utf-8") as board:
             cls.board = json.load(board)
 
-    FUNCTIONS = {"sum", "count", "rate", "increase", "changes", "by", "on", "and", "group_left",
-                 "label_values"}
+    FUNCTIONS = {"sum", "count", "rate", "increase", "changes", "by", "on", "and", "or", "group_left",
+                 "label_values", "topk", "max_over_time", "end"}
 
     def check(self, expression: str) -> None:
         """Check that every metric and label of a query exists."""
-        bare = re.sub(r'"[^"]*"', '""', expression)
+        bare = re.sub(r'"[^"]*"', '""', expression).replace("$top", "10")
         self.assertNotIn("}}", bare)
         for name, matchers in re.findall(r"([a-z]\w*)(?:\{([^}]*)\})?", re.sub(
                 r"\b(by|on|group_left) *\([^)]*\)|\[[^]]*\]", "", bare)):
@@ -454,14 +480,30 @@ class Board(DaemonTest):
                 self.assertTrue(panel["fieldConfig"]["defaults"]["unit"])
         names = {variable["name"] for variable in self.board["templating"]["list"]}
         for name in set(re.findall(r"\$\{?(\w+)", json.dumps(self.board))):
-            self.assertIn(name, names | {"__all", "__rate_interval"})
+            self.assertIn(name, names | {"__all", "__rate_interval", "__range"})
+
+    def test_lines_are_few(self):
+        """With a thousand channels, a panel has as many lines as the variable `top` says, or sums them up.
+
+        A line stays for the whole time that is shown, so it is chosen by its value over all of it.
+        """
+        for panel in self.board["panels"]:
+            for target in panel.get("targets", []):
+                query = target["expr"]
+                if not re.search("okl4fs_(channel|endpoint|guest)_", query):
+                    continue
+                with self.subTest(panel["title"]):
+                    self.assertRegex(query, r"^(sum|count)( by \((state|type)\))? ?\(|topk\(\$top, ")
+                    if target["range"] and "topk" in query:
+                        self.assertRegex(query, r" and topk\(.*\[\$__range\] @ end\(\)")
 
     def test_queries_are_promql(self):
         """promtool parses them as rules."""
         rules = []
         for i, expression in enumerate(self.expressions()):
             rules.append({"record": f"test:q{i}",
-                          "expr": expression.replace("$__rate_interval", "5m")})
+                          "expr": expression.replace("$__rate_interval", "5m")
+                          .replace("$__range", "1h").replace("$top", "10")})
         path = self.scratch / "rules.json"  # which is YAML, too
         path.write_text(json.dumps({"groups": [{"name": "board", "rules": rules}]}),
                         encoding="utf-8")

@@ -8,8 +8,8 @@ import signal
 import subprocess
 import unittest
 
+from ctl_rig import DaemonPerTest  # which says where control_page is
 from control_page import Page
-from ctl_rig import DaemonPerTest
 from vm.control import Connection
 
 DENIED = -32002

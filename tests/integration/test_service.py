@@ -250,7 +250,7 @@ class Activation(ServiceTest):
         daemon = self.activated()
         done = subprocess.run([paths.BUILD / "okl4fsd", "--config", daemon.config_path],
                               capture_output=True, timeout=60, check=False)
-        self.assertEqual(done.returncode, 1)
+        self.assertEqual(done.returncode, 73)
         self.assertIn(b"given.sock: Address already in use", done.stderr)
         self.assertNotIn(b"guest", done.stderr)
         self.assertEqual(daemon.rpc("status")["pid"], daemon.pid)
@@ -283,6 +283,6 @@ class Configuration(ServiceTest):
         """The errors are lines of the log, with their level."""
         with self.assertRaises(DaemonError) as caught:
             self.start(config={"nonsense": 1})
-        self.assertRegex(str(caught.exception), r"status 1\b")
+        self.assertRegex(str(caught.exception), r"status 78\b")
         self.assertRegex(str(caught.exception), r"err: \S+okl4fsd\.json:\d+:\d+: .*nonsense")
         self.assertFalse(re.search("STOPPING|READY", str(caught.exception)))

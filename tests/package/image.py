@@ -12,7 +12,7 @@ import debs
 # and the dependencies of okl4fs, since there is no network where it is installed
 PACKAGES = ("systemd-sysv", "dbus", "udev", "dkms", "linux-image-cloud-amd64",
             "linux-headers-cloud-amd64", "gcc", "libc6-dev", "man-db", "bash-completion", "cmake",
-            "pkgconf", "libfs-dev")
+            "pkgconf", "libfs-dev", "python3")
 
 
 def base(made: dict[str, Path]) -> Path:

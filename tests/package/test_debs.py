@@ -12,7 +12,7 @@ from vm.process import Process, remove_scratch, scratch_dir
 
 import debs
 
-NAMES = ["libokl4fs-dev", "okl4fs", "okl4fs-dbgsym", "okl4fs-dkms"]
+NAMES = ["libokl4fs-dev", "okl4fs", "okl4fs-dbgsym", "okl4fs-dkms", "python3-okl4fs"]
 
 
 def readelf(option: str, path: Path) -> str:
@@ -45,14 +45,14 @@ class Debs(unittest.TestCase):
         return root
 
     def test_names(self):
-        """Four packages of one version, all files owned by root, none writable for others."""
+        """Five packages of one version, all files owned by root, none writable for others."""
         self.assertEqual(sorted(self.debs), NAMES)
         native = subprocess.run(["dpkg", "--print-architecture"], check=True, capture_output=True,
                                 text=True).stdout.strip()
         for name, deb in self.debs.items():
             self.assertEqual(debs.field(deb, "Version"), f"{self.version}-1")
             self.assertEqual(debs.field(deb, "Architecture"),
-                             "all" if name == "okl4fs-dkms" else native)
+                             "all" if name in ("okl4fs-dkms", "python3-okl4fs") else native)
             programs = [line for line in debs.contents(deb) if line.startswith("-rwx")]
             self.assertEqual(len(programs), 2 if name == "okl4fs" else 0, programs)
             for line in debs.contents(deb):
@@ -65,6 +65,7 @@ class Debs(unittest.TestCase):
             self.assertRegex(depends, rf"\b{library}\b")
         self.assertIn("dkms", debs.depends(self.debs["okl4fs-dkms"]))
         self.assertEqual(debs.field(self.debs["libokl4fs-dev"], "Depends"), "")
+        self.assertEqual(debs.depends(self.debs["python3-okl4fs"]), ["python3"])
         self.assertEqual(debs.field(self.debs["okl4fs-dbgsym"], "Depends"),
                          f"okl4fs (= {self.version}-1)")
 

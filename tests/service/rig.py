@@ -103,7 +103,8 @@ class HostTest(unittest.TestCase):
         cls.addClassCleanup(remove_scratch, cls.scratch)
         made = debs.build()
         root = images.unpack(image.base(made), cls.scratch / "root")
-        shutil.copy(made["okl4fs"], root / "srv/okl4fs.deb")
+        for name in ("okl4fs", "python3-okl4fs"):
+            shutil.copy(made[name], root / f"srv/{name}.deb")
         cls.host = Container(root)
         cls.addClassCleanup(cls.host.close)
         cls.host.boot()

@@ -13,6 +13,7 @@ from vm.process import Deadline
 from vm.ptrace import VHOST_THREAD, StoppedThread
 
 from rig import CHANNELS, CONFIG, RING_BYTES, HostTest, guest
+from steps_sandbox import SandboxSteps
 import vhost_user  # after rig, which says where these are
 from memory import Memory, Region
 
@@ -26,7 +27,7 @@ STUCK = "fb9fc3d899634341ba1118448562083a"
 TWO = {"guests": [guest("vm1", channels=CHANNELS), guest("vm2", socket_group="kvm")]}
 
 
-class Service(HostTest):
+class Service(SandboxSteps, HostTest):
     """The tests are steps, in the order of their numbers."""
 
     def test_00_install(self):
@@ -357,6 +358,35 @@ class Service(HostTest):
                 while self.host.run("okl4fsctl status")[0]:
                     deadline.check("the control socket to be there again")
         self.host.check("systemctl stop okl4fsd.service && okl4fsctl status")
+
+    def test_17_python(self):
+        """The example of python3-okl4fs, typed by a user whose only right is the group okl4fs.
+
+        It waits until the guest has opened the channel, sends a file, and prints the guest's answer.
+        """
+        self.host.check("dpkg -i /srv/python3-okl4fs.deb && useradd -m -G okl4fs joe && useradd -m eve")
+        self.configure(TWO)
+        self.host.check("systemctl restart okl4fsd.service")
+        data = os.urandom(3 * RING_BYTES)
+        self.host.path("/home/joe/file").write_bytes(data)
+        program = "python3 /usr/share/doc/python3-okl4fs/examples/send_file.py vm1/out /home/joe/file"
+        end = self.guest()
+        out, errors = self.scratch / "answer", self.scratch / "errors"
+        with open(out, "wb") as to, open(errors, "wb") as said:
+            client = self.host.spawn(f"runuser -u joe -- {program}", stdout=to, stderr=said)
+        self.addCleanup(client.kill)
+        deadline = Deadline(20)
+        while "waiting for vm1 to open out" not in errors.read_text():
+            deadline.check("the example to wait for the guest")
+        channel = end.channel("out")
+        self.assertEqual(channel.read(len(data)), data)
+        channel.write(b"thank you")
+        channel.close_writer()
+        self.assertEqual(client.wait(20), 0, errors.read_text())
+        self.assertEqual(out.read_text(), "thank you")
+        status, said = self.host.run(f"runuser -u eve -- {program}")
+        self.assertEqual(status, 1)
+        self.assertIn("send_file.py: [Errno 13] Permission denied: '/run/okl4fs/control.sock'", said)
 
     def test_20_stop_leaves_nothing(self):
         """Neither a process nor a socket."""

@@ -29,7 +29,7 @@ set(CPACK_DEBIAN_OKL4FS_PACKAGE_SECTION admin)
 set(CPACK_DEBIAN_OKL4FS_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_OKL4FS_PACKAGE_DEPENDS "systemd (>= 249), init-system-helpers (>= 1.51)")
 set(CPACK_DEBIAN_OKL4FS_PACKAGE_RECOMMENDS "qemu-system-x86 | qemu-system")
-set(CPACK_DEBIAN_OKL4FS_PACKAGE_SUGGESTS "libvirt-daemon-system, prometheus, okl4fs-dkms")
+set(CPACK_DEBIAN_OKL4FS_PACKAGE_SUGGESTS "libvirt-daemon-system, prometheus, python3-okl4fs, okl4fs-dkms")
 set(CPACK_COMPONENT_OKL4FS_DESCRIPTION "byte channels from a QEMU guest to its host (daemon)
 okl4fs is a fast byte channel between a QEMU guest and its host: a fifo in
 the guest, a socket or a file on the host, in memory that both share.

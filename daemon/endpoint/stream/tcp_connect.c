@@ -18,6 +18,7 @@
 #include "endpoint/stream/resolver.h"
 #include "endpoint/tls/tls.h"
 #include "util/fd.h"
+#include "util/sandbox.h"
 
 #define CONNECT_S 5 /* so long an address may take to answer */
 
@@ -89,6 +90,14 @@ static void note_address(struct tcp_connect *tc, const char *why)
 		snprintf(tc->why, sizeof(tc->why), "%s: %s", name, why);
 }
 
+static void note_error(struct tcp_connect *tc, int error)
+{
+	char why[ENDPOINT_ERROR_BYTES];
+
+	snprintf(why, sizeof(why), "%s%s", strerror(error), sandbox_network_hint(error));
+	note_address(tc, why);
+}
+
 static void address_connected(struct tcp_connect *tc)
 {
 	int r, fd = tc->fd;
@@ -123,7 +132,7 @@ static void on_address_answer(evutil_socket_t fd, short what, void *arg)
 		address_connected(tc);
 		return;
 	}
-	note_address(tc, strerror(error));
+	note_error(tc, error);
 	tc->fd = fd_close(tc->fd);
 	tc->at = tc->at->ai_next;
 	try_next_address(tc);
@@ -140,7 +149,7 @@ static bool try_this_address(struct tcp_connect *tc)
 	}
 	tc->fd = tcp_connect_to(tc->at);
 	if (tc->fd < 0) {
-		note_address(tc, strerror(-tc->fd));
+		note_error(tc, -tc->fd);
 		return false;
 	}
 	tc->ev = event_new(loop_base(tc->ep.ch->loop), tc->fd, EV_WRITE, on_address_answer, tc);
@@ -166,7 +175,8 @@ static void connect_host_resolved(void *arg, struct addrinfo *list, const char *
 
 	tc->list = tc->at = list;
 	if (!list)
-		snprintf(tc->why, sizeof(tc->why), "%s: %s", tc->address.host, why);
+		snprintf(tc->why, sizeof(tc->why), "%s: %s%s", tc->address.host, why,
+			 sandbox_network_hint(0));
 	try_next_address(tc);
 }
 

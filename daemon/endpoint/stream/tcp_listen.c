@@ -10,10 +10,12 @@
  */
 #include <errno.h>
 #include <event2/event.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "endpoint/stream/tcp_listen_client.h"
+#include "util/sandbox.h"
 
 #define RETRY_S 5
 
@@ -30,6 +32,24 @@ static void cannot_listen(struct tcp_listen *tl, const char *where, const char *
 	same = !strcmp(text, tl->error);
 	memcpy(tl->error, text, sizeof(text));
 	channel_log(tl->ep.ch, same ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERR, "%s", text);
+}
+
+static void cannot_find_host(struct tcp_listen *tl, const char *why)
+{
+	char text[ENDPOINT_ERROR_BYTES];
+
+	snprintf(text, sizeof(text), "%s%s", why, sandbox_network_hint(0));
+	cannot_listen(tl, tl->address.host, text);
+}
+
+static void cannot_listen_at(struct tcp_listen *tl, const char *where, int error)
+{
+	char why[ENDPOINT_ERROR_BYTES];
+
+	snprintf(why, sizeof(why), "%s%s", strerror(error),
+		 error == EACCES ? " (ports below 1024 are only for root)" :
+				   sandbox_network_hint(error));
+	cannot_listen(tl, where, why);
 }
 
 static int listen_at_address(struct tcp_listen *tl, const struct addrinfo *at)
@@ -49,7 +69,7 @@ static int listen_at_address(struct tcp_listen *tl, const struct addrinfo *at)
 				   LOG_CHANNEL(ch->guest_name, ch->cfg->name), tl->target, r,
 				   tcp_listen_come, tl);
 	if (r)
-		cannot_listen(tl, name, strerror(-r));
+		cannot_listen_at(tl, name, -r);
 	else
 		tl->n_listeners++;
 	return r;
@@ -68,7 +88,7 @@ static void listen_host_resolved(void *arg, struct addrinfo *list, const char *w
 	int r = list ? 0 : -EADDRNOTAVAIL;
 
 	if (!list)
-		cannot_listen(tl, tl->address.host, why);
+		cannot_find_host(tl, why);
 	/* A machine without IPv6 may have a name for the loopback address of IPv6 */
 	for (const struct addrinfo *at = list;
 	     at && !r && tl->n_listeners < TCP_LISTEN_MAX_ADDRESSES; at = at->ai_next) {

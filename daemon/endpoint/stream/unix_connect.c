@@ -13,6 +13,8 @@
 #include "endpoint/stream/dial.h"
 #include "loop/socket_watch.h"
 #include "util/fd.h"
+#include "util/log.h"
+#include "util/sandbox.h"
 
 struct unix_connect {
 	struct endpoint ep;
@@ -94,6 +96,14 @@ static int unix_connect_new(struct endpoint **out, const struct endpoint_config 
 
 	if (!uc)
 		return -ENOMEM;
+	/* What listens there is never seen */
+	if (sandbox_hides(cfg->path)) {
+		log_channel(LOG_LEVEL_ERR, ch->guest_name, ch->cfg->name, "unix-connect: %s: %s%s",
+			    cfg->path, strerror(EPERM),
+			    sandbox_path_hint(cfg->path, SANDBOX_CONNECT));
+		free(uc);
+		return -EPERM;
+	}
 	uc->ep.ops = &endpoint_unix_connect;
 	uc->ep.ch = ch;
 	uc->path = cfg->path;

@@ -109,7 +109,7 @@ static int listen_at_path(struct unix_listen *ul)
 	if (r)
 		log_channel(LOG_LEVEL_ERR, ch->guest_name, ch->cfg->name,
 			    "unix-listen: cannot listen on %s: %s%s", ul->cfg->path, strerror(-r),
-			    socket_file_way_out(-r));
+			    socket_file_way_out(-r, ul->cfg->path));
 	return r;
 }
 

@@ -19,6 +19,7 @@
 
 #include "endpoint/tls/why.h"
 #include "util/fd.h"
+#include "util/sandbox.h"
 
 static const char *const file_names[TLS_N_FILES] = { "certificate", "key", "CA" };
 
@@ -33,7 +34,8 @@ static const char *path_of(const struct tls *tls, int i)
 /* Return: -EINVAL */
 static int refuse_file(struct tls *tls, int i, const char *what)
 {
-	snprintf(tls->why, sizeof(tls->why), "%s %s: %s", file_names[i], path_of(tls, i), what);
+	snprintf(tls->why, sizeof(tls->why), "%s %s: %s%s", file_names[i], path_of(tls, i), what,
+		 sandbox_path_hint(path_of(tls, i), SANDBOX_FILE));
 	ERR_clear_error();
 	return -EINVAL;
 }

@@ -100,6 +100,12 @@ Test(channel_next, every_edge)
 				     { CHANNEL_FAILED, 0 },
 				     { CHANNEL_DETACHED, 0 },
 				     { CHANNEL_FAILED, 0 } },
+		[CHANNEL_UNAVAILABLE] = { { CHANNEL_UNAVAILABLE, 0 },
+					  { CHANNEL_UNAVAILABLE, 0 },
+					  { CHANNEL_UNAVAILABLE, 0 },
+					  { CHANNEL_UNAVAILABLE, 0 },
+					  { CHANNEL_UNAVAILABLE, 0 },
+					  { CHANNEL_UNAVAILABLE, 0 } },
 	};
 
 	for (int s = 0; s < N_CHANNEL_STATES; s++) {

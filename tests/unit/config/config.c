@@ -11,6 +11,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <json-c/json.h>
+
 #include "config/json.h"
 #include "rig.h"
 
@@ -73,7 +75,7 @@ Test(config, everything_given)
 	cr_assert_eq(g[0].channels[0].guest_uid, 4294967294U);
 	cr_assert_eq(g[0].channels[0].guest_gid, 0);
 	cr_assert_eq(g[0].channels[0].endpoint.type, ENDPOINT_INTERVM);
-	cr_assert_str_eq(g[0].channels[0].endpoint.file, "rel//f");
+	cr_assert_str_eq(g[0].channels[0].endpoint.file, "/rel//f");
 	cr_assert_eq(g[0].channels[0].endpoint.rounds, UINT32_MAX);
 	cr_assert_eq(g[0].channels[1].endpoint.type, ENDPOINT_DISCARD);
 	cr_assert_eq(g[1].socket_mode, SOCKET_CONNECT);
@@ -91,7 +93,7 @@ Test(config, endpoints_that_speak_to_others)
 		"{`name`:`a`,`endpoint`:{`type`:`unix-connect`,`path`:`/p`}},\n"
 		"{`name`:`b`,`endpoint`:{`type`:`tcp-listen`,`address`:`[::1]:1`}},\n"
 		"{`name`:`c`,`endpoint`:{`type`:`tcp-connect`,`address`:`example.org:65535`,\n"
-		"  `tls`:{`cert`:`c`,`key`:`k`,`ca`:`a`,`name`:`n`}}}]}]}");
+		"  `tls`:{`cert`:`/c`,`key`:`/k`,`ca`:`/a`,`name`:`n`}}}]}]}");
 	const struct channel_config *c = cfg->guests[0].channels;
 
 	cr_assert_eq(cfg->control_idle_seconds, 0);
@@ -107,7 +109,7 @@ Test(config, endpoints_that_speak_to_others)
 	cr_assert_not(c[1].endpoint.tls);
 	cr_assert_eq(c[2].endpoint.type, ENDPOINT_TCP_CONNECT);
 	cr_assert(c[2].endpoint.tls);
-	cr_assert_str_eq(c[2].endpoint.tls_key, "k");
+	cr_assert_str_eq(c[2].endpoint.tls_key, "/k");
 	cr_assert_str_eq(c[2].endpoint.tls_name, "n");
 	config_free(cfg);
 }
@@ -151,6 +153,41 @@ static bool equal(const struct guest_config *a, const struct guest_config *b)
 	return same;
 }
 
+/* What is written is read as the same; Return: the text, to be freed */
+static char *written(const struct config *cfg)
+{
+	struct json_object *object = config_json(cfg);
+	char *text = strdup(json_object_to_json_string(object));
+	struct config *again;
+
+	json_object_put(object);
+	cr_assert_eq(config_parse(&again, text, strlen(text), "written", stderr), 0, "%s", text);
+	cr_assert_eq(again->n_guests, cfg->n_guests);
+	for (size_t i = 0; i < cfg->n_guests; i++) {
+		cr_assert_eq(again->guests[i].tail_bytes, cfg->guests[i].tail_bytes);
+		cr_assert(equal(&again->guests[i], &cfg->guests[i]), "%s", text);
+	}
+	cr_assert_str_eq(again->control_path, cfg->control_path);
+	cr_assert_eq(again->control_mode, cfg->control_mode);
+	cr_assert_eq(again->control_idle_seconds, cfg->control_idle_seconds);
+	config_free(again);
+	return text;
+}
+
+Test(config, what_is_by_default_is_not_written)
+{
+	struct config *cfg = accepted(GUEST("{`name`:`c`,`ring_bytes`:1048576,`endpoint`:"
+					    "{`type`:`unix-listen`,`path`:`/p`,`mode`:`0660`}}"));
+	char *text = written(cfg);
+
+	cr_assert_str_eq(text,
+			 "{ \"guests\": [ { \"name\": \"g\", \"socket\": \"\\/s\", \"channels\": [ "
+			 "{ \"name\": \"c\", \"endpoint\": { \"type\": \"unix-listen\", "
+			 "\"path\": \"\\/p\" } } ] } ] }");
+	free(text);
+	config_free(cfg);
+}
+
 Test(config, examples_load)
 {
 	DIR *dir = opendir(OKL4FS_CONF_DIR);
@@ -169,6 +206,7 @@ Test(config, examples_load)
 		snprintf(path, sizeof(path), "%s/%s", OKL4FS_CONF_DIR, entry->d_name);
 		cr_assert_eq(config_load(&cfg, path, stderr), 0, "%s", path);
 		cr_assert_gt(cfg->n_guests, 0);
+		free(written(cfg));
 		config_free(cfg);
 		n++;
 	}
@@ -267,6 +305,39 @@ static struct conf_node *part(const char *text, FILE *told)
 
 	conf_parse(&root, text, strlen(text), &errors);
 	return root;
+}
+
+Test(config, relative_paths_begin_beside_the_control_socket)
+{
+	struct config *cfg =
+		accepted("{`control`:{`path`:`/r/c`},`metrics`:{`listen`:`unix:m`},"
+			 "`guests`:[{`name`:`g`,`socket`:`s`,`channels`:["
+			 "{`name`:`a`,`endpoint`:{`type`:`intervm`,`file`:`d/f`}},"
+			 "{`name`:`b`,`endpoint`:{`type`:`tcp-listen`,`address`:`[::1]:9`,"
+			 "`tls`:{`cert`:`t/c`,`key`:`/k`,`ca`:`a`,`name`:`n`}}},"
+			 "{`name`:`c`,`endpoint`:{`type`:`unix-connect`,`path`:`u`}}]}]}");
+	const struct channel_config *c = cfg->guests[0].channels;
+	struct channel_config channel;
+	struct conf_node *node;
+
+	cr_assert_str_eq(cfg->metrics_listen, "unix:/r/m");
+	cr_assert_str_eq(cfg->guests[0].socket, "/r/s");
+	cr_assert_str_eq(c[0].endpoint.file, "/r/d/f");
+	cr_assert_str_eq(c[1].endpoint.tls_cert, "/r/t/c");
+	cr_assert_str_eq(c[1].endpoint.tls_key, "/k");
+	cr_assert_str_eq(c[1].endpoint.tls_ca, "/r/a");
+	cr_assert_str_eq(c[1].endpoint.tls_name, "n");
+	cr_assert_str_eq(c[2].endpoint.path, "/r/u");
+	config_free(cfg);
+
+	/* Added to a daemon that runs */
+	config_paths_begin_at("/run/d/control.sock");
+	node = part("{\"name\":\"c\",\"endpoint\":{\"type\":\"unix-listen\",\"path\":\"x\"}}",
+		    stderr);
+	cr_assert_eq(config_channel_of(&channel, node, stderr), 0);
+	cr_assert_str_eq(channel.endpoint.path, "/run/d/x");
+	config_channel_deinit(&channel);
+	conf_free(node);
 }
 
 Test(config, parts)

@@ -149,6 +149,8 @@ Test(config_errors, each_text_has_its_lines)
 		  "{`name`:`g`,`socket`:`/1`,`channels`:[{`name`:`c`,`endpoint`:{`type`:`echo`}}]},\n"
 		  "{`name`:`g`,`socket`:`/2`,`channels`:[{`name`:`c`,`endpoint`:{`type`:`echo`}}]}]}",
 		  "3:9: guests[1].name: `g` is guests[0].name already" },
+		{ ENDPOINT("{`type`:`unix-listen`,`path`:`/p`,`group`:`none`}"),
+		  "1:115: " E ".group: there is no group `none`" },
 		{ GUEST("{`name`:`c`,`endpoint`:{`type`:`echo`}},\n"
 			"{`name`:`c`,`endpoint`:{`type`:`echo`}}"),
 		  "2:9: guests[0].channels[1].name: `c` is guests[0].channels[0].name already" },
@@ -157,11 +159,11 @@ Test(config_errors, each_text_has_its_lines)
 		  "{`name`:`c`,`endpoint`:{`type`:`unix-listen`,`path`:`/s`}}]}]}",
 		  "2:32: guests[0].socket: `/s` is control.path already\n"
 		  "3:53: " E ".path: `/s` is control.path already" },
-		{ "{`control`:{`path`:`./a//b`},`metrics`:{`listen`:`unix:a/b`},\n"
+		{ "{`control`:{`path`:`./a//b`},`metrics`:{`listen`:`unix:b`},\n"
 		  "`guests`:[{`name`:`g`,`socket`:`/a/.//./b`,`channels`:[\n"
 		  "{`name`:`c`,`endpoint`:{`type`:`unix-listen`,`path`:`//a/b`}}]}]}",
 		  "3:53: " E ".path: `//a/b` is guests[0].socket already\n"
-		  "1:50: metrics.listen: `unix:a/b` is control.path already" },
+		  "1:50: metrics.listen: `unix:./a//b` is control.path already" },
 		{ "{`metrics`:{`listen`:`localhost:99`},\n"
 		  "`guests`:[{`name`:`g`,`socket`:`/s`,`channels`:[\n"
 		  "{`name`:`c`,`endpoint`:{`type`:`tcp-listen`,`address`:`LOCALHOST:99`}}]}]}",
@@ -216,16 +218,16 @@ Test(config_errors, what_cannot_be_read)
 
 Test(config_errors, too_large)
 {
-	char *text = malloc(CONF_MAX_BYTES + 1), *errors;
+	char *text = malloc(CONFIG_MAX_BYTES + 1), *errors;
 	struct config *cfg;
 
-	memset(text, ' ', CONF_MAX_BYTES + 1);
+	memset(text, ' ', CONFIG_MAX_BYTES + 1);
 	for (int i = 0; i < 13; i++)
 		text[i] = "{\"guests\":[]}"[i];
-	cr_assert_eq(load(text, CONF_MAX_BYTES + 1, &cfg, &errors), -EFBIG);
+	cr_assert_eq(load(text, CONFIG_MAX_BYTES + 1, &cfg, &errors), -EFBIG);
 	cr_assert_str_eq(errors, " a configuration has at most 1 MiB");
 	free(errors);
-	cr_assert_eq(load(text, CONF_MAX_BYTES, &cfg, &errors), 0);
+	cr_assert_eq(load(text, CONFIG_MAX_BYTES, &cfg, &errors), 0);
 	free(errors);
 	config_free(cfg);
 	free(text);

@@ -155,14 +155,16 @@ Test(control, status)
 {
 	char want[1024];
 
-	snprintf(want, sizeof(want),
-		 "{\"name\":\"okl4fsd\",\"version\":\"%s\","
-		 "\"abi_version\":1,\"pid\":%d,\"instance\":\"0000000000000abc\","
-		 "\"uptime_ms\":1234567,\"workers\":3,\"log_level\":\"info\","
-		 "\"control_path\":\"/c.sock\","
-		 "\"guests\":{\"total\":2,\"connected\":1,\"ready\":1},"
-		 "\"channels\":{\"detached\":0,\"attached\":2,\"suspended\":0,\"failed\":1}}",
-		 OKL4FS_VERSION_STRING, getpid());
+	snprintf(
+		want, sizeof(want),
+		"{\"name\":\"okl4fsd\",\"version\":\"%s\","
+		"\"abi_version\":1,\"pid\":%d,\"instance\":\"0000000000000abc\","
+		"\"uptime_ms\":1234567,\"workers\":3,\"log_level\":\"info\","
+		"\"control_path\":\"/c.sock\",\"config_path\":\"/f\","
+		"\"guests\":{\"total\":2,\"connected\":1,\"ready\":1,\"unavailable\":1},"
+		"\"channels\":{\"detached\":0,\"attached\":2,\"suspended\":0,\"failed\":1,\"unavailable\":0},"
+		"\"n_problems\":1,\"problems\":[\"guest vm2: socket /s2: why not\"]}",
+		OKL4FS_VERSION_STRING, getpid());
 	strcpy(control_path, "/c.sock");
 	gives("status", NULL, want);
 }
@@ -171,13 +173,13 @@ Test(control, guest_list)
 {
 	gives("guest.list", "\"guest\":\"vm1\"",
 	      "{\"guests\":[{\"name\":\"vm1\","
-	      "\"socket\":\"/s1\",\"socket_mode\":\"listen\",\"path_lost\":false,\"connected\":true,\"away\":null,\"ready\":true,"
+	      "\"socket\":\"/s1\",\"socket_mode\":\"listen\",\"path_lost\":false,\"error\":null,\"connected\":true,\"away\":null,\"ready\":true,"
 	      "\"driver_instance\":\"fedcba9876543210\",\"channels\":2,\"queues\":2,"
 	      "\"memory_bytes\":1099511627776,\"tail_bytes\":9,\"requests\":10,\"requests_refused\":11,"
 	      "\"fuse_requests_declined\":12,\"messages_dropped\":13,\"device_errors\":14}]}");
 	gives("guest.list", "\"guest\":\"vm2\"",
 	      "{\"guests\":[{\"name\":\"vm2\","
-	      "\"socket\":\"/s2\",\"socket_mode\":\"connect\",\"path_lost\":true,\"connected\":false,"
+	      "\"socket\":\"/s2\",\"socket_mode\":\"connect\",\"path_lost\":true,\"error\":\"socket /s2: why not\",\"connected\":false,"
 	      "\"away\":\"connect /s2: Permission denied\","
 	      "\"ready\":false,\"driver_instance\":null,\"channels\":1,\"queues\":0,"
 	      "\"memory_bytes\":0,\"tail_bytes\":0,\"requests\":0,\"requests_refused\":0,"

@@ -34,8 +34,10 @@ Test(control, channels_come_and_go)
 	refuses("channel.add", add, -32001, "why channel a b is refused");
 	control_outcome = -EADDRINUSE;
 	refuses("channel.add", add, -32001,
-		"guest vm2: channel a b: cannot be offered: Address already in use; "
-		"the log says more");
+		"guest vm2: channel a b: cannot be offered: why channel a b is refused");
+	control_outcome = -ENOMEM;
+	refuses("channel.add", add, -32001,
+		"guest vm2: channel a b: cannot be offered: Cannot allocate memory");
 }
 
 Test(control, a_channel_that_is_none)
@@ -73,11 +75,27 @@ Test(control, guests_come_and_go)
 	refuses("guest.add", NOBODY, -32602, "there is a guest \\\"n\\\" already");
 	control_outcome = -EXDEV;
 	refuses("guest.add", NOBODY, -32001, "why guest n is refused");
+	control_outcome = -ENOMEM;
+	refuses("guest.add", NOBODY, -32001, "guest n: cannot be served: Cannot allocate memory");
 }
 
 Test(control, reload)
 {
-	gives("config.reload", NULL, "{\"guests\":2}");
+	gives("config.reload", NULL, "{\"guests\":2,\"n_problems\":0,\"problems\":[]}");
+	control_outcome = 1;
+	gives("config.reload", NULL,
+	      "{\"guests\":2,\"n_problems\":2,\"problems\":[\"f:1:2: one\",\"f:3:4: two\"]}");
 	control_outcome = -EINVAL;
 	refuses("config.reload", NULL, -32001, "f:1:2: one; f:3:4: two");
+}
+
+Test(control, the_running_configuration)
+{
+	gives("config.get", NULL,
+	      "{\"path\":\"/f\",\"file_changed\":false,\"error\":null,\"text\":\"{}\\n\"}");
+	gives("config.saved", NULL, "{}");
+	control_outcome = -EINVAL;
+	gives("config.get", NULL,
+	      "{\"path\":\"/f\",\"file_changed\":true,\"error\":\"f:1:2: one\",\"text\":\"{}\\n\"}");
+	refuses("config.saved", NULL, -32001, "f:1:2: one");
 }

@@ -54,6 +54,7 @@ struct guest {
 static struct guest made[] = { { &guests[0] }, { &guests[1] } };
 
 bool control_vm1_gone;
+int control_outcome;
 
 struct guest *server_guest(struct server *server, size_t idx)
 {
@@ -112,6 +113,45 @@ const struct guest_config *guest_config(const struct guest *guest)
 	return guest->cfg;
 }
 
+const char *guest_error(const struct guest *guest)
+{
+	return guest == &made[1] ? "socket /s2: why not" : "";
+}
+
+size_t server_problems(struct server *server, void (*tell)(void *arg, const char *sentence),
+		       void *arg)
+{
+	if (tell)
+		tell(arg, "guest vm2: socket /s2: why not");
+	return 1;
+}
+
+const char *server_config_path(const struct server *server)
+{
+	return "/f";
+}
+
+bool server_file_has_changed(const struct server *server)
+{
+	return control_outcome;
+}
+
+int server_running_text(struct server *server, char **text, size_t *bytes, FILE *errors)
+{
+	*text = strdup("{}\n");
+	*bytes = 3;
+	if (control_outcome)
+		fprintf(errors, "f:1:2: one\n");
+	return control_outcome;
+}
+
+int server_saved(struct server *server, FILE *errors)
+{
+	if (control_outcome)
+		fprintf(errors, "f:1:2: one\n");
+	return control_outcome;
+}
+
 bool guest_path_is_lost(const struct guest *guest)
 {
 	return guest == &made[1];
@@ -123,6 +163,7 @@ void guest_snapshot(struct guest *guest, struct guest_snapshot *snap)
 	if (guest == &made[0])
 		*snap = (struct guest_snapshot){
 			.connected = true,
+			.served = true,
 			.ready = true,
 			.n_queues = 2,
 			.memory_bytes = 1ULL << 40,
@@ -179,7 +220,6 @@ struct control_caller control_caller = { .methods = control_methods,
 					 .right = CONTROL_ADMIN,
 					 .uid = 77,
 					 .subscriber = &subscriber };
-int control_outcome;
 
 struct guest *server_find(struct server *server, const char *name)
 {
@@ -195,7 +235,9 @@ int server_guest_add(struct server *server, const struct guest_config *cfg, char
 {
 	snprintf(control_changed, sizeof(control_changed), "guest %s: %s, %zu channels", cfg->name,
 		 cfg->socket, cfg->n_channels);
-	snprintf(why, SERVER_WHY_BYTES, "why guest %s is refused", cfg->name);
+	*why = 0;
+	if (control_outcome != -ENOMEM)
+		snprintf(why, SERVER_WHY_BYTES, "why guest %s is refused", cfg->name);
 	return control_outcome;
 }
 
@@ -209,7 +251,7 @@ int server_reload(struct server *server, FILE *errors)
 {
 	if (control_outcome)
 		fprintf(errors, "f:1:2: one\nf:3:4: two\n");
-	return control_outcome;
+	return control_outcome < 0 ? control_outcome : 0;
 }
 
 int server_channel_add(struct server *server, struct guest *guest, const struct channel_config *cfg,
@@ -218,7 +260,9 @@ int server_channel_add(struct server *server, struct guest *guest, const struct 
 	snprintf(control_changed, sizeof(control_changed), "%s/%s: %u bytes, %s", guest->cfg->name,
 		 cfg->name, (unsigned int)cfg->ring_bytes, endpoint_type_name(cfg->endpoint.type));
 	*id = 7;
-	snprintf(why, SERVER_WHY_BYTES, "why channel %s is refused", cfg->name);
+	*why = 0;
+	if (control_outcome != -ENOMEM)
+		snprintf(why, SERVER_WHY_BYTES, "why channel %s is refused", cfg->name);
 	return control_outcome;
 }
 

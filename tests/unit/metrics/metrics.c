@@ -127,6 +127,9 @@ Test(metrics, every_number_is_in_its_place)
 	has(text, "process_start_time_seconds 1700000000.000001");
 	has(text, "okl4fs_uptime_seconds 1234.567000");
 	has(text, "okl4fs_workers 3");
+	has(text, "okl4fs_config_problems 1");
+	has(text, "okl4fs_guest_served{guest=\"vm1\"} 1");
+	has(text, "okl4fs_guest_served{guest=\"vm2\"} 0");
 	has(text, "okl4fs_guest_connected{guest=\"vm1\"} 1");
 	has(text, "okl4fs_guest_connected{guest=\"vm2\"} 0");
 	has(text, "okl4fs_guest_ready{guest=\"vm1\"} 1");
@@ -138,10 +141,13 @@ Test(metrics, every_number_is_in_its_place)
 	has(text, "okl4fs_guest_fuse_requests_declined_total{guest=\"vm1\"} 12");
 	has(text, "okl4fs_guest_messages_dropped_total{guest=\"vm1\"} 13");
 	has(text, "okl4fs_guest_device_errors_total{guest=\"vm1\"} 14");
+	has(text, "okl4fs_guest_path_lost{guest=\"vm1\"} 0");
+	has(text, "okl4fs_guest_path_lost{guest=\"vm2\"} 1");
 	has(text, "okl4fs_channel_ring_bytes{" A "} 4096");
 	has(text, "okl4fs_channel_ring_bytes{" F "} 1048576");
 	has(text, "okl4fs_channel_attaches_total{" A "} 8");
 	has(text, "okl4fs_endpoint_connected{" A "} 1");
+	has(text, "okl4fs_endpoint_path_lost{" A "} 1");
 	has(text, "okl4fs_endpoint_clients_total{" A "} 5");
 	has(text, "okl4fs_endpoint_clients_refused_total{" A "} 6");
 	has(text, "okl4fs_endpoint_info{" A ",type=\"unix-listen\"} 1");
@@ -149,6 +155,8 @@ Test(metrics, every_number_is_in_its_place)
 	has(text, "okl4fs_channel_state{" A ",state=\"attached\"} 1");
 	has(text, "okl4fs_channel_state{" A ",state=\"failed\"} 0");
 	has(text, "okl4fs_channel_state{" F ",state=\"failed\"} 1");
+	has(text, "okl4fs_channel_failed{" F ",error=\"HEAD_BACK\"} 1");
+	cr_assert_null(strstr(text, "okl4fs_channel_failed{" A));
 	has(text, "okl4fs_channel_errors_total{" A ",error=\"HEAD_BACK\"} 2");
 	has(text, "okl4fs_channel_errors_total{" A ",error=\"CTL_MAGIC\"} 1");
 	cr_assert_null(strstr(text, "error=\"CTL_VERSION\""));

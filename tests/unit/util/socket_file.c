@@ -251,8 +251,8 @@ Test(daemon_socket_file, borrowed)
 static void must_advise(const char *at, int error, const char *advice)
 {
 	cr_assert_eq(socket_file_listen(&file, at, 0600, NULL, false), -error, "%s", at);
-	cr_assert_not_null(strstr(socket_file_way_out(error), advice), "%s: %s", at,
-			   socket_file_way_out(error));
+	cr_assert_not_null(strstr(socket_file_way_out(error, at), advice), "%s: %s", at,
+			   socket_file_way_out(error, at));
 }
 
 Test(daemon_socket_file, way_out)
@@ -266,5 +266,5 @@ Test(daemon_socket_file, way_out)
 	close(open(path, O_CREAT | O_WRONLY, 0600));
 	must_advise(path, ENOTSOCK, "remove it");
 	unlink(path);
-	cr_assert_str_empty(socket_file_way_out(EIO));
+	cr_assert_str_empty(socket_file_way_out(EIO, "/x"));
 }

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""okl4fsd-control(7) as data: its methods, events and error codes, and a check of values against them."""
+"""okl4fs-control(7) as data: its methods, events and error codes, and a check of values against them."""
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from vm import paths
-
+PAGE = Path(__file__).resolve().parents[1] / "docs/okl4fs-control.7"
 BASIC = {"string": lambda v: isinstance(v, str),
          "number": lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= 0,
          "boolean": lambda v: isinstance(v, bool),
@@ -19,12 +19,14 @@ class Member:
     type: str
     null: bool
     optional: bool
+    about: str
 
 
 @dataclass
 class Method:
     """A method; reading the page checks that it has a description."""
     admin: bool
+    about: str
     params: dict[str, Member] = field(default_factory=dict)
     result: dict[str, Member] = field(default_factory=dict)
 
@@ -43,7 +45,7 @@ def _members(text: str) -> dict[str, Member]:
         assert about.strip() and name not in members, f"{name}: {about}"
         kind, _, rest = said.partition(",")
         members[name] = Member(kind.removesuffix(" or null"), kind.endswith(" or null"),
-                               rest == " optional")
+                               rest == " optional", about)
         assert rest in ("", " optional"), said
     return members
 
@@ -52,7 +54,7 @@ class Page:
     """The page; `seen` collects the members that checked values had."""
 
     def __init__(self):
-        text = (paths.ROOT / "docs/okl4fsd-control.7").read_text(encoding="utf-8")
+        text = PAGE.read_text(encoding="utf-8")
         parts = dict(_sections(text, "Sh"))
         self.types: dict[str, dict[str, Member]] = {}
         self.methods: dict[str, Method] = {}
@@ -60,8 +62,9 @@ class Page:
             name, _, right = heading.partition(" Pq ")
             assert right in ("", "admin") and re.match(r"\w", about), heading
             lists = self._lists(about)
-            self.methods[name] = Method(right == "admin", lists.pop("parameters", {}),
-                                        lists.pop("result", {}))
+            self.methods[name] = Method(right == "admin", about.partition("\n.Pp\nParameters:\n")[0]
+                                        .partition("\n.Pp\nResult:\n")[0].rstrip("\n"),
+                                        lists.pop("parameters", {}), lists.pop("result", {}))
             self._define(lists)
         self._define(self._lists(parts["EVENTS"]))
         self.kinds = {name: _members(about)
