@@ -24,7 +24,10 @@ static void check_opened(struct findings *f, struct json_object *channel)
 
 	if (check_not_yet(&f->checks, CHECK_OPENED))
 		return;
-	if (failure)
+	if (!strcmp(state, "unavailable"))
+		check_add(&f->checks, CHECK_OPENED, CHECK_NOT_YET, NULL,
+			  "not yet (the guest is not offered it)");
+	else if (failure)
 		check_add(&f->checks, CHECK_OPENED, CHECK_FAILED,
 			  check_text("close it in the guest, and open it again"), "failed: %s",
 			  ctl_string(failure, "text"));
@@ -124,13 +127,32 @@ static void check_endpoint(struct findings *f, struct json_object *channel)
 		check_add(&f->checks, CHECK_ENDPOINT, CHECK_OK, NULL, "%s", type);
 }
 
+/* How often memory of the channel has failed */
+static unsigned long long count_errors(struct json_object *channel)
+{
+	struct json_object *errors = ctl_object(channel, "errors");
+	unsigned long long n = 0;
+
+	if (!json_object_is_type(errors, json_type_object))
+		return 0;
+	json_object_object_foreach(errors, key, value) {
+		(void)key;
+		n += json_object_get_uint64(value);
+	}
+	return n;
+}
+
 void check_channel(struct findings *f, struct json_object *channel)
 {
-	unsigned long long lost = ctl_number(channel, "lost_bytes");
+	unsigned long long lost = ctl_number(channel, "lost_bytes"), errors = count_errors(channel);
 
 	f->checks.channel = ctl_string(channel, "name");
 	check_opened(f, channel);
 	check_endpoint(f, channel);
+	if (errors)
+		check_add(&f->checks, CHECK_OPENED, CHECK_UNKNOWN, NULL,
+			  "has failed %llu times so far (%s channel %s/%s says why)", errors,
+			  f->ctl, f->checks.guest, f->checks.channel);
 	if (lost)
 		check_add(&f->checks, CHECK_ENDPOINT, CHECK_UNKNOWN, NULL,
 			  "%llu bytes of the guest were lost (%s channel %s/%s)", lost, f->ctl,

@@ -135,6 +135,8 @@ static void check_socket(struct findings *f, struct json_object *guest, enum che
 static void check_qemu(struct findings *f, struct json_object *guest)
 {
 	const char *name = ctl_string(guest, "name"), *away = ctl_string(guest, "away");
+	unsigned long long dropped =
+		ctl_number(guest, "messages_dropped") + ctl_number(guest, "device_errors");
 
 	if (check_not_yet(&f->checks, CHECK_QEMU))
 		return;
@@ -149,6 +151,10 @@ static void check_qemu(struct findings *f, struct json_object *guest)
 		check_add(&f->checks, CHECK_QEMU, CHECK_FAILED,
 			  check_text("start it with what %s setup %s prints", f->ctl, name),
 			  *away ? "does not listen (%s)" : "not connected%s", away);
+	if (dropped)
+		check_add(&f->checks, CHECK_QEMU, CHECK_UNKNOWN, NULL,
+			  "%llu of its messages were refused so far (the daemon's log says why)",
+			  dropped);
 }
 
 static void check_memory(struct findings *f, struct json_object *guest)

@@ -117,6 +117,8 @@ static void add_guest_lines(struct plan *p, struct json_object *lines)
 				    socket, p->target >= FOR_LIBVIRT ? " --group kvm" : ""));
 	add_lines(lines, check_text("%s%s channel-add %s console --endpoint %s", p->f->sudo,
 				    p->f->ctl, name, end));
+	add_lines(lines, check_text("%s%s config save   # else they last until the next reload",
+				    p->f->sudo, p->f->ctl));
 }
 
 static void add_guest_step(struct plan *p)
@@ -130,7 +132,9 @@ static void add_guest_step(struct plan *p)
 		there && usable);
 	const struct check *guest = check_find(&p->f->checks, CHECK_GUEST);
 
-	if (!findings_guest(p->f, p->guest))
+	if (!is_ok(p, CHECK_DAEMON))
+		add_lines(lines, check_text("not known yet: after the steps above, this again"));
+	else if (!findings_guest(p->f, p->guest))
 		add_guest_lines(p, lines);
 	else if (!there)
 		add_lines(lines, check_text("%s\n%s", guest->detail, guest->way_out));

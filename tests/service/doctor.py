@@ -83,6 +83,10 @@ class Doctor:
             self.assertEqual((status, found["daemon"]["state"]), (1, "not-yet"))
             self.assert_failed(found["group"], f"{user} is not in the group okl4fs",
                                f"sudo adduser {user} okl4fs", "log in again, or: newgrp okl4fs")
+        steps = self.steps("vm1", user="mallory")
+        self.assertEqual([step["done"] for step in steps], 6 * [False])
+        self.assertEqual(steps[0]["lines"][0], "sudo adduser mallory okl4fs")
+        self.assertIn("not known yet", steps[2]["lines"][0])
         self.host.check("usermod -a -G okl4fs mallory")
         self.addCleanup(self.host.check, "gpasswd -d mallory okl4fs")
         said = self.host.run("setpriv --reuid mallory --regid users --clear-groups -- "
@@ -152,6 +156,20 @@ class Doctor:
         self.host.check(found["socket"]["do"].removeprefix("sudo ").partition("   ")[0])
         self.assertEqual((self.states("vm1")["socket"], self.states("vm1")["con.endpoint"]), ("ok", "ok"))
 
+    def test_doctor_not_served(self):
+        """What the configuration asks for and the daemon cannot do, with its reason."""
+        away = {"name": "x", "ring_bytes": 4096, "endpoint": {
+            "type": "unix-listen", "path": f"{SOCKETS}/none/x.sock"}}
+        self.serve_guests(guest("vm1", channels=[away]), guest("vm2", f"{SOCKETS}/none"))
+        status, found = self.doctor("vm1")
+        self.assertEqual((status, found["guest"]["state"]), (1, "ok"))
+        self.assert_failed(found["x.endpoint"], "not served: ", "sudo okl4fsctl reload")
+        self.assertIn(f"{SOCKETS}/none/x.sock", found["x.endpoint"]["detail"])
+        found = self.doctor("vm2")[1]
+        self.assert_failed(found["guest"], f"{SOCKETS}/none/vm2.sock", "sudo okl4fsctl reload")
+        self.assertEqual(self.states("vm1")["x.opened"], "not-yet")
+        self.assertEqual((found["socket"]["state"], found["echo.endpoint"]["state"]), ("not-yet", "ok"))
+
     def test_doctor_libvirt(self):
         """A socket of the group okl4fs is not for libvirt's QEMU; one of kvm is, and is for nobody else."""
         self.host.check("id libvirt-qemu || useradd -r -M -g kvm libvirt-qemu")
@@ -165,13 +183,13 @@ class Doctor:
 
     # All of it
 
-    def ctl_of_service(self, *words) -> str:
-        """Run okl4fsctl as alice."""
-        return self.host.check(quoted("runuser", "-u", "alice", "--", "okl4fsctl", *words))
+    def ctl_of_service(self, *words, user: str = "alice") -> str:
+        """Run okl4fsctl as a user."""
+        return self.host.check(quoted("runuser", "-u", user, "--", "okl4fsctl", *words))
 
-    def steps(self, *words) -> list[dict]:
-        """The steps that `setup` lists for alice."""
-        return json.loads(self.ctl_of_service("--json", "setup", *words))["steps"]
+    def steps(self, *words, user: str = "alice") -> list[dict]:
+        """The steps that `setup` lists for a user."""
+        return json.loads(self.ctl_of_service("--json", "setup", *words, user=user))["steps"]
 
     def test_setup(self):
         """What it prints for a guest that nobody has configured, typed; and the steps that are done then."""
@@ -180,6 +198,7 @@ class Doctor:
         self.assertEqual([step["done"] for step in steps], [True, True] + 4 * [False])
         for line in steps[2]["lines"]:
             self.host.check(line.removeprefix("sudo "))
+        self.host.check("okl4fsctl reload")
         steps = self.steps("vm7")
         self.assertEqual([step["done"] for step in steps], [True, True, True] + 3 * [False])
         words = self.ctl_of_service("qemu-args", "vm7").splitlines()
