@@ -22,7 +22,7 @@ _okl4fsctl_words() { _okl4fsctl_offer "$(printf '%s\n' "$@")"; }
 _okl4fsctl() {
 	local command=${COMP_WORDS[0]} word=${COMP_WORDS[COMP_CWORD]}
 	local before=${COMP_WORDS[COMP_CWORD - 1]} bare socket='' name='' n=0 i
-	local -a commands=(status guests channels channel top events metrics qemu-args attach
+	local -a commands=(status guests channels channel top events metrics setup doctor qemu-args attach
 		guest-add guest-remove channel-add channel-remove channel-reset reload config
 		log-level version help)
 	local -a common=(-s --socket --json -h --help)
@@ -107,7 +107,7 @@ _okl4fsctl() {
 			--no-follow -l --list ;;
 		attach) _okl4fsctl_words "${common[@]}" --send --receive -p --progress -e --escape \
 			--lines ;;
-		qemu-args) _okl4fsctl_words "${common[@]}" --way --memory --libvirt \
+		qemu-args | setup) _okl4fsctl_words "${common[@]}" --way --memory --libvirt \
 			--libvirt=filesystem --cloud-hypervisor ;;
 		guest-add) _okl4fsctl_words "${common[@]}" --mode --group --save ;;
 		guest-remove | channel-remove) _okl4fsctl_words "${common[@]}" --save ;;
@@ -121,7 +121,7 @@ _okl4fsctl() {
 
 	case $name,$n in
 	,0 | help,0) _okl4fsctl_words "${commands[@]}" ;;
-	channels,0 | top,0 | qemu-args,0 | guest-remove,0 | channel-add,0)
+	channels,0 | top,0 | doctor,0 | setup,0 | qemu-args,0 | guest-remove,0 | channel-add,0)
 		_okl4fsctl_offer "$(_okl4fsctl_names guests)"
 		;;
 	channel,0 | attach,0 | channel-remove,0 | channel-reset,0)

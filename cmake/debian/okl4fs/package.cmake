@@ -15,7 +15,8 @@ file(GLOB documents CONFIGURE_DEPENDS docs/*.md)
 list(FILTER documents EXCLUDE REGEX "/benchmarks\\.md$")
 install(FILES ${documents} SECURITY.md DESTINATION share/doc/okl4fs COMPONENT okl4fs)
 file(GLOB pages CONFIGURE_DEPENDS docs/*.1 docs/*.5 docs/*.7 docs/*.8)
-list(FILTER pages EXCLUDE REGEX "/okl4fs-login\\.8$") # in okl4fs-guest
+# Those of okl4fs-guest and okl4fs-dkms
+list(FILTER pages EXCLUDE REGEX "/okl4fs-(login|guest-.*)\\.8$")
 okl4fs_man(okl4fs "" ${pages})
 
 install(FILES completions/okl4fsctl.bash DESTINATION share/bash-completion/completions
