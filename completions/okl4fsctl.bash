@@ -22,7 +22,7 @@ _okl4fsctl_words() { _okl4fsctl_offer "$(printf '%s\n' "$@")"; }
 _okl4fsctl() {
 	local command=${COMP_WORDS[0]} word=${COMP_WORDS[COMP_CWORD]}
 	local before=${COMP_WORDS[COMP_CWORD - 1]} bare socket='' name='' n=0 i
-	local -a commands=(status guests channels channel top events metrics qemu-args attach
+	local -a commands=(status guests channels channel top events metrics setup doctor qemu-args attach
 		guest-add guest-remove channel-add channel-remove channel-reset reload config
 		log-level version help)
 	local -a common=(-s --socket --json -h --help)
@@ -105,7 +105,7 @@ _okl4fsctl() {
 		top) _okl4fsctl_words "${common[@]}" -d --delay -n --count -k --sort -r --reverse ;;
 		events) _okl4fsctl_words "${common[@]}" -g --guest -n --count -S --since \
 			--no-follow -l --list ;;
-		qemu-args) _okl4fsctl_words "${common[@]}" --way --memory --libvirt \
+		qemu-args | setup) _okl4fsctl_words "${common[@]}" --way --memory --libvirt \
 			--libvirt=filesystem --cloud-hypervisor ;;
 		guest-add) _okl4fsctl_words "${common[@]}" --mode --group --save ;;
 		guest-remove | channel-remove) _okl4fsctl_words "${common[@]}" --save ;;
@@ -119,7 +119,7 @@ _okl4fsctl() {
 
 	case $name,$n in
 	,0 | help,0) _okl4fsctl_words "${commands[@]}" ;;
-	channels,0 | top,0 | qemu-args,0 | guest-remove,0 | channel-add,0)
+	channels,0 | top,0 | doctor,0 | setup,0 | qemu-args,0 | guest-remove,0 | channel-add,0)
 		_okl4fsctl_offer "$(_okl4fsctl_names guests)"
 		;;
 	channel,0 | attach,0 | channel-remove,0 | channel-reset,0)

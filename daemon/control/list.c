@@ -50,6 +50,7 @@ static void list_guest(struct guest *guest, struct json_object *list)
 	control_add_string(object, "error", *guest_error(guest) ? guest_error(guest) : NULL);
 	control_add_boolean(object, "connected", snap.connected);
 	add_away(object, cfg, snap.why_away);
+	control_add_boolean(object, "negotiated", snap.negotiated);
 	control_add_boolean(object, "ready", snap.ready);
 	control_add_instance(object, "driver_instance", snap.driver_instance);
 	add_counters(object, guest_counters, &snap, 0);

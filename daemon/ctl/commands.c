@@ -7,8 +7,9 @@
 #include "ctl/command.h"
 
 static const struct ctl_command *const that_show[] = {
-	&ctl_status,  &ctl_guests,    &ctl_channels,    &ctl_channel, &ctl_top,  &ctl_events,
-	&ctl_metrics, &ctl_qemu_args, &ctl_config_show, &ctl_version, &ctl_help, NULL,
+	&ctl_status,      &ctl_guests,  &ctl_channels, &ctl_channel, &ctl_top,
+	&ctl_events,      &ctl_metrics, &ctl_setup,    &ctl_doctor,  &ctl_qemu_args,
+	&ctl_config_show, &ctl_version, &ctl_help,     NULL,
 };
 
 static const struct ctl_command *const that_change[] = {

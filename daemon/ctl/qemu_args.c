@@ -15,6 +15,7 @@
 #include "ctl/call.h"
 #include "ctl/command.h"
 #include "ctl/machine.h"
+#include "ctl/qemu_args.h"
 #include "ctl/quote.h"
 #include "ctl/result.h"
 #include "util/fd.h"
@@ -23,13 +24,10 @@
 #define MEMORY_MIB     512UL
 #define MEMORY_MIB_MAX (1UL << 24)
 
-/** enum target - for whom */
-enum target { FOR_QEMU, FOR_CLOUD, FOR_LIBVIRT, FOR_LIBVIRT_DEVICE };
-
 static const char *way_text, *memory_text, *libvirt_text;
 static bool for_cloud;
 
-static const struct ctl_option of_qemu_args[] = {
+const struct ctl_option ctl_target_options[] = {
 	{ .name = "way",
 	  .value = "WAY",
 	  .text = &way_text,
@@ -49,16 +47,17 @@ static const struct ctl_option of_qemu_args[] = {
 	{ .name = NULL },
 };
 
-static bool one_of(const char *option, const char *word, const char *const words[2], int *out)
+static bool one_of(const char *command, const char *option, const char *word,
+		   const char *const words[2], int *out)
 {
 	for (*out = 0; *out < 2; ++*out)
 		if (!word || !strcmp(word, words[*out]))
 			return true;
-	ctl_error("qemu-args: %s: \"%s\" is neither %s nor %s", option, word, words[0], words[1]);
+	ctl_error("%s: %s: \"%s\" is neither %s nor %s", command, option, word, words[0], words[1]);
 	return false;
 }
 
-static bool read_memory(const char *text, unsigned long *mib)
+static bool read_memory(const char *command, const char *text, unsigned long *mib)
 {
 	unsigned long long bytes;
 
@@ -70,23 +69,22 @@ static bool read_memory(const char *text, unsigned long *mib)
 		*mib = (unsigned long)(bytes / MIB);
 		return true;
 	}
-	ctl_error(
-		"qemu-args: --memory: \"%s\" is neither a size such as 512M or 2G nor a number of "
-		"MiB from 1 to %lu",
-		text, MEMORY_MIB_MAX);
+	ctl_error("%s: --memory: \"%s\" is neither a size such as 512M or 2G nor a number of "
+		  "MiB from 1 to %lu",
+		  command, text, MEMORY_MIB_MAX);
 	return false;
 }
 
-static bool read_qemu_options(enum target *target, struct machine *m)
+bool ctl_read_target(const char *command, enum ctl_target *target, struct machine *m)
 {
 	static const char *const ways[] = { "fs", "generic" };
 	static const char *const parts[] = { "domain", "filesystem" };
 	int way, part;
 
-	if (!one_of("--way", way_text, ways, &way) ||
-	    !one_of("--libvirt", libvirt_text && *libvirt_text ? libvirt_text : NULL, parts,
-		    &part) ||
-	    !read_memory(memory_text, &m->memory_mib))
+	if (!one_of(command, "--way", way_text, ways, &way) ||
+	    !one_of(command, "--libvirt", libvirt_text && *libvirt_text ? libvirt_text : NULL,
+		    parts, &part) ||
+	    !read_memory(command, memory_text, &m->memory_mib))
 		return false;
 	m->generic = way == 1;
 	*target = for_cloud ? FOR_CLOUD : FOR_QEMU;
@@ -94,69 +92,91 @@ static bool read_qemu_options(enum target *target, struct machine *m)
 		return true;
 	*target = part ? FOR_LIBVIRT_DEVICE : FOR_LIBVIRT;
 	if (for_cloud)
-		ctl_error("qemu-args: --libvirt or --cloud-hypervisor, not both");
+		ctl_error("%s: --libvirt or --cloud-hypervisor, not both", command);
 	else if (m->generic)
-		ctl_error("qemu-args: libvirt supports only the way fs");
+		ctl_error("%s: libvirt supports only the way fs", command);
 	return !for_cloud && !m->generic;
 }
 
-static int print_words(const struct ctl *ctl, const struct machine_words *words)
+static char *text_of_words(const struct machine_words *words)
 {
-	struct json_object *object, *list;
+	char *text = NULL;
+	size_t bytes;
+	FILE *out = open_memstream(&text, &bytes);
 
-	if (ctl->json) {
-		object = json_object_new_object();
-		list = json_object_new_array();
-		for (int i = 0; i < words->n; i++)
-			json_object_array_add(list, json_object_new_string(words->word[i]));
-		json_object_object_add(object, "args", list);
-		ctl_show_json(object);
-		json_object_put(object);
-		return 0;
-	}
-	for (int i = 0; i < words->n; i += 2) {
+	for (int i = 0; out && i < words->n; i += 2) {
 		_cleanup_free_ char *value = quote_shell(words->word[i + 1]);
 
-		if (!value)
-			return -ENOMEM;
-		printf("%s %s%s\n", words->word[i], value, i + 2 < words->n ? " \\" : "");
+		if (!value) {
+			fclose(out);
+			free(text);
+			return NULL;
+		}
+		fprintf(out, "%s %s%s\n", words->word[i], value, i + 2 < words->n ? " \\" : "");
 	}
-	return 0;
+	if (out)
+		fclose(out);
+	return text;
 }
 
-/* @xml is consumed; NULL: out of memory */
-static int print_xml(const struct ctl *ctl, const char *key, char *xml)
+static int make_words(enum ctl_target target, const struct machine *m, struct machine_words *words)
 {
-	struct json_object *object;
-
-	if (!xml)
-		return -ENOMEM;
-	if (ctl->json) {
-		object = json_object_new_object();
-		json_object_object_add(object, key, json_object_new_string(xml));
-		ctl_show_json(object);
-		json_object_put(object);
-	} else {
-		fputs(xml, stdout);
-	}
-	free(xml);
-	return 0;
+	return target == FOR_QEMU ? machine_qemu(m, words) : machine_cloud(m, words);
 }
 
-static int print_machine(const struct ctl *ctl, enum target target, const struct machine *m)
+char *ctl_target_text(enum ctl_target target, const struct machine *m)
 {
 	struct machine_words words = { .n = 0 };
-	int r;
+	char *text = NULL;
 
 	if (target == FOR_LIBVIRT)
-		return print_xml(ctl, "domain", machine_domain(m));
+		return machine_domain(m);
 	if (target == FOR_LIBVIRT_DEVICE)
-		return print_xml(ctl, "filesystem", machine_filesystem(m));
-	r = target == FOR_QEMU ? machine_qemu(m, &words) : machine_cloud(m, &words);
+		return machine_filesystem(m);
+	if (!make_words(target, m, &words))
+		text = text_of_words(&words);
+	machine_free(&words);
+	return text;
+}
+
+static int show_words(enum ctl_target target, const struct machine *m)
+{
+	struct machine_words words = { .n = 0 };
+	struct json_object *object, *list;
+	int r = make_words(target, m, &words);
+
+	object = json_object_new_object();
+	list = json_object_new_array();
+	for (int i = 0; i < words.n; i++)
+		json_object_array_add(list, json_object_new_string(words.word[i]));
+	json_object_object_add(object, "args", list);
 	if (!r)
-		r = print_words(ctl, &words);
+		ctl_show_json(object);
+	json_object_put(object);
 	machine_free(&words);
 	return r;
+}
+
+static int print_machine(const struct ctl *ctl, enum ctl_target target, const struct machine *m)
+{
+	_cleanup_free_ char *text = NULL;
+	struct json_object *object;
+
+	if (ctl->json && (target == FOR_QEMU || target == FOR_CLOUD))
+		return show_words(target, m);
+	text = ctl_target_text(target, m);
+	if (!text)
+		return -ENOMEM;
+	if (!ctl->json) {
+		fputs(text, stdout);
+		return 0;
+	}
+	object = json_object_new_object();
+	json_object_object_add(object, target == FOR_LIBVIRT ? "domain" : "filesystem",
+			       json_object_new_string(text));
+	ctl_show_json(object);
+	json_object_put(object);
+	return 0;
 }
 
 /* In a folder with the setgid bit QEMU's socket gets the folder's group; its mode is up to QEMU */
@@ -178,7 +198,7 @@ static void tell_umask(const struct machine *m)
 }
 
 /* Also warns of a machine that only one daemon can ever connect to */
-static bool is_possible(enum target target, const struct machine *m)
+bool ctl_target_is_possible(enum ctl_target target, const struct machine *m)
 {
 	const char *who = target == FOR_CLOUD ? "Cloud Hypervisor" : "libvirt";
 
@@ -204,11 +224,11 @@ static bool is_possible(enum target target, const struct machine *m)
 static enum ctl_exit run_qemu_args(const struct ctl *ctl, char **args)
 {
 	struct json_object *result, *list, *g;
-	enum target target;
+	enum ctl_target target;
 	struct machine m;
 	enum ctl_exit r;
 
-	if (!read_qemu_options(&target, &m))
+	if (!ctl_read_target("qemu-args", &target, &m))
 		return CTL_USAGE;
 	r = ctl_call(ctl, "guest.list", ctl_guest_param(args[0]), &result);
 	if (r)
@@ -220,7 +240,7 @@ static enum ctl_exit run_qemu_args(const struct ctl *ctl, char **args)
 	r = CTL_REFUSED;
 	if (*m.socket != '/') {
 		ctl_error("the daemon's answer names no socket");
-	} else if (is_possible(target, &m)) {
+	} else if (ctl_target_is_possible(target, &m)) {
 		r = print_machine(ctl, target, &m) ? CTL_REFUSED : CTL_DONE;
 		if (r)
 			ctl_error("out of memory");
@@ -234,7 +254,7 @@ const struct ctl_command ctl_qemu_args = {
 	.arguments = "GUEST",
 	.summary = "arguments that connect a QEMU to the daemon",
 	.help = "They are printed ready to be pasted.\n",
-	.options = of_qemu_args,
+	.options = ctl_target_options,
 	.min = 1,
 	.max = 1,
 	.run = run_qemu_args,

@@ -35,6 +35,7 @@ static void take_guest_snapshot(void *arg)
 	};
 	c->guest_snap->connected = g->connected;
 	c->guest_snap->why_away = g->vhost ? vhost_front_why_away(g->vhost) : 0;
+	c->guest_snap->negotiated = g->vhost && vhost_front_is_negotiated(g->vhost);
 	c->guest_snap->ready = g->driver.ready;
 	c->guest_snap->memory_bytes = guest_memory_bytes(&g->mem);
 	c->guest_snap->tail_bytes = g->tails.used_bytes;

@@ -40,6 +40,7 @@ struct channel_snapshot {
  * @connected: a frontend is there
  * @why_away: errno of the last attempt to connect to the frontend; 0: it succeeded, or the daemon
  *	listens
+ * @negotiated: the frontend has set the features
  * @served: its socket could be made; true where the frontend listens
  * @ready: the driver has said HELLO
  * @n_queues: queues in use
@@ -56,7 +57,7 @@ struct channel_snapshot {
  * @n_in_state: how many of these are in each state
  */
 struct guest_snapshot {
-	bool connected, served, ready;
+	bool connected, served, negotiated, ready;
 	int why_away;
 	unsigned int n_queues;
 	uint64_t memory_bytes, requests, refused, declined_fuse, dropped_messages, device_errors;

@@ -198,6 +198,11 @@ int vhost_front_why_away(const struct vhost_front *f)
 	return f->connector.why_not;
 }
 
+bool vhost_front_is_negotiated(const struct vhost_front *f)
+{
+	return f->connection.said.chose;
+}
+
 bool vhost_front_path_is_lost(const struct vhost_front *f)
 {
 	return f->cfg->socket_mode == SOCKET_LISTEN && socket_file_is_lost(&f->file);

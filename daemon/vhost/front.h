@@ -44,6 +44,9 @@ struct vhost_front *vhost_front_free(struct vhost_front *front);
  */
 int vhost_front_why_away(const struct vhost_front *front);
 
+/** vhost_front_is_negotiated() - the frontend has set the features (SET_FEATURES); worker */
+bool vhost_front_is_negotiated(const struct vhost_front *front);
+
 /** vhost_front_path_is_lost() - somebody has removed or replaced the socket's file; main */
 bool vhost_front_path_is_lost(const struct vhost_front *front);
 

@@ -55,13 +55,15 @@ class Install(VmTest):
     # The package
 
     def test_02_control(self):
-        """Name, version and architecture; all files are readable for everyone."""
+        """Name, version and architecture; everyone may read all files, and execute the one program."""
         version = self.daemon.rpc("version")["version"]
         for name, value in (("Version", f"{version}-1"), ("Architecture", "all")):
             self.assertEqual(debs.field(self.deb, name), value)
         self.assertIn("dkms", debs.depends(self.deb))
         for line in debs.contents(self.deb):
-            self.assertRegex(line, "^(-rw-r--r--|drwxr-xr-x) root/root ")
+            self.assertRegex(line, "^-rwxr-xr-x root/root .* ./usr/sbin/okl4fs-guest-doctor$"
+                             if "doctor\n" in line + "\n" else
+                             "^(-rw-r--r--|drwxr-xr-x) root/root ")
 
     # In the unpacked system
 
@@ -81,8 +83,14 @@ class Install(VmTest):
         added = set(self.listing("installed").values())
         for path in ("doc/okl4fs-dkms/copyright", "doc/okl4fs-dkms/changelog.gz",
                      "doc/okl4fs-dkms/changelog.Debian.gz", "man/man4/okl4fs-driver.4.gz",
-                     "man/man7/okl4fs.7guest.gz"):
+                     "man/man7/okl4fs.7guest.gz", "man/man8/okl4fs-guest-doctor.8.gz"):
             self.assertIn(f"./usr/share/{path}", added)
+
+    def test_04_installation_says_what_is_there(self):
+        """The output of apt ends with the guest's doctor, which found the module."""
+        said = (self.out / "install.log").read_text(encoding="utf-8")
+        self.assertRegex(said, r"(?m)^okl4fs-dkms: what .*:\nok    module: built for Linux \S+ \(\S+\)\n"
+                               r"--    the other checks: not yet")
 
     def test_05_purge_leaves_nothing(self):
         """After a purge every file is as it was before the installation."""
@@ -175,6 +183,79 @@ class Install(VmTest):
             self.assertEqual(self.guest.check("head -n 1 /okl4/out"), "from the host\n")
             self.guest.check("echo from the guest > /okl4/out")
             self.assertEqual(host.makefile("r").readline(), "from the guest\n")
+
+    def doctor(self, guest, user: str = "") -> tuple[int, dict[str, str]]:
+        """What okl4fs-guest-doctor says: its status, and {check: the line and the way out}."""
+        status, said = guest.run(f"{user} okl4fs-guest-doctor 2>&1")
+        lines = said.replace("\n      do: ", " DO ").splitlines()
+        return status, {line[6:].partition(":")[0]: line[:6].strip() + line[6:].partition(":")[2]
+                        for line in lines}
+
+    def test_12a_doctor(self):
+        """All is well with the device; the guest without one lacks just that."""
+        status, said = self.doctor(self.guest)
+        self.assertEqual((status, list(said)),
+                         (0, ["module", "driver", "device", "host", "mount", "rights"]), said)
+        self.assertEqual({line[:3] for line in said.values()}, {"ok "}, said)
+        self.assertIn("virtio", said["device"])
+        self.assertEqual(said["host"], "ok answers, and offers 4 channels")
+        self.assertEqual(said["rights"], "ok root may use all 4 channels")
+        status, said = self.doctor(self.bare)
+        self.assertEqual(status, 1)
+        self.assertEqual(said["driver"][:3], "ok ")
+        self.assertEqual(said["device"], "FAIL QEMU has given this guest none DO on the host: "
+                                         "okl4fsctl setup GUEST prints what QEMU needs")
+        self.assertEqual(said["mount"], "-- not yet (device)")
+
+    def test_12b_doctor_of_a_user(self):
+        """A user outside of the group is told how to get into it; a member may use what is for members."""
+        self.guest.check("useradd -M alice && useradd -M -G okl4fs bob")
+        status, said = self.doctor(self.guest, "runuser -u alice --")
+        self.assertEqual((status, said["rights"]), (
+            1, "FAIL alice may not use what is in /okl4: it is for the group okl4fs "
+               "DO sudo adduser alice okl4fs, then log in again"))
+        self.guest.check("usermod -a -G okl4fs alice")
+        old = "setpriv --reuid alice --regid alice --clear-groups --"
+        self.assertIn("DO log in again", self.doctor(self.guest, old)[1]["rights"])
+        status, said = self.doctor(self.guest, "runuser -u bob --")
+        self.assertEqual((status, said["host"]), (0, "-- only root may look at it"))
+        self.assertIn("-- bob may not use 1 of 4 channels", said["rights"])
+
+    def test_12c_doctor_without_a_module(self):
+        """Not loaded; not built; without headers; on a kernel that wants signed modules."""
+        self.guest.check("systemctl stop okl4.mount && modprobe -r okl4fs")
+        modules = "/lib/modules/$(uname -r)"
+        status, said = self.doctor(self.guest)
+        self.assertEqual((status, said["driver"][:31]), (1, "FAIL not loaded DO modprobe okl"))
+        self.assertEqual(said["device"], "-- not yet (driver)")
+        self.guest.check("mount -t tmpfs signed /sys/kernel/security && "
+                         "echo 'none [integrity] confidentiality' > /sys/kernel/security/lockdown")
+        said = self.doctor(self.guest)[1]
+        self.guest.check("umount /sys/kernel/security")
+        self.assertIn("Secure Boot wants a signature", said["driver"])
+        self.guest.check(f"mv {modules}/updates /srv")
+        self.assertIn("DO dkms autoinstall -k ", self.doctor(self.guest)[1]["module"])
+        self.guest.check(f"mv {modules}/build /srv")
+        status, said = self.doctor(self.guest)
+        self.assertEqual(status, 1)
+        self.assertRegex(said["module"], r"FAIL not built: the kernel headers for Linux (\S+) are missing"
+                                         r" DO apt install linux-headers-\1 && modprobe okl4fs$")
+        self.assertEqual(said["driver"], "-- not yet (module)")
+        self.guest.check(f"mv /srv/updates /srv/build {modules}/ && modprobe okl4fs && "
+                         "udevadm settle && systemctl start okl4.mount")
+        self.assertEqual(self.doctor(self.guest)[0], 0)
+
+    def test_12d_installation_loads_and_mounts(self):
+        """The postinst in a system that runs, once dkms has built the module: it says what is there."""
+        configure = ("mount --bind /bin/true /usr/lib/dkms/common.postinst && "
+                     "/var/lib/dpkg/info/okl4fs-dkms.postinst configure 2>&1; status=$?; "
+                     "umount /usr/lib/dkms/common.postinst; exit $status")
+        self.guest.check("systemctl stop okl4.mount && modprobe -r okl4fs")
+        said = self.guest.check(f"({configure})", 60)
+        for check in ("module", "driver", "device", "host", "mount", "rights"):
+            self.assertRegex(said, rf"(?m)^ok    {check}: ")
+        said = self.bare.check(f"({configure})", 60)
+        self.assertIn("FAIL  device: QEMU has given this guest none", said)
 
     def test_13_modprobe_by_alias(self):
         """Without modules-load.d: the alias of a device that was ours and that of the file system each

@@ -189,6 +189,26 @@ class Host(unittest.TestCase):
         self.assertEqual(built().count(": installed\n"), 1, said)
         self.assertNotEqual(built(), first)
 
+    def test_14_what_the_driver_lacks(self):
+        """The installation says that the headers are missing, and what to install; it does not fail."""
+        kernel, = self.system.check("ls /lib/modules").split()
+        self.assertIn(f"ok    module: built for Linux {kernel} (/lib/modules/{kernel}/updates/",
+                      self.system.check("okl4fs-guest-doctor"))
+        headers = f"/lib/modules/{kernel}/build"
+        self.system.check(f"mv {headers} /srv/build")
+        try:
+            said = self.system.check(f"{APT} install --reinstall /srv/okl4fs-dkms_*.deb", 120)
+            wanted = (f"FAIL  module: not built: the kernel headers for Linux {kernel} are missing\n"
+                      f"      do: apt install linux-headers-{kernel}\n")
+            self.assertIn(wanted, said)
+            self.assertIn("--    the other checks: not yet", said)
+            status, again = self.system.run("okl4fs-guest-doctor")
+            self.assertEqual(status, 1)
+            self.assertIn(wanted, again)
+            self.assertEqual(self.state("okl4fs-dkms"), "installed")
+        finally:
+            self.system.check(f"mv /srv/build {headers}")
+
     # Gone again
 
     def test_20_remove(self):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""`"socket_mode": "connect"` with the package: QEMU of an ordinary user, who is in the group okl4fs or not.
+"""Users of a host with the package: `doctor` and `setup` for them (doctor.py), and `"socket_mode": "connect"`
+with the QEMU of a user who is in the group okl4fs or not.
 
 QEMU is this machine's and runs beside the host. It is the host's user by number and works in the host's
 folder, so the host's permissions decide.
@@ -12,13 +13,14 @@ from container import quoted
 from vm import qemu
 from vm.process import Deadline, Process
 
+from doctor import Doctor
 from rig import HostTest, guest
 
 TIMEOUT_S = 300
 INSTANCE = "one"
 
 
-class QemuListens(HostTest):
+class QemuListens(Doctor, HostTest):
     """The service and an instance; alice is in the group okl4fs, mallory is not."""
 
     @classmethod
@@ -83,6 +85,9 @@ class QemuListens(HostTest):
         path = f"{self.folder}/qemu/vm1.sock"
         self.assertEqual(self.host.check(f"stat -c '%U:%G %a' {self.folder}/qemu"),
                          "okl4fs:okl4fs 2770\n")
+        self.assertIn(f"FAIL  vm1 qemu: does not listen (connect {path}: No such file or directory)",
+                      self.ctl("doctor")[1])
+        self.assertIn(f"ok    vm1 socket: QEMU may listen in {self.folder}/qemu", self.ctl("doctor")[1])
         self.assertIn(f"vm1 is away: connect {path}: No such file or directory",
                       self.ctl("guests")[1])
         self.assertIn("vm1: start QEMU with umask 007, as a member of the group okl4fs",
@@ -95,10 +100,13 @@ class QemuListens(HostTest):
         self.wait_guest(connected=False, away=f"connect {path}: Permission denied")
         self.wait_journal("start QEMU with umask 007", "OKL4FS_GUEST=vm1", "PRIORITY=4",
                           unit=self.unit)
+        self.assertIn("do: start QEMU with umask 007", self.ctl("doctor")[1])
         wrong.kill()
         right = self.qemu("alice", 0o007)
         self.wait_guest(connected=True, away=None)
         self.wait_started()
+        self.assertIn("ok    vm1 qemu: connected\n--    vm1 memory: not known: the guest has not begun",
+                      self.ctl("doctor")[1])
         self.assertEqual(self.host.check(f"stat -c '%U:%G %a' {path}"), "alice:okl4fs 770\n")
         restarts = int(self.show("NRestarts", self.unit))
         self.host.check(f"systemctl kill --signal=SIGKILL {self.unit}")

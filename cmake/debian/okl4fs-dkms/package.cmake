@@ -17,12 +17,14 @@ install(FILES systemd/okl4.mount DESTINATION lib/systemd/system COMPONENT dkms E
 # Not okl4fs.conf: that file is in the host's package, and both packages may be installed together.
 install(FILES systemd/okl4fs-guest.sysusers.conf DESTINATION lib/sysusers.d
   RENAME okl4fs-guest.conf COMPONENT dkms EXCLUDE_FROM_ALL)
+install(PROGRAMS ${debian}/okl4fs-dkms/okl4fs-guest-doctor DESTINATION sbin
+  COMPONENT dkms EXCLUDE_FROM_ALL)
 install(FILES systemd/60-okl4fs.rules DESTINATION lib/udev/rules.d COMPONENT dkms EXCLUDE_FROM_ALL)
 
 # okl4fs(7) is for both sides, but a file cannot be in two packages: in a guest it is okl4fs(7guest), which
 # man(1) finds by either name.
 set(only_in_package EXCLUDE_FROM_ALL)
-okl4fs_man(dkms "" docs/okl4fs-driver.4)
+okl4fs_man(dkms "" docs/okl4fs-driver.4 docs/okl4fs-guest-doctor.8)
 okl4fs_man(dkms guest docs/okl4fs.7)
 unset(only_in_package)
 

@@ -15,6 +15,7 @@ file(GLOB documents CONFIGURE_DEPENDS docs/*.md)
 list(FILTER documents EXCLUDE REGEX "/benchmarks\\.md$")
 install(FILES ${documents} SECURITY.md DESTINATION share/doc/okl4fs COMPONENT okl4fs)
 file(GLOB pages CONFIGURE_DEPENDS docs/*.1 docs/*.5 docs/*.7 docs/*.8)
+list(FILTER pages EXCLUDE REGEX "/okl4fs-guest-") # okl4fs-dkms has them
 okl4fs_man(okl4fs "" ${pages})
 
 install(FILES completions/okl4fsctl.bash DESTINATION share/bash-completion/completions
