@@ -41,7 +41,7 @@ class Exits(unittest.TestCase):
     def test_all_commands_are_tried(self):
         listed = set(re.findall(r"^  ([a-z][a-z-]*)", run("okl4fsctl", "help").stdout, re.M))
         self.assertEqual({[word for word in command if word[0] != "-"][0]
-                          for command in COMMANDS}, listed - {"help"})
+                          for command in COMMANDS}, listed - {"help", "doctor", "setup"})
 
     def test_no_daemon(self):
         for command in COMMANDS:

@@ -247,6 +247,18 @@ class Install(VmTest):
                          "udevadm settle && systemctl start okl4.mount")
         self.assertEqual(self.doctor(self.guest)[0], 0)
 
+    def test_12d_installation_loads_and_mounts(self):
+        """The postinst in a system that runs, once dkms has built the module: it says what is there."""
+        configure = ("mount --bind /bin/true /usr/lib/dkms/common.postinst && "
+                     "/var/lib/dpkg/info/okl4fs-dkms.postinst configure 2>&1; status=$?; "
+                     "umount /usr/lib/dkms/common.postinst; exit $status")
+        self.guest.check("systemctl stop okl4.mount && modprobe -r okl4fs")
+        said = self.guest.check(f"({configure})", 60)
+        for check in ("module", "driver", "device", "host", "mount", "rights"):
+            self.assertRegex(said, rf"(?m)^ok    {check}: ")
+        said = self.bare.check(f"({configure})", 60)
+        self.assertIn("FAIL  device: QEMU has given this guest none", said)
+
     def test_13_modprobe_by_alias(self):
         """Without modules-load.d: the alias of a device that was ours and that of the file system each
         load the module."""

@@ -90,7 +90,19 @@ static void *write_some(void *arg)
 
 TestSuite(daemon_log, .init = capture, .fini = release);
 
-Test(log, the_last_error_is_kept, .init = capture, .fini = release)
+Test(daemon_log, text)
+{
+	log_warning("plain %d", 1);
+	log_guest(LOG_LEVEL_INFO, "vm1", "of a guest");
+	log_channel(LOG_LEVEL_ERR, "vm1", "pipe", "of a channel");
+	log_debug("not at this level");
+	cr_assert_str_eq(written(), "warning: plain 1\n"
+				    "info: guest vm1: of a guest\n"
+				    "err: guest vm1: channel pipe: of a channel\n");
+	cr_assert_eq(n_sent, 0);
+}
+
+Test(daemon_log, the_last_error_is_kept)
 {
 	char kept[16] = "x";
 
@@ -105,18 +117,6 @@ Test(log, the_last_error_is_kept, .init = capture, .fini = release)
 	log_keep(NULL, 0);
 	log_err("after");
 	cr_assert_str_eq(kept, "0123456789abcde");
-}
-
-Test(daemon_log, text)
-{
-	log_warning("plain %d", 1);
-	log_guest(LOG_LEVEL_INFO, "vm1", "of a guest");
-	log_channel(LOG_LEVEL_ERR, "vm1", "pipe", "of a channel");
-	log_debug("not at this level");
-	cr_assert_str_eq(written(), "warning: plain 1\n"
-				    "info: guest vm1: of a guest\n"
-				    "err: guest vm1: channel pipe: of a channel\n");
-	cr_assert_eq(n_sent, 0);
 }
 
 Test(daemon_log, a_line_is_a_line)
