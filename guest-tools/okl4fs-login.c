@@ -401,10 +401,13 @@ static void serve_clients(const char *path, char **command)
 				close_terminal();
 		}
 		forget();
+		if (!ended && !has_left())
+			return; /* the service manager starts the next one */
+		/* An opening that has read the end reads it again until the next client's writer is there */
+		close(session.from_host);
+		session.from_host = open_end(path, O_RDONLY);
 		if (ended)
 			session.to_host = open_end(path, O_WRONLY);
-		else if (!has_left())
-			return; /* the service manager starts the next one */
 	}
 }
 
