@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * okl4fs-login.c - `okl4fs-login CHANNEL [COMMAND...]`: one login over a channel
+ * okl4fs-login.c - `okl4fs-login CHANNEL [COMMAND...]`: a login over a channel
  *
  * A channel is not a terminal: it has neither job control nor a size. So a pty stands between the
- * channel and login(1), as with sshd. One process serves one connection of the host; the service
- * manager starts the next one (okl4fs-login@.service), as it does for getty.
+ * channel and login(1), as with sshd. One client after the other gets a login:
  *
  *	wait		until a client is connected: the host's reader is open
  *	greet		ask for the window's size (util/csi.h), and wait for a byte. A client that knows the
@@ -14,6 +13,7 @@
  *			does not see the next login
  *
  * A client that has left is an end-of-file. Then the pty is closed, and the kernel hangs up the session.
+ * The channel stays open, since the end of our stream could reach the next client.
  */
 #include <err.h>
 #include <errno.h>
@@ -54,7 +54,8 @@ struct flow {
 
 static struct {
 	int from_host, to_host; /* the channel */
-	int pty;
+	int pty, terminal; /* its two sides */
+	sigset_t watched;
 	int signals; /* signalfd of SIGCHLD and of those that end us */
 	pid_t child;
 	struct winsize size;
@@ -124,30 +125,55 @@ static bool drain(struct flow *f, int fd)
 	return n >= 0 || errno == EAGAIN || errno == EINTR;
 }
 
-static void open_channel(const char *path)
+static int open_end(const char *path, int mode)
 {
-	const int flags = O_NONBLOCK | O_CLOEXEC | O_NOCTTY;
+	int fd = open(path, mode | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
 	struct stat st;
 
-	session.from_host = open(path, O_RDONLY | flags);
-	session.to_host = session.from_host < 0 ? -1 : open(path, O_WRONLY | flags);
-	if (session.to_host < 0)
+	if (fd < 0)
 		err(errno == ENOENT ? EXIT_NONE : EXIT_FAILURE, "%s", path);
-	if (fstat(session.to_host, &st) || !S_ISFIFO(st.st_mode))
+	if (fstat(fd, &st) || !S_ISFIFO(st.st_mode))
 		errx(EXIT_FAILURE, "%s: not a channel", path);
+	return fd;
+}
+
+enum { FROM_HOST, TO_HOST, PTY, SIGNALS, N_POLLED };
+enum outcome { GO_ON, ENDED, HUNG_UP };
+
+/* Return: ENDED: the command has ended. A signal that ends us also hangs up the session */
+static enum outcome take_signal(void)
+{
+	struct signalfd_siginfo info;
+	enum outcome r = GO_ON;
+	pid_t pid;
+
+	if (read(session.signals, &info, sizeof(info)) != (ssize_t)sizeof(info))
+		return GO_ON;
+	if (info.ssi_signo != SIGCHLD)
+		exit(0);
+	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) /* also those that were hung up before */
+		r = pid == session.child ? ENDED : r;
+	return r;
 }
 
 /* poll(2) would report at once that the last client's end is closed; an edge tells of the next one */
 static void wait_for_client(void)
 {
 	struct epoll_event ev = { .events = EPOLLOUT | EPOLLET }, seen = { 0 };
+	struct epoll_event in = { .events = EPOLLIN };
 	int set = epoll_create1(EPOLL_CLOEXEC);
 
 	if (set < 0 || epoll_ctl(set, EPOLL_CTL_ADD, session.to_host, &ev))
 		err(EXIT_FAILURE, "epoll");
+	if (epoll_ctl(set, EPOLL_CTL_ADD, session.signals, &in))
+		err(EXIT_FAILURE, "epoll");
 	while (!(seen.events & EPOLLOUT) || seen.events & EPOLLERR) {
 		if (epoll_wait(set, &seen, 1, -1) < 0 && errno != EINTR)
 			err(EXIT_FAILURE, "epoll");
+		if (seen.events & EPOLLIN) {
+			take_signal();
+			continue;
+		}
 		if (!(seen.events & EPOLLOUT) && seen.events & EPOLLHUP)
 			errx(EXIT_FAILURE, "the channel has failed");
 	}
@@ -178,7 +204,8 @@ static bool skip_enter(struct flow *f)
 static bool greet(void)
 {
 	static const char ask[] = CSI_ESC CSI_REPORT_ON;
-	struct pollfd p = { .fd = session.from_host, .events = POLLIN };
+	struct pollfd p[2] = { { .fd = session.from_host, .events = POLLIN },
+			       { .fd = session.signals, .events = POLLIN } };
 	struct flow *in = &session.in;
 
 	if (write(session.to_host, ask, strlen(ask)) < 0 && errno != EAGAIN)
@@ -186,10 +213,12 @@ static bool greet(void)
 	while (!session.has_size && !is_pending(in)) {
 		ssize_t n;
 
-		if (!poll(&p, 1, in->csi.n ? CSI_HOLD_MS : -1)) {
+		if (!poll(p, 2, in->csi.n ? CSI_HOLD_MS : -1)) {
 			release_held(in);
 			continue;
 		}
+		if (p[1].revents)
+			take_signal();
 		n = fill(in, session.from_host, take_report);
 		if (!n || n == -2)
 			return false;
@@ -199,50 +228,47 @@ static bool greet(void)
 	return true;
 }
 
+static void watch_signals(void)
+{
+	static const int numbers[] = { SIGCHLD, SIGTERM, SIGHUP, SIGINT };
+
+	sigemptyset(&session.watched);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		sigaddset(&session.watched, numbers[i]);
+	sigprocmask(SIG_BLOCK, &session.watched, NULL);
+	session.signals = signalfd(-1, &session.watched, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (session.signals < 0)
+		err(EXIT_FAILURE, "signalfd");
+}
+
 static void start(char **command)
 {
-	sigset_t set;
-	int terminal;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGCHLD);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGINT);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	session.signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	/* We keep the other side open, too: else there would be an end whenever login opens it again */
-	if (openpty(&session.pty, &terminal, NULL, NULL, &session.size))
+	if (openpty(&session.pty, &session.terminal, NULL, NULL, &session.size))
 		err(EXIT_FAILURE, "cannot make a terminal");
 	session.child = fork();
 	if (session.child < 0)
 		err(EXIT_FAILURE, "cannot fork");
 	if (!session.child) {
 		close(session.pty);
-		if (login_tty(terminal))
+		if (login_tty(session.terminal))
 			err(EXIT_FAILURE, "cannot take the terminal");
-		sigprocmask(SIG_UNBLOCK, &set, NULL);
+		sigprocmask(SIG_UNBLOCK, &session.watched, NULL);
 		signal(SIGPIPE, SIG_DFL);
 		setenv("TERM", DEFAULT_TERM, 0);
 		execvp(command[0], command);
 		err(EXIT_FAILURE, "%s", command[0]);
 	}
+	fcntl(session.pty, F_SETFD, FD_CLOEXEC);
+	fcntl(session.terminal, F_SETFD, FD_CLOEXEC);
 	fcntl(session.pty, F_SETFL, O_NONBLOCK);
 }
 
-enum { FROM_HOST, TO_HOST, PTY, SIGNALS, N_POLLED };
-enum outcome { GO_ON, ENDED, HUNG_UP };
-
-/* Return: ENDED: the command has ended; HUNG_UP: we were told to end */
-static enum outcome take_signal(void)
+static void close_terminal(void)
 {
-	struct signalfd_siginfo info;
-
-	if (read(session.signals, &info, sizeof(info)) != (ssize_t)sizeof(info))
-		return GO_ON;
-	if (info.ssi_signo != SIGCHLD)
-		return HUNG_UP;
-	return waitpid(session.child, NULL, WNOHANG) == session.child ? ENDED : GO_ON;
+	close(session.pty);
+	close(session.terminal);
+	session.pty = -1;
 }
 
 static enum outcome turn(const struct pollfd *p)
@@ -292,15 +318,19 @@ static enum outcome serve(void)
 	return r;
 }
 
-/* Return: false when the client has gone, or we are to end */
+/* Return: false when the client has gone */
 static bool write_out(void)
 {
 	struct pollfd p[2] = { { .fd = session.to_host, .events = POLLOUT },
 			       { .fd = session.signals, .events = POLLIN } };
 
 	while (is_pending(&session.out)) {
-		if (poll(p, 2, -1) > 0 && (p[0].revents & POLLERR || p[1].revents ||
-					   !drain(&session.out, session.to_host)))
+		if (poll(p, 2, -1) <= 0)
+			continue;
+		if (p[1].revents)
+			take_signal();
+		if (p[0].revents & POLLERR ||
+		    (p[0].revents && !drain(&session.out, session.to_host)))
 			return false;
 	}
 	return true;
@@ -309,6 +339,7 @@ static bool write_out(void)
 /* What login and its children printed last, then the end */
 static void part(void)
 {
+	static const char off[] = CSI_ESC CSI_REPORT_OFF;
 	struct pollfd p[2] = { { .fd = session.from_host, .events = POLLIN },
 			       { .fd = session.signals, .events = POLLIN } };
 	size_t bytes = 0;
@@ -318,21 +349,66 @@ static void part(void)
 		n = fill(&session.out, session.pty, take_request);
 		bytes += n > 0 ? (size_t)n : 0;
 	}
-	close(session.pty);
-	session.pty = -1;
+	close_terminal();
 	session.out.at = 0;
 	session.out.end = csi_release(&session.out.csi, session.out.buf);
-	memcpy(session.out.buf + session.out.end, CSI_ESC CSI_REPORT_OFF,
-	       strlen(CSI_ESC CSI_REPORT_OFF));
-	session.out.end += strlen(CSI_ESC CSI_REPORT_OFF);
+	memcpy(session.out.buf + session.out.end, off, strlen(off));
+	session.out.end += strlen(off);
 	write_out();
 	close(session.to_host);
 	do {
 		poll(p, 2, -1);
 		if (p[1].revents)
-			return;
+			take_signal();
 		n = fill(&session.in, session.from_host, take_report);
 	} while (n > 0 || n == -1);
+}
+
+/*
+ * After an end-of-file. Reading goes on when the next client is there already. Return: false when a
+ * client that has only ended its own stream stays, for which we have to end ours.
+ */
+static bool has_left(void)
+{
+	struct pollfd p = { .fd = session.to_host };
+
+	poll(&p, 1, 0);
+	return p.revents & POLLERR || fill(&session.in, session.from_host, take_report);
+}
+
+static void forget(void)
+{
+	memset(&session.in, 0, sizeof(session.in));
+	memset(&session.out, 0, sizeof(session.out));
+	session.size = (struct winsize){ .ws_row = 24, .ws_col = 80 };
+	session.has_size = session.app_reports = false;
+}
+
+static void serve_clients(const char *path, char **command)
+{
+	session.from_host = open_end(path, O_RDONLY);
+	session.to_host = open_end(path, O_WRONLY);
+	for (;;) {
+		bool ended = false;
+
+		wait_for_client();
+		if (greet()) {
+			start(command);
+			ended = serve() == ENDED;
+			if (ended)
+				part();
+			else
+				close_terminal();
+		}
+		forget();
+		if (!ended && !has_left())
+			return; /* the service manager starts the next one */
+		/* An opening that has read the end reads it again until the next client's writer is there */
+		close(session.from_host);
+		session.from_host = open_end(path, O_RDONLY);
+		if (ended)
+			session.to_host = open_end(path, O_WRONLY);
+	}
 }
 
 int main(int argc, char **argv)
@@ -343,16 +419,11 @@ int main(int argc, char **argv)
 	if (argc < 2 || argv[1][0] == '-') {
 		fprintf(argc > 1 && !strcmp(argv[1], "--help") ? stdout : stderr,
 			"usage: okl4fs-login CHANNEL [COMMAND [ARGUMENT...]]\n"
-			"A login for the next client of a channel, see okl4fs-login(8)\n");
+			"A login for each client of a channel, see okl4fs-login(8)\n");
 		return argc > 1 && !strcmp(argv[1], "--help") ? 0 : 2;
 	}
 	signal(SIGPIPE, SIG_IGN);
-	open_channel(argv[1]);
-	wait_for_client();
-	if (!greet())
-		return 0;
-	start(argc > 2 ? argv + 2 : default_command);
-	if (serve() == ENDED)
-		part();
+	watch_signals();
+	serve_clients(argv[1], argc > 2 ? argv + 2 : default_command);
 	return 0;
 }

@@ -13,6 +13,8 @@ from vm import paths
 from vm.process import Deadline
 
 PROMPT = "ready> "
+# bash turns it on and off around each line
+BRACKETED_PASTE = re.compile(r"\x1b\[\?2004[hl]")
 
 
 class Console:
@@ -55,13 +57,14 @@ class Console:
             if not select.select([self._fd], [], [], deadline.left_s())[0]:
                 raise AssertionError(f"{pattern!r} is not shown: {self._shown!r}")
             self._shown += os.read(self._fd, 4096).decode(errors="replace")
+            self._shown = BRACKETED_PASTE.sub("", self._shown)
         self._shown = self._shown[match.end():]
         return match
 
     def run(self, command: str) -> str:
         """Run a command in the shell there; its output."""
         self.type(f"{command}\r")
-        self.see(re.escape(command) + "\r\n")
+        self.see(re.escape(command) + "\r\n\r?")
         return self.see(f"(?s)(.*?){PROMPT}")[1].replace("\r", "")
 
     def log_in(self, user: str, password: str) -> None:
@@ -72,7 +75,7 @@ class Console:
         self.type(f"{password}\r")
         self.see(r"\$ $")
         self.type(f"PS1='{PROMPT[:2]}''{PROMPT[2:]}'\r")
-        self.see(f"(?m)^{PROMPT}")
+        self.see(PROMPT)
 
     def ended(self) -> int:
         """Wait for its end; its exit status."""
