@@ -173,7 +173,7 @@ Test(control, guest_list)
 {
 	gives("guest.list", "\"guest\":\"vm1\"",
 	      "{\"guests\":[{\"name\":\"vm1\","
-	      "\"socket\":\"/s1\",\"socket_mode\":\"listen\",\"path_lost\":false,\"error\":null,\"connected\":true,\"away\":null,\"ready\":true,"
+	      "\"socket\":\"/s1\",\"socket_mode\":\"listen\",\"path_lost\":false,\"error\":null,\"connected\":true,\"away\":null,\"negotiated\":true,\"ready\":true,"
 	      "\"driver_instance\":\"fedcba9876543210\",\"channels\":2,\"queues\":2,"
 	      "\"memory_bytes\":1099511627776,\"tail_bytes\":9,\"requests\":10,\"requests_refused\":11,"
 	      "\"fuse_requests_declined\":12,\"messages_dropped\":13,\"device_errors\":14}]}");
@@ -181,7 +181,7 @@ Test(control, guest_list)
 	      "{\"guests\":[{\"name\":\"vm2\","
 	      "\"socket\":\"/s2\",\"socket_mode\":\"connect\",\"path_lost\":true,\"error\":\"socket /s2: why not\",\"connected\":false,"
 	      "\"away\":\"connect /s2: Permission denied\","
-	      "\"ready\":false,\"driver_instance\":null,\"channels\":1,\"queues\":0,"
+	      "\"negotiated\":false,\"ready\":false,\"driver_instance\":null,\"channels\":1,\"queues\":0,"
 	      "\"memory_bytes\":0,\"tail_bytes\":0,\"requests\":0,\"requests_refused\":0,"
 	      "\"fuse_requests_declined\":0,\"messages_dropped\":0,\"device_errors\":0}]}");
 }

@@ -164,6 +164,7 @@ void guest_snapshot(struct guest *guest, struct guest_snapshot *snap)
 		*snap = (struct guest_snapshot){
 			.connected = true,
 			.served = true,
+			.negotiated = true,
 			.ready = true,
 			.n_queues = 2,
 			.memory_bytes = 1ULL << 40,
