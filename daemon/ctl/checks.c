@@ -174,3 +174,17 @@ struct json_object *checks_json(const struct checks *checks)
 	json_object_object_add(result, "checks", list);
 	return result;
 }
+
+struct json_object *findings_guest(const struct findings *f, const char *name)
+{
+	struct json_object *list;
+	size_t n = ctl_list(f->guests, "guests", &list);
+
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *guest = json_object_array_get_idx(list, i);
+
+		if (!strcmp(ctl_string(guest, "name"), name))
+			return guest;
+	}
+	return NULL;
+}

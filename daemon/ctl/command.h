@@ -2,9 +2,8 @@
 /*
  * command.h - commands of okl4fsctl, their options and what `help` says of them
  *
- * A command is a struct beside its code, with the table of its options; commands.c lists all
- * commands. The overview, each command's help and the errors of the command line are made from
- * them.
+ * A command is a struct beside its code, with the table of its options; main.c lists all commands.
+ * The overview, each command's help and the errors of the command line are made from them.
  */
 #ifndef OKL4FSD_CTL_COMMAND_H
 #define OKL4FSD_CTL_COMMAND_H
@@ -67,17 +66,16 @@ struct ctl_group {
 	const struct ctl_command *const *commands;
 };
 
-/** ctl_groups - all commands; ends with a group that has no title */
-extern const struct ctl_group ctl_groups[];
-
 /**
  * ctl_find_command() - the command that words name
+ * @groups: all commands; ends with a group that has no title
  * @words: ends with NULL, and has at least one
  * @n_words: out: how many of them are the name
  *
  * Return: NULL, with a line on stderr that names the nearest command, when there is none.
  */
-const struct ctl_command *ctl_find_command(char **words, int *n_words);
+const struct ctl_command *ctl_find_command(const struct ctl_group *groups, char **words,
+					   int *n_words);
 
 /**
  * ctl_read_options() - set options from a command line
@@ -92,7 +90,7 @@ int ctl_read_options(const struct ctl_command *command, const struct ctl_option 
 		     char **argv);
 
 /** ctl_print_overview() - all commands, and options of all commands, from @common */
-void ctl_print_overview(FILE *out, const struct ctl_option *common);
+void ctl_print_overview(FILE *out, const struct ctl_group *groups, const struct ctl_option *common);
 
 /** ctl_print_help() - a command's own help; @common: options of every command */
 void ctl_print_help(const struct ctl_command *command, const struct ctl_option *common);

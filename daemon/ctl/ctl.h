@@ -25,10 +25,10 @@ struct ctl {
 	bool json;
 };
 
-/* The commands; command.h says how one is described, and commands.c lists them */
+/* The commands; command.h says how one is described, and main.c lists them */
 extern const struct ctl_command ctl_status, ctl_guests, ctl_channels, ctl_channel, ctl_top,
 	ctl_events, ctl_metrics, ctl_setup, ctl_doctor, ctl_version, ctl_qemu_args, ctl_attach,
 	ctl_guest_add, ctl_guest_remove, ctl_channel_add, ctl_channel_remove, ctl_channel_reset,
-	ctl_reload, ctl_log_level, ctl_help, ctl_config_show, ctl_config_save;
+	ctl_reload, ctl_log_level, ctl_config_show, ctl_config_save;
 
 #endif

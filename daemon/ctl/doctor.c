@@ -14,20 +14,6 @@
 #include "ctl/result.h"
 #include "util/fd.h"
 
-struct json_object *findings_guest(const struct findings *f, const char *name)
-{
-	struct json_object *list;
-	size_t n = ctl_list(f->guests, "guests", &list);
-
-	for (size_t i = 0; i < n; i++) {
-		struct json_object *guest = json_object_array_get_idx(list, i);
-
-		if (!strcmp(ctl_string(guest, "name"), name))
-			return guest;
-	}
-	return NULL;
-}
-
 /* The daemon does not know the guest, or cannot be asked */
 static void add_missing(struct findings *f, const char *name)
 {

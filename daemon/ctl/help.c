@@ -23,12 +23,12 @@ static int match_name(const char *name, char **words)
 }
 
 /* The commands of two words that begin with @word; Return: whether there are any */
-static bool tell_second_words(const char *word)
+static bool tell_second_words(const struct ctl_group *groups, const char *word)
 {
 	size_t bytes = strlen(word);
 	char names[256] = "";
 
-	for (const struct ctl_group *g = ctl_groups; g->title; g++) {
+	for (const struct ctl_group *g = groups; g->title; g++) {
 		for (const struct ctl_command *const *c = g->commands; *c; c++) {
 			size_t at = strlen(names);
 
@@ -42,12 +42,13 @@ static bool tell_second_words(const char *word)
 	return *names;
 }
 
-const struct ctl_command *ctl_find_command(char **words, int *n_words)
+const struct ctl_command *ctl_find_command(const struct ctl_group *groups, char **words,
+					   int *n_words)
 {
 	unsigned int distance = CTL_FAR;
 	const char *best = NULL;
 
-	for (const struct ctl_group *g = ctl_groups; g->title; g++) {
+	for (const struct ctl_group *g = groups; g->title; g++) {
 		for (const struct ctl_command *const *c = g->commands; *c; c++) {
 			*n_words = match_name((*c)->name, words);
 			if (*n_words)
@@ -55,7 +56,7 @@ const struct ctl_command *ctl_find_command(char **words, int *n_words)
 			ctl_nearest(words[0], (*c)->name, &best, &distance);
 		}
 	}
-	if (tell_second_words(words[0]))
+	if (tell_second_words(groups, words[0]))
 		return NULL;
 	if (best)
 		ctl_error("there is no command \"%s\"; did you mean %s? See okl4fsctl help",
@@ -114,12 +115,12 @@ static void print_options(FILE *out, const struct ctl_option *o, const struct ct
 	}
 }
 
-void ctl_print_overview(FILE *out, const struct ctl_option *common)
+void ctl_print_overview(FILE *out, const struct ctl_group *groups, const struct ctl_option *common)
 {
 	char left[80];
 
 	fputs("usage: okl4fsctl [-s SOCKET] [--json] COMMAND [ARGUMENT...]\n", out);
-	for (const struct ctl_group *g = ctl_groups; g->title; g++) {
+	for (const struct ctl_group *g = groups; g->title; g++) {
 		fprintf(out, "\n%s:\n", g->title);
 		for (const struct ctl_command *const *c = g->commands; *c; c++) {
 			snprintf(left, sizeof(left), "%s %s", (*c)->name,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * main.c - the command line: which command, with which arguments
+ * main.c - the command line: which command, with which arguments; the table of all commands
  */
 #include <locale.h>
 #include <signal.h>
@@ -37,23 +37,9 @@ static const struct ctl_option before_commands[] = {
 	{ .name = NULL },
 };
 
-static enum ctl_exit run_help(const struct ctl *unused, char **args)
-{
-	const struct ctl_command *c;
-	int n;
+static enum ctl_exit run_help(const struct ctl *unused, char **args);
 
-	if (!args[0]) {
-		ctl_print_overview(stdout, before_commands);
-		return CTL_DONE;
-	}
-	c = ctl_find_command(args, &n);
-	if (!c)
-		return CTL_USAGE;
-	ctl_print_help(c, of_commands);
-	return CTL_DONE;
-}
-
-const struct ctl_command ctl_help = {
+static const struct ctl_command help = {
 	.name = "help",
 	.arguments = "[COMMAND]",
 	.summary = "all commands, or one of them in detail",
@@ -61,10 +47,46 @@ const struct ctl_command ctl_help = {
 	.run = run_help,
 };
 
+static const struct ctl_command *const that_show[] = {
+	&ctl_status,      &ctl_guests,  &ctl_channels, &ctl_channel, &ctl_top,
+	&ctl_events,      &ctl_metrics, &ctl_setup,    &ctl_doctor,  &ctl_qemu_args,
+	&ctl_config_show, &ctl_version, &help,         NULL,
+};
+
+static const struct ctl_command *const that_change[] = {
+	&ctl_attach,         &ctl_guest_add,
+	&ctl_guest_remove,   &ctl_channel_add,
+	&ctl_channel_remove, &ctl_channel_reset,
+	&ctl_reload,         &ctl_config_save,
+	&ctl_log_level,      NULL,
+};
+
+static const struct ctl_group groups[] = {
+	{ "Commands that show something", that_show },
+	{ "Commands that use or change something", that_change },
+	{ NULL, NULL },
+};
+
+static enum ctl_exit run_help(const struct ctl *unused, char **args)
+{
+	const struct ctl_command *c;
+	int n;
+
+	if (!args[0]) {
+		ctl_print_overview(stdout, groups, before_commands);
+		return CTL_DONE;
+	}
+	c = ctl_find_command(groups, args, &n);
+	if (!c)
+		return CTL_USAGE;
+	ctl_print_help(c, of_commands);
+	return CTL_DONE;
+}
+
 static enum ctl_exit run_command(int argc, char **argv)
 {
 	int n, n_words;
-	const struct ctl_command *c = ctl_find_command(argv, &n_words);
+	const struct ctl_command *c = ctl_find_command(groups, argv, &n_words);
 
 	if (!c)
 		return CTL_USAGE;
@@ -96,7 +118,7 @@ static enum ctl_exit run_words(int argc, char **argv)
 	}
 	if (n < argc)
 		return run_command(argc - n, argv + n);
-	ctl_print_overview(wants_help ? stdout : stderr, before_commands);
+	ctl_print_overview(wants_help ? stdout : stderr, groups, before_commands);
 	return wants_help ? CTL_DONE : CTL_USAGE;
 }
 
