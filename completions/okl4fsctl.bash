@@ -38,7 +38,7 @@ _okl4fsctl() {
 			[[ ${COMP_WORDS[i]} != '=' ]] || i=$((i + 1))
 			socket=${COMP_WORDS[i]}
 			;;
-		-[dnkg] | --delay | --count | --sort | --guest | --way | --memory | --endpoint | --ring-bytes | --mode | --group)
+		-[dnkgS] | --delay | --count | --sort | --guest | --way | --memory | --endpoint | --ring-bytes | --mode | --group | --since)
 			i=$((i + 1))
 			[[ ${COMP_WORDS[i]} != '=' ]] || i=$((i + 1))
 			;;
@@ -88,6 +88,10 @@ _okl4fsctl() {
 		mapfile -t COMPREPLY < <(compgen -g -- "$bare")
 		return
 		;;
+	-S | --since)
+		_okl4fsctl_words 10m 1h 1d start
+		return
+		;;
 	--way)
 		_okl4fsctl_words fs generic
 		return
@@ -99,7 +103,8 @@ _okl4fsctl() {
 		'') _okl4fsctl_words "${common[@]}" -V --version ;;
 		guests | channels) _okl4fsctl_words "${common[@]}" --names --wide ;;
 		top) _okl4fsctl_words "${common[@]}" -d --delay -n --count -k --sort -r --reverse ;;
-		events) _okl4fsctl_words "${common[@]}" -g --guest -n --count ;;
+		events) _okl4fsctl_words "${common[@]}" -g --guest -n --count -S --since \
+			--no-follow -l --list ;;
 		qemu-args | setup) _okl4fsctl_words "${common[@]}" --way --memory --libvirt \
 			--libvirt=filesystem --cloud-hypervisor ;;
 		guest-add) _okl4fsctl_words "${common[@]}" --mode --group --save ;;

@@ -635,9 +635,15 @@ class Events(Iterator["Event"]):
         self.timeout = timeout
         self._connection = connection
         # The answer comes before the first event
-        self.seq: int = connection.call("events.subscribe", params, answer_timeout)["seq"]
+        answer = connection.call("events.subscribe", params, answer_timeout)
+        self.seq: int = answer["seq"]
+        # Whether the daemon has kept all events since then; None: nothing was asked for
+        self.past_complete: bool | None = answer.get("past_complete")
+        self._past: list[Event] = answer.get("past", [])[::-1]
 
     def __next__(self) -> Event:
+        if self._past:
+            return self._past.pop()
         line = self._connection.line(self.timeout)
         if line is None:
             raise StopIteration
@@ -652,7 +658,7 @@ class Events(Iterator["Event"]):
 
     def pending(self) -> bool:
         """Whether the next event is here, so that the descriptor need not become readable for it."""
-        return self._connection.has_line()
+        return bool(self._past) or self._connection.has_line()
 
     def close(self) -> None:
         """End the subscription."""
@@ -711,20 +717,21 @@ class Client(Methods):
                 self.close()
             raise
 
-    def events(self, guest: str | None = None, kinds: Iterable[str] | None = None, *,
-               timeout: float | None = None) -> Events:
+    def events(self, guest: str | None = None, kinds: Iterable[str] | None = None,
+               since: int | None = None, *, timeout: float | None = None) -> Events:
         """Subscribe to events, from now on; iterate over what this returns.
 
         guest: only events of this guest, which need not be there yet
         kinds: only events of these kinds, see KINDS; the part before the dot stands for all that begin
             with it
+        since: begin with the events that the daemon has kept since then, in microseconds since 1970
         timeout: the iteration ends when no event comes for so many seconds; it can be taken up again.
             None: it goes on until the daemon ends, which raises ConnectionError
 
         To miss nothing, subscribe first, and then look how things are. An event of the kind `lost` says
         how many events a client has missed that was too slow.
         """
-        params = {"guest": guest, "kinds": None if kinds is None else list(kinds)}
+        params = {"guest": guest, "kinds": None if kinds is None else list(kinds), "since": since}
         connection = _Connection(self._paths, self.timeout)
         try:
             return Events(connection, {key: value for key, value in params.items()

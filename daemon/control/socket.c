@@ -14,6 +14,7 @@
 #include "loop/listener.h"
 #include "control/client.h"
 #include "control/methods.h"
+#include "control/subscribers.h"
 #include "util/fd.h"
 #include "util/log.h"
 
@@ -118,6 +119,7 @@ int control_new(struct control **out, struct loop *loop, struct server *server,
 	if (!control)
 		return -ENOMEM;
 	control->socket = socket;
+	control_subscribers_open();
 	control_clients_init(&control->clients, loop, server, control_methods);
 	control->watch = (struct server_watch){ .reloaded = reloaded, .arg = control };
 	server_watch(server, &control->watch);
@@ -136,6 +138,7 @@ struct control *control_free(struct control *control)
 		return NULL;
 	server_unwatch(control->clients.server, &control->watch);
 	control_clients_deinit(&control->clients);
+	control_subscribers_close();
 	listener_stop(&control->listener);
 	free(control);
 	return NULL;

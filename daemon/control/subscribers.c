@@ -16,6 +16,7 @@
 #include <json-c/json.h>
 
 #include "control/call.h"
+#include "control/history.h"
 #include "control/json.h"
 
 /* A member that only some kinds have: its name, its type, and where it lies in a struct events_record */
@@ -55,6 +56,7 @@ _Static_assert(N_EVENTS_KINDS <= 32, "a bit for each in struct control_subscribe
 const struct control_field control_subscribe_params[] = {
 	{ .name = "guest", .type = CONTROL_STRING, .optional = true },
 	{ .name = "kinds", .type = CONTROL_WORDS, .optional = true },
+	{ .name = "since", .type = CONTROL_INTEGER, .optional = true },
 	{ .name = NULL },
 };
 
@@ -96,7 +98,7 @@ static void add_member(struct json_object *params, const struct member *m,
 	}
 }
 
-static char *event_line(const struct events_record *r)
+static struct json_object *event_object(const struct events_record *r)
 {
 	struct json_object *params = json_object_new_object();
 
@@ -110,7 +112,7 @@ static char *event_line(const struct events_record *r)
 		control_add_string(params, "channel", r->channel);
 	for (int i = 0; i < 2 && own_members[r->kind][i].name; i++)
 		add_member(params, &own_members[r->kind][i], r);
-	return notification(params);
+	return params;
 }
 
 /* Bytes that a subscriber has not taken yet */
@@ -165,19 +167,26 @@ static void hand_line(struct control_subscriber *sub, const char *line)
 		sub->lost++;
 }
 
+static bool wants_event(const struct control_subscriber *sub, const struct events_record *record)
+{
+	return sub->kinds & 1U << record->kind &&
+	       (!sub->guest[0] || !strcmp(sub->guest, record->guest));
+}
+
 static void on_event_taken(void *arg, const struct events_record *record)
 {
 	struct control_subscriber *sub;
 	char *line = NULL;
 	bool made = false;
 
+	control_history_add(record);
+
 	LIST_FOREACH(sub, &subscribers, entry)
 	{
-		if (!(sub->kinds & 1U << record->kind) ||
-		    (sub->guest[0] && strcmp(sub->guest, record->guest) != 0))
+		if (!wants_event(sub, record))
 			continue;
 		if (!made)
-			line = event_line(record);
+			line = notification(event_object(record));
 		made = true;
 		hand_line(sub, line);
 	}
@@ -203,8 +212,7 @@ void control_subscriber_off(struct control_subscriber *sub)
 	sub->on = false;
 	evbuffer_drain(sub->queue, evbuffer_get_length(sub->queue));
 	LIST_REMOVE(sub, entry);
-	if (!--n_subscribers)
-		events_take(NULL, NULL, NULL);
+	n_subscribers--;
 }
 
 static void subscriber_on(struct control_subscriber *sub)
@@ -213,8 +221,19 @@ static void subscriber_on(struct control_subscriber *sub)
 		return;
 	sub->on = true;
 	LIST_INSERT_HEAD(&subscribers, sub, entry);
-	if (!n_subscribers++)
-		events_take(on_event_taken, on_events_dropped, NULL);
+	n_subscribers++;
+}
+
+void control_subscribers_open(void)
+{
+	control_history_open();
+	events_take(on_event_taken, on_events_dropped, NULL);
+}
+
+void control_subscribers_close(void)
+{
+	events_take(NULL, NULL, NULL);
+	control_history_close();
 }
 
 /* The kinds that a word of a filter stands for, one bit per kind; 0: there are none */
@@ -253,10 +272,25 @@ static int read_kinds(struct control_request *req, uint32_t *bits)
 	return *bits ? 0 : control_refuse(req, CONTROL_INVALID_PARAMS, "\"kinds\" is empty");
 }
 
+/* The events that happened before, and that the client wants */
+static void add_past(struct json_object *result, const struct control_subscriber *sub,
+		     uint64_t since)
+{
+	struct json_object *past = json_object_new_array();
+	const struct events_record *r;
+
+	for (size_t i = 0; (r = control_history_get(i)); i++)
+		if (r->realtime_us >= since && wants_event(sub, r))
+			json_object_array_add(past, event_object(r));
+	json_object_object_add(result, "past", past);
+	control_add_boolean(result, "past_complete", control_history_reaches(since));
+}
+
 int control_subscribe(struct control_request *req, struct json_object **result)
 {
 	struct control_subscriber *sub = req->caller->subscriber;
 	const char *guest = control_string(req, "guest");
+	const struct conf_node *since = control_param(req, "since");
 	uint32_t bits;
 	int r = read_kinds(req, &bits);
 
@@ -265,6 +299,8 @@ int control_subscribe(struct control_request *req, struct json_object **result)
 	if (guest && (!*guest || strlen(guest) > OKL4FS_NAME_MAX))
 		return control_refuse(req, CONTROL_INVALID_PARAMS,
 				      "a guest cannot be called \"%.64s\"", guest);
+	if (since && since->integer < 0)
+		return control_refuse(req, CONTROL_INVALID_PARAMS, "\"since\" must be 0 or more");
 	if (!sub->on && n_subscribers == CONTROL_MAX_SUBSCRIBERS)
 		return control_refuse(req, CONTROL_BUSY,
 				      "%d clients are subscribed to events already",
@@ -274,5 +310,7 @@ int control_subscribe(struct control_request *req, struct json_object **result)
 	subscriber_on(sub);
 	*result = json_object_new_object();
 	control_add_number(*result, "seq", events_seq());
+	if (since)
+		add_past(*result, sub, (uint64_t)since->integer);
 	return 0;
 }

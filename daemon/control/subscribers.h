@@ -43,6 +43,12 @@ struct control_subscriber {
 	LIST_ENTRY(control_subscriber) entry;
 };
 
+/** control_subscribers_open() - take events from now on, and keep the last ones; after events_open() */
+void control_subscribers_open(void);
+
+/** control_subscribers_close() - no longer take them */
+void control_subscribers_close(void);
+
 /** control_subscriber_off() - the client no longer wants events; no-op if it wants none */
 void control_subscriber_off(struct control_subscriber *sub);
 

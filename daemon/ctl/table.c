@@ -83,10 +83,12 @@ static struct layout lay_out(const struct table *t, size_t limit)
 
 	for (size_t i = 0; i < natural.n; i++)
 		natural.width[i] = text_columns(t->columns[i].title);
-	for (size_t i = 0; i < t->n_cells; i++) {
-		size_t *w = &natural.width[i % natural.n], n = text_columns(t->cell[i]);
+	for (size_t row = 0; row < t->n_cells; row += natural.n) {
+		for (size_t i = 0; i < natural.n; i++) {
+			size_t *w = &natural.width[i], n = text_columns(t->cell[row + i]);
 
-		*w = n > *w ? n : *w;
+			*w = n > *w ? n : *w;
+		}
 	}
 	l = natural;
 	if (!limit)

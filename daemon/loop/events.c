@@ -25,29 +25,9 @@
 #define MAX_POSTED    4096 /* not yet taken; some 800 bytes each */
 #define TAKE_PER_TURN 128
 
-static const char *const kind_names[] = {
-	[EVENTS_GUEST_ADDED] = "guest.added",
-	[EVENTS_GUEST_REMOVED] = "guest.removed",
-	[EVENTS_GUEST_CONNECTED] = "guest.connected",
-	[EVENTS_GUEST_READY] = "guest.ready",
-	[EVENTS_GUEST_RESET] = "guest.reset",
-	[EVENTS_GUEST_BROKEN] = "guest.broken",
-	[EVENTS_GUEST_GONE] = "guest.gone",
-	[EVENTS_CHANNEL_ADDED] = "channel.added",
-	[EVENTS_CHANNEL_REMOVED] = "channel.removed",
-	[EVENTS_CHANNEL_ATTACHED] = "channel.attached",
-	[EVENTS_CHANNEL_SUSPENDED] = "channel.suspended",
-	[EVENTS_CHANNEL_DETACHED] = "channel.detached",
-	[EVENTS_CHANNEL_FAILED] = "channel.failed",
-	[EVENTS_CHANNEL_RESET] = "channel.reset",
-	[EVENTS_CHANNEL_LOST] = "channel.lost",
-	[EVENTS_ENDPOINT_CONNECTED] = "endpoint.connected",
-	[EVENTS_ENDPOINT_DISCONNECTED] = "endpoint.disconnected",
-	[EVENTS_CONFIG_RELOADED] = "config.reloaded",
-	[EVENTS_CONFIG_REFUSED] = "config.refused",
-	[EVENTS_LOG_CHANGED] = "log.changed",
-};
-_Static_assert(sizeof(kind_names) / sizeof(kind_names[0]) == N_EVENTS_KINDS, "a name for each");
+#define NAME(upper, name, help) [EVENTS_##upper] = (name),
+static const char *const kind_names[] = { EVENT_KINDS(NAME) };
+#undef NAME
 
 const char *events_kind_name(enum events_kind kind)
 {

@@ -4,7 +4,7 @@
  *
  * A thread that changes a state posts an event and goes on: posting takes no lock of the daemon and
  * does not wait. Main takes the events in the order in which they were posted and numbers them.
- * While there is no subscriber, posting is two loads. The number of events that main has not taken
+ * While nothing takes them, posting is two loads. The number of events that main has not taken
  * yet is bounded: further ones are dropped and counted.
  */
 #ifndef OKL4FSD_LOOP_EVENTS_H
@@ -15,32 +15,14 @@
 
 #include <libfs/abi.h>
 
+#include "util/event_kinds.h"
+
 struct loop;
 
-/** enum events_kind - what happened; okl4fs-control(7) describes each by name */
-enum events_kind {
-	EVENTS_GUEST_ADDED,
-	EVENTS_GUEST_REMOVED,
-	EVENTS_GUEST_CONNECTED, /* a frontend has connected */
-	EVENTS_GUEST_READY, /* its driver has said HELLO */
-	EVENTS_GUEST_RESET, /* its driver has reset the device */
-	EVENTS_GUEST_BROKEN, /* the device does nothing until the driver resets it */
-	EVENTS_GUEST_GONE, /* the frontend has left */
-	EVENTS_CHANNEL_ADDED,
-	EVENTS_CHANNEL_REMOVED,
-	EVENTS_CHANNEL_ATTACHED,
-	EVENTS_CHANNEL_SUSPENDED,
-	EVENTS_CHANNEL_DETACHED,
-	EVENTS_CHANNEL_FAILED,
-	EVENTS_CHANNEL_RESET, /* by an operator */
-	EVENTS_CHANNEL_LOST, /* bytes that the guest wrote cannot be delivered */
-	EVENTS_ENDPOINT_CONNECTED,
-	EVENTS_ENDPOINT_DISCONNECTED,
-	EVENTS_CONFIG_RELOADED,
-	EVENTS_CONFIG_REFUSED,
-	EVENTS_LOG_CHANGED,
-	N_EVENTS_KINDS,
-};
+#define EVENTS_ENUMERATOR(upper, name, help) EVENTS_##upper,
+/** enum events_kind - what happened (EVENT_KINDS()); okl4fs-control(7) describes each by name */
+enum events_kind { EVENT_KINDS(EVENTS_ENUMERATOR) N_EVENTS_KINDS };
+#undef EVENTS_ENUMERATOR
 
 #define EVENTS_TEXT_BYTES 256
 
@@ -65,7 +47,7 @@ struct events_fact {
 /**
  * struct events_record - an event after it was posted
  * @kind, @number, @instance, @again: as in struct events_fact
- * @seq: counts the events that had a subscriber, from 1
+ * @seq: counts the events that were taken, from 1
  * @realtime_us: when, since 1970
  * @monotonic_us: when, by CLOCK_MONOTONIC
  * @guest, @channel, @text, @more: copies; "" for none
@@ -105,7 +87,7 @@ void events_watch(void (*fn)(void *arg), void *arg);
 
 /**
  * events_take() - set the function that takes events
- * @take: called on main with each event; NULL: there is no subscriber
+ * @take: called on main with each event; NULL: events are not taken
  * @dropped: called on main with how many were dropped since
  * @arg: their argument
  *

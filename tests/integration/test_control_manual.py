@@ -41,7 +41,7 @@ class Tables(unittest.TestCase):
                          {name: right == "ADMIN" for name, right in rows})
 
     def test_kinds_of_events_and_their_members(self):
-        names = dict(re.findall(r'\[EVENTS_(\w+)\] = "([\w.]+)"', source("loop/events.c")))
+        names = dict(re.findall(r'X\((\w+), "([\w.]+)"', source("util/event_kinds.h")))
         self.assertEqual(set(self.page.kinds), set(names.values()))
         text = source("control/subscribers.c")
         for name, body in re.findall(r"^#define (TYPE|ID)\s+(MEMBER\(.*\))$", text, re.M):
@@ -126,6 +126,7 @@ class Methods(DaemonTest):
                 with self.subTest(name):
                     self.call(name)
         self.call("guest.list", {"guest": "vm1"})
+        self.call("events.subscribe", {"since": 0})
         self.assertEqual(len(self.call("channel.list", {"guest": "vm1"})["channels"]), 5)
 
     def test_framing(self):
@@ -254,6 +255,8 @@ class Methods(DaemonTest):
         self.call("log.set", {"level": "debug"})
         self.call("guest.remove", {"guest": "told"})
         told = [self.connection.event() for _ in range(5)]
+        past = self.call("events.subscribe", {"since": told[0]["realtime_us"], "guest": "told"})
+        self.assertEqual((past["past"], past["past_complete"]), (told[:3] + told[4:], True))
         self.assertEqual([event["kind"] for event in told],
                          ["guest.added", "channel.added", "channel.removed", "log.changed",
                           "guest.removed"])

@@ -9,6 +9,7 @@ import select
 import socket
 import subprocess
 import unittest
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from ctl_rig import TIMEOUT_S, DaemonPerTest, one_answer, run
@@ -223,7 +224,8 @@ class Events(DaemonPerTest):
         self.daemon.rpc("channel.add", {"guest": "vm2", "channel": {
             "name": "new\u001b[2J", "endpoint": {"type": "echo"}}})
         self.assertRegex(self.line(process),
-                         r"^\d\d:\d\d:\d\d\.\d{3} vm2/new\\x1b\[2J channel\.added id=0$")
+                         r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d "
+                         r"vm2/new\\x1b\[2J channel\.added id=0$")
         self.channel("echo")
         self.assertRegex(self.line(process), r" vm1 guest\.connected$")
         self.assertRegex(self.line(process), r" vm1 guest\.ready driver_instance=[0-9a-f]{16}$")
@@ -247,6 +249,59 @@ class Events(DaemonPerTest):
             self.assertLessEqual({"seq", "realtime_us", "monotonic_us"}, set(event))
             kinds.append(event["kind"])
         self.assertEqual(kinds, ["channel.added", "channel.removed"])
+
+    def past(self, *args: str, zone: str = "Asia/Kolkata") -> list[str]:
+        """The kinds of the events that are there already, without the guest of a mark."""
+        done = run("okl4fsctl", "-s", self.daemon.control_path, "events", "--no-follow", *args,
+                   env={**os.environ, "TZ": zone})
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return done.stdout.splitlines()
+
+    def test_since(self):
+        """What has happened before, from a time on; then what happens."""
+        self.come_and_go("vm1", "new")
+        lines = self.past()
+        self.assertEqual([line.split()[1:3] for line in lines],
+                         [["vm1/new", "channel.added"], ["vm1/new", "channel.removed"]])
+        self.assertEqual(self.past("channel.removed", "-g", "vm1"), lines[1:])
+        self.assertEqual(self.past("--guest=vm2"), [])
+        self.assertEqual(self.past("-n1"), lines[:1])
+        when = datetime.fromisoformat(lines[0].split()[0])
+        self.assertEqual(when.utcoffset(), timedelta(hours=5, minutes=30))
+        self.assertLess(abs(datetime.now(timezone.utc) - when), timedelta(seconds=TIMEOUT_S))
+        utc = when.astimezone(timezone.utc)
+        for text, there in (
+                ("10m", True), ("1d", True), ("1h30m", True), ("0s", False), ("start", True),
+                ("2000-01-02", True), ("2000-01-02 10:00", True),
+                (f"{when:%Y-%m-%dT%H:%M:%S}", True), (f"{when:%Y-%m-%d %H:%M}", True),
+                (f"{when + timedelta(minutes=5):%Y-%m-%d %H:%M:%S}", False),
+                (f"{utc:%Y-%m-%dT%H:%M:%S}Z", True), (f"{utc + timedelta(hours=1):%Y-%m-%dT%H:%M}Z", False),
+                ("2100-01-01", False)):
+            with self.subTest(text):
+                self.assertEqual(self.past("--since", text), lines if there else [])
+        for text in ("", "10", "10x", "-5m", "2026-13-01", "yesterday", "99999999999d", "10m "):
+            self.bad(2, "events: --since must be a time such as 10m", "events", "--since", text)
+        process = self.start("--json", "events", "--since", "start", "-n", "3", text=True)
+        seen = [json.loads(process.stdout.readline())["kind"] for _ in range(2)]
+        self.daemon.rpc("log.set", {"level": "info"})
+        seen.append(json.loads(process.stdout.readline())["kind"])
+        self.assertEqual(seen, ["channel.added", "channel.removed", "log.changed"])
+        self.assertEqual(process.wait(timeout=TIMEOUT_S), 0)
+
+    def test_events_that_are_gone(self):
+        """A client that asks for more than was kept is told so."""
+        for _ in range(1030):
+            self.daemon.rpc("log.set", {"level": "info"})
+        status, output, errors = self.daemon.ctl("events", "--no-follow")
+        self.assertEqual((status, len(output.splitlines())), (0, 1024))
+        self.assertIn("the daemon has kept only its last events; older ones are missing", errors)
+        self.assertEqual(self.daemon.ctl("events", "--no-follow", "--since=0s")[2], "")
+
+    def test_list(self):
+        """Each kind with a line; no daemon is asked."""
+        lines = run("okl4fsctl", "-s", NOWHERE, "events", "--list").stdout.splitlines()
+        self.assertIn("  guest.ready             its driver has said hello", lines)
+        self.assertIn("\n".join(lines), run("okl4fsctl", "help", "events").stdout)
 
     def test_count(self):
         process = self.follow("events", "-n", "1", "channel")

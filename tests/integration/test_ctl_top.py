@@ -4,9 +4,7 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
-import termios
 import threading
 
 from ctl_rig import DaemonPerTest, cpu_ns_of_a_while

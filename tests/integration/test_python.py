@@ -134,6 +134,12 @@ class Calls(DaemonTest):
             self.client.guest_remove("told")
             self.assertEqual(select.select([events], [], [], TIMEOUT_S)[0], [events])
             self.assertEqual(next(events)["kind"], "guest.removed")
+        with self.client.events(guest="told", since=first["realtime_us"], timeout=TIMEOUT_S) as events:
+            self.assertTrue(events.past_complete)
+            self.assertTrue(events.pending())
+            self.assertEqual([next(events)["kind"] for _ in range(2)],
+                             ["guest.added", "guest.removed"])
+            self.assertFalse(events.pending())
 
     def test_events_end_after_a_while_and_go_on(self):
         """A time limit ends the iteration and loses nothing."""

@@ -44,6 +44,27 @@ class Service(SandboxSteps, HostTest):
         self.assertEqual(self.host.check("stat -c '%U:%G %a' /run/okl4fs/control.sock").strip(),
                          "okl4fs:okl4fs 660")
 
+    def test_00_shipped_configuration_on_a_terminal(self):
+        """What is shipped fits 80 columns, and nothing is cut from the names."""
+        for command, shown in (("guests", "/run/okl4fs/default.sock (listen)"),
+                               ("channels", "intervm_test")):
+            text = self.host.check(f"script -qec 'okl4fsctl {command}' /dev/null </dev/null")
+            self.assertLessEqual(max(map(len, text.splitlines())), 80, text)
+            self.assertIn("default ", text)
+            self.assertIn(shown, text)
+
+    def test_00_user_who_may_not_connect(self):
+        """It is told which group, and after joining that it has to log in again."""
+        as_user = "setpriv --reuid=alice --regid=users --clear-groups okl4fsctl status 2>&1 || :"
+        self.host.check("useradd --no-create-home alice")
+        self.assertIn("members of the group okl4fs can connect: sudo adduser alice okl4fs, then "
+                      "log in again", self.host.check(as_user))
+        self.host.check("usermod --append --groups okl4fs alice")
+        self.assertIn("user alice is in the group okl4fs, but this session began before: log in "
+                      "again, or run: newgrp okl4fs", self.host.check(as_user))
+        self.assertIn("okl4fsd ", self.host.check(
+            "setpriv --reuid=alice --regid=users --init-groups okl4fsctl status"))
+
     def test_01_units_are_well_formed(self):
         """systemd-analyze finds no fault, and an exposure of at most 1.0, in both services."""
         units = " ".join(f"/lib/systemd/system/okl4fsd{name}" for name in (

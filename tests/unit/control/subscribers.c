@@ -15,6 +15,7 @@
 #include "peer.h"
 #include "rig.h"
 #include "loop/events.h"
+#include "control/history.h"
 #include "control/subscribers.h"
 
 TestSuite(control_subscribers, .init = control_start, .fini = control_stop, .timeout = 60);
@@ -144,6 +145,7 @@ Test(control_subscribers, filters_that_are_none)
 		"\\\"kinds\\\" must be an array of strings");
 	refuses("events.subscribe", "\"kinds\":[1]", -32602,
 		"\\\"kinds\\\" must be an array of strings");
+	refuses("events.subscribe", "\"since\":-1", -32602, "\\\"since\\\" must be 0 or more");
 	refuses("events.subscribe", "\"kinds\":[]", -32602, "\\\"kinds\\\" is empty");
 	refuses("events.subscribe", "\"kinds\":[\"guest.\"]", -32602,
 		"there are no events of the kind \\\"guest.\\\"");
@@ -205,6 +207,84 @@ Test(control_subscribers, a_slow_client_that_has_ended_its_side_is_dropped)
 	cr_assert(gone.revents & POLLHUP);
 	fclose(slow);
 	fclose(quick);
+}
+
+/* The result of a subscription with "since"; json_object_put() it */
+static struct json_object *past(const char *params)
+{
+	struct json_object *answer, *result;
+	char *line = NULL, text[512];
+	size_t size;
+	FILE *f = client();
+
+	snprintf(text, sizeof(text), SUBSCRIBE("%s"), params);
+	say(fileno(f), text);
+	cr_assert_gt(getline(&line, &size, f), 0);
+	answer = json_tokener_parse(line);
+	result = json_object_get(json_object_object_get(answer, "result"));
+	cr_assert(result, "%s", line);
+	json_object_put(answer);
+	free(line);
+	fclose(f);
+	return result;
+}
+
+static size_t n_past(struct json_object *result)
+{
+	return json_object_array_length(json_object_object_get(result, "past"));
+}
+
+static bool is_complete(struct json_object *result)
+{
+	return json_object_get_boolean(json_object_object_get(result, "past_complete"));
+}
+
+static uint64_t past_number(struct json_object *result, size_t idx, const char *key)
+{
+	struct json_object *list = json_object_object_get(result, "past");
+
+	return json_object_get_uint64(
+		json_object_object_get(json_object_array_get_idx(list, idx), key));
+}
+
+Test(control_subscribers, the_last_events_are_kept)
+{
+	FILE *f = subscribe("\"kinds\":[\"config\"]");
+	struct json_object *all, *some;
+	char params[64];
+
+	for (int i = 0; i < CONTROL_HISTORY_MAX - 2; i++)
+		post_kind(EVENTS_GUEST_GONE, i % 2 ? "vm1" : "vm2");
+	post_kind(EVENTS_CONFIG_RELOADED, NULL);
+	hear_event(f, "{\"kind\":\"config.reloaded\",\"guests\":0}");
+	all = past("\"since\":0");
+	cr_assert_eq(n_past(all), CONTROL_HISTORY_MAX - 1);
+	cr_assert(is_complete(all));
+	cr_assert_eq(past_number(all, 1, "seq"), past_number(all, 0, "seq") + 1);
+	some = past("\"since\":0,\"guest\":\"vm1\"");
+	cr_assert_eq(n_past(some), CONTROL_HISTORY_MAX / 2 - 1);
+	json_object_put(some);
+	some = past("\"since\":9000000000000000");
+	cr_assert_eq(n_past(some), 0);
+	json_object_put(some);
+	json_object_put(all);
+
+	/* The oldest go; what is newer than they are is still complete */
+	post_kind(EVENTS_GUEST_ADDED, "vm1");
+	post_kind(EVENTS_GUEST_ADDED, "vm2");
+	post_kind(EVENTS_CONFIG_RELOADED, NULL);
+	hear_event(f, "{\"kind\":\"config.reloaded\",\"guests\":0}");
+	all = past("\"since\":0");
+	cr_assert_eq(n_past(all), CONTROL_HISTORY_MAX);
+	cr_assert_not(is_complete(all));
+	snprintf(params, sizeof(params), "\"since\":%lu",
+		 past_number(all, CONTROL_HISTORY_MAX - 1, "realtime_us"));
+	some = past(params);
+	cr_assert_geq(n_past(some), 1);
+	cr_assert(is_complete(some));
+	json_object_put(some);
+	json_object_put(all);
+	fclose(f);
 }
 
 Test(control_subscribers, thirty_two_subscribers)
