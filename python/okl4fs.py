@@ -122,6 +122,9 @@ class Guest(TypedDict):
     # Why the daemon has not reached a frontend that should listen: path and error of the last
     # connect(2).
     away: str | None
+    # The frontend has set the features. QEMU does so when the guest begins to use the device, just
+    # before it hands over the guest's memory.
+    negotiated: bool
     # The driver has said hello.
     ready: bool
     # Another one each time the driver starts.

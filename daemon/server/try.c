@@ -12,6 +12,7 @@
 #include "server/try_value.h"
 #include "util/account.h"
 #include "util/fd.h"
+#include "vhost/library.h"
 
 /* Where the built-in configuration has no node */
 static struct conf_node nowhere = { .kind = CONF_OBJECT };
@@ -95,6 +96,14 @@ static void try_all(struct trial *t, struct conf_node *root, const struct config
 {
 	struct conf_node *control = node_of(root, "control"), *guest = first_of(root, "guests");
 
+	const char *slash = strrchr(cfg->control_path, '/');
+
+	if (slash && (size_t)(slash - cfg->control_path) > vhost_library_max_folder())
+		conf_error(
+			&t->errors, node_of(control, "path"),
+			"its folder has %td bytes; at most %zu leave room for a socket of DPDK's "
+			"beside the control socket",
+			slash - cfg->control_path, vhost_library_max_folder());
 	t->running = try_lock_holder(cfg->control_path);
 	if (!is_service)
 		try_listen(t, node_of(control, "path"), cfg->control_path,
@@ -138,7 +147,8 @@ static unsigned int load(const char *path, struct config **cfg, struct conf_node
 	return r && !n ? 1 : n;
 }
 
-static void tell_numbers(const char *path, const struct trial *t, size_t n_guests, const char *unit)
+static void tell_numbers(const char *path, const struct trial *t, size_t n_guests,
+			 const struct try_service *service)
 {
 	printf("%s: %zu guest%s, ", path ? path : "default", n_guests, n_guests == 1 ? "" : "s");
 	if (t->errors.n)
@@ -146,8 +156,8 @@ static void tell_numbers(const char *path, const struct trial *t, size_t n_guest
 	else
 		printf("no errors");
 	printf(", %u not tried; as user %s", t->untried.n, account_name());
-	if (*unit && getenv("INVOCATION_ID"))
-		printf(" in the sandbox of %s", unit);
+	if (try_is_in_sandbox(service))
+		printf(" in the sandbox of %s", service->unit);
 	puts("");
 }
 
@@ -157,7 +167,7 @@ static bool cannot_tell(struct trial *t, const char *path, const struct try_serv
 {
 	uid_t uid;
 
-	if (!*service->unit || getenv("INVOCATION_ID"))
+	if (!*service->unit || try_is_in_sandbox(service))
 		return false;
 	t->untried.n++;
 	if (!account_uid(TRY_USER, &uid) && uid != geteuid()) {
@@ -205,7 +215,7 @@ int server_try(const char *path, const char *user, bool only_file)
 	else if (!r) {
 		if (!cannot_tell(&t, path, &service, why))
 			try_all(&t, root ? root : &nowhere, cfg, *service.unit);
-		tell_numbers(path, &t, cfg->n_guests, service.unit);
+		tell_numbers(path, &t, cfg->n_guests, &service);
 	}
 	conf_free(root);
 	config_free(cfg);

@@ -4,13 +4,14 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include "util/fd.h"
+#include "util/words.h"
 
 #define TCP_LISTENS 0x0a /* TCP_LISTEN in the kernel's include/net/tcp_states.h */
 
@@ -27,16 +28,20 @@ int try_lock_holder(const char *path)
 		lock = NULL;
 	if (!lock || lstat(lock, &st))
 		return 0;
-	snprintf(key, sizeof(key), " %02x:%02x:%" PRIu64 " ", major(st.st_dev), minor(st.st_dev),
+	snprintf(key, sizeof(key), "%02x:%02x:%" PRIu64, major(st.st_dev), minor(st.st_dev),
 		 (uint64_t)st.st_ino);
 	f = fopen("/proc/locks", "re");
 	if (!f)
 		return -1;
 	while (getline(&line, &size, f) > 0) {
-		int one;
+		char *word[6]; /* number, kind, strictness, access, process, file */
 
-		if (strstr(line, key) && sscanf(line, "%*s FLOCK %*s %*s %d", &one) == 1)
-			pid = one > 0 ? one : -1; /* of another namespace of processes */
+		if (words_split(line, word, 6) < 6 || strcmp(word[1], "FLOCK") != 0 ||
+		    strcmp(word[5], key) != 0)
+			continue;
+		pid = (int)strtol(word[4], NULL, 10);
+		if (pid <= 0)
+			pid = -1; /* of another namespace of processes */
 	}
 	fclose(f);
 	return pid;
@@ -69,18 +74,20 @@ static int find_in_table(const char *table, int pid, uint16_t port)
 {
 	FILE *f = fopen(table, "re");
 	_cleanup_free_ char *line = NULL;
-	unsigned long inode;
-	unsigned int at, state;
 	size_t size = 0;
 	int found = 0;
 
 	while (f && found != 1 && getline(&line, &size, f) > 0) {
+		char *word[10]; /* the 2nd is address:port, the 4th the state, the 10th the inode */
+		const char *colon;
 		int one = 0;
 
-		if (sscanf(line, "%*d: %*[0-9A-F]:%x %*s %x %*s %*s %*s %*s %*s %lu", &at, &state,
-			   &inode) == 3 &&
-		    at == port && state == TCP_LISTENS)
-			one = holds_socket(pid, inode);
+		if (words_split(line, word, 10) < 10)
+			continue;
+		colon = strchr(word[1], ':');
+		if (colon && strtoul(colon + 1, NULL, 16) == port &&
+		    strtoul(word[3], NULL, 16) == TCP_LISTENS)
+			one = holds_socket(pid, strtoul(word[9], NULL, 10));
 		found = one ? one : found;
 	}
 	if (f)

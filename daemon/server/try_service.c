@@ -12,6 +12,7 @@
 #include "util/fd.h"
 
 #define CONFIG_FOLDER "/etc/okl4fs/"
+#define INSIDE        "OKL4FSD_CHECK_INSIDE" /* environment: the unit in whose sandbox this runs */
 #define MAX_ARGS      96
 
 /* What decides what a service sees, may write to, and may talk to */
@@ -98,40 +99,58 @@ static bool is_wanted(const char *line)
 	return false;
 }
 
-/* The unit's name is of harmless characters. Return: whether there is such a unit */
+/* @out: standard output; -1: ours. Return: the exit status, or -1 */
+static int run_command(struct command *c, int out)
+{
+	posix_spawn_file_actions_t actions;
+	int status = -1;
+	pid_t pid;
+
+	c->arg[c->n] = NULL;
+	fflush(NULL);
+	if (!c->arg[0] || posix_spawn_file_actions_init(&actions))
+		return -1;
+	if (out >= 0)
+		posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
+	if (posix_spawnp(&pid, c->arg[0], &actions, NULL, c->arg, environ) ||
+	    waitpid(pid, &status, 0) != pid)
+		status = -1;
+	posix_spawn_file_actions_destroy(&actions);
+	return status != -1 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* Return: whether there is such a unit */
 static bool add_properties(struct command *c, const char *unit)
 {
-	_cleanup_free_ char *ask = NULL, *line = NULL;
+	_cleanup_free_ char *line = NULL;
+	struct command ask = { .n = 0 };
+	FILE *f = tmpfile();
 	bool loaded = false;
 	size_t size = 0;
-	FILE *f;
 
-	if (asprintf(&ask, "systemctl show '%s' 2>/dev/null", unit) < 0)
+	if (!f)
 		return false;
-	f = popen(ask, "re");
-	while (f && getline(&line, &size, f) > 0) {
+	add_arg(&ask, "", "systemctl");
+	add_arg(&ask, "", "show");
+	add_arg(&ask, "", unit);
+	if (!run_command(&ask, fileno(f)))
+		rewind(f);
+	while (getline(&line, &size, f) > 0) {
 		line[strcspn(line, "\n")] = 0;
 		loaded |= !strcmp(line, "LoadState=loaded");
 		if (is_wanted(line))
 			add_arg(c, "--property=", line);
 	}
-	if (f)
-		pclose(f);
+	fclose(f);
+	free_command(&ask);
 	return loaded;
 }
 
-/* Return: the exit status, or -1 */
-static int run_command(struct command *c)
+bool try_is_in_sandbox(const struct try_service *service)
 {
-	int status;
-	pid_t pid;
+	const char *unit = getenv(INSIDE);
 
-	c->arg[c->n] = NULL;
-	fflush(NULL);
-	if (posix_spawnp(&pid, c->arg[0], NULL, NULL, c->arg, environ) ||
-	    waitpid(pid, &status, 0) != pid)
-		return -1;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	return unit && *unit && !strcmp(unit, service->unit);
 }
 
 int try_in_sandbox(const struct try_service *service, const char *path, const char **why)
@@ -154,12 +173,13 @@ int try_in_sandbox(const struct try_service *service, const char *path, const ch
 		add_arg(&c, "", begin[i]);
 	*why = "systemd does not have this unit";
 	if (add_properties(&c, service->unit)) {
+		add_arg(&c, "--setenv=" INSIDE "=", service->unit);
 		add_arg(&c, "", "--");
 		add_arg(&c, "", self);
 		add_arg(&c, "", "--check");
 		add_arg(&c, "--config=", full);
 		*why = "systemd-run failed";
-		r = run_command(&c);
+		r = run_command(&c, -1);
 	}
 	free_command(&c);
 	return r == 0 || r == 1 ? r : -1;

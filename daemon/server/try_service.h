@@ -21,6 +21,9 @@ struct try_service {
 /** try_service_of() - the unit of a configuration: those in /etc/okl4fs have one; NULL: none */
 struct try_service try_service_of(const char *path);
 
+/** try_is_in_sandbox() - whether the function below has started this process, for that unit */
+bool try_is_in_sandbox(const struct try_service *service);
+
 /**
  * try_in_sandbox() - run this program with --check from inside the sandbox of a unit
  * @why: out: why that is not possible; static memory

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "util/fd.h"
+#include "util/words.h"
 
 #define STATE_ROOT "/var/lib/"
 
@@ -57,15 +58,12 @@ static void look_up_mount(unsigned long long id)
 
 	last_mount = (struct mount){ .id = id };
 	while (f && getline(&line, &size, f) > 0) {
-		_cleanup_free_ char *root = NULL, *point = NULL, *options = NULL;
-		unsigned long long this_id;
+		char *word[6]; /* id, parent, device, root, mount point, options */
 
-		if (sscanf(line, "%llu %*u %*s %ms %ms %ms", &this_id, &root, &point, &options) <
-			    4 ||
-		    this_id != id)
+		if (words_split(line, word, 6) < 6 || strtoull(word[0], NULL, 10) != id)
 			continue;
-		last_mount.view = view_of_root(root, options);
-		snprintf(last_mount.point, sizeof(last_mount.point), "%s", point);
+		last_mount.view = view_of_root(word[3], word[5]);
+		snprintf(last_mount.point, sizeof(last_mount.point), "%s", word[4]);
 	}
 	if (f)
 		fclose(f);

@@ -627,6 +627,11 @@ static int hide_socket(void)
 	return atexit(remove_socket) ? -ENOMEM : 0;
 }
 
+size_t vhost_library_max_folder(void)
+{
+	return SOCKET_PATH_MAX - strlen("/.vhost-XXXXXX/s");
+}
+
 int vhost_library_init(const char *parent)
 {
 	char folder[PATH_MAX];
@@ -634,10 +639,10 @@ int vhost_library_init(const char *parent)
 	int r;
 
 	snprintf(folder, sizeof(folder), "%s/.vhost-XXXXXX", parent);
-	if (strlen(folder) > SOCKET_PATH_MAX - strlen("/s")) {
+	if (strlen(parent) > vhost_library_max_folder()) {
 		log_err("control: its folder %s has %zu bytes; at most %zu leave room for a socket of "
 			"DPDK's beside the control socket",
-			parent, strlen(parent), SOCKET_PATH_MAX - strlen("/.vhost-XXXXXX/s"));
+			parent, strlen(parent), vhost_library_max_folder());
 		return -ENAMETOOLONG;
 	}
 	if (!mkdtemp(folder)) { /* mode 0700 */

@@ -64,6 +64,9 @@ struct vhost_library;
  */
 int vhost_library_init(const char *folder);
 
+/** vhost_library_max_folder() - how many bytes the name of that folder may have */
+size_t vhost_library_max_folder(void);
+
 /** vhost_library_open() - begin a connection; its loop's thread; Return: 0 or -errno */
 int vhost_library_open(struct vhost_library **library, struct loop *loop,
 		       const struct vhost_library_ops *ops, void *owner);

@@ -129,6 +129,20 @@ class Check(unittest.TestCase):
         self.refused({"type": "tcp-listen", "address": f"192.0.2.1:{free_port()}",
                       "tls": self.certs.tls("left")}, "address", "Cannot assign requested address")
 
+    def test_folder_of_the_control_socket(self):
+        """DPDK has a socket there whose path must fit, too; a start says the same."""
+        folder = self.scratch / ("x" * (92 - len(f"{self.scratch}/")))
+        folder.mkdir()
+        status, errors, _ = self.check({}, control={"path": f"{folder}/c.sock"})
+        self.assertEqual(status, 1)
+        sentence = "its folder has 92 bytes; at most 91 leave room for a socket of DPDK's beside"
+        self.assertRegex(errors, rf"(?m)^\d+:\d+: control\.path: {sentence}")
+        done = run("okl4fsd", "--config", self.file)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn(sentence, done.stderr.replace(f"{folder} ", ""))
+        self.assertEqual([path.name for path in folder.glob(".vhost*")], [])
+        folder.rmdir()
+
     def test_groups(self):
         """A group exists, but the daemon's user is not a member; root needs none."""
         if os.geteuid():

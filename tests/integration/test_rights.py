@@ -32,7 +32,7 @@ for request in iter(sys.stdin.buffer.readline, b""):
         break
 """
 CHANGES = {"guest.add", "guest.remove", "channel.add", "channel.remove", "channel.reset",
-           "config.reload", "log.set"}
+           "config.reload", "config.get", "config.saved", "log.set"}
 
 
 def request(method: str, params: dict | None = None) -> bytes:

@@ -94,8 +94,15 @@ class SandboxSteps:
                                    rf"{path}: .*\({re.escape(why)}")
         self.assertIn("5 errors, 0 not tried", said)
 
-        self.configure({"guests": [guest("vm1")]})
         self.host.check("systemctl restart okl4fsd.service")
+        self.host.check("systemctl is-active okl4fsd.service")
+        status, said = self.host.run("okl4fsctl reload")
+        self.assertEqual(status, 1, said)
+        for why in refused.values():
+            self.assertIn(why, said)
+
+        self.configure({"guests": [guest("vm1")]})
+        self.host.check("okl4fsctl reload")
         connecting = {"name": "c", "endpoint": {"type": "unix-connect", "path": "/tmp/x.sock"}}
         file = {"name": "c", "endpoint": {"type": "intervm", "file": "/root/x"}}
         tcp = {"name": "c", "endpoint": {"type": "tcp-listen", "address": "127.0.0.1:19715"}}
@@ -152,5 +159,6 @@ class SandboxSteps:
         self.assertEqual((self.scratch / "client").read_text(), "world")
         status, said = self.host.run(f"runuser -u stranger -- {client} 2>&1")
         self.assertEqual((status, said), (13, "Permission denied\n"))
-        said = self.host.check(f"runuser -u member -- okl4fsd --config {CONFIG} --check")
+        said = self.host.check("INVOCATION_ID=1 runuser -u member -- "
+                               f"okl4fsd --config {CONFIG} --check")
         self.assertIn("not tried: what user okl4fs can use; run this as root", said)

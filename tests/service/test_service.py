@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import shutil
 import socket
 import tempfile
 import unittest
@@ -13,6 +14,7 @@ from vm.process import Deadline
 from vm.ptrace import VHOST_THREAD, StoppedThread
 
 from rig import CHANNELS, CONFIG, RING_BYTES, HostTest, guest
+from steps_problems import ProblemSteps
 from steps_sandbox import SandboxSteps
 import vhost_user  # after rig, which says where these are
 from memory import Memory, Region
@@ -27,7 +29,7 @@ STUCK = "fb9fc3d899634341ba1118448562083a"
 TWO = {"guests": [guest("vm1", channels=CHANNELS), guest("vm2", socket_group="kvm")]}
 
 
-class Service(SandboxSteps, HostTest):
+class Service(ProblemSteps, SandboxSteps, HostTest):
     """The tests are steps, in the order of their numbers."""
 
     def test_00_install(self):
@@ -245,9 +247,11 @@ class Service(SandboxSteps, HostTest):
         tcp = {"name": "tcp", "endpoint": {"type": "tcp-listen", "address": "127.0.0.1:19715"}}
         self.configure({"metrics": {"listen": "127.0.0.1:19714"},
                         "guests": [guest("vm1", channels=[*CHANNELS, tcp])]})
-        status, _ = self.host.run("systemctl restart okl4fsd.service")
-        self.assertNotEqual(status, 0)
+        self.host.check("systemctl restart okl4fsd.service")
         self.wait_journal("Address family not supported", "PRIORITY=3")
+        self.assertRegex(self.host.check("okl4fsctl status"),
+                         r"(?s)problems  2;.*  metrics: 127\.0\.0\.1:19714: Address family .*network\.conf"
+                         r".*  guest vm1: channel tcp: tcp-listen: .*network\.conf")
         self.drop_in(self.host.path("/usr/share/doc/okl4fs/examples/network.conf").read_text(
             encoding="utf-8"))
         page = self.host.check("exec 3<>/dev/tcp/127.0.0.1/19714; printf 'GET /metrics HTTP/1.0\\r\\n"
@@ -302,15 +306,26 @@ class Service(SandboxSteps, HostTest):
         self.assertEqual(self.host.check(f"ls -A {folder}"), "qemu\n")
 
     def test_13_faults_at_the_start(self):
-        """A configuration that is refused: the start fails, is repeated, and then given up."""
+        """After a configuration with errors nothing is repeated; after other faults a start is, for a while."""
         self.configure({"guests": [guest("vm1", colour="red")]})
         self.host.check("systemctl reset-failed okl4fsd.service")  # forgets the starts before
         status, said = self.host.run("systemctl restart okl4fsd.service")
         self.assertNotEqual(status, 0, said)
         self.wait_journal("colour", "PRIORITY=3")
+        self.assertEqual((self.show("ActiveState"), self.show("ExecMainStatus"),
+                          self.show("NRestarts")), ("failed", "78", "0"))
+        self.assertIn("status=78/CONFIG",
+                      self.host.run("systemctl status --no-pager okl4fsd.service")[1])
+        self.configure(TWO)
+        folder = self.host.path("/etc/systemd/system/okl4fsd.service.d")
+        folder.mkdir()
+        (folder / "test.conf").write_text("[Service]\nExecStart=\nExecStart=/bin/false\n")
+        self.host.run("systemctl daemon-reload; systemctl reset-failed okl4fsd.service; "
+                      "systemctl restart okl4fsd.service")
         self.wait_show("ActiveState", "failed", limit_s=60)
         self.assertGreater(int(self.show("NRestarts")), 5)
-        self.configure(TWO)
+        shutil.rmtree(folder)
+        self.host.check("systemctl daemon-reload")
         self.host.check("systemctl reset-failed okl4fsd.service && "
                         "systemctl restart okl4fsd.socket okl4fsd.service")
         self.assertEqual(self.show("ActiveState"), "active")

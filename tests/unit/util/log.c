@@ -102,6 +102,23 @@ Test(daemon_log, text)
 	cr_assert_eq(n_sent, 0);
 }
 
+Test(daemon_log, the_last_error_is_kept)
+{
+	char kept[16] = "x";
+
+	log_keep(kept, sizeof(kept));
+	cr_assert_str_eq(kept, "");
+	log_err("first");
+	log_guest(LOG_LEVEL_ERR, "vm1", "second %d", 2);
+	log_warning("third");
+	cr_assert_str_eq(kept, "second 2");
+	log_err("0123456789abcdefg");
+	cr_assert_str_eq(kept, "0123456789abcde");
+	log_keep(NULL, 0);
+	log_err("after");
+	cr_assert_str_eq(kept, "0123456789abcde");
+}
+
 Test(daemon_log, a_line_is_a_line)
 {
 	log_info("%s", "one\ntwo\033[2J\x7f");
