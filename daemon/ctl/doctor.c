@@ -85,7 +85,7 @@ static enum ctl_exit run_doctor(const struct ctl *ctl, char **args)
 const struct ctl_command ctl_doctor = {
 	.name = "doctor",
 	.arguments = "[GUEST]",
-	.summary = "check each step to a channel, and say what to do",
+	.summary = "check each step, and say what to do",
 	.help = "Each line is ok, FAIL or -- (not known, or not yet). It ends with 0 if nothing\n"
 		"fails, else with 1. In the guest, okl4fs-guest-doctor checks the other half.\n",
 	.max = 1,

@@ -293,7 +293,7 @@ static enum ctl_exit run_setup(const struct ctl *ctl, char **args)
 const struct ctl_command ctl_setup = {
 	.name = "setup",
 	.arguments = "GUEST",
-	.summary = "all steps from here to a first byte of a guest",
+	.summary = "all steps to the first bytes of a guest",
 	.help = "Each step comes with what to type; those that are done are marked.\n",
 	.options = ctl_target_options,
 	.min = 1,

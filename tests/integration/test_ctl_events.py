@@ -41,7 +41,16 @@ class Exits(unittest.TestCase):
     def test_all_commands_are_tried(self):
         listed = set(re.findall(r"^  ([a-z][a-z-]*)", run("okl4fsctl", "help").stdout, re.M))
         self.assertEqual({[word for word in command if word[0] != "-"][0]
-                          for command in COMMANDS}, listed - {"help", "doctor", "setup"})
+                          for command in COMMANDS}, listed - {"help", "setup", "doctor"})
+
+    def test_doctor_and_setup_without_a_daemon(self):
+        """They say that there is none, and what to do; only doctor's status tells that something fails."""
+        for command, status, words in ((["doctor"], 1, f"FAIL  daemon: no daemon at {NOWHERE}"),
+                                       (["setup", "vm1"], 0, "[ ] 2. On the host: the daemon okl4fsd runs")):
+            done = run("okl4fsctl", "-s", NOWHERE, *command)
+            self.assertEqual((done.returncode, done.stderr), (status, ""))
+            self.assertIn(words, done.stdout)
+            self.assertIn("start okl4fsd --config FILE", done.stdout)
 
     def test_no_daemon(self):
         for command in COMMANDS:
