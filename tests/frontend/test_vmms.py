@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import struct
+import subprocess
 import unittest
 
 import vhost_user as vu
@@ -17,7 +18,8 @@ from memory import Memory, Region
 from rig import RING_BYTES
 from vhost_user import Frontend, Ring
 from vm.daemon import Daemon, guest_config
-from vm.paths import ROOT
+from vm.manual import examples
+from vm.paths import BUILD, ROOT
 from vm.process import Deadline, scratch_dir
 from vm.ptrace import StoppedThread
 
@@ -338,6 +340,37 @@ class CloudHypervisorTest(VmmTest):
         channel.echo(os.urandom(5 * RING_BYTES))  # more wake-ups than there are event buffers
         driver.ping()
         self.assert_clean()
+
+    def test_as_in_the_readme(self):
+        """What README.md has for it, typed in a shell whose cloud-hypervisor prints its arguments."""
+        self.daemon.rpc("guest.add", {"guest": guest_config("default", self.scratch / "default.sock", {
+            "intervm_test": {"type": "unix-listen", "path": str(self.scratch / "out.sock")}})})
+        programs = (f'okl4fsctl() {{ {BUILD}/okl4fsctl -s {self.daemon.control_path} "$@"; }}\n'
+                    "cloud-hypervisor() { printf '%s\\n' \"$@\"; }\n")
+        install, start = examples("README.md", "sh", "With Cloud Hypervisor")
+        self.assertEqual(install, examples("README.md", "sh", "With QEMU")[0])
+        said = self.shell(programs + start).stdout.split()
+        self.assertEqual(said[said.index("--memory") + 1], "size=1024M,shared=on")
+        device = dict(item.split("=") for item in said[said.index("--fs") + 1].split(","))
+        self.assertRegex(device.pop("tag"), "^okl4fs")
+        self.path = device.pop("socket")
+        self.assertEqual(device, {"num_queues": "1", "queue_size": str(QUEUE_SIZE)})
+
+        vmm = self.connect(CloudHypervisor).does("start").make_rings().does("activate")
+        driver = Driver(vmm)
+        driver.hello()
+        channel = Channel(driver, "intervm_test", region=2).attach().open()
+        channel.write(b"hello\n")
+        channel.close_writer()
+        read = examples("README.md", "sh", "In the guest")[-1]
+        self.assertEqual(self.shell(programs + read).stdout, "hello\n")
+        self.assert_clean()
+
+    @staticmethod
+    def shell(commands: str) -> subprocess.CompletedProcess:
+        """Type commands."""
+        return subprocess.run(["bash", "-e", "-c", commands], stdin=subprocess.DEVNULL, text=True,
+                              stdout=subprocess.PIPE, timeout=60, check=True)
 
     def test_fs_daemon_is_killed(self):
         """The fs carrier: it has reconnected when the driver resets the device."""

@@ -66,6 +66,10 @@ class Domain:
     def start(self) -> None:
         """Start it and wait until it has mounted /okl4."""
         self._libvirtd.virsh("start", self.name)
+        self.started()
+
+    def started(self) -> None:
+        """Somebody has started it: wait until it has mounted /okl4."""
         self._pump = Pump()
         self._agent = Agent(self._pump)
         self._listener.settimeout(Deadline(30).left_s())

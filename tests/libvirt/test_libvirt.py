@@ -5,6 +5,7 @@ These tests run the steps of docs/libvirt.md.
 """
 import json
 import os
+import re
 import select
 import socket
 import subprocess
@@ -194,7 +195,7 @@ class Define(LibvirtTest):
     def test_starts_as_printed(self):
         """Unchanged; QEMU is then connected, though its firmware finds nothing to boot."""
         self.addCleanup(self.undefine)
-        self.as_in_the_manual(manual.examples(MANUAL, "sh")[0])
+        self.as_in_the_manual(manual.examples(MANUAL, "sh", "The domain")[0])
         try:
             self.assertEqual(self.virsh("domstate", "vm1"), "running")
             self.assertTrue(self.connected())
@@ -260,7 +261,7 @@ class Listen(LibvirtTest):
 
     def replug(self) -> None:
         """What the manual says to do after a kill, when the daemon is there again."""
-        self.as_in_the_manual(manual.examples(MANUAL, "sh")[1])
+        self.as_in_the_manual(manual.examples(MANUAL, "sh", "When the daemon restarts")[0])
         self.wait_channels()
 
     def test_bytes_both_ways(self):
@@ -388,6 +389,54 @@ class Kept(LibvirtTest):
         self.assertEqual(self.domain.console()[since:], "")
         self.assertEqual(self.daemon.log().count("the frontend of the former process is taken up"), 3)
         self.assertNotIn("the frontend has left", self.daemon.log())
+
+
+class FromReadme(LibvirtTest):
+    """README.md, "With libvirt": typed as it stands there, with the package's configuration."""
+
+    # What the system's programs are here; the files and the service of /etc are those of this test
+    PROGRAMS = """\
+okl4fsctl() { "$BUILD/okl4fsctl" -s "$RUN/control.sock" "$@"; }
+systemctl() { [ "$*" = "reload okl4fsd" ] && okl4fsctl reload; }
+sudo() { "${@/\\/etc\\/okl4fs/$RUN}"; }
+"""
+
+    def typed(self, commands: str) -> str:
+        """Type commands; what they print."""
+        done = subprocess.run(["bash", "-e", "-c", self.PROGRAMS + commands], text=True,
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=120,
+                              cwd=self.scratch, check=False,
+                              env={**os.environ, "LIBVIRT_DEFAULT_URI": self.libvirtd.uri,
+                                   "BUILD": str(paths.BUILD), "RUN": str(self.run_folder)})
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return done.stdout
+
+    def test_first_channel(self):
+        """A domain that knows nothing of okl4fs gets it; its QEMU runs as libvirt-qemu."""
+        path = self.run_folder / "okl4fsd.json"
+        shipped = (paths.ROOT / "conf/okl4fsd.json").read_text(encoding="utf-8")
+        path.write_text(shipped.replace("/run/okl4fs", str(self.run_folder)), encoding="utf-8")
+        type(self).daemon = self.make_daemon({"control": {"path": f"{self.run_folder}/control.sock"}},
+                                             scratch=self.run_folder, prefix=self.libvirtd.service)
+        self._stack.callback(self.daemon.stop)
+        status, domain, errors = self.daemon.ctl("qemu-args", "default", "--libvirt")
+        self.assertEqual((status, errors), (0, ""))
+        for element in ("memoryBacking", "filesystem"):
+            domain = re.sub(rf"(?s)\s*<{element}.*?</{element}>", "", domain)
+        folder = self.scratch / "domain"
+        folder.mkdir()
+        type(self).domain = Domain(self.libvirtd, "vm1", domain.replace(">default<", ">vm1<"), folder)
+        self._stack.callback(self.domain.close)
+
+        install, let_in, give = manual.examples("README.md", "sh", "With libvirt")
+        self.assertEqual(install, manual.examples("README.md", "sh", "With QEMU")[0])
+        _, write, read = manual.examples("README.md", "sh", "In the guest")
+        self.typed(let_in)
+        self.typed(give)
+        self.domain.started()
+        self.domain.check("mknod /okl4/intervm_test p")  # the package mounts with `populate`
+        self.domain.check(write)
+        self.assertEqual(self.typed(read), "hello\n")
 
 
 class Connect(LibvirtTest):

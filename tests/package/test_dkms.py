@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The guest's packages: installed in a clean Debian, booted as a real guest with systemd, and purged."""
+import hashlib
 import os
 import re
 import shlex
+import shutil
 import socket
 import unittest
 
-from vm import guest_config, paths
+from vm import guest_config, manual, paths, until
 from vm.base import VmTest, echo, listens
 
 import debs
@@ -43,7 +45,11 @@ class Install(VmTest):
             "nobodys": {"endpoint": echo(), "guest_mode": "0600", "guest_uid": 65534}})])
         options = {"disk": disk, "way": "fs", "smp": 1, "wait": False, "boot_timeout": BOOT_S,
                    "append": " ".join(f"systemd.mask={unit}" for unit in NOT_NEEDED)}
-        cls.guest = cls.start_guest(path, **options)
+        packages = cls.scratch / "packages"  # the README shows this folder to the guest
+        packages.mkdir()
+        shutil.copy(cls.deb, packages)
+        cls.guest = cls.start_guest(path, **options, qemu_args=[
+            "-drive", f"file=fat:ro:{packages},format=raw,if=virtio,readonly=on"])
         cls.bare = cls.start_guest(None, **options)
         cls.guest.wait_ready()
         cls.bare.wait_ready()
@@ -185,6 +191,31 @@ class Install(VmTest):
             self.assertEqual(self.guest.check("head -n 1 /okl4/out"), "from the host\n")
             self.guest.check("echo from the guest > /okl4/out")
             self.assertEqual(host.makefile("r").readline(), "from the guest\n")
+
+    def test_12_as_in_the_readme(self):
+        """README.md, "In the guest": the drive with the package, and the first byte.
+
+        (The commands that install it were typed when the disk was made: image.make().)
+        """
+        text = " ".join((paths.ROOT / "README.md").read_text(encoding="utf-8").split())
+        mount, = re.findall("`(mount -o ro [^`]*)`", text)
+        said = self.guest.check(f"set -e; {mount}; sha256sum okl4fs-dkms_*.deb")
+        self.assertEqual(said.split(), [hashlib.sha256(self.deb.read_bytes()).hexdigest(),
+                                        self.deb.name])
+        self.guest.check("umount /mnt")
+        _, write, _ = manual.examples("README.md", "sh", "In the guest")
+        self.daemon.rpc("channel.add", {"guest": "vm", "channel": {
+            "name": "intervm_test", "endpoint": listens(self.scratch / "intervm_test.sock")}})
+        try:
+            until(lambda: self.guest.run("test -p /okl4/intervm_test")[0] == 0, "the node", 60)
+            self.guest.check(write)
+            with socket.socket(socket.AF_UNIX) as host:
+                host.settimeout(60)
+                host.connect(str(self.scratch / "intervm_test.sock"))
+                self.assertEqual(host.makefile("r").read(), "hello\n")
+        finally:
+            self.daemon.rpc("channel.remove", {"guest": "vm", "channel": "intervm_test"})
+        until(lambda: self.guest.run("test -e /okl4/intervm_test")[0], "the node to go", 60)
 
     def doctor(self, guest, user: str = "") -> tuple[int, dict[str, str]]:
         """What okl4fs-guest-doctor says: its status, and {check: the line and the way out}."""

@@ -95,7 +95,11 @@ class GuestEnd:
 
 
 class HostTest(unittest.TestCase):
-    """A class of tests on one host; okl4fs is not installed yet."""
+    """A class of tests on one host; okl4fs is not installed yet.
+
+    BINDS: folders of this machine that the host sees
+    """
+    BINDS: dict[Path, str] = {}
 
     @classmethod
     def setUpClass(cls):
@@ -105,7 +109,8 @@ class HostTest(unittest.TestCase):
         root = images.unpack(image.base(made), cls.scratch / "root")
         for name in ("okl4fs", "python3-okl4fs"):
             shutil.copy(made[name], root / f"srv/{name}.deb")
-        cls.host = Container(root)
+        cls.debs = made
+        cls.host = Container(root, cls.BINDS)
         cls.addClassCleanup(cls.host.close)
         cls.host.boot()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""README.md, "Using it": its commands, run as they stand there, with the daemon's default paths in /run."""
+"""README.md, "From the source tree": its commands, run as they stand there, in a /run of their own."""
 import os
 import re
 import shutil
@@ -32,7 +32,7 @@ class Readme(VmTest):
         cls.inside = ["nsenter", "--mount", *(["--user"] if user else []), "--target",
                       str(holder.pid), "--"]
         cls.text = (paths.ROOT / "README.md").read_text(encoding="utf-8")
-        cls.text = cls.text[cls.text.index("## Using it"):]
+        cls.text = cls.text[cls.text.index("## From the source tree"):]
 
     def code(self, begins: str) -> str:
         """The inline code that begins like this, joined to one line."""

@@ -9,7 +9,8 @@ install(FILES conf/okl4fsd.json DESTINATION /etc/okl4fs COMPONENT okl4fs EXCLUDE
 file(GLOB examples CONFIGURE_DEPENDS conf/*.json)
 list(FILTER examples EXCLUDE REGEX "/(okl4fsd\\.schema|grafana.*)\\.json$")
 install(FILES ${examples} DESTINATION share/doc/okl4fs/examples COMPONENT okl4fs)
-file(GLOB data CONFIGURE_DEPENDS conf/okl4fsd.schema.json conf/grafana*.json conf/prometheus*.yml)
+file(GLOB data CONFIGURE_DEPENDS conf/okl4fsd.schema.json conf/grafana*.json conf/prometheus*.yml
+  conf/apparmor*)
 install(FILES ${data} DESTINATION share/okl4fs COMPONENT okl4fs)
 file(GLOB documents CONFIGURE_DEPENDS docs/*.md)
 list(FILTER documents EXCLUDE REGEX "/benchmarks\\.md$")
