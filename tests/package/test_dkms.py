@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The guest's packages: installed in a clean Debian, booted as a real guest with systemd, and purged."""
+"""The guest's packages: installed in a clean Debian, booted as a real guest with systemd, and purged.
+
+The same system is then booted for docs/recipes.md.
+"""
 import hashlib
 import os
 import re
@@ -7,12 +10,14 @@ import shlex
 import shutil
 import socket
 import unittest
+from pathlib import Path
 
-from vm import guest_config, manual, paths, until
+from vm import Disk, guest_config, manual, paths, remove_scratch, scratch_dir, until
 from vm.base import VmTest, echo, listens
 
 import debs
 import image
+import recipes
 from console import PROMPT, Console
 
 TIMEOUT_S = 1800
@@ -20,11 +25,31 @@ BOOT_S = 300
 
 # Units that take long to start and that tests do not need
 NOT_NEEDED = ("e2scrub_reap.service", "getty-static.service", "getty@tty1.service",
-              "serial-getty@ttyS0.service")
+              "serial-getty@ttyS0.service", "ssh.service")
 
 # Files that change whenever a package was installed: the records of dpkg and apt, and the group, which stays
 NOTED = re.compile(r" \./(var/lib/dpkg/|var/lib/apt/|var/cache/|var/log/|etc/ld\.so\.cache |"
                    r"etc/(group|gshadow)-? |etc/\.pwd\.lock )")
+
+
+# What setUpModule() made: the package, the output of make-image, and what to boot
+DEB, OUT, DISK = Path(), Path(), Disk(Path(), Path(), Path())
+
+
+def setUpModule():
+    """Install the package, once for all classes."""
+    global DEB, OUT, DISK
+    OUT = scratch_dir()
+    unittest.addModuleCleanup(remove_scratch, OUT)
+    made = debs.build()
+    DEB = made["okl4fs-dkms"]
+    DISK = image.make(image.base(made), [DEB, made["okl4fs-guest"]], OUT, recipes.early())
+
+
+def boot_options(disk: Disk, append: str = "") -> dict:
+    """How a guest of these tests boots."""
+    return {"disk": disk, "way": "fs", "smp": 1, "wait": False, "boot_timeout": BOOT_S,
+            "append": " ".join([*(f"systemd.mask={unit}" for unit in NOT_NEEDED), append])}
 
 
 class Install(VmTest):
@@ -33,24 +58,18 @@ class Install(VmTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        made = debs.build()
-        cls.deb = made["okl4fs-dkms"]
-        cls.out = cls.scratch / "image"
-        cls.out.mkdir()
-        disk = image.make(image.base(made), [cls.deb, made["okl4fs-guest"]], cls.out)
+        cls.deb, cls.out = DEB, OUT
         path = cls.scratch / "vm.sock"
         cls.start_daemon([guest_config("vm", path, {
             "echo": echo(), "hello world": echo(), "out": listens(cls.scratch / "out.sock"),
             "console": {"endpoint": listens(cls.scratch / "console.sock"), "guest_mode": "0600"},
             "nobodys": {"endpoint": echo(), "guest_mode": "0600", "guest_uid": 65534}})])
-        options = {"disk": disk, "way": "fs", "smp": 1, "wait": False, "boot_timeout": BOOT_S,
-                   "append": " ".join(f"systemd.mask={unit}" for unit in NOT_NEEDED)}
         packages = cls.scratch / "packages"  # the README shows this folder to the guest
         packages.mkdir()
         shutil.copy(cls.deb, packages)
-        cls.guest = cls.start_guest(path, **options, qemu_args=[
+        cls.guest = cls.start_guest(path, **boot_options(DISK), qemu_args=[
             "-drive", f"file=fat:ro:{packages},format=raw,if=virtio,readonly=on"])
-        cls.bare = cls.start_guest(None, **options)
+        cls.bare = cls.start_guest(None, **boot_options(DISK))
         cls.guest.wait_ready()
         cls.bare.wait_ready()
 
@@ -87,11 +106,12 @@ class Install(VmTest):
             self.assertFalse([path for path in added if os.uname().release in path])
 
     def test_04_documents(self):
-        """Manual pages, the licence and both changelogs are there."""
+        """Manual pages, recipes, the licence and both changelogs are there."""
         added = set(self.listing("installed").values())
         for path in ("doc/okl4fs-dkms/copyright", "doc/okl4fs-dkms/changelog.gz",
-                     "doc/okl4fs-dkms/changelog.Debian.gz", "man/man4/okl4fs-driver.4.gz",
-                     "man/man7/okl4fs.7guest.gz", "man/man8/okl4fs-guest-doctor.8.gz"):
+                     "doc/okl4fs-dkms/changelog.Debian.gz", "doc/okl4fs-dkms/recipes.md",
+                     "man/man4/okl4fs-driver.4.gz", "man/man7/okl4fs.7guest.gz",
+                     "man/man8/okl4fs-guest-doctor.8.gz"):
             self.assertIn(f"./usr/share/{path}", added)
 
     def test_04_installation_says_what_is_there(self):
@@ -379,6 +399,14 @@ class Install(VmTest):
                          "/etc/systemd/system/test-agent.service\n")
         self.guest.check("getent group okl4fs")
         self.settled(self.guest)
+
+
+class Recipes(recipes.Recipes):
+    """docs/recipes.md in the installed system, with the initrd that it makes."""
+
+    @classmethod
+    def boot(cls, path, append):
+        return cls.start_guest(path, **boot_options(image.early_initrd(DISK), append))
 
 
 if __name__ == "__main__":

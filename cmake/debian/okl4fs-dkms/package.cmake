@@ -21,6 +21,8 @@ install(PROGRAMS ${debian}/okl4fs-dkms/okl4fs-guest-doctor DESTINATION sbin
   COMPONENT dkms EXCLUDE_FROM_ALL)
 install(FILES systemd/60-okl4fs.rules DESTINATION lib/udev/rules.d COMPONENT dkms EXCLUDE_FROM_ALL)
 
+install(FILES docs/recipes.md DESTINATION share/doc/okl4fs-dkms COMPONENT dkms EXCLUDE_FROM_ALL)
+
 # okl4fs(7) is for both sides, but a file cannot be in two packages: in a guest it is okl4fs(7guest), which
 # man(1) finds by either name.
 set(only_in_package EXCLUDE_FROM_ALL)

@@ -1,0 +1,346 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""docs/recipes.md, typed block by block in a guest and on its host."""
+import hashlib
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+from vm import Process, guest_config, paths, until
+from vm.base import VmTest
+
+USER = "alice"
+LIMIT_S = 60
+
+
+class Recipe:
+    """A section of the page: its channels, and its other blocks in their order.
+
+    channels: entries of the configuration
+    files: {(side, path): content}, side is host or guest
+    host, guest, root: what is typed on the host, by a user of the guest, and by its root
+    """
+
+    def __init__(self, title: str):
+        text = (paths.ROOT / "docs/recipes.md").read_text(encoding="utf-8")
+        section, = re.findall(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", text, re.M | re.S)
+        self.channels: list[dict] = []
+        self.files: dict[tuple[str, str], str] = {}
+        self.host: list[str] = []
+        self.guest: list[str] = []
+        self.root: list[str] = []
+        typed = {"# host": self.host, "# guest": self.guest, "# guest, as root": self.root}
+        for language, block in re.findall(r"^```(\S+)\n(.*?)^```$", section, re.M | re.S):
+            first, _, rest = block.partition("\n")
+            path = re.match(r"# (host|guest): (\S+)$", first)
+            if language == "json":
+                self.channels.append(json.loads(block))
+            elif path:
+                self.files[path[1], path[2]] = rest
+            else:
+                typed[first].append(rest)
+
+
+def titles() -> list[str]:
+    """All recipes."""
+    return re.findall(r"^## (.*)$", (paths.ROOT / "docs/recipes.md").read_text(encoding="utf-8"),
+                      re.M)
+
+
+def writes(files: dict[str, str]) -> str:
+    """Commands of sh that write files."""
+    return "".join(f"mkdir -p {shlex.quote(os.path.dirname(path))}\n"
+                   f"printf %s {shlex.quote(content)} > {shlex.quote(path)}\n"
+                   for path, content in files.items())
+
+
+def early() -> str:
+    """What makes the initrd of the last recipe."""
+    recipe = Recipe("The initramfs")
+    return writes({path: text for (_, path), text in recipe.files.items()}) + recipe.root[0]
+
+
+class Recipes(VmTest):
+    """One boot for all recipes; boot() is the subclass's."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.folder = cls.scratch / "home"
+        for made in (cls.folder, cls.scratch / "run/qemu", cls.scratch / "srv", cls.scratch / "bin",
+                     cls.scratch / "ssh"):
+            made.mkdir(parents=True)
+        entries = [entry for title in titles() for entry in Recipe(title).channels]
+        channels = json.loads(cls.here(json.dumps({entry.pop("name"): entry for entry in entries})))
+        cls.start_daemon([guest_config("vm1", cls.scratch / "vm1.sock", channels)])
+        cls.put_programs()
+        cls.guest = cls.boot(cls.scratch / "vm1.sock", "security=selinux selinux=1")
+        cls.guest.wait_ready()
+        cls.guest.check(f"useradd --create-home --groups okl4fs {USER}")
+        cls.user("mkdir documents && seq 100000 > documents/numbers && echo é > documents/ü")
+
+    @classmethod
+    def boot(cls, path: Path, append: str):
+        """Start the guest."""
+        raise NotImplementedError
+
+    @classmethod
+    def put_programs(cls) -> None:
+        """okl4fsctl and ssh as an administrator has them: for this daemon, with a key and a home."""
+        options = ["-F", cls.scratch / "ssh/config", "-i", cls.scratch / "key",
+                   "-o", f"UserKnownHostsFile={cls.scratch}/known_hosts",
+                   "-o", "StrictHostKeyChecking=accept-new"]
+        for name, argv in (("okl4fsctl", [paths.BUILD / "okl4fsctl", "-s", cls.daemon.control_path]),
+                           ("ssh", ["/usr/bin/ssh", *options]),
+                           ("scp", ["/usr/bin/scp", "-q", *options])):
+            program = cls.scratch / "bin" / name
+            program.write_text(f'#!/bin/sh\nexec {shlex.join(map(str, argv))} "$@"\n')
+            program.chmod(0o755)
+
+    # Where things are typed
+
+    @classmethod
+    def here(cls, text: str) -> str:
+        """A text of the page with our folders in place of the host's."""
+        for theirs, ours in (("/run/okl4fs/", "run"), ("~/.ssh/", "ssh"), ("/srv/", "srv")):
+            text = text.replace(theirs, f"{cls.scratch}/{ours}/")
+        return text
+
+    def host(self, text: str) -> Process:
+        """Start a block on the host."""
+        with open(self.scratch / "out", "wb") as out, open(self.scratch / "errors", "wb") as errors:
+            process = Process(["sh", "-e", "-c", self.here(text)], stdin=subprocess.DEVNULL,
+                              stdout=out, stderr=errors, cwd=self.folder,
+                              env={**os.environ, "PATH": f"{self.scratch}/bin:{os.environ['PATH']}"})
+        self.addCleanup(process.kill)
+        return process
+
+    def said(self, name: str = "out") -> str:
+        """What the last block of the host has printed: its output, or its errors."""
+        return (self.scratch / name).read_text(errors="replace")
+
+    def done(self, process: Process) -> str:
+        """A block of the host ends with status 0; its output."""
+        status = process.wait(LIMIT_S)
+        self.assertEqual(status, 0, self.said("errors"))
+        return self.said()
+
+    def host_file(self, name: str) -> str:
+        """A file that a block has written, or nothing yet."""
+        path = self.folder / name
+        return path.read_text(encoding="utf-8") if path.exists() else ""
+
+    @classmethod
+    def user(cls, text: str) -> str:
+        """Type a block as the user."""
+        return cls.guest.check(f"runuser -l {USER} -c {shlex.quote('set -e;' + text)} 2>&1", LIMIT_S)
+
+    def root(self, text: str) -> str:
+        """Type a block as the guest's root."""
+        return self.guest.check("set -e\n" + text, LIMIT_S)
+
+    def recipe(self, title: str) -> Recipe:
+        """A recipe whose files are in place."""
+        recipe = Recipe(title)
+        self.guest.check(writes({path: content for (side, path), content in recipe.files.items()
+                                 if side == "guest"}))
+        for (side, path), content in recipe.files.items():
+            if side == "host":
+                (self.folder / self.here(path)).write_text(self.here(content), encoding="utf-8")
+        return recipe
+
+    # The recipes
+
+    def test_00_all(self):
+        """Each recipe has a test that names it, and none is left out."""
+        source = Path(__file__).read_text(encoding="utf-8")
+        for title in titles():
+            self.assertRegex(source, rf'[rR]ecipe\("{re.escape(title)}"\)')
+
+    def test_01_initramfs(self):
+        """What the initramfs wrote waits for the host."""
+        self.assertEqual(self.done(self.host(Recipe("The initramfs").host[0])),
+                         "the initramfs has started\n")
+        state = self.guest.run("systemctl is-system-running --wait", 300)
+        self.assertEqual(state, (0, "running\n"))
+        self.assertEqual(self.guest.check("findmnt -n -o TARGET -t okl4fs"), "/okl4\n")
+
+    def test_02_log_of_a_service(self):
+        """Written before the host reads, by both of the service's descriptors; or while it reads."""
+        recipe = self.recipe("The log of a service")
+        self.guest.check(writes({"/etc/systemd/system/greeter.service":
+            "[Service]\nType=oneshot\nExecStart=sh -c 'echo hello; echo oh >&2'\n"}))
+        self.root(recipe.root[0])
+        self.done(self.host(recipe.host[0]))
+        for word in ("file", "truncate"):
+            self.guest.check(writes({path: text.replace("append:", f"{word}:")
+                                     for (_, path), text in recipe.files.items()}))
+            reader = self.host(recipe.host[0])
+            until(lambda: self.channel("log")["endpoint"]["connected"], self.said, LIMIT_S)
+            self.root(recipe.root[0])
+            self.done(reader)
+        self.assertEqual(self.host_file("vm1.log"), "hello\noh\n" * 3)
+
+    def test_03_journal(self):
+        """What is logged while the host does not listen comes afterwards."""
+        recipe = self.recipe("The journal")
+        self.root(recipe.root[0])
+        until(lambda: self.guest.check("logger -t recipe first")
+              or self.channel("journal")["fwd"]["fill_bytes"], "journalctl to follow", LIMIT_S)
+        self.guest.check("logger -t recipe before")
+        self.host(recipe.host[0])
+        until(lambda: "]: before\n" in self.host_file("vm1-journal.log"), self.said, LIMIT_S)
+        self.guest.check("logger -t recipe after")
+        until(lambda: "]: after\n" in self.host_file("vm1-journal.log"), self.said, LIMIT_S)
+        self.assertRegex(self.host_file("vm1-journal.log"), r"^\d{4}-\d\d-\d\dT\S+ guest ")
+        self.guest.check("systemctl stop okl4-journal.service")
+
+    def test_04_backup(self):
+        """There and back, by a user."""
+        recipe = self.recipe("A backup by tar")
+        self.user(recipe.guest[0])
+        self.done(self.host(recipe.host[0]))
+        listed = subprocess.run(["tar", "-tf", self.folder / "documents.tar.gz"], check=True,
+                                capture_output=True).stdout
+        self.assertIn(b"documents/numbers\n", listed)
+        reading = self.guest.spawn(f"runuser -l {USER} -c {shlex.quote(recipe.guest[1])}")
+        self.done(self.host(recipe.host[1]))
+        self.ends_well(reading)
+        self.user("diff -r documents restored/documents")
+
+    def test_05_git(self):
+        """Clone, push and fetch, by a user."""
+        recipe = self.recipe("git")
+        bare, work = self.scratch / "srv/git/project.git", self.scratch / "work"
+
+        def git(*args) -> str:
+            return subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *map(str, args)],
+                                  check=True, capture_output=True, text=True).stdout
+
+        git("init", "-q", "--bare", "-b", "main", bare)
+        git("clone", "-q", bare, work)
+        (work / "from the host").write_text("hello\n")
+        git("-C", work, "add", ".")
+        git("-C", work, "commit", "-q", "-m", "The first")
+        git("-C", work, "push", "-q", "origin", "HEAD:main")
+        self.host(recipe.host[0])
+        self.user(recipe.guest[0])
+        self.user("cd project && cat 'from the host' && git config user.name a && "
+                  "git config user.email a@b && seq 50000 > numbers && git add numbers && "
+                  "git commit -q -m 'The second' && git push && git fetch --tags && git pull")
+        git("-C", work, "pull", "-q", "origin", "main")
+        self.assertEqual((work / "numbers").read_text().split()[-1], "50000")
+        self.fails(f"runuser -l {USER} -c "
+                   "'exec 3< /okl4/git; git clone \"ext::socat - /okl4/git %G/project.git\" second'",
+                   "Device or resource busy")
+
+    def test_06_rsync(self):
+        """To the host and back, by a user."""
+        recipe = self.recipe("rsync")
+        module = self.scratch / "srv/vm1"
+        module.mkdir()
+        for folder in (self.scratch, module.parent):
+            folder.chmod(0o755)
+        shutil.chown(module, "nobody")
+        self.host(recipe.host[0])
+        self.user(recipe.guest[0])
+        self.assertEqual((module / "documents/ü").read_text(encoding="utf-8"), "é\n")
+        self.user("RSYNC_CONNECT_PROG='socat - /okl4/rsync' "
+                  "rsync -a rsync://host/vm1/documents/ copied && diff -r documents copied")
+
+    def test_07_ssh(self):
+        """Commands, files, and several sessions at once over one connection; and a second connection."""
+        recipe = self.recipe("ssh")
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.scratch / "key"],
+                       check=True)
+        key = (self.scratch / "key.pub").read_text()
+        self.user("mkdir -m 700 .ssh; " + writes({f"/home/{USER}/.ssh/authorized_keys": key}))
+        self.root(recipe.root[0])
+        data = os.urandom(3 << 20)
+        (self.folder / "documents.tar.gz").write_bytes(data)
+        self.addCleanup(lambda: self.host("ssh -O exit vm1").wait(LIMIT_S))
+        self.assertRegex(self.done(self.host(recipe.host[0])), rf"uid=\d+\({USER}\)")
+        self.assertEqual(self.user("sha256sum < documents.tar.gz").split()[0],
+                         hashlib.sha256(data).hexdigest())
+        until(lambda: self.guest.run("cat /proc/$(systemctl show -P MainPID okl4-sshd)/comm")
+              == (0, "perl\n"), "sshd's service to wait for the next connection", LIMIT_S)
+        both = "mkfifo f && { ssh vm1 'echo one > f' & } && ssh vm1 'cat f; exit 3'"
+        process = self.host(both.replace("mkfifo f", "ssh vm1 mkfifo f"))
+        self.assertEqual((process.wait(LIMIT_S), self.said()), (3, "one\n"))
+
+    def test_08_a_channel_appears(self):
+        """The unit waits for the channel, which is added now."""
+        recipe = self.recipe("A unit that starts when a channel appears")
+        self.root(recipe.root[0])
+        self.assertEqual(self.guest.run("systemctl is-active tool.path tool.service"),
+                         (0, "active\ninactive\n"))
+        self.done(self.host(recipe.host[0]))
+        until(lambda: self.channel("tool")["fwd"]["bytes"] == len("here I am\n"),
+              lambda: self.channel("tool"), LIMIT_S)
+        self.guest.check("systemctl is-active tool.service")
+
+    def test_09_fstab(self):
+        """The line is correct, and so is what it mounts."""
+        self.root(Recipe("fstab").root[0])
+        self.guest.check("findmnt --verify")
+        self.assertRegex(self.guest.check("stat -c '%A %U %G' /srv/okl4/only"),
+                         "^prw-r----- root adm\n")
+        self.guest.check("systemctl daemon-reload && umount /srv/okl4 && mount -a && "
+                         "mountpoint /srv/okl4")
+
+    def test_10_container(self):
+        """One channel, and its own users."""
+        recipe = Recipe("A container that has one channel")
+        self.assertEqual(self.root(recipe.root[0]), "only\nfrom a container\n")
+
+    def test_11_service(self):
+        """One channel, for a service's own user."""
+        self.recipe("A service that has one channel")
+        self.guest.check(writes({"/etc/systemd/system/single.service":
+            "[Service]\nType=oneshot\nRuntimeDirectory=single\nRuntimeDirectoryPreserve=yes\n"
+            "ExecStart=sh -c '{ ls /okl4; echo mine > /okl4/only; head -n 1 /okl4/only; "
+            "id -u; } > /run/single/said'\n"}))
+        self.guest.check("systemctl daemon-reload && systemctl start single.service", LIMIT_S)
+        self.assertRegex(self.guest.check("cat /run/single/said"), r"^only\nmine\n6\d{4}\n$")
+
+    def test_12_usual_programs(self):
+        """A user's everyday programs write to a channel and read from one."""
+        self.user("printf 'a\\nb\\n' > in")
+        for write in ("cp in {}", "dd if=in of={} conv=fsync status=none", "sort -o {} in",
+                      "tee -a {} < in > /dev/null", "sed -n 'w {}' in; sync {}"):
+            with self.subTest(write=write):
+                command = write.format("/okl4/log", "/okl4/log")
+                reader = self.host("okl4fsctl attach --receive vm1/log")
+                until(lambda: self.channel("log")["endpoint"]["connected"], self.said, LIMIT_S)
+                self.user(command)
+                self.assertEqual(self.done(reader), "a\nb\n")
+        for read in ("cp {} out", "dd if={} of=out status=none", "tail -n 2 {} > out",
+                     "while read x; do echo $x; done < {} > out", "head -c 4 {} > out"):
+            with self.subTest(read=read):
+                reading = self.guest.spawn(f"runuser -l {USER} -c "
+                                           + shlex.quote(read.format("/okl4/backup")))
+                self.done(self.host("printf 'a\\nb\\n' | okl4fsctl attach --send vm1/backup"))
+                self.ends_well(reading)
+                self.user("cmp in out && rm out")
+
+    def test_20_selinux(self):
+        """A mount and its nodes have the context; for this the guest gets a policy, which forbids nothing."""
+        recipe = Recipe("SELinux")
+        policy = Path(__file__).with_name("selinux.conf").read_text(encoding="utf-8")
+        self.guest.check(writes({"/run/policy.conf": policy,
+                                 "/etc/selinux/config": "SELINUX=permissive\nSELINUXTYPE=none\n"}))
+        self.guest.check("checkpolicy -M -U allow -o /run/policy /run/policy.conf && "
+                         "cat /run/policy > /sys/fs/selinux/load")
+        listed = self.root(recipe.root[0])
+        self.assertRegex(listed, r"(?m)^system_u:object_r:tmpfs_t:s0 only$")
+        self.assertNotIn("kernel_t", listed)
+        self.assertIn("context=system_u:object_r:tmpfs_t:s0",
+                      self.guest.check("findmnt -n -o OPTIONS /run/labelled"))
+        self.fails("chcon system_u:object_r:kernel_t:s0 /run/labelled/only", "not supported")
+        self.fails("mount -o remount,context=system_u:object_r:kernel_t:s0 /run/labelled")
+        self.assertEqual(self.guest.check("echo hello > /run/labelled/only; "
+                                          "head -n 1 /run/labelled/only; umount /run/labelled"),
+                         "hello\n")
