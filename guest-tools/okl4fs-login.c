@@ -37,7 +37,7 @@
 #define PIECE_BYTES  16384
 #define EXIT_NONE    4 /* there is no such channel (okl4fs-login(8)) */
 #define DEFAULT_TERM "xterm-256color"
-#define LAST_BYTES   (64 * 1024) /* of output after login has ended, at most */
+#define LAST_BYTES   65536 /* of output after login has ended, at most */
 
 /**
  * struct flow - one direction

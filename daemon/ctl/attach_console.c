@@ -23,7 +23,7 @@ bool attach_console_parse(struct attach_console *c, const char *text)
 	if (text[0] == '^' && text[1] >= '@' && text[1] <= '~' && !text[2])
 		c->escape = text[1] & 0x1f; /* the key with Ctrl */
 	else if (text[0] > ' ' && text[0] <= '~' && !text[1])
-		c->escape = text[0];
+		c->escape = (unsigned char)text[0];
 	else
 		return false;
 	return true;

@@ -68,7 +68,7 @@ static void turn_up(struct attach *a, const struct pollfd *p)
 
 	if (p[UP_TO].fd >= 0 && p[UP_TO].revents)
 		way_write(&a->up);
-	if (p[UP_FROM].fd >= 0 && p[UP_FROM].revents) {
+	if (p[UP_FROM].fd >= 0 && p[UP_FROM].revents && a->up.at == a->up.end) {
 		way_read(&a->up);
 		if (is_console && attach_console_escaped(&a->console, &a->up)) {
 			a->escaped = true;
@@ -139,14 +139,19 @@ static int choose_timeout(struct attach *a)
 	return ms;
 }
 
+static void put_report(struct attach *a)
+{
+	if (a->console.report_bytes && a->up.at == a->up.end && !a->up.eof)
+		attach_console_put_report(&a->console, &a->up);
+}
+
 static void wait_and_turn(struct attach *a)
 {
 	bool is_console = a->mode == ATTACH_CONSOLE;
 	struct pollfd p[N_POLLED];
 	int n;
 
-	if (a->console.report_bytes && a->up.at == a->up.end && !a->up.eof)
-		attach_console_put_report(&a->console, &a->up);
+	put_report(a);
 	way_poll(&a->up, &p[UP_FROM], &p[UP_TO]);
 	way_poll(&a->down, &p[DOWN_FROM], &p[DOWN_TO]);
 	p[NEWS] = (struct pollfd){ .fd = a->news.is_open ? a->news.connection.fd : -1,
@@ -160,6 +165,7 @@ static void wait_and_turn(struct attach *a)
 		attach_console_release(&a->console, &a->down);
 	if (p[SIGNAL].fd >= 0 && p[SIGNAL].revents && terminal_take_signal())
 		attach_console_resized(&a->console);
+	put_report(a); /* before what was typed after it */
 	if (p[NEWS].fd >= 0 && p[NEWS].revents)
 		attach_news_take(&a->news);
 	turn_up(a, p);

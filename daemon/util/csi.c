@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "util/csi.h"
 
+#include <ctype.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,18 +65,21 @@ size_t csi_make_report(char *out, unsigned int rows, unsigned int columns)
 
 bool csi_read_report(const char *sequence, unsigned short *rows, unsigned short *columns)
 {
-	unsigned int r, c, height, width;
-	int end = 0;
+	unsigned long number[5]; /* 48, rows, columns, and two of pixels, which may be left out */
+	size_t n = 0;
+	char *end;
 
-	/* A terminal may leave out the pixels */
-	if (sscanf(sequence, "48;%5u;%5u;%9u;%9ut%n", &r, &c, &height, &width, &end) < 4 || !end) {
-		end = 0;
-		if (sscanf(sequence, "48;%5u;%5ut%n", &r, &c, &end) < 2 || !end)
+	for (;; sequence = end + 1) {
+		if (n == 5 || !isdigit((unsigned char)*sequence))
 			return false;
+		number[n++] = strtoul(sequence, &end, 10);
+		if (*end != ';')
+			break;
 	}
-	if (sequence[end] || !r || !c || r > 65535 || c > 65535)
+	if (strcmp(end, "t") != 0 || number[0] != 48 || (n != 3 && n != 5) || !number[1] ||
+	    !number[2] || number[1] > USHRT_MAX || number[2] > USHRT_MAX)
 		return false;
-	*rows = (unsigned short)r;
-	*columns = (unsigned short)c;
+	*rows = (unsigned short)number[1];
+	*columns = (unsigned short)number[2];
 	return true;
 }
