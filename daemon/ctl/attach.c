@@ -263,10 +263,10 @@ const struct ctl_command ctl_attach = {
 	.summary = "connect stdin and stdout to a channel",
 	.help = "The channel's endpoint must be unix-listen.\n"
 		"\n"
-		"If stdin and stdout are terminals, the terminal is the guest's: each key is sent,\n"
-		"Ctrl-C too. Ctrl-] ends the command. Otherwise the end of stdin is an end of file\n"
-		"for the guest, and the command ends with the guest's stream; or, if the guest does\n"
-		"not write, as soon as it has taken everything and has closed the channel.\n"
+		"If stdin and stdout are terminals, the terminal is the guest's: each key is\n"
+		"sent, Ctrl-C too. Ctrl-] ends the command. Otherwise the end of stdin is an end\n"
+		"of file for the guest, and the command ends with the guest's stream; or, if the\n"
+		"guest does not write, when it has taken everything and has closed the channel.\n"
 		"\n"
 		"  tar c . | okl4fsctl attach --send vm1/backup\n"
 		"  okl4fsctl attach --receive vm1/backup > backup.tar\n",

@@ -86,17 +86,18 @@ void stream_close(struct stream *s)
 /* @reason: for the event of the channel */
 static void end_connection(struct stream *s, const char *reason)
 {
-	bool torn;
+	bool torn, cut; /* cut: the client was not at its end */
 
 	if (s->out_open)
 		s->left_writer = stream_left_writer(s);
 	torn = is_client_torn(s);
-	if (s->serves && s->in_open && !s->patient) {
-		s->taken_due = true;
-		stream_settle_taken(s, false); /* the client was not at its end */
-	}
+	cut = s->serves && s->in_open && !s->patient;
 	stream_close(s);
 	channel_left(s->ch, reason, torn);
+	if (cut) {
+		s->taken_due = true;
+		stream_settle_taken(s, false);
+	}
 	/* ended() decides what becomes of a patient stream's reading end */
 	if (channel_usable(s->ch))
 		channel_set_open(s->ch, s->patient && okl4_pipe_is_open(&s->ch->sp.rx), false);
