@@ -10,8 +10,8 @@ import re
 import socket
 import unittest
 
-from certificates import Certificates
 from ctl_rig import free_port, run
+from certificates import Certificates  # after ctl_rig, which says where it is
 from vm.daemon import Daemon, guest_config
 from vm.process import remove_scratch, scratch_dir
 
