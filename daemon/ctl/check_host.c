@@ -16,6 +16,7 @@
 #include "ctl/access.h"
 #include "ctl/checks.h"
 #include "ctl/connection.h"
+#include "ctl/no_daemon.h"
 #include "ctl/result.h"
 #include "util/account.h"
 #include "util/fd.h"
@@ -32,20 +33,6 @@ static char *find_socket(const struct ctl *ctl)
 		return check_text("%s", ctl->socket);
 	fd = fd_connect_unix(user, false);
 	return check_text("%s/control.sock", fd >= 0 ? config_runtime_dir() : CONFIG_SYSTEM_DIR);
-}
-
-/* The unit that serves a socket: /run/okl4fs/control.sock, or /run/okl4fs/NAME/control.sock */
-static char *find_unit(const char *path)
-{
-	static const char dir[] = CONFIG_SYSTEM_DIR "/";
-	const char *name = path + sizeof(dir) - 1, *slash;
-
-	if (access("/run/systemd/system", F_OK) || strncmp(path, dir, sizeof(dir) - 1) != 0)
-		return NULL;
-	slash = strchr(name, '/');
-	if (!slash)
-		return check_text("okl4fsd");
-	return check_text("okl4fsd@%.*s", (int)(slash - name), name);
 }
 
 /* Runs a program with its output in @said; without it the text stays empty */
@@ -137,9 +124,9 @@ static void add_service(struct findings *f, const char *unit, const char *why)
 
 static void add_no_daemon(struct findings *f, const char *path, const char *why)
 {
-	_cleanup_free_ char *unit = find_unit(path);
+	char unit[320];
 
-	if (unit)
+	if (!access("/run/systemd/system", F_OK) && daemon_unit(path, unit, sizeof(unit)))
 		add_service(f, unit, why);
 	else
 		check_add(&f->checks, CHECK_DAEMON, CHECK_FAILED,

@@ -6,8 +6,6 @@
 
 #include <errno.h>
 #include <glob.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,12 +13,12 @@
 #include <unistd.h>
 
 #include "config/config.h"
+#include "ctl/access.h"
 #include "util/fd.h"
 
 #define INSTANCES CONFIG_SYSTEM_DIR "/*/control.sock"
 
-/* "okl4fsd", or "okl4fsd@NAME" for the socket of an instance; Return: false: of another daemon */
-static bool unit_of(const char *path, char *unit, size_t bytes)
+bool daemon_unit(const char *path, char *unit, size_t bytes)
 {
 	static const char dir[] = CONFIG_SYSTEM_DIR "/", file[] = "control.sock";
 	const char *rest = path + sizeof(dir) - 1, *slash;
@@ -38,7 +36,7 @@ static void hint_to_start(const char *path, char *text, size_t bytes)
 	char unit[320], others[256] = "";
 	glob_t found = { .gl_pathc = 0 };
 
-	if (!unit_of(path, unit, sizeof(unit))) {
+	if (!daemon_unit(path, unit, sizeof(unit))) {
 		snprintf(text, bytes,
 			 "is that the control socket of a daemon that runs? Name another with -s");
 		return;
@@ -74,44 +72,33 @@ static bool refusing_group(const char *path, gid_t *gid, bool *has_rights)
 	return true;
 }
 
-/* By the group database, which the process may not follow yet */
-static bool user_is_member(const struct passwd *user, gid_t gid)
-{
-	gid_t groups[256];
-	int n = sizeof(groups) / sizeof(groups[0]);
-
-	if (getgrouplist(user->pw_name, user->pw_gid, groups, &n) < 0)
-		n = sizeof(groups) / sizeof(groups[0]);
-	for (int i = 0; i < n; i++)
-		if (groups[i] == gid)
-			return true;
-	return false;
-}
-
 static void hint_about_group(const char *path, char *text, size_t bytes)
 {
-	const struct passwd *user = getpwuid(geteuid());
+	struct person here, known; /* with the groups of this process, and by the group database */
+	struct access_text group;
 	bool has_rights;
-	const struct group *group;
 	gid_t gid;
 
 	snprintf(text, bytes, "its folder and its mode say which users can connect: ls -l %s",
 		 path);
 	if (!refusing_group(path, &gid, &has_rights) || !has_rights || !gid)
 		return;
-	group = getgrgid(gid);
-	if (!group || !user || group_member(gid))
-		return;
-	if (user_is_member(user, gid))
+	person_caller(&here);
+	group = access_group(gid);
+	if (!person_named(&known, here.name) || person_is_in(&here, gid))
+		;
+	else if (person_is_in(&known, gid))
 		snprintf(text, bytes,
 			 "user %s is in the group %s, but this session began before: log in again, "
 			 "or run: newgrp %s",
-			 user->pw_name, group->gr_name, group->gr_name);
+			 here.name, group.text, group.text);
 	else
 		snprintf(
 			text, bytes,
 			"members of the group %s can connect: sudo adduser %s %s, then log in again",
-			group->gr_name, user->pw_name, group->gr_name);
+			group.text, here.name, group.text);
+	person_free(&here);
+	person_free(&known);
 }
 
 void no_daemon_hint(const char *path, int error, char *text, size_t bytes)

@@ -5,7 +5,18 @@
 #ifndef OKL4FSD_CTL_NO_DAEMON_H
 #define OKL4FSD_CTL_NO_DAEMON_H
 
+#include <stdbool.h>
 #include <stddef.h>
+
+/**
+ * daemon_unit() - the unit of systemd that a control socket belongs to
+ * @path: path of the socket
+ * @unit: out: "okl4fsd", or "okl4fsd@NAME" for the socket of an instance
+ * @bytes: room for it
+ *
+ * Return: false if it is that of another daemon.
+ */
+bool daemon_unit(const char *path, char *unit, size_t bytes);
 
 /**
  * no_daemon_hint() - the way out
