@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * check_guest.c - from the vhost-user socket of a guest to its driver
+ * guest.c - from the vhost-user socket of a guest to its driver
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,8 +11,8 @@
 #include <json-c/json.h>
 
 #include "ctl/access.h"
-#include "ctl/check_channel.h"
-#include "ctl/checks.h"
+#include "ctl/doctor/channel.h"
+#include "ctl/doctor/checks.h"
 #include "ctl/result.h"
 #include "ctl/text.h"
 #include "util/fd.h"

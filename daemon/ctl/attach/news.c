@@ -8,7 +8,7 @@
 
 #include <json-c/json.h>
 
-#include "ctl/attach.h"
+#include "ctl/attach/attach.h"
 #include "ctl/result.h"
 
 #define END_TIMEOUT_MS 30000

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * check_host.c - whether the daemon answers, and whether the caller may ask it
+ * host.c - whether the daemon answers, and whether the caller may ask it
  */
 #include <fcntl.h>
 #include <spawn.h>
@@ -14,7 +14,7 @@
 
 #include "config/config.h"
 #include "ctl/access.h"
-#include "ctl/checks.h"
+#include "ctl/doctor/checks.h"
 #include "ctl/connection.h"
 #include "ctl/no_daemon.h"
 #include "ctl/result.h"

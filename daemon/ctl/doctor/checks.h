@@ -4,8 +4,8 @@
  *
  * `doctor` prints the checks; `setup` shows by them which of its steps are done.
  */
-#ifndef OKL4FSD_CTL_CHECKS_H
-#define OKL4FSD_CTL_CHECKS_H
+#ifndef OKL4FSD_CTL_DOCTOR_CHECKS_H
+#define OKL4FSD_CTL_DOCTOR_CHECKS_H
 
 #include <stdbool.h>
 #include <stddef.h>

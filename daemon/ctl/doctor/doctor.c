@@ -8,7 +8,7 @@
 
 #include <json-c/json.h>
 
-#include "ctl/checks.h"
+#include "ctl/doctor/checks.h"
 #include "ctl/command.h"
 #include "ctl/quote.h"
 #include "ctl/result.h"

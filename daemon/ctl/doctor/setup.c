@@ -13,7 +13,7 @@
 
 #include "config/config.h"
 #include "ctl/access.h"
-#include "ctl/checks.h"
+#include "ctl/doctor/checks.h"
 #include "ctl/command.h"
 #include "ctl/qemu_args.h"
 #include "ctl/quote.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * top_view.c - lines of `top`
+ * view.c - lines of `top`
  */
-#include "ctl/top_view.h"
+#include "ctl/top/view.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "ctl/attach.h"
+#include "ctl/attach/attach.h"
 #include "ctl/text.h"
 #include "util/clock.h"
 

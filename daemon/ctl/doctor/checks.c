@@ -2,7 +2,7 @@
 /*
  * checks.c - the list of checks, as text and as JSON
  */
-#include "ctl/checks.h"
+#include "ctl/doctor/checks.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -2,8 +2,8 @@
 /*
  * rate.h - what happened between two looks at the daemon
  */
-#ifndef OKL4FSD_CTL_RATE_H
-#define OKL4FSD_CTL_RATE_H
+#ifndef OKL4FSD_CTL_TOP_RATE_H
+#define OKL4FSD_CTL_TOP_RATE_H
 
 #include <stdbool.h>
 #include <stddef.h>

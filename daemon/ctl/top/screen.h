@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * top_screen.h - `top` on a terminal: the picture, and the keys that change it
+ * screen.h - `top` on a terminal: the picture, and the keys that change it
  */
 #ifndef OKL4FSD_CTL_TOP_SCREEN_H
 #define OKL4FSD_CTL_TOP_SCREEN_H
 
-#include "ctl/top_view.h"
+#include "ctl/top/view.h"
 
 /**
  * struct top_screen - what is shown, and how

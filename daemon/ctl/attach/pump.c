@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "ctl/attach.h"
+#include "ctl/attach/attach.h"
 #include "ctl/terminal.h"
 
 enum { UP_FROM, UP_TO, DOWN_FROM, DOWN_TO, NEWS, SIGNAL, N_POLLED };

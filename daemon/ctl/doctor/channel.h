@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * check_channel.h - the checks of one channel
+ * channel.h - the checks of one channel
  */
-#ifndef OKL4FSD_CTL_CHECK_CHANNEL_H
-#define OKL4FSD_CTL_CHECK_CHANNEL_H
+#ifndef OKL4FSD_CTL_DOCTOR_CHANNEL_H
+#define OKL4FSD_CTL_DOCTOR_CHANNEL_H
 
-#include "ctl/checks.h"
+#include "ctl/doctor/checks.h"
 
 /** check_channel() - whether the guest has opened a channel, and whether its host end can be used */
 void check_channel(struct findings *f, struct json_object *channel);

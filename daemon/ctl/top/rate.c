@@ -3,7 +3,7 @@
  * rate.c - what happened between two looks at the daemon
  */
 
-#include "ctl/rate.h"
+#include "ctl/top/rate.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 /*
  * attach.c - `attach GUEST/CHANNEL`: stdin and stdout become the host end of a channel
  */
-#include "ctl/attach.h"
+#include "ctl/attach/attach.h"
 
 #include <errno.h>
 #include <stdio.h>

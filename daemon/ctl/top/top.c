@@ -21,7 +21,7 @@
 #include "ctl/connection.h"
 #include "ctl/result.h"
 #include "ctl/terminal.h"
-#include "ctl/top_screen.h"
+#include "ctl/top/screen.h"
 #include "util/fd.h"
 
 #define MIN_DELAY_MS 100

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * top_view.h - the lines of `top`, and their order
+ * view.h - the lines of `top`, and their order
  */
 #ifndef OKL4FSD_CTL_TOP_VIEW_H
 #define OKL4FSD_CTL_TOP_VIEW_H
@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "ctl/rate.h"
+#include "ctl/top/rate.h"
 
 /** enum top_sort - the order of the channels */
 enum top_sort {

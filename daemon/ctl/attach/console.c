@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ctl/attach.h"
+#include "ctl/attach/attach.h"
 #include "ctl/terminal.h"
 
 #define DEFAULT_ESCAPE "^]"

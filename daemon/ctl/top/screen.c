@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * top_screen.c - `top` on a terminal: the picture, and the keys that change it
+ * screen.c - `top` on a terminal: the picture, and the keys that change it
  *
  * From top to bottom: the daemon, the totals, the heading, the channels, the keys. A terminal that
  * is too low shows the upper lines.
  */
-#include "ctl/top_screen.h"
+#include "ctl/top/screen.h"
 
 #include <stdio.h>
 #include <stdlib.h>

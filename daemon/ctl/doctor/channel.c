@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * check_channel.c - the two ends of a channel
+ * channel.c - the two ends of a channel
  */
-#include "ctl/check_channel.h"
+#include "ctl/doctor/channel.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -3,10 +3,10 @@
  * attach.h - the parts of `attach`
  *
  *	attach.c	the command: options, which channel, what its end means
- *	attach_pump.c	moves the bytes
- *	attach_news.c	what the daemon tells meanwhile
- *	attach_console.c	with a terminal at both ends: the escape, and the window's size
- *	attach_progress.c	--progress
+ *	pump.c	moves the bytes
+ *	news.c	what the daemon tells meanwhile
+ *	console.c	with a terminal at both ends: the escape, and the window's size
+ *	progress.c	--progress
  */
 #ifndef OKL4FSD_CTL_ATTACH_H
 #define OKL4FSD_CTL_ATTACH_H
