@@ -3,8 +3,8 @@
  * attach.h - the parts of `attach`
  *
  *	attach.c	the command: options, which channel, what its end means
- *	pump.c	moves the bytes
- *	news.c	what the daemon tells meanwhile
+ *	pump.c		moves the bytes
+ *	news.c		what the daemon tells meanwhile
  *	console.c	with a terminal at both ends: the escape, and the window's size
  *	progress.c	--progress
  */
