@@ -8,13 +8,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <json-c/json.h>
 
 #include "config/config.h"
 #include "ctl/access.h"
-#include "ctl/doctor/checks.h"
 #include "ctl/command.h"
+#include "ctl/doctor/checks.h"
 #include "ctl/qemu_args.h"
 #include "ctl/quote.h"
 #include "ctl/result.h"
@@ -142,6 +143,18 @@ static void add_guest_step(struct plan *p)
 		add_lines(lines, check_text("%s\n%s", socket->detail, socket->way_out));
 }
 
+/* Where AppArmor is on, libvirt lets QEMU use only the sockets that it knows */
+static void add_apparmor_lines(struct json_object *lines)
+{
+	if (access("/sys/kernel/security/apparmor", F_OK))
+		return;
+	add_lines(lines,
+		  check_text("If AppArmor confines QEMU (aa-status), allow it the sockets first:\n"
+			     "sudo mkdir -p /etc/apparmor.d/local/abstractions\n"
+			     "sudo tee -a /etc/apparmor.d/local/abstractions/libvirt-qemu \\\n"
+			     "    </usr/share/okl4fs/apparmor-libvirt-qemu"));
+}
+
 static void add_machine_step(struct plan *p)
 {
 	bool done = is_ok(p, CHECK_QEMU);
@@ -155,6 +168,8 @@ static void add_machine_step(struct plan *p)
 							     " with, besides its own arguments:"),
 		done && shared);
 
+	if (!done && (p->target == FOR_LIBVIRT || p->target == FOR_LIBVIRT_DEVICE))
+		add_apparmor_lines(lines);
 	if (!done || !shared)
 		add_lines(lines, ctl_target_text(p->target, &p->machine));
 	if (!done && p->target == FOR_LIBVIRT_DEVICE)
@@ -173,8 +188,7 @@ static void add_driver_step(struct plan *p)
 	add_lines(lines,
 		  check_text(
 			  "host$ scp okl4fs-dkms_*.deb GUEST:\n"
-			  "   (or, without a network: attach the file as a raw disk, and in the\n"
-			  "   guest: sudo cat /dev/vdX >okl4fs-dkms_0.deb)\n"
+			  "   (other ways, without a network too: /usr/share/doc/okl4fs/guest.md)\n"
 			  "guest$ sudo apt install ./okl4fs-dkms_*.deb linux-headers-$(uname -r)\n"
 			  "guest$ sudo adduser $USER okl4fs     (and log in again)\n"
 			  "guest$ okl4fs-guest-doctor"));
