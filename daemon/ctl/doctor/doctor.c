@@ -8,8 +8,8 @@
 
 #include <json-c/json.h>
 
-#include "ctl/doctor/checks.h"
 #include "ctl/command.h"
+#include "ctl/doctor/checks.h"
 #include "ctl/quote.h"
 #include "ctl/result.h"
 #include "util/fd.h"

@@ -14,8 +14,8 @@
 
 #include "config/config.h"
 #include "ctl/access.h"
-#include "ctl/doctor/checks.h"
 #include "ctl/connection.h"
+#include "ctl/doctor/checks.h"
 #include "ctl/no_daemon.h"
 #include "ctl/result.h"
 #include "util/account.h"
