@@ -251,8 +251,8 @@ class Install(VmTest):
                          (0, ["module", "driver", "device", "host", "mount", "rights"]), said)
         self.assertEqual({line[:3] for line in said.values()}, {"ok "}, said)
         self.assertIn("virtio", said["device"])
-        self.assertEqual(said["host"], "ok answers, and offers 4 channels")
-        self.assertEqual(said["rights"], "ok root may use all 4 channels")
+        self.assertEqual(said["host"], "ok answers, and offers 5 channels")
+        self.assertEqual(said["rights"], "ok root may use all 5 channels")
         status, said = self.doctor(self.bare)
         self.assertEqual(status, 1)
         self.assertEqual(said["driver"][:3], "ok ")
@@ -272,7 +272,7 @@ class Install(VmTest):
         self.assertIn("DO log in again", self.doctor(self.guest, old)[1]["rights"])
         status, said = self.doctor(self.guest, "runuser -u bob --")
         self.assertEqual((status, said["host"]), (0, "-- only root may look at it"))
-        self.assertIn("-- bob may not use 1 of 4 channels", said["rights"])
+        self.assertIn("-- bob may not use 2 of 5 channels", said["rights"])
 
     def test_12c_doctor_without_a_module(self):
         """Not loaded; not built; without headers; on a kernel that wants signed modules."""
