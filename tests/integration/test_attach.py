@@ -254,6 +254,7 @@ class Terminal(Rig):
         def take_terminal() -> None:
             os.setsid()
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # tests that run in the background ignore it
 
         process = self.attach(*options, before=before, stdin=self.theirs, stdout=self.theirs,
                               stderr=self.theirs, preexec_fn=take_terminal)

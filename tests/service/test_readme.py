@@ -79,7 +79,7 @@ class WithQemu(HostTest):
             listener.listen()
             process = self.host.spawn(command, stdout=said, stderr=said)
             self.addCleanup(process.kill)
-            self.addCleanup(self.host.run, "pkill -u alice qemu")
+            self.addCleanup(self.host.run, "pkill -u alice -f qemu-system")
             listener.settimeout(Deadline(30).left_s())
             connection = listener.accept()[0]
         pump = Pump()
