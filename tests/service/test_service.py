@@ -433,8 +433,8 @@ class Service(ProblemSteps, SandboxSteps, HostTest):
         self.configure(TWO)
         self.host.check("systemctl restart okl4fsd.service")
         data = os.urandom(3 * RING_BYTES)
-        self.host.path("/home/joe/file").write_bytes(data)
-        program = "python3 /usr/share/doc/python3-okl4fs/examples/send_file.py vm1/out /home/joe/file"
+        self.host.path("/srv/file").write_bytes(data)  # which both may read
+        program = "python3 /usr/share/doc/python3-okl4fs/examples/send_file.py vm1/out /srv/file"
         end = self.guest()
         out, errors = self.scratch / "answer", self.scratch / "errors"
         with open(out, "wb") as to, open(errors, "wb") as said:
