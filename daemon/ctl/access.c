@@ -85,15 +85,6 @@ static bool mode_lets(const struct person *p, const struct stat *st, unsigned in
 	return (mode & bits) == bits;
 }
 
-char *access_dir(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	if (!slash)
-		return strdup(".");
-	return slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
-}
-
 int person_may(const struct person *p, const char *path, unsigned int bits)
 {
 	struct stat st;

@@ -57,7 +57,4 @@ struct access_text access_text(const char *path);
 /** access_group() - a group's name, or its number */
 struct access_text access_group(gid_t group);
 
-/** access_dir() - the folder that holds a file, a new string; NULL: out of memory */
-char *access_dir(const char *path);
-
 #endif

@@ -183,16 +183,7 @@ static enum ctl_exit make_guest(const char *name, struct json_object **guest)
 	return CTL_DONE;
 }
 
-/**
- * make_object() - what the command adds
- * @command: for errors
- * @needed: the option that a name needs
- * @value: its value; NULL: not given
- * @others: an option that needs a name was given
- * @arg: name or JSON
- * @make: makes it of a name
- * @object: out: json_object_put() it in any case
- */
+/* @needed, @value: the option that a name needs; @others: there are options that only a name may have */
 static enum ctl_exit
 make_object(const char *command, const char *needed, const char *value, bool others,
 	    const char *arg, enum ctl_exit (*make)(const char *name, struct json_object **object),

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,6 +13,7 @@
 #include "ctl/call.h"
 #include "ctl/result.h"
 #include "util/fd.h"
+#include "util/folder.h"
 
 bool ctl_save_wanted;
 
@@ -137,8 +137,8 @@ static int write_all(int fd, const char *text)
 
 static int sync_folder(const char *path)
 {
-	_cleanup_free_ char *copy = strdup(path);
-	_cleanup_fd_ int fd = copy ? open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	_cleanup_free_ char *folder = folder_of(path);
+	_cleanup_fd_ int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 
 	return fd < 0 || fsync(fd) ? -errno : 0;
 }

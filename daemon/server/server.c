@@ -16,6 +16,7 @@
 #include "server/place.h"
 #include "util/clock.h"
 #include "util/fd.h"
+#include "util/folder.h"
 #include "util/log.h"
 #include "vhost/library.h"
 
@@ -40,10 +41,7 @@ int server_new(struct server **out, struct loop *main_loop, struct config *cfg,
 	       const char *config_path)
 {
 	struct server *s = calloc(1, sizeof(*s));
-	const char *slash = strrchr(cfg->control_path, '/');
-	_cleanup_free_ char *folder =
-		slash ? strndup(cfg->control_path, (size_t)(slash - cfg->control_path)) :
-			strdup(".");
+	_cleanup_free_ char *folder = folder_of(cfg->control_path);
 	int r = -ENOMEM;
 
 	*out = NULL;

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "config/config.h"
 #include "util/fd.h"
 
 #define CONFIG_FOLDER "/etc/okl4fs/"
@@ -56,11 +57,11 @@ struct try_service try_service_of(const char *path)
 	n -= strlen(".json");
 	if (n == strlen("okl4fsd") && !strncmp(name, "okl4fsd", n)) {
 		snprintf(s.unit, sizeof(s.unit), "okl4fsd.service");
-		snprintf(s.control, sizeof(s.control), "/run/okl4fs/control.sock");
+		snprintf(s.control, sizeof(s.control), CONFIG_SYSTEM_DIR "/control.sock");
 	} else {
 		snprintf(s.unit, sizeof(s.unit), "okl4fsd@%.*s.service", (int)n, name);
-		snprintf(s.control, sizeof(s.control), "/run/okl4fs/%.*s/control.sock", (int)n,
-			 name);
+		snprintf(s.control, sizeof(s.control), CONFIG_SYSTEM_DIR "/%.*s/control.sock",
+			 (int)n, name);
 	}
 	return s;
 }

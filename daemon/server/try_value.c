@@ -14,18 +14,9 @@
 #include "util/account.h"
 #include "util/address.h"
 #include "util/fd.h"
+#include "util/folder.h"
 #include "util/sandbox.h"
 #include "util/socket_file.h"
-
-/* Return: to be freed */
-static char *folder_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return !slash        ? strdup(".") :
-	       slash == path ? strdup("/") :
-			       strndup(path, (size_t)(slash - path));
-}
 
 /* A start makes its own folder, below one that is there */
 static const char *made_by_a_start(const char *folder)

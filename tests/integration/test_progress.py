@@ -112,7 +112,7 @@ class Logged(Scratch):
     def test_what_apt_says(self):
         """Packages, and what our own programs say, are progress, too."""
         for line, shown in (("Setting up gcc (4:12.2.0-3) ...", "Setting up gcc"),
-                            ("Get:12 http://deb.debian.org/debian stable/main amd64 x", "download 12"),
+                            ("Get:12 http://mirror.example/debian stable/main amd64 x", "download 12"),
                             ("okl4fs: waiting for another dpkg to end",
                              "waiting for another dpkg to end"), ("plain text", "")):
             self.log = self.scratch / "log"

@@ -16,6 +16,7 @@
 #include "ctl/result.h"
 #include "ctl/text.h"
 #include "util/fd.h"
+#include "util/folder.h"
 
 #define LIBVIRT_USER "libvirt-qemu"
 
@@ -95,7 +96,7 @@ static void check_listening(struct findings *f, struct json_object *guest, enum 
 /* The folder where QEMU listens, and its program may make a socket */
 static void check_folder(struct findings *f, struct json_object *guest)
 {
-	_cleanup_free_ char *dir = access_dir(ctl_string(guest, "socket"));
+	_cleanup_free_ char *dir = folder_of(ctl_string(guest, "socket"));
 	struct person p;
 	struct stat st;
 	int may;
