@@ -2,15 +2,14 @@
 #include "server/try_service.h"
 
 #include <limits.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "config/config.h"
 #include "util/fd.h"
+#include "util/program.h"
 
 #define CONFIG_FOLDER "/etc/okl4fs/"
 #define INSIDE        "OKL4FSD_CHECK_INSIDE" /* environment: the unit in whose sandbox this runs */
@@ -103,21 +102,8 @@ static bool is_wanted(const char *line)
 /* @out: standard output; -1: ours. Return: the exit status, or -1 */
 static int run_command(struct command *c, int out)
 {
-	posix_spawn_file_actions_t actions;
-	int status = -1;
-	pid_t pid;
-
 	c->arg[c->n] = NULL;
-	fflush(NULL);
-	if (!c->arg[0] || posix_spawn_file_actions_init(&actions))
-		return -1;
-	if (out >= 0)
-		posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
-	if (posix_spawnp(&pid, c->arg[0], &actions, NULL, c->arg, environ) ||
-	    waitpid(pid, &status, 0) != pid)
-		status = -1;
-	posix_spawn_file_actions_destroy(&actions);
-	return status != -1 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	return c->arg[0] ? program_run(c->arg, out, -1) : -1;
 }
 
 /* Return: whether there is such a unit */

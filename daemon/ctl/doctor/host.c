@@ -3,11 +3,10 @@
  * host.c - whether the daemon answers, and whether the caller may ask it
  */
 #include <fcntl.h>
-#include <spawn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <json-c/json.h>
@@ -20,6 +19,7 @@
 #include "ctl/result.h"
 #include "util/account.h"
 #include "util/fd.h"
+#include "util/program.h"
 
 #define GROUP "okl4fs" /* of the packages */
 
@@ -38,31 +38,17 @@ static char *find_socket(const struct ctl *ctl)
 /* Runs a program with its output in @said; without it the text stays empty */
 static void run_for_text(const char *const argv[], char *said, size_t bytes)
 {
-	posix_spawn_file_actions_t actions;
-	_cleanup_fd_ int from = -1;
-	size_t at = 0;
-	ssize_t n = 1;
-	pid_t pid;
-	int fds[2], r;
+	_cleanup_fd_ int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	FILE *out = tmpfile();
+	size_t n = 0;
 
-	*said = 0;
-	if (pipe2(fds, O_CLOEXEC))
-		return;
-	from = fds[0];
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_adddup2(&actions, fds[1], STDOUT_FILENO);
-	posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-	r = posix_spawnp(&pid, argv[0], &actions, NULL, (char *const *)argv, environ);
-	posix_spawn_file_actions_destroy(&actions);
-	close(fds[1]);
-	if (r)
-		return;
-	while (at < bytes - 1 && n > 0) {
-		n = read(from, said + at, bytes - 1 - at);
-		at += n > 0 ? (size_t)n : 0;
+	if (out && program_run((char *const *)argv, fileno(out), null) >= 0) {
+		rewind(out);
+		n = fread(said, 1, bytes - 1, out);
 	}
-	said[at] = 0;
-	waitpid(pid, NULL, 0);
+	said[n] = 0;
+	if (out)
+		fclose(out);
 }
 
 /* The value of "KEY=value" among lines; "" if there is none */
