@@ -69,10 +69,10 @@ def _end_orphans() -> list[str]:
     while pids := _children():
         for pid in pids:
             try:
-                state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2]
-                if state.split()[0] != "Z":
-                    words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-                    names.append(b" ".join(words).decode(errors="replace")[:120].strip())
+                words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+                # One that is ending has no memory left, and so no command line
+                if name := b" ".join(words).decode(errors="replace")[:120].strip():
+                    names.append(name)
                     _kill(signal.SIGKILL, pid)
                 os.waitpid(pid, 0)
             except (FileNotFoundError, ProcessLookupError, ChildProcessError):
