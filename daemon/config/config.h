@@ -69,8 +69,10 @@ struct endpoint_config {
 /**
  * struct channel_config - one channel
  * @name: 1 to OKL4FS_NAME_MAX bytes, no '/', not "." or ".."
- * @ring_bytes: power of two, 4 KiB to 64 MiB; 1 MiB by default
+ * @ring_bytes: power of two, 4 KiB to 64 MiB; 1 MiB by default, CONFIG_SESSION_RING_BYTES with sessions
  * @exclusive: one opener per end in the guest
+ * @sessions: each open in the guest is a connection of its own, at most so many at once; 0: none is
+ * @packets: a write is a message, and a read returns one
  * @guest_mode: permission bits of its node in the guest; OKL4FS_NOT_GIVEN by default
  * @guest_uid: owner of its node, a user id in the guest; OKL4FS_NOT_GIVEN by default
  * @guest_gid: likewise its group
@@ -79,11 +81,15 @@ struct endpoint_config {
 struct channel_config {
 	char *name;
 	uint64_t ring_bytes;
-	bool exclusive;
+	bool exclusive, packets;
+	uint32_t sessions;
 	unsigned int guest_mode;
 	uint32_t guest_uid, guest_gid;
 	struct endpoint_config endpoint;
 };
+
+#define CONFIG_SESSION_RING_BYTES (64ULL << 10)
+#define CONFIG_SESSIONS_MAX       (OKL4FS_MAX_CHANNELS - 1U) /* beside the channel itself */
 
 /* Of a guest: one channel of the largest ring, or 64 full ones of the usual size */
 #define CONFIG_TAIL_BYTES     (64ULL << 20)

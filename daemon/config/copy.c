@@ -66,7 +66,8 @@ bool config_channel_equal(const struct channel_config *a, const struct channel_c
 			return false;
 	}
 	return same_string(a->name, b->name) && a->ring_bytes == b->ring_bytes &&
-	       a->exclusive == b->exclusive && a->guest_mode == b->guest_mode &&
+	       a->exclusive == b->exclusive && a->sessions == b->sessions &&
+	       a->packets == b->packets && a->guest_mode == b->guest_mode &&
 	       a->guest_uid == b->guest_uid && a->guest_gid == b->guest_gid &&
 	       a->endpoint.type == b->endpoint.type && a->endpoint.rounds == b->endpoint.rounds &&
 	       a->endpoint.mode == b->endpoint.mode && a->endpoint.tls == b->endpoint.tls;

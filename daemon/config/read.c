@@ -130,18 +130,60 @@ static void read_endpoint(struct conf_reader *r, struct conf_node *node,
 	conf_refuse_unused(r, node);
 }
 
+/* Each open is a connection of its own: at most so many at once */
+static void read_sessions(struct conf_reader *r, struct conf_node *node, struct channel_config *out)
+{
+	uint64_t n = 0;
+
+	if (!node)
+		return;
+	conf_read_number(r, node, CONFIG_SESSIONS_MAX, &n);
+	out->sessions = (uint32_t)n;
+	out->ring_bytes = CONFIG_SESSION_RING_BYTES;
+	if (node->is_integer && !node->integer)
+		conf_error(r->errors, node,
+			   "must be 1 to %u; leave it out for a channel without "
+			   "sessions",
+			   CONFIG_SESSIONS_MAX);
+}
+
+/* Keys that exclude each other */
+static void check_channel(struct conf_reader *r, struct conf_node *node,
+			  const struct channel_config *cfg)
+{
+	struct conf_node *exclusive = conf_member(node, "exclusive");
+	struct conf_node *sessions = conf_member(node, "sessions");
+	struct conf_node *packets = conf_member(node, "packets");
+	enum endpoint_type type = cfg->endpoint.type;
+
+	if (cfg->exclusive && cfg->sessions)
+		conf_key_error(
+			r->errors, exclusive,
+			"has no meaning with \"sessions\": each open has a session of its own");
+	if (type == ENDPOINT_INTERVM && cfg->sessions)
+		conf_key_error(r->errors, sessions, "is not possible with the endpoint `intervm`");
+	if (cfg->packets && (type == ENDPOINT_INTERVM || type == ENDPOINT_TCP_LISTEN ||
+			     type == ENDPOINT_TCP_CONNECT))
+		conf_key_error(r->errors, packets,
+			       "is not possible with the endpoint `%s`, which carries a stream",
+			       endpoint_type_name(type));
+}
+
 static void read_channel(struct conf_reader *r, struct conf_node *node, struct channel_config *out)
 {
 	config_channel_defaults(out);
 	if (!conf_is_kind(r, node, CONF_OBJECT))
 		return;
 	conf_read_channel_name(r, conf_required(r, node, "name"), &out->name);
+	read_sessions(r, conf_member(node, "sessions"), out);
 	read_ring_bytes(r, conf_member(node, "ring_bytes"), &out->ring_bytes);
 	conf_read_boolean(r, conf_member(node, "exclusive"), &out->exclusive);
+	conf_read_boolean(r, conf_member(node, "packets"), &out->packets);
 	conf_read_mode(r, conf_member(node, "guest_mode"), &out->guest_mode);
 	conf_read_id(r, conf_member(node, "guest_uid"), &out->guest_uid);
 	conf_read_id(r, conf_member(node, "guest_gid"), &out->guest_gid);
 	read_endpoint(r, conf_required(r, node, "endpoint"), &out->endpoint);
+	check_channel(r, node, out);
 	conf_refuse_unused(r, node);
 }
 

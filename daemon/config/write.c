@@ -103,10 +103,15 @@ struct json_object *config_channel_json(const struct channel_config *cfg)
 	struct channel_config by_default = { 0 };
 
 	config_channel_defaults(&by_default);
+	if (cfg->sessions)
+		by_default.ring_bytes = CONFIG_SESSION_RING_BYTES;
 	add_text(object, "name", cfg->name);
 	add_number(object, "ring_bytes", cfg->ring_bytes, by_default.ring_bytes);
 	if (cfg->exclusive)
 		json_object_object_add(object, "exclusive", json_object_new_boolean(true));
+	add_number(object, "sessions", cfg->sessions, 0);
+	if (cfg->packets)
+		json_object_object_add(object, "packets", json_object_new_boolean(true));
 	add_mode(object, "guest_mode", cfg->guest_mode, by_default.guest_mode);
 	add_number(object, "guest_uid", cfg->guest_uid, by_default.guest_uid);
 	add_number(object, "guest_gid", cfg->guest_gid, by_default.guest_gid);

@@ -94,7 +94,10 @@ static int serve_info(struct guest *g, const struct wire_request *req, union wir
 		return -OKL4_NO_CHANNEL;
 	wc.id = gc->ch.id;
 	wc.generation = gc->generation;
-	wc.flags = gc->cfg.exclusive ? OKL4FS_CHANNEL_EXCLUSIVE : 0;
+	wc.flags = (gc->cfg.exclusive ? OKL4FS_CHANNEL_EXCLUSIVE : 0) |
+		   (gc->cfg.sessions ? OKL4FS_CHANNEL_SESSIONS : 0) |
+		   (gc->cfg.packets ? OKL4FS_CHANNEL_PACKETS : 0);
+	wc.max_sessions = gc->cfg.sessions;
 	wc.ring_bytes = gc->cfg.ring_bytes;
 	wc.name = gc->cfg.name;
 	wc.mode = gc->cfg.guest_mode;
@@ -134,6 +137,10 @@ static int serve_request(struct guest *g, const struct wire_request *req, union 
 	case OKL4FS_REQ_RELEASE:
 		r = serve_detach(g, req);
 		break;
+	case OKL4FS_REQ_OPEN:
+	case OKL4FS_REQ_CLOSE:
+	case OKL4FS_REQ_SETTLE:
+		return -OKL4_REQ_TYPE; /* no channel has sessions yet */
 	case OKL4FS_REQ_PING:
 		guest_bell_look_after(g);
 		break;
@@ -149,6 +156,9 @@ static const char *const request_name[] = {
 	[OKL4FS_REQ_DETACH] = "DETACH",
 	[OKL4FS_REQ_PING] = "PING",
 	[OKL4FS_REQ_RELEASE] = "RELEASE",
+	[OKL4FS_REQ_OPEN] = "OPEN",
+	[OKL4FS_REQ_CLOSE] = "CLOSE",
+	[OKL4FS_REQ_SETTLE] = "SETTLE",
 };
 
 static void log_refusal(struct guest *g, const struct wire_request *req, int status)

@@ -49,6 +49,8 @@ static int sec_check(const struct wire_sec *sec)
 	return 0;
 }
 
+#define OPEN_FLAGS (OKL4FS_OPEN_NOWAIT | OKL4FS_OPEN_RESUME)
+
 static int decode_attach(struct wire_request *req, const uint8_t *buf, size_t bytes)
 {
 	struct wire_attach *a = &req->attach;
@@ -58,6 +60,9 @@ static int decode_attach(struct wire_request *req, const uint8_t *buf, size_t by
 	a->channel = okl4_le32_to_cpu(w.channel);
 	a->generation = okl4_le32_to_cpu(w.generation);
 	a->instance = okl4_le64_to_cpu(w.instance);
+	a->flags = okl4_le32_to_cpu(w.flags);
+	if (w.reserved || a->flags & ~(req->type == OKL4FS_REQ_OPEN ? OPEN_FLAGS : 0U))
+		return -OKL4_REQ_RESERVED;
 	a->n_chunks = 0;
 	a->chunks = buf + sizeof(w);
 	for (int i = 0; i < OKL4FS_N_SECS; i++) {
@@ -85,11 +90,14 @@ static size_t request_bytes(uint16_t type)
 	case OKL4FS_REQ_CHANNEL_INFO:
 		return sizeof(struct okl4fs_info_req);
 	case OKL4FS_REQ_ATTACH:
+	case OKL4FS_REQ_OPEN:
 		return sizeof(struct okl4fs_attach_req);
 	case OKL4FS_REQ_DETACH:
 	case OKL4FS_REQ_RELEASE:
+	case OKL4FS_REQ_CLOSE:
 		return sizeof(struct okl4fs_detach_req);
 	case OKL4FS_REQ_PING:
+	case OKL4FS_REQ_SETTLE:
 		return sizeof(struct okl4fs_req_hdr);
 	default:
 		return 0;
@@ -118,7 +126,7 @@ int wire_decode(struct wire_request *req, const void *buf, size_t bytes)
 	if (hdr.reserved)
 		return -OKL4_REQ_RESERVED;
 	if (okl4_le32_to_cpu(hdr.bytes) != bytes || bytes < fixed ||
-	    (bytes != fixed && req->type != OKL4FS_REQ_ATTACH))
+	    (bytes != fixed && fixed != sizeof(struct okl4fs_attach_req)))
 		return -OKL4_REQ_LENGTH;
 	switch (req->type) {
 	case OKL4FS_REQ_HELLO:
@@ -126,9 +134,11 @@ int wire_decode(struct wire_request *req, const void *buf, size_t bytes)
 	case OKL4FS_REQ_CHANNEL_INFO:
 		return decode_info(req, buf);
 	case OKL4FS_REQ_ATTACH:
+	case OKL4FS_REQ_OPEN:
 		return decode_attach(req, buf, bytes);
 	case OKL4FS_REQ_DETACH:
 	case OKL4FS_REQ_RELEASE:
+	case OKL4FS_REQ_CLOSE:
 		return decode_detach(req, buf);
 	default:
 		return 0;
@@ -150,6 +160,8 @@ size_t wire_reply_bytes(uint16_t type)
 		return sizeof(struct okl4fs_hello_rep);
 	case OKL4FS_REQ_CHANNEL_INFO:
 		return sizeof(struct okl4fs_info_rep);
+	case OKL4FS_REQ_OPEN:
+		return sizeof(struct okl4fs_open_rep);
 	default:
 		return sizeof(struct okl4fs_rep_hdr);
 	}
@@ -199,6 +211,18 @@ size_t wire_encode_info(union wire_reply *rep, const struct wire_request *req,
 	rep->info.mode = okl4_cpu_to_le32(channel->mode);
 	rep->info.uid = okl4_cpu_to_le32(channel->uid);
 	rep->info.gid = okl4_cpu_to_le32(channel->gid);
+	rep->info.max_sessions = okl4_cpu_to_le32(channel->max_sessions);
+	return n;
+}
+
+size_t wire_encode_open(union wire_reply *rep, const struct wire_request *req, uint32_t id,
+			uint32_t generation, bool is_waiting)
+{
+	size_t n = encode_hdr(rep, req, OKL4_OK, sizeof(rep->open));
+
+	rep->open.channel = okl4_cpu_to_le32(id);
+	rep->open.generation = okl4_cpu_to_le32(generation);
+	rep->open.is_waiting = okl4_cpu_to_le32(is_waiting);
 	return n;
 }
 

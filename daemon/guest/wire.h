@@ -24,10 +24,11 @@ struct wire_sec {
 };
 
 /**
- * struct wire_attach - an ATTACH request
+ * struct wire_attach - an ATTACH or OPEN request
  * @channel: channel id
  * @generation: the channel's generation
  * @instance: as in okl4_ctl_shm
+ * @flags: OKL4FS_OPEN_*, of those that are known
  * @sec: the shapes; sound in themselves
  * @n_chunks: chunks of all three
  * @chunks: their addresses, little-endian and unaligned; use wire_chunk_gpa()
@@ -35,6 +36,7 @@ struct wire_sec {
 struct wire_attach {
 	uint32_t channel, generation;
 	uint64_t instance;
+	uint32_t flags;
 	struct wire_sec sec[OKL4FS_N_SECS];
 	uint32_t n_chunks;
 	const uint8_t *chunks;
@@ -46,8 +48,8 @@ struct wire_attach {
  * @cookie: the guest's own
  * @hello: HELLO
  * @info: CHANNEL_INFO
- * @attach: ATTACH; points into the decoded bytes
- * @detach: DETACH, RELEASE
+ * @attach: ATTACH, OPEN; points into the decoded bytes
+ * @detach: DETACH, RELEASE, CLOSE
  */
 struct wire_request {
 	uint16_t type;
@@ -72,6 +74,7 @@ union wire_reply {
 	struct okl4fs_rep_hdr hdr;
 	struct okl4fs_hello_rep hello;
 	struct okl4fs_info_rep info;
+	struct okl4fs_open_rep open;
 };
 
 /**
@@ -84,12 +87,13 @@ union wire_reply {
  * @mode: permission bits of the guest's node, or OKL4FS_NOT_GIVEN
  * @uid: its owner, or OKL4FS_NOT_GIVEN
  * @gid: its group, or OKL4FS_NOT_GIVEN
+ * @max_sessions: 0: it has no sessions
  */
 struct wire_channel {
 	uint32_t id, generation, flags;
 	uint64_t ring_bytes;
 	const char *name;
-	uint32_t mode, uid, gid;
+	uint32_t mode, uid, gid, max_sessions;
 };
 
 /**
@@ -106,7 +110,7 @@ struct wire_channel {
  */
 int wire_decode(struct wire_request *req, const void *buf, size_t bytes);
 
-/** wire_chunk_gpa() - address of the @idx-th chunk of an ATTACH; @idx < @n_chunks */
+/** wire_chunk_gpa() - address of the @idx-th chunk of an ATTACH or OPEN; @idx < @n_chunks */
 uint64_t wire_chunk_gpa(const struct wire_attach *attach, uint32_t idx);
 
 /** wire_reply_bytes() - bytes of the good reply to a type; that of the header for unknown types */
@@ -122,6 +126,10 @@ size_t wire_encode_hello(union wire_reply *rep, const struct wire_request *req, 
 /** wire_encode_info() - the good reply to CHANNEL_INFO; Return: its bytes */
 size_t wire_encode_info(union wire_reply *rep, const struct wire_request *req,
 			const struct wire_channel *channel);
+
+/** wire_encode_open() - the good reply to OPEN: a session's id; Return: its bytes */
+size_t wire_encode_open(union wire_reply *rep, const struct wire_request *req, uint32_t id,
+			uint32_t generation, bool is_waiting);
 
 /** wire_encode_event() - an event */
 void wire_encode_event(struct okl4fs_event *ev, enum okl4fs_event_type type, uint32_t channel,

@@ -14,8 +14,8 @@ from vhost_user import TIMEOUT_S, Frontend
 
 MAGIC = 0x344C4B4F
 NOT_GIVEN = 0xffffffff  # as mode, uid, gid
-HELLO, CHANNEL_INFO, ATTACH, DETACH, PING, RELEASE = 1, 2, 3, 4, 5, 6
-WAKE, CHANNEL_ADDED, CHANNEL_REMOVED, CHANNEL_FAILED, GREET = 1, 2, 3, 4, 5
+HELLO, CHANNEL_INFO, ATTACH, DETACH, PING, RELEASE, OPEN, CLOSE, SETTLE = range(1, 10)
+WAKE, CHANNEL_ADDED, CHANNEL_REMOVED, CHANNEL_FAILED, GREET, SESSION = range(1, 7)
 BELL_WORDS = 16
 REQUEST_ROOM = 320 << 10  # more than the largest request
 
@@ -96,11 +96,10 @@ class Driver:
 
     def info(self, first_id: int) -> dict:
         """CHANNEL_INFO."""
-        ident, flags, ring_bytes, name_bytes, generation, name, *access, zero = struct.unpack(
+        ident, flags, ring_bytes, name_bytes, generation, name, *access, max_sessions = struct.unpack(
             "<IIQII64s4I", self.ask(CHANNEL_INFO, struct.pack("<II", first_id, 0)))
-        assert zero == 0
         return {"id": ident, "generation": generation, "flags": flags, "ring_bytes": ring_bytes,
-                "name": name[:name_bytes].decode(), "access": access}
+                "name": name[:name_bytes].decode(), "access": access, "max_sessions": max_sessions}
 
     def channels(self) -> dict[str, dict]:
         """All channels by name; NO_CHANNEL (73) ends the list."""
@@ -228,8 +227,8 @@ class Channel:
 
     def body(self, instance: int | None = None) -> bytes:
         """Body of the ATTACH request."""
-        body = struct.pack("<IIQ", self.id, self.generation,
-                           self.instance if instance is None else instance)
+        body = struct.pack("<IIQII", self.id, self.generation,
+                           self.instance if instance is None else instance, 0, 0)
         for s, size in enumerate((self.ctl_bytes, self.size, self.size)):
             body += struct.pack("<QII", size, self.chunk[s], len(self.gpas[s]))
         return body + b"".join(struct.pack("<Q", gpa) for chunks in self.gpas for gpa in chunks)

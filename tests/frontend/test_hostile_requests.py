@@ -7,7 +7,7 @@ and of a ring (channel/channel.c). Here a guest's lies are refused, told, counte
 import os
 import struct
 
-from guest_end import ATTACH, CHANNEL_INFO, DETACH, HELLO, MAGIC, PING, RELEASE, Channel
+from guest_end import ATTACH, CHANNEL_INFO, DETACH, HELLO, MAGIC, PING, RELEASE, SETTLE, Channel
 from rig import RING_BYTES, STATUS, FrontendTest
 from vhost_user import Ring
 
@@ -43,11 +43,11 @@ class HostileRequests(FrontendTest):
 
     def test_requests(self):
         header = self.driver_.header
-        too_long = 80 + 8 * (2 * 16384 + 256) + 8
+        too_long = 88 + 8 * (2 * 16384 + 256) + 8
         for name, request in (
                 ("REQ_CHAIN", b""), ("REQ_LENGTH", os.urandom(3)),
                 ("REQ_MAGIC", header(PING, 16, magic=0x12345678)),
-                ("REQ_TYPE", header(RELEASE + 1, 16)),
+                ("REQ_TYPE", header(SETTLE + 1, 16)),
                 ("REQ_RESERVED", header(PING, 16, reserved=1)),
                 ("REQ_RESERVED", header(CHANNEL_INFO, 24) + struct.pack("<II", 0, 1)),
                 ("REQ_LENGTH", header(PING, 17)), ("REQ_LENGTH", header(PING, 17) + b"\0"),
@@ -99,7 +99,7 @@ class HostileRequests(FrontendTest):
 
     def geometry(self, sections, chunks=(), instance=1, ident=0) -> bytes:
         """Body of an ATTACH of any shape: sections are (bytes, chunk bytes, number)."""
-        body = struct.pack("<IIQ", ident, 0, instance)
+        body = struct.pack("<IIQII", ident, 0, instance, 0, 0)
         for section in sections:
             body += struct.pack("<QII", *section)
         return body + b"".join(struct.pack("<Q", gpa) for gpa in chunks)

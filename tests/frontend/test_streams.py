@@ -135,7 +135,7 @@ class Streams(SocketTest):
 
     def test_attach_that_is_refused_early_changes_nothing(self):
         body = bytearray(self.channel.body())
-        struct.pack_into("<Q", body, 64, 1)  # the first chunk, misaligned
+        struct.pack_into("<Q", body, 72, 1)  # the first chunk, misaligned
         self.attach_refused("CHUNK_ALIGN", bytes(body))
         self.assert_goes_on()
 

@@ -27,7 +27,7 @@
 #define OKL4FS_QUEUE_CONTROL 0
 #define OKL4FS_QUEUE_EVENT   1
 
-#define OKL4FS_MAX_CHANNELS   1024
+#define OKL4FS_MAX_CHANNELS   1024 /* and sessions, together */
 #define OKL4FS_NAME_MAX       63 /* bytes of a channel's name, without NUL */
 #define OKL4FS_PAGE_BYTES     4096
 #define OKL4FS_RING_BYTES_MIN 4096ULL
@@ -70,19 +70,43 @@ struct okl4_ctl_shm {
 };
 OKL4_STATIC_ASSERT(sizeof(struct okl4_ctl_shm) == 128, "ABI v1");
 
+#define OKL4FS_COMM_BYTES 16 /* of a program's name, padded with NUL (PR_SET_NAME in prctl(2)) */
+
+/**
+ * struct okl4_opener_shm - which program opened an end, in the numbers of the opener's own system
+ * @uid: its effective user id
+ * @gid: its effective group id
+ * @pid: its process id; 0: not given
+ * @reserved: zero
+ * @comm: its name
+ *
+ * Written before the phase becomes odd, by the first opener of the end. It is what the peer says of
+ * itself: it may be shown, and decides nothing.
+ */
+struct okl4_opener_shm {
+	okl4_le32 uid;
+	okl4_le32 gid;
+	okl4_le32 pid;
+	okl4_le32 reserved;
+	uint8_t comm[OKL4FS_COMM_BYTES];
+};
+OKL4_STATIC_ASSERT(sizeof(struct okl4_opener_shm) == 32, "ABI v1");
+
 /**
  * struct okl4_pipe_producer_shm - what the writing end publishes; only the producer writes it
  * @head: bytes ever written, free-running
  * @space_event: wake me when @tail moves from at most this value to past it
  * @phase: 0 never opened, odd open, even closed; one more at each open and each close, so it is
  *	state and epoch in one word
+ * @opener: which program opened it last when it was closed
  * @reserved: zero
  */
 struct okl4_pipe_producer_shm {
 	okl4_le64 head;
 	okl4_le64 space_event;
 	okl4_le64 phase;
-	uint8_t reserved[104];
+	struct okl4_opener_shm opener;
+	uint8_t reserved[72];
 };
 
 /**
@@ -93,6 +117,7 @@ struct okl4_pipe_producer_shm {
  * @eof_seen: the phase of the producer whose end-of-file was for an earlier opening of this end:
  *	that opening saw it, or left before it came and nothing more was written. A later opening does
  *	not see it but waits for the next one
+ * @opener: as the producer's
  * @reserved: zero
  */
 struct okl4_pipe_consumer_shm {
@@ -100,7 +125,8 @@ struct okl4_pipe_consumer_shm {
 	okl4_le64 data_event;
 	okl4_le64 phase;
 	okl4_le64 eof_seen;
-	uint8_t reserved[96];
+	struct okl4_opener_shm opener;
+	uint8_t reserved[64];
 };
 
 /**
@@ -118,6 +144,21 @@ OKL4_STATIC_ASSERT(sizeof(struct okl4_pipe_consumer_shm) == 128, "ABI v1");
 OKL4_STATIC_ASSERT(sizeof(struct okl4_pipe_shm) == 256, "ABI v1");
 
 #define OKL4FS_PIPE_ALIGN 128
+
+/**
+ * struct okl4_packet_shm - head of a message in the ring of a channel that has packets
+ * @bytes: bytes of the message, which follow: 0 to OKL4FS_PACKET_MAX(ring_bytes)
+ *
+ * Heads lie at multiples of their size, so no head is split by the ring's end or a chunk's. The next
+ * head follows the message at the next such multiple; the bytes between have no meaning. A producer
+ * moves its cursor by whole messages only, and so does a consumer.
+ */
+struct okl4_packet_shm {
+	okl4_le32 bytes;
+};
+OKL4_STATIC_ASSERT(sizeof(struct okl4_packet_shm) == 4, "ABI v1");
+
+#define OKL4FS_PACKET_MAX(ring_bytes) ((ring_bytes) - sizeof(struct okl4_packet_shm))
 
 /* ------------------------------------------------------------------------------------------- */
 /* The bell page                                                                               */
@@ -150,7 +191,12 @@ OKL4_STATIC_ASSERT(OKL4FS_BELL_WORDS * 64 == OKL4FS_MAX_CHANNELS, "ABI v1");
 /* ------------------------------------------------------------------------------------------- */
 /* The control queue: chains of readable (request) and then writable (reply) descriptors         */
 
-/** enum okl4fs_req_type - requests; all are idempotent. Others before HELLO: OKL4_REQ_NO_HELLO */
+/**
+ * enum okl4fs_req_type - requests; others before HELLO: OKL4_REQ_NO_HELLO
+ *
+ * All are idempotent. OPEN is so by its instance: an OPEN with the instance of a session that is
+ * there is that session's.
+ */
 enum okl4fs_req_type {
 	OKL4FS_REQ_HELLO = 1, /* okl4fs_hello_req -> okl4fs_hello_rep */
 	OKL4FS_REQ_CHANNEL_INFO = 2, /* okl4fs_info_req -> okl4fs_info_rep */
@@ -159,6 +205,10 @@ enum okl4fs_req_type {
 	OKL4FS_REQ_PING = 5, /* okl4fs_req_hdr -> okl4fs_rep_hdr; rings all attached channels */
 	OKL4FS_REQ_RELEASE =
 		6, /* okl4fs_detach_req -> okl4fs_rep_hdr; DETACH if nobody would notice */
+	OKL4FS_REQ_OPEN = 7, /* okl4fs_attach_req -> okl4fs_open_rep; a session begins */
+	OKL4FS_REQ_CLOSE = 8, /* okl4fs_detach_req -> okl4fs_rep_hdr; a session ends */
+	OKL4FS_REQ_SETTLE =
+		9, /* okl4fs_req_hdr -> okl4fs_rep_hdr; sessions that were not resumed end */
 };
 
 /**
@@ -239,6 +289,8 @@ struct okl4fs_info_req {
 };
 
 #define OKL4FS_CHANNEL_EXCLUSIVE 1U /* one opener per end in the guest */
+#define OKL4FS_CHANNEL_SESSIONS  2U /* it has no memory of its own: OPEN begins a session */
+#define OKL4FS_CHANNEL_PACKETS   4U /* its rings, or its sessions', hold messages (okl4_packet_shm) */
 #define OKL4FS_NOT_GIVEN         0xffffffffU /* as mode, uid or gid: the guest decides */
 
 /**
@@ -246,14 +298,14 @@ struct okl4fs_info_req {
  * @hdr: header
  * @id: the channel's id; stays the same while the channel is offered, and another may get it later
  * @flags: OKL4FS_CHANNEL_*
- * @ring_bytes: bytes that fwd and bwd must have
+ * @ring_bytes: bytes that fwd and bwd must have, also those of a session
  * @name_bytes: 1 to OKL4FS_NAME_MAX
  * @generation: distinguishes this channel from others that have the same id at other times
  * @name: any byte but '/' and NUL; padded with NUL
  * @mode: permission bits that the guest's node is to have, at most 0777; or OKL4FS_NOT_GIVEN
  * @uid: the node's owner, a number of the guest's; or OKL4FS_NOT_GIVEN
  * @gid: the node's group, likewise
- * @reserved: zero
+ * @max_sessions: (SESSIONS) how many there can be at once, those that wait included; else zero
  */
 struct okl4fs_info_rep {
 	struct okl4fs_rep_hdr hdr;
@@ -266,7 +318,7 @@ struct okl4fs_info_rep {
 	okl4_le32 mode;
 	okl4_le32 uid;
 	okl4_le32 gid;
-	okl4_le32 reserved;
+	okl4_le32 max_sessions;
 };
 
 /** enum okl4fs_sec - the memsections of a channel, in the order of okl4fs_attach_req.sec */
@@ -289,26 +341,50 @@ struct okl4fs_sec_geometry {
 	okl4_le32 n_chunks;
 };
 
+#define OKL4FS_OPEN_NOWAIT 1U /* refuse with NO_CLIENT rather than wait for the other side's call */
+#define OKL4FS_OPEN_RESUME 2U /* go on with the session that had this memory before HELLO */
+
 /**
- * struct okl4fs_attach_req - hands the memsections of a channel to the host
+ * struct okl4fs_attach_req - hands the memsections of a channel, or of a new session, to the host
  * @hdr: header
- * @channel: the channel's id
+ * @channel: the channel's id; for OPEN, that of the channel that has the sessions
  * @generation: its generation, as CHANNEL_INFO gave it; with another one, OKL4_NO_CHANNEL
  * @instance: as in okl4_ctl_shm, not zero
+ * @flags: OKL4FS_OPEN_*; zero for ATTACH
+ * @reserved: zero
  * @sec: the three shapes
  * @chunk_gpa: address of each chunk, a multiple of 4096: first those of ctl, then fwd, then bwd
  *
  * Attaching again replaces the earlier attachment. The host may use the memory until it has
- * answered DETACH or a new HELLO, CHANNEL_FAILED or CHANNEL_INFO says that it has released the
- * memory, or the device is reset.
+ * answered DETACH, CLOSE or a new HELLO, CHANNEL_FAILED, SESSION (with a refusal) or CHANNEL_INFO
+ * says that it has released the memory, or the device is reset.
  */
 struct okl4fs_attach_req {
 	struct okl4fs_req_hdr hdr;
 	okl4_le32 channel;
 	okl4_le32 generation;
 	okl4_le64 instance;
+	okl4_le32 flags;
+	okl4_le32 reserved;
 	struct okl4fs_sec_geometry sec[OKL4FS_N_SECS];
 	__extension__ okl4_le64 chunk_gpa[];
+};
+
+/**
+ * struct okl4fs_open_rep - the session that an OPEN has begun
+ * @hdr: header; a refusal leaves no session and no use of the memory
+ * @channel: the session's id, which bells, events and CLOSE use; free again after CLOSE, after
+ *	CHANNEL_FAILED, and after SESSION with a refusal
+ * @generation: of that id
+ * @is_waiting: 1: the other side has not answered yet, and the event SESSION will tell; 0: it is open
+ * @reserved: zero
+ */
+struct okl4fs_open_rep {
+	struct okl4fs_rep_hdr hdr;
+	okl4_le32 channel;
+	okl4_le32 generation;
+	okl4_le32 is_waiting;
+	okl4_le32 reserved;
 };
 
 /* The largest ATTACH: 64 MiB in each direction and 1 MiB of ctl, all in pages */
@@ -324,6 +400,8 @@ struct okl4fs_attach_req {
  * @generation: as in okl4fs_attach_req
  *
  * This ends the stream: if the same memory is attached again, a new stream begins.
+ *
+ * CLOSE has the same form, for a session: after it the id is free.
  *
  * RELEASE has the same form. The host refuses it with OKL4_CHANNEL_IN_USE while one of its own ends
  * is open or a ring is not empty: only the host knows whether a client has just come.
@@ -341,7 +419,8 @@ OKL4_STATIC_ASSERT(sizeof(struct okl4fs_hello_rep) == 32, "ABI v1");
 OKL4_STATIC_ASSERT(sizeof(struct okl4fs_info_req) == 24, "ABI v1");
 OKL4_STATIC_ASSERT(sizeof(struct okl4fs_info_rep) == 120, "ABI v1");
 OKL4_STATIC_ASSERT(sizeof(struct okl4fs_sec_geometry) == 16, "ABI v1");
-OKL4_STATIC_ASSERT(sizeof(struct okl4fs_attach_req) == 80, "ABI v1");
+OKL4_STATIC_ASSERT(sizeof(struct okl4fs_attach_req) == 88, "ABI v1");
+OKL4_STATIC_ASSERT(sizeof(struct okl4fs_open_rep) == 32, "ABI v1");
 OKL4_STATIC_ASSERT(sizeof(struct okl4fs_detach_req) == 24, "ABI v1");
 
 /* ------------------------------------------------------------------------------------------- */
@@ -355,14 +434,15 @@ enum okl4fs_event_type {
 	OKL4FS_EVENT_CHANNEL_REMOVED = 3, /* a channel is no longer offered */
 	OKL4FS_EVENT_CHANNEL_FAILED = 4, /* its memory is no longer used; status says why */
 	OKL4FS_EVENT_GREET = 5, /* the host is another process, with the same rings: say HELLO */
+	OKL4FS_EVENT_SESSION = 6, /* a session that waited is open, or was refused */
 };
 
 /**
  * struct okl4fs_event - one event
  * @type: enum okl4fs_event_type
- * @status: enum okl4_status, for CHANNEL_FAILED
- * @channel: the channel's id
- * @arg: for CHANNEL_FAILED, the instance that failed; else zero
+ * @status: enum okl4_status, for CHANNEL_FAILED and SESSION
+ * @channel: the channel's id, or the session's
+ * @arg: for CHANNEL_FAILED and SESSION, the instance; else zero
  */
 struct okl4fs_event {
 	okl4_le16 type;

@@ -46,6 +46,7 @@ extern "C" {
 	X(TAIL_BACK, 51, "tail moved back")                                                  \
 	X(PHASE_BACK, 52, "phase moved back")                                                \
 	X(RESUME_CURSORS, 53, "head and tail found at attach do not fit the ring")           \
+	X(PACKET_LENGTH, 54, "a message's length does not fit what the ring holds")          \
 	/* control requests */                                                               \
 	X(REQ_CHAIN, 64, "descriptor chain is malformed")                                    \
 	X(REQ_MAGIC, 65, "request: wrong magic")                                             \
@@ -66,12 +67,19 @@ extern "C" {
 	X(MEMORY_LOST, 80, "guest memory went away under the channel")                       \
 	X(REQ_QUEUES, 81, "request: the number of event queues is not 1 to 16")              \
 	X(CHANNEL_RESET, 82, "the host has reset the channel")                               \
-	X(CHANNEL_IN_USE, 83, "the channel is in use on the host")
+	X(CHANNEL_IN_USE, 83, "the channel is in use on the host")                           \
+	X(REQ_SESSION, 84,                                                                   \
+	  "ATTACH is for channels without sessions, OPEN for those that have them")          \
+	X(SESSIONS_FULL, 85, "all sessions of the channel are in use")                       \
+	X(NO_CLIENT, 86, "no connection waits to be taken")                                  \
+	X(CONNECTION_REFUSED, 87, "the other side refuses the connection")                   \
+	X(CONNECTION_TIMEOUT, 88, "the other side does not answer in time")                  \
+	X(CONNECTION_RESET, 89, "the connection was lost")
 
 #define OKL4_STATUS_ENUM(name, number, sentence) OKL4_##name = (number),
 
 /** enum okl4_status - see OKL4_STATUS_LIST; functions return the negated value */
-enum okl4_status { OKL4_STATUS_LIST(OKL4_STATUS_ENUM) OKL4_STATUS_END = 84 };
+enum okl4_status { OKL4_STATUS_LIST(OKL4_STATUS_ENUM) OKL4_STATUS_END = 90 };
 
 #undef OKL4_STATUS_ENUM
 

@@ -72,16 +72,17 @@ Test(daemon_wire, info_and_detach)
 Test(daemon_wire, every_length)
 {
 	static const size_t fixed[] = {
-		[OKL4FS_REQ_HELLO] = 40,  [OKL4FS_REQ_CHANNEL_INFO] = 24, [OKL4FS_REQ_ATTACH] = 80,
-		[OKL4FS_REQ_DETACH] = 24, [OKL4FS_REQ_PING] = 16,         [OKL4FS_REQ_RELEASE] = 24
+		[OKL4FS_REQ_HELLO] = 40,  [OKL4FS_REQ_CHANNEL_INFO] = 24, [OKL4FS_REQ_ATTACH] = 88,
+		[OKL4FS_REQ_DETACH] = 24, [OKL4FS_REQ_PING] = 16,         [OKL4FS_REQ_RELEASE] = 24,
+		[OKL4FS_REQ_OPEN] = 88,   [OKL4FS_REQ_CLOSE] = 24,        [OKL4FS_REQ_SETTLE] = 16,
 	};
 	struct wire_request req;
 	uint8_t buf[128] = { 0 };
 
-	for (unsigned int type = 1; type <= OKL4FS_REQ_RELEASE; type++) {
+	for (unsigned int type = 1; type <= OKL4FS_REQ_SETTLE; type++) {
 		for (size_t n = 0; n < sizeof(buf); n++) {
 			bool long_enough = n >= fixed[type];
-			bool attach = type == OKL4FS_REQ_ATTACH;
+			bool attach = type == OKL4FS_REQ_ATTACH || type == OKL4FS_REQ_OPEN;
 			int r;
 
 			put_hdr(buf, (uint16_t)type, (uint32_t)n);
@@ -108,7 +109,7 @@ Test(daemon_wire, heads)
 
 	for (unsigned int type = 0; type < 65536; type++) {
 		put_hdr(buf, (uint16_t)type, 16);
-		if (type == 0 || type > OKL4FS_REQ_RELEASE)
+		if (type == 0 || type > OKL4FS_REQ_SETTLE)
 			cr_assert_eq(decode_bytes(&req, buf, 16), -OKL4_REQ_TYPE);
 	}
 	put_hdr(buf, OKL4FS_REQ_PING, 16);
@@ -148,6 +149,38 @@ static int attach_request(struct wire_request *req, const struct wire_sec sec[3]
 	}
 	free(w);
 	return r;
+}
+
+Test(daemon_wire, open)
+{
+	struct okl4fs_attach_req w = { .instance = okl4_cpu_to_le64(77) };
+	union wire_reply rep;
+	struct wire_request req;
+
+	for (int s = 0; s < 3; s++)
+		w.sec[s] = (struct okl4fs_sec_geometry){ okl4_cpu_to_le64(4096),
+							 okl4_cpu_to_le32(4096),
+							 okl4_cpu_to_le32(1) };
+	put_hdr(&w, OKL4FS_REQ_OPEN, sizeof(w));
+	for (uint32_t flags = 0; flags < 8; flags++) {
+		w.flags = okl4_cpu_to_le32(flags);
+		cr_assert_eq(wire_decode(&req, &w, sizeof(w)),
+			     flags < 4 ? -OKL4_REQ_LENGTH : -OKL4_REQ_RESERVED, "no chunks");
+		cr_assert_eq(req.attach.flags, flags);
+	}
+	put_hdr(&w, OKL4FS_REQ_ATTACH, sizeof(w));
+	w.flags = okl4_cpu_to_le32(OKL4FS_OPEN_RESUME);
+	cr_assert_eq(wire_decode(&req, &w, sizeof(w)), -OKL4_REQ_RESERVED);
+	w.flags = 0;
+	w.reserved = okl4_cpu_to_le32(1);
+	cr_assert_eq(wire_decode(&req, &w, sizeof(w)), -OKL4_REQ_RESERVED);
+
+	req.type = OKL4FS_REQ_OPEN;
+	cr_assert_eq(wire_encode_open(&rep, &req, 3, 8, true), wire_reply_bytes(OKL4FS_REQ_OPEN));
+	cr_assert_eq(rep.open.channel, okl4_cpu_to_le32(3));
+	cr_assert_eq(rep.open.generation, okl4_cpu_to_le32(8));
+	cr_assert_eq(rep.open.is_waiting, okl4_cpu_to_le32(1));
+	cr_assert_eq(rep.open.reserved, 0);
 }
 
 Test(daemon_wire, attach)
@@ -248,7 +281,7 @@ Test(daemon_wire, replies)
 	cr_assert_eq(rep.info.mode, okl4_cpu_to_le32(0640));
 	cr_assert_eq(rep.info.uid, okl4_cpu_to_le32(1000));
 	cr_assert_eq(rep.info.gid, okl4_cpu_to_le32(OKL4FS_NOT_GIVEN));
-	cr_assert_eq(rep.info.reserved, 0);
+	cr_assert_eq(rep.info.max_sessions, 0);
 
 	memset(long_name, 'x', sizeof(long_name));
 	long_name[99] = 0;
@@ -300,9 +333,9 @@ Test(daemon_wire, random_bytes)
 		for (size_t i = 0; i < n; i++)
 			buf[i] = (uint8_t)rand_r(&seed);
 		if (n >= 16 && round % 4)
-			put_hdr(buf, (uint16_t)(rand_r(&seed) % 7), (uint32_t)n);
+			put_hdr(buf, (uint16_t)(rand_r(&seed) % 10), (uint32_t)n);
 		if (decode_bytes(&req, buf, n) == 0)
-			cr_assert(req.type != OKL4FS_REQ_ATTACH ||
-				  n == 80 + 8 * (size_t)req.attach.n_chunks);
+			cr_assert((req.type != OKL4FS_REQ_ATTACH && req.type != OKL4FS_REQ_OPEN) ||
+				  n == 88 + 8 * (size_t)req.attach.n_chunks);
 	}
 }
