@@ -1,0 +1,473 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * okl4fs-serve.c - serve the sessions of a channel (okl4fs-serve(8))
+ *
+ *	NAME -- COMMAND...	a command for each session that the host opens, as inetd does
+ *	NAME --connect PLACE	a connection to a server in this guest for each of them
+ *	NAME --listen PLACE	the other way: a session for each client in this guest
+ *
+ * Sessions are opened in serve/opening.c, one after the other: the next one begins to wait when the one
+ * before is open. With --listen, a client that has connected begins one. Then each is served by
+ * serve/child.c or serve/bridge.c.
+ */
+#include <err.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/listener.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "libfs/version.h"
+#include "serve/bridge.h"
+#include "serve/child.h"
+#include "serve/opening.h"
+#include "serve/say.h"
+
+#define FOLDER           "/okl4/"
+#define EXIT_NONE        4 /* there is no such channel (okl4fs-serve(8)) */
+#define MAX_DEFAULT      64
+#define MAX_LARGEST      1023 /* sessions of a channel (ABI.md) */
+#define LINGER_DEFAULT_S 10
+#define KILL_S           5 /* after SIGTERM to the commands */
+#define RETRY_S          1
+#define FIRST_PASSED_FD  3 /* sd_listen_fds(3) */
+#define BY_SYSTEMD       "systemd"
+
+/* A session with a bridge */
+struct bridged {
+	struct bridge *bridge;
+	unsigned long number;
+	LIST_ENTRY(bridged) next;
+};
+
+static struct {
+	const char *path, *name; /* of the channel */
+	char **command;
+	bool connects, listens, listens_by_systemd;
+	struct place place;
+	unsigned int max, linger_s;
+
+	struct event_base *base;
+	struct evconnlistener *listener;
+	struct event *retry, *linger;
+	unsigned int n_active; /* sessions that are open, or whose client waits */
+	bool is_waiting; /* an open waits for the host */
+	bool stops, was_terminated;
+	int last_error, status;
+	unsigned long n_opened;
+	LIST_HEAD(, bridged) bridges;
+} self = { .max = MAX_DEFAULT, .linger_s = LINGER_DEFAULT_S };
+
+static struct timeval seconds(unsigned int s)
+{
+	return (struct timeval){ .tv_sec = s };
+}
+
+static void go_on(void)
+{
+	bool may_take = !self.stops && self.n_active < self.max;
+	int r;
+
+	if (self.stops && !self.n_active && !self.is_waiting)
+		event_base_loopbreak(self.base);
+	if (self.listener && may_take)
+		evconnlistener_enable(self.listener);
+	else if (self.listener)
+		evconnlistener_disable(self.listener);
+	if (self.listener || !may_take || self.is_waiting ||
+	    event_pending(self.retry, EV_TIMEOUT, NULL))
+		return;
+	r = opening_start(self.path, self.connects ? &self.place : NULL, -1);
+	self.is_waiting = !r;
+	if (r) {
+		say(LOG_ERR, "cannot start a thread: %s", strerror(-r));
+		event_add(self.retry, &(struct timeval){ .tv_sec = RETRY_S });
+	}
+}
+
+static void try_again(evutil_socket_t fd, short what, void *arg)
+{
+	go_on();
+}
+
+static void session_over(void)
+{
+	self.n_active--;
+	go_on();
+}
+
+/* Take no more. Those that are served go on */
+static void stop(int status)
+{
+	if (self.stops)
+		return;
+	self.stops = true;
+	self.status = status;
+	event_del(self.retry);
+	opening_stop();
+	go_on();
+}
+
+static void child_ended(unsigned long number, int status)
+{
+	if (WIFSIGNALED(status))
+		say(LOG_NOTICE, "session %lu: %s was killed by %s", number, self.command[0],
+		    strsignal(WTERMSIG(status)));
+	else
+		say(WEXITSTATUS(status) ? LOG_INFO : LOG_DEBUG,
+		    "session %lu: %s has ended with status %d", number, self.command[0],
+		    WEXITSTATUS(status));
+	session_over();
+}
+
+static void bridge_ended(void *arg, int error)
+{
+	struct bridged *s = arg;
+
+	if (error)
+		say(LOG_INFO, "session %lu: ended by an error: %s", s->number, strerror(error));
+	else
+		say(LOG_DEBUG, "session %lu: has ended", s->number);
+	LIST_REMOVE(s, next);
+	free(s);
+	session_over();
+}
+
+/* Takes the descriptors. Return: 0 or -errno */
+static int join(struct opening *o, unsigned long number)
+{
+	struct bridged *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	s->number = number;
+	s->bridge = bridge_new(self.base, o->session, o->other, bridge_ended, s);
+	o->session = o->other = -1;
+	if (!s->bridge) {
+		free(s);
+		return -ENOMEM;
+	}
+	LIST_INSERT_HEAD(&self.bridges, s, next);
+	return 0;
+}
+
+static void session_opened(struct opening *o)
+{
+	self.last_error = 0;
+	if (self.listener)
+		return;
+	self.is_waiting = false;
+	self.n_active++;
+	go_on();
+}
+
+static const char *way_out(int error)
+{
+	switch (error) {
+	case ENOTTY:
+		return ": it is not a channel with sessions. In the host's configuration, give the channel "
+		       "\"sessions\": 64";
+	case ENOENT:
+	case ENXIO:
+		return ": the host does not offer this channel";
+	case ECONNREFUSED:
+	case ETIMEDOUT:
+		return self.listens ?
+			       " (nothing listens at the channel's endpoint on the host)" :
+			       " (the channel's endpoint on the host has to be one that listens)";
+	case EACCES:
+		return " (members of the group okl4fs may open channels)";
+	default:
+		return "";
+	}
+}
+
+static void open_failed(int error)
+{
+	bool is_none = error == ENOENT || error == ENXIO;
+	bool is_final = is_none || error == ENOTTY || error == EACCES;
+
+	if (!self.listener)
+		self.is_waiting = false;
+	else
+		self.n_active--;
+	if (self.stops) {
+		go_on();
+		return;
+	}
+	if (error != self.last_error || self.listener)
+		say(is_final ? LOG_ERR : LOG_WARNING, "%s: %s%s", self.path,
+		    error == ENOTTY ? "cannot serve it" : strerror(error), way_out(error));
+	self.last_error = error;
+	if (is_final)
+		stop(is_none ? EXIT_NONE : EXIT_FAILURE);
+	else if (!self.listener)
+		event_add(self.retry, &(struct timeval){ .tv_sec = RETRY_S });
+	go_on();
+}
+
+static void opening_ended(struct opening *o)
+{
+	unsigned long number;
+	int r;
+
+	if (o->open_error) {
+		open_failed(o->open_error);
+		return;
+	}
+	number = ++self.n_opened;
+	if (o->connect_error) {
+		say(LOG_WARNING, "session %lu: closed, because %s cannot be reached: %s", number,
+		    self.place.text, strerror(o->connect_error));
+		session_over();
+		return;
+	}
+	say(LOG_DEBUG, "session %lu: open", number);
+	r = self.command ? child_start(o->session, number) : join(o, number);
+	if (!r)
+		return;
+	say(LOG_ERR, "session %lu: closed, because %s: %s", number,
+	    self.command ? self.command[0] : "it cannot be served", strerror(-r));
+	session_over();
+}
+
+static void client_came(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *from,
+			int bytes, void *arg)
+{
+	int r = opening_start(self.path, NULL, fd);
+
+	if (r)
+		say(LOG_ERR, "cannot start a thread: %s", strerror(-r));
+	else
+		self.n_active++;
+	go_on();
+}
+
+static void accept_failed(struct evconnlistener *listener, void *arg)
+{
+	say(LOG_ERR, "%s: cannot take a client: %s", self.place.text, strerror(errno));
+	evconnlistener_disable(listener); /* until a session has ended, or after a while */
+	event_add(self.retry, &(struct timeval){ .tv_sec = RETRY_S });
+}
+
+static void end_sessions(evutil_socket_t fd, short what, void *arg)
+{
+	struct bridged *s;
+
+	if (self.was_terminated) {
+		say(LOG_WARNING, "%u sessions have not ended", self.n_active);
+		event_base_loopbreak(self.base);
+		return;
+	}
+	self.was_terminated = true;
+	child_terminate_all();
+	while ((s = LIST_FIRST(&self.bridges))) {
+		bridge_free(s->bridge);
+		bridge_ended(s, ECANCELED);
+	}
+	event_add(self.linger, &(struct timeval){ .tv_sec = KILL_S });
+}
+
+static void told_to_end(evutil_socket_t number, short what, void *arg)
+{
+	struct timeval linger = seconds(self.stops ? 0 : self.linger_s);
+
+	if (self.n_active)
+		say(LOG_INFO, "told to end; %u sessions have %ld seconds", self.n_active,
+		    (long)linger.tv_sec);
+	stop(EXIT_SUCCESS);
+	event_add(self.linger, &linger);
+}
+
+static const struct opening_ops opening_ops = { .opened = session_opened, .ended = opening_ended };
+
+static void usage(FILE *to)
+{
+	fputs("usage: okl4fs-serve NAME [OPTION...] -- COMMAND [ARGUMENT...]\n"
+	      "       okl4fs-serve NAME [OPTION...] --connect unix:PATH|HOST:PORT\n"
+	      "       okl4fs-serve NAME [OPTION...] --listen unix:PATH|HOST:PORT|systemd\n"
+	      "Serve the sessions of the channel NAME (a path, or a node in /okl4), see okl4fs-serve(8)\n"
+	      "  -c, --connect PLACE    join each session with a connection to a server in this guest\n"
+	      "  -l, --listen PLACE     open a session for each client in this guest\n"
+	      "  -m, --max N            sessions at the same time, 1 to 1023 (64)\n"
+	      "  -w, --linger SECONDS   how long sessions may go on after SIGTERM (10)\n"
+	      "  -v, --verbose          a line when a session begins, and when it ends\n"
+	      "      --version          print the version\n",
+	      to);
+}
+
+static unsigned int number(const char *option, const char *text, unsigned long least,
+			   unsigned long most)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	if (*end || *text < '0' || *text > '9' || n < least || n > most)
+		errx(2, "%s %s: a number from %lu to %lu is needed", option, text, least, most);
+	return (unsigned int)n;
+}
+
+static void parse_place(const char *option, const char *text)
+{
+	const char *wrong;
+
+	if (self.place.text)
+		errx(2, "only one --connect or --listen is possible");
+	wrong = place_parse(&self.place, text);
+	if (wrong)
+		errx(2, "%s %s: %s", option, text, wrong);
+}
+
+static void parse_option(int option)
+{
+	switch (option) {
+	case 'c':
+		parse_place("--connect", optarg);
+		self.connects = true;
+		return;
+	case 'l':
+		self.listens = true;
+		self.listens_by_systemd = !strcmp(optarg, BY_SYSTEMD);
+		if (!self.listens_by_systemd)
+			parse_place("--listen", optarg);
+		return;
+	case 'm':
+		self.max = number("--max", optarg, 1, MAX_LARGEST);
+		return;
+	case 'w':
+		self.linger_s = number("--linger", optarg, 0, UINT_MAX);
+		return;
+	case 'v':
+		say_setup(true);
+		return;
+	case 'V':
+		puts("okl4fs-serve " OKL4FS_VERSION);
+		exit(0);
+	default:
+		usage(option == 'h' ? stdout : stderr);
+		exit(option == 'h' ? 0 : 2);
+	}
+}
+
+static void parse(int argc, char **argv)
+{
+	static const struct option options[] = { { "connect", required_argument, NULL, 'c' },
+						 { "listen", required_argument, NULL, 'l' },
+						 { "max", required_argument, NULL, 'm' },
+						 { "linger", required_argument, NULL, 'w' },
+						 { "verbose", no_argument, NULL, 'v' },
+						 { "version", no_argument, NULL, 'V' },
+						 { "help", no_argument, NULL, 'h' },
+						 { 0 } };
+	static char path[PATH_MAX];
+	int option;
+
+	while ((option = getopt_long(argc, argv, "c:l:m:w:vh", options, NULL)) != -1)
+		parse_option(option);
+	if (optind == argc)
+		errx(2, "the channel's name is missing (see --help)");
+	self.path = argv[optind++];
+	if (!strchr(self.path, '/')) {
+		snprintf(path, sizeof(path), FOLDER "%s", self.path);
+		self.path = path;
+	}
+	self.name = strrchr(self.path, '/') + 1;
+	if (optind < argc)
+		self.command = argv + optind;
+	if ((self.command != NULL) + self.connects + self.listens != 1)
+		errx(2, "one of -- COMMAND, --connect and --listen is needed (see --help)");
+}
+
+static int listening_socket(void)
+{
+	const char *pid = getenv("LISTEN_PID"), *n = getenv("LISTEN_FDS");
+	int fd;
+
+	if (!self.listens_by_systemd) {
+		fd = place_listen(&self.place);
+		if (fd < 0)
+			errx(1, "cannot listen at %s: %s", self.place.text, strerror(-fd));
+		return fd;
+	}
+	if (!pid || !n || strtol(pid, NULL, 10) != getpid() || strcmp(n, "1") != 0)
+		errx(2,
+		     "--listen systemd needs one socket from the service manager (systemd.socket(5))");
+	self.place.text = "the socket of the service manager";
+	evutil_make_socket_closeonexec(FIRST_PASSED_FD);
+	evutil_make_socket_nonblocking(FIRST_PASSED_FD);
+	return FIRST_PASSED_FD;
+}
+
+static void listen_for_clients(void)
+{
+	/* The descriptors of clients are for bridges, which make them non-blocking themselves */
+	self.listener = evconnlistener_new(self.base, client_came, NULL,
+					   LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0,
+					   listening_socket());
+	if (!self.listener)
+		errx(1, "no memory");
+	evconnlistener_set_error_cb(self.listener, accept_failed);
+}
+
+/* Else a session could get one of these numbers */
+static void open_standard(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd < 0)
+		err(1, "/dev/null");
+	close(fd);
+}
+
+static void setup(void)
+{
+	static const int ending[] = { SIGTERM, SIGINT };
+	int r;
+
+	signal(SIGPIPE, SIG_IGN);
+	open_standard();
+	setenv("OKL4FS_CHANNEL", self.name, 1);
+	self.base = event_base_new();
+	if (!self.base)
+		errx(1, "cannot make an event loop");
+	self.retry = evtimer_new(self.base, try_again, NULL);
+	self.linger = evtimer_new(self.base, end_sessions, NULL);
+	if (!self.retry || !self.linger)
+		errx(1, "no memory");
+	for (size_t i = 0; i < sizeof(ending) / sizeof(ending[0]); i++) {
+		struct event *ev = evsignal_new(self.base, ending[i], told_to_end, NULL);
+
+		if (!ev || event_add(ev, NULL))
+			errx(1, "cannot watch signals");
+	}
+	r = opening_setup(self.base, &opening_ops);
+	if (!r && self.command)
+		r = child_setup(self.base, self.command, child_ended);
+	if (r)
+		errx(1, "cannot start: %s", strerror(-r));
+	if (self.listens)
+		listen_for_clients();
+}
+
+int main(int argc, char **argv)
+{
+	say_setup(false);
+	parse(argc, argv);
+	setup();
+	go_on();
+	event_base_dispatch(self.base);
+	if (self.listens && !self.listens_by_systemd)
+		place_remove(&self.place);
+	return self.status;
+}
