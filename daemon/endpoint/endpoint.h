@@ -83,7 +83,8 @@ extern const struct endpoint_ops endpoint_intervm, endpoint_echo, endpoint_disca
 	endpoint_channel;
 
 /* Likewise for channels with sessions, in sessions/. They have no channel memory of their own */
-extern const struct endpoint_ops sessions_echo, sessions_discard;
+extern const struct endpoint_ops sessions_echo, sessions_discard, sessions_unix_listen,
+	sessions_unix_connect;
 
 /** endpoint_free() - NULL is allowed; Return: NULL */
 struct endpoint *endpoint_free(struct endpoint *ep);

@@ -188,6 +188,7 @@ static void tell_failed(void *arg, const struct channel *ch, enum okl4_status st
 	if (!gc || gc->is_quiet)
 		return; /* it is being removed, which the driver is told as well */
 	if (gc->board) {
+		gc->board->sessions.refused += gc->is_waiting;
 		gc->is_over = true;
 		loop_schedule(g->worker, &g->reap);
 	}
@@ -203,7 +204,7 @@ static void tell_opened(void *arg, const struct channel *ch)
 	struct guest *g = arg;
 	struct guest_channel *gc = g->channel[ch->id];
 
-	if (!gc || gc->is_quiet || !gc->is_waiting)
+	if (!gc || gc->is_quiet || gc->is_over || !gc->is_waiting)
 		return;
 	gc->is_waiting = false;
 	gc->board->sessions.waiting--;
