@@ -415,6 +415,7 @@ static void listen_for_clients(void)
 	if (!self.listener)
 		errx(1, "no memory");
 	evconnlistener_set_error_cb(self.listener, accept_failed);
+	say(LOG_DEBUG, "clients are taken at %s", self.place.text);
 }
 
 /* Else a session could get one of these numbers */
