@@ -192,8 +192,7 @@ static const char *way_out(int error)
 
 static void open_failed(int error)
 {
-	bool is_none = error == ENOENT || error == ENXIO;
-	bool is_final = is_none || error == ENOTTY || error == EACCES;
+	bool is_final = error == ENOENT || error == ENXIO || error == ENOTTY || error == EACCES;
 
 	if (!self.listener)
 		self.is_waiting = false;
@@ -208,7 +207,7 @@ static void open_failed(int error)
 		    error == ENOTTY ? "cannot serve it" : strerror(error), way_out(error));
 	self.last_error = error;
 	if (is_final)
-		stop(is_none ? EXIT_NONE : EXIT_FAILURE);
+		stop(error == ENOENT ? EXIT_NONE : EXIT_FAILURE);
 	else if (!self.listener)
 		event_add(self.retry, &(struct timeval){ .tv_sec = RETRY_S });
 	go_on();
