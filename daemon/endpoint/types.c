@@ -18,6 +18,7 @@ static const struct endpoint_ops *const boards[N_ENDPOINT_TYPES] = {
 	[ENDPOINT_DISCARD] = &sessions_discard,
 	[ENDPOINT_UNIX_LISTEN] = &sessions_unix_listen,
 	[ENDPOINT_UNIX_CONNECT] = &sessions_unix_connect,
+	[ENDPOINT_CHANNEL] = &sessions_channel,
 };
 _Static_assert(sizeof(types) / sizeof(types[0]) == N_ENDPOINT_TYPES, "a table for each type");
 
