@@ -87,7 +87,7 @@ extern const struct endpoint_ops endpoint_intervm, endpoint_echo, endpoint_disca
 
 /* Likewise for channels with sessions, in sessions/. They have no channel memory of their own */
 extern const struct endpoint_ops sessions_echo, sessions_discard, sessions_unix_listen,
-	sessions_unix_connect, sessions_channel;
+	sessions_unix_connect, sessions_tcp_listen, sessions_tcp_connect, sessions_channel;
 
 /** endpoint_free() - NULL is allowed; Return: NULL */
 struct endpoint *endpoint_free(struct endpoint *ep);
