@@ -8,7 +8,7 @@ import threading
 import unittest
 
 from vm import until
-from vm.base import VmTest, echo, listens
+from vm.base import VmTest, listens
 
 LIMIT_S = 60
 
