@@ -27,6 +27,9 @@ BOOT_S = 300
 NOT_NEEDED = ("e2scrub_reap.service", "getty-static.service", "getty@tty1.service",
               "serial-getty@ttyS0.service", "ssh.service")
 
+# Those that only recipes need
+NO_SERVERS = "systemd.mask=redis-server.service systemd.mask=prometheus-node-exporter.service"
+
 # Files that change whenever a package was installed: the records of dpkg and apt, and the group, which stays
 NOTED = re.compile(r" \./(var/lib/dpkg/|var/lib/apt/|var/cache/|var/log/|etc/ld\.so\.cache |"
                    r"etc/(group|gshadow)-? |etc/\.pwd\.lock )")
@@ -67,9 +70,9 @@ class Install(VmTest):
         packages = cls.scratch / "packages"  # the README shows this folder to the guest
         packages.mkdir()
         shutil.copy(cls.deb, packages)
-        cls.guest = cls.start_guest(path, **boot_options(DISK), qemu_args=[
+        cls.guest = cls.start_guest(path, **boot_options(DISK, NO_SERVERS), qemu_args=[
             "-drive", f"file=fat:ro:{packages},format=raw,if=virtio,readonly=on"])
-        cls.bare = cls.start_guest(None, **boot_options(DISK))
+        cls.bare = cls.start_guest(None, **boot_options(DISK, NO_SERVERS))
         cls.guest.wait_ready()
         cls.bare.wait_ready()
 
