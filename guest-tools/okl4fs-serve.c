@@ -49,7 +49,7 @@ struct bridged {
 };
 
 static struct {
-	const char *path, *name; /* of the channel */
+	const char *path; /* of the channel's node */
 	char **command;
 	bool connects, listens, listens_by_systemd;
 	struct place place;
@@ -367,6 +367,7 @@ static void parse(int argc, char **argv)
 						 { "help", no_argument, NULL, 'h' },
 						 { 0 } };
 	static char path[PATH_MAX];
+	const char *slash;
 	int option;
 
 	while ((option = getopt_long(argc, argv, "c:l:m:w:vh", options, NULL)) != -1)
@@ -378,7 +379,8 @@ static void parse(int argc, char **argv)
 		snprintf(path, sizeof(path), FOLDER "%s", self.path);
 		self.path = path;
 	}
-	self.name = strrchr(self.path, '/') + 1;
+	slash = strrchr(self.path, '/');
+	setenv("OKL4FS_CHANNEL", slash ? slash + 1 : self.path, 1);
 	if (optind < argc)
 		self.command = argv + optind;
 	if ((self.command != NULL) + self.connects + self.listens != 1)
@@ -437,7 +439,6 @@ static void setup(void)
 
 	signal(SIGPIPE, SIG_IGN);
 	open_standard();
-	setenv("OKL4FS_CHANNEL", self.name, 1);
 	self.base = event_base_new();
 	if (!self.base)
 		errx(1, "cannot make an event loop");

@@ -15,8 +15,8 @@
 #include "libfs/ioctl.h"
 #include "util/fd.h"
 
-#define STACK_BYTES (256 * 1024)
-#define STOP_MS     20
+#define STACK_BYTES 262144
+#define STOP_US     20000
 
 /* What a thread writes to the pipe; less than PIPE_BUF, so whole */
 struct news {
@@ -112,7 +112,7 @@ static void interrupt(evutil_socket_t fd, short what, void *arg)
 	}
 	/* A thread that had only just looked at the flag has gone to sleep since */
 	if (any)
-		event_add(self.again, &(struct timeval){ .tv_usec = STOP_MS * 1000 });
+		event_add(self.again, &(struct timeval){ .tv_usec = STOP_US });
 }
 
 static void ignore(int number)

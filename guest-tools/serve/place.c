@@ -24,7 +24,7 @@ static const char *parse_path(struct place *p, const char *path)
 	if (strlen(path) >= sizeof(p->un.sun_path))
 		return "has a path that is too long for a socket (107 bytes)";
 	p->un.sun_family = AF_UNIX;
-	strcpy(p->un.sun_path, path);
+	memcpy(p->un.sun_path, path, strlen(path) + 1);
 	p->one = (struct addrinfo){ .ai_family = AF_UNIX,
 				    .ai_socktype = SOCK_STREAM,
 				    .ai_addrlen = sizeof(p->un),

@@ -5,8 +5,10 @@
 #include "serve/say.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,12 +17,14 @@ static bool is_verbose, for_journal;
 void say_setup(bool verbose)
 {
 	const char *stream = getenv("JOURNAL_STREAM"); /* systemd.exec(5) */
-	unsigned long long dev, ino;
 	struct stat st;
+	char ours[48];
 
 	is_verbose = verbose;
-	for_journal = stream && sscanf(stream, "%llu:%llu", &dev, &ino) == 2 &&
-		      !fstat(STDERR_FILENO, &st) && st.st_dev == dev && st.st_ino == ino;
+	if (!stream || fstat(STDERR_FILENO, &st))
+		return;
+	snprintf(ours, sizeof(ours), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+	for_journal = !strcmp(stream, ours);
 }
 
 void say(int level, const char *fmt, ...)

@@ -392,6 +392,21 @@ class Install(VmTest):
         self.daemon.rpc("channel.add", {"guest": "vm", "channel": channel})
         self.console().see("login: ")
 
+    def test_17_serve(self):
+        """The units wait for a channel that the host adds later; the purge below removes them as they run."""
+        self.guest.check("mkdir /etc/okl4fs-serve; echo 'echo hello; cat' > /srv/answer; "
+                         "echo ARGS=-v -- sh /srv/answer > /etc/okl4fs-serve/many.conf; "
+                         "systemctl enable --now okl4fs-serve@many.path okl4fs-listen@many.socket", 60)
+        self.daemon.rpc("channel.add", {"guest": "vm", "channel": {
+            "name": "many", "sessions": 8, "endpoint": listens(self.scratch / "many.sock")}})
+        clients = [self.client(self.scratch / "many.sock") for _ in range(3)]
+        for client in clients:
+            self.assertEqual(client.makefile().readline(), "hello\n")
+        self.assertEqual(self.guest.check("systemctl is-active okl4fs-serve@many.service"), "active\n")
+        until(lambda: "session 3: open" in self.guest.check("journalctl -o cat -u okl4fs-serve@many"),
+              "the journal", 60)
+        self.settled(self.guest)
+
     def test_20_purge_while_it_runs(self):
         """apt purge unmounts, unloads and removes everything except the group."""
         self.guest.check("DEBIAN_FRONTEND=noninteractive apt-get purge -q -y okl4fs-dkms okl4fs-guest",
