@@ -254,6 +254,7 @@ void okl4_channel_returned(struct okl4_channel *ch, struct okl4_port *port);
 void okl4_channel_fail(struct okl4_channel *ch, u64 instance, int status);
 
 /* For files (channel_open.c) */
+void okl4_opener_current(struct okl4_opener *opener);
 int okl4_channel_open(struct okl4_channel *ch, bool reads, bool writes);
 void okl4_channel_close(struct okl4_channel *ch, bool reads, bool writes);
 
