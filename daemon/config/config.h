@@ -41,6 +41,7 @@ const char *endpoint_type_name(enum endpoint_type type);
  * @file: (intervm) path of the file to send
  * @rounds: (intervm) how many times it is sent; 2 by default as in the OKL4 example, 0: forever
  * @path: (unix-*) socket path
+ * @proxy: (*-connect) each connection begins with a header of the PROXY protocol, version 2
  * @mode: (unix-listen) permission bits, 0660 by default
  * @group: (unix-listen) group of the socket; NULL: the daemon's own
  * @address: (tcp-*) where to listen or connect to; address_parse() takes it
@@ -58,6 +59,7 @@ struct endpoint_config {
 	char *file;
 	uint32_t rounds;
 	char *path;
+	bool proxy;
 	unsigned int mode;
 	char *group;
 	char *address;

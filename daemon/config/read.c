@@ -57,6 +57,19 @@ static void read_tls(struct conf_reader *r, struct conf_node *node, struct endpo
 	conf_refuse_unused(r, node);
 }
 
+/* The only version that can carry more than addresses */
+static void read_proxy(struct conf_reader *r, struct conf_node *node, struct endpoint_config *out)
+{
+	static const char *const versions[] = { "v2" };
+	unsigned int version;
+
+	if (!node)
+		return;
+	out->proxy = conf_read_word(r, node, versions, 1, &version);
+	if (out->tls)
+		conf_key_error(r->errors, node, "is not possible with \"tls\"");
+}
+
 /* Bytes that leave the machine are encrypted, and both ends show a certificate */
 static void read_tcp(struct conf_reader *r, struct conf_node *node, struct endpoint_config *out)
 {
@@ -113,10 +126,14 @@ static void read_endpoint(struct conf_reader *r, struct conf_node *node,
 		break;
 	case ENDPOINT_UNIX_CONNECT:
 		conf_read_socket_path(r, conf_required(r, node, "path"), &out->path);
+		read_proxy(r, conf_member(node, "proxy"), out);
 		break;
 	case ENDPOINT_TCP_LISTEN:
+		read_tcp(r, node, out);
+		break;
 	case ENDPOINT_TCP_CONNECT:
 		read_tcp(r, node, out);
+		read_proxy(r, conf_member(node, "proxy"), out);
 		break;
 	case ENDPOINT_CHANNEL:
 		conf_read_guest_name(r, conf_required(r, node, "guest"), &out->guest);

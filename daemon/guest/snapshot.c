@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "channel/opener.h"
 #include "guest/guest.h"
 #include "guest/state.h"
 
@@ -81,6 +82,11 @@ static void take_ring_state(struct channel_snapshot *s, struct channel *ch)
 	s->bwd_guest_phase = end->tx.peer_phase;
 	s->fwd_host_phase = end->rx.phase;
 	s->bwd_host_phase = end->tx.phase;
+	channel_look_openers(ch);
+	if (ch->writer.phase & 1)
+		s->writer = ch->writer.program;
+	if (ch->reader.phase & 1)
+		s->reader = ch->reader.program;
 }
 
 static void take_channel(struct channel_snapshot *s, struct guest_channel *gc)

@@ -111,7 +111,7 @@ class Ctl(DaemonTest):
                      r"host's end +(never opened|closed, \d so far) +(never opened|closed, \d so far)"):
             self.assertRegex(output, rf"(?m)^{line}$")
         for key in list(listed["fwd"]) + list(listed["endpoint"]):
-            if key not in ("type", "connected", "fill_bytes", "host_phase", "guest_phase"):
+            if key not in ("type", "connected", "fill_bytes", "host_phase", "guest_phase", "guest_opener"):
                 self.assertIn("\n" + key.replace("_", " ") + " ", output)
         self.assertEqual(json.loads(self.good("--json", "channel", "vm1/host"))["name"], "host")
         self.assertIn("vm2/bell\\x07", self.good("channel", "vm2/bell\u0007"))
