@@ -81,6 +81,12 @@ static int64_t echo_piece(void *arg, uint64_t max)
 	}
 
 	room = channel_peek_write(ch, to);
+	if (room == -OKL4_PIPE && ch->is_session) {
+		/* No reader follows: nobody will take them */
+		filled = (int64_t)okl4_min((uint64_t)filled, max);
+		channel_commit_read(ch, (uint64_t)filled);
+		return channel_usable(ch) ? filled : -OKL4_CHANNEL_FAILED;
+	}
 	if (room == -OKL4_PIPE)
 		return 0; /* a new reader wakes us */
 	if (room == -OKL4_AGAIN) {
@@ -111,9 +117,14 @@ static int end_former_move(struct channel *ch)
 	uint64_t copied = channel_write_pos(ch) - channel_read_pos(ch);
 	int64_t filled = channel_readable(ch);
 	struct okl4_pipe_seg seg[2];
+	struct channel_peer reader;
 
 	if (filled < 0)
 		return (int)filled;
+	if (channel_guest_reader(ch, &reader))
+		return -OKL4_CHANNEL_FAILED;
+	if (ch->is_session && reader.state == OKL4_PIPE_CLOSED)
+		return 0; /* from then on bytes were dropped */
 	if (copied > (uint64_t)filled) {
 		channel_log(ch, LOG_LEVEL_WARNING,
 			    "echo: the cursors contradict each other: %" PRIu64
