@@ -208,14 +208,15 @@ class Endpoint(TypedDict):
     file: NotRequired[str]
     # (intervm) How often it is sent.
     rounds: NotRequired[int]
-    # (unix-listen, unix-connect) The socket.
+    # (unix-listen, mux-listen, unix-connect) The socket.
     path: NotRequired[str]
-    # (unix-listen) Somebody has removed or replaced the file of the socket; a reload makes it
-    # anew.
+    # (unix-listen, mux-listen) Somebody has removed or replaced the file of the socket; a reload
+    # makes it anew.
     path_lost: NotRequired[bool]
     # Connections so far.
     clients: NotRequired[int]
-    # (unix-listen, tcp-listen) Clients that were turned away because there was one already.
+    # (unix-listen, mux-listen, tcp-listen) Clients that were turned away because there was one
+    # already, or, of mux-listen, no place to wait.
     clients_refused: NotRequired[int]
     # (unix-connect, tcp-connect) Attempts to connect that failed.
     attempts_failed: NotRequired[int]

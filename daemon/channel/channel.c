@@ -43,6 +43,7 @@ int channel_init(struct channel *ch, const struct channel_config *cfg, const cha
 		.guest = guest,
 		.task = { .fn = run_again_turn, .arg = ch },
 	};
+	ch->opener_limit = &ch->own_opener_limit;
 	TAILQ_INIT(&ch->tails);
 	return 0;
 }

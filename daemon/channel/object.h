@@ -113,7 +113,7 @@ TAILQ_HEAD(tail_list, tail);
  *	if it is no longer in @tails
  * @budget: (set by the guest) for its tails; borrowed; NULL: nothing is kept
  * @writer, @reader: the guest's ends of fwd and of bwd; zero when it has not attached
- * @opener_limit: limits the events of their openings
+ * @opener_limit: limits the events of their openings; a session has its channel's
  * @ending: scheduled when a stream or a connection has ended, if something waits for that; or NULL
  */
 struct channel {
@@ -139,7 +139,7 @@ struct channel {
 	} left;
 	struct tail_budget *budget;
 	struct channel_opener writer, reader;
-	struct log_limit opener_limit;
+	struct log_limit *opener_limit;
 	struct loop_task *ending;
 	/* private */
 	const struct channel_guest_ops *guest_ops;
@@ -147,7 +147,7 @@ struct channel {
 	const struct channel_endpoint_ops *endpoint_ops;
 	void *endpoint;
 	struct loop_task task;
-	struct log_limit log_limit;
+	struct log_limit log_limit, own_opener_limit;
 	uint64_t looked_bytes; /* fwd.bytes at the last look for more */
 	bool leaves_rest; /* the channel is removed, and what lies in fwd stays there */
 	uint64_t left_bytes; /* how much stays there then */

@@ -36,7 +36,7 @@ static void post_opened(struct channel *ch, const char *end, const struct okl4_o
 {
 	uint64_t unreported;
 
-	if (!log_limit_take(&ch->opener_limit, clock_ms(), &unreported))
+	if (!log_limit_take(ch->opener_limit, clock_ms(), &unreported))
 		return;
 	events_post(&(struct events_fact){
 		.kind = EVENTS_CHANNEL_OPENED,

@@ -93,7 +93,7 @@ static void add_connections(struct json_object *object, const struct channel_sna
 		if (c->name && counter_fits(c, cfg))
 			control_add_number(object, c->name, counter_read(c, snap, 0));
 	}
-	if (cfg->type != ENDPOINT_UNIX_LISTEN)
+	if (cfg->type != ENDPOINT_UNIX_LISTEN && cfg->type != ENDPOINT_MUX_LISTEN)
 		json_object_object_add(object, "error", NULL); /* until there is one */
 }
 
@@ -112,9 +112,10 @@ static struct json_object *endpoint_object(const struct channel_snapshot *snap)
 	if (cfg->type == ENDPOINT_INTERVM) {
 		control_add_path(object, "file", cfg->file);
 		control_add_number(object, "rounds", cfg->rounds);
-	} else if (cfg->type == ENDPOINT_UNIX_LISTEN || cfg->type == ENDPOINT_UNIX_CONNECT) {
+	} else if (cfg->type == ENDPOINT_UNIX_LISTEN || cfg->type == ENDPOINT_MUX_LISTEN ||
+		   cfg->type == ENDPOINT_UNIX_CONNECT) {
 		control_add_path(object, "path", cfg->path);
-		if (cfg->type == ENDPOINT_UNIX_LISTEN)
+		if (cfg->type != ENDPOINT_UNIX_CONNECT)
 			control_add_boolean(object, "path_lost", snap->info.path_lost);
 		if (cfg->type == ENDPOINT_UNIX_CONNECT)
 			add_proxy(object, cfg);

@@ -3,6 +3,7 @@
  * add.c - `guest-add` and `channel-add`: with options, or with JSON as in the configuration file
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <json-c/json.h>
@@ -15,7 +16,7 @@
 #include "ctl/save.h"
 #include "util/fd.h"
 
-static const char *socket_text, *mode_text, *group_text, *endpoint_text, *ring_text;
+static const char *socket_text, *mode_text, *group_text, *endpoint_text, *ring_text, *sessions_text;
 static bool is_exclusive;
 
 static const struct ctl_option of_guest_add[] = {
@@ -45,17 +46,21 @@ static const struct ctl_option of_channel_add[] = {
 	  .text = &ring_text,
 	  .help = "of the ring in each direction: a power of two\n"
 		  "from 4K to 64M; 1M by default" },
+	{ .name = "sessions",
+	  .value = "N",
+	  .text = &sessions_text,
+	  .help = "each open in the guest is a connection of its\nown, at most N at once" },
 	{ .name = "exclusive",
 	  .flag = &is_exclusive,
 	  .help = "each end can be opened once in the guest" },
 	{ .name = "mode",
 	  .value = "MODE",
 	  .text = &mode_text,
-	  .help = "(unix-listen) of the socket, octal, such as 0660" },
+	  .help = "(unix-listen, mux-listen) of the socket,\noctal, such as 0660" },
 	{ .name = "group",
 	  .value = "GROUP",
 	  .text = &group_text,
-	  .help = "(unix-listen) of the socket" },
+	  .help = "(unix-listen, mux-listen) of the socket" },
 	CTL_SAVE_OPTION,
 	{ .name = NULL },
 };
@@ -71,6 +76,8 @@ static const struct endpoint {
 	const char *type, *value, *key, *help;
 } endpoints[] = {
 	{ "unix-listen", "PATH", "path", "the daemon listens on this socket" },
+	{ "mux-listen", "PATH", "path",
+	  "likewise, for several channels with sessions:\nclients send CONNECT NAME" },
 	{ "unix-connect", "PATH", "path", "it connects to this socket" },
 	{ "tcp-listen", "HOST:PORT", "address", "it listens on this loopback address" },
 	{ "tcp-connect", "HOST:PORT", "address", "it connects to this loopback address" },
@@ -143,9 +150,11 @@ static enum ctl_exit make_endpoint(struct json_object *channel)
 		set_string(endpoint, "guest", guest);
 		set_string(endpoint, "channel", value);
 	}
-	if ((mode_text || group_text) && strcmp(e->type, "unix-listen") != 0) {
-		ctl_error("channel-add: --%s is for the endpoint unix-listen, not for %s",
-			  mode_text ? "mode" : "group", e->type);
+	if ((mode_text || group_text) && strcmp(e->type, "unix-listen") != 0 &&
+	    strcmp(e->type, "mux-listen") != 0) {
+		ctl_error(
+			"channel-add: --%s is for the endpoints unix-listen and mux-listen, not for %s",
+			mode_text ? "mode" : "group", e->type);
 		return CTL_USAGE;
 	}
 	set_string(endpoint, "mode", mode_text);
@@ -156,6 +165,7 @@ static enum ctl_exit make_endpoint(struct json_object *channel)
 static enum ctl_exit make_channel(const char *name, struct json_object **channel)
 {
 	unsigned long long bytes;
+	char *end;
 
 	*channel = json_object_new_object();
 	set_string(*channel, "name", name);
@@ -167,6 +177,16 @@ static enum ctl_exit make_channel(const char *name, struct json_object **channel
 	}
 	if (ring_text)
 		json_object_object_add(*channel, "ring_bytes", json_object_new_uint64(bytes));
+	if (sessions_text) {
+		unsigned long n = strtoul(sessions_text, &end, 10);
+
+		if (*end || end == sessions_text) {
+			ctl_error("channel-add: --sessions must be a number, not \"%s\"",
+				  sessions_text);
+			return CTL_USAGE;
+		}
+		json_object_object_add(*channel, "sessions", json_object_new_uint64(n));
+	}
 	if (is_exclusive)
 		json_object_object_add(*channel, "exclusive", json_object_new_boolean(true));
 	return make_endpoint(*channel);
@@ -222,7 +242,7 @@ static enum ctl_exit run_guest_add(const struct ctl *ctl, char **args)
 
 static enum ctl_exit run_channel_add(const struct ctl *ctl, char **args)
 {
-	bool others = mode_text || group_text || ring_text || is_exclusive;
+	bool others = mode_text || group_text || ring_text || sessions_text || is_exclusive;
 	struct json_object *channel, *params;
 	enum ctl_exit r = make_object("channel-add", "endpoint", endpoint_text, others, args[1],
 				      make_channel, &channel);

@@ -88,6 +88,7 @@ static struct guest_channel *make_session(struct guest *g, struct guest_channel 
 	gc->is_quiet = gc->is_settled = true;
 	channel_init(&gc->ch, &gc->cfg, g->cfg.name, id, g->worker, &guest_bell_ops, g);
 	gc->ch.is_session = true;
+	gc->ch.opener_limit = board->ch.opener_limit;
 	gc->ch.budget = &g->tails;
 	g->channel[id] = gc;
 	if (id >= g->n_ids)

@@ -3,7 +3,7 @@
 import os
 import subprocess
 
-from guest_end import Channel
+from guest_end import Channel, Session
 from rig import RING_BYTES
 from socket_rig import LIMIT_S, SocketTest, free_port, unix_server
 from vm import paths
@@ -28,6 +28,10 @@ class Openers(SocketTest):
         return {"vm1": {"echo": {"ring_bytes": RING_BYTES, "endpoint": {"type": "echo"}},
                         "unix": {"ring_bytes": RING_BYTES, "endpoint": {
                             "type": "unix-connect", "path": str(cls.path), "proxy": "v2"}},
+                        "call": {"sessions": 50, "ring_bytes": 4096, "endpoint": {
+                            "type": "unix-connect", "path": str(cls.path), "proxy": "v2"}},
+                        "sessions": {"sessions": 100, "ring_bytes": 4096,
+                                     "endpoint": {"type": "echo"}},
                         "tcp": {"ring_bytes": RING_BYTES, "endpoint": {
                             "type": "tcp-connect", "address": f"127.0.0.1:{cls.port}",
                             "proxy": "v2"}}}}
@@ -133,6 +137,24 @@ class Openers(SocketTest):
         self.assertEqual(len(events) + sum(event["unreported"] for event in events), 200)
         self.assertLess(len(events), 150)
 
+    def test_sessions_share_the_limit_of_their_channel(self):
+        watch = self.events()
+        driver = self.driver()
+        info = driver.channels()["sessions"]
+        self.daemon.rpc("log.set", {"level": "info"})
+        self.addCleanup(self.daemon.rpc, "log.set", {"level": "debug"})
+        for _ in range(100):
+            session = Session(driver, "sessions", info=info)
+            session.tx.name(b"one", 1)
+            session.open(reader=False)
+        self.daemon.rpc("log.set", {"level": "debug"})
+        Channel(driver, "echo").attach().open()
+        kinds = []
+        while (event := watch.event())["channel"] == "sessions":
+            kinds.append(event)
+            self.assertEqual((event["end"], event["guest_opener"]["comm"]), ("writer", "one"))
+        self.assertLess(len(kinds), 60)
+
     # The PROXY header
 
     def header(self, sock) -> tuple[str, str, dict]:
@@ -189,6 +211,22 @@ class Openers(SocketTest):
                     self.assertEqual(sock.recv(1), b"")
                     sock.close()
                     self.until(lambda: not self.endpoint(channel)["connected"], "the end")
+
+    def test_each_session_has_its_header(self):
+        server, driver = unix_server(self.path), self.driver()
+        self.addCleanup(server.close)
+        self.addCleanup(self.path.unlink)
+        for number in (1, 2, 3):
+            session = Session(driver, "call")
+            for pipe in (session.tx, session.rx):
+                pipe.name(b"curl", number)
+            session.open().wait_open()
+            sock = self.accepted(server)
+            _, _, fields = self.header(sock)
+            self.assertEqual((fields[0xe1], fields[0xe4], fields[0xe6]), ("call", str(number), "both"))
+            session.write(b"hello")
+            self.assertEqual(self.receive(sock, 5), b"hello")
+            session.close()
 
     def test_the_header_of_a_reader(self):
         server = unix_server(self.path)

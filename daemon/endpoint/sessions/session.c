@@ -135,6 +135,8 @@ int session_connect(struct session *s, int fd)
 	s->board->n_open++;
 	*s->board->error = 0;
 	session_unwait(s);
+	if (s->board->greet)
+		s->board->greet(s->board, ch, fd);
 	r = stream_open(&s->stream, fd);
 	if (r) {
 		s->board->n_open--;

@@ -7,6 +7,8 @@
  *	session  a board, and the ends of its sessions
  *	backlog  which client a session gets, where clients call
  *	unix     the endpoints unix-listen and unix-connect with sessions
+ *	mux      a socket of several channels, and its clients
+ *	mux_board the endpoint mux-listen
  *
  * local.c and joined.c have boards of their own.
  */
@@ -29,6 +31,8 @@ struct session;
  * @clients: connections so far
  * @failed: attempts to connect that failed
  * @error: why the last one did; empty: it did not
+ * @greet: (may be NULL) say what comes before a session's bytes, to a connection that is about to serve
+ *	@ch; where that fails, shut it down
  * @last: free the type's own structure: no session is left, either
  */
 struct board {
@@ -38,6 +42,7 @@ struct board {
 	unsigned int n_open;
 	uint64_t clients, failed;
 	char error[ENDPOINT_ERROR_BYTES];
+	void (*greet)(struct board *board, struct channel *ch, int fd);
 	void (*last)(struct board *board);
 };
 

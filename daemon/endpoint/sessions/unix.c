@@ -10,10 +10,12 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <libfs/checked.h>
 
 #include "endpoint/sessions/backlog.h"
+#include "endpoint/stream/proxy.h"
 #include "endpoint/stream/unix_place.h"
 #include "util/clock.h"
 #include "util/fd.h"
@@ -107,6 +109,18 @@ static int unix_listen_board_new(struct endpoint **out, const struct endpoint_co
 static void unix_connect_last(struct board *board)
 {
 	free(board);
+}
+
+/* Without its header a server would take the guest's first bytes for one */
+static void send_proxy_header(struct board *board, struct channel *ch, int fd)
+{
+	int r = proxy_send(ch, fd, ch->cfg->endpoint.path);
+
+	if (!r)
+		return;
+	board_note(board, "unix-connect: %s: cannot send the PROXY header: %s",
+		   ch->cfg->endpoint.path, strerror(-r));
+	shutdown(fd, SHUT_RDWR);
 }
 
 static const char *connect_path(const struct board *board)
@@ -206,6 +220,8 @@ static int unix_connect_board_new(struct endpoint **out, const struct endpoint_c
 	if (!board)
 		return -ENOMEM;
 	board_init(board, &sessions_unix_connect, ch, unix_connect_last);
+	if (cfg->proxy)
+		board->greet = send_proxy_header;
 	*out = &board->ep;
 	return 0;
 }
