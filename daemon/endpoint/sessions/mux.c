@@ -245,22 +245,22 @@ static bool has_same_access(const struct endpoint_config *a, const struct endpoi
 	       (!a->group || !strcmp(a->group, b->group));
 }
 
+/* Return: 0 or -EINVAL, with a log line */
+static int check_access(const struct mux *mux, const struct channel *ch)
+{
+	if (has_same_access(mux->place.cfg, &ch->cfg->endpoint))
+		return 0;
+	log_channel(LOG_LEVEL_ERR, ch->guest_name, ch->cfg->name,
+		    "mux-listen: %s: channel %s, which has the same path, has another mode or group",
+		    ch->cfg->endpoint.path, mux->place.ch->cfg->name);
+	return -EINVAL;
+}
+
 int mux_join(struct mux_board *mb)
 {
-	struct channel *ch = mb->board.ep.ch;
-	struct mux *mux = find_mux(ch);
-	int r = 0;
+	struct mux *mux = find_mux(mb->board.ep.ch);
+	int r = mux ? check_access(mux, mb->board.ep.ch) : new_mux(&mux, mb->board.ep.ch);
 
-	if (!mux)
-		r = new_mux(&mux, ch);
-	else if (!has_same_access(mux->place.cfg, &ch->cfg->endpoint))
-		r = -EINVAL;
-	if (r == -EINVAL)
-		log_channel(
-			LOG_LEVEL_ERR, ch->guest_name, ch->cfg->name,
-			"mux-listen: %s: channel %s, which has the same path, has another mode or "
-			"group",
-			ch->cfg->endpoint.path, mux->place.ch->cfg->name);
 	if (r)
 		return r;
 	TAILQ_INSERT_TAIL(&mux->boards, mb, next);
