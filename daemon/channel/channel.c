@@ -44,6 +44,7 @@ int channel_init(struct channel *ch, const struct channel_config *cfg, const cha
 		.task = { .fn = run_again_turn, .arg = ch },
 	};
 	ch->opener_limit = &ch->own_opener_limit;
+	ch->limit = &ch->log_limit;
 	TAILQ_INIT(&ch->tails);
 	return 0;
 }
@@ -70,6 +71,13 @@ void channel_bind(struct channel *ch, const struct channel_endpoint_ops *ops, vo
 {
 	ch->endpoint_ops = ops;
 	ch->endpoint = endpoint;
+}
+
+void channel_set_session(struct channel *ch, struct channel *of)
+{
+	ch->is_session = true;
+	ch->limit = of ? &of->log_limit : &ch->log_limit;
+	ch->opener_limit = of ? &of->own_opener_limit : &ch->own_opener_limit;
 }
 
 void channel_begin(struct channel *ch)

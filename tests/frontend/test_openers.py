@@ -30,6 +30,9 @@ class Openers(SocketTest):
                             "type": "unix-connect", "path": str(cls.path), "proxy": "v2"}},
                         "call": {"sessions": 50, "ring_bytes": 4096, "endpoint": {
                             "type": "unix-connect", "path": str(cls.path), "proxy": "v2"}},
+                        "dial": {"sessions": 50, "ring_bytes": 4096, "endpoint": {
+                            "type": "tcp-connect", "address": f"127.0.0.1:{cls.port}",
+                            "proxy": "v2"}},
                         "sessions": {"sessions": 100, "ring_bytes": 4096,
                                      "endpoint": {"type": "echo"}},
                         "tcp": {"ring_bytes": RING_BYTES, "endpoint": {
@@ -213,17 +216,18 @@ class Openers(SocketTest):
                     self.until(lambda: not self.endpoint(channel)["connected"], "the end")
 
     def test_each_session_has_its_header(self):
-        server, driver = unix_server(self.path), self.driver()
-        self.addCleanup(server.close)
+        servers, driver = {"call": unix_server(self.path), "dial": self.listen(self.port)}, self.driver()
         self.addCleanup(self.path.unlink)
-        for number in (1, 2, 3):
-            session = Session(driver, "call")
+        for server in servers.values():
+            self.addCleanup(server.close)
+        for number, name in enumerate(("call", "dial", "call", "dial"), 1):
+            session = Session(driver, name)
             for pipe in (session.tx, session.rx):
                 pipe.name(b"curl", number)
             session.open().wait_open()
-            sock = self.accepted(server)
+            sock = self.accepted(servers[name])
             _, _, fields = self.header(sock)
-            self.assertEqual((fields[0xe1], fields[0xe4], fields[0xe6]), ("call", str(number), "both"))
+            self.assertEqual((fields[0xe1], fields[0xe4], fields[0xe6]), (name, str(number), "both"))
             session.write(b"hello")
             self.assertEqual(self.receive(sock, 5), b"hello")
             session.close()

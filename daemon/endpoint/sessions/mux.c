@@ -121,7 +121,7 @@ static void obey_line(struct mux_client *c)
 		mb->refused++;
 		drop_client(c, "too many wait for the channel that it wants");
 	} else {
-		backlog_come(&mb->backlog, take_client(c));
+		backlog_come(&mb->backlog, take_client(c), NULL);
 	}
 }
 
@@ -250,9 +250,10 @@ static int check_access(const struct mux *mux, const struct channel *ch)
 {
 	if (has_same_access(mux->place.cfg, &ch->cfg->endpoint))
 		return 0;
-	log_channel(LOG_LEVEL_ERR, ch->guest_name, ch->cfg->name,
-		    "mux-listen: %s: channel %s, which has the same path, has another mode or group",
-		    ch->cfg->endpoint.path, mux->place.ch->cfg->name);
+	log_channel(
+		LOG_LEVEL_ERR, ch->guest_name, ch->cfg->name,
+		"mux-listen: %s: channel %s, which has the same path, has another mode or group",
+		ch->cfg->endpoint.path, mux->place.ch->cfg->name);
 	return -EINVAL;
 }
 

@@ -58,7 +58,7 @@ static void mux_board_free(struct endpoint *ep)
 
 	backlog_deinit(&mb->backlog);
 	mux_leave(mb);
-	board_let_go(&mb->board);
+	board_leave(&mb->board);
 }
 
 static int mux_board_new(struct endpoint **out, const struct endpoint_config *cfg,

@@ -10,12 +10,10 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include <libfs/checked.h>
 
 #include "endpoint/sessions/backlog.h"
-#include "endpoint/stream/proxy.h"
 #include "endpoint/stream/unix_place.h"
 #include "util/clock.h"
 #include "util/fd.h"
@@ -51,7 +49,7 @@ static void unix_client_came(void *arg, int fd)
 {
 	struct unix_listen_board *ub = arg;
 
-	backlog_come(&ub->backlog, fd);
+	backlog_come(&ub->backlog, fd, NULL);
 }
 
 static int open_unix_listen(struct endpoint *ep, struct channel *ch, uint32_t flags,
@@ -83,7 +81,7 @@ static void unix_listen_board_free(struct endpoint *ep)
 
 	backlog_deinit(&ub->backlog);
 	unix_place_leave(&ub->place);
-	board_let_go(&ub->board);
+	board_leave(&ub->board);
 }
 
 static int unix_listen_board_new(struct endpoint **out, const struct endpoint_config *cfg,
@@ -109,18 +107,6 @@ static int unix_listen_board_new(struct endpoint **out, const struct endpoint_co
 static void unix_connect_last(struct board *board)
 {
 	free(board);
-}
-
-/* Without its header a server would take the guest's first bytes for one */
-static void send_proxy_header(struct board *board, struct channel *ch, int fd)
-{
-	int r = proxy_send(ch, fd, ch->cfg->endpoint.path);
-
-	if (!r)
-		return;
-	board_note(board, "unix-connect: %s: cannot send the PROXY header: %s",
-		   ch->cfg->endpoint.path, strerror(-r));
-	shutdown(fd, SHUT_RDWR);
 }
 
 static const char *connect_path(const struct board *board)
@@ -178,10 +164,10 @@ static int wait_for_place(struct session *s)
 static int open_unix_connect(struct endpoint *ep, struct channel *ch, uint32_t flags,
 			     struct endpoint **out)
 {
-	struct session *s;
+	struct session *s = session_new(sizeof(*s), (struct board *)ep, ch);
 	int r;
 
-	if (session_new(&s, (struct board *)ep, ch))
+	if (!s)
 		return -OKL4_NO_MEMORY;
 	r = try_to_connect(s);
 	if (r > 0)
@@ -201,7 +187,7 @@ static void unix_connect_board_info(const struct endpoint *ep, struct endpoint_i
 
 static void unix_connect_board_free(struct endpoint *ep)
 {
-	board_let_go((struct board *)ep);
+	board_leave((struct board *)ep);
 }
 
 static int unix_connect_board_new(struct endpoint **out, const struct endpoint_config *cfg,
@@ -220,8 +206,6 @@ static int unix_connect_board_new(struct endpoint **out, const struct endpoint_c
 	if (!board)
 		return -ENOMEM;
 	board_init(board, &sessions_unix_connect, ch, unix_connect_last);
-	if (cfg->proxy)
-		board->greet = send_proxy_header;
 	*out = &board->ep;
 	return 0;
 }
