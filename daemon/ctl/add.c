@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include <json-c/json.h>
+#include <libfs/abi.h>
 
+#include "config/config.h"
 #include "ctl/add_json.h"
 #include "ctl/argument.h"
 #include "ctl/call.h"
@@ -49,7 +51,8 @@ static const struct ctl_option of_channel_add[] = {
 	{ .name = "sessions",
 	  .value = "N",
 	  .text = &sessions_text,
-	  .help = "each open in the guest is a connection of its\nown, at most N at once" },
+	  .help = "each open in the guest is a connection of its\n"
+		  "own, at most N at once; rings are of 64K then" },
 	{ .name = "exclusive",
 	  .flag = &is_exclusive,
 	  .help = "each end can be opened once in the guest" },
@@ -164,8 +167,7 @@ static enum ctl_exit make_endpoint(struct json_object *channel)
 
 static enum ctl_exit make_channel(const char *name, struct json_object **channel)
 {
-	unsigned long long bytes;
-	char *end;
+	unsigned long long bytes, n;
 
 	*channel = json_object_new_object();
 	set_string(*channel, "name", name);
@@ -177,16 +179,14 @@ static enum ctl_exit make_channel(const char *name, struct json_object **channel
 	}
 	if (ring_text)
 		json_object_object_add(*channel, "ring_bytes", json_object_new_uint64(bytes));
-	if (sessions_text) {
-		unsigned long n = strtoul(sessions_text, &end, 10);
-
-		if (*end || end == sessions_text) {
-			ctl_error("channel-add: --sessions must be a number, not \"%s\"",
-				  sessions_text);
-			return CTL_USAGE;
-		}
-		json_object_object_add(*channel, "sessions", json_object_new_uint64(n));
+	if (sessions_text &&
+	    (!ctl_read_size(sessions_text, 1, &n) || !n || n > CONFIG_SESSIONS_MAX)) {
+		ctl_error("channel-add: --sessions must be a number from 1 to %u, not \"%s\"",
+			  CONFIG_SESSIONS_MAX, sessions_text);
+		return CTL_USAGE;
 	}
+	if (sessions_text)
+		json_object_object_add(*channel, "sessions", json_object_new_uint64(n));
 	if (is_exclusive)
 		json_object_object_add(*channel, "exclusive", json_object_new_boolean(true));
 	return make_endpoint(*channel);

@@ -42,6 +42,8 @@ struct endpoint_info {
  *	opened() of the channel's guest or channel_refuse() follows; a negated okl4_status: it is
  *	refused, and there is no @ep
  * @info: fill @info
+ * @resumes: (with @open) what a session needs outlives the process, so one with OKL4FS_OPEN_RESUME can
+ *	be made anew
  * @settled: (with @open) the driver has resumed those sessions that it still has; NULL: there is nothing
  *	to do
  * @part: the daemon ends: let go of other endpoints without ending a stream. On the loop's thread.
@@ -60,6 +62,7 @@ struct endpoint_ops {
 	int (*new)(struct endpoint **ep, const struct endpoint_config *cfg, struct channel *ch);
 	int (*open)(struct endpoint *board, struct channel *ch, uint32_t flags,
 		    struct endpoint **ep);
+	bool resumes;
 	void (*settled)(struct endpoint *board);
 	void (*info)(const struct endpoint *ep, struct endpoint_info *info);
 	void (*part)(struct endpoint *ep);

@@ -128,6 +128,8 @@ static int new_session(struct guest *g, struct guest_channel *board, const struc
 	uint32_t id;
 	int r;
 
+	if (req->flags & OKL4FS_OPEN_RESUME && !board->endpoint->ops->resumes)
+		return -OKL4_CONNECTION_RESET;
 	if (board->sessions.live >= board->cfg.sessions || !guest_find_id(g, true, &id))
 		return -OKL4_SESSIONS_FULL;
 	r = guest_attach_check(g, NULL, req, board->cfg.ring_bytes, &att);

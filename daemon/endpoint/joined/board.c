@@ -479,6 +479,7 @@ const struct endpoint_ops sessions_channel = {
 	.type = ENDPOINT_CHANNEL,
 	.new = joined_board_new,
 	.open = open_half,
+	.resumes = true,
 	.settled = board_settled,
 	.info = joined_board_info,
 	.part = joined_board_part,
