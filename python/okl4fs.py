@@ -164,7 +164,7 @@ class Channel(TypedDict):
     failure: Failure | None
     # Size of each of its two rings.
     ring_bytes: int
-    # (with Cm sessions in the configuration) Its sessions. The numbers of fwd, bwd, attaches,
+    # Its sessions, if the configuration says that it has some. The numbers of fwd, bwd, attaches,
     # lost_bytes and errors are sums over them then, those that have ended included.
     sessions: Sessions | None
     # Each end can be opened only once at a time in the guest.
