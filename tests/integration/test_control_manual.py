@@ -189,15 +189,19 @@ class Methods(DaemonTest):
                          {"type": "unix-listen", "path": str(self.scratch / "s1")},
                          {"type": "unix-connect", "path": other, "proxy": "v2"},
                          {"type": "tcp-listen", "address": f"127.0.0.1:{free_port()}"},
-                         {"type": "tcp-connect", "address": "[::1]:9"}):
+                         {"type": "tcp-connect", "address": "[::1]:9"},
+                         {"type": "mux-listen", "path": str(self.scratch / "s2")}):
             with self.subTest(endpoint["type"]):
-                guest = guest_config("live", self.scratch / "live.sock", {"c": endpoint})
+                channel = {"endpoint": endpoint}
+                if endpoint["type"] == "mux-listen":
+                    channel["sessions"] = 2
+                guest = guest_config("live", self.scratch / "live.sock", {"c": channel})
                 self.call("guest.add", {"guest": guest})
                 listed = self.call("channel.list", {"guest": "live"})["channels"][0]["endpoint"]
                 self.assertEqual({key: listed[key] for key in endpoint}, endpoint)
                 self.call("guest.remove", {"guest": "live"})
                 self.call("channel.add", {"guest": "vm1",
-                                          "channel": {"name": "c", "endpoint": endpoint}})
+                                          "channel": {"name": "c", **channel}})
                 self.call("channel.remove", {"guest": "vm1", "channel": "c"})
 
     def test_channels_that_are_joined_are_added_live(self):

@@ -223,7 +223,7 @@ class Ctl(DaemonTest):
                 ("expected unix-listen:PATH\n", "--endpoint", "unix-listen"),
                 ("--endpoint echo:x: expected echo\n", "--endpoint=echo:x"),
                 ("expected GUEST/CHANNEL, not \"x\"", "--endpoint", "channel:x"),
-                ("--mode is for the endpoint unix-listen, not for echo", "--endpoint=echo",
+                ("--mode is for the endpoints unix-listen and mux-listen, not for echo", "--endpoint=echo",
                  "--mode=0660"),
                 ('--ring-bytes must be a size such as 65536, 64K or 1M, not "64X"',
                  "--endpoint=echo", "--ring-bytes=64X"),
