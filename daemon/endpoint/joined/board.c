@@ -124,7 +124,7 @@ static void let_couple_go(struct couple *c)
 		couple_free(c, true);
 }
 
-/* A side of the couple, which is not here any more, has ended. The couple may be gone afterwards. */
+/* A side of the couple, which has gone, has ended. The couple may be gone afterwards. */
 static void end_side(struct couple *c, unsigned int side)
 {
 	struct joined_state *st = &c->pair->file.state;
