@@ -379,12 +379,19 @@ static int join_half(struct half *h, struct joined_board *partner)
 /* Return: 0, or a negated okl4_status */
 static int resume_half(struct half *h)
 {
+	const struct joined_state *st;
 	struct couple *c;
 
 	load_files(h->board);
 	c = find_couple(h->board, h->ep.ch->instance);
 	if (!c)
 		return -OKL4_CONNECTION_RESET;
+	st = &c->pair->file.state;
+	/* A daemon that was killed while it joined the two: the other side does not know of it */
+	if (!st->instance[!h->side] && !st->way[!h->side].writer_phase) {
+		end_side(c, h->side);
+		return -OKL4_CONNECTION_RESET;
+	}
 	enter_couple(h, c);
 	return 0;
 }
