@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Sessions whose host end is a socket: which connection a session gets, and that its ends are its own."""
 import hashlib
-import os
 import select
 import socket
 from contextlib import suppress
