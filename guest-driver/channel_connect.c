@@ -80,15 +80,14 @@ static struct okl4_channel *make_session(struct okl4_channel *of, bool reads, bo
 	return ch;
 }
 
-/* Nothing was written, so nothing is waited for */
+/* Nothing was written, so nothing is waited for but those who have pinned the memory */
 static void abandon(struct okl4_channel *ch)
 {
 	mutex_lock(&ch->lock);
 	ch->n_readers = 0;
 	ch->n_writers = 0;
-	if (ch->mem)
-		okl4_channel_drop_mem(ch);
 	mutex_unlock(&ch->lock);
+	okl4_channel_settle(ch);
 }
 
 /* Return: 0, -EAGAIN, -ENXIO, or as okl4_port_ops.open */
