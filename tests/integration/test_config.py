@@ -25,8 +25,8 @@ GOOD = {"control": {"path": "/c", "mode": "0600", "group": "adm", "idle_seconds"
                                   "endpoint": {"type": "intervm", "file": "/f", "rounds": 3}},
                                  {"name": "b", "endpoint": {"type": "unix-listen", "path": "/p",
                                                             "mode": "0600", "group": "adm"}},
-                                 {"name": "c", "endpoint": {"type": "echo"}},
-                                 {"name": "d", "endpoint": {"type": "discard"}},
+                                 {"name": "c", "packets": True, "endpoint": {"type": "echo"}},
+                                 {"name": "d", "sessions": 5, "endpoint": {"type": "discard"}},
                                  {"name": "e", "endpoint": {"type": "unix-connect", "path": "/q"}},
                                  {"name": "f", "endpoint": {"type": "tcp-listen",
                                                             "address": "[::1]:9"}},
@@ -48,7 +48,7 @@ TRIES = [None, True, 0, -1, 5000, 4096, 67108864, 134217728, 4294967294, 4294967
          [], {}, [1], [""], ["root"], {"type": "echo"}, {"x": 1}, {"users": []}, TLS]
 # Errors that a schema cannot find
 NOT_OF_THE_SCHEMA = re.compile(r" already$|there is no (user|group|channel) |joined to itself$|"
-                               r"does not name this one back$")
+                               r"does not name this one back$|for both, or for neither$")
 
 
 def places(value, path=()):
