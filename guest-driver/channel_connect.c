@@ -44,13 +44,15 @@ static void set_ends(struct okl4_channel *ch, bool reads, bool writes)
 	struct okl4_opener opener;
 
 	okl4_opener_current(&opener);
-	okl4_pipe_consumer_name(&pair->rx, &opener);
-	okl4_pipe_producer_name(&pair->tx, &opener);
 	ch->n_readers = reads;
 	ch->n_writers = writes;
+	if (reads)
+		okl4_pipe_consumer_name(&pair->rx, &opener);
 	okl4_pipe_consumer_open(&pair->rx);
 	if (!reads)
 		okl4_pipe_consumer_close(&pair->rx);
+	if (writes)
+		okl4_pipe_producer_name(&pair->tx, &opener);
 	okl4_pipe_producer_open(&pair->tx);
 	if (!writes)
 		okl4_pipe_producer_close(&pair->tx);
