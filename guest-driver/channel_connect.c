@@ -41,12 +41,18 @@ static int refused_errno(int status)
 static void set_ends(struct okl4_channel *ch, bool reads, bool writes)
 {
 	struct okl4_socketpair *pair = &ch->mem->pair;
+	struct okl4_opener opener;
 
+	okl4_opener_current(&opener);
 	ch->n_readers = reads;
 	ch->n_writers = writes;
+	if (reads)
+		okl4_pipe_consumer_name(&pair->rx, &opener);
 	okl4_pipe_consumer_open(&pair->rx);
 	if (!reads)
 		okl4_pipe_consumer_close(&pair->rx);
+	if (writes)
+		okl4_pipe_producer_name(&pair->tx, &opener);
 	okl4_pipe_producer_open(&pair->tx);
 	if (!writes)
 		okl4_pipe_producer_close(&pair->tx);
@@ -76,15 +82,14 @@ static struct okl4_channel *make_session(struct okl4_channel *of, bool reads, bo
 	return ch;
 }
 
-/* Nothing was written, so nothing is waited for */
+/* Nothing was written, so nothing is waited for but those who have pinned the memory */
 static void abandon(struct okl4_channel *ch)
 {
 	mutex_lock(&ch->lock);
 	ch->n_readers = 0;
 	ch->n_writers = 0;
-	if (ch->mem)
-		okl4_channel_drop_mem(ch);
 	mutex_unlock(&ch->lock);
+	okl4_channel_settle(ch);
 }
 
 /* Return: 0, -EAGAIN, -ENXIO, or as okl4_port_ops.open */

@@ -48,7 +48,7 @@ static int accept_offer(struct okl4_channel *ch, struct okl4_port *port,
 	ch->exclusive = offer->exclusive;
 	WRITE_ONCE(ch->max_sessions, offer->max_sessions);
 	wake_up_interruptible_all(&ch->place_wait);
-	ch->ring_bytes = offer->ring_bytes;
+	WRITE_ONCE(ch->ring_bytes, offer->ring_bytes);
 	rcu_assign_pointer(ch->port, port);
 	if (news)
 		tell_mounts(ch);

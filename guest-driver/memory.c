@@ -212,7 +212,7 @@ void okl4_mem_empty_cache(void)
 
 	spin_lock(&cache_lock);
 	list_splice_init(&cache, &all);
-	n_cached = 0;
+	WRITE_ONCE(n_cached, 0);
 	spin_unlock(&cache_lock);
 	list_for_each_entry_safe(mem, next, &all, retired)
 		okl4_mem_free(mem);
@@ -257,7 +257,7 @@ struct okl4_mem *okl4_mem_take(u64 ring_bytes)
 			continue;
 		found = mem;
 		list_del_init(&mem->retired);
-		n_cached--;
+		WRITE_ONCE(n_cached, n_cached - 1);
 		break;
 	}
 	spin_unlock(&cache_lock);
@@ -289,7 +289,7 @@ void okl4_mem_recycle(struct okl4_mem *mem)
 		kept = n_cached < CACHED_MAX;
 		if (kept) {
 			list_add(&mem->retired, &cache);
-			n_cached++;
+			WRITE_ONCE(n_cached, n_cached + 1);
 		}
 		spin_unlock(&cache_lock);
 	}

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "channel/opener.h"
 #include "guest/guest.h"
 #include "guest/state.h"
 
@@ -20,6 +21,12 @@ struct guest_call {
 	struct channel_snapshot *list; /* out */
 	int n; /* out: entries, or a negated errno */
 };
+
+/* A channel with sessions has no memory of its own: it is attached while it has one */
+static enum channel_state shown_state(const struct guest_channel *gc)
+{
+	return gc->sessions.live ? CHANNEL_ATTACHED : gc->ch.state;
+}
 
 static void take_guest_snapshot(void *arg)
 {
@@ -51,7 +58,7 @@ static void take_guest_snapshot(void *arg)
 		if (ch->is_session)
 			continue;
 		c->guest_snap->n_channels++;
-		c->guest_snap->n_in_state[ch->state]++;
+		c->guest_snap->n_in_state[shown_state(g->channel[id])]++;
 	}
 }
 
@@ -83,6 +90,11 @@ static void take_ring_state(struct channel_snapshot *s, struct channel *ch)
 	s->bwd_guest_phase = end->tx.peer_phase;
 	s->fwd_host_phase = end->rx.phase;
 	s->bwd_host_phase = end->tx.phase;
+	channel_look_openers(ch);
+	if (ch->writer.phase & 1)
+		s->writer = ch->writer.program;
+	if (ch->reader.phase & 1)
+		s->reader = ch->reader.program;
 }
 
 /* What the sessions that are there now add to what former ones have left in the board's counters */
@@ -104,7 +116,6 @@ static void take_sessions(struct channel_snapshot *s, const struct guest *g,
 		s->tail_bytes += channel_tail_bytes(&gc->ch);
 		channel_add_counters(&sum, &gc->ch);
 	}
-	s->state = board->sessions.live ? CHANNEL_ATTACHED : CHANNEL_DETACHED;
 	s->attaches = sum.attaches;
 	s->lost_bytes = sum.lost_bytes;
 	s->fwd = sum.fwd;
@@ -132,7 +143,7 @@ static void take_channel(struct channel_snapshot *s, const struct guest *g,
 	else
 		snprintf(s->info.error, sizeof(s->info.error), "%s",
 			 gc->why_not ? gc->why_not : "");
-	s->state = ch->state;
+	s->state = shown_state(gc);
 	s->instance = ch->instance;
 	s->failed_status = ch->failed_status;
 	s->attaches = ch->attaches;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The guest shuts down, and waits for a reader of the host that is slow to take what was written."""
 import socket
+import time
 import unittest
 
 from vm import guest_config, until
@@ -15,16 +16,16 @@ DRAIN = "/sys/module/okl4fs/parameters/drain_ms"
 class Drain(VmTest):
     """One guest per test, since each test ends it."""
 
-    def start(self) -> socket.socket:
+    def start(self, **more) -> socket.socket:
         """A guest that has written 4 MiB to a client that reads nothing yet; the client."""
         path = self.scratch / f"{self._testMethodName}.sock"
         vm = self.scratch / f"{self._testMethodName}.vm.sock"
         self.start_daemon([guest_config("vm", vm, {
-            "out": {"ring_bytes": RING_BYTES, "endpoint": listens(path)}})])
+            "out": {"ring_bytes": RING_BYTES, "endpoint": listens(path), **more}})])
         self.guest = self.start_guest(vm)
         client = self.client(path, LIMIT_S)
         self.guest.check("mkfifo /okl4/out && exec 3<>/okl4/out && "
-                         f"dd if=/dev/zero of=/okl4/out bs=65536 count={WRITTEN >> 16}", LIMIT_S)
+                         f"dd if=/dev/zero bs=65536 count={WRITTEN >> 16} >&3", LIMIT_S)
         return client
 
     def read_all(self, client: socket.socket) -> int:
@@ -47,6 +48,15 @@ class Drain(VmTest):
         self.guest.check(f"echo 100000 > {DRAIN}; (poweroff -f) >/dev/null 2>&1 &")
         self.guest.qmp("query-status")  # QEMU is there, and so are the bytes
         self.assertEqual(self.read_all(client), WRITTEN)
+        self.wait_end()
+
+    def test_waits_for_a_session(self):
+        """Its last descriptor is closed, but nobody has read: as long as drain_ms, and no longer."""
+        self.start(sessions=2)
+        since, begun = self.guest.n_events(), time.monotonic()
+        self.guest.check(f"echo 2000 > {DRAIN}; (poweroff -f) >/dev/null 2>&1 &")
+        self.guest.wait_event("SHUTDOWN", since, LIMIT_S)
+        self.assertGreater(time.monotonic() - begun, 2)
         self.wait_end()
 
     def test_does_not_wait_for_ever(self):

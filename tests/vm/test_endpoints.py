@@ -39,6 +39,11 @@ class Sockets(VmTest):
         for name, port in cls.port.items():
             channels[name] = {"type": f"tcp-{name.removeprefix('tls-')}",
                               "address": f"127.0.0.1:{port}"}
+        cls.mux = str(cls.scratch / "mux.sock")
+        for name in ("22", "shell"):
+            channels[name] = {"sessions": 4, "endpoint": {"type": "mux-listen", "path": cls.mux}}
+        channels["call"] = {"sessions": 4, "endpoint": {"type": "unix-connect", "path": cls.unix,
+                                                        "proxy": "v2"}}
         channels["tls-listen"]["tls"] = cls.certs.tls("left", name="right.example")
         channels["tls-connect"]["tls"] = cls.certs.tls("right", name="left.example")
         cls.one_guest(channels)
@@ -91,6 +96,59 @@ class Sockets(VmTest):
                 sock, _ = self.server(name).accept()
                 with sock:
                     self.assertEqual(self.take(sock), b"early\n")
+
+    def test_one_socket_for_several_channels(self):
+        """The client says which; two of them at the same time."""
+        answer = "exec 3<>/okl4/{}; read -r x <&3; echo $x from {} >&3"
+        programs = [self.guest.spawn(answer.format(name, name)) for name in ("22", "shell", "22")]
+        clients = []
+        for name in ("shell", "22", "22"):
+            sock = socket.socket(socket.AF_UNIX)
+            self.addCleanup(sock.close)
+            sock.settimeout(LIMIT_S)
+            sock.connect(self.mux)
+            sock.sendall(f"CONNECT {name}\nline for {name}\n".encode())
+            clients.append((name, sock))
+        for name, sock in clients:
+            self.assertRegex(self.take(sock).decode(), rf"^OK \d+\nline for {name} from {name}\n$")
+        for program in programs:
+            self.assertEqual(program.wait(LIMIT_S)[0], 0)
+
+    def test_a_server_learns_which_program_calls(self):
+        server = self.server("unix")
+        program = self.guest.spawn("echo $$; exec dd of=/okl4/call bs=1 </dev/null")
+        sock, _ = server.accept()
+        with sock:
+            data = self.take(sock)
+        fields, rest = {}, data[16 + 216:]
+        while rest:
+            size = int.from_bytes(rest[1:3], "big")
+            fields[rest[0]], rest = rest[3:3 + size].decode(), rest[3 + size:]
+        pid = program.wait(LIMIT_S)[1].split()[0]
+        self.assertEqual(fields, {0xe0: "vm", 0xe1: "call", 0xe2: "0", 0xe3: "0", 0xe4: pid,
+                                  0xe5: "dd", 0xe6: "writer"})
+
+    def opener(self, way: str) -> dict | None:
+        """What the guest says of the program at its end of the channel `host`."""
+        return self.channel("host")[way]["guest_opener"]
+
+    def test_the_program_in_the_guest_is_shown(self):
+        """As the guest's root sees it, also if it takes itself for root in a user namespace."""
+        self.guest.check("chmod 666 /okl4/host; mkdir -p /etc; echo root:x:0:0::/:/bin/sh >/etc/passwd;"
+                         "echo user:x:1234:56::/:/bin/sh >>/etc/passwd")
+        for way, comm, user, command in (
+                ("bwd", "cat", (0, 0), "cat -- /okl4/host"),
+                ("fwd", "sh", (1234, 56), "sh -- -c 'exec sleep 600 >/okl4/host'"),
+                ("bwd", "cat", (1234, 56), "unshare -- -U -r cat /okl4/host")):
+            with self.subTest(command):
+                pid = int(self.guest.check(
+                    f"start-stop-daemon -S -b -m -p /tmp/pid -c {user[0]}:{user[1]} -x /bin/{command}"
+                    " && cat /tmp/pid"))
+                until(lambda way=way: self.opener(way), "the program", 30)
+                self.assertEqual(self.opener(way), {"comm": comm, "pid": pid, "uid": user[0],
+                                                    "gid": user[1]})
+                self.guest.check(f"kill {pid}")
+                until(lambda way=way: not self.opener(way), "its end", 30)
 
     def test_cat_reads_one_connection_after_the_other(self):
         server = self.server("unix")

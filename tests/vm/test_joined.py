@@ -26,9 +26,13 @@ class Joined(VmTest):
         super().setUpClass()
         sockets = {name: cls.scratch / f"{name}.sock" for name in ("vm1", "vm2")}
         cls.start_daemon([
-            guest_config("vm1", sockets["vm1"], {"link": to("vm2", "other")},
+            guest_config("vm1", sockets["vm1"], {
+                "link": to("vm2", "other"),
+                "calls": {"sessions": 8, "endpoint": to("vm2", "answers")}},
                          socket_mode="connect"),
-            guest_config("vm2", sockets["vm2"], {"other": to("vm1", "link")},
+            guest_config("vm2", sockets["vm2"], {
+                "other": to("vm1", "link"),
+                "answers": {"sessions": 8, "endpoint": to("vm1", "calls")}},
                          socket_mode="connect")])
         cls.guests = [cls.start_guest(sockets[name], serve=True, way="fs", mem_mib=192)
                       for name in ("vm1", "vm2")]
@@ -57,6 +61,19 @@ class Joined(VmTest):
                 self.wait_reader(one)
                 self.guests[one].check(f"echo line {n} > {self.nodes[one]}")
                 self.assertEqual(reader.wait(30), (0, f"line {n}\n"))
+
+    def test_sessions_that_both_sides_call(self):
+        """Opens of one guest and of the other wait for each other, and make pairs."""
+        shells = []
+        for number, (guest, node) in enumerate(zip(self.guests, ("calls", "answers"))):
+            guest.check(f"mkfifo /okl4/{node}")
+            shells.append([guest.spawn(f"exec 3<>/okl4/{node}; echo {number}{n} >&3; head -n1 <&3")
+                           for n in range(6)])
+        told = [[self.ends_well(shell).strip() for shell in each] for each in shells]
+        self.assertEqual([sorted(each) for each in told],
+                         [[f"{other}{n}" for n in range(6)] for other in (1, 0)])
+        for n, partner in enumerate(told[0]):
+            self.assertEqual(told[1][int(partner[1])], f"0{n}")
 
     def test_epipe_and_half_a_close(self):
         """The reader leaves: the writer gets EPIPE; the other direction goes on."""

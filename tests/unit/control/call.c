@@ -186,15 +186,17 @@ Test(control, guest_list)
 	      "\"fuse_requests_declined\":0,\"messages_dropped\":0,\"device_errors\":0}]}");
 }
 
-#define WAY(a, fill, host, guest)                                                                \
+#define WAY(a, fill, host, guest, opener)                                                        \
 	"{\"bytes\":" a "1,\"messages\":" a "2,\"wakes_sent\":" a "3,\"wakes_received\":" a      \
 	"4,\"full_stalls\":" a "5,\"empty_stalls\":" a "6,\"opens\":" a "7,\"fill_bytes\":" fill \
-	",\"host_phase\":" host ",\"guest_phase\":" guest "}"
-#define COUNTERS                                                                             \
-	"\"fwd\":" WAY("", "21", "31", "32") ",\"bwd\":" WAY(                                \
-		"1", "22", "33", "34") ","                                                   \
-				       "\"attaches\":8,\"tail_bytes\":23,\"lost_bytes\":24," \
-				       "\"errors\":{\"CTL_MAGIC\":1,\"HEAD_BACK\":2}"
+	",\"host_phase\":" host ",\"guest_phase\":" guest ",\"guest_opener\":" opener "}"
+#define OPENER "{\"comm\":\"cat\xef\xbf\xbd\\u001b\",\"pid\":4242,\"uid\":1000,\"gid\":100}"
+#define COUNTERS                                                              \
+	"\"fwd\":" WAY("", "21", "31", "32", OPENER) ",\"bwd\":" WAY(         \
+		"1", "22", "33", "34",                                        \
+		"null") ","                                                   \
+			"\"attaches\":8,\"tail_bytes\":23,\"lost_bytes\":24," \
+			"\"errors\":{\"CTL_MAGIC\":1,\"HEAD_BACK\":2}"
 
 Test(control, channel_list)
 {
@@ -205,13 +207,13 @@ Test(control, channel_list)
 		"{\"channels\":[{\"guest\":\"vm1\","
 		"\"name\":\"a\\n\\\"b\",\"id\":0,\"state\":\"attached\",\"failure\":null,"
 		"\"ring_bytes\":4096,\"exclusive\":true,\"guest_mode\":\"0640\",\"guest_uid\":1000,"
-		"\"guest_gid\":0,\"endpoint\":{\"type\":\"unix-listen\","
+		"\"guest_gid\":0,\"sessions\":null,\"endpoint\":{\"type\":\"unix-listen\","
 		"\"connected\":true,\"path\":\"/p/s\",\"path_lost\":true,\"clients\":5,\"clients_refused\":6},"
 		"\"instance\":\"0000000000000077\"," COUNTERS "},"
 		"{\"guest\":\"vm1\",\"name\":\"file\",\"id\":1,\"state\":\"failed\","
 		"\"failure\":{\"status\":\"HEAD_BACK\",\"text\":\"head moved back\"},"
 		"\"ring_bytes\":1048576,\"exclusive\":false,\"guest_mode\":null,\"guest_uid\":null,"
-		"\"guest_gid\":null,\"endpoint\":{\"type\":\"intervm\","
+		"\"guest_gid\":null,\"sessions\":null,\"endpoint\":{\"type\":\"intervm\","
 		"\"connected\":true,\"file\":\"%s/rel/f\",\"rounds\":2},"
 		"\"instance\":null," COUNTERS "}]}",
 		cwd);
