@@ -191,6 +191,18 @@ class UnixSessions(SocketTest):
         second.close()
         self.assertNotIn(first.instance, self.driver_.answers)
 
+    def test_channel_goes_while_one_waits(self):
+        """Its open is answered, and one that is open fails."""
+        config = {"name": "accept", **self.channels()["vm1"]["accept"]}
+        (session, sock), waiting = self.pair(), self.session("accept").open()
+        self.addCleanup(self.daemon.rpc, "channel.add", {"guest": "vm1", "channel": config})
+        self.daemon.rpc("channel.remove", {"guest": "vm1", "channel": "accept"})
+        with self.refused("NO_CHANNEL"):
+            waiting.wait_open()
+        self.assertEqual(self.driver_.wait_failures(),
+                         [(session.id, STATUS["NO_CHANNEL"], session.instance)])
+        self.assertEqual(sock.recv(1), b"")
+
     # Ends are a session's own
 
     def test_half_close_of_the_client(self):
