@@ -54,15 +54,15 @@ struct channel;
  * struct channel_guest_ops - what a channel asks of its guest
  * @ring: set the bell bit of channel @id and send a WAKE if the word was zero
  * @tell: queue an event (CHANNEL_FAILED) for the guest
- * @opened: (session) the other side has answered, after endpoint_ops.open said that it had not
  * @memory_is_lost: whether the guest's memory has been taken away, so that what was just copied from it
  *	may be zeros; NULL: it never is
+ * @opened: (session) the other side has answered, after endpoint_ops.open said that it had not
  */
 struct channel_guest_ops {
 	void (*ring)(void *guest, uint32_t id);
 	void (*tell)(void *guest, const struct channel *ch, enum okl4_status status);
-	void (*opened)(void *guest, const struct channel *ch);
 	bool (*memory_is_lost)(void *guest);
+	void (*opened)(void *guest, const struct channel *ch);
 };
 
 /**

@@ -301,6 +301,11 @@ static bool is_joined(const struct side *side)
 	return !strcmp(side->type->text, "channel") && side->to_guest && side->to_channel;
 }
 
+static bool has_sessions(const struct side *side)
+{
+	return conf_member(side->channel->parent, "sessions");
+}
+
 static void check_partner(const struct list *sides, const struct side *side,
 			  struct conf_errors *errors)
 {
@@ -322,6 +327,11 @@ static void check_partner(const struct list *sides, const struct side *side,
 		conf_error(errors, side->to_channel,
 			   "channel %s of guest %s (%s) does not name this one back", channel,
 			   guest, conf_path(other->channel->parent, path, sizeof(path)));
+	else if (!has_sessions(other) != !has_sessions(side))
+		conf_error(errors, side->to_channel,
+			   "channel %s of guest %s has %ssessions: they must be given for both, or "
+			   "for neither",
+			   channel, guest, has_sessions(other) ? "" : "no ");
 }
 
 /* Of all, or of those that name the guest @only; frees the list */

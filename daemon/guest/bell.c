@@ -169,15 +169,16 @@ static void tell_news(struct guest *g, uint64_t mark[OKL4FS_BELL_WORDS], uint32_
 	flush_events(queue_of_word(g, word));
 }
 
-void guest_bell_tell_failed(struct guest *g, uint32_t id, uint64_t instance,
-			    enum okl4_status status)
-{
-	tell_news(g, g->failed, id, instance, status);
-}
-
 static bool is_marked(const uint64_t mark[OKL4FS_BELL_WORDS], uint32_t id)
 {
 	return mark[id % OKL4FS_BELL_WORDS] >> (id / OKL4FS_BELL_WORDS) & 1;
+}
+
+void guest_bell_tell_ended(struct guest *g, uint32_t id, uint64_t instance, enum okl4_status status,
+			   bool was_waiting)
+{
+	tell_news(g, was_waiting || is_marked(g->answered, id) ? g->answered : g->failed, id,
+		  instance, status);
 }
 
 static void tell_failed(void *arg, const struct channel *ch, enum okl4_status status)
@@ -192,11 +193,7 @@ static void tell_failed(void *arg, const struct channel *ch, enum okl4_status st
 		gc->is_over = true;
 		loop_schedule(g->worker, &g->reap);
 	}
-	/* A driver that still waits for the answer gets this as the answer. */
-	if (gc->is_waiting || is_marked(g->answered, ch->id))
-		tell_news(g, g->answered, ch->id, ch->instance, status);
-	else
-		tell_news(g, g->failed, ch->id, ch->instance, status);
+	guest_bell_tell_ended(g, ch->id, ch->instance, status, gc->is_waiting);
 }
 
 static void tell_opened(void *arg, const struct channel *ch)

@@ -29,9 +29,16 @@ bool guest_bell_keeps_id(const struct guest *g, uint32_t id, bool for_session);
 /** guest_bell_forget() - the session with an id has gone: rings so far were for it */
 void guest_bell_forget(struct guest *g, uint32_t id);
 
-/** guest_bell_tell_failed() - tell the driver that a session has ended (CHANNEL_FAILED) */
-void guest_bell_tell_failed(struct guest *g, uint32_t id, uint64_t instance,
-			    enum okl4_status status);
+/**
+ * guest_bell_tell_ended() - tell the driver that a session has ended
+ * @g: guest
+ * @id: its id
+ * @instance: its memory's
+ * @status: why
+ * @was_waiting: the driver still waits for the answer to its OPEN, and gets this as the answer
+ */
+void guest_bell_tell_ended(struct guest *g, uint32_t id, uint64_t instance, enum okl4_status status,
+			   bool was_waiting);
 
 /**
  * guest_bell_look_after() - serve all channels soon, as if rung; the driver is ready

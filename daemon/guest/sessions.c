@@ -28,13 +28,17 @@ static void drop_session(struct guest *g, struct guest_channel *gc)
 {
 	struct guest_channel *board = gc->board;
 	uint32_t id = gc->ch.id;
+	bool lives_on;
 
 	board->sessions.live--;
 	board->sessions.waiting -= gc->is_waiting;
-	channel_add_counters(&board->ch, &gc->ch);
 	guest_bell_forget(g, id);
 	guest_id_free(g, id);
-	if (!guest_leaver_add(gc, g))
+	lives_on = guest_leaver_add(gc, g);
+	if (!lives_on)
+		channel_give_up(&gc->ch, "they were not taken before the session ended");
+	channel_add_counters(&board->ch, &gc->ch);
+	if (!lives_on)
 		guest_channel_free(gc);
 }
 
@@ -274,18 +278,19 @@ void guest_sessions_remove(struct guest *g, struct guest_channel *board, enum ok
 	for (uint32_t id = 0; id < g->n_ids; id++) {
 		struct guest_channel *gc = g->channel[id];
 		uint64_t instance = gc ? gc->ch.instance : 0;
-		bool is_over;
+		bool is_over, was_waiting;
 
 		if (!gc || gc->board != board)
 			continue;
 		is_over = gc->is_over; /* the driver has been told */
+		was_waiting = gc->is_waiting;
 		if (status == OKL4_CHANNEL_RESET) {
 			gc->is_quiet = true;
 			channel_reset(&gc->ch);
 		}
 		end_session(g, gc);
 		if (!is_over)
-			guest_bell_tell_failed(g, id, instance, status);
+			guest_bell_tell_ended(g, id, instance, status, was_waiting);
 	}
 }
 

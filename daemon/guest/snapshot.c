@@ -22,6 +22,12 @@ struct guest_call {
 	int n; /* out: entries, or a negated errno */
 };
 
+/* A channel with sessions has no memory of its own: it is attached while it has one */
+static enum channel_state shown_state(const struct guest_channel *gc)
+{
+	return gc->sessions.live ? CHANNEL_ATTACHED : gc->ch.state;
+}
+
 static void take_guest_snapshot(void *arg)
 {
 	struct guest_call *c = arg;
@@ -52,7 +58,7 @@ static void take_guest_snapshot(void *arg)
 		if (ch->is_session)
 			continue;
 		c->guest_snap->n_channels++;
-		c->guest_snap->n_in_state[ch->state]++;
+		c->guest_snap->n_in_state[shown_state(g->channel[id])]++;
 	}
 }
 
@@ -110,7 +116,6 @@ static void take_sessions(struct channel_snapshot *s, const struct guest *g,
 		s->tail_bytes += channel_tail_bytes(&gc->ch);
 		channel_add_counters(&sum, &gc->ch);
 	}
-	s->state = board->sessions.live ? CHANNEL_ATTACHED : CHANNEL_DETACHED;
 	s->attaches = sum.attaches;
 	s->lost_bytes = sum.lost_bytes;
 	s->fwd = sum.fwd;
@@ -138,7 +143,7 @@ static void take_channel(struct channel_snapshot *s, const struct guest *g,
 	else
 		snprintf(s->info.error, sizeof(s->info.error), "%s",
 			 gc->why_not ? gc->why_not : "");
-	s->state = ch->state;
+	s->state = shown_state(gc);
 	s->instance = ch->instance;
 	s->failed_status = ch->failed_status;
 	s->attaches = ch->attaches;

@@ -82,3 +82,24 @@ class AttachSessions(DaemonTest):
         session.close()
         self.assertEqual(process.stdout.read(), b"bye")
         self.assertEqual(process.wait(TIMEOUT_S), 0)
+
+    def test_shown(self):
+        """How many sessions there are."""
+        sessions = [Session(self.driver_, "host").open() for _ in range(3)]
+        sessions.pop().close()
+        self.assertRegex(self.good("channels"), r"vm1 +host +attached +unix-listen +2 of 8 ")
+        self.assertRegex(self.good("status"), r"channels +1 attached, 0 suspended, 0 detached")
+        self.assertRegex(self.good("channel", "vm1/host"),
+                         r"\nsessions +2 of 8, 2 of them waiting; at most \d+ at once; ")
+        self.assertNotIn("host's end", self.good("channel", "vm1/host"))
+        self.assertRegex(self.good("top", "-n", "1"), r"vm1/host +2/8 ")
+
+    def test_added(self):
+        """channel-add --sessions, with rings of 64K if nothing else is said."""
+        self.good("channel-add", "vm1", "more", "--endpoint", "echo", "--sessions", "5")
+        self.addCleanup(self.good, "channel-remove", "vm1/more")
+        added = self.driver_.channels()["more"]
+        self.assertEqual((added["max_sessions"], added["ring_bytes"]), (5, 65536))
+        for wrong in ("0", "1024", "x"):
+            self.bad(2, "--sessions must be a number from 1 to 1023", "channel-add", "vm1", "no",
+                     "--endpoint", "echo", "--sessions", wrong)

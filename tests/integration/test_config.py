@@ -53,7 +53,7 @@ TRIES = [None, True, 0, -1, 5000, 4096, 67108864, 134217728, 4294967294, 4294967
          [], {}, [1], [""], ["root"], {"type": "echo"}, {"x": 1}, {"users": []}, TLS]
 # Errors that a schema cannot find
 NOT_OF_THE_SCHEMA = re.compile(r" already$|there is no (user|group|channel) |joined to itself$|"
-                               r"does not name this one back$")
+                               r"does not name this one back$|for both, or for neither$")
 
 
 def places(value, path=()):

@@ -85,7 +85,7 @@ class Methods(DaemonTest):
             "intervm_test": {"type": "intervm", "file": "file"},
             "sock": {"type": "unix-listen", "path": "sock"},
             "other": {"type": "unix-connect", "path": "other"},
-            "tcp": {"type": "tcp-connect", "address": "127.0.0.1:9"}, "echo": ECHO})]}
+            "tcp": {"type": "tcp-connect", "address": "127.0.0.1:9"}, "echo": {"sessions": 4, "endpoint": ECHO}})]}
 
     def setUp(self):
         self.connection = Connection(self.daemon.control_path)
