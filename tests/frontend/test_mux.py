@@ -3,6 +3,7 @@
 import os
 import re
 import select
+import signal
 import socket
 import stat
 import subprocess
@@ -13,7 +14,7 @@ from socket_rig import LIMIT_S, SocketTest, unix_client
 from vm.daemon import DaemonError
 
 SMALL = 4096
-SILENT = 16  # clients that may be silent
+SILENT = 64  # clients that may be silent
 BACKLOG = 16  # clients that may wait for one channel
 
 
@@ -49,7 +50,7 @@ class Mux(SocketTest):
     @classmethod
     def board(cls, name: str, **more) -> dict:
         """A channel at the socket of this name."""
-        return {"sessions": 20, "ring_bytes": SMALL,
+        return {"sessions": 120, "ring_bytes": SMALL,
                 "endpoint": {"type": "mux-listen", "path": str(cls.scratch / name), **more}}
 
     def setUp(self):
@@ -193,6 +194,19 @@ class Mux(SocketTest):
             self.client().close()
             self.hybrid("22").sock.close()
         self.assertEqual(len(self.used_fds()), len(fds))
+
+    def test_many_that_come_at_once(self):
+        """All have said their line before the daemon has looked at one of them."""
+        sessions = [self.session("22") for _ in range(100)]
+        os.kill(self.daemon.pid, signal.SIGSTOP)
+        try:
+            clients = [self.hybrid("22") for _ in range(100)]
+        finally:
+            os.kill(self.daemon.pid, signal.SIGCONT)
+        for number, (client, session) in enumerate(zip(clients, sessions)):
+            client.wait_ok()
+            client.sock.sendall(b"%3d" % number)
+            self.assertEqual(session.wait_open().read(3), b"%3d" % number)
 
     def test_too_many_that_wait_for_one_channel(self):
         """They do not keep clients from another."""

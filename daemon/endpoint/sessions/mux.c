@@ -125,11 +125,11 @@ static void obey_line(struct mux_client *c)
 	}
 }
 
-static void on_mux_client(evutil_socket_t fd, short what, void *arg)
+/* @c may be gone afterwards */
+static void read_line(struct mux_client *c)
 {
-	struct mux_client *c = arg;
 	size_t room = sizeof(c->line) - c->bytes, taken;
-	ssize_t n = recv(fd, c->line + c->bytes, room, MSG_PEEK);
+	ssize_t n = recv(c->fd, c->line + c->bytes, room, MSG_PEEK);
 	const char *end;
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -141,7 +141,7 @@ static void on_mux_client(evutil_socket_t fd, short what, void *arg)
 	end = memchr(c->line + c->bytes, '\n', (size_t)n);
 	taken = end ? (size_t)(end + 1 - c->line) - c->bytes : (size_t)n;
 	/* What was seen is there, so all of it comes */
-	if (recv(fd, c->line + c->bytes, taken, 0) != (ssize_t)taken) {
+	if (recv(c->fd, c->line + c->bytes, taken, 0) != (ssize_t)taken) {
 		drop_client(c, "its line cannot be read");
 		return;
 	}
@@ -150,6 +150,20 @@ static void on_mux_client(evutil_socket_t fd, short what, void *arg)
 		obey_line(c);
 	else if (c->bytes == sizeof(c->line))
 		drop_client(c, "its line is too long");
+}
+
+static void on_mux_client(evutil_socket_t fd, short what, void *arg)
+{
+	read_line(arg);
+}
+
+/* Many may come at once, and their lines are there before they are read */
+static void make_place(struct mux *mux)
+{
+	read_line(TAILQ_FIRST(&mux->clients));
+	if (mux->n_clients > MUX_CLIENTS)
+		drop_client(TAILQ_FIRST(&mux->clients),
+			    "too many have not said which channel they want");
 }
 
 static void mux_client_came(void *arg, int fd)
@@ -173,11 +187,10 @@ static void mux_client_came(void *arg, int fd)
 	c->fd = fd;
 	c->until_ms = clock_ms() + MUX_LINE_MS;
 	TAILQ_INSERT_TAIL(&mux->clients, c, next);
-	if (mux->n_clients++ == MUX_CLIENTS)
-		drop_client(TAILQ_FIRST(&mux->clients),
-			    "too many have not said which channel they want");
-	else if (mux->n_clients == 1)
+	if (++mux->n_clients == 1)
 		plan_drop(mux);
+	else if (mux->n_clients > MUX_CLIENTS)
+		make_place(mux);
 }
 
 static void free_mux(struct mux *mux)

@@ -13,7 +13,7 @@
 #include "endpoint/sessions/backlog.h"
 #include "endpoint/stream/unix_place.h"
 
-#define MUX_CLIENTS 16U /* that have not said their line */
+#define MUX_CLIENTS 64U /* that have not said their line */
 #define MUX_LINE_MS 5000U /* after so long without it a client is dropped */
 
 struct mux;
