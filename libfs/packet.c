@@ -77,13 +77,17 @@ bool okl4_packet_commit_read(struct okl4_pipe *p, uint64_t bytes)
 	return okl4_pipe_commit_read(p, okl4_packet_ring_bytes(bytes));
 }
 
+void okl4_packet_head(struct okl4_pipe *p, uint64_t bytes)
+{
+	if (!p->error && okl4_packet_ring_bytes(bytes) <= room_bytes(p))
+		okl4_store(&head_at(p, p->cursor)->bytes, okl4_cpu_to_le32((uint32_t)bytes));
+}
+
 bool okl4_packet_commit_write(struct okl4_pipe *p, uint64_t bytes)
 {
-	uint64_t takes = okl4_packet_ring_bytes(bytes);
-
-	if (!p->error && takes <= room_bytes(p))
-		okl4_store(&head_at(p, p->cursor)->bytes, okl4_cpu_to_le32((uint32_t)bytes));
-	return okl4_pipe_commit_write(p, takes); /* which refuses what has no room */
+	okl4_packet_head(p, bytes);
+	/* Which refuses what has no room */
+	return okl4_pipe_commit_write(p, okl4_packet_ring_bytes(bytes));
 }
 
 int okl4_packet_write(struct okl4_pipe *p, const void *buf, uint64_t bytes, bool *notify)

@@ -163,7 +163,7 @@ static enum ctl_exit connect_to(struct attach *a, struct json_object *channel)
 	if (strcmp(ctl_string(channel, "state"), "attached") != 0)
 		ctl_error("%s: the guest is not there yet (%s); waiting", a->name,
 			  ctl_string(channel, "state"));
-	a->fd = fd_connect_unix(path, false);
+	a->fd = fd_connect_unix(path, FD_UNIX_STREAM);
 	if (a->fd >= 0)
 		return CTL_DONE;
 	ctl_error("%s: %s: %s", a->name, path, strerror(-a->fd));

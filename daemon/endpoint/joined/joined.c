@@ -64,6 +64,21 @@ static void part_from(struct joined *b)
 	channel_left(other->ep.ch, "its partner has gone", false);
 }
 
+/* A message must find room in either ring */
+static bool goes_with(const struct joined *b, const struct joined *other)
+{
+	const struct channel_config *cfg = b->ep.ch->cfg, *to = other->ep.ch->cfg;
+
+	if (cfg->packets == to->packets &&
+	    (!cfg->packets || cfg->ring_bytes == to->ring_bytes))
+		return true;
+	channel_log(b->ep.ch, LOG_LEVEL_ERR,
+		    "it cannot be joined to channel %s of guest %s: if one of them has \"packets\", "
+		    "both must have it, and the same \"ring_bytes\"",
+		    other->mine.channel, other->mine.guest);
+	return false;
+}
+
 /* Does nothing while the partner is not there. Return: 0, or -errno with a log line */
 static int join_partner(struct joined *b)
 {
@@ -72,6 +87,8 @@ static int join_partner(struct joined *b)
 
 	if (!other || other->pair)
 		return 0;
+	if (!goes_with(b, other))
+		return -EINVAL;
 	b->side = joined_name_compare(&b->mine, &b->other) > 0;
 	other->side = !b->side;
 	side[b->side] = b;

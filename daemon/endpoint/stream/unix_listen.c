@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * unix_listen.c - a unix stream socket; one client at a time
+ * unix_listen.c - a unix socket; one client at a time
  *
  * stream.c says what happens between a client and the guest. The first client that comes is taken,
  * whether the guest is there or not; another one is closed at once and counted, until the first
@@ -96,7 +96,8 @@ static bool unix_listen_is_busy(const struct endpoint *ep)
 static int listen_at_path(struct unix_listen *ul)
 {
 	struct channel *ch = ul->ep.ch;
-	int r = socket_file_listen(&ul->file, ul->cfg->path, ul->cfg->mode, ul->cfg->group, false);
+	enum fd_unix kind = ch->cfg->packets ? FD_UNIX_PACKETS : FD_UNIX_STREAM;
+	int r = socket_file_listen(&ul->file, ul->cfg->path, ul->cfg->mode, ul->cfg->group, kind);
 
 	if (r >= 0) {
 		listener_stop(&ul->listener);

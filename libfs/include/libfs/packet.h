@@ -75,6 +75,16 @@ struct okl4_pipe_seg okl4_packet_seg(const struct okl4_pipe *p, uint64_t at, uin
 bool okl4_packet_commit_read(struct okl4_pipe *p, uint64_t bytes);
 
 /**
+ * okl4_packet_head() - write the head of a message, before its commit
+ * @p: writing end, after okl4_packet_room()
+ * @bytes: the message's length, at most what okl4_packet_room() was asked for
+ *
+ * okl4_packet_commit_write() does this, too. It is for a caller that notes somewhere else, before the
+ * commit, that the message has been moved.
+ */
+void okl4_packet_head(struct okl4_pipe *p, uint64_t bytes);
+
+/**
  * okl4_packet_commit_write() - publish a message that was filled in after okl4_packet_room()
  * @p: writing end
  * @bytes: its length, at most what okl4_packet_room() was asked for

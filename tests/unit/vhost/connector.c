@@ -24,15 +24,15 @@ static unsigned int n_attempts;
 static uint64_t planned_ms; /* by the last timer that was started */
 static int answered_fd;
 
-int __wrap_fd_connect_unix(const char *where, bool takes_fds);
-int __real_fd_connect_unix(const char *where, bool takes_fds);
+int __wrap_fd_connect_unix(const char *where, enum fd_unix kind);
+int __real_fd_connect_unix(const char *where, enum fd_unix kind);
 int __wrap_event_add(struct event *ev, const struct timeval *tv);
 int __real_event_add(struct event *ev, const struct timeval *tv);
 
-int __wrap_fd_connect_unix(const char *where, bool takes_fds)
+int __wrap_fd_connect_unix(const char *where, enum fd_unix kind)
 {
 	n_attempts++;
-	return __real_fd_connect_unix(where, takes_fds);
+	return __real_fd_connect_unix(where, kind);
 }
 
 int __wrap_event_add(struct event *ev, const struct timeval *tv)
