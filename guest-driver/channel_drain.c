@@ -14,12 +14,12 @@
 
 unsigned int okl4_drain_ms = 2000;
 
-/* Return: 1: all up to @target is taken; 0: sleep; or -EIO, -EPIPE. @ch->tx_lock held */
+/* Return: 1: all up to @target is taken; 0: sleep; or an errno. @ch->tx_lock held */
 static int taken_or_arm(struct okl4_channel *ch, u64 target)
 {
 	struct okl4_pipe *tx = &ch->mem->pair.tx;
 	u64 ring_bytes = ch->mem->pair.ring_bytes, since = okl4_pipe_written(tx) - target;
-	int armed;
+	int armed, err;
 
 	do {
 		enum okl4_pipe_state reader;
@@ -27,8 +27,9 @@ static int taken_or_arm(struct okl4_channel *ch, u64 target)
 
 		if (room >= 0 && (since >= ring_bytes || room >= (s64)(ring_bytes - since)))
 			return 1;
-		if (okl4_channel_error(ch, ch->mem))
-			return -EIO;
+		err = okl4_channel_error(ch, ch->mem);
+		if (err)
+			return err;
 		if (!okl4_pipe_producer_peer(tx, &reader) && reader == OKL4_PIPE_CLOSED)
 			return -EPIPE;
 		armed = okl4_channel_arm_write(ch, ring_bytes - since);
@@ -42,7 +43,8 @@ static int taken_or_arm(struct okl4_channel *ch, u64 target)
  * okl4_channel_sync() - wait until the host has taken what was written before
  * @ch: channel that is open, in either direction
  *
- * Return: 0; -EPIPE: the host's reader has closed without taking all; -EIO; -ERESTARTSYS.
+ * Return: 0; -EPIPE: the host's reader has closed without taking all; -EIO; -ECONNRESET;
+ * -ERESTARTSYS.
  */
 int okl4_channel_sync(struct okl4_channel *ch)
 {
@@ -105,6 +107,19 @@ static void drain(struct okl4_channel *ch, unsigned long end)
 	okl4_channel_unpin(ch);
 }
 
+static void drain_sessions(struct okl4_channel *of, unsigned long end)
+{
+	struct okl4_channel **list;
+	unsigned int n;
+
+	okl4_sessions_list(of, &list, &n);
+	while (n--) {
+		drain(list[n], end);
+		okl4_channel_put(list[n]);
+	}
+	kvfree(list);
+}
+
 /* Shutdown, reboot and kexec alike */
 static int before_reboot(struct notifier_block *nb, unsigned long action, void *data)
 {
@@ -115,6 +130,7 @@ static int before_reboot(struct notifier_block *nb, unsigned long action, void *
 	okl4_channel_list(&list, &n);
 	while (n--) {
 		drain(list[n], end);
+		drain_sessions(list[n], end);
 		okl4_channel_put(list[n]);
 	}
 	kvfree(list);

@@ -10,7 +10,8 @@
  *
  * Without a node (an open file holds its node) the memory is kept only for bytes that the host has
  * not taken yet. Memory that has failed, or whose channel the host has removed, goes at the last
- * close. Memory that a device holds goes through that device's retire(), which takes it back from
+ * close. That of a session goes at the last close, or when the host has taken what was written: a
+ * session has no node. Memory that a device holds goes through that device's retire(), which takes it back from
  * the host.
  */
 #include <linux/err.h>
@@ -31,7 +32,9 @@ bool okl4_channel_idle(const struct okl4_channel *ch)
 
 /**
  * okl4_channel_drop_mem() - give up a channel's memory
- * @ch: channel that has memory and is not open
+ * @ch: channel that has memory and is not open; the caller has a reference to a session
+ *
+ * A session ends with it: here if no device has the memory, else when the device has it back.
  *
  * Context: @ch->lock held.
  */
@@ -40,10 +43,18 @@ void okl4_channel_drop_mem(struct okl4_channel *ch)
 	struct okl4_mem *mem = ch->mem;
 
 	ch->mem = NULL;
-	if (mem->holder)
+	if (mem->holder) {
+		if (ch->of) {
+			kref_get(&ch->ref);
+			mem->session = ch;
+		}
 		mem->holder->ops->retire(mem->holder, mem);
-	else
+	} else if (ch->of) {
+		okl4_mem_recycle(mem);
+		okl4_session_finish(ch);
+	} else {
 		okl4_mem_free(mem);
+	}
 }
 
 /* Whether bytes are left for the host; then it wakes us when they are taken. @ch->lock held */
@@ -52,6 +63,8 @@ static bool undelivered(struct okl4_channel *ch)
 	struct okl4_mem *mem = ch->mem;
 	bool left;
 
+	/* The mark "lingering" before the look at the device. Pairs with okl4_sessions_settle() */
+	smp_mb();
 	if (okl4_channel_error(ch, mem))
 		return false;
 	mutex_lock(&ch->tx_lock);
@@ -152,6 +165,22 @@ void okl4_channel_settle(struct okl4_channel *ch)
 }
 
 /**
+ * okl4_sessions_settle() - a channel has no device: drop its sessions that nobody has open
+ * @of: channel
+ */
+void okl4_sessions_settle(struct okl4_channel *of)
+{
+	struct okl4_channel *ch;
+
+	/* The device before the look at the marks. Pairs with undelivered() */
+	smp_mb();
+	while ((ch = okl4_session_next_lingering(of))) {
+		okl4_channel_settle(ch);
+		okl4_channel_put(ch);
+	}
+}
+
+/**
  * okl4_channel_add_node() - a node names a channel
  * @ch: channel; the caller's reference becomes the node's
  */
@@ -168,9 +197,13 @@ void okl4_channel_add_node(struct okl4_channel *ch)
  */
 void okl4_channel_drop_node(struct okl4_channel *ch)
 {
+	bool was_last;
+
 	mutex_lock(&ch->lock);
-	ch->n_nodes--;
+	was_last = !--ch->n_nodes;
 	mutex_unlock(&ch->lock);
+	if (was_last && READ_ONCE(ch->max_sessions))
+		okl4_mem_empty_cache();
 	okl4_channel_settle(ch);
 	okl4_channel_put(ch);
 }

@@ -3,6 +3,7 @@
  * channel_offer.c - what devices say of a channel: it is offered, gone, removed, or has failed
  */
 #include <linux/err.h>
+#include <linux/sched.h>
 
 #include "channel.h"
 
@@ -45,6 +46,8 @@ static int accept_offer(struct okl4_channel *ch, struct okl4_port *port,
 	news |= take_access(ch, &offer->access);
 	WRITE_ONCE(ch->removed, false);
 	ch->exclusive = offer->exclusive;
+	WRITE_ONCE(ch->max_sessions, offer->max_sessions);
+	wake_up_interruptible_all(&ch->place_wait);
 	ch->ring_bytes = offer->ring_bytes;
 	rcu_assign_pointer(ch->port, port);
 	if (news)
@@ -94,6 +97,8 @@ void okl4_channel_withdraw(struct okl4_channel *ch, struct okl4_port *port, u32 
 		RCU_INIT_POINTER(ch->port, NULL);
 	mutex_unlock(&ch->lock);
 	okl4_channel_wake(ch);
+	okl4_sessions_wake(ch);
+	okl4_sessions_settle(ch);
 }
 
 /**
@@ -121,13 +126,15 @@ void okl4_channel_remove(struct okl4_channel *ch, struct okl4_port *port, u32 id
 	if (!gone)
 		return;
 	okl4_channel_wake(ch);
+	okl4_sessions_wake(ch);
+	okl4_sessions_settle(ch);
 	tell_mounts(ch);
 }
 
 /**
  * okl4_channel_returned() - the host no longer has a channel's memory: the device was reset, or the
  *	host has said so
- * @ch: channel
+ * @ch: channel or session
  * @port: device
  */
 void okl4_channel_returned(struct okl4_channel *ch, struct okl4_port *port)
@@ -136,21 +143,68 @@ void okl4_channel_returned(struct okl4_channel *ch, struct okl4_port *port)
 	if (ch->mem && ch->mem->holder == port)
 		ch->mem->holder = NULL;
 	mutex_unlock(&ch->lock);
+	if (ch->of)
+		okl4_session_ask(ch);
+}
+
+/* The host no longer has it. @ch->lock held */
+static void end_session(struct okl4_channel *ch, int status)
+{
+	ch->mem->holder = NULL;
+	if (ch->stage != OKL4_SESSION_OPEN) {
+		ch->answer = status;
+		WRITE_ONCE(ch->stage, OKL4_SESSION_REFUSED);
+	}
+	okl4_session_leave(ch);
 }
 
 /**
  * okl4_channel_fail() - the host says that it no longer uses a channel's memory
- * @ch: channel
+ * @ch: channel, or session, which has ended then; the caller has a reference
  * @instance: which memory; if it is not the present one, nothing happens
  * @status: why
+ *
+ * Return: true when it was the present one.
  */
-void okl4_channel_fail(struct okl4_channel *ch, u64 instance, int status)
+bool okl4_channel_fail(struct okl4_channel *ch, u64 instance, int status)
 {
+	bool is_this;
+
+	status = status ? status : OKL4_CHANNEL_FAILED;
 	mutex_lock(&ch->lock);
-	if (ch->mem && ch->mem->instance == instance) {
-		okl4_channel_break(ch, ch->mem, status ? status : OKL4_CHANNEL_FAILED);
+	is_this = ch->mem && ch->mem->instance == instance;
+	if (is_this) {
+		if (ch->of)
+			end_session(ch, status);
+		okl4_channel_break(ch, ch->mem, status);
 		if (okl4_channel_idle(ch))
 			okl4_channel_drop_mem(ch);
 	}
 	mutex_unlock(&ch->lock);
+	return is_this;
+}
+
+/**
+ * okl4_session_answered() - the other side has answered a session that waited
+ * @ch: session; the caller has a reference
+ * @instance: which memory; if it is not the present one, nothing happens
+ * @status: 0: the session is open; else the host has refused it, and no longer has it
+ *
+ * Return: true when it was refused.
+ */
+bool okl4_session_answered(struct okl4_channel *ch, u64 instance, int status)
+{
+	bool refused = false;
+
+	mutex_lock(&ch->lock);
+	if (ch->mem && ch->mem->instance == instance && ch->stage == OKL4_SESSION_WAITS) {
+		refused = status;
+		if (refused)
+			end_session(ch, status);
+		else
+			WRITE_ONCE(ch->stage, OKL4_SESSION_OPEN);
+	}
+	mutex_unlock(&ch->lock);
+	okl4_channel_wake(ch);
+	return refused;
 }

@@ -125,11 +125,19 @@ out:
 	return err;
 }
 
-static void count_refusal(struct okl4_channel *ch, int err)
+/**
+ * okl4_channel_count_refusal() - count an open that has failed
+ * @ch: channel
+ * @err: what the opener gets
+ */
+void okl4_channel_count_refusal(struct okl4_channel *ch, int err)
 {
 	enum okl4_refused why = err == -ENXIO                    ? OKL4_REFUSED_NXIO :
 				err == -EBUSY                    ? OKL4_REFUSED_BUSY :
 				err == -ENOMEM || err == -ENOSPC ? OKL4_REFUSED_NOMEM :
+				err == -EAGAIN                   ? OKL4_REFUSED_AGAIN :
+				err == -ECONNREFUSED             ? OKL4_REFUSED_CONNREFUSED :
+				err == -ETIMEDOUT                ? OKL4_REFUSED_TIMEDOUT :
 								   OKL4_REFUSED_IO;
 
 	atomic_inc(&ch->refused[why]);
@@ -159,7 +167,7 @@ int okl4_channel_open(struct okl4_channel *ch, bool reads, bool writes)
 	mutex_unlock(&ch->setup_lock);
 	trace_okl4fs_open(ch, reads, writes, err);
 	if (err)
-		count_refusal(ch, err);
+		okl4_channel_count_refusal(ch, err);
 	return err;
 }
 

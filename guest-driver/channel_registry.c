@@ -117,12 +117,16 @@ static void free_channel(struct kref *ref)
 {
 	struct okl4_channel *ch = container_of(ref, struct okl4_channel, ref);
 
+	struct okl4_channel *of = ch->of;
+
 	hash_del(&ch->link);
 	mutex_unlock(&registry_lock);
 
 	WARN_ON(ch->mem && ch->mem->holder);
 	okl4_mem_free(ch->mem);
 	kfree(ch);
+	if (of)
+		okl4_channel_put(of);
 }
 
 /**
@@ -136,10 +140,10 @@ void okl4_channel_put(struct okl4_channel *ch)
 	kref_put_mutex(&ch->ref, free_channel, &registry_lock);
 }
 
-/* Return: a channel with one reference, or NULL. registry_lock held */
-static struct okl4_channel *make_channel(const char *name, unsigned int name_bytes)
+/* Return: a channel with one reference, or NULL */
+static struct okl4_channel *make_channel(const char *name, unsigned int name_bytes, gfp_t gfp)
 {
-	struct okl4_channel *ch = kzalloc(sizeof(*ch), GFP_KERNEL);
+	struct okl4_channel *ch = kzalloc(sizeof(*ch), gfp);
 
 	if (!ch)
 		return NULL;
@@ -152,7 +156,10 @@ static struct okl4_channel *make_channel(const char *name, unsigned int name_byt
 	mutex_init(&ch->tx_lock);
 	init_waitqueue_head(&ch->rx_wait);
 	init_waitqueue_head(&ch->tx_wait);
-	hash_add(registry, &ch->link, bucket_of(name, name_bytes));
+	spin_lock_init(&ch->sessions_lock);
+	INIT_LIST_HEAD(&ch->sessions);
+	init_waitqueue_head(&ch->place_wait);
+	INIT_LIST_HEAD(&ch->sibling);
 	return ch;
 }
 
@@ -173,7 +180,28 @@ struct okl4_channel *okl4_channel_get(const char *name, unsigned int name_bytes)
 	if (ch)
 		kref_get(&ch->ref);
 	else
-		ch = make_channel(name, name_bytes);
+		ch = make_channel(name, name_bytes, GFP_KERNEL);
+	if (ch && hlist_unhashed(&ch->link))
+		hash_add(registry, &ch->link, bucket_of(name, name_bytes));
 	mutex_unlock(&registry_lock);
+	return ch;
+}
+
+/**
+ * okl4_channel_new_session() - make a session, which is not in the registry
+ * @of: the channel that it is a session of
+ *
+ * Context: may sleep.
+ * Return: the session with a reference for the caller, or NULL when out of memory.
+ */
+struct okl4_channel *okl4_channel_new_session(struct okl4_channel *of)
+{
+	struct okl4_channel *ch = make_channel(of->name, of->name_bytes, GFP_KERNEL_ACCOUNT);
+
+	if (!ch)
+		return NULL;
+	kref_get(&of->ref);
+	ch->of = of;
+	ch->id = OKL4_NO_ID;
 	return ch;
 }

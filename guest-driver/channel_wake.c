@@ -97,9 +97,11 @@ void okl4_channel_break(struct okl4_channel *ch, struct okl4_mem *mem, int statu
 		return;
 	trace_okl4fs_fail(ch, abs(status));
 	if (abs(status) < OKL4_STATUS_END)
-		atomic_inc(&ch->failures[abs(status)]);
-	pr_warn_ratelimited("channel %*pE failed: %s\n", (int)ch->name_bytes, ch->name,
-			    okl4_status_text(status));
+		atomic_inc(&(ch->of ? ch->of : ch)->failures[abs(status)]);
+	/* That connections end is nothing unusual */
+	if (!ch->of || abs(status) != OKL4_CONNECTION_RESET)
+		pr_warn_ratelimited("channel %*pE%s failed: %s\n", (int)ch->name_bytes, ch->name,
+				    ch->of ? ": a session" : "", okl4_status_text(status));
 	okl4_channel_wake(ch);
 }
 
@@ -163,12 +165,14 @@ bool okl4_channel_waited_for(struct okl4_channel *ch)
 void okl4_channel_ring(struct okl4_channel *ch)
 {
 	struct okl4_port *port;
+	u32 id;
 
 	trace_okl4fs_wake_sent(ch);
 	rcu_read_lock();
-	port = rcu_dereference(ch->port);
-	if (port)
-		port->ops->ring(port, READ_ONCE(ch->id));
+	port = rcu_dereference(*okl4_channel_port(ch));
+	id = READ_ONCE(ch->id);
+	if (port && id != OKL4_NO_ID)
+		port->ops->ring(port, id);
 	rcu_read_unlock();
 }
 
@@ -183,7 +187,7 @@ void okl4_channel_watch(struct okl4_channel *ch)
 	struct okl4_port *port;
 
 	rcu_read_lock();
-	port = rcu_dereference(ch->port);
+	port = rcu_dereference(*okl4_channel_port(ch));
 	if (port)
 		port->ops->watch(port);
 	rcu_read_unlock();

@@ -64,9 +64,10 @@ struct okl4_event_queue {
 #define OKL4_SLOT_FAILED  BIT(1) /* the host no longer uses the channel's memory */
 #define OKL4_SLOT_DRAINED BIT(2) /* the host moved bytes of a lingering channel */
 #define OKL4_SLOT_IDLE    BIT(3) /* ask the host to release the channel's memory */
+#define OKL4_SLOT_SESSION BIT(4) /* a session that waited is open, or refused */
 
 /**
- * struct okl4_slot - a channel id of a device; protected by slot_lock
+ * struct okl4_slot - an id of a device, for a channel or a session; protected by slot_lock
  * @dev: device, constant
  * @file: its file in debugfs, or NULL; under the device's mutex
  * @ch: channel with a reference, or NULL. Written by the holder of the device's mutex only
@@ -74,6 +75,8 @@ struct okl4_event_queue {
  * @todo: OKL4_SLOT_*
  * @failed_status: for OKL4_SLOT_FAILED: the reason
  * @failed_instance: and the memory that has failed
+ * @answer: for OKL4_SLOT_SESSION: what the event says (enum okl4_status)
+ * @answer_instance: and of which memory
  */
 struct okl4_slot {
 	struct okl4_dev *dev;
@@ -83,6 +86,8 @@ struct okl4_slot {
 	u16 todo;
 	u16 failed_status;
 	u64 failed_instance;
+	u16 answer;
+	u64 answer_instance;
 };
 
 /**
@@ -124,6 +129,8 @@ struct okl4_slot {
  * @n_slots: one more than the highest id that has had a channel
  * @waiter: the id on which somebody was found waiting last, under @mutex
  * @todo: ids whose slot has something to be done
+ * @unanswered: a session whose OPEN was not answered, with a reference, or NULL: the host may have
+ *	its memory. Under @mutex
  * @retired_lock: protects @retired
  * @retired: memory to be detached and freed
  * @set_ups: how often the host was greeted and answered. This and the next two are changed under
@@ -174,6 +181,8 @@ struct okl4_dev {
 	u32 waiter;
 	DECLARE_BITMAP(todo, OKL4FS_MAX_CHANNELS);
 
+	struct okl4_channel *unanswered;
+
 	spinlock_t retired_lock;
 	struct list_head retired;
 
@@ -219,21 +228,30 @@ int okl4_ctl_info(struct okl4_dev *dev, u32 first_id, struct okl4fs_info_rep *in
 int okl4_ctl_ping(struct okl4_dev *dev);
 
 /* dev_memory.c */
+struct okl4_req *okl4_attach_req(u16 type, u32 id, u32 generation, const struct okl4_mem *mem,
+				 u32 rep_bytes);
 int okl4_ctl_attach(struct okl4_dev *dev, struct okl4_channel *ch);
 int okl4_ctl_release(struct okl4_dev *dev, u32 id, u32 generation);
 void okl4_dev_retire(struct okl4_port *port, struct okl4_mem *mem);
 int okl4_retired_take_back(struct okl4_dev *dev);
 void okl4_retired_free(struct okl4_dev *dev);
 
+/* dev_session.c */
+int okl4_ctl_open(struct okl4_dev *dev, struct okl4_channel *ch);
+int okl4_sessions_resume(struct okl4_dev *dev, struct okl4_channel *of);
+int okl4_sessions_settled(struct okl4_dev *dev);
+
 /* dev_slot.c */
 struct okl4_channel *okl4_slot_set(struct okl4_dev *dev, u32 id, struct okl4_channel *ch);
 void okl4_slot_vacate(struct okl4_dev *dev, u32 id, bool removed);
+void okl4_slot_leave(struct okl4_dev *dev, struct okl4_channel *ch);
+void okl4_slot_drained(struct okl4_dev *dev, u32 id);
 void okl4_slot_changed(struct okl4_dev *dev, u32 id);
 void okl4_slot_release_idle(struct okl4_port *port, u32 id);
 void okl4_slots_returned(struct okl4_dev *dev);
 void okl4_slots_withdraw(struct okl4_dev *dev);
 void okl4_slots_clear(struct okl4_dev *dev);
-unsigned int okl4_slots_count(struct okl4_dev *dev);
+unsigned int okl4_slots_count(struct okl4_dev *dev, bool sessions);
 bool okl4_slots_waited_for(struct okl4_dev *dev);
 void okl4_slot_event(struct okl4_dev *dev, const struct okl4fs_event *event);
 void okl4_slots_wake(struct okl4_dev *dev, unsigned int word, u64 bits, bool rung);
@@ -261,6 +279,8 @@ int okl4_offers_ask_again(struct okl4_dev *dev, u32 id);
 
 /* dev_manage.c */
 int okl4_dev_attach(struct okl4_port *port, struct okl4_channel *ch);
+int okl4_dev_open(struct okl4_port *port, struct okl4_channel *ch);
+bool okl4_dev_is_up(struct okl4_port *port);
 void okl4_dev_manage(struct work_struct *work);
 
 /* dev_claim.c */

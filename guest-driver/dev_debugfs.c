@@ -163,15 +163,17 @@ DEFINE_SHOW_ATTRIBUTE(channel);
 static int device_show(struct seq_file *m, void *unused)
 {
 	struct okl4_dev *dev = m->private;
-	unsigned int n;
+	unsigned int n, n_sessions;
 
 	spin_lock_irq(&dev->slot_lock);
-	n = okl4_slots_count(dev);
+	n = okl4_slots_count(dev, false);
+	n_sessions = okl4_slots_count(dev, true);
 	spin_unlock_irq(&dev->slot_lock);
 	seq_printf(m, "carrier %s\n", dev->carrier->name);
 	seq_printf(m, "host %s\n", READ_ONCE(dev->up) ? "there" : "silent");
 	seq_printf(m, "event_queues %u\n", dev->n_event);
 	seq_printf(m, "channels %u\n", n);
+	seq_printf(m, "sessions %u\n", n_sessions);
 	seq_printf(m, "set_ups %lld\n", atomic64_read(&dev->set_ups));
 	seq_printf(m, "losses %lld\n", atomic64_read(&dev->losses));
 	seq_printf(m, "pings %lld\n", atomic64_read(&dev->pings));
@@ -194,11 +196,11 @@ void okl4_debugfs_sync(struct okl4_dev *dev)
 	for (id = 0; id < dev->n_slots; id++) {
 		struct okl4_slot *slot = &dev->slot[id];
 
-		if (slot->ch && !slot->file) {
+		if (slot->ch && !slot->ch->of && !slot->file) {
 			snprintf(name, sizeof(name), "%u", id);
 			slot->file = debugfs_create_file(name, 0400, dev->channels_dir, slot,
 							 &channel_fops);
-		} else if (!slot->ch && slot->file) {
+		} else if ((!slot->ch || slot->ch->of) && slot->file) {
 			debugfs_remove(slot->file);
 			slot->file = NULL;
 		}

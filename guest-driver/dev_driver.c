@@ -88,6 +88,8 @@ static const struct okl4_port_ops port_ops = {
 	.ring = okl4_dev_ring,
 	.watch = okl4_dev_watch,
 	.attach = okl4_dev_attach,
+	.open = okl4_dev_open,
+	.is_up = okl4_dev_is_up,
 	.retire = okl4_dev_retire,
 	.release_idle = okl4_slot_release_idle,
 	.release = dev_release,
@@ -199,7 +201,7 @@ static int okl4_probe(struct virtio_device *vdev)
 	okl4_dev_poke(dev);
 	wait_for_completion_timeout(&dev->tried, msecs_to_jiffies(GREETING_MS));
 	spin_lock_irq(&dev->slot_lock);
-	n = okl4_slots_count(dev);
+	n = okl4_slots_count(dev, false);
 	spin_unlock_irq(&dev->slot_lock);
 	dev_info(&vdev->dev, "%s carrier, %u queues, %u channels%s\n", dev->carrier->name,
 		 OKL4FS_QUEUE_EVENT + dev->n_event, n,

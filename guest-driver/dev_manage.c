@@ -107,6 +107,49 @@ int okl4_dev_attach(struct okl4_port *port, struct okl4_channel *ch)
 	return r > 0 ? refusal(r) : r;
 }
 
+/**
+ * okl4_dev_open() - have the host begin a session
+ * @port: device
+ * @ch: session
+ *
+ * Return: 0, also when the host does not answer: it is asked when it is back; -ENOMEM or
+ * -ERESTARTSYS.
+ */
+int okl4_dev_open(struct okl4_port *port, struct okl4_channel *ch)
+{
+	struct okl4_dev *dev = okl4_dev_of(port);
+	int r = 0;
+
+	/* As in okl4_dev_attach() */
+	smp_mb();
+	if (!READ_ONCE(dev->up))
+		return 0;
+	if (mutex_lock_interruptible(&dev->mutex))
+		return -ERESTARTSYS;
+	if (dev->up) {
+		r = okl4_retired_take_back(dev);
+		if (!r && okl4_session_take_ask(ch))
+			r = okl4_ctl_open(dev, ch);
+	}
+	if (r < 0 && r != -ENOMEM) {
+		lost_host(dev, r);
+		r = 0;
+	}
+	mutex_unlock(&dev->mutex);
+	return r;
+}
+
+/**
+ * okl4_dev_is_up() - whether the host was there a moment ago
+ * @port: device
+ *
+ * Return: true when it was.
+ */
+bool okl4_dev_is_up(struct okl4_port *port)
+{
+	return READ_ONCE(okl4_dev_of(port)->up);
+}
+
 /* Return: 0 also when the host refuses one: that channel has failed then. @dev->mutex held */
 static int attach_slots(struct okl4_dev *dev)
 {
@@ -116,6 +159,8 @@ static int attach_slots(struct okl4_dev *dev)
 		struct okl4_channel *ch = dev->slot[id].ch;
 		int r = ch ? okl4_ctl_attach(dev, ch) : 0;
 
+		if (r >= 0 && ch)
+			r = okl4_sessions_resume(dev, ch);
 		if (r < 0)
 			return r;
 	}
@@ -134,6 +179,22 @@ static int release_idle(struct okl4_dev *dev, u32 id, const struct okl4_slot *sl
 	return r == -ENOENT || r == -ENOMEM ? 0 : min(r, 0);
 }
 
+/* What the host has said of the memory of @todo->ch, to which the caller has a reference */
+static void take_news(struct okl4_dev *dev, const struct okl4_slot *todo)
+{
+	struct okl4_channel *ch = todo->ch;
+	bool is_over = false;
+
+	if (todo->todo & OKL4_SLOT_SESSION && ch->of)
+		is_over = okl4_session_answered(ch, todo->answer_instance, todo->answer);
+	if (todo->todo & OKL4_SLOT_FAILED)
+		is_over |= okl4_channel_fail(ch, todo->failed_instance, todo->failed_status);
+	if (is_over && ch->of)
+		okl4_slot_leave(dev, ch);
+	if (todo->todo & OKL4_SLOT_DRAINED)
+		okl4_channel_settle(ch);
+}
+
 /* Return: -ENOMEM: it is noted again. After another errno the device must be reset */
 static int tend_slot(struct okl4_dev *dev, u32 id, bool *changed)
 {
@@ -143,14 +204,16 @@ static int tend_slot(struct okl4_dev *dev, u32 id, bool *changed)
 	spin_lock_irq(&dev->slot_lock);
 	todo = dev->slot[id];
 	dev->slot[id].todo = 0;
+	if (todo.ch)
+		kref_get(&todo.ch->ref);
 	spin_unlock_irq(&dev->slot_lock);
 
-	if ((todo.todo & OKL4_SLOT_FAILED) && todo.ch)
-		okl4_channel_fail(todo.ch, todo.failed_instance, todo.failed_status);
-	if ((todo.todo & OKL4_SLOT_DRAINED) && todo.ch)
-		okl4_channel_settle(todo.ch);
-	if ((todo.todo & OKL4_SLOT_IDLE) && todo.ch)
-		err = release_idle(dev, id, &todo);
+	if (todo.ch) {
+		take_news(dev, &todo);
+		if (todo.todo & OKL4_SLOT_IDLE)
+			err = release_idle(dev, id, &todo);
+		okl4_channel_put(todo.ch);
+	}
 	if (err || !(todo.todo & OKL4_SLOT_CHANGED))
 		return err;
 	*changed = true;
@@ -215,6 +278,8 @@ static int greet(struct okl4_dev *dev)
 	/* Pairs with okl4_dev_attach() */
 	smp_mb();
 	r = attach_slots(dev);
+	if (!r)
+		r = okl4_sessions_settled(dev);
 	if (r) {
 		WRITE_ONCE(dev->up, false);
 		return r;

@@ -40,7 +40,18 @@ static void retired_replaced(struct okl4_dev *dev, u32 id, const struct okl4_mem
 	spin_unlock(&dev->retired_lock);
 }
 
-static struct okl4_req *attach_req(u32 id, u32 generation, const struct okl4_mem *mem)
+/**
+ * okl4_attach_req() - make an ATTACH or an OPEN
+ * @type: which
+ * @id: channel
+ * @generation: of @id
+ * @mem: memory
+ * @rep_bytes: bytes of a good reply
+ *
+ * Return: the request, or NULL.
+ */
+struct okl4_req *okl4_attach_req(u16 type, u32 id, u32 generation, const struct okl4_mem *mem,
+				 u32 rep_bytes)
 {
 	struct okl4fs_attach_req *body;
 	struct okl4_req *req;
@@ -49,7 +60,7 @@ static struct okl4_req *attach_req(u32 id, u32 generation, const struct okl4_mem
 	for (i = 0; i < OKL4FS_N_SECS; i++)
 		n += mem->chunks[i].n;
 	bytes = sizeof(*body) + n * sizeof(okl4_le64);
-	req = okl4_req_new(OKL4FS_REQ_ATTACH, bytes, sizeof(struct okl4fs_rep_hdr));
+	req = okl4_req_new(type, bytes, rep_bytes);
 	if (!req)
 		return NULL;
 
@@ -98,7 +109,8 @@ int okl4_ctl_attach(struct okl4_dev *dev, struct okl4_channel *ch)
 	}
 	fwd = mem->chunks[OKL4FS_SEC_FWD];
 	ring_bytes = mem->pair.ring_bytes;
-	req = attach_req(ch->id, ch->generation, mem);
+	req = okl4_attach_req(OKL4FS_REQ_ATTACH, ch->id, ch->generation, mem,
+			      sizeof(struct okl4fs_rep_hdr));
 	if (req) {
 		mem->holder = &dev->port;
 		mem->holder_id = ch->id;
@@ -158,6 +170,18 @@ int okl4_ctl_release(struct okl4_dev *dev, u32 id, u32 generation)
 	return take_back(dev, OKL4FS_REQ_RELEASE, id, generation);
 }
 
+/* The host no longer has a session's memory. @dev->mutex held */
+static void end_session(struct okl4_dev *dev, struct okl4_mem *mem)
+{
+	struct okl4_channel *ch = mem->session;
+
+	mem->session = NULL;
+	okl4_slot_leave(dev, ch);
+	okl4_mem_recycle(mem);
+	okl4_session_finish(ch);
+	okl4_channel_put(ch);
+}
+
 /* @detach: the host may have the memory; else the device was reset. @dev->mutex held */
 static int free_retired(struct okl4_dev *dev, bool detach)
 {
@@ -172,14 +196,17 @@ static int free_retired(struct okl4_dev *dev, bool detach)
 			return 0;
 		/* Whatever the host answers, it no longer has the memory */
 		if (detach && mem->holder)
-			r = take_back(dev, OKL4FS_REQ_DETACH, mem->holder_id,
-				      mem->holder_generation);
+			r = take_back(dev, mem->session ? OKL4FS_REQ_CLOSE : OKL4FS_REQ_DETACH,
+				      mem->holder_id, mem->holder_generation);
 		if (r < 0)
 			return r;
 		spin_lock(&dev->retired_lock);
-		list_del(&mem->retired);
+		list_del_init(&mem->retired);
 		spin_unlock(&dev->retired_lock);
-		okl4_mem_free(mem);
+		if (mem->session)
+			end_session(dev, mem);
+		else
+			okl4_mem_free(mem);
 	}
 }
 

@@ -17,6 +17,9 @@ static bool check_info(struct okl4fs_info_rep *info, u32 first_id, struct okl4_o
 	offer->id = le32_to_cpu(info->id);
 	offer->generation = le32_to_cpu(info->generation);
 	offer->exclusive = le32_to_cpu(info->flags) & OKL4FS_CHANNEL_EXCLUSIVE;
+	offer->max_sessions = le32_to_cpu(info->flags) & OKL4FS_CHANNEL_SESSIONS ?
+				      le32_to_cpu(info->max_sessions) :
+				      0;
 	offer->access.mode = le32_to_cpu(info->mode);
 	offer->access.uid = le32_to_cpu(info->uid);
 	offer->access.gid = le32_to_cpu(info->gid);
@@ -28,6 +31,8 @@ static bool check_info(struct okl4fs_info_rep *info, u32 first_id, struct okl4_o
 		return false;
 	if (!is_power_of_2(offer->ring_bytes) || offer->ring_bytes < OKL4FS_RING_BYTES_MIN ||
 	    offer->ring_bytes > OKL4FS_RING_BYTES_MAX)
+		return false;
+	if (le32_to_cpu(info->flags) & OKL4FS_CHANNEL_SESSIONS && !offer->max_sessions)
 		return false;
 	if (!offer->name_bytes || offer->name_bytes > OKL4FS_NAME_MAX)
 		return false;
@@ -117,7 +122,8 @@ static int adopt(struct okl4_dev *dev, struct okl4fs_info_rep *info, int n)
 	for (id = 0; id < n_old; id++) {
 		if (!old[id])
 			continue;
-		if (dev->slot[old[id]->id].ch != old[id])
+		/* The host is asked for a session again, which may then have another id */
+		if (!old[id]->of && dev->slot[old[id]->id].ch != old[id])
 			okl4_channel_remove(old[id], &dev->port, old[id]->id);
 		okl4_channel_put(old[id]);
 	}
@@ -169,6 +175,8 @@ int okl4_offers_ask_again(struct okl4_dev *dev, u32 id)
 
 	if (err && err != -ENOENT)
 		return err;
+	if (old && old->of)
+		old = NULL; /* the news is older than the session, or that of its end has come before */
 	if (old && !(there && dev->slot[id].generation == offer.generation)) {
 		/* The host had released the channel's memory before it said so */
 		okl4_channel_returned(old, &dev->port);

@@ -55,6 +55,23 @@ void okl4_slot_vacate(struct okl4_dev *dev, u32 id, bool removed)
 	okl4_channel_put(ch);
 }
 
+/**
+ * okl4_slot_leave() - the host no longer has a session: its id is free
+ * @dev: device
+ * @ch: session; the caller has a reference
+ *
+ * Context: @dev->mutex held.
+ */
+void okl4_slot_leave(struct okl4_dev *dev, struct okl4_channel *ch)
+{
+	u32 id = READ_ONCE(ch->id);
+
+	if (id == OKL4_NO_ID || dev->slot[id].ch != ch)
+		return;
+	okl4_slot_set(dev, id, NULL);
+	okl4_channel_put(ch);
+}
+
 /* @dev->slot_lock held */
 static void note_todo(struct okl4_dev *dev, u32 id, u16 what)
 {
@@ -72,6 +89,18 @@ void okl4_slot_changed(struct okl4_dev *dev, u32 id)
 {
 	spin_lock_irq(&dev->slot_lock);
 	note_todo(dev, id, OKL4_SLOT_CHANGED);
+	spin_unlock_irq(&dev->slot_lock);
+}
+
+/**
+ * okl4_slot_drained() - have the device's work look whether memory can be given back
+ * @dev: device
+ * @id: slot of a lingering channel or session
+ */
+void okl4_slot_drained(struct okl4_dev *dev, u32 id)
+{
+	spin_lock_irq(&dev->slot_lock);
+	note_todo(dev, id, OKL4_SLOT_DRAINED);
 	spin_unlock_irq(&dev->slot_lock);
 }
 
@@ -102,6 +131,11 @@ void okl4_slots_returned(struct okl4_dev *dev)
 	for (id = 0; id < dev->n_slots; id++) {
 		if (dev->slot[id].ch)
 			okl4_channel_returned(dev->slot[id].ch, &dev->port);
+	}
+	if (dev->unanswered) {
+		okl4_channel_returned(dev->unanswered, &dev->port);
+		okl4_channel_put(dev->unanswered);
+		dev->unanswered = NULL;
 	}
 }
 
@@ -136,19 +170,20 @@ void okl4_slots_clear(struct okl4_dev *dev)
 }
 
 /**
- * okl4_slots_count() - how many channels a device offers
+ * okl4_slots_count() - how many channels or sessions a device has
  * @dev: device
+ * @sessions: count sessions, not channels
  *
  * Context: @dev->mutex or @dev->slot_lock held.
  * Return: how many.
  */
-unsigned int okl4_slots_count(struct okl4_dev *dev)
+unsigned int okl4_slots_count(struct okl4_dev *dev, bool sessions)
 {
 	unsigned int n = 0;
 	u32 id;
 
 	for (id = 0; id < dev->n_slots; id++)
-		n += dev->slot[id].ch != NULL;
+		n += dev->slot[id].ch && !dev->slot[id].ch->of == !sessions;
 	return n;
 }
 
@@ -206,6 +241,11 @@ void okl4_slot_event(struct okl4_dev *dev, const struct okl4fs_event *event)
 		dev->slot[id].failed_instance = le64_to_cpu(event->arg);
 		dev->slot[id].failed_status = le16_to_cpu(event->status);
 		note_todo(dev, id, OKL4_SLOT_FAILED);
+		break;
+	case OKL4FS_EVENT_SESSION:
+		dev->slot[id].answer_instance = le64_to_cpu(event->arg);
+		dev->slot[id].answer = le16_to_cpu(event->status);
+		note_todo(dev, id, OKL4_SLOT_SESSION);
 		break;
 	}
 	spin_unlock_irqrestore(&dev->slot_lock, flags);

@@ -9,6 +9,8 @@
 #include <linux/uaccess.h>
 #include <asm/ioctls.h>
 
+#include <libfs/ioctl.h>
+
 #include "compat.h"
 #include "fs.h"
 
@@ -18,6 +20,8 @@ static long okl4fs_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	struct okl4_channel *ch = file->private_data;
 	s64 n;
 
+	if (cmd == OKL4FS_IOC_SHUTDOWN)
+		return okl4_session_shutdown(ch, arg);
 	if (cmd != FIONREAD)
 		return -ENOIOCTLCMD;
 	n = okl4_pipe_glance_read(&ch->mem->pair.rx).bytes;
@@ -28,13 +32,17 @@ static long okl4fs_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 
 static int okl4fs_open(struct inode *inode, struct file *file)
 {
+	bool reads = file->f_mode & FMODE_READ, writes = file->f_mode & FMODE_WRITE;
 	struct okl4_channel *ch = inode->i_private;
 	int err;
 
 	/* Access mode 3: neither a reader nor a writer, so nothing would keep the memory */
-	if (!(file->f_mode & (FMODE_READ | FMODE_WRITE)))
+	if (!reads && !writes)
 		return -EINVAL;
-	err = okl4_channel_open(ch, file->f_mode & FMODE_READ, file->f_mode & FMODE_WRITE);
+	if (READ_ONCE(ch->max_sessions))
+		err = okl4_session_open(ch, reads, writes, file->f_flags & O_NONBLOCK, &ch);
+	else
+		err = okl4_channel_open(ch, reads, writes);
 	if (err)
 		return err;
 	file->private_data = ch;
@@ -46,8 +54,13 @@ static int okl4fs_open(struct inode *inode, struct file *file)
 
 static int okl4fs_release(struct inode *inode, struct file *file)
 {
-	okl4_channel_close(file->private_data, file->f_mode & FMODE_READ,
-			   file->f_mode & FMODE_WRITE);
+	bool reads = file->f_mode & FMODE_READ, writes = file->f_mode & FMODE_WRITE;
+	struct okl4_channel *ch = file->private_data;
+
+	if (ch->of)
+		okl4_session_close(ch, reads, writes);
+	else
+		okl4_channel_close(ch, reads, writes);
 	return 0;
 }
 

@@ -97,6 +97,10 @@ static __poll_t poll_read(struct okl4_channel *ch)
 
 	if (!okl4_channel_trylock(ch, &ch->rx_lock))
 		return glance_read(rx);
+	if (!okl4_pipe_is_open(rx)) { /* okl4_session_shutdown(): a read does not wait */
+		okl4_channel_unlock(ch, &ch->rx_lock);
+		return EPOLLIN | EPOLLRDNORM | EPOLLRDHUP;
+	}
 	ready = okl4_pipe_readable(rx) > 0 ? 1 : okl4_pipe_arm_read(rx);
 	if (ready > 0) {
 		if (okl4_pipe_readable(rx) > 0)
@@ -119,6 +123,10 @@ static __poll_t poll_write(struct okl4_channel *ch)
 
 	if (!okl4_channel_trylock(ch, &ch->tx_lock))
 		return glance_write(tx);
+	if (!okl4_pipe_is_open(tx)) {
+		okl4_channel_unlock(ch, &ch->tx_lock);
+		return EPOLLOUT | EPOLLWRNORM;
+	}
 	if (!okl4_pipe_error(tx) && (may_write(tx) || okl4_channel_arm_write(ch, PIPE_BUF) > 0)) {
 		if (may_write(tx))
 			mask |= EPOLLOUT | EPOLLWRNORM;

@@ -92,14 +92,24 @@ static size_t copy_from_caller(const struct okl4_pipe_seg seg[2], size_t bytes,
 	return done;
 }
 
+/* What came before a connection was lost can be read. @ch->rx_lock held */
+static bool is_readable(const struct okl4_channel *ch)
+{
+	int failed = READ_ONCE(ch->mem->failed);
+
+	return !failed || failed == OKL4_CONNECTION_RESET;
+}
+
 /* Return: bytes; 0: end-of-file; -EAGAIN: there is nothing; -EIO; -EFAULT. @ch->rx_lock held */
 static ssize_t read_there(struct okl4_channel *ch, struct iov_iter *to)
 {
 	struct okl4_socketpair *pair = &ch->mem->pair;
 	ssize_t done = 0;
 
-	if (READ_ONCE(ch->mem->failed))
+	if (!is_readable(ch))
 		return -EIO;
+	if (!okl4_pipe_is_open(&pair->rx)) /* okl4_session_shutdown() */
+		return 0;
 	while (iov_iter_count(to)) {
 		struct okl4_pipe_seg seg[2];
 		size_t want, copied;
@@ -194,8 +204,7 @@ ssize_t okl4fs_read_iter(struct kiocb *iocb, struct iov_iter *to)
 		if (done != -EAGAIN)
 			break;
 		if (nowait(iocb)) {
-			if (okl4_channel_error(ch, ch->mem))
-				done = -EIO;
+			done = okl4_channel_error(ch, ch->mem) ?: -EAGAIN;
 			break;
 		}
 		if (!spun) {
@@ -223,10 +232,13 @@ static int write_fitting(struct okl4_channel *ch, struct iov_iter *from, bool wh
 	while (iov_iter_count(from)) {
 		size_t left = iov_iter_count(from), want, copied;
 		struct okl4_pipe_seg seg[2];
+		int err = okl4_channel_error(ch, ch->mem);
 		s64 n;
 
-		if (okl4_channel_error(ch, ch->mem))
-			return -EIO;
+		if (err)
+			return err;
+		if (!okl4_pipe_is_open(&pair->tx)) /* okl4_session_shutdown() */
+			return -EPIPE;
 		n = okl4_pipe_peek_write(&pair->tx, seg);
 		if (n == -OKL4_AGAIN ||
 		    (n > 0 && whole && okl4_pipe_writable(&pair->tx) < (s64)left))

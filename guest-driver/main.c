@@ -115,6 +115,7 @@ static void __exit okl4_exit(void)
 	okl4_virtio_unregister();
 	okl4_debugfs_exit();
 	okl4fs_unregister();
+	okl4_mem_empty_cache();
 }
 
 module_init(okl4_init);

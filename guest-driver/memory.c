@@ -16,6 +16,7 @@
 #include <linux/random.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 
 #include "compat.h"
 #include "memory.h"
@@ -23,6 +24,17 @@
 unsigned int okl4_rings_mib;
 
 static atomic64_t rings_bytes; /* of all channels */
+
+/*
+ * Memory of sessions that have ended, so that an open need not look for pages: so many pieces at
+ * most, with so many bytes of rings each at most. It stays charged to the cgroup of its first user
+ */
+#define CACHED_MAX   8
+#define CACHED_BYTES (512UL << 10)
+
+static LIST_HEAD(cache); /* protected by cache_lock, as is n_cached */
+static unsigned int n_cached;
+static DEFINE_SPINLOCK(cache_lock);
 
 static void free_first(struct okl4_chunks *c, u32 n)
 {
@@ -141,15 +153,14 @@ static int lay_out(struct okl4_mem *mem, u64 ring_bytes)
 	return 0;
 }
 
-/**
- * okl4_mem_new() - make the memory of a channel
- * @ring_bytes: a power of two, OKL4FS_RING_BYTES_MIN to OKL4FS_RING_BYTES_MAX
- *
- * Context: may sleep.
- * Return: the memory, which no channel has yet, or an error pointer: -ENOMEM, or -ENOSPC when all
- * rings together would exceed okl4_rings_mib.
- */
-struct okl4_mem *okl4_mem_new(u64 ring_bytes)
+static void set_instance(struct okl4_mem *mem)
+{
+	do {
+		mem->instance = get_random_u64();
+	} while (!mem->instance);
+}
+
+static struct okl4_mem *try_new(u64 ring_bytes)
 {
 	struct okl4_mem *mem = kzalloc(sizeof(*mem), GFP_KERNEL_ACCOUNT);
 	int err;
@@ -157,9 +168,7 @@ struct okl4_mem *okl4_mem_new(u64 ring_bytes)
 	if (!mem)
 		return ERR_PTR(-ENOMEM);
 	INIT_LIST_HEAD(&mem->retired);
-	do {
-		mem->instance = get_random_u64();
-	} while (!mem->instance);
+	set_instance(mem);
 
 	err = take_share(2 * ring_bytes);
 	if (!err) {
@@ -189,4 +198,101 @@ void okl4_mem_free(struct okl4_mem *mem)
 		okl4_chunks_free(&mem->chunks[i]);
 	atomic64_sub(mem->share_bytes, &rings_bytes);
 	kfree(mem);
+}
+
+/**
+ * okl4_mem_empty_cache() - free what okl4_mem_recycle() has kept
+ *
+ * Context: may sleep.
+ */
+void okl4_mem_empty_cache(void)
+{
+	struct okl4_mem *mem, *next;
+	LIST_HEAD(all);
+
+	spin_lock(&cache_lock);
+	list_splice_init(&cache, &all);
+	n_cached = 0;
+	spin_unlock(&cache_lock);
+	list_for_each_entry_safe(mem, next, &all, retired)
+		okl4_mem_free(mem);
+}
+
+/**
+ * okl4_mem_new() - make the memory of a channel
+ * @ring_bytes: a power of two, OKL4FS_RING_BYTES_MIN to OKL4FS_RING_BYTES_MAX
+ *
+ * Context: may sleep.
+ * Return: the memory, which no channel has yet, or an error pointer: -ENOMEM, or -ENOSPC when all
+ * rings together would exceed okl4_rings_mib.
+ */
+struct okl4_mem *okl4_mem_new(u64 ring_bytes)
+{
+	struct okl4_mem *mem = try_new(ring_bytes);
+
+	if (!IS_ERR(mem) || !READ_ONCE(n_cached))
+		return mem;
+	okl4_mem_empty_cache();
+	return try_new(ring_bytes);
+}
+
+/**
+ * okl4_mem_take() - the memory of a session: some that another had, or new memory
+ * @ring_bytes: as for okl4_mem_new()
+ *
+ * Only the control memsection is laid out anew. What lies in the rings does no harm: the host can
+ * see all of the guest's memory at any time, and a reader in the guest sees only what lies below
+ * the cursor of this session's writer.
+ *
+ * Context: may sleep.
+ * Return: as okl4_mem_new().
+ */
+struct okl4_mem *okl4_mem_take(u64 ring_bytes)
+{
+	struct okl4_mem *mem, *found = NULL;
+
+	spin_lock(&cache_lock);
+	list_for_each_entry(mem, &cache, retired) {
+		if (mem->pair.ring_bytes != ring_bytes)
+			continue;
+		found = mem;
+		list_del_init(&mem->retired);
+		n_cached--;
+		break;
+	}
+	spin_unlock(&cache_lock);
+	if (!found)
+		return okl4_mem_new(ring_bytes);
+	set_instance(found);
+	found->failed = 0;
+	found->holder = NULL;
+	if (!okl4_socketpair_create(&found->pair, &found->sec[OKL4FS_SEC_CTL],
+				    &found->sec[OKL4FS_SEC_FWD], &found->sec[OKL4FS_SEC_BWD],
+				    found->instance))
+		return found;
+	okl4_mem_free(found);
+	return okl4_mem_new(ring_bytes);
+}
+
+/**
+ * okl4_mem_recycle() - give back the memory of a session: the next one may have it
+ * @mem: as for okl4_mem_free()
+ *
+ * Context: process context.
+ */
+void okl4_mem_recycle(struct okl4_mem *mem)
+{
+	bool kept = false;
+
+	if (mem->share_bytes <= CACHED_BYTES) {
+		spin_lock(&cache_lock);
+		kept = n_cached < CACHED_MAX;
+		if (kept) {
+			list_add(&mem->retired, &cache);
+			n_cached++;
+		}
+		spin_unlock(&cache_lock);
+	}
+	if (!kept)
+		okl4_mem_free(mem);
 }

@@ -10,6 +10,7 @@
 
 #include <libfs/socketpair.h>
 
+struct okl4_channel;
 struct okl4_port;
 
 /**
@@ -39,7 +40,8 @@ struct okl4_chunks {
  *	the memory is retired, by the device's control mutex
  * @holder_id: the channel id under which @holder has it
  * @holder_generation: generation of @holder_id
- * @retired: link in the holder's list of memory to be detached and freed
+ * @retired: link in the holder's list of memory to be detached and freed, or in the cache
+ * @session: once it is retired: the session that had it, with a reference; NULL: a channel had it
  */
 struct okl4_mem {
 	struct okl4_chunks chunks[OKL4FS_N_SECS];
@@ -52,6 +54,7 @@ struct okl4_mem {
 	u32 holder_id;
 	u32 holder_generation;
 	struct list_head retired;
+	struct okl4_channel *session;
 };
 
 /* Parameter: MiB that all rings may have together, or 0: half of the machine's memory */
@@ -62,5 +65,8 @@ void okl4_chunks_free(struct okl4_chunks *c);
 
 struct okl4_mem *okl4_mem_new(u64 ring_bytes);
 void okl4_mem_free(struct okl4_mem *mem);
+struct okl4_mem *okl4_mem_take(u64 ring_bytes);
+void okl4_mem_recycle(struct okl4_mem *mem);
+void okl4_mem_empty_cache(void);
 
 #endif /* OKL4FS_MEMORY_H */

@@ -69,6 +69,12 @@ void channel_bind(struct channel *ch, const struct channel_endpoint_ops *ops, vo
 	ch->endpoint = endpoint;
 }
 
+void channel_begin(struct channel *ch)
+{
+	if (channel_usable(ch) && ch->endpoint_ops)
+		ch->endpoint_ops->up(ch->endpoint, true);
+}
+
 void channel_set_unavailable(struct channel *ch)
 {
 	ch->state = CHANNEL_UNAVAILABLE;
@@ -225,6 +231,14 @@ void channel_fail(struct channel *ch, int status)
 	if (ch->state != CHANNEL_ATTACHED && ch->state != CHANNEL_SUSPENDED)
 		return;
 	note_failure(ch, status, "failed");
+	channel_move(ch, CHANNEL_EV_FAIL);
+}
+
+void channel_refuse(struct channel *ch, enum okl4_status status)
+{
+	if (ch->state != CHANNEL_ATTACHED && ch->state != CHANNEL_SUSPENDED)
+		return;
+	ch->failed_status = status;
 	channel_move(ch, CHANNEL_EV_FAIL);
 }
 

@@ -20,6 +20,9 @@ void channel_deinit(struct channel *ch);
 /** channel_bind() - set the endpoint's callbacks; up() comes at the next attach */
 void channel_bind(struct channel *ch, const struct channel_endpoint_ops *ops, void *endpoint);
 
+/** channel_begin() - an endpoint was bound while memory was attached: call its up() now */
+void channel_begin(struct channel *ch);
+
 /** channel_set_unavailable() - there is no endpoint, and will be none; after channel_init() */
 void channel_set_unavailable(struct channel *ch);
 
@@ -67,6 +70,15 @@ void channel_guest_gone(struct channel *ch);
 
 /** channel_fail() - the guest broke the protocol (@status, or negated): log it, tell guest and endpoint */
 void channel_fail(struct channel *ch, int status);
+
+/**
+ * channel_refuse() - (session) the other side does not want the connection, or has lost it
+ * @ch: channel
+ * @status: why; the endpoint logs it, if need be
+ *
+ * As channel_fail(): the memory is let go, and the guest is told. The channel goes soon afterwards.
+ */
+void channel_refuse(struct channel *ch, enum okl4_status status);
 
 /** channel_check() - fail the channel if @r, which libfs returned, is a violation; Return: @r */
 int64_t channel_check(struct channel *ch, int64_t r);

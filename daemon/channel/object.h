@@ -43,12 +43,14 @@ struct channel;
  * struct channel_guest_ops - what a channel asks of its guest
  * @ring: set the bell bit of channel @id and send a WAKE if the word was zero
  * @tell: queue an event (CHANNEL_FAILED) for the guest
+ * @opened: (session) the other side has answered, after endpoint_ops.open said that it had not
  * @memory_is_lost: whether the guest's memory has been taken away, so that what was just copied from it
  *	may be zeros; NULL: it never is
  */
 struct channel_guest_ops {
 	void (*ring)(void *guest, uint32_t id);
 	void (*tell)(void *guest, const struct channel *ch, enum okl4_status status);
+	void (*opened)(void *guest, const struct channel *ch);
 	bool (*memory_is_lost)(void *guest);
 };
 
@@ -77,6 +79,8 @@ TAILQ_HEAD(tail_list, tail);
  * @cfg: its configuration; borrowed from the guest's
  * @guest_name: for log lines; borrowed
  * @id: id in the guest
+ * @is_session: it is a session of the channel that it has the configuration of: there is one stream in
+ *	it, and an end that has closed does not open again
  * @loop: the guest's worker
  * @state: state
  * @sp: what the endpoint works on, while channel_usable(): the host's end of the guest's memory, or of
@@ -103,6 +107,7 @@ struct channel {
 	const struct channel_config *cfg;
 	const char *guest_name;
 	uint32_t id;
+	bool is_session;
 	struct loop *loop;
 	enum channel_state state;
 	struct okl4_socketpair sp, waiting;

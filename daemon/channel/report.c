@@ -16,6 +16,9 @@ void channel_write_log(struct channel *ch, const struct log_site *site, enum log
 	uint64_t suppressed;
 	va_list ap;
 
+	/* What is worth a line for a channel is not for each of its sessions */
+	if (ch->is_session && level == LOG_LEVEL_INFO)
+		level = LOG_LEVEL_DEBUG;
 	if (level > log_get_level())
 		return;
 	if (!log_limit_take(&ch->log_limit, clock_ms(), &suppressed))
@@ -44,6 +47,8 @@ void channel_post_state(const struct channel *ch, enum channel_event event)
 		.again = event == CHANNEL_EV_ATTACH_SAME,
 	};
 
+	if (ch->is_session)
+		return;
 	if (ch->state == CHANNEL_FAILED) {
 		fact.text = okl4_status_name((int)ch->failed_status);
 		fact.more = okl4_status_text((int)ch->failed_status);
@@ -53,6 +58,8 @@ void channel_post_state(const struct channel *ch, enum channel_event event)
 
 void channel_connected(const struct channel *ch)
 {
+	if (ch->is_session)
+		return;
 	events_post(&(struct events_fact){
 		.kind = EVENTS_ENDPOINT_CONNECTED,
 		.guest = ch->guest_name,
@@ -65,6 +72,8 @@ void channel_left(const struct channel *ch, const char *reason, bool torn)
 {
 	if (ch->ending)
 		loop_schedule(ch->loop, ch->ending);
+	if (ch->is_session)
+		return;
 	events_post(&(struct events_fact){
 		.kind = EVENTS_ENDPOINT_DISCONNECTED,
 		.guest = ch->guest_name,
@@ -77,6 +86,8 @@ void channel_left(const struct channel *ch, const char *reason, bool torn)
 
 void channel_taken(const struct channel *ch, bool all, bool guest_writes)
 {
+	if (ch->is_session)
+		return;
 	events_post(&(struct events_fact){
 		.kind = EVENTS_ENDPOINT_TAKEN,
 		.guest = ch->guest_name,
@@ -84,6 +95,27 @@ void channel_taken(const struct channel *ch, bool all, bool guest_writes)
 		.all = all,
 		.guest_writes = guest_writes,
 	});
+}
+
+static void add_way_counters(struct channel_way_stats *sum, const struct channel_way_stats *way)
+{
+	sum->bytes += way->bytes;
+	sum->messages += way->messages;
+	sum->wakes_sent += way->wakes_sent;
+	sum->wakes_received += way->wakes_received;
+	sum->full_stalls += way->full_stalls;
+	sum->empty_stalls += way->empty_stalls;
+	sum->opens += way->opens;
+}
+
+void channel_add_counters(struct channel *sum, const struct channel *ch)
+{
+	add_way_counters(&sum->fwd, &ch->fwd);
+	add_way_counters(&sum->bwd, &ch->bwd);
+	sum->attaches += ch->attaches;
+	sum->lost_bytes += ch->lost_bytes;
+	for (int i = 0; i < OKL4_STATUS_END; i++)
+		sum->errors[i] += ch->errors[i];
 }
 
 void channel_note_loss(struct channel *ch, uint64_t bytes, const char *why)

@@ -47,6 +47,9 @@ void channel_left(const struct channel *ch, const char *reason, bool torn);
  */
 void channel_taken(const struct channel *ch, bool all, bool guest_writes);
 
+/** channel_add_counters() - add those of a session to those of the channel that it belongs to */
+void channel_add_counters(struct channel *sum, const struct channel *ch);
+
 /** channel_note_loss() - count, post and log bytes of the guest that reach no one; @why: why */
 void channel_note_loss(struct channel *ch, uint64_t bytes, const char *why);
 

@@ -157,6 +157,17 @@ static void add_node_access(struct json_object *object, const struct channel_con
 	control_add_id(object, "guest_gid", cfg->guest_gid);
 }
 
+static struct json_object *sessions_object(const struct channel_snapshot *snap)
+{
+	struct json_object *object;
+
+	if (!snap->sessions.max)
+		return NULL;
+	object = json_object_new_object();
+	add_counters(object, session_counters, snap, 0);
+	return object;
+}
+
 struct json_object *control_channel_object(const char *guest, const struct channel_snapshot *snap)
 {
 	const struct channel_config *cfg = snap->cfg;
@@ -171,6 +182,7 @@ struct json_object *control_channel_object(const char *guest, const struct chann
 	control_add_boolean(object, "exclusive", cfg->exclusive);
 	control_add_boolean(object, "packets", cfg->packets);
 	add_node_access(object, cfg);
+	json_object_object_add(object, "sessions", sessions_object(snap));
 	json_object_object_add(object, "endpoint", endpoint_object(snap));
 	control_add_instance(object, "instance", snap->instance);
 	json_object_object_add(object, "fwd", way_object(snap, 0));

@@ -12,11 +12,22 @@
 #include "channel/io.h"
 #include "endpoint/endpoint.h"
 
+/* A session ends when its writer has; a channel may get another one. */
+static void take_all(struct channel *ch)
+{
+	struct channel_peer writer;
+
+	if (endpoint_drain(ch) || !ch->is_session || channel_guest_writer(ch, &writer))
+		return;
+	if (writer.state == OKL4_PIPE_CLOSED && !channel_readable(ch))
+		channel_set_open(ch, true, false);
+}
+
 static void discard_woken(void *arg)
 {
 	struct endpoint *ep = arg;
 
-	endpoint_drain(ep->ch);
+	take_all(ep->ch);
 }
 
 static void discard_up(void *arg, bool fresh)
@@ -24,7 +35,7 @@ static void discard_up(void *arg, bool fresh)
 	struct endpoint *ep = arg;
 
 	channel_set_open(ep->ch, true, true);
-	endpoint_drain(ep->ch);
+	take_all(ep->ch);
 }
 
 static void discard_down(void *arg, bool gone)

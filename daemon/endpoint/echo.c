@@ -102,10 +102,12 @@ static int64_t echo_message(void *arg, uint64_t max)
 	if (r <= 0)
 		return r;
 	r = channel_message_room(ch, bytes);
-	if (r)
+	if (r && !(r == -OKL4_PIPE && ch->is_session)) /* no reader follows: nobody will take it */
 		return wait_for_reader(ch, r, okl4_packet_ring_bytes(bytes));
-	endpoint_copy_message(ch, ch, bytes);
-	channel_put_message(ch, bytes);
+	if (!r) {
+		endpoint_copy_message(ch, ch, bytes);
+		channel_put_message(ch, bytes);
+	}
 	channel_take_message(ch, bytes);
 	return channel_usable(ch) ? (int64_t)okl4_packet_ring_bytes(bytes) : -OKL4_CHANNEL_FAILED;
 }
@@ -120,6 +122,12 @@ static int64_t echo_piece(void *arg, uint64_t max)
 	if (filled <= 0)
 		return filled;
 	room = channel_peek_write(ch, to);
+	if (room == -OKL4_PIPE && ch->is_session) {
+		/* No reader follows: nobody will take them */
+		filled = (int64_t)okl4_min((uint64_t)filled, max);
+		channel_commit_read(ch, (uint64_t)filled);
+		return channel_usable(ch) ? filled : -OKL4_CHANNEL_FAILED;
+	}
 	if (room < 0)
 		return wait_for_reader(ch, room, ch->sp.ring_bytes / 2);
 
@@ -146,9 +154,14 @@ static int end_former_move(struct channel *ch)
 	uint64_t copied = channel_write_pos(ch) - channel_read_pos(ch);
 	int64_t filled = channel_readable(ch);
 	struct okl4_pipe_seg seg[2];
+	struct channel_peer reader;
 
 	if (filled < 0)
 		return (int)filled;
+	if (channel_guest_reader(ch, &reader))
+		return -OKL4_CHANNEL_FAILED;
+	if (ch->is_session && reader.state == OKL4_PIPE_CLOSED)
+		return 0; /* from then on bytes were dropped */
 	if (copied > (uint64_t)filled) {
 		channel_log(ch, LOG_LEVEL_WARNING,
 			    "echo: the cursors contradict each other: %" PRIu64

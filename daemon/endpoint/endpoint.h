@@ -37,6 +37,10 @@ struct endpoint_info {
  * @type: type
  * @new: make one, bind it to @ch (channel_bind()); Return: 0 or -errno, with a log line that says
  *	what and where
+ * @open: (channel with sessions) a session of @board begins: make its end, bind it to @ch, which has
+ *	memory. @flags: OKL4FS_OPEN_*. Return: 0: it is open; 1: the other side has not answered, and
+ *	opened() of the channel's guest or channel_refuse() follows; a negated okl4_status: it is
+ *	refused, and there is no @ep
  * @info: fill @info
  * @part: the daemon ends: let go of other endpoints without ending a stream. On the loop's thread.
  *	NULL: there is nothing to do
@@ -52,6 +56,8 @@ struct endpoint_info {
 struct endpoint_ops {
 	enum endpoint_type type;
 	int (*new)(struct endpoint **ep, const struct endpoint_config *cfg, struct channel *ch);
+	int (*open)(struct endpoint *board, struct channel *ch, uint32_t flags,
+		    struct endpoint **ep);
 	void (*info)(const struct endpoint *ep, struct endpoint_info *info);
 	void (*part)(struct endpoint *ep);
 	void (*reloaded)(struct endpoint *ep);
@@ -75,6 +81,10 @@ struct endpoint {
 extern const struct endpoint_ops endpoint_intervm, endpoint_echo, endpoint_discard,
 	endpoint_unix_listen, endpoint_unix_connect, endpoint_tcp_listen, endpoint_tcp_connect,
 	endpoint_channel;
+
+/* Likewise for channels with sessions, in sessions/. They have no channel memory of their own */
+extern const struct endpoint_ops sessions_echo, sessions_discard, sessions_unix_listen,
+	sessions_unix_connect;
 
 /** endpoint_free() - NULL is allowed; Return: NULL */
 struct endpoint *endpoint_free(struct endpoint *ep);

@@ -88,7 +88,8 @@ static bool touches_others(struct guest *g, const struct guest_channel *gc,
 	for (uint32_t i = 0; i < g->n_ids; i++) {
 		struct guest_channel *other = g->channel[i];
 
-		if (other && other != gc && other->att.valid && attachments_touch(&other->att, att))
+		if (other && other != gc && other->att.valid && !other->is_over &&
+		    attachments_touch(&other->att, att))
 			return true;
 	}
 	return false;
@@ -187,34 +188,51 @@ int guest_reattach(struct guest *g, struct guest_channel *gc)
 	return r ? r : channel_attach(&gc->ch, sec, chunk, gc->att.instance);
 }
 
-int guest_attach(struct guest *g, const struct wire_attach *req)
+int guest_attach_check(struct guest *g, const struct guest_channel *gc,
+		       const struct wire_attach *req, uint64_t ring_bytes, struct attachment *att)
 {
-	struct attachment att = { 0 };
-	struct guest_channel *gc = guest_channel_of(g, req->channel);
 	int r;
 
-	if (!gc || gc->generation != req->generation)
-		return -OKL4_NO_CHANNEL;
-	if (req->sec[OKL4FS_SEC_FWD].bytes != gc->ch.cfg->ring_bytes ||
-	    req->sec[OKL4FS_SEC_BWD].bytes != gc->ch.cfg->ring_bytes ||
+	*att = (struct attachment){ 0 };
+	if (req->sec[OKL4FS_SEC_FWD].bytes != ring_bytes ||
+	    req->sec[OKL4FS_SEC_BWD].bytes != ring_bytes ||
 	    req->sec[OKL4FS_SEC_CTL].bytes < OKL4FS_CTL_BYTES_MIN ||
 	    req->sec[OKL4FS_SEC_CTL].bytes > OKL4FS_CTL_BYTES_MAX)
 		return -OKL4_SEC_BYTES;
 	if (!req->instance)
 		return -OKL4_CTL_INSTANCE;
-	r = take_chunks(g, &att, req);
-	if (!r && touches_others(g, gc, &att))
+	r = take_chunks(g, att, req);
+	if (!r && touches_others(g, gc, att))
 		r = -OKL4_CHUNK_OVERLAP;
-	if (r) {
-		attachment_drop(&att);
-		return r;
-	}
+	if (r)
+		attachment_drop(att);
+	return r;
+}
+
+int guest_attach_take(struct guest *g, struct guest_channel *gc, const struct attachment *att)
+{
+	int r;
+
 	attachment_drop(&gc->att);
-	gc->att = att;
+	gc->att = *att;
 	r = guest_reattach(g, gc);
 	if (r)
 		attachment_drop(&gc->att);
 	return r;
+}
+
+int guest_attach(struct guest *g, const struct wire_attach *req)
+{
+	struct guest_channel *gc = guest_channel_of(g, req->channel);
+	struct attachment att;
+	int r;
+
+	if (!gc || gc->generation != req->generation)
+		return -OKL4_NO_CHANNEL;
+	if (gc->cfg.sessions)
+		return -OKL4_REQ_SESSION;
+	r = guest_attach_check(g, gc, req, gc->ch.cfg->ring_bytes, &att);
+	return r ? r : guest_attach_take(g, gc, &att);
 }
 
 void guest_forget_driver(struct guest *g)

@@ -71,10 +71,19 @@ static bool send_channel_changed(struct guest_queue *q, uint32_t id)
 
 static bool send_channel_failed(struct guest_queue *q, uint32_t id)
 {
-	const struct guest_channel *gc = q->guest->channel[id];
+	const struct guest_news *news = &q->guest->news[id];
 	struct okl4fs_event ev;
 
-	wire_encode_event(&ev, OKL4FS_EVENT_CHANNEL_FAILED, id, gc->tell_status, gc->tell_instance);
+	wire_encode_event(&ev, OKL4FS_EVENT_CHANNEL_FAILED, id, news->status, news->instance);
+	return send_event(q, &ev);
+}
+
+static bool send_session_answered(struct guest_queue *q, uint32_t id)
+{
+	const struct guest_news *news = &q->guest->news[id];
+	struct okl4fs_event ev;
+
+	wire_encode_event(&ev, OKL4FS_EVENT_SESSION, id, news->status, news->instance);
 	return send_event(q, &ev);
 }
 
@@ -105,6 +114,7 @@ static void flush_events(struct guest_queue *q)
 		return;
 	sent = send_marked(q, g->changed, send_channel_changed);
 	sent |= send_marked(q, g->failed, send_channel_failed);
+	sent |= send_marked(q, g->answered, send_session_answered);
 	wire_encode_event(&ev, OKL4FS_EVENT_WAKE, 0, OKL4_OK, 0);
 	if (q->wake && send_event(q, &ev)) {
 		q->wake = false;
@@ -146,19 +156,75 @@ static void ring_bell(void *arg, uint32_t id)
 	flush_events(queue_of_word(g, word));
 }
 
+/* @mark: g->failed or g->answered */
+static void tell_news(struct guest *g, uint64_t mark[OKL4FS_BELL_WORDS], uint32_t id,
+		      uint64_t instance, enum okl4_status status)
+{
+	unsigned int word = id % OKL4FS_BELL_WORDS;
+
+	if (!g->driver.ready)
+		return; /* HELLO makes it forget all of this */
+	mark[word] |= 1ULL << (id / OKL4FS_BELL_WORDS);
+	g->news[id] = (struct guest_news){ status, instance };
+	flush_events(queue_of_word(g, word));
+}
+
+void guest_bell_tell_failed(struct guest *g, uint32_t id, uint64_t instance,
+			    enum okl4_status status)
+{
+	tell_news(g, g->failed, id, instance, status);
+}
+
+static bool is_marked(const uint64_t mark[OKL4FS_BELL_WORDS], uint32_t id)
+{
+	return mark[id % OKL4FS_BELL_WORDS] >> (id / OKL4FS_BELL_WORDS) & 1;
+}
+
 static void tell_failed(void *arg, const struct channel *ch, enum okl4_status status)
 {
-	unsigned int word = ch->id % OKL4FS_BELL_WORDS;
 	struct guest *g = arg;
 	struct guest_channel *gc = g->channel[ch->id];
 
-	if (!gc)
+	if (!gc || gc->is_quiet)
 		return; /* it is being removed, which the driver is told as well */
-	g->failed[word] |= 1ULL << (ch->id / OKL4FS_BELL_WORDS);
-	gc->tell_status = status;
-	gc->tell_instance = ch->instance;
+	if (gc->board) {
+		gc->board->sessions.refused += gc->is_waiting;
+		gc->is_over = true;
+		loop_schedule(g->worker, &g->reap);
+	}
+	/* A driver that still waits for the answer gets this as the answer. */
+	if (gc->is_waiting || is_marked(g->answered, ch->id))
+		tell_news(g, g->answered, ch->id, ch->instance, status);
+	else
+		tell_news(g, g->failed, ch->id, ch->instance, status);
+}
+
+static void tell_opened(void *arg, const struct channel *ch)
+{
+	struct guest *g = arg;
+	struct guest_channel *gc = g->channel[ch->id];
+
+	if (!gc || gc->is_quiet || gc->is_over || !gc->is_waiting)
+		return;
+	gc->is_waiting = false;
+	gc->board->sessions.waiting--;
+	gc->board->sessions.opened++;
+	tell_news(g, g->answered, ch->id, ch->instance, OKL4_OK);
+}
+
+bool guest_bell_keeps_id(const struct guest *g, uint32_t id, bool for_session)
+{
+	/* Of a channel that has gone, no failure is left to tell (guest_bell_changed()) */
+	return is_marked(g->failed, id) || is_marked(g->answered, id) ||
+	       (for_session && is_marked(g->changed, id));
+}
+
+void guest_bell_forget(struct guest *g, uint32_t id)
+{
+	unsigned int word = id % OKL4FS_BELL_WORDS;
+
 	if (g->driver.ready)
-		flush_events(queue_of_word(g, word));
+		queue_of_word(g, word)->rung[word] &= ~(1ULL << (id / OKL4FS_BELL_WORDS));
 }
 
 void guest_bell_changed(struct guest *g, uint32_t id)
@@ -185,6 +251,7 @@ static bool guest_memory_is_lost(void *arg)
 const struct channel_guest_ops guest_bell_ops = {
 	.ring = ring_bell,
 	.tell = tell_failed,
+	.opened = tell_opened,
 	.memory_is_lost = guest_memory_is_lost,
 };
 
@@ -213,7 +280,7 @@ static bool answer_bells(struct guest_queue *q)
 			if (n++ == CHANNELS_A_TURN)
 				return true;
 			q->rung[w] &= q->rung[w] - 1;
-			if (guest_channel_of(g, id))
+			if (guest_end_of(g, id))
 				channel_rung(&g->channel[id]->ch);
 		}
 	}
@@ -251,6 +318,7 @@ void guest_bell_reset(struct guest *g)
 {
 	memset(g->changed, 0, sizeof(g->changed));
 	memset(g->failed, 0, sizeof(g->failed));
+	memset(g->answered, 0, sizeof(g->answered));
 	for (unsigned int i = 0; i < VHOST_MAX_QUEUES; i++) {
 		g->queue[i].wake = false;
 		memset(g->queue[i].rung, 0, sizeof(g->queue[i].rung));

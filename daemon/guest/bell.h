@@ -19,6 +19,21 @@ bool guest_bell_turn(struct guest_queue *q);
 void guest_bell_changed(struct guest *g, uint32_t id);
 
 /**
+ * guest_bell_keeps_id() - whether an id that is free must stay so until the driver knows more of it
+ * @g: guest
+ * @id: id without a channel or session
+ * @for_session: a session is to have it, which the driver learns with the reply, before the news
+ */
+bool guest_bell_keeps_id(const struct guest *g, uint32_t id, bool for_session);
+
+/** guest_bell_forget() - the session with an id has gone: rings so far were for it */
+void guest_bell_forget(struct guest *g, uint32_t id);
+
+/** guest_bell_tell_failed() - tell the driver that a session has ended (CHANNEL_FAILED) */
+void guest_bell_tell_failed(struct guest *g, uint32_t id, uint64_t instance,
+			    enum okl4_status status);
+
+/**
  * guest_bell_look_after() - serve all channels soon, as if rung; the driver is ready
  *
  * A bell may be lost where guest and host do not see each other's atomics and barriers: QEMU's TCG

@@ -12,6 +12,7 @@
 #include "endpoint/types.h"
 #include "guest/bell.h"
 #include "guest/leaver.h"
+#include "guest/sessions.h"
 #include "guest/state.h"
 #include "loop/events.h"
 
@@ -32,8 +33,10 @@ struct change {
 static struct guest_channel *find_channel(const struct guest *g, const char *name)
 {
 	for (uint32_t id = 0; id < g->n_ids; id++) {
-		if (g->channel[id] && !strcmp(g->channel[id]->cfg.name, name))
-			return g->channel[id];
+		struct guest_channel *gc = g->channel[id];
+
+		if (gc && !gc->board && !strcmp(gc->cfg.name, name))
+			return gc;
 	}
 	return NULL;
 }
@@ -100,16 +103,14 @@ static int offer_channel(struct guest *g, const struct channel_config *cfg, stru
 	uint32_t id = 0;
 	int r;
 
-	while (id < g->n_ids && g->channel[id])
-		id++;
-	if (id == OKL4FS_MAX_CHANNELS)
+	if (!guest_find_id(g, false, &id))
 		return -ENOSPC;
 	r = channel_make(&g->channel[id], g, cfg, id, c);
 	if (r)
 		return r;
 	c->id = id;
-	if (id == g->n_ids)
-		g->n_ids++;
+	if (id >= g->n_ids)
+		g->n_ids = id + 1;
 	if (!g->channel[id]->endpoint)
 		return 0;
 	post_channel(g, EVENTS_CHANNEL_ADDED, g->channel[id]);
@@ -124,15 +125,7 @@ static bool take_channel_out(struct guest *g, struct guest_channel *gc)
 
 	channel_remove(&gc->ch, ep->ops->close && endpoint_is_connected(ep));
 	g->channel[gc->ch.id] = NULL;
-	return guest_leaver_add(gc);
-}
-
-static void forget_id(struct guest *g, uint32_t id)
-{
-	g->channel[id] = NULL;
-	g->generation[id]++;
-	while (g->n_ids && !g->channel[g->n_ids - 1])
-		g->n_ids--;
+	return guest_leaver_add(gc, NULL);
 }
 
 static void remove_channel(struct guest *g, struct guest_channel *gc)
@@ -141,13 +134,14 @@ static void remove_channel(struct guest *g, struct guest_channel *gc)
 	bool lives_on;
 
 	if (!gc->endpoint) {
-		forget_id(g, id);
+		guest_id_free(g, id);
 		guest_channel_free(gc);
 		return;
 	}
 	post_channel(g, EVENTS_CHANNEL_REMOVED, gc);
+	guest_sessions_remove(g, gc, OKL4_NO_CHANNEL);
 	lives_on = take_channel_out(g, gc);
-	forget_id(g, id);
+	guest_id_free(g, id);
 	if (!lives_on && gc->endpoint->ops->removed)
 		gc->endpoint->ops->removed(gc->endpoint);
 	if (!lives_on)
@@ -210,6 +204,7 @@ static void call_reset(void *arg)
 	if (!gc->endpoint)
 		return;
 	post_channel(c->g, EVENTS_CHANNEL_RESET, gc);
+	guest_sessions_remove(c->g, gc, OKL4_CHANNEL_RESET);
 	channel_reset(&gc->ch);
 }
 
@@ -248,9 +243,11 @@ static void remove_others(struct guest *g, const struct guest_config *all,
 			  const struct channel_config *const *sorted, bool drop_only)
 {
 	for (uint32_t id = g->n_ids; id--;) {
-		struct guest_channel *gc = g->channel[id];
+		struct guest_channel *gc = id < g->n_ids ? g->channel[id] : NULL;
 		const struct channel_config *key = gc ? &gc->cfg : NULL, *const *found = NULL;
 
+		if (gc && gc->board)
+			continue;
 		if (gc)
 			found = bsearch(&key, sorted, all->n_channels, sizeof(key), compare_names);
 		if (gc && !gc->endpoint) {
@@ -316,6 +313,8 @@ void guest_drop_others(struct guest *g, const struct guest_config *cfg)
 
 void guest_channels_leave(struct guest *g)
 {
+	guest_sessions_leave(g);
+	guest_leavers_let_go(g);
 	for (uint32_t id = 0; id < g->n_ids; id++) {
 		struct guest_channel *gc = guest_channel_of(g, id);
 
@@ -326,6 +325,8 @@ void guest_channels_leave(struct guest *g)
 
 void guest_channels_end(struct guest *g)
 {
+	guest_sessions_end(g);
+	guest_leavers_let_go(g);
 	for (uint32_t id = 0; id < g->n_ids; id++)
 		guest_channel_free(g->channel[id]);
 	g->n_ids = 0;

@@ -16,6 +16,7 @@
 #include "guest/attach.h"
 #include "guest/bell.h"
 #include "guest/queue.h"
+#include "guest/sessions.h"
 #include "guest/state.h"
 #include "loop/events.h"
 
@@ -42,7 +43,9 @@ uint64_t guest_host_instance(void)
 /* When another driver has come, the memory of the one before is gone for good. */
 static void end_old_streams(struct guest *g, uint64_t instance)
 {
+	guest_sessions_unsettle(g);
 	if (g->last_driver && g->last_driver != instance) {
+		guest_sessions_guest_gone(g);
 		for (uint32_t id = 0; id < g->n_ids; id++) {
 			if (g->channel[id])
 				channel_guest_gone(&g->channel[id]->ch);
@@ -119,6 +122,14 @@ static int serve_detach(struct guest *g, const struct wire_request *req)
 	return 0;
 }
 
+static int serve_open(struct guest *g, const struct wire_request *req, union wire_reply *rep)
+{
+	const struct guest_channel *gc;
+	int r = guest_session_open(g, &req->attach, &gc);
+
+	return r ? r : (int)wire_encode_open(rep, req, gc->ch.id, gc->generation, gc->is_waiting);
+}
+
 static int serve_request(struct guest *g, const struct wire_request *req, union wire_reply *rep)
 {
 	int r = 0;
@@ -138,9 +149,13 @@ static int serve_request(struct guest *g, const struct wire_request *req, union 
 		r = serve_detach(g, req);
 		break;
 	case OKL4FS_REQ_OPEN:
+		return serve_open(g, req, rep);
 	case OKL4FS_REQ_CLOSE:
+		r = guest_session_close(g, req->detach.channel, req->detach.generation);
+		break;
 	case OKL4FS_REQ_SETTLE:
-		return -OKL4_REQ_TYPE; /* no channel has sessions yet */
+		guest_sessions_settle(g);
+		break;
 	case OKL4FS_REQ_PING:
 		guest_bell_look_after(g);
 		break;
@@ -164,18 +179,19 @@ static const char *const request_name[] = {
 static void log_refusal(struct guest *g, const struct wire_request *req, int status)
 {
 	bool known = req->type < sizeof(request_name) / sizeof(request_name[0]);
-	bool detach = req->type == OKL4FS_REQ_DETACH || req->type == OKL4FS_REQ_RELEASE;
-	uint32_t id = req->type == OKL4FS_REQ_ATTACH ? req->attach.channel :
-		      detach                         ? req->detach.channel :
-						       UINT32_MAX;
-	const struct guest_channel *gc = guest_channel_of(g, id);
+	bool attach = req->type == OKL4FS_REQ_ATTACH || req->type == OKL4FS_REQ_OPEN;
+	bool detach = req->type == OKL4FS_REQ_DETACH || req->type == OKL4FS_REQ_RELEASE ||
+		      req->type == OKL4FS_REQ_CLOSE;
+	uint32_t id = attach ? req->attach.channel : detach ? req->detach.channel : UINT32_MAX;
+	const struct guest_channel *gc = guest_end_of(g, id);
 	const struct channel *ch = gc ? &gc->ch : NULL;
 	struct log_about about = { .guest = g->cfg.name, .channel = ch ? ch->cfg->name : NULL };
 
 	/* Neither the end of the list of channels nor a channel in use is a fault, nor is a request that
 	 * was made before the driver could know of this process. */
 	if ((req->type == OKL4FS_REQ_CHANNEL_INFO && status == -OKL4_NO_CHANNEL) ||
-	    (g->unmet && status == -OKL4_REQ_NO_HELLO) || status == -OKL4_CHANNEL_IN_USE)
+	    (g->unmet && status == -OKL4_REQ_NO_HELLO) || status == -OKL4_CHANNEL_IN_USE ||
+	    guest_session_is_outcome(req->type, status))
 		return;
 	g->stats.refused++;
 	/* The channel has logged its own refusals. */

@@ -15,6 +15,7 @@
 #include "guest/attach.h"
 #include "guest/bell.h"
 #include "guest/queue.h"
+#include "guest/sessions.h"
 #include "guest/state.h"
 #include "loop/events.h"
 
@@ -169,6 +170,8 @@ static void device_disconnected(void *device)
 
 	device_suspend(g);
 	guest_forget_driver(g);
+	if (!g->is_parting)
+		guest_sessions_guest_gone(g);
 	for (uint32_t id = 0; id < g->n_ids && !g->is_parting; id++) {
 		if (g->channel[id])
 			channel_guest_gone(&g->channel[id]->ch);

@@ -9,6 +9,7 @@
 #include "guest/control.h"
 #include "guest/device.h"
 #include "guest/queue.h"
+#include "guest/sessions.h"
 #include "guest/state.h"
 
 static const struct guest_queue_ops control_queue = {
@@ -54,6 +55,7 @@ int guest_new(struct guest **out, const struct guest_config *cfg, struct loop *m
 	r = config_guest_copy(&g->cfg, cfg);
 	g->about.guest = g->cfg.name;
 	g->tails.limit_bytes = g->cfg.tail_bytes;
+	guest_sessions_init(g);
 	for (size_t i = 0; i < cfg->n_channels && !r; i++)
 		r = guest_channel_begin(g, &cfg->channels[i]);
 	if (!r)
@@ -84,7 +86,7 @@ static void part_channels(void *arg)
 
 	g->is_parting = true;
 	for (uint32_t id = 0; id < g->n_ids; id++) {
-		struct guest_channel *gc = guest_channel_of(g, id);
+		struct guest_channel *gc = guest_end_of(g, id);
 
 		if (gc && gc->endpoint->ops->part)
 			gc->endpoint->ops->part(gc->endpoint);
@@ -135,7 +137,7 @@ static void tell_channels(void *arg)
 	for (uint32_t id = 0; id < c->g->n_ids; id++) {
 		const struct guest_channel *gc = c->g->channel[id];
 		struct endpoint_info info;
-		const char *problem = gc ? channel_problem(gc, &info) : NULL;
+		const char *problem = gc && !gc->board ? channel_problem(gc, &info) : NULL;
 
 		if (!problem)
 			continue;

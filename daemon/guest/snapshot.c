@@ -47,9 +47,11 @@ static void take_guest_snapshot(void *arg)
 
 		if (!ch)
 			continue;
+		c->guest_snap->moved_bytes += ch->fwd.bytes + ch->bwd.bytes;
+		if (ch->is_session)
+			continue;
 		c->guest_snap->n_channels++;
 		c->guest_snap->n_in_state[ch->state]++;
-		c->guest_snap->moved_bytes += ch->fwd.bytes + ch->bwd.bytes;
 	}
 }
 
@@ -83,7 +85,41 @@ static void take_ring_state(struct channel_snapshot *s, struct channel *ch)
 	s->bwd_host_phase = end->tx.phase;
 }
 
-static void take_channel(struct channel_snapshot *s, struct guest_channel *gc)
+/* What the sessions that are there now add to what former ones have left in the board's counters */
+static void take_sessions(struct channel_snapshot *s, const struct guest *g,
+			  const struct guest_channel *board)
+{
+	struct channel sum = board->ch;
+
+	for (uint32_t id = 0; id < g->n_ids && board->sessions.live; id++) {
+		struct guest_channel *gc = g->channel[id];
+		struct channel_snapshot one = { 0 };
+
+		if (!gc || gc->board != board)
+			continue;
+		if (gc->ch.state == CHANNEL_ATTACHED)
+			take_ring_state(&one, &gc->ch);
+		s->fwd_fill += one.fwd_fill;
+		s->bwd_fill += one.bwd_fill;
+		s->tail_bytes += channel_tail_bytes(&gc->ch);
+		channel_add_counters(&sum, &gc->ch);
+	}
+	s->state = board->sessions.live ? CHANNEL_ATTACHED : CHANNEL_DETACHED;
+	s->attaches = sum.attaches;
+	s->lost_bytes = sum.lost_bytes;
+	s->fwd = sum.fwd;
+	s->bwd = sum.bwd;
+	memcpy(s->errors, sum.errors, sizeof(s->errors));
+	s->sessions.max = board->cfg.sessions;
+	s->sessions.live = board->sessions.live;
+	s->sessions.waiting = board->sessions.waiting;
+	s->sessions.peak = board->sessions.peak;
+	s->sessions.opened = board->sessions.opened;
+	s->sessions.refused = board->sessions.refused;
+}
+
+static void take_channel(struct channel_snapshot *s, const struct guest *g,
+			 struct guest_channel *gc)
 {
 	struct channel *ch = &gc->ch;
 
@@ -105,6 +141,8 @@ static void take_channel(struct channel_snapshot *s, struct guest_channel *gc)
 	s->fwd = ch->fwd;
 	s->bwd = ch->bwd;
 	memcpy(s->errors, ch->errors, sizeof(s->errors));
+	if (gc->cfg.sessions && gc->endpoint)
+		take_sessions(s, g, gc);
 }
 
 static void take_channels(void *arg)
@@ -120,8 +158,8 @@ static void take_channels(void *arg)
 		return;
 	}
 	for (uint32_t id = c->from; id < g->n_ids && (uint32_t)c->n < max; id++) {
-		if (g->channel[id])
-			take_channel(&c->list[c->n++], g->channel[id]);
+		if (g->channel[id] && !g->channel[id]->board)
+			take_channel(&c->list[c->n++], g, g->channel[id]);
 	}
 }
 

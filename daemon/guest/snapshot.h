@@ -19,6 +19,9 @@ struct guest;
  * @tail_bytes: bytes of streams whose guest has gone, still to be delivered
  * @lost_bytes: bytes that the guest wrote and that cannot be delivered
  * @errors: violations by okl4_status
+ * @sessions: how many sessions the channel may have (@max; 0: it is one without), has, has that wait for
+ *	the other side, and had at once; how many were opened and refused so far. The other numbers
+ *	are then sums over its sessions
  */
 struct channel_snapshot {
 	const struct channel_config *cfg;
@@ -33,6 +36,10 @@ struct channel_snapshot {
 	uint64_t tail_bytes, lost_bytes;
 	uint64_t fwd_host_phase, fwd_guest_phase, bwd_host_phase, bwd_guest_phase;
 	uint32_t errors[OKL4_STATUS_END];
+	struct {
+		uint32_t max, live, waiting, peak;
+		uint64_t opened, refused;
+	} sessions;
 };
 
 /**

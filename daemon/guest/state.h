@@ -10,9 +10,10 @@
  *	queue       kicks and notifications; turns
  *	bell        doorbells and events
  *	attach      ATTACH: chunks of guest memory become memsections
+ *	leaver      the end of a channel
+ *	sessions    the sessions of channels that have them
  *	control     the control queue's requests
  *	device      what the frontend sets up: memory and rings come and go
- *	leaver      the end of a channel
  *	channels    channels come and go
  *	snapshot    what others are told of the guest
  *	guest       making and ending one
@@ -61,15 +62,32 @@ struct attachment {
 };
 
 /**
- * struct guest_channel - a channel with what the guest object keeps for it
+ * struct guest_sessions - of a channel that has sessions
+ * @live: sessions now, those that wait included
+ * @waiting: how many of them wait for the other side
+ * @peak: most at once
+ * @opened: sessions that were opened so far
+ * @refused: those that were not, for whatever reason
+ */
+struct guest_sessions {
+	uint32_t live, waiting, peak;
+	uint64_t opened, refused;
+};
+
+/**
+ * struct guest_channel - a channel, or a session, with what the guest object keeps for it
  * @cfg: its configuration
  * @ch: the channel
  * @generation: tells it from channels that have the same id at other times
  * @endpoint: its host end; NULL: it could not be made, and the channel is not offered
  * @why_not: why it could not be made, or not be made again by a reload; NULL: it could
  * @att: its memory, in guest-physical terms
- * @tell_status: status in the CHANNEL_FAILED event that waits for a buffer
- * @tell_instance: instance in that event
+ * @sessions: its sessions; the channel itself has no memory then
+ * @board: (session) the channel that it is a session of; NULL: this is a channel
+ * @is_waiting: (session) the other side has not answered yet
+ * @is_settled: (session) opened or resumed since HELLO
+ * @is_over: (session) it has ended, and goes with the next turn of struct guest, @reap
+ * @is_quiet: (session) a request about it is being served, and the reply says what becomes of it
  */
 struct guest_channel {
 	struct channel_config cfg;
@@ -78,8 +96,19 @@ struct guest_channel {
 	struct endpoint *endpoint;
 	char *why_not;
 	struct attachment att;
-	enum okl4_status tell_status;
-	uint64_t tell_instance;
+	struct guest_sessions sessions;
+	struct guest_channel *board;
+	bool is_waiting, is_settled, is_over, is_quiet;
+};
+
+/**
+ * struct guest_news - what an event that waits for a buffer will tell
+ * @status: the status
+ * @instance: the instance
+ */
+struct guest_news {
+	enum okl4_status status;
+	uint64_t instance;
 };
 
 /**
@@ -148,7 +177,7 @@ struct guest_stats {
  * @driver: what HELLO said
  * @last_driver: driver's instance of the last HELLO; 0: none yet. A driver's memory outlives the
  *	device, but not the driver
- * @channel: its channels by id, also those that are not offered; NULL: there is none
+ * @channel: its channels and their sessions by id, also channels that are not offered; NULL: there is none
  * @n_ids: one more than the highest id in use
  * @generation: by id, of the channel that gets this id next
  * @tails: how much the channels may keep of streams that have ended
@@ -156,6 +185,9 @@ struct guest_stats {
  * @changed: ids that a CHANNEL_ADDED or CHANNEL_REMOVED waits for a buffer for; bits as in the bell
  *	page, so that each word belongs to one event queue
  * @failed: likewise for CHANNEL_FAILED
+ * @answered: likewise for SESSION
+ * @news: by id, what CHANNEL_FAILED or SESSION will tell
+ * @reap: removes sessions that are over
  * @limit: for log lines that the guest can cause
  * @stats: counters
  */
@@ -176,16 +208,35 @@ struct guest {
 	struct tail_budget tails;
 	bool is_parting;
 	uint64_t changed[OKL4FS_BELL_WORDS], failed[OKL4FS_BELL_WORDS];
+	uint64_t answered[OKL4FS_BELL_WORDS];
+	struct guest_news news[OKL4FS_MAX_CHANNELS];
+	struct loop_task reap;
 	struct log_limit limit;
 	struct guest_stats stats;
 };
 
-/** guest_channel_of() - the channel with an id that is offered; NULL: there is none */
-static inline struct guest_channel *guest_channel_of(const struct guest *g, uint32_t id)
+/** guest_end_of() - the channel that is offered, or the session, with an id; NULL: there is none */
+static inline struct guest_channel *guest_end_of(const struct guest *g, uint32_t id)
 {
 	struct guest_channel *gc = id < g->n_ids ? g->channel[id] : NULL;
 
-	return gc && gc->endpoint ? gc : NULL;
+	return gc && gc->endpoint && !gc->is_over ? gc : NULL;
+}
+
+/** guest_channel_of() - the channel with an id that is offered; NULL: there is none */
+static inline struct guest_channel *guest_channel_of(const struct guest *g, uint32_t id)
+{
+	struct guest_channel *gc = guest_end_of(g, id);
+
+	return gc && !gc->board ? gc : NULL;
+}
+
+/** guest_session_of() - the session with an id; NULL: there is none */
+static inline struct guest_channel *guest_session_of(const struct guest *g, uint32_t id)
+{
+	struct guest_channel *gc = guest_end_of(g, id);
+
+	return gc && gc->board ? gc : NULL;
 }
 
 #endif

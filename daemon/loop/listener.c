@@ -86,7 +86,8 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
 	struct listener *l = arg;
 	bool accepted = false;
 
-	for (int i = 0; i < ACCEPTS_PER_TURN && !accept_rest_is_on(&l->rest); i++) {
+	for (int i = 0; i < ACCEPTS_PER_TURN && !l->is_paused && !accept_rest_is_on(&l->rest);
+	     i++) {
 		int client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (client >= 0) {
@@ -108,7 +109,8 @@ static void look_again(void *arg)
 {
 	struct listener *l = arg;
 
-	event_add(l->event, NULL);
+	if (!l->is_paused)
+		event_add(l->event, NULL);
 }
 
 int listener_start(struct listener *l, struct loop *loop, const struct log_about *about,
@@ -132,6 +134,20 @@ void listener_rest(struct listener *l, unsigned int ms)
 {
 	event_del(l->event);
 	loop_start_timer(l->rest.timer, ms);
+}
+
+void listener_pause(struct listener *l)
+{
+	if (l->event && !l->is_paused)
+		event_del(l->event);
+	l->is_paused = true;
+}
+
+void listener_go_on(struct listener *l)
+{
+	if (l->event && l->is_paused && !accept_rest_is_on(&l->rest))
+		event_add(l->event, NULL);
+	l->is_paused = false;
 }
 
 void listener_stop(struct listener *l)

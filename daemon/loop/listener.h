@@ -68,6 +68,7 @@ bool accept_rest_is_on(const struct accept_rest *rest);
  * @fd: the socket
  * @event: a client connects; NULL: there is no socket
  * @rest: used while descriptors have run out, and by listener_rest()
+ * @is_paused: listener_pause() was called
  * @come: called for each connection; @fd is non-blocking and close-on-exec, and belongs to @come
  * @arg: its argument
  */
@@ -75,6 +76,7 @@ struct listener {
 	int fd;
 	struct event *event;
 	struct accept_rest rest;
+	bool is_paused;
 	void (*come)(void *arg, int fd);
 	void *arg;
 };
@@ -96,6 +98,12 @@ int listener_start(struct listener *l, struct loop *loop, const struct log_about
 
 /** listener_rest() - from @come: accept no other connection for @ms milliseconds */
 void listener_rest(struct listener *l, unsigned int ms);
+
+/** listener_pause() - accept no connection until listener_go_on(); clients wait in the kernel's queue */
+void listener_pause(struct listener *l);
+
+/** listener_go_on() - accept again */
+void listener_go_on(struct listener *l);
 
 /** listener_stop() - close the socket */
 void listener_stop(struct listener *l);

@@ -114,6 +114,30 @@ const struct counter endpoint_counters[] = {
 	{ .name = NULL },
 };
 
+const struct counter session_counters[] = {
+	{ .name = "max", .at = { CHANNEL(sessions.max) }, .type = COUNTER_U32 },
+	{ .name = "live",
+	  .metric = { "okl4fs_channel_sessions", METRIC_GAUGE, NULL,
+		      "Sessions of the channel now, those that wait for the other side included" },
+	  .at = { CHANNEL(sessions.live) },
+	  .type = COUNTER_U32 },
+	{ .name = "waiting", .at = { CHANNEL(sessions.waiting) }, .type = COUNTER_U32 },
+	{ .name = "peak",
+	  .metric = { "okl4fs_channel_sessions_peak", METRIC_GAUGE, NULL,
+		      "Most sessions that the channel has had at once" },
+	  .at = { CHANNEL(sessions.peak) },
+	  .type = COUNTER_U32 },
+	{ .name = "opened",
+	  .metric = { "okl4fs_channel_sessions_opened", METRIC_COUNTER, NULL,
+		      "Sessions of the channel that were opened" },
+	  .at = { CHANNEL(sessions.opened) } },
+	{ .name = "refused",
+	  .metric = { "okl4fs_channel_sessions_refused", METRIC_COUNTER, NULL,
+		      "Sessions of the channel that were refused" },
+	  .at = { CHANNEL(sessions.refused) } },
+	{ .name = NULL },
+};
+
 #define WAY_ROW(upper, name_, unit_, help_)                                         \
 	{ .name = #name_,                                                           \
 	  .metric = { "okl4fs_channel_" #name_, METRIC_COUNTER, (unit_), (help_) }, \

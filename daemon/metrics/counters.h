@@ -46,6 +46,9 @@ extern const struct counter channel_counters[];
 /** endpoint_counters - of a struct channel_snapshot, about the host's end */
 extern const struct counter endpoint_counters[];
 
+/** session_counters - of a struct channel_snapshot of a channel that has sessions */
+extern const struct counter session_counters[];
+
 /** way_counters - of a struct channel_snapshot, for each direction */
 extern const struct counter way_counters[];
 

@@ -143,6 +143,20 @@ static void write_channels(struct metrics_out *out, const struct metrics *m,
 			      counter_read(c, s->channel[i].snap, 0));
 }
 
+/* Only channels that have sessions */
+static void write_sessions(struct metrics_out *out, const struct metrics *m,
+			   const struct counter *c)
+{
+	const struct scrape *s = &m->scrape;
+
+	metric_begin(out, &c->metric);
+	for (size_t i = 0; i < s->n_channels; i++) {
+		if (s->channel[i].snap->sessions.max)
+			metric_sample(out, &c->metric, s->channel[i].labels,
+				      counter_read(c, s->channel[i].snap, 0));
+	}
+}
+
 /* A sample of a channel with one label more */
 static void sample_labelled(struct metrics_out *out, const struct metric *metric,
 			    const struct channel_row *ch, const char *label, const char *value,
@@ -307,6 +321,7 @@ static const struct {
 	{ write_ring, NULL },
 	{ write_channels, channel_counters },
 	{ write_channels, endpoint_counters },
+	{ write_sessions, session_counters },
 	{ write_endpoint, NULL },
 	{ write_state, NULL },
 	{ write_failed, NULL },

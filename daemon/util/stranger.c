@@ -198,7 +198,8 @@ int stranger_close(int fd)
 	getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &bytes);
 	/* Nothing arrives after the shutdown, so an empty socket holds no descriptor; but an empty
 	 * message, which FIONREAD does not count, may hold one. */
-	if (!listens && type == SOCK_STREAM && (shutdown(fd, SHUT_RD) || ioctl(fd, FIONREAD, &unread)))
+	if (!listens && type == SOCK_STREAM &&
+	    (shutdown(fd, SHUT_RD) || ioctl(fd, FIONREAD, &unread)))
 		unread = 1;
 	if (listens || unread || type != SOCK_STREAM) {
 		stranger_give(fd);

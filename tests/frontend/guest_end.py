@@ -17,6 +17,7 @@ NOT_GIVEN = 0xffffffff  # as mode, uid, gid
 HELLO, CHANNEL_INFO, ATTACH, DETACH, PING, RELEASE, OPEN, CLOSE, SETTLE = range(1, 10)
 WAKE, CHANNEL_ADDED, CHANNEL_REMOVED, CHANNEL_FAILED, GREET, SESSION = range(1, 7)
 BELL_WORDS = 16
+NOWAIT, RESUME = 1, 2  # flags of OPEN
 REQUEST_ROOM = 320 << 10  # more than the largest request
 
 
@@ -49,7 +50,9 @@ class Driver:
         self._cookie = 0
         self.failures: list[tuple[int, int, int]] = []
         self.changes: list[tuple[int, int]] = []
+        self.answers: dict[int, int] = {}  # of SESSION: status by instance
         self.rung: set[int] = set()
+        self._last_instance = 0x5E55_0000_0000
         self.on_greet = None
         self.timeout_s = TIMEOUT_S
         self.post_all()
@@ -125,6 +128,19 @@ class Driver:
         """PING."""
         self.ask(PING)
 
+    def close(self, ident: int, generation: int) -> None:
+        """CLOSE."""
+        self.ask(CLOSE, struct.pack("<II", ident, generation))
+
+    def settle(self) -> None:
+        """SETTLE."""
+        self.ask(SETTLE)
+
+    def new_instance(self) -> int:
+        """One that no memory has had."""
+        self._last_instance += 1
+        return self._last_instance
+
     # Event queue
 
     def post_all(self) -> None:
@@ -143,6 +159,8 @@ class Driver:
                 kind, status, channel, arg = struct.unpack("<HHIQ", self.memory.read(index, 16))
                 if kind == CHANNEL_FAILED:
                     self.failures.append((channel, status, arg))
+                elif kind == SESSION:
+                    self.answers[arg] = status
                 elif kind in (CHANNEL_ADDED, CHANNEL_REMOVED):
                     self.changes.append((kind, channel))
                 greet |= kind == GREET
@@ -178,6 +196,13 @@ class Driver:
             self.wait_event()
         return self.failures
 
+    def wait_answer(self, instance: int) -> int:
+        """Wait until the host has answered the session with this memory; the status."""
+        while instance not in self.answers:
+            self.rung.clear()
+            self.wait_event()
+        return self.answers.pop(instance)
+
     def ring_host(self, ident: int) -> None:
         """Ring the host's bell for a channel."""
         word = ident % BELL_WORDS
@@ -203,9 +228,9 @@ class Channel:
     """A channel end in the guest, with memsections of its own."""
 
     def __init__(self, driver: Driver, name: str, chunk: int = 65536, ctl_bytes: int = 4096,
-                 instance: int = 0xABCD0001, region: int = 0):
+                 instance: int = 0xABCD0001, region: int = 0, info: dict | None = None):
         self.driver, self.memory, self.name = driver, driver.memory, name
-        info = driver.channels()[name]
+        info = info or driver.channels()[name]
         self.id, self.size, self.instance = info["id"], info["ring_bytes"], instance
         self.generation = info["generation"]
         self.ctl_bytes = ctl_bytes
@@ -225,10 +250,10 @@ class Channel:
         self.tx = Pipe(self.memory, ctl + 256, True)
         self.rx = Pipe(self.memory, ctl + 640, False)
 
-    def body(self, instance: int | None = None) -> bytes:
-        """Body of the ATTACH request."""
+    def body(self, instance: int | None = None, flags: int = 0) -> bytes:
+        """Body of the ATTACH request, or of OPEN."""
         body = struct.pack("<IIQII", self.id, self.generation,
-                           self.instance if instance is None else instance, 0, 0)
+                           self.instance if instance is None else instance, flags, 0)
         for s, size in enumerate((self.ctl_bytes, self.size, self.size)):
             body += struct.pack("<QII", size, self.chunk[s], len(self.gpas[s]))
         return body + b"".join(struct.pack("<Q", gpa) for chunks in self.gpas for gpa in chunks)
@@ -370,3 +395,60 @@ class Channel:
             received += len(piece)
             if not piece and received < len(data):
                 self.sleep_read(room=sent < len(data))
+
+
+class Session(Channel):
+    """A session of a channel, with memory of its own that can be used again for the next one."""
+
+    def __init__(self, driver: Driver, board: str, chunk: int = 65536, info: dict | None = None):
+        super().__init__(driver, board, chunk, instance=driver.new_instance(), info=info)
+        self.board = (self.id, self.generation)
+        self.is_waiting = False
+
+    def renew(self) -> "Session":
+        """Clear the memory for another session."""
+        self.instance = self.driver.new_instance()
+        self.create()
+        return self
+
+    def open(self, flags: int = 0, reader: bool = True, writer: bool = True) -> "Session":
+        """OPEN, as open(2) with O_RDWR or one half of it does; it may be waiting then."""
+        self.tx.phase.value = 1 if writer else 2
+        self.rx.phase.value = 1 if reader else 2
+        return self.ask_open(flags)
+
+    def ask_open(self, flags: int = 0) -> "Session":
+        """OPEN with the memory as it is."""
+        self.id, self.generation = self.board
+        reply = self.driver.ask(OPEN, self.body(flags=flags))
+        self.id, self.generation, waiting, reserved = struct.unpack("<4I", reply)
+        assert waiting in (0, 1) and not reserved, reply.hex()
+        self.is_waiting = bool(waiting)
+        return self
+
+    def wait_open(self) -> "Session":
+        """Wait for the answer, if there was none yet; raise Refused."""
+        if self.is_waiting:
+            self.is_waiting = False
+            if (status := self.driver.wait_answer(self.instance)):
+                raise Refused(status)
+        return self
+
+    def close(self) -> None:
+        """Close both ends as the last close of a file does, and CLOSE; the rest is not waited for."""
+        for pipe in (self.tx, self.rx):
+            pipe.phase.value += pipe.phase.value % 2
+        self.driver.close(self.id, self.generation)
+
+    def read_all(self) -> bytes:
+        """Read until the end of file."""
+        data = b""
+        while True:
+            phase = self.rx.peer_phase.value
+            piece = self.read_some()
+            data += piece
+            if piece:
+                continue
+            if phase and phase % 2 == 0:
+                return data
+            self.sleep_read(phase=phase)

@@ -69,13 +69,13 @@ static bool goes_with(const struct joined *b, const struct joined *other)
 {
 	const struct channel_config *cfg = b->ep.ch->cfg, *to = other->ep.ch->cfg;
 
-	if (cfg->packets == to->packets &&
-	    (!cfg->packets || cfg->ring_bytes == to->ring_bytes))
+	if (cfg->packets == to->packets && (!cfg->packets || cfg->ring_bytes == to->ring_bytes))
 		return true;
-	channel_log(b->ep.ch, LOG_LEVEL_ERR,
-		    "it cannot be joined to channel %s of guest %s: if one of them has \"packets\", "
-		    "both must have it, and the same \"ring_bytes\"",
-		    other->mine.channel, other->mine.guest);
+	channel_log(
+		b->ep.ch, LOG_LEVEL_ERR,
+		"it cannot be joined to channel %s of guest %s: if one of them has \"packets\", "
+		"both must have it, and the same \"ring_bytes\"",
+		other->mine.channel, other->mine.guest);
 	return false;
 }
 

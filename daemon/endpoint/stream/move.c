@@ -41,6 +41,10 @@ static int wait_for_room(struct stream *s, int status)
 	int r = 0;
 	char c;
 
+	if (status == -OKL4_PIPE && s->ch->is_session) {
+		stream_end_unread(s);
+		return 0;
+	}
 	if (status == -OKL4_AGAIN)
 		r = channel_wait_write(s->ch, s->ch->sp.ring_bytes / 2);
 	else if (status != -OKL4_PIPE)
@@ -65,10 +69,15 @@ int64_t stream_read_failed(struct stream *s, ssize_t n)
 		channel_fail(s->ch, OKL4_MEMORY_LOST);
 		return -OKL4_MEMORY_LOST;
 	}
-	if (n < 0 && errno == EAGAIN)
+	if (n < 0 && errno == EAGAIN) {
 		event_add(s->read_ev, NULL);
-	else
-		stream_end_in(s); /* end-of-file, or ECONNRESET */
+		return 0;
+	}
+	if (s->ch->is_session && (n < 0 || s->in_torn)) {
+		channel_refuse(s->ch, OKL4_CONNECTION_RESET);
+		return -OKL4_CONNECTION_RESET;
+	}
+	stream_end_in(s); /* end-of-file, or ECONNRESET */
 	return 0;
 }
 

@@ -111,6 +111,10 @@ static int64_t wait_for_room(struct stream *s, int status, ssize_t bytes)
 {
 	int r = 0;
 
+	if (status == -OKL4_PIPE && s->ch->is_session) {
+		stream_end_unread(s);
+		return 0;
+	}
 	if (status == -OKL4_ARG)
 		return is_too_long_for_ring(s, bytes);
 	if (status == -OKL4_AGAIN)
@@ -134,8 +138,10 @@ static int64_t read_message(struct stream *s)
 	char nothing;
 	int r;
 
-	if (bytes < 0 && errno == ECONNRESET)
-		return -OKL4_AGAIN; /* said once, before what is unread */
+	if (bytes < 0 && errno == ECONNRESET) {
+		s->in_torn = true; /* which the socket says once, before what is unread */
+		return -OKL4_AGAIN;
+	}
 	if (bytes < 0)
 		return stream_read_failed(s, errno ? bytes : 0);
 	r = channel_message_room(s->ch, (uint64_t)bytes);

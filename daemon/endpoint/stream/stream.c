@@ -150,6 +150,17 @@ void stream_hang_up(struct stream *s)
 	end_connection(s, "the guest has closed the channel");
 }
 
+/* While the client is silent, nothing else asks whether the guest still reads. Return: 0 or an error */
+static int look_at_reader(struct stream *s)
+{
+	struct channel_peer reader;
+	int r = channel_guest_reader(s->ch, &reader);
+
+	if (!r && reader.state == OKL4_PIPE_CLOSED)
+		stream_end_unread(s);
+	return r;
+}
+
 void stream_woken(void *arg)
 {
 	struct stream *s = arg;
@@ -158,6 +169,8 @@ void stream_woken(void *arg)
 		stream_look_taken(s);
 		return;
 	}
+	if (s->ch->is_session && s->in_open && look_at_reader(s))
+		return;
 	/* What waits for the socket goes on with the socket's event. */
 	if (!event_pending(s->write_ev, EV_WRITE, NULL) && move_out(s))
 		return;

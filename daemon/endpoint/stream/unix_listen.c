@@ -5,24 +5,22 @@
  * stream.c says what happens between a client and the guest. The first client that comes is taken,
  * whether the guest is there or not; another one is closed at once and counted, until the first
  * has left. A client that left is noticed before its successor is turned away.
+ * sessions/unix.c has the one whose clients have sessions of their own.
  */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "loop/listener.h"
 #include "endpoint/endpoint.h"
 #include "endpoint/stream/stream.h"
+#include "endpoint/stream/unix_place.h"
 #include "util/fd.h"
 #include "util/log.h"
-#include "util/socket_file.h"
 
 struct unix_listen {
 	struct endpoint ep;
-	const struct endpoint_config *cfg; /* path, mode and group; borrowed */
-	struct socket_file file;
-	struct listener listener;
+	struct unix_place place;
 	struct stream client; /* the one that is there */
 	uint64_t clients, refused; /* as in struct endpoint_info */
 };
@@ -64,7 +62,7 @@ static void unix_listen_info(const struct endpoint *ep, struct endpoint_info *in
 		.connected = stream_is_open(&ul->client),
 		.clients = ul->clients,
 		.refused = ul->refused,
-		.path_lost = !ul->file.path || socket_file_is_lost(&ul->file),
+		.path_lost = unix_place_is_lost(&ul->place),
 	};
 }
 
@@ -74,8 +72,7 @@ static void unix_listen_close(struct endpoint *ep)
 
 	if (!channel_has_tail(ep->ch))
 		stream_close(&ul->client);
-	listener_stop(&ul->listener);
-	socket_file_release(&ul->file);
+	unix_place_leave(&ul->place);
 }
 
 static void unix_listen_free(struct endpoint *ep)
@@ -92,37 +89,9 @@ static bool unix_listen_is_busy(const struct endpoint *ep)
 	return stream_is_open(&((const struct unix_listen *)ep)->client);
 }
 
-/* A former socket is given up for the new one. Return: 0 or -errno, with a log line */
-static int listen_at_path(struct unix_listen *ul)
-{
-	struct channel *ch = ul->ep.ch;
-	enum fd_unix kind = ch->cfg->packets ? FD_UNIX_PACKETS : FD_UNIX_STREAM;
-	int r = socket_file_listen(&ul->file, ul->cfg->path, ul->cfg->mode, ul->cfg->group, kind);
-
-	if (r >= 0) {
-		listener_stop(&ul->listener);
-		r = listener_start(&ul->listener, ch->loop,
-				   LOG_CHANNEL(ch->guest_name, ch->cfg->name), ul->cfg->path, r,
-				   take_unix_client, ul);
-		if (r)
-			socket_file_release(&ul->file);
-	}
-	if (r)
-		log_channel(LOG_LEVEL_ERR, ch->guest_name, ch->cfg->name,
-			    "unix-listen: cannot listen on %s: %s%s", ul->cfg->path, strerror(-r),
-			    socket_file_way_out(-r, ul->cfg->path));
-	return r;
-}
-
 static void unix_listen_reloaded(struct endpoint *ep)
 {
-	struct unix_listen *ul = (struct unix_listen *)ep;
-	bool is_lost = !ul->file.path || socket_file_is_lost(&ul->file);
-
-	if (is_lost && !listen_at_path(ul))
-		log_channel(LOG_LEVEL_NOTICE, ep->ch->guest_name, ep->ch->cfg->name,
-			    "unix-listen: %s had been removed or replaced; listening there again",
-			    ul->cfg->path);
+	unix_place_reloaded(&((struct unix_listen *)ep)->place);
 }
 
 static int unix_listen_new(struct endpoint **out, const struct endpoint_config *cfg,
@@ -135,9 +104,9 @@ static int unix_listen_new(struct endpoint **out, const struct endpoint_config *
 		return -ENOMEM;
 	ul->ep.ops = &endpoint_unix_listen;
 	ul->ep.ch = ch;
-	ul->cfg = cfg;
 	stream_init(&ul->client, ch, unix_client_ended, ul);
-	r = listen_at_path(ul);
+	unix_place_init(&ul->place, ch, cfg, take_unix_client, ul);
+	r = unix_place_listen(&ul->place);
 	if (r) {
 		unix_listen_free(&ul->ep);
 		return r;

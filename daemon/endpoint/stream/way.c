@@ -11,6 +11,10 @@
  * When both have ended the connection is closed. What lies in the rings stays there: bytes of the
  * guest that no client took are for the next one.
  *
+ * In a session an end that has closed stays closed. So when the guest's reader has closed, the
+ * direction in ends, too: the client of a unix socket gets EPIPE. When a connection is reset, or TLS is
+ * torn, the session fails (CONNECTION_RESET), so that its reader does not take that for the end.
+ *
  * A patient stream is that of an endpoint which connects (dial.c): when the guest's writers have
  * closed, the host's reading end stays open, and the next writer's bytes wait in fwd for the next
  * connection.
@@ -47,6 +51,12 @@ void stream_end_in(struct stream *s)
 	s->in_open = false;
 	s->in_end_writer = s->ch->sp.rx.peer_phase;
 	s->taken_due = !s->patient;
+}
+
+void stream_end_unread(struct stream *s)
+{
+	shutdown(s->fd, SHUT_RD);
+	stream_end_in(s);
 }
 
 void stream_settle_taken(struct stream *s, bool all)

@@ -33,6 +33,7 @@ struct event;
  * @in_from: position in bwd at which this connection's bytes begin
  * @broken: (packets) why the connection has to end: a message does not fit; NULL: it need not
  * @message_lost: (packets) it was a message to the client
+ * @in_torn: (session; set by the endpoint) what comes in ends before the peer's end of it
  * @taken_due: the direction in has ended, and channel_taken() follows; outlives the connection
  * @changed: (set by the endpoint) called when a phase may have changed, or NULL
  * @tear: (set by the endpoint) something stands between the client and @fd: let the client see that its
@@ -49,7 +50,7 @@ struct stream {
 	bool patient, in_shown, out_eof;
 	uint64_t eof_phase, left_writer, in_end_writer, in_from;
 	const char *broken;
-	bool message_lost, taken_due;
+	bool message_lost, in_torn, taken_due;
 	void (*changed)(void *arg);
 	void (*tear)(void *arg, int fd);
 	void (*ended)(void *arg);
@@ -69,6 +70,9 @@ uint64_t stream_left_writer(const struct stream *s);
 
 /** stream_end_in() - the direction in has ended */
 void stream_end_in(struct stream *s);
+
+/** stream_end_unread() - (session) the guest's reader has closed for good: the client cannot send any more */
+void stream_end_unread(struct stream *s);
 
 /** stream_settle_taken() - @all: the guest took what the connection sent; or can no longer */
 void stream_settle_taken(struct stream *s, bool all);

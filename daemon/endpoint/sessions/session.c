@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "endpoint/sessions/session.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+void board_init(struct board *board, const struct endpoint_ops *ops, struct channel *ch,
+		void (*last)(struct board *board))
+{
+	*board = (struct board){ .ep = { .ops = ops, .ch = ch }, .n_refs = 1, .last = last };
+	TAILQ_INIT(&board->waiting);
+}
+
+void board_let_go(struct board *board)
+{
+	if (!--board->n_refs)
+		board->last(board);
+}
+
+void board_info(const struct board *board, struct endpoint_info *info)
+{
+	info->connected = board->n_open;
+	info->clients = board->clients;
+	info->failed = board->failed;
+	memcpy(info->error, board->error, sizeof(info->error));
+}
+
+void board_note(struct board *board, const char *fmt, ...)
+{
+	char why[sizeof(board->error)];
+	bool same;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(why, sizeof(why), fmt, ap);
+	va_end(ap);
+	same = !strcmp(why, board->error);
+	memcpy(board->error, why, sizeof(why));
+	channel_log(board->ep.ch, same ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING, "%s", why);
+}
+
+static void session_ended(void *arg)
+{
+	struct session *s = arg;
+
+	s->board->n_open--;
+}
+
+static void session_info(const struct endpoint *ep, struct endpoint_info *info)
+{
+	*info = (struct endpoint_info){ .connected = stream_is_open(
+						&((const struct session *)ep)->stream) };
+}
+
+void session_unwait(struct session *s)
+{
+	if (s->is_waiting)
+		TAILQ_REMOVE(&s->board->waiting, s, next);
+	s->is_waiting = false;
+	if (s->timer)
+		event_free(s->timer);
+	s->timer = NULL;
+}
+
+static void close_stream(struct session *s)
+{
+	s->board->n_open -= stream_is_open(&s->stream);
+	stream_close(&s->stream);
+}
+
+static void session_close(struct endpoint *ep)
+{
+	struct session *s = (struct session *)ep;
+
+	session_unwait(s);
+	if (!channel_has_tail(ep->ch))
+		close_stream(s);
+}
+
+static bool session_is_busy(const struct endpoint *ep)
+{
+	return stream_is_open(&((const struct session *)ep)->stream);
+}
+
+static void session_free(struct endpoint *ep)
+{
+	struct session *s = (struct session *)ep;
+
+	session_unwait(s);
+	close_stream(s);
+	board_let_go(s->board);
+	free(s);
+}
+
+/* Of any type: the board knows which */
+static const struct endpoint_ops session_ops = {
+	.type = N_ENDPOINT_TYPES,
+	.info = session_info,
+	.close = session_close,
+	.is_busy = session_is_busy,
+	.free = session_free,
+};
+
+int session_new(struct session **out, struct board *board, struct channel *ch)
+{
+	struct session *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	s->ep = (struct endpoint){ .ops = &session_ops, .ch = ch };
+	s->board = board;
+	board->n_refs++;
+	stream_init(&s->stream, ch, session_ended, s);
+	channel_bind(ch, &stream_channel_ops, &s->stream);
+	*out = s;
+	return 0;
+}
+
+void session_wait(struct session *s)
+{
+	s->is_waiting = true;
+	TAILQ_INSERT_TAIL(&s->board->waiting, s, next);
+}
+
+int session_connect(struct session *s, int fd)
+{
+	struct channel *ch = s->ep.ch;
+	bool waited = s->is_waiting;
+	int r;
+
+	s->board->clients++;
+	s->board->n_open++;
+	*s->board->error = 0;
+	session_unwait(s);
+	r = stream_open(&s->stream, fd);
+	if (r) {
+		s->board->n_open--;
+		board_note(s->board, "a connection is dropped: %s", strerror(-r));
+		if (waited)
+			channel_refuse(ch, OKL4_NO_MEMORY);
+		return -OKL4_NO_MEMORY;
+	}
+	if (waited)
+		ch->guest_ops->opened(ch->guest, ch);
+	return 0;
+}
+
+void session_refuse(struct session *s, enum okl4_status status)
+{
+	session_unwait(s);
+	channel_refuse(s->ep.ch, status);
+}
