@@ -166,6 +166,8 @@ class Channel(TypedDict):
     ring_bytes: int
     # Each end can be opened only once at a time in the guest.
     exclusive: bool
+    # It carries messages.
+    packets: bool
     # Permission bits of its node in the guest, octal.
     guest_mode: str | None
     # Owner of its node in the guest.

@@ -201,7 +201,7 @@ class Sockets(SocketTest):
         self.assertEqual(take(channel, 3), [b"", b"left", b""])
 
     def test_back_pressure(self):
-        """Whoever does not read holds up the other side, which loses nothing."""
+        """A side that does not read holds up the other one, which loses nothing."""
         channel, sock = self.pair("listen")
         sock.settimeout(0.3)
         n = 0

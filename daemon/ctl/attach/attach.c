@@ -160,6 +160,14 @@ static enum ctl_exit connect_to(struct attach *a, struct json_object *channel)
 			  ctl_string(endpoint, "type"));
 		return CTL_REFUSED;
 	}
+	if (ctl_boolean(channel, "packets")) {
+		ctl_error(
+			"%s: it carries messages, between which stdin and stdout have no marks; use a "
+			"program with a socket of type SOCK_SEQPACKET, such as: socat - "
+			"UNIX-CONNECT:%s,socktype=5",
+			a->name, path);
+		return CTL_REFUSED;
+	}
 	if (strcmp(ctl_string(channel, "state"), "attached") != 0)
 		ctl_error("%s: the guest is not there yet (%s); waiting", a->name,
 			  ctl_string(channel, "state"));

@@ -88,7 +88,7 @@ bool packets_has_unread(int fd)
 	return n >= 0;
 }
 
-/* Return: 0: nothing is moved any more */
+/* Return: 0: nothing more is moved */
 static int64_t break_connection(struct stream *s, const char *why)
 {
 	s->broken = why;
