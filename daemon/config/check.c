@@ -248,10 +248,10 @@ static void add_sides(struct list *sides, struct conf_node *guest)
 		side.type = string_member(endpoint, "type");
 		side.to_guest = string_member(endpoint, "guest");
 		side.to_channel = string_member(endpoint, "channel");
-		side.packets = conf_member(channel, "packets");
+		side.packets = endpoint ? conf_member(channel, "packets") : NULL;
 		if (side.packets && !side.packets->boolean)
 			side.packets = NULL;
-		side.ring_bytes = ring_bytes_of(channel);
+		side.ring_bytes = endpoint ? ring_bytes_of(channel) : 0;
 		added = side.type ? list_add(sides, sizeof(side)) : NULL;
 		if (added)
 			*added = side;

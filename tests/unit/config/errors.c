@@ -153,7 +153,8 @@ Test(config_errors, each_text_has_its_lines)
 			"`endpoint`:{`type`:`channel`,`guest`:`g`,`channel`:`a`}}"),
 		  "1:80: " C
 		  ".packets: channel `b` of guest `g`, to which this one is joined, must have the same "
-		  "`ring_bytes`" },
+		  "`ring_bytes`\n2:13: guests[0].channels[1].packets: channel `a` of guest `g`, to which "
+		  "this one is joined, must have the same `ring_bytes`" },
 		{ GUEST("{`name`:`c`,`endpoint`:{`type`:`tcp-listen`,`address`:`[::1]:99`}},\n"
 			"{`name`:`d`,`endpoint`:{`type`:`tcp-listen`,`address`:`[::1]:99`}}"),
 		  "2:55: guests[0].channels[1].endpoint.address: `[::1]:99` is guests[0].channels[0].endpoint.address already" },
