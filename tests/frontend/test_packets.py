@@ -7,7 +7,7 @@ import struct
 from contextlib import suppress
 from pathlib import Path
 
-from guest_end import Channel
+from guest_end import Channel, Session
 from memory import Memory
 from messages import await_end, publish, put, put_some, take, take_some, takes
 from rig import RING_BYTES, FrontendTest
@@ -261,6 +261,60 @@ class Sockets(SocketTest):
             server.listen()
             self.guest("connect").open()
             self.await_error("connect", "it is not a SOCK_SEQPACKET socket")
+
+
+class Sessions(SocketTest):
+    """Each session has messages of its own."""
+
+    @classmethod
+    def channels(cls):
+        cls.listens, cls.connects = cls.scratch / "listen.sock", cls.scratch / "connect.sock"
+        return {"vm1": {
+            "echo": packets({"type": "echo"}, sessions=3),
+            "listen": packets({"type": "unix-listen", "path": str(cls.listens)}, sessions=3),
+            "connect": packets({"type": "unix-connect", "path": str(cls.connects)}, sessions=3)}}
+
+    def setUp(self):
+        super().setUp()
+        self.vm1 = self.driver()
+
+    def test_echo(self):
+        sessions = [Session(self.vm1, "echo").open().wait_open() for _ in range(2)]
+        for i, session in enumerate(sessions):
+            put(session, b"%d" % i, b"", bytes(5000))
+        for i, session in enumerate(sessions):
+            self.assertEqual(take(session, 3), [b"%d" % i, b"", bytes(5000)])
+            session.close()
+
+    def both_ways(self, session: Session, sock: socket.socket) -> None:
+        """Messages each way, then the ends."""
+        sock.settimeout(LIMIT_S)
+        for data in (b"", b"one", bytes(9000), b""):
+            put(session, data)
+            self.assertEqual(sock.recv(1 << 16), data)
+            sock.send(data)
+            self.assertEqual(take(session), [data])
+        sock.shutdown(socket.SHUT_WR)
+        await_end(session)
+        session.close_writer()
+        self.assertEqual(sock.recv(1), b"")
+        session.close()
+        sock.close()
+
+    def test_host_calls(self):
+        for _ in range(2):
+            sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            sock.connect(str(self.listens))
+            self.both_ways(Session(self.vm1, "listen").open().wait_open(), sock)
+
+    def test_guest_calls(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
+            server.settimeout(LIMIT_S)
+            server.bind(str(self.connects))
+            server.listen()
+            for _ in range(2):
+                session = Session(self.vm1, "connect").open().wait_open()
+                self.both_ways(session, server.accept()[0])
 
 
 class Tails(SocketTest):
