@@ -38,7 +38,7 @@ _okl4fsctl() {
 			[[ ${COMP_WORDS[i]} != '=' ]] || i=$((i + 1))
 			socket=${COMP_WORDS[i]}
 			;;
-		-[dnkgS] | --delay | --count | --sort | --guest | --way | --memory | --endpoint | --ring-bytes | --mode | --group | --since)
+		-[dnkgS] | --delay | --count | --sort | --guest | --way | --memory | --endpoint | --ring-bytes | --sessions | --mode | --group | --since)
 			i=$((i + 1))
 			[[ ${COMP_WORDS[i]} != '=' ]] || i=$((i + 1))
 			;;
@@ -65,7 +65,7 @@ _okl4fsctl() {
 		mapfile -t COMPREPLY < <(compgen -f -- "$bare")
 		return
 		;;
-	-d | --delay | -n | --count | --memory | --ring-bytes | -e | --escape) return ;;
+	-d | --delay | -n | --count | --memory | --ring-bytes | --sessions | -e | --escape) return ;;
 	-k | --sort)
 		_okl4fsctl_words list name rate to-host to-guest fill stalls
 		return
@@ -111,7 +111,7 @@ _okl4fsctl() {
 			--libvirt=filesystem --cloud-hypervisor ;;
 		guest-add) _okl4fsctl_words "${common[@]}" --mode --group --save ;;
 		guest-remove | channel-remove) _okl4fsctl_words "${common[@]}" --save ;;
-		channel-add) _okl4fsctl_words "${common[@]}" --endpoint --ring-bytes --exclusive \
+		channel-add) _okl4fsctl_words "${common[@]}" --endpoint --ring-bytes --sessions --exclusive \
 			--packets --mode --group --save ;;
 		help) ;;
 		*) _okl4fsctl_words "${common[@]}" ;;

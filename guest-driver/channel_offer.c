@@ -178,11 +178,15 @@ bool okl4_channel_fail(struct okl4_channel *ch, u64 instance, int status)
 	if (is_this) {
 		if (ch->of)
 			end_session(ch, status);
-		okl4_channel_break(ch, ch->mem, status);
+		/* A refusal is the opener's, and not a failure */
+		if (!ch->of || ch->stage == OKL4_SESSION_OPEN)
+			okl4_channel_break(ch, ch->mem, status);
 		if (okl4_channel_idle(ch))
 			okl4_channel_drop_mem(ch);
 	}
 	mutex_unlock(&ch->lock);
+	if (is_this && ch->of)
+		okl4_channel_wake(ch);
 	return is_this;
 }
 
@@ -196,17 +200,17 @@ bool okl4_channel_fail(struct okl4_channel *ch, u64 instance, int status)
  */
 bool okl4_session_answered(struct okl4_channel *ch, u64 instance, int status)
 {
-	bool refused = false;
+	bool opened = false;
 
+	if (status)
+		return okl4_channel_fail(ch, instance, status);
 	mutex_lock(&ch->lock);
 	if (ch->mem && ch->mem->instance == instance && ch->stage == OKL4_SESSION_WAITS) {
-		refused = status;
-		if (refused)
-			end_session(ch, status);
-		else
-			WRITE_ONCE(ch->stage, OKL4_SESSION_OPEN);
+		WRITE_ONCE(ch->stage, OKL4_SESSION_OPEN);
+		opened = true;
 	}
 	mutex_unlock(&ch->lock);
-	okl4_channel_wake(ch);
-	return refused;
+	if (opened)
+		okl4_channel_wake(ch);
+	return false;
 }

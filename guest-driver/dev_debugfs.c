@@ -20,7 +20,7 @@ static struct dentry *top;
 /* A direction of a channel, as it is shown */
 struct side {
 	const char *key; /* what its keys begin with */
-	const struct okl4_counts *counts;
+	struct okl4_counts counts; /* with those of the channel's sessions */
 	const struct okl4_pipe *pipe; /* the guest's end of it, or NULL when there is no memory */
 	u64 opens;
 	unsigned int n_open;
@@ -41,7 +41,7 @@ static void show_phase(struct seq_file *m, const char *key, const char *who, con
 
 static void show_side(struct seq_file *m, const struct side *side)
 {
-	const struct okl4_counts *c = side->counts;
+	const struct okl4_counts *c = &side->counts;
 	const struct okl4_pipe_shm *shm;
 
 	seq_printf(m, "%s.bytes %lld\n", side->key, atomic64_read(&c->bytes));
@@ -90,10 +90,10 @@ static void show_memory(struct seq_file *m, const struct okl4_mem *mem)
 static void show_errors(struct seq_file *m, const struct okl4_channel *ch)
 {
 	static const char *const key[OKL4_N_REFUSALS] = {
-		[OKL4_REFUSED_NXIO] = "ENXIO",
-		[OKL4_REFUSED_BUSY] = "EBUSY",
-		[OKL4_REFUSED_NOMEM] = "ENOMEM",
-		[OKL4_REFUSED_IO] = "EIO",
+		[OKL4_REFUSED_NXIO] = "ENXIO",         [OKL4_REFUSED_BUSY] = "EBUSY",
+		[OKL4_REFUSED_NOMEM] = "ENOMEM",       [OKL4_REFUSED_IO] = "EIO",
+		[OKL4_REFUSED_AGAIN] = "EAGAIN",       [OKL4_REFUSED_CONNREFUSED] = "ECONNREFUSED",
+		[OKL4_REFUSED_TIMEDOUT] = "ETIMEDOUT",
 	};
 	int i, n;
 
@@ -109,10 +109,57 @@ static void show_errors(struct seq_file *m, const struct okl4_channel *ch)
 	}
 }
 
+static void add_side(struct side *side, const struct okl4_channel *ch)
+{
+	const struct okl4_counts *from = side->guest_writes ? &ch->tx_counts : &ch->rx_counts;
+	struct okl4_counts *to = &side->counts;
+
+	okl4_count(&to->bytes, atomic64_read(&from->bytes));
+	okl4_count(&to->messages, atomic64_read(&from->messages));
+	okl4_count(&to->stalls, atomic64_read(&from->stalls));
+	okl4_count(&to->wakes_sent, atomic64_read(&from->wakes_sent));
+}
+
+/* Return: wakes that it and its sessions have received */
+static s64 add_sessions(struct okl4_channel *ch, struct side *tx, struct side *rx)
+{
+	struct okl4_channel *session;
+	s64 wakes;
+
+	spin_lock(&ch->sessions_lock);
+	wakes = atomic64_read(&ch->wakes_received);
+	add_side(tx, ch);
+	add_side(rx, ch);
+	list_for_each_entry(session, &ch->sessions, sibling) {
+		wakes += atomic64_read(&session->wakes_received);
+		add_side(tx, session);
+		add_side(rx, session);
+		tx->n_open += READ_ONCE(session->n_writers);
+		rx->n_open += READ_ONCE(session->n_readers);
+	}
+	spin_unlock(&ch->sessions_lock);
+	return wakes;
+}
+
+static void show_sessions(struct seq_file *m, struct okl4_channel *ch)
+{
+	unsigned int n, peak;
+
+	if (!ch->max_sessions)
+		return;
+	spin_lock(&ch->sessions_lock);
+	n = ch->n_sessions;
+	peak = ch->peak_sessions;
+	spin_unlock(&ch->sessions_lock);
+	seq_printf(m, "max_sessions %u\nsessions %u\npeak_sessions %u\n", ch->max_sessions, n,
+		   peak);
+}
+
 static int show_channel(struct seq_file *m, struct okl4_channel *ch)
 {
-	struct side side = { .key = "tx", .counts = &ch->tx_counts, .guest_writes = true };
+	struct side tx = { .key = "tx", .guest_writes = true }, rx = { .key = "rx" };
 	struct okl4_mem *mem;
+	s64 wakes;
 
 	if (mutex_lock_interruptible(&ch->lock))
 		return -EINTR;
@@ -122,19 +169,19 @@ static int show_channel(struct seq_file *m, struct okl4_channel *ch)
 		       " \\");
 	seq_printf(m, "\nid %u\nring_bytes %llu\nexclusive %d\npackets %d\nnodes %u\n", ch->id,
 		   ch->ring_bytes, ch->exclusive, ch->packets, ch->n_nodes);
-	seq_printf(m, "attaches %llu\nwakes_received %lld\n", ch->attaches,
-		   atomic64_read(&ch->wakes_received));
+	show_sessions(m, ch);
+	wakes = add_sessions(ch, &tx, &rx);
+	seq_printf(m, "attaches %llu\nwakes_received %lld\n", ch->attaches, wakes);
 	show_memory(m, mem);
 
-	side.pipe = mem ? &mem->pair.tx : NULL;
-	side.opens = ch->writer_opens;
-	side.n_open = ch->n_writers;
-	show_side(m, &side);
-	side = (struct side){ .key = "rx", .counts = &ch->rx_counts };
-	side.pipe = mem ? &mem->pair.rx : NULL;
-	side.opens = ch->reader_opens;
-	side.n_open = ch->n_readers;
-	show_side(m, &side);
+	tx.pipe = mem ? &mem->pair.tx : NULL;
+	tx.opens = ch->writer_opens;
+	tx.n_open += ch->n_writers;
+	show_side(m, &tx);
+	rx.pipe = mem ? &mem->pair.rx : NULL;
+	rx.opens = ch->reader_opens;
+	rx.n_open += ch->n_readers;
+	show_side(m, &rx);
 	show_errors(m, ch);
 	mutex_unlock(&ch->lock);
 	return 0;

@@ -65,7 +65,8 @@ static void take_id(struct okl4_channel *ch, struct okl4_mem *mem, u32 id, u32 g
 	WRITE_ONCE(ch->id, id);
 	ch->generation = generation;
 	ch->attaches++;
-	WRITE_ONCE(ch->stage, is_waiting ? OKL4_SESSION_WAITS : OKL4_SESSION_OPEN);
+	if (ch->stage != OKL4_SESSION_OPEN)
+		WRITE_ONCE(ch->stage, is_waiting ? OKL4_SESSION_WAITS : OKL4_SESSION_OPEN);
 	mutex_unlock(&ch->lock);
 }
 

@@ -164,6 +164,9 @@ class Channel(TypedDict):
     failure: Failure | None
     # Size of each of its two rings.
     ring_bytes: int
+    # (with Cm sessions in the configuration) Its sessions. The numbers of fwd, bwd, attaches,
+    # lost_bytes and errors are sums over them then, those that have ended included.
+    sessions: Sessions | None
     # Each end can be opened only once at a time in the guest.
     exclusive: bool
     # It carries messages.
@@ -190,6 +193,22 @@ class Channel(TypedDict):
     lost_bytes: int
     # How often the guest broke which rule.
     errors: dict[str, int]
+
+
+class Sessions(TypedDict):
+    """The type `sessions` of okl4fs-control(7)."""
+    # How many there may be at once.
+    max: int
+    # How many there are.
+    live: int
+    # How many of these wait for the other side.
+    waiting: int
+    # How many there were at most at once.
+    peak: int
+    # Sessions that were opened so far.
+    opened: int
+    # Those that were not: nobody answered, nobody called, or all were in use.
+    refused: int
 
 
 class Failure(TypedDict):

@@ -41,6 +41,7 @@ int channel_init(struct channel *ch, const struct channel_config *cfg, const cha
 		.guest = guest,
 		.task = { .fn = run_again_turn, .arg = ch },
 	};
+	ch->limit = &ch->log_limit;
 	TAILQ_INIT(&ch->tails);
 	return 0;
 }
@@ -67,6 +68,12 @@ void channel_bind(struct channel *ch, const struct channel_endpoint_ops *ops, vo
 {
 	ch->endpoint_ops = ops;
 	ch->endpoint = endpoint;
+}
+
+void channel_set_session(struct channel *ch, struct channel *of)
+{
+	ch->is_session = true;
+	ch->limit = of ? &of->log_limit : &ch->log_limit;
 }
 
 void channel_begin(struct channel *ch)

@@ -20,6 +20,9 @@ void channel_deinit(struct channel *ch);
 /** channel_bind() - set the endpoint's callbacks; up() comes at the next attach */
 void channel_bind(struct channel *ch, const struct channel_endpoint_ops *ops, void *endpoint);
 
+/** channel_set_session() - it is a session of @of, which has its limit of log lines; NULL: @of has gone */
+void channel_set_session(struct channel *ch, struct channel *of);
+
 /** channel_begin() - an endpoint was bound while memory was attached: call its up() now */
 void channel_begin(struct channel *ch);
 

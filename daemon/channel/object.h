@@ -132,7 +132,8 @@ struct channel {
 	const struct channel_endpoint_ops *endpoint_ops;
 	void *endpoint;
 	struct loop_task task;
-	struct log_limit log_limit;
+	struct log_limit log_limit,
+		*limit; /* the one that counts: its own, or its channel's (session) */
 	uint64_t looked_bytes; /* fwd.bytes at the last look for more */
 	bool leaves_rest; /* the channel is removed, and what lies in fwd stays there */
 	uint64_t left_bytes; /* how much stays there then */

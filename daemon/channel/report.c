@@ -21,7 +21,7 @@ void channel_write_log(struct channel *ch, const struct log_site *site, enum log
 		level = LOG_LEVEL_DEBUG;
 	if (level > log_get_level())
 		return;
-	if (!log_limit_take(&ch->log_limit, clock_ms(), &suppressed))
+	if (!log_limit_take(ch->limit, clock_ms(), &suppressed))
 		return;
 	if (suppressed)
 		snprintf(before, sizeof(before), " (%" PRIu64 " lines left out)", suppressed);

@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include <json-c/json.h>
+#include <libfs/abi.h>
 
+#include "config/config.h"
 #include "ctl/add_json.h"
 #include "ctl/argument.h"
 #include "ctl/call.h"
@@ -15,7 +17,7 @@
 #include "ctl/save.h"
 #include "util/fd.h"
 
-static const char *socket_text, *mode_text, *group_text, *endpoint_text, *ring_text;
+static const char *socket_text, *mode_text, *group_text, *endpoint_text, *ring_text, *sessions_text;
 static bool is_exclusive, has_packets;
 
 static const struct ctl_option of_guest_add[] = {
@@ -45,6 +47,11 @@ static const struct ctl_option of_channel_add[] = {
 	  .text = &ring_text,
 	  .help = "of the ring in each direction: a power of two\n"
 		  "from 4K to 64M; 1M by default" },
+	{ .name = "sessions",
+	  .value = "N",
+	  .text = &sessions_text,
+	  .help = "each open in the guest is a connection of its\n"
+		  "own, at most N at once; rings are of 64K then" },
 	{ .name = "exclusive",
 	  .flag = &is_exclusive,
 	  .help = "each end can be opened once in the guest" },
@@ -159,7 +166,7 @@ static enum ctl_exit make_endpoint(struct json_object *channel)
 
 static enum ctl_exit make_channel(const char *name, struct json_object **channel)
 {
-	unsigned long long bytes;
+	unsigned long long bytes, n;
 
 	*channel = json_object_new_object();
 	set_string(*channel, "name", name);
@@ -171,6 +178,14 @@ static enum ctl_exit make_channel(const char *name, struct json_object **channel
 	}
 	if (ring_text)
 		json_object_object_add(*channel, "ring_bytes", json_object_new_uint64(bytes));
+	if (sessions_text &&
+	    (!ctl_read_size(sessions_text, 1, &n) || !n || n > CONFIG_SESSIONS_MAX)) {
+		ctl_error("channel-add: --sessions must be a number from 1 to %u, not \"%s\"",
+			  CONFIG_SESSIONS_MAX, sessions_text);
+		return CTL_USAGE;
+	}
+	if (sessions_text)
+		json_object_object_add(*channel, "sessions", json_object_new_uint64(n));
 	if (is_exclusive)
 		json_object_object_add(*channel, "exclusive", json_object_new_boolean(true));
 	if (has_packets)
@@ -228,7 +243,8 @@ static enum ctl_exit run_guest_add(const struct ctl *ctl, char **args)
 
 static enum ctl_exit run_channel_add(const struct ctl *ctl, char **args)
 {
-	bool others = mode_text || group_text || ring_text || is_exclusive || has_packets;
+	bool others = mode_text || group_text || ring_text || sessions_text || is_exclusive ||
+		      has_packets;
 	struct json_object *channel, *params;
 	enum ctl_exit r = make_object("channel-add", "endpoint", endpoint_text, others, args[1],
 				      make_channel, &channel);

@@ -52,10 +52,21 @@ static void print_members(struct json_object *object, const char *const but[])
 	}
 }
 
+static void print_sessions(struct json_object *sessions)
+{
+	if (sessions)
+		printf("%-17s %llu of %llu, %llu of them waiting; at most %llu at once; %llu opened, "
+		       "%llu refused\n",
+		       "sessions", ctl_number(sessions, "live"), ctl_number(sessions, "max"),
+		       ctl_number(sessions, "waiting"), ctl_number(sessions, "peak"),
+		       ctl_number(sessions, "opened"), ctl_number(sessions, "refused"));
+}
+
 static void print_head(struct json_object *channel)
 {
-	static const char *const but[] = { "guest",    "name", "state", "failure", "ring_bytes",
-					   "endpoint", "fwd",  "bwd",   "errors",  NULL };
+	static const char *const but[] = { "guest",      "name",     "state", "failure",
+					   "ring_bytes", "endpoint", "fwd",   "bwd",
+					   "errors",     "sessions", NULL };
 	static const char *const of_endpoint[] = { "type", "connected", NULL };
 	struct json_object *endpoint = ctl_object(channel, "endpoint");
 	struct json_object *failure = ctl_object(channel, "failure");
@@ -68,6 +79,7 @@ static void print_head(struct json_object *channel)
 		printf("%-17s %s: %s\n", "failure", ctl_string(failure, "status"),
 		       ctl_string(failure, "text"));
 	printf("%-17s %s each way\n", "ring", text_size(ctl_number(channel, "ring_bytes")).text);
+	print_sessions(ctl_object(channel, "sessions"));
 	print_members(channel, but);
 	printf("%-17s %s, %s\n", "endpoint", ctl_string(endpoint, "type"),
 	       ctl_boolean(endpoint, "connected") ? "connected" : "not connected");
@@ -118,7 +130,8 @@ static void print_ways(struct json_object *channel)
 {
 	static const char *const shown[] = { "fill_bytes", "host_phase", "guest_phase", NULL };
 	struct json_object *fwd = ctl_object(channel, "fwd"), *bwd = ctl_object(channel, "bwd");
-	unsigned long long ring = ctl_number(channel, "ring_bytes");
+	unsigned long long live = ctl_number(ctl_object(channel, "sessions"), "live");
+	unsigned long long ring = ctl_number(channel, "ring_bytes") * (live > 1 ? live : 1);
 	static const struct table_column columns[] = {
 		{ .title = "" }, { .title = "TO HOST" }, { .title = "TO GUEST" }, { .title = NULL }
 	};
@@ -145,6 +158,10 @@ static void print_ways(struct json_object *channel)
 					 text_size(ctl_number(channel, "tail_bytes")).text, "" });
 	table_row(&t, (const char *const[]){
 			      "lost", text_size(ctl_number(channel, "lost_bytes")).text, "" });
+	if (ctl_object(channel, "sessions")) {
+		table_print(&t, 0);
+		return; /* each session has ends of its own */
+	}
 	table_row(&t, (const char *const[]){ "guest's end",
 					     phase_text(ctl_number(fwd, "guest_phase")).text,
 					     phase_text(ctl_number(bwd, "guest_phase")).text });

@@ -258,6 +258,20 @@ static const char *channel_note(struct json_object *channel)
 	return "";
 }
 
+static struct text_number connected_text(struct json_object *channel)
+{
+	struct json_object *sessions = ctl_object(channel, "sessions");
+	struct text_number t;
+
+	if (sessions)
+		snprintf(t.text, sizeof(t.text), "%llu of %llu", ctl_number(sessions, "live"),
+			 ctl_number(sessions, "max"));
+	else
+		snprintf(t.text, sizeof(t.text), "%s",
+			 ctl_boolean(ctl_object(channel, "endpoint"), "connected") ? "yes" : "no");
+	return t;
+}
+
 static void show_channels(struct json_object *result)
 {
 	static const struct table_column columns[] = {
@@ -291,7 +305,7 @@ static void show_channels(struct json_object *result)
 		table_row(&t, (const char *const[]){
 				      ctl_string(c, "guest"), ctl_string(c, "name"),
 				      ctl_string(c, "state"), ctl_string(endpoint, "type"),
-				      ctl_boolean(endpoint, "connected") ? "yes" : "no",
+				      connected_text(c).text,
 				      text_size(ctl_number(c, "ring_bytes")).text,
 				      text_size(ctl_number(ctl_object(c, "fwd"), "bytes")).text,
 				      text_size(ctl_number(ctl_object(c, "bwd"), "bytes")).text,

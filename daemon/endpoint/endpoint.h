@@ -42,6 +42,10 @@ struct endpoint_info {
  *	opened() of the channel's guest or channel_refuse() follows; a negated okl4_status: it is
  *	refused, and there is no @ep
  * @info: fill @info
+ * @resumes: (with @open) what a session needs outlives the process, so one with OKL4FS_OPEN_RESUME can
+ *	be made anew
+ * @settled: (with @open) the driver has resumed those sessions that it still has; NULL: there is nothing
+ *	to do
  * @part: the daemon ends: let go of other endpoints without ending a stream. On the loop's thread.
  *	NULL: there is nothing to do
  * @reloaded: the configuration was read again and has this channel as it is: listen again where a
@@ -58,6 +62,8 @@ struct endpoint_ops {
 	int (*new)(struct endpoint **ep, const struct endpoint_config *cfg, struct channel *ch);
 	int (*open)(struct endpoint *board, struct channel *ch, uint32_t flags,
 		    struct endpoint **ep);
+	bool resumes;
+	void (*settled)(struct endpoint *board);
 	void (*info)(const struct endpoint *ep, struct endpoint_info *info);
 	void (*part)(struct endpoint *ep);
 	void (*reloaded)(struct endpoint *ep);
@@ -84,7 +90,7 @@ extern const struct endpoint_ops endpoint_intervm, endpoint_echo, endpoint_disca
 
 /* Likewise for channels with sessions, in sessions/. They have no channel memory of their own */
 extern const struct endpoint_ops sessions_echo, sessions_discard, sessions_unix_listen,
-	sessions_unix_connect;
+	sessions_unix_connect, sessions_tcp_listen, sessions_tcp_connect, sessions_channel;
 
 /** endpoint_free() - NULL is allowed; Return: NULL */
 struct endpoint *endpoint_free(struct endpoint *ep);

@@ -14,10 +14,13 @@ static const struct endpoint_ops *const types[] = {
 	[ENDPOINT_CHANNEL] = &endpoint_channel,
 };
 static const struct endpoint_ops *const boards[N_ENDPOINT_TYPES] = {
+	[ENDPOINT_TCP_LISTEN] = &sessions_tcp_listen,
+	[ENDPOINT_TCP_CONNECT] = &sessions_tcp_connect,
 	[ENDPOINT_ECHO] = &sessions_echo,
 	[ENDPOINT_DISCARD] = &sessions_discard,
 	[ENDPOINT_UNIX_LISTEN] = &sessions_unix_listen,
 	[ENDPOINT_UNIX_CONNECT] = &sessions_unix_connect,
+	[ENDPOINT_CHANNEL] = &sessions_channel,
 };
 _Static_assert(sizeof(types) / sizeof(types[0]) == N_ENDPOINT_TYPES, "a table for each type");
 

@@ -125,6 +125,8 @@ bool guest_leaver_add(struct guest_channel *gc, struct guest *g)
 	gc->ch.guest_ops = &no_guest;
 	gc->ch.guest = NULL;
 	gc->ch.ending = &l->look;
+	if (gc->board)
+		channel_set_session(&gc->ch, NULL);
 	gc->board = NULL;
 	l->guest = g;
 	if (!g)

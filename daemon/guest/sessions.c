@@ -87,7 +87,7 @@ static struct guest_channel *make_session(struct guest *g, struct guest_channel 
 	gc->board = board;
 	gc->is_quiet = gc->is_settled = true;
 	channel_init(&gc->ch, &gc->cfg, g->cfg.name, id, g->worker, &guest_bell_ops, g);
-	gc->ch.is_session = true;
+	channel_set_session(&gc->ch, &board->ch);
 	gc->ch.budget = &g->tails;
 	g->channel[id] = gc;
 	if (id >= g->n_ids)
@@ -128,6 +128,8 @@ static int new_session(struct guest *g, struct guest_channel *board, const struc
 	uint32_t id;
 	int r;
 
+	if (req->flags & OKL4FS_OPEN_RESUME && !board->endpoint->ops->resumes)
+		return -OKL4_CONNECTION_RESET;
 	if (board->sessions.live >= board->cfg.sessions || !guest_find_id(g, true, &id))
 		return -OKL4_SESSIONS_FULL;
 	r = guest_attach_check(g, NULL, req, board->cfg.ring_bytes, &att);
@@ -234,6 +236,17 @@ static void leave_session(struct guest *g, struct guest_channel *gc)
 	drop_session(g, gc);
 }
 
+/* What a former daemon's sessions have left, and no driver has taken up, is nobody's. */
+static void tell_boards_settled(struct guest *g)
+{
+	for (uint32_t id = 0; id < g->n_ids && g->last_driver; id++) {
+		struct guest_channel *gc = guest_channel_of(g, id);
+
+		if (gc && gc->endpoint->ops->settled)
+			gc->endpoint->ops->settled(gc->endpoint);
+	}
+}
+
 void guest_sessions_settle(struct guest *g)
 {
 	for (uint32_t id = 0; id < g->n_ids; id++) {
@@ -242,6 +255,7 @@ void guest_sessions_settle(struct guest *g)
 		if (gc && !gc->is_settled)
 			leave_session(g, gc);
 	}
+	tell_boards_settled(g);
 }
 
 void guest_sessions_guest_gone(struct guest *g)
@@ -252,6 +266,7 @@ void guest_sessions_guest_gone(struct guest *g)
 		if (gc && gc->board)
 			leave_session(g, gc);
 	}
+	tell_boards_settled(g);
 }
 
 void guest_sessions_remove(struct guest *g, struct guest_channel *board, enum okl4_status status)

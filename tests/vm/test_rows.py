@@ -26,6 +26,9 @@ class Rows(VmTest):
         channels = {name: {"ring_bytes": RING_BYTES, "exclusive": name.startswith("exclusive_"),
                            "endpoint": listens(cls.scratch / f"{name}.sock")}
                     for name in [*listing("row"), *listing("compare"), "peer_ctl"]}
+        for name in listing("row"):
+            if name.startswith("session_"):
+                channels[name]["sessions"] = 2
         channels["mount_host_access"] |= {"guest_mode": "0400", "guest_uid": 65534, "guest_gid": 7}
         channels |= {name: {"ring_bytes": 4096, "endpoint": echo()} for name in NAMES}
         channels["echo"] = echo()
@@ -33,6 +36,9 @@ class Rows(VmTest):
         channels["packet_echo"] = {"ring_bytes": RING_BYTES, "packets": True, "endpoint": echo()}
         channels["packet_host"] = {"packets": True,
                                    "endpoint": listens(cls.scratch / "packet_host.sock")}
+        channels["session_echo"] = {"sessions": 8, "endpoint": echo()}
+        channels["session_nobody"] = {"sessions": 8, "endpoint": {
+            "type": "unix-connect", "path": str(cls.scratch / "nobody.sock")}}
         channels["small_echo"] = {"ring_bytes": 4096, "endpoint": echo()}
         cls.one_guest(channels)
         cls.peer = FifoPeer(cls.scratch)

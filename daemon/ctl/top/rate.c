@@ -105,6 +105,8 @@ size_t rates_between(const struct look *before, const struct look *now, struct r
 		r->ring_bytes = ctl_number(c, "ring_bytes");
 		r->tail_bytes = ctl_number(c, "tail_bytes");
 		r->lost_bytes = ctl_number(c, "lost_bytes");
+		r->max_sessions = ctl_number(ctl_object(c, "sessions"), "max");
+		r->sessions = ctl_number(ctl_object(c, "sessions"), "live");
 		fwd = compare_ways(&r->to_host, ctl_object(old, "fwd"), ctl_object(c, "fwd"),
 				   seconds);
 		bwd = compare_ways(&r->to_guest, ctl_object(old, "bwd"), ctl_object(c, "bwd"),

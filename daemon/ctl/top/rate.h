@@ -64,6 +64,8 @@ struct way_rates {
  * @ring_bytes: size of each ring
  * @tail_bytes: bytes of a guest that has gone, still to be delivered
  * @lost_bytes: bytes that were lost
+ * @max_sessions: how many sessions it may have; 0: it has none
+ * @sessions: how many there are
  * @known: there are rates: the channel was there at the first look, and is the same
  * @to_host: fwd
  * @to_guest: bwd
@@ -71,7 +73,7 @@ struct way_rates {
 struct rates {
 	const char *guest, *name, *state;
 	size_t idx;
-	unsigned long long ring_bytes, tail_bytes, lost_bytes;
+	unsigned long long ring_bytes, tail_bytes, lost_bytes, max_sessions, sessions;
 	bool known;
 	struct way_rates to_host, to_guest;
 };

@@ -214,11 +214,20 @@ static void draw_bar(FILE *out, const struct top_view *view, size_t columns, dou
 	}
 }
 
-static double fill_part(const struct way_rates *way, unsigned long long ring_bytes)
+static double fill_part(const struct rates *r, const struct way_rates *way)
 {
-	double part = ring_bytes ? (double)way->fill_bytes / (double)ring_bytes : 0;
+	double bytes = (double)r->ring_bytes * (double)(r->sessions > 1 ? r->sessions : 1);
+	double part = bytes > 0 ? (double)way->fill_bytes / bytes : 0;
 
 	return part < 1 ? part : 1;
+}
+
+static struct text_number sessions_text(const struct rates *r)
+{
+	struct text_number t;
+
+	snprintf(t.text, sizeof(t.text), "%llu/%llu", r->sessions, r->max_sessions);
+	return t;
 }
 
 static char *cut_line(const struct top_view *view, char *line)
@@ -258,12 +267,14 @@ char *top_row(const struct top_view *view, const struct rates *r)
 	fputc(' ', out);
 	if (r->tail_bytes)
 		fprintf(out, "+%-8s", text_size(r->tail_bytes).text);
+	else if (r->max_sessions)
+		fprintf(out, "%-9s", sessions_text(r).text);
 	else
 		put_padded(out, state, 9);
 	fprintf(out, " %10s ", r->known ? text_byte_rate(r->to_host.per_s[RATE_BYTES]).text : "-");
-	draw_bar(out, view, view->bar, fill_part(&r->to_host, r->ring_bytes));
+	draw_bar(out, view, view->bar, fill_part(r, &r->to_host));
 	fprintf(out, " %10s ", r->known ? text_byte_rate(r->to_guest.per_s[RATE_BYTES]).text : "-");
-	draw_bar(out, view, view->bar, fill_part(&r->to_guest, r->ring_bytes));
+	draw_bar(out, view, view->bar, fill_part(r, &r->to_guest));
 	/* The host writes to the guest and waits for room, reads from it and waits for bytes */
 	fprintf(out, " %5s %5s",
 		r->known ? text_rate(r->to_guest.per_s[RATE_FULL_STALLS]).text : "-",
@@ -336,6 +347,8 @@ struct json_object *top_json(const struct rates *list, size_t n, const struct lo
 		json_object_object_add(c, "ring_bytes", json_object_new_uint64(r->ring_bytes));
 		json_object_object_add(c, "tail_bytes", json_object_new_uint64(r->tail_bytes));
 		json_object_object_add(c, "lost_bytes", json_object_new_uint64(r->lost_bytes));
+		json_object_object_add(c, "max_sessions", json_object_new_uint64(r->max_sessions));
+		json_object_object_add(c, "sessions", json_object_new_uint64(r->sessions));
 		json_object_object_add(c, "fwd", way_json(&r->to_host, r->known));
 		json_object_object_add(c, "bwd", way_json(&r->to_guest, r->known));
 		json_object_array_add(channels, c);

@@ -31,6 +31,7 @@
 
 #define JOINED_MAGIC   0x67647262344c4b4fULL /* "OKL4brdg" */
 #define JOINED_VERSION 1
+#define JOINED_SESSION 2 /* version of the file of a session */
 #define HASH_DIGITS    16
 
 struct joined_slot {
@@ -90,17 +91,21 @@ static uint64_t state_sum(const struct joined_state *state)
 }
 
 /* Return: the path, to be freed, or NULL */
-static char *file_path(const struct joined_name name[2])
+static char *file_path(const struct joined_name name[2], uint64_t session)
 {
 	uint64_t h = HASH_START;
-	char *path;
+	char *path, number[1 + HASH_DIGITS + 1] = "";
+
+	if (session)
+		snprintf(number, sizeof(number), ".%0*llx", HASH_DIGITS,
+			 (unsigned long long)session);
 
 	for (int i = 0; i < 2; i++) {
 		h = fnv1a(h, name[i].guest, strlen(name[i].guest) + 1);
 		h = fnv1a(h, name[i].channel, strlen(name[i].channel) + 1);
 	}
-	if (asprintf(&path, "%s/%s.%s.%0*llx", joined_dir, name[0].guest, name[1].guest,
-		     HASH_DIGITS, (unsigned long long)h) < 0)
+	if (asprintf(&path, "%s/%s.%s.%0*llx%s", joined_dir, name[0].guest, name[1].guest,
+		     HASH_DIGITS, (unsigned long long)h, number) < 0)
 		return NULL;
 	return path;
 }
@@ -132,13 +137,14 @@ static int make_joined_dir(void)
 }
 
 /* Return: what is wrong with a file's content, or NULL */
-static const char *whats_wrong(const struct joined_disk *d, const struct joined_name name[2])
+static const char *whats_wrong(const struct joined_disk *d, const struct joined_name name[2],
+			       uint32_t version)
 {
 	const struct joined_slot *slot = &d->slot[d->turn % 2];
 
 	if (d->magic != JOINED_MAGIC)
 		return "it is not the state of an endpoint `channel`";
-	if (d->version != JOINED_VERSION)
+	if (d->version != version)
 		return "its version is not supported";
 	if (d->bytes != sizeof(*d))
 		return "its size is not the one that its header names";
@@ -149,13 +155,13 @@ static const char *whats_wrong(const struct joined_disk *d, const struct joined_
 	return NULL;
 }
 
-static void begin_state(struct joined_file *f, const struct joined_name name[2])
+static void begin_state(struct joined_file *f, const struct joined_name name[2], uint32_t version)
 {
 	struct joined_disk *d = f->disk;
 
 	memset(d, 0, sizeof(*d));
 	memcpy(d->name, name, sizeof(d->name));
-	d->version = JOINED_VERSION;
+	d->version = version;
 	d->bytes = sizeof(*d);
 	d->slot[0].sum = state_sum(&d->slot[0].state);
 	/* pairs with whats_wrong() of the next process: a magic, and all of the above */
@@ -188,9 +194,10 @@ static int map_file(struct joined_file *f, off_t *size)
 	return 0;
 }
 
-static void take_up(struct joined_file *f, const struct joined_name name[2], off_t size)
+static void take_up(struct joined_file *f, const struct joined_name name[2], uint32_t version,
+		    off_t size)
 {
-	const char *wrong = whats_wrong(f->disk, name);
+	const char *wrong = whats_wrong(f->disk, name, version);
 	bool unfinished = !size || (size == (off_t)sizeof(*f->disk) && !f->disk->magic);
 
 	if (size != (off_t)sizeof(*f->disk))
@@ -201,12 +208,12 @@ static void take_up(struct joined_file *f, const struct joined_name name[2], off
 			    f->path, wrong, name[0].guest, name[0].channel, name[1].guest,
 			    name[1].channel);
 	if (wrong)
-		begin_state(f, name);
+		begin_state(f, name, version);
 	f->turn = f->disk->turn;
 	f->state = f->disk->slot[f->turn % 2].state;
 }
 
-int joined_file_open(struct joined_file *f, const struct joined_name name[2])
+int joined_file_open(struct joined_file *f, const struct joined_name name[2], uint64_t session)
 {
 	off_t size = 0;
 	int r = make_joined_dir();
@@ -214,7 +221,7 @@ int joined_file_open(struct joined_file *f, const struct joined_name name[2])
 	*f = (struct joined_file){ .fd = -1 };
 	if (r)
 		return r;
-	f->path = file_path(name);
+	f->path = file_path(name, session);
 	if (!f->path)
 		return -ENOMEM;
 	f->fd = open(f->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
@@ -225,7 +232,7 @@ int joined_file_open(struct joined_file *f, const struct joined_name name[2])
 		joined_file_close(f);
 		return r;
 	}
-	take_up(f, name, size);
+	take_up(f, name, session ? JOINED_SESSION : JOINED_VERSION, size);
 	return 0;
 }
 
@@ -238,13 +245,32 @@ void joined_file_close(struct joined_file *f)
 	*f = (struct joined_file){ .fd = -1 };
 }
 
-void joined_file_remove(const struct joined_name name[2])
+void joined_file_remove(const struct joined_name name[2], uint64_t session)
 {
-	char *path = joined_dir ? file_path(name) : NULL;
+	char *path = joined_dir ? file_path(name, session) : NULL;
 
 	if (path)
 		unlink(path);
 	free(path);
+}
+
+void joined_file_sessions(const struct joined_name name[2],
+			  void (*found)(void *arg, uint64_t session), void *arg)
+{
+	_cleanup_free_ char *path = joined_dir ? file_path(name, 0) : NULL;
+	const char *file = path ? strrchr(path, '/') + 1 : NULL;
+	DIR *dir = path ? opendir(joined_dir) : NULL;
+	const struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		const char *at = entry->d_name + strnlen(entry->d_name, strlen(file));
+		uint64_t session = *at == '.' ? strtoull(at + 1, NULL, 16) : 0;
+
+		if (session && !strncmp(entry->d_name, file, strlen(file)))
+			found(arg, session);
+	}
+	if (dir)
+		closedir(dir);
 }
 
 void joined_file_moved(struct joined_file *f, unsigned int way, uint64_t bytes)
@@ -301,7 +327,8 @@ static void sweep_file(int dir, const char *file, const struct guest_config *gue
 	struct joined_disk d;
 
 	/* A file that cannot be read is reported and replaced when it is opened. */
-	if (fd < 0 || read(fd, &d, sizeof(d)) != sizeof(d) || whats_wrong(&d, d.name))
+	if (fd < 0 || read(fd, &d, sizeof(d)) != sizeof(d) || whats_wrong(&d, d.name, d.version) ||
+	    (d.version != JOINED_VERSION && d.version != JOINED_SESSION))
 		return;
 	for (int side = 0; side < 2; side++) {
 		d.name[side].guest[JOINED_NAME_BYTES - 1] = 0;

@@ -2,7 +2,7 @@
 /*
  * file.h - what a pair has moved, kept where a killed daemon cannot lose it
  *
- * One file per pair, mapped: a store to it is as good as written when the process is killed. It is
+ * One file per pair, and per session of a pair, mapped: a store to it is as good as written when the process is killed. It is
  * read once, when it is opened, and checked; from then on the private copy counts and is only
  * published. Two slots and a word that says which is in force make any change one atomic store; a
  * move of bytes, which is the frequent change, is one store of its own.
@@ -83,18 +83,23 @@ int joined_set_dir(const char *control_path);
  * joined_file_open() - take up the file of a pair, or make it
  * @f: out
  * @name: the two sides, the lesser first (joined_name_compare())
+ * @session: number of the session; 0: the channels have none
  *
  * A file that is damaged or is not ours is refused with a log line, and started again empty.
  *
  * Return: 0; -EBUSY: another daemon has it; or another negated errno; with a log line.
  */
-int joined_file_open(struct joined_file *f, const struct joined_name name[2]);
+int joined_file_open(struct joined_file *f, const struct joined_name name[2], uint64_t session);
 
 /** joined_file_close() - let it go; the file stays */
 void joined_file_close(struct joined_file *f);
 
 /** joined_file_remove() - the pair has ended: remove the file, if there is one; logs no error */
-void joined_file_remove(const struct joined_name name[2]);
+void joined_file_remove(const struct joined_name name[2], uint64_t session);
+
+/** joined_file_sessions() - call @found with the number of each session of a pair that has a file */
+void joined_file_sessions(const struct joined_name name[2],
+			  void (*found)(void *arg, uint64_t session), void *arg);
 
 /**
  * joined_file_moved() - commit a move of bytes, which lie in the ring they go to but are not

@@ -2,7 +2,9 @@
 /*
  * joined.h - the endpoint `channel`
  *
- *	joined  the endpoint: finds its partner
+ *	board   the same for channels with sessions
+ *	joined  the endpoint
+ *	member  all of them: finds a partner
  *	pair    two of them, and what goes from one guest to the other
  *	file    what must outlive the process
  */

@@ -238,7 +238,7 @@ void joined_pair_woken(struct joined_pair *p, unsigned int side)
 }
 
 /* End-of-file and EPIPE for the other side; the ends of @side are not touched */
-static void end_side_stream(struct joined_pair *p, unsigned int side)
+void joined_pair_end_side(struct joined_pair *p, unsigned int side)
 {
 	struct joined_way *out = &p->file.state.way[side], *in = &p->file.state.way[!side];
 
@@ -255,11 +255,11 @@ static void begin_side_stream(struct joined_pair *p, unsigned int side)
 	struct joined_way *out = &p->file.state.way[side], *in = &p->file.state.way[!side];
 	struct channel *ch = p->ch[side];
 
-	end_side_stream(p, side);
+	joined_pair_end_side(p, side);
 	out->tail_base = channel_read_pos(ch) - out->moved;
 	out->reader_phase = channel_read_phase(ch);
 	out->writer_seen = 0;
-	out->reader_seen = FORMER;
+	out->reader_seen = p->is_session ? 0 : FORMER;
 	in->head_base = channel_write_pos(ch) - in->moved;
 	in->writer_phase = channel_write_phase(ch);
 	in->reader_seen = 0;
@@ -293,21 +293,26 @@ void joined_pair_down(struct joined_pair *p, unsigned int side, bool gone)
 	if (!gone)
 		return;
 	/* A fifo has no reset: the reader of a stream that is not complete sees its channel fail */
-	if (channel_is_torn(p->ch[side]) && p->file.state.way[side].writer_phase & 1)
-		channel_fail(p->ch[!side], OKL4_CHANNEL_RESET);
-	end_side_stream(p, side);
+	if (channel_is_torn(p->ch[side]) && p->file.state.way[side].writer_phase & 1) {
+		if (!p->is_session)
+			channel_fail(p->ch[!side], OKL4_CHANNEL_RESET);
+		else if (p->ch[!side])
+			channel_refuse(p->ch[!side], OKL4_CONNECTION_RESET);
+	}
+	joined_pair_end_side(p, side);
 }
 
 int joined_pair_new(struct joined_pair **out, struct channel *const ch[2],
-		    const struct joined_name name[2])
+		    const struct joined_name name[2], uint64_t session)
 {
 	struct joined_pair *p = calloc(1, sizeof(*p));
-	int r = p ? joined_file_open(&p->file, name) : -ENOMEM;
+	int r = p ? joined_file_open(&p->file, name, session) : -ENOMEM;
 
 	if (r) {
 		free(p);
 		return r;
 	}
+	p->is_session = session;
 	p->ch[0] = ch[0];
 	p->ch[1] = ch[1];
 	*out = p;

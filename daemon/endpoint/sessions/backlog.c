@@ -25,20 +25,50 @@
 struct backlog_client {
 	TAILQ_ENTRY(backlog_client) next;
 	int fd;
+	struct tls *tls;
+	bool is_torn; /* TLS has ended too early */
 };
 
-/* Return: its connection */
-static int take_out(struct backlog *b, struct backlog_client *c)
+static void take_out(struct backlog *b, struct backlog_client *c)
 {
-	int fd = c->fd;
-
 	/* An error means that the set has dropped it before */
-	epoll_ctl(b->hup_fd, EPOLL_CTL_DEL, fd, NULL);
+	epoll_ctl(b->hup_fd, EPOLL_CTL_DEL, c->fd, NULL);
 	TAILQ_REMOVE(&b->client, c, next);
-	free(c);
 	if (b->n-- == SESSION_BACKLOG)
 		b->full(b, false);
-	return fd;
+}
+
+static void drop_client(struct backlog *b, struct backlog_client *c)
+{
+	take_out(b, c);
+	close(c->fd);
+	tls_free(c->tls);
+	free(c);
+}
+
+static void waiting_link_torn(void *arg, struct tls_link *link, const char *why)
+{
+	struct backlog_client *c = arg;
+
+	c->is_torn = true;
+}
+
+static const struct tls_ops waiting_tls_ops = { .torn = waiting_link_torn };
+
+static void session_link_torn(void *arg, struct tls_link *link, const char *why)
+{
+	session_torn(arg, tls_link_peer(link), why);
+}
+
+static const struct tls_ops session_tls_ops = { .torn = session_link_torn };
+
+static int give(struct session *s, int fd, struct tls *tls, bool is_torn)
+{
+	s->stream.in_torn = is_torn;
+	s->tls = tls;
+	if (tls)
+		tls_move(tls, s->ep.ch, &session_tls_ops, s);
+	return session_connect(s, fd);
 }
 
 /* A client that has left has nothing to say unless it has written something. */
@@ -61,7 +91,7 @@ static void on_backlog_hup(evutil_socket_t fd, short what, void *arg)
 		struct backlog_client *client = ev[i].data.ptr;
 
 		if (has_left(client->fd))
-			close(take_out(b, client));
+			drop_client(b, client);
 		else
 			epoll_ctl(fd, EPOLL_CTL_DEL, client->fd, NULL);
 	}
@@ -87,24 +117,25 @@ void backlog_deinit(struct backlog *b)
 	if (!b->board)
 		return;
 	while (!TAILQ_EMPTY(&b->client))
-		close(take_out(b, TAILQ_FIRST(&b->client)));
+		drop_client(b, TAILQ_FIRST(&b->client));
 	if (b->hup)
 		event_free(b->hup);
 	b->hup = NULL;
 	b->hup_fd = fd_close(b->hup_fd);
 }
 
-void backlog_come(struct backlog *b, int fd)
+void backlog_come(struct backlog *b, int fd, struct tls *tls)
 {
 	struct epoll_event nothing = { .events = 0 };
 	struct backlog_client *c;
 
 	if (has_left(fd)) {
 		close(fd);
+		tls_free(tls);
 		return;
 	}
 	if (!TAILQ_EMPTY(&b->board->waiting)) {
-		session_connect(TAILQ_FIRST(&b->board->waiting), fd);
+		give(TAILQ_FIRST(&b->board->waiting), fd, tls, false);
 		return;
 	}
 	c = calloc(1, sizeof(*c));
@@ -113,9 +144,13 @@ void backlog_come(struct backlog *b, int fd)
 		board_note(b->board, "a client is dropped: %s", strerror(errno));
 		free(c);
 		close(fd);
+		tls_free(tls);
 		return;
 	}
 	c->fd = fd;
+	c->tls = tls;
+	if (tls)
+		tls_move(tls, b->board->ep.ch, &waiting_tls_ops, c);
 	TAILQ_INSERT_TAIL(&b->client, c, next);
 	if (++b->n == SESSION_BACKLOG)
 		b->full(b, true);
@@ -128,15 +163,19 @@ int backlog_open(struct backlog *b, struct channel *ch, uint32_t flags, struct e
 	int r = 1;
 
 	while ((c = TAILQ_FIRST(&b->client)) && has_left(c->fd))
-		close(take_out(b, c));
+		drop_client(b, c);
 	if (!c && flags & OKL4FS_OPEN_NOWAIT)
 		return -OKL4_NO_CLIENT;
-	if (session_new(&s, b->board, ch))
+	s = session_new(sizeof(*s), b->board, ch);
+	if (!s)
 		return -OKL4_NO_MEMORY;
-	if (c)
-		r = session_connect(s, take_out(b, c));
-	else
+	if (c) {
+		take_out(b, c);
+		r = give(s, c->fd, c->tls, c->is_torn);
+		free(c);
+	} else {
 		session_wait(s);
+	}
 	if (r < 0)
 		endpoint_free(&s->ep);
 	else

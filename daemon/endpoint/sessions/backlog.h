@@ -36,8 +36,13 @@ int backlog_init(struct backlog *b, struct board *board, void (*full)(struct bac
 /** backlog_deinit() - hang up on all; one that is all zero is allowed */
 void backlog_deinit(struct backlog *b);
 
-/** backlog_come() - a client: the session that has waited longest gets it, or it waits; @fd: owned from here on */
-void backlog_come(struct backlog *b, int fd);
+/**
+ * backlog_come() - a client: the session that has waited longest gets it, or it waits
+ * @b: backlog
+ * @fd: its connection; owned from here on
+ * @tls: what encrypts it; owned from here on; NULL: nothing
+ */
+void backlog_come(struct backlog *b, int fd, struct tls *tls);
 
 /** backlog_open() - open() of an endpoint where clients call; see struct endpoint_ops */
 int backlog_open(struct backlog *b, struct channel *ch, uint32_t flags, struct endpoint **ep);

@@ -59,6 +59,7 @@ const struct endpoint_ops sessions_echo = {
 	.type = ENDPOINT_ECHO,
 	.new = echo_board_new,
 	.open = open_echo,
+	.resumes = true,
 	.info = local_info,
 	.free = local_free,
 };
@@ -67,6 +68,7 @@ const struct endpoint_ops sessions_discard = {
 	.type = ENDPOINT_DISCARD,
 	.new = discard_board_new,
 	.open = open_discard,
+	.resumes = true,
 	.info = local_info,
 	.free = local_free,
 };

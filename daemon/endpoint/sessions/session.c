@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "endpoint/sessions/session.h"
 
-#include <errno.h>
 #include <event2/event.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -14,10 +13,16 @@ void board_init(struct board *board, const struct endpoint_ops *ops, struct chan
 	TAILQ_INIT(&board->waiting);
 }
 
-void board_let_go(struct board *board)
+static void let_board_go(struct board *board)
 {
 	if (!--board->n_refs)
 		board->last(board);
+}
+
+void board_leave(struct board *board)
+{
+	board->ep.ch = NULL;
+	let_board_go(board);
 }
 
 void board_info(const struct board *board, struct endpoint_info *info)
@@ -25,6 +30,8 @@ void board_info(const struct board *board, struct endpoint_info *info)
 	info->connected = board->n_open;
 	info->clients = board->clients;
 	info->failed = board->failed;
+	info->handshakes_failed = board->handshakes_failed;
+	info->torn = board->torn;
 	memcpy(info->error, board->error, sizeof(info->error));
 }
 
@@ -39,7 +46,8 @@ void board_note(struct board *board, const char *fmt, ...)
 	va_end(ap);
 	same = !strcmp(why, board->error);
 	memcpy(board->error, why, sizeof(why));
-	channel_log(board->ep.ch, same ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING, "%s", why);
+	if (board->ep.ch)
+		channel_log(board->ep.ch, same ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING, "%s", why);
 }
 
 static void session_ended(void *arg)
@@ -63,6 +71,8 @@ void session_unwait(struct session *s)
 	if (s->timer)
 		event_free(s->timer);
 	s->timer = NULL;
+	if (s->cancel)
+		s->cancel(s);
 }
 
 static void close_stream(struct session *s)
@@ -82,7 +92,9 @@ static void session_close(struct endpoint *ep)
 
 static bool session_is_busy(const struct endpoint *ep)
 {
-	return stream_is_open(&((const struct session *)ep)->stream);
+	const struct session *s = (const struct session *)ep;
+
+	return stream_is_open(&s->stream) || (s->tls && tls_n_links(s->tls));
 }
 
 static void session_free(struct endpoint *ep)
@@ -91,7 +103,8 @@ static void session_free(struct endpoint *ep)
 
 	session_unwait(s);
 	close_stream(s);
-	board_let_go(s->board);
+	tls_free(s->tls);
+	let_board_go(s->board);
 	free(s);
 }
 
@@ -104,19 +117,25 @@ static const struct endpoint_ops session_ops = {
 	.free = session_free,
 };
 
-int session_new(struct session **out, struct board *board, struct channel *ch)
+static void tear_session(void *arg, int fd)
 {
-	struct session *s = calloc(1, sizeof(*s));
+	struct session *s = arg;
+
+	tls_tear(s->tls, fd);
+}
+
+struct session *session_new(size_t bytes, struct board *board, struct channel *ch)
+{
+	struct session *s = calloc(1, bytes);
 
 	if (!s)
-		return -ENOMEM;
+		return NULL;
 	s->ep = (struct endpoint){ .ops = &session_ops, .ch = ch };
 	s->board = board;
 	board->n_refs++;
 	stream_init(&s->stream, ch, session_ended, s);
 	channel_bind(ch, &stream_channel_ops, &s->stream);
-	*out = s;
-	return 0;
+	return s;
 }
 
 void session_wait(struct session *s)
@@ -135,6 +154,7 @@ int session_connect(struct session *s, int fd)
 	s->board->n_open++;
 	*s->board->error = 0;
 	session_unwait(s);
+	s->stream.tear = s->tls ? tear_session : NULL;
 	r = stream_open(&s->stream, fd);
 	if (r) {
 		s->board->n_open--;
@@ -146,6 +166,13 @@ int session_connect(struct session *s, int fd)
 	if (waited)
 		ch->guest_ops->opened(ch->guest, ch);
 	return 0;
+}
+
+void session_torn(struct session *s, const char *peer, const char *why)
+{
+	s->board->torn++;
+	s->stream.in_torn = true;
+	board_note(s->board, "%s: torn: %s; what came may not be all", peer, why);
 }
 
 void session_refuse(struct session *s, enum okl4_status status)

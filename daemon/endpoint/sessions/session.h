@@ -7,8 +7,9 @@
  *	session  a board, and the ends of its sessions
  *	backlog  which client a session gets, where clients call
  *	unix     the endpoints unix-listen and unix-connect with sessions
+ *	tcp_listen, tcp_connect
  *
- * local.c and joined.c have boards of their own.
+ * local.c has a board of its own, and so has the endpoint `channel` (joined/board.c).
  */
 #ifndef OKL4FSD_ENDPOINT_SESSIONS_SESSION_H
 #define OKL4FSD_ENDPOINT_SESSIONS_SESSION_H
@@ -17,17 +18,20 @@
 
 #include "endpoint/endpoint.h"
 #include "endpoint/stream/stream.h"
+#include "endpoint/tls/tls.h"
 
 struct session;
 
 /**
  * struct board - the endpoint of a channel with sessions; first member of each type's own structure
- * @ep: common part; its channel is valid until free() of it is called
+ * @ep: common part; its channel is NULL after board_leave()
  * @n_refs: holders: the channel, and each session
  * @waiting: sessions that wait for the other side, the oldest first
  * @n_open: sessions that have a connection
  * @clients: connections so far
  * @failed: attempts to connect that failed
+ * @handshakes_failed: as in struct endpoint_info
+ * @torn: likewise
  * @error: why the last one did; empty: it did not
  * @last: free the type's own structure: no session is left, either
  */
@@ -36,13 +40,13 @@ struct board {
 	unsigned int n_refs;
 	TAILQ_HEAD(, session) waiting;
 	unsigned int n_open;
-	uint64_t clients, failed;
+	uint64_t clients, failed, handshakes_failed, torn;
 	char error[ENDPOINT_ERROR_BYTES];
 	void (*last)(struct board *board);
 };
 
 /**
- * struct session - the host end of a session
+ * struct session - the host end of a session; first member where a type has more to keep
  * @ep: common part
  * @stream: its connection
  * @board: of the channel that it belongs to
@@ -52,6 +56,8 @@ struct board {
  * @timer: (connecting) begins the next attempt; NULL: none is planned
  * @wait_ms: how long that was put off
  * @until_ms: when it is given up
+ * @cancel: (set by the endpoint) give up the attempt to connect; or NULL
+ * @tls: its encrypted connection; NULL: it is not encrypted
  */
 struct session {
 	struct endpoint ep;
@@ -63,14 +69,16 @@ struct session {
 	struct event *timer;
 	unsigned int wait_ms;
 	uint64_t until_ms;
+	void (*cancel)(struct session *s);
+	struct tls *tls;
 };
 
 /** board_init() - held by the channel; @last: as in struct board */
 void board_init(struct board *board, const struct endpoint_ops *ops, struct channel *ch,
 		void (*last)(struct board *board));
 
-/** board_let_go() - one holder less */
-void board_let_go(struct board *board);
+/** board_leave() - the channel has gone: it no longer holds it */
+void board_leave(struct board *board);
 
 /** board_info() - fill in what all boards know */
 void board_info(const struct board *board, struct endpoint_info *info);
@@ -78,8 +86,8 @@ void board_info(const struct board *board, struct endpoint_info *info);
 /** board_note() - something has gone wrong: keep and log it, and if it is the same again, only in debug */
 __attribute__((format(printf, 2, 3))) void board_note(struct board *board, const char *fmt, ...);
 
-/** session_new() - without a connection, bound to @ch; Return: 0 or -ENOMEM */
-int session_new(struct session **out, struct board *board, struct channel *ch);
+/** session_new() - without a connection, bound to @ch; @bytes: of the type's own structure; Return: NULL: no memory */
+struct session *session_new(size_t bytes, struct board *board, struct channel *ch);
 
 /** session_wait() - it waits for the other side, behind those that do already */
 void session_wait(struct session *s);
@@ -97,6 +105,9 @@ void session_unwait(struct session *s);
  * Return: 0 or a negated okl4_status; one that waits has been refused then.
  */
 int session_connect(struct session *s, int fd);
+
+/** session_torn() - TLS has ended before the peer's end of it: what comes in is not complete; @why: a sentence */
+void session_torn(struct session *s, const char *peer, const char *why);
 
 /** session_refuse() - one that waits is refused, and the guest is told */
 void session_refuse(struct session *s, enum okl4_status status);

@@ -49,7 +49,7 @@ static void unix_client_came(void *arg, int fd)
 {
 	struct unix_listen_board *ub = arg;
 
-	backlog_come(&ub->backlog, fd);
+	backlog_come(&ub->backlog, fd, NULL);
 }
 
 static int open_unix_listen(struct endpoint *ep, struct channel *ch, uint32_t flags,
@@ -81,7 +81,7 @@ static void unix_listen_board_free(struct endpoint *ep)
 
 	backlog_deinit(&ub->backlog);
 	unix_place_leave(&ub->place);
-	board_let_go(&ub->board);
+	board_leave(&ub->board);
 }
 
 static int unix_listen_board_new(struct endpoint **out, const struct endpoint_config *cfg,
@@ -167,10 +167,10 @@ static int wait_for_place(struct session *s)
 static int open_unix_connect(struct endpoint *ep, struct channel *ch, uint32_t flags,
 			     struct endpoint **out)
 {
-	struct session *s;
+	struct session *s = session_new(sizeof(*s), (struct board *)ep, ch);
 	int r;
 
-	if (session_new(&s, (struct board *)ep, ch))
+	if (!s)
 		return -OKL4_NO_MEMORY;
 	r = try_to_connect(s);
 	if (r > 0)
@@ -190,7 +190,7 @@ static void unix_connect_board_info(const struct endpoint *ep, struct endpoint_i
 
 static void unix_connect_board_free(struct endpoint *ep)
 {
-	board_let_go((struct board *)ep);
+	board_leave((struct board *)ep);
 }
 
 static int unix_connect_board_new(struct endpoint **out, const struct endpoint_config *cfg,

@@ -10,17 +10,13 @@
  * to it (RFC 9293, section 3.6).
  */
 #include <errno.h>
-#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "endpoint/stream/dial.h"
 #include "endpoint/stream/resolver.h"
-#include "endpoint/tls/tls.h"
-#include "util/fd.h"
+#include "endpoint/stream/tcp_attempt.h"
 #include "util/sandbox.h"
-
-#define CONNECT_S 5 /* so long an address may take to answer */
 
 /**
  * struct tcp_connect - endpoint
@@ -30,12 +26,7 @@
  * @address: the same, read
  * @resolver: looks the host up
  * @tls: credentials and encrypted connections; NULL: none
- * @list: the host's addresses, while they are tried
- * @at: the one that is tried
- * @fd: a socket that connects; -1: none
- * @ev: tells when it has, or has taken too long
- * @link: a handshake; NULL: none
- * @why: why the last address did not work
+ * @attempt: the one that is under way
  * @handshakes_failed: as in struct endpoint_info
  * @torn: likewise
  */
@@ -46,11 +37,7 @@ struct tcp_connect {
 	struct address address;
 	struct resolver resolver;
 	struct tls *tls;
-	struct addrinfo *list, *at;
-	int fd;
-	struct event *ev;
-	struct tls_link *link;
-	char why[ENDPOINT_ERROR_BYTES];
+	struct tcp_attempt attempt;
 	uint64_t handshakes_failed, torn;
 };
 
@@ -60,133 +47,44 @@ static void end_attempt(void *arg)
 	struct tcp_connect *tc = arg;
 
 	resolver_stop(&tc->resolver);
-	if (tc->list)
-		freeaddrinfo(tc->list);
-	tc->list = tc->at = NULL;
-	if (tc->ev)
-		event_free(tc->ev);
-	tc->ev = NULL;
-	tc->fd = fd_close(tc->fd);
-	if (tc->link)
-		tls_link_free(tc->link);
-	tc->link = NULL;
+	tcp_attempt_end(&tc->attempt);
 }
 
-static void fail_attempt(struct tcp_connect *tc)
-{
-	end_attempt(tc);
-	dial_failed(&tc->dial, "tcp-connect: %s: %s", tc->target, tc->why);
-}
-
-/* Keep why the present address did not work */
-static void note_address(struct tcp_connect *tc, const char *why)
-{
-	char name[TCP_NAME_BYTES];
-
-	tcp_name(tc->at->ai_addr, tc->at->ai_addrlen, name);
-	if (!strcmp(name, tc->target))
-		snprintf(tc->why, sizeof(tc->why), "%s", why);
-	else
-		snprintf(tc->why, sizeof(tc->why), "%s: %s", name, why);
-}
-
-static void note_error(struct tcp_connect *tc, int error)
-{
-	char why[ENDPOINT_ERROR_BYTES];
-
-	snprintf(why, sizeof(why), "%s%s", strerror(error), sandbox_network_hint(error));
-	note_address(tc, why);
-}
-
-static void address_connected(struct tcp_connect *tc)
-{
-	int r, fd = tc->fd;
-
-	tc->fd = -1;
-	tcp_tune(fd);
-	if (!tc->tls) {
-		end_attempt(tc);
-		dial_connected(&tc->dial, fd);
-		return;
-	}
-	r = tls_link_new(&tc->link, tc->tls, fd);
-	if (r) {
-		note_address(tc, strerror(-r));
-		fail_attempt(tc);
-	}
-}
-
-static void try_next_address(struct tcp_connect *tc);
-
-static void on_address_answer(evutil_socket_t fd, short what, void *arg)
+static void attempt_connected(void *arg, int fd)
 {
 	struct tcp_connect *tc = arg;
-	int error = ETIMEDOUT;
-	socklen_t bytes = sizeof(error);
 
-	event_free(tc->ev);
-	tc->ev = NULL;
-	if (what & EV_WRITE)
-		getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &bytes);
-	if (!error) {
-		address_connected(tc);
-		return;
-	}
-	note_error(tc, error);
-	tc->fd = fd_close(tc->fd);
-	tc->at = tc->at->ai_next;
-	try_next_address(tc);
+	dial_connected(&tc->dial, fd);
 }
 
-/* Return: true when it has begun to connect */
-static bool try_this_address(struct tcp_connect *tc)
+static void attempt_failed(void *arg)
 {
-	const struct timeval limit = { .tv_sec = CONNECT_S };
+	struct tcp_connect *tc = arg;
 
-	if (!tc->tls && !tcp_is_loopback(tc->at->ai_addr)) {
-		note_address(tc, "it is not a loopback address, so it needs \"tls\"");
-		return false;
-	}
-	tc->fd = tcp_connect_to(tc->at);
-	if (tc->fd < 0) {
-		note_error(tc, -tc->fd);
-		return false;
-	}
-	tc->ev = event_new(loop_base(tc->ep.ch->loop), tc->fd, EV_WRITE, on_address_answer, tc);
-	if (tc->ev && !event_add(tc->ev, &limit))
-		return true;
-	note_address(tc, strerror(ENOMEM));
-	tc->fd = fd_close(tc->fd);
-	return false;
-}
-
-/* The present address, and the next ones until one begins to connect */
-static void try_next_address(struct tcp_connect *tc)
-{
-	while (tc->at && !try_this_address(tc))
-		tc->at = tc->at->ai_next;
-	if (!tc->at)
-		fail_attempt(tc);
+	dial_failed(&tc->dial, "tcp-connect: %s: %s", tc->target, tc->attempt.why);
 }
 
 static void connect_host_resolved(void *arg, struct addrinfo *list, const char *why)
 {
 	struct tcp_connect *tc = arg;
+	struct tcp_addresses *addresses = list ? tcp_addresses_new(list) : NULL;
 
-	tc->list = tc->at = list;
-	if (!list)
-		snprintf(tc->why, sizeof(tc->why), "%s: %s%s", tc->address.host, why,
-			 sandbox_network_hint(0));
-	try_next_address(tc);
+	if (!addresses) {
+		dial_failed(&tc->dial, "tcp-connect: %s: %s: %s%s", tc->target, tc->address.host,
+			    list ? strerror(ENOMEM) : why, sandbox_network_hint(0));
+		return;
+	}
+	tcp_attempt_start(&tc->attempt, addresses);
+	tcp_addresses_let_go(addresses);
 }
 
 static void try_tcp_connect(void *arg)
 {
 	struct tcp_connect *tc = arg;
 
-	if (tc->tls && tls_check(tc->tls, tc->why)) {
+	if (tc->tls && tls_check(tc->tls, tc->attempt.why)) {
 		tc->handshakes_failed++;
-		fail_attempt(tc);
+		attempt_failed(tc);
 		return;
 	}
 	resolver_start(&tc->resolver);
@@ -198,9 +96,7 @@ static void connect_link_opened(void *arg, struct tls_link *link, int fd)
 {
 	struct tcp_connect *tc = arg;
 
-	tc->link = NULL; /* it lives on by itself, until the stream has closed */
-	end_attempt(tc);
-	dial_connected(&tc->dial, fd);
+	tcp_attempt_link_opened(&tc->attempt, fd);
 }
 
 static void connect_link_failed(void *arg, struct tls_link *link, const char *why)
@@ -208,9 +104,7 @@ static void connect_link_failed(void *arg, struct tls_link *link, const char *wh
 	struct tcp_connect *tc = arg;
 
 	tc->handshakes_failed++;
-	tc->link = NULL;
-	note_address(tc, why);
-	fail_attempt(tc);
+	tcp_attempt_link_failed(&tc->attempt, why);
 }
 
 static void connect_link_torn(void *arg, struct tls_link *link, const char *why)
@@ -283,7 +177,6 @@ static int tcp_connect_new(struct endpoint **out, const struct endpoint_config *
 	tc->ep.ops = &endpoint_tcp_connect;
 	tc->ep.ch = ch;
 	tc->target = cfg->address;
-	tc->fd = -1;
 	tc->resolver = (struct resolver){
 		.loop = ch->loop, .address = &tc->address, .done = connect_host_resolved, .arg = tc
 	};
@@ -291,6 +184,13 @@ static int tcp_connect_new(struct endpoint **out, const struct endpoint_config *
 	if (!r && cfg->tls)
 		r = tls_new(&tc->tls, ch, cfg, cfg->tls_name ? cfg->tls_name : tc->address.host,
 			    false, &connect_tls_ops, tc);
+	tc->attempt = (struct tcp_attempt){ .ch = ch,
+					    .target = tc->target,
+					    .tls = tc->tls,
+					    .connected = attempt_connected,
+					    .failed = attempt_failed,
+					    .arg = tc,
+					    .fd = -1 };
 	if (!r)
 		r = dial_init(&tc->dial, ch, cfg->address, &tcp_dial_ops, tc);
 	tc->dial.stream.tear = cfg->tls ? tear_connect_tls : NULL;

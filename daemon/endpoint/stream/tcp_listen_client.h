@@ -6,36 +6,21 @@
 #define OKL4FSD_ENDPOINT_STREAM_TCP_LISTEN_CLIENT_H
 
 #include "endpoint/endpoint.h"
-#include "endpoint/stream/resolver.h"
 #include "endpoint/stream/stream.h"
+#include "endpoint/stream/tcp_place.h"
 #include "endpoint/tls/tls.h"
-#include "loop/listener.h"
-
-#define TCP_LISTEN_MAX_ADDRESSES 8U
 
 /**
  * struct tcp_listen - endpoint
  * @ep: common part
- * @target: what is configured; borrowed
- * @address: the same, read
- * @resolver: looks the host up
- * @listener: where clients come
- * @n_listeners: how many
- * @listen_error: why there is none, -errno
- * @retry_ev: begins to listen, if that failed
+ * @place: where clients come
  * @tls: credentials and encrypted connections; NULL: none
  * @client: the one that is there
  * @clients: as in struct endpoint_info, and so on
  */
 struct tcp_listen {
 	struct endpoint ep;
-	const char *target;
-	struct address address;
-	struct resolver resolver;
-	struct listener listener[TCP_LISTEN_MAX_ADDRESSES];
-	unsigned int n_listeners;
-	int listen_error;
-	struct event *retry_ev;
+	struct tcp_place place;
 	struct tls *tls;
 	struct stream client;
 	uint64_t clients, refused, handshakes_failed, torn;

@@ -209,6 +209,26 @@ int tls_new(struct tls **out, struct channel *ch, const struct endpoint_config *
 	return 0;
 }
 
+int tls_share(struct tls **out, const struct tls *from, struct channel *ch,
+	      const struct tls_ops *ops, void *arg)
+{
+	int r = tls_new(out, ch, from->cfg, from->peer_name, from->server, ops, arg);
+
+	if (r)
+		return r;
+	SSL_CTX_up_ref(from->ctx);
+	(*out)->ctx = from->ctx;
+	return 0;
+}
+
+void tls_move(struct tls *tls, struct channel *ch, const struct tls_ops *ops, void *arg)
+{
+	tls->ch = ch;
+	tls->ops = ops;
+	tls->arg = arg;
+	tls->cfg = &ch->cfg->endpoint;
+}
+
 struct tls *tls_free(struct tls *tls)
 {
 	if (!tls)

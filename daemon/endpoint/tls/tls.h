@@ -32,6 +32,22 @@
 int tls_new(struct tls **tls, struct channel *ch, const struct endpoint_config *cfg,
 	    const char *peer_name, bool server, const struct tls_ops *ops, void *arg);
 
+/**
+ * tls_share() - the same credentials for one connection that is to live on its own
+ * @tls: out
+ * @from: credentials; tls_check() has just been called
+ * @ch: the channel
+ * @ops: as tls_new()
+ * @arg: likewise
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int tls_share(struct tls **tls, const struct tls *from, struct channel *ch,
+	      const struct tls_ops *ops, void *arg);
+
+/** tls_move() - its connection is another channel's from here on */
+void tls_move(struct tls *tls, struct channel *ch, const struct tls_ops *ops, void *arg);
+
 /** tls_free() - with all links; NULL is allowed; Return: NULL */
 struct tls *tls_free(struct tls *tls);
 

@@ -1,0 +1,488 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * board.c - the endpoint `channel` of a channel that has sessions
+ *
+ * A session of one guest and one of the other are joined in the order in which they came. What is
+ * known of the two lies in a file of their own (file.c) from then on, which knows each side by the
+ * instance of its memory. So the next daemon finds the two again: the sides come one after the other
+ * (OPEN with RESUME), and a side that its driver does not resume before SETTLE has ended. In the file
+ * a side that has ended has no instance, and when both have, the file goes.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "endpoint/endpoint.h"
+#include "endpoint/joined/member.h"
+#include "endpoint/joined/pair.h"
+
+struct half;
+
+/**
+ * struct joined_board - endpoint
+ * @ep: common part
+ * @member: how the other guest's finds it
+ * @waiting: sessions that wait for one of the other guest, the oldest first
+ * @side: which of the two this is
+ * @n_joined: sessions that are joined now
+ * @joins: those that were, so far
+ * @is_loaded: the files that a former daemon has left are in the list of couples
+ */
+struct joined_board {
+	struct endpoint ep;
+	struct joined_member member;
+	TAILQ_HEAD(, half) waiting;
+	unsigned int side;
+	unsigned int n_joined;
+	uint64_t joins;
+	bool is_loaded;
+};
+
+/**
+ * struct couple - two sessions that are joined, or what a former daemon has left of them
+ * @next: of all
+ * @name: the two channels, the lesser first
+ * @number: of its file
+ * @pair: what goes from one to the other; a side that is not here, or has ended, is NULL there
+ * @half: the sides that are here
+ * @n_users: calls that use @pair now, one within the other
+ * @is_over: both sides have ended; it goes when no call uses it
+ */
+struct couple {
+	LIST_ENTRY(couple) next; /* protected by couples_lock */
+	struct joined_name name[2];
+	uint64_t number;
+	struct joined_pair *pair;
+	struct half *half[2];
+	unsigned int n_users;
+	bool is_over;
+};
+
+/**
+ * struct half - the host end of a session
+ * @ep: common part
+ * @board: of its channel; NULL: that has gone
+ * @next: in @waiting of the board, while there is no @couple
+ * @couple: with which it is joined; NULL: it waits, or has parted
+ * @is_waiting: it is in that list
+ */
+struct half {
+	struct endpoint ep;
+	struct joined_board *board;
+	TAILQ_ENTRY(half) next;
+	struct couple *couple;
+	bool is_waiting;
+	unsigned int side;
+};
+
+/* A couple itself belongs to the worker of its two guests */
+static pthread_mutex_t couples_lock = PTHREAD_MUTEX_INITIALIZER;
+static LIST_HEAD(, couple) couples = LIST_HEAD_INITIALIZER(couples);
+
+static struct couple *couple_new(const struct joined_name name[2], uint64_t number)
+{
+	struct channel *nobody[2] = { NULL, NULL };
+	struct couple *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	memcpy(c->name, name, sizeof(c->name));
+	c->number = number;
+	if (joined_pair_new(&c->pair, nobody, name, number)) {
+		free(c);
+		return NULL;
+	}
+	pthread_mutex_lock(&couples_lock);
+	LIST_INSERT_HEAD(&couples, c, next);
+	pthread_mutex_unlock(&couples_lock);
+	return c;
+}
+
+/* Nobody has a half of it. @ended: both sides have, so the file goes, too */
+static void couple_free(struct couple *c, bool ended)
+{
+	pthread_mutex_lock(&couples_lock);
+	LIST_REMOVE(c, next);
+	pthread_mutex_unlock(&couples_lock);
+	joined_pair_free(c->pair);
+	if (ended)
+		joined_file_remove(c->name, c->number);
+	free(c);
+}
+
+/* A call may end both sides, since one that fails can take the other one with it */
+static void use_couple(struct couple *c)
+{
+	c->n_users++;
+}
+
+static void let_couple_go(struct couple *c)
+{
+	if (!--c->n_users && c->is_over)
+		couple_free(c, true);
+}
+
+/* A side of the couple, which is not here any more, has ended. The couple may be gone afterwards. */
+static void end_side(struct couple *c, unsigned int side)
+{
+	struct joined_state *st = &c->pair->file.state;
+
+	use_couple(c);
+	joined_pair_end_side(c->pair, side);
+	st->instance[side] = 0;
+	joined_file_commit(&c->pair->file);
+	c->is_over = !st->instance[!side];
+	let_couple_go(c);
+}
+
+static bool is_of(const struct couple *c, const struct joined_name name[2])
+{
+	return !joined_name_compare(&c->name[0], &name[0]) &&
+	       !joined_name_compare(&c->name[1], &name[1]);
+}
+
+/* Arguments of load_file() */
+struct load {
+	const struct joined_name *name;
+};
+
+static bool is_listed(uint64_t number)
+{
+	const struct couple *c;
+
+	pthread_mutex_lock(&couples_lock);
+	LIST_FOREACH(c, &couples, next)
+	{
+		if (c->number == number)
+			break;
+	}
+	pthread_mutex_unlock(&couples_lock);
+	return c;
+}
+
+static void load_file(void *arg, uint64_t number)
+{
+	const struct load *load = arg;
+	const struct joined_state *st;
+	struct couple *c = is_listed(number) ? NULL : couple_new(load->name, number);
+
+	if (!c)
+		return;
+	st = &c->pair->file.state;
+	if (!st->instance[0] && !st->instance[1])
+		couple_free(c, true);
+}
+
+static void load_files(struct joined_board *b)
+{
+	struct joined_name name[2];
+	struct load load = { name };
+
+	if (b->is_loaded)
+		return;
+	b->is_loaded = true;
+	joined_member_names(&b->member, name);
+	joined_file_sessions(name, load_file, &load);
+}
+
+/* Return: a couple whose side of @b is not here; @instance: of that one, or 0: any; NULL: there is none */
+static struct couple *find_couple(const struct joined_board *b, uint64_t instance)
+{
+	struct joined_name name[2];
+	struct couple *c;
+
+	joined_member_names(&b->member, name);
+	pthread_mutex_lock(&couples_lock);
+	LIST_FOREACH(c, &couples, next)
+	{
+		uint64_t its;
+
+		if (!is_of(c, name) || c->half[b->side])
+			continue;
+		its = c->pair->file.state.instance[b->side];
+		if (instance ? its == instance : its != 0)
+			break;
+	}
+	pthread_mutex_unlock(&couples_lock);
+	return c;
+}
+
+static void half_up(void *arg, bool fresh)
+{
+	struct half *h = arg;
+	struct couple *c = h->couple;
+
+	if (!c)
+		return;
+	use_couple(c);
+	joined_pair_up(c->pair, h->side);
+	let_couple_go(c);
+}
+
+static void leave_couple(struct half *h)
+{
+	struct couple *c = h->couple;
+	struct half *other;
+
+	if (!c)
+		return;
+	other = c->half[!h->side];
+	h->couple = NULL;
+	c->half[h->side] = NULL;
+	c->pair->ch[h->side] = NULL;
+	c->pair->up[h->side] = false;
+	if (h->board)
+		h->board->n_joined--;
+	/* What the other one has left would be for this one */
+	if (other && other->ep.ch->ending)
+		loop_schedule(other->ep.ch->loop, other->ep.ch->ending);
+	end_side(c, h->side);
+}
+
+static void half_down(void *arg, bool gone)
+{
+	struct half *h = arg;
+	struct couple *c = h->couple;
+
+	if (!c)
+		return;
+	use_couple(c);
+	joined_pair_down(c->pair, h->side, gone);
+	if (gone)
+		leave_couple(h);
+	let_couple_go(c);
+}
+
+static void half_woken(void *arg)
+{
+	struct half *h = arg;
+	struct couple *c = h->couple;
+
+	if (!c)
+		return;
+	use_couple(c);
+	joined_pair_woken(c->pair, h->side);
+	let_couple_go(c);
+}
+
+static const struct channel_endpoint_ops half_channel_ops = {
+	.up = half_up,
+	.down = half_down,
+	.woken = half_woken,
+	.delivers = true,
+};
+
+static void unwait(struct half *h)
+{
+	if (h->is_waiting)
+		TAILQ_REMOVE(&h->board->waiting, h, next);
+	h->is_waiting = false;
+}
+
+static void half_info(const struct endpoint *ep, struct endpoint_info *info)
+{
+	*info = (struct endpoint_info){ .connected = ((const struct half *)ep)->couple };
+}
+
+static void half_part(struct endpoint *ep)
+{
+	struct half *h = (struct half *)ep;
+	struct couple *c = h->couple;
+
+	unwait(h);
+	if (!c)
+		return;
+	for (int side = 0; side < 2; side++) {
+		if (c->half[side])
+			c->half[side]->couple = NULL;
+	}
+	couple_free(c, false);
+}
+
+/* From here on the board may go: what is left of the session is between it and its couple. */
+static void half_close(struct endpoint *ep)
+{
+	struct half *h = (struct half *)ep;
+
+	unwait(h);
+	if (!channel_has_tail(ep->ch))
+		leave_couple(h);
+	if (h->couple)
+		h->board->n_joined--;
+	h->board = NULL;
+}
+
+static bool half_is_busy(const struct endpoint *ep)
+{
+	const struct half *h = (const struct half *)ep;
+
+	return h->couple && channel_has_tail(ep->ch) && h->couple->half[!h->side];
+}
+
+static void half_free(struct endpoint *ep)
+{
+	struct half *h = (struct half *)ep;
+
+	unwait(h);
+	leave_couple(h);
+	free(h);
+}
+
+static const struct endpoint_ops half_ops = {
+	.type = ENDPOINT_CHANNEL,
+	.info = half_info,
+	.part = half_part,
+	.close = half_close,
+	.is_busy = half_is_busy,
+	.free = half_free,
+};
+
+static void enter_couple(struct half *h, struct couple *c)
+{
+	unwait(h);
+	h->couple = c;
+	c->half[h->side] = h;
+	c->pair->ch[h->side] = h->ep.ch;
+	h->board->n_joined++;
+	h->board->joins++;
+}
+
+/* Return: 0: joined to the one that has waited longest; 1: there is none; or a negated okl4_status */
+static int join_half(struct half *h, struct joined_board *partner)
+{
+	struct half *other = partner ? TAILQ_FIRST(&partner->waiting) : NULL;
+	struct joined_name name[2];
+	struct channel *ch;
+	struct couple *c;
+	uint64_t number;
+
+	if (!other)
+		return 1;
+	do
+		arc4random_buf(&number, sizeof(number));
+	while (!number || is_listed(number));
+	joined_member_names(&h->board->member, name);
+	c = couple_new(name, number);
+	if (!c)
+		return -OKL4_NO_MEMORY;
+	enter_couple(h, c);
+	enter_couple(other, c);
+	ch = other->ep.ch;
+	if (channel_usable(ch))
+		half_up(other, true);
+	ch->guest_ops->opened(ch->guest, ch);
+	return 0;
+}
+
+/* Return: 0, or a negated okl4_status */
+static int resume_half(struct half *h)
+{
+	struct couple *c;
+
+	load_files(h->board);
+	c = find_couple(h->board, h->ep.ch->instance);
+	if (!c)
+		return -OKL4_CONNECTION_RESET;
+	enter_couple(h, c);
+	return 0;
+}
+
+static int open_half(struct endpoint *ep, struct channel *ch, uint32_t flags, struct endpoint **out)
+{
+	struct joined_board *b = (struct joined_board *)ep;
+	struct joined_member *partner = joined_member_partner(&b->member);
+	struct half *h = calloc(1, sizeof(*h));
+	int r;
+
+	if (!h)
+		return -OKL4_NO_MEMORY;
+	h->ep = (struct endpoint){ .ops = &half_ops, .ch = ch };
+	h->board = b;
+	h->side = b->side;
+	channel_bind(ch, &half_channel_ops, h);
+	r = flags & OKL4FS_OPEN_RESUME ? resume_half(h) :
+					 join_half(h, partner ? partner->owner : NULL);
+	if (r == 1 && flags & OKL4FS_OPEN_NOWAIT)
+		r = -OKL4_NO_CLIENT;
+	if (r < 0) {
+		endpoint_free(&h->ep);
+		return r;
+	}
+	h->is_waiting = r;
+	if (r)
+		TAILQ_INSERT_TAIL(&b->waiting, h, next);
+	*out = &h->ep;
+	return r;
+}
+
+/* The guest has no other session of a former daemon */
+static void board_settled(struct endpoint *ep)
+{
+	struct joined_board *b = (struct joined_board *)ep;
+	struct couple *c;
+
+	load_files(b);
+	while ((c = find_couple(b, 0)))
+		end_side(c, b->side);
+}
+
+static void joined_board_info(const struct endpoint *ep, struct endpoint_info *info)
+{
+	const struct joined_board *b = (const struct joined_board *)ep;
+
+	*info = (struct endpoint_info){ .connected = b->n_joined, .clients = b->joins };
+	joined_member_problem(&b->member, info->error);
+}
+
+static void joined_board_part(struct endpoint *ep)
+{
+	joined_member_part(&((struct joined_board *)ep)->member);
+}
+
+/* Also the sessions of a former daemon that are nobody's now */
+static void joined_board_removed(struct endpoint *ep)
+{
+	board_settled(ep);
+}
+
+static void joined_board_free(struct endpoint *ep)
+{
+	struct joined_board *b = (struct joined_board *)ep;
+
+	joined_member_remove(&b->member);
+	free(b);
+}
+
+static int joined_board_new(struct endpoint **out, const struct endpoint_config *cfg,
+			    struct channel *ch)
+{
+	struct joined_board *b = calloc(1, sizeof(*b));
+	int r;
+
+	if (!b)
+		return -ENOMEM;
+	b->ep = (struct endpoint){ .ops = &sessions_channel, .ch = ch };
+	TAILQ_INIT(&b->waiting);
+	r = joined_member_add(&b->member, ch, cfg, true, b);
+	if (r) {
+		free(b);
+		return r;
+	}
+	b->side = joined_member_side(&b->member);
+	*out = &b->ep;
+	return 0;
+}
+
+const struct endpoint_ops sessions_channel = {
+	.type = ENDPOINT_CHANNEL,
+	.new = joined_board_new,
+	.open = open_half,
+	.resumes = true,
+	.settled = board_settled,
+	.info = joined_board_info,
+	.part = joined_board_part,
+	.removed = joined_board_removed,
+	.free = joined_board_free,
+};
