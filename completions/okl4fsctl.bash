@@ -76,8 +76,8 @@ _okl4fsctl() {
 		;;
 	--endpoint)
 		compopt -o nospace 2>/dev/null
-		_okl4fsctl_words unix-listen: unix-connect: tcp-listen: tcp-connect: channel: \
-			intervm: echo discard
+		_okl4fsctl_words unix-listen: mux-listen: unix-connect: tcp-listen: tcp-connect: \
+			channel: intervm: echo discard
 		return
 		;;
 	--mode)
@@ -130,8 +130,8 @@ _okl4fsctl() {
 	events,*)
 		_okl4fsctl_words guest guest.added guest.removed guest.connected guest.ready \
 			guest.reset guest.broken guest.gone channel channel.added channel.removed \
-			channel.attached channel.suspended channel.detached channel.failed \
-			channel.reset channel.lost endpoint endpoint.connected endpoint.disconnected \
+			channel.attached channel.opened channel.suspended channel.detached \
+			channel.failed channel.reset channel.lost endpoint endpoint.connected endpoint.disconnected \
 			endpoint.taken config config.reloaded config.refused log log.changed
 		;;
 	config,0) _okl4fsctl_words show save ;;

@@ -41,7 +41,11 @@ static int refused_errno(int status)
 static void set_ends(struct okl4_channel *ch, bool reads, bool writes)
 {
 	struct okl4_socketpair *pair = &ch->mem->pair;
+	struct okl4_opener opener;
 
+	okl4_opener_current(&opener);
+	okl4_pipe_consumer_name(&pair->rx, &opener);
+	okl4_pipe_producer_name(&pair->tx, &opener);
 	ch->n_readers = reads;
 	ch->n_writers = writes;
 	okl4_pipe_consumer_open(&pair->rx);

@@ -6,7 +6,10 @@
  * the peer, nor for a host that is silent at the moment: the memory is handed over when the host is
  * back. The peer is told of the first and the last reader, and of the first and the last writer.
  */
+#include <linux/cred.h>
 #include <linux/err.h>
+#include <linux/sched.h>
+#include <linux/uidgid.h>
 
 #include "channel.h"
 #include "trace.h"
@@ -99,11 +102,32 @@ static int may_open(const struct okl4_channel *ch, bool reads, bool writes)
 	return !ch->mem || READ_ONCE(ch->mem->failed) ? -EIO : 0;
 }
 
-/* The peer is told of the first reader and of the first writer */
+/**
+ * okl4_opener_current() - the calling program, for the words that its end shows to the host
+ * @opener: out
+ *
+ * In the numbers of the guest's initial namespaces, so a program in a container has those that the
+ * guest's administrator sees.
+ */
+void okl4_opener_current(struct okl4_opener *opener)
+{
+	char comm[TASK_COMM_LEN];
+
+	BUILD_BUG_ON(TASK_COMM_LEN != OKL4FS_COMM_BYTES);
+	get_task_comm(comm, current);
+	memcpy(opener->comm, comm, sizeof(opener->comm));
+	opener->uid = from_kuid_munged(&init_user_ns, current_euid());
+	opener->gid = from_kgid_munged(&init_user_ns, current_egid());
+	opener->pid = task_tgid_nr(current);
+}
+
+/* The peer is told of the first reader and of the first writer, and which programs they are */
 static int count_opener(struct okl4_channel *ch, bool reads, bool writes)
 {
+	struct okl4_opener opener;
 	int err;
 
+	okl4_opener_current(&opener);
 	mutex_lock(&ch->lock);
 	err = may_open(ch, reads, writes);
 	if (err)
@@ -112,11 +136,13 @@ static int count_opener(struct okl4_channel *ch, bool reads, bool writes)
 	ch->writer_opens += writes;
 	if (reads && !ch->n_readers++) {
 		mutex_lock(&ch->rx_lock);
+		okl4_pipe_consumer_name(&ch->mem->pair.rx, &opener);
 		okl4_pipe_consumer_open(&ch->mem->pair.rx);
 		okl4_channel_unlock(ch, &ch->rx_lock);
 	}
 	if (writes && !ch->n_writers++) {
 		mutex_lock(&ch->tx_lock);
+		okl4_pipe_producer_name(&ch->mem->pair.tx, &opener);
 		okl4_pipe_producer_open(&ch->mem->pair.tx);
 		okl4_channel_unlock(ch, &ch->tx_lock);
 	}

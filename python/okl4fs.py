@@ -164,7 +164,7 @@ class Channel(TypedDict):
     failure: Failure | None
     # Size of each of its two rings.
     ring_bytes: int
-    # (with Cm sessions in the configuration) Its sessions. The numbers of fwd, bwd, attaches,
+    # Its sessions, if the configuration says that it has some. The numbers of fwd, bwd, attaches,
     # lost_bytes and errors are sums over them then, those that have ended included.
     sessions: Sessions | None
     # Each end can be opened only once at a time in the guest.
@@ -229,14 +229,15 @@ class Endpoint(TypedDict):
     file: NotRequired[str]
     # (intervm) How often it is sent.
     rounds: NotRequired[int]
-    # (unix-listen, unix-connect) The socket.
+    # (unix-listen, mux-listen, unix-connect) The socket.
     path: NotRequired[str]
-    # (unix-listen) Somebody has removed or replaced the file of the socket; a reload makes it
-    # anew.
+    # (unix-listen, mux-listen) Somebody has removed or replaced the file of the socket; a reload
+    # makes it anew.
     path_lost: NotRequired[bool]
     # Connections so far.
     clients: NotRequired[int]
-    # (unix-listen, tcp-listen) Clients that were turned away because there was one already.
+    # (unix-listen, mux-listen, tcp-listen) Clients that were turned away because there was one
+    # already, or, of mux-listen, no place to wait.
     clients_refused: NotRequired[int]
     # (unix-connect, tcp-connect) Attempts to connect that failed.
     attempts_failed: NotRequired[int]
@@ -250,6 +251,8 @@ class Endpoint(TypedDict):
     address: NotRequired[str]
     # (tcp-listen, tcp-connect) Connections are encrypted.
     tls: NotRequired[bool]
+    # (unix-connect, tcp-connect) Version of the PROXY header that each connection begins with.
+    proxy: NotRequired[str | None]
     # (channel) The other guest.
     guest: NotRequired[str]
     # (channel) The channel of the other guest.
@@ -278,6 +281,21 @@ class Direction(TypedDict):
     host_phase: int
     # Phase of the guest's end: odd while it is open.
     guest_phase: int
+    # Which program in the guest has opened the guest's end first; null while it is not open, and
+    # where the guest does not tell.
+    guest_opener: Opener | None
+
+
+class Opener(TypedDict):
+    """The type `opener` of okl4fs-control(7)."""
+    # Its name, as ps(1) shows it; bytes that are not UTF-8 are replaced.
+    comm: str
+    # Its process id.
+    pid: int
+    # Its effective user id.
+    uid: int
+    # Its effective group id.
+    gid: int
 
 
 class Event(TypedDict):
@@ -306,6 +324,12 @@ class Event(TypedDict):
     instance: NotRequired[str]
     # Of channel.attached.
     again: NotRequired[bool]
+    # Of channel.opened.
+    end: NotRequired[str]
+    # Of channel.opened.
+    guest_opener: NotRequired[Opener | None]
+    # Of channel.opened.
+    unreported: NotRequired[int]
     # Of channel.failed.
     status: NotRequired[str]
     # Of channel.lost.
@@ -551,9 +575,9 @@ class Methods:
 KINDS = (
     "guest.added", "guest.removed", "guest.connected", "guest.ready", "guest.reset",
     "guest.broken", "guest.gone", "channel.added", "channel.removed", "channel.attached",
-    "channel.suspended", "channel.detached", "channel.failed", "channel.reset", "channel.lost",
-    "endpoint.connected", "endpoint.disconnected", "endpoint.taken", "config.reloaded",
-    "config.refused", "log.changed"
+    "channel.opened", "channel.suspended", "channel.detached", "channel.failed",
+    "channel.reset", "channel.lost", "endpoint.connected", "endpoint.disconnected",
+    "endpoint.taken", "config.reloaded", "config.refused", "log.changed"
 )
 
 # --- end of what is made

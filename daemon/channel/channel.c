@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "channel/opener.h"
+
 /* The turn that channel_again() asked for */
 static void run_again_turn(void *arg)
 {
@@ -41,6 +43,7 @@ int channel_init(struct channel *ch, const struct channel_config *cfg, const cha
 		.guest = guest,
 		.task = { .fn = run_again_turn, .arg = ch },
 	};
+	ch->opener_limit = &ch->own_opener_limit;
 	ch->limit = &ch->log_limit;
 	TAILQ_INIT(&ch->tails);
 	return 0;
@@ -74,6 +77,7 @@ void channel_set_session(struct channel *ch, struct channel *of)
 {
 	ch->is_session = true;
 	ch->limit = of ? &of->log_limit : &ch->log_limit;
+	ch->opener_limit = of ? &of->own_opener_limit : &ch->own_opener_limit;
 }
 
 void channel_begin(struct channel *ch)
@@ -164,6 +168,8 @@ int channel_attach(struct channel *ch, const struct okl4_memsec sec[OKL4FS_N_SEC
 	else if (ch->state == CHANNEL_ATTACHED)
 		channel_move(ch, CHANNEL_EV_SUSPEND);
 
+	if (!same)
+		ch->writer = ch->reader = (struct channel_opener){ 0 };
 	ch->instance = instance;
 	channel_tail_reattach(ch, instance);
 	r = take_memory(ch, sec, chunk, instance);
@@ -180,6 +186,7 @@ int channel_attach(struct channel *ch, const struct okl4_memsec sec[OKL4FS_N_SEC
 	channel_move(ch, same ? CHANNEL_EV_ATTACH_SAME : CHANNEL_EV_ATTACH_FRESH);
 	if (ch->state != CHANNEL_ATTACHED)
 		return -(int)ch->failed_status;
+	channel_look_openers(ch);
 	/* A predecessor may have been killed between a move and its notification. */
 	ch->guest_ops->ring(ch->guest, ch->id);
 	return 0;
@@ -273,6 +280,7 @@ void channel_rung(struct channel *ch)
 		return;
 	ch->fwd.wakes_received += ch->sp.rx.peer_cursor != head;
 	ch->bwd.wakes_received += ch->sp.tx.peer_cursor != tail;
+	channel_look_openers(ch);
 	channel_begin_turn(ch);
 	ch->endpoint_ops->woken(ch->endpoint);
 }

@@ -8,6 +8,7 @@
  *	tail     what a guest has written when its memory goes away
  *	object   struct channel
  *	report   what is told of a channel: log lines and events
+ *	opener   which programs in the guest have it open
  *	tails    the tails of a channel, and what its ends are meanwhile
  *	channel  attaching and detaching memory, failing, being woken
  *	io       moving bytes
@@ -37,21 +38,31 @@ struct channel_way_stats {
 	uint64_t bytes, messages, wakes_sent, wakes_received, full_stalls, empty_stalls, opens;
 };
 
+/**
+ * struct channel_opener - which program in the guest has opened an end, as the guest says
+ * @phase: phase of the guest's end at the last look: it is open while that is odd
+ * @program: which; a @pid of 0: the guest has not told
+ */
+struct channel_opener {
+	uint64_t phase;
+	struct okl4_opener program;
+};
+
 struct channel;
 
 /**
  * struct channel_guest_ops - what a channel asks of its guest
  * @ring: set the bell bit of channel @id and send a WAKE if the word was zero
  * @tell: queue an event (CHANNEL_FAILED) for the guest
- * @opened: (session) the other side has answered, after endpoint_ops.open said that it had not
  * @memory_is_lost: whether the guest's memory has been taken away, so that what was just copied from it
  *	may be zeros; NULL: it never is
+ * @opened: (session) the other side has answered, after endpoint_ops.open said that it had not
  */
 struct channel_guest_ops {
 	void (*ring)(void *guest, uint32_t id);
 	void (*tell)(void *guest, const struct channel *ch, enum okl4_status status);
-	void (*opened)(void *guest, const struct channel *ch);
 	bool (*memory_is_lost)(void *guest);
+	void (*opened)(void *guest, const struct channel *ch);
 };
 
 /**
@@ -101,6 +112,8 @@ TAILQ_HEAD(tail_list, tail);
  * @left: the memory that the last tail is of: its instance (0: none), and how far it has been delivered
  *	if it is no longer in @tails
  * @budget: (set by the guest) for its tails; borrowed; NULL: nothing is kept
+ * @writer, @reader: the guest's ends of fwd and of bwd; zero when it has not attached
+ * @opener_limit: limits the events of their openings; a session has its channel's
  * @ending: scheduled when a stream or a connection has ended, if something waits for that; or NULL
  */
 struct channel {
@@ -125,6 +138,8 @@ struct channel {
 		uint64_t instance, read_pos;
 	} left;
 	struct tail_budget *budget;
+	struct channel_opener writer, reader;
+	struct log_limit *opener_limit;
 	struct loop_task *ending;
 	/* private */
 	const struct channel_guest_ops *guest_ops;
@@ -132,7 +147,7 @@ struct channel {
 	const struct channel_endpoint_ops *endpoint_ops;
 	void *endpoint;
 	struct loop_task task;
-	struct log_limit log_limit,
+	struct log_limit own_opener_limit, log_limit,
 		*limit; /* the one that counts: its own, or its channel's (session) */
 	uint64_t looked_bytes; /* fwd.bytes at the last look for more */
 	bool leaves_rest; /* the channel is removed, and what lies in fwd stays there */

@@ -198,6 +198,50 @@ static void add_listener(struct list *names, struct conf_node *endpoint)
 		add_address(names, string_member(endpoint, "address"));
 }
 
+static bool is_mux(struct conf_node *endpoint)
+{
+	const struct conf_node *type = string_member(endpoint, "type");
+
+	return type && !strcmp(type->text, "mux-listen");
+}
+
+/* Both must say the same; @by_default: what one that says nothing means */
+static void check_mux_key(const struct name *a, const struct name *b, const char *key,
+			  const char *by_default, struct conf_errors *errors)
+{
+	const struct conf_node *x = string_member(a->node->parent, key);
+	const struct conf_node *y = string_member(b->node->parent, key);
+	char path[160];
+
+	if (!strcmp(x ? x->text : by_default, y ? y->text : by_default))
+		return;
+	conf_error(errors, y ? y : b->node,
+		   "must have the same \"%s\" as %s, whose socket it shares", key,
+		   conf_path(a->node->parent, path, sizeof(path)));
+}
+
+/* Channels of a guest can share a socket: it is in @paths once; frees the list */
+static int add_muxes(struct list *muxes, struct list *paths, struct conf_errors *errors)
+{
+	struct name *all = muxes->items, *first = NULL;
+
+	if (muxes->n)
+		qsort(all, muxes->n, sizeof(*all), compare_name_keys);
+	for (size_t i = 0; i < muxes->n; i++) {
+		if (first && !strcmp(first->key, all[i].key)) {
+			check_mux_key(first, &all[i], "mode", "0660", errors);
+			check_mux_key(first, &all[i], "group", "", errors);
+		} else {
+			first = &all[i];
+			add_path(paths, first->node, 0);
+		}
+	}
+	for (size_t i = 0; i < muxes->n; i++)
+		free(all[i].key);
+	free(all);
+	return muxes->no_memory ? -ENOMEM : 0;
+}
+
 static void add_metrics_listener(struct list *names, const struct conf_node *node)
 {
 	if (node && !strncmp(node->text, "unix:", 5))
@@ -210,16 +254,22 @@ static void add_metrics_listener(struct list *names, const struct conf_node *nod
 static int check_guest_names(struct conf_node *guest, struct list *paths,
 			     struct conf_errors *errors)
 {
-	struct list channels = { .items = NULL };
-	struct conf_node *channel;
+	struct list channels = { .items = NULL }, muxes = { .items = NULL };
+	struct conf_node *channel, *endpoint;
+	int r, r2;
 
 	add_path(paths, string_member(guest, "socket"), 0);
 	for (channel = first_of_member(guest, "channels"); channel; channel = channel->next) {
 		add_name(&channels, channel);
-		if (channel->kind == CONF_OBJECT)
-			add_listener(paths, conf_member(channel, "endpoint"));
+		endpoint = channel->kind == CONF_OBJECT ? conf_member(channel, "endpoint") : NULL;
+		if (is_mux(endpoint))
+			add_path(&muxes, string_member(endpoint, "path"), 0);
+		else if (endpoint)
+			add_listener(paths, endpoint);
 	}
-	return check_names(&channels, errors);
+	r = check_names(&channels, errors);
+	r2 = add_muxes(&muxes, paths, errors);
+	return r ? r : r2;
 }
 
 static int64_t ring_bytes_of(struct conf_node *channel)
@@ -290,6 +340,11 @@ static void check_packets(const struct side *side, const struct side *other, con
 			       channel, guest);
 }
 
+static bool has_sessions(const struct side *side)
+{
+	return conf_member(side->channel->parent, "sessions");
+}
+
 static void check_partner(const struct list *sides, const struct side *side,
 			  struct conf_errors *errors)
 {
@@ -311,6 +366,11 @@ static void check_partner(const struct list *sides, const struct side *side,
 		conf_error(errors, side->to_channel,
 			   "channel %s of guest %s (%s) does not name this one back", channel,
 			   guest, conf_path(other->channel->parent, path, sizeof(path)));
+	else if (!has_sessions(other) != !has_sessions(side))
+		conf_error(errors, side->to_channel,
+			   "channel %s of guest %s has %ssessions: they must be given for both, or "
+			   "for neither",
+			   channel, guest, has_sessions(other) ? "" : "no ");
 	else
 		check_packets(side, other, channel, guest, errors);
 }

@@ -25,6 +25,7 @@ enum endpoint_type {
 	ENDPOINT_ECHO,
 	ENDPOINT_DISCARD,
 	ENDPOINT_UNIX_LISTEN,
+	ENDPOINT_MUX_LISTEN,
 	ENDPOINT_UNIX_CONNECT,
 	ENDPOINT_TCP_LISTEN,
 	ENDPOINT_TCP_CONNECT,
@@ -40,9 +41,10 @@ const char *endpoint_type_name(enum endpoint_type type);
  * @type: kind
  * @file: (intervm) path of the file to send
  * @rounds: (intervm) how many times it is sent; 2 by default as in the OKL4 example, 0: forever
- * @path: (unix-*) socket path
- * @mode: (unix-listen) permission bits, 0660 by default
- * @group: (unix-listen) group of the socket; NULL: the daemon's own
+ * @path: (unix-*, mux-listen) socket path; channels of one guest can share that of a mux-listen
+ * @proxy: (*-connect) each connection begins with a header of the PROXY protocol, version 2
+ * @mode: (unix-listen, mux-listen) permission bits, 0660 by default
+ * @group: (unix-listen, mux-listen) group of the socket; NULL: the daemon's own
  * @address: (tcp-*) where to listen or connect to; address_parse() takes it
  * @tls: (tcp-*) mutual TLS; without it @address is a loopback address
  * @tls_cert: (tcp-*) PEM file of our certificate and of the intermediate ones
@@ -58,6 +60,7 @@ struct endpoint_config {
 	char *file;
 	uint32_t rounds;
 	char *path;
+	bool proxy;
 	unsigned int mode;
 	char *group;
 	char *address;

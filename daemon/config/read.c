@@ -19,10 +19,11 @@
 #include "util/fd.h"
 
 static const char *const endpoint_names[] = {
-	[ENDPOINT_INTERVM] = "intervm",           [ENDPOINT_ECHO] = "echo",
-	[ENDPOINT_DISCARD] = "discard",           [ENDPOINT_UNIX_LISTEN] = "unix-listen",
-	[ENDPOINT_UNIX_CONNECT] = "unix-connect", [ENDPOINT_TCP_LISTEN] = "tcp-listen",
-	[ENDPOINT_TCP_CONNECT] = "tcp-connect",   [ENDPOINT_CHANNEL] = "channel",
+	[ENDPOINT_INTERVM] = "intervm",       [ENDPOINT_ECHO] = "echo",
+	[ENDPOINT_DISCARD] = "discard",       [ENDPOINT_UNIX_LISTEN] = "unix-listen",
+	[ENDPOINT_MUX_LISTEN] = "mux-listen", [ENDPOINT_UNIX_CONNECT] = "unix-connect",
+	[ENDPOINT_TCP_LISTEN] = "tcp-listen", [ENDPOINT_TCP_CONNECT] = "tcp-connect",
+	[ENDPOINT_CHANNEL] = "channel",
 };
 _Static_assert(sizeof(endpoint_names) / sizeof(endpoint_names[0]) == N_ENDPOINT_TYPES,
 	       "a name for each type");
@@ -57,6 +58,19 @@ static void read_tls(struct conf_reader *r, struct conf_node *node, struct endpo
 	conf_refuse_unused(r, node);
 }
 
+/* The only version that can carry more than addresses */
+static void read_proxy(struct conf_reader *r, struct conf_node *node, struct endpoint_config *out)
+{
+	static const char *const versions[] = { "v2" };
+	unsigned int version;
+
+	if (!node)
+		return;
+	out->proxy = conf_read_word(r, node, versions, 1, &version);
+	if (out->tls)
+		conf_key_error(r->errors, node, "is not possible with \"tls\"");
+}
+
 /* Bytes that leave the machine are encrypted, and both ends show a certificate */
 static void read_tcp(struct conf_reader *r, struct conf_node *node, struct endpoint_config *out)
 {
@@ -73,7 +87,7 @@ void config_endpoint_defaults(struct endpoint_config *out, enum endpoint_type ty
 	out->type = type;
 	if (type == ENDPOINT_INTERVM)
 		out->rounds = 2;
-	if (type == ENDPOINT_UNIX_LISTEN)
+	if (type == ENDPOINT_UNIX_LISTEN || type == ENDPOINT_MUX_LISTEN)
 		out->mode = 0660;
 }
 
@@ -107,16 +121,21 @@ static void read_endpoint(struct conf_reader *r, struct conf_node *node,
 		conf_read_u32(r, conf_member(node, "rounds"), &out->rounds);
 		break;
 	case ENDPOINT_UNIX_LISTEN:
+	case ENDPOINT_MUX_LISTEN:
 		conf_read_socket_path(r, conf_required(r, node, "path"), &out->path);
 		conf_read_mode(r, conf_member(node, "mode"), &out->mode);
 		conf_read_group(r, conf_member(node, "group"), &out->group);
 		break;
 	case ENDPOINT_UNIX_CONNECT:
 		conf_read_socket_path(r, conf_required(r, node, "path"), &out->path);
+		read_proxy(r, conf_member(node, "proxy"), out);
 		break;
 	case ENDPOINT_TCP_LISTEN:
+		read_tcp(r, node, out);
+		break;
 	case ENDPOINT_TCP_CONNECT:
 		read_tcp(r, node, out);
+		read_proxy(r, conf_member(node, "proxy"), out);
 		break;
 	case ENDPOINT_CHANNEL:
 		conf_read_guest_name(r, conf_required(r, node, "guest"), &out->guest);
@@ -162,8 +181,11 @@ static void check_channel(struct conf_reader *r, struct conf_node *node,
 			"has no meaning with \"sessions\": each open has a session of its own");
 	if (type == ENDPOINT_INTERVM && cfg->sessions)
 		conf_key_error(r->errors, sessions, "is not possible with the endpoint `intervm`");
-	if (cfg->packets && (type == ENDPOINT_INTERVM || type == ENDPOINT_TCP_LISTEN ||
-			     type == ENDPOINT_TCP_CONNECT))
+	if (type == ENDPOINT_MUX_LISTEN && !cfg->sessions && !sessions)
+		conf_error(r->errors, conf_member(node, "endpoint"),
+			   "\"mux-listen\" is for channels with \"sessions\"");
+	if (cfg->packets && (type == ENDPOINT_INTERVM || type == ENDPOINT_MUX_LISTEN ||
+			     type == ENDPOINT_TCP_LISTEN || type == ENDPOINT_TCP_CONNECT))
 		conf_key_error(r->errors, packets,
 			       "is not possible with the endpoint `%s`, which carries a stream",
 			       endpoint_type_name(type));

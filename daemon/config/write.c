@@ -92,6 +92,7 @@ static struct json_object *endpoint_json(const struct endpoint_config *cfg)
 	add_text(object, "group", cfg->group);
 	add_text(object, "address", cfg->address);
 	add_tls(object, cfg);
+	add_text(object, "proxy", cfg->proxy ? "v2" : NULL);
 	add_text(object, "guest", cfg->guest);
 	add_text(object, "channel", cfg->channel);
 	return object;

@@ -11,9 +11,10 @@
 #include <unistd.h>
 
 #include <json-c/json.h>
-#include <libfs/abi.h>
+#include <libfs/pipe.h>
 
 #include "util/fd.h"
+#include "util/utf8.h"
 
 void control_add_string(struct json_object *object, const char *key, const char *text)
 {
@@ -38,6 +39,24 @@ void control_add_boolean(struct json_object *object, const char *key, bool boole
 {
 	json_object_object_add_ex(object, key, json_object_new_boolean(boolean),
 				  JSON_C_OBJECT_ADD_CONSTANT_KEY);
+}
+
+void control_add_opener(struct json_object *object, const char *key,
+			const struct okl4_opener *opener)
+{
+	struct json_object *program = NULL;
+	char raw[OKL4FS_COMM_BYTES + 1] = "", comm[3 * sizeof(raw)];
+
+	if (opener && opener->pid) {
+		memcpy(raw, opener->comm, OKL4FS_COMM_BYTES);
+		utf8_clean(comm, raw);
+		program = json_object_new_object();
+		control_add_string(program, "comm", comm);
+		control_add_number(program, "pid", opener->pid);
+		control_add_number(program, "uid", opener->uid);
+		control_add_number(program, "gid", opener->gid);
+	}
+	json_object_object_add_ex(object, key, program, JSON_C_OBJECT_ADD_CONSTANT_KEY);
 }
 
 void control_add_instance(struct json_object *object, const char *key, uint64_t instance)

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 struct json_object;
+struct okl4_opener;
 
 /** control_add_string() - a string, NULL is null; @key is static memory, as in the others */
 void control_add_string(struct json_object *object, const char *key, const char *text);
@@ -28,6 +29,10 @@ void control_add_boolean(struct json_object *object, const char *key, bool boole
 
 /** control_add_instance() - an instance; 0 is null */
 void control_add_instance(struct json_object *object, const char *key, uint64_t instance);
+
+/** control_add_opener() - what a guest says of a program; NULL, and a pid of 0, are null */
+void control_add_opener(struct json_object *object, const char *key,
+			const struct okl4_opener *opener);
 
 /**
  * control_whole_path() - a path; a relative one is made absolute with the daemon's working directory;

@@ -81,6 +81,7 @@ static struct json_object *way_object(const struct channel_snapshot *snap, int w
 	struct json_object *object = json_object_new_object();
 
 	add_counters(object, way_counters, snap, way);
+	control_add_opener(object, "guest_opener", way ? &snap->reader : &snap->writer);
 	return object;
 }
 
@@ -92,8 +93,13 @@ static void add_connections(struct json_object *object, const struct channel_sna
 		if (c->name && counter_fits(c, cfg))
 			control_add_number(object, c->name, counter_read(c, snap, 0));
 	}
-	if (cfg->type != ENDPOINT_UNIX_LISTEN)
+	if (cfg->type != ENDPOINT_UNIX_LISTEN && cfg->type != ENDPOINT_MUX_LISTEN)
 		json_object_object_add(object, "error", NULL); /* until there is one */
+}
+
+static void add_proxy(struct json_object *object, const struct endpoint_config *cfg)
+{
+	control_add_string(object, "proxy", cfg->proxy ? "v2" : NULL);
 }
 
 static struct json_object *endpoint_object(const struct channel_snapshot *snap)
@@ -106,14 +112,19 @@ static struct json_object *endpoint_object(const struct channel_snapshot *snap)
 	if (cfg->type == ENDPOINT_INTERVM) {
 		control_add_path(object, "file", cfg->file);
 		control_add_number(object, "rounds", cfg->rounds);
-	} else if (cfg->type == ENDPOINT_UNIX_LISTEN || cfg->type == ENDPOINT_UNIX_CONNECT) {
+	} else if (cfg->type == ENDPOINT_UNIX_LISTEN || cfg->type == ENDPOINT_MUX_LISTEN ||
+		   cfg->type == ENDPOINT_UNIX_CONNECT) {
 		control_add_path(object, "path", cfg->path);
-		if (cfg->type == ENDPOINT_UNIX_LISTEN)
+		if (cfg->type != ENDPOINT_UNIX_CONNECT)
 			control_add_boolean(object, "path_lost", snap->info.path_lost);
+		if (cfg->type == ENDPOINT_UNIX_CONNECT)
+			add_proxy(object, cfg);
 		add_connections(object, snap);
 	} else if (cfg->type == ENDPOINT_TCP_LISTEN || cfg->type == ENDPOINT_TCP_CONNECT) {
 		control_add_string(object, "address", cfg->address);
 		control_add_boolean(object, "tls", cfg->tls);
+		if (cfg->type == ENDPOINT_TCP_CONNECT)
+			add_proxy(object, cfg);
 		add_connections(object, snap);
 	} else if (cfg->type == ENDPOINT_CHANNEL) {
 		control_add_string(object, "guest", cfg->guest);

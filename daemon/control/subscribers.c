@@ -22,7 +22,7 @@
 /* A member that only some kinds have: its name, its type, and where it lies in a struct events_record */
 struct member {
 	const char *name;
-	enum { STRING, BOOLEAN, NUMBER, INSTANCE } type;
+	enum { STRING, BOOLEAN, NUMBER, INSTANCE, OPENER } type;
 	size_t at;
 };
 
@@ -41,6 +41,9 @@ static const struct member own_members[N_EVENTS_KINDS][3] = {
 	[EVENTS_CHANNEL_REMOVED] = { ID },
 	[EVENTS_CHANNEL_ATTACHED] = { MEMBER("instance", INSTANCE, instance),
 				      MEMBER("again", BOOLEAN, again) },
+	[EVENTS_CHANNEL_OPENED] = { MEMBER("end", STRING, text),
+				    MEMBER("guest_opener", OPENER, opener),
+				    MEMBER("unreported", NUMBER, number) },
 	[EVENTS_CHANNEL_FAILED] = { MEMBER("status", STRING, text),
 				    MEMBER("reason", STRING, more) },
 	[EVENTS_CHANNEL_RESET] = { ID },
@@ -97,6 +100,9 @@ static void add_member(struct json_object *params, const struct member *m,
 		break;
 	case INSTANCE:
 		control_add_instance(params, m->name, number);
+		break;
+	case OPENER:
+		control_add_opener(params, m->name, (const struct okl4_opener *)at);
 		break;
 	}
 }

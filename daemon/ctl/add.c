@@ -3,6 +3,7 @@
  * add.c - `guest-add` and `channel-add`: with options, or with JSON as in the configuration file
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <json-c/json.h>
@@ -62,11 +63,11 @@ static const struct ctl_option of_channel_add[] = {
 	{ .name = "mode",
 	  .value = "MODE",
 	  .text = &mode_text,
-	  .help = "(unix-listen) of the socket, octal, such as 0660" },
+	  .help = "(unix-listen, mux-listen) of the socket,\noctal, such as 0660" },
 	{ .name = "group",
 	  .value = "GROUP",
 	  .text = &group_text,
-	  .help = "(unix-listen) of the socket" },
+	  .help = "(unix-listen, mux-listen) of the socket" },
 	CTL_SAVE_OPTION,
 	{ .name = NULL },
 };
@@ -82,6 +83,8 @@ static const struct endpoint {
 	const char *type, *value, *key, *help;
 } endpoints[] = {
 	{ "unix-listen", "PATH", "path", "the daemon listens on this socket" },
+	{ "mux-listen", "PATH", "path",
+	  "likewise, for several channels with sessions:\nclients send CONNECT NAME" },
 	{ "unix-connect", "PATH", "path", "it connects to this socket" },
 	{ "tcp-listen", "HOST:PORT", "address", "it listens on this loopback address" },
 	{ "tcp-connect", "HOST:PORT", "address", "it connects to this loopback address" },
@@ -154,9 +157,11 @@ static enum ctl_exit make_endpoint(struct json_object *channel)
 		set_string(endpoint, "guest", guest);
 		set_string(endpoint, "channel", value);
 	}
-	if ((mode_text || group_text) && strcmp(e->type, "unix-listen") != 0) {
-		ctl_error("channel-add: --%s is for the endpoint unix-listen, not for %s",
-			  mode_text ? "mode" : "group", e->type);
+	if ((mode_text || group_text) && strcmp(e->type, "unix-listen") != 0 &&
+	    strcmp(e->type, "mux-listen") != 0) {
+		ctl_error(
+			"channel-add: --%s is for the endpoints unix-listen and mux-listen, not for %s",
+			mode_text ? "mode" : "group", e->type);
 		return CTL_USAGE;
 	}
 	set_string(endpoint, "mode", mode_text);

@@ -86,6 +86,30 @@ static void print_head(struct json_object *channel)
 	print_members(endpoint, of_endpoint);
 }
 
+static void print_opener(struct json_object *opener, const char *how)
+{
+	_cleanup_free_ char *comm = NULL;
+
+	if (!json_object_is_type(opener, json_type_object))
+		return;
+	comm = text_safe(ctl_string(opener, "comm"));
+	printf("%-17s %s, pid %llu, uid %llu, %s (says the guest)\n", "opened by", comm,
+	       ctl_number(opener, "pid"), ctl_number(opener, "uid"), how);
+}
+
+static void print_openers(struct json_object *channel)
+{
+	struct json_object *writer = ctl_object(ctl_object(channel, "fwd"), "guest_opener");
+	struct json_object *reader = ctl_object(ctl_object(channel, "bwd"), "guest_opener");
+
+	if (writer && reader && json_object_equal(writer, reader)) {
+		print_opener(writer, "for reading and writing");
+		return;
+	}
+	print_opener(reader, "for reading");
+	print_opener(writer, "for writing");
+}
+
 static void print_errors(struct json_object *errors)
 {
 	const char *separator = "";
@@ -128,7 +152,8 @@ static struct text_number fill_text(struct json_object *way, unsigned long long 
 
 static void print_ways(struct json_object *channel)
 {
-	static const char *const shown[] = { "fill_bytes", "host_phase", "guest_phase", NULL };
+	static const char *const shown[] = { "fill_bytes", "host_phase", "guest_phase",
+					     "guest_opener", NULL };
 	struct json_object *fwd = ctl_object(channel, "fwd"), *bwd = ctl_object(channel, "bwd");
 	unsigned long long live = ctl_number(ctl_object(channel, "sessions"), "live");
 	unsigned long long ring = ctl_number(channel, "ring_bytes") * (live > 1 ? live : 1);
@@ -180,6 +205,7 @@ static enum ctl_exit run_channel(const struct ctl *ctl, char **args)
 		ctl_show_json(channel);
 	} else if (!r) {
 		print_head(channel);
+		print_openers(channel);
 		print_errors(ctl_object(channel, "errors"));
 		putchar('\n');
 		print_ways(channel);

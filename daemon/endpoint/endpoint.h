@@ -23,7 +23,7 @@ struct endpoint;
  * @failed: (*-connect) attempts that failed, handshakes included
  * @handshakes_failed: (TLS) connections that could not be trusted, or not made in time
  * @torn: (TLS) connections that ended without a close_notify: what came may not be all
- * @path_lost: (unix-listen) the socket's file was removed or replaced
+ * @path_lost: (unix-listen, mux-listen) the socket's file was removed or replaced
  * @error: what went wrong last; empty when nothing has since things went well
  */
 struct endpoint_info {
@@ -90,7 +90,8 @@ extern const struct endpoint_ops endpoint_intervm, endpoint_echo, endpoint_disca
 
 /* Likewise for channels with sessions, in sessions/. They have no channel memory of their own */
 extern const struct endpoint_ops sessions_echo, sessions_discard, sessions_unix_listen,
-	sessions_unix_connect, sessions_tcp_listen, sessions_tcp_connect, sessions_channel;
+	sessions_unix_connect, sessions_tcp_listen, sessions_tcp_connect, sessions_channel,
+	sessions_mux_listen;
 
 /** endpoint_free() - NULL is allowed; Return: NULL */
 struct endpoint *endpoint_free(struct endpoint *ep);

@@ -19,6 +19,7 @@ static const struct endpoint_ops *const boards[N_ENDPOINT_TYPES] = {
 	[ENDPOINT_ECHO] = &sessions_echo,
 	[ENDPOINT_DISCARD] = &sessions_discard,
 	[ENDPOINT_UNIX_LISTEN] = &sessions_unix_listen,
+	[ENDPOINT_MUX_LISTEN] = &sessions_mux_listen,
 	[ENDPOINT_UNIX_CONNECT] = &sessions_unix_connect,
 	[ENDPOINT_CHANNEL] = &sessions_channel,
 };
@@ -31,5 +32,5 @@ int endpoint_new(struct endpoint **ep, struct channel *ch)
 	*ep = NULL;
 	if (ch->cfg->sessions)
 		return boards[cfg->type] ? boards[cfg->type]->new (ep, cfg, ch) : -EOPNOTSUPP;
-	return types[cfg->type]->new (ep, cfg, ch);
+	return types[cfg->type] ? types[cfg->type]->new (ep, cfg, ch) : -EOPNOTSUPP;
 }

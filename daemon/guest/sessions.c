@@ -28,13 +28,17 @@ static void drop_session(struct guest *g, struct guest_channel *gc)
 {
 	struct guest_channel *board = gc->board;
 	uint32_t id = gc->ch.id;
+	bool lives_on;
 
 	board->sessions.live--;
 	board->sessions.waiting -= gc->is_waiting;
-	channel_add_counters(&board->ch, &gc->ch);
 	guest_bell_forget(g, id);
 	guest_id_free(g, id);
-	if (!guest_leaver_add(gc, g))
+	lives_on = guest_leaver_add(gc, g);
+	if (!lives_on)
+		channel_give_up(&gc->ch, "they were not taken before the session ended");
+	channel_add_counters(&board->ch, &gc->ch);
+	if (!lives_on)
 		guest_channel_free(gc);
 }
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "channel/opener.h"
 #include "guest/guest.h"
 #include "guest/state.h"
 
@@ -83,6 +84,11 @@ static void take_ring_state(struct channel_snapshot *s, struct channel *ch)
 	s->bwd_guest_phase = end->tx.peer_phase;
 	s->fwd_host_phase = end->rx.phase;
 	s->bwd_host_phase = end->tx.phase;
+	channel_look_openers(ch);
+	if (ch->writer.phase & 1)
+		s->writer = ch->writer.program;
+	if (ch->reader.phase & 1)
+		s->reader = ch->reader.program;
 }
 
 /* What the sessions that are there now add to what former ones have left in the board's counters */

@@ -16,6 +16,8 @@ struct guest;
  * @id, @info, @state, @instance, @failed_status, @attaches, @fwd, @bwd: as in struct channel
  * @fwd_fill, @bwd_fill: bytes in the rings; 0 when not attached
  * @fwd_host_phase, @fwd_guest_phase, @bwd_host_phase, @bwd_guest_phase: phases; 0 when not attached
+ * @writer, @reader: which programs in the guest have its ends of fwd and bwd open, as it says; a @pid
+ *	of 0: none, or not given
  * @tail_bytes: bytes of streams whose guest has gone, still to be delivered
  * @lost_bytes: bytes that the guest wrote and that cannot be delivered
  * @errors: violations by okl4_status
@@ -35,6 +37,7 @@ struct channel_snapshot {
 	uint64_t fwd_fill, bwd_fill;
 	uint64_t tail_bytes, lost_bytes;
 	uint64_t fwd_host_phase, fwd_guest_phase, bwd_host_phase, bwd_guest_phase;
+	struct okl4_opener writer, reader;
 	uint32_t errors[OKL4_STATUS_END];
 	struct {
 		uint32_t max, live, waiting, peak;

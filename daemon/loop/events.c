@@ -98,6 +98,7 @@ static struct posted *record_of(const struct events_fact *fact)
 		.all = fact->all,
 		.guest_writes = fact->guest_writes,
 		.torn = fact->torn,
+		.opener = fact->opener,
 	};
 	copy_text(p->record.guest, sizeof(p->record.guest), fact->guest);
 	copy_text(p->record.channel, sizeof(p->record.channel), fact->channel);

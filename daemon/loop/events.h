@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <libfs/abi.h>
+#include <libfs/pipe.h>
 
 #include "util/event_kinds.h"
 
@@ -39,17 +39,20 @@ enum events_kind { EVENT_KINDS(EVENTS_ENUMERATOR) N_EVENTS_KINDS };
  * @torn: (endpoint.disconnected) the peer has not got all that the guest wrote
  * @all: (endpoint.taken) the guest has taken everything
  * @guest_writes: (endpoint.taken) the guest has the channel open for writing
+ * @opener: (channel.opened) which program; a @pid of 0: not given
  */
 struct events_fact {
 	enum events_kind kind;
 	const char *guest, *channel, *text, *more;
 	uint64_t number, instance;
 	bool again, torn, all, guest_writes;
+	struct okl4_opener opener;
 };
 
 /**
  * struct events_record - an event after it was posted
- * @kind, @number, @instance, @again, @torn, @all, @guest_writes: as in struct events_fact
+ * @kind, @number, @instance, @again, @torn, @all, @guest_writes, @opener: as
+ *	in struct events_fact
  * @seq: counts the events that were taken, from 1
  * @realtime_us: when, since 1970
  * @monotonic_us: when, by CLOCK_MONOTONIC
@@ -59,6 +62,7 @@ struct events_record {
 	enum events_kind kind;
 	uint64_t seq, realtime_us, monotonic_us, number, instance;
 	bool again, torn, all, guest_writes;
+	struct okl4_opener opener;
 	char guest[OKL4FS_NAME_MAX + 1], channel[OKL4FS_NAME_MAX + 1];
 	char text[EVENTS_TEXT_BYTES], more[EVENTS_TEXT_BYTES];
 };

@@ -185,7 +185,8 @@ uint64_t counter_read(const struct counter *c, const void *snap, int way)
 
 bool counter_fits(const struct counter *c, const struct endpoint_config *cfg)
 {
-	bool listens = cfg->type == ENDPOINT_UNIX_LISTEN || cfg->type == ENDPOINT_TCP_LISTEN;
+	bool listens = cfg->type == ENDPOINT_UNIX_LISTEN || cfg->type == ENDPOINT_MUX_LISTEN ||
+		       cfg->type == ENDPOINT_TCP_LISTEN;
 
 	switch (c->of) {
 	case COUNTER_OF_LISTEN:

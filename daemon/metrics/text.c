@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "util/utf8.h"
+
 static const struct {
 	const char *name; /* in OpenMetrics */
 	const char *old_name; /* in the older format of Prometheus */
@@ -85,44 +87,15 @@ void metrics_end(struct metrics_out *out)
 		add_text(out, "# EOF\n");
 }
 
-/* Length of the UTF-8 sequence at @s, which is not at its end; 0: there is none (RFC 3629, section 4) */
-static size_t sequence_bytes(const unsigned char *s)
-{
-	static const struct {
-		unsigned char first, last; /* of the first byte */
-		unsigned char low, high; /* of the second */
-		size_t bytes;
-	} rows[] = {
-		{ 0xc2, 0xdf, 0x80, 0xbf, 2 }, { 0xe0, 0xe0, 0xa0, 0xbf, 3 },
-		{ 0xe1, 0xec, 0x80, 0xbf, 3 }, { 0xed, 0xed, 0x80, 0x9f, 3 },
-		{ 0xee, 0xef, 0x80, 0xbf, 3 }, { 0xf0, 0xf0, 0x90, 0xbf, 4 },
-		{ 0xf1, 0xf3, 0x80, 0xbf, 4 }, { 0xf4, 0xf4, 0x80, 0x8f, 4 },
-	};
-
-	if (s[0] < 0x80)
-		return 1;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		if (s[0] < rows[i].first || s[0] > rows[i].last)
-			continue;
-		if (s[1] < rows[i].low || s[1] > rows[i].high)
-			return 0;
-		for (size_t k = 2; k < rows[i].bytes; k++)
-			if ((s[k] & 0xc0) != 0x80)
-				return 0;
-		return rows[i].bytes;
-	}
-	return 0;
-}
-
 /* @out has room for three bytes for each of @value; Return: behind the last byte written */
 static char *put_label_value(char *out, const char *value)
 {
 	size_t n;
 
 	for (; *value; value += n ? n : 1) {
-		n = sequence_bytes((const unsigned char *)value);
+		n = utf8_sequence_bytes(value);
 		if (!n) {
-			out = stpcpy(out, "\xef\xbf\xbd");
+			out = stpcpy(out, UTF8_REPLACEMENT);
 		} else if (*value == '\n') {
 			out = stpcpy(out, "\\n");
 		} else {

@@ -39,6 +39,7 @@ static void try_endpoint(struct trial *t, struct conf_node *node, const struct e
 		try_round_file(t, node_of(node, "file"), cfg->file);
 		break;
 	case ENDPOINT_UNIX_LISTEN:
+	case ENDPOINT_MUX_LISTEN:
 		try_listen(t, node_of(node, "path"), cfg->path, node_of(node, "group"), cfg->group);
 		break;
 	case ENDPOINT_UNIX_CONNECT:

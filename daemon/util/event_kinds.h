@@ -23,6 +23,7 @@
 	X(CHANNEL_ADDED, "channel.added", "the guest is offered one more channel")             \
 	X(CHANNEL_REMOVED, "channel.removed", "it is no longer offered the channel")           \
 	X(CHANNEL_ATTACHED, "channel.attached", "the guest uses the channel")                  \
+	X(CHANNEL_OPENED, "channel.opened", "a program in the guest has opened the channel")   \
 	X(CHANNEL_SUSPENDED, "channel.suspended", "its memory is away for now")                \
 	X(CHANNEL_DETACHED, "channel.detached", "its memory is away for good")                 \
 	X(CHANNEL_FAILED, "channel.failed", "the guest broke its rules, or it was reset")      \

@@ -583,7 +583,7 @@ static int wake_thread(const char *folder)
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/w", folder);
-	fd = fd_listen_unix(path, 0600, NULL, false);
+	fd = fd_listen_unix(path, 0600, NULL, FD_UNIX_STREAM);
 	if (fd < 0)
 		return fd;
 	errno = 0;

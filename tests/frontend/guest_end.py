@@ -222,6 +222,12 @@ class Pipe:
         self.peer_cursor = memory.word(shm + peer)
         self.peer_event = memory.word(shm + peer + 8)
         self.peer_phase = memory.word(shm + peer + 16)
+        self._memory = memory
+        self._opener = shm + mine + (24 if producer else 32)
+
+    def name(self, comm: bytes, pid: int, uid: int = 0, gid: int = 0) -> None:
+        """Say which program opens the end next (okl4_opener_shm)."""
+        self._memory.write(self._opener, struct.pack("<IIII16s", uid, gid, pid, 0, comm))
 
 
 class Channel:

@@ -77,6 +77,7 @@ class Events(FrontendTest):
         undisturbed = self.bystander()
         driver = self.told_driver()
         channel = self.told_channel(driver, "echo", 0xABCD).open()
+        self.told("channel.opened", "echo", end="both", guest_opener=None)
         channel.echo(os.urandom(1000))
 
         # A change of the memory table suspends the channels and loses no event
@@ -121,6 +122,7 @@ class Events(FrontendTest):
         self.told("endpoint.disconnected", "host", type="unix-listen", reason="it has hung up")
         driver = self.told_driver()
         channel = self.told_channel(driver, "host", 7).open()
+        self.told("channel.opened", "host")
         with unix_client(path):
             self.told("endpoint.connected", "host", type="unix-listen")
             driver.detach(channel.id, channel.generation)
@@ -130,6 +132,8 @@ class Events(FrontendTest):
     def test_what_a_guest_takes(self):
         """It is told once per client: when the guest has taken all, or no longer can."""
         path = self.scratch / "vm1.host.sock"
+        self.watch = self.subscribe(guest="vm1", kinds=["guest", "endpoint", "channel.attached",
+                                                        "channel.detached"])
         guest = self.told_channel(self.told_driver(), "host", 7).open()
         with unix_client(path) as client:
             self.told("endpoint.connected", "host")

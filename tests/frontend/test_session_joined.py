@@ -4,6 +4,7 @@ import os
 
 from guest_end import NOWAIT, RESUME, Session
 from test_joined import STATUS, Guest, JoinedTest, to
+from vm.daemon import DaemonError
 from vm.process import Deadline
 
 SMALL = 4096
@@ -215,12 +216,20 @@ class JoinedSessions(JoinedTest):
         self.assertEqual(self.files(), [])
 
     def test_only_one_has_sessions(self):
-        self.start(self.config("vm1", link=board("vm2")),
-                   self.config("vm2", link=to("vm1", "link")))
+        config = [self.config("vm1", link=board("vm2")),
+                  self.config("vm2", link=to("vm1", "link"))]
+        self.start(*({**guest, "channels": []} for guest in config), one_worker=True)
+        for guest in config:
+            self.daemon.rpc("channel.add", {"guest": guest["name"],
+                                            "channel": guest["channels"][0]})
         one = self.caller("vm1")
         self.assertTrue(one.session().is_waiting)
         for guest, text in (("vm1", "vm2/link has no sessions"), ("vm2", "vm1/link has sessions")):
             self.assertIn(text, self.state(guest)["endpoint"]["error"])
+        self.daemon.config["guests"] = config
+        self.daemon.write_config()
+        with self.assertRaisesRegex(DaemonError, 'channel "link" of guest "vm2" has no sessions'):
+            self.daemon.rpc("config.reload")
 
     def refused(self, status: str):
         """What is done here is refused."""

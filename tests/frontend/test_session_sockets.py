@@ -211,7 +211,14 @@ class UnixSessions(SocketTest):
     def test_reader_closes(self):
         """The client gets EPIPE, and what the guest writes still comes."""
         session, sock = self.pair()
+        sock.setblocking(False)
+        for _ in range(5):  # the ring and the socket are full
+            with suppress(BlockingIOError):
+                while True:
+                    sock.send(bytes(SMALL))
+            self.driver_.ping()
         session.close_reader()
+        sock.settimeout(LIMIT_S)
         with self.assertRaises(BrokenPipeError):
             self.until(lambda: sock.sendall(b"x"), "EPIPE")
         session.write(b"out")
@@ -265,3 +272,68 @@ class UnixSessions(SocketTest):
         session.renew()
         got = sock.makefile("rb").read()
         self.assertEqual(hashlib.sha256(got).digest(), hashlib.sha256(sent).digest())
+
+    # Slow ones, and guests that do what they like
+
+    def test_slow_beside_fast(self):
+        """One whose client reads nothing, and one whose guest does, hold up nobody."""
+        stuck, _ = self.pair()
+        unread, sock = self.pair()
+        self.fill(stuck)
+        sock.setblocking(False)
+        for _ in range(5):
+            with suppress(BlockingIOError):
+                while True:
+                    sock.send(bytes(SMALL))
+            self.driver_.ping()
+        fast = [self.pair() for _ in range(5)]
+        for _ in range(20):
+            for session, client in fast:
+                data = os.urandom(SMALL)
+                session.write(data)
+                self.assertEqual(client.recv(SMALL, socket.MSG_WAITALL), data)
+                client.sendall(data)
+                self.assertEqual(session.read(SMALL), data)
+        self.assertGreater(len(unread.read_some()), 0)
+
+    def test_closes_and_never_waits(self):
+        """What closed sessions have left is bounded: in bytes, and in how many there are."""
+        server = unix_server(self.scratch / "server")
+        server.listen(1024)
+        self.addCleanup(server.close)
+        session = self.session("call")
+        fds, lost = self.n_fds(), self.channel_state("vm1", "call")["lost_bytes"]
+        for _ in range(300):
+            session.renew().open().wait_open()
+            self.assertGreater(len(self.fill_socket(session)), 0)
+            session.close()
+        left = self.guest_state("vm1")["tail_bytes"]
+        self.assertEqual(left, 256 * SMALL)
+        self.assertLess(self.n_fds() - fds, 256 * 3)
+        self.assertEqual(self.sessions_of("call")["live"], 0)
+        lost = self.channel_state("vm1", "call")["lost_bytes"] - lost
+        self.assertEqual(lost, (300 - 256) * SMALL)
+        server.close()
+        self.until(lambda: not self.guest_state("vm1")["tail_bytes"], "the tails to be dropped")
+        self.until(lambda: self.n_fds() <= fds, "the connections to be closed")
+
+    def fill_socket(self, session: Session) -> bytes:
+        """Write until the client's socket and the ring are full."""
+        data, stalls = b"", 0
+        while stalls < 2:
+            n = session.write_some(bytes(SMALL))
+            data += bytes(n)
+            stalls = 0 if n else stalls + 1
+            if not n:
+                self.driver_.ping()
+        return data
+
+    def test_guest_is_gone(self):
+        """Each client gets what its session had written, and then an end of file."""
+        pairs = [self.pair() for _ in range(3)]
+        for i, (session, _) in enumerate(pairs):
+            session.write(b"%d" % i * 3000)
+        self.driver_.frontend.close()
+        for i, (_, sock) in enumerate(pairs):
+            self.assertEqual(sock.makefile("rb").read(), b"%d" % i * 3000)
+        self.until(lambda: not self.sessions_of("accept")["live"], "the sessions to be gone")

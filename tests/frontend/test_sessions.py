@@ -12,6 +12,7 @@ from socket_rig import unix_server
 from test_handover import HandoverTest
 from test_joined import Guest
 from vm.daemon import Daemon, DaemonError, guest_config
+from vm.paths import BUILD
 from vm.process import scratch_dir
 
 SMALL = 4096
@@ -251,7 +252,7 @@ class LocalSessions(FrontendTest):
         session = self.session()
         session.open().close()
         self.daemon.rpc("guest.list")
-        fds, rss, n = self.n_fds(), self.rss_kib(), 0
+        fds, rss, n = len(self.used_fds()), self.rss_kib(), 0
         end = time.monotonic() + FLOOD_S
         while time.monotonic() < end:
             session.renew().open()
@@ -259,8 +260,9 @@ class LocalSessions(FrontendTest):
             session.close()
             n += 1
         print(f"{n / FLOOD_S:.0f} sessions per second", flush=True)
-        self.assertEqual(self.n_fds(), fds)
-        self.assertLess(self.rss_kib() - rss, 1024)
+        self.assertEqual(len(self.used_fds()), fds)
+        if b"__asan_init" not in (BUILD / "okl4fsd").read_bytes():  # it keeps what is freed
+            self.assertLess(self.rss_kib() - rss, 1024)
 
     def rss_kib(self) -> int:
         """The daemon's private memory."""

@@ -25,13 +25,18 @@ GOOD = {"control": {"path": "/c", "mode": "0600", "group": "adm", "idle_seconds"
                                   "endpoint": {"type": "intervm", "file": "/f", "rounds": 3}},
                                  {"name": "b", "endpoint": {"type": "unix-listen", "path": "/p",
                                                             "mode": "0600", "group": "adm"}},
-                                 {"name": "c", "packets": True, "endpoint": {"type": "echo"}},
-                                 {"name": "d", "sessions": 5, "endpoint": {"type": "discard"}},
-                                 {"name": "e", "endpoint": {"type": "unix-connect", "path": "/q"}},
+                                 {"name": "c", "sessions": 4, "endpoint": {"type": "echo"}},
+                                 {"name": "d", "packets": True,
+                                  "endpoint": {"type": "discard"}},
+                                 {"name": "e", "endpoint": {"type": "unix-connect", "path": "/q",
+                                                            "proxy": "v2"}},
                                  {"name": "f", "endpoint": {"type": "tcp-listen",
                                                             "address": "[::1]:9"}},
                                  {"name": "g", "endpoint": {"type": "tcp-connect", "tls": TLS,
                                                             "address": "example.org:9"}},
+                                 {"name": "j", "sessions": 2,
+                                  "endpoint": {"type": "mux-listen", "path": "/m", "mode": "0600",
+                                               "group": "adm"}},
                                  {"name": "h", "endpoint": {"type": "channel", "guest": "vm2",
                                                             "channel": "i"}}]},
                    {"name": "vm2", "socket": "/s2", "socket_mode": "connect",
@@ -44,11 +49,11 @@ TRIES = [None, True, 0, -1, 5000, 4096, 67108864, 134217728, 4294967294, 4294967
          "/" * 108, "listen", "connect", "echo", "intervm", "unix-listen", "tcp-connect", "channel",
          "example.org:7", "127.0.0.1:65535", "127.0.0.1:65536", "localhost:0", "LocalHost:80",
          "127.0.0.1", "127.0.0.256:1", "128.0.0.1:1", "[::1]:7", "::1:7", "h:07", ":7", "a_b:7",
-         "unix:", "unix:/x", "unix:" + "/" * 107, "unix:" + "/" * 108,
+         "v2", "unix:", "unix:/x", "unix:" + "/" * 107, "unix:" + "/" * 108,
          [], {}, [1], [""], ["root"], {"type": "echo"}, {"x": 1}, {"users": []}, TLS]
 # Errors that a schema cannot find
 NOT_OF_THE_SCHEMA = re.compile(r" already$|there is no (user|group|channel) |joined to itself$|"
-                               r"does not name this one back$")
+                               r"does not name this one back$|for both, or for neither$")
 
 
 def places(value, path=()):

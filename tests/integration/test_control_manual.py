@@ -18,7 +18,8 @@ ECHO = {"type": "echo"}
 WRONG = {"string": 1, "array of string": {"x": 1}, "object": "x", "number": "x"}
 # Members that appear only with a guest that breaks the rules, or with TLS
 ELSEWHERE = {"failure.status", "failure.text", "endpoint.handshakes_failed",
-             "endpoint.connections_torn"}
+             "endpoint.connections_torn",
+             *(f"opener.{name}" for name in ("comm", "pid", "uid", "gid"))}
 SCHEMA = load_commented((paths.ROOT / "conf/okl4fsd.schema.json").read_text(encoding="utf-8"))
 
 
@@ -84,7 +85,7 @@ class Methods(DaemonTest):
             "intervm_test": {"type": "intervm", "file": "file"},
             "sock": {"type": "unix-listen", "path": "sock"},
             "other": {"type": "unix-connect", "path": "other"},
-            "tcp": {"type": "tcp-connect", "address": "127.0.0.1:9"}, "echo": ECHO})]}
+            "tcp": {"type": "tcp-connect", "address": "127.0.0.1:9"}, "echo": {"sessions": 4, "endpoint": ECHO}})]}
 
     def setUp(self):
         self.connection = Connection(self.daemon.control_path)
@@ -186,17 +187,21 @@ class Methods(DaemonTest):
         for endpoint in ({"type": "intervm", "file": str(self.scratch / "file")},
                          ECHO, {"type": "discard"},
                          {"type": "unix-listen", "path": str(self.scratch / "s1")},
-                         {"type": "unix-connect", "path": other},
+                         {"type": "unix-connect", "path": other, "proxy": "v2"},
                          {"type": "tcp-listen", "address": f"127.0.0.1:{free_port()}"},
-                         {"type": "tcp-connect", "address": "[::1]:9"}):
+                         {"type": "tcp-connect", "address": "[::1]:9"},
+                         {"type": "mux-listen", "path": str(self.scratch / "s2")}):
             with self.subTest(endpoint["type"]):
-                guest = guest_config("live", self.scratch / "live.sock", {"c": endpoint})
+                channel = {"endpoint": endpoint}
+                if endpoint["type"] == "mux-listen":
+                    channel["sessions"] = 2
+                guest = guest_config("live", self.scratch / "live.sock", {"c": channel})
                 self.call("guest.add", {"guest": guest})
                 listed = self.call("channel.list", {"guest": "live"})["channels"][0]["endpoint"]
                 self.assertEqual({key: listed[key] for key in endpoint}, endpoint)
                 self.call("guest.remove", {"guest": "live"})
                 self.call("channel.add", {"guest": "vm1",
-                                          "channel": {"name": "c", "endpoint": endpoint}})
+                                          "channel": {"name": "c", **channel}})
                 self.call("channel.remove", {"guest": "vm1", "channel": "c"})
 
     def test_channels_that_are_joined_are_added_live(self):

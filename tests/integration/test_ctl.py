@@ -111,7 +111,7 @@ class Ctl(DaemonTest):
                      r"host's end +(never opened|closed, \d so far) +(never opened|closed, \d so far)"):
             self.assertRegex(output, rf"(?m)^{line}$")
         for key in list(listed["fwd"]) + list(listed["endpoint"]):
-            if key not in ("type", "connected", "fill_bytes", "host_phase", "guest_phase"):
+            if key not in ("type", "connected", "fill_bytes", "host_phase", "guest_phase", "guest_opener"):
                 self.assertIn("\n" + key.replace("_", " ") + " ", output)
         self.assertEqual(json.loads(self.good("--json", "channel", "vm1/host"))["name"], "host")
         self.assertIn("vm2/bell\\x07", self.good("channel", "vm2/bell\u0007"))
@@ -224,7 +224,7 @@ class Ctl(DaemonTest):
                 ("expected unix-listen:PATH\n", "--endpoint", "unix-listen"),
                 ("--endpoint echo:x: expected echo\n", "--endpoint=echo:x"),
                 ("expected GUEST/CHANNEL, not \"x\"", "--endpoint", "channel:x"),
-                ("--mode is for the endpoint unix-listen, not for echo", "--endpoint=echo",
+                ("--mode is for the endpoints unix-listen and mux-listen, not for echo", "--endpoint=echo",
                  "--mode=0660"),
                 ('--ring-bytes must be a size such as 65536, 64K or 1M, not "64X"',
                  "--endpoint=echo", "--ring-bytes=64X"),

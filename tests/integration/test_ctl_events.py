@@ -231,6 +231,8 @@ class Events(DaemonPerTest):
         self.assertRegex(self.line(process), r" vm1 guest\.ready driver_instance=[0-9a-f]{16}$")
         self.assertRegex(self.line(process),
                          r" vm1/echo channel\.attached instance=[0-9a-f]{16} again=false$")
+        self.assertRegex(self.line(process),
+                         r" vm1/echo channel\.opened end=both guest_opener=null unreported=0$")
         self.daemon.rpc("channel.reset", {"guest": "vm1", "channel": "echo"})
         lines = [self.line(process), self.line(process)]
         self.assertTrue(any(re.search(

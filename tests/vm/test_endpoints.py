@@ -92,6 +92,28 @@ class Sockets(VmTest):
                 with sock:
                     self.assertEqual(self.take(sock), b"early\n")
 
+    def opener(self, way: str) -> dict | None:
+        """What the guest says of the program at its end of the channel `host`."""
+        return self.channel("host")[way]["guest_opener"]
+
+    def test_the_program_in_the_guest_is_shown(self):
+        """As the guest's root sees it, also if it takes itself for root in a user namespace."""
+        self.guest.check("chmod 666 /okl4/host; mkdir -p /etc; echo root:x:0:0::/:/bin/sh >/etc/passwd;"
+                         "echo user:x:1234:56::/:/bin/sh >>/etc/passwd")
+        for way, comm, user, command in (
+                ("bwd", "cat", (0, 0), "cat -- /okl4/host"),
+                ("fwd", "sh", (1234, 56), "sh -- -c 'exec sleep 600 >/okl4/host'"),
+                ("bwd", "cat", (1234, 56), "unshare -- -U -r cat /okl4/host")):
+            with self.subTest(command):
+                pid = int(self.guest.check(
+                    f"start-stop-daemon -S -b -m -p /tmp/pid -c {user[0]}:{user[1]} -x /bin/{command}"
+                    " && cat /tmp/pid"))
+                until(lambda way=way: self.opener(way), "the program", 30)
+                self.assertEqual(self.opener(way), {"comm": comm, "pid": pid, "uid": user[0],
+                                                    "gid": user[1]})
+                self.guest.check(f"kill {pid}")
+                until(lambda way=way: not self.opener(way), "its end", 30)
+
     def test_cat_reads_one_connection_after_the_other(self):
         server = self.server("unix")
 

@@ -56,6 +56,21 @@ static enum ctl_exit tell_no_daemon(const struct attach *a)
 	return CTL_NO_DAEMON;
 }
 
+/* A session has no events of its own: only a daemon that is there has ended it well */
+static enum ctl_exit judge_session(const struct ctl *ctl, const struct attach *a)
+{
+	struct json_object *result;
+	enum ctl_exit r = ctl_call(ctl, "version", NULL, &result);
+
+	json_object_put(result);
+	if (r)
+		return tell_no_daemon(a);
+	if (a->up.at == a->up.end)
+		return CTL_DONE;
+	ctl_error("%s: the connection has ended before all of stdin was sent", a->name);
+	return CTL_REFUSED;
+}
+
 /* What the end of --send means */
 static enum ctl_exit judge_sent(const struct attach *a)
 {
@@ -94,6 +109,8 @@ static enum ctl_exit judge(const struct ctl *ctl, struct attach *a, unsigned lon
 	}
 	if (a->down.error || (a->news.disconnected && a->news.torn))
 		return tell_lost(a);
+	if (a->has_sessions)
+		return a->down.eof ? judge_session(ctl, a) : CTL_DONE;
 	if (had_news && !a->news.is_open)
 		return tell_no_daemon(a);
 	if (!a->news.taken && !a->down.total && !a->accepted)
@@ -137,7 +154,8 @@ static enum ctl_exit run_pump(const struct ctl *ctl, struct attach *a, unsigned 
 	attach_progress_begin(&a->progress, wants_progress);
 	attach_pump(a);
 	/* The guest's stream can end before the daemon has told that it took the connection */
-	if (a->mode == ATTACH_SEND && a->down.eof && !a->down.error && !a->news.connected) {
+	if (a->mode == ATTACH_SEND && a->down.eof && !a->down.error && !a->news.connected &&
+	    !a->has_sessions) {
 		r = why_nothing_came(ctl, a->name, refused);
 		a->accepted = true;
 		if (!r)
@@ -168,7 +186,7 @@ static enum ctl_exit connect_to(struct attach *a, struct json_object *channel)
 			a->name, path);
 		return CTL_REFUSED;
 	}
-	if (strcmp(ctl_string(channel, "state"), "attached") != 0)
+	if (strcmp(ctl_string(channel, "state"), "attached") != 0 && !a->has_sessions)
 		ctl_error("%s: the guest is not there yet (%s); waiting", a->name,
 			  ctl_string(channel, "state"));
 	a->fd = fd_connect_unix(path, FD_UNIX_STREAM);
@@ -185,7 +203,9 @@ static enum ctl_exit attach_to(const struct ctl *ctl, struct attach *a, struct j
 
 	a->news.guest = ctl_string(channel, "guest");
 	a->news.channel = ctl_string(channel, "name");
-	r = attach_news_open(&a->news, ctl); /* before the connection, of which it tells */
+	a->has_sessions = ctl_object(channel, "sessions");
+	/* Before the connection, of which it tells */
+	r = a->has_sessions ? CTL_DONE : attach_news_open(&a->news, ctl);
 	if (r && (a->mode == ATTACH_SEND || a->mode == ATTACH_RECEIVE)) {
 		ctl_error("%s: the end of the stream cannot be watched", a->name);
 		return connection_tell(&a->news.connection, r);

@@ -153,6 +153,7 @@ void attach_progress_end(struct attach_progress *p, unsigned long long bytes);
  * @half_closed: @fd is shut down for writing
  * @accepted: the daemon did not refuse the connection
  * @escaped: the user has ended it
+ * @has_sessions: the channel has: the connection is a stream of its own, and the daemon tells nothing of it
  */
 struct attach {
 	enum attach_mode mode;
@@ -162,7 +163,7 @@ struct attach {
 	struct attach_news news;
 	struct attach_console console;
 	struct attach_progress progress;
-	bool half_closed, accepted, escaped;
+	bool half_closed, accepted, escaped, has_sessions;
 };
 
 /** attach_pump() - move bytes until the connection is over, or has done what the user wants */

@@ -125,6 +125,9 @@ static bool is_over(const struct attach *a)
 		return true;
 	if (!attach_way_done(&a->down))
 		return false;
+	if (a->has_sessions)
+		return attach_way_done(
+			&a->up); /* a reader in the guest writes nothing, not even later */
 	/* Its end says nothing about the other direction; the daemon does */
 	return a->mode != ATTACH_SEND || a->up.dead || a->news.removed || !a->news.is_open ||
 	       (!a->news.connected && !a->accepted);
@@ -156,6 +159,8 @@ static void wait_and_turn(struct attach *a)
 	way_poll(&a->down, &p[DOWN_FROM], &p[DOWN_TO]);
 	p[NEWS] = (struct pollfd){ .fd = a->news.is_open ? a->news.connection.fd : -1,
 				   .events = POLLIN };
+	if (a->has_sessions && a->down.eof)
+		p[NEWS] = (struct pollfd){ .fd = a->fd }; /* hung up: nobody takes anything */
 	p[SIGNAL] =
 		(struct pollfd){ .fd = is_console ? terminal_signal_fd() : -1, .events = POLLIN };
 	n = poll(p, N_POLLED, choose_timeout(a));
@@ -166,7 +171,9 @@ static void wait_and_turn(struct attach *a)
 	if (p[SIGNAL].fd >= 0 && p[SIGNAL].revents && terminal_take_signal())
 		attach_console_resized(&a->console);
 	put_report(a); /* before what was typed after it */
-	if (p[NEWS].fd >= 0 && p[NEWS].revents)
+	if (p[NEWS].fd >= 0 && p[NEWS].revents && a->has_sessions)
+		a->up.dead = true;
+	else if (p[NEWS].fd >= 0 && p[NEWS].revents)
 		attach_news_take(&a->news);
 	turn_up(a, p);
 	turn_down(a, p);

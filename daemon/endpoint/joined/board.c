@@ -124,7 +124,7 @@ static void let_couple_go(struct couple *c)
 		couple_free(c, true);
 }
 
-/* A side of the couple, which is not here any more, has ended. The couple may be gone afterwards. */
+/* A side of the couple, which has gone, has ended. The couple may be gone afterwards. */
 static void end_side(struct couple *c, unsigned int side)
 {
 	struct joined_state *st = &c->pair->file.state;
@@ -379,12 +379,19 @@ static int join_half(struct half *h, struct joined_board *partner)
 /* Return: 0, or a negated okl4_status */
 static int resume_half(struct half *h)
 {
+	const struct joined_state *st;
 	struct couple *c;
 
 	load_files(h->board);
 	c = find_couple(h->board, h->ep.ch->instance);
 	if (!c)
 		return -OKL4_CONNECTION_RESET;
+	st = &c->pair->file.state;
+	/* A daemon that was killed while it joined the two: the other side does not know of it */
+	if (!st->instance[!h->side] && !st->way[!h->side].writer_phase) {
+		end_side(c, h->side);
+		return -OKL4_CONNECTION_RESET;
+	}
 	enter_couple(h, c);
 	return 0;
 }

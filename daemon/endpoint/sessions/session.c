@@ -5,12 +5,30 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+
+#include "endpoint/stream/proxy.h"
+
+/* Without its header a server would take the guest's first bytes for one */
+static void send_proxy_header(struct board *board, struct channel *ch, int fd)
+{
+	const struct endpoint_config *cfg = &ch->cfg->endpoint;
+	int r = proxy_send(ch, fd, cfg->path ? cfg->path : cfg->address);
+
+	if (!r)
+		return;
+	board_note(board, "%s: cannot send the PROXY header: %s", endpoint_type_name(cfg->type),
+		   strerror(-r));
+	shutdown(fd, SHUT_RDWR);
+}
 
 void board_init(struct board *board, const struct endpoint_ops *ops, struct channel *ch,
 		void (*last)(struct board *board))
 {
 	*board = (struct board){ .ep = { .ops = ops, .ch = ch }, .n_refs = 1, .last = last };
 	TAILQ_INIT(&board->waiting);
+	if (ch->cfg->endpoint.proxy)
+		board->greet = send_proxy_header;
 }
 
 static void let_board_go(struct board *board)
@@ -155,6 +173,8 @@ int session_connect(struct session *s, int fd)
 	*s->board->error = 0;
 	session_unwait(s);
 	s->stream.tear = s->tls ? tear_session : NULL;
+	if (s->board->greet)
+		s->board->greet(s->board, ch, fd);
 	r = stream_open(&s->stream, fd);
 	if (r) {
 		s->board->n_open--;

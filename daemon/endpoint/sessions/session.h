@@ -7,6 +7,8 @@
  *	session  a board, and the ends of its sessions
  *	backlog  which client a session gets, where clients call
  *	unix     the endpoints unix-listen and unix-connect with sessions
+ *	mux      a socket of several channels, and its clients
+ *	mux_board the endpoint mux-listen
  *	tcp_listen, tcp_connect
  *
  * local.c has a board of its own, and so has the endpoint `channel` (joined/board.c).
@@ -33,6 +35,8 @@ struct session;
  * @handshakes_failed: as in struct endpoint_info
  * @torn: likewise
  * @error: why the last one did; empty: it did not
+ * @greet: (may be NULL) say what comes before a session's bytes, to a connection that is about to serve
+ *	@ch; where that fails, shut it down
  * @last: free the type's own structure: no session is left, either
  */
 struct board {
@@ -42,6 +46,7 @@ struct board {
 	unsigned int n_open;
 	uint64_t clients, failed, handshakes_failed, torn;
 	char error[ENDPOINT_ERROR_BYTES];
+	void (*greet)(struct board *board, struct channel *ch, int fd);
 	void (*last)(struct board *board);
 };
 

@@ -46,9 +46,11 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <libfs/checked.h>
 
+#include "endpoint/stream/proxy.h"
 #include "util/clock.h"
 
 /* The guest's side of the channel at this moment */
@@ -197,8 +199,14 @@ static void connection_ended(void *arg)
 
 void dial_connected(struct dial *d, int fd)
 {
-	int r;
+	int r = d->ch->cfg->endpoint.proxy ? proxy_send(d->ch, fd, d->target) : 0;
 
+	if (r) {
+		close(fd);
+		dial_failed(d, "%s: %s: cannot send the PROXY header: %s",
+			    endpoint_type_name(d->ch->cfg->endpoint.type), d->target, strerror(-r));
+		return;
+	}
 	if (*d->error)
 		channel_log(d->ch, LOG_LEVEL_NOTICE, "connected to %s", d->target);
 	else

@@ -83,7 +83,7 @@ void dial_close(struct dial *d);
 /** dial_deinit() - end the connection and what is under way; a dial that is all zeros is allowed */
 void dial_deinit(struct dial *d);
 
-/** dial_connected() - the attempt succeeded; @fd: non-blocking stream socket, owned from here on */
+/** dial_connected() - the attempt succeeded; sends the PROXY header, if one is configured; @fd: non-blocking stream socket, owned from here on */
 void dial_connected(struct dial *d, int fd);
 
 /** dial_failed() - the attempt failed; @fmt: why, as a sentence without its dot */

@@ -60,11 +60,14 @@ static int listen_at_address(struct tcp_place *p, const struct addrinfo *at)
 		r = listener_start(&p->listener[p->n_listeners], ch->loop,
 				   LOG_CHANNEL(ch->guest_name, ch->cfg->name), p->target, r,
 				   p->come, p->arg);
-	if (r)
+	if (r) {
 		cannot_listen_at(p, name, -r);
-	else if (p->n_listeners++, p->is_paused)
-		listener_pause(&p->listener[p->n_listeners - 1]);
-	return r;
+		return r;
+	}
+	if (p->is_paused)
+		listener_pause(&p->listener[p->n_listeners]);
+	p->n_listeners++;
+	return 0;
 }
 
 static void stop_listening(struct tcp_place *p)

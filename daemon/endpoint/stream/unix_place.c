@@ -26,8 +26,8 @@ int unix_place_listen(struct unix_place *place)
 	}
 	if (r)
 		log_channel(LOG_LEVEL_ERR, ch->guest_name, ch->cfg->name,
-			    "unix-listen: cannot listen on %s: %s%s", cfg->path, strerror(-r),
-			    socket_file_way_out(-r, cfg->path));
+			    "%s: cannot listen on %s: %s%s", endpoint_type_name(cfg->type),
+			    cfg->path, strerror(-r), socket_file_way_out(-r, cfg->path));
 	return r;
 }
 
@@ -42,8 +42,17 @@ void unix_place_reloaded(struct unix_place *place)
 
 	if (unix_place_is_lost(place) && !unix_place_listen(place))
 		log_channel(LOG_LEVEL_NOTICE, ch->guest_name, ch->cfg->name,
-			    "unix-listen: %s had been removed or replaced; listening there again",
-			    place->cfg->path);
+			    "%s: %s had been removed or replaced; listening there again",
+			    endpoint_type_name(place->cfg->type), place->cfg->path);
+}
+
+void unix_place_pass_on(struct unix_place *place, struct channel *ch,
+			const struct endpoint_config *cfg)
+{
+	place->ch = ch;
+	place->cfg = cfg;
+	place->listener.rest.about = *LOG_CHANNEL(ch->guest_name, ch->cfg->name);
+	place->listener.rest.name = cfg->path;
 }
 
 void unix_place_leave(struct unix_place *place)

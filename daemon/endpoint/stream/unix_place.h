@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * unix_place.h - the socket where the clients of a unix-listen endpoint come
+ * unix_place.h - the socket where the clients of an endpoint come
  */
 #ifndef OKL4FSD_ENDPOINT_STREAM_UNIX_PLACE_H
 #define OKL4FSD_ENDPOINT_STREAM_UNIX_PLACE_H
@@ -39,6 +39,10 @@ bool unix_place_is_lost(const struct unix_place *place);
 
 /** unix_place_reloaded() - the configuration was read again: listen again where the file is lost */
 void unix_place_reloaded(struct unix_place *place);
+
+/** unix_place_pass_on() - the socket stays, but @ch and @cfg are those of another channel from here on */
+void unix_place_pass_on(struct unix_place *place, struct channel *ch,
+			const struct endpoint_config *cfg);
 
 /** unix_place_leave() - close the socket, and remove its file */
 void unix_place_leave(struct unix_place *place);

@@ -82,6 +82,20 @@ struct okl4_pipe {
 };
 
 /**
+ * struct okl4_opener - which program opened an end; as struct okl4_opener_shm, in the CPU's order
+ * @uid: its effective user id, in its own system
+ * @gid: its effective group id
+ * @pid: its process id; 0: not given
+ * @comm: its name, padded with NUL; a peer can give any bytes, and all of them
+ */
+struct okl4_opener {
+	uint32_t uid;
+	uint32_t gid;
+	uint32_t pid;
+	uint8_t comm[OKL4FS_COMM_BYTES];
+};
+
+/**
  * okl4_pipe_producer_init() - take up the writing end
  * @p: to be filled
  * @shm: the shared words: valid, zeroed when fresh; borrowed
@@ -144,6 +158,33 @@ void okl4_pipe_consumer_open(struct okl4_pipe *p);
  * Bytes that were not read stay in the ring for the next opener. Wake the peer afterwards.
  */
 void okl4_pipe_consumer_close(struct okl4_pipe *p);
+
+/**
+ * okl4_pipe_producer_name() - tell which program opens the writing end
+ * @p: writing end that is not open; while it is open this does nothing
+ * @opener: the program
+ *
+ * Call it before okl4_pipe_producer_open(): a peer that sees the end open finds these words.
+ */
+void okl4_pipe_producer_name(struct okl4_pipe *p, const struct okl4_opener *opener);
+
+/** okl4_pipe_consumer_name() - as okl4_pipe_producer_name(), of the reading end; @p: reading end */
+void okl4_pipe_consumer_name(struct okl4_pipe *p, const struct okl4_opener *opener);
+
+/**
+ * okl4_pipe_producer_opener() - which program opened the reading end, as its side says
+ * @p: writing end
+ * @opener: out: a copy, of which only what the peer chose is known: @comm need not end with NUL
+ *
+ * A peer that opens the end anew meanwhile can mix the words of two programs; its phase has then
+ * changed, too.
+ *
+ * Return: whether it was given.
+ */
+bool okl4_pipe_producer_opener(const struct okl4_pipe *p, struct okl4_opener *opener);
+
+/** okl4_pipe_consumer_opener() - as okl4_pipe_producer_opener(), of the writing end; @p: reading end */
+bool okl4_pipe_consumer_opener(const struct okl4_pipe *p, struct okl4_opener *opener);
 
 /**
  * okl4_pipe_is_open() - whether this end is open

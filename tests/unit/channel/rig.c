@@ -43,11 +43,9 @@ static bool on_memory_is_lost(void *guest)
 	return rig->memory_is_lost;
 }
 
-static const struct channel_guest_ops guest_ops = {
-	.ring = on_ring,
-	.tell = on_tell,
-	.memory_is_lost = on_memory_is_lost,
-};
+static const struct channel_guest_ops guest_ops = { .ring = on_ring,
+						    .tell = on_tell,
+						    .memory_is_lost = on_memory_is_lost };
 
 static void free_memory(struct rig *rig)
 {

@@ -90,7 +90,7 @@ Test(config, endpoints_that_speak_to_others)
 		"{`control`:{`idle_seconds`:0,`readers`:{`groups`:[`adm`,`tty`]},`admins`:{`users`:[`daemon`]}},\n"
 		"`metrics`:{`listen`:`unix:/m`},\n"
 		"`guests`:[{`name`:`g`,`socket`:`/s`,`channels`:[\n"
-		"{`name`:`a`,`endpoint`:{`type`:`unix-connect`,`path`:`/p`}},\n"
+		"{`name`:`a`,`endpoint`:{`type`:`unix-connect`,`path`:`/p`,`proxy`:`v2`}},\n"
 		"{`name`:`b`,`endpoint`:{`type`:`tcp-listen`,`address`:`[::1]:1`}},\n"
 		"{`name`:`c`,`endpoint`:{`type`:`tcp-connect`,`address`:`example.org:65535`,\n"
 		"  `tls`:{`cert`:`/c`,`key`:`/k`,`ca`:`/a`,`name`:`n`}}}]}]}");
@@ -104,6 +104,7 @@ Test(config, endpoints_that_speak_to_others)
 	cr_assert_str_eq(cfg->metrics_listen, "unix:/m");
 	cr_assert_eq(c[0].endpoint.type, ENDPOINT_UNIX_CONNECT);
 	cr_assert_str_eq(c[0].endpoint.path, "/p");
+	cr_assert(c[0].endpoint.proxy);
 	cr_assert_eq(c[1].endpoint.type, ENDPOINT_TCP_LISTEN);
 	cr_assert_str_eq(c[1].endpoint.address, "[::1]:1");
 	cr_assert_not(c[1].endpoint.tls);

@@ -111,7 +111,7 @@ Test(config_errors, each_text_has_its_lines)
 		{ ENDPOINT("{}"), "1:73: " E ": `type` is missing" },
 		{ ENDPOINT("{`type`:`udp-listen`}"),
 		  "1:81: " E
-		  ".type: must be one of `intervm`, `echo`, `discard`, `unix-listen`, `unix-connect`, `tcp-listen`, `tcp-connect`, `channel`, not `udp-listen`" },
+		  ".type: must be one of `intervm`, `echo`, `discard`, `unix-listen`, `mux-listen`, `unix-connect`, `tcp-listen`, `tcp-connect`, `channel`, not `udp-listen`" },
 		{ ENDPOINT("{`type`:`echo`,`path`:`/p`}"), "1:88: " E ".path: unknown key" },
 		{ ENDPOINT("{`type`:`intervm`}"), "1:73: " E ": `file` is missing" },
 		{ ENDPOINT("{`type`:`intervm`,`file`:`/f`,`rounds`:-1}"),
@@ -126,6 +126,25 @@ Test(config_errors, each_text_has_its_lines)
 		{ ENDPOINT("{`type`:`tcp-connect`,`address`:`example.org:99`,`tls`:{`cert`:`/c`}}"),
 		  "1:128: " E ".tls: `key` is missing\n"
 		  "1:128: " E ".tls: `ca` is missing" },
+		{ ENDPOINT("{`type`:`unix-connect`,`path`:`/p`,`proxy`:`v1`}"),
+		  "1:116: " E ".proxy: must be one of `v2`, not `v1`" },
+		{ ENDPOINT("{`type`:`unix-listen`,`path`:`/p`,`proxy`:`v2`}"),
+		  "1:107: " E ".proxy: unknown key" },
+		{ ENDPOINT(
+			  "{`type`:`tcp-connect`,`address`:`[::1]:9`,`proxy`:`v2`,`tls`:{`cert`:`/c`,`key`:`/k`,`ca`:`/a`}}"),
+		  "1:115: " E ".proxy: is not possible with `tls`" },
+		{ ENDPOINT("{`type`:`mux-listen`,`path`:`/p`}"),
+		  "1:73: " E ": `mux-listen` is for channels with `sessions`" },
+		{ GUEST("{`name`:`a`,`sessions`:1,`endpoint`:{`type`:`mux-listen`,`path`:`/p`}},\n"
+			"{`name`:`b`,`sessions`:1,`endpoint`:{`type`:`mux-listen`,`path`:`//p`,`mode`:`0660`}},\n"
+			"{`name`:`c`,`sessions`:1,`endpoint`:{`type`:`mux-listen`,`path`:`/p`,`mode`:`0600`}},\n"
+			"{`name`:`d`,`endpoint`:{`type`:`unix-listen`,`path`:`/p`}}"),
+		  "3:77: guests[0].channels[2].endpoint.mode: must have the same `mode` as guests[0].channels[0].endpoint, whose socket it shares\n"
+		  "4:53: guests[0].channels[3].endpoint.path: `/p` is guests[0].channels[0].endpoint.path already" },
+		{ "{`guests`:[\n"
+		  "{`name`:`g`,`socket`:`/1`,`channels`:[{`name`:`c`,`sessions`:1,`endpoint`:{`type`:`mux-listen`,`path`:`/p`}}]},\n"
+		  "{`name`:`h`,`socket`:`/2`,`channels`:[{`name`:`c`,`sessions`:1,`endpoint`:{`type`:`mux-listen`,`path`:`/p`}}]}]}",
+		  "3:103: guests[1].channels[0].endpoint.path: `/p` is guests[0].channels[0].endpoint.path already" },
 		{ ENDPOINT("{`type`:`channel`,`channel`:`a/b`}"),
 		  "1:73: " E ": `guest` is missing\n"
 		  "1:101: " E ".channel: " NAME "`a/b`" },

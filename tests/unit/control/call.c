@@ -186,15 +186,17 @@ Test(control, guest_list)
 	      "\"fuse_requests_declined\":0,\"messages_dropped\":0,\"device_errors\":0}]}");
 }
 
-#define WAY(a, fill, host, guest)                                                                \
+#define WAY(a, fill, host, guest, opener)                                                        \
 	"{\"bytes\":" a "1,\"messages\":" a "2,\"wakes_sent\":" a "3,\"wakes_received\":" a      \
 	"4,\"full_stalls\":" a "5,\"empty_stalls\":" a "6,\"opens\":" a "7,\"fill_bytes\":" fill \
-	",\"host_phase\":" host ",\"guest_phase\":" guest "}"
-#define COUNTERS                                                                             \
-	"\"fwd\":" WAY("", "21", "31", "32") ",\"bwd\":" WAY(                                \
-		"1", "22", "33", "34") ","                                                   \
-				       "\"attaches\":8,\"tail_bytes\":23,\"lost_bytes\":24," \
-				       "\"errors\":{\"CTL_MAGIC\":1,\"HEAD_BACK\":2}"
+	",\"host_phase\":" host ",\"guest_phase\":" guest ",\"guest_opener\":" opener "}"
+#define OPENER "{\"comm\":\"cat\xef\xbf\xbd\\u001b\",\"pid\":4242,\"uid\":1000,\"gid\":100}"
+#define COUNTERS                                                              \
+	"\"fwd\":" WAY("", "21", "31", "32", OPENER) ",\"bwd\":" WAY(         \
+		"1", "22", "33", "34",                                        \
+		"null") ","                                                   \
+			"\"attaches\":8,\"tail_bytes\":23,\"lost_bytes\":24," \
+			"\"errors\":{\"CTL_MAGIC\":1,\"HEAD_BACK\":2}"
 
 Test(control, channel_list)
 {

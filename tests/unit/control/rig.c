@@ -208,6 +208,7 @@ int guest_channel_snapshots(struct guest *guest, uint32_t from, uint32_t max,
 			.fwd_guest_phase = 32,
 			.bwd_host_phase = 33,
 			.bwd_guest_phase = 34,
+			.writer = { 1000, 100, 4242, "cat\xff\x1b" },
 		};
 		snap->errors[OKL4_HEAD_BACK] = 2;
 		snap->errors[OKL4_CTL_MAGIC] = 1;

@@ -396,3 +396,49 @@ Test(libfs_pipe, taken_up_again_in_mid_stream)
 	}
 	rig_pipe_deinit(&r);
 }
+
+static const struct okl4_opener first = { 1000, 100, 4242, "cat" };
+static const struct okl4_opener second = { 0, 0, 0xffffffff, "a name of 16 by" };
+
+/* Both ends: the words are there as soon as the end is open, and stay while it is */
+Test(libfs_pipe, an_end_says_which_program_opened_it)
+{
+	struct okl4_opener got;
+	struct rig_pipe r;
+
+	rig_pipe_plain(&r, 0);
+	cr_assert_not(okl4_pipe_consumer_opener(&r.rx, &got));
+	cr_assert_not(okl4_pipe_producer_opener(&r.tx, &got));
+
+	okl4_pipe_producer_name(&r.tx, &first);
+	okl4_pipe_producer_open(&r.tx);
+	okl4_pipe_producer_name(&r.tx, &second);
+	okl4_pipe_consumer_name(&r.rx, &second);
+	okl4_pipe_consumer_open(&r.rx);
+	okl4_pipe_consumer_name(&r.rx, &first);
+	cr_assert(okl4_pipe_consumer_opener(&r.rx, &got));
+	cr_assert_arr_eq(&got, &first, sizeof(got));
+	cr_assert(okl4_pipe_producer_opener(&r.tx, &got));
+	cr_assert_arr_eq(&got, &second, sizeof(got));
+
+	okl4_pipe_producer_close(&r.tx);
+	cr_assert(okl4_pipe_consumer_opener(&r.rx, &got), "it stays: its bytes may not be read");
+	okl4_pipe_producer_name(&r.tx, &second);
+	okl4_pipe_consumer_opener(&r.rx, &got);
+	cr_assert_arr_eq(&got, &second, sizeof(got));
+	rig_pipe_deinit(&r);
+}
+
+Test(libfs_pipe, the_words_of_an_opener_lie_where_the_abi_has_them)
+{
+	struct rig_pipe r;
+
+	rig_pipe_plain(&r, 0);
+	okl4_pipe_producer_name(&r.tx, &first);
+	okl4_pipe_consumer_name(&r.rx, &second);
+	cr_assert_arr_eq((uint8_t *)r.shm + 24,
+			 "\xe8\x03\0\0\x64\0\0\0\x92\x10\0\0\0\0\0\0cat\0\0\0\0\0\0\0\0\0\0\0\0\0",
+			 32);
+	cr_assert_arr_eq((uint8_t *)r.shm + 160 + 8, "\xff\xff\xff\xff\0\0\0\0a name of 16 by", 24);
+	rig_pipe_deinit(&r);
+}
