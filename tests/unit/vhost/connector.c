@@ -103,7 +103,7 @@ Test(connector, comes_when_the_socket_appears)
 		vhost_connector_try(&connector);
 	turn();
 	cr_assert_eq(n_attempts, 8);
-	listener = fd_listen_unix(path, 0600, NULL, false);
+	listener = fd_listen_unix(path, 0600, NULL, FD_UNIX_STREAM);
 	cr_assert_geq(listener, 0);
 	while (answered_fd < 0)
 		event_base_loop(loop_base(loop), EVLOOP_ONCE);
@@ -117,7 +117,7 @@ Test(connector, is_not_kept_busy_by_changes)
 	uint64_t start_ms;
 
 	set_up("s");
-	close(fd_listen_unix(path, 0600, NULL, false));
+	close(fd_listen_unix(path, 0600, NULL, FD_UNIX_STREAM));
 	vhost_connector_try(&connector);
 	cr_assert_eq(connector.why_not, ECONNREFUSED);
 	start_ms = clock_ms();

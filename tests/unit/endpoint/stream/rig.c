@@ -170,7 +170,7 @@ static void nobody_comes(struct host *h)
 
 static void server_listens(struct host *h)
 {
-	h->listener = fd_listen_unix(h->path, 0600, NULL, false);
+	h->listener = fd_listen_unix(h->path, 0600, NULL, FD_UNIX_STREAM);
 	cr_assert_geq(h->listener, 0, "%s", strerror(-h->listener));
 }
 
