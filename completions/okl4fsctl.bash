@@ -112,7 +112,7 @@ _okl4fsctl() {
 		guest-add) _okl4fsctl_words "${common[@]}" --mode --group --save ;;
 		guest-remove | channel-remove) _okl4fsctl_words "${common[@]}" --save ;;
 		channel-add) _okl4fsctl_words "${common[@]}" --endpoint --ring-bytes --sessions --exclusive \
-			--mode --group --save ;;
+			--packets --mode --group --save ;;
 		help) ;;
 		*) _okl4fsctl_words "${common[@]}" ;;
 		esac

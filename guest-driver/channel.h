@@ -42,7 +42,7 @@ struct okl4_port;
  * struct okl4_counts - counters of one direction; okl4_count() changes them under the direction's
  *	lock, and they are read without it
  * @bytes: bytes that the guest has written, or read
- * @messages: calls that moved at least one byte
+ * @messages: calls that moved at least one byte; if the rings hold messages, those that were moved
  * @stalls: sleeps of writers because the ring was too full, or of readers because it was empty
  * @wakes_sent: wake-ups of the host for what was written, or read
  */
@@ -119,6 +119,7 @@ struct okl4_access {
  * @id: its number on that device
  * @generation: tells it from others that have this number at other times
  * @exclusive: only one opener per direction at a time
+ * @packets: its rings, or those of its sessions, hold messages
  * @max_sessions: how many sessions it can have at once; 0: it is a plain channel
  * @access: what the host asks for its nodes, not checked
  * @ring_bytes: bytes of each ring, checked
@@ -129,6 +130,7 @@ struct okl4_offer {
 	u32 id;
 	u32 generation;
 	bool exclusive;
+	bool packets;
 	u32 max_sessions;
 	struct okl4_access access;
 	u64 ring_bytes;
@@ -159,6 +161,7 @@ enum okl4_session_stage {
  * @id: its number on @port; also read without the lock
  * @generation: generation of @id
  * @exclusive: only one opener per direction at a time
+ * @packets: as in okl4_offer
  * @max_sessions: as in okl4_offer; also read without the lock
  * @access: what the host asks for its nodes, not checked
  * @access_serial: changes when @access does, and when the channel was removed and is added again.
@@ -216,6 +219,7 @@ struct okl4_channel {
 	u32 id;
 	u32 generation;
 	bool exclusive;
+	bool packets;
 	u32 max_sessions;
 	struct okl4_access access;
 	u32 access_serial;

@@ -76,6 +76,7 @@ static struct okl4_channel *make_session(struct okl4_channel *of, bool reads, bo
 		okl4_session_return_place(of);
 		return ERR_CAST(mem);
 	}
+	mem->packets = READ_ONCE(of->packets);
 	ch->mem = mem;
 	set_ends(ch, reads, writes);
 	okl4_session_join(ch);

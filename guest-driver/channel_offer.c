@@ -35,7 +35,8 @@ static int accept_offer(struct okl4_channel *ch, struct okl4_port *port,
 
 	if (now && now != port)
 		return -EBUSY;
-	if (ch->mem && ch->mem->pair.ring_bytes != offer->ring_bytes) {
+	if (ch->mem &&
+	    (ch->mem->pair.ring_bytes != offer->ring_bytes || ch->mem->packets != offer->packets)) {
 		if (!okl4_channel_idle(ch))
 			okl4_channel_break(ch, ch->mem, OKL4_SEC_BYTES);
 		else
@@ -46,6 +47,7 @@ static int accept_offer(struct okl4_channel *ch, struct okl4_port *port,
 	news |= take_access(ch, &offer->access);
 	WRITE_ONCE(ch->removed, false);
 	ch->exclusive = offer->exclusive;
+	WRITE_ONCE(ch->packets, offer->packets);
 	WRITE_ONCE(ch->max_sessions, offer->max_sessions);
 	wake_up_interruptible_all(&ch->place_wait);
 	WRITE_ONCE(ch->ring_bytes, offer->ring_bytes);

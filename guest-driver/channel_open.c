@@ -51,10 +51,12 @@ static int need_mem(struct okl4_channel *ch)
 	if (IS_ERR(mem))
 		return PTR_ERR(mem);
 	mutex_lock(&ch->lock);
-	if (ch->ring_bytes == ring_bytes)
+	if (ch->ring_bytes == ring_bytes) {
+		mem->packets = ch->packets;
 		ch->mem = mem;
-	else
+	} else {
 		err = -ENXIO; /* the channel has changed meanwhile */
+	}
 	mutex_unlock(&ch->lock);
 	if (err)
 		okl4_mem_free(mem);

@@ -167,8 +167,8 @@ static int show_channel(struct seq_file *m, struct okl4_channel *ch)
 	seq_puts(m, "name ");
 	seq_escape_mem(m, ch->name, ch->name_bytes, ESCAPE_OCTAL | ESCAPE_NAP | ESCAPE_APPEND,
 		       " \\");
-	seq_printf(m, "\nid %u\nring_bytes %llu\nexclusive %d\nnodes %u\n", ch->id, ch->ring_bytes,
-		   ch->exclusive, ch->n_nodes);
+	seq_printf(m, "\nid %u\nring_bytes %llu\nexclusive %d\npackets %d\nnodes %u\n", ch->id,
+		   ch->ring_bytes, ch->exclusive, ch->packets, ch->n_nodes);
 	show_sessions(m, ch);
 	wakes = add_sessions(ch, &tx, &rx);
 	seq_printf(m, "attaches %llu\nwakes_received %lld\n", ch->attaches, wakes);

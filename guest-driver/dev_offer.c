@@ -17,6 +17,7 @@ static bool check_info(struct okl4fs_info_rep *info, u32 first_id, struct okl4_o
 	offer->id = le32_to_cpu(info->id);
 	offer->generation = le32_to_cpu(info->generation);
 	offer->exclusive = le32_to_cpu(info->flags) & OKL4FS_CHANNEL_EXCLUSIVE;
+	offer->packets = le32_to_cpu(info->flags) & OKL4FS_CHANNEL_PACKETS;
 	offer->max_sessions = le32_to_cpu(info->flags) & OKL4FS_CHANNEL_SESSIONS ?
 				      le32_to_cpu(info->max_sessions) :
 				      0;

@@ -26,23 +26,37 @@ static struct okl4_req *open_req(const struct okl4_channel *ch, u32 id, u32 gene
 	return req;
 }
 
+/* The host may have been started anew with another configuration. @ch->lock held */
+static void follow_kind(struct okl4_channel *ch, bool packets)
+{
+	if (!ch->mem || ch->mem->packets == packets)
+		return;
+	if (ch->stage == OKL4_SESSION_OPEN)
+		okl4_channel_break(ch, ch->mem, OKL4_CONNECTION_RESET);
+	else
+		ch->mem->packets = packets; /* nothing was written yet */
+}
+
 /* Return: a request with the session's memory, or NULL with @err */
 static struct okl4_req *prepare(struct okl4_dev *dev, struct okl4_channel *ch,
 				struct okl4_mem **mem, int *err)
 {
 	struct okl4_req *req = NULL;
 	u32 id, generation;
-	bool is_here;
+	bool is_here, packets;
 
 	mutex_lock(&ch->of->lock);
 	is_here = rcu_access_pointer(ch->of->port) == &dev->port;
 	id = ch->of->id;
 	generation = ch->of->generation;
+	packets = ch->of->packets;
 	mutex_unlock(&ch->of->lock);
 
 	*err = 0;
 	mutex_lock(&ch->lock);
 	*mem = ch->mem;
+	if (is_here)
+		follow_kind(ch, packets);
 	if (is_here && ch->mem && !READ_ONCE(ch->mem->failed) && !ch->mem->holder) {
 		req = open_req(ch, id, generation);
 		*err = req ? 0 : -ENOMEM;

@@ -10,11 +10,12 @@
 #include <asm/ioctls.h>
 
 #include <libfs/ioctl.h>
+#include <libfs/packet.h>
 
 #include "compat.h"
 #include "fs.h"
 
-/* FIONREAD: how many bytes can be read now */
+/* FIONREAD: how many bytes a read returns now, if there is room for them */
 static long okl4fs_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct okl4_channel *ch = file->private_data;
@@ -24,11 +25,16 @@ static long okl4fs_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return okl4_session_shutdown(ch, arg);
 	if (cmd != FIONREAD)
 		return -ENOIOCTLCMD;
-	n = okl4_pipe_glance_read(&ch->mem->pair.rx).bytes;
+	if (ch->mem->packets)
+		n = okl4_packet_glance(&ch->mem->pair.rx);
+	else
+		n = okl4_pipe_glance_read(&ch->mem->pair.rx).bytes;
 	if (n < 0)
 		return -EIO;
 	return put_user((int)n, (int __user *)arg);
 }
+
+static const struct file_operations packet_file_ops;
 
 static int okl4fs_open(struct inode *inode, struct file *file)
 {
@@ -49,6 +55,10 @@ static int okl4fs_open(struct inode *inode, struct file *file)
 	/* A stream has no position: lseek, pread and pwrite are ESPIPE */
 	stream_open(inode, file);
 	file->f_mode |= FMODE_NOWAIT;
+	if (ch->mem->packets) {
+		file->f_mode |= FMODE_CAN_ODIRECT;
+		file->f_op = &packet_file_ops; /* of the same module, so its reference stays */
+	}
 	return 0;
 }
 
@@ -64,7 +74,7 @@ static int okl4fs_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-/* The kernel lets every fifo have O_DIRECT, which makes packets of writes; ours carry bytes */
+/* The kernel lets every fifo have O_DIRECT, which makes packets of writes; these carry bytes */
 static int okl4fs_check_flags(int flags)
 {
 	return flags & O_DIRECT ? -EINVAL : 0;
@@ -92,6 +102,23 @@ static int okl4fs_fsync(struct file *file, loff_t start, loff_t end, int datasyn
 {
 	return okl4_channel_sync(file->private_data);
 }
+
+/*
+ * Of an open file whose channel carries messages. O_DIRECT changes nothing there: it asks for what
+ * the file does anyway. Without splice operations, splice(2) and sendfile(2) are refused: what they
+ * move has no marks between messages.
+ */
+static const struct file_operations packet_file_ops = {
+	.owner = THIS_MODULE,
+	.release = okl4fs_release,
+	.read_iter = okl4fs_read_iter,
+	.write_iter = okl4fs_write_iter,
+	.poll = okl4fs_poll,
+	.fsync = okl4fs_fsync,
+	.fasync = okl4fs_fasync,
+	.unlocked_ioctl = okl4fs_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+};
 
 const struct file_operations okl4fs_file_ops = {
 	.owner = THIS_MODULE,

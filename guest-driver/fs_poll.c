@@ -13,14 +13,25 @@
  * pollers when it releases the lock (okl4_channel_trylock()).
  */
 #include <linux/limits.h>
+#include <linux/minmax.h>
 #include <linux/poll.h>
+
+#include <libfs/packet.h>
 
 #include "fs.h"
 
-/* Whether an atomic write would not wait. No ring is smaller than PIPE_BUF */
-static bool may_write(struct okl4_pipe *tx)
+/* Room for an atomic write, or for a message of that length. No ring is smaller than PIPE_BUF */
+static s64 write_room(const struct okl4_mem *mem)
 {
-	return okl4_pipe_writable(tx) >= PIPE_BUF;
+	if (!mem->packets)
+		return PIPE_BUF;
+	return min_t(u64, okl4_packet_ring_bytes(PIPE_BUF), mem->pair.ring_bytes);
+}
+
+/* Whether an atomic write would not wait */
+static bool may_write(struct okl4_mem *mem)
+{
+	return okl4_pipe_writable(&mem->pair.tx) >= write_room(mem);
 }
 
 static bool is_watched(wait_queue_head_t *wait, struct fasync_struct **async)
@@ -63,7 +74,9 @@ void okl4fs_rearm_write(struct okl4_channel *ch, bool short_of)
 
 	if (!is_watched(&ch->tx_wait, &ch->tx_async) || okl4_pipe_error(tx))
 		return;
-	if (may_write(tx) ? short_of : okl4_channel_arm_write(ch, PIPE_BUF) > 0 && may_write(tx))
+	if (may_write(ch->mem) ?
+		    short_of :
+		    okl4_channel_arm_write(ch, write_room(ch->mem)) > 0 && may_write(ch->mem))
 		okl4_channel_wake(ch);
 }
 
@@ -79,10 +92,10 @@ static __poll_t glance_read(const struct okl4_pipe *rx)
 }
 
 /* In place of poll_write() when another call holds the direction */
-static __poll_t glance_write(const struct okl4_pipe *tx)
+static __poll_t glance_write(const struct okl4_mem *mem)
 {
-	struct okl4_pipe_glance seen = okl4_pipe_glance_write(tx);
-	__poll_t mask = seen.bytes >= PIPE_BUF ? EPOLLOUT | EPOLLWRNORM : 0;
+	struct okl4_pipe_glance seen = okl4_pipe_glance_write(&mem->pair.tx);
+	__poll_t mask = seen.bytes >= write_room(mem) ? EPOLLOUT | EPOLLWRNORM : 0;
 
 	return seen.peer == OKL4_PIPE_CLOSED ? mask | EPOLLERR : mask;
 }
@@ -122,13 +135,14 @@ static __poll_t poll_write(struct okl4_channel *ch)
 	__poll_t mask = 0;
 
 	if (!okl4_channel_trylock(ch, &ch->tx_lock))
-		return glance_write(tx);
+		return glance_write(ch->mem);
 	if (!okl4_pipe_is_open(tx)) {
 		okl4_channel_unlock(ch, &ch->tx_lock);
 		return EPOLLOUT | EPOLLWRNORM;
 	}
-	if (!okl4_pipe_error(tx) && (may_write(tx) || okl4_channel_arm_write(ch, PIPE_BUF) > 0)) {
-		if (may_write(tx))
+	if (!okl4_pipe_error(tx) &&
+	    (may_write(ch->mem) || okl4_channel_arm_write(ch, write_room(ch->mem)) > 0)) {
+		if (may_write(ch->mem))
 			mask |= EPOLLOUT | EPOLLWRNORM;
 		if (!okl4_pipe_producer_peer(tx, &reader) && reader == OKL4_PIPE_CLOSED)
 			mask |= EPOLLERR;

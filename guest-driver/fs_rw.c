@@ -17,8 +17,11 @@
 #include <linux/sched/signal.h>
 #include <linux/uio.h>
 
+#include <libfs/packet.h>
+
 #include "compat.h"
 #include "fs.h"
+#include "fs_io.h"
 #include "trace.h"
 
 unsigned int okl4_spin_us;
@@ -40,33 +43,6 @@ static int lock_pipe(struct mutex *lock, const struct kiocb *iocb)
 	if (iocb->ki_flags & IOCB_NOWAIT)
 		return mutex_trylock(lock) ? 0 : -EAGAIN;
 	return mutex_lock_interruptible(lock) ? -ERESTARTSYS : 0;
-}
-
-/* The channel has failed if the status says so */
-static int to_errno(struct okl4_channel *ch, s64 status)
-{
-	switch (status) {
-	case -OKL4_AGAIN:
-		return -EAGAIN;
-	case -OKL4_PIPE:
-		return -EPIPE;
-	default:
-		okl4_channel_break(ch, ch->mem, (int)status);
-		return -EIO;
-	}
-}
-
-/* Bytes were published or given back. The direction's lock held */
-static void moved(struct okl4_channel *ch, struct okl4_counts *counts, size_t bytes, bool first,
-		  bool notify)
-{
-	okl4_count(&counts->bytes, bytes);
-	if (first && bytes)
-		okl4_count(&counts->messages, 1);
-	if (notify) {
-		okl4_count(&counts->wakes_sent, 1);
-		okl4_channel_ring(ch);
-	}
 }
 
 /* Return: how many; fewer than @bytes when the caller's memory is not there */
@@ -110,6 +86,8 @@ static ssize_t read_there(struct okl4_channel *ch, struct iov_iter *to)
 		return -EIO;
 	if (!okl4_pipe_is_open(&pair->rx)) /* okl4_session_shutdown() */
 		return 0;
+	if (ch->mem->packets)
+		return okl4fs_read_message(ch, to);
 	while (iov_iter_count(to)) {
 		struct okl4_pipe_seg seg[2];
 		size_t want, copied;
@@ -122,10 +100,11 @@ static ssize_t read_there(struct okl4_channel *ch, struct iov_iter *to)
 		if (n == 0)
 			return done;
 		if (n < 0)
-			return done ? done : to_errno(ch, n);
+			return done ? done : okl4fs_to_errno(ch, n);
 		want = min3((u64)n, (u64)iov_iter_count(to), piece_bytes(pair));
 		copied = copy_to_caller(seg, want, to);
-		moved(ch, &ch->rx_counts, copied, !done, okl4_pipe_commit_read(&pair->rx, copied));
+		okl4fs_moved(ch, &ch->rx_counts, copied, !done && copied,
+			     okl4_pipe_commit_read(&pair->rx, copied));
 		done += copied;
 		if (copied < want)
 			return done ? done : -EFAULT;
@@ -151,7 +130,7 @@ static int wait_armed(struct okl4_channel *ch, int armed, struct mutex *lock,
 
 	if (armed > 0)
 		return 0;
-	r = armed < 0 ? to_errno(ch, armed) : okl4_channel_error(ch, ch->mem);
+	r = armed < 0 ? okl4fs_to_errno(ch, armed) : okl4_channel_error(ch, ch->mem);
 	if (!r)
 		stalled(ch, wait == &ch->tx_wait);
 	okl4_channel_unlock(ch, lock);
@@ -217,7 +196,8 @@ ssize_t okl4fs_read_iter(struct kiocb *iocb, struct iov_iter *to)
 		if (err)
 			return err;
 	}
-	okl4fs_rearm_read(ch, iov_iter_count(to));
+	/* A message that is shorter than the buffer says nothing about further ones */
+	okl4fs_rearm_read(ch, !ch->mem->packets && iov_iter_count(to));
 	okl4_channel_unlock(ch, &ch->rx_lock);
 	if (done > 0)
 		file_accessed(iocb->ki_filp);
@@ -244,15 +224,15 @@ static int write_fitting(struct okl4_channel *ch, struct iov_iter *from, bool wh
 		    (n > 0 && whole && okl4_pipe_writable(&pair->tx) < (s64)left))
 			return 0;
 		if (n < 0)
-			return to_errno(ch, n);
+			return okl4fs_to_errno(ch, n);
 		want = min3((u64)n, (u64)left, piece_bytes(pair));
 		copied = copy_from_caller(seg, want, from);
 		if (copied < want && whole) { /* atomic: the peer sees all of it or nothing */
 			iov_iter_revert(from, copied);
 			return -EFAULT;
 		}
-		moved(ch, &ch->tx_counts, copied, !*done,
-		      okl4_pipe_commit_write(&pair->tx, copied));
+		okl4fs_moved(ch, &ch->tx_counts, copied, !*done && copied,
+			     okl4_pipe_commit_write(&pair->tx, copied));
 		*done += copied;
 		if (copied < want)
 			return -EFAULT;
@@ -263,31 +243,63 @@ static int write_fitting(struct okl4_channel *ch, struct iov_iter *from, bool wh
 	return 0;
 }
 
-static int write_until_done(struct kiocb *iocb, struct iov_iter *from, ssize_t *done)
+/* Return: 0: all is written; 1: @want bytes of room are to be waited for; or an errno. As above */
+static int write_some(struct okl4_channel *ch, struct iov_iter *from, bool whole, ssize_t *done,
+		      u64 *want)
 {
-	struct okl4_channel *ch = iocb->ki_filp->private_data;
-	bool whole = iov_iter_count(from) <= PIPE_BUF;
-	int err = lock_pipe(&ch->tx_lock, iocb);
-	u64 half;
+	int err = write_fitting(ch, from, whole, done);
+	u64 left = iov_iter_count(from);
+
+	if (err || !left)
+		return err;
+	/* A bulk stream waits for a good part of the ring */
+	*want = whole ? left : min(left, ch->mem->pair.ring_bytes / 2);
+	return 1;
+}
+
+/* As write_some(). @ch->tx_lock held */
+static int write_whole_message(struct okl4_channel *ch, struct iov_iter *from, ssize_t *done,
+			       u64 *want)
+{
+	int err = okl4_channel_error(ch, ch->mem);
+	ssize_t n;
 
 	if (err)
 		return err;
-	half = ch->mem->pair.ring_bytes / 2;
+	if (!okl4_pipe_is_open(&ch->mem->pair.tx)) /* okl4_session_shutdown() */
+		return -EPIPE;
+	*want = okl4_packet_ring_bytes(iov_iter_count(from));
+	n = okl4fs_write_message(ch, from);
+	if (n == -EAGAIN)
+		return 1;
+	if (n < 0)
+		return (int)n;
+	*done = n;
+	return 0;
+}
+
+static int write_until_done(struct kiocb *iocb, struct iov_iter *from, ssize_t *done)
+{
+	struct okl4_channel *ch = iocb->ki_filp->private_data;
+	bool whole = iov_iter_count(from) <= PIPE_BUF, packets = ch->mem->packets;
+	int err = lock_pipe(&ch->tx_lock, iocb);
+
+	if (err)
+		return err;
 	for (;;) {
 		int wakes = atomic_read(&ch->wakes);
-		u64 left;
+		u64 want;
 
-		err = write_fitting(ch, from, whole, done);
-		left = iov_iter_count(from);
-		if (err || !left)
+		err = packets ? write_whole_message(ch, from, done, &want) :
+				write_some(ch, from, whole, done, &want);
+		if (err <= 0)
 			break;
 		if (nowait(iocb)) {
 			err = -EAGAIN;
 			break;
 		}
-		/* A bulk stream waits for a good part of the ring */
-		err = wait_armed(ch, okl4_channel_arm_write(ch, whole ? left : min(left, half)),
-				 &ch->tx_lock, &ch->tx_wait, wakes);
+		err = wait_armed(ch, okl4_channel_arm_write(ch, want), &ch->tx_lock, &ch->tx_wait,
+				 wakes);
 		if (err)
 			return err;
 	}
@@ -306,11 +318,14 @@ static int write_until_done(struct kiocb *iocb, struct iov_iter *from, ssize_t *
 ssize_t okl4fs_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct file *file = iocb->ki_filp;
+	struct okl4_channel *ch = file->private_data;
 	ssize_t done = 0;
 	int err;
 
-	if (!iov_iter_count(from))
+	if (!ch->mem->packets && !iov_iter_count(from))
 		return 0;
+	if (ch->mem->packets && iov_iter_count(from) > OKL4FS_PACKET_MAX(ch->mem->pair.ring_bytes))
+		return -EMSGSIZE;
 	err = write_until_done(iocb, from, &done);
 	/* As okl4_pipe_write(): also when something was written before */
 	if (err == -EPIPE && !(iocb->ki_flags & OKL4_IOCB_NOSIGNAL))

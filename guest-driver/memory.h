@@ -32,6 +32,7 @@ struct okl4_chunks {
  * @chunks: the memory of ctl, fwd and bwd
  * @sec: the memsections over it
  * @pair: the guest's end: tx is serialised by the channel's tx_lock, rx by its rx_lock
+ * @packets: its rings hold messages; constant once a file is open that uses the memory
  * @share_bytes: its part of the bytes of all channels' rings
  * @instance: random number that identifies this memory; never 0
  * @failed: 0, or the status (enum okl4_status, positive) for which the memory is no longer used;
@@ -47,6 +48,7 @@ struct okl4_mem {
 	struct okl4_chunks chunks[OKL4FS_N_SECS];
 	struct okl4_memsec sec[OKL4FS_N_SECS];
 	struct okl4_socketpair pair;
+	bool packets;
 	u64 share_bytes;
 	u64 instance;
 	int failed;

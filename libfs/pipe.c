@@ -136,21 +136,6 @@ static bool publish_tail(struct okl4_pipe *p, uint64_t bytes)
 	return crossed(event, from, p->cursor);
 }
 
-/* 1 when there are bytes, 0 at end-of-file (noted as reported), -OKL4_AGAIN, or the error */
-static int look_for_bytes(struct okl4_pipe *p)
-{
-	int r = look_at_writer(p);
-
-	if (r)
-		return r;
-	if (filled_bytes(p))
-		return 1;
-	if (!at_eof(p))
-		return -OKL4_AGAIN;
-	p->eof_pending = p->peer_phase;
-	return 0;
-}
-
 /* The first two contiguous pieces of some bytes (1 to the ring's size) from the own cursor on */
 static int64_t two_segs(const struct okl4_pipe *p, uint64_t bytes, struct okl4_pipe_seg seg[2])
 {

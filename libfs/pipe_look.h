@@ -106,4 +106,19 @@ static inline uint64_t filled_bytes(const struct okl4_pipe *p)
 	return p->peer_cursor - p->cursor;
 }
 
+/* 1 when there are bytes, 0 at end-of-file (noted as reported), -OKL4_AGAIN, or the error */
+static inline int look_for_bytes(struct okl4_pipe *p)
+{
+	int r = look_at_writer(p);
+
+	if (r)
+		return r;
+	if (filled_bytes(p))
+		return 1;
+	if (!at_eof(p))
+		return -OKL4_AGAIN;
+	p->eof_pending = p->peer_phase;
+	return 0;
+}
+
 #endif /* LIBFS_PIPE_LOOK_H */

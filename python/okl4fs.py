@@ -169,6 +169,8 @@ class Channel(TypedDict):
     sessions: Sessions | None
     # Each end can be opened only once at a time in the guest.
     exclusive: bool
+    # It carries messages.
+    packets: bool
     # Permission bits of its node in the guest, octal.
     guest_mode: str | None
     # Owner of its node in the guest.
@@ -590,8 +592,9 @@ def default_sockets() -> list[str]:
     return [f"{user}/okl4fs/control.sock", system]
 
 
-def _connect_unix(path: str, timeout: float | None) -> sockets.socket:
-    sock = sockets.socket(sockets.AF_UNIX)
+def _connect_unix(path: str, timeout: float | None,
+                  kind: int = sockets.SOCK_STREAM) -> sockets.socket:
+    sock = sockets.socket(sockets.AF_UNIX, kind)
     try:
         sock.settimeout(timeout)
         sock.connect(path)
@@ -809,7 +812,8 @@ class Client(Methods):
         tls: for a channel whose endpoint is tcp-listen with TLS
 
         Return: the socket, which has no time limit. What is written to it can be read in the guest, and
-        the other way round; shutdown(socket.SHUT_WR) is the end of file for the guest's readers. The
+        the other way round; shutdown(socket.SHUT_WR) is the end of file for the guest's readers. If the
+        channel has packets, each send() is a message, and each recv() returns one. The
         endpoint must be unix-listen or tcp-listen, which serve one client at a time: the socket of a
         second one is at its end at once.
         """
@@ -818,13 +822,14 @@ class Client(Methods):
             raise ValueError(f"{name!r} does not name a channel: it must be GUEST/CHANNEL")
         for listed in self.channels(guest):
             if listed["name"] == channel:
-                return self._open_endpoint(name, listed["endpoint"], tls)
+                kind = sockets.SOCK_SEQPACKET if listed["packets"] else sockets.SOCK_STREAM
+                return self._open_endpoint(name, listed["endpoint"], kind, tls)
         raise LookupError(f"guest {guest} has no channel {channel}")
 
-    def _open_endpoint(self, name: str, endpoint: Endpoint,
+    def _open_endpoint(self, name: str, endpoint: Endpoint, kind: int,
                        tls: ssl.SSLContext | None) -> sockets.socket:
         if endpoint["type"] == "unix-listen":
-            sock = _connect_unix(endpoint["path"], self.timeout)
+            sock = _connect_unix(endpoint["path"], self.timeout, kind)
         elif endpoint["type"] == "tcp-listen":
             if endpoint["tls"] and tls is None:
                 raise ValueError(f"{name}: its endpoint wants TLS: give an ssl.SSLContext as tls")

@@ -47,15 +47,29 @@ int64_t channel_peek_read(struct channel *ch, struct okl4_pipe_seg seg[2])
 	return channel_check(ch, okl4_pipe_peek_read(&ch->sp.rx, seg));
 }
 
-void channel_commit_read(struct channel *ch, uint64_t bytes)
+static void bytes_taken(struct channel *ch, uint64_t bytes, bool moved, bool wake)
 {
-	if (okl4_pipe_commit_read(&ch->sp.rx, bytes))
+	if (wake)
 		wake_guest(ch, &ch->fwd);
 	ch->fwd.bytes += bytes;
-	ch->fwd.messages += bytes > 0;
+	ch->fwd.messages += moved;
 	channel_check(ch, okl4_pipe_error(&ch->sp.rx));
 	if (channel_tail_is_over(ch))
 		channel_again(ch); /* which ends it */
+}
+
+static void bytes_put(struct channel *ch, uint64_t bytes, bool moved, bool wake)
+{
+	if (wake)
+		wake_guest(ch, &ch->bwd);
+	ch->bwd.bytes += bytes;
+	ch->bwd.messages += moved;
+	channel_check(ch, okl4_pipe_error(&ch->sp.tx));
+}
+
+void channel_commit_read(struct channel *ch, uint64_t bytes)
+{
+	bytes_taken(ch, bytes, bytes > 0, okl4_pipe_commit_read(&ch->sp.rx, bytes));
 }
 
 int64_t channel_peek_write(struct channel *ch, struct okl4_pipe_seg seg[2])
@@ -65,11 +79,29 @@ int64_t channel_peek_write(struct channel *ch, struct okl4_pipe_seg seg[2])
 
 void channel_commit_write(struct channel *ch, uint64_t bytes)
 {
-	if (okl4_pipe_commit_write(&ch->sp.tx, bytes))
-		wake_guest(ch, &ch->bwd);
-	ch->bwd.bytes += bytes;
-	ch->bwd.messages += bytes > 0;
-	channel_check(ch, okl4_pipe_error(&ch->sp.tx));
+	bytes_put(ch, bytes, bytes > 0, okl4_pipe_commit_write(&ch->sp.tx, bytes));
+}
+
+int channel_next_message(struct channel *ch, uint64_t *bytes)
+{
+	return (int)channel_check(ch, okl4_packet_next(&ch->sp.rx, bytes));
+}
+
+void channel_take_message(struct channel *ch, uint64_t bytes)
+{
+	bytes_taken(ch, bytes, true, okl4_packet_commit_read(&ch->sp.rx, bytes));
+}
+
+int channel_message_room(struct channel *ch, uint64_t bytes)
+{
+	int r = okl4_packet_room(&ch->sp.tx, bytes);
+
+	return r == -OKL4_ARG && !okl4_pipe_error(&ch->sp.tx) ? r : (int)channel_check(ch, r);
+}
+
+void channel_put_message(struct channel *ch, uint64_t bytes)
+{
+	bytes_put(ch, bytes, true, okl4_packet_commit_write(&ch->sp.tx, bytes));
 }
 
 int64_t channel_readable(struct channel *ch)

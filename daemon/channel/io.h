@@ -8,6 +8,8 @@
 #ifndef OKL4FSD_CHANNEL_IO_H
 #define OKL4FSD_CHANNEL_IO_H
 
+#include <libfs/packet.h>
+
 #include "channel/channel.h"
 
 /** channel_set_open() - bring the host's ends to these states; wakes the guest when a phase changes */
@@ -24,6 +26,23 @@ int64_t channel_peek_write(struct channel *ch, struct okl4_pipe_seg seg[2]);
 
 /** channel_commit_write() - as okl4_pipe_commit_write(); counts, and wakes the guest if need be */
 void channel_commit_write(struct channel *ch, uint64_t bytes);
+
+/*
+ * On a channel with packets (struct channel_config), in place of the four above. A message's bytes are
+ * reached by okl4_packet_seg() on the channel's sp.rx or sp.tx.
+ */
+
+/** channel_next_message() - as okl4_packet_next() on fwd */
+int channel_next_message(struct channel *ch, uint64_t *bytes);
+
+/** channel_take_message() - as okl4_packet_commit_read(); counts, and wakes the guest if need be */
+void channel_take_message(struct channel *ch, uint64_t bytes);
+
+/** channel_message_room() - as okl4_packet_room() on bwd; -OKL4_ARG has not failed the channel */
+int channel_message_room(struct channel *ch, uint64_t bytes);
+
+/** channel_put_message() - as okl4_packet_commit_write(); counts, and wakes the guest if need be */
+void channel_put_message(struct channel *ch, uint64_t bytes);
 
 /** channel_readable() - bytes that lie in fwd now; Return: them or an error */
 int64_t channel_readable(struct channel *ch);

@@ -26,8 +26,8 @@
 
 /**
  * struct channel_way_stats - counters of one direction
- * @bytes: moved by the host
- * @messages: commits (one per piece moved)
+ * @bytes: moved by the host; of a channel with packets, those of the messages
+ * @messages: commits (one per piece moved); of a channel with packets, messages
  * @wakes_sent: notifications to the guest on account of this direction
  * @wakes_received: times the endpoint was woken when this direction had moved
  * @full_stalls: the host slept because the ring was full (bwd)

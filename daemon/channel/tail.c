@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <libfs/checked.h>
+#include <libfs/packet.h>
 
 /* The phase of a guest's end that has closed for good */
 static uint64_t closed_phase(uint64_t phase)
@@ -23,6 +24,27 @@ static void copy_ring(uint8_t *to, uint64_t mask, const struct okl4_pipe *from, 
 		memcpy(to + (pos & mask), piece, n);
 		pos += n;
 	}
+}
+
+/* Drop what is not a whole message: it was cut by the budget, or the guest lied. Looks at the copy, which
+ * the guest cannot change */
+static void keep_whole_messages(struct tail *t, const struct okl4_pipe *from)
+{
+	const uint8_t *ring = t->chunk;
+	uint64_t mask = t->sp.ring_bytes - 1, whole = 0;
+	struct okl4_packet_shm head;
+
+	while (t->bytes - whole >= sizeof(head) && from->cursor % sizeof(head) == 0) {
+		uint64_t takes;
+
+		memcpy(&head, ring + ((from->cursor + whole) & mask), sizeof(head));
+		takes = okl4_packet_ring_bytes(okl4_le32_to_cpu(head.bytes));
+		if (takes > t->bytes - whole)
+			break;
+		whole += takes;
+	}
+	t->lost_bytes += t->bytes - whole;
+	t->bytes = whole;
 }
 
 /* The shared words as the guest's two ends leave them when they close. A stream that has lost bytes has
@@ -47,7 +69,7 @@ static void fill_words(struct tail *t, const struct okl4_socketpair *sp)
 }
 
 /* Nothing is ever written to bwd, since its reader has closed: one ring serves both directions. */
-static int fill_tail(struct tail *t, const struct okl4_socketpair *sp)
+static int fill_tail(struct tail *t, const struct okl4_socketpair *sp, bool packets)
 {
 	uint64_t ring_bytes = OKL4FS_PAGE_BYTES;
 
@@ -59,16 +81,18 @@ static int fill_tail(struct tail *t, const struct okl4_socketpair *sp)
 		return -OKL4_NO_MEMORY;
 	memset(t->shm, 0, 2 * sizeof(*t->shm));
 	copy_ring(t->chunk, ring_bytes - 1, &sp->rx, t->bytes);
-	fill_words(t, sp);
 	t->sp.instance = sp->instance;
 	t->sp.ring_bytes = ring_bytes;
+	if (packets)
+		keep_whole_messages(t, &sp->rx);
+	fill_words(t, sp);
 	if (okl4_memsec_init(&t->ring, &t->chunk, 1, ring_bytes) ||
 	    okl4_pipe_consumer_init(&t->sp.rx, &t->shm[0], &t->ring))
 		return -OKL4_ARG;
 	return okl4_pipe_producer_init(&t->sp.tx, &t->shm[1], &t->ring);
 }
 
-struct tail *tail_take(struct okl4_socketpair *sp, struct tail_budget *budget)
+struct tail *tail_take(struct okl4_socketpair *sp, struct tail_budget *budget, bool packets)
 {
 	int64_t left = okl4_pipe_readable(&sp->rx);
 	struct tail *t = left > 0 ? calloc(1, sizeof(*t)) : NULL;
@@ -89,7 +113,7 @@ struct tail *tail_take(struct okl4_socketpair *sp, struct tail_budget *budget)
 		return t;
 	t->charged_bytes = t->bytes < OKL4FS_PAGE_BYTES ? OKL4FS_PAGE_BYTES : t->bytes;
 	budget->used_bytes += t->charged_bytes;
-	if (fill_tail(t, sp))
+	if (fill_tail(t, sp, packets) || !t->bytes)
 		tail_drop_bytes(t);
 	return t;
 }

@@ -47,12 +47,13 @@ struct tail {
  * tail_take() - copy what lies in fwd, as far as the budget goes
  * @sp: the host's end over the guest's memory; its cursors and phases are not changed
  * @budget: the guest's; NULL: there is none, and nothing is kept
+ * @packets: the bytes are messages, of which only whole ones are kept
  *
  * If there is no room for any byte, the tail has none and says how many were lost.
  *
  * Return: the tail, to be freed; NULL when nothing was left, or the end had failed.
  */
-struct tail *tail_take(struct okl4_socketpair *sp, struct tail_budget *budget);
+struct tail *tail_take(struct okl4_socketpair *sp, struct tail_budget *budget, bool packets);
 
 /** tail_free() - free a tail with its bytes; NULL is allowed; Return: NULL */
 struct tail *tail_free(struct tail *tail);

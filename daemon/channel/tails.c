@@ -56,7 +56,7 @@ void channel_tail_keep(struct channel *ch, enum channel_event event)
 		ch->left_bytes = (uint64_t)okl4_pipe_readable(&sp->rx);
 		return;
 	}
-	ch->kept = t = tail_take(sp, ch->budget);
+	ch->kept = t = tail_take(sp, ch->budget, ch->cfg->packets);
 	if (t && ch->guest_ops->memory_is_lost && ch->guest_ops->memory_is_lost(ch->guest))
 		tail_drop_bytes(t);
 	else if (t && event == CHANNEL_EV_DETACH && okl4_pipe_commit_read(&sp->rx, t->bytes))

@@ -18,6 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/read.h"
+
 /**
  * struct list - an array that grows
  * @items: struct name or struct side
@@ -46,9 +48,12 @@ struct name {
  * @guest, @channel: its names
  * @type: of its endpoint
  * @to_guest, @to_channel: (channel) the guest that it names, and the channel
+ * @packets: its key, if it carries messages; else NULL
+ * @ring_bytes: of its rings
  */
 struct side {
-	const struct conf_node *guest, *channel, *type, *to_guest, *to_channel;
+	const struct conf_node *guest, *channel, *type, *to_guest, *to_channel, *packets;
+	int64_t ring_bytes;
 };
 
 /* Return: one more item, to be filled; NULL: there is no memory */
@@ -267,6 +272,18 @@ static int check_guest_names(struct conf_node *guest, struct list *paths,
 	return r ? r : r2;
 }
 
+static int64_t ring_bytes_of(struct conf_node *channel)
+{
+	const struct conf_node *given = conf_member(channel, "ring_bytes");
+	struct channel_config defaults;
+
+	if (given && given->is_integer)
+		return given->integer;
+	config_channel_defaults(&defaults);
+	return conf_member(channel, "sessions") ? (int64_t)CONFIG_SESSION_RING_BYTES :
+						  (int64_t)defaults.ring_bytes;
+}
+
 static void add_sides(struct list *sides, struct conf_node *guest)
 {
 	struct side side = { .guest = string_member(guest, "name") }, *added;
@@ -281,6 +298,10 @@ static void add_sides(struct list *sides, struct conf_node *guest)
 		side.type = string_member(endpoint, "type");
 		side.to_guest = string_member(endpoint, "guest");
 		side.to_channel = string_member(endpoint, "channel");
+		side.packets = endpoint ? conf_member(channel, "packets") : NULL;
+		if (side.packets && !side.packets->boolean)
+			side.packets = NULL;
+		side.ring_bytes = endpoint ? ring_bytes_of(channel) : 0;
 		added = side.type ? list_add(sides, sizeof(side)) : NULL;
 		if (added)
 			*added = side;
@@ -299,6 +320,24 @@ static int compare_sides(const void *a, const void *b)
 static bool is_joined(const struct side *side)
 {
 	return !strcmp(side->type->text, "channel") && side->to_guest && side->to_channel;
+}
+
+/* A message goes over whole, so it must find room in either ring */
+static void check_packets(const struct side *side, const struct side *other, const char *channel,
+			  const char *guest, struct conf_errors *errors)
+{
+	if (!side->packets)
+		return;
+	if (!other->packets)
+		conf_key_error(errors, side->packets,
+			       "channel %s of guest %s, to which this one is joined, must have it, "
+			       "too",
+			       channel, guest);
+	else if (side->ring_bytes != other->ring_bytes)
+		conf_key_error(errors, side->packets,
+			       "channel %s of guest %s, to which this one is joined, must have the "
+			       "same \"ring_bytes\"",
+			       channel, guest);
 }
 
 static bool has_sessions(const struct side *side)
@@ -332,6 +371,8 @@ static void check_partner(const struct list *sides, const struct side *side,
 			   "channel %s of guest %s has %ssessions: they must be given for both, or "
 			   "for neither",
 			   channel, guest, has_sessions(other) ? "" : "no ");
+	else
+		check_packets(side, other, channel, guest, errors);
 }
 
 /* Of all, or of those that name the guest @only; frees the list */

@@ -191,6 +191,7 @@ struct json_object *control_channel_object(const char *guest, const struct chann
 	json_object_object_add(object, "failure", failure_object(snap));
 	control_add_number(object, "ring_bytes", cfg->ring_bytes);
 	control_add_boolean(object, "exclusive", cfg->exclusive);
+	control_add_boolean(object, "packets", cfg->packets);
 	add_node_access(object, cfg);
 	json_object_object_add(object, "sessions", sessions_object(snap));
 	json_object_object_add(object, "endpoint", endpoint_object(snap));

@@ -36,7 +36,7 @@ struct control {
 static int listen_anew(struct control_socket *s, const struct config *cfg)
 {
 	int fd = socket_file_listen(&s->file, s->file.path, cfg->control_mode, cfg->control_group,
-				    false);
+				    FD_UNIX_STREAM);
 
 	if (fd < 0) {
 		log_err("control: %s has been removed or replaced, and cannot be made again: %s%s",
@@ -62,7 +62,7 @@ int control_socket_open(struct control_socket *s, const struct config *cfg, int 
 				cfg); /* if that fails, the service manager's socket is better than none */
 	} else {
 		r = socket_file_listen(&s->file, cfg->control_path, cfg->control_mode,
-				       cfg->control_group, false);
+				       cfg->control_group, FD_UNIX_STREAM);
 		s->fd = r;
 		r = r < 0 ? r : 0;
 	}

@@ -19,7 +19,7 @@
 #include "util/fd.h"
 
 static const char *socket_text, *mode_text, *group_text, *endpoint_text, *ring_text, *sessions_text;
-static bool is_exclusive;
+static bool is_exclusive, has_packets;
 
 static const struct ctl_option of_guest_add[] = {
 	{ .name = "socket",
@@ -56,6 +56,10 @@ static const struct ctl_option of_channel_add[] = {
 	{ .name = "exclusive",
 	  .flag = &is_exclusive,
 	  .help = "each end can be opened once in the guest" },
+	{ .name = "packets",
+	  .flag = &has_packets,
+	  .help = "it carries messages: a write is one, and a read\n"
+		  "returns one" },
 	{ .name = "mode",
 	  .value = "MODE",
 	  .text = &mode_text,
@@ -189,6 +193,8 @@ static enum ctl_exit make_channel(const char *name, struct json_object **channel
 		json_object_object_add(*channel, "sessions", json_object_new_uint64(n));
 	if (is_exclusive)
 		json_object_object_add(*channel, "exclusive", json_object_new_boolean(true));
+	if (has_packets)
+		json_object_object_add(*channel, "packets", json_object_new_boolean(true));
 	return make_endpoint(*channel);
 }
 
@@ -242,7 +248,8 @@ static enum ctl_exit run_guest_add(const struct ctl *ctl, char **args)
 
 static enum ctl_exit run_channel_add(const struct ctl *ctl, char **args)
 {
-	bool others = mode_text || group_text || ring_text || sessions_text || is_exclusive;
+	bool others = mode_text || group_text || ring_text || sessions_text || is_exclusive ||
+		      has_packets;
 	struct json_object *channel, *params;
 	enum ctl_exit r = make_object("channel-add", "endpoint", endpoint_text, others, args[1],
 				      make_channel, &channel);

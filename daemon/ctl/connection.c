@@ -40,7 +40,7 @@ static enum ctl_exit try_path(struct connection *c, const char *path)
 {
 	char what[400];
 
-	c->fd = fd_connect_unix(path, false);
+	c->fd = fd_connect_unix(path, FD_UNIX_STREAM);
 	if (c->fd >= 0) {
 		c->error[0] = 0;
 		return CTL_DONE;

@@ -60,12 +60,10 @@ static void pass_echo_eof(struct echo *e)
 	e->eof_phase = phase;
 }
 
-static int64_t echo_piece(void *arg, uint64_t max)
+/* @filled: of a look into fwd. Return: > 0: go on with what is there; else as move of endpoint_turn() */
+static int64_t looked(struct echo *e, int64_t filled)
 {
-	struct echo *e = arg;
 	struct channel *ch = e->ep.ch;
-	struct okl4_pipe_seg from[2], to[2];
-	int64_t filled = channel_peek_read(ch, from), room;
 	int r;
 
 	if (!filled) {
@@ -75,11 +73,54 @@ static int64_t echo_piece(void *arg, uint64_t max)
 	if (filled < 0 && filled != -OKL4_AGAIN)
 		return filled;
 	channel_set_open(ch, true, true);
-	if (filled == -OKL4_AGAIN) {
-		r = channel_wait_read(ch);
-		return r == 1 ? -OKL4_AGAIN : r;
-	}
+	if (filled > 0)
+		return filled;
+	r = channel_wait_read(ch);
+	return r == 1 ? -OKL4_AGAIN : r;
+}
 
+/* @room: of a look into bwd, negative; @bytes: room to wait for. Return: as move of endpoint_turn() */
+static int64_t wait_for_reader(struct channel *ch, int64_t room, uint64_t bytes)
+{
+	int r;
+
+	if (room == -OKL4_PIPE)
+		return 0; /* a new reader wakes us */
+	if (room != -OKL4_AGAIN)
+		return room;
+	r = channel_wait_write(ch, bytes);
+	return r == 1 ? -OKL4_AGAIN : r;
+}
+
+static int64_t echo_message(void *arg, uint64_t max)
+{
+	struct echo *e = arg;
+	struct channel *ch = e->ep.ch;
+	uint64_t bytes;
+	int64_t r = looked(e, channel_next_message(ch, &bytes));
+
+	if (r <= 0)
+		return r;
+	r = channel_message_room(ch, bytes);
+	if (r && !(r == -OKL4_PIPE && ch->is_session)) /* no reader follows: nobody will take it */
+		return wait_for_reader(ch, r, okl4_packet_ring_bytes(bytes));
+	if (!r) {
+		endpoint_copy_message(ch, ch, bytes);
+		channel_put_message(ch, bytes);
+	}
+	channel_take_message(ch, bytes);
+	return channel_usable(ch) ? (int64_t)okl4_packet_ring_bytes(bytes) : -OKL4_CHANNEL_FAILED;
+}
+
+static int64_t echo_piece(void *arg, uint64_t max)
+{
+	struct echo *e = arg;
+	struct channel *ch = e->ep.ch;
+	struct okl4_pipe_seg from[2], to[2];
+	int64_t filled = looked(e, channel_peek_read(ch, from)), room;
+
+	if (filled <= 0)
+		return filled;
 	room = channel_peek_write(ch, to);
 	if (room == -OKL4_PIPE && ch->is_session) {
 		/* No reader follows: nobody will take them */
@@ -87,14 +128,8 @@ static int64_t echo_piece(void *arg, uint64_t max)
 		channel_commit_read(ch, (uint64_t)filled);
 		return channel_usable(ch) ? filled : -OKL4_CHANNEL_FAILED;
 	}
-	if (room == -OKL4_PIPE)
-		return 0; /* a new reader wakes us */
-	if (room == -OKL4_AGAIN) {
-		r = channel_wait_write(ch, ch->sp.ring_bytes / 2);
-		return r == 1 ? -OKL4_AGAIN : r;
-	}
 	if (room < 0)
-		return room;
+		return wait_for_reader(ch, room, ch->sp.ring_bytes / 2);
 
 	max = okl4_min(max, okl4_min((uint64_t)filled, (uint64_t)room));
 	endpoint_copy(to, from, max);
@@ -107,8 +142,10 @@ static void echo_woken(void *arg)
 {
 	struct echo *e = arg;
 
-	if (endpoint_turn(echo_piece, e) == 1)
-		channel_again(e->ep.ch);
+	struct channel *ch = e->ep.ch;
+
+	if (endpoint_turn(ch->cfg->packets ? echo_message : echo_piece, e) == 1)
+		channel_again(ch);
 }
 
 /* End the move that a killed predecessor had begun. Return: 0 or an error */

@@ -58,6 +58,34 @@ void endpoint_copy(const struct okl4_pipe_seg to[2], const struct okl4_pipe_seg 
 	}
 }
 
+void endpoint_copy_message(struct channel *to, const struct channel *from, uint64_t bytes)
+{
+	struct okl4_pipe_seg src, dst;
+
+	for (uint64_t done = 0; done < bytes; done += dst.bytes) {
+		src = okl4_packet_seg(&from->sp.rx, done, bytes - done);
+		dst = okl4_packet_seg(&to->sp.tx, done, src.bytes);
+		memcpy(dst.base, src.base, dst.bytes);
+	}
+	okl4_packet_head(&to->sp.tx, bytes);
+}
+
+static int64_t drop_message(void *arg, uint64_t max)
+{
+	struct channel *ch = arg;
+	uint64_t bytes;
+	int r = channel_next_message(ch, &bytes);
+
+	if (r == -OKL4_AGAIN) {
+		r = channel_wait_read(ch);
+		return r == 1 ? -OKL4_AGAIN : r;
+	}
+	if (r <= 0)
+		return r; /* 0 is end-of-file: a new writer wakes us */
+	channel_take_message(ch, bytes);
+	return channel_usable(ch) ? (int64_t)okl4_packet_ring_bytes(bytes) : -OKL4_CHANNEL_FAILED;
+}
+
 static int64_t drop_piece(void *arg, uint64_t max)
 {
 	struct channel *ch = arg;
@@ -78,7 +106,7 @@ static int64_t drop_piece(void *arg, uint64_t max)
 
 int endpoint_drain(struct channel *ch)
 {
-	int r = endpoint_turn(drop_piece, ch);
+	int r = endpoint_turn(ch->cfg->packets ? drop_message : drop_piece, ch);
 
 	if (r == 1)
 		channel_again(ch);

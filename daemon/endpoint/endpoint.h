@@ -116,6 +116,14 @@ void endpoint_copy(const struct okl4_pipe_seg to[2], const struct okl4_pipe_seg 
 		   uint64_t bytes);
 
 /**
+ * endpoint_copy_message() - copy a message from ring to ring, with its head, but commit nothing
+ * @to: usable channel; channel_message_room() has said that there is room
+ * @from: usable channel; channel_next_message() has given the message
+ * @bytes: its length
+ */
+void endpoint_copy_message(struct channel *to, const struct channel *from, uint64_t bytes);
+
+/**
  * endpoint_drain() - take what the guest wrote and drop it, one turn's share
  * @ch: usable channel
  *

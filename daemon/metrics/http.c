@@ -322,7 +322,7 @@ static int listen_for_http(struct metrics_http *http, const struct config *cfg)
 
 	if (!strncmp(text, UNIX_PREFIX, strlen(UNIX_PREFIX)))
 		fd = socket_file_listen(&http->file, text + strlen(UNIX_PREFIX), cfg->control_mode,
-					cfg->control_group, false);
+					cfg->control_group, FD_UNIX_STREAM);
 	else
 		fd = listen_tcp(text);
 	return fd < 0 ? fd : accept_at(http, fd);

@@ -36,18 +36,19 @@ static int unix_address(struct sockaddr_un *un, const char *path)
 }
 
 /* Return: a non-blocking, close-on-exec unix stream socket, or -errno */
-static int unix_socket(bool takes_fds)
+static int unix_socket(enum fd_unix kind)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int type = kind == FD_UNIX_PACKETS ? SOCK_SEQPACKET : SOCK_STREAM;
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
 		return -errno;
-	if (!takes_fds)
+	if (kind != FD_UNIX_TAKES_FDS)
 		stranger_mark(fd);
 	return fd;
 }
 
-int fd_connect_unix(const char *path, bool takes_fds)
+int fd_connect_unix(const char *path, enum fd_unix kind)
 {
 	_cleanup_fd_ int fd = -1;
 	struct sockaddr_un un;
@@ -56,7 +57,7 @@ int fd_connect_unix(const char *path, bool takes_fds)
 	r = unix_address(&un, path);
 	if (r)
 		return r;
-	fd = unix_socket(takes_fds);
+	fd = unix_socket(kind);
 	if (fd < 0)
 		return fd;
 	if (connect(fd, (struct sockaddr *)&un, sizeof(un)))
@@ -81,7 +82,7 @@ int fd_set_access(const char *path, unsigned int mode, const char *group)
 	return chmod(path, mode & 0777) ? -errno : 0;
 }
 
-int fd_listen_unix(const char *path, unsigned int mode, const char *group, bool takes_fds)
+int fd_listen_unix(const char *path, unsigned int mode, const char *group, enum fd_unix kind)
 {
 	_cleanup_fd_ int fd = -1;
 	struct sockaddr_un un;
@@ -90,7 +91,7 @@ int fd_listen_unix(const char *path, unsigned int mode, const char *group, bool 
 	r = unix_address(&un, path);
 	if (r)
 		return r;
-	fd = unix_socket(takes_fds);
+	fd = unix_socket(kind);
 	if (fd < 0)
 		return fd;
 	/* bind(2) gives the file the socket's own mode (Linux): closed to others until it is right. */

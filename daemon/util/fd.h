@@ -42,21 +42,28 @@ static inline void freep(void *p)
 int fd_open_standard(void);
 
 /**
- * fd_listen_unix() - a listening, non-blocking, close-on-exec unix stream socket
+ * enum fd_unix - which unix socket
+ * @FD_UNIX_STREAM: SOCK_STREAM
+ * @FD_UNIX_TAKES_FDS: the same, and connections may bring descriptors (stranger.h)
+ * @FD_UNIX_PACKETS: SOCK_SEQPACKET
+ */
+enum fd_unix { FD_UNIX_STREAM, FD_UNIX_TAKES_FDS, FD_UNIX_PACKETS };
+
+/**
+ * fd_listen_unix() - a listening, non-blocking, close-on-exec unix socket
  * @path: where; an existing file is -EADDRINUSE (socket_file.h)
  * @mode: permission bits; from the first moment on the file never has more than these
  * @group: group name for the file, or NULL
- * @takes_fds: connections may bring descriptors (stranger.h)
+ * @kind: which
  *
  * Return: the descriptor, or a negated errno (-ENAMETOOLONG when @path does not fit sun_path).
  */
-int fd_listen_unix(const char *path, unsigned int mode, const char *group, bool takes_fds);
+int fd_listen_unix(const char *path, unsigned int mode, const char *group, enum fd_unix kind);
 
 /**
- * fd_connect_unix() - a connected, non-blocking, close-on-exec unix stream socket; Return: it or
- * -errno
+ * fd_connect_unix() - a connected, non-blocking, close-on-exec unix socket; Return: it or -errno
  */
-int fd_connect_unix(const char *path, bool takes_fds);
+int fd_connect_unix(const char *path, enum fd_unix kind);
 
 /**
  * fd_set_access() - give a file its group and then its permission bits

@@ -150,14 +150,14 @@ int socket_file_bound(struct socket_file *f)
 }
 
 int socket_file_listen(struct socket_file *f, const char *path, unsigned int mode,
-		       const char *group, bool takes_fds)
+		       const char *group, enum fd_unix kind)
 {
 	bool is_new = !f->path;
 	int r = socket_file_claim(f, path), fd;
 
 	if (r)
 		return r;
-	fd = fd_listen_unix(path, mode, group, takes_fds);
+	fd = fd_listen_unix(path, mode, group, kind);
 	r = fd < 0 ? fd : socket_file_bound(f);
 	if (!r)
 		return fd;

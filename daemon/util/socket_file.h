@@ -16,6 +16,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "util/fd.h"
+
 /**
  * struct socket_file - the file of a socket; all zero: none
  * @path: where; NULL: none
@@ -55,11 +57,12 @@ int socket_file_bound(struct socket_file *f);
  * @path: as socket_file_claim()
  * @mode: permission bits
  * @group: group name for the file, or NULL
+ * @kind: which
  *
  * Return: a descriptor as fd_listen_unix()'s, or a negated errno; then @f is as before.
  */
 int socket_file_listen(struct socket_file *f, const char *path, unsigned int mode,
-		       const char *group, bool takes_fds);
+		       const char *group, enum fd_unix kind);
 
 /**
  * socket_file_way_out() - what to do when a path cannot be listened on, for the end of a log line

@@ -191,14 +191,17 @@ ssize_t stranger_recv(int fd, const struct iovec *iov, size_t n)
 
 int stranger_close(int fd)
 {
-	int unread = 1, listens = 0;
+	int unread = 1, listens = 0, type = SOCK_STREAM;
 	socklen_t bytes = sizeof(listens);
 
 	getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &bytes);
-	/* Nothing arrives after the shutdown, so an empty socket holds no descriptor. */
-	if (!listens && (shutdown(fd, SHUT_RD) || ioctl(fd, FIONREAD, &unread)))
+	getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &bytes);
+	/* Nothing arrives after the shutdown, so an empty socket holds no descriptor; but an empty
+	 * message, which FIONREAD does not count, may hold one. */
+	if (!listens && type == SOCK_STREAM &&
+	    (shutdown(fd, SHUT_RD) || ioctl(fd, FIONREAD, &unread)))
 		unread = 1;
-	if (listens || unread) {
+	if (listens || unread || type != SOCK_STREAM) {
 		stranger_give(fd);
 		return 0;
 	}

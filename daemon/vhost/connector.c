@@ -61,7 +61,7 @@ void vhost_connector_try(struct vhost_connector *c)
 {
 	/* First the watch, then the attempt: a socket that appears in between is not missed. */
 	bool watched = socket_watch_start(&c->watch, c->loop, c->path, on_watch, c);
-	int fd = fd_connect_unix(c->path, true);
+	int fd = fd_connect_unix(c->path, FD_UNIX_TAKES_FDS);
 
 	c->tried_ms = clock_ms();
 	if (fd < 0) {

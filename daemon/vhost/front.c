@@ -101,7 +101,8 @@ static void start_on_worker(void *arg)
 static void front_listen(struct vhost_front *f)
 {
 	const char *path = f->cfg->socket;
-	int r = socket_file_listen(&f->file, path, f->cfg->socket_perm, f->cfg->socket_group, true);
+	int r = socket_file_listen(&f->file, path, f->cfg->socket_perm, f->cfg->socket_group,
+				   FD_UNIX_TAKES_FDS);
 
 	f->start_fd = r;
 	loop_call(f->worker, start_on_worker, f);

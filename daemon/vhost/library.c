@@ -235,7 +235,7 @@ static int connect_to_library(struct vhost_library *l)
 	if (spare < 0)
 		return -errno;
 	l->asked_ms = clock_ms();
-	l->fd = fd_connect_unix(connect_path, false);
+	l->fd = fd_connect_unix(connect_path, FD_UNIX_STREAM);
 	fd_close(spare);
 	if (l->fd < 0)
 		return l->fd;
@@ -583,7 +583,7 @@ static int wake_thread(const char *folder)
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/w", folder);
-	fd = fd_listen_unix(path, 0600, NULL, false);
+	fd = fd_listen_unix(path, 0600, NULL, FD_UNIX_STREAM);
 	if (fd < 0)
 		return fd;
 	errno = 0;

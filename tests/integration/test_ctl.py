@@ -194,7 +194,7 @@ class Ctl(DaemonTest):
             encoding="utf-8")
         for name, *options in (
                 ("listen", "--endpoint", f"unix-listen:{self.scratch}/listen.sock", "--mode=0620",
-                 "--ring-bytes", "64K", "--exclusive"),
+                 "--ring-bytes", "64K", "--exclusive", "--packets"),
                 ("connect", "--endpoint", f"unix-connect:{self.scratch}/a:b.sock"),
                 ("tcp", f"--endpoint=tcp-listen:127.0.0.1:{free_port()}"),
                 ("dial", f"--endpoint=tcp-connect:localhost:{free_port()}"),
@@ -209,8 +209,9 @@ class Ctl(DaemonTest):
         self.assertEqual([channel["endpoint"]["type"] for channel in channels.values()],
                          ["unix-listen", "unix-connect", "tcp-listen", "tcp-connect", "intervm",
                           "echo", "discard", "channel", "echo"])
-        self.assertEqual((channels["listen"]["ring_bytes"], channels["listen"]["exclusive"]),
-                         (65536, True))
+        self.assertEqual([channels["listen"][key] for key in ("ring_bytes", "exclusive", "packets")],
+                         [65536, True, True])
+        self.bad(1, f"UNIX-CONNECT:{self.scratch}/listen.sock,socktype=5", "attach", "vm3/listen")
         self.assertEqual((self.scratch / "listen.sock").stat().st_mode & 0o777, 0o620)
         self.assertEqual(channels["connect"]["endpoint"]["path"], f"{self.scratch}/a:b.sock")
         self.assertEqual((channels["far"]["endpoint"]["guest"],

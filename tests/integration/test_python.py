@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from ctl_rig import TIMEOUT_S, DaemonPerTest, DaemonTest, free_port  # which says where okl4fs is
 from control_page import Page
 from guest_end import Channel
+from messages import put, take
 from vm import paths
 from vm.daemon import guest_config
 from vm.process import scratch_dir
@@ -165,6 +166,20 @@ class Calls(DaemonTest):
                     self.assertEqual(channel.read(12), b"to the guest")
                     channel.write(b"to the host")
                     self.assertEqual(sock.recv(100), b"to the host")
+
+    def test_open_for_messages(self):
+        """Each send is a message, and each recv returns one."""
+        self.client.channel_add("vm1", {"name": "messages", "packets": True, "endpoint": {
+            "type": "unix-listen", "path": str(self.scratch / "messages.sock")}})
+        channel = Channel(self.driver(), "messages").attach().open()
+        with self.client.open("vm1/messages") as sock:
+            sock.settimeout(TIMEOUT_S)
+            for data in (b"one", b"", b"three"):
+                sock.send(data)
+                put(channel, data)
+            self.assertEqual(take(channel, 3), [b"one", b"", b"three"])
+            self.assertEqual([sock.recv(100) for _ in range(3)], [b"one", b"", b"three"])
+        self.client.channel_remove("vm1", "messages")
 
     def test_what_cannot_be_opened(self):
         for error, sentence, name in (

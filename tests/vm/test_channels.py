@@ -82,6 +82,23 @@ class Changes(VmTest):
         self.assertEqual(command.wait(60), (0, "filled\ngone\nok\n"))
         self.guest.check("rm /okl4/new")
 
+    def test_another_kind_of_ring(self):
+        """It comes back with messages: an open file keeps failing, and the next open is of messages."""
+        self.add_and_wait("new")
+        holder = self.guest.spawn("exec 3<>/all/new; echo bytes >&3; head -n1 <&3; read line; "
+                                  "echo x >&3; echo $?; read line", stdin=True)
+        holder.wait_output("bytes\n", 60)
+        self.remove("new")
+        self.wait_nodes()
+        self.add_and_wait("new", packets=True)
+        holder.write(b"go on\n")
+        holder.wait_output("1\n", 60)
+        self.fails("echo x > /all/new", "Input/output error")
+        holder.write(b"end\n")
+        holder.wait(60)
+        self.assertEqual(self.guest.check("exec 3<>/all/new; echo 1 >&3; echo 2 >&3; "
+                                          "dd bs=100 count=1 <&3 2>/dev/null"), "1\n")
+
     def test_sleepers(self):
         """What is written is not taken, so reader, writer and poller sleep."""
         self.add_and_wait("stuck", listens(self.scratch / "stuck.sock"))

@@ -2,6 +2,7 @@
 """The table of the fifo's behaviour, one test per row (the rows: tests/vm/guest/okl4test/rows_*.c)."""
 import re
 import shlex
+import socket
 import unittest
 
 from vm import paths
@@ -32,6 +33,9 @@ class Rows(VmTest):
         channels |= {name: {"ring_bytes": 4096, "endpoint": echo()} for name in NAMES}
         channels["echo"] = echo()
         channels["discard"] = {"ring_bytes": 16 << 20, "endpoint": {"type": "discard"}}
+        channels["packet_echo"] = {"ring_bytes": RING_BYTES, "packets": True, "endpoint": echo()}
+        channels["packet_host"] = {"packets": True,
+                                   "endpoint": listens(cls.scratch / "packet_host.sock")}
         channels["session_echo"] = {"sessions": 8, "endpoint": echo()}
         channels["session_nobody"] = {"sessions": 8, "endpoint": {
             "type": "unix-connect", "path": str(cls.scratch / "nobody.sock")}}
@@ -74,6 +78,19 @@ class Rows(VmTest):
         section = page.split(".Sh DIFFERENCES FROM A FIFO\n")[1].split("\n.Sh ")[0]
         told = dict(re.findall(r"^\.It Sy (\w+)\n\.Ql (.*)$", section, re.M))
         self.assertEqual(found, told)
+
+    def test_messages_with_the_host(self):
+        """A program of the host with a SOCK_SEQPACKET socket."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
+            sock.settimeout(60)
+            sock.connect(str(self.scratch / "packet_host.sock"))
+            for data in (b"first", b"x" * 5000):
+                sock.send(data)
+            self.guest.check("mkfifo /okl4/packet_host")
+            done = self.guest.check("exec 3<>/okl4/packet_host; echo one >&3; echo two >&3; "
+                                    "dd bs=4096 count=2 <&3 2>&1 >/dev/null")
+            self.assertIn("1+1 records in", done)
+            self.assertEqual([sock.recv(100), sock.recv(100)], [b"one\n", b"two\n"])
 
     def test_shell_tools(self):
         """What people try first: ls, stat, test, echo, cat."""

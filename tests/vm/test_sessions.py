@@ -136,6 +136,7 @@ class Killed(VmTest):
         socket_path = cls.scratch / "vm.sock"
         cls.start_daemon([guest_config("vm", socket_path, {
             "echo": {"sessions": 300, "endpoint": echo()},
+            "turns": {"sessions": 2, "endpoint": echo()},
             "listens": {"sessions": 2, "endpoint": {
                 "type": "unix-listen", "path": str(cls.scratch / "listens.sock")}},
             "calls": {"sessions": 300, "endpoint": {
@@ -166,6 +167,23 @@ class Killed(VmTest):
         for name in ("echo", "calls", "listens"):
             until(lambda name=name: self.channel(name)["sessions"]["live"] == 0,
                   f"the sessions of {name} to end", LIMIT_S)
+
+
+    def test_started_with_messages(self):
+        """A session of bytes does not become one of messages: it is reset, and the next one has them."""
+        self.guest.check("mkfifo /okl4/turns")
+        session = self.guest.spawn("exec 3<>/okl4/turns; echo bytes >&3; head -n1 <&3; "
+                                   "head -n1 <&3 2>/dev/null || echo reset")
+        session.wait_output("bytes\n", LIMIT_S)
+        self.daemon.kill()
+        turns = next(channel for channel in self.daemon.config["guests"][0]["channels"]
+                     if channel["name"] == "turns")
+        turns["packets"] = True
+        self.daemon.write_config()
+        self.daemon.start()
+        self.assertEqual(session.wait(LIMIT_S), (0, "bytes\nreset\n"))
+        self.assertEqual(self.guest.check("exec 3<>/okl4/turns; echo 1 >&3; echo 2 >&3; "
+                                          "dd bs=100 count=1 <&3 2>/dev/null", LIMIT_S), "1\n")
 
 
 class Unplugged(HotPlugged):

@@ -178,10 +178,18 @@ static enum ctl_exit connect_to(struct attach *a, struct json_object *channel)
 			  ctl_string(endpoint, "type"));
 		return CTL_REFUSED;
 	}
+	if (ctl_boolean(channel, "packets")) {
+		ctl_error(
+			"%s: it carries messages, between which stdin and stdout have no marks; use a "
+			"program with a socket of type SOCK_SEQPACKET, such as: socat - "
+			"UNIX-CONNECT:%s,socktype=5",
+			a->name, path);
+		return CTL_REFUSED;
+	}
 	if (strcmp(ctl_string(channel, "state"), "attached") != 0 && !a->has_sessions)
 		ctl_error("%s: the guest is not there yet (%s); waiting", a->name,
 			  ctl_string(channel, "state"));
-	a->fd = fd_connect_unix(path, false);
+	a->fd = fd_connect_unix(path, FD_UNIX_STREAM);
 	if (a->fd >= 0)
 		return CTL_DONE;
 	ctl_error("%s: %s: %s", a->name, path, strerror(-a->fd));

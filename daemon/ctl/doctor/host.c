@@ -31,7 +31,7 @@ static char *find_socket(const struct ctl *ctl)
 
 	if (ctl->socket)
 		return check_text("%s", ctl->socket);
-	fd = fd_connect_unix(user, false);
+	fd = fd_connect_unix(user, FD_UNIX_STREAM);
 	return check_text("%s/control.sock", fd >= 0 ? config_runtime_dir() : CONFIG_SYSTEM_DIR);
 }
 

@@ -18,7 +18,12 @@ static struct joined_member *joined_all;
 int joined_member_add(struct joined_member *m, struct channel *ch,
 		      const struct endpoint_config *cfg, bool has_sessions, void *owner)
 {
-	*m = (struct joined_member){ .has_sessions = has_sessions, .owner = owner };
+	*m = (struct joined_member){
+		.has_sessions = has_sessions,
+		.packets = ch->cfg->packets,
+		.ring_bytes = ch->cfg->ring_bytes,
+		.owner = owner,
+	};
 	snprintf(m->mine.guest, sizeof(m->mine.guest), "%s", ch->guest_name);
 	snprintf(m->mine.channel, sizeof(m->mine.channel), "%s", ch->cfg->name);
 	snprintf(m->other.guest, sizeof(m->other.guest), "%s", cfg->guest);
@@ -69,11 +74,19 @@ static struct joined_member *find_partner(const struct joined_member *m)
 	return at;
 }
 
+/* A message goes over whole, so it must find room in either ring */
+static bool messages_fit(const struct joined_member *a, const struct joined_member *b)
+{
+	return a->packets == b->packets && (!a->packets || a->ring_bytes == b->ring_bytes);
+}
+
 struct joined_member *joined_member_partner(const struct joined_member *m)
 {
 	struct joined_member *found = find_partner(m);
 
-	return found && found->has_sessions == m->has_sessions ? found : NULL;
+	if (!found || found->has_sessions != m->has_sessions || !messages_fit(found, m))
+		return NULL;
+	return found;
 }
 
 void joined_member_problem(const struct joined_member *m, char why[])
@@ -87,6 +100,11 @@ void joined_member_problem(const struct joined_member *m, char why[])
 			 "given for both or for neither",
 			 m->other.guest, m->other.channel,
 			 found->has_sessions ? "sessions" : "no sessions");
+	else if (found && !messages_fit(found, m))
+		snprintf(why, ENDPOINT_ERROR_BYTES,
+			 "channel: %s/%s cannot be joined: if one of the two has \"packets\", both "
+			 "must have it, and the same \"ring_bytes\"",
+			 m->other.guest, m->other.channel);
 }
 
 unsigned int joined_member_side(const struct joined_member *m)

@@ -14,13 +14,16 @@
  * @mine: its guest and channel
  * @other: those that it names
  * @has_sessions: its channel has
+ * @packets: it carries messages
+ * @ring_bytes: of its rings
  * @owner: the endpoint
  * @next: of all; protected by the list's lock
  * @loop: its worker's; NULL: no endpoint finds it any longer; likewise protected
  */
 struct joined_member {
 	struct joined_name mine, other;
-	bool has_sessions;
+	bool has_sessions, packets;
+	uint64_t ring_bytes;
 	void *owner;
 	struct joined_member *next;
 	const struct loop *loop;
@@ -39,7 +42,8 @@ void joined_member_part(struct joined_member *m);
 /**
  * joined_member_partner() - the endpoint that names this one and is named by it
  *
- * Return: NULL when it is not there, belongs to another worker, or only one of the two has sessions.
+ * Return: NULL when it is not there, belongs to another worker, or the two do not go together
+ * (joined_member_problem()).
  */
 struct joined_member *joined_member_partner(const struct joined_member *m);
 

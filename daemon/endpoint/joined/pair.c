@@ -160,6 +160,33 @@ static int64_t move_piece(struct joined_pair *p, unsigned int w, uint64_t max)
 	return p->up[0] && p->up[1] ? (int64_t)max : -OKL4_CHANNEL_FAILED;
 }
 
+/* The same with a message, which goes over whole. Both rings have one size, so each takes any message */
+static int64_t move_message(struct joined_pair *p, unsigned int w)
+{
+	struct channel *from = p->ch[w], *to = p->ch[!w];
+	uint64_t bytes, takes;
+	int r = channel_next_message(from, &bytes);
+
+	if (r <= 0)
+		return r;
+	takes = okl4_packet_ring_bytes(bytes);
+	r = channel_message_room(to, bytes);
+	if (r == -OKL4_PIPE)
+		return 0;
+	if (r == -OKL4_AGAIN) {
+		r = channel_wait_write(to, takes);
+		return r == 1 ? -OKL4_AGAIN : r;
+	}
+	if (r)
+		return r;
+	endpoint_copy_message(to, from, bytes);
+	joined_file_moved(&p->file, w, takes);
+	channel_put_message(to, bytes);
+	if (p->up[w])
+		channel_take_message(from, bytes);
+	return p->up[0] && p->up[1] ? (int64_t)takes : -OKL4_CHANNEL_FAILED;
+}
+
 /* Way @way of @pair, for endpoint_turn() */
 struct direction {
 	struct joined_pair *pair;
@@ -189,7 +216,9 @@ static int64_t carry_piece(void *arg, uint64_t max)
 	if (filled < 0)
 		return filled;
 	carry_writer(p, w, writer.phase, !filled);
-	return filled ? move_piece(p, w, max) : wait_for_source(from, writer.phase);
+	if (!filled)
+		return wait_for_source(from, writer.phase);
+	return from->cfg->packets ? move_message(p, w) : move_piece(p, w, max);
 }
 
 static bool carry_share(struct joined_pair *p, unsigned int w)

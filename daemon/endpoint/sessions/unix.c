@@ -117,8 +117,9 @@ static const char *connect_path(const struct board *board)
 /* Return: 0: connected; 1: the server's queue is full; or a negated okl4_status */
 static int try_to_connect(struct session *s)
 {
+	bool packets = s->board->ep.ch->cfg->packets;
 	const char *path = connect_path(s->board);
-	int fd = fd_connect_unix(path, false);
+	int fd = fd_connect_unix(path, packets ? FD_UNIX_PACKETS : FD_UNIX_STREAM);
 
 	if (fd >= 0)
 		return session_connect(s, fd);
@@ -127,6 +128,8 @@ static int try_to_connect(struct session *s)
 	s->board->failed++;
 	board_note(s->board, "unix-connect: %s: %s", path,
 		   fd == -ECONNREFUSED ? "nobody listens" :
+		   fd == -EPROTOTYPE   ? packets ? "it is not a SOCK_SEQPACKET socket" :
+						   "it is not a SOCK_STREAM socket" :
 		   fd == -EAGAIN       ? "too many are waiting there already" :
 					 strerror(-fd));
 	return fd == -EAGAIN ? -OKL4_CONNECTION_TIMEOUT : -OKL4_CONNECTION_REFUSED;

@@ -61,8 +61,7 @@ static int wait_for_room(struct stream *s, int status)
 	return 0;
 }
 
-/* Return: as read_piece() */
-static int64_t read_failed(struct stream *s, ssize_t n)
+int64_t stream_read_failed(struct stream *s, ssize_t n)
 {
 	if (n < 0 && errno == EINTR)
 		return -OKL4_AGAIN;
@@ -95,7 +94,7 @@ static int64_t read_piece(struct stream *s, uint64_t *max)
 	*max = okl4_min(*max, (uint64_t)room);
 	n = readv(s->fd, iov, segs_to_iov(seg, *max, iov));
 	if (n <= 0)
-		return read_failed(s, n);
+		return stream_read_failed(s, n);
 	if (!s->in_shown)
 		stream_show(s);
 	channel_commit_write(s->ch, (uint64_t)n);
@@ -127,8 +126,7 @@ int stream_move_in(struct stream *s)
 	return 0;
 }
 
-/* Return: as move of endpoint_turn() */
-static int64_t send_failed(struct stream *s)
+int64_t stream_send_failed(struct stream *s)
 {
 	switch (errno) {
 	case EINTR:
@@ -165,7 +163,7 @@ static int64_t send_piece(struct stream *s, uint64_t max)
 	msg.msg_iovlen = (size_t)segs_to_iov(seg, okl4_min(max, (uint64_t)filled), iov);
 	n = sendmsg(s->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (n < 0)
-		return send_failed(s);
+		return stream_send_failed(s);
 	channel_commit_read(s->ch, (uint64_t)n);
 	return channel_usable(s->ch) ? n : -OKL4_CHANNEL_FAILED;
 }

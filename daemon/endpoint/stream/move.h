@@ -23,4 +23,16 @@ int stream_move_in(struct stream *s);
  */
 int stream_move_out(struct stream *s);
 
+/**
+ * stream_read_failed() - a read from the client gave 0 or an error
+ * @s: stream that serves a usable channel
+ * @n: what it gave; errno is the read's
+ *
+ * Return: as move of endpoint_turn().
+ */
+int64_t stream_read_failed(struct stream *s, ssize_t n);
+
+/** stream_send_failed() - likewise: a send to the client gave an error; Return: likewise */
+int64_t stream_send_failed(struct stream *s);
+
 #endif

@@ -27,6 +27,7 @@
 #include <sys/socket.h>
 
 #include "endpoint/stream/move.h"
+#include "endpoint/stream/packets.h"
 #include "endpoint/tear.h"
 #include "util/fd.h"
 
@@ -57,7 +58,7 @@ static void drop_unread(int fd)
 /* Whether the client must not take the end of the connection for that of its stream */
 static bool is_client_torn(const struct stream *s)
 {
-	return channel_is_torn(s->ch) && s->serves && s->out_open;
+	return (channel_is_torn(s->ch) || s->message_lost) && s->serves && s->out_open;
 }
 
 void stream_close(struct stream *s)
@@ -80,7 +81,9 @@ void stream_close(struct stream *s)
 		drop_unread(s->fd);
 	}
 	s->fd = fd_close(s->fd);
+	s->broken = NULL;
 	s->serves = s->hung_up = s->in_open = s->out_open = s->out_eof = false;
+	s->message_lost = false;
 }
 
 /* @reason: for the event of the channel */
@@ -108,6 +111,10 @@ static void end_connection(struct stream *s, const char *reason)
 /* After bytes have moved or a direction has ended */
 static void settle_stream(struct stream *s)
 {
+	if (s->broken) {
+		end_connection(s, s->broken);
+		return;
+	}
 	if (!s->in_open && !s->out_open) {
 		end_connection(s, s->hung_up ? "it has hung up" : "both directions have ended");
 		return;
@@ -116,6 +123,25 @@ static void settle_stream(struct stream *s)
 	if (s->changed)
 		s->changed(s->arg);
 	stream_look_taken(s);
+}
+
+static int move_in(struct stream *s)
+{
+	return s->ch->cfg->packets ? packets_move_in(s) : stream_move_in(s);
+}
+
+static int move_out(struct stream *s)
+{
+	return s->ch->cfg->packets ? packets_move_out(s) : stream_move_out(s);
+}
+
+static bool has_unread(const struct stream *s)
+{
+	char c;
+
+	if (s->ch->cfg->packets)
+		return packets_has_unread(s->fd);
+	return recv(s->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 void stream_hang_up(struct stream *s)
@@ -146,9 +172,9 @@ void stream_woken(void *arg)
 	if (s->ch->is_session && s->in_open && look_at_reader(s))
 		return;
 	/* What waits for the socket goes on with the socket's event. */
-	if (!event_pending(s->write_ev, EV_WRITE, NULL) && stream_move_out(s))
+	if (!event_pending(s->write_ev, EV_WRITE, NULL) && move_out(s))
 		return;
-	if (!event_pending(s->read_ev, EV_READ, NULL) && stream_move_in(s))
+	if (!event_pending(s->read_ev, EV_READ, NULL) && move_in(s))
 		return;
 	settle_stream(s);
 }
@@ -156,7 +182,6 @@ void stream_woken(void *arg)
 void stream_look(struct stream *s)
 {
 	struct pollfd p = { .fd = s->fd };
-	char c;
 
 	if (s->fd < 0 || s->hung_up || poll(&p, 1, 0) <= 0 || !(p.revents & (POLLHUP | POLLERR)))
 		return;
@@ -166,9 +191,9 @@ void stream_look(struct stream *s)
 		event_del(s->write_ev);
 		if (s->out_open)
 			stream_end_out(s);
-		if (channel_usable(s->ch) && !stream_move_in(s))
+		if (channel_usable(s->ch) && !move_in(s))
 			settle_stream(s);
-	} else if (recv(s->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) <= 0) {
+	} else if (!has_unread(s)) {
 		/* Nothing is unread: what a client has written before it left is still for the guest */
 		end_connection(s, "it has hung up");
 	}
@@ -178,7 +203,7 @@ static void on_client_read(evutil_socket_t fd, short what, void *arg)
 {
 	struct stream *s = arg;
 
-	if (!stream_move_in(s))
+	if (!move_in(s))
 		settle_stream(s);
 }
 
@@ -187,7 +212,7 @@ static void on_client_write(evutil_socket_t fd, short what, void *arg)
 	struct stream *s = arg;
 
 	channel_begin_turn(s->ch);
-	if (!stream_move_out(s))
+	if (!move_out(s))
 		settle_stream(s);
 }
 
@@ -247,6 +272,8 @@ int stream_open(struct stream *s, int fd)
 
 	stream_settle_taken(s, false); /* what the former one sent is no longer alone in the ring */
 	s->fd = fd;
+	if (s->ch->cfg->packets)
+		packets_make_room(s);
 	s->hup_fd = hang_up_set(fd);
 	if (s->hup_fd >= 0) {
 		s->read_ev = event_new(base, fd, EV_READ | EV_PERSIST, on_client_read, s);

@@ -10,6 +10,7 @@
  *
  *	way     struct stream, and the ends of its two directions
  *	move    moving its bytes
+ *	packets moving messages
  *	stream  its beginning and end
  */
 #ifndef OKL4FSD_ENDPOINT_STREAM_STREAM_H

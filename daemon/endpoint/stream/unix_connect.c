@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * unix_connect.c - connects to a unix stream socket
+ * unix_connect.c - connects to a unix socket
  *
  * dial.c says when, stream.c what follows. connect(2) on a unix socket succeeds or fails at once. While
  * it fails, socket_watch.h reports when the socket has been made, so the guest need not wait for the
@@ -26,13 +26,16 @@ struct unix_connect {
 static void try_unix_connect(void *arg)
 {
 	struct unix_connect *uc = arg;
-	int fd = fd_connect_unix(uc->path, false);
+	bool packets = uc->ep.ch->cfg->packets;
+	int fd = fd_connect_unix(uc->path, packets ? FD_UNIX_PACKETS : FD_UNIX_STREAM);
 
 	if (fd >= 0)
 		dial_connected(&uc->dial, fd);
 	else
 		dial_failed(&uc->dial, "unix-connect: %s: %s", uc->path,
 			    fd == -ECONNREFUSED ? "nobody listens" :
+			    fd == -EPROTOTYPE   ? packets ? "it is not a SOCK_SEQPACKET socket" :
+							    "it is not a SOCK_STREAM socket" :
 			    fd == -EAGAIN       ? "too many are waiting there already" :
 						  strerror(-fd));
 }

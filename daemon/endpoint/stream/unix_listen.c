@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * unix_listen.c - a unix stream socket; one client at a time
+ * unix_listen.c - a unix socket; one client at a time
  *
  * stream.c says what happens between a client and the guest. The first client that comes is taken,
  * whether the guest is there or not; another one is closed at once and counted, until the first

@@ -13,7 +13,8 @@ int unix_place_listen(struct unix_place *place)
 {
 	const struct endpoint_config *cfg = place->cfg;
 	const struct channel *ch = place->ch;
-	int r = socket_file_listen(&place->file, cfg->path, cfg->mode, cfg->group, false);
+	enum fd_unix kind = ch->cfg->packets ? FD_UNIX_PACKETS : FD_UNIX_STREAM;
+	int r = socket_file_listen(&place->file, cfg->path, cfg->mode, cfg->group, kind);
 
 	if (r >= 0) {
 		listener_stop(&place->listener);

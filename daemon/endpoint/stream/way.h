@@ -31,6 +31,8 @@ struct event;
  * @left_writer: phase of the guest's writer, open, that the direction out has left behind; 0: none
  * @in_end_writer: phase of the guest's writer when the direction in ended
  * @in_from: position in bwd at which this connection's bytes begin
+ * @broken: (packets) why the connection has to end: a message does not fit; NULL: it need not
+ * @message_lost: (packets) it was a message to the client
  * @in_torn: (session; set by the endpoint) what comes in ends before the peer's end of it
  * @taken_due: the direction in has ended, and channel_taken() follows; outlives the connection
  * @changed: (set by the endpoint) called when a phase may have changed, or NULL
@@ -47,7 +49,8 @@ struct stream {
 	bool serves, hung_up, in_open, out_open;
 	bool patient, in_shown, out_eof;
 	uint64_t eof_phase, left_writer, in_end_writer, in_from;
-	bool in_torn, taken_due;
+	const char *broken;
+	bool message_lost, in_torn, taken_due;
 	void (*changed)(void *arg);
 	void (*tear)(void *arg, int fd);
 	void (*ended)(void *arg);

@@ -161,6 +161,19 @@ Test(config_errors, each_text_has_its_lines)
 			"{`name`:`b`,`endpoint`:{`type`:`echo`}}"),
 		  "1:113: " E
 		  ".channel: channel `b` of guest `g` (guests[0].channels[1]) does not name this one back" },
+		{ GUEST("{`name`:`a`,`packets`:true,"
+			"`endpoint`:{`type`:`channel`,`guest`:`g`,`channel`:`b`}},\n"
+			"{`name`:`b`,`endpoint`:{`type`:`channel`,`guest`:`g`,`channel`:`a`}}"),
+		  "1:62: " C
+		  ".packets: channel `b` of guest `g`, to which this one is joined, must have it, too" },
+		{ GUEST("{`name`:`a`,`ring_bytes`:4096,`packets`:true,"
+			"`endpoint`:{`type`:`channel`,`guest`:`g`,`channel`:`b`}},\n"
+			"{`name`:`b`,`packets`:true,"
+			"`endpoint`:{`type`:`channel`,`guest`:`g`,`channel`:`a`}}"),
+		  "1:80: " C
+		  ".packets: channel `b` of guest `g`, to which this one is joined, must have the same "
+		  "`ring_bytes`\n2:13: guests[0].channels[1].packets: channel `a` of guest `g`, to which "
+		  "this one is joined, must have the same `ring_bytes`" },
 		{ GUEST("{`name`:`c`,`endpoint`:{`type`:`tcp-listen`,`address`:`[::1]:99`}},\n"
 			"{`name`:`d`,`endpoint`:{`type`:`tcp-listen`,`address`:`[::1]:99`}}"),
 		  "2:55: guests[0].channels[1].endpoint.address: `[::1]:99` is guests[0].channels[0].endpoint.address already" },

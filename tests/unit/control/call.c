@@ -206,13 +206,13 @@ Test(control, channel_list)
 		want, sizeof(want),
 		"{\"channels\":[{\"guest\":\"vm1\","
 		"\"name\":\"a\\n\\\"b\",\"id\":0,\"state\":\"attached\",\"failure\":null,"
-		"\"ring_bytes\":4096,\"exclusive\":true,\"guest_mode\":\"0640\",\"guest_uid\":1000,"
+		"\"ring_bytes\":4096,\"exclusive\":true,\"packets\":false,\"guest_mode\":\"0640\",\"guest_uid\":1000,"
 		"\"guest_gid\":0,\"sessions\":null,\"endpoint\":{\"type\":\"unix-listen\","
 		"\"connected\":true,\"path\":\"/p/s\",\"path_lost\":true,\"clients\":5,\"clients_refused\":6},"
 		"\"instance\":\"0000000000000077\"," COUNTERS "},"
 		"{\"guest\":\"vm1\",\"name\":\"file\",\"id\":1,\"state\":\"failed\","
 		"\"failure\":{\"status\":\"HEAD_BACK\",\"text\":\"head moved back\"},"
-		"\"ring_bytes\":1048576,\"exclusive\":false,\"guest_mode\":null,\"guest_uid\":null,"
+		"\"ring_bytes\":1048576,\"exclusive\":false,\"packets\":false,\"guest_mode\":null,\"guest_uid\":null,"
 		"\"guest_gid\":null,\"sessions\":null,\"endpoint\":{\"type\":\"intervm\","
 		"\"connected\":true,\"file\":\"%s/rel/f\",\"rounds\":2},"
 		"\"instance\":null," COUNTERS "}]}",

@@ -52,7 +52,7 @@ void control_reload(void (*change)(void *arg))
 int connection(void)
 {
 	struct timeval limit = { .tv_sec = 20 };
-	int fd = fd_connect_unix(control_path, false);
+	int fd = fd_connect_unix(control_path, FD_UNIX_STREAM);
 
 	cr_assert_geq(fd, 0, "%s", strerror(-fd));
 	fcntl(fd, F_SETFL, 0);

@@ -42,7 +42,7 @@ static void remove_dir(void)
 
 static void must_listen(void)
 {
-	fd = socket_file_listen(&file, path, 0600, NULL, false);
+	fd = socket_file_listen(&file, path, 0600, NULL, FD_UNIX_STREAM);
 	cr_assert_geq(fd, 0, "%s", strerror(-fd));
 }
 
@@ -53,7 +53,7 @@ static void must_be_refused(const char *at, int listener, int error)
 	struct stat before, after;
 
 	cr_assert_eq(lstat(path, &before), 0);
-	cr_assert_eq(socket_file_listen(&second, at, 0600, NULL, false), error);
+	cr_assert_eq(socket_file_listen(&second, at, 0600, NULL, FD_UNIX_STREAM), error);
 	cr_assert_null(second.path);
 	cr_assert_eq(lstat(path, &after), 0);
 	cr_assert_eq(after.st_ino, before.st_ino);
@@ -63,7 +63,7 @@ static void must_be_refused(const char *at, int listener, int error)
 
 static bool is_reached(void)
 {
-	int client = fd_connect_unix(path, false), taken;
+	int client = fd_connect_unix(path, FD_UNIX_STREAM), taken;
 
 	if (client < 0)
 		return false;
@@ -109,7 +109,7 @@ Test(daemon_socket_file, two_paths_to_one_folder)
 
 Test(daemon_socket_file, a_listener_without_a_lock)
 {
-	fd = fd_listen_unix(path, 0600, NULL, false);
+	fd = fd_listen_unix(path, 0600, NULL, FD_UNIX_STREAM);
 	cr_assert_geq(fd, 0);
 	must_be_refused(path, fd, -EADDRINUSE);
 	cr_assert_neq(access(lock, F_OK), 0, "nothing is left of the attempt");
@@ -126,7 +126,8 @@ Test(daemon_socket_file, a_listener_of_another_type)
 		int other = socket(AF_UNIX, types[i], 0);
 
 		cr_assert_eq(bind(other, (struct sockaddr *)&un, sizeof(un)), 0);
-		cr_assert_eq(socket_file_listen(&second, path, 0600, NULL, false), -EADDRINUSE);
+		cr_assert_eq(socket_file_listen(&second, path, 0600, NULL, FD_UNIX_STREAM),
+			     -EADDRINUSE);
 		close(other);
 		unlink(path);
 	}
@@ -134,7 +135,7 @@ Test(daemon_socket_file, a_listener_of_another_type)
 
 Test(daemon_socket_file, one_that_was_killed)
 {
-	fd = fd_listen_unix(path, 0600, NULL, false);
+	fd = fd_listen_unix(path, 0600, NULL, FD_UNIX_STREAM);
 	fd = fd_close(fd);
 	close(open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600));
 	must_listen();
@@ -146,7 +147,7 @@ Test(daemon_socket_file, what_is_no_socket_stays)
 	struct socket_file second = { 0 };
 
 	close(open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-	cr_assert_eq(socket_file_listen(&second, path, 0600, NULL, false), -ENOTSOCK);
+	cr_assert_eq(socket_file_listen(&second, path, 0600, NULL, FD_UNIX_STREAM), -ENOTSOCK);
 	cr_assert_eq(access(path, F_OK), 0);
 	cr_assert_neq(access(lock, F_OK), 0);
 }
@@ -156,10 +157,10 @@ Test(daemon_socket_file, a_lock_that_is_no_file)
 	struct socket_file second = { 0 };
 
 	cr_assert_eq(symlink("/dev/null", lock), 0);
-	cr_assert_eq(socket_file_listen(&second, path, 0600, NULL, false), -ELOOP);
+	cr_assert_eq(socket_file_listen(&second, path, 0600, NULL, FD_UNIX_STREAM), -ELOOP);
 	unlink(lock);
 	cr_assert_eq(mkdir(lock, 0700), 0);
-	cr_assert_eq(socket_file_listen(&second, path, 0600, NULL, false), -EISDIR);
+	cr_assert_eq(socket_file_listen(&second, path, 0600, NULL, FD_UNIX_STREAM), -EISDIR);
 	cr_assert_eq(rmdir(lock), 0);
 }
 
@@ -195,11 +196,11 @@ Test(daemon_socket_file, removed_with_its_lock)
 	must_listen();
 	unlink(path);
 	unlink(lock);
-	other = socket_file_listen(&second, path, 0600, NULL, false);
+	other = socket_file_listen(&second, path, 0600, NULL, FD_UNIX_STREAM);
 	cr_assert_geq(other, 0, "another process may listen there");
 	cr_assert(socket_file_is_lost(&file));
 	must_be_refused(path, other, -EADDRINUSE);
-	cr_assert_eq(socket_file_listen(&file, path, 0600, NULL, false), -EADDRINUSE);
+	cr_assert_eq(socket_file_listen(&file, path, 0600, NULL, FD_UNIX_STREAM), -EADDRINUSE);
 	cr_assert_not_null(file.path, "so that it can be tried again");
 	/* What is not ours is not removed. */
 	socket_file_release(&file);
@@ -215,9 +216,9 @@ Test(daemon_socket_file, replaced)
 
 	must_listen();
 	unlink(path);
-	other = fd_listen_unix(path, 0600, NULL, false);
+	other = fd_listen_unix(path, 0600, NULL, FD_UNIX_STREAM);
 	cr_assert(socket_file_is_lost(&file));
-	cr_assert_eq(socket_file_listen(&file, path, 0600, NULL, false), -EADDRINUSE);
+	cr_assert_eq(socket_file_listen(&file, path, 0600, NULL, FD_UNIX_STREAM), -EADDRINUSE);
 	cr_assert_eq(accept4(other, NULL, NULL, SOCK_NONBLOCK), -1);
 	close(other);
 	fd = fd_close(fd);
@@ -227,7 +228,7 @@ Test(daemon_socket_file, replaced)
 
 Test(daemon_socket_file, borrowed)
 {
-	int given = fd_listen_unix(path, 0600, NULL, false);
+	int given = fd_listen_unix(path, 0600, NULL, FD_UNIX_STREAM);
 
 	cr_assert_geq(given, 0);
 	cr_assert_eq(socket_file_borrow(&file, path), 0);
@@ -250,7 +251,7 @@ Test(daemon_socket_file, borrowed)
 /* Nothing listens at @at; what is logged ends with this advice */
 static void must_advise(const char *at, int error, const char *advice)
 {
-	cr_assert_eq(socket_file_listen(&file, at, 0600, NULL, false), -error, "%s", at);
+	cr_assert_eq(socket_file_listen(&file, at, 0600, NULL, FD_UNIX_STREAM), -error, "%s", at);
 	cr_assert_not_null(strstr(socket_file_way_out(error, at), advice), "%s: %s", at,
 			   socket_file_way_out(error, at));
 }

@@ -24,15 +24,15 @@ static unsigned int n_attempts;
 static uint64_t planned_ms; /* by the last timer that was started */
 static int answered_fd;
 
-int __wrap_fd_connect_unix(const char *where, bool takes_fds);
-int __real_fd_connect_unix(const char *where, bool takes_fds);
+int __wrap_fd_connect_unix(const char *where, enum fd_unix kind);
+int __real_fd_connect_unix(const char *where, enum fd_unix kind);
 int __wrap_event_add(struct event *ev, const struct timeval *tv);
 int __real_event_add(struct event *ev, const struct timeval *tv);
 
-int __wrap_fd_connect_unix(const char *where, bool takes_fds)
+int __wrap_fd_connect_unix(const char *where, enum fd_unix kind)
 {
 	n_attempts++;
-	return __real_fd_connect_unix(where, takes_fds);
+	return __real_fd_connect_unix(where, kind);
 }
 
 int __wrap_event_add(struct event *ev, const struct timeval *tv)
@@ -103,7 +103,7 @@ Test(connector, comes_when_the_socket_appears)
 		vhost_connector_try(&connector);
 	turn();
 	cr_assert_eq(n_attempts, 8);
-	listener = fd_listen_unix(path, 0600, NULL, false);
+	listener = fd_listen_unix(path, 0600, NULL, FD_UNIX_STREAM);
 	cr_assert_geq(listener, 0);
 	while (answered_fd < 0)
 		event_base_loop(loop_base(loop), EVLOOP_ONCE);
@@ -117,7 +117,7 @@ Test(connector, is_not_kept_busy_by_changes)
 	uint64_t start_ms;
 
 	set_up("s");
-	close(fd_listen_unix(path, 0600, NULL, false));
+	close(fd_listen_unix(path, 0600, NULL, FD_UNIX_STREAM));
 	vhost_connector_try(&connector);
 	cr_assert_eq(connector.why_not, ECONNREFUSED);
 	start_ms = clock_ms();

@@ -13,6 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <libfs/packet.h>
+
 #include "rig.h"
 
 #define KILLED 42
@@ -25,6 +27,9 @@ struct world {
 	bool open_write[2], open_read[2]; /* what the guests have open */
 	uint64_t closed_at[2][4096]; /* where each stream's writer has closed */
 	unsigned int n_closed[2];
+	bool packets; /* each piece that is written is a message, never an empty one */
+	uint64_t length[2][1024]; /* of each message */
+	unsigned int n_sent[2], n_got[2];
 };
 
 static struct world *world;
@@ -100,6 +105,39 @@ static void attach_both(unsigned int first)
 	world->in_daemon = false;
 }
 
+/* Return: as okl4_pipe_write() */
+static int64_t put_bytes(unsigned int w, const uint8_t *buf, uint64_t bytes, bool *notify)
+{
+	struct okl4_pipe *tx = &world->p.rig[w].guest.tx;
+	int r;
+
+	if (!world->packets)
+		return okl4_pipe_write(tx, buf, bytes, notify);
+	r = okl4_packet_write(tx, buf, bytes, notify);
+	if (r)
+		return r;
+	cr_assert_lt(world->n_sent[w], 1024);
+	world->length[w][world->n_sent[w]++] = bytes;
+	return (int64_t)bytes;
+}
+
+/* Return: as okl4_pipe_read() */
+static int64_t take_bytes(unsigned int w, uint8_t *buf, uint64_t bytes, bool *notify)
+{
+	struct okl4_pipe *rx = &world->p.rig[!w].guest.rx;
+	uint64_t length;
+	int r;
+
+	if (!world->packets)
+		return okl4_pipe_read(rx, buf, bytes, notify);
+	r = okl4_packet_read(rx, buf, 4096, &length, notify);
+	if (r <= 0)
+		return r;
+	cr_assert_lt(world->n_got[w], world->n_sent[w], "a message too many");
+	cr_assert_eq(length, world->length[w][world->n_got[w]++]);
+	return (int64_t)length;
+}
+
 static void write_some(unsigned int w, uint64_t bytes, bool ring)
 {
 	struct pair *p = &world->p;
@@ -110,7 +148,7 @@ static void write_some(unsigned int w, uint64_t bytes, bool ring)
 	pattern_fill(buf, p->rig[w].out, bytes);
 	if (!world->open_write[w])
 		return;
-	n = okl4_pipe_write(&p->rig[w].guest.tx, buf, bytes, &notify);
+	n = put_bytes(w, buf, bytes, &notify);
 	cr_assert(n > 0 || n == -OKL4_AGAIN || n == -OKL4_PIPE, "write: %s",
 		  okl4_status_name((int)n));
 	p->rig[w].out += n > 0 ? (uint64_t)n : 0;
@@ -133,7 +171,7 @@ static int64_t read_some(unsigned int w, uint64_t bytes, bool ring)
 	struct pair *p = &world->p;
 	uint8_t buf[4096];
 	bool notify;
-	int64_t n = okl4_pipe_read(&p->rig[!w].guest.rx, buf, bytes, &notify);
+	int64_t n = take_bytes(w, buf, bytes, &notify);
 
 	cr_assert(n >= 0 || n == -OKL4_AGAIN, "read: %s", okl4_status_name((int)n));
 	if (n > 0)
@@ -342,10 +380,15 @@ static void life_of_resuming(void)
 	turns();
 }
 
+static bool with_messages;
+
 /* All ends are open, and something has gone over */
 static void life_begins(void)
 {
 	world_init(4096);
+	world->packets = with_messages;
+	for (unsigned int i = 0; i < 2; i++)
+		world->p.rig[i].cfg.packets = with_messages;
 	for (unsigned int w = 0; w < 2; w++) {
 		open_write(w, true, false);
 		open_read(w, true, false);
@@ -393,6 +436,15 @@ Test(joined_kill, at_every_step_of_bytes, .timeout = 120)
 	uint64_t steps = every_step(life_of_bytes, 0);
 
 	cr_assert_gt(steps, 50, "%llu", (unsigned long long)steps);
+}
+
+Test(joined_kill, at_every_step_of_messages, .timeout = 120)
+{
+	uint64_t steps;
+
+	with_messages = true;
+	steps = every_step(life_of_bytes, 0);
+	cr_assert_gt(steps, 30, "%llu", (unsigned long long)steps);
 }
 
 Test(joined_kill, at_every_step_of_ends_that_open_and_close, .timeout = 120)

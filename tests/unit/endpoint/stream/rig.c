@@ -59,7 +59,7 @@ void host_finish(struct host *h)
 
 int host_client(struct host *h)
 {
-	int fd = fd_connect_unix(h->path, false);
+	int fd = fd_connect_unix(h->path, FD_UNIX_STREAM);
 
 	cr_assert_geq(fd, 0, "%s", strerror(-fd));
 	rig_turns(&h->rig, 3);
@@ -170,7 +170,7 @@ static void nobody_comes(struct host *h)
 
 static void server_listens(struct host *h)
 {
-	h->listener = fd_listen_unix(h->path, 0600, NULL, false);
+	h->listener = fd_listen_unix(h->path, 0600, NULL, FD_UNIX_STREAM);
 	cr_assert_geq(h->listener, 0, "%s", strerror(-h->listener));
 }
 

@@ -76,7 +76,7 @@ Test(unix_listen, one_leaves_and_the_next_comes_in_the_same_moment)
 		/* Either may be what the daemon sees first. */
 		if (i % 2)
 			close(first);
-		h.fd = fd_connect_unix(h.path, false);
+		h.fd = fd_connect_unix(h.path, FD_UNIX_STREAM);
 		cr_assert_geq(h.fd, 0);
 		if (!(i % 2))
 			close(first);
