@@ -103,7 +103,7 @@ static void address_connected(struct tcp_connect *tc)
 	int r, fd = tc->fd;
 
 	tc->fd = -1;
-	tcp_tune(fd);
+	tcp_tune(fd, tc->ep.ch->cfg->endpoint.peer_timeout_s);
 	if (!tc->tls) {
 		end_attempt(tc);
 		dial_connected(&tc->dial, fd);
@@ -219,6 +219,7 @@ static void connect_link_torn(void *arg, struct tls_link *link, const char *why)
 	char text[ENDPOINT_ERROR_BYTES];
 
 	tc->torn++;
+	tc->dial.stream.cut_off = stream_is_open(&tc->dial.stream);
 	snprintf(text, sizeof(text), "tcp-connect: %s: torn: %s; what came may not be all",
 		 tls_link_peer(link), why);
 	dial_note(&tc->dial, text);

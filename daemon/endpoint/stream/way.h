@@ -32,6 +32,7 @@ struct event;
  * @in_end_writer: phase of the guest's writer when the direction in ended
  * @in_from: position in bwd at which this connection's bytes begin
  * @taken_due: the direction in has ended, and channel_taken() follows; outlives the connection
+ * @cut_off: (set by the endpoint) the client was torn away: it may not have got what the guest wrote
  * @changed: (set by the endpoint) called when a phase may have changed, or NULL
  * @tear: (set by the endpoint) something stands between the client and @fd: let the client see that its
  *	stream is torn; @fd is closed afterwards. NULL: @fd is the client's
@@ -46,7 +47,7 @@ struct stream {
 	bool serves, hung_up, in_open, out_open;
 	bool patient, in_shown, out_eof;
 	uint64_t eof_phase, left_writer, in_end_writer, in_from;
-	bool taken_due;
+	bool taken_due, cut_off;
 	void (*changed)(void *arg);
 	void (*tear)(void *arg, int fd);
 	void (*ended)(void *arg);

@@ -126,6 +126,10 @@ Test(config_errors, each_text_has_its_lines)
 		{ ENDPOINT("{`type`:`tcp-connect`,`address`:`example.org:99`,`tls`:{`cert`:`/c`}}"),
 		  "1:128: " E ".tls: `key` is missing\n"
 		  "1:128: " E ".tls: `ca` is missing" },
+		{ ENDPOINT("{`type`:`tcp-connect`,`address`:`[::1]:99`,`peer_timeout_s`:3}"),
+		  "1:133: " E ".peer_timeout_s: must be a whole number from 4 to 3600, not 3" },
+		{ ENDPOINT("{`type`:`unix-connect`,`path`:`/p`,`peer_timeout_s`:9}"),
+		  "1:108: " E ".peer_timeout_s: unknown key" },
 		{ ENDPOINT("{`type`:`channel`,`channel`:`a/b`}"),
 		  "1:73: " E ": `guest` is missing\n"
 		  "1:101: " E ".channel: " NAME "`a/b`" },
