@@ -77,7 +77,7 @@ int tcp_look(int fd, unsigned int timeout_s)
 		return (int)(limit_ms - info.tcpi_last_ack_recv);
 	/* While the peer's window is closed, it is asked at intervals of up to two minutes */
 	if (info.tcpi_retransmits + info.tcpi_probes < MIN_UNANSWERED)
-		return (int)(limit_ms / 4);
+		return (int)(limit_ms / 4 + 1);
 	return 0;
 }
 
