@@ -27,12 +27,12 @@ struct event;
  *	with that until there are bytes or a reader, so that a connection which brings nothing leaves
  *	no end-of-file behind for a reader that comes later
  * @out_eof: (patient) the direction out has ended, by the guest's end-of-file
+ * @cut_off: (set by the endpoint) the client was torn away: it may not have got what the guest wrote
  * @eof_phase: phase of the guest's writer whose end-of-file is not passed on, or has been already
  * @left_writer: phase of the guest's writer, open, that the direction out has left behind; 0: none
  * @in_end_writer: phase of the guest's writer when the direction in ended
  * @in_from: position in bwd at which this connection's bytes begin
  * @taken_due: the direction in has ended, and channel_taken() follows; outlives the connection
- * @cut_off: (set by the endpoint) the client was torn away: it may not have got what the guest wrote
  * @changed: (set by the endpoint) called when a phase may have changed, or NULL
  * @tear: (set by the endpoint) something stands between the client and @fd: let the client see that its
  *	stream is torn; @fd is closed afterwards. NULL: @fd is the client's
@@ -45,9 +45,9 @@ struct stream {
 	int hup_fd;
 	struct event *read_ev, *write_ev, *hup_ev;
 	bool serves, hung_up, in_open, out_open;
-	bool patient, in_shown, out_eof;
+	bool patient, in_shown, out_eof, cut_off;
 	uint64_t eof_phase, left_writer, in_end_writer, in_from;
-	bool taken_due, cut_off;
+	bool taken_due;
 	void (*changed)(void *arg);
 	void (*tear)(void *arg, int fd);
 	void (*ended)(void *arg);
