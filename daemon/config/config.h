@@ -36,6 +36,10 @@ enum endpoint_type {
 /** endpoint_type_name() - "intervm", "unix-listen", ...; static memory */
 const char *endpoint_type_name(enum endpoint_type type);
 
+#define CONFIG_PEER_TIMEOUT_S     60U
+#define CONFIG_PEER_TIMEOUT_MIN_S 4U
+#define CONFIG_PEER_TIMEOUT_MAX_S 3600U
+
 /**
  * struct endpoint_config - what the host end of a channel is joined to
  * @type: kind
@@ -46,6 +50,8 @@ const char *endpoint_type_name(enum endpoint_type type);
  * @mode: (unix-listen, mux-listen) permission bits, 0660 by default
  * @group: (unix-listen, mux-listen) group of the socket; NULL: the daemon's own
  * @address: (tcp-*) where to listen or connect to; address_parse() takes it
+ * @peer_timeout_s: (tcp-*) a peer that answers nothing for so long is gone; CONFIG_PEER_TIMEOUT_S by
+ *	default
  * @tls: (tcp-*) mutual TLS; without it @address is a loopback address
  * @tls_cert: (tcp-*) PEM file of our certificate and of the intermediate ones
  * @tls_key: (tcp-*) PEM file of its key
@@ -64,6 +70,7 @@ struct endpoint_config {
 	unsigned int mode;
 	char *group;
 	char *address;
+	uint32_t peer_timeout_s;
 	bool tls;
 	char *tls_cert, *tls_key, *tls_ca, *tls_name;
 	char *guest, *channel;

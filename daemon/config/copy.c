@@ -70,8 +70,9 @@ bool config_channel_equal(const struct channel_config *a, const struct channel_c
 	       a->packets == b->packets && a->guest_mode == b->guest_mode &&
 	       a->guest_uid == b->guest_uid && a->guest_gid == b->guest_gid &&
 	       a->endpoint.type == b->endpoint.type && a->endpoint.rounds == b->endpoint.rounds &&
-	       a->endpoint.mode == b->endpoint.mode && a->endpoint.tls == b->endpoint.tls &&
-	       a->endpoint.proxy == b->endpoint.proxy;
+	       a->endpoint.mode == b->endpoint.mode &&
+	       a->endpoint.peer_timeout_s == b->endpoint.peer_timeout_s &&
+	       a->endpoint.tls == b->endpoint.tls && a->endpoint.proxy == b->endpoint.proxy;
 }
 
 int config_guest_copy(struct guest_config *to, const struct guest_config *from)

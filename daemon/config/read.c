@@ -71,6 +71,18 @@ static void read_proxy(struct conf_reader *r, struct conf_node *node, struct end
 		conf_key_error(r->errors, node, "is not possible with \"tls\"");
 }
 
+static void read_peer_timeout(struct conf_reader *r, const struct conf_node *node, uint32_t *out)
+{
+	if (!conf_is_kind(r, node, CONF_NUMBER))
+		return;
+	if (!node->is_integer || node->integer < (int64_t)CONFIG_PEER_TIMEOUT_MIN_S ||
+	    node->integer > (int64_t)CONFIG_PEER_TIMEOUT_MAX_S)
+		conf_error(r->errors, node, "must be a whole number from %u to %u, not %.40s",
+			   CONFIG_PEER_TIMEOUT_MIN_S, CONFIG_PEER_TIMEOUT_MAX_S, node->text);
+	else
+		*out = (uint32_t)node->integer;
+}
+
 /* Bytes that leave the machine are encrypted, and both ends show a certificate */
 static void read_tcp(struct conf_reader *r, struct conf_node *node, struct endpoint_config *out)
 {
@@ -79,6 +91,7 @@ static void read_tcp(struct conf_reader *r, struct conf_node *node, struct endpo
 	conf_read_address(r, conf_required(r, node, "address"),
 			  tls ? NULL : "is not a loopback address, so it needs \"tls\"",
 			  &out->address);
+	read_peer_timeout(r, conf_member(node, "peer_timeout_s"), &out->peer_timeout_s);
 	read_tls(r, tls, out);
 }
 
@@ -89,6 +102,8 @@ void config_endpoint_defaults(struct endpoint_config *out, enum endpoint_type ty
 		out->rounds = 2;
 	if (type == ENDPOINT_UNIX_LISTEN || type == ENDPOINT_MUX_LISTEN)
 		out->mode = 0660;
+	if (type == ENDPOINT_TCP_LISTEN || type == ENDPOINT_TCP_CONNECT)
+		out->peer_timeout_s = CONFIG_PEER_TIMEOUT_S;
 }
 
 void config_channel_defaults(struct channel_config *out)

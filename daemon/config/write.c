@@ -91,6 +91,7 @@ static struct json_object *endpoint_json(const struct endpoint_config *cfg)
 	add_mode(object, "mode", cfg->mode, by_default.mode);
 	add_text(object, "group", cfg->group);
 	add_text(object, "address", cfg->address);
+	add_number(object, "peer_timeout_s", cfg->peer_timeout_s, by_default.peer_timeout_s);
 	add_tls(object, cfg);
 	add_text(object, "proxy", cfg->proxy ? "v2" : NULL);
 	add_text(object, "guest", cfg->guest);

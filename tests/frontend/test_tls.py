@@ -15,6 +15,7 @@ from guest_end import Channel
 from rig import RING_BYTES, assert_idle
 from socket_rig import LIMIT_S, SocketTest, TlsSocket, free_port
 from vm.paths import ROOT
+from vm.process import Process
 
 PAST = ("-startdate", "20200101000000Z", "-enddate", "20200102000000Z")
 FUTURE = ("-startdate", "20990101000000Z", "-enddate", "20990102000000Z")
@@ -130,6 +131,31 @@ class Listen(TlsTest):
                 self.assertEqual(self.read_to_end(channel), b"")
                 channel.driver.frontend.close()
         self.assertEqual(self.endpoint("any")["connections_torn"], torn)
+
+    def test_new_keys(self):
+        """The peer changes the keys of a stream (RFC 8446, section 4.6.3), and asks us to do so."""
+        channel = self.guest("any").open()
+        tls = self.certs.tls("right")
+        client = Process(["openssl", "s_client", "-tls1_3", "-connect",
+                          f"127.0.0.1:{self.ports['any']}", "-cert", tls["cert"], "-key", tls["key"],
+                          "-CAfile", tls["ca"]], stdin=(stdin := os.pipe())[0],
+                         stdout=(said := os.pipe())[1], stderr=said[1])
+        self.addCleanup(client.kill)
+        os.close(stdin[0])
+        os.close(said[1])
+        with open(stdin[1], "wb", buffering=0) as line, open(said[0], "rb") as heard:
+            line.write(b"before\n")
+            self.assertEqual(channel.read(7), b"before\n")
+            line.write(b"K\n")
+            while b"KEYUPDATE" not in heard.readline():
+                pass
+            line.write(b"after\n")
+            self.assertEqual(channel.read(6), b"after\n")
+            channel.write(b"with ours\n")
+            while b"with ours" not in heard.readline():
+                pass
+        self.assertEqual(self.read_to_end(channel), b"")
+        client.wait(LIMIT_S)
 
     def test_torn(self):
         """No close_notify: the guest gets what came, the operator is told."""

@@ -33,6 +33,7 @@ GOOD = {"control": {"path": "/c", "mode": "0600", "group": "adm", "idle_seconds"
                                  {"name": "f", "endpoint": {"type": "tcp-listen",
                                                             "address": "[::1]:9"}},
                                  {"name": "g", "endpoint": {"type": "tcp-connect", "tls": TLS,
+                                                            "peer_timeout_s": 9,
                                                             "address": "example.org:9"}},
                                  {"name": "j", "sessions": 2,
                                   "endpoint": {"type": "mux-listen", "path": "/m", "mode": "0600",
@@ -43,7 +44,7 @@ GOOD = {"control": {"path": "/c", "mode": "0600", "group": "adm", "idle_seconds"
                     "channels": [{"name": "i", "endpoint": {"type": "channel", "guest": "vm1",
                                                             "channel": "h"}}]}]}
 # Values to try in each place. In some places, some of them are right.
-TRIES = [None, True, 0, -1, 5000, 4096, 67108864, 134217728, 4294967294, 4294967295, 4294967296, 1 << 36,
+TRIES = [None, True, 0, -1, 3, 4, 3600, 3601, 5000, 4096, 67108864, 134217728, 4294967294, 4294967295, 4294967296, 1 << 36,
          (1 << 36) + 1, 1 << 40, 1.5,
          "", "0777", "778", "0888", ".", "..", "a/b", "a b", "ä", "x" * 63, "x" * 64, "/" * 107,
          "/" * 108, "listen", "connect", "echo", "intervm", "unix-listen", "tcp-connect", "channel",

@@ -15,8 +15,8 @@ import debs
 PACKAGES = ("systemd-sysv", "dbus", "udev", "dkms", "linux-image-cloud-amd64",
             "linux-headers-cloud-amd64", "gcc", "libc6-dev", "man-db", "bash-completion", "cmake",
             "pkgconf", "libfs-dev", "python3", "vim-tiny", "sudo", "adduser", "git", "rsync",
-            "openssh-server", "openssh-client", "socat", "systemd-container", "checkpolicy",
-            "redis-server", "prometheus-node-exporter")
+             "openssh-server", "openssh-client", "socat", "systemd-container", "checkpolicy",
+             "redis-server", "prometheus-node-exporter", "mosquitto-clients")
 
 
 def base(made: dict[str, Path]) -> Path:

@@ -56,7 +56,10 @@ class Recipe:
     channels: entries of the configuration
     files: {(side, path): content}, side is host or guest
     host, guest, root: what is typed on the host, by a user of the guest, and by its root
+    hosts: {first line: blocks} of a recipe for two hosts
     """
+
+    HOSTS = ("# ca", "# left, as root", "// left: vm1", "// right: vm2")
 
     def __init__(self, title: str):
         text = (paths.ROOT / "docs/recipes.md").read_text(encoding="utf-8")
@@ -66,7 +69,9 @@ class Recipe:
         self.host: list[str] = []
         self.guest: list[str] = []
         self.root: list[str] = []
-        typed = {"# host": self.host, "# guest": self.guest, "# guest, as root": self.root}
+        self.hosts: dict[str, list[str]] = {line: [] for line in self.HOSTS}
+        typed = {"# host": self.host, "# guest": self.guest, "# guest, as root": self.root,
+                 **self.hosts}
         for language, block in re.findall(r"^```(\S+)\n(.*?)^```$", section, re.M | re.S):
             first, _, rest = block.partition("\n")
             path = re.match(r"# (host|guest): (\S+)$", first)
@@ -199,7 +204,8 @@ class Recipes(VmTest):
 
     def test_00_all(self):
         """Each recipe has a test that names it, and none is left out."""
-        source = Path(__file__).read_text(encoding="utf-8")
+        source = "".join(path.read_text(encoding="utf-8") for path in (
+            Path(__file__), paths.ROOT / "tests/frontend/test_across.py"))
         for title in titles():
             self.assertRegex(source, rf'[rR]ecipe\("{re.escape(title)}"\)')
 
@@ -461,6 +467,40 @@ class Recipes(VmTest):
                 self.done(self.host("printf 'a\\nb\\n' | okl4fsctl attach --send vm1/backup"))
                 self.ends_well(reading)
                 self.user("cmp in out && rm out")
+
+    def test_13_mqtt(self):
+        """Guests (two channels stand for them), a session that is away, a retained message, a restart."""
+        recipe = self.recipe("Many guests and an MQTT broker")
+        entry = {**recipe.channels[0], "name": "mqtt2"}
+        entry["endpoint"]["path"] = self.here(entry["endpoint"]["path"])
+        self.daemon.rpc("channel.add", {"guest": "vm1", "channel": entry})
+        (unit, text), = ((path, text) for (side, path), text in recipe.files.items()
+                         if side == "guest")
+        self.guest.check(writes({unit.replace("mqtt", "mqtt2"):
+                                 text.replace("/okl4/mqtt", "/okl4/mqtt2").replace("1883", "1884")}))
+        config = self.folder / "mqtt.conf"  # root's mosquitto becomes another user otherwise
+        config.write_text(config.read_text(encoding="utf-8") + "user root\n", encoding="utf-8")
+        start = recipe.host[0].replace("mosquitto", "exec mosquitto")  # so that it gets the signal
+        broker = self.host(start)
+        until((self.scratch / "run/qemu/mqtt.sock").exists, self.said, LIMIT_S)
+        self.root(recipe.root[0] + recipe.root[0].replace("mqtt", "mqtt2"))
+        self.user(recipe.guest[0].strip() + " -E")  # a subscription that stays
+        self.done(self.host(recipe.host[1]))
+        self.user("mosquitto_pub -h 127.0.0.1 -p 1884 -q 1 -t doors/back -m 'from a guest' -r")
+        self.assertEqual(broker.stop(), 0)
+        broker = self.host(start)
+        taken = self.user(recipe.guest[0].strip() + " -C 2 -v")
+        self.assertEqual(taken, "doors/front open\ndoors/back from a guest\n")
+        taken = self.user("mosquitto_sub -h 127.0.0.1 -p 1884 -q 1 -t doors/back -C 1")
+        self.assertEqual(taken, "from a guest\n")
+        taker = self.guest.spawn(f"runuser -l {USER} -c "
+                                 "'mosquitto_sub -h 127.0.0.1 -p 1884 -t alarm -C 1 -W 60'")
+        until(lambda: self.channel("mqtt2")["endpoint"]["connected"], "it to subscribe", LIMIT_S)
+        waiting = self.guest.spawn(f"runuser -l {USER} -c "
+                                   "'mosquitto_pub -h 127.0.0.1 -p 1884 -t x -m x'")
+        self.user("mosquitto_pub -h 127.0.0.1 -q 1 -t alarm -m now -r")
+        self.assertEqual(self.ends_well(taker), "now\n")
+        self.ends_well(waiting)
 
     def test_20_selinux(self):
         """A mount and its nodes have the context; for this the guest gets a policy, which forbids nothing."""

@@ -192,6 +192,7 @@ void session_torn(struct session *s, const char *peer, const char *why)
 {
 	s->board->torn++;
 	s->stream.in_torn = true;
+	s->stream.cut_off = stream_is_open(&s->stream);
 	board_note(s->board, "%s: torn: %s; what came may not be all", peer, why);
 }
 

@@ -133,7 +133,7 @@ static void tcp_client_came(void *arg, int fd)
 	int r;
 
 	tcp_peer_name(fd, peer);
-	tcp_tune(fd);
+	tcp_tune(fd, tb->board.ep.ch->cfg->endpoint.peer_timeout_s);
 	if (!tb->tls) {
 		backlog_come(&tb->backlog, fd, NULL);
 		return;

@@ -82,7 +82,7 @@ void stream_close(struct stream *s)
 	}
 	s->fd = fd_close(s->fd);
 	s->broken = NULL;
-	s->serves = s->hung_up = s->in_open = s->out_open = s->out_eof = false;
+	s->serves = s->hung_up = s->in_open = s->out_open = s->out_eof = s->cut_off = false;
 	s->message_lost = false;
 }
 
@@ -93,7 +93,8 @@ static void end_connection(struct stream *s, const char *reason)
 
 	if (s->out_open)
 		s->left_writer = stream_left_writer(s);
-	torn = is_client_torn(s);
+	torn = is_client_torn(s) || s->cut_off;
+	reason = s->cut_off ? "the connection is torn" : reason;
 	cut = s->serves && s->in_open && !s->patient;
 	stream_close(s);
 	channel_left(s->ch, reason, torn);

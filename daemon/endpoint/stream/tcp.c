@@ -9,13 +9,15 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 
 #include "util/fd.h"
 
-/* When TCP asks a silent peer whether it is still there, and how often before it gives up */
-#define KEEP_IDLE_S     30
-#define KEEP_INTERVAL_S 10
-#define KEEP_COUNT      3
+/* How often TCP asks a silent peer whether it is still there; that takes half of the time */
+#define KEEP_COUNT 3
+/* A single one that is lost, or just on its way, says nothing */
+#define MIN_UNANSWERED 2
 
 void tcp_name(const struct sockaddr *addr, socklen_t bytes, char name[TCP_NAME_BYTES])
 {
@@ -48,15 +50,35 @@ bool tcp_is_loopback(const struct sockaddr *addr)
 	       IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)addr)->sin6_addr);
 }
 
-void tcp_tune(int fd)
+void tcp_tune(int fd, unsigned int timeout_s)
 {
-	const int on = 1, idle = KEEP_IDLE_S, interval = KEEP_INTERVAL_S, count = KEEP_COUNT;
+	const int on = 1, count = KEEP_COUNT;
+	const int interval = timeout_s < 2 * KEEP_COUNT ? 1 : (int)(timeout_s / (2 * KEEP_COUNT));
+	const int idle = (int)timeout_s - KEEP_COUNT * interval;
 
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
+}
+
+int tcp_look(int fd, unsigned int timeout_s)
+{
+	const unsigned int limit_ms = timeout_s * 1000;
+	struct tcp_info info = { 0 };
+	socklen_t bytes = sizeof(info);
+	int queued;
+
+	if (ioctl(fd, SIOCOUTQ, &queued) || !queued ||
+	    getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &bytes) || info.tcpi_state == TCP_CLOSE)
+		return -1;
+	if (info.tcpi_last_ack_recv < limit_ms)
+		return (int)(limit_ms - info.tcpi_last_ack_recv);
+	/* While the peer's window is closed, it is asked at intervals of up to two minutes */
+	if (info.tcpi_retransmits + info.tcpi_probes < MIN_UNANSWERED)
+		return (int)(limit_ms / 4 + 1);
+	return 0;
 }
 
 int tcp_listen_at(const struct addrinfo *at)

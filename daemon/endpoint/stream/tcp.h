@@ -21,10 +21,23 @@ void tcp_peer_name(int fd, char name[TCP_NAME_BYTES]);
 bool tcp_is_loopback(const struct sockaddr *addr);
 
 /**
- * tcp_tune() - set up a connection: small pieces go at once, and a peer whose machine has gone is
- * noticed after a minute
+ * tcp_tune() - set up a connection: small pieces go at once, and while nothing is to be sent, a peer
+ * whose machine has gone is noticed after @timeout_s seconds, at least 4
  */
-void tcp_tune(int fd);
+void tcp_tune(int fd, unsigned int timeout_s);
+
+/**
+ * tcp_look() - whether the peer's machine has gone, while something is to be sent
+ * @fd: connection
+ * @timeout_s: how long it may answer nothing
+ *
+ * TCP itself sends again for a quarter of an hour, and TCP_USER_TIMEOUT (tcp(7)) would also end the
+ * connection to a peer that only reads nothing for so long.
+ *
+ * Return: when to look again, in milliseconds; 0: it has gone; -1: nothing is to be sent, or the
+ * connection has failed, which the kernel tells.
+ */
+int tcp_look(int fd, unsigned int timeout_s);
 
 /** tcp_listen_at() - a listening, non-blocking socket; Return: it or -errno */
 int tcp_listen_at(const struct addrinfo *at);

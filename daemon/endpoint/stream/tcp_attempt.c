@@ -82,7 +82,7 @@ static void address_connected(struct tcp_attempt *a)
 	int r, fd = a->fd;
 
 	a->fd = -1;
-	tcp_tune(fd);
+	tcp_tune(fd, a->ch->cfg->endpoint.peer_timeout_s);
 	if (!a->tls) {
 		connect_attempt(a, fd);
 		return;

@@ -113,6 +113,7 @@ static void connect_link_torn(void *arg, struct tls_link *link, const char *why)
 	char text[ENDPOINT_ERROR_BYTES];
 
 	tc->torn++;
+	tc->dial.stream.cut_off = stream_is_open(&tc->dial.stream);
 	snprintf(text, sizeof(text), "tcp-connect: %s: torn: %s; what came may not be all",
 		 tls_link_peer(link), why);
 	dial_note(&tc->dial, text);

@@ -70,7 +70,7 @@ void tcp_listen_come(void *arg, int fd)
 	int r;
 
 	tcp_peer_name(fd, peer);
-	tcp_tune(fd);
+	tcp_tune(fd, tl->ep.ch->cfg->endpoint.peer_timeout_s);
 	if (!tl->tls) {
 		take_tcp_client(tl, peer, fd);
 		return;
@@ -110,6 +110,7 @@ static void listen_link_torn(void *arg, struct tls_link *link, const char *why)
 	char text[ENDPOINT_ERROR_BYTES];
 
 	tl->torn++;
+	tl->client.cut_off = stream_is_open(&tl->client);
 	snprintf(text, sizeof(text), "torn: %s; what came may not be all", why);
 	tcp_listen_complain(tl, tls_link_peer(link), text);
 }

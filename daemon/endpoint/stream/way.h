@@ -27,6 +27,7 @@ struct event;
  *	with that until there are bytes or a reader, so that a connection which brings nothing leaves
  *	no end-of-file behind for a reader that comes later
  * @out_eof: (patient) the direction out has ended, by the guest's end-of-file
+ * @cut_off: (set by the endpoint) the client was torn away: it may not have got what the guest wrote
  * @eof_phase: phase of the guest's writer whose end-of-file is not passed on, or has been already
  * @left_writer: phase of the guest's writer, open, that the direction out has left behind; 0: none
  * @in_end_writer: phase of the guest's writer when the direction in ended
@@ -47,7 +48,7 @@ struct stream {
 	int hup_fd;
 	struct event *read_ev, *write_ev, *hup_ev;
 	bool serves, hung_up, in_open, out_open;
-	bool patient, in_shown, out_eof;
+	bool patient, in_shown, out_eof, cut_off;
 	uint64_t eof_phase, left_writer, in_end_writer, in_from;
 	const char *broken;
 	bool message_lost, in_torn, taken_due;

@@ -42,6 +42,8 @@ static void fail_link(struct tls_link *l)
 {
 	const struct tls *tls = l->tls;
 
+	if (l->state == TLS_OPEN || l->state == TLS_LINGER)
+		tls_link_note_loss(l, l->why);
 	if (l->state == TLS_OPEN)
 		tls->ops->torn(tls->arg, l, l->why);
 	else if (l->state != TLS_LINGER)
@@ -122,6 +124,8 @@ static void pump_link(struct tls_link *l)
 	}
 	if (l->sent && l->state == TLS_LINGER)
 		loop_start_timer(l->timer, TLS_LINGER_MS); /* again: the peer takes what is left */
+	if (l->sent && l->state == TLS_OPEN && !event_pending(l->watch, EV_TIMEOUT, NULL))
+		loop_start_timer(l->watch, l->tls->cfg->peer_timeout_s * 1000ULL);
 	if (verdict == TLS_GOES_ON)
 		loop_schedule(l->tls->ch->loop, &l->again);
 }
@@ -165,10 +169,9 @@ void tls_link_note_loss(const struct tls_link *l, const char *why)
 {
 	int in_pair = 0;
 
-	if (!l->out_done && l->pair >= 0)
+	if (l->pair >= 0)
 		ioctl(l->pair, FIONREAD, &in_pair);
-	if (!l->out_done)
-		channel_note_loss(l->tls->ch, l->out.to - l->out.from + (uint64_t)in_pair, why);
+	channel_note_loss(l->tls->ch, l->out.to - l->out.from + (uint64_t)in_pair, why);
 }
 
 static void on_link_time(evutil_socket_t fd, short what, void *arg)
@@ -186,6 +189,20 @@ static void on_link_time(evutil_socket_t fd, short what, void *arg)
 	}
 	snprintf(l->why, sizeof(l->why), "the handshake has taken longer than %u s",
 		 TLS_HANDSHAKE_MS / 1000);
+	fail_link(l);
+}
+
+static void on_link_watch(evutil_socket_t fd, short what, void *arg)
+{
+	struct tls_link *l = arg;
+	unsigned int timeout_s = l->tls->cfg->peer_timeout_s;
+	int next_ms = l->state == TLS_OPEN ? tcp_look(l->fd, timeout_s) : -1;
+
+	if (next_ms > 0)
+		loop_start_timer(l->watch, (uint64_t)next_ms);
+	if (next_ms)
+		return;
+	snprintf(l->why, sizeof(l->why), "the peer's machine has not answered for %u s", timeout_s);
 	fail_link(l);
 }
 
@@ -218,7 +235,9 @@ static int make_link_events(struct tls_link *l)
 	l->pair_write = event_new(base, l->pair, EV_WRITE, on_link_ready, l);
 	l->hup = event_new(base, l->hup_fd, EV_READ | EV_PERSIST, on_link_hup, l);
 	l->timer = event_new(base, -1, 0, on_link_time, l);
-	return l->fd_read && l->fd_write && l->pair_read && l->pair_write && l->hup && l->timer ?
+	l->watch = event_new(base, -1, 0, on_link_watch, l);
+	return l->fd_read && l->fd_write && l->pair_read && l->pair_write && l->hup && l->timer &&
+			       l->watch ?
 		       0 :
 		       -ENOMEM;
 }
@@ -286,8 +305,8 @@ const char *tls_link_peer(const struct tls_link *l)
 
 void tls_link_free(struct tls_link *l)
 {
-	struct event *const ev[] = { l->fd_read,    l->fd_write, l->pair_read,
-				     l->pair_write, l->hup,      l->timer };
+	struct event *const ev[] = { l->fd_read, l->fd_write, l->pair_read, l->pair_write,
+				     l->hup,     l->timer,    l->watch };
 
 	for (size_t i = 0; i < sizeof(ev) / sizeof(ev[0]); i++) {
 		if (ev[i])

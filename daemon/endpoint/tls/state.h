@@ -81,6 +81,7 @@ struct tls_piece {
  * @pair_write: the stream takes more
  * @hup: one of them has hung up
  * @timer: limit of the handshake, or of lingering
+ * @watch: look whether the peer's machine still answers; runs while something is to be sent
  * @again: go on after others had their turn
  * @in: from the peer to the stream
  * @out: from the stream to the peer
@@ -99,7 +100,7 @@ struct tls_link {
 	enum tls_state state;
 	SSL *ssl;
 	int fd, pair, stream_fd, given_fd, hup_fd;
-	struct event *fd_read, *fd_write, *pair_read, *pair_write, *hup, *timer;
+	struct event *fd_read, *fd_write, *pair_read, *pair_write, *hup, *timer, *watch;
 	struct loop_task again;
 	struct tls_piece in, out;
 	bool in_ended, in_done, out_ended, out_done, confirmed, sent;

@@ -93,7 +93,7 @@ Test(config, endpoints_that_speak_to_others)
 		"{`name`:`a`,`endpoint`:{`type`:`unix-connect`,`path`:`/p`,`proxy`:`v2`}},\n"
 		"{`name`:`b`,`endpoint`:{`type`:`tcp-listen`,`address`:`[::1]:1`}},\n"
 		"{`name`:`c`,`endpoint`:{`type`:`tcp-connect`,`address`:`example.org:65535`,\n"
-		"  `tls`:{`cert`:`/c`,`key`:`/k`,`ca`:`/a`,`name`:`n`}}}]}]}");
+		"  `peer_timeout_s`:3600,`tls`:{`cert`:`/c`,`key`:`/k`,`ca`:`/a`,`name`:`n`}}}]}]}");
 	const struct channel_config *c = cfg->guests[0].channels;
 
 	cr_assert_eq(cfg->control_idle_seconds, 0);
@@ -108,6 +108,8 @@ Test(config, endpoints_that_speak_to_others)
 	cr_assert_eq(c[1].endpoint.type, ENDPOINT_TCP_LISTEN);
 	cr_assert_str_eq(c[1].endpoint.address, "[::1]:1");
 	cr_assert_not(c[1].endpoint.tls);
+	cr_assert_eq(c[1].endpoint.peer_timeout_s, 60);
+	cr_assert_eq(c[2].endpoint.peer_timeout_s, 3600);
 	cr_assert_eq(c[2].endpoint.type, ENDPOINT_TCP_CONNECT);
 	cr_assert(c[2].endpoint.tls);
 	cr_assert_str_eq(c[2].endpoint.tls_key, "/k");
@@ -282,6 +284,8 @@ Test(config, equal_is_everything)
 		ENDPOINT("{`type`:`unix-listen`,`path`:`/q`}"),
 		ENDPOINT("{`type`:`unix-listen`,`path`:`/p`,`mode`:`0600`}"),
 		ENDPOINT("{`type`:`unix-listen`,`path`:`/p`,`group`:`adm`}"),
+		ENDPOINT("{`type`:`tcp-connect`,`address`:`127.0.0.1:9`}"),
+		ENDPOINT("{`type`:`tcp-connect`,`address`:`127.0.0.1:9`,`peer_timeout_s`:4}"),
 	};
 	const size_t n = sizeof(others) / sizeof(others[0]);
 

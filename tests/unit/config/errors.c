@@ -145,6 +145,10 @@ Test(config_errors, each_text_has_its_lines)
 		  "{`name`:`g`,`socket`:`/1`,`channels`:[{`name`:`c`,`sessions`:1,`endpoint`:{`type`:`mux-listen`,`path`:`/p`}}]},\n"
 		  "{`name`:`h`,`socket`:`/2`,`channels`:[{`name`:`c`,`sessions`:1,`endpoint`:{`type`:`mux-listen`,`path`:`/p`}}]}]}",
 		  "3:103: guests[1].channels[0].endpoint.path: `/p` is guests[0].channels[0].endpoint.path already" },
+		{ ENDPOINT("{`type`:`tcp-connect`,`address`:`[::1]:99`,`peer_timeout_s`:3}"),
+		  "1:133: " E ".peer_timeout_s: must be a whole number from 4 to 3600, not 3" },
+		{ ENDPOINT("{`type`:`unix-connect`,`path`:`/p`,`peer_timeout_s`:9}"),
+		  "1:108: " E ".peer_timeout_s: unknown key" },
 		{ ENDPOINT("{`type`:`channel`,`channel`:`a/b`}"),
 		  "1:73: " E ": `guest` is missing\n"
 		  "1:101: " E ".channel: " NAME "`a/b`" },

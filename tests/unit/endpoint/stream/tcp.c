@@ -6,11 +6,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "endpoint/stream/tcp.h"
 #include "rig.h"
 #include "util/fd.h"
 
@@ -157,6 +159,28 @@ Test(tcp, an_address_that_is_taken)
 	rig_refuses(&(struct endpoint_config){ .type = ENDPOINT_TCP_LISTEN, .address = address },
 		    -EADDRINUSE);
 	close(listener);
+}
+
+/* The limit 0 makes it silent for too long at once: then what counts is whether it answers when asked */
+Test(tcp, a_peer_that_only_reads_nothing_has_not_gone)
+{
+	uint16_t port = 0;
+	const char piece[4096] = { 0 };
+	struct pollfd room = { .events = POLLOUT };
+	int listener = listening(&port);
+	struct sockaddr_in at = loopback_address(port);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	connect(fd, (struct sockaddr *)&at, sizeof(at));
+	room.fd = fd;
+	cr_assert_eq(poll(&room, 1, 5000), 1);
+	cr_assert_eq(tcp_look(fd, 0), -1); /* nothing is to be sent */
+	while (poll(&room, 1, 100) > 0)
+		cr_assert_gt(send(fd, piece, sizeof(piece), MSG_NOSIGNAL), 0);
+	cr_assert_gt(tcp_look(fd, 0), 0);
+	cr_assert_gt(tcp_look(fd, 60), 1000);
+	close(listener);
+	close(fd);
 }
 
 Test(tcp, a_name_that_is_not_known)
