@@ -18,6 +18,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/config.h"
+#include "util/fd.h"
+
 /**
  * struct list - an array that grows
  * @items: struct name or struct side
@@ -201,6 +204,26 @@ static void add_metrics_listener(struct list *names, const struct conf_node *nod
 		add_address(names, node);
 }
 
+static bool is_serial(struct conf_node *guest)
+{
+	const struct conf_node *way = string_member(guest, "way");
+
+	return way && !strcmp(way->text, guest_way_name(WAY_SERIAL));
+}
+
+/* As config_port_path() */
+static void add_port(struct list *names, const struct conf_node *socket,
+		     const struct conf_node *name)
+{
+	_cleanup_free_ char *path = NULL;
+
+	if (!socket || !name)
+		return;
+	if (asprintf(&path, "%s.%s", socket->text, name->text) < 0)
+		path = NULL;
+	add_key(names, name, path ? plain_path(path) : NULL);
+}
+
 /* The names of a guest's channels are its own; @paths collects those of its sockets */
 static int check_guest_names(struct conf_node *guest, struct list *paths,
 			     struct conf_errors *errors)
@@ -208,9 +231,13 @@ static int check_guest_names(struct conf_node *guest, struct list *paths,
 	struct list channels = { .items = NULL };
 	struct conf_node *channel;
 
-	add_path(paths, string_member(guest, "socket"), 0);
+	if (!is_serial(guest))
+		add_path(paths, string_member(guest, "socket"), 0);
 	for (channel = first_of_member(guest, "channels"); channel; channel = channel->next) {
 		add_name(&channels, channel);
+		if (is_serial(guest))
+			add_port(paths, string_member(guest, "socket"),
+				 string_member(channel, "name"));
 		if (channel->kind == CONF_OBJECT)
 			add_listener(paths, conf_member(channel, "endpoint"));
 	}

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "guest/attach.h"
+#include "guest/serial/port.h"
 #include "guest/state.h"
 
 /* A channel that is removed and not yet over */
@@ -29,6 +30,7 @@ void guest_channel_free(struct guest_channel *gc)
 {
 	if (!gc)
 		return;
+	gc->port = serial_port_free(gc->port);
 	channel_give_up(&gc->ch, "they were not taken before the channel ended");
 	gc->endpoint = endpoint_free(gc->endpoint);
 	free(gc->why_not);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "guest/guest.h"
+#include "guest/serial/port.h"
 #include "guest/state.h"
 
 /* Arguments and results of a call on the worker */
@@ -36,7 +37,7 @@ static void take_guest_snapshot(void *arg)
 	c->guest_snap->connected = g->connected;
 	c->guest_snap->why_away = g->vhost ? vhost_front_why_away(g->vhost) : 0;
 	c->guest_snap->negotiated = g->vhost && vhost_front_is_negotiated(g->vhost);
-	c->guest_snap->ready = g->driver.ready;
+	c->guest_snap->ready = g->driver.ready || (!g->vhost && g->connected);
 	c->guest_snap->memory_bytes = guest_memory_bytes(&g->mem);
 	c->guest_snap->tail_bytes = g->tails.used_bytes;
 	c->guest_snap->driver_instance = g->driver.instance;
@@ -47,6 +48,8 @@ static void take_guest_snapshot(void *arg)
 
 		if (!ch)
 			continue;
+		if (g->channel[id]->port && serial_port_is_lost(g->channel[id]->port))
+			c->guest_snap->port_lost = true;
 		c->guest_snap->n_channels++;
 		c->guest_snap->n_in_state[ch->state]++;
 		c->guest_snap->moved_bytes += ch->fwd.bytes + ch->bwd.bytes;
@@ -96,6 +99,10 @@ static void take_channel(struct channel_snapshot *s, struct guest_channel *gc)
 	else
 		snprintf(s->info.error, sizeof(s->info.error), "%s",
 			 gc->why_not ? gc->why_not : "");
+	if (gc->port) {
+		s->port = serial_port_path(gc->port);
+		s->port_why_away = serial_port_why_away(gc->port);
+	}
 	s->state = ch->state;
 	s->instance = ch->instance;
 	s->failed_status = ch->failed_status;

@@ -12,6 +12,7 @@
  *	attach      ATTACH: chunks of guest memory become memsections
  *	control     the control queue's requests
  *	device      what the frontend sets up: memory and rings come and go
+ *	serial/     instead of all these: ports of guests without the driver
  *	leaver      the end of a channel
  *	channels    channels come and go
  *	snapshot    what others are told of the guest
@@ -30,6 +31,7 @@
 #include "vhost/memory.h"
 
 struct guest_queue_ops;
+struct serial_port;
 
 /**
  * struct extent - a range of guest-physical memory
@@ -68,6 +70,7 @@ struct attachment {
  * @endpoint: its host end; NULL: it could not be made, and the channel is not offered
  * @why_not: why it could not be made, or not be made again by a reload; NULL: it could
  * @att: its memory, in guest-physical terms
+ * @port: (WAY_SERIAL) its port
  * @tell_status: status in the CHANNEL_FAILED event that waits for a buffer
  * @tell_instance: instance in that event
  */
@@ -78,6 +81,7 @@ struct guest_channel {
 	struct endpoint *endpoint;
 	char *why_not;
 	struct attachment att;
+	struct serial_port *port;
 	enum okl4_status tell_status;
 	uint64_t tell_instance;
 };
@@ -138,8 +142,10 @@ struct guest_stats {
  * @serial: guest_serial()
  * @about: the guest, for log lines
  * @worker: its loop
- * @vhost: its frontend
- * @connected: a frontend is there
+ * @vhost: its frontend; NULL: (WAY_SERIAL) it has ports
+ * @n_ports: (WAY_SERIAL) how many of them are connected
+ * @begun: it has the channels that it begins with
+ * @connected: a frontend is there, or a port is connected
  * @greet: a GREET waits for a buffer
  * @unmet: the driver has not said HELLO since the frontend was taken up from a former daemon
  * @broken: the driver broke a ring; nothing is served until it resets the device
@@ -165,7 +171,8 @@ struct guest {
 	struct log_about about;
 	struct loop *worker;
 	struct vhost_front *vhost;
-	bool connected, broken, greet, unmet;
+	uint32_t n_ports;
+	bool begun, connected, broken, greet, unmet;
 	struct guest_memory mem;
 	struct guest_queue queue[VHOST_MAX_QUEUES];
 	struct guest_driver driver;
