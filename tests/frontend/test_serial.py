@@ -2,6 +2,7 @@
 """Guests without the driver, `"way": "serial"`: this test is QEMU's end of the ports' sockets."""
 import hashlib
 import os
+import signal
 import socket
 import threading
 import unittest
@@ -255,7 +256,7 @@ class SerialTest(SerialRig):
         """channel.reset drops what is in the rings; the port stays and goes on."""
         port = self.port("sock")
         port.sendall(b"dropped")
-        self.until(lambda: self.channel_state("win", "sock")["fwd"]["fill"] == 7, "the bytes")
+        self.until(lambda: self.channel_state("win", "sock")["fwd"]["fill_bytes"] == 7, "the bytes")
         self.daemon.rpc("channel.reset", {"guest": "win", "channel": "sock"})
         self.until(lambda: self.state("sock") == "attached", "new memory")
         client = self.client()
@@ -313,7 +314,8 @@ class SerialTest(SerialRig):
         """Channels come and go at run time, with their ports; what fits no port is refused."""
         self.daemon.rpc("channel.add", {"guest": "win", "channel": {
             "name": "more", "endpoint": {"type": "echo"}}})
-        port = self.port("more")
+        port = unix_client(self.scratch / "win.more")
+        self.addCleanup(port.close)
         port.sendall(b"x")
         self.assertEqual(port.recv(1), b"x")
         self.daemon.rpc("channel.remove", {"guest": "win", "channel": "more"})
@@ -338,7 +340,7 @@ class SerialTest(SerialRig):
             "name": "gone", "ring_bytes": MIB, "endpoint": {"type": "unix-listen", "path": path}}})
         port, client = unix_client(self.scratch / "win.gone"), unix_client(path)
         port.sendall(bytes(700000))
-        self.until(lambda: self.channel_state("win", "gone")["fwd"]["fill"] +
+        self.until(lambda: self.channel_state("win", "gone")["fwd"]["fill_bytes"] +
                    self.channel_state("win", "gone")["fwd"]["bytes"] >= 700000, "the bytes")
         self.daemon.rpc("channel.remove", {"guest": "win", "channel": "gone"})
         self.assertEqual(take_all(client), bytes(700000))
@@ -379,8 +381,9 @@ class SerialTest(SerialRig):
     def test_parting(self):
         """A daemon that is stopped ends its ports, and removes their files."""
         port = self.port()
-        self.assertEqual(self.daemon.stop(), 0)
+        self.daemon.signal(signal.SIGTERM)
         self.assertEqual(port.recv(1), b"")
+        self.assertEqual(self.daemon.wait(), 0)
         self.assertEqual(list(self.scratch.glob("win.echo*")), [])
         self.daemon.start()
 
@@ -420,7 +423,7 @@ class SerialConnectTest(SerialRig):
                 port.send(bytes(4096))
         except BlockingIOError:
             pass
-        self.until(lambda: self.channel_state("win", "sock")["fwd"]["fill"] == RING_BYTES, "a fill")
+        self.until(lambda: self.channel_state("win", "sock")["fwd"]["fill_bytes"] == RING_BYTES, "a fill")
         port.close()
         again, _ = server.accept()
         again.close()
