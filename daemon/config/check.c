@@ -38,10 +38,12 @@ struct list {
  * struct name - a string that must not be there twice
  * @node: the value; a string
  * @key: the same for strings that mean the same
+ * @is_made: @key is shown in errors, since the value is only a part of it
  */
 struct name {
 	const struct conf_node *node;
 	char *key;
+	bool is_made;
 };
 
 /**
@@ -95,7 +97,7 @@ static void add_key(struct list *names, const struct conf_node *node, char *key)
 
 	names->no_memory |= !key;
 	if (name)
-		*name = (struct name){ node, key };
+		*name = (struct name){ .node = node, .key = key };
 	else
 		free(key);
 }
@@ -173,7 +175,8 @@ static int check_names(struct list *names, struct conf_errors *errors)
 	for (size_t i = 0; i < names->n; i++) {
 		if (first && !strcmp(first->key, all[i].key))
 			conf_error(errors, all[i].node, "%s is %s already",
-				   conf_quote(all[i].node->text, quoted, sizeof(quoted)),
+				   conf_quote(all[i].is_made ? all[i].key : all[i].node->text,
+					      quoted, sizeof(quoted)),
 				   conf_path(first->node, path, sizeof(path)));
 		else
 			first = &all[i];
@@ -222,6 +225,8 @@ static void add_port(struct list *names, const struct conf_node *socket,
 	if (asprintf(&path, "%s.%s", socket->text, name->text) < 0)
 		path = NULL;
 	add_key(names, name, path ? plain_path(path) : NULL);
+	if (names->n)
+		((struct name *)names->items)[names->n - 1].is_made = true;
 }
 
 /* The names of a guest's channels are its own; @paths collects those of its sockets */

@@ -184,7 +184,8 @@ static void check_channel(struct conf_reader *r, struct conf_node *node,
 /* What only the driver can do: a port of virtio-serial has one opener, bytes, and a name */
 static void refuse_driver_keys(struct conf_reader *r, struct conf_node *channel)
 {
-	static const char *const keys[] = { "exclusive", "guest_mode", "guest_uid", "guest_gid" };
+	static const char *const keys[] = { "exclusive",  "sessions",  "packets",
+					    "guest_mode", "guest_uid", "guest_gid" };
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		struct conf_node *node = conf_member(channel, keys[i]);

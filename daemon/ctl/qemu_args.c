@@ -274,13 +274,15 @@ static enum ctl_exit run_qemu_args(const struct ctl *ctl, char **args)
 	if (!ctl_read_target("qemu-args", &target, &m))
 		return CTL_USAGE;
 	r = ctl_call(ctl, "guest.list", ctl_guest_param(args[0]), &result);
-	if (!r)
+	if (r)
+		return r;
+	g = ctl_list(result, "guests", &list) ? json_object_array_get_idx(list, 0) : NULL;
+	if (!strcmp(ctl_string(g, "way"), "serial"))
 		r = ctl_call(ctl, "channel.list", ctl_guest_param(args[0]), &channels);
 	if (r) {
 		json_object_put(result);
 		return r;
 	}
-	g = ctl_list(result, "guests", &list) ? json_object_array_get_idx(list, 0) : NULL;
 	machine_of_guest(&m, g, channels);
 	r = CTL_REFUSED;
 	if (*m.socket != '/') {

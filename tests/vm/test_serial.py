@@ -62,6 +62,10 @@ class Serial(VmTest):
         self.assertEqual(self.guest.check(
             "exec 3<>/dev/virtio-ports/okl4.echo; echo hello >&3; head -n 1 <&3"), "hello\n")
 
+    def test_one_opener(self):
+        """A second program is refused."""
+        self.fails("exec 3<>/dev/virtio-ports/okl4.echo; cat /dev/virtio-ports/okl4.echo", "busy")
+
     def test_to_host(self):
         """8 MiB that the guest writes arrive as they were."""
         client = self.client(self.scratch / "sock", LIMIT_S)
@@ -97,6 +101,7 @@ class Serial(VmTest):
     def test_killed(self):
         """After a kill of the daemon the next one connects to the port again."""
         self.daemon.kill()
+        self.assertEqual(self.guest.check("head -c 1 /dev/virtio-ports/okl4.echo | wc -c"), "0\n")
         self.daemon.restart()
         until(lambda: self.channel("echo")["state"] == "attached", "the port", LIMIT_S)
         self.test_echo()
