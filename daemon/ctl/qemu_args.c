@@ -229,8 +229,8 @@ static void tell_of_ports(enum ctl_target target, const struct machine *m)
 		tell_umask(m);
 	else if (target == FOR_QEMU)
 		ctl_error(
-			"%s: this QEMU needs okl4fsd at its start, and does not connect again; with "
-			"\"socket_mode\": \"connect\" it does neither",
+			"%s: this QEMU needs okl4fsd at its start, and does not connect again; prefer "
+			"\"socket_mode\": \"connect\"",
 			m->guest);
 }
 

@@ -152,7 +152,7 @@ class SerialTest(SerialRig):
         return n
 
     def test_back_pressure(self):
-        """Who does not read holds up the other side, and no memory grows."""
+        """An end that does not read holds up the other side, and no memory grows."""
         for first, second in (("port", "client"), ("client", "port")):
             with self.subTest(writes=first):
                 ends = {"port": self.port("sock"), "client": self.client()}
