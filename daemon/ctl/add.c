@@ -34,7 +34,7 @@ static const struct ctl_option of_guest_add[] = {
 	{ .name = "way",
 	  .value = "WAY",
 	  .text = &way_text,
-	  .help = "vhost-user (the default), or serial: a guest\nwithout the driver; its ports are at "
+	  .help = "vhost-user (the default), or serial: a guest\nwithout the driver, its ports at "
 		  "PATH.CHANNEL" },
 	CTL_SAVE_OPTION,
 	{ .name = NULL },
