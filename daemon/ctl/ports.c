@@ -86,6 +86,13 @@ int ports_qemu(const struct machine *m, struct machine_words *out)
 	return r;
 }
 
+/* Without the label libvirt gives the daemon's socket to QEMU's user, and the next daemon finds it so */
+#define CONNECTS                                           \
+	">\n"                                              \
+	"        <reconnect enabled='yes' timeout='1'/>\n" \
+	"        <seclabel model='dac' relabel='no'/>\n"   \
+	"      </source>"
+
 static bool print_port(const struct machine *m, size_t i, FILE *out)
 {
 	_cleanup_free_ char *path = port_path(m, i, quote_xml);
@@ -98,10 +105,7 @@ static bool print_port(const struct machine *m, size_t i, FILE *out)
 		"      <source mode='%s' path='%s'%s\n"
 		"      <target type='virtio' name='okl4.%s'/>\n"
 		"    </channel>\n",
-		m->listens ? "bind" : "connect", path,
-		m->listens ? "/>" :
-			     ">\n        <reconnect enabled='yes' timeout='1'/>\n      </source>",
-		name);
+		m->listens ? "bind" : "connect", path, m->listens ? "/>" : CONNECTS, name);
 	return true;
 }
 

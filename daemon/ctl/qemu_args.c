@@ -227,6 +227,11 @@ static void tell_of_ports(enum ctl_target target, const struct machine *m)
 {
 	if (target == FOR_QEMU && m->listens)
 		tell_umask(m);
+	else if (target == FOR_LIBVIRT && m->listens)
+		ctl_error(
+			"%s: warning: libvirt makes a socket that only root and QEMU's user can connect "
+			"to; unless okl4fsd is one of them, the guest needs \"socket_mode\": \"listen\"",
+			m->guest);
 	else if (target == FOR_QEMU)
 		ctl_error(
 			"%s: this QEMU needs okl4fsd at its start, and does not connect again; prefer "

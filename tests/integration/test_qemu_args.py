@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """`okl4fsctl qemu-args` for each program and way, with paths that need quoting."""
 import json
+import socket
 from xml.etree import ElementTree
 
 from ctl_rig import DaemonTest, one_answer
@@ -125,7 +126,9 @@ class QemuArgs(DaemonTest):
 
     def test_ports_of_libvirt(self):
         for guest, mode, port in (("win", "bind", "b, c"), ("many", "connect", "c1")):
-            domain = ElementTree.fromstring(self.good(guest, "--libvirt"))
+            status, printed, errors = self.daemon.ctl("qemu-args", guest, "--libvirt")
+            self.assertEqual((status, "warning: libvirt makes a socket" in errors), (0, mode == "bind"))
+            domain = ElementTree.fromstring(printed)
             self.assertEqual(domain.findtext("name"), guest)
             self.assertIsNone(domain.find("memoryBacking"))
             channel = domain.findall("devices/channel")[1]
@@ -135,6 +138,10 @@ class QemuArgs(DaemonTest):
             self.assertEqual(source.find("reconnect") is not None, mode == "connect")
             self.assertEqual(channel.find("target").attrib,
                              {"type": "virtio", "name": f"okl4.{port}"})
+        example, = manual.examples("serial.md", "xml")
+        example = example.replace("/run/okl4fs/win.log", f"{self.scratch}/many.c0")
+        self.assertIn(" ".join(example.replace("okl4.log", "okl4.c0").split()),
+                      " ".join(self.good("many", "--libvirt").split()))
 
     def test_what_ports_cannot(self):
         self.bad(1, "win: Cloud Hypervisor has no virtio-serial ports", "win", "--cloud-hypervisor")
@@ -142,6 +149,33 @@ class QemuArgs(DaemonTest):
         self.bad(1, "win: a guest with \"way\": \"serial\" has no file system", "win",
                  "--libvirt=filesystem")
         self.bad(1, "none: it has no channels", "none")
+
+    def test_setup_of_ports(self):
+        """No driver, no memory: the arguments, and the port in the guest."""
+        text = super().good("setup", "win")
+        self.assertIn("-device virtio-serial-pci,id=okl4fs0", text)
+        self.assertIn("guest$ echo hello >/dev/virtio-ports/okl4.a", text)
+        self.assertNotIn("driver", text)
+
+    def test_doctor_of_ports(self):
+        """It says which ports QEMU has; a guest's driver is not asked for."""
+        status, text, _ = self.daemon.ctl("doctor", "win")
+        self.assertEqual(status, 1)
+        self.assertRegex(text, r"FAIL +win qemu: 0 of 2 ports are connected")
+        self.assertNotIn("driver", text)
+        with socket.socket(socket.AF_UNIX) as qemu:
+            qemu.bind(str(self.scratch / "win.a"))
+            qemu.listen()
+            qemu.settimeout(20)
+            with qemu.accept()[0]:
+                text = self.daemon.ctl("doctor", "win")[1]
+        (self.scratch / "win.a").unlink()
+        self.assertRegex(text, r"-- +win qemu: 1 of 2 ports are connected")
+        self.assertRegex(text, r"ok +win/a opened: its port .*win.a is connected")
+        self.assertRegex(text, r"FAIL +win/b, c opened: QEMU does not listen: connect .*No such file")
+
+    def test_guests_of_ports(self):
+        self.assertRegex(super().good("guests", "--wide"), r"win\.CHANNEL \(serial\) \(connect\)")
 
     def test_manual_of_ports(self):
         """docs/serial.md has the lines that are printed for the guest of conf/serial.json."""
