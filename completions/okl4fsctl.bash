@@ -93,7 +93,11 @@ _okl4fsctl() {
 		return
 		;;
 	--way)
-		_okl4fsctl_words fs generic
+		if [[ $name == guest-add ]]; then
+			_okl4fsctl_words vhost-user serial
+		else
+			_okl4fsctl_words fs generic
+		fi
 		return
 		;;
 	esac
@@ -109,7 +113,7 @@ _okl4fsctl() {
 			--lines ;;
 		qemu-args | setup) _okl4fsctl_words "${common[@]}" --way --memory --libvirt \
 			--libvirt=filesystem --cloud-hypervisor ;;
-		guest-add) _okl4fsctl_words "${common[@]}" --mode --group --save ;;
+		guest-add) _okl4fsctl_words "${common[@]}" --mode --group --way --save ;;
 		guest-remove | channel-remove) _okl4fsctl_words "${common[@]}" --save ;;
 		channel-add) _okl4fsctl_words "${common[@]}" --endpoint --ring-bytes --sessions --exclusive \
 			--packets --mode --group --save ;;

@@ -108,7 +108,9 @@ class Guest(TypedDict):
     """The type `guest` of okl4fs-control(7)."""
     # Name.
     name: str
-    # The vhost-user socket.
+    # "vhost-user" or "serial", as in okl4fsd.json(5).
+    way: str
+    # The vhost-user socket; for "serial", where the paths of its ports' sockets begin.
     socket: str
     # "listen" if the daemon listens there, "connect" if the frontend does.
     socket_mode: str
@@ -117,7 +119,7 @@ class Guest(TypedDict):
     path_lost: bool
     # Why the socket cannot be made; a reload tries again.
     error: str | None
-    # The frontend is connected.
+    # The frontend is connected; for "serial", at least one port is.
     connected: bool
     # Why the daemon has not reached a frontend that should listen: path and error of the last
     # connect(2).
@@ -125,7 +127,7 @@ class Guest(TypedDict):
     # The frontend has set the features. QEMU does so when the guest begins to use the device, just
     # before it hands over the guest's memory.
     negotiated: bool
-    # The driver has said hello.
+    # The driver has said hello; for "serial", which has no driver of ours, as connected.
     ready: bool
     # Another one each time the driver starts.
     driver_instance: str | None
@@ -177,6 +179,11 @@ class Channel(TypedDict):
     guest_uid: int | None
     # Group of its node in the guest.
     guest_gid: int | None
+    # Path of the socket of its port, for a guest with \(dqway\(dq: \(dqserial\(dq.
+    port: str | None
+    # Why the daemon has not reached a port where QEMU should listen: path and error of the last
+    # connect(2).
+    port_away: str | None
     # The host's end.
     endpoint: Endpoint
     # Which memory the channel has, or had last.

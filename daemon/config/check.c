@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "config/read.h"
+#include "util/fd.h"
 
 /**
  * struct list - an array that grows
@@ -37,10 +38,12 @@ struct list {
  * struct name - a string that must not be there twice
  * @node: the value; a string
  * @key: the same for strings that mean the same
+ * @is_made: @key is shown in errors, since the value is only a part of it
  */
 struct name {
 	const struct conf_node *node;
 	char *key;
+	bool is_made;
 };
 
 /**
@@ -97,7 +100,7 @@ static void add_key(struct list *names, const struct conf_node *node, char *key)
 
 	names->no_memory |= !key;
 	if (name)
-		*name = (struct name){ node, key };
+		*name = (struct name){ .node = node, .key = key };
 	else
 		free(key);
 }
@@ -175,7 +178,8 @@ static int check_names(struct list *names, struct conf_errors *errors)
 	for (size_t i = 0; i < names->n; i++) {
 		if (first && !strcmp(first->key, all[i].key))
 			conf_error(errors, all[i].node, "%s is %s already",
-				   conf_quote(all[i].node->text, quoted, sizeof(quoted)),
+				   conf_quote(all[i].is_made ? all[i].key : all[i].node->text,
+					      quoted, sizeof(quoted)),
 				   conf_path(first->node, path, sizeof(path)));
 		else
 			first = &all[i];
@@ -250,6 +254,28 @@ static void add_metrics_listener(struct list *names, const struct conf_node *nod
 		add_address(names, node);
 }
 
+static bool is_serial(struct conf_node *guest)
+{
+	const struct conf_node *way = string_member(guest, "way");
+
+	return way && !strcmp(way->text, guest_way_name(WAY_SERIAL));
+}
+
+/* As config_port_path() */
+static void add_port(struct list *names, const struct conf_node *socket,
+		     const struct conf_node *name)
+{
+	_cleanup_free_ char *path = NULL;
+
+	if (!socket || !name)
+		return;
+	if (asprintf(&path, "%s.%s", socket->text, name->text) < 0)
+		path = NULL;
+	add_key(names, name, path ? plain_path(path) : NULL);
+	if (names->n)
+		((struct name *)names->items)[names->n - 1].is_made = true;
+}
+
 /* The names of a guest's channels are its own; @paths collects those of its sockets */
 static int check_guest_names(struct conf_node *guest, struct list *paths,
 			     struct conf_errors *errors)
@@ -258,10 +284,14 @@ static int check_guest_names(struct conf_node *guest, struct list *paths,
 	struct conf_node *channel, *endpoint;
 	int r, r2;
 
-	add_path(paths, string_member(guest, "socket"), 0);
+	if (!is_serial(guest))
+		add_path(paths, string_member(guest, "socket"), 0);
 	for (channel = first_of_member(guest, "channels"); channel; channel = channel->next) {
 		add_name(&channels, channel);
 		endpoint = channel->kind == CONF_OBJECT ? conf_member(channel, "endpoint") : NULL;
+		if (is_serial(guest))
+			add_port(paths, string_member(guest, "socket"),
+				 string_member(channel, "name"));
 		if (is_mux(endpoint))
 			add_path(&muxes, string_member(endpoint, "path"), 0);
 		else if (endpoint)

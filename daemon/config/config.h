@@ -19,6 +19,16 @@ struct conf_node;
 /** enum socket_mode - who listens on the vhost-user socket */
 enum socket_mode { SOCKET_LISTEN, SOCKET_CONNECT };
 
+/** enum guest_way - how a guest is reached */
+enum guest_way {
+	WAY_VHOST_USER, /* the driver okl4fs.ko, by a vhost-user device */
+	WAY_SERIAL, /* a virtio-serial port for each channel: guests without the driver */
+	N_GUEST_WAYS
+};
+
+/** guest_way_name() - "vhost-user", "serial"; static memory */
+const char *guest_way_name(enum guest_way way);
+
 /** enum endpoint_type - see daemon/endpoint/ */
 enum endpoint_type {
 	ENDPOINT_INTERVM,
@@ -108,8 +118,9 @@ struct channel_config {
 /**
  * struct guest_config - one guest
  * @name: [A-Za-z0-9._-], at most 63
- * @socket: vhost-user socket path
- * @socket_mode: who listens; SOCKET_LISTEN by default
+ * @way: how it is reached; WAY_VHOST_USER by default
+ * @socket: vhost-user socket path; (WAY_SERIAL) config_port_path() begins with it
+ * @socket_mode: whether the daemon listens there; SOCKET_LISTEN by default
  * @socket_perm: permission bits of a listening socket, 0660 by default
  * @socket_group: group of a listening socket, or NULL
  * @tail_bytes: how much is kept of streams whose guest has gone; CONFIG_TAIL_BYTES by default, 0: nothing
@@ -118,6 +129,7 @@ struct channel_config {
  */
 struct guest_config {
 	char *name;
+	enum guest_way way;
 	char *socket;
 	enum socket_mode socket_mode;
 	unsigned int socket_perm;
@@ -253,12 +265,14 @@ struct config *config_free(struct config *cfg);
 /**
  * config_channel_of() - read and check one channel, written as in a file
  * @channel: out; config_channel_deinit() it when this returns 0
+ * @guest: the guest that it is for; NULL: one with the driver
  * @node: the channel; it loses its parent, so that the paths in errors begin here
  * @errors: each error is written here as a line, without a place in the text
  *
  * Return: 0, -EINVAL or -ENOMEM.
  */
-int config_channel_of(struct channel_config *channel, struct conf_node *node, FILE *errors);
+int config_channel_of(struct channel_config *channel, const struct guest_config *guest,
+		      struct conf_node *node, FILE *errors);
 
 /** config_guest_of() - likewise for a guest; config_guest_deinit() it */
 int config_guest_of(struct guest_config *guest, struct conf_node *node, FILE *errors);
@@ -277,6 +291,13 @@ int config_guest_copy(struct guest_config *to, const struct guest_config *from);
 
 /** config_guest_deinit() - free what belongs to it */
 void config_guest_deinit(struct guest_config *guest);
+
+/**
+ * config_port_path() - (WAY_SERIAL) where the unix socket of a channel's port is: SOCKET.NAME
+ *
+ * Return: a new string, or NULL: there is no memory.
+ */
+char *config_port_path(const struct guest_config *guest, const char *channel);
 
 /** config_guest_equal() - whether two guests are equal but for channels and tail_bytes, which can change while
  * the guest runs */

@@ -99,11 +99,18 @@ void config_guest_deinit(struct guest_config *guest)
 	memset(guest, 0, sizeof(*guest));
 }
 
+char *config_port_path(const struct guest_config *guest, const char *channel)
+{
+	char *path;
+
+	return asprintf(&path, "%s.%s", guest->socket, channel) < 0 ? NULL : path;
+}
+
 bool config_guest_equal(const struct guest_config *a, const struct guest_config *b)
 {
-	return same_string(a->name, b->name) && same_string(a->socket, b->socket) &&
-	       a->socket_mode == b->socket_mode && a->socket_perm == b->socket_perm &&
-	       same_string(a->socket_group, b->socket_group);
+	return same_string(a->name, b->name) && a->way == b->way &&
+	       same_string(a->socket, b->socket) && a->socket_mode == b->socket_mode &&
+	       a->socket_perm == b->socket_perm && same_string(a->socket_group, b->socket_group);
 }
 
 static void principals_deinit(struct principals *p)

@@ -236,7 +236,8 @@ no_memory:
 	return -ENOMEM;
 }
 
-int config_channel_of(struct channel_config *channel, struct conf_node *node, FILE *out_errors)
+int config_channel_of(struct channel_config *channel, const struct guest_config *guest,
+		      struct conf_node *node, FILE *out_errors)
 {
 	struct conf_errors errors = { .out = out_errors };
 	_cleanup_free_ char *dir = *own_control ? paths_begin(NULL) : NULL;
@@ -244,7 +245,7 @@ int config_channel_of(struct channel_config *channel, struct conf_node *node, FI
 
 	memset(channel, 0, sizeof(*channel));
 	node->parent = NULL;
-	r = config_read_channel(channel, node, dir, &errors);
+	r = config_read_channel(channel, guest, node, dir, &errors);
 	if (!r && errors.n)
 		r = -EINVAL;
 	if (r)

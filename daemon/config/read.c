@@ -11,6 +11,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include <libfs/abi.h>
 #include <libfs/checked.h>
@@ -31,6 +33,16 @@ _Static_assert(sizeof(endpoint_names) / sizeof(endpoint_names[0]) == N_ENDPOINT_
 const char *endpoint_type_name(enum endpoint_type type)
 {
 	return endpoint_names[type];
+}
+
+static const char *const way_names[] = {
+	[WAY_VHOST_USER] = "vhost-user",
+	[WAY_SERIAL] = "serial",
+};
+
+const char *guest_way_name(enum guest_way way)
+{
+	return way_names[way];
 }
 
 static void read_ring_bytes(struct conf_reader *r, const struct conf_node *node, uint64_t *out)
@@ -206,12 +218,46 @@ static void check_channel(struct conf_reader *r, struct conf_node *node,
 			       endpoint_type_name(type));
 }
 
-static void read_channel(struct conf_reader *r, struct conf_node *node, struct channel_config *out)
+/* What only the driver can do: a port of virtio-serial has one opener, bytes, and a name */
+static void refuse_driver_keys(struct conf_reader *r, struct conf_node *channel)
+{
+	static const char *const keys[] = { "exclusive",  "sessions",  "packets",
+					    "guest_mode", "guest_uid", "guest_gid" };
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		struct conf_node *node = conf_member(channel, keys[i]);
+
+		if (node)
+			conf_key_error(r->errors, node, "has no meaning with \"way\": \"serial\"");
+	}
+}
+
+static void check_port_path(struct conf_reader *r, struct conf_node *channel,
+			    const struct guest_config *guest, const char *name)
+{
+	_cleanup_free_ char *path = NULL;
+	size_t max = sizeof(((struct sockaddr_un *)0)->sun_path) - 1;
+
+	if (!guest->socket || !name)
+		return;
+	path = config_port_path(guest, name);
+	r->no_memory |= !path;
+	if (path && strlen(path) > max)
+		conf_error(r->errors, conf_member(channel, "name"),
+			   "the port's socket, %s, has a path of more than %zu bytes", path, max);
+}
+
+static void read_channel(struct conf_reader *r, struct conf_node *node,
+			 const struct guest_config *guest, struct channel_config *out)
 {
 	config_channel_defaults(out);
 	if (!conf_is_kind(r, node, CONF_OBJECT))
 		return;
 	conf_read_channel_name(r, conf_required(r, node, "name"), &out->name);
+	if (guest && guest->way == WAY_SERIAL) {
+		refuse_driver_keys(r, node);
+		check_port_path(r, node, guest, out->name);
+	}
 	read_sessions(r, conf_member(node, "sessions"), out);
 	read_ring_bytes(r, conf_member(node, "ring_bytes"), &out->ring_bytes);
 	conf_read_boolean(r, conf_member(node, "exclusive"), &out->exclusive);
@@ -254,7 +300,7 @@ static void read_channels(struct conf_reader *r, struct conf_node *node, struct 
 	}
 	out->n_channels = n;
 	for (node = node->first; node; node = node->next)
-		read_channel(r, node, &out->channels[node->idx]);
+		read_channel(r, node, out, &out->channels[node->idx]);
 }
 
 /* A key that has a meaning only where we listen */
@@ -273,12 +319,14 @@ static void read_guest(struct conf_reader *r, struct conf_node *node, struct gue
 	static const char *const modes[] = {
 		[SOCKET_LISTEN] = "listen", [SOCKET_CONNECT] = "connect"
 	};
-	unsigned int mode = SOCKET_LISTEN;
+	unsigned int mode = SOCKET_LISTEN, way = WAY_VHOST_USER;
 
 	config_guest_defaults(out);
 	if (!conf_is_kind(r, node, CONF_OBJECT))
 		return;
 	conf_read_guest_name(r, conf_required(r, node, "name"), &out->name);
+	conf_read_word(r, conf_member(node, "way"), way_names, N_GUEST_WAYS, &way);
+	out->way = (enum guest_way)way;
 	conf_read_socket_path(r, conf_required(r, node, "socket"), &out->socket);
 	conf_read_word(r, conf_member(node, "socket_mode"), modes, 2, &mode);
 	out->socket_mode = (enum socket_mode)mode;
@@ -362,12 +410,12 @@ static void read_metrics(struct conf_reader *r, struct conf_node *node, struct c
 	conf_refuse_unused(r, node);
 }
 
-int config_read_channel(struct channel_config *out, struct conf_node *root, const char *dir,
-			struct conf_errors *errors)
+int config_read_channel(struct channel_config *out, const struct guest_config *guest,
+			struct conf_node *root, const char *dir, struct conf_errors *errors)
 {
 	struct conf_reader r = { .errors = errors, .dir = dir };
 
-	read_channel(&r, root, out);
+	read_channel(&r, root, guest, out);
 	return r.no_memory ? -ENOMEM : 0;
 }
 

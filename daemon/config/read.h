@@ -26,9 +26,12 @@ void config_guest_defaults(struct guest_config *out);
 int config_read(struct config *cfg, struct conf_node *root, char *(*dir)(const char *control_path),
 		struct conf_errors *errors);
 
-/** config_read_channel() - likewise for one channel; config_channel_deinit() it in every case */
-int config_read_channel(struct channel_config *out, struct conf_node *root, const char *dir,
-			struct conf_errors *errors);
+/**
+ * config_read_channel() - likewise for one channel of @guest (NULL: one with the driver);
+ * config_channel_deinit() it in every case
+ */
+int config_read_channel(struct channel_config *out, const struct guest_config *guest,
+			struct conf_node *root, const char *dir, struct conf_errors *errors);
 
 /** config_read_guest() - likewise for one guest; config_guest_deinit() it in every case */
 int config_read_guest(struct guest_config *out, struct conf_node *root, const char *dir,

@@ -129,6 +129,8 @@ struct json_object *config_guest_json(const struct guest_config *cfg)
 
 	config_guest_defaults(&by_default);
 	add_text(object, "name", cfg->name);
+	if (cfg->way != by_default.way)
+		add_text(object, "way", guest_way_name(cfg->way));
 	add_text(object, "socket", cfg->socket);
 	if (cfg->socket_mode == SOCKET_CONNECT)
 		add_text(object, "socket_mode", "connect");

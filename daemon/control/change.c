@@ -95,7 +95,7 @@ int control_channel_add(struct control_request *req, struct json_object **result
 		return CONTROL_INVALID_PARAMS;
 	if (!control_lines_begin(&errors))
 		return control_refuse(req, CONTROL_INTERNAL_ERROR, "out of memory");
-	r = config_channel_of(&cfg, control_param(req, "channel"), errors.out);
+	r = config_channel_of(&cfg, guest_config(guest), control_param(req, "channel"), errors.out);
 	r = control_lines_end(&errors, req, r ? CONTROL_INVALID_PARAMS : 0);
 	if (r)
 		return r;

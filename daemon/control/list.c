@@ -24,15 +24,15 @@ static void add_counters(struct json_object *object, const struct counter *c, co
 }
 
 /* "connect PATH: why not", or null */
-static void add_away(struct json_object *object, const struct guest_config *cfg, int why_away)
+static void add_away(struct json_object *object, const char *key, const char *socket, int why_away)
 {
-	_cleanup_free_ char *path = control_whole_path(cfg->socket);
+	_cleanup_free_ char *path = why_away ? control_whole_path(socket) : NULL;
 	_cleanup_free_ char *text = NULL;
 
 	if (why_away &&
-	    asprintf(&text, "connect %s: %s", path ? path : cfg->socket, strerror(why_away)) < 0)
+	    asprintf(&text, "connect %s: %s", path ? path : socket, strerror(why_away)) < 0)
 		text = NULL;
-	control_add_string(object, "away", text);
+	control_add_string(object, key, text);
 }
 
 static void list_guest(struct guest *guest, struct json_object *list)
@@ -43,13 +43,14 @@ static void list_guest(struct guest *guest, struct json_object *list)
 
 	guest_snapshot(guest, &snap);
 	control_add_string(object, "name", cfg->name);
+	control_add_string(object, "way", guest_way_name(cfg->way));
 	control_add_path(object, "socket", cfg->socket);
 	control_add_string(object, "socket_mode",
 			   cfg->socket_mode == SOCKET_LISTEN ? "listen" : "connect");
-	control_add_boolean(object, "path_lost", guest_path_is_lost(guest));
+	control_add_boolean(object, "path_lost", guest_path_is_lost(guest) || snap.port_lost);
 	control_add_string(object, "error", *guest_error(guest) ? guest_error(guest) : NULL);
 	control_add_boolean(object, "connected", snap.connected);
-	add_away(object, cfg, snap.why_away);
+	add_away(object, "away", cfg->socket, snap.why_away);
 	control_add_boolean(object, "negotiated", snap.negotiated);
 	control_add_boolean(object, "ready", snap.ready);
 	control_add_instance(object, "driver_instance", snap.driver_instance);
@@ -194,6 +195,11 @@ struct json_object *control_channel_object(const char *guest, const struct chann
 	control_add_boolean(object, "packets", cfg->packets);
 	add_node_access(object, cfg);
 	json_object_object_add(object, "sessions", sessions_object(snap));
+	if (snap->port)
+		control_add_path(object, "port", snap->port);
+	else
+		control_add_string(object, "port", NULL);
+	add_away(object, "port_away", snap->port, snap->port_why_away);
 	json_object_object_add(object, "endpoint", endpoint_object(snap));
 	control_add_instance(object, "instance", snap->instance);
 	json_object_object_add(object, "fwd", way_object(snap, 0));

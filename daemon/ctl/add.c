@@ -18,7 +18,8 @@
 #include "ctl/save.h"
 #include "util/fd.h"
 
-static const char *socket_text, *mode_text, *group_text, *endpoint_text, *ring_text, *sessions_text;
+static const char *socket_text, *mode_text, *group_text, *way_text, *endpoint_text, *ring_text,
+	*sessions_text;
 static bool is_exclusive, has_packets;
 
 static const struct ctl_option of_guest_add[] = {
@@ -34,6 +35,11 @@ static const struct ctl_option of_guest_add[] = {
 	  .value = "GROUP",
 	  .text = &group_text,
 	  .help = "group of the socket, if the daemon listens" },
+	{ .name = "way",
+	  .value = "WAY",
+	  .text = &way_text,
+	  .help = "vhost-user (the default), or serial: a guest\nwithout the driver, its ports at "
+		  "PATH.CHANNEL" },
 	CTL_SAVE_OPTION,
 	{ .name = NULL },
 };
@@ -202,6 +208,7 @@ static enum ctl_exit make_guest(const char *name, struct json_object **guest)
 {
 	*guest = json_object_new_object();
 	set_string(*guest, "name", name);
+	set_string(*guest, "way", way_text);
 	set_string(*guest, "socket", socket_text);
 	set_string(*guest, "socket_mode", mode_text);
 	set_string(*guest, "socket_group", group_text);
@@ -234,8 +241,9 @@ make_object(const char *command, const char *needed, const char *value, bool oth
 static enum ctl_exit run_guest_add(const struct ctl *ctl, char **args)
 {
 	struct json_object *guest, *params;
-	enum ctl_exit r = make_object("guest-add", "socket", socket_text, mode_text || group_text,
-				      args[0], make_guest, &guest);
+	enum ctl_exit r = make_object("guest-add", "socket", socket_text,
+				      mode_text || group_text || way_text, args[0], make_guest,
+				      &guest);
 
 	if (r) {
 		json_object_put(guest);

@@ -81,6 +81,9 @@ static void print_head(struct json_object *channel)
 	printf("%-17s %s each way\n", "ring", text_size(ctl_number(channel, "ring_bytes")).text);
 	print_sessions(ctl_object(channel, "sessions"));
 	print_members(channel, but);
+	if (*ctl_string(channel, "port"))
+		printf("%-17s %s\n", "way",
+		       "serial: neither side sees the other open, close or half-close it");
 	printf("%-17s %s, %s\n", "endpoint", ctl_string(endpoint, "type"),
 	       ctl_boolean(endpoint, "connected") ? "connected" : "not connected");
 	print_members(endpoint, of_endpoint);

@@ -37,12 +37,16 @@
 #define LIBVIRT_MACHINE ""
 #endif
 
-__attribute__((format(printf, 3, 4))) static int
-add_option(struct machine_words *words, const char *option, const char *fmt, ...)
+int machine_add_option(struct machine_words *words, const char *option, const char *fmt, ...)
 {
+	char **grown = reallocarray(words->word, (size_t)words->n + 2, sizeof(*grown));
 	char *value;
 	va_list ap;
 	int n;
+
+	if (!grown)
+		return -ENOMEM;
+	words->word = grown;
 
 	va_start(ap, fmt);
 	n = vasprintf(&value, fmt, ap);
@@ -54,43 +58,51 @@ add_option(struct machine_words *words, const char *option, const char *fmt, ...
 	return words->word[words->n - 2] ? 0 : -ENOMEM;
 }
 
-int machine_qemu(const struct machine *m, struct machine_words *out)
+static int vhost_qemu(const struct machine *m, struct machine_words *out)
 {
 	_cleanup_free_ char *path = quote_qemu(m->socket);
 	const char *device = m->generic ? "vhost-user-test-device-pci,chardev=okl4fs,"
 					  "virtio-id=" GENERIC_ID ",num_vqs=2" :
 					  FS_DEVICE;
 
-	if (!path || add_option(out, "-m", "%luM", m->memory_mib) ||
-	    add_option(out, "-object", "memory-backend-memfd,id=okl4fs-mem,size=%luM,share=on",
-		       m->memory_mib) ||
-	    add_option(out, "-machine", "memory-backend=okl4fs-mem") ||
-	    add_option(out, "-chardev", "socket,id=okl4fs,path=%s%s", path,
-		       m->listens ? ",server=on" : "") ||
-	    add_option(out, "-device", "%s", device))
+	if (!path || machine_add_option(out, "-m", "%luM", m->memory_mib) ||
+	    machine_add_option(out, "-object",
+			       "memory-backend-memfd,id=okl4fs-mem,size=%luM,share=on",
+			       m->memory_mib) ||
+	    machine_add_option(out, "-machine", "memory-backend=okl4fs-mem") ||
+	    machine_add_option(out, "-chardev", "socket,id=okl4fs,path=%s%s", path,
+			       m->listens ? ",server=on" : "") ||
+	    machine_add_option(out, "-device", "%s", device))
 		return -ENOMEM;
 	return 0;
+}
+
+int machine_qemu(const struct machine *m, struct machine_words *out)
+{
+	return m->serial ? ports_qemu(m, out) : vhost_qemu(m, out);
 }
 
 int machine_cloud(const struct machine *m, struct machine_words *out)
 {
 	_cleanup_free_ char *path = quote_cloud(m->socket);
 
-	if (!path || add_option(out, "--memory", "size=%luM,shared=on", m->memory_mib))
+	if (!path || machine_add_option(out, "--memory", "size=%luM,shared=on", m->memory_mib))
 		return -ENOMEM;
 	if (m->generic)
-		return add_option(out, "--generic-vhost-user",
-				  "socket=%s,device_type=" GENERIC_ID ",queue_sizes=[" QUEUE_SIZE
-				  "," QUEUE_SIZE "]",
-				  path);
-	return add_option(out, "--fs", "tag=" TAG ",socket=%s,num_queues=1,queue_size=" QUEUE_SIZE,
-			  path);
+		return machine_add_option(out, "--generic-vhost-user",
+					  "socket=%s,device_type=" GENERIC_ID
+					  ",queue_sizes=[" QUEUE_SIZE "," QUEUE_SIZE "]",
+					  path);
+	return machine_add_option(
+		out, "--fs", "tag=" TAG ",socket=%s,num_queues=1,queue_size=" QUEUE_SIZE, path);
 }
 
 void machine_free(struct machine_words *words)
 {
 	while (words->n > 0)
 		free(words->word[--words->n]);
+	free(words->word);
+	words->word = NULL;
 }
 
 static char *filesystem_xml(const struct machine *m, const char *indent)
@@ -136,11 +148,28 @@ static char *commandline_xml(const struct machine *m)
 	return xml;
 }
 
+/* Without this okl4fsd cannot see the memory; for ports it need not */
+#define MEMORY_XML                                                \
+	"  <!-- without this okl4fsd cannot see the memory -->\n" \
+	"  <memoryBacking>\n"                                     \
+	"    <source type='memfd'/>\n"                            \
+	"    <access mode='shared'/>\n"                           \
+	"  </memoryBacking>\n"
+
 char *machine_domain(const struct machine *m)
 {
-	_cleanup_free_ char *device = m->listens ? strdup("") : filesystem_xml(m, "    ");
-	_cleanup_free_ char *more = m->listens ? commandline_xml(m) : strdup("");
+	bool by_hand = m->listens && !m->serial;
+	_cleanup_free_ char *device = m->serial ? ports_xml(m) :
+				      by_hand   ? strdup("") :
+						  filesystem_xml(m, "    ");
+	_cleanup_free_ char *more = by_hand ? commandline_xml(m) : strdup("");
+	const char *order = "";
 	char *xml;
+
+	if (!m->listens)
+		order = "    <!-- its channels; start okl4fsd before the domain -->\n";
+	else if (m->serial)
+		order = "    <!-- its channels -->\n";
 
 	if (!device || !more ||
 	    asprintf(&xml,
@@ -148,11 +177,7 @@ char *machine_domain(const struct machine *m)
 		     "  <!-- type='kvm' where KVM works. Add a disk, or <kernel> and <initrd> to <os>. -->\n"
 		     "  <name>%s</name>\n"
 		     "  <memory unit='MiB'>%lu</memory>\n"
-		     "  <!-- without this okl4fsd cannot see the memory -->\n"
-		     "  <memoryBacking>\n"
-		     "    <source type='memfd'/>\n"
-		     "    <access mode='shared'/>\n"
-		     "  </memoryBacking>\n"
+		     "%s"
 		     "  <!-- a single CPU has no atomic instructions under type='qemu' -->\n"
 		     "  <vcpu>2</vcpu>\n"
 		     "  <os>\n"
@@ -167,11 +192,8 @@ char *machine_domain(const struct machine *m)
 		     "  </devices>\n"
 		     "%s"
 		     "</domain>\n",
-		     m->listens ? " xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'" : "",
-		     m->guest, m->memory_mib,
-		     m->listens ? "" :
-				  "    <!-- its channels; start okl4fsd before the domain -->\n",
-		     device, more) < 0)
+		     by_hand ? " xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'" : "",
+		     m->guest, m->memory_mib, m->serial ? "" : MEMORY_XML, order, device, more) < 0)
 		return NULL;
 	return xml;
 }

@@ -6,6 +6,7 @@
 #define OKL4FSD_CTL_MACHINE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /**
  * struct machine - a virtual machine that is to be started
@@ -13,6 +14,9 @@
  * @socket: absolute path of the vhost-user socket
  * @listens: the machine listens there, and the daemon connects
  * @generic: the way in is `generic`, else `fs`
+ * @serial: the way in is a virtio-serial port for each channel; @socket is where their paths begin
+ * @port: the channels' names; owned
+ * @n_ports: how many
  * @memory_mib: its memory
  */
 struct machine {
@@ -20,11 +24,13 @@ struct machine {
 	const char *socket;
 	bool listens;
 	bool generic;
+	bool serial;
+	char **port;
+	size_t n_ports;
 	unsigned long memory_mib;
 };
 
-/** N_MACHINE_WORDS - the most words that any program gets */
-#define N_MACHINE_WORDS 10
+struct json_object;
 
 /**
  * struct machine_words - arguments of a program, pairs of an option and its value
@@ -32,9 +38,30 @@ struct machine {
  * @n: how many
  */
 struct machine_words {
-	char *word[N_MACHINE_WORDS];
+	char **word;
 	int n;
 };
+
+/**
+ * machine_of_guest() - what the daemon says of a guest
+ * @m: its way and memory are there already; machine_deinit() it
+ * @guest: of guest.list; NULL: there is none; outlives @m
+ * @channels: a list of channels, also of other guests; NULL: none
+ */
+void machine_of_guest(struct machine *m, struct json_object *guest, struct json_object *channels);
+
+/** machine_deinit() - free what is owned */
+void machine_deinit(struct machine *m);
+
+/** machine_add_option() - one more pair of words; Return: 0, or -ENOMEM */
+__attribute__((format(printf, 3, 4))) int
+machine_add_option(struct machine_words *words, const char *option, const char *fmt, ...);
+
+/** ports_qemu() - machine_qemu() of a serial one */
+int ports_qemu(const struct machine *m, struct machine_words *out);
+
+/** ports_xml() - its devices in a domain; Return: a new string; NULL: out of memory */
+char *ports_xml(const struct machine *m);
 
 /**
  * machine_qemu() - arguments of QEMU

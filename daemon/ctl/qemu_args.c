@@ -182,8 +182,9 @@ static int print_machine(const struct ctl *ctl, enum ctl_target target, const st
 /* In a folder with the setgid bit QEMU's socket gets the folder's group; its mode is up to QEMU */
 static void tell_umask(const struct machine *m)
 {
-	_cleanup_free_ char *dir =
-		strndup(m->socket, (size_t)(strrchr(m->socket, '/') - m->socket) + 1);
+	const char *slash = strrchr(m->socket, '/');
+	_cleanup_free_ char *dir = slash ? strndup(m->socket, (size_t)(slash - m->socket) + 1) :
+					   NULL;
 	const struct group *group;
 	struct stat st;
 
@@ -197,11 +198,58 @@ static void tell_umask(const struct machine *m)
 			m->guest, group->gr_name);
 }
 
+static bool are_ports_possible(enum ctl_target target, const struct machine *m)
+{
+	bool odd = quote_has_control(m->socket);
+
+	for (size_t i = 0; i < m->n_ports; i++)
+		odd |= m->port[i] && quote_has_control(m->port[i]);
+	if (target == FOR_CLOUD)
+		ctl_error("%s: Cloud Hypervisor has no virtio-serial ports", m->guest);
+	else if (m->generic)
+		ctl_error("%s: --way is not for a guest with \"way\": \"serial\"", m->guest);
+	else if (target == FOR_LIBVIRT_DEVICE)
+		ctl_error(
+			"%s: a guest with \"way\": \"serial\" has no file system; --libvirt alone "
+			"prints its channels",
+			m->guest);
+	else if (!m->n_ports)
+		ctl_error("%s: it has no channels, so there is no port", m->guest);
+	else if (odd && target == FOR_LIBVIRT)
+		ctl_error("%s: libvirt cannot have a control character in a port's path or name",
+			  m->guest);
+	else
+		return true;
+	return false;
+}
+
+static void tell_of_ports(enum ctl_target target, const struct machine *m)
+{
+	if (target == FOR_QEMU && m->listens)
+		tell_umask(m);
+	else if (target == FOR_LIBVIRT && m->listens)
+		ctl_error(
+			"%s: warning: libvirt makes a socket that only root and QEMU's user can connect "
+			"to; unless okl4fsd is one of them, the guest needs \"socket_mode\": \"listen\"",
+			m->guest);
+	else if (target == FOR_QEMU)
+		ctl_error(
+			"%s: this QEMU needs okl4fsd at its start, and does not connect again; prefer "
+			"\"socket_mode\": \"connect\"",
+			m->guest);
+}
+
 /* Also warns of a machine that only one daemon can ever connect to */
 bool ctl_target_is_possible(enum ctl_target target, const struct machine *m)
 {
 	const char *who = target == FOR_CLOUD ? "Cloud Hypervisor" : "libvirt";
 
+	if (m->serial) {
+		if (!are_ports_possible(target, m))
+			return false;
+		tell_of_ports(target, m);
+		return true;
+	}
 	if (m->listens && (target == FOR_CLOUD || target == FOR_LIBVIRT_DEVICE)) {
 		ctl_error("%s: %s does not listen: the guest needs \"socket_mode\": \"listen\"",
 			  m->guest, target == FOR_CLOUD ? who : "a <filesystem> of libvirt");
@@ -223,9 +271,9 @@ bool ctl_target_is_possible(enum ctl_target target, const struct machine *m)
 
 static enum ctl_exit run_qemu_args(const struct ctl *ctl, char **args)
 {
-	struct json_object *result, *list, *g;
+	struct json_object *result = NULL, *channels = NULL, *list, *g;
 	enum ctl_target target;
-	struct machine m;
+	struct machine m = { .n_ports = 0 };
 	enum ctl_exit r;
 
 	if (!ctl_read_target("qemu-args", &target, &m))
@@ -234,9 +282,13 @@ static enum ctl_exit run_qemu_args(const struct ctl *ctl, char **args)
 	if (r)
 		return r;
 	g = ctl_list(result, "guests", &list) ? json_object_array_get_idx(list, 0) : NULL;
-	m.guest = ctl_string(g, "name");
-	m.socket = ctl_string(g, "socket");
-	m.listens = !strcmp(ctl_string(g, "socket_mode"), "connect");
+	if (!strcmp(ctl_string(g, "way"), "serial"))
+		r = ctl_call(ctl, "channel.list", ctl_guest_param(args[0]), &channels);
+	if (r) {
+		json_object_put(result);
+		return r;
+	}
+	machine_of_guest(&m, g, channels);
 	r = CTL_REFUSED;
 	if (*m.socket != '/') {
 		ctl_error("the daemon's answer names no socket");
@@ -245,6 +297,8 @@ static enum ctl_exit run_qemu_args(const struct ctl *ctl, char **args)
 		if (r)
 			ctl_error("out of memory");
 	}
+	machine_deinit(&m);
+	json_object_put(channels);
 	json_object_put(result);
 	return r;
 }

@@ -202,10 +202,11 @@ static void show_guests(struct json_object *result)
 
 	for (size_t i = 0; i < n; i++) {
 		struct json_object *g = json_object_array_get_idx(list, i);
+		bool serial = !strcmp(ctl_string(g, "way"), "serial");
 		char socket[160];
 
-		snprintf(socket, sizeof(socket), "%s (%s%s)", ctl_string(g, "socket"),
-			 ctl_string(g, "socket_mode"),
+		snprintf(socket, sizeof(socket), "%s%s (%s%s)", ctl_string(g, "socket"),
+			 serial ? ".CHANNEL (serial)" : "", ctl_string(g, "socket_mode"),
 			 ctl_boolean(g, "path_lost") ? ", removed or replaced" : "");
 		table_row(&t, (const char *const[]){
 				      ctl_string(g, "name"), guest_state(g),

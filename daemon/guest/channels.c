@@ -12,6 +12,7 @@
 #include "endpoint/types.h"
 #include "guest/bell.h"
 #include "guest/leaver.h"
+#include "guest/serial/port.h"
 #include "guest/sessions.h"
 #include "guest/state.h"
 #include "loop/events.h"
@@ -48,10 +49,45 @@ static int make_endpoint(struct guest_channel *gc, char *why)
 
 	log_keep(why, ENDPOINT_ERROR_BYTES);
 	r = endpoint_new(&gc->endpoint, &gc->ch);
+	if (!r && gc->port)
+		r = serial_port_start(gc->port, &gc->ch);
+	if (r)
+		gc->endpoint = endpoint_free(gc->endpoint);
 	log_keep(NULL, 0);
 	if (r && !*why)
 		snprintf(why, ENDPOINT_ERROR_BYTES, "%s", strerror(-r));
 	return r;
+}
+
+static void port_changed(void *arg, bool there)
+{
+	struct guest *g = arg;
+	uint32_t before = g->n_ports;
+
+	g->n_ports += there ? 1 : -1;
+	g->connected = g->n_ports > 0;
+	if (!before != !g->n_ports)
+		events_post(&(struct events_fact){ .kind = there ? EVENTS_GUEST_CONNECTED :
+								   EVENTS_GUEST_GONE,
+						   .guest = g->cfg.name });
+}
+
+/* @cfg is this channel's own. Return: 0, or -ENOMEM */
+static int set_up_channel(struct guest *g, struct guest_channel *gc, uint32_t id)
+{
+	const struct channel_guest_ops *ops = &guest_bell_ops;
+	void *guest = g;
+
+	if (g->cfg.way == WAY_SERIAL) {
+		gc->port = serial_port_new(&g->cfg, gc->cfg.name, port_changed, g);
+		if (!gc->port)
+			return -ENOMEM;
+		ops = &serial_port_ops;
+		guest = gc->port;
+	}
+	channel_init(&gc->ch, &gc->cfg, g->cfg.name, id, g->worker, ops, guest);
+	gc->ch.budget = &g->tails;
+	return 0;
 }
 
 static int channel_make(struct guest_channel **out, struct guest *g,
@@ -64,13 +100,14 @@ static int channel_make(struct guest_channel **out, struct guest *g,
 	if (!gc)
 		return -ENOMEM;
 	r = config_channel_copy(&gc->cfg, cfg);
+	if (!r)
+		r = set_up_channel(g, gc, id);
 	if (r) {
+		config_channel_deinit(&gc->cfg);
 		free(gc);
 		return r;
 	}
 	gc->generation = g->generation[id];
-	channel_init(&gc->ch, &gc->cfg, g->cfg.name, id, g->worker, &guest_bell_ops, g);
-	gc->ch.budget = &g->tails;
 	r = make_endpoint(gc, why);
 	if (r && c->why)
 		snprintf(c->why, c->why_bytes, "%s", why);
@@ -90,7 +127,7 @@ static int channel_make(struct guest_channel **out, struct guest *g,
 static void post_channel(const struct guest *g, enum events_kind kind,
 			 const struct guest_channel *gc)
 {
-	if (g->vhost)
+	if (g->begun)
 		events_post(&(struct events_fact){ .kind = kind,
 						   .guest = g->cfg.name,
 						   .channel = gc->cfg.name,
@@ -122,10 +159,15 @@ static int offer_channel(struct guest *g, const struct channel_config *cfg, stru
 static bool take_channel_out(struct guest *g, struct guest_channel *gc)
 {
 	struct endpoint *ep = gc->endpoint;
+	bool lives_on;
 
-	channel_remove(&gc->ch, ep->ops->close && endpoint_is_connected(ep));
+	if (gc->port)
+		serial_port_pump(gc->port);
+	channel_remove(&gc->ch, gc->port || (ep->ops->close && endpoint_is_connected(ep)));
 	g->channel[gc->ch.id] = NULL;
-	return guest_leaver_add(gc, NULL);
+	lives_on = guest_leaver_add(gc, NULL);
+	gc->port = serial_port_free(gc->port);
+	return lives_on;
 }
 
 static void remove_channel(struct guest *g, struct guest_channel *gc)
@@ -223,12 +265,15 @@ static int compare_names(const void *a, const void *b)
 	return strcmp((*x)->name, (*y)->name);
 }
 
-static void tell_endpoint_reloaded(struct guest_channel *gc)
+static void tell_reloaded(struct guest_channel *gc)
 {
 	char why[ENDPOINT_ERROR_BYTES];
 
 	log_keep(why, sizeof(why));
-	gc->endpoint->ops->reloaded(gc->endpoint);
+	if (gc->endpoint->ops->reloaded)
+		gc->endpoint->ops->reloaded(gc->endpoint);
+	if (gc->port)
+		serial_port_reloaded(gc->port);
 	log_keep(NULL, 0);
 	free(gc->why_not);
 	gc->why_not = *why ? strdup(why) : NULL;
@@ -255,8 +300,8 @@ static void remove_others(struct guest *g, const struct guest_config *all,
 				remove_channel(g, gc);
 		} else if (found && config_channel_equal(*found, key)) {
 			wanted[*found - all->channels] = NULL;
-			if (!drop_only && gc->endpoint->ops->reloaded)
-				tell_endpoint_reloaded(gc);
+			if (!drop_only && (gc->endpoint->ops->reloaded || gc->port))
+				tell_reloaded(gc);
 		} else if (gc) {
 			log_channel(LOG_LEVEL_NOTICE, g->cfg.name, gc->cfg.name,
 				    "gone or changed by the reload");
@@ -301,7 +346,8 @@ void guest_become(struct guest *g, const struct guest_config *cfg)
 	struct change c = { .g = g, .all = cfg };
 
 	loop_call(g->worker, call_become, &c);
-	vhost_front_reloaded(g->vhost);
+	if (g->vhost)
+		vhost_front_reloaded(g->vhost);
 }
 
 void guest_drop_others(struct guest *g, const struct guest_config *cfg)
@@ -327,7 +373,9 @@ void guest_channels_end(struct guest *g)
 {
 	guest_sessions_end(g);
 	guest_leavers_let_go(g);
-	for (uint32_t id = 0; id < g->n_ids; id++)
+	for (uint32_t id = 0; id < g->n_ids; id++) {
 		guest_channel_free(g->channel[id]);
+		g->channel[id] = NULL;
+	}
 	g->n_ids = 0;
 }

@@ -26,7 +26,8 @@ static void leave_channels(void *arg)
 {
 	struct guest *g = arg;
 
-	if (!g->is_parting)
+	/* The next daemon finds nothing of what lies in the rings of a port: they are this one's */
+	if (!g->is_parting || g->cfg.way == WAY_SERIAL)
 		guest_channels_leave(g);
 }
 
@@ -58,7 +59,8 @@ int guest_new(struct guest **out, const struct guest_config *cfg, struct loop *m
 	guest_sessions_init(g);
 	for (size_t i = 0; i < cfg->n_channels && !r; i++)
 		r = guest_channel_begin(g, &cfg->channels[i]);
-	if (!r)
+	g->begun = true;
+	if (!r && g->cfg.way == WAY_VHOST_USER)
 		r = vhost_front_new(&g->vhost, &g->cfg, worker, &guest_device_ops, g);
 	if (r)
 		g = guest_free(g);
@@ -73,7 +75,7 @@ struct guest *guest_free(struct guest *g)
 	loop_call(g->worker, leave_channels, g);
 	if (g->vhost && g->is_parting)
 		vhost_front_part(g->vhost);
-	g->vhost = vhost_front_free(g->vhost);
+	g->vhost = vhost_front_free(g->vhost); /* NULL is allowed */
 	loop_call(g->worker, end_all, g);
 	config_guest_deinit(&g->cfg);
 	free(g);
@@ -100,12 +102,12 @@ void guest_part(struct guest *g)
 
 bool guest_path_is_lost(const struct guest *g)
 {
-	return vhost_front_path_is_lost(g->vhost);
+	return g->vhost && vhost_front_path_is_lost(g->vhost);
 }
 
 const char *guest_error(const struct guest *g)
 {
-	return vhost_front_error(g->vhost);
+	return g->vhost ? vhost_front_error(g->vhost) : "";
 }
 
 /* Arguments of a call on the worker */

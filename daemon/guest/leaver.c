@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "guest/attach.h"
+#include "guest/serial/port.h"
 #include "guest/state.h"
 
 /* Sessions that a guest has closed, and whose clients have not got all, at most */
@@ -44,6 +45,7 @@ void guest_channel_free(struct guest_channel *gc)
 {
 	if (!gc)
 		return;
+	gc->port = serial_port_free(gc->port);
 	channel_give_up(&gc->ch, "they were not taken before the channel ended");
 	gc->endpoint = endpoint_free(gc->endpoint);
 	free(gc->why_not);

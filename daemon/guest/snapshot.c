@@ -11,6 +11,7 @@
 
 #include "channel/opener.h"
 #include "guest/guest.h"
+#include "guest/serial/port.h"
 #include "guest/state.h"
 
 /* Arguments and results of a call on the worker */
@@ -43,7 +44,7 @@ static void take_guest_snapshot(void *arg)
 	c->guest_snap->connected = g->connected;
 	c->guest_snap->why_away = g->vhost ? vhost_front_why_away(g->vhost) : 0;
 	c->guest_snap->negotiated = g->vhost && vhost_front_is_negotiated(g->vhost);
-	c->guest_snap->ready = g->driver.ready;
+	c->guest_snap->ready = g->driver.ready || (!g->vhost && g->connected);
 	c->guest_snap->memory_bytes = guest_memory_bytes(&g->mem);
 	c->guest_snap->tail_bytes = g->tails.used_bytes;
 	c->guest_snap->driver_instance = g->driver.instance;
@@ -54,6 +55,8 @@ static void take_guest_snapshot(void *arg)
 
 		if (!ch)
 			continue;
+		if (g->channel[id]->port && serial_port_is_lost(g->channel[id]->port))
+			c->guest_snap->port_lost = true;
 		c->guest_snap->moved_bytes += ch->fwd.bytes + ch->bwd.bytes;
 		if (ch->is_session)
 			continue;
@@ -143,6 +146,10 @@ static void take_channel(struct channel_snapshot *s, const struct guest *g,
 	else
 		snprintf(s->info.error, sizeof(s->info.error), "%s",
 			 gc->why_not ? gc->why_not : "");
+	if (gc->port) {
+		s->port = serial_port_path(gc->port);
+		s->port_why_away = serial_port_why_away(gc->port);
+	}
 	s->state = shown_state(gc);
 	s->instance = ch->instance;
 	s->failed_status = ch->failed_status;

@@ -14,6 +14,8 @@ struct guest;
  * struct channel_snapshot - a channel at one moment, for `channel.list`
  * @cfg: its configuration; borrowed until the channel is removed, which main does
  * @id, @info, @state, @instance, @failed_status, @attaches, @fwd, @bwd: as in struct channel
+ * @port: (WAY_SERIAL) path of its port's socket, borrowed likewise; else NULL
+ * @port_why_away: errno of the last attempt to connect there; 0: it succeeded, or the daemon listens
  * @fwd_fill, @bwd_fill: bytes in the rings; 0 when not attached
  * @fwd_host_phase, @fwd_guest_phase, @bwd_host_phase, @bwd_guest_phase: phases; 0 when not attached
  * @writer, @reader: which programs in the guest have its ends of fwd and bwd open, as it says; a @pid
@@ -29,6 +31,8 @@ struct channel_snapshot {
 	const struct channel_config *cfg;
 	uint32_t id;
 	struct endpoint_info info;
+	const char *port;
+	int port_why_away;
 	enum channel_state state;
 	uint64_t instance;
 	enum okl4_status failed_status;
@@ -52,7 +56,8 @@ struct channel_snapshot {
  *	listens
  * @negotiated: the frontend has set the features
  * @served: its socket could be made; true where the frontend listens
- * @ready: the driver has said HELLO
+ * @port_lost: (WAY_SERIAL) the file of a port's socket was removed or replaced
+ * @ready: the driver has said HELLO; (WAY_SERIAL) as @connected
  * @n_queues: queues in use
  * @memory_bytes: guest memory that is mapped
  * @requests: control requests served
@@ -67,7 +72,7 @@ struct channel_snapshot {
  * @n_in_state: how many of these are in each state
  */
 struct guest_snapshot {
-	bool connected, served, negotiated, ready;
+	bool connected, served, negotiated, port_lost, ready;
 	int why_away;
 	unsigned int n_queues;
 	uint64_t memory_bytes, requests, refused, declined_fuse, dropped_messages, device_errors;

@@ -14,6 +14,7 @@
  *	sessions    the sessions of channels that have them
  *	control     the control queue's requests
  *	device      what the frontend sets up: memory and rings come and go
+ *	serial/     instead of all these: ports of guests without the driver
  *	channels    channels come and go
  *	snapshot    what others are told of the guest
  *	guest       making and ending one
@@ -31,6 +32,7 @@
 #include "vhost/memory.h"
 
 struct guest_queue_ops;
+struct serial_port;
 
 /**
  * struct extent - a range of guest-physical memory
@@ -88,6 +90,7 @@ struct guest_sessions {
  * @is_settled: (session) opened or resumed since HELLO
  * @is_over: (session) it has ended, and goes with the next turn of struct guest, @reap
  * @is_quiet: (session) a request about it is being served, and the reply says what becomes of it
+ * @port: (WAY_SERIAL) its port
  */
 struct guest_channel {
 	struct channel_config cfg;
@@ -99,6 +102,7 @@ struct guest_channel {
 	struct guest_sessions sessions;
 	struct guest_channel *board;
 	bool is_waiting, is_settled, is_over, is_quiet;
+	struct serial_port *port;
 };
 
 /**
@@ -167,8 +171,10 @@ struct guest_stats {
  * @serial: guest_serial()
  * @about: the guest, for log lines
  * @worker: its loop
- * @vhost: its frontend
- * @connected: a frontend is there
+ * @vhost: its frontend; NULL: (WAY_SERIAL) it has ports
+ * @n_ports: (WAY_SERIAL) how many of them are connected
+ * @begun: it has the channels that it begins with
+ * @connected: a frontend is there, or a port is connected
  * @greet: a GREET waits for a buffer
  * @unmet: the driver has not said HELLO since the frontend was taken up from a former daemon
  * @broken: the driver broke a ring; nothing is served until it resets the device
@@ -197,7 +203,8 @@ struct guest {
 	struct log_about about;
 	struct loop *worker;
 	struct vhost_front *vhost;
-	bool connected, broken, greet, unmet;
+	uint32_t n_ports;
+	bool begun, connected, broken, greet, unmet;
 	struct guest_memory mem;
 	struct guest_queue queue[VHOST_MAX_QUEUES];
 	struct guest_driver driver;

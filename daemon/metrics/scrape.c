@@ -69,7 +69,7 @@ int scrape_take(struct scrape *s, struct server *server)
 		memset(row, 0, sizeof(*row));
 		s->n_guests++;
 		guest_snapshot(guest, &row->snap);
-		row->path_lost = guest_path_is_lost(guest);
+		row->path_lost = guest_path_is_lost(guest) || row->snap.port_lost;
 		metric_label(label, "guest", guest_config(guest)->name);
 		row->labels = strdup(label);
 		r = row->labels ? look_at_channels(s, row, guest) : -ENOMEM;

@@ -61,15 +61,34 @@ static void try_endpoint(struct trial *t, struct conf_node *node, const struct e
 		try_tls(t, node_of(node, "tls"), cfg, cfg->type == ENDPOINT_TCP_LISTEN);
 }
 
+static void try_guest_socket(struct trial *t, struct conf_node *node,
+			     const struct guest_config *cfg, const char *path)
+{
+	if (cfg->socket_mode == SOCKET_LISTEN)
+		try_listen(t, node_of(node, "socket"), path, node_of(node, "socket_group"),
+			   cfg->socket_group);
+	else
+		try_connect(t, node_of(node, "socket"), path);
+}
+
+static void try_ports(struct trial *t, struct conf_node *node, const struct guest_config *cfg)
+{
+	for (size_t i = 0; i < cfg->n_channels; i++) {
+		_cleanup_free_ char *path = config_port_path(cfg, cfg->channels[i].name);
+
+		if (path)
+			try_guest_socket(t, node, cfg, path);
+	}
+}
+
 static void try_guest(struct trial *t, struct conf_node *node, const struct guest_config *cfg)
 {
 	struct conf_node *channel = first_of(node, "channels");
 
-	if (cfg->socket_mode == SOCKET_LISTEN)
-		try_listen(t, node_of(node, "socket"), cfg->socket, node_of(node, "socket_group"),
-			   cfg->socket_group);
+	if (cfg->way == WAY_SERIAL)
+		try_ports(t, node, cfg);
 	else
-		try_connect(t, node_of(node, "socket"), cfg->socket);
+		try_guest_socket(t, node, cfg, cfg->socket);
 	for (size_t i = 0; i < cfg->n_channels; i++) {
 		try_endpoint(t, channel ? node_of(channel, "endpoint") : &nowhere,
 			     &cfg->channels[i].endpoint);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -106,5 +107,18 @@ int fd_listen_unix(const char *path, unsigned int mode, const char *group, enum 
 	}
 	r = fd;
 	fd = -1;
+	return r;
+}
+
+int fd_hang_up_set(int fd)
+{
+	struct epoll_event nothing = { .events = 0 };
+	_cleanup_fd_ int set = epoll_create1(EPOLL_CLOEXEC);
+	int r;
+
+	if (set < 0 || epoll_ctl(set, EPOLL_CTL_ADD, fd, &nothing))
+		return -1;
+	r = set;
+	set = -1;
 	return r;
 }

@@ -66,6 +66,14 @@ int fd_listen_unix(const char *path, unsigned int mode, const char *group, enum 
 int fd_connect_unix(const char *path, enum fd_unix kind);
 
 /**
+ * fd_hang_up_set() - tell that a socket has hung up while it is neither read nor written
+ * @fd: the socket
+ *
+ * Return: an epoll set that is readable from then on; -1: there is none.
+ */
+int fd_hang_up_set(int fd);
+
+/**
  * fd_set_access() - give a file its group and then its permission bits
  * @path: file
  * @mode: permission bits

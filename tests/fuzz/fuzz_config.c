@@ -42,7 +42,7 @@ static void part(const char *text, size_t bytes, bool is_guest)
 	else if (!r && is_guest)
 		r = config_guest_of(&guest, root, errors.out);
 	else if (!r)
-		r = config_channel_of(&channel, root, errors.out);
+		r = config_channel_of(&channel, NULL, root, errors.out);
 	conf_free(root);
 	fclose(errors.out);
 	must(!r == !told[0]);

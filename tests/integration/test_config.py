@@ -42,7 +42,9 @@ GOOD = {"control": {"path": "/c", "mode": "0600", "group": "adm", "idle_seconds"
                                                             "channel": "i"}}]},
                    {"name": "vm2", "socket": "/s2", "socket_mode": "connect",
                     "channels": [{"name": "i", "endpoint": {"type": "channel", "guest": "vm1",
-                                                            "channel": "h"}}]}]}
+                                                            "channel": "h"}}]},
+                   {"name": "win", "way": "serial", "socket": "/w",
+                    "channels": [{"name": "j", "ring_bytes": 8192, "endpoint": {"type": "echo"}}]}]}
 # Values to try in each place. In some places, some of them are right.
 TRIES = [None, True, 0, -1, 3, 4, 3600, 3601, 5000, 4096, 67108864, 134217728, 4294967294, 4294967295, 4294967296, 1 << 36,
          (1 << 36) + 1, 1 << 40, 1.5,
@@ -54,7 +56,8 @@ TRIES = [None, True, 0, -1, 3, 4, 3600, 3601, 5000, 4096, 67108864, 134217728, 4
          [], {}, [1], [""], ["root"], {"type": "echo"}, {"x": 1}, {"users": []}, TLS]
 # Errors that a schema cannot find
 NOT_OF_THE_SCHEMA = re.compile(r" already$|there is no (user|group|channel) |joined to itself$|"
-                               r"does not name this one back$|for both, or for neither$")
+                               r"does not name this one back$|for both, or for neither$|"
+                               r"has a path of more than 107 bytes$")
 
 
 def places(value, path=()):

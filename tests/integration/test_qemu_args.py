@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """`okl4fsctl qemu-args` for each program and way, with paths that need quoting."""
 import json
+import socket
 from xml.etree import ElementTree
 
 from ctl_rig import DaemonTest, one_answer
-from vm import manual
-from vm.daemon import guest_config
+from schema import load_commented
+from vm import manual, paths
+from vm.daemon import Daemon, guest_config
+from vm.process import remove_scratch, scratch_dir
 
 ODD = "a, b='c' & <d> \"e\" [f] ü.sock"
 
@@ -21,7 +24,12 @@ class QemuArgs(DaemonTest):
             guest_config("vm2", cls.scratch / "vm2.sock", {}, socket_mode="connect"),
             guest_config("odd", cls.odd, {}),
             guest_config("-relative", "vm3.sock", {}),
-            guest_config("line", cls.scratch / "line\nfeed.sock", {})]}
+            guest_config("line", cls.scratch / "line\nfeed.sock", {}),
+            guest_config("win", cls.scratch / "win", {"a": {"type": "echo"}, "b, c": {"type": "echo"}},
+                         way="serial", socket_mode="connect"),
+            guest_config("many", cls.scratch / "many", {f"c{i}": {"type": "echo"} for i in range(32)},
+                         way="serial"),
+            guest_config("none", cls.scratch / "none", {}, way="serial")]}
 
     def good(self, *args) -> str:
         """Run okl4fsctl qemu-args, which must succeed; return its output."""
@@ -93,6 +101,96 @@ class QemuArgs(DaemonTest):
                          f"socket,id=okl4fs,path={self.scratch}/vm3.sock")
         self.assertEqual(self.words("line")[7],
                          f"socket,id=okl4fs,path={self.scratch}/line\nfeed.sock")
+
+    # Ports of virtio-serial
+
+    def test_ports(self):
+        self.assertEqual(self.words("win"), [
+            "-device", "virtio-serial-pci,id=okl4fs0",
+            "-chardev", f"socket,id=okl4fs-port0,path={self.scratch}/win.a,server=on,wait=off",
+            "-device", "virtserialport,bus=okl4fs0.0,chardev=okl4fs-port0,name=okl4.a",
+            "-chardev", f"socket,id=okl4fs-port1,path={self.scratch}/win.b,, c,server=on,wait=off",
+            "-device", "virtserialport,bus=okl4fs0.0,chardev=okl4fs-port1,name=okl4.b,, c"])
+
+    def test_many_ports(self):
+        """One device has 30 of them. The daemon listens, which QEMU needs at its start."""
+        status, printed, errors = self.daemon.ctl("qemu-args", "many")
+        self.assertEqual(status, 0)
+        self.assertIn("many: this QEMU needs okl4fsd at its start, and does not connect again", errors)
+        words = manual.words(printed)
+        devices = [word for word in words if word.startswith("virtio-serial-pci")]
+        self.assertEqual(devices, ["virtio-serial-pci,id=okl4fs0", "virtio-serial-pci,id=okl4fs1"])
+        self.assertEqual(words[-3], f"socket,id=okl4fs-port31,path={self.scratch}/many.c31")
+        self.assertEqual(words[-1],
+                         "virtserialport,bus=okl4fs1.0,chardev=okl4fs-port31,name=okl4.c31")
+
+    def test_ports_of_libvirt(self):
+        for guest, mode, port in (("win", "bind", "b, c"), ("many", "connect", "c1")):
+            status, printed, errors = self.daemon.ctl("qemu-args", guest, "--libvirt")
+            self.assertEqual((status, "warning: libvirt makes a socket" in errors), (0, mode == "bind"))
+            domain = ElementTree.fromstring(printed)
+            self.assertEqual(domain.findtext("name"), guest)
+            self.assertIsNone(domain.find("memoryBacking"))
+            channel = domain.findall("devices/channel")[1]
+            source = channel.find("source")
+            self.assertEqual((channel.get("type"), source.get("mode"), source.get("path")),
+                             ("unix", mode, f"{self.scratch}/{guest}.{port}"))
+            self.assertEqual(source.find("reconnect") is not None, mode == "connect")
+            self.assertEqual(channel.find("target").attrib,
+                             {"type": "virtio", "name": f"okl4.{port}"})
+        example, = manual.examples("serial.md", "xml")
+        example = example.replace("/run/okl4fs/win.log", f"{self.scratch}/many.c0")
+        self.assertIn(" ".join(example.replace("okl4.log", "okl4.c0").split()),
+                      " ".join(self.good("many", "--libvirt").split()))
+
+    def test_what_ports_cannot(self):
+        self.bad(1, "win: Cloud Hypervisor has no virtio-serial ports", "win", "--cloud-hypervisor")
+        self.bad(1, "win: --way is not for a guest", "win", "--way", "generic")
+        self.bad(1, "win: a guest with \"way\": \"serial\" has no file system", "win",
+                 "--libvirt=filesystem")
+        self.bad(1, "none: it has no channels", "none")
+
+    def test_setup_of_ports(self):
+        """No driver, no memory: the arguments, and the port in the guest."""
+        text = super().good("setup", "win")
+        self.assertIn("-device virtio-serial-pci,id=okl4fs0", text)
+        self.assertIn("guest$ echo hello >/dev/virtio-ports/okl4.a", text)
+        self.assertNotIn("driver", text)
+
+    def test_doctor_of_ports(self):
+        """It says which ports QEMU has; a guest's driver is not asked for."""
+        status, text, _ = self.daemon.ctl("doctor", "win")
+        self.assertEqual(status, 1)
+        self.assertRegex(text, r"FAIL +win qemu: 0 of 2 ports are connected")
+        self.assertNotIn("driver", text)
+        with socket.socket(socket.AF_UNIX) as qemu:
+            qemu.bind(str(self.scratch / "win.a"))
+            qemu.listen()
+            qemu.settimeout(20)
+            with qemu.accept()[0]:
+                text = self.daemon.ctl("doctor", "win")[1]
+        (self.scratch / "win.a").unlink()
+        self.assertRegex(text, r"-- +win qemu: 1 of 2 ports are connected")
+        self.assertRegex(text, r"ok +win/a opened: its port .*win.a is connected")
+        self.assertRegex(text, r"FAIL +win/b, c opened: QEMU does not listen: connect .*No such file")
+
+    def test_guests_of_ports(self):
+        self.assertRegex(super().good("guests", "--wide"), r"win\.CHANNEL \(serial\) \(connect\)")
+
+    def test_manual_of_ports(self):
+        """docs/serial.md has the lines that are printed for the guest of conf/serial.json."""
+        example, = manual.examples("serial.md", "sh")
+        config = load_commented((paths.ROOT / "conf/serial.json").read_text(encoding="utf-8"))
+        config["guests"][0]["socket"] = str(self.scratch / "page")
+        del config["control"]
+        config["guests"][0]["channels"][0]["endpoint"]["path"] = str(self.scratch / "page.client")
+        scratch = scratch_dir()
+        self.addCleanup(remove_scratch, scratch)
+        with Daemon(config, scratch=scratch) as daemon:
+            status, printed, errors = daemon.ctl("qemu-args", "win")
+        self.assertEqual((status, errors), (0, ""))
+        self.assertEqual(manual.words(example.replace("/run/okl4fs/qemu/win", f"{self.scratch}/page")),
+                         manual.words(printed))
 
     # Cloud Hypervisor
 

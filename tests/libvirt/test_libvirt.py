@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vm import (Daemon, Deadline, detectors, guest_config, manual, paths, remove_scratch,
-                scratch_dir)
+                scratch_dir, until)
 from vm.base import VmTest, echo, listens
 from vm.hostend import HostTool, moved
 from vm.manager import ManagedDaemon, Manager
@@ -222,6 +222,29 @@ class Define(LibvirtTest):
             self.virsh("create", other)
             self.assertTrue(self.connected())
             self.virsh("destroy", "vm1")
+
+    def test_ports(self):
+        """A guest without the driver: the domain as printed has a port for each channel.
+
+        After a kill of the daemon QEMU connects to the next one.
+        """
+        with self.other_guest(way="serial", socket=str(self.run_folder / "ports")):
+            status, printed, _ = self.daemon.ctl("qemu-args", "vm1", "--libvirt")
+            self.assertEqual(status, 0)
+            self.validate(printed)
+            self.virsh("create", self.printed_file("ports.xml", "--libvirt"))
+            try:
+                until(self.all_attached, "the ports to be connected", 20)
+                self.crash()
+                until(self.all_attached, "the ports to be connected again", 20)
+            finally:
+                self.virsh("destroy", "vm1")
+            until(lambda: not self.connected(), "the ports to be let go", 20)
+
+    def all_attached(self) -> bool:
+        """Every channel is."""
+        return {channel["state"] for channel in self.daemon.rpc("channel.list")["channels"]} == \
+            {"attached"}
 
     def test_without_shared_memory(self):
         """libvirt refuses it."""

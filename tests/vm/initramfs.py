@@ -32,7 +32,9 @@ modprobe -q virtio_pci
 modprobe -q virtio_console
 mdev -s
 cd /
-exec agent /dev/vport*p1
+until port=$(grep -ls '^okl4fs.agent$' /sys/class/virtio-ports/*/name); do :; done
+port=${port%/name}
+exec agent /dev/${port##*/}
 """
 
 

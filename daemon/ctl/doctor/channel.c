@@ -31,6 +31,18 @@ static void check_opened(struct findings *f, struct json_object *channel)
 		check_add(&f->checks, CHECK_OPENED, CHECK_FAILED,
 			  check_text("close it in the guest, and open it again"), "failed: %s",
 			  ctl_string(failure, "text"));
+	else if (*ctl_string(channel, "port_away"))
+		check_add(&f->checks, CHECK_OPENED, CHECK_FAILED, NULL, "QEMU does not listen: %s",
+			  ctl_string(channel, "port_away"));
+	else if (*ctl_string(channel, "port"))
+		check_add(
+			&f->checks, CHECK_OPENED,
+			strcmp(state, "attached") != 0 ? CHECK_NOT_YET : CHECK_OK, NULL,
+			strcmp(state, "attached") != 0 ?
+				"QEMU is not connected to its port, %s" :
+				"its port %s is connected; whether a program has opened it is not "
+				"known",
+			ctl_string(channel, "port"));
 	else if (!strcmp(state, "attached"))
 		check_add(&f->checks, CHECK_OPENED, CHECK_OK, NULL, "in use in the guest");
 	else if (!strcmp(state, "suspended"))

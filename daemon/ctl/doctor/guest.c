@@ -205,6 +205,36 @@ static void check_driver(struct findings *f, struct json_object *guest)
 			  "has not said hello: it is not loaded, or the guest has not booted");
 }
 
+/* A guest without the driver: how many of its ports QEMU has */
+static void check_ports(struct findings *f, struct json_object *guest)
+{
+	const char *name = ctl_string(guest, "name");
+	struct json_object *list;
+	size_t n = ctl_list(f->channels, "channels", &list), there = 0, all = 0;
+
+	if (check_not_yet(&f->checks, CHECK_QEMU))
+		return;
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *channel = json_object_array_get_idx(list, i);
+
+		if (strcmp(ctl_string(channel, "guest"), name) != 0)
+			continue;
+		all++;
+		there += !strcmp(ctl_string(channel, "state"), "attached");
+	}
+	if (ctl_boolean(guest, "path_lost"))
+		check_add(&f->checks, CHECK_SOCKET, CHECK_FAILED,
+			  check_text("%s%s reload   (makes it anew)", f->sudo, f->ctl),
+			  "a port's socket was removed or replaced");
+	if (there == all && all)
+		check_add(&f->checks, CHECK_QEMU, CHECK_OK, NULL, "all %zu ports are connected",
+			  all);
+	else
+		check_add(&f->checks, CHECK_QEMU, there ? CHECK_UNKNOWN : CHECK_FAILED,
+			  check_text("start it with what %s setup %s prints", f->ctl, name),
+			  "%zu of %zu ports are connected", there, all);
+}
+
 /* Why the daemon does not serve the guest; "" if it does */
 static const char *problem_of(struct json_object *guest)
 {
@@ -227,10 +257,14 @@ void check_guest(struct findings *f, struct json_object *guest, enum check_for w
 	else
 		check_add(&f->checks, CHECK_GUEST, CHECK_OK, NULL, "configured, channels: %llu",
 			  ctl_number(guest, "channels"));
-	check_socket(f, guest, whose);
-	check_qemu(f, guest);
-	check_memory(f, guest);
-	check_driver(f, guest);
+	if (!strcmp(ctl_string(guest, "way"), "serial")) {
+		check_ports(f, guest);
+	} else {
+		check_socket(f, guest, whose);
+		check_qemu(f, guest);
+		check_memory(f, guest);
+		check_driver(f, guest);
+	}
 	for (size_t i = 0; i < n; i++) {
 		struct json_object *channel = json_object_array_get_idx(list, i);
 

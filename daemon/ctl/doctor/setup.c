@@ -220,7 +220,8 @@ static void add_bytes_step(struct plan *p)
 	const char *name = channel ? ctl_string(channel, "name") : "console";
 	const char *type = channel ? ctl_string(endpoint, "type") : "unix-listen";
 	_cleanup_free_ char *whole = check_text("%s/%s", p->guest, name);
-	_cleanup_free_ char *path = check_text("/okl4/%s", name);
+	_cleanup_free_ char *path =
+		check_text(p->machine.serial ? "/dev/virtio-ports/okl4.%s" : "/okl4/%s", name);
 	_cleanup_free_ char *word = quoted(whole), *file = quoted(path);
 
 	lines = add_step(p, check_text("The first bytes"),
@@ -286,20 +287,23 @@ static enum ctl_exit run_setup(const struct ctl *ctl, char **args)
 	find_out(&f, ctl, args[0], p.target >= FOR_LIBVIRT ? CHECK_FOR_LIBVIRT : CHECK_FOR_CALLER);
 	guest = findings_guest(&f, args[0]);
 	p.f = &f;
+	machine_of_guest(&p.machine, guest, f.channels);
 	p.machine.guest = args[0];
-	p.machine.socket = guest ? ctl_string(guest, "socket") : socket;
-	p.machine.listens = !strcmp(ctl_string(guest, "socket_mode"), "connect");
+	if (!guest)
+		p.machine.socket = socket;
 	possible = ctl_target_is_possible(p.target, &p.machine);
 	if (possible) {
 		p.steps = json_object_new_array();
 		add_daemon_steps(&p);
 		add_guest_step(&p);
 		add_machine_step(&p);
-		add_driver_step(&p);
+		if (!p.machine.serial)
+			add_driver_step(&p);
 		add_bytes_step(&p);
 		show_plan(ctl, &p);
 		json_object_put(p.steps);
 	}
+	machine_deinit(&p.machine);
 	findings_free(&f);
 	return possible ? CTL_DONE : CTL_REFUSED;
 }

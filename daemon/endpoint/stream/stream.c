@@ -23,7 +23,6 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <poll.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include "endpoint/stream/move.h"
@@ -253,20 +252,6 @@ static void begin_to_serve(struct stream *s)
 	stream_woken(s);
 }
 
-/* Return: an epoll set that is readable when @fd has hung up, or -1 */
-static int hang_up_set(int fd)
-{
-	struct epoll_event nothing = { .events = 0 };
-	_cleanup_fd_ int set = epoll_create1(EPOLL_CLOEXEC);
-	int r;
-
-	if (set < 0 || epoll_ctl(set, EPOLL_CTL_ADD, fd, &nothing))
-		return -1;
-	r = set;
-	set = -1;
-	return r;
-}
-
 int stream_open(struct stream *s, int fd)
 {
 	struct event_base *base = loop_base(s->ch->loop);
@@ -275,7 +260,7 @@ int stream_open(struct stream *s, int fd)
 	s->fd = fd;
 	if (s->ch->cfg->packets)
 		packets_make_room(s);
-	s->hup_fd = hang_up_set(fd);
+	s->hup_fd = fd_hang_up_set(fd);
 	if (s->hup_fd >= 0) {
 		s->read_ev = event_new(base, fd, EV_READ | EV_PERSIST, on_client_read, s);
 		s->write_ev = event_new(base, fd, EV_WRITE, on_client_write, s);

@@ -339,7 +339,7 @@ Test(config, relative_paths_begin_beside_the_control_socket)
 	config_paths_begin_at("/run/d/control.sock");
 	node = part("{\"name\":\"c\",\"endpoint\":{\"type\":\"unix-listen\",\"path\":\"x\"}}",
 		    stderr);
-	cr_assert_eq(config_channel_of(&channel, node, stderr), 0);
+	cr_assert_eq(config_channel_of(&channel, NULL, node, stderr), 0);
 	cr_assert_str_eq(channel.endpoint.path, "/run/d/x");
 	config_channel_deinit(&channel);
 	conf_free(node);
@@ -356,7 +356,7 @@ Test(config, parts)
 	FILE *errors = open_memstream(&told, &bytes);
 	struct conf_node *node = part(text, errors);
 
-	cr_assert_eq(config_channel_of(&channel, node, errors), 0);
+	cr_assert_eq(config_channel_of(&channel, NULL, node, errors), 0);
 	conf_free(node);
 	cr_assert_eq(config_channel_copy(&copy, &channel), 0);
 	cr_assert(config_channel_equal(&copy, &channel));
@@ -365,7 +365,7 @@ Test(config, parts)
 	config_channel_deinit(&channel);
 	cr_assert_null(part("{} // x", errors));
 	node = part("[[]]", errors);
-	cr_assert_eq(config_channel_of(&channel, node->first, errors), -EINVAL);
+	cr_assert_eq(config_channel_of(&channel, NULL, node->first, errors), -EINVAL);
 	conf_free(node);
 	node = part("{\"params\":{\"guest\":{\"name\":5}}}", errors);
 	cr_assert_eq(config_guest_of(&guest, node->first->first, errors), -EINVAL);

@@ -24,6 +24,11 @@
 #define WHOLE "must be a whole number from 0 to "
 #define NAME  "must be 1 to 63 bytes without '/', and not `.` or `..`, not "
 
+#define SERIAL(socket, name, more)                                                  \
+	"{`guests`:[{`name`:`g`,`way`:`serial`,`socket`:`" socket "`,`channels`:[{" \
+	"`name`:`" name "`,`endpoint`:{`type`:`echo`}" more "}]}]}"
+#define SERIAL_HAS_NONE "has no meaning with `way`: `serial`"
+
 Test(config_errors, each_text_has_its_lines)
 {
 	static const struct {
@@ -73,6 +78,23 @@ Test(config_errors, each_text_has_its_lines)
 		  "1:62: guests[0].socket_perm: has no meaning with `socket_mode`: `connect`" },
 		{ IN_GUEST("`socket_mode`:`connect`,`socket_group`:`tty`,"),
 		  "1:62: guests[0].socket_group: has no meaning with `socket_mode`: `connect`" },
+		{ IN_GUEST("`way`:`usb`,"),
+		  "1:44: guests[0].way: must be one of `vhost-user`, `serial`, not `usb`" },
+		{ SERIAL("/s", "c", ",`exclusive`:false"),
+		  "1:104: " C ".exclusive: " SERIAL_HAS_NONE },
+		{ SERIAL("/s", "c", ",`sessions`:2"), "1:104: " C ".sessions: " SERIAL_HAS_NONE },
+		{ SERIAL("/s", "c", ",`packets`:true"), "1:104: " C ".packets: " SERIAL_HAS_NONE },
+		{ SERIAL("/s", "c", ",`guest_mode`:`0600`"),
+		  "1:104: " C ".guest_mode: " SERIAL_HAS_NONE },
+		{ SERIAL("/s", "c", ",`guest_uid`:1,`guest_gid`:2"),
+		  "1:104: " C ".guest_uid: " SERIAL_HAS_NONE "\n1:118: " C
+		  ".guest_gid: " SERIAL_HAS_NONE },
+		{ SERIAL("/" SIXTY, TEN TEN TEN TEN "123456", ""),
+		  "1:132: " C ".name: the port's socket, /" SIXTY "." TEN TEN TEN TEN
+		  "123456, has a path of more than 107 bytes" },
+		{ SERIAL("/s", "c",
+			 "},{`name`:`d`,`endpoint`:{`type`:`unix-listen`,`path`:`/s.c`}"),
+		  "1:157: guests[0].channels[1].endpoint.path: `/s.c` is " C ".name already" },
 		{ IN_GUEST("`tail_bytes`:-1,"),
 		  "1:51: guests[0].tail_bytes: " WHOLE "68719476736, not -1" },
 		{ IN_GUEST("`tail_bytes`:68719476737,"),
