@@ -307,6 +307,16 @@ class Sessions(SocketTest):
             sock.connect(str(self.listens))
             self.both_ways(Session(self.vm1, "listen").open().wait_open(), sock)
 
+    def test_client_that_left_an_empty_message(self):
+        """It has said something, so it waits for an open like any other."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
+            sock.connect(str(self.listens))
+            sock.send(b"")
+        session = Session(self.vm1, "listen").open().wait_open()
+        self.assertEqual(take(session), [b""])
+        await_end(session)
+        session.close()
+
     def test_guest_calls(self):
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
             server.settimeout(LIMIT_S)

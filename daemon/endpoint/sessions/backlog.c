@@ -19,6 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "endpoint/stream/packets.h"
 #include "util/fd.h"
 
 /* A client that waits */
@@ -72,13 +73,16 @@ static int give(struct session *s, int fd, struct tls *tls, bool is_torn)
 }
 
 /* A client that has left has nothing to say unless it has written something. */
-static bool has_left(int fd)
+static bool has_left(const struct backlog *b, int fd)
 {
 	struct pollfd p = { .fd = fd };
 	char c;
 
-	return poll(&p, 1, 0) > 0 && p.revents & (POLLHUP | POLLERR) &&
-	       recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
+	if (poll(&p, 1, 0) <= 0 || !(p.revents & (POLLHUP | POLLERR)))
+		return false;
+	if (b->board->ep.ch->cfg->packets)
+		return !packets_has_unread(fd); /* which may be an empty message */
+	return recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
 }
 
 static void on_backlog_hup(evutil_socket_t fd, short what, void *arg)
@@ -90,7 +94,7 @@ static void on_backlog_hup(evutil_socket_t fd, short what, void *arg)
 	for (int i = 0; i < n; i++) {
 		struct backlog_client *client = ev[i].data.ptr;
 
-		if (has_left(client->fd))
+		if (has_left(b, client->fd))
 			drop_client(b, client);
 		else
 			epoll_ctl(fd, EPOLL_CTL_DEL, client->fd, NULL);
@@ -129,7 +133,7 @@ void backlog_come(struct backlog *b, int fd, struct tls *tls)
 	struct epoll_event nothing = { .events = 0 };
 	struct backlog_client *c;
 
-	if (has_left(fd)) {
+	if (has_left(b, fd)) {
 		close(fd);
 		tls_free(tls);
 		return;
@@ -162,7 +166,7 @@ int backlog_open(struct backlog *b, struct channel *ch, uint32_t flags, struct e
 	struct session *s;
 	int r = 1;
 
-	while ((c = TAILQ_FIRST(&b->client)) && has_left(c->fd))
+	while ((c = TAILQ_FIRST(&b->client)) && has_left(b, c->fd))
 		drop_client(b, c);
 	if (!c && flags & OKL4FS_OPEN_NOWAIT)
 		return -OKL4_NO_CLIENT;

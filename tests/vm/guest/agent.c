@@ -356,6 +356,13 @@ static void reap(void)
 	}
 }
 
+/* signal_job() - the whole session of a job; before its setsid(), the job alone */
+static void signal_job(const struct job *job, int number)
+{
+	if (kill(-job->pid, number) && errno == ESRCH)
+		kill(job->pid, number);
+}
+
 /* take_frame() - read one frame from the host and carry it out */
 static void take_frame(void)
 {
@@ -388,7 +395,7 @@ static void take_frame(void)
 	if (frame.type == FRAME_STDIN)
 		take_input(job, payload, frame.length);
 	else if (frame.type == FRAME_SIGNAL)
-		kill(-job->pid, (int)word);
+		signal_job(job, (int)word);
 	else if (frame.type == FRAME_WINSIZE && job->tty && job->out >= 0)
 		ioctl(job->out, TIOCSWINSZ,
 		      &(struct winsize){ .ws_row = word & 0xffff, .ws_col = word >> 16 });
