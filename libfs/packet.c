@@ -94,15 +94,15 @@ int okl4_packet_write(struct okl4_pipe *p, const void *buf, uint64_t bytes, bool
 {
 	const uint8_t *from = buf;
 	struct okl4_pipe_seg seg;
-	uint64_t done;
+	uint64_t done = 0;
 	int r = okl4_packet_room(p, bytes);
 
 	*notify = false;
 	if (r)
 		return r;
-	for (done = 0; done < bytes; done += seg.bytes) {
-		seg = okl4_packet_seg(p, done, bytes - done);
+	while ((seg = okl4_packet_seg(p, done, bytes - done)).bytes) {
 		memcpy(seg.base, from + done, seg.bytes);
+		done += seg.bytes;
 	}
 	*notify = okl4_packet_commit_write(p, bytes);
 	return p->error;
@@ -112,16 +112,16 @@ int okl4_packet_read(struct okl4_pipe *p, void *buf, uint64_t size, uint64_t *by
 {
 	uint8_t *to = buf;
 	struct okl4_pipe_seg seg;
-	uint64_t done;
+	uint64_t done = 0;
 	int r = okl4_packet_next(p, bytes);
 
 	*notify = false;
 	if (r <= 0)
 		return r;
 	size = okl4_min(size, *bytes);
-	for (done = 0; done < size; done += seg.bytes) {
-		seg = okl4_packet_seg(p, done, size - done);
+	while ((seg = okl4_packet_seg(p, done, size - done)).bytes) {
 		memcpy(to + done, seg.base, seg.bytes);
+		done += seg.bytes;
 	}
 	*notify = okl4_packet_commit_read(p, *bytes);
 	return p->error ? p->error : 1;

@@ -77,15 +77,15 @@ Test(control_subscribers, each_kind_has_its_members)
 				    .torn = true,
 				    .all = true,
 				    .opener = { 1, 2, 3, "four" } };
+	static const char opened[] = ",\"end\":\"one\",\"guest_opener\":{\"comm\":\"four\","
+				     "\"pid\":3,\"uid\":1,\"gid\":2},\"unreported\":3";
 	static const char *const want[N_EVENTS_KINDS] = {
 		[EVENTS_GUEST_READY] = ",\"driver_instance\":\"00000000000000ab\"",
 		[EVENTS_GUEST_BROKEN] = ",\"reason\":\"one\"",
 		[EVENTS_CHANNEL_ADDED] = ",\"id\":3",
 		[EVENTS_CHANNEL_REMOVED] = ",\"id\":3",
 		[EVENTS_CHANNEL_ATTACHED] = ",\"instance\":\"00000000000000ab\",\"again\":true",
-		[EVENTS_CHANNEL_OPENED] =
-			",\"end\":\"one\",\"guest_opener\":{\"comm\":\"four\",\"pid\":3,\"uid\":1,"
-			"\"gid\":2},\"unreported\":3",
+		[EVENTS_CHANNEL_OPENED] = opened,
 		[EVENTS_CHANNEL_FAILED] = ",\"status\":\"one\",\"reason\":\"two\"",
 		[EVENTS_CHANNEL_RESET] = ",\"id\":3",
 		[EVENTS_CHANNEL_LOST] = ",\"bytes\":3,\"reason\":\"one\"",

@@ -310,7 +310,9 @@ ROW(session_shared)
 	send_pattern(copy, 0, 100);
 	close(copy);
 	expect(recvmsg(pair[1], &msg, 0) == 1, "recvmsg: %m");
-	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
+	cmsg = CMSG_FIRSTHDR(&msg);
+	expect(cmsg, "no descriptor came");
+	memcpy(&fd, CMSG_DATA(cmsg), sizeof(fd));
 	if (in_child()) {
 		send_pattern(fd, 100, 100);
 		_exit(0);
