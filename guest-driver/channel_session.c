@@ -3,8 +3,8 @@
  * channel_session.c - the sessions of a channel: their places, their list, and what is to be asked
  *
  * A session has a place from before its OPEN until the host has let it go, so the host is not asked
- * for more than it has said that it can have. The list holds a session from before its OPEN until its memory is given back, so also one
- * that nobody has open while the host takes what was written.
+ * for more than it has said that it can have. The list holds a session from before its OPEN until
+ * its memory is given back, so also one that nobody has open while the host takes what was written.
  */
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
