@@ -10,7 +10,6 @@
 #include "ctl/machine.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,27 +35,6 @@
 #else
 #define LIBVIRT_MACHINE ""
 #endif
-
-int machine_add_option(struct machine_words *words, const char *option, const char *fmt, ...)
-{
-	char **grown = reallocarray(words->word, (size_t)words->n + 2, sizeof(*grown));
-	char *value;
-	va_list ap;
-	int n;
-
-	if (!grown)
-		return -ENOMEM;
-	words->word = grown;
-
-	va_start(ap, fmt);
-	n = vasprintf(&value, fmt, ap);
-	va_end(ap);
-	if (n < 0)
-		return -ENOMEM;
-	words->word[words->n++] = strdup(option);
-	words->word[words->n++] = value;
-	return words->word[words->n - 2] ? 0 : -ENOMEM;
-}
 
 static int vhost_qemu(const struct machine *m, struct machine_words *out)
 {
@@ -95,14 +73,6 @@ int machine_cloud(const struct machine *m, struct machine_words *out)
 					  path);
 	return machine_add_option(
 		out, "--fs", "tag=" TAG ",socket=%s,num_queues=1,queue_size=" QUEUE_SIZE, path);
-}
-
-void machine_free(struct machine_words *words)
-{
-	while (words->n > 0)
-		free(words->word[--words->n]);
-	free(words->word);
-	words->word = NULL;
 }
 
 static char *filesystem_xml(const struct machine *m, const char *indent)

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "ctl/machine_words.h"
+
 /**
  * struct machine - a virtual machine that is to be started
  * @guest: the name that the daemon knows it by
@@ -33,16 +35,6 @@ struct machine {
 struct json_object;
 
 /**
- * struct machine_words - arguments of a program, pairs of an option and its value
- * @word: strings; owned
- * @n: how many
- */
-struct machine_words {
-	char **word;
-	int n;
-};
-
-/**
  * machine_of_guest() - what the daemon says of a guest
  * @m: its way and memory are there already; machine_deinit() it
  * @guest: of guest.list; NULL: there is none; outlives @m
@@ -52,10 +44,6 @@ void machine_of_guest(struct machine *m, struct json_object *guest, struct json_
 
 /** machine_deinit() - free what is owned */
 void machine_deinit(struct machine *m);
-
-/** machine_add_option() - one more pair of words; Return: 0, or -ENOMEM */
-__attribute__((format(printf, 3, 4))) int
-machine_add_option(struct machine_words *words, const char *option, const char *fmt, ...);
 
 /** ports_qemu() - machine_qemu() of a serial one */
 int ports_qemu(const struct machine *m, struct machine_words *out);
@@ -74,9 +62,6 @@ int machine_qemu(const struct machine *m, struct machine_words *out);
 
 /** machine_cloud() - arguments of Cloud Hypervisor, which never listens; else as machine_qemu() */
 int machine_cloud(const struct machine *m, struct machine_words *out);
-
-/** machine_free() - free words */
-void machine_free(struct machine_words *words);
 
 /**
  * machine_domain() - a whole domain of libvirt

@@ -172,13 +172,13 @@ Test(control, status)
 Test(control, guest_list)
 {
 	gives("guest.list", "\"guest\":\"vm1\"",
-	      "{\"guests\":[{\"name\":\"vm1\","
+	      "{\"guests\":[{\"name\":\"vm1\",\"way\":\"vhost-user\","
 	      "\"socket\":\"/s1\",\"socket_mode\":\"listen\",\"path_lost\":false,\"error\":null,\"connected\":true,\"away\":null,\"negotiated\":true,\"ready\":true,"
 	      "\"driver_instance\":\"fedcba9876543210\",\"channels\":2,\"queues\":2,"
 	      "\"memory_bytes\":1099511627776,\"tail_bytes\":9,\"requests\":10,\"requests_refused\":11,"
 	      "\"fuse_requests_declined\":12,\"messages_dropped\":13,\"device_errors\":14}]}");
 	gives("guest.list", "\"guest\":\"vm2\"",
-	      "{\"guests\":[{\"name\":\"vm2\","
+	      "{\"guests\":[{\"name\":\"vm2\",\"way\":\"vhost-user\","
 	      "\"socket\":\"/s2\",\"socket_mode\":\"connect\",\"path_lost\":true,\"error\":\"socket /s2: why not\",\"connected\":false,"
 	      "\"away\":\"connect /s2: Permission denied\","
 	      "\"negotiated\":false,\"ready\":false,\"driver_instance\":null,\"channels\":1,\"queues\":0,"
@@ -207,13 +207,13 @@ Test(control, channel_list)
 		"{\"channels\":[{\"guest\":\"vm1\","
 		"\"name\":\"a\\n\\\"b\",\"id\":0,\"state\":\"attached\",\"failure\":null,"
 		"\"ring_bytes\":4096,\"exclusive\":true,\"packets\":false,\"guest_mode\":\"0640\",\"guest_uid\":1000,"
-		"\"guest_gid\":0,\"sessions\":null,\"endpoint\":{\"type\":\"unix-listen\","
+		"\"guest_gid\":0,\"sessions\":null,\"port\":null,\"port_away\":null,\"endpoint\":{\"type\":\"unix-listen\","
 		"\"connected\":true,\"path\":\"/p/s\",\"path_lost\":true,\"clients\":5,\"clients_refused\":6},"
 		"\"instance\":\"0000000000000077\"," COUNTERS "},"
 		"{\"guest\":\"vm1\",\"name\":\"file\",\"id\":1,\"state\":\"failed\","
 		"\"failure\":{\"status\":\"HEAD_BACK\",\"text\":\"head moved back\"},"
 		"\"ring_bytes\":1048576,\"exclusive\":false,\"packets\":false,\"guest_mode\":null,\"guest_uid\":null,"
-		"\"guest_gid\":null,\"sessions\":null,\"endpoint\":{\"type\":\"intervm\","
+		"\"guest_gid\":null,\"sessions\":null,\"port\":null,\"port_away\":null,\"endpoint\":{\"type\":\"intervm\","
 		"\"connected\":true,\"file\":\"%s/rel/f\",\"rounds\":2},"
 		"\"instance\":null," COUNTERS "}]}",
 		cwd);
