@@ -27,7 +27,8 @@ class Faithful(FrontendTest):
         self.assertNotEqual(instance, 0)
         self.assertEqual(driver.info(0), {"id": 0, "generation": 0, "flags": 0,
                                           "ring_bytes": RING_BYTES,
-                                          "name": "echo", "access": [NOT_GIVEN] * 3})
+                                          "name": "echo", "access": [NOT_GIVEN] * 3,
+                                          "max_sessions": 0})
         self.assertEqual(list(driver.channels()), ["echo", "echo2"])
         driver.ping()
         driver.detach(1)

@@ -32,7 +32,7 @@ class Show(unittest.TestCase):
         """With all keys that there are: the same comes out, is accepted, and comes out again."""
         scratch = scratch_dir()
         config = moved(copy.deepcopy(GOOD), scratch)
-        config["metrics"] = {"listen": f"unix:{scratch}/m"}  # no fixed port
+        config["metrics"] = {"listen": f"unix:{scratch}/metrics"}  # no fixed port
         daemon = Daemon(copy.deepcopy(config), scratch=scratch)
         self.addCleanup(daemon.stop)
         status, text, errors = daemon.ctl("config", "show")
