@@ -60,6 +60,15 @@ class Debs(unittest.TestCase):
             for line in debs.contents(deb):
                 self.assertRegex(line, r"^(-rw-r--r--|-rwxr-xr-x|drwxr-xr-x|lrwxrwxrwx) root/root ")
 
+    def test_no_file_is_in_two(self):
+        """All packages can be installed together."""
+        owner = {}
+        for name, deb in self.debs.items():
+            for line in debs.contents(deb):
+                path = line.split()[5]
+                if not line.startswith("d"):
+                    self.assertEqual(owner.setdefault(path, name), name, path)
+
     def test_depends(self):
         """okl4fs names the libraries it is linked with; no package depends on another one of ours."""
         depends = " ".join(debs.depends(self.debs["okl4fs"]))

@@ -15,10 +15,8 @@ install(FILES ${data} DESTINATION share/okl4fs COMPONENT okl4fs)
 file(GLOB documents CONFIGURE_DEPENDS docs/*.md)
 list(FILTER documents EXCLUDE REGEX "/benchmarks\\.md$")
 install(FILES ${documents} SECURITY.md DESTINATION share/doc/okl4fs COMPONENT okl4fs)
-file(GLOB pages CONFIGURE_DEPENDS docs/*.1 docs/*.5 docs/*.7 docs/*.8)
-# Those of okl4fs-guest and okl4fs-dkms
-list(FILTER pages EXCLUDE REGEX "/okl4fs-(login|guest-.*)\\.8$")
-okl4fs_man(okl4fs "" ${pages})
+file(GLOB pages CONFIGURE_DEPENDS docs/*.1 docs/*.5 docs/*.7)
+okl4fs_man(okl4fs "" ${pages} docs/okl4fsd.8)
 
 install(FILES completions/okl4fsctl.bash DESTINATION share/bash-completion/completions
   RENAME okl4fsctl COMPONENT okl4fs)
