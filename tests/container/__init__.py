@@ -10,8 +10,11 @@
 
 It has no network, and needs root.
 """
+import contextlib
 import os
+import select
 import shlex
+import signal
 import socket
 import subprocess
 from pathlib import Path
@@ -25,6 +28,20 @@ ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL
 
 class ContainerError(Exception):
     """A command failed in the system, or it did not boot."""
+
+
+class Entered(Process):
+    """A command in a system that runs. nsenter is its parent, outside of the system."""
+
+    def kill(self) -> int:
+        """End it before nsenter: only that can reap it, and the system waits for it at its end."""
+        if self.poll() is None:
+            children = Path(f"/proc/{self.pid}/task/{self.pid}/children")
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                for pid in children.read_text(encoding="ascii").split():
+                    os.kill(int(pid), signal.SIGKILL)
+                    select.select([self.pidfd], [], [], 10)
+        return super().kill()
 
 
 class Container:
@@ -49,13 +66,14 @@ class Container:
     def spawn(self, command: str, **popen_options) -> Process:
         """Start a command of sh as root; by default its output is ours."""
         env = [f"{key}={value}" for key, value in ENVIRONMENT.items()]
+        kind = Entered if self._process else Process
         if self._process:
             argv = ["nsenter", "--target", self._leader, "--all", "env", "-i", *env]
         else:
             argv = [NSPAWN, *self._options, "--as-pid2", "--console=pipe",
                     *(f"--setenv={setting}" for setting in env)]
         options = {"stdin": subprocess.DEVNULL, "stderr": subprocess.STDOUT, **popen_options}
-        return Process([*argv, "sh", "-c", command], **options)
+        return kind([*argv, "sh", "-c", command], **options)
 
     def run(self, command: str, timeout: float = 60) -> tuple[int, str]:
         """Run a command of sh as root; (status, output). One that takes too long is killed."""

@@ -79,9 +79,7 @@ class WithQemu(HostTest):
             listener.listen()
             process = self.host.spawn(command, stdout=said, stderr=said)
             self.addCleanup(process.kill)
-            # Its memory takes a while to go, and its cleanup must not outlive this test
-            self.addCleanup(self.host.run, "pkill -u alice -f qemu-system && "
-                                           "pidwait -u alice -f qemu-system")
+            self.addCleanup(self.host.run, "pkill -u alice -f qemu-system")
             listener.settimeout(Deadline(30).left_s())
             connection = listener.accept()[0]
         pump = Pump()
