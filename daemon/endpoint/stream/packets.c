@@ -51,8 +51,11 @@ void packets_make_room(const struct stream *s)
 		setsockopt(s->fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
 }
 
-/* recv(2) gives 0 for an empty message and at the end; only a message has a sender (unix(7)) */
-static bool has_sender(int fd)
+/*
+ * recv(2) gives 0 for an empty message and at the end; only a message has a sender (unix(7)).
+ * Return: 1, 0, or -1 with errno
+ */
+static int has_sender(int fd)
 {
 	union {
 		struct cmsghdr header;
@@ -60,30 +63,43 @@ static bool has_sender(int fd)
 	} control;
 	struct msghdr msg = { .msg_control = &control, .msg_controllen = sizeof(control) };
 	const int on = 1, off = 0;
-	bool is_message;
+	int error;
+	ssize_t n;
 
 	setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
-	is_message = recvmsg(fd, &msg, MSG_PEEK | MSG_DONTWAIT) >= 0 && CMSG_FIRSTHDR(&msg);
+	n = recvmsg(fd, &msg, MSG_PEEK | MSG_DONTWAIT);
+	error = errno;
 	setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &off, sizeof(off));
-	return is_message;
+	errno = error;
+	return n < 0 ? -1 : CMSG_FIRSTHDR(&msg) != NULL;
 }
 
 /* Return: length of the next message; -1 with errno, which is 0 at the end */
 static ssize_t peek_length(int fd)
 {
 	ssize_t n = recv(fd, NULL, 0, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
+	int r = n ? 1 : has_sender(fd);
 
-	if (n || has_sender(fd))
+	if (r > 0)
 		return n;
-	errno = 0;
+	errno = r ? errno : 0;
 	return -1;
+}
+
+/*
+ * A client that hangs up with something unread leaves an error. The next call on the socket, whichever it
+ * is, gets it once, before the messages that are still there.
+ */
+static bool is_left_error(ssize_t n)
+{
+	return n < 0 && errno == ECONNRESET;
 }
 
 bool packets_has_unread(int fd)
 {
 	ssize_t n = peek_length(fd);
 
-	if (n < 0 && errno == ECONNRESET) /* it says so once, before what is unread */
+	if (is_left_error(n))
 		n = peek_length(fd);
 	return n >= 0;
 }
@@ -138,8 +154,8 @@ static int64_t read_message(struct stream *s)
 	char nothing;
 	int r;
 
-	if (bytes < 0 && errno == ECONNRESET) {
-		s->in_torn = true; /* which the socket says once, before what is unread */
+	if (is_left_error(bytes)) {
+		s->in_torn = true;
 		return -OKL4_AGAIN;
 	}
 	if (bytes < 0)
@@ -153,6 +169,10 @@ static int64_t read_message(struct stream *s)
 	if (!n_iov) /* without any room, readv(2) would leave it there */
 		iov[n_iov++] = (struct iovec){ &nothing, sizeof(nothing) };
 	n = readv(s->fd, iov, (int)n_iov);
+	if (is_left_error(n)) {
+		s->in_torn = true;
+		return -OKL4_AGAIN;
+	}
 	if (n != bytes)
 		return stream_read_failed(s, n);
 	if (!s->in_shown)
@@ -206,8 +226,10 @@ static int64_t send_message(struct stream *s)
 		return r == 1 ? -OKL4_AGAIN : r;
 	}
 	msg.msg_iovlen = message_to_iov(&s->ch->sp.rx, bytes, iov);
-	if (sendmsg(s->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+	if (sendmsg(s->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+		s->in_torn |= is_left_error(-1);
 		return errno == EMSGSIZE ? is_too_long_for_socket(s, bytes) : stream_send_failed(s);
+	}
 	channel_take_message(s->ch, bytes);
 	return channel_usable(s->ch) ? (int64_t)okl4_packet_ring_bytes(bytes) :
 				       -OKL4_CHANNEL_FAILED;
