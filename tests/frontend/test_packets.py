@@ -204,8 +204,8 @@ class Sockets(SocketTest):
             channel.close_writer()
             channel.close_reader()
             self.until(lambda: not self.endpoint("listen")["connected"], "the client to be gone")
+            channel.open()  # first: a client that comes before may see the end of what was
             sock = self.client(self.listens)
-            channel.open()
 
     def test_back_pressure(self):
         """A side that does not read holds up the other one, which loses nothing."""
