@@ -117,13 +117,13 @@ class Mux(SocketTest):
 
     def test_the_client_is_there_first(self):
         """It gets its answer when a program in the guest has taken it, and not before."""
-        first, second = self.hybrid("22"), self.hybrid("22")
-        other = self.hybrid("docker.sock")
+        first, other = self.hybrid("22"), self.hybrid("docker.sock")
         first.sock.sendall(b"early")
         session = self.session("22")
-        self.assertFalse(session.is_waiting)
         first.wait_ok()
+        session.wait_open()
         self.assertEqual(session.read(5), b"early")
+        second = self.hybrid("22")
         for client in (second, other):
             self.assert_silent(client.sock)
         self.talk(self.session("22"), second.sock if second.wait_ok() else None, b"2")
