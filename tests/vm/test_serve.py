@@ -211,7 +211,8 @@ class Bridges(Serve):
 
     def setUp(self):
         super().setUp()
-        self.listener = self.serve(f"--listen {self.way}", "out")
+        self.listener = self.serve(f"--verbose --listen {self.way}", "out")
+        self.listener.wait_output("clients are taken at", LIMIT_S)
         self.connector = self.serve(f"--connect {self.way}")
         self.waits()
 
