@@ -333,6 +333,7 @@ bool okl4_session_answered(struct okl4_channel *ch, u64 instance, int status);
 
 /* For files (channel_open.c, channel_connect.c) */
 void okl4_opener_current(struct okl4_opener *opener);
+int okl4_refused_errno(int status);
 void okl4_channel_count_refusal(struct okl4_channel *ch, int err);
 int okl4_channel_open(struct okl4_channel *ch, bool reads, bool writes);
 void okl4_channel_close(struct okl4_channel *ch, bool reads, bool writes);

@@ -15,7 +15,7 @@
 #include "trace.h"
 
 /* What an opener gets when the host refuses a session */
-static int refused_errno(int status)
+static int session_refused_errno(int status)
 {
 	switch (status) {
 	case OKL4_CONNECTION_REFUSED:
@@ -28,12 +28,8 @@ static int refused_errno(int status)
 		return -EAGAIN;
 	case OKL4_SESSIONS_FULL:
 		return -EBUSY; /* for okl4_session_open() */
-	case OKL4_NO_CHANNEL:
-		return -ENXIO;
-	case OKL4_NO_MEMORY:
-		return -ENOMEM;
 	default:
-		return -EIO;
+		return okl4_refused_errno(status);
 	}
 }
 
@@ -135,7 +131,7 @@ static int open_once(struct okl4_channel *of, bool reads, bool writes, bool nowa
 	if (!err) {
 		mutex_lock(&ch->lock);
 		if (ch->stage == OKL4_SESSION_REFUSED)
-			err = refused_errno(ch->answer);
+			err = session_refused_errno(ch->answer);
 		else if (ch->stage != OKL4_SESSION_OPEN)
 			err = -ENXIO;
 		mutex_unlock(&ch->lock);

@@ -154,6 +154,24 @@ out:
 }
 
 /**
+ * okl4_refused_errno() - what an opener gets when the host refuses memory
+ * @status: why (enum okl4_status)
+ *
+ * Return: a negative errno.
+ */
+int okl4_refused_errno(int status)
+{
+	switch (status) {
+	case OKL4_NO_CHANNEL:
+		return -ENXIO;
+	case OKL4_NO_MEMORY:
+		return -ENOMEM;
+	default:
+		return -EIO;
+	}
+}
+
+/**
  * okl4_channel_count_refusal() - count an open that has failed
  * @ch: channel
  * @err: what the opener gets

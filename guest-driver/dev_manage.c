@@ -63,27 +63,9 @@ static void lost_host(struct okl4_dev *dev, int why)
 	mod_delayed_work(okl4_workqueue, &dev->manage, msecs_to_jiffies(delay_ms));
 }
 
-/* What an opener gets when the host refuses memory */
-static int refusal(int status)
-{
-	switch (status) {
-	case OKL4_NO_CHANNEL:
-		return -ENXIO;
-	case OKL4_NO_MEMORY:
-		return -ENOMEM;
-	default:
-		return -EIO;
-	}
-}
-
-/**
- * okl4_dev_attach() - hand a channel's memory to the host, unless it has it
- * @port: device
- * @ch: channel
- *
- * Return: 0, also when the host does not answer; why it refuses; -ENOMEM or -ERESTARTSYS.
- */
-int okl4_dev_attach(struct okl4_port *port, struct okl4_channel *ch)
+/* Return: as @request, but 0 also when the host does not answer; -ERESTARTSYS */
+static int ask_now(struct okl4_port *port, struct okl4_channel *ch,
+		   int (*request)(struct okl4_dev *dev, struct okl4_channel *ch))
 {
 	struct okl4_dev *dev = okl4_dev_of(port);
 	int r = 0;
@@ -97,14 +79,33 @@ int okl4_dev_attach(struct okl4_port *port, struct okl4_channel *ch)
 	if (dev->up) {
 		r = okl4_retired_take_back(dev);
 		if (!r)
-			r = okl4_ctl_attach(dev, ch);
+			r = request(dev, ch);
 	}
 	if (r < 0 && r != -ENOMEM) {
 		lost_host(dev, r);
 		r = 0;
 	}
 	mutex_unlock(&dev->mutex);
-	return r > 0 ? refusal(r) : r;
+	return r;
+}
+
+/**
+ * okl4_dev_attach() - hand a channel's memory to the host, unless it has it
+ * @port: device
+ * @ch: channel
+ *
+ * Return: 0, also when the host does not answer; why it refuses; -ENOMEM or -ERESTARTSYS.
+ */
+int okl4_dev_attach(struct okl4_port *port, struct okl4_channel *ch)
+{
+	int r = ask_now(port, ch, okl4_ctl_attach);
+
+	return r > 0 ? okl4_refused_errno(r) : r;
+}
+
+static int open_if_noted(struct okl4_dev *dev, struct okl4_channel *ch)
+{
+	return okl4_session_take_ask(ch) ? okl4_ctl_open(dev, ch) : 0;
 }
 
 /**
@@ -117,26 +118,7 @@ int okl4_dev_attach(struct okl4_port *port, struct okl4_channel *ch)
  */
 int okl4_dev_open(struct okl4_port *port, struct okl4_channel *ch)
 {
-	struct okl4_dev *dev = okl4_dev_of(port);
-	int r = 0;
-
-	/* As in okl4_dev_attach() */
-	smp_mb();
-	if (!READ_ONCE(dev->up))
-		return 0;
-	if (mutex_lock_interruptible(&dev->mutex))
-		return -ERESTARTSYS;
-	if (dev->up) {
-		r = okl4_retired_take_back(dev);
-		if (!r && okl4_session_take_ask(ch))
-			r = okl4_ctl_open(dev, ch);
-	}
-	if (r < 0 && r != -ENOMEM) {
-		lost_host(dev, r);
-		r = 0;
-	}
-	mutex_unlock(&dev->mutex);
-	return r;
+	return ask_now(port, ch, open_if_noted);
 }
 
 /**
