@@ -7,6 +7,22 @@
 
 #include "channel/io.h"
 
+struct unix_place endpoint_place(const struct channel *ch, const struct endpoint_config *cfg,
+				 void (*come)(void *arg, int fd), void *arg)
+{
+	return (struct unix_place){
+		.loop = ch->loop,
+		.about = *LOG_CHANNEL(ch->guest_name, ch->cfg->name),
+		.what = endpoint_type_name(cfg->type),
+		.path = cfg->path,
+		.mode = cfg->mode,
+		.group = cfg->group,
+		.kind = ch->cfg->packets ? FD_UNIX_PACKETS : FD_UNIX_STREAM,
+		.come = come,
+		.arg = arg,
+	};
+}
+
 struct endpoint *endpoint_free(struct endpoint *ep)
 {
 	if (ep) {
@@ -39,6 +55,15 @@ int endpoint_turn(int64_t (*move)(void *arg, uint64_t max), void *arg)
 			return (int)n;
 	}
 	return 1;
+}
+
+int endpoint_segs_to_iov(const struct okl4_pipe_seg seg[2], uint64_t bytes, struct iovec iov[2])
+{
+	uint64_t first = okl4_min(bytes, seg[0].bytes);
+
+	iov[0] = (struct iovec){ seg[0].base, first };
+	iov[1] = (struct iovec){ seg[1].base, bytes - first };
+	return bytes > first ? 2 : 1;
 }
 
 void endpoint_copy(const struct okl4_pipe_seg to[2], const struct okl4_pipe_seg from[2],

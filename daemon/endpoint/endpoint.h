@@ -9,7 +9,10 @@
 #ifndef OKL4FSD_ENDPOINT_ENDPOINT_H
 #define OKL4FSD_ENDPOINT_ENDPOINT_H
 
+#include <sys/uio.h>
+
 #include "channel/channel.h"
+#include "loop/unix_place.h"
 
 struct endpoint;
 
@@ -93,6 +96,18 @@ extern const struct endpoint_ops sessions_echo, sessions_discard, sessions_unix_
 	sessions_unix_connect, sessions_tcp_listen, sessions_tcp_connect, sessions_channel,
 	sessions_mux_listen;
 
+/**
+ * endpoint_place() - where the clients of a channel's endpoint come: path, mode, group and kind of socket
+ * @ch: channel; what it is called is borrowed
+ * @cfg: its endpoint; borrowed
+ * @come: called for each client
+ * @arg: its argument
+ *
+ * Return: a place that does not listen yet.
+ */
+struct unix_place endpoint_place(const struct channel *ch, const struct endpoint_config *cfg,
+				 void (*come)(void *arg, int fd), void *arg);
+
 /** endpoint_free() - NULL is allowed; Return: NULL */
 struct endpoint *endpoint_free(struct endpoint *ep);
 
@@ -110,6 +125,9 @@ bool endpoint_is_connected(const struct endpoint *ep);
  * to do before the next wake-up, or an error after which the channel is not usable.
  */
 int endpoint_turn(int64_t (*move)(void *arg, uint64_t max), void *arg);
+
+/** endpoint_segs_to_iov() - the first @bytes of a peek, for readv(2) and its like; Return: entries of @iov */
+int endpoint_segs_to_iov(const struct okl4_pipe_seg seg[2], uint64_t bytes, struct iovec iov[2]);
 
 /** endpoint_copy() - copy from ring to ring; both have at least @bytes */
 void endpoint_copy(const struct okl4_pipe_seg to[2], const struct okl4_pipe_seg from[2],

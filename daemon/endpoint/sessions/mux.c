@@ -39,7 +39,7 @@ struct mux {
 	const struct loop *loop;
 	const char *guest; /* borrowed from the guest */
 	TAILQ_HEAD(, mux_board) boards;
-	struct unix_place place; /* its channel is that of the first board */
+	struct unix_place place; /* named after the channel of the first board */
 	TAILQ_HEAD(mux_clients, mux_client) clients; /* the oldest first */
 	unsigned int n_clients;
 	struct event *timer; /* when the oldest is dropped */
@@ -48,6 +48,11 @@ struct mux {
 
 static pthread_mutex_t mux_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct mux *mux_all;
+
+static const struct channel *first_channel(const struct mux *mux)
+{
+	return TAILQ_FIRST(&mux->boards)->board.ep.ch;
+}
 
 static void plan_drop(struct mux *mux)
 {
@@ -77,7 +82,8 @@ static int take_client(struct mux_client *c)
 
 static void drop_client(struct mux_client *c, const char *why)
 {
-	channel_log(c->mux->place.ch, LOG_LEVEL_DEBUG, "mux-listen: a client is dropped: %s", why);
+	log_about(LOG_LEVEL_DEBUG, &c->mux->place.about, "mux-listen: a client is dropped: %s",
+		  why);
 	close(take_client(c));
 }
 
@@ -172,11 +178,11 @@ static void mux_client_came(void *arg, int fd)
 	struct mux_client *c = calloc(1, sizeof(*c));
 
 	if (c)
-		c->ev = event_new(loop_base(mux->place.ch->loop), fd, EV_READ | EV_PERSIST,
+		c->ev = event_new(loop_base(mux->place.loop), fd, EV_READ | EV_PERSIST,
 				  on_mux_client, c);
 	if (!c || !c->ev || event_add(c->ev, NULL)) {
-		channel_log(mux->place.ch, LOG_LEVEL_WARNING,
-			    "mux-listen: a client is dropped: out of memory");
+		log_about(LOG_LEVEL_WARNING, &mux->place.about,
+			  "mux-listen: a client is dropped: out of memory");
 		if (c && c->ev)
 			event_free(c->ev);
 		free(c);
@@ -218,7 +224,7 @@ static struct mux *find_mux(const struct channel *ch)
 	pthread_mutex_lock(&mux_lock);
 	for (mux = mux_all; mux; mux = mux->next) {
 		if (mux->loop == ch->loop && !strcmp(mux->guest, ch->guest_name) &&
-		    !strcmp(mux->place.cfg->path, ch->cfg->endpoint.path))
+		    !strcmp(mux->place.path, ch->cfg->endpoint.path))
 			break;
 	}
 	pthread_mutex_unlock(&mux_lock);
@@ -236,7 +242,7 @@ static int new_mux(struct mux **out, struct channel *ch)
 	mux->guest = ch->guest_name;
 	TAILQ_INIT(&mux->boards);
 	TAILQ_INIT(&mux->clients);
-	unix_place_init(&mux->place, ch, &ch->cfg->endpoint, mux_client_came, mux);
+	mux->place = endpoint_place(ch, &ch->cfg->endpoint, mux_client_came, mux);
 	mux->timer = evtimer_new(loop_base(ch->loop), on_mux_time, mux);
 	if (mux->timer)
 		r = unix_place_listen(&mux->place);
@@ -261,12 +267,12 @@ static bool has_same_access(const struct endpoint_config *a, const struct endpoi
 /* Return: 0 or -EINVAL, with a log line */
 static int check_access(const struct mux *mux, const struct channel *ch)
 {
-	if (has_same_access(mux->place.cfg, &ch->cfg->endpoint))
+	if (has_same_access(&first_channel(mux)->cfg->endpoint, &ch->cfg->endpoint))
 		return 0;
 	log_channel(
 		LOG_LEVEL_ERR, ch->guest_name, ch->cfg->name,
 		"mux-listen: %s: channel %s, which has the same path, has another mode or group",
-		ch->cfg->endpoint.path, mux->place.ch->cfg->name);
+		ch->cfg->endpoint.path, first_channel(mux)->cfg->name);
 	return -EINVAL;
 }
 
@@ -285,18 +291,19 @@ int mux_join(struct mux_board *mb)
 void mux_leave(struct mux_board *mb)
 {
 	struct mux *mux = mb->mux;
-	struct mux_board *first;
+	const struct channel *ch;
 
 	if (!mux)
 		return;
 	mb->mux = NULL;
 	TAILQ_REMOVE(&mux->boards, mb, next);
-	first = TAILQ_FIRST(&mux->boards);
-	if (first)
-		unix_place_pass_on(&mux->place, first->board.ep.ch,
-				   &first->board.ep.ch->cfg->endpoint);
-	else
+	if (TAILQ_EMPTY(&mux->boards)) {
 		free_mux(mux);
+		return;
+	}
+	ch = first_channel(mux);
+	unix_place_rename(&mux->place, LOG_CHANNEL(ch->guest_name, ch->cfg->name),
+			  ch->cfg->endpoint.path, ch->cfg->endpoint.group);
 }
 
 unsigned int mux_next_port(struct mux_board *mb)

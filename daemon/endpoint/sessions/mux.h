@@ -11,7 +11,6 @@
 #include <sys/queue.h>
 
 #include "endpoint/sessions/backlog.h"
-#include "endpoint/stream/unix_place.h"
 
 #define MUX_CLIENTS 64U /* that have not said their line */
 #define MUX_LINE_MS 5000U /* after so long without it a client is dropped */

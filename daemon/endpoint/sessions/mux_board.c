@@ -13,11 +13,6 @@
 
 #include "endpoint/sessions/mux.h"
 
-static void mux_board_last(struct board *board)
-{
-	free(board);
-}
-
 /* The socket's buffer is empty, so all of it fits; a client that has left is noticed by the stream */
 static void say_ok(struct board *board, struct channel *ch, int fd)
 {
@@ -69,7 +64,7 @@ static int mux_board_new(struct endpoint **out, const struct endpoint_config *cf
 
 	if (!mb)
 		return -ENOMEM;
-	board_init(&mb->board, &sessions_mux_listen, ch, mux_board_last);
+	board_init(&mb->board, &sessions_mux_listen, ch);
 	mb->board.greet = say_ok;
 	r = backlog_init(&mb->backlog, &mb->board, backlog_is_full);
 	if (!r)

@@ -22,10 +22,9 @@ static void send_proxy_header(struct board *board, struct channel *ch, int fd)
 	shutdown(fd, SHUT_RDWR);
 }
 
-void board_init(struct board *board, const struct endpoint_ops *ops, struct channel *ch,
-		void (*last)(struct board *board))
+void board_init(struct board *board, const struct endpoint_ops *ops, struct channel *ch)
 {
-	*board = (struct board){ .ep = { .ops = ops, .ch = ch }, .n_refs = 1, .last = last };
+	*board = (struct board){ .ep = { .ops = ops, .ch = ch }, .n_refs = 1 };
 	TAILQ_INIT(&board->waiting);
 	if (ch->cfg->endpoint.proxy)
 		board->greet = send_proxy_header;
@@ -34,7 +33,7 @@ void board_init(struct board *board, const struct endpoint_ops *ops, struct chan
 static void let_board_go(struct board *board)
 {
 	if (!--board->n_refs)
-		board->last(board);
+		free(board);
 }
 
 void board_leave(struct board *board)

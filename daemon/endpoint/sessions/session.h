@@ -25,7 +25,8 @@
 struct session;
 
 /**
- * struct board - the endpoint of a channel with sessions; first member of each type's own structure
+ * struct board - the endpoint of a channel with sessions; first member of each type's own structure,
+ *	which is one allocation
  * @ep: common part; its channel is NULL after board_leave()
  * @n_refs: holders: the channel, and each session
  * @waiting: sessions that wait for the other side, the oldest first
@@ -37,7 +38,6 @@ struct session;
  * @error: why the last one did; empty: it did not
  * @greet: (may be NULL) say what comes before a session's bytes, to a connection that is about to serve
  *	@ch; where that fails, shut it down
- * @last: free the type's own structure: no session is left, either
  */
 struct board {
 	struct endpoint ep;
@@ -47,7 +47,6 @@ struct board {
 	uint64_t clients, failed, handshakes_failed, torn;
 	char error[ENDPOINT_ERROR_BYTES];
 	void (*greet)(struct board *board, struct channel *ch, int fd);
-	void (*last)(struct board *board);
 };
 
 /**
@@ -57,7 +56,6 @@ struct board {
  * @board: of the channel that it belongs to
  * @is_waiting: it is in @waiting of its board
  * @next: there
- * @was_open: it has had a connection
  * @timer: (connecting) begins the next attempt; NULL: none is planned
  * @wait_ms: how long that was put off
  * @until_ms: when it is given up
@@ -70,7 +68,6 @@ struct session {
 	struct board *board;
 	bool is_waiting;
 	TAILQ_ENTRY(session) next;
-	bool was_open;
 	struct event *timer;
 	unsigned int wait_ms;
 	uint64_t until_ms;
@@ -78,9 +75,8 @@ struct session {
 	struct tls *tls;
 };
 
-/** board_init() - held by the channel; @last: as in struct board */
-void board_init(struct board *board, const struct endpoint_ops *ops, struct channel *ch,
-		void (*last)(struct board *board));
+/** board_init() - held by the channel; freed, with the type's own structure, by the last holder */
+void board_init(struct board *board, const struct endpoint_ops *ops, struct channel *ch);
 
 /** board_leave() - the channel has gone: it no longer holds it */
 void board_leave(struct board *board);

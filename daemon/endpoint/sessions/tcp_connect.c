@@ -189,11 +189,6 @@ static void tcp_connect_board_info(const struct endpoint *ep, struct endpoint_in
 	board_info((const struct board *)ep, info);
 }
 
-static void tcp_connect_last(struct board *board)
-{
-	free(board);
-}
-
 static void tcp_connect_board_free(struct endpoint *ep)
 {
 	struct tcp_connect_board *tb = (struct tcp_connect_board *)ep;
@@ -212,7 +207,7 @@ static int tcp_connect_board_new(struct endpoint **out, const struct endpoint_co
 
 	if (!tb)
 		return -ENOMEM;
-	board_init(&tb->board, &sessions_tcp_connect, ch, tcp_connect_last);
+	board_init(&tb->board, &sessions_tcp_connect, ch);
 	tb->target = cfg->address;
 	tb->resolver = (struct resolver){
 		.loop = ch->loop, .address = &tb->address, .done = session_host_resolved, .arg = tb

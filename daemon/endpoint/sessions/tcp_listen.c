@@ -116,13 +116,14 @@ static int shake_hands_with(struct tcp_listen_board *tb, int fd)
 		return r;
 	}
 	r = tls_link_new(&link, sh->tls, fd);
-	LIST_INSERT_HEAD(r ? &tb->failed : &tb->shaking, sh, next);
-	if (r)
-		bury_failed(tb);
-	else
+	if (!r) {
+		LIST_INSERT_HEAD(&tb->shaking, sh, next);
 		tb->n_shaking++;
-	if (r)
-		board_note(&tb->board, "tcp-listen: a client is dropped: %s", strerror(-r));
+		return 0;
+	}
+	tls_free(sh->tls);
+	free(sh);
+	board_note(&tb->board, "tcp-listen: a client is dropped: %s", strerror(-r));
 	return 0;
 }
 
@@ -162,11 +163,6 @@ static void tcp_listen_board_info(const struct endpoint *ep, struct endpoint_inf
 {
 	*info = (struct endpoint_info){ 0 };
 	board_info((const struct board *)ep, info);
-}
-
-static void tcp_listen_last(struct board *board)
-{
-	free(board);
 }
 
 static void tcp_listen_board_free(struct endpoint *ep)
@@ -210,7 +206,7 @@ static int tcp_listen_board_new(struct endpoint **out, const struct endpoint_con
 
 	if (!tb)
 		return -ENOMEM;
-	board_init(&tb->board, &sessions_tcp_listen, ch, tcp_listen_last);
+	board_init(&tb->board, &sessions_tcp_listen, ch);
 	tb->bury = (struct loop_task){ .fn = bury_failed, .arg = tb };
 	tb->place = (struct tcp_place){ .ch = ch,
 					.target = cfg->address,

@@ -14,11 +14,9 @@
 #include <libfs/checked.h>
 
 #include "endpoint/sessions/backlog.h"
-#include "endpoint/stream/unix_place.h"
+#include "endpoint/stream/unix_attempt.h"
 #include "util/clock.h"
-#include "util/fd.h"
 #include "util/log.h"
-#include "util/sandbox.h"
 
 #define QUEUE_WAIT_MIN_MS 2U
 #define QUEUE_WAIT_MAX_MS 100U
@@ -29,11 +27,6 @@ struct unix_listen_board {
 	struct backlog backlog;
 	struct unix_place place;
 };
-
-static void unix_listen_last(struct board *board)
-{
-	free(board);
-}
 
 static void pause_place(struct backlog *b, bool yes)
 {
@@ -92,8 +85,8 @@ static int unix_listen_board_new(struct endpoint **out, const struct endpoint_co
 
 	if (!ub)
 		return -ENOMEM;
-	board_init(&ub->board, &sessions_unix_listen, ch, unix_listen_last);
-	unix_place_init(&ub->place, ch, cfg, unix_client_came, ub);
+	board_init(&ub->board, &sessions_unix_listen, ch);
+	ub->place = endpoint_place(ch, cfg, unix_client_came, ub);
 	r = backlog_init(&ub->backlog, &ub->board, pause_place);
 	if (!r)
 		r = unix_place_listen(&ub->place);
@@ -102,11 +95,6 @@ static int unix_listen_board_new(struct endpoint **out, const struct endpoint_co
 	else
 		*out = &ub->board.ep;
 	return r;
-}
-
-static void unix_connect_last(struct board *board)
-{
-	free(board);
 }
 
 static const char *connect_path(const struct board *board)
@@ -119,19 +107,14 @@ static int try_to_connect(struct session *s)
 {
 	bool packets = s->board->ep.ch->cfg->packets;
 	const char *path = connect_path(s->board);
-	int fd = fd_connect_unix(path, packets ? FD_UNIX_PACKETS : FD_UNIX_STREAM);
+	int fd = unix_attempt(path, packets);
 
 	if (fd >= 0)
 		return session_connect(s, fd);
 	if (fd == -EAGAIN && (!s->until_ms || clock_ms() < s->until_ms))
 		return 1;
 	s->board->failed++;
-	board_note(s->board, "unix-connect: %s: %s", path,
-		   fd == -ECONNREFUSED ? "nobody listens" :
-		   fd == -EPROTOTYPE   ? packets ? "it is not a SOCK_SEQPACKET socket" :
-						   "it is not a SOCK_STREAM socket" :
-		   fd == -EAGAIN       ? "too many are waiting there already" :
-					 strerror(-fd));
+	board_note(s->board, "unix-connect: %s: %s", path, unix_attempt_why(fd, packets));
 	return fd == -EAGAIN ? -OKL4_CONNECTION_TIMEOUT : -OKL4_CONNECTION_REFUSED;
 }
 
@@ -197,18 +180,15 @@ static int unix_connect_board_new(struct endpoint **out, const struct endpoint_c
 				  struct channel *ch)
 {
 	struct board *board;
+	int r = unix_attempt_check(LOG_CHANNEL(ch->guest_name, ch->cfg->name), "unix-connect",
+				   cfg->path);
 
-	/* What listens there is never seen */
-	if (sandbox_hides(cfg->path)) {
-		log_channel(LOG_LEVEL_ERR, ch->guest_name, ch->cfg->name, "unix-connect: %s: %s%s",
-			    cfg->path, strerror(EPERM),
-			    sandbox_path_hint(cfg->path, SANDBOX_CONNECT));
-		return -EPERM;
-	}
+	if (r)
+		return r;
 	board = calloc(1, sizeof(*board));
 	if (!board)
 		return -ENOMEM;
-	board_init(board, &sessions_unix_connect, ch, unix_connect_last);
+	board_init(board, &sessions_unix_connect, ch);
 	*out = &board->ep;
 	return 0;
 }

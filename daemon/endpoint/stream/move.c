@@ -24,16 +24,6 @@
 
 #include "endpoint/endpoint.h"
 
-/* Return: entries of @iov */
-static int segs_to_iov(const struct okl4_pipe_seg seg[2], uint64_t bytes, struct iovec iov[2])
-{
-	uint64_t first = okl4_min(bytes, seg[0].bytes);
-
-	iov[0] = (struct iovec){ seg[0].base, first };
-	iov[1] = (struct iovec){ seg[1].base, bytes - first };
-	return bytes > first ? 2 : 1;
-}
-
 /* @status: of the peek. Return: -OKL4_AGAIN to look again, 0: do not read the socket now; or an error */
 static int wait_for_room(struct stream *s, int status)
 {
@@ -92,7 +82,7 @@ static int64_t read_piece(struct stream *s, uint64_t *max)
 	if (room < 0)
 		return wait_for_room(s, (int)room);
 	*max = okl4_min(*max, (uint64_t)room);
-	n = readv(s->fd, iov, segs_to_iov(seg, *max, iov));
+	n = readv(s->fd, iov, endpoint_segs_to_iov(seg, *max, iov));
 	if (n <= 0)
 		return stream_read_failed(s, n);
 	if (!s->in_shown)
@@ -160,7 +150,7 @@ static int64_t send_piece(struct stream *s, uint64_t max)
 		r = filled == -OKL4_AGAIN ? channel_wait_read(s->ch) : (int)filled;
 		return r == 1 ? -OKL4_AGAIN : r;
 	}
-	msg.msg_iovlen = (size_t)segs_to_iov(seg, okl4_min(max, (uint64_t)filled), iov);
+	msg.msg_iovlen = (size_t)endpoint_segs_to_iov(seg, okl4_min(max, (uint64_t)filled), iov);
 	n = sendmsg(s->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (n < 0)
 		return stream_send_failed(s);

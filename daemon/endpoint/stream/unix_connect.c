@@ -8,13 +8,11 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "endpoint/stream/dial.h"
+#include "endpoint/stream/unix_attempt.h"
 #include "loop/socket_watch.h"
-#include "util/fd.h"
 #include "util/log.h"
-#include "util/sandbox.h"
 
 struct unix_connect {
 	struct endpoint ep;
@@ -27,17 +25,13 @@ static void try_unix_connect(void *arg)
 {
 	struct unix_connect *uc = arg;
 	bool packets = uc->ep.ch->cfg->packets;
-	int fd = fd_connect_unix(uc->path, packets ? FD_UNIX_PACKETS : FD_UNIX_STREAM);
+	int fd = unix_attempt(uc->path, packets);
 
 	if (fd >= 0)
 		dial_connected(&uc->dial, fd);
 	else
 		dial_failed(&uc->dial, "unix-connect: %s: %s", uc->path,
-			    fd == -ECONNREFUSED ? "nobody listens" :
-			    fd == -EPROTOTYPE   ? packets ? "it is not a SOCK_SEQPACKET socket" :
-							    "it is not a SOCK_STREAM socket" :
-			    fd == -EAGAIN       ? "too many are waiting there already" :
-						  strerror(-fd));
+			    unix_attempt_why(fd, packets));
 }
 
 /* An attempt is over at once */
@@ -95,18 +89,15 @@ static void unix_connect_free(struct endpoint *ep)
 static int unix_connect_new(struct endpoint **out, const struct endpoint_config *cfg,
 			    struct channel *ch)
 {
-	struct unix_connect *uc = calloc(1, sizeof(*uc));
+	struct unix_connect *uc;
+	int r = unix_attempt_check(LOG_CHANNEL(ch->guest_name, ch->cfg->name), "unix-connect",
+				   cfg->path);
 
+	if (r)
+		return r;
+	uc = calloc(1, sizeof(*uc));
 	if (!uc)
 		return -ENOMEM;
-	/* What listens there is never seen */
-	if (sandbox_hides(cfg->path)) {
-		log_channel(LOG_LEVEL_ERR, ch->guest_name, ch->cfg->name, "unix-connect: %s: %s%s",
-			    cfg->path, strerror(EPERM),
-			    sandbox_path_hint(cfg->path, SANDBOX_CONNECT));
-		free(uc);
-		return -EPERM;
-	}
 	uc->ep.ops = &endpoint_unix_connect;
 	uc->ep.ch = ch;
 	uc->path = cfg->path;

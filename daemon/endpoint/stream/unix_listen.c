@@ -14,7 +14,6 @@
 
 #include "endpoint/endpoint.h"
 #include "endpoint/stream/stream.h"
-#include "endpoint/stream/unix_place.h"
 #include "util/fd.h"
 #include "util/log.h"
 
@@ -105,7 +104,7 @@ static int unix_listen_new(struct endpoint **out, const struct endpoint_config *
 	ul->ep.ops = &endpoint_unix_listen;
 	ul->ep.ch = ch;
 	stream_init(&ul->client, ch, unix_client_ended, ul);
-	unix_place_init(&ul->place, ch, cfg, take_unix_client, ul);
+	ul->place = endpoint_place(ch, cfg, take_unix_client, ul);
 	r = unix_place_listen(&ul->place);
 	if (r) {
 		unix_listen_free(&ul->ep);

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 
 static int lay_out(struct serial_memory *m, uint64_t ring_bytes)
 {
@@ -35,11 +34,11 @@ static int lay_out(struct serial_memory *m, uint64_t ring_bytes)
 
 static uint64_t new_instance(void)
 {
-	uint64_t instance = 0;
+	uint64_t instance;
 
-	while (!instance)
-		if (getrandom(&instance, sizeof(instance), 0) != sizeof(instance))
-			instance = 0;
+	do
+		arc4random_buf(&instance, sizeof(instance));
+	while (!instance);
 	return instance;
 }
 

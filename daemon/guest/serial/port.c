@@ -12,11 +12,10 @@
 #include <string.h>
 
 #include "channel/report.h"
+#include "endpoint/stream/unix_attempt.h"
 #include "guest/serial/pump.h"
-#include "loop/listener.h"
+#include "loop/unix_place.h"
 #include "util/fd.h"
-#include "util/sandbox.h"
-#include "util/socket_file.h"
 #include "vhost/connector.h"
 
 /**
@@ -26,7 +25,7 @@
  * @about: what log lines are about
  * @limit: of log lines that a machine can cause
  * @path: of the socket
- * @file, @listener: (listen)
+ * @place: (listen)
  * @connector: (connect)
  * @pump: moves the bytes; its fd is negative while QEMU is away
  * @turn: one of its turns
@@ -43,8 +42,7 @@ struct serial_port {
 	struct log_about about;
 	struct log_limit limit;
 	char *path;
-	struct socket_file file;
-	struct listener listener;
+	struct unix_place place;
 	struct vhost_connector connector;
 	struct serial_pump pump;
 	struct loop_task turn;
@@ -205,37 +203,28 @@ struct serial_port *serial_port_new(const struct guest_config *guest, const char
 	return NULL;
 }
 
-static int port_listen(struct serial_port *port)
-{
-	int r = socket_file_listen(&port->file, port->path, port->guest->socket_perm,
-				   port->guest->socket_group, false);
-
-	if (r >= 0) {
-		listener_stop(&port->listener);
-		r = listener_start(&port->listener, port->ch->loop, &port->about, port->path, r,
-				   take_machine, port);
-		if (r)
-			socket_file_release(&port->file);
-	}
-	if (r)
-		log_about(LOG_LEVEL_ERR, &port->about, "port: cannot listen on %s: %s%s",
-			  port->path, strerror(-r), socket_file_way_out(-r, port->path));
-	return r;
-}
-
 int serial_port_start(struct serial_port *port, struct channel *ch)
 {
 	int r;
 
 	port->ch = ch;
-	if (port->guest->socket_mode == SOCKET_LISTEN)
-		return port_listen(port);
-	/* What listens there is never seen */
-	if (sandbox_hides(port->path)) {
-		log_about(LOG_LEVEL_ERR, &port->about, "port: %s: %s%s", port->path,
-			  strerror(EPERM), sandbox_path_hint(port->path, SANDBOX_CONNECT));
-		return -EPERM;
+	if (port->guest->socket_mode == SOCKET_LISTEN) {
+		port->place = (struct unix_place){
+			.loop = ch->loop,
+			.about = port->about,
+			.what = "port",
+			.path = port->path,
+			.mode = port->guest->socket_perm,
+			.group = port->guest->socket_group,
+			.kind = FD_UNIX_STREAM,
+			.come = take_machine,
+			.arg = port,
+		};
+		return unix_place_listen(&port->place);
 	}
+	r = unix_attempt_check(&port->about, "port", port->path);
+	if (r)
+		return r;
 	r = vhost_connector_init(&port->connector, ch->loop, port->path, &port->about, take_machine,
 				 port);
 	if (!r)
@@ -252,11 +241,10 @@ struct serial_port *serial_port_free(struct serial_port *port)
 {
 	if (!port)
 		return NULL;
-	listener_stop(&port->listener);
+	unix_place_leave(&port->place);
 	vhost_connector_deinit(&port->connector);
 	port->next_fd = fd_close(port->next_fd);
 	stop_pump(port);
-	socket_file_release(&port->file);
 	free(port->path);
 	free(port);
 	return NULL;
@@ -264,10 +252,8 @@ struct serial_port *serial_port_free(struct serial_port *port)
 
 void serial_port_reloaded(struct serial_port *port)
 {
-	if (serial_port_is_lost(port) && !port_listen(port))
-		log_about(LOG_LEVEL_NOTICE, &port->about,
-			  "port: %s had been removed or replaced; listening there again",
-			  port->path);
+	if (serial_port_is_lost(port))
+		unix_place_reloaded(&port->place);
 }
 
 const char *serial_port_path(const struct serial_port *port)
@@ -277,7 +263,7 @@ const char *serial_port_path(const struct serial_port *port)
 
 bool serial_port_is_lost(const struct serial_port *port)
 {
-	return port->guest->socket_mode == SOCKET_LISTEN && socket_file_is_lost(&port->file);
+	return port->place.file.path && unix_place_is_lost(&port->place);
 }
 
 int serial_port_why_away(const struct serial_port *port)

@@ -10,10 +10,11 @@
 
 #include <libfs/checked.h>
 
+#include "endpoint/endpoint.h"
 #include "util/fd.h"
 
-/* What moving a piece has led to; more than 0: bytes that were moved */
-enum { LATER = 0, LOOK_AGAIN = -1, ENDED = -2, FAILED = -3 };
+/* What moving a piece has led to, as endpoint_turn() wants it; more than 0: bytes that were moved */
+enum { LATER = 0, LOOK_AGAIN = -OKL4_AGAIN, ENDED = -OKL4_PIPE, FAILED = -OKL4_CHANNEL_FAILED };
 
 static struct okl4_pipe *writer_of(struct serial_pump *p)
 {
@@ -39,16 +40,6 @@ static int64_t open_ends(struct serial_pump *p)
 	if (!okl4_pipe_is_open(reader_of(p)))
 		okl4_pipe_consumer_open(reader_of(p));
 	return ring_host(p, LOOK_AGAIN);
-}
-
-/* @iov: of two. Return: its entries */
-static int segs_to_iov(const struct okl4_pipe_seg seg[2], uint64_t bytes, struct iovec *iov)
-{
-	uint64_t first = okl4_min(bytes, seg[0].bytes);
-
-	iov[0] = (struct iovec){ seg[0].base, first };
-	iov[1] = (struct iovec){ seg[1].base, bytes - first };
-	return bytes > first ? 2 : 1;
 }
 
 /* @n: of a call that has read nothing */
@@ -90,8 +81,9 @@ static int64_t no_room(struct serial_pump *p)
 	return LATER;
 }
 
-static int64_t move_in(struct serial_pump *p, uint64_t max)
+static int64_t move_in(void *arg, uint64_t max)
 {
+	struct serial_pump *p = arg;
 	struct okl4_pipe_seg seg[2];
 	struct iovec iov[2];
 	int64_t room = okl4_pipe_peek_write(writer_of(p), seg);
@@ -101,7 +93,7 @@ static int64_t move_in(struct serial_pump *p, uint64_t max)
 		return write_refused(p);
 	if (room < 0)
 		return room == -OKL4_AGAIN ? no_room(p) : FAILED;
-	n = readv(p->fd, iov, segs_to_iov(seg, okl4_min(max, (uint64_t)room), iov));
+	n = readv(p->fd, iov, endpoint_segs_to_iov(seg, okl4_min(max, (uint64_t)room), iov));
 	if (n <= 0)
 		return nothing_read(p, n);
 	if (!okl4_pipe_is_open(writer_of(p)) && open_ends(p) == FAILED)
@@ -129,8 +121,9 @@ static int64_t nothing_sent(struct serial_pump *p)
 	return LATER;
 }
 
-static int64_t move_out(struct serial_pump *p, uint64_t max)
+static int64_t move_out(void *arg, uint64_t max)
 {
+	struct serial_pump *p = arg;
 	struct okl4_pipe_seg seg[2];
 	struct iovec iov[2];
 	struct msghdr msg = { .msg_iov = iov };
@@ -146,42 +139,26 @@ static int64_t move_out(struct serial_pump *p, uint64_t max)
 		return okl4_pipe_arm_read(reader_of(p)) ? LOOK_AGAIN : LATER;
 	if (filled < 0)
 		return FAILED;
-	msg.msg_iovlen = (size_t)segs_to_iov(seg, okl4_min(max, (uint64_t)filled), iov);
+	msg.msg_iovlen = (size_t)endpoint_segs_to_iov(seg, okl4_min(max, (uint64_t)filled), iov);
 	n = sendmsg(p->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (n < 0)
 		return nothing_sent(p);
 	return okl4_pipe_commit_read(reader_of(p), (uint64_t)n) ? ring_host(p, n) : n;
 }
 
-/* A turn's share of one direction. Return: LATER, LOOK_AGAIN, ENDED or FAILED */
-static int64_t move_share(struct serial_pump *p, int64_t (*move)(struct serial_pump *, uint64_t))
-{
-	uint64_t moved = 0;
-
-	for (unsigned int i = 0; i < CHANNEL_TURN_MOVES && moved < CHANNEL_TURN_BYTES; i++) {
-		int64_t n = move(p, CHANNEL_TURN_BYTES - moved);
-
-		if (n <= 0 && n != LOOK_AGAIN)
-			return n;
-		if (n > 0)
-			moved += (uint64_t)n;
-	}
-	return LOOK_AGAIN;
-}
-
 enum serial_pump_result serial_pump_turn(struct serial_pump *p)
 {
-	int64_t out = LATER, in = LATER;
+	int out = LATER, in = LATER;
 
 	if (!p->memory.map || p->ch->state != CHANNEL_ATTACHED)
 		return SERIAL_PUMP_SLEEPS;
 	if (!event_pending(p->write_ev, EV_WRITE, NULL))
-		out = move_share(p, move_out);
+		out = endpoint_turn(move_out, p);
 	if (out != FAILED)
-		in = move_share(p, move_in);
+		in = endpoint_turn(move_in, p);
 	if (in == ENDED)
 		return SERIAL_PUMP_ENDED;
-	return in == LOOK_AGAIN || out == LOOK_AGAIN ? SERIAL_PUMP_AGAIN : SERIAL_PUMP_SLEEPS;
+	return in == 1 || out == 1 ? SERIAL_PUMP_AGAIN : SERIAL_PUMP_SLEEPS;
 }
 
 static void on_ready(evutil_socket_t fd, short what, void *arg)
