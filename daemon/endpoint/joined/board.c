@@ -3,22 +3,17 @@
  * board.c - the endpoint `channel` of a channel that has sessions
  *
  * A session of one guest and one of the other are joined in the order in which they came. What is
- * known of the two lies in a file of their own (file.c) from then on, which knows each side by the
- * instance of its memory. So the next daemon finds the two again: the sides come one after the other
- * (OPEN with RESUME), and a side that its driver does not resume before SETTLE has ended. In the file
- * a side that has ended has no instance, and when both have, the file goes.
+ * known of the two lies in a file from then on (couple.h). So the next daemon finds the two again: the
+ * sides come one after the other (OPEN with RESUME), and a side that its driver does not resume before
+ * SETTLE has ended.
  */
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/queue.h>
 
 #include "endpoint/endpoint.h"
+#include "endpoint/joined/couple.h"
 #include "endpoint/joined/member.h"
-#include "endpoint/joined/pair.h"
-
-struct half;
 
 /**
  * struct joined_board - endpoint
@@ -41,32 +36,13 @@ struct joined_board {
 };
 
 /**
- * struct couple - two sessions that are joined, or what a former daemon has left of them
- * @next: of all
- * @name: the two channels, the lesser first
- * @number: of its file
- * @pair: what goes from one to the other; a side that is not here, or has ended, is NULL there
- * @half: the sides that are here
- * @n_users: calls that use @pair now, one within the other
- * @is_over: both sides have ended; it goes when no call uses it
- */
-struct couple {
-	LIST_ENTRY(couple) next; /* protected by couples_lock */
-	struct joined_name name[2];
-	uint64_t number;
-	struct joined_pair *pair;
-	struct half *half[2];
-	unsigned int n_users;
-	bool is_over;
-};
-
-/**
  * struct half - the host end of a session
  * @ep: common part
  * @board: of its channel; NULL: that has gone
  * @next: in @waiting of the board, while there is no @couple
  * @couple: with which it is joined; NULL: it waits, or has parted
  * @is_waiting: it is in that list
+ * @side: as in the board
  */
 struct half {
 	struct endpoint ep;
@@ -77,136 +53,23 @@ struct half {
 	unsigned int side;
 };
 
-/* A couple itself belongs to the worker of its two guests */
-static pthread_mutex_t couples_lock = PTHREAD_MUTEX_INITIALIZER;
-static LIST_HEAD(, couple) couples = LIST_HEAD_INITIALIZER(couples);
-
-static struct couple *couple_new(const struct joined_name name[2], uint64_t number)
-{
-	struct channel *nobody[2] = { NULL, NULL };
-	struct couple *c = calloc(1, sizeof(*c));
-
-	if (!c)
-		return NULL;
-	memcpy(c->name, name, sizeof(c->name));
-	c->number = number;
-	if (joined_pair_new(&c->pair, nobody, name, number)) {
-		free(c);
-		return NULL;
-	}
-	pthread_mutex_lock(&couples_lock);
-	LIST_INSERT_HEAD(&couples, c, next);
-	pthread_mutex_unlock(&couples_lock);
-	return c;
-}
-
-/* Nobody has a half of it. @ended: both sides have, so the file goes, too */
-static void couple_free(struct couple *c, bool ended)
-{
-	pthread_mutex_lock(&couples_lock);
-	LIST_REMOVE(c, next);
-	pthread_mutex_unlock(&couples_lock);
-	joined_pair_free(c->pair);
-	if (ended)
-		joined_file_remove(c->name, c->number);
-	free(c);
-}
-
-/* A call may end both sides, since one that fails can take the other one with it */
-static void use_couple(struct couple *c)
-{
-	c->n_users++;
-}
-
-static void let_couple_go(struct couple *c)
-{
-	if (!--c->n_users && c->is_over)
-		couple_free(c, true);
-}
-
-/* A side of the couple, which has gone, has ended. The couple may be gone afterwards. */
-static void end_side(struct couple *c, unsigned int side)
-{
-	struct joined_state *st = &c->pair->file.state;
-
-	use_couple(c);
-	joined_pair_end_side(c->pair, side);
-	st->instance[side] = 0;
-	joined_file_commit(&c->pair->file);
-	c->is_over = !st->instance[!side];
-	let_couple_go(c);
-}
-
-static bool is_of(const struct couple *c, const struct joined_name name[2])
-{
-	return !joined_name_compare(&c->name[0], &name[0]) &&
-	       !joined_name_compare(&c->name[1], &name[1]);
-}
-
-/* Arguments of load_file() */
-struct load {
-	const struct joined_name *name;
-};
-
-static bool is_listed(uint64_t number)
-{
-	const struct couple *c;
-
-	pthread_mutex_lock(&couples_lock);
-	LIST_FOREACH(c, &couples, next)
-	{
-		if (c->number == number)
-			break;
-	}
-	pthread_mutex_unlock(&couples_lock);
-	return c;
-}
-
-static void load_file(void *arg, uint64_t number)
-{
-	const struct load *load = arg;
-	const struct joined_state *st;
-	struct couple *c = is_listed(number) ? NULL : couple_new(load->name, number);
-
-	if (!c)
-		return;
-	st = &c->pair->file.state;
-	if (!st->instance[0] && !st->instance[1])
-		couple_free(c, true);
-}
-
-static void load_files(struct joined_board *b)
+static struct couple *find_couple(const struct joined_board *b, uint64_t instance)
 {
 	struct joined_name name[2];
-	struct load load = { name };
+
+	joined_member_names(&b->member, name);
+	return couple_find(name, b->side, instance);
+}
+
+static void load_couples(struct joined_board *b)
+{
+	struct joined_name name[2];
 
 	if (b->is_loaded)
 		return;
 	b->is_loaded = true;
 	joined_member_names(&b->member, name);
-	joined_file_sessions(name, load_file, &load);
-}
-
-/* Return: a couple whose side of @b is not here; @instance: of that one, or 0: any; NULL: there is none */
-static struct couple *find_couple(const struct joined_board *b, uint64_t instance)
-{
-	struct joined_name name[2];
-	struct couple *c;
-
-	joined_member_names(&b->member, name);
-	pthread_mutex_lock(&couples_lock);
-	LIST_FOREACH(c, &couples, next)
-	{
-		uint64_t its;
-
-		if (!is_of(c, name) || c->half[b->side])
-			continue;
-		its = c->pair->file.state.instance[b->side];
-		if (instance ? its == instance : its != 0)
-			break;
-	}
-	pthread_mutex_unlock(&couples_lock);
-	return c;
+	couple_load_all(name);
 }
 
 static void half_up(void *arg, bool fresh)
@@ -216,9 +79,9 @@ static void half_up(void *arg, bool fresh)
 
 	if (!c)
 		return;
-	use_couple(c);
+	couple_use(c);
 	joined_pair_up(c->pair, h->side);
-	let_couple_go(c);
+	couple_let_go(c);
 }
 
 static void leave_couple(struct half *h)
@@ -238,7 +101,7 @@ static void leave_couple(struct half *h)
 	/* What the other one has left would be for this one */
 	if (other && other->ep.ch->ending)
 		loop_schedule(other->ep.ch->loop, other->ep.ch->ending);
-	end_side(c, h->side);
+	couple_end_side(c, h->side);
 }
 
 static void half_down(void *arg, bool gone)
@@ -248,11 +111,11 @@ static void half_down(void *arg, bool gone)
 
 	if (!c)
 		return;
-	use_couple(c);
+	couple_use(c);
 	joined_pair_down(c->pair, h->side, gone);
 	if (gone)
 		leave_couple(h);
-	let_couple_go(c);
+	couple_let_go(c);
 }
 
 static void half_woken(void *arg)
@@ -262,9 +125,9 @@ static void half_woken(void *arg)
 
 	if (!c)
 		return;
-	use_couple(c);
+	couple_use(c);
 	joined_pair_woken(c->pair, h->side);
-	let_couple_go(c);
+	couple_let_go(c);
 }
 
 static const struct channel_endpoint_ops half_channel_ops = {
@@ -356,15 +219,11 @@ static int join_half(struct half *h, struct joined_board *partner)
 	struct joined_name name[2];
 	struct channel *ch;
 	struct couple *c;
-	uint64_t number;
 
 	if (!other)
 		return 1;
-	do
-		arc4random_buf(&number, sizeof(number));
-	while (!number || is_listed(number));
 	joined_member_names(&h->board->member, name);
-	c = couple_new(name, number);
+	c = couple_new(name);
 	if (!c)
 		return -OKL4_NO_MEMORY;
 	enter_couple(h, c);
@@ -382,14 +241,14 @@ static int resume_half(struct half *h)
 	const struct joined_state *st;
 	struct couple *c;
 
-	load_files(h->board);
+	load_couples(h->board);
 	c = find_couple(h->board, h->ep.ch->instance);
 	if (!c)
 		return -OKL4_CONNECTION_RESET;
 	st = &c->pair->file.state;
 	/* A daemon that was killed while it joined the two: the other side does not know of it */
 	if (!st->instance[!h->side] && !st->way[!h->side].writer_phase) {
-		end_side(c, h->side);
+		couple_end_side(c, h->side);
 		return -OKL4_CONNECTION_RESET;
 	}
 	enter_couple(h, c);
@@ -430,9 +289,9 @@ static void board_settled(struct endpoint *ep)
 	struct joined_board *b = (struct joined_board *)ep;
 	struct couple *c;
 
-	load_files(b);
+	load_couples(b);
 	while ((c = find_couple(b, 0)))
-		end_side(c, b->side);
+		couple_end_side(c, b->side);
 }
 
 static void joined_board_info(const struct endpoint *ep, struct endpoint_info *info)

@@ -255,7 +255,7 @@ void joined_file_remove(const struct joined_name name[2], uint64_t session)
 }
 
 void joined_file_sessions(const struct joined_name name[2],
-			  void (*found)(void *arg, uint64_t session), void *arg)
+			  void (*found)(const struct joined_name name[2], uint64_t session))
 {
 	_cleanup_free_ char *path = joined_dir ? file_path(name, 0) : NULL;
 	const char *file = path ? strrchr(path, '/') + 1 : NULL;
@@ -267,7 +267,7 @@ void joined_file_sessions(const struct joined_name name[2],
 		uint64_t session = *at == '.' ? strtoull(at + 1, NULL, 16) : 0;
 
 		if (session && !strncmp(entry->d_name, file, strlen(file)))
-			found(arg, session);
+			found(name, session);
 	}
 	if (dir)
 		closedir(dir);

@@ -99,7 +99,7 @@ void joined_file_remove(const struct joined_name name[2], uint64_t session);
 
 /** joined_file_sessions() - call @found with the number of each session of a pair that has a file */
 void joined_file_sessions(const struct joined_name name[2],
-			  void (*found)(void *arg, uint64_t session), void *arg);
+			  void (*found)(const struct joined_name name[2], uint64_t session));
 
 /**
  * joined_file_moved() - commit a move of bytes, which lie in the ring they go to but are not

@@ -4,6 +4,7 @@
  *
  *	board   the same for channels with sessions
  *	joined  the endpoint
+ *	couple  two sessions that are joined
  *	member  all of them: finds a partner
  *	pair    two of them, and what goes from one guest to the other
  *	file    what must outlive the process
