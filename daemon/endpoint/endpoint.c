@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "endpoint/endpoint.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include <libfs/checked.h>
@@ -55,6 +56,15 @@ int endpoint_turn(int64_t (*move)(void *arg, uint64_t max), void *arg)
 			return (int)n;
 	}
 	return 1;
+}
+
+enum log_level endpoint_keep_error(char kept[ENDPOINT_ERROR_BYTES], const char *text,
+				   enum log_level level)
+{
+	if (!strcmp(text, kept))
+		return LOG_LEVEL_DEBUG;
+	snprintf(kept, ENDPOINT_ERROR_BYTES, "%s", text);
+	return level;
 }
 
 int endpoint_segs_to_iov(const struct okl4_pipe_seg seg[2], uint64_t bytes, struct iovec iov[2])

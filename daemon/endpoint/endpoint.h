@@ -126,6 +126,17 @@ bool endpoint_is_connected(const struct endpoint *ep);
  */
 int endpoint_turn(int64_t (*move)(void *arg, uint64_t max), void *arg);
 
+/**
+ * endpoint_keep_error() - keep what has gone wrong, for struct endpoint_info
+ * @kept: what was kept before
+ * @text: what it is now
+ * @level: of its log line
+ *
+ * Return: @level; LOG_LEVEL_DEBUG: it is the same again.
+ */
+enum log_level endpoint_keep_error(char kept[ENDPOINT_ERROR_BYTES], const char *text,
+				   enum log_level level);
+
 /** endpoint_segs_to_iov() - the first @bytes of a peek, for readv(2) and its like; Return: entries of @iov */
 int endpoint_segs_to_iov(const struct okl4_pipe_seg seg[2], uint64_t bytes, struct iovec iov[2]);
 

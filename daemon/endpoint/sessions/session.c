@@ -55,16 +55,15 @@ void board_info(const struct board *board, struct endpoint_info *info)
 void board_note(struct board *board, const char *fmt, ...)
 {
 	char why[sizeof(board->error)];
-	bool same;
+	enum log_level level;
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(why, sizeof(why), fmt, ap);
 	va_end(ap);
-	same = !strcmp(why, board->error);
-	memcpy(board->error, why, sizeof(why));
+	level = endpoint_keep_error(board->error, why, LOG_LEVEL_WARNING);
 	if (board->ep.ch)
-		channel_log(board->ep.ch, same ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING, "%s", why);
+		channel_log(board->ep.ch, level, "%s", why);
 }
 
 static void session_ended(void *arg)

@@ -230,17 +230,15 @@ void dial_connected(struct dial *d, int fd)
 void dial_failed(struct dial *d, const char *fmt, ...)
 {
 	char why[sizeof(d->error)];
-	bool same;
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(why, sizeof(why), fmt, ap);
 	va_end(ap);
 	d->failed++;
-	same = !strcmp(why, d->error);
-	memcpy(d->error, why, sizeof(d->error));
 	wait_longer(d);
-	channel_log(d->ch, same ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING, "%s; trying again", why);
+	channel_log(d->ch, endpoint_keep_error(d->error, why, LOG_LEVEL_WARNING),
+		    "%s; trying again", why);
 	set_dial_state(d, DIAL_IDLE);
 	look_at_guest(d);
 }

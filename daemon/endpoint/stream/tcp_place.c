@@ -15,15 +15,12 @@
 static void cannot_listen(struct tcp_place *p, const char *where, const char *why)
 {
 	char text[ENDPOINT_ERROR_BYTES];
-	bool same;
 
 	if (!strcmp(where, p->target))
 		snprintf(text, sizeof(text), "tcp-listen: %s: %s", where, why);
 	else
 		snprintf(text, sizeof(text), "tcp-listen: %s: %s: %s", p->target, where, why);
-	same = !strcmp(text, p->error);
-	memcpy(p->error, text, sizeof(text));
-	channel_log(p->ch, same ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERR, "%s", text);
+	channel_log(p->ch, endpoint_keep_error(p->error, text, LOG_LEVEL_ERR), "%s", text);
 }
 
 static void cannot_find_host(struct tcp_place *p, const char *why)
