@@ -15,8 +15,6 @@
 #include <event2/event.h>
 #include <event2/listener.h>
 #include <fcntl.h>
-#include <getopt.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,21 +23,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "libfs/version.h"
 #include "serve/bridge.h"
 #include "serve/child.h"
 #include "serve/opening.h"
+#include "serve/options.h"
 #include "serve/say.h"
 
-#define FOLDER           "/okl4/"
-#define EXIT_NONE        4 /* there is no such channel (okl4fs-serve(8)) */
-#define MAX_DEFAULT      64
-#define MAX_LARGEST      1023 /* sessions of a channel (ABI.md) */
-#define LINGER_DEFAULT_S 10
-#define KILL_S           5 /* after SIGTERM to the commands */
-#define RETRY_S          1
-#define FIRST_PASSED_FD  3 /* sd_listen_fds(3) */
-#define BY_SYSTEMD       "systemd"
+#define EXIT_NONE       4 /* there is no such channel (okl4fs-serve(8)) */
+#define KILL_S          5 /* after SIGTERM to the commands */
+#define RETRY_S         1
+#define FIRST_PASSED_FD 3 /* sd_listen_fds(3) */
 
 /* A session with a bridge */
 struct bridged {
@@ -49,12 +42,7 @@ struct bridged {
 };
 
 static struct {
-	const char *path; /* of the channel's node */
-	char **command;
-	bool connects, listens, listens_by_systemd;
-	struct place place;
-	unsigned int max, linger_s;
-
+	struct options with;
 	struct event_base *base;
 	struct evconnlistener *listener;
 	struct event *retry, *linger;
@@ -64,16 +52,16 @@ static struct {
 	int last_error, status;
 	unsigned long n_opened;
 	LIST_HEAD(, bridged) bridges;
-} self = { .max = MAX_DEFAULT, .linger_s = LINGER_DEFAULT_S };
+} self;
 
-static struct timeval seconds(unsigned int s)
+static void retry_later(void)
 {
-	return (struct timeval){ .tv_sec = s };
+	event_add(self.retry, &(struct timeval){ .tv_sec = RETRY_S });
 }
 
 static void go_on(void)
 {
-	bool may_take = !self.stops && self.n_active < self.max;
+	bool may_take = !self.stops && self.n_active < self.with.max;
 	int r;
 
 	if (self.stops && !self.n_active && !self.is_waiting)
@@ -85,11 +73,11 @@ static void go_on(void)
 	if (self.listener || !may_take || self.is_waiting ||
 	    event_pending(self.retry, EV_TIMEOUT, NULL))
 		return;
-	r = opening_start(self.path, self.connects ? &self.place : NULL, -1);
+	r = opening_start(self.with.path, self.with.connects ? &self.with.place : NULL, -1);
 	self.is_waiting = !r;
 	if (r) {
 		say(LOG_ERR, "cannot start a thread: %s", strerror(-r));
-		event_add(self.retry, &(struct timeval){ .tv_sec = RETRY_S });
+		retry_later();
 	}
 }
 
@@ -119,11 +107,11 @@ static void stop(int status)
 static void child_ended(unsigned long number, int status)
 {
 	if (WIFSIGNALED(status))
-		say(LOG_NOTICE, "session %lu: %s was killed by %s", number, self.command[0],
+		say(LOG_NOTICE, "session %lu: %s was killed by %s", number, self.with.command[0],
 		    strsignal(WTERMSIG(status)));
 	else
 		say(WEXITSTATUS(status) ? LOG_INFO : LOG_DEBUG,
-		    "session %lu: %s has ended with status %d", number, self.command[0],
+		    "session %lu: %s has ended with status %d", number, self.with.command[0],
 		    WEXITSTATUS(status));
 	session_over();
 }
@@ -180,7 +168,7 @@ static const char *way_out(int error)
 		return ": the host does not offer this channel";
 	case ECONNREFUSED:
 	case ETIMEDOUT:
-		return self.listens ?
+		return self.with.listens ?
 			       " (nothing listens at the channel's endpoint on the host)" :
 			       " (the channel's endpoint on the host has to be one that listens)";
 	case EACCES:
@@ -203,13 +191,13 @@ static void open_failed(int error)
 		return;
 	}
 	if (error != self.last_error || self.listener)
-		say(is_final ? LOG_ERR : LOG_WARNING, "%s: %s%s", self.path,
+		say(is_final ? LOG_ERR : LOG_WARNING, "%s: %s%s", self.with.path,
 		    error == ENOTTY ? "cannot serve it" : strerror(error), way_out(error));
 	self.last_error = error;
 	if (is_final)
 		stop(error == ENOENT ? EXIT_NONE : EXIT_FAILURE);
 	else if (!self.listener)
-		event_add(self.retry, &(struct timeval){ .tv_sec = RETRY_S });
+		retry_later();
 	go_on();
 }
 
@@ -225,23 +213,23 @@ static void opening_ended(struct opening *o)
 	number = ++self.n_opened;
 	if (o->connect_error) {
 		say(LOG_WARNING, "session %lu: closed, because %s cannot be reached: %s", number,
-		    self.place.text, strerror(o->connect_error));
+		    self.with.place.text, strerror(o->connect_error));
 		session_over();
 		return;
 	}
 	say(LOG_DEBUG, "session %lu: open", number);
-	r = self.command ? child_start(o->session, number) : join(o, number);
+	r = self.with.command ? child_start(o->session, number) : join(o, number);
 	if (!r)
 		return;
 	say(LOG_ERR, "session %lu: closed, because %s: %s", number,
-	    self.command ? self.command[0] : "it cannot be served", strerror(-r));
+	    self.with.command ? self.with.command[0] : "it cannot be served", strerror(-r));
 	session_over();
 }
 
 static void client_came(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *from,
 			int bytes, void *arg)
 {
-	int r = opening_start(self.path, NULL, fd);
+	int r = opening_start(self.with.path, NULL, fd);
 
 	if (r)
 		say(LOG_ERR, "cannot start a thread: %s", strerror(-r));
@@ -252,9 +240,9 @@ static void client_came(struct evconnlistener *listener, evutil_socket_t fd, str
 
 static void accept_failed(struct evconnlistener *listener, void *arg)
 {
-	say(LOG_ERR, "%s: cannot take a client: %s", self.place.text, strerror(errno));
+	say(LOG_ERR, "%s: cannot take a client: %s", self.with.place.text, strerror(errno));
 	evconnlistener_disable(listener); /* until a session has ended, or after a while */
-	event_add(self.retry, &(struct timeval){ .tv_sec = RETRY_S });
+	retry_later();
 }
 
 static void end_sessions(evutil_socket_t fd, short what, void *arg)
@@ -277,7 +265,7 @@ static void end_sessions(evutil_socket_t fd, short what, void *arg)
 
 static void told_to_end(evutil_socket_t number, short what, void *arg)
 {
-	struct timeval linger = seconds(self.stops ? 0 : self.linger_s);
+	struct timeval linger = { .tv_sec = self.stops ? 0 : self.with.linger_s };
 
 	if (self.n_active)
 		say(LOG_INFO, "told to end; %u sessions have %ld seconds", self.n_active,
@@ -288,120 +276,21 @@ static void told_to_end(evutil_socket_t number, short what, void *arg)
 
 static const struct opening_ops opening_ops = { .opened = session_opened, .ended = opening_ended };
 
-static void usage(FILE *to)
-{
-	fputs("usage: okl4fs-serve NAME [OPTION...] -- COMMAND [ARGUMENT...]\n"
-	      "       okl4fs-serve NAME [OPTION...] --connect unix:PATH|HOST:PORT\n"
-	      "       okl4fs-serve NAME [OPTION...] --listen unix:PATH|HOST:PORT|systemd\n"
-	      "Serve the sessions of the channel NAME (a path, or a node in /okl4), see okl4fs-serve(8)\n"
-	      "  -c, --connect PLACE    join each session with a connection to a server in this guest\n"
-	      "  -l, --listen PLACE     open a session for each client in this guest\n"
-	      "  -m, --max N            sessions at the same time, 1 to 1023 (64)\n"
-	      "  -w, --linger SECONDS   how long sessions may go on after SIGTERM (10)\n"
-	      "  -v, --verbose          a line when a session begins, and when it ends\n"
-	      "      --version          print the version\n",
-	      to);
-}
-
-static unsigned int number(const char *option, const char *text, unsigned long least,
-			   unsigned long most)
-{
-	char *end;
-	unsigned long n = strtoul(text, &end, 10);
-
-	if (*end || *text < '0' || *text > '9' || n < least || n > most)
-		errx(2, "%s %s: a number from %lu to %lu is needed", option, text, least, most);
-	return (unsigned int)n;
-}
-
-static void parse_place(const char *option, const char *text)
-{
-	const char *wrong;
-
-	if (self.place.text)
-		errx(2, "only one --connect or --listen is possible");
-	wrong = place_parse(&self.place, text);
-	if (wrong)
-		errx(2, "%s %s: %s", option, text, wrong);
-}
-
-static void parse_option(int option)
-{
-	switch (option) {
-	case 'c':
-		parse_place("--connect", optarg);
-		self.connects = true;
-		return;
-	case 'l':
-		self.listens = true;
-		self.listens_by_systemd = !strcmp(optarg, BY_SYSTEMD);
-		if (!self.listens_by_systemd)
-			parse_place("--listen", optarg);
-		return;
-	case 'm':
-		self.max = number("--max", optarg, 1, MAX_LARGEST);
-		return;
-	case 'w':
-		self.linger_s = number("--linger", optarg, 0, UINT_MAX);
-		return;
-	case 'v':
-		say_setup(true);
-		return;
-	case 'V':
-		puts("okl4fs-serve " OKL4FS_VERSION);
-		exit(0);
-	default:
-		usage(option == 'h' ? stdout : stderr);
-		exit(option == 'h' ? 0 : 2);
-	}
-}
-
-static void parse(int argc, char **argv)
-{
-	static const struct option options[] = { { "connect", required_argument, NULL, 'c' },
-						 { "listen", required_argument, NULL, 'l' },
-						 { "max", required_argument, NULL, 'm' },
-						 { "linger", required_argument, NULL, 'w' },
-						 { "verbose", no_argument, NULL, 'v' },
-						 { "version", no_argument, NULL, 'V' },
-						 { "help", no_argument, NULL, 'h' },
-						 { 0 } };
-	static char path[PATH_MAX];
-	const char *slash;
-	int option;
-
-	while ((option = getopt_long(argc, argv, "c:l:m:w:vh", options, NULL)) != -1)
-		parse_option(option);
-	if (optind == argc)
-		errx(2, "the channel's name is missing (see --help)");
-	self.path = argv[optind++];
-	if (!strchr(self.path, '/')) {
-		snprintf(path, sizeof(path), FOLDER "%s", self.path);
-		self.path = path;
-	}
-	slash = strrchr(self.path, '/');
-	setenv("OKL4FS_CHANNEL", slash ? slash + 1 : self.path, 1);
-	if (optind < argc)
-		self.command = argv + optind;
-	if ((self.command != NULL) + self.connects + self.listens != 1)
-		errx(2, "one of -- COMMAND, --connect and --listen is needed (see --help)");
-}
-
 static int listening_socket(void)
 {
 	const char *pid = getenv("LISTEN_PID"), *n = getenv("LISTEN_FDS");
 	int fd;
 
-	if (!self.listens_by_systemd) {
-		fd = place_listen(&self.place);
+	if (!self.with.listens_by_systemd) {
+		fd = place_listen(&self.with.place);
 		if (fd < 0)
-			errx(1, "cannot listen at %s: %s", self.place.text, strerror(-fd));
+			errx(1, "cannot listen at %s: %s", self.with.place.text, strerror(-fd));
 		return fd;
 	}
 	if (!pid || !n || strtol(pid, NULL, 10) != getpid() || strcmp(n, "1") != 0)
 		errx(2,
 		     "--listen systemd needs one socket from the service manager (systemd.socket(5))");
-	self.place.text = "the socket of the service manager";
+	self.with.place.text = "the socket of the service manager";
 	evutil_make_socket_closeonexec(FIRST_PASSED_FD);
 	evutil_make_socket_nonblocking(FIRST_PASSED_FD);
 	return FIRST_PASSED_FD;
@@ -416,7 +305,7 @@ static void listen_for_clients(void)
 	if (!self.listener)
 		errx(1, "no memory");
 	evconnlistener_set_error_cb(self.listener, accept_failed);
-	say(LOG_DEBUG, "clients are taken at %s", self.place.text);
+	say(LOG_DEBUG, "clients are taken at %s", self.with.place.text);
 }
 
 /* Else a session could get one of these numbers */
@@ -453,22 +342,22 @@ static void setup(void)
 			errx(1, "cannot watch signals");
 	}
 	r = opening_setup(self.base, &opening_ops);
-	if (!r && self.command)
-		r = child_setup(self.base, self.command, child_ended);
+	if (!r && self.with.command)
+		r = child_setup(self.base, self.with.command, child_ended);
 	if (r)
 		errx(1, "cannot start: %s", strerror(-r));
-	if (self.listens)
+	if (self.with.listens)
 		listen_for_clients();
 }
 
 int main(int argc, char **argv)
 {
 	say_setup(false);
-	parse(argc, argv);
+	options_parse(&self.with, argc, argv);
 	setup();
 	go_on();
 	event_base_dispatch(self.base);
-	if (self.listens && !self.listens_by_systemd)
-		place_remove(&self.place);
+	if (self.with.listens && !self.with.listens_by_systemd)
+		place_remove(&self.with.place);
 	return self.status;
 }
