@@ -69,6 +69,16 @@ class Flow:
         return self.received.hexdigest()
 
 
+def receive(sock, size: int) -> bytes:
+    """Exactly that many bytes of a socket, or of what has its recv()."""
+    data = b""
+    while len(data) < size:
+        piece = sock.recv(size - len(data))
+        assert piece, f"it ended after {len(data)} of {size} bytes: {data[-100:]!r}"
+        data += piece
+    return data
+
+
 class TlsSocket:
     """A TLS connection that can end one direction and go on with the other, unlike Python's."""
 
@@ -116,12 +126,7 @@ class TlsSocket:
 
     def read(self, size: int) -> bytes:
         """Exactly that many bytes."""
-        data = b""
-        while len(data) < size:
-            piece = self.recv(size - len(data))
-            assert piece, f"it ended after {len(data)} of {size} bytes"
-            data += piece
-        return data
+        return receive(self, size)
 
     def end(self) -> None:
         """close_notify; reading goes on."""
@@ -272,6 +277,16 @@ class SocketTest(FrontendTest):
                 return received.hexdigest()
             if not piece:
                 channel.sleep_read(room=not closed, phase=phase)
+
+    def both_at_once(self, one: Channel, other: Channel, size: int) -> None:
+        """Two guests that are joined send each other bytes, and then the end, at the same time."""
+        there, back = os.urandom(size), os.urandom(size)
+        found = []
+        thread = threading.Thread(target=lambda: found.append(self.both_ways(other, back)))
+        thread.start()
+        self.assertEqual(self.both_ways(one, there), hashlib.sha256(back).hexdigest())
+        thread.join(LIMIT_S)
+        self.assertEqual(found, [hashlib.sha256(there).hexdigest()])
 
     def rss_kib(self) -> int:
         """The daemon's private memory."""

@@ -5,7 +5,7 @@ import subprocess
 
 from guest_end import Channel, Session
 from rig import RING_BYTES
-from socket_rig import LIMIT_S, SocketTest, free_port, unix_server
+from socket_rig import LIMIT_S, SocketTest, free_port, receive, unix_server
 from vm import paths
 from vm.control import Connection
 
@@ -162,9 +162,9 @@ class Openers(SocketTest):
 
     def header(self, sock) -> tuple[str, str, dict]:
         """Read a header: source, destination, fields."""
-        head = self.receive(sock, 16)
+        head = receive(sock, 16)
         self.assertEqual(head[:14], SIGNATURE + b"\x21\x31")
-        rest = self.receive(sock, int.from_bytes(head[14:], "big"))
+        rest = receive(sock, int.from_bytes(head[14:], "big"))
         source, destination = (rest[at:at + 108].rstrip(b"\0").decode() for at in (0, 108))
         fields, rest = {}, rest[216:]
         while rest:
@@ -173,16 +173,6 @@ class Openers(SocketTest):
             fields[rest[0]] = rest[3:3 + size].decode()
             rest = rest[3 + size:]
         return source, destination, fields
-
-    @staticmethod
-    def receive(sock, size: int) -> bytes:
-        """Exactly that many bytes."""
-        data = b""
-        while len(data) < size:
-            piece = sock.recv(size - len(data))
-            assert piece, f"the stream ends after {data!r}"
-            data += piece
-        return data
 
     def accepted(self, server):
         """The daemon's connection."""
@@ -210,7 +200,7 @@ class Openers(SocketTest):
                     sock = self.accepted(server)
                     self.assertEqual(self.header(sock),
                                      (f"vm1/{channel}", target, known | fields))
-                    self.assertEqual(self.receive(sock, 5), b"hello")
+                    self.assertEqual(receive(sock, 5), b"hello")
                     self.assertEqual(sock.recv(1), b"")
                     sock.close()
                     self.until(lambda: not self.endpoint(channel)["connected"], "the end")
@@ -229,7 +219,7 @@ class Openers(SocketTest):
             _, _, fields = self.header(sock)
             self.assertEqual((fields[0xe1], fields[0xe4], fields[0xe6]), (name, str(number), "both"))
             session.write(b"hello")
-            self.assertEqual(self.receive(sock, 5), b"hello")
+            self.assertEqual(receive(sock, 5), b"hello")
             session.close()
 
     def test_the_header_of_a_reader(self):
@@ -254,4 +244,4 @@ class Openers(SocketTest):
         self.addCleanup(self.path.unlink)
         sock = self.accepted(server)
         self.assertEqual(self.header(sock)[2], {0xe0: "vm1", 0xe1: "unix"})
-        self.assertEqual(self.receive(sock, 11), b"left behind")
+        self.assertEqual(receive(sock, 11), b"left behind")
