@@ -83,18 +83,6 @@ static void read_proxy(struct conf_reader *r, struct conf_node *node, struct end
 		conf_key_error(r->errors, node, "is not possible with \"tls\"");
 }
 
-static void read_peer_timeout(struct conf_reader *r, const struct conf_node *node, uint32_t *out)
-{
-	if (!conf_is_kind(r, node, CONF_NUMBER))
-		return;
-	if (!node->is_integer || node->integer < (int64_t)CONFIG_PEER_TIMEOUT_MIN_S ||
-	    node->integer > (int64_t)CONFIG_PEER_TIMEOUT_MAX_S)
-		conf_error(r->errors, node, "must be a whole number from %u to %u, not %.40s",
-			   CONFIG_PEER_TIMEOUT_MIN_S, CONFIG_PEER_TIMEOUT_MAX_S, node->text);
-	else
-		*out = (uint32_t)node->integer;
-}
-
 /* Bytes that leave the machine are encrypted, and both ends show a certificate */
 static void read_tcp(struct conf_reader *r, struct conf_node *node, struct endpoint_config *out)
 {
@@ -103,7 +91,8 @@ static void read_tcp(struct conf_reader *r, struct conf_node *node, struct endpo
 	conf_read_address(r, conf_required(r, node, "address"),
 			  tls ? NULL : "is not a loopback address, so it needs \"tls\"",
 			  &out->address);
-	read_peer_timeout(r, conf_member(node, "peer_timeout_s"), &out->peer_timeout_s);
+	conf_read_u32(r, conf_member(node, "peer_timeout_s"), CONFIG_PEER_TIMEOUT_MIN_S,
+		      CONFIG_PEER_TIMEOUT_MAX_S, &out->peer_timeout_s);
 	read_tls(r, tls, out);
 }
 
@@ -145,7 +134,7 @@ static void read_endpoint(struct conf_reader *r, struct conf_node *node,
 	switch (out->type) {
 	case ENDPOINT_INTERVM:
 		conf_read_path(r, conf_required(r, node, "file"), &out->file);
-		conf_read_u32(r, conf_member(node, "rounds"), &out->rounds);
+		conf_read_u32(r, conf_member(node, "rounds"), 0, UINT32_MAX, &out->rounds);
 		break;
 	case ENDPOINT_UNIX_LISTEN:
 	case ENDPOINT_MUX_LISTEN:
@@ -179,18 +168,10 @@ static void read_endpoint(struct conf_reader *r, struct conf_node *node,
 /* Each open is a connection of its own: at most so many at once */
 static void read_sessions(struct conf_reader *r, struct conf_node *node, struct channel_config *out)
 {
-	uint64_t n = 0;
-
 	if (!node)
 		return;
-	conf_read_number(r, node, CONFIG_SESSIONS_MAX, &n);
-	out->sessions = (uint32_t)n;
+	conf_read_u32(r, node, 1, CONFIG_SESSIONS_MAX, &out->sessions);
 	out->ring_bytes = CONFIG_SESSION_RING_BYTES;
-	if (node->is_integer && !node->integer)
-		conf_error(r->errors, node,
-			   "must be 1 to %u; leave it out for a channel without "
-			   "sessions",
-			   CONFIG_SESSIONS_MAX);
 }
 
 /* Keys that exclude each other */
@@ -334,7 +315,7 @@ static void read_guest(struct conf_reader *r, struct conf_node *node, struct gue
 		       &out->socket_perm);
 	conf_read_group(r, read_listener(r, node, "socket_group", out->socket_mode),
 			&out->socket_group);
-	conf_read_number(r, conf_member(node, "tail_bytes"), CONFIG_TAIL_BYTES_MAX,
+	conf_read_number(r, conf_member(node, "tail_bytes"), 0, CONFIG_TAIL_BYTES_MAX,
 			 &out->tail_bytes);
 	read_channels(r, conf_required(r, node, "channels"), out);
 	conf_refuse_unused(r, node);
@@ -390,7 +371,8 @@ static void read_control(struct conf_reader *r, struct conf_node *node, struct c
 	conf_read_socket_path(r, conf_member(node, "path"), &out->control_path);
 	conf_read_mode(r, conf_member(node, "mode"), &out->control_mode);
 	conf_read_group(r, conf_member(node, "group"), &out->control_group);
-	conf_read_u32(r, conf_member(node, "idle_seconds"), &out->control_idle_seconds);
+	conf_read_u32(r, conf_member(node, "idle_seconds"), 0, UINT32_MAX,
+		      &out->control_idle_seconds);
 	read_principals(r, conf_member(node, "readers"), &out->control_readers);
 	read_principals(r, conf_member(node, "admins"), &out->control_admins);
 	conf_refuse_unused(r, node);

@@ -169,33 +169,32 @@ bool conf_read_word(struct conf_reader *r, const struct conf_node *node, const c
 	return false;
 }
 
-void conf_read_number(struct conf_reader *r, const struct conf_node *node, uint64_t max,
-		      uint64_t *out)
+void conf_read_number(struct conf_reader *r, const struct conf_node *node, uint64_t min,
+		      uint64_t max, uint64_t *out)
 {
 	if (!conf_is_kind(r, node, CONF_NUMBER))
 		return;
-	if (!node->is_integer || node->integer < 0 || (uint64_t)node->integer > max)
+	if (!node->is_integer || node->integer < 0 || (uint64_t)node->integer < min ||
+	    (uint64_t)node->integer > max)
 		conf_error(r->errors, node,
-			   "must be a whole number from 0 to %" PRIu64 ", not %.40s", max,
-			   node->text);
+			   "must be a whole number from %" PRIu64 " to %" PRIu64 ", not %.40s", min,
+			   max, node->text);
 	else
 		*out = (uint64_t)node->integer;
 }
 
-void conf_read_u32(struct conf_reader *r, const struct conf_node *node, uint32_t *out)
+void conf_read_u32(struct conf_reader *r, const struct conf_node *node, uint32_t min, uint32_t max,
+		   uint32_t *out)
 {
 	uint64_t number = *out;
 
-	conf_read_number(r, node, UINT32_MAX, &number);
+	conf_read_number(r, node, min, max, &number);
 	*out = (uint32_t)number;
 }
 
 void conf_read_id(struct conf_reader *r, const struct conf_node *node, uint32_t *out)
 {
-	uint64_t number = *out;
-
-	conf_read_number(r, node, UINT32_MAX - 1, &number);
-	*out = (uint32_t)number;
+	conf_read_u32(r, node, 0, UINT32_MAX - 1, out);
 }
 
 void conf_read_guest_name(struct conf_reader *r, const struct conf_node *node, char **out)

@@ -69,12 +69,13 @@ void conf_read_boolean(struct conf_reader *r, const struct conf_node *node, bool
 bool conf_read_word(struct conf_reader *r, const struct conf_node *node, const char *const words[],
 		    size_t n_words, unsigned int *out);
 
-/** conf_read_number() - a whole number from 0 to @max */
-void conf_read_number(struct conf_reader *r, const struct conf_node *node, uint64_t max,
-		      uint64_t *out);
+/** conf_read_number() - a whole number from @min to @max */
+void conf_read_number(struct conf_reader *r, const struct conf_node *node, uint64_t min,
+		      uint64_t max, uint64_t *out);
 
-/** conf_read_u32() - a whole number from 0 to 2^32 - 1 */
-void conf_read_u32(struct conf_reader *r, const struct conf_node *node, uint32_t *out);
+/** conf_read_u32() - likewise */
+void conf_read_u32(struct conf_reader *r, const struct conf_node *node, uint32_t min, uint32_t max,
+		   uint32_t *out);
 
 /** conf_read_id() - number of a user or a group: 0 to 2^32 - 2, since the largest means "none" (chown(2)) */
 void conf_read_id(struct conf_reader *r, const struct conf_node *node, uint32_t *out);
