@@ -11,8 +11,8 @@
  * Without a node (an open file holds its node) the memory is kept only for bytes that the host has
  * not taken yet. Memory that has failed, or whose channel the host has removed, goes at the last
  * close. That of a session goes at the last close, or when the host has taken what was written: a
- * session has no node. Memory that a device holds goes through that device's retire(), which takes it back from
- * the host.
+ * session has no node. Memory that a device holds goes through that device's retire(), which takes
+ * it back from the host.
  */
 #include <linux/err.h>
 
